@@ -1,4 +1,4 @@
-"""Files that the user names: one way to open them for reading, and one way to write them.
+"""Opens, reads and writes files that the user names.
 
 A program that runs as root must not overwrite a file through another user's link, must not wait for a named pipe, and
 must not read a device that has no end.
@@ -40,7 +40,7 @@ def open_to_read(path: str) -> int:
 
 
 def require_regular(descriptor: int) -> int:
-    """Returns the descriptor if its file is regular; otherwise closes it and raises OSError."""
+    """Returns the descriptor if its file is regular; otherwise closes the descriptor and raises OSError."""
     try:
         _check_regular(os.fstat(descriptor))
     except OSError:
@@ -59,7 +59,7 @@ def _check_regular(status: os.stat_result) -> None:
 def read_bytes(path: str, max_bytes: int) -> bytes:
     """The contents of a regular file.
 
-    Raises OSError as `open_to_read` does, or if the file is larger than `max_bytes`.
+    Raises the same errors as `open_to_read`; also raises OSError if the file is larger than `max_bytes`.
     """
     data = read_start(path, max_bytes + 1)
     if len(data) > max_bytes:
@@ -68,11 +68,11 @@ def read_bytes(path: str, max_bytes: int) -> bytes:
 
 
 def read_start(path: str, max_bytes: int) -> bytes:
-    """The first bytes of a regular file, at most `max_bytes`; raises OSError as `open_to_read` does."""
+    """The first bytes of a regular file, at most `max_bytes`; raises the same errors as `open_to_read`."""
     descriptor = open_to_read(path)
     data = b""
     try:
-        # os.read() raises if a file of /proc would block; read() of a file object would return None.
+        # os.read() raises an error if reading a file of /proc would block; read() of a file object would return None.
         while len(data) < max_bytes and (piece := os.read(descriptor, max_bytes - len(data))):
             data += piece
     finally:
@@ -81,13 +81,15 @@ def read_start(path: str, max_bytes: int) -> bytes:
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Replaces or creates a file in one step: the file has either its old contents or all of `data`.
+    """Replaces or creates a file in one step.
 
-    A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, its target is
-    replaced, not the link.
+    The file never has only a part of `data`: the file has either the old contents or all of `data`.
+
+    A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, the target of the
+    link is replaced, not the link.
 
     Raises:
-        OSError: if the file cannot be written, is not regular, or a link of another user leads to it.
+        OSError: if the file cannot be written or is not regular, or if another user's link leads to the file.
 
     """
     with _open_parent(path) as (folder, name):
@@ -110,13 +112,19 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def check_writable(path: str) -> None:
-    """Checks, without creating the file, that `write_bytes` can write it; raises OSError as `write_bytes` does."""
+    """Checks that `write_bytes` can write a file, without creating the file.
+
+    Raises the same errors as `write_bytes`.
+    """
     with _open_parent(path) as (folder, name):
         _writable_status(folder, name)
 
 
 def make_folders(path: str) -> None:
-    """Makes a folder and its missing parents, with access for this user only. Raises OSError as `write_bytes` does."""
+    """Makes a folder and its missing parents, with access for this user only.
+
+    Raises the same errors as `write_bytes`.
+    """
     names = path.split("/")
     for count in range(1, len(names) + 1):
         if names[count - 1]:
@@ -128,13 +136,13 @@ def make_folders(path: str) -> None:
 def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[str]:
     """Context manager that makes a new file at a path if the block ends without an exception.
 
-    The block receives the path of an empty temporary file in the same folder, and writes into this file. If there is an
-    empty file at the path, the new file replaces it. Files that are left over from an earlier file are removed: their
-    names are the path plus one of the suffixes in `companions`.
+    The block receives the path of an empty temporary file in the same folder, and writes into this file. If the path
+    leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed:
+    files whose names are the path plus a suffix in `companions`.
 
     Raises:
-        FileExistsError: if there is a file at the path that is not empty.
-        OSError: if the file cannot be created, or a link of another user leads to it.
+        FileExistsError: if the path leads to a file that is not empty.
+        OSError: if the file cannot be created, or if another user's link leads to the file.
 
     """
     with _open_parent(path) as (folder, name):
@@ -186,11 +194,11 @@ def new_folder(path: str) -> Iterator[str]:
 
 
 def require_own(path: str) -> None:
-    """Checks that a file is the user's own, and that no other user's link leads to it.
+    """Checks that a file is the user's own, and that no other user's link leads to the file.
 
     Raises:
         OSError: if the file does not exist, is not regular or belongs to another user, or if another user's link leads
-            to it.
+            to the file.
 
     """
     with _open_parent(path) as (folder, name):
@@ -202,9 +210,10 @@ def require_own(path: str) -> None:
 
 @contextmanager
 def _open_parent(path: str) -> Iterator[tuple[int, str]]:
-    """Opens the folder that contains a path; yields the folder's descriptor and the name in the folder.
+    """Opens the folder that contains a path; yields the folder's descriptor, and the file's name in the folder.
 
-    Links are followed, also if the last name of the path is a link. Raises OSError if another user owns a link.
+    Links on the path are followed, even if the last name of the path is a link. Raises OSError if another user owns a
+    link on the path.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)
@@ -248,8 +257,10 @@ def _step(folder: int, name: str) -> int:
 def _link_target(folder: int, name: str) -> str | None:
     """The target of a link; None if the name is not a link.
 
-    Raises: OSError: if the link belongs neither to this user nor to root. Links of the user who called sudo are refused
-    too, because sudo may allow that user to run only this command.
+    Links of the user who called sudo are refused too, because sudo may allow that user to run only this command.
+
+    Raises:
+        OSError: if the link belongs neither to this user nor to root.
 
     """
     try:
@@ -303,7 +314,7 @@ def _create_beside(folder: int, mode: int) -> tuple[str, int]:
 
 
 def _free_name() -> str:
-    """A hidden name that cannot be predicted; the caller creates it with O_EXCL, or by mkdir."""
+    """A hidden name that cannot be predicted; the caller creates a file with O_EXCL or a folder with mkdir."""
     return f".tcptop-{os.urandom(8).hex()}"
 
 
@@ -315,7 +326,7 @@ def _exists(folder: int, name: str) -> bool:
 
 
 def _is_empty(folder: int, name: str) -> bool:
-    """Whether there is an empty regular file of this name."""
+    """Whether the folder has an empty regular file of this name."""
     with suppress(FileNotFoundError):
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         return stat.S_ISREG(status.st_mode) and status.st_size == 0

@@ -1,9 +1,10 @@
-"""Reads files of strangers without root's privileges (docs/security.md).
+"""Reads a file without root's privileges if users other than root can write to the file (docs/security.md).
 
-Under sudo, a file is read as root only if it belongs to root and no other user can write to it. Every other file is
-read with the ids and groups of the user who called sudo. A command that need not read this machine drops root's
-privileges for good before it reads such a file (`drop_root_for`). A command that also reads this machine keeps root's
-privileges, and reads such a file in a child process (`read_without_root`).
+Under sudo, a file is read as root only if the file belongs to root and no other user can write to the file. Every other
+file is an untrusted file, and is read with the ids and groups of the user who called sudo. A command that does not need
+this machine's kernel files drops root's privileges for good before reading an untrusted file (`drop_root_for`). A
+command that needs this machine's kernel files keeps root's privileges, and reads an untrusted file in a child process
+(`read_without_root`).
 """
 
 import errno
@@ -49,7 +50,7 @@ class Caller(NamedTuple):
 
 
 _dropped: list[str] = []
-"""Note that is added to errors once this process has dropped its privileges; empty until then."""
+"""The text added to errors after this process has dropped its privileges; empty before that."""
 
 
 def find_caller() -> Caller | None:
@@ -80,10 +81,10 @@ def is_strangers(path: str) -> bool:
 
 
 def drop_root_for(*paths: str) -> None:
-    """Drops root's privileges for good if users other than root can write to one of the files or trees.
+    """Drops root's privileges for good if users other than root can write to any of the files or trees.
 
     Raises:
-        OSError: if one of them does not exist.
+        OSError: if one of the files or trees does not exist.
         TcptopError: if the privileges cannot be dropped.
 
     """
@@ -96,9 +97,9 @@ def drop_root_for(*paths: str) -> None:
 
 
 def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401 (any JSON value)
-    """Calls `read`, and returns its JSON value.
+    """Calls `read`, and returns the JSON value that `read` returns.
 
-    If users other than root can write to the file, `read` runs in a child process without root's privileges.
+    If users other than root can write to the file at `path`, `read` runs in a child process without root's privileges.
 
     Raises:
         OSError: if the file does not exist, or if `read` raises OSError.
@@ -142,9 +143,9 @@ def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN40
 def _belongs_to_root(path: str, caller: Caller) -> bool:
     """Whether only root can have written the file or tree at a path.
 
-    Root must own the file, or the tree and everything in it. Only root may have the right to write to the file or tree.
-    Every folder and link on the path must belong to root or to the caller of sudo. If others may write to such a
-    folder, it must be sticky, as /tmp is.
+    Root must own the file, or the tree and everything in the tree. Only root may have the right to write to the file or
+    tree. Every folder and link on the path must belong to root or to the caller of sudo. If other users may write to a
+    folder on the path, the folder must be sticky, as /tmp is.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)
@@ -175,7 +176,7 @@ def _belongs_to_root(path: str, caller: Caller) -> bool:
 def add_note(error: str) -> str:
     """The text of an error.
 
-    If dropped privileges may be the cause of the error, a note that says so is added to the text.
+    If dropped privileges may be the cause of the error, the text also says that privileges were dropped.
     """
     return f"{error}{_dropped[0]}" if _dropped and "Permission denied" in error else error
 
@@ -209,7 +210,10 @@ def _statuses(place: str) -> Iterator[os.stat_result]:
 
 
 def _become_caller(path: str) -> None:
-    """Changes to the ids and groups of the caller for good; raises TcptopError if this process could still be root."""
+    """Takes on the caller's ids and groups for good.
+
+    Raises TcptopError if this process could still become root afterwards.
+    """
     caller = find_caller()
     assert caller is not None
     where = f"{printable(path)} does not belong to root alone"
@@ -229,7 +233,7 @@ def _become_caller(path: str) -> None:
 
 
 def _groups(caller: Caller) -> list[int]:
-    """The groups of the caller; only the group in SUDO_GID if /etc/passwd does not have the user."""
+    """The groups of the caller. If /etc/passwd has no entry for the caller, the only group is the group in SUDO_GID."""
     import pwd
 
     try:
@@ -255,7 +259,7 @@ def _can_read_installation(caller: Caller) -> bool:
 
 
 def _import_everything() -> None:
-    """Imports the modules that may be needed after root's privileges are dropped and the modules become unreadable.
+    """Imports the modules needed later, because the modules may be unreadable after root's privileges are dropped.
 
     The modules of the screen are imported only if the screen is in use.
     """

@@ -25,7 +25,7 @@ MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
 
 def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> LedgerDifference:
-    """The differences between two ledgers; `labels` are the names that the user gave them."""
+    """The differences between two ledgers; `labels` are the user's names for the two ledgers."""
     unlike = _unlike(before, after)
     growth: SlabGrowth | str = slab_growth(before, after) if not unlike else f"not the same {', '.join(unlike)}"
     return LedgerDifference(
@@ -121,7 +121,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
     """The change of the slab bytes of one socket.
 
-    If `at_most` is set (for outgoing sockets), the upper bounds on these bytes are compared.
+    If `at_most` is set (for outgoing sockets), the upper bounds on the slab bytes are compared.
     """
     one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
     return Change(key, name, "bytes", one[0], two[0], one[1], two[1])

@@ -24,19 +24,19 @@ class Change:
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
-    """Whether `before` is exact or a bound; has no meaning if `before` is None."""
+    """Whether `before` is exact or a bound; without meaning if `before` is None."""
     after_bound: Bound = "exact"
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
     is_comparable: bool = True
-    """False if `after` − `before` is not the increase of a counter, for example because the counter was reset."""
+    """False for a counter that did not increase by `after` − `before`, for example because the counter was reset."""
 
     @property
     def increase(self) -> float | None:
         """`after` − `before`.
 
-        None if `before` or `after` is unknown, if they are not comparable, or if `before_bound` and `after_bound`
-        differ.
+        None if `before` or `after` is unknown, if the two values are not comparable, or if `before_bound` and
+        `after_bound` differ.
         """
         is_known = self.is_comparable and self.before_bound == self.after_bound
         change = increase(self.before, self.after) if is_known else None
@@ -92,12 +92,12 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class FreeBlocksChange:
-    """Change of the free blocks of one order and migrate type, in one zone of one node."""
+    """Change in the number of free blocks of one order and one migrate type, in one zone of one node."""
 
     node: int
     zone: str
     migrate_type: str | None
-    """Migrate type; None if all types are counted together, because one of the ledgers has no counts by type."""
+    """Migrate type; None if the counts are for all types together, because one ledger has no counts by type."""
     order: int
     blocks: Change
     bytes: Change
@@ -145,8 +145,8 @@ class ChangedRows(Generic[ChangedRow]):
 def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
     """The changed rows, sorted by the change of one figure, the largest change first.
 
-    A row with an unknown change is sorted by the value `before`. If `before` is unknown or 0, the row is sorted by
-    `after`.
+    A row with an unknown change is sorted by the value `before`. If `before` is unknown or 0, such a row is sorted by
+    the value `after`.
     """
 
     def size_of_change(row: ChangedRow) -> float:
@@ -170,7 +170,7 @@ class GrowthPart:
 
 @dataclass(frozen=True, slots=True)
 class RowGrowth:
-    """Growth of a slabinfo row for objects that sockets do not use."""
+    """Growth of one slabinfo row that counts no objects of sockets."""
 
     name: str
     bytes: int
@@ -178,9 +178,9 @@ class RowGrowth:
 
 @dataclass(frozen=True, slots=True)
 class SlabGrowth:
-    """The growth of slab memory between two ledgers, and the part of the growth that sockets explain.
+    """The growth of slab memory between two ledgers, and the part of this growth that is due to sockets.
 
-    `bytes` = `socket_bytes` + `idle_bytes` + `others_bytes` + growth of `other_rows` + `no_row_bytes`.
+    `bytes` = `socket_bytes` + `idle_bytes` + `others_bytes` + the sum of `other_rows` + `no_row_bytes`.
     """
 
     bytes: int
@@ -189,33 +189,33 @@ class SlabGrowth:
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown; `socket_bytes` does not include these objects."""
     idle_bytes: Amount | None
-    """Bounds on the growth of idle bytes in the rows for objects that sockets use; None without slabinfo.
+    """Bounds on the growth of idle bytes in the slabinfo rows that count objects of sockets; None without slabinfo.
 
     Idle bytes are free objects and the unused ends of slabs.
 
-    In rows that only TCP uses, everything except the objects of sockets counts as idle.
+    In rows that only TCP uses, all bytes except those of sockets' objects count as idle.
     """
     others_bytes: Amount | None
-    """Bounds on the growth that other users cause in shared rows; None without slabinfo.
+    """Bounds on the growth that users other than sockets cause in shared slabinfo rows; None without slabinfo.
 
-    Free objects that the kernel counts as active are included in the growth.
+    This growth includes free objects that the kernel counts as active.
     """
     other_rows: tuple[RowGrowth, ...] | None
-    """Growth of each slabinfo row for objects that sockets do not use; None without slabinfo."""
+    """Growth of each slabinfo row that counts no objects of sockets; None without slabinfo."""
     no_row_bytes: int | None
-    """Growth of slab memory that is in no slabinfo row; None without slabinfo."""
+    """Growth of the slab memory that no slabinfo row counts; None without slabinfo."""
 
     @property
     def socket_bytes(self) -> Amount:
-        """Bounds on the bytes of growth that sockets explain."""
+        """Bounds on the part of the growth that is due to sockets, in bytes."""
         lows, highs = [part.bytes.low for part in self.sockets], [part.bytes.high for part in self.sockets]
         return Amount(round(sum(lows), 2), round(sum(highs), 2))
 
     @property
     def shares(self) -> Amount | None:
-        """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that sockets explain.
+        """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that is due to sockets.
 
-        None unless both bounds of `socket_bytes` have the same sign as `bytes`.
+        The result is None if `bytes` is 0, or if a bound of `socket_bytes` is 0 or has another sign than `bytes`.
         """
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
@@ -232,7 +232,7 @@ class ComparedInput:
     taken_at_unix_s: float | None
     live: bool
     not_read: Mapping[str, str]
-    """Sources that could be read only in part, or not at all, each with the reason."""
+    """The sources that could not be read, or could be read only in part; maps the name of each source to the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
                         field,
                         field.replace("_", " "),
                         "bytes" if field.endswith("bytes") else "count",
-                        # If slabinfo is complete, a missing row counts 0 objects; otherwise the number is unknown.
+                        # If slabinfo is complete, the figures of a missing row are 0. Otherwise the figures of a
+                        # missing row are unknown.
                         _figure(one, field, known[0]),
                         _figure(two, field, known[1]),
                     )
@@ -44,7 +45,7 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
-    """The rows of slabinfo. Without slabinfo: the caches for which sysfs gives a size or a number of slabs."""
+    """The rows of slabinfo. Without slabinfo, the caches whose size or number of slabs is known from sysfs."""
     return slabinfo_rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
 
 
@@ -94,11 +95,12 @@ def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
 
 
 def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:
-    """Changes of the number of free blocks of each order.
+    """Changes in the number of free blocks of each order, in each zone.
 
-    If both ledgers have counts by migrate type for a zone, the changes in this zone are given for each migrate type.
+    If both ledgers count the free blocks of a zone by migrate type, there is one change for each migrate type in this
+    zone.
 
-    Empty if the page sizes differ, because blocks of the same order then differ in size.
+    The result is empty if the page sizes differ, because blocks of one order then differ in size.
     """
     page_bytes = [ledger.host.page_size_bytes for ledger in (before, after)]
     if None not in page_bytes and page_bytes[0] != page_bytes[1]:
@@ -150,7 +152,7 @@ def _blocks_by_type(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tu
 def _capped(
     one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
 ) -> tuple[Bound, Bound]:
-    """For each ledger: `at least` if the kernel stopped counting the free blocks before the end, otherwise `exact`."""
+    """For each ledger: `at least` if the kernel stopped counting before the last free block, otherwise `exact`."""
     bounds: list[Bound] = [
         "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
         for zone in (one, two)

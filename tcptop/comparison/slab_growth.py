@@ -1,8 +1,8 @@
-"""Growth of slab memory between two ledgers, and the part of the growth that sockets explain.
+"""Growth of slab memory between two ledgers, and the part of this growth that is due to sockets.
 
-The part that one kind of object explains is (increase of the number of objects) × (cost of one object). If the number
-of objects is known only within bounds, the product has bounds too. Slabinfo rows for objects that sockets do not use
-are listed, each with its growth.
+The part due to one kind of object is (increase in the number of objects) × (cost of one object). If the number of
+objects is known only within bounds, the product has bounds too. Slabinfo rows that count no objects of sockets are
+listed, each row with its growth.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     if counts_and_missing is None:
         return "the number of sockets is missing from /proc/net/sockstat of one input"
     counts, missing = counts_and_missing
-    # Both ledgers are of one kernel and have the same object sizes. The shares of IPv4 and IPv6 are more exact in the
-    # ledger with more sockets.
+    # Both ledgers are from the same kernel, so the object sizes are equal. The shares of IPv4 and IPv6 are more exact
+    # in the ledger with more sockets.
     most_sockets = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
     most_mini_sockets = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
     costs = _costs(most_sockets, most_mini_sockets)
@@ -90,7 +90,7 @@ class Cost(NamedTuple):
     shared: Amount
 
     def less(self, other: Cost) -> Cost:
-        """Subtracts `other`, the cost of a part of this object, from the cost of this object."""
+        """Subtracts `other` from this cost; `other` is the cost of a part of this object."""
         return Cost(_less(self.own, other.own), _less(self.shared, other.shared))
 
 
@@ -105,7 +105,7 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
     missing: list[str] = []
     sides = (before, after)
     requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    # slabinfo counts free objects that are cached per CPU as active, so perhaps no active request sock is in use.
+    # slabinfo counts the free objects in per-CPU caches as active, so perhaps no active request sock is in use.
     request_increase = ZERO
     if requests[0] is None or requests[1] is None:
         missing.append(COUNTED_REQUESTS.name)
@@ -134,9 +134,9 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
 def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
     """Bounds on the number of socks that have a file.
 
-    Orphans have no file, and socks in an accept queue have none yet. For the lower bound, each request sock is assumed
-    to belong to a sock in an accept queue. The upper bound is the number of socks that are not orphans, or the number
-    of inodes in use if this number is smaller: every file has an inode.
+    Orphans have no file, and socks in an accept queue have no file yet. The lower bound assumes that each request sock
+    belongs to a sock in an accept queue. The upper bound is the smaller of two numbers: socks that are not orphans, and
+    inodes in use. Inodes are a bound because every file has an inode.
     """
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))
@@ -150,7 +150,7 @@ def _mini_sockets(ledger: Ledger) -> Amount | None:
     """Bounds on the number of mini-sockets on the machine.
 
     The lower bound is the number in one network namespace. The upper bound is the number of active objects in the
-    caches of mini-sockets; some of these objects are in fact free, and cached per CPU.
+    caches of mini-sockets; some active objects are in fact free objects in per-CPU caches.
     """
     here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
     return None if here is None or active is None else Amount(here, max(here, active))
@@ -159,9 +159,9 @@ def _mini_sockets(ledger: Ledger) -> Amount | None:
 def _segments_increase(before: Ledger, after: Ledger) -> Amount:
     """Bounds on the increase in the number of queued segments, such as unread FINs.
 
-    The kernel has no counter of queued segments. The bounds are computed from the number of objects in use in the
-    slabinfo rows for the objects that a segment uses. Other users of these rows are assumed not to change. Some of a
-    row's active objects may be free objects that are cached per CPU.
+    The kernel has no counter of queued segments. The bounds are computed from slabinfo: from the number of objects in
+    use in each row that counts objects of segments. It is assumed that the numbers of other objects in these rows do
+    not change. Some of the active objects in a row may be free objects in per-CPU caches.
     """
     changes: list[Amount] = []
     for part in _state(after, State.CLOSE_WAIT).unread_fin_parts or ():
@@ -187,7 +187,7 @@ def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
 def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Cost] | str:
     """The cost of one object of each kind in `COUNTED_OBJECTS`, or a text that says why the costs are unknown.
 
-    The arguments are the ledger with more sockets and the ledger with more mini-sockets.
+    `most_sockets` is the ledger with more sockets, and `most_mini_sockets` the ledger with more mini-sockets.
     """
     sock, whole = _state(most_sockets, State.ORPHAN), _whole_socket(most_sockets)
     known = [side for side in (sock.accepted, sock.outgoing, whole) if side is not None and side.slab_bytes is not None]
@@ -208,7 +208,10 @@ def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObjec
 
 
 def _cost(ledger: Ledger, parts: Iterable[ObjectCost]) -> Cost:
-    """The sum of the slab bytes of all parts. If the slab bytes of a part are unknown, its object bytes are added."""
+    """The sum of the slab bytes of all parts.
+
+    If the slab bytes of a part are unknown, the object bytes of this part are added instead.
+    """
     own, shared = ZERO, ZERO
     for part in parts:
         low = part.object_bytes if part.slab_bytes is None else part.slab_bytes
@@ -234,7 +237,7 @@ def _less(whole: Amount, part: Amount) -> Amount:
 
 
 def _is_own(ledger: Ledger, cache: str) -> bool:
-    """Whether only TCP uses a cache and its row."""
+    """Whether TCP is the only user of a cache and of the cache's slabinfo row."""
     line = ledger.cache(cache)
     return line is not None and not line.shared
 
@@ -273,7 +276,7 @@ def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
 
 
 def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
-    """The slabinfo rows of a ledger, without the caches that are merged into another row.
+    """The slabinfo rows of a ledger; caches that are merged into another cache's row are left out.
 
     The list is empty without slabinfo.
     """
@@ -283,7 +286,7 @@ def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
 
 
 def has_all_rows(ledger: Ledger) -> bool:
-    """Whether slabinfo is complete, so that a row missing from it is also missing from the kernel."""
+    """Whether slabinfo is complete, so that the kernel has no slab cache for a row missing from slabinfo."""
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
@@ -295,10 +298,11 @@ def _idle_growth(
     counts: Mapping[CountedObject, Amount],
     costs: Mapping[CountedObject, Cost],
 ) -> Amount:
-    """Bounds on the growth of idle bytes in the rows of sockets.
+    """Bounds on the growth of idle bytes in the slabinfo rows that count objects of sockets.
 
-    In TCP's own rows, everything except the objects of sockets is idle. Free objects cached per CPU are idle too,
-    although slabinfo counts them as active. In shared rows, the bytes that no active object takes are idle.
+    In TCP's own rows, all bytes except those of sockets' objects are idle. The idle bytes of TCP's own rows include
+    free objects in per-CPU caches, although slabinfo counts these free objects as active. In shared rows, the bytes
+    that no active object takes are idle.
     """
     own = sum(growth for row, growth in growths.items() if row in rows and _is_own(after, row))
     sockets = [counts[counted].times(costs[counted].own) for counted in COUNTED_OBJECTS]
@@ -315,7 +319,7 @@ def _others_growth(
     counts: Mapping[CountedObject, Amount],
     costs: Mapping[CountedObject, Cost],
 ) -> Amount:
-    """Bounds on the remaining growth of shared rows, after subtracting the growth due to sockets and to idle bytes."""
+    """Bounds on the growth of shared rows, minus the growth due to sockets and minus the growth of idle bytes."""
     shared = sum(growth for row, growth in growths.items() if row in rows and not _is_own(after, row))
     sockets = [counts[counted].times(costs[counted].shared) for counted in COUNTED_OBJECTS]
     left = shared - _free_bytes(after, rows) + _free_bytes(before, rows)
@@ -324,7 +328,7 @@ def _others_growth(
 
 
 def _free_bytes(ledger: Ledger, names: set[str]) -> float:
-    """Idle bytes of the shared rows in `names`: the size of the rows minus the slab shares of their active objects."""
+    """Idle bytes of the shared rows in `names`: the total size minus the slab shares of all active objects."""
     return sum(
         line.bytes - (line.active_objects or 0) * line.slab_share_bytes
         for line in slabinfo_rows(ledger)
@@ -333,6 +337,6 @@ def _free_bytes(ledger: Ledger, names: set[str]) -> float:
 
 
 def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:
-    """The slabinfo rows that changed, except the rows for objects that sockets use; the largest change comes first."""
+    """The slabinfo rows that changed and count no objects of sockets; the row with the largest change comes first."""
     others = [RowGrowth(name, growth) for name, growth in growths.items() if growth and name not in socket_rows]
     return tuple(sorted(others, key=lambda row: (-abs(row.bytes), row.name)))

@@ -30,7 +30,7 @@ NOT_REACHED = f"not in the part of the archive that was read in {MAX_READ_S:g} s
 
 
 class ArchiveHost(BlockingHost):
-    """Host for an archive. From the archive, the files that a source may ask for are kept in memory."""
+    """Host for an archive. Keeps in memory those files of the archive that a source may ask for."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
         """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd.
@@ -65,7 +65,7 @@ class ArchiveHost(BlockingHost):
         status = os.fstat(file.fileno())
         cut = ""
         try:
-            if status.st_size == 0:  # files of /proc have size 0, and reading one might block
+            if status.st_size == 0:  # files of /proc have size 0, and reading such a file might block
                 raise DamagedArchiveError("it is empty")
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:

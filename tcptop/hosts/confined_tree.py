@@ -1,6 +1,6 @@
-"""Opens files below a root without leaving it: walks paths name by name and follows symbolic links itself.
+"""Opens files below a root without leaving the root: walks each path name by name, and resolves links in Python.
 
-realpath() cannot be used: /proc/PID/root reads as a link to `/`, which realpath() resolves to this machine's root.
+realpath() cannot be used: the link /proc/PID/root has the target `/`, which realpath() takes for this machine's root.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ LEADS_OUT = "a symbolic link points outside the folder given with --root"
 
 
 class ConfinedTree:
-    """Opens files and folders below a root; links in a saved or foreign tree cannot lead outside it."""
+    """Opens files and folders below a root; links in a saved or foreign tree cannot lead outside the tree."""
 
     def __init__(self, root: str) -> None:
-        """Opens the root; raises OSError if it is not a folder or may not be entered."""
+        """Opens the root; raises OSError if the root is not a folder, or if this process may not enter the root."""
         self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def open_file(self, path: str) -> int:
         """A descriptor for reading a file.
 
         Raises:
-            OSError: if the file does not exist, may not be read or is not regular, or a link points outside the root.
+            OSError: if the file does not exist, may not be read or is not regular, or if a link on the path points
+                outside the root.
         """
         # O_NONBLOCK: opening a named pipe in a hostile tree must not block.
         return require_regular(self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY))
 
     def open_folder(self, path: str) -> int:
-        """A descriptor for listing a folder; raises OSError as `open_file` does."""
+        """A descriptor for listing a folder; raises the same errors as `open_file`."""
         return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ Files of xz -9 need 65 MiB, and files of zstd --ultra -22 need 128 MiB.
 
 ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
-"""Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`.
+"""Maximum decompression ratio if the decompressed data exceed `ALWAYS_ALLOWED_BYTES`.
 
 Sosreports full of logs reach a ratio of 100.
 """
@@ -30,7 +30,7 @@ MAX_UNPACKED_BYTES = 32 << 30
 MAX_READ_S = 6.0
 """Limit on the CPU time for reading one archive; files that are not reached within this time count as not read."""
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
-"""Value of zlib's windowBits for a gzip header and trailer."""
+"""Value of zlib's parameter `windowBits` for data with a gzip header and trailer."""
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -79,11 +79,12 @@ Decompressor = Union[GzipDecompressor, bz2.BZ2Decompressor, lzma.LZMADecompresso
 class UnpackedStream:
     """Reads a plain or compressed file, forward only.
 
-    Every method raises SlowArchiveError after `MAX_READ_S` of CPU time since the stream was opened.
+    Once more than `MAX_READ_S` of CPU time has been used since the stream was opened, every method raises
+    SlowArchiveError.
     """
 
     def __init__(self, file: BinaryIO, packed_bytes: int) -> None:
-        """Takes a file, positioned at its beginning, and the size of the file in bytes."""
+        """Takes the size of the file in bytes, and the file, positioned at its beginning."""
         magic = file.read(6)
         file.seek(0)
         self._file, self._packed_bytes = file, packed_bytes
@@ -96,11 +97,11 @@ class UnpackedStream:
         self._unpacked_bytes = 0
 
     def read(self, size_bytes: int) -> bytes:
-        """Exactly `size_bytes` bytes; fewer only at the end of the file.
+        """Exactly `size_bytes` bytes, or fewer at the end of the file.
 
         Raises:
             CutArchiveError: if the compressed data end too early.
-            DamagedArchiveError: if the compressed data are damaged, or decompress to more than the bounds.
+            DamagedArchiveError: if the compressed data are damaged, or if the decompressed data exceed a bound.
         """
         piece = self._read_some(size_bytes)
         if len(piece) == size_bytes:
@@ -111,7 +112,10 @@ class UnpackedStream:
         return bytes(data)
 
     def skip(self, size_bytes: int) -> None:
-        """Skips `size_bytes` bytes; raises as `read` does, and CutArchiveError if fewer are left."""
+        """Skips `size_bytes` bytes.
+
+        Raises the same errors as `read`; also raises CutArchiveError if fewer bytes are left.
+        """
         if self._decompressor is None:
             self._seek(size_bytes)
             return
@@ -122,12 +126,15 @@ class UnpackedStream:
             size_bytes -= len(piece)
 
     def drain(self) -> None:
-        """Reads compressed data to the end, so that the checksums at the end are checked; raises as `read` does."""
+        """Reads compressed data to the end, so that the checksums at the end are checked.
+
+        Raises the same errors as `read`.
+        """
         while self._decompressor is not None and self._read_some(CHUNK_BYTES):
             pass
 
     def _seek(self, size_bytes: int) -> None:
-        """Skips bytes of a plain file without reading them: a file may hold a hole of terabytes."""
+        """Skips bytes of a plain file without reading the bytes, because a sparse file may have a hole of terabytes."""
         self._check_time()
         if size_bytes:
             end = self._file.tell() + size_bytes
@@ -136,7 +143,7 @@ class UnpackedStream:
             self._file.seek(end)
 
     def _read_some(self, max_bytes: int) -> bytes:
-        """The next bytes, at most `max_bytes` and at most `CHUNK_BYTES`; empty only at the end."""
+        """The next bytes, at most `max_bytes` and at most `CHUNK_BYTES`; empty only at the end of the stream."""
         if self._buffer_at == len(self._buffer):
             self._check_time()
             if self._decompressor is None:
@@ -155,7 +162,7 @@ class UnpackedStream:
             raise DamagedArchiveError("it takes too much memory to unpack") from None
         except SlowArchiveError:
             raise
-        except Exception as error:  # OSError, ValueError, zlib.error, LZMAError, ZstdError
+        except Exception as error:  # such as OSError, ValueError, zlib.error, LZMAError, ZstdError
             raise DamagedArchiveError(f"it is damaged: {error}") from None
         self._unpacked_bytes += len(piece)
         if self._unpacked_bytes > self._max_bytes:
@@ -192,7 +199,7 @@ class UnpackedStream:
 
 
 def _find_decompressor(magic: bytes) -> Callable[[], Decompressor] | None:
-    """The function that makes a decompressor of the file's format; None for a plain file."""
+    """The function that makes a decompressor for the file's format; None for a plain file."""
     if magic.startswith(b"\x1f\x8b"):
         return GzipDecompressor
     if magic.startswith(b"BZh"):
@@ -200,7 +207,7 @@ def _find_decompressor(magic: bytes) -> Callable[[], Decompressor] | None:
     if magic.startswith(b"\xfd7zXZ\0"):
         return lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
     if magic.startswith(ZSTD_MAGIC):
-        # Imported here, because importing zstd takes time, and few archives need it.
+        # Imported here, because importing zstd takes time, and few archives are compressed with zstd.
         from tcptop.hosts.zstd import make_decompressor
 
         return lambda: make_decompressor(MAX_DICTIONARY_BYTES)

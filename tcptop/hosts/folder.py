@@ -15,7 +15,7 @@ from tcptop.hosts.host import BlockingHost, Identity
 from tcptop.named_files import open_to_read
 
 MAX_FILE_BYTES = 16 << 20
-"""Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
+"""Limit on the size of a file, against hostile saved trees; far above the size of any kernel file that tcptop reads."""
 
 MAX_ZONEINFO_BYTES = 64 << 20
 """Limit on the size of /proc/zoneinfo: enough for a machine with 64 nodes and 4 096 CPUs.
@@ -28,11 +28,11 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""Number of descriptors (of the limit `ulimit -n`) that the host leaves free for the rest of the process."""
+"""Of the descriptors that `ulimit -n` allows, the number that the host leaves to the rest of the process."""
 
 
 def is_on_procfs(folder: str) -> bool:
-    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo; False if it is a link."""
+    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo; False if the folder is a link."""
     try:
         device = os.lstat(folder).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
@@ -47,7 +47,7 @@ def is_on_procfs(folder: str) -> bool:
 
 
 def is_same_folder(one: str, other: str) -> bool:
-    """Whether two paths are the same folder; False if either cannot be read."""
+    """Whether two paths lead to the same folder; False if one of the paths cannot be read."""
     try:
         return os.path.samefile(one, other)  # noqa: PTH121
     except OSError:
@@ -55,7 +55,7 @@ def is_same_folder(one: str, other: str) -> bool:
 
 
 class FolderHost(BlockingHost):
-    """Host that reads below `root`. Each read starts at the file's beginning.
+    """Host that reads below `root`. Each read of a file starts at the beginning of the file.
 
     Descriptors stay open between reads, as many as the limit on open files allows.
     """
@@ -69,7 +69,7 @@ class FolderHost(BlockingHost):
         self._root = os.path.abspath(root)  # noqa: PTH100 (links are not resolved: see ConfinedTree)
         os.listdir(self._root)  # noqa: PTH208
         proc = f"{self._root.rstrip('/')}/proc"
-        # In another mount namespace the same root may have another /proc.
+        # In another mount namespace, `proc` below the root may be a different procfs from this process's /proc.
         own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
@@ -160,7 +160,10 @@ def _read_whole(descriptor: int, max_bytes: int) -> bytes:
 
 
 def _read_chunks(read_chunk: Callable[[int], bytes], max_bytes: int) -> bytes:
-    """Joins the chunks of a file; `read_chunk` takes an offset. seq_file returns only about a page at each call."""
+    """Joins the chunks of a file, because seq_file returns only about a page at each call.
+
+    `read_chunk` takes an offset.
+    """
     chunks: list[bytes] = []
     size = 0
     while chunk := read_chunk(size):

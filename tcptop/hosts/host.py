@@ -1,4 +1,4 @@
-"""Hosts read files and list folders: their interface, the answers that they return, and a base class."""
+"""Hosts read files and list folders: the interface of hosts, the answers of hosts, and a base class."""
 
 import errno
 import time
@@ -10,7 +10,7 @@ Answer = TypeVar("Answer")
 
 
 class FileRead(NamedTuple):
-    """The bytes at one path or the kernel's error, and the time of the read in microseconds.
+    """The bytes of one file, or the kernel's error, with the time that the read took in microseconds.
 
     `took_us` is CPU time of the thread that reads, not elapsed time. Elapsed time includes the time that the thread
     waits for the Python interpreter or for a busy CPU. Such a wait costs the kernel nothing, but would look as if the
@@ -24,7 +24,7 @@ class FileRead(NamedTuple):
 
 
 class FolderRead(NamedTuple):
-    """The names in one folder, or the error.
+    """The names in one folder, or the kernel's error.
 
     `entries` maps the name of a link to its target, and any other name to None.
     """
@@ -43,7 +43,7 @@ class Identity(NamedTuple):
     page_size_bytes: int | None = None
     """Page size in bytes; None for a saved tree, whose page size is inferred from the files."""
     place: str | None = None
-    """Path of the root that the files are from; None for this machine's own root."""
+    """Path of the root below which the files are read; None for this machine's own root."""
     net_namespace: str | None = None
     """Folder that is read instead of proc/net, such as `/host/proc/1/net`; None if proc/net itself is read."""
     proc_folder: str | None = None
@@ -75,14 +75,17 @@ class Host(Protocol):
 
 
 MAX_READ_BYTES = 32 << 20
-"""Limit on the size of all files of one `read`; a source reads one large file, or many small ones."""
+"""Limit on the total size of the files of one `read`; a source reads one large file, or many small files."""
 
 
 TOO_LARGE_TOGETHER = f"the files that are read with it have more than {MAX_READ_BYTES >> 20} MiB"
 
 
 class BlockingHost(ABC):
-    """Base of hosts that block while they read; their coroutines never suspend, so `run_sync` can run them."""
+    """Base class of hosts that block while reading.
+
+    The coroutines of such a host never suspend, so `run_sync` can run them.
+    """
 
     identity: Identity
 
@@ -103,7 +106,7 @@ class BlockingHost(ABC):
         return files
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists a folder without following the links in it."""
+        """Lists a folder without following the links in the folder."""
         return FolderRead(path, *_measure(self._list_names, path))
 
     @abstractmethod
@@ -112,11 +115,11 @@ class BlockingHost(ABC):
 
     @abstractmethod
     def _list_names(self, path: str) -> Mapping[str, str | None]:
-        """The names in a folder, with the targets of links; raises as `_read_file` does."""
+        """The names in a folder, with the targets of links; raises the same errors as `_read_file`."""
 
 
 def _measure(call: Callable[[str], Answer], path: str) -> tuple[Answer | None, OSError | None, int]:
-    """Makes a call; returns its result, its error and its CPU time in microseconds.
+    """Calls a function; returns the result of the call, the error of the call, and the CPU time in microseconds.
 
     Either the result or the error is None.
     """

@@ -12,7 +12,7 @@ LEADS_OUT = "a symbolic link points outside the archive"
 
 
 class MemoryTree:
-    """The kept files of an archive, by path without a leading slash.
+    """The files kept from an archive, by path without a leading slash.
 
     If a path is added twice, the later file replaces the earlier one.
     """
@@ -25,7 +25,7 @@ class MemoryTree:
         """Upper bound on the total size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Reason why a saved file may be missing here (the archive is cut off); None if the archive is complete."""
+        """Reason, such as a cut-off archive, why files may be missing; None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file. If `data` is an error, reading the file raises this error."""
@@ -49,7 +49,7 @@ class MemoryTree:
             self._add_to_folder(path)
 
     def read_file(self, path: str) -> bytes:
-        """The bytes of a file; raises OSError if the file does not exist, or a link points outside."""
+        """The bytes of a file; raises OSError if the file does not exist, or if a link points outside the tree."""
         data = self._files.get(self._resolve(path))
         if isinstance(data, OSError):
             raise data
@@ -58,7 +58,7 @@ class MemoryTree:
         return data
 
     def list_folder(self, path: str) -> Mapping[str, str | None]:
-        """The names in a folder, with the targets of links; raises OSError as `read_file` does."""
+        """The names in a folder, with the targets of links; raises the same errors as `read_file`."""
         place = self._resolve(path)
         names = self._names.get(place)
         if names is None:
@@ -73,7 +73,7 @@ class MemoryTree:
         return FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     def _resolve(self, path: str) -> str:
-        """The path with every link in it followed."""
+        """The path with all links in the path resolved."""
         names = split_path(path)
         place: list[str] = []
         links = 0
@@ -97,7 +97,7 @@ class MemoryTree:
         return "/".join(place)
 
     def _add_to_folder(self, path: str) -> None:
-        """Adds the last name of a path to the folder that contains it; creates the folder if needed."""
+        """Adds the last name of a path to the folder above this name; creates the folder if it does not exist."""
         self.entries += 1
         self.size_bytes += len(path)
         folder, _, name = path.rpartition("/")

@@ -24,7 +24,7 @@ def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
     patterns are kept.
 
     Raises:
-        OSError: if the path is not such a folder or archive; `strerror` gives the reason in one line.
+        OSError: if the path is not a folder or archive of these kinds; `strerror` gives the reason in one line.
     """
     if find_caller() is not None and not is_on_procfs(os.path.join(path, "proc")):  # noqa: PTH118
         drop_root_for(path)
@@ -55,7 +55,7 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
 def _unwrap_sosreport(name: str, tree: Host) -> Host:
     """Returns a SosreportHost for the tree if the tree is a sosreport, otherwise the tree itself.
 
-    A sosreport is recognised by its name or by a folder in it.
+    A sosreport is recognised by its name, or by a folder inside the sosreport.
     """
     if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
         return tree

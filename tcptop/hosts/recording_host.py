@@ -30,4 +30,4 @@ class RecordingHost:
         return folder
 
     def close(self) -> None:
-        """Does nothing: the owner of the wrapped host closes it."""
+        """Does nothing: the owner of the wrapped host closes the wrapped host."""

@@ -28,7 +28,7 @@ NOT_SAVED = "the sosreport does not hold it"
 MAX_OUTPUT_BYTES = 4 << 20
 """Limit on the size of one command's output.
 
-On a machine with hundreds of interfaces, the output of `sysctl -a` has a quarter of `MAX_OUTPUT_BYTES`.
+On a machine with hundreds of interfaces, the output of `sysctl -a` takes a quarter of `MAX_OUTPUT_BYTES`.
 """
 MAX_OUTPUTS_BYTES = 16 << 20
 """Limit on the total size of all commands' outputs, because the outputs are kept in memory."""
@@ -46,12 +46,15 @@ class Substitute(NamedTuple):
     extract: Callable[[str, str], str | None]
     """Takes the output's text and the kernel file's path.
 
-    Returns the kernel file's text, or None if the output does not contain it.
+    Returns the kernel file's text, or None if the output does not contain this text.
     """
 
 
 class FolderSubstitute(NamedTuple):
-    """A command's output that lists a kernel folder. Fields are as in `Substitute`; `extract` returns the entries."""
+    """A command's output that lists a kernel folder.
+
+    Fields are as in `Substitute`, but `extract` returns the entries of the folder.
+    """
 
     path: str
     output: str
@@ -72,7 +75,7 @@ def release_in_uname(text: str, _: str) -> str | None:
 
 
 def one_word(text: str, _: str) -> str | None:
-    """The output if it is a single word; None otherwise."""
+    """The output if the output is a single word; otherwise None."""
     words = text.split()
     return words[0] if len(words) == 1 else None
 
@@ -141,7 +144,10 @@ class SosreportHost:
     """
 
     def __init__(self, tree: Host) -> None:
-        """Takes the tree of the report; `close` closes the tree too. The coroutines of the tree must never suspend."""
+        """Takes the tree of the report; `close` closes the tree too.
+
+        The coroutines of the tree must never suspend.
+        """
         self._tree = tree
         self._texts: dict[str, str] = {}
         self._left_bytes = MAX_OUTPUTS_BYTES
@@ -168,7 +174,7 @@ class SosreportHost:
         self._tree.close()
 
     def _substitute_missing(self, read: FileRead) -> FileRead:
-        # sos saves an empty file in place of a kernel file that it could not read.
+        # sos saves an empty file in place of a kernel file that sos could not read.
         if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
             return read
         for substitute in FILE_SUBSTITUTES:
@@ -181,14 +187,14 @@ class SosreportHost:
         return FileRead(read.path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
     def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
-        """The texts of the outputs that may contain what the kernel has at a path."""
+        """The texts of the command outputs that may contain the contents of the kernel file or folder at a path."""
         if re.fullmatch(substitute.path, path):
             for output in self._outputs:
                 if re.fullmatch(substitute.output, output):
                     yield self._text(output)
 
     def _text(self, output: str) -> str:
-        """The text of an output; empty if it cannot be read, or if the outputs exceed MAX_OUTPUTS_BYTES in total."""
+        """The text of an output; empty if the output cannot be read, or if the limit MAX_OUTPUTS_BYTES is reached."""
         if output not in self._texts and self._left_bytes > 0:
             [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
             data = (read.data or b"")[:MAX_OUTPUT_BYTES]
@@ -198,14 +204,15 @@ class SosreportHost:
 
     @cached_property
     def _outputs(self) -> list[str]:
-        """The paths of the outputs that the PLUGINS have saved, relative to `sos_commands`."""
+        """The paths, relative to `sos_commands`, of the outputs that the plugins in PLUGINS have saved."""
         folders = {plugin: run_sync(self._tree.list_folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
         return [f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())]
 
     def _taken_at_unix_s(self) -> float | None:
         """The time at which `date` ran.
 
-        None unless `date` printed UTC, because other names of time zones are ambiguous.
+        The result is None if `date` printed another time zone than UTC, because names of other time zones are
+        ambiguous.
         """
         for output in DATES:
             match = DATE.search(self._text(output))

@@ -30,7 +30,7 @@ KINDS: dict[bytes, Kind] = {
     tarfile.SYMTYPE: "link",
     tarfile.DIRTYPE: "folder",
 }
-"""Kind of member for each type flag; the kind of all other types (devices, pipes, unknown types) is `other`."""
+"""Kind of member for each type flag; the kind of types that are not listed (such as devices and pipes) is `other`."""
 
 WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 
@@ -92,9 +92,9 @@ class TarMembers:
             self._stream.skip(self._unread_bytes + self._padding_bytes)
 
     def data(self) -> bytes:
-        """The bytes of the current member; raises as `__iter__` does.
+        """The bytes of the current member; raises the same errors as `__iter__`.
 
-        The caller must check the size of the member before.
+        The caller must check the size of the member before the call.
         """
         data = self._stream.read(self._unread_bytes)
         if len(data) < self._unread_bytes:
@@ -110,7 +110,7 @@ class TarMembers:
     def _header_block(self, entries: int) -> bytes | None:
         """Returns the next header block, or None at the end mark.
 
-        At the end mark, the rest of the stream is read, so that its checksums are checked.
+        At the end mark, the rest of the stream is read, so that the checksums of the stream are checked.
         """
         block = self._stream.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES and not entries:
@@ -121,7 +121,7 @@ class TarMembers:
             return block
         if not entries:
             raise DamagedArchiveError("it begins with zeros, as only an empty tar archive does")
-        with suppress(SlowArchiveError):  # every member has been read
+        with suppress(SlowArchiveError):  # a timeout here does no harm, because every member has been read
             self._stream.drain()
         return None
 

@@ -13,7 +13,7 @@ proc/net is a link to self/net, and proc/self is a link to a PID (fs/proc/proc_n
 
 
 class WantedPaths:
-    """Decides whether a member of an archive is kept in memory, by the member's path."""
+    """Decides from the path of an archive's member whether the member is kept in memory."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Takes patterns as in `Source.paths`: `*` matches any part of one name; `folder/` is a folder to list."""
@@ -37,7 +37,7 @@ class WantedPaths:
     def listed_name(self, path: str) -> tuple[str, str] | None:
         """Splits a path into a folder that is to be listed, and the first name below this folder.
 
-        The result is None if the path is below no such folder.
+        The result is None if the path is not below any folder that is to be listed.
         """
         for folder in self._listed:
             if path.startswith(folder):

@@ -1,9 +1,9 @@
 """Packs documents into records. The documents of a block form one zstd stream, which is flushed after each document.
 
 A record is a checksum, the position of the record in its block (one byte), and the part of the stream that contains the
-document. Where a document repeats text of an earlier document of the block, the compressor writes a reference. So only
-the first record of a block, the key frame, has the size of a whole sample. Unpacking a document needs its record and
-all earlier records of the block.
+document. Where a document repeats text of an earlier document of the block, the compressor writes a reference.
+Therefore only the first record of a block, the key frame, is as large as a whole sample. To unpack a document, the
+record of the document and all earlier records of the block are needed.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ MAX_CONTENT_BYTES = 16 << 20
 """Limits on unpacked sizes, against hostile files; a real document has 100 KB, and a real large file (BTF) has 6 MB."""
 
 WINDOW_LOG = 22
-"""Base-2 logarithm of the window, 4 MiB. The window always holds the previous document, even of a large machine."""
+"""Base-2 logarithm of the window's size, which is 4 MiB.
+
+Even on a large machine, the window holds the whole previous document.
+"""
 MAX_CACHED_BYTES = 8 << 20
 """Limit on cached documents.
 
-If all documents of a block fit in the cache, a step back within the block needs no unpacking.
+If all documents of a block fit in the cache, going back to an earlier sample of the block needs no unpacking.
 """
 MAX_WINDOW_BYTES = 16 << 20
-"""Largest window accepted: limits the memory that a hostile file can make zstd take."""
+"""Largest window accepted when unpacking: limits the memory that zstd takes for a hostile file."""
 
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
-    # These tables take 2 MiB instead of the 16 MiB of level 9, and compress documents of 100 KB equally well.
+    # With these values, zstd's hash table and chain table take 2 MiB, instead of the 16 MiB of level 9. Documents of
+    # 100 KB are compressed equally well.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }
@@ -90,7 +94,7 @@ class BlockReader:
             self._first = self._next = first
             self._documents.clear()
             self._cached_bytes = 0
-        decompressor, self._decompressor = self._decompressor, None  # remains None if a record is damaged
+        decompressor, self._decompressor = self._decompressor, None  # stays None after damage
         document = b""
         for earlier in range(self._next, number + 1):
             try:

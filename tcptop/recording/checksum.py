@@ -8,7 +8,7 @@ CHECKSUM_BYTES = 4
 
 
 class DamagedError(ValueError):
-    """A damaged part of a recording; the message says how it is damaged."""
+    """Error for a damaged part of a recording; the message describes the damage."""
 
 
 def add_checksum(body: bytes, number: int) -> bytes:
@@ -25,5 +25,5 @@ def check(data: bytes, number: int) -> bytes:
 
 
 def _checksum(body: bytes, number: int) -> bytes:
-    """The CRC-32 of the record's number and the bytes: a record moved to another number does not match."""
+    """The CRC-32 of the record's number and bytes, so that a record stored under another number fails the check."""
     return zlib.crc32(body, zlib.crc32(number.to_bytes(8, "little", signed=True))).to_bytes(CHECKSUM_BYTES, "little")

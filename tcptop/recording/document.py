@@ -4,7 +4,7 @@ The document is a JSON object with the times, the identity of the host and, for 
 The JSON does not contain the bytes of files, but refers to them. In an exported folder, the JSON refers to a file by
 path (`file`). In a recording, most files follow the JSON one after another, and the JSON gives the length of each file
 (`bytes`). Other files are in the table `content` of the recording; the JSON refers to these files by digest (`sha256`).
-A Snapshot is made by parsing the bytes again, so that a later tcptop can get more out of an old recording.
+A Snapshot is made by parsing the bytes again, so that a later tcptop can compute more figures from an old recording.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
 
 UNRECORDED_READING = "machine_load"
-"""The only reading that is not recorded: psutil opens the files itself, so no host sees their bytes."""
+"""The only reading that is not recorded: psutil opens the files for this reading, so no host sees the files' bytes."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -42,41 +42,45 @@ MAX_SHARED_BYTES = 32 << 20
 A hostile document of a few bytes can refer to many large files.
 """
 REMEMBERED_READS = 2
-"""Number of parsed reads cached for each source: most reads of a sample are also in the next or previous sample."""
+"""Number of parsed reads cached for each source.
+
+Most reads of a sample are also reads of the next or previous sample.
+"""
 
 Json = dict[str, Any]
 ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
 """One parsed read.
 
-The first item is the input of the parser: the JSON of the answers, the bytes of the files, and the identity of the
-host. The second item is the answers, and the third is the reading that was parsed from the answers.
+The first item of the tuple is the input of the parser: the JSON of the answers, the bytes of the files, and the
+identity of the host. The second item holds the answers, and the third item the reading that was parsed from the
+answers.
 """
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
 ReadKey = tuple[str, "float | None", int]
 """Key of a read: the name of the source, the time of the reading, and the `id` of the reading's value.
 
-The reading is the one that was parsed from the read.
+This reading was parsed from the bytes of the read.
 """
 
 PutFile = Callable[[str, bytes], Json]
 """Stores the bytes of the file at a path; returns the keys with which the document refers to these bytes."""
 
 GetFile = Callable[[Json], bytes]
-"""Returns the bytes that a stored answer refers to; raises OSError or ValueError if they are missing."""
+"""Returns the bytes that a stored answer refers to; raises OSError or ValueError if the bytes are missing."""
 
 
 class RecordedSample(NamedTuple):
-    """A sample with the bytes that it was parsed from."""
+    """A sample with the bytes from which the sample was parsed."""
 
     snapshot: Snapshot
     reads: tuple[SourceRead, ...]
-    """For each source: the read that gave the reading, and the read that gave the previous reading.
+    """For each source, the reads from which the current reading and the previous reading were parsed.
 
-    A read is missing if it was not recorded.
+    Reads that were not recorded are left out.
     """
     damage: str | None = None
-    """The damage to a sample that was read from a recording, in one line; None if it is intact."""
+    """The damage to a sample in a recording, in one line; None if the sample is intact."""
 
     @property
     def is_lost(self) -> bool:
@@ -87,7 +91,7 @@ class RecordedSample(NamedTuple):
 def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[SourceRead, ...]:
     """Selects the reads from which a snapshot was parsed.
 
-    For each source, these are at most two reads: the latest and the previous one.
+    For each source, at most two reads are selected: the latest read and the previous read.
     """
     read_of = _index_reads(reads)
     keys: list[ReadKey] = []
@@ -123,8 +127,8 @@ def encode_sample(
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """The document of a sample as bytes: the JSON in one line, then the files.
 
-    Also returns the contents of the files at `shared_paths`, by digest. The document does not include these
-    contents; it only refers to them by digest.
+    Also returns the contents of the files at `shared_paths`, by digest. The document refers to these contents only by
+    digest.
     """
     files: list[bytes] = []
     contents: dict[bytes, bytes] = {}
@@ -192,8 +196,8 @@ def load_json(text: bytes) -> Json:
 def _reading_document(name: str, reading: AnyReading, read_of: dict[ReadKey, SourceRead], put_file: PutFile) -> Json:
     read = read_of.get(_read_key(name, reading))
     if read is None and reading.value is not None:
-        reading = NOT_READ  # the value was read before the recording began
-    # The state is left out if parsing the files yields the same state. The two states differ if the read was late or
+        reading = NOT_READ  # read before the recording began
+    # The document has a state only if parsing the files yields another state, for example because the read was late or
     # failed.
     is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
     return {
@@ -218,7 +222,10 @@ def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
 
 
 def _index_reads(reads: Iterable[SourceRead]) -> dict[ReadKey, SourceRead]:
-    """Maps each key to the read that has this key. If several reads have the same key, the last of them is used."""
+    """Maps each key to the read that has this key.
+
+    If several reads have the same key, the last of these reads is used.
+    """
     return {_read_key(read.source, read.reading): read for read in reads}
 
 
@@ -227,7 +234,7 @@ def _read_key(name: str, reading: AnyReading) -> ReadKey:
 
 
 class DocumentParser:
-    """Builds samples from documents; caches the latest reads, so that a step to the next sample parses little."""
+    """Builds samples from documents; caches the latest reads, so that little is parsed for the next sample."""
 
     def __init__(self) -> None:
         self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
@@ -254,7 +261,7 @@ class DocumentParser:
         return RecordedSample(snapshot, tuple(reads), "; ".join(damages) or None)
 
     def parse_sockstat(self, document: Json, get_file: GetFile) -> AnyReading:
-        """Parses only the sockstat reading; raises OSError or ValueError if that reading is damaged."""
+        """Parses only the sockstat reading; raises OSError or ValueError if the sockstat reading is damaged."""
         sources = document.get("sources")
         stored = sources.get("sockstat") if isinstance(sources, dict) else None
         return self._parse_reading("sockstat", stored, _parse_identity(document), get_file, [])
@@ -262,7 +269,10 @@ class DocumentParser:
     def _parse_reading(
         self, name: str, stored: object, identity: Identity, get_file: GetFile, reads: list[SourceRead], depth: int = 0
     ) -> AnyReading:
-        """Parses a source's reading and its previous reading from their answers; adds both reads to `reads`."""
+        """Parses the current and the previous reading of a source, each from its own answers.
+
+        Adds both reads to `reads`.
+        """
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")
         answers, reading = self._parse_read(name, stored.get("answers"), identity, get_file)
@@ -356,9 +366,9 @@ class ReplayHost:
 
 
 def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> RecordedSample:
-    """Makes a sample that stands for a sample that cannot be read.
+    """Makes a placeholder for a sample that cannot be read.
 
-    All readings of the new sample are in state `failed`, with the reason `reason`.
+    All readings of the placeholder are in state `failed`, with the reason `reason`.
     """
     readings = {name: failed_reading(reason) for name in READING_NAMES}
     identity = Identity(live=True)

@@ -1,7 +1,8 @@
-"""Exported folders: each sample in the layout of `--root`, with times, states and errors in its `sample.json`.
+"""Exported folders: one folder for each sample, laid out as for `--root`; `sample.json` has times, states and errors.
 
-A file that cannot be written at its own path is written into `also/`, for example if two reads of the path returned
-different bytes. An exported folder is not trusted when it is opened: nothing outside the folder is read.
+If a file cannot be written at its own path, for example because two reads of the path returned different bytes, the
+file is written into the folder `also/`. An exported folder is not trusted when it is opened: nothing outside the folder
+is read.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ROOTS = ("proc", "sys")
 
 MAX_SAMPLES = 100_000
 MAX_FILE_BYTES = 16 << 20
-"""Limit on the size of a file, the same as in tcptop/hosts/folder.py."""
+"""Limit on the size of a file, equal to the limit in tcptop/hosts/folder.py."""
 START_BYTES = 512
 START_WITH_TIME = re.compile(
     rb'\{\s*(?:"taken_at"\s*:\s*(?:null|"[-0-9:.TZ]{1,40}")\s*,\s*)?"taken_at_unix_s"\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*,'
@@ -47,10 +48,10 @@ START_WITH_TIME = re.compile(
 MAX_PARSED_BYTES = 32 << 20
 """Limit on the JSON that is parsed when an export is opened.
 
-A file is parsed only if the time of the sample is not found at the start of the file.
+A file is parsed only if the start of the file does not contain the time of the sample.
 """
 MAX_SAMPLE_BYTES = 64 << 20
-"""Limit on the total size of a sample's files: a hostile sample can name one file many times."""
+"""Limit on the total size of a sample's files: a hostile sample can refer to one file many times."""
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
@@ -62,7 +63,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names: list[str] = []
     mode = _folder_mode(recording.path)
-    # The files must not be readable by more users than the recording is, because only root may read /proc/slabinfo.
+    # The files must not be readable by more users than the recording, because only root may read /proc/slabinfo.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -107,7 +108,7 @@ def is_below_root(path: str) -> bool:
 
 
 class _SampleFolder:
-    """Writes the files of one sample into a folder of their own."""
+    """Writes the files of one sample into the sample's own folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -118,7 +119,8 @@ class _SampleFolder:
         for root in ROOTS:
             (self._folder / root).mkdir()
         folders = [answer for read in sample.reads for answer in read.answers if isinstance(answer, FolderRead)]
-        # Makes the links first: the files of a merged slab cache were read through a link, and are written through it.
+        # Makes the links before the files: the files of a merged slab cache were read through a link, and are also
+        # written through this link.
         for folder in folders:
             self._make_links(folder)
         document = make_document(sample, lambda path, data: {"file": self._place_file(path, data)})
@@ -127,7 +129,10 @@ class _SampleFolder:
         _write_json(self._folder / SAMPLE_NAME, document)
 
     def _place_file(self, path: str, data: bytes) -> str:
-        """Writes a file unless its path already has the same bytes; returns its path below the sample's folder."""
+        """Writes a file, unless the same bytes are already written for this path.
+
+        Returns the file's path below the sample's folder.
+        """
         written = self._written_paths.get((path, data))
         if written is not None:
             return written
@@ -141,7 +146,10 @@ class _SampleFolder:
         return target
 
     def _write_in_tree(self, path: str, data: bytes) -> bool:
-        """Writes a file at its own path; False if that is impossible, or if the path already has other bytes."""
+        """Writes a file at its own path.
+
+        Returns False if the path is unusable, or if a file with other bytes is already there.
+        """
         target = self._folder / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -157,8 +165,8 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Makes only links to a name in the same folder, as in /sys/kernel/slab, because such links cannot lead
-            # outside.
+            # Makes a link only if the target is a name in the same folder, as in /sys/kernel/slab, because such a link
+            # cannot lead outside.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)
@@ -192,10 +200,13 @@ def _write_json(path: Path, document: Json) -> None:
 
 
 class ExportedFolder(Recording):
-    """The samples of a folder that `tcptop export` wrote; only their times are read when the folder is opened."""
+    """The samples of a folder that `tcptop export` wrote; opening the folder reads only the times of the samples."""
 
     def __init__(self, path: str) -> None:
-        """Opens the folder; raises TcptopError if the folder is not an export, and OSError if it cannot be opened."""
+        """Opens the folder.
+
+        Raises TcptopError if the folder is not an export, and OSError if the folder cannot be opened.
+        """
         super().__init__(path)
         self._tree = ConfinedTree(path)
         self._parser = DocumentParser()
@@ -237,10 +248,10 @@ class ExportedFolder(Recording):
         return names
 
     def _read_time(self, name: str) -> float | None:
-        """The time of a sample; None if its `sample.json` has none or cannot be read.
+        """The time of a sample; None if the sample's `sample.json` cannot be read or has no time.
 
-        In files that tcptop wrote, the time is near the start. A file without a time near the start is parsed
-        completely. The total size of the parsed files is at most `MAX_PARSED_BYTES`.
+        In a `sample.json` that tcptop wrote, the time is near the start. If the time is not near the start, the whole
+        file is parsed. The total size of the parsed files is at most `MAX_PARSED_BYTES`.
         """
         path = f"{name}/{SAMPLE_NAME}"
         try:
@@ -301,7 +312,7 @@ class _SampleFiles:
 
 
 def _read_bytes(tree: ConfinedTree, path: str, first_bytes: int = MAX_FILE_BYTES + 1) -> bytes:
-    """The bytes of a file, at most the first `first_bytes` of them.
+    """The first `first_bytes` bytes of a file, or the whole file if the file is shorter.
 
     Raises OSError if the file cannot be read, and ValueError if more than MAX_FILE_BYTES were read.
     """

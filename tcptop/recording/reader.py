@@ -1,4 +1,7 @@
-"""Reads a recording from its file. The times of all samples are read at once; a sample itself is read on request."""
+"""Reads a recording from its file.
+
+The times of all samples are read when the file is opened; a sample itself is read on request.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ Row = tuple[Any, ...]
 
 
 class FileRecording(Recording):
-    """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
+    """The samples of one file.
+
+    A recorder may still be appending to the file, but samples that are added after the opening are not seen.
+    """
 
     def __init__(self, path: str) -> None:
         """Opens a file of `tcptop record`.
@@ -71,7 +77,7 @@ class FileRecording(Recording):
         return None if time_s == NO_TIME else time_s
 
     def largest_counts(self, indices: range) -> TimelineCounts:
-        """The largest value of each count over a range of samples."""
+        """For each count, the largest value over a range of samples."""
         most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
         return TimelineCounts(*(None if count == NO_COUNT else count for count in most))
 
@@ -105,7 +111,10 @@ class FileRecording(Recording):
         return sample
 
     def _list_samples(self) -> None:
-        """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""
+        """Fills the arrays.
+
+        If the table `sample` is damaged, a sample that is found only in the table `record` has neither time nor counts.
+        """
         counts = f"coalesce(allocated, {NO_COUNT}), coalesce(time_wait, {NO_COUNT})"
         query = f"SELECT number, taken_at_unix_s, {counts} FROM sample"
         self._add_rows(self._read_rows(f"{query} ORDER BY number"))
@@ -130,8 +139,8 @@ class FileRecording(Recording):
     def _list_around_damage(self, query: str) -> None:
         """Adds the samples that follow the first damage in the table `sample`.
 
-        In the damaged part of `sample`, only the numbers of the samples are known, from the table `record`. After the
-        damaged part, the rows of `sample` are added.
+        In the damaged part of `sample`, only the samples' numbers are known, because the table `record` has these
+        numbers too. After the damaged part, the rows of `sample` are added.
         """
         last = self._numbers[-1] if self._numbers else MIN_NUMBER
         first_after = MAX_NUMBER
@@ -167,7 +176,7 @@ class FileRecording(Recording):
 
 
 def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:
-    """Adds values to an array. A value that has another type or is out of range is replaced by `unknown`."""
+    """Adds values to an array. A value of another type, or out of range, is replaced by `unknown`."""
     with suppress(TypeError):
         if least <= min(values) and max(values) <= most:
             column.extend(array(column.typecode, values))

@@ -1,4 +1,4 @@
-"""Writes samples into a recording, each in a transaction of its own.
+"""Writes samples into a recording, each sample in its own transaction.
 
 A recording with a maximum size or age is a ring: the oldest samples are dropped, so that the recording stays within its
 bounds.
@@ -33,7 +33,7 @@ from tcptop.sources.btf import BtfSource
 from tcptop.text.printable import printable
 
 SHARED_PATHS = BtfSource.paths
-"""Large files that do not change. They are stored once, in the table `content`, instead of in every document."""
+"""Large files that do not change. The files are stored once, in the table `content`, instead of in every document."""
 
 MIN_RING_BYTES = 1 << 20
 """Minimum of --max-size: a smaller ring could not hold a minute of samples."""
@@ -67,12 +67,14 @@ class Recorder:
         bounds: Bounds = NO_BOUNDS,
         scrub: Callable[[SourceRead], SourceRead] | None = None,
     ) -> None:
-        """Opens the file for appending, or creates it; `scrub` is applied to every read before it is stored.
+        """Opens the file for appending, or creates the file.
+
+        `scrub` is applied to every read before the read is stored.
 
         A file that is not a recording is left unchanged.
 
         Raises:
-            TcptopError: if the file cannot be opened or created, or another recorder has it open.
+            TcptopError: if the file cannot be opened or created, or if another recorder has the file open.
 
         """
         self.path = path
@@ -92,8 +94,8 @@ class Recorder:
                 os.close(self._lock_descriptor)
                 raise
             try:
-                # NORMAL syncs the data of each commit, but not the removal of the commit's journal. So a power failure
-                # can lose the last sample, but no other, and a commit every second stays cheap.
+                # NORMAL syncs the data of each commit, but not the removal of the commit's journal. Therefore a commit
+                # every second is cheap, and a power failure can lose only the last sample.
                 self._connection.execute("PRAGMA journal_mode = DELETE")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._next_number = self._block = self._find_next_number()
@@ -103,11 +105,11 @@ class Recorder:
                 raise
 
     def add_read(self, read: SourceRead) -> None:
-        """Adds a read of a source, for the next samples; writes nothing yet."""
+        """Keeps a read of a source for the next samples; does not write to the file yet."""
         self._reads.append(self._scrub(read) if self._scrub else read)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Appends a sample and commits it.
+        """Appends a sample, and commits the transaction.
 
         Raises:
             TcptopError: if the sample cannot be written; earlier samples remain in the file.
@@ -115,7 +117,8 @@ class Recorder:
         """
         try:
             if not self._try_write(snapshot):
-                # The sample fits only if the ring drops the current block. So the sample must begin a new block.
+                # The sample fits only after the ring has dropped the current block, so the sample must begin a new
+                # block.
                 self._writer.forget_block()
                 self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
@@ -131,7 +134,7 @@ class Recorder:
         """Closes the file; a second call does nothing."""
         self._connection.close()
         if self._lock_descriptor >= 0:
-            # Closed last, because closing any descriptor of the file drops SQLite's locks.
+            # The lock's descriptor is closed last, because closing any descriptor of the file drops SQLite's locks.
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
@@ -161,7 +164,7 @@ class Recorder:
     def _try_write(self, snapshot: Snapshot) -> bool:
         """Writes a sample.
 
-        Returns False, and writes nothing, if the sample would fit only after its own block is dropped.
+        Returns False, and writes nothing, if the sample would fit only after the sample's own block is dropped.
         """
         number = self._next_number
         document = self._encode(snapshot)
@@ -200,7 +203,7 @@ class Recorder:
     def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
         """Drops the oldest blocks until the sample fits the bounds.
 
-        Returns False if the sample does not fit, and only its own block is left.
+        Returns False if the sample's own block is the only block left, and the sample still does not fit.
         """
         execute = self._connection.execute
         if self._bounds == NO_BOUNDS:
@@ -238,7 +241,7 @@ class Recorder:
         return bool((pages - free_pages + needed_pages) * self._page_bytes > most_bytes)
 
     def _is_too_old(self, next_at_unix_s: float | None, now_unix_s: float | None) -> bool:
-        """Whether all of the oldest block is too old, i.e. the next block began before the oldest time to keep."""
+        """Whether the oldest block is too old as a whole, i.e. the next block began before the oldest time to keep."""
         age_s = self._bounds.age_s
         if age_s is None or next_at_unix_s is None or now_unix_s is None:
             return False
@@ -247,7 +250,7 @@ class Recorder:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Opens a write transaction, which is committed at the end, or rolled back on any exception."""
+    """Opens a write transaction, which is committed at the end of the `with` block, or rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -276,7 +279,7 @@ def _lock_or_create(path: str) -> int:
         descriptor = open_to_read(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another recorder may have replaced an empty file meanwhile.
+            # If the file was empty, another recorder may have replaced the file in the meantime.
             if os.path.samestat(os.fstat(descriptor), file_status(path)):
                 return descriptor
         except BlockingIOError:

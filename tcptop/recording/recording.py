@@ -13,12 +13,15 @@ from tcptop.text.printable import printable
 
 MAX_CACHED_SAMPLES = 4
 MAX_LOST = 50
-"""Maximum number of lost samples (samples of which nothing is left) that are passed on.
+"""Maximum number of lost samples that are yielded; a lost sample is a sample of which nothing is left.
 
 As JSON, a lost sample takes 20 KB, but holds no figure.
 """
 MAX_READ_LOST = 10_000
-"""Maximum number of lost samples that are read. A recording may list millions of samples that it does not hold."""
+"""Maximum number of lost samples that are read.
+
+A recording may list millions of samples without holding any data of these samples.
+"""
 PASSED_ON = f"; of the samples without any data, only the first {MAX_LOST} are passed on"
 
 
@@ -55,10 +58,10 @@ class Recording(ABC):
 
     @abstractmethod
     def _read(self, index: int) -> RecordedSample:
-        """Reads and parses a sample; raises OSError or ValueError if all of it is damaged."""
+        """Reads and parses a sample; raises OSError or ValueError if the whole sample is damaged."""
 
     def largest_counts(self, indices: range) -> TimelineCounts:
-        """The largest value of each count over a range of samples; None for a count that no sample has."""
+        """For each count, the largest value over a range of samples; None if the count is unknown in all samples."""
         values = [value for value in map(self._sockstat, indices) if value is not None]
         return TimelineCounts(
             max((value.allocated for value in values if value.allocated is not None), default=None),
@@ -108,8 +111,8 @@ class Recording(ABC):
     def raise_if_damaged(self) -> None:
         """Raises TcptopError if any sample read so far is damaged.
 
-        The message gives the number of damaged samples, describes the damage to the first one, and says whether samples
-        were left out.
+        The message gives the number of damaged samples, describes the damage to the first damaged sample, and says
+        whether samples were left out.
         """
         if self._damaged:
             count = len(self._damaged)

@@ -9,10 +9,10 @@ from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_du
 
 
 class SavedTree(Recording):
-    """A recording of one sample, read from the tree at the first request."""
+    """A recording of one sample; the tree is read when the sample is first requested."""
 
     def __init__(self, root: str) -> None:
-        """Opens a tree. Takes any path that `open_host` takes; raises OSError as `open_host` does."""
+        """Opens a tree. Takes any path that `open_host` takes; raises the same errors as `open_host`."""
         super().__init__(root)
         self._host = open_host(root, wanted_paths())
 

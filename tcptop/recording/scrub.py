@@ -21,7 +21,10 @@ All other parameters are removed, because they may name disks, networks and peop
 
 
 def scrub_read(read: SourceRead) -> SourceRead:
-    """A copy of a read without host name, build host, and kernel parameters other than COMMAND_LINE_OPTIONS."""
+    """A copy of a read, with host name, build host and kernel parameters removed.
+
+    The parameters in COMMAND_LINE_OPTIONS are kept.
+    """
     return read._replace(answers=tuple(map(_scrub_answer, read.answers)))
 
 

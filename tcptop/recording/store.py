@@ -1,8 +1,9 @@
 """The SQLite file of a recording: header, tables, and functions that open the file safely.
 
-The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete by itself. With a
-write-ahead log, the samples of the last minutes would be in a second file. If a recorder is killed while writing, the
-journal stays beside the file, and the next open rolls the unfinished sample back.
+The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete without other files.
+With a write-ahead log, the samples of the last minutes would be in a second file. If a recorder is killed while
+writing, the journal stays beside the file; the next process that opens the file uses the journal to roll the unfinished
+sample back.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 DISK_FULL = "the disk is full"
 
 COMPANIONS = ("-journal", "-wal", "-shm")
-"""Suffixes of the files that SQLite creates beside a database. SQLite reads these files when it opens the database."""
+"""Suffixes of the files that SQLite creates beside a database.
+
+SQLite reads these files when SQLite opens the database.
+"""
 
 LOCK_TIMEOUT_S = 5.0
 MAX_QUERY_S = 8.0
@@ -88,12 +92,12 @@ def create_file(path: str) -> None:
     """Creates a recording without samples, either completely or not at all.
 
     Raises:
-        FileExistsError: if a file of this name exists and is not empty.
+        FileExistsError: if the path leads to a file that is not empty.
         OSError, sqlite3.Error: if the recording cannot be created.
 
     """
     with new_file(path, 0o600, COMPANIONS) as place, closing(_connect(place, "rw")) as connection:
-        connection.execute("PRAGMA journal_mode = MEMORY")  # so that SQLite creates no journal file
+        connection.execute("PRAGMA journal_mode = MEMORY")  # then SQLite creates no journal file
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -104,7 +108,9 @@ def create_file(path: str) -> None:
 
 
 def open_file(path: str, write: bool = False) -> sqlite3.Connection:
-    """Opens a recording after rolling back an unfinished sample; with `write`, the whole file is checked too.
+    """Opens a recording after rolling back an unfinished sample.
+
+    If `write` is set, the whole file is checked for damage.
 
     Raises:
         TcptopError: if the file is not a recording or has another schema version.
@@ -135,7 +141,7 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
-    """Context manager that limits the CPU time of its block: queries fail after `seconds` of CPU time.
+    """Context manager that limits the CPU time of the `with` block: queries fail after `seconds` of CPU time.
 
     Elapsed time is not limited. A slow disk takes no CPU time, but a file with a cycle in its tables takes CPU time.
     """
@@ -162,7 +168,7 @@ def _is_damaged(connection: sqlite3.Connection) -> bool:
 
 
 def check_header(path: str) -> None:
-    """Checks the first bytes of the file before SQLite reads it; raises as `open_file` does."""
+    """Checks the first bytes of the file before SQLite reads the file; raises the same errors as `open_file`."""
     where = printable(path)
     header = read_start(path, HEADER_BYTES)
     if not is_sqlite(header):
@@ -181,13 +187,13 @@ def check_header(path: str) -> None:
 
 
 def is_sqlite(header: bytes) -> bool:
-    """Whether these first bytes of a file are an SQLite header."""
+    """Whether the first bytes of a file are an SQLite header."""
     return len(header) >= HEADER_BYTES and header.startswith(SQLITE_MAGIC)
 
 
 @contextmanager
 def errors_in_one_line(path: str) -> Iterator[None]:
-    """Context manager that turns an error of the file at `path` into a TcptopError with a message of one line."""
+    """Context manager that turns an error with the file at `path` into a TcptopError with a message of one line."""
     where = printable(path)
     try:
         yield
@@ -198,7 +204,7 @@ def errors_in_one_line(path: str) -> Iterator[None]:
 
 
 def file_status(path: str) -> os.stat_result:
-    """The status of a file. Raises OSError as os.stat() does, and also if the path contains a NUL byte."""
+    """The status of a file. Raises OSError in the same cases as os.stat(), and also if the path contains a NUL byte."""
     try:
         return os.stat(path)  # noqa: PTH116 (Path turns an empty path into `.`)
     except ValueError:
@@ -269,11 +275,11 @@ def _check_tables(connection: sqlite3.Connection, where: str) -> None:
 def _roll_back(path: str) -> None:
     """Rolls back the unfinished sample of a recorder that was killed.
 
-    A read-only connection cannot roll back, so the file is opened for writing once. A journal that names a
-    super-journal is refused: SQLite would open, and may delete, the super-journal.
+    A read-only connection cannot roll back, so the file is first opened for writing, and then closed. A journal that
+    names a super-journal is refused: SQLite would open, and may delete, the super-journal.
     """
     if os.path.lexists(f"{path}-wal"):
-        # SQLite would read the write-ahead log and create a third file, whatever the header says.
+        # Even if the header names a rollback journal, SQLite would read the write-ahead log and create a third file.
         raise TcptopError(f"{printable(path)}-wal: not of a recording, which has no write-ahead log; remove it")
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):
@@ -296,8 +302,8 @@ def _roll_back(path: str) -> None:
 def _open_journal(path: str) -> int:
     """A descriptor of a journal.
 
-    Raises TcptopError if the journal is not a regular file: SQLite might wait for such a file without end, for example
-    for a named pipe.
+    Raises TcptopError if the journal is not a regular file, because SQLite might wait forever for a file such as a
+    named pipe.
     """
     try:
         return open_to_read(path)
