@@ -41,14 +41,17 @@ from tcptop.widgets.timeline_pane import TimelinePane
 from tcptop.widgets.trend_line import TrendLine
 
 CURSOR_HOME = "\x1b[1;1H"
-"""Moves the cursor to the top left corner, where Textual leaves the cursor as well.
+"""Output that moves the cursor to the top left corner; Textual, too, leaves the cursor there.
 
-A position that changed with each frame would cost output bytes.
+A cursor position that changed with each frame would cost output bytes.
 """
 
 
 class TcptopApp(App[int]):
-    """Shows the samples of a feed. The feed adds its keys to the app's keys, and calls `show` with each ledger."""
+    """Shows the samples of a feed.
+
+    The feed adds its own keys to the app's keys, and calls the app's `show` with each ledger.
+    """
 
     CSS = """
     Screen { layout: vertical; background: $background; overflow: hidden; }
@@ -124,7 +127,10 @@ class TcptopApp(App[int]):
 
     @property
     def key_repeats(self) -> bool:
-        """Whether the next key in the queue equals the current key. If so, the next key draws the panes."""
+        """Whether the next key in the queue equals the current key.
+
+        If the keys are equal, only the next key draws the panes.
+        """
         return self._keys.repeats
 
     @property
@@ -158,24 +164,28 @@ class TcptopApp(App[int]):
         self.feed.begin()
 
     def on_unmount(self) -> None:
-        """Ends the feed, and discards keys."""
+        """Ends the feed, and discards the keys that wait in the queue."""
         self._keys.end()
         self.feed.end()
 
     def on_sampled(self, message: Sampled) -> None:
-        """Passes a sample to the feed, which draws it."""
+        """Passes a sample to the feed; the feed then draws the sample."""
         self.feed.receive(message.snapshot)
 
     def show(self, ledger: Ledger, view: View) -> None:
-        """Draws a ledger; the first ledger with nodes also selects the node to show."""
+        """Draws a ledger.
+
+        When the first ledger with nodes arrives, also chooses the node whose figures the panes show.
+        """
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
         for screen in self.screen_stack[:1]:
             screen.query(TrendLine).set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # Selects the node named in the settings. If the machine lacks that node, selects the first node with
-            # memory. If objects are counted only for the whole machine, selects all nodes instead of the first node.
+            # Selects the node named in the settings. If the settings name no node of this machine, selects the first
+            # node with memory. If objects are counted only for the whole machine, selects all nodes instead of the
+            # first node with memory.
             self._node_chosen = True
             node = self._settings.node
             if node not in self._node_numbers:
@@ -203,9 +213,11 @@ class TcptopApp(App[int]):
             self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:
-        """Asks a question in the last line; calls `use_answer` unless the answer is empty or the user presses ESC.
+        """Asks a question in the last line.
 
-        If the answer is not valid, `use_answer` raises TcptopError or ValueError, whose message is shown.
+        Calls `use_answer` with the answer, unless the answer is empty or the user presses ESC.
+
+        If the answer is not valid, `use_answer` raises TcptopError or ValueError; the message of the error is shown.
         """
         from tcptop.widgets.prompt import Prompt
 
@@ -219,7 +231,10 @@ class TcptopApp(App[int]):
         self.push_screen(Prompt(question), on_answer)
 
     def notify(self, message: str, **options: Any) -> None:  # noqa: ANN401 (as Textual)
-        """Shows a message for a while, unless it is already on the screen: a repeated key must not pile up messages."""
+        """Shows a message for a while, unless the message is already on the screen.
+
+        A repeated key must not pile up messages.
+        """
         if not any(each.message == message for each in self._notifications):
             super().notify(message, **options)
 
@@ -255,7 +270,10 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
-        """Selects the node to show by its number; None selects all nodes. An unknown number only shows a message."""
+        """Takes the number of a node, and shows that node; None shows all nodes.
+
+        An unknown number only shows a message.
+        """
         if node is None or node in self._node_numbers:
             self.choose(replace(self.choices, node=node))
         else:
@@ -263,7 +281,10 @@ class TcptopApp(App[int]):
             self.notify(f"no node {node}; there are: {listed}", timeout=3, markup=False)
 
     def action_step_node(self, step: int) -> None:
-        """Shows the previous or next node by number, with wrap-around."""
+        """Shows the node with the next lower or next higher number.
+
+        The first node and the last node count as neighbours.
+        """
         nodes = self._node_numbers
         if self.choices.node in nodes:
             self.action_node(nodes[(nodes.index(self.choices.node) + step) % len(nodes)])
@@ -285,14 +306,17 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
     def action_open_name_filter(self) -> None:
-        """Asks the user for the name filter, and filters the cache table at each typed character."""
+        """Asks the user for the name filter, and filters the cache table again after each typed character."""
         from tcptop.widgets.prompt import Prompt
 
         prompt = Prompt("only caches with:", self.choices.name_filter, self.action_set_name_filter)
         self.push_screen(prompt, lambda answer: self.action_set_name_filter(answer or ""))
 
     def action_set_name_filter(self, text: str) -> None:
-        """Sets the name filter: shows only caches with `text` in one of their names; all caches if `text` is empty."""
+        """Sets the name filter.
+
+        A cache is shown only if `text` occurs in a name of the cache; an empty `text` shows all caches.
+        """
         self.choose(replace(self.choices, name_filter=text))
 
     def action_switch_extras(self) -> None:
@@ -301,7 +325,11 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, extras=not self.choices.extras))
 
     def action_mark(self) -> None:
-        """Marks the current ledger, so that growth is counted from this ledger on; removes the mark if one is set."""
+        """Sets or removes the mark.
+
+        If no mark is set, marks the current ledger: growth is then counted from this ledger on. If a mark is set, only
+        removes the mark.
+        """
         self._notify_if_saved()
         self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)
         if not self.key_repeats:
@@ -324,7 +352,7 @@ class TcptopApp(App[int]):
             os.kill(0, signal.SIGTSTP)
 
     def action_command_palette(self) -> None:
-        """Opens the command palette, unless the terminal is too small for it."""
+        """Opens the command palette, unless the terminal is too small for the palette."""
         from tcptop.widgets.palette import TOO_SMALL, Palette, has_room
 
         if not has_room(self.size):

@@ -1,4 +1,4 @@
-"""Base class of the feeds, which deliver the samples that the app shows and handle the keys that act on samples."""
+"""Base class of the feeds. A feed delivers the samples that the app shows, and handles the keys that act on samples."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ READ_UNASKED = "/proc/pagetypeinfo needs no asking for here"
 
 
 class Sampled(Message):
-    """Message with a new Snapshot for the app's feed; a newer message replaces an older one that still waits."""
+    """Message with a new Snapshot for the app's feed. A newer message replaces an older message that still waits."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """Whether `message` is a Sampled message too; of several waiting samples, only the latest is drawn."""
+        """Whether `message`, like this message, is a Sampled message.
+
+        Of several waiting samples, only the latest sample is drawn.
+        """
         return isinstance(message, Sampled)
 
 
@@ -51,7 +54,10 @@ class Feed:
     app: TcptopApp
     """App that shows the samples; assigned before `begin`."""
     keeps_states: ClassVar[bool] = False
-    """Whether the samples always come in time order. If so, a limit's state also depends on its previous state."""
+    """Whether the samples always come in time order.
+
+    If the samples are always in time order, a limit's state also depends on the limit's previous state.
+    """
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
         self.lab_measurement = lab_measurement
@@ -92,7 +98,7 @@ class Feed:
         self.draw(ledger)
 
     def events_minute_ago(self, snapshot: Snapshot) -> EventCounts | None:
-        """The event totals as they were a minute before a sample; None without an earlier sample."""
+        """The event totals one minute before the given sample was taken; None if there is no earlier sample."""
         return totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s)
 
     def draw(self, ledger: Ledger) -> None:
@@ -116,4 +122,4 @@ class Feed:
         if not task.cancelled() and task.exception() is not None:
             self.app.call_later(
                 task.result
-            )  # raises the exception in the app: Textual restores the terminal, prints it
+            )  # raises the exception in the app: Textual then restores the terminal and prints the exception

@@ -15,7 +15,7 @@ MANY_OBJECTS = 50_000
 
 
 async def run_idle_gc(idle_s: Callable[[], float]) -> None:
-    """Disables automatic full collections, and runs full collections only after more than IDLE_S of idle time.
+    """Disables automatic full collections; instead runs a full collection when the user has been idle for over IDLE_S.
 
     Collections of the young generations, which find nearly all garbage, remain automatic. Objects that exist at the
     start are frozen: no collection visits them.

@@ -21,7 +21,8 @@ class KeyQueue:
     """Passes keys and pasted texts to an app, one at a time.
 
     Textual handles a key in several message queues. If the app got the next key too soon, that key would go to a screen
-    that the previous key is closing, or to a screen that is not mounted yet; this would end the program.
+    that the previous key is closing, or to a screen that is not mounted yet; a key sent to such a screen would end the
+    program.
     """
 
     def __init__(self, app: App[int], deliver: Callable[[Event], Awaitable[None]]) -> None:
@@ -43,8 +44,8 @@ class KeyQueue:
     def put(self, event: Event) -> None:
         """Adds a key.
 
-        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits also discards all waiting
-        keys.
+        Ctrl-C first discards all waiting keys, as a terminal does. A key that is certain to quit the program also
+        discards all waiting keys.
         """
         if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
             self._waiting.clear()

@@ -13,7 +13,10 @@ ATTACHED_KEY = "E"
 
 
 def _both_cases(key: str) -> str:
-    """The key names for a letter: lower and upper case, or only lower case if the upper case has another meaning."""
+    """The key names for a letter: lower and upper case.
+
+    If the upper-case key has a meaning of its own, only the name of the lower-case key.
+    """
     return key if key.upper() == ATTACHED_KEY else f"{key},{key.upper()}"
 
 

@@ -1,4 +1,4 @@
-"""Live feed: samples a host at an interval, records the samples into a file, and shows recorded samples again."""
+"""Live feed: samples a host at regular intervals, records the samples into a file, and shows recorded samples again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class LiveFeed(Feed):
             wait([self._recording.stop()], timeout=END_S)
 
     def draw(self, ledger: Ledger) -> None:
-        """Draws the latest sample, unless the user looks back at an earlier one."""
+        """Draws the latest sample, unless the user is looking at an earlier sample."""
         self._latest = ledger
         if self._past is None:
             super().draw(ledger)
@@ -102,13 +102,16 @@ class LiveFeed(Feed):
         )
 
     def interval(self, step: int) -> None:
-        """Sets the next longer interval of INTERVALS_S if `step` is 1, or the next shorter interval if `step` is -1."""
+        """Changes the sampling interval to a neighbouring value of INTERVALS_S.
+
+        The new interval is the next longer value if `step` is 1, or the next shorter value if `step` is -1.
+        """
         now_s = self.app.choices.interval_s
         others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
         self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
 
     def read_pagetypeinfo(self) -> None:
-        """Reads /proc/pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
+        """Reads /proc/pagetypeinfo from now on, even if the time that a read takes is unbounded on this kernel."""
         if self._latest is not None and self._latest.sources["pagetypeinfo"].state == "off":
             self._live.sampler.ask_for("pagetypeinfo")
             self._live.sample_now()
@@ -116,7 +119,7 @@ class LiveFeed(Feed):
             self.app.notify(READ_UNASKED, timeout=3, markup=False)
 
     def record(self) -> None:
-        """Ends the current recording; if there is none, asks for a file and records into that file."""
+        """Ends the current recording. If no recording runs, asks for a file and starts a recording into that file."""
         if self._recording is None:
             self.app.ask("record into the file:", self._answer_record)
         else:
@@ -129,12 +132,13 @@ class LiveFeed(Feed):
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            # The requested sample was recorded after the file was opened, or is the live sample.
+            # The requested sample is not in the opened file: it was recorded after the file was opened, or it is the
+            # live sample.
             self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
         else:
-            # While a recording runs, its last sample is already on the screen.
+            # While a recording runs, the last sample in the file is already on the screen.
             self._look_back(-1 if self._recording is None else -2)
 
     def jump(self) -> None:
@@ -164,7 +168,8 @@ class LiveFeed(Feed):
     async def _follow(self) -> None:
         async for snapshot in self._live.snapshots():
             if self._recording is not None:
-                # A sample that began before the recording is skipped: most reads of its sources were not recorded.
+                # Skips a sample that began before the recording started: most reads of the sample's sources were not
+                # recorded.
                 self._first_sample_began = self._first_sample_began or not self._live.sample_requested
                 if self._first_sample_began:
                     self._recording.add(snapshot)
@@ -207,9 +212,9 @@ class LiveFeed(Feed):
         self.app.notify(line, timeout=10, severity="warning", markup=False)
 
     def _look_back(self, start: int, jump: bool = False) -> None:
-        """Opens the recording at the sample with index `start`, counted from the end if negative.
+        """Opens the recording at the sample with index `start`; a negative index counts from the end of the recording.
 
-        A `start` after the last recorded sample returns to the live sample.
+        If `start` lies after the last recorded sample, returns to the live sample.
         """
         if self._recorded_path is None:
             self.app.notify(NOTHING_RECORDED, timeout=3, markup=False)
@@ -223,7 +228,7 @@ class LiveFeed(Feed):
         from tcptop.screen.replay_feed import ReplayFeed, SampleSelection, select_for_replay
 
         def select_all() -> SampleSelection:
-            # open_recording() is not used, because it may drop the privileges that live samples need.
+            # open_recording() is not used, because open_recording() may drop the privileges that live samples need.
             with errors_in_one_line(path):
                 return select_for_replay(FileRecording(path), WHOLE_RECORDING)
 

@@ -15,14 +15,20 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MOST_WAITING = 60
-"""Maximum number of samples that may wait in memory for the disk. If more samples wait, the recording ends."""
+"""Maximum number of samples that may wait in memory for the disk.
+
+If more samples than this wait, the recording ends.
+"""
 
 
 class LiveRecording:
     """Writes the samples of a sampler into a file until `stop` is called or writing fails."""
 
     def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
-        """Writes and closes the recording in `thread`; calls `ended` with one line of text after a failure."""
+        """Writes and closes the recording in `thread`.
+
+        If writing fails, calls `ended` with a line of text about the failure.
+        """
         self.recorder = recorder
         self.path = printable(recorder.path)
         self._sampler = sampler
@@ -35,7 +41,10 @@ class LiveRecording:
         sampler.set_on_read(self._reads.append)
 
     def add(self, snapshot: Snapshot) -> None:
-        """Queues a sample for the worker thread; ends the recording if more than MOST_WAITING calls are queued."""
+        """Queues a sample for the worker thread.
+
+        If more than MOST_WAITING calls are already queued, ends the recording instead.
+        """
         if self._thread.waiting > MOST_WAITING:
             self._give_up(f"{self.path}: the disk has not taken the last {MOST_WAITING} samples; recording ended")
             return

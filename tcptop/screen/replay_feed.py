@@ -28,12 +28,12 @@ TICK_S = 0.05
 """Interval, in seconds, at which playback checks whether the next sample is due."""
 PIECE_S = 0.004
 REST_S = 0.012
-"""Seconds of rest between two steps of filling the timeline; each step works for about PIECE_S."""
+"""Rest, in seconds, between two steps of work on the timeline; a step of work takes about PIECE_S."""
 IDLE_S = 0.3
 """After this many seconds without a request for a sample, filling the timeline continues."""
 DAMAGE_SHOWN_S = 5.0
 MAX_EVENT_TOTALS = 1000
-"""Maximum number of samples whose event totals are kept, because playback needs the totals of the last minute again."""
+"""Maximum number of samples whose event totals are kept: during playback, each total is needed again a minute later."""
 
 
 class SampleSelection(NamedTuple):
@@ -114,7 +114,10 @@ class ReplayFeed(Feed):
         self._thread.submit(self._selection.recording.close)
 
     def view(self) -> View:
-        """The view, whose player is at the sample on the screen, not at a requested sample that is still being read."""
+        """The view, with the player at the sample on the screen.
+
+        The player is not yet at a requested sample that is still being read.
+        """
         player = self.player.seek(self._shown_index)
         return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
 
@@ -139,7 +142,7 @@ class ReplayFeed(Feed):
         self._go(self.player.toggle_playing())
 
     def speed(self, step: int) -> None:
-        """Sets the next higher playback speed if `step` is 1, or the next lower speed if `step` is -1."""
+        """Changes the playback speed: the next higher speed if `step` is 1, the next lower speed if `step` is -1."""
         self._go(self.player.change_speed(step))
 
     def jump(self) -> None:
@@ -154,7 +157,7 @@ class ReplayFeed(Feed):
         self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     def _go(self, player: Player) -> None:
-        """Sets the player at the user's request, and starts playback if `player` is in the playing state."""
+        """Replaces the player at the user's request; starts playback if the new player is playing."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()
@@ -163,7 +166,11 @@ class ReplayFeed(Feed):
         self._set_player(player)
 
     def _set_player(self, player: Player) -> None:
-        """Sets the player; then requests its sample. If the sample is unchanged, redraws only the position instead."""
+        """Replaces the player.
+
+        If the new player is at another sample, requests that sample. Otherwise, if playback was started or paused, or
+        if the speed changed, redraws the position.
+        """
         before, self.player = self.player, player
         if player.index != before.index:
             self._requested.set()
@@ -185,13 +192,13 @@ class ReplayFeed(Feed):
                 self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     def events_minute_ago(self, _: Snapshot) -> EventCounts | None:
-        """The event totals as they were a minute before the sample on the screen, by the recording's clock."""
+        """The event totals a minute before the sample on the screen was taken, by the clock of the recording."""
         return self._minute_ago
 
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None]:
         """Reads a selected sample, and the event totals a minute earlier.
 
-        These totals are None for the first sample, and in a recording without times.
+        The event totals are None for the first sample, and for every sample of a recording without times.
         """
         selection, totals = self._selection, self._event_totals
         minute_ago: EventCounts | None = None

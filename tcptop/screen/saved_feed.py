@@ -49,7 +49,7 @@ class SavedFeed(Feed):
             self.app.notify(MESSAGES[name], timeout=3, markup=False)
 
     def ask_for_layouts(self) -> None:
-        """Samples the tree again with its struct layouts (BTF), at the first request only."""
+        """Samples the tree again, this time with its struct layouts (BTF); only the first request does so."""
         if not self._with_layouts:
             self._with_layouts = True
             self.begin()

@@ -20,7 +20,7 @@ THEME = Theme(
     dark=True,
     variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
 )
-"""Dark theme in orange and blue, which people with colour-vision deficiencies of any kind can distinguish."""
+"""Dark theme in orange and blue: people with any kind of colour-vision deficiency can tell these two colours apart."""
 
 LIGHT_THEME = Theme(
     name="tcptop-light",

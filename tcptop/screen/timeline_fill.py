@@ -50,7 +50,10 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
 
 
 def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
-    """Runs `pieces` for about `length_s`; returns the latest timeline, or None if no piece is left."""
+    """Takes pieces from `pieces` for about `length_s`.
+
+    Returns the latest timeline, or None if no piece was left at the start.
+    """
     found: Timeline | None = None
     end_s = time.monotonic() + length_s
     for piece in pieces:

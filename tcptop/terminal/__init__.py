@@ -1,1 +1,1 @@
-"""Terminal input and output: reads keys, and writes changed cells without knowledge of their meaning."""
+"""Terminal input and output: reads keys, and writes changed cells without knowing what the cells mean."""

@@ -1,7 +1,8 @@
 """Two grids of cells, wanted and shown, and short output that makes the terminal show the wanted cells.
 
-Textual writes whole lines of styled text. This module parses the lines into wanted cells, and outputs only wanted cells
-that differ from the shown cells. The module does no I/O, so that tests can compare its output with a terminal emulator.
+Textual writes whole lines of styled text. This module parses the lines into wanted cells, and outputs only those wanted
+cells that differ from the shown cells. The module does no I/O, so that tests can compare its output with a terminal
+emulator.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ TOKEN = re.compile(r"([^\x00-\x1f\x7f-\x9f]+)|\x1b\[([0-9;]*)m|\x1b\[([0-9]+);([
 """Token of a frame: text, an SGR sequence that sets the pen (text style), a cursor move, or a line feed."""
 JOINER = "\u200d"
 MAX_CELL_CHARACTERS = 16
-"""Maximum number of characters in one cell. No script combines this many characters, but a hostile text may."""
+"""Maximum number of characters in one cell.
+
+No script needs this many characters in one cell, but a hostile text may combine more.
+"""
 NARROW: set[str] = set()
 """Characters known to fill exactly one cell next to any other character."""
 
 GAP_BYTES = 4
 """Length, in bytes, of a short cursor move within a line.
 
-A gap that is no longer than this is rewritten, not skipped.
+A gap of at most this many cells may be written again instead of being skipped.
 """
 
 PEN_CODE = re.compile(
@@ -35,13 +39,13 @@ PEN_CODE = re.compile(
 )
 """SGR code for one of three things: foreground, background, or an attribute.
 
-Such a code leaves the other two unchanged.
+A code that sets one of these three things leaves the two others unchanged.
 """
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
 """SGR code that ends each attribute; bold and faint share the code 22.
 
-Attribute 8 (concealed) is missing, because not all terminals know a code that ends it.
+Attribute 8 (concealed) is missing, because some terminals do not know the code that ends this attribute.
 """
 
 VISIBLE_ON_BLANKS = frozenset("4579")
@@ -81,11 +85,11 @@ class CellScreen:
         self._shown_cursor: tuple[int, int] | None = None
 
     def parse_frame(self, frame: str) -> bool:
-        """Parses a frame written by Textual into the wanted cells; returns False if `frame` is other output.
+        """Parses a frame written by Textual into the wanted cells; returns False if the text is not a frame.
 
-        A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. The beginning of
-        other output may have been parsed into wanted cells. The caller must write other output to the terminal, and
-        call `reset` if that output changes cells.
+        A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. If the text is not a
+        frame, the beginning of the text may nevertheless have been parsed into wanted cells. The caller must write any
+        text that is not a frame to the terminal, and must call `reset` if that text changes cells.
         """
         x = y = end = 0
         pen = ""
@@ -175,7 +179,7 @@ class Drawing:
         self._cursor: tuple[int, int] | None = None
 
     def draw(self, y: int, differ: Iterable[int], cells: list[str], pens: Pens) -> None:
-        """Writes the cells of row `y` in the columns `differ`: in these columns, wanted and shown cells differ."""
+        """Writes cells of row `y`; `differ` has the columns in which the wanted cell differs from the shown cell."""
         for start, end in changed_spans(differ, cells, pens):
             for pen, group in groupby(range(start, end), pens.__getitem__):
                 columns = list(group)
@@ -189,8 +193,8 @@ class Drawing:
                 for x in columns:
                     cluster = cells[x]
                     if cluster:
-                        # Terminals differ in the width of characters outside NARROW, so a cursor move follows each of
-                        # them.
+                        # Terminals differ in the width of a character outside NARROW, so a cursor move follows each
+                        # such character.
                         self._write(x, y, cluster, x + 1 if cluster in NARROW else None)
 
     def leave(self, cursor: tuple[int, int] | None) -> None:
@@ -201,7 +205,10 @@ class Drawing:
             self._move(*cursor)
 
     def _write(self, x: int, y: int, text: str, after: int | None) -> None:
-        """Writes text at a position; `after` is the cursor's column after the text, or None if uncertain."""
+        """Writes text at a position.
+
+        `after` is the cursor's column after the text, or None if that column is uncertain.
+        """
         self._move(x, y)
         self.written.append(text)
         # Terminals differ in the cursor position after a character in the last column.
@@ -265,7 +272,11 @@ def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
 
 
 def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
-    """Blanks the other half of a wide character, if a write from column `start` to `end` overwrites one half of it."""
+    """Blanks half-overwritten wide characters.
+
+    If a write to the columns from `start` to `end` overwrites one half of a wide character, the other half becomes a
+    blank.
+    """
     if 0 < start < len(cells) and not cells[start]:
         cells[start - 1] = " "
     if end < len(cells) and not cells[end]:
@@ -273,7 +284,7 @@ def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
 
 
 def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple[int, int]]:
-    """Yields the column ranges of a row to write: differing cells, and gaps that cost no more than a cursor move.
+    """Yields the ranges of columns to write in a row: differing cells, and gaps that cost no more than a cursor move.
 
     If one half of a wide character differs, the other half differs too.
     """
@@ -291,7 +302,7 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 
 
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
-    """Whether rewriting a short gap costs no more than a cursor move over it."""
+    """Whether rewriting a short gap costs no more than a cursor move over the gap."""
     around = pens[start - 1 : end + 1]
     # A gap with cells that must not be written is expensive: these cells have the pen None, which adds two pen changes.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
@@ -310,7 +321,7 @@ class Pen(NamedTuple):
 
 @lru_cache(1024)
 def pen_of(parameters: str) -> Pen | None:
-    """Parses SGR parameters; None if their meaning may depend on their order."""
+    """Parses SGR parameters. Returns None if the order of the parameters may change their meaning."""
     if PEN_CODE.sub("", parameters):
         return None
     pen = Pen(frozenset(), "", "")

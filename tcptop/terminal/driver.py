@@ -1,4 +1,7 @@
-"""Terminal driver for Textual on Linux that sends only the cells that differ from what the terminal shows."""
+"""Terminal driver for Textual on Linux.
+
+The driver sends a cell only if the terminal does not show that cell already.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\
 """Output that changes no cell: modes, queries, titles and bells."""
 
 MAX_COLUMNS, MAX_ROWS = 1000, 500
-"""Maximum size that is drawn. A window may claim 65 535 × 65 535 cells; the grids would take gigabytes of memory."""
+"""Largest part of the terminal that is drawn, in columns and rows.
+
+A window may claim 65 535 × 65 535 cells; the grids would take gigabytes of memory.
+"""
 FIRST_FRAME_S = 0.5
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
@@ -36,15 +42,16 @@ RESTORE_WAIT_S = 0.3
 BACKGROUND_S = 0.5
 """If SIGCONT arrives in the background, the program stops again after this many seconds.
 
-The time is long enough to handle a signal that ends the program.
+The delay is long enough for the program to handle a signal that ends the program.
 """
 
 
 class CellDriver(LinuxDriver):
     """Driver that sends changed cells, one frame at a time.
 
-    While the terminal has not accepted all of a frame, later frames are not sent but only change the wanted cells of
-    CellScreen. So a slow terminal skips frames, and a blocked terminal delays neither the program nor its exit.
+    While the terminal has not accepted all of a frame, later frames are not sent: each later frame only changes the
+    wanted cells of CellScreen. So a slow terminal skips frames, and a blocked terminal delays neither the program nor
+    its exit.
     """
 
     def __init__(
@@ -57,19 +64,23 @@ class CellDriver(LinuxDriver):
         self._input: TerminalInput | None = None
         self._encoding = getattr(self._file, "encoding", None) or "utf-8"
         self._drawing = False
-        """True while frames are sent: the terminal is set up, and a sample has arrived or FIRST_FRAME_S passed."""
+        """True while frames are sent.
+
+        Sending starts with the first sample or FIRST_FRAME_S after the set-up of the terminal, whichever comes first.
+        """
         self._awaits_sample = False
         """True from the set-up of the terminal until frames are sent."""
         self._synchronized = False
         self._restore_output: str | None = None
-        """Output that restores the terminal, collected while Textual writes it; None at all other times."""
+        """Output that restores the terminal, collected while Textual writes this output; None at all other times."""
         self._stop_pending = False
         """True if SIGTSTP arrived after the last SIGCONT."""
         self._suspended = False
         self._background_check: asyncio.TimerHandle | None = None
         self._leaving = False
-        """True once a signal or a hang-up ends the program, which then ignores requests to stop."""
-        # Handlers are installed before the terminal is set up, so that an early signal restores the terminal too.
+        """True once a signal or a hang-up has begun to end the program; from then on, requests to stop are ignored."""
+        # Handlers are installed before the terminal is set up, so that the terminal is restored even after an early
+        # signal.
         end_on_hangup(self.fileno, self._leave)
 
     def _get_terminal_size(self) -> tuple[int, int]:
@@ -100,14 +111,20 @@ class CellDriver(LinuxDriver):
         self._resize(Size(*self._cells.size))
 
     def start_drawing(self) -> None:
-        """Starts sending frames. A frame before the first sample has no figures, so sending it would waste bytes."""
+        """Starts sending frames.
+
+        A frame before the first sample has no figures, so sending such a frame would waste bytes.
+        """
         if self._awaits_sample:
             self._awaits_sample = False
             self._drawing = True
             self.flush()
 
     def start_application_mode(self) -> None:
-        """Sets up the terminal, and redraws it after a suspension; in the background, stops the program instead."""
+        """Sets up the terminal; after a suspension, also redraws the screen.
+
+        In the background, stops the program instead.
+        """
         assert self._file is not None
         if in_background(self.fileno):
             self._suspended = True
@@ -124,7 +141,7 @@ class CellDriver(LinuxDriver):
         # program stops itself, and does not touch the terminal.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-        # Textual's own output thread is not needed: CellDriver writes nothing to it.
+        # Textual's own output thread is not needed, because CellDriver never passes output to that thread.
         self._writer_thread.stop()
         self._writer_thread = None
         self._input = TerminalInput(self.fileno, self.process_message)
@@ -177,7 +194,10 @@ class CellDriver(LinuxDriver):
             self._output = None
 
     def process_message(self, message: Message) -> None:
-        """Passes on a message; draws every cell again for a size that the terminal itself reports (in-band resize)."""
+        """Passes a message on to the app.
+
+        If the terminal itself reports a new size (in-band resize), draws every cell again.
+        """
         if isinstance(message, events.Resize):
             size = Size(*clamp_size(*message.size))
             message = events.Resize(size, size, None, message.pixel_size)
@@ -195,16 +215,17 @@ class CellDriver(LinuxDriver):
         self._in_loop(self._suspend)
 
     def _sigcont_application(self, *_: object) -> None:
-        # SIGCONT cancels a stop that is pending here, just as the kernel discards pending stop signals on SIGCONT.
+        # SIGCONT cancels a stop that the program has not yet carried out, just as the kernel discards pending stop
+        # signals on SIGCONT.
         self._stop_pending = False
         self._in_loop(self._resume if self._suspended else self._set_up_again)
 
     def _suspend(self) -> None:
         """Restores the terminal and stops the program until SIGCONT.
 
-        The program stops itself by SIGTSTP, not by SIGSTOP as Textual does. In an orphaned process group, no shell
-        could continue the program; `ssh -t host tcptop` starts the program in such a group. The kernel ignores SIGTSTP
-        in an orphaned group, so the program runs on and draws the screen again.
+        The program stops itself by SIGTSTP; Textual would use SIGSTOP. In an orphaned process group, no shell could
+        continue the program; `ssh -t host tcptop` starts the program in such a group. The kernel ignores SIGTSTP in an
+        orphaned group, so the program runs on and draws the screen again.
         """
         if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
@@ -228,7 +249,10 @@ class CellDriver(LinuxDriver):
             self.resume_application_mode()
 
     def _set_up_again(self) -> None:
-        """Sets up the terminal again after SIGSTOP, which stops the program before it can restore the terminal."""
+        """Sets up the terminal again after SIGSTOP.
+
+        SIGSTOP gives the program no chance to restore the terminal beforehand.
+        """
         if not self._auto_restart or self._output is None:
             return
         if in_background(self.fileno):
@@ -243,8 +267,9 @@ class CellDriver(LinuxDriver):
         """Stops a background program again after BACKGROUND_S.
 
         The kernel, too, stops a background program that changes the terminal's modes. The stop is delayed, because one
-        `kill` may send SIGTERM and SIGCONT, which may be handled in either order: any thread can receive a signal, and
-        one handler can interrupt the other. If the program stopped before it had handled SIGTERM, it would not exit.
+        `kill` may send both SIGTERM and SIGCONT, and the program may handle the two signals in either order: any thread
+        can receive a signal, and one handler can interrupt the other handler. If the program stopped before it had
+        handled SIGTERM, it would not exit.
         """
         if self._background_check is not None:
             self._background_check.cancel()
@@ -270,8 +295,8 @@ class CellDriver(LinuxDriver):
     def _resize(self, size: Size) -> None:
         """Draws every cell again, because terminals differ in what they do to their cells at a resize.
 
-        Textual ignores an unchanged size. This method draws the cells even then, because the window may have had
-        another size in between.
+        Textual ignores an unchanged size. This method draws every cell even if the size is unchanged, because the
+        window may have had another size in between.
         """
         self._cells.reset(*size)
         self._app.call_later(self._app.refresh)
@@ -287,7 +312,8 @@ class CellDriver(LinuxDriver):
             self._output.send(self._encode(data))
 
     def _encode(self, data: str) -> bytes:
-        # Each character that the encoding lacks is replaced by one character, so that columns stay aligned.
+        # A character that the encoding cannot represent is replaced by exactly one character, so that columns stay
+        # aligned.
         return data.encode(self._encoding, errors="replace")
 
 

@@ -2,7 +2,7 @@
 
 When a connection is lost, the kernel sends SIGHUP only to the session that owns the terminal: a process under `su -c`,
 for example, never receives the signal. After a hang-up, Textual would read end-of-file in an endless loop, which takes
-a quarter of a CPU. When Textual writes after a hang-up, it would wait forever.
+a quarter of a CPU. A write by Textual after a hang-up would wait forever.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
-"""Signals that a faulty instruction raises. A handler for such a signal could not return to the instruction."""
+"""Signals that a faulty instruction raises.
+
+A handler for one of these signals could not return to the faulty instruction.
+"""
 HANDLED_ELSEWHERE = ("SIGINT", "SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTIN", "SIGTTOU")
 NOT_DEADLY = ("SIGCHLD", "SIGURG")
 NOT_HANDLED = ("SIGKILL", "SIGSTOP", *FAULTS)
@@ -27,15 +30,16 @@ EXIT_WAIT_S = 2.0
 received_signals: list[int] = []
 """Deadly signals in the order received.
 
-Once the terminal is restored, the program kills itself by the first of them.
+Once the terminal is restored, the program kills itself by the first signal in this list.
 """
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Ends the program on SIGTERM, SIGHUP or a hang-up, even while its event loop waits for a blocked terminal.
 
-    The program also ends on every other signal that would kill it; the caller must then call `die_by_received_signal`.
-    A daemon thread waits in poll(2) and requests no event, so that poll(2) returns only on a hang-up or an error.
+    The program also ends on every other signal that would kill the program; the caller must then call
+    `die_by_received_signal`. A daemon thread waits in poll(2) and requests no event, so that poll(2) returns only on a
+    hang-up or an error.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: end(leave))
@@ -60,14 +64,17 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
 
 
 def die_by_received_signal() -> None:
-    """Kills this program by the first signal that ended it, so that its parent learns of the signal."""
+    """Kills this program by the first deadly signal that it received.
+
+    The program's parent thereby learns of the signal.
+    """
     if received_signals:
         signal.signal(received_signals[0], signal.SIG_DFL)
         os.kill(os.getpid(), received_signals[0])
 
 
 def end(leave: Callable[[], object]) -> None:
-    """Calls `leave`, and exits with code 1 if the program has not ended EXIT_WAIT_S later."""
+    """Calls `leave`. If the program still runs EXIT_WAIT_S later, ends the program with exit code 1."""
     with suppress(RuntimeError):  # the event loop has ended already
         leave()
     timer = threading.Timer(EXIT_WAIT_S, os._exit, [1])

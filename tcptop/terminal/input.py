@@ -1,4 +1,4 @@
-"""Terminal input read by the event loop instead of Textual's input thread, which polls ten times a second."""
+"""Terminal input: the event loop reads the input, instead of Textual's input thread, which polls ten times a second."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class TerminalInput:
         try:
             messages = list(self._parser.feed(text))
         except Exception:
-            # The parser has ended with an error; the error is ValueError or OverflowError, for example, if a number in
-            # a sequence is not the code of a character.
+            # The parser has ended with an error. For example, if a number in a sequence is not the code of a character,
+            # the error is ValueError or OverflowError.
             self._parser = XTermParser()
             return
         for message in messages:

@@ -1,4 +1,4 @@
-"""Output to a terminal that may be slow, blocked or closed; the event loop never waits for it."""
+"""Output to a terminal that may be slow, blocked or closed; the event loop never waits for the terminal."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class TerminalOutput:
             self._loop.add_writer(self._descriptor, self._continue)
 
     def leave(self, data: bytes, until_s: float) -> None:
-        """Writes the final output; waits until `until_s` (monotonic clock) at most.
+        """Writes the final output; waits for the terminal until `until_s` (monotonic clock) at the latest.
 
         If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). The rest of
-        the frame is then lost. `data` restores the terminal: it is short enough for the emptied buffer, and takes
-        effect when the terminal continues.
+        the frame is then lost. `data`, the output that restores the terminal, is short enough for the emptied buffer,
+        and takes effect when the terminal continues.
         """
         self._loop.remove_writer(self._descriptor)
         self._backlog += data

@@ -36,7 +36,10 @@ def require_terminal() -> None:
 
 
 def remove_textual_variables() -> None:
-    """Removes variables that would make Textual press keys, write pictures and logs, or use another driver."""
+    """Removes environment variables for Textual that are not in TERMINAL_VARIABLES.
+
+    Such variables would make Textual press keys by itself, save screenshots, write logs, or use another driver.
+    """
     for name in [*os.environ]:
         if name.startswith("TEXTUAL") and name not in TERMINAL_VARIABLES:
             del os.environ[name]

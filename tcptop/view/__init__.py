@@ -28,7 +28,7 @@ class View:
     """Growth over the last minutes, by accounting mode; empty if there are too few samples."""
     trends: Trends = NO_TRENDS
     recording_path: str | None = None
-    """File to which the live screen records; None if it does not record."""
+    """File to which the live screen records; None if the live screen does not record."""
     player: Player | None = None
     """Position and speed of playback; None if the sample does not come from a recording."""
     timeline: Timeline = NO_TIMELINE

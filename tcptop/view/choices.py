@@ -20,9 +20,9 @@ class Choices:
     mode: AccountingMode = "full"
     """Key `m`: the cost of a whole socket, or of a TIME_WAIT mini-socket."""
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
-    """Keys that sort: the id of the column by which the cache table is sorted."""
+    """Sort keys (one key for each sortable column): the id of the column by which the cache table is sorted."""
     reverse: bool = False
-    """Whether the direction of the sort is reversed, because the same sort key was pressed again."""
+    """Whether the sort order is reversed, because the user pressed the key of the sorted column again."""
     block_unit: BlockUnit = "blocks"
     """Key `y`: the unit of the buddy pane."""
     interval_s: float = 1.0
@@ -30,7 +30,7 @@ class Choices:
     paused: bool = False
     """Key `z`: whether sampling is paused."""
     name_filter: str = ""
-    """Key `/`: the cache table shows only caches that have this text in one of their names; empty for all caches."""
+    """Key `/`: the cache table shows a cache only if this text occurs in a name of the cache; empty for all caches."""
     all_caches: bool = False
     """Key `r`: whether the cache table also shows caches that hold no objects of TCP."""
     columns: tuple[str, ...] | None = None
@@ -52,7 +52,7 @@ def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
 def table_node(ledger: Ledger, choices: Choices) -> int | None:
     """The node whose counts the cache table shows; None for the whole machine.
 
-    If the machine has only one node, the result is None too.
+    The result is also None if the machine has only one node.
     """
     return None if len(ledger.nodes) <= 1 else choices.node
 

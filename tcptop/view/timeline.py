@@ -13,14 +13,17 @@ BUCKETS = 240
 of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
-"""The median step is computed from about this many steps at most, however long the recording is."""
+"""The median step is computed from fewer than twice this many steps, however long the recording is."""
 MAX_GAP_STEPS = 3
-"""After this many median steps, a sample no longer counts; the time until the next sample is then a gap."""
+"""A sample counts for at most this many median steps; the rest of the time until the next sample is a gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Three series with a value for each bucket; None if the bucket has no sample, or is not filled yet."""
+    """Three series, each with one value for every bucket.
+
+    The value is None if the bucket has no sample or is not filled yet.
+    """
 
     sockets: Series = ()
     time_wait: Series = ()
@@ -31,7 +34,10 @@ NO_TIMELINE = Timeline()
 
 
 def bucket_samples(times_s: Sequence[float]) -> list[range]:
-    """For each bucket, the indices of the samples that count in that bucket; an empty range for a bucket in a gap."""
+    """For each bucket, the indices of the samples that count in that bucket.
+
+    A bucket in a gap has an empty range of indices.
+    """
     step_s = median_step_s(times_s)
     start_s, length_s = times_s[0], times_s[-1] + step_s - times_s[0]
     buckets: list[range] = []
@@ -78,6 +84,9 @@ def bucket_column(bucket: int, columns: int) -> int:
 
 
 def coarse_to_fine() -> list[int]:
-    """All buckets, in an order that fills a graph evenly: first a few buckets far apart, then those in between."""
+    """All buckets, in an order that fills a graph evenly.
+
+    A few buckets far apart come first, then the buckets in between.
+    """
     # `bucket & -bucket` is the largest power of two that divides the number of a bucket; bucket 0 comes first.
     return sorted(range(BUCKETS), key=lambda bucket: (-(bucket & -bucket or BUCKETS), bucket))

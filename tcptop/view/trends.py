@@ -25,7 +25,7 @@ class Trends:
     step: int | None = None
     """Number of the current, incomplete step, counted from the Unix epoch; None before the first sample."""
     latest: Ledger | None = None
-    """Latest sample, which is in the current step."""
+    """The latest sample; it was taken in the current step."""
     bytes_per_connection: Series = ()
     sockets: Series = ()
     time_wait: Series = ()
@@ -57,7 +57,10 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
 
 
 def connection_bytes(ledger: Ledger) -> float | None:
-    """The bytes per connection that graphs show: the present average or, if unknown, the cost of the next socket."""
+    """The bytes per connection that graphs show.
+
+    The value is the present average or, without an average, the cost of the next socket.
+    """
     cost = ledger.costs["full"]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
@@ -68,4 +71,4 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
 }
-"""Functions that compute the figure of each trend, by the name of the trend in Trends."""
+"""For the name of each series in Trends, the function that computes the figure of this series."""

@@ -29,7 +29,7 @@ COMFORTABLE_WIDTH = 6
 FITS = ((0, COMFORTABLE_WIDTH), (0, 0), (1, 0))
 """Layouts to try, the best first.
 
-A layout is the number of columns that may be dropped, and the minimum width of an order's column.
+A layout consists of the number of columns that may be dropped, and of the minimum width of an order's column.
 """
 UNMOVABLE = "Unmovable"
 """The migrate type of TCP's slabs. The row of this type is shown even if the type has no free block."""
@@ -49,11 +49,16 @@ class BlockRow:
     """The free bytes as text; empty for a row without counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """Texts of the cells by order, if the row has texts (such as the unusable index) and no counts; otherwise empty."""
+    """Texts of the cells by order, in a row that has texts (such as the unusable index) instead of counts.
+
+    Empty for a row that has counts.
+    """
 
 
 def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line]:
-    """The lines of a text over the whole width: the first variant that fits; if none fits, the last variant, wrapped.
+    """Lines that show a text over the whole width.
+
+    The first variant that fits is shown; if no variant fits, the last variant is wrapped.
 
     Args:
         columns: the width of the pane.
@@ -66,7 +71,7 @@ def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line
 
 
 class BuddyPane(ScrollPane):
-    """Pane of the free_area of the chosen node, or of all nodes, below a table of the nodes.
+    """Pane of the free_area of the chosen node; for all nodes, a table of the nodes, then the free_area of each node.
 
     Enter opens the explanation page on headroom.
     """
@@ -74,7 +79,10 @@ class BuddyPane(ScrollPane):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, unit, headroom in sockets, and the age of the migrate types if they are stale."""
+        """The title: node, unit, headroom in sockets.
+
+        If the counts by migrate type are stale, the title also has the age of the counts.
+        """
         title = f"Buddy free_area ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
@@ -112,7 +120,7 @@ class BuddyPane(ScrollPane):
 def body_lines(ledger: Ledger, choices: Choices, columns: int) -> list[BlockRow | Line]:
     """The zones of the selected nodes, the largest zone of a node first, since most allocations come from that zone.
 
-    `block_lines` later draws all BlockRows of the result together; all other lines are ready to be shown.
+    The result mixes finished lines with BlockRows; `block_lines` later turns all BlockRows together into lines.
     """
     lines: list[BlockRow | Line] = []
     for node in selected_nodes(ledger, choices):

@@ -25,14 +25,20 @@ from tcptop.widgets.cell_width import cell_width
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 SORTED_IMPORTANCE = 98
-"""Importance of the column by which the table is sorted. Of the columns that may be dropped, it is dropped last."""
+"""Importance of the column by which the table is sorted.
+
+Of the columns that may be dropped, the sorted column is dropped last.
+"""
 
 
 MEASURED_ROWS = 300
-"""The columns are wide enough for this many rows and for the rows in sight. Nearly every machine has fewer rows."""
+"""The widths of the columns are computed from this many rows at the top of the table and from the visible rows.
+
+Nearly every machine has fewer rows.
+"""
 
 _RowKey = tuple[str, int]
-"""Key of a row: its name, and the number of rows above with the same name."""
+"""Key of a row: the name in the row, and the number of rows with the same name further up."""
 
 
 @dataclass(slots=True)
@@ -48,7 +54,7 @@ class _DrawnRow:
 def no_collection() -> Iterator[None]:
     """Context manager that suspends garbage collection.
 
-    A collection would visit all caches of the sample and free none of them.
+    A collection would visit all caches of the sample, but would free no cache.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -84,17 +90,23 @@ class CachesPane(ScrollPane):
         self._by_name: list[CacheLine] = []
         """`_caches`, sorted by name."""
         self._source: tuple[object, ...] = ()
-        """What determines the selection of rows: the identities of the caches and of the mark, and the choices."""
+        """Everything that the selection of rows depends on: the caches and the mark (by identity), and the choices."""
         self._selected: list[CacheRow] = []
         self._order: tuple[str, bool] | None = None
         """The column by which `_rows` are sorted, and whether the direction is reversed."""
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
-        """Rows formatted for `_columns`; they are kept because most rows do not change from one sample to the next."""
+        """Rows formatted for `_columns`.
+
+        The rows are kept, because most rows do not change from one sample to the next.
+        """
         self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, name filter, mark, the age of stale slabinfo, and the sorted column if it is not visible."""
+        """The title: node, name filter, mark, and the age of stale slabinfo.
+
+        If the sort column is not among the visible columns, the title also names the sort column.
+        """
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
@@ -211,11 +223,11 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
 
 
 def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-    """Reasons why sources of the table could not be read, and a note on a node's table.
+    """Reasons why sources of the table could not be read; for the table of a single node, also a note on the counts.
 
     The note says that the table has no counts, or that it has the counts of TCP's caches only.
     """
-    # Only root may read slabinfo and the attributes below /sys/kernel/slab; one reason for both is enough.
+    # Only root may read slabinfo and the attributes below /sys/kernel/slab, so a single reason is shown for both.
     refused = ledger.sources["slabinfo"].state == "refused"
     names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
     sources = [ledger.sources[name] for name in names]
@@ -255,7 +267,10 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _steady(layout: Layout, previous: Layout | None, columns: int) -> Layout:
-    """Keeps the columns at least as wide as before if they fit, so that a shorter figure moves no column."""
+    """Keeps each column at least as wide as before, as long as the columns fit.
+
+    A shorter figure then moves no column.
+    """
     if previous is None or layout._replace(widths=()) != previous._replace(widths=()):
         return layout
     widest = layout._replace(widths=list(map(max, layout.widths, previous.widths)))

@@ -59,7 +59,10 @@ def crop_line(line: Line, columns: int) -> Line:
 
 
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:
-    """A line with one text at the left end and one at the right end; the left text is cut if both do not fit."""
+    """A line with `left` at the left end and `right` at the right end.
+
+    If the line is too short for both, `left` is cut.
+    """
     right = crop_line(tuple(right), columns)
     free_columns = columns - line_width(right)
     start = tuple(left)

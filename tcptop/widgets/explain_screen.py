@@ -42,11 +42,11 @@ class ExplainPane(ScrollPane):
         return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """The lines of the page, all of which scroll."""
+        """All lines of the page; every line scrolls, because the head is empty."""
         return [], self._pages[self._page_index].lines(ledger, columns)
 
     def action_turn_page(self, step: int) -> None:
-        """Shows the next page, or the previous one if `step` is -1, from its first line."""
+        """Shows the first line of another page: the next page if `step` is 1, or the previous page if `step` is -1."""
         self._page_index = (self._page_index + step) % len(self._pages)
         self._first = 0
         self.redraw()
@@ -58,7 +58,10 @@ class ExplainScreen(OverlayScreen):
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
 
     def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
-        """Takes the page to show first. A page about a cache or about a part of the figure is placed before `PAGES`."""
+        """Takes the page to show first.
+
+        If this page is about a cache or about a part of the figure, the page comes before the pages of `PAGES`.
+        """
         own = [first] if first is not None and first not in PAGES else []
         pages = [*own, *PAGES]
         super().__init__(ExplainPane(pages, pages.index(first) if first is not None else 0), ledger, view)

@@ -83,7 +83,7 @@ class FigurePane(Pane, can_focus=True):
         )
 
     def action_choose_part(self, step: int) -> None:
-        """Selects the next part of the bar, or the previous one if `step` is -1."""
+        """Selects the next part of the bar if `step` is 1, or the previous part if `step` is -1."""
         labels = self._labels()
         if labels:
             self._part = (min(self._part, len(labels) - 1) + step) % len(labels)
@@ -116,14 +116,17 @@ def figure_lines(
     with_reason: bool = False,
     ascii_only: bool = False,
 ) -> list[Line]:
-    """The lines of the pane. The large figure is the present average if known, else the cost of the next socket.
+    """The lines of the pane.
+
+    The large figure is the present average or, if the average is unknown, the cost of the next socket.
 
     Args:
         cost: the cost in the chosen accounting mode.
         columns: the width of the pane.
         rows: the height of the pane.
         selected: the label of the marked part; None for no mark.
-        attached: objects that the present average contains too; None for the sockets' own objects only.
+        attached: objects that the present average contains in addition to the sockets' own objects; None if the
+            average contains only the sockets' own objects.
         with_reason: adds the reason why there is no average, if the reason fits; a bar with only one part is dropped
             to make space for the reason.
         ascii_only: draws the digits in ASCII.
@@ -162,7 +165,10 @@ def _no_average_text(text: str, columns: int) -> str:
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
-    """The attached objects in the large figure; None if the user has not chosen them, or if there is no average."""
+    """The attached objects in the large figure.
+
+    The result is None if the user has not chosen attached objects, or if there is no average.
+    """
     has_average = choices.mode == "full" and ledger.attached.now_bytes is not None
     return ledger.attached if choices.attached and has_average else None
 

@@ -1,4 +1,7 @@
-"""Headroom line: headroom in sockets, first limit, growth, and distances to other limits; or growth since a mark."""
+"""Headroom line: headroom in sockets, first limit, growth, and distances to other limits.
+
+If a mark is set, the line shows the growth since the mark instead.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from tcptop.widgets.cell_width import first_fitting_line, line_width
 from tcptop.widgets.pane import Pane
 
 FAR_S = 2 * 86_400.0
-"""Time in seconds. If a limit is further away than this, growth over some minutes says nothing about the limit."""
+"""Time in seconds.
+
+If a limit would be reached only after this time, growth over some minutes says nothing about the limit.
+"""
 
 
 class HeadroomLine(Pane):
@@ -24,7 +30,7 @@ class HeadroomLine(Pane):
     """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The headroom and as many limits as fit; if a mark is set (`k`), the growth since the mark instead."""
+        """If a mark is set (`k`), the growth since the mark; otherwise the headroom and as many limits as fit."""
         return [
             headroom_line(ledger, columns, choices.mode, self._view.growth.get(choices.mode))
             if self._view.since is None
@@ -79,7 +85,10 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full", g
 
 
 def growth_variants(growth: Growth | None) -> list[Line]:
-    """Texts on growth, from long to short: sockets and bytes per second, and time until a limit; empty if unclear."""
+    """Texts on growth, from long to short: sockets and bytes per second, and the time until a limit is reached.
+
+    The list is empty if no figure is clear.
+    """
     if growth is None:
         return []
     soon = sockets = exact_sockets = size = ""

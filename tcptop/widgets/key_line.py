@@ -73,7 +73,7 @@ class KeyLine(Pane):
 def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS) -> Line:
     """The keys that fit in `columns`.
 
-    Each key has its full meaning if all keys fit in this form; otherwise each key has one word.
+    If all keys fit with their full meanings, each key has its full meaning; otherwise each key has a one-word meaning.
     """
     full = _line([(key, meaning) for key, meaning, _ in hints])
     entries = [(key, word) for key, _, word in hints]

@@ -22,7 +22,7 @@ HEADINGS = (
     Heading("HEADROOM"),
     Heading("", left=True, importance=1),
 )
-"""Columns of the node table. The columns without a title contain bars; these columns are dropped first."""
+"""Columns of the node table. The columns without a title contain bars; the columns with bars are dropped first."""
 ROLES: tuple[Role, ...] = tuple("text" if heading.title else "slice-2" for heading in HEADINGS)
 
 
@@ -53,7 +53,10 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> l
 
 
 def node_bar(amount: float | None, all_amounts: Sequence[float | None]) -> str:
-    """A bar for a node's amount, scaled to the largest amount of any node; empty if unknown or if all nodes have 0."""
+    """A bar for a node's amount, scaled to the largest amount of any node.
+
+    The text is empty if the node's amount is unknown, or if no node has an amount above 0.
+    """
     largest = max((known for known in all_amounts if known is not None), default=0)
     if amount is None or not largest:
         return ""

@@ -16,11 +16,11 @@ SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 class OverlayScreen(Screen[None]):
     """Screen that consists of one scrolling pane.
 
-    A key closes the screen, unless it scrolls or is passed on to the app.
+    Any key closes the screen, except a key that scrolls the pane and a key that is passed on to the app.
     """
 
     PASSED_ON_KEYS: tuple[str, ...] = ()
-    """Keys that are passed on to the app. The app handles these keys as on the main screen."""
+    """Keys that are passed on to the app. In the app, these keys have the same effect as on the main screen."""
 
     def __init__(self, pane: ScrollPane, ledger: Ledger, view: View) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class OverlayScreen(Screen[None]):
         self._pane.focus()
 
     def on_key(self, event: Key) -> None:
-        """Closes the screen, unless the key scrolls the pane or is passed on to the app."""
+        """Closes the screen, except on a key that scrolls the pane or that is passed on to the app."""
         if event.key not in (*SCROLLING_KEYS, *self.PASSED_ON_KEYS):
             event.stop()
             # A second key press may arrive before the first key press has closed the screen.

@@ -27,8 +27,8 @@ def has_room(size: Size) -> bool:
 class Palette(CommandPalette):
     """Command palette that closes if the terminal becomes too small, and that may be closed at any moment.
 
-    Textual's own palette fails if its list has no room. It also fails if a search or a timer ends after the palette's
-    widgets were removed.
+    Textual's own palette fails if its list has no room. Textual's palette also fails if a search or a timer ends after
+    the palette's widgets were removed.
     """
 
     CSS = """
@@ -42,7 +42,7 @@ class Palette(CommandPalette):
     """
 
     def on_resize(self, event: Resize) -> None:
-        """Closes the palette if it has no room any more."""
+        """Closes the palette if the terminal has become too small for the palette."""
         if not has_room(event.size) and self.is_current:
             self._action_escape()
 
@@ -51,7 +51,7 @@ class Palette(CommandPalette):
         return super().dismiss(result) if self.is_current else AwaitComplete(sleep(0))
 
     def set_timer(self, delay: float, callback: Callable[[], Any] | None = None, **options: Any) -> Timer:  # noqa: ANN401 (as Textual)
-        """Starts a timer; its callback is not called if the list has been removed by then."""
+        """Starts a timer. If the list has been removed when the timer ends, `callback` is not called."""
         return super().set_timer(
             delay, callback and (lambda: callback() if self.query(CommandList) else None), **options
         )

@@ -73,7 +73,10 @@ class Pane(Widget):
         self.refresh_changes()
 
     def lay_out(self, ledger: Ledger, view: View) -> None:
-        """Lays out a ledger according to the view; `render_changes` or `refresh_changes` then draws it."""
+        """Lays out a ledger according to the view.
+
+        `render_changes` or `refresh_changes` must draw the changed lines afterwards.
+        """
         self._ledger, self._view = ledger, view
         columns, rows = self.size
         if columns:
@@ -86,7 +89,10 @@ class Pane(Widget):
             self.show(self._ledger, self._view)
 
     def redraw_after_key(self) -> None:
-        """Draws the last ledger again. If the next key in the queue is the same key, leaves the drawing to that key."""
+        """Draws the last ledger again.
+
+        If the next key in the queue equals the current key, leaves the drawing to the next key.
+        """
         if not getattr(self.app, "key_repeats", False):
             self.redraw()
 

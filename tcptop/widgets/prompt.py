@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class Prompt(ModalScreen[str | None]):
-    """Screen that asks a question; its result is the answer, or None if the user cancels."""
+    """Screen that asks a question. The result of the screen is the answer, or None if the user cancels the question."""
 
     CSS = """
     Prompt { align: left bottom; background: transparent; }

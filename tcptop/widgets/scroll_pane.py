@@ -23,8 +23,8 @@ TITLE_SEPARATOR = " ─ "
 def shorten_title(title: str, position: str, columns: int) -> str:
     """The title with the scroll position as its last part, shortened to fit `columns`.
 
-    If the title is too long, its first part is cut to one word; then the other parts are dropped, from the last to the
-    first. Without a scroll position, the title is returned unchanged.
+    If the title is too long, the first part is cut to one word; if the title is still too long, other parts are
+    dropped, the last part first. Without a scroll position, the title is returned unchanged.
     """
     parts = title.split(TITLE_SEPARATOR)
     word = parts[0].partition(" ")[0]
@@ -91,5 +91,5 @@ class ScrollPane(Pane, can_focus=True):
         self.action_scroll_by(pages * max(1, self._body_height))
 
     def action_scroll_to_end(self, end: int) -> None:
-        """Scrolls to the last line, or to the first if `end` is -1."""
+        """Scrolls to the last line if `end` is 1, or to the first line if `end` is -1."""
         self.action_scroll_by(end * self._body_length)

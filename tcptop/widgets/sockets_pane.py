@@ -22,7 +22,10 @@ class SocketsPane(Pane):
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """The title, and a subtitle that tells which network namespace `here` means, unless it is tcptop's own."""
+        """The title and the subtitle.
+
+        If `here` means a network namespace other than tcptop's own, the subtitle names the namespace that `here` means.
+        """
         place = ledger.host.net_namespace
         return "Sockets", f"here: {place}" if place else ""
 
@@ -90,7 +93,7 @@ def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, .
 def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     """The buffer memory charged to sockets, and notes on it.
 
-    If the kernel's counter is within its error, the text is an upper bound.
+    If the kernel's counter is no larger than the counter's possible error, the text is an upper bound.
     """
     limit = _tcp_mem_text(counts)
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes else ""

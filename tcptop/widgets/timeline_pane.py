@@ -22,7 +22,7 @@ POSITION_MARK = "│"
 class TimelinePane(Pane):
     """Pane of three graphs, one below the other.
 
-    If the pane has too few rows, it shows one line with as many graphs as fit side by side.
+    If the pane has too few rows, the pane shows a single line with as many graphs as fit side by side.
     """
 
     DEFAULT_CSS = """

@@ -48,7 +48,7 @@ class Graph:
     title: str
     values: Series
     range_text: str
-    """The lowest and the highest value as text; a single value if both are formatted alike."""
+    """The lowest and the highest value as text; a single text if the two values are formatted alike."""
 
     @classmethod
     def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
@@ -58,7 +58,7 @@ class Graph:
 
     @property
     def label_width(self) -> int:
-        """The width of a graph's title, of its range, and of the two spaces that separate both from the graph."""
+        """The width of a graph's title and range, plus the two spaces that separate title, graph and range."""
         return len(self.title) + len(self.range_text) + 2
 
     def line(self, columns: int) -> Line:
@@ -98,7 +98,7 @@ def format_count(value: float) -> str:
 def sparkline(values: Series) -> str:
     """A bar character for each value, scaled from the lowest value to the highest; a space for an unknown value.
 
-    If all values are equal, each has the bar character of middle height.
+    If all values are equal, every value has the bar character of middle height.
     """
     known = [value for value in values if value is not None]
     if not known:
