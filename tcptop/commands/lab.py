@@ -1,4 +1,7 @@
-"""`tcptop lab`: measures the slab memory of each TCP state and prints and writes the result, or compares results."""
+"""`tcptop lab`: measures the slab memory of each TCP state, or compares earlier results.
+
+The result of a measurement is printed, and is also written to a file if -w is given.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measures, or compares results; returns the exit code."""
+    """Runs a measurement or a comparison of results; returns the exit code."""
     try:
         _run(_parse_options(arguments))
     except KeyboardInterrupt:

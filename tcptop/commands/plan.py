@@ -50,7 +50,10 @@ EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
 
 
 class PlanError(TcptopError):
-    """An error of `tcptop plan`. Its exit code means "cannot say"; errors of other commands have another exit code."""
+    """An error of `tcptop plan`.
+
+    The exit code of this error means "cannot say"; errors of other commands have another exit code.
+    """
 
     exit_code = EXIT_CODES["cannot say"]
 
@@ -62,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     except TcptopError as error:
         raise PlanError(str(error)) from None
     except BrokenPipeError:
-        # Without this, the interpreter's flush at exit would print an error.
+        # Without this redirection, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         pass

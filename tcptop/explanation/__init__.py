@@ -84,7 +84,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page about all objects with a given label; None if there are none, as for idle slab memory."""
+    """The page about all objects with a given label; None for a label without objects, such as idle slab memory."""
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)
     parts = [

@@ -71,12 +71,15 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        # Cut the branch characters at the start of the line, never the size at its end.
+        # If the line is too long, the branch characters at the start are cut. The size at the end is never cut.
         yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 
 def _wrap_chain(function: str, columns: int) -> Sequence[str]:
-    """Wraps a chain of functions, `a() → b()`, before arrows; a part that is too long is wrapped between words."""
+    """Wraps a chain of functions, `a() → b()`, before the arrows.
+
+    A part of the chain that is longer than a line is wrapped between words.
+    """
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:

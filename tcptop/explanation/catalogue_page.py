@@ -27,7 +27,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """A phrase that says when an object exists: `for each` and an owner, such as a socket, or `only with` a feature."""
+    """A phrase that says when an object exists, such as `for each socket`, or `only with` and the name of a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return "for each " + item.per

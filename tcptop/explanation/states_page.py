@@ -46,7 +46,9 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
-    """Bytes of a socket as text, which begins with `≥` if a part's size is unknown, and with `≈` or `≤` for a range.
+    """Bytes of a socket as text.
+
+    The text begins with `≥` if the size of a part is unknown, and with `≈` or `≤` if the bytes are a range.
 
     `own_port` is True for an outgoing socket, which may have a local port of its own.
     """

@@ -32,7 +32,7 @@ def holes(layout: StructLayout) -> list[Hole]:
 
 
 def tail_padding_bytes(layout: StructLayout) -> int:
-    """The bytes after the last member; all bytes of a struct without members."""
+    """The number of bytes after the last member; for a struct without members, the size of the struct."""
     return layout.size_bytes - max((min(_end_bytes(each), layout.size_bytes) for each in layout.members), default=0)
 
 

@@ -1,4 +1,4 @@
-"""A difference of two ledgers as plain text: ASCII only, 80 columns unless a name is longer."""
+"""A difference of two ledgers as plain text: ASCII only, and at most 80 columns wide unless a name does not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tcptop.text.line import wrap_text
 from tcptop.text.table import Heading, cut_text, make_headings, plain_table
 
 MAX_ROWS = 15
-"""Maximum number of rows in a list; one line sums up further rows, which --json lists in full."""
+"""Maximum number of rows in a list. If there are further rows, one line sums them up; --json lists all rows."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
@@ -160,7 +160,7 @@ STATE_COST_HEADINGS = make_headings("<STATE", "ACCEPTED A", "B", "CHANGE", "OUTG
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
-    """The change in bytes per socket by state; usually empty for two samples of one kernel."""
+    """The change in bytes per socket, by TCP state; usually there is no change between two samples of one kernel."""
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
@@ -221,7 +221,10 @@ def _changed_rows(
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """The reasons why sources were not read in full; each reason follows the input that it concerns: A, B or both."""
+    """The reasons why sources were not read in full.
+
+    Each reason is printed after the letters of the inputs for which the reason holds: A, B or both.
+    """
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

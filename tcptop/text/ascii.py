@@ -69,10 +69,10 @@ def report_to_ascii(text: str) -> str:
 
 
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
-    """Whether the locale is not UTF-8, or the terminal is the Linux console, whose fonts lack most of the glyphs.
+    """Whether output must be ASCII: True without a UTF-8 locale, and on the Linux console, which lacks most glyphs.
 
-    The C locale, for which Python reports UTF-8, needs no ASCII, since it is usually just a default. LC_ALL=C or
-    LC_ALL=POSIX needs ASCII, since a user sets LC_ALL deliberately.
+    If Python reports UTF-8 for the C locale, ASCII is not needed, since the C locale is usually just a default. With
+    LC_ALL=C or LC_ALL=POSIX, ASCII is needed, since a user sets LC_ALL deliberately.
     """
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return True
