@@ -70,14 +70,14 @@ def run(arguments: Sequence[str]) -> int:
         line, code = state_line("UNKNOWN", str(error)), EXIT_CODES["UNKNOWN"]
     except KeyboardInterrupt:
         line, code = state_line("UNKNOWN", "interrupted"), EXIT_CODES["UNKNOWN"]
-    except Exception as error:  # Python would exit with 1, which means WARNING
+    except Exception as error:  # Python itself would exit with 1, which means WARNING
         reason = f"{type(error).__name__}: {error}; please report it"
         line, code = state_line("UNKNOWN", reason), EXIT_CODES["UNKNOWN"]
     return code if _print_line(line) else EXIT_CODES["UNKNOWN"]
 
 
 def _print_line(line: str) -> bool:
-    """Prints the line; returns whether it could be printed."""
+    """Prints the line; returns whether printing the line succeeded."""
     try:
         write_stdout(f"{line}\n")
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Helpers shared by all commands: they parse options, open a host, compute one sample's ledger, and write output.
+"""Functions shared by all commands: they parse options, open a host, compute one sample's ledger, and write output.
 
 A function here imports modules only when the function is called, so that each command loads only the modules that the
 command needs. The modules of the screen take much longer to import than the modules of a report.
@@ -25,7 +25,7 @@ TIME_OPTIONS = ("--at", "--from", "--to")
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser whose errors are printed as one line; the exit code is then 1, as in slabtop."""
+    """Argument parser that prints an error as one line and then exits with code 1, as slabtop does."""
 
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_cgroup_option(self) -> None:
-        """Adds --cgroup, a memory cgroup whose limit is listed together with the other limits."""
+        """Adds --cgroup, a memory cgroup whose limit is added to the list of limits."""
         self.add_argument(
             "--cgroup",
             metavar="PATH",
@@ -156,7 +156,7 @@ def read_thresholds() -> Mapping[str, Threshold]:
 
     Mistakes in the settings file are printed to standard error.
 
-    The module that parses the file is imported only if the file exists, because most users have no such file.
+    The module that parses the settings file is imported only if this file exists, because most users have no such file.
     """
     from tcptop.accounting.limits import THRESHOLDS
     from tcptop.settings.location import settings_file

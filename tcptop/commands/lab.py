@@ -125,7 +125,7 @@ def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
 
 
 def _check_writable(path: str) -> None:
-    """Checks, before the measurement and without creating the file, that the result can be written to `path`."""
+    """Checks that the result can be written to `path`, before the measurement and without creating the file."""
     try:
         check_writable(path)
     except OSError as error:
@@ -133,7 +133,7 @@ def _check_writable(path: str) -> None:
 
 
 def _try_write(path: str, text: str) -> TcptopError | None:
-    """Writes a file; returns the error instead of raising it, so that the caller can print the result first."""
+    """Writes a file. An error is returned, not raised, so that the caller can print the result first."""
     try:
         write_bytes(path, text.encode("ascii"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`tcptop plan`: the memory that a number of further connections would take, and whether the connections fit."""
+"""`tcptop plan`: how much memory further connections would take, and whether these connections would fit."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         pass
-    except Exception as error:  # Python would exit with 1, which means "does not fit"
+    except Exception as error:  # Python itself would exit with 1, which means "does not fit"
         raise PlanError(f"{type(error).__name__}: {error}; please report it") from error
     return EXIT_CODES["cannot say"]
 

@@ -93,7 +93,7 @@ def record_until_signal(
 ) -> None:
     """Writes a sample every `period_s` until `length_s` has passed or a signal arrives.
 
-    A saved tree never changes: it gives one sample.
+    A saved tree never changes, so only one sample is written.
 
     Raises:
         TcptopError: if a sample cannot be written.

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
-    """The function that formats a ledger as a report: one line of JSON, or a text."""
+    """The function that formats a ledger as a report; the report is one line of JSON, or a text."""
     if json:
         from tcptop.report.as_json import as_json
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the screen until it is quit; returns the exit code."""
+    """Runs the screen until the user quits; returns the exit code."""
     require_terminal()
     remove_textual_variables()
     # Imported modules are never freed. Garbage collections during the imports would take a tenth of the start time.

@@ -139,7 +139,7 @@ def states_text(item: KernelObject) -> str:
 
 
 def releases_text(item: KernelObject) -> str:
-    """The kernel releases that have the object: `since 6.1`, `before 5.3`, and the commit."""
+    """The kernel releases that have the object (`since 6.1`, `before 5.3`), and the commit that made the change."""
     since = f"since {'.'.join(map(str, item.since))}" if item.since else ""
     until = f"before {'.'.join(map(str, item.until))}" if item.until else ""
     commit = f" (commit {item.commit})" if item.commit else ""
@@ -177,7 +177,7 @@ def size_texts(
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """Lines of text about a struct's largest members, its holes and its tail padding, from this kernel's BTF."""
+    """Lines of text about the largest members, the holes and the tail padding of a struct, from this kernel's BTF."""
     gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
     holes_bytes = sum(hole.size_bytes for hole in gaps)
     yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))

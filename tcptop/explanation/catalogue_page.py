@@ -1,4 +1,4 @@
-"""The catalogue page: every kernel object behind a socket, with its size on this kernel."""
+"""The catalogue page: every kernel object that a socket uses, with the size of the object on this kernel."""
 
 from __future__ import annotations
 

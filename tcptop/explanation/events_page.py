@@ -39,7 +39,7 @@ class EventGroups(NamedTuple):
 
 
 def group_events(ledger: Ledger) -> EventGroups:
-    """Groups the events of a ledger; within a group, the events keep their order."""
+    """Groups the events of a ledger; within a group, the events have the same order as in the ledger."""
     groups = EventGroups([], [], [], {})
     for event in ledger.events:
         source = ledger.sources[KERNEL_EVENTS[event.name].source]

@@ -1,4 +1,4 @@
-"""The headroom page: how many more sockets fit into memory, and each limit with its use, headroom and state."""
+"""The headroom page: how many more sockets fit into memory, and the use, headroom and state of each limit."""
 
 from __future__ import annotations
 

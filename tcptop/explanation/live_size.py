@@ -47,7 +47,8 @@ class LiveSize(NamedTuple):
     def slab_text(self) -> str:
         """The object's share of a slab as text.
 
-        A range that begins at 0 is shown as `≤` and its upper end. Any other range is shown as `≈` and its lower end.
+        A range that begins at 0 is shown as `≤` followed by the upper bound. Any other range is shown as `≈` followed
+        by the lower bound.
         """
         return units.bounded(self.slab, units.exact_bytes)
 
@@ -90,7 +91,7 @@ def _amount(low: float | None, high: float | None) -> Amount | None:
 
 
 def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
-    """The size of an object that may come from kmalloc caches of several sizes, as obj_cgroup vectors do."""
+    """The size of an object that may come from kmalloc caches of several sizes, as vectors of obj_cgroup may."""
     sizes = [_size_of_part(ledger, part) for part in parts]
     sizes.sort(key=lambda size: size.slab.high if size.slab else 0.0)
     least, most = sizes[0], sizes[-1]

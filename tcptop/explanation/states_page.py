@@ -61,7 +61,7 @@ def count_text(state: StateCost) -> str:
 
 
 def holds_text(state: StateCost) -> str:
-    """The objects that a socket in a given state holds, and the size of an unread FIN if this size is known."""
+    """The objects that a socket in a given state holds, and the size of an unread FIN, if the size is known."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

@@ -1,6 +1,6 @@
-"""Holes, tail padding and largest members of a struct, in whole bytes, as pahole(1) reports them.
+"""Holes, tail padding and largest members of a struct, in whole bytes and by the definitions of pahole(1).
 
-A byte that a bit-field touches counts as used, even if some of its bits are free.
+A byte that a bit-field touches counts as used, even if some bits of the byte are free.
 """
 
 from __future__ import annotations

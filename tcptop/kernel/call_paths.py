@@ -53,7 +53,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """A function or a chain of functions, and the calls inside it that lead to an allocation or a free."""
+    """A function or a chain of functions, and those calls inside the function that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -382,7 +382,7 @@ CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
 
 
 def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
-    """Reduces a call tree to the calls that allocate the objects, or that free the objects if `freed` is True.
+    """Reduces a call tree to the calls that allocate `objects`, or, if `freed` is True, that free `objects`.
 
     Returns None if no call remains.
     """

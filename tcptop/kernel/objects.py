@@ -1,10 +1,10 @@
 """The catalogue: the kernel objects behind a TCP socket, as data.
 
-Each entry has the object's struct, its slab cache, the states in which a socket holds it, and the functions that
-allocate and free it. The catalogue has no sizes for objects with a cache of their own, because these sizes are read
-from the host. If the host's files do not show an object's cache, the fields `always`, `protocol`, `never_merged_since`,
-`since` and `until` help to decide whether the host's kernel has the object. The call paths from a system call to each
-allocation are in `call_paths`.
+Each entry has the object's struct, the object's slab cache, the states in which a socket holds the object, and the
+functions that allocate and free the object. The catalogue has no sizes for objects with a cache of their own, because
+these sizes are read from the host. If the host's files do not show an object's cache, the fields `always`, `protocol`,
+`never_merged_since`, `since` and `until` help to decide whether the host's kernel has the object. The call paths from a
+system call to each allocation are in `call_paths`.
 """
 
 from collections.abc import Iterable
@@ -783,7 +783,7 @@ LSM_WITHOUT_SOCKET_BLOB = frozenset(
         "yama",
     )
 )
-"""Security modules that allocate no data for a socket: their lbs_sock is 0 in struct lsm_blob_sizes (security/)."""
+"""Security modules that allocate no data for a socket: lbs_sock in their struct lsm_blob_sizes is 0 (security/)."""
 
 
 def unknown_security_modules(names: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The kernel release as numbers, for the few facts that no file of the host shows."""
+"""The kernel release as numbers, needed for the few facts that no file of the host shows."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _rounded(amount: float | None) -> float | None:
 
 
 def _row(row: Row, change_as_json: Callable[[Change], Json] = _sides) -> Json:
-    """A JSON object with the fields of a row; its keys are the field names, renamed by RENAMED."""
+    """A JSON object with the fields of a row; the object's keys are the field names, renamed by RENAMED."""
     values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
     return {key: change_as_json(value) if isinstance(value, Change) else value for key, value in values.items()}
 

@@ -107,7 +107,10 @@ def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] 
 
 
 def _is_listed(change: Change) -> bool:
-    """Whether to list a change. Changes that round to 0 are not listed; they are common for bytes per connection."""
+    """Whether to list a change.
+
+    Changes that round to 0 are not listed. Such changes are common for bytes per connection.
+    """
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
@@ -117,12 +120,12 @@ MAX_COUNT_CHARACTERS = 8
 
 
 def _change_cells(change: Change) -> list[str]:
-    """The cells of a figure: its value in A and in B, and the change."""
+    """The cells of a figure: the figure's value in A, the figure's value in B, and the change."""
     return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
 
 
 def _signed_change(change: Change) -> str:
-    """A change with its sign: bytes as in slabtop (`+2.31M`), a count in full (`+16 042`) or shortened (`+1604k`)."""
+    """A change with its sign: bytes as in slabtop (`+2.31M`); counts in full (`+16 042`), or shortened (`+1604k`)."""
     if change.increase is None:
         return units.UNKNOWN
     if change.unit == "bytes":

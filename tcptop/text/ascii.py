@@ -57,7 +57,7 @@ ASCII_GLYPHS = {
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 LONGER_GLYPHS = {"≤": "<=", "≥": ">=", "±": "+-", "…": "...", "→": "->"}
-"""Longer replacements, used only in reports: a report has these glyphs only where columns need not be exact."""
+"""Longer replacements, used only in reports: in a report, these glyphs occur only where columns need not be exact."""
 
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)

@@ -38,14 +38,14 @@ class CacheRow(NamedTuple):
 
     @property
     def share_on_node(self) -> float | None:
-        """The share of the cache's objects that are on the node, 0 to 1; None if unknown."""
+        """The share of the cache's objects that are on the node, from 0 to 1; None if the share is unknown."""
         if self.node is None:
             return 1.0 if self.cache.objects else None
         return self.cache.share_on(self.node)
 
     @property
     def tcp_bytes(self) -> float | None:
-        """The bytes of the cache that TCP uses; None if unknown.
+        """The bytes that TCP uses in the cache; None if these bytes are unknown.
 
         For a node: TCP's bytes on the whole machine × the share of the cache's objects that are on the node.
         """
@@ -59,7 +59,9 @@ class Column(NamedTuple):
     heading: Heading
     help: str
     value: Callable[[CacheRow], float | str | None]
-    """Function that returns the value of a row, a number or a text; None if unknown. Rows are sorted by this value."""
+    """Function that returns the value of a row, a number or a text; the function returns None if the value is unknown.
+    Rows are sorted by this value.
+    """
     sort_key: str | None = None
     """The key that sorts by this column: a key of slabtop(1), or `e` for TCP's bytes; None if no key sorts by this
     column.
@@ -67,7 +69,7 @@ class Column(NamedTuple):
     format: Callable[[Any], str] = units.count
     """Function that formats a value."""
     format_row: Callable[[CacheRow], str] | None = None
-    """Function that formats a cell from the whole row; if it is not None, it is used instead of `format`."""
+    """Function that formats a cell from the whole row; `format` is used if this function is None."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
     """Function that formats the change since the mark; None if the column shows the current value even when a mark is
@@ -76,7 +78,7 @@ class Column(NamedTuple):
     is_name: bool = False
     """True for the column of the cache's name, which is always shown; the screen marks the name of a merged cache."""
     is_rate: bool = False
-    """True if the value compares two samples; the column is left out for a saved tree, which is a single sample."""
+    """True if the value compares two samples. A saved tree is a single sample and does not show the column."""
     is_extra: bool = False
     """True if reports leave out the column, and the screen shows the column only while the extras (`x`) are on."""
 

@@ -1,4 +1,4 @@
-"""Escapes control, bidi and unassigned characters in text read from a host, so that it is safe to print."""
+"""Escapes control, bidi and unassigned characters in text read from a host, so that the text is safe to print."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def fit_columns(
 
 
 def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
-    """The column widths for a gap of one space between columns.
+    """The width of every column, computed for a gap of one space between columns.
 
     If two adjacent numbers, such as `2 304` and `101`, would look like one number, the right column is widened by one.
     """
@@ -257,7 +257,7 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
     lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
     lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
-        # A text that does not fit beside the figures goes below the figures, like a note.
+        # A text that does not fit beside the figures goes below the figures, as notes do.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
             lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]

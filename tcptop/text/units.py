@@ -8,7 +8,9 @@ from math import inf
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
-"""A small number, added to a value before it is rounded down: as a float, 0.29 * 100 is slightly less than 29."""
+"""A small number that is added to a value before the value is rounded down: as a float, 0.29 * 100 is slightly less
+than 29.
+"""
 
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
@@ -62,7 +64,7 @@ def size(amount: float | None) -> str:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range of memory; a unit common to both ends is written once: `28.4 to 33.4 MiB`."""
+    """Both ends of a range of memory. If both ends have the same unit, the unit is written once: `28.4 to 33.4 MiB`."""
     start, end = size(low), size(high)
     if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
         start = start.rpartition(" ")[0]
@@ -92,7 +94,7 @@ def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> 
 
 
 def short_size(amount: float | None) -> str:
-    """An amount of memory as slabtop writes it: `2.31K`, `43.31M`; exact below 1 KiB."""
+    """An amount of memory as slabtop writes sizes: `2.31K`, `43.31M`. Amounts below 1 KiB are exact."""
     if amount is None:
         return UNKNOWN
     if amount < 1024:
@@ -143,7 +145,7 @@ def signed_count(change: float) -> str:
 
 
 def signed_size(change: float) -> str:
-    """A difference of memory with its sign, as slabtop writes sizes: `+2.31M`."""
+    """A difference of memory with its sign, in the format of slabtop's sizes: `+2.31M`."""
     return f"{_sign(change)}{short_size(abs(change))}" if round(change) else "0"
 
 
