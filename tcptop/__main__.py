@@ -1,4 +1,4 @@
-"""`python -m tcptop` runs this package, even if PATH has another program of the same name."""
+"""`python -m tcptop` runs this package, even if another program on PATH is also called tcptop."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         _end_with_error(printable(add_note(str(error))), error.exit_code)
     except BrokenPipeError:
-        # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
+        # The program that reads the pipe has ended. Without this redirection, the interpreter's flush at exit would
+        # print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _end_with_error(text: str, exit_code: int = 1) -> NoReturn:
     """Prints one line, or nothing if standard error is closed, and ends the program with an exit code."""
-    if sys.stderr is not None:  # None if the descriptor was closed at start; print() would then use stdout
+    if sys.stderr is not None:  # None if stderr was closed at start: print(file=None) writes to stdout
         print(f"tcptop: {text}", file=sys.stderr)
     sys.exit(exit_code)
 
@@ -162,7 +163,7 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 
 
 def _conflict(options: argparse.Namespace) -> str | None:
-    """A one-line error about the first options that cannot be combined; None if all options can be combined."""
+    """A one-line error about the first forbidden combination of options; None if the options can be combined."""
     is_replay = options.replay is not None
     has_delay, has_count = options.delay is not None, options.count is not None
     has_times = options.at or options.first or options.last

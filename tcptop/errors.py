@@ -4,6 +4,6 @@ from __future__ import annotations
 
 
 class TcptopError(Exception):
-    """An error as one line for the user: what is wrong, where, and what to do about it."""
+    """An error as one line for the user: what is wrong, where it went wrong, and what the user can do."""
 
     exit_code = 1

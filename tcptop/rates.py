@@ -1,4 +1,4 @@
-"""Computes all rates and increases, so that live, paused and replayed screens show the same values."""
+"""All rates and increases are computed here, so that live, paused and replayed screens show equal values."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def per_second(before: float | None, elapsed_s: float, after: float | None) -> f
 
 
 def increase(before: object, after: object) -> float | None:
-    """`after` − `before`; None if either is unknown or not a number."""
+    """`after` − `before`; None if at least one of the two is unknown or not a number."""
     if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
         return None
     return after - before
 
 
 def elapsed_s(reading: Reading[Value]) -> float:
-    """Seconds between the last two readings of a source; 0 without two readings."""
+    """Seconds between the last two readings of a source; 0 if there are fewer than two readings."""
     before = reading.before
     if before is None or before.value is None or reading.value is None:
         return 0.0
@@ -35,7 +35,7 @@ def elapsed_s(reading: Reading[Value]) -> float:
 
 
 def rate(reading: Reading[Value], figure: Callable[[Value], float | None]) -> float | None:
-    """Change per second of a figure between the last two readings of its source; None if unknown."""
+    """Change per second of a figure, from the last two readings of the figure's source; None if unknown."""
     elapsed = elapsed_s(reading)
     if not elapsed or reading.before is None or reading.before.value is None or reading.value is None:
         return None

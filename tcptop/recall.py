@@ -1,4 +1,4 @@
-"""Keeps the results of a function from one read of a kernel file to the next, since most rows do not change."""
+"""Keeps results for the rows of a kernel file: most rows do not change from one read of the file to the next."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -7,9 +7,9 @@ Result = TypeVar("Result")
 
 
 class Recall(Generic[Result]):
-    """A function that keeps all results of the present round of calls and of the round before.
+    """A function that keeps the results of all calls in the current round and in the round before.
 
-    A cache of a fixed size would be no use: if a round has more rows than the cache holds, every call is a miss.
+    A cache of a fixed size would not help: in a round with more rows than the cache holds, every call would be a miss.
     """
 
     def __init__(self, function: Callable[..., Result]) -> None:
@@ -18,7 +18,7 @@ class Recall(Generic[Result]):
         self._this: dict[tuple[Hashable, ...], Result] = {}
 
     def begin_round(self) -> None:
-        """Begins a round of calls, and forgets the results that were not used in the round before."""
+        """Begins a round of calls; forgets each result that was not used in the round that has just ended."""
         self._last, self._this = self._this, {}
 
     def __call__(self, *arguments: Hashable) -> Result:

@@ -1,1 +1,4 @@
-"""Commands: a module for the screen, one for reports, and one for each subcommand. Imported by `cli` only."""
+"""Commands: one module for the screen, one module for reports, and one module for each subcommand.
+
+Imported by `cli` only.
+"""

@@ -63,25 +63,25 @@ class Sample(NamedTuple):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Prints the line; returns the exit code. Every error gives a line with UNKNOWN, and exit code 3."""
+    """Prints the line; returns the exit code. On every error, the printed line says UNKNOWN and the exit code is 3."""
     try:
         line, code = _run(arguments)
     except TcptopError as error:
         line, code = state_line("UNKNOWN", str(error)), EXIT_CODES["UNKNOWN"]
     except KeyboardInterrupt:
         line, code = state_line("UNKNOWN", "interrupted"), EXIT_CODES["UNKNOWN"]
-    except Exception as error:  # Python would exit with 1, which means WARNING
+    except Exception as error:  # Python itself would exit with 1, which means WARNING
         reason = f"{type(error).__name__}: {error}; please report it"
         line, code = state_line("UNKNOWN", reason), EXIT_CODES["UNKNOWN"]
     return code if _print_line(line) else EXIT_CODES["UNKNOWN"]
 
 
 def _print_line(line: str) -> bool:
-    """Prints the line; returns whether it could be printed."""
+    """Prints the line; returns whether printing the line succeeded."""
     try:
         write_stdout(f"{line}\n")
     except BrokenPipeError:
-        # Without this, the interpreter's flush at exit would print an error and end with exit code 120.
+        # Without this redirection, the interpreter's flush at exit would print an error and end with exit code 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     except TcptopError as error:
@@ -178,7 +178,10 @@ def _parse_ranges(option: str, texts: Sequence[str]) -> dict[str, Range]:
 
 
 def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
-    """A sample of a host; if growth is needed and the host is live, takes two samples, `--delay` seconds apart."""
+    """Takes a sample of a host.
+
+    If growth is needed and the host is live, takes two samples, `--delay` seconds apart.
+    """
     delay_s = options.delay or 1.0
     with closing(open_host(options.root, options.cgroup)) as host:
         sampler = make_sampler(host, delay_s, options.lab, options.cgroup)
@@ -197,7 +200,7 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
 
 
 def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
-    """The chosen sample of a recording, with the growth over the minutes before it."""
+    """The chosen sample of a recording, with the growth over the minutes before this sample."""
     from tcptop.commands.common import load_lab_result
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import TimeRange, select_samples

@@ -1,7 +1,7 @@
-"""Helpers shared by all commands: they parse options, open a host, compute one sample's ledger, and write output.
+"""Functions shared by all commands: they parse options, open a host, compute one sample's ledger, and write output.
 
-Functions import their modules when called, so that each command loads only the modules that it needs. The modules of
-the screen take much longer to import than the modules of a report.
+A function here imports modules only when the function is called, so that each command loads only the modules that the
+command needs. The modules of the screen take much longer to import than the modules of a report.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TIME_OPTIONS = ("--at", "--from", "--to")
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser whose errors are printed as one line; the exit code is then 1, as in slabtop."""
+    """Argument parser that prints an error as one line and then exits with code 1, as slabtop does."""
 
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 (as argparse)
-        """Prints the help or the version; argparse itself would not notice a full disk."""
+        """Prints the help or the version. argparse's own method would not notice a full disk."""
         write_stdout(message)
 
     def add_root_option(self) -> None:
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_cgroup_option(self) -> None:
-        """Adds --cgroup, a memory cgroup whose limit is listed together with the other limits."""
+        """Adds --cgroup, a memory cgroup whose limit is added to the list of limits."""
         self.add_argument(
             "--cgroup",
             metavar="PATH",
@@ -70,7 +70,8 @@ class Parser(argparse.ArgumentParser):
 def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
     """Makes an argparse type from `parse`, a function that raises ValueError.
 
-    The type raises ArgumentTypeError instead, since argparse does not show the text of a ValueError.
+    The returned type raises ArgumentTypeError instead of ValueError, since argparse does not show the text of a
+    ValueError.
     """
 
     def parse_argument(text: str) -> float:
@@ -108,10 +109,12 @@ def time_range(options: argparse.Namespace) -> TimeRange:
 
 
 def open_host(root: str, cgroup: str | None = None) -> Host:
-    """Opens the host whose files are below `root`; if `root` is an archive, also keeps the files of `cgroup`.
+    """Opens the host whose files are below `root`.
+
+    If `root` is an archive, the host also keeps the files of the memory cgroup `cgroup`.
 
     Raises:
-        TcptopError: if the root cannot be opened or contains no saved tree, or if no cgroup can have the path `cgroup`.
+        TcptopError: if the root cannot be opened or contains no saved tree, or if `cgroup` cannot be a cgroup's path.
 
     """
     from tcptop.hosts import opening
@@ -125,7 +128,7 @@ def open_host(root: str, cgroup: str | None = None) -> Host:
 
 
 def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str | None = None) -> Sampler:
-    """A sampler of all kernel sources; `cgroup` adds a memory cgroup, and `lab_file` adds a lab result."""
+    """A sampler of all kernel sources. `cgroup` adds a memory cgroup as a source; `lab_file` adds a lab result."""
     from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 
     sources = [*kernel_sources(), *cgroup_sources(cgroup)]
@@ -133,7 +136,7 @@ def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str 
 
 
 def read_snapshot(sampler: Sampler) -> Snapshot:
-    """Reads the due sources, and returns the latest readings."""
+    """Reads the sources that are due, and returns the latest reading of every source."""
     from tcptop.sampling.sampler import read_due
 
     read_due(sampler)
@@ -141,7 +144,7 @@ def read_snapshot(sampler: Sampler) -> Snapshot:
 
 
 def read_ledger(sampler: Sampler, thresholds: Mapping[str, Threshold] | None = None) -> Ledger:
-    """Reads the due sources, and returns the ledger computed from the latest readings."""
+    """Reads the sources that are due, and returns the ledger computed from the latest reading of every source."""
     from tcptop.accounting import account
 
     snapshot = read_snapshot(sampler)
@@ -149,9 +152,11 @@ def read_ledger(sampler: Sampler, thresholds: Mapping[str, Threshold] | None = N
 
 
 def read_thresholds() -> Mapping[str, Threshold]:
-    """The warning and critical thresholds of each limit; prints each mistake in the settings file to standard error.
+    """Returns the warning and critical thresholds of each limit.
 
-    The module that parses the file is imported only if the file exists, because most users have no such file.
+    Mistakes in the settings file are printed to standard error.
+
+    The module that parses the settings file is imported only if this file exists, because most users have no such file.
     """
     from tcptop.accounting.limits import THRESHOLDS
     from tcptop.settings.location import settings_file
@@ -207,6 +212,6 @@ def write_stdout(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # Without this, the interpreter's flush at exit would print a second error for the same text.
+        # Without this redirection, the interpreter's flush at exit would print a second error for the same text.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise TcptopError(f"write error: {error.strerror}") from None

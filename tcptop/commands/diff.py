@@ -61,7 +61,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _diff_text(names: tuple[str, str], as_json: bool) -> str:
-    # Other users' files are read last: reading them drops root's privileges, which the other reads need.
+    # Other users' files are read last, because root's privileges are dropped before such a read. Reading the other
+    # input may need these privileges.
     read = {name: _read_named(name) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):
@@ -79,7 +80,7 @@ def _is_strangers(name: str) -> bool:
 
 
 def _read_named(name: str) -> Ledger | Json:
-    """The JSON object of a lab result, or a ledger."""
+    """Reads the input called `name`: returns the JSON object if the input is a lab result, otherwise a ledger."""
     if _is_strangers(name):
         drop_root_for(split_time(name)[0])
     if name != LIVE and is_lab_result(name):
@@ -119,7 +120,7 @@ def is_lab_result(name: str) -> bool:
 
 
 def read_named_ledger(name: str) -> Ledger:
-    """The ledger of this machine if `name` is `live`; otherwise of a saved tree, or of one sample of a recording.
+    """The ledger of this machine (if `name` is `live`), of a saved tree, or of one sample of a recording.
 
     `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 
@@ -144,7 +145,7 @@ def read_named_ledger(name: str) -> Ledger:
 def split_time(name: str) -> tuple[str, str | None]:
     """Splits `PATH@TIME` at the last @.
 
-    The time is None if `name` has no @, or if `name` as a whole, with its @, is the path of a file.
+    The time is None if `name` has no @, or if a file exists whose path is the whole of `name`, including the @.
     """
     path, at, moment = name.rpartition("@")
     return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)

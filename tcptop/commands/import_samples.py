@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> None:
-    """Copies samples of a recording to a recorder; damaged reads are left out.
+    """Copies samples of a recording to a recorder, leaving out the damaged reads of kernel files.
 
     Raises:
         TcptopError: if a sample cannot be written.

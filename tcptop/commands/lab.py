@@ -1,4 +1,7 @@
-"""`tcptop lab`: measures the slab memory of each TCP state and prints and writes the result, or compares results."""
+"""`tcptop lab`: measures the slab memory of each TCP state, or compares earlier results.
+
+The result of a measurement is printed, and is also written to a file if -w is given.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measures, or compares results; returns the exit code."""
+    """Runs a measurement or a comparison of results; returns the exit code."""
     try:
         _run(_parse_options(arguments))
     except KeyboardInterrupt:
@@ -122,7 +125,7 @@ def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
 
 
 def _check_writable(path: str) -> None:
-    """Checks, before the measurement and without creating the file, that the result can be written to `path`."""
+    """Checks that the result can be written to `path`, before the measurement and without creating the file."""
     try:
         check_writable(path)
     except OSError as error:
@@ -130,7 +133,7 @@ def _check_writable(path: str) -> None:
 
 
 def _try_write(path: str, text: str) -> TcptopError | None:
-    """Writes a file; returns the error instead of raising it, so that the caller can print the result first."""
+    """Writes a file. An error is returned, not raised, so that the caller can print the result first."""
     try:
         write_bytes(path, text.encode("ascii"))
     except OSError as error:

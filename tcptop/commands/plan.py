@@ -1,4 +1,4 @@
-"""`tcptop plan`: the memory that a number of further connections would take, and whether the connections fit."""
+"""`tcptop plan`: how much memory further connections would take, and whether these connections would fit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
 
 
 class PlanError(TcptopError):
-    """An error of `tcptop plan`. Its exit code means "cannot say"; errors of other commands have another exit code."""
+    """An error of `tcptop plan`.
+
+    The exit code of this error means "cannot say"; errors of other commands have another exit code.
+    """
 
     exit_code = EXIT_CODES["cannot say"]
 
@@ -62,11 +65,11 @@ def run(arguments: Sequence[str]) -> int:
     except TcptopError as error:
         raise PlanError(str(error)) from None
     except BrokenPipeError:
-        # Without this, the interpreter's flush at exit would print an error.
+        # Without this redirection, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         pass
-    except Exception as error:  # Python would exit with 1, which means "does not fit"
+    except Exception as error:  # Python itself would exit with 1, which means "does not fit"
         raise PlanError(f"{type(error).__name__}: {error}; please report it") from error
     return EXIT_CODES["cannot say"]
 

@@ -23,7 +23,7 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Records until a signal or the end of the time in --for; returns the exit code."""
+    """Records until a signal arrives or the time given by --for has passed; returns the exit code."""
     options = _parse_options(arguments)
     host = open_host(options.root)
     on_sample: Callable[[Snapshot], None] | None = None
@@ -77,7 +77,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def ring_bytes(text: str) -> int:
-    """Parses the size of a ring, in bytes; raises ValueError if it is below `MIN_RING_BYTES`."""
+    """Parses the size of a ring, in bytes; raises ValueError if the size is below `MIN_RING_BYTES`."""
     found = parse_size_bytes(text)
     if found < MIN_RING_BYTES:
         raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {text!r}")
@@ -93,7 +93,7 @@ def record_until_signal(
 ) -> None:
     """Writes a sample every `period_s` until `length_s` has passed or a signal arrives.
 
-    A saved tree never changes: it gives one sample.
+    A saved tree never changes, so only one sample is written.
 
     Raises:
         TcptopError: if a sample cannot be written.
@@ -118,6 +118,9 @@ def record_until_signal(
 
 
 def _print_message(options: argparse.Namespace, text: str) -> None:
-    """Prints a line if standard output is a terminal; never prints to a service's journal or between lines of JSON."""
+    """Prints a line if standard output is a terminal and --json is not given.
+
+    No such line gets into a service's journal or between lines of JSON.
+    """
     if not options.json and sys.stdout is not None and sys.stdout.isatty():
         print(printable(text), flush=True)

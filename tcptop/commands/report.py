@@ -24,7 +24,7 @@ Formatter = Callable[[Ledger], str]
 
 def run(options: argparse.Namespace) -> None:
     """Prints reports of a recording, or of a host every `--delay` seconds."""
-    # The imports and one report leave so little garbage that collecting it would take more time than it saves.
+    # Garbage collection is turned off: the imports and one report leave too little garbage to be worth a collection.
     gc.disable()
     formatter = report_formatter(options.json, options.sort)
     if options.replay is not None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
-    """The function that formats a ledger as a report: one line of JSON, or a text."""
+    """The function that formats a ledger as a report; the report is one line of JSON, or a text."""
     if json:
         from tcptop.report.as_json import as_json
 
@@ -62,7 +62,7 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
 
 
 def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None:
-    """Prints all selected samples; with -o, prints only the last of the selected samples.
+    """Prints a report for each selected sample; with -o, prints a report for the last selected sample only.
 
     After printing, raises TcptopError if a printed sample was damaged.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the screen until it is quit; returns the exit code."""
+    """Runs the screen until the user quits; returns the exit code."""
     require_terminal()
     remove_textual_variables()
     # Imported modules are never freed. Garbage collections during the imports would take a tenth of the start time.
@@ -33,14 +33,15 @@ def run(options: argparse.Namespace) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    # Not stored in `settings`, which may be saved to a file: if the terminal needs ASCII, the user did not choose it.
+    # If the terminal needs ASCII, `settings.ascii` stays unset: `settings` may be saved to a file, and the user did not
+    # choose ASCII.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     from tcptop.screen.app import TcptopApp
     from tcptop.terminal.hangup import die_by_received_signal
     from tcptop.widgets.pane import ASCII_CLASS
 
-    # The files are opened only after the imports: an import may need root's privileges, and opening another user's file
-    # drops them.
+    # The files are opened only after the imports: an import may need root's privileges, and these privileges are
+    # dropped when another user's file is opened.
     feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     app = TcptopApp(feed, settings, mistakes)
     app.set_class(ascii_alone, ASCII_CLASS)

@@ -26,7 +26,7 @@ DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
-    """An explanation page: its name, its title, and a function that draws it for a ledger and a width in columns."""
+    """An explanation page: a name, a title, and a function that draws the page for a ledger and a width in columns."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ PAGES: tuple[Page, ...] = (
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
-"""The pages that `tcptop explain` lists by name; `page_of_cache` makes the page of a single cache."""
+"""The pages that `tcptop explain` lists by name. The page of a single cache is made by `page_of_cache`."""
 
 
 PAGE_ALIASES = {
@@ -58,7 +58,7 @@ PAGE_ALIASES = {
     "ktls": "attached",
     "buffers": "attached",
 }
-"""Maps other names that `tcptop explain` accepts, in lower case, to page names."""
+"""Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""
 
 
 def page_of_cache(name: str) -> Page:
@@ -67,7 +67,7 @@ def page_of_cache(name: str) -> Page:
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
-    """Finds a page by its name, or by the name of a cache, slabinfo row or struct; None if there is no such page."""
+    """Finds a page by the name of the page, or of a cache, slabinfo row or struct; None if there is no such page."""
     page_name = PAGE_ALIASES.get(name.lower(), name.lower())
     for page in PAGES:
         if page.name == page_name:
@@ -84,7 +84,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page about all objects with a given label; None if there are none, as for idle slab memory."""
+    """The page about all objects with a given label; None for a label without objects, such as idle slab memory."""
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)
     parts = [

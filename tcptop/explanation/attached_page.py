@@ -18,7 +18,7 @@ PURPOSE = (
 
 
 def attached_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of attached objects, the average bytes per socket including these objects, and their purpose."""
+    """The table of attached objects, their purpose, and the average bytes per socket with and without them."""
     return [
         *attached_table(ledger, columns),
         EMPTY_LINE,
@@ -43,14 +43,14 @@ def _row(kind: AttachedObjects) -> TableRow:
 
 
 def bounds_text(bounds: Amount | None, format_amount: Callable[[float], str]) -> str:
-    """An amount between two bounds: `≥ 12`, `≤ 14`, `12 to 14`, or `12` if both bounds are formatted alike."""
+    """An amount between two bounds: `≥ 12`, `≤ 14`, `12 to 14`, or `12` if both bounds give the same text."""
     if bounds is None or bounds.high == inf or not bounds.low:
         return units.bounded(bounds, format_amount)
     return units.span(bounds, format_amount)
 
 
 def attached_sentence(ledger: Ledger) -> str:
-    """A sentence with the average bytes per existing socket, with and without attached objects."""
+    """A sentence with the average bytes per existing socket, first without and then with attached objects."""
     cost, now = ledger.costs["full"], ledger.attached.now_bytes
     if now is None:
         return f"There is no average over the sockets: {cost.now_unknown_because}."

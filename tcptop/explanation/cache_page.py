@@ -1,4 +1,4 @@
-"""The page of one slab cache: purpose, allocation and free paths, size and struct layout of its objects."""
+"""The page of one slab cache: purpose, allocation paths, free paths, size and struct layout of its objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BASIS_TEXTS: dict[Basis, str] = {
     "absent": "there is none on this kernel, as it is configured",
     "unknown": "not known: no readable file tells",
 }
-"""The source of a size as a phrase."""
+"""Maps the source of a size to a phrase that names the source."""
 
 NO_TCP_OBJECT = (
     "No object of TCP's is known to lie in this cache. Its rows are counted under “everything else” in the memory page."
@@ -48,15 +48,17 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
 
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
-    """A page with one section for each object, one below the other."""
+    """A page that consists of one section for each object, in the order of `objects`."""
     lines = [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
     return [*lines, *paragraph(f" {names_text(ledger)}", columns - 1, "dim")] if objects else lines
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """Finds the catalogue's objects in a slab cache, or in all caches of a slabinfo row, by the cache's or row's name.
+    """Finds the catalogue's objects in a slab cache, or in all caches merged into a slabinfo row.
 
-    If the cache is a kmalloc cache, these are the objects that the computed cost of a socket assigns to this cache.
+    `name` is the name of the cache or of the row.
+
+    For a kmalloc cache, returns the objects that the computed cost of a socket assigns to the cache.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -72,7 +74,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
 
 def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Lines of text about the slabinfo row that counts a cache: the row's name, current counts and bytes of TCP."""
+    """Lines of text about the slabinfo row that counts a cache: name of the row, current counts, and TCP's bytes."""
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
@@ -137,7 +139,7 @@ def states_text(item: KernelObject) -> str:
 
 
 def releases_text(item: KernelObject) -> str:
-    """The kernel releases that have the object: `since 6.1`, `before 5.3`, and the commit."""
+    """The kernel releases that have the object (`since 6.1`, `before 5.3`), and the commit that made the change."""
     since = f"since {'.'.join(map(str, item.since))}" if item.since else ""
     until = f"before {'.'.join(map(str, item.until))}" if item.until else ""
     commit = f" (commit {item.commit})" if item.commit else ""
@@ -147,7 +149,10 @@ def releases_text(item: KernelObject) -> str:
 def size_texts(
     item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
 ) -> Iterator[str]:
-    """Texts that state the struct's size, the object size with padding, and the object's share of a slab with waste."""
+    """Texts that state the size of the struct, the object size with padding, and the object's share of a slab.
+
+    The share includes the slab's waste.
+    """
     struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
     object_bytes = line.object_bytes if line is not None else None
     if struct_bytes is not None:
@@ -172,7 +177,7 @@ def size_texts(
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """Lines of text about a struct's largest members, its holes and its tail padding, from this kernel's BTF."""
+    """Lines of text about the largest members, the holes and the tail padding of a struct, from this kernel's BTF."""
     gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
     holes_bytes = sum(hole.size_bytes for hole in gaps)
     yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))

@@ -1,4 +1,4 @@
-"""Draws call trees of kernel functions, with the size of each object beside its allocation or free."""
+"""Draws call trees of kernel functions; beside each allocation or free stands the size of the object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """An explanation page with the call trees of one subject, such as what remains in TIME_WAIT."""
+    """An explanation page with the call trees of one subject; a subject is, for example, what remains in TIME_WAIT."""
     lines = [*paragraph(f" {INTRODUCTION} {names_text(ledger)}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]
@@ -71,12 +71,15 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        # Cut the branch characters at the start of the line, never the size at its end.
+        # If the line is too long, the branch characters at the start are cut. The size at the end is never cut.
         yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 
 def _wrap_chain(function: str, columns: int) -> Sequence[str]:
-    """Wraps a chain of functions, `a() → b()`, before arrows; a part that is too long is wrapped between words."""
+    """Wraps a chain of functions, `a() → b()`, before the arrows.
+
+    A part of the chain that is longer than a line is wrapped between words.
+    """
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:

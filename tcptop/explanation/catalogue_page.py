@@ -1,4 +1,4 @@
-"""The catalogue page: every kernel object behind a socket, with its size on this kernel."""
+"""The catalogue page: every kernel object that a socket uses, with the size of the object on this kernel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """A phrase that says when an object exists: `for each` and an owner, such as a socket, or `only with` a feature."""
+    """A phrase that says when an object exists, such as `for each socket`, or `only with` and the name of a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return "for each " + item.per

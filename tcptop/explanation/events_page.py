@@ -1,4 +1,4 @@
-"""The events page: the kernel's counters of drops, overflows and resets that are above 0, and what each counts."""
+"""The events page: the kernel's counters of drops, overflows and resets, and the meaning of each counter above 0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tcptop.text.table import Heading, TableRow, make_headings, table_lines
 KERNEL_EVENTS = {event.name: event for event in EVENTS}
 SINCE = "since the kernel started, or since this network namespace was made"
 READ_STATES = ("ok", "late")
-"""States of a source that was read in full: if a counter is missing from it, the kernel does not have the counter."""
+"""States of a source that was read in full. If such a source lacks a counter, the kernel does not have the counter."""
 ALARM_SIGN = "!"
 """The sign before an alarm, so that an alarm can be recognised without colour."""
 
@@ -30,7 +30,7 @@ class EventGroups(NamedTuple):
     absent: list[Event]
     """Events that this kernel does not count."""
     unread: dict[str, list[Event]]
-    """Maps the reason why counters could not be read to the events of these counters."""
+    """Maps a reason why counters could not be read to the events that these counters count."""
 
     @property
     def known(self) -> int:
@@ -39,7 +39,7 @@ class EventGroups(NamedTuple):
 
 
 def group_events(ledger: Ledger) -> EventGroups:
-    """Groups the events of a ledger; within a group, the events keep their order."""
+    """Groups the events of a ledger; within a group, the events have the same order as in the ledger."""
     groups = EventGroups([], [], [], {})
     for event in ledger.events:
         source = ledger.sources[KERNEL_EVENTS[event.name].source]
@@ -53,7 +53,7 @@ def group_events(ledger: Ledger) -> EventGroups:
 
 
 def events_page(ledger: Ledger, columns: int) -> list[Line]:
-    """A table of the events whose counters are above 0, the meaning of each of these events, and all other events."""
+    """A table of the events whose counters are above 0, the meanings of these events, and all other events."""
     groups = group_events(ledger)
     since = f" {SINCE}" if groups.known else ""
     lines = [*paragraph(f" {moved_sentence(groups)}{since}.", columns - 1, "strong"), EMPTY_LINE]
@@ -76,7 +76,10 @@ def moved_sentence(groups: EventGroups) -> str:
 
 
 def events_table(events: Sequence[Event], columns: int) -> list[Line]:
-    """The table of totals, growth and limits; has no column for the growth since the mark if no mark is set."""
+    """The table of totals, growth and limits.
+
+    If no mark is set, the table has no column for the growth since the mark.
+    """
     has_mark = any(event.since_mark is not None for event in events)
     shown = [index for index in range(len(HEADINGS)) if has_mark or index != MARK_COLUMN]
     headings: list[Heading] = [HEADINGS[index] for index in shown]
@@ -89,7 +92,7 @@ def events_table(events: Sequence[Event], columns: int) -> list[Line]:
 
 
 def event_cells(event: Event) -> list[str]:
-    """The cells of an event's row, one for each of HEADINGS except the last."""
+    """The cells of an event's row: one cell for each heading in HEADINGS, except for the last heading."""
     return [
         event.name,
         _with_unit(event, units.count(event.total)),
@@ -100,12 +103,12 @@ def event_cells(event: Event) -> list[str]:
 
 
 def limit_label(name: str | None) -> str:
-    """The text for the limit of an event; empty for an event without one."""
+    """The text for the limit that causes an event; empty if the event has no limit."""
     return "" if name is None else LIMIT_LABELS.get(name, name)
 
 
 def rate_text(per_s: float | None) -> str:
-    """A growth per second in three digits, `0.25`, `1 200`."""
+    """A growth per second: three significant digits below 1000 (`0.25`), a whole number from 1000 on (`1 200`)."""
     if per_s is None:
         return units.UNKNOWN
     return f"{per_s:.3g}" if per_s < 1000 else units.grouped(round(per_s))
@@ -123,7 +126,7 @@ def _sentences(title: str, events: Sequence[Event], columns: int) -> Iterator[Li
 
 
 def event_variants(events: Sequence[Event]) -> list[Line]:
-    """Variants, the longest first, of a line with the events that have grown.
+    """Variants of a line about the events that have grown, sorted from the longest to the shortest.
 
     Example: `! ListenOverflows +12, ListenDrops +12`
     """

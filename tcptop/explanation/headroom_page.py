@@ -1,4 +1,4 @@
-"""The headroom page: how many more sockets fit into memory, and each limit with its use, headroom and state."""
+"""The headroom page: how many more sockets fit into memory, and the use, headroom and state of each limit."""
 
 from __future__ import annotations
 
@@ -57,13 +57,16 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def fits_more_text(limit: Limit, headroom: Headroom) -> str:
-    """The headroom of a limit in sockets; the headroom of memory begins with `≤` if a part of a socket is unknown."""
+    """The headroom of a limit, in sockets.
+
+    The number for memory begins with `≤` if the size of a part of a socket is unknown.
+    """
     is_at_most = limit.name == MEMORY and headroom.is_at_most and limit.headroom_sockets is not None
     return f"{'≤ ' if is_at_most else ''}{units.count(limit.headroom_sockets)}"
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
-    """The assumptions behind the headroom of memory, and the nodes' own headroom."""
+    """Sentences about the assumptions behind the headroom of memory, and about the headroom of single NUMA nodes."""
     what = SOCKETS[headroom.mode]
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
@@ -101,10 +104,10 @@ def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The number of further sockets up to the first limit, `381 000`.
+    """The number of further sockets that fit until the first limit is reached, as text: `381 000`.
 
-    The number begins with `≤` if the headroom of memory is unknown, or if memory is the first limit and a part of a
-    socket is unknown.
+    The number begins with `≤` in two cases: the headroom of memory is unknown; or memory is the first limit and the
+    size of a part of a socket is unknown.
     """
     memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
@@ -139,7 +142,9 @@ SHORT_LABELS = {
 
 
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
-    """Variants, the longest first, of a line of alarms: limits grouped by state, then the events that have grown.
+    """Variants of a line of alarms, sorted from the longest to the shortest.
+
+    The line contains limits grouped by state, and then the events that have grown.
 
     Example: `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
     """
@@ -172,7 +177,10 @@ def short_label(name: str) -> str:
 
 
 def ratio_text(limit: Limit) -> str:
-    """The used share of a limit in per cent, without `%`; begins with `≤` if the use is within the counter's error."""
+    """The used share of a limit in per cent, without `%`.
+
+    The text begins with `≤` if the use does not exceed the counter's error.
+    """
     if limit.ratio is None:
         return units.UNKNOWN
     return f"{'≤ ' if _is_within_error(limit) else ''}{100 * limit.ratio:.0f}"
@@ -184,7 +192,10 @@ def threshold_text(limit: Limit) -> str:
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
-    """The used amount of a limit; for tcp_mem, an upper bound if the counter's error exceeds the counter's value."""
+    """The used amount of a limit.
+
+    For tcp_mem, the text is an upper bound if the counter's error exceeds the counter's value.
+    """
     if limit.name == "tcp_mem" and limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
     return limit_text(limit, limit.used)

@@ -14,7 +14,7 @@ Basis = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 
 
 class LiveSize(NamedTuple):
-    """The size of one object; fields are None if unknown.
+    """The size of one object; a field is None if its value is unknown.
 
     For an object that possibly does not exist, the lower bound of `slab` is 0.
     """
@@ -47,13 +47,14 @@ class LiveSize(NamedTuple):
     def slab_text(self) -> str:
         """The object's share of a slab as text.
 
-        A range that begins at 0 is shown as `≤` and its upper end. Any other range is shown as `≈` and its lower end.
+        A range that begins at 0 is shown as `≤` followed by the upper bound. Any other range is shown as `≈` followed
+        by the lower bound.
         """
         return units.bounded(self.slab, units.exact_bytes)
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
-    """The size of one object, from the first source that has it: the object's cache, the cost of a socket, BTF."""
+    """The size of one object, from the first source that knows it: the object's cache, the cost of a socket, or BTF."""
     for name in kernel_object.names:
         line = ledger.cache(name)
         if line is not None:
@@ -90,7 +91,7 @@ def _amount(low: float | None, high: float | None) -> Amount | None:
 
 
 def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
-    """The size of an object that may come from kmalloc caches of several sizes, as obj_cgroup vectors do."""
+    """The size of an object that may come from kmalloc caches of several sizes, as vectors of obj_cgroup may."""
     sizes = [_size_of_part(ledger, part) for part in parts]
     sizes.sort(key=lambda size: size.slab.high if size.slab else 0.0)
     least, most = sizes[0], sizes[-1]
@@ -105,7 +106,8 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # A socket has only a fraction of a vector, so the size of a whole vector is taken from the cache.
+        # The cost of a socket contains only a fraction of a vector, so the size of a whole vector is taken from the
+        # cache.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
         return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0

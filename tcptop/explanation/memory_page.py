@@ -36,7 +36,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def basis_text(part: MemoryPart) -> str:
-    """The source of an amount: `read`, `computed` from counts, or a range if the amount is uncertain."""
+    """The source of an amount: `read`, or `computed` (from counts); for an uncertain amount, the range instead."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)

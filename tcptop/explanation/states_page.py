@@ -46,7 +46,9 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
-    """Bytes of a socket as text, which begins with `≥` if a part's size is unknown, and with `≈` or `≤` for a range.
+    """Bytes of a socket as text.
+
+    The text begins with `≥` if the size of a part is unknown, and with `≈` or `≤` if the bytes are a range.
 
     `own_port` is True for an outgoing socket, which may have a local port of its own.
     """
@@ -59,7 +61,7 @@ def count_text(state: StateCost) -> str:
 
 
 def holds_text(state: StateCost) -> str:
-    """The objects that a socket in a given state holds, and the size of an unread FIN if this size is known."""
+    """The objects that a socket in a given state holds, and the size of an unread FIN, if the size is known."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

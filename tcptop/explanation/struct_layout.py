@@ -1,6 +1,6 @@
-"""Holes, tail padding and largest members of a struct, in whole bytes, as pahole(1) reports them.
+"""Holes, tail padding and largest members of a struct, in whole bytes and by the definitions of pahole(1).
 
-A byte that a bit-field touches counts as used, even if some of its bits are free.
+A byte that a bit-field touches counts as used, even if some bits of the byte are free.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def holes(layout: StructLayout) -> list[Hole]:
 
 
 def tail_padding_bytes(layout: StructLayout) -> int:
-    """The bytes after the last member; all bytes of a struct without members."""
+    """The number of bytes after the last member; for a struct without members, the size of the struct."""
     return layout.size_bytes - max((min(_end_bytes(each), layout.size_bytes) for each in layout.members), default=0)
 
 

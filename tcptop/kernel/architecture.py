@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Architecture(NamedTuple):
-    """Sizes in bytes. The cache line size (L1_CACHE_BYTES) depends on the kernel's configuration, so it is a range."""
+    """Sizes in bytes.
+
+    The cache line size (L1_CACHE_BYTES) depends on the kernel's configuration, so it has a minimum and a maximum.
+    """
 
     word_bytes: int
     min_cache_line_bytes: int
@@ -17,7 +20,7 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "x86_64": Architecture(8, 64, 64, 4096),
-    # The cache line size follows from the oldest processor that the kernel was built for (arch/x86/Kconfig.cpu,
+    # The cache line size depends on the oldest processor for which the kernel was built (arch/x86/Kconfig.cpu,
     # X86_L1_CACHE_SHIFT).
     "i386": Architecture(4, 32, 128, 4096),
     "aarch64": Architecture(8, 64, 128),
@@ -44,13 +47,13 @@ OTHER_NAMES: Mapping[str, str] = {
     "powerpc64": "ppc64",
     "powerpc64le": "ppc64",
 }
-"""Maps other names of an architecture, found in kernel releases and in names of builders, to its name above."""
+"""Maps other names of an architecture, found in kernel releases and in names of builders, to a key of ARCHITECTURES."""
 
 WORD = re.compile(r"[a-z0-9_]+")
 
 
 def find_architecture(*texts: str) -> str | None:
-    """The first architecture named in `texts`, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if there is none."""
+    """The first architecture that a text names, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if no text does."""
     words = (word for text in texts for word in WORD.findall(text.lower()))
     names = (OTHER_NAMES.get(word, word) for word in words)
     return next((name for name in names if name in ARCHITECTURES), None)

@@ -1,8 +1,8 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.18; the names in older kernels are in `function_names`. A note marks each call where
-older kernels differ in more than the names. Each call names the catalogue objects that the call allocates or frees, so
-that the sizes of these objects on the running kernel can be shown beside the call.
+Function names are from Linux 6.18; the names in older kernels are in `function_names`. A call has a note if the
+call differs in older kernels by more than function names. Each call names the catalogue objects that the call allocates
+or frees, so that the sizes of these objects on the running kernel can be shown beside the call.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """A function or a chain of functions, and the calls inside it that lead to an allocation or a free."""
+    """A function or a chain of functions, and those calls inside the function that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -382,7 +382,7 @@ CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
 
 
 def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
-    """Reduces a call tree to the calls that allocate the objects, or that free the objects if `freed` is True.
+    """Reduces a call tree to the calls that allocate `objects`, or, if `freed` is True, that free `objects`.
 
     Returns None if no call remains.
     """
@@ -394,7 +394,7 @@ def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
 
 
 def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
-    """The call trees in which at least one of the objects is allocated, or freed if `freed` is True.
+    """The call trees that allocate at least one of `objects`; if `freed` is True, the trees that free at least one.
 
     Each tree is cut down to the calls for these objects. Equal trees are yielded only once.
     """

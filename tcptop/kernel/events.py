@@ -1,4 +1,4 @@
-"""Events that already happened: the kernel's counters of drops, overflows and resets, and the limit behind each."""
+"""Events that already happened: kernel counters of drops, overflows and resets, and the limits that cause them."""
 
 from typing import Literal, NamedTuple
 
@@ -19,7 +19,7 @@ class KernelEvent(NamedTuple):
     counts: str
     """What one step of the counter stands for."""
     is_routine: bool = False
-    """Whether ordinary traffic moves the counter too, so that its growth is no alarm."""
+    """Whether ordinary traffic also increments the counter. Growth of such a counter is no alarm."""
 
 
 CONNTRACK = "nf_conntrack_"

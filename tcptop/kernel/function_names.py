@@ -1,4 +1,4 @@
-"""Kernel functions that had other names in older releases, so that explanations use the running kernel's names."""
+"""Names of kernel functions in older releases, so that explanations show the names that the running kernel uses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NEWEST = (6, 18)
 
 
 class Renamed(NamedTuple):
-    """A function or a chain of functions: the newest names, and the names in older releases."""
+    """The newest names of a function or of a chain of functions, and the names in older releases."""
 
     now: str
     before: str
     since: Release
     """First release with the names in `now`."""
     by_symbol: bool = True
-    """Whether /proc/kallsyms shows which names are right: True if no kernel has the functions of both names."""
+    """Whether /proc/kallsyms shows which of the two names is right: True if no kernel has functions of both names."""
 
 
 RENAMED = (
@@ -58,11 +58,11 @@ FUNCTIONS = frozenset(
 
 
 def name_functions(text: str, release: Release | None, symbols: Collection[str] | None) -> str:
-    """A chain of functions with the names of a release; with the newest names if `release` is None.
+    """A chain of functions with the names of `release`, or with the newest names if `release` is None.
 
-    If /proc/kallsyms has only one of the two names, that name is used for any release, because vendors backport
-    changes. `symbols` contains the names of `FUNCTIONS` that /proc/kallsyms has; it is None if /proc/kallsyms was not
-    read. A function that is inlined has no symbol.
+    If /proc/kallsyms has only one of a function's two names, this name is used for any release, because vendors
+    backport changes. `symbols` contains those names in `FUNCTIONS` that are also in /proc/kallsyms; `symbols` is None
+    if /proc/kallsyms was not read. A function that is inlined has no symbol.
     """
     for renamed in RENAMED:
         is_new = release is None or release >= renamed.since

@@ -1,10 +1,10 @@
 """The catalogue: the kernel objects behind a TCP socket, as data.
 
-Each entry has the object's struct, its slab cache, the states in which a socket holds it, and the functions that
-allocate and free it. Sizes of objects with their own cache are not in the catalogue, because they are read from the
-host. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide whether the host's
-kernel has an object whose cache is not in the files of the host. The call paths from a system call to each allocation
-are in `call_paths`.
+Each entry has the object's struct, the object's slab cache, the states in which a socket holds the object, and the
+functions that allocate and free the object. The catalogue has no sizes for objects with a cache of their own, because
+these sizes are read from the host. If the host's files do not show an object's cache, the fields `always`, `protocol`,
+`never_merged_since`, `since` and `until` help to decide whether the host's kernel has the object. The call paths from a
+system call to each allocation are in `call_paths`.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,10 @@ from tcptop.kernel.release import Release
 
 
 class State(Enum):
-    """TCP states; a state is split if the memory of its sockets differs (net/ipv4/tcp.c, tcp_set_state)."""
+    """TCP states.
+
+    If the memory of sockets differs within a state, the state is split (net/ipv4/tcp.c, tcp_set_state).
+    """
 
     LISTEN = "LISTEN"
     SYN_RECV = "SYN_RECV"
@@ -28,7 +31,7 @@ class State(Enum):
     FIN_WAIT2_CLOSED = "FIN_WAIT2 (closed)"
     """FIN_WAIT2 after close(2): the mini-socket that TIME_WAIT uses later."""
     ORPHAN = "orphan"
-    """Socket that its program closed while TCP has not ended the connection yet: FIN_WAIT1, CLOSING, LAST_ACK."""
+    """Socket closed by its program, in a connection that TCP has not ended yet: FIN_WAIT1, CLOSING, LAST_ACK."""
     TIME_WAIT = "TIME_WAIT"
 
 
@@ -59,17 +62,19 @@ class KernelObject(NamedTuple):
     """Address family that uses the object; None if both families use it."""
     per: Per = "socket"
     only_with: str | None = None
-    """Action or traffic that makes the kernel allocate the object; None if every socket in `held_in` has the object."""
+    """Action or traffic that makes the kernel allocate the object; None if every socket in a state of `held_in` has the
+    object.
+    """
     tcp_only: bool = False
-    """Whether only TCP uses the cache: TCP then owns all objects in the cache. For any other cache, TCP's share is
+    """Whether only TCP uses the cache. If so, TCP owns all objects in the cache. If not, TCP's share of the objects is
     computed from the numbers of sockets.
     """
     accounted: bool = False
-    """True with SLAB_ACCOUNT: each slab has a vector that records the memory cgroup of every object."""
+    """True if the cache has SLAB_ACCOUNT: each slab then has a vector that records every object's memory cgroup."""
     detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
     """File contents that show whether a kernel has the object."""
     btf_struct: str | None = None
-    """BTF struct that has the size of the object; None if there is none."""
+    """BTF struct whose size is the size of the object; None if there is no such struct."""
     names_before_slub: tuple[str, ...] = ()
     """Older names of the cache, found only in /proc/slabinfo of kernels with the SLAB allocator. The names of TCP's own
     caches changed in 2.6.11 to 2.6.13; the name `dentry_cache` changed in 2.6.24.
@@ -77,26 +82,28 @@ class KernelObject(NamedTuple):
     name_in_namespace: str | None = None
     """Pattern of the cache's names on kernels that have one such cache for each network namespace."""
     hwcache_align: bool = False
-    """True with SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
+    """True if the cache has SLAB_HWCACHE_ALIGN: objects are then aligned to cache lines."""
     outer_free_pointer: bool = False
-    """True with SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer follows the struct unless a field is reserved
-    for the pointer.
+    """True if the cache has SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer then follows the struct, unless a
+    field of the struct is reserved for the pointer.
     """
     kmalloc_bytes: int | None = None
     """Size of the struct that kmalloc allocates; None if the size is not a constant."""
     cache_line_aligned: bool = False
-    """True with ____cacheline_aligned_in_smp: the size passed to kmalloc is a multiple of the cache line."""
+    """True if the struct has ____cacheline_aligned_in_smp: the size passed to kmalloc is then a multiple of the cache
+    line size.
+    """
     always: bool = False
-    """Whether every kernel with TCP, from `since` to `until`, has the object. If the kernel's files are complete but do
-    not show the object's cache, the cache is merged with another.
+    """Whether every kernel with TCP has the object, in all releases from `since` to `until`. If so, and if the kernel's
+    files are complete but do not show the object's cache, the cache is merged with another cache.
     """
     protocol: str | None = None
-    """Name in /proc/net/protocols of the protocol that creates the cache when it is registered. If the protocol is not
+    """The protocol whose registration creates the cache, by its name in /proc/net/protocols. If the protocol is not
     registered, neither the cache nor a socket of the protocol can exist.
     """
     never_merged_since: Release | None = None
-    """First release that never merges this cache with another. If a complete slabinfo of this or a later release has no
-    row for the cache, the cache does not exist.
+    """First release that never merges this cache with another. If a complete slabinfo of this release or of a later
+    release has no row for the cache, the cache does not exist.
 
     Caches with SLAB_TYPESAFE_BY_RCU, SLAB_NO_MERGE or a constructor are never merged (mm/slab_common.c,
     SLAB_NEVER_MERGE).
@@ -739,7 +746,9 @@ OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJEC
 """Maps each cache name in the catalogue to the object that the cache contains."""
 
 UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)
-"""Objects of a FIN that came over loopback and that the program has not read (net/ipv4/tcp_output.c, tcp_send_fin)."""
+"""Objects of an unread FIN: the FIN came over loopback, and the program has not read it (net/ipv4/tcp_output.c,
+tcp_send_fin).
+"""
 
 UNREAD_FIN_HEAD_BYTES = 640
 """Bytes that kmalloc allocates for the data (skb->head) of an unread FIN on kernels without skbuff_small_head.
@@ -774,11 +783,14 @@ LSM_WITHOUT_SOCKET_BLOB = frozenset(
         "yama",
     )
 )
-"""Security modules that allocate no data for a socket: their lbs_sock is 0 in struct lsm_blob_sizes (security/)."""
+"""Security modules that allocate no data for a socket: lbs_sock in their struct lsm_blob_sizes is 0 (security/)."""
 
 
 def unknown_security_modules(names: Iterable[str]) -> list[str]:
-    """The given modules that are in neither table above; each of them may allocate data of any size for a socket."""
+    """The given security modules that are in neither LSM_SOCKET_BLOB_BYTES nor LSM_WITHOUT_SOCKET_BLOB.
+
+    Each of these modules may allocate data of any size for a socket.
+    """
     return [name for name in names if name not in LSM_SOCKET_BLOB_BYTES and name not in LSM_WITHOUT_SOCKET_BLOB]
 
 

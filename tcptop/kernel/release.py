@@ -1,4 +1,4 @@
-"""The kernel release as numbers, for the few facts that no file of the host shows."""
+"""The kernel release as numbers, needed for the few facts that no file of the host shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ NUMBERS = re.compile(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?(?=[.+-]|$)", re.ASCI
 def release_numbers(release: str | None) -> Release | None:
     """The numbers of a release: (6, 1) for `6.1.0-56-amd64`, (2, 6, 32) for `2.6.32-5-amd64`.
 
-    Since 3.0 the third number only counts fixes. None if the text is missing or has another form.
+    Since 3.0 the third number of a release counts only fixes, and is left out. The result is None if the text is
+    missing or has another form.
     """
     match = NUMBERS.match(release or "")
     if match is None:

@@ -25,7 +25,7 @@ from tcptop.ledger import (
 SCHEMA = 1
 
 RENAMED = {"total_bytes": "bytes"}
-"""Maps a field name of the ledger's records to its JSON key if the two differ."""
+"""Maps field names of the ledger's records to JSON keys; fields that are not listed keep their names in JSON."""
 
 NOT_IN_SOCKETS = {"time_wait_scope", "allocated_per_s", "buffer_error_pages", "tcp_mem_unit_bytes"}
 """Fields of SocketCounts that JSON does not have."""
@@ -156,7 +156,7 @@ def _attached(attached: AttachedObjects) -> Json:
 
 
 def _bounds(key: str, amount: Amount | None, digits: int = 2) -> Json:
-    """Two entries: the lower bound and the upper bound, which is null if it is infinite."""
+    """Two JSON entries: the lower bound and the upper bound. An infinite upper bound becomes null."""
     low, high = amount or (None, None)
     return {
         key.format("low"): _number(low, digits),

@@ -22,7 +22,9 @@ MODE_TITLES: dict[AccountingMode, str] = {
 }
 COLUMNS = 96
 NO_MODULE = ("tls_stat", "missing")
-"""Source and state on a machine without the module tls. The report does not list this source: no figure needs it."""
+"""The name of a source, and the state of this source on a machine without the kernel module tls. The report does not
+list the source in this state, because no figure needs the source.
+"""
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -160,7 +162,7 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _events(ledger: Ledger) -> Iterator[str]:
-    """The events whose counters are above 0, and the number of all other events."""
+    """A table of the events whose counters are above 0, and lines of text that count the other events."""
     groups = group_events(ledger)
     yield f"Events {SINCE}"
     if groups.moved:

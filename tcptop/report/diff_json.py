@@ -24,7 +24,7 @@ SCHEMA = 1
 Row = CacheChange | StateChange | NodeChange | FreeBlocksChange
 
 RENAMED = {"name": "cache", "count": "sockets"}
-"""Maps a field name of a row to its JSON key if the two differ."""
+"""Maps field names of a row to JSON keys; fields that are not listed keep their names in JSON."""
 
 
 def diff_as_json(difference: LedgerDifference) -> str:
@@ -76,7 +76,7 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """The values before and after, the change, and whether each value is `exact`, `at least` or `at most`."""
+    """Value before, value after, and change; for each of the two values also `exact`, `at least` or `at most`."""
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
     return {**_sides(change), "before_is": before_is, "after_is": after_is}
@@ -91,7 +91,7 @@ def _rounded(amount: float | None) -> float | None:
 
 
 def _row(row: Row, change_as_json: Callable[[Change], Json] = _sides) -> Json:
-    """A JSON object with the fields of a row; its keys are the field names, renamed by RENAMED."""
+    """A JSON object with the fields of a row; the object's keys are the field names, renamed by RENAMED."""
     values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
     return {key: change_as_json(value) if isinstance(value, Change) else value for key, value in values.items()}
 

@@ -1,4 +1,4 @@
-"""A difference of two ledgers as plain text: ASCII only, 80 columns unless a name is longer."""
+"""A difference of two ledgers as plain text: ASCII only, and at most 80 columns wide unless a name does not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tcptop.text.line import wrap_text
 from tcptop.text.table import Heading, cut_text, make_headings, plain_table
 
 MAX_ROWS = 15
-"""Maximum number of rows in a list; one line sums up further rows, which --json lists in full."""
+"""Maximum number of rows in a list. If there are further rows, one line sums them up; --json lists all rows."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
@@ -107,7 +107,10 @@ def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] 
 
 
 def _is_listed(change: Change) -> bool:
-    """Whether to list a change. Changes that round to 0 are not listed; they are common for bytes per connection."""
+    """Whether to list a change.
+
+    Changes that round to 0 are not listed. Such changes are common for bytes per connection.
+    """
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
@@ -117,12 +120,12 @@ MAX_COUNT_CHARACTERS = 8
 
 
 def _change_cells(change: Change) -> list[str]:
-    """The cells of a figure: its value in A and in B, and the change."""
+    """The cells of a figure: the figure's value in A, the figure's value in B, and the change."""
     return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
 
 
 def _signed_change(change: Change) -> str:
-    """A change with its sign: bytes as in slabtop (`+2.31M`), a count in full (`+16 042`) or shortened (`+1604k`)."""
+    """A change with its sign: bytes as in slabtop (`+2.31M`); counts in full (`+16 042`), or shortened (`+1604k`)."""
     if change.increase is None:
         return units.UNKNOWN
     if change.unit == "bytes":
@@ -160,7 +163,7 @@ STATE_COST_HEADINGS = make_headings("<STATE", "ACCEPTED A", "B", "CHANGE", "OUTG
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
-    """The change in bytes per socket by state; usually empty for two samples of one kernel."""
+    """The change in bytes per socket, by TCP state; usually there is no change between two samples of one kernel."""
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
@@ -221,7 +224,10 @@ def _changed_rows(
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """The reasons why sources were not read in full; each reason follows the input that it concerns: A, B or both."""
+    """The reasons why sources were not read in full.
+
+    Each reason is printed after the letters of the inputs for which the reason holds: A, B or both.
+    """
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

@@ -38,5 +38,5 @@ def _text(lines: Sequence[str]) -> str:
     text = "\n".join(lines).rstrip() + "\n"
     if not needs_ascii({}, getattr(sys.stdout, "encoding", None)):
         return text
-    # The second character of `<=` and `>=` replaces the space after the sign, so that columns stay aligned.
+    # A `≤` or `≥` and the space after the sign become `<=` or `>=` without a space, so that columns stay aligned.
     return report_to_ascii(text.replace("≤ ", "<=").replace("≥ ", ">="))

@@ -1,4 +1,4 @@
-"""Slab growth between two samples as text, with the share of the growth that sockets explain."""
+"""A text about the slab growth between two samples, and about the share of this growth that sockets explain."""
 
 from __future__ import annotations
 

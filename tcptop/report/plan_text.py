@@ -129,7 +129,7 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 
 
 def _sysctls(plan: Plan) -> list[str]:
-    """The sysctls that the plan needs to raise, in the format of sysctl.conf(5), with their present values."""
+    """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values."""
     if not plan.sysctls:
         return []
     texts = [f" {sysctl.name} = {_values(sysctl.at_least)} (now {_values(sysctl.now)})" for sysctl in plan.sysctls]
@@ -141,7 +141,7 @@ def _values(values: Sequence[int]) -> str:
 
 
 def remarks(plan: Plan) -> Iterator[str]:
-    """Yields remarks on questions that the plan leaves open; each remark is one or two sentences."""
+    """Yields remarks on questions that the plan leaves open; each remark consists of one or two sentences."""
     request = plan.request
     if request.outgoing and plan.ports and request.outgoing + request.time_wait > plan.ports:
         pairs = -(-(request.outgoing + request.time_wait) // plan.ports)
@@ -179,7 +179,7 @@ def _remarks(plan: Plan) -> Iterator[str]:
 
 
 def verdict_text(plan: Plan) -> str:
-    """The verdict in one sentence, with the limit that is reached first."""
+    """The verdict in one sentence, which also names the limit that is reached first."""
     first = plan.first
     if plan.verdict == "cannot say":
         return f"cannot say: {plan.unknown_because}"

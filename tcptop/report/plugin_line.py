@@ -17,13 +17,13 @@ from tcptop.text.printable import printable
 
 EXIT_CODES: dict[CheckState, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
 MAX_TEXT_CHARACTERS = 4096
-"""Nagios cuts output that is longer than 8 KiB; programs that pass the output to Nagios may cut it further."""
+"""Nagios cuts output after 8 KiB; programs that pass the output to Nagios may cut the output earlier."""
 
 
 def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str:
-    """The line for several checks, which are sorted with the most severe first; the line does not end in a newline.
+    """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    For an empty list, the line says that the use of no limit is known, with `none_because` as the reason.
+    If `checks` is empty, the line says `the use of no limit is known`, and gives `none_because` as the reason.
     """
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
     text = ", ".join(map(check_text, checks)) or none
@@ -32,7 +32,10 @@ def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str
 
 
 def state_line(state: CheckState, text: str) -> str:
-    """A line with a state and a text, in ASCII; replaces newlines and `|`, which would end the text."""
+    """A line with a state and a text, in ASCII.
+
+    Newlines and `|` are replaced, because these characters would end the text.
+    """
     line = report_to_ascii(printable(" ".join(text.split()))).replace("|", "/")
     return f"TCPTOP {state} - {line[:MAX_TEXT_CHARACTERS]}"
 
@@ -74,7 +77,7 @@ def _use_text(check: Check) -> str:
 
 
 def _reached_text(check: Check) -> str:
-    """Why the state of a check is not OK: the range that was violated, or the reason why the state is unknown."""
+    """Why the state of a check is not OK: either the violated range, or the reason why the state is unknown."""
     if check.state == "UNKNOWN":
         return check.note
     if check.state == "WARNING" and check.limit is not None and check.limit.state == "pressure":
@@ -97,7 +100,7 @@ def performance_data(check: Check) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number with at most two decimal places, rounded down: a value below a threshold never looks equal to it."""
+    """A number rounded down to two decimal places, so that a value below a threshold never looks like the threshold."""
     return f"{_floored(value, 2):.2f}".rstrip("0").rstrip(".")
 
 

@@ -57,7 +57,7 @@ ASCII_GLYPHS = {
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 LONGER_GLYPHS = {"≤": "<=", "≥": ">=", "±": "+-", "…": "...", "→": "->"}
-"""Longer replacements, used only in reports: a report has these glyphs only where columns need not be exact."""
+"""Longer replacements, used only in reports: in a report, these glyphs occur only where columns need not be exact."""
 
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)
@@ -69,10 +69,10 @@ def report_to_ascii(text: str) -> str:
 
 
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
-    """Whether the locale is not UTF-8, or the terminal is the Linux console, whose fonts lack most of the glyphs.
+    """Whether output must be ASCII: True without a UTF-8 locale, and on the Linux console, which lacks most glyphs.
 
-    The C locale, for which Python reports UTF-8, needs no ASCII, since it is usually just a default. LC_ALL=C or
-    LC_ALL=POSIX needs ASCII, since a user sets LC_ALL deliberately.
+    If Python reports UTF-8 for the C locale, ASCII is not needed, since the C locale is usually just a default. With
+    LC_ALL=C or LC_ALL=POSIX, ASCII is needed, since a user sets LC_ALL deliberately.
     """
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return True

@@ -1,4 +1,4 @@
-"""Columns of the slab cache table, each with heading, help text, value and sort key; for the screen and the report."""
+"""Columns of the slab cache table for the screen and the report: heading, help text, value and sort key of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CacheRow(NamedTuple):
     node: int | None
     """Number of the node whose objects are counted; None for the whole machine."""
     at_mark: CacheRow | None = None
-    """The same row at the time of the mark, used to show the change of counts since the mark; None without a mark."""
+    """The cache's row when the mark was set, used to show the change of counts since then; None if no mark is set."""
 
     @property
     def counts(self) -> NodeCount | None:
@@ -38,14 +38,14 @@ class CacheRow(NamedTuple):
 
     @property
     def share_on_node(self) -> float | None:
-        """The share of the cache's objects that are on the node, 0 to 1; None if unknown."""
+        """The share of the cache's objects that are on the node, from 0 to 1; None if the share is unknown."""
         if self.node is None:
             return 1.0 if self.cache.objects else None
         return self.cache.share_on(self.node)
 
     @property
     def tcp_bytes(self) -> float | None:
-        """The bytes of the cache that TCP uses; None if unknown.
+        """The bytes that TCP uses in the cache; None if these bytes are unknown.
 
         For a node: TCP's bytes on the whole machine × the share of the cache's objects that are on the node.
         """
@@ -53,28 +53,34 @@ class CacheRow(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of the slab cache table: heading, text and value for a row, sort key, and the tables that have it."""
+    """A column of the slab cache table: heading, help text, value for a row, sort key, and tables with this column."""
 
     id: str
     heading: Heading
     help: str
     value: Callable[[CacheRow], float | str | None]
-    """Function that returns the value of a row, a number or a text; None if unknown. Rows are sorted by this value."""
+    """Function that returns the value of a row, a number or a text; the function returns None if the value is unknown.
+    Rows are sorted by this value.
+    """
     sort_key: str | None = None
-    """The key that sorts by this column: slabtop(1)'s key, or `e` for TCP's bytes; None without a key."""
+    """The key that sorts by this column: a key of slabtop(1), or `e` for TCP's bytes; None if no key sorts by this
+    column.
+    """
     format: Callable[[Any], str] = units.count
     """Function that formats a value."""
     format_row: Callable[[CacheRow], str] | None = None
-    """Function that formats a cell from the whole row; if it is not None, it is used instead of `format`."""
+    """Function that formats a cell from the whole row; `format` is used if this function is None."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
-    """Function that formats the change since the mark; None for a column that always shows the current value."""
+    """Function that formats the change since the mark; None if the column shows the current value even when a mark is
+    set.
+    """
     is_name: bool = False
     """True for the column of the cache's name, which is always shown; the screen marks the name of a merged cache."""
     is_rate: bool = False
-    """True if the value compares two samples; the column is left out for a saved tree, which is a single sample."""
+    """True if the value compares two samples. A saved tree is a single sample and does not show the column."""
     is_extra: bool = False
-    """True if the column is shown on the screen only, and only while the extras (`x`) are on."""
+    """True if reports leave out the column, and the screen shows the column only while the extras (`x`) are on."""
 
     def text(self, row: CacheRow) -> str:
         """The text of a row's cell: the value, or the change of the value since the mark."""
@@ -91,14 +97,20 @@ class Column(NamedTuple):
         return increase(self.value(row.at_mark), now)
 
     def sort_value(self, row: CacheRow) -> float | str | None:
-        """The sort key of a row; None sorts last. A change since the mark sorts by its magnitude."""
+        """The value by which a row is sorted; rows with None come last.
+
+        If the cell shows a change since the mark, the row is sorted by the magnitude of this change.
+        """
         value = self.shown_value(row)
         by_magnitude = row.at_mark is not None and self.change is not None and isinstance(value, (int, float))
         return abs(value) if by_magnitude else value  # type: ignore[arg-type]
 
     @property
     def descending(self) -> bool:
-        """True if the default sort direction is descending: names ascend and figures descend, as in slabtop."""
+        """Whether the column is sorted in descending order by default.
+
+        As in slabtop, figures descend and names ascend.
+        """
         return not self.heading.left
 
 
@@ -130,7 +142,7 @@ def _object_bytes(row: CacheRow) -> str:
 
 
 def _arrow(rate: float | None) -> str:
-    """An arrow up or down if the rate is positive or negative; otherwise empty."""
+    """An arrow: up for a positive rate, down for a negative rate; an empty text if the rate is 0 or unknown."""
     return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
 
 
@@ -265,7 +277,7 @@ Key `v` (active slabs) sorts like key `l` (slabs), since SLUB reports every slab
 """
 
 DEFAULT_SORT_KEY = "e"
-"""Sort key for TCP's bytes. By any of slabtop's keys, dentry would be above TCP's caches on most machines."""
+"""The key that sorts by TCP's bytes. By any of slabtop's keys, dentry would be above TCP's caches on most machines."""
 
 
 def find_column(column_id: str) -> Column:
@@ -274,7 +286,10 @@ def find_column(column_id: str) -> Column:
 
 
 def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
-    """The columns of the table for the machine or a node: the name, and those in `chosen`; all if `chosen` is None."""
+    """The columns of the table for the whole machine or for a node.
+
+    These are the name and the columns in `chosen`, or all columns if `chosen` is None.
+    """
     return [
         column
         for column in COLUMNS
@@ -297,9 +312,9 @@ def select_rows(
     Args:
         caches: the caches of a ledger.
         node: the node to count; None for the whole machine.
-        only_catalogue: leaves out caches without objects of TCP.
-        name_part: a part of the name of the cache, of a cache merged into its row, or of a struct; empty for all.
-        at_mark: the caches when the mark was set; a cache that did not exist then counts as empty.
+        only_catalogue: whether caches without objects of TCP are left out.
+        name_part: text in the name of the cache, of a merged cache or of a struct; an empty text selects all caches.
+        at_mark: the caches at the time of the mark; a cache that did not exist at that time counts as empty.
 
     """
     marked = None if at_mark is None else {cache.name: CacheRow(cache, node) for cache in at_mark}
@@ -320,18 +335,18 @@ def _without_objects(cache: CacheLine) -> CacheLine:
 
 
 def has_name_part(cache: CacheLine, name_part: str) -> bool:
-    """Whether the text is part of the name of the cache, of a merged cache or of a struct, ignoring case.
+    """Whether `name_part` occurs in the name of the cache, of a merged cache or of a struct; case is ignored.
 
-    An empty text is part of every name.
+    An empty `name_part` occurs in every name.
     """
     text = name_part.lower()
     return not text or any(text in name.lower() for name in (cache.name, *cache.aliases, *cache.objects_of))
 
 
 def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
-    """The rows sorted by a column, in the column's default direction or reversed.
+    """The rows sorted by a column, in the column's default direction, or in the opposite one if `reverse` is True.
 
-    Rows with an unknown value come last in both directions.
+    Rows whose value is unknown come last in both directions.
     """
     column = find_column(column_id)
     value_of = column.value if rows and rows[0].at_mark is None else column.sort_value

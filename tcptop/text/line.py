@@ -40,7 +40,7 @@ def text_of(line: Line) -> str:
 
 
 def paragraph(text: str, columns: int, role: Role, marker: Piece | None = None) -> list[Line]:
-    """The lines of a text wrapped to `columns`, with the marker, if given, before the first line.
+    """The lines of a text wrapped to `columns`; the first line begins with `marker` if a marker is given.
 
     Later lines are indented to the column where the text of the first line begins.
     """

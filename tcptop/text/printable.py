@@ -1,4 +1,4 @@
-"""Escapes control, bidi and unassigned characters in text read from a host, so that it is safe to print."""
+"""Escapes control, bidi and unassigned characters in text read from a host, so that the text is safe to print."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from unicodedata import category
 
 MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
-"""Maximum number of bytes to decode of a one-line file of /proc or /sys; real files are smaller."""
+"""Maximum number of bytes that are decoded from a one-line file in /proc or /sys. Real one-line files are smaller."""
 MAX_ESCAPED_BYTES = 1 << 20
-"""Maximum size, in bytes, of a file in which invalid UTF-8 becomes escapes when the file is decoded."""
+"""In a file of at most this size, in bytes, invalid UTF-8 becomes escapes when the file is decoded."""
 
 
 def printable(text: str) -> str:
-    """The text with an escape for each control, format and unassigned character, and each space other than U+0020.
+    """The text, in which every control, format and unassigned character and every space but U+0020 is escaped.
 
     Kernel modules choose the names of their caches, and a saved tree may contain any text. Escape sequences, bidi
     overrides and line breaks in such text must not reach the terminal.
@@ -32,10 +32,10 @@ def printable_name(text: str) -> str:
 
 
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:
-    r"""Decodes a file's data, or its first `max_bytes` if `max_bytes` is given.
+    r"""Decodes the data of a file, or only the first `max_bytes` of the data if `max_bytes` is given.
 
-    Invalid UTF-8 becomes escapes such as `\xff`. In data above MAX_ESCAPED_BYTES, invalid UTF-8 becomes surrogates,
-    since millions of escapes would take seconds; `printable` escapes the surrogates later.
+    Invalid UTF-8 becomes escapes such as `\xff`. In data longer than MAX_ESCAPED_BYTES, invalid UTF-8 becomes
+    surrogates, since millions of escapes would take seconds; `printable` escapes the surrogates later.
     """
     if max_bytes is not None:
         data = data[:max_bytes]

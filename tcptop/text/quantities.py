@@ -43,7 +43,7 @@ def parse_duration_s(text: str) -> float:
 
 
 def parse_interval_s(text: str) -> float:
-    """Parses the interval between samples, in seconds, with or without a fraction.
+    """Parses the interval between samples: a number of seconds, with or without a decimal fraction.
 
     Raises:
         ValueError: the text is not a number from MIN_INTERVAL_S to MAX_INTERVAL_S; the message names the limits.

@@ -14,7 +14,10 @@ RANGE = re.compile(rf"(?P<at>@)?(?:(?P<start>~|{NUMBER}):)?(?P<end>{NUMBER})?")
 
 
 class Range(NamedTuple):
-    """A range of values. A value outside the range alerts; if the range begins with `@`, a value inside it alerts."""
+    """A range of values.
+
+    A value outside the range alerts. If the text of the range begins with `@`, a value inside the range alerts instead.
+    """
 
     text: str
     """The text from which the range was parsed, in the guidelines' format."""
@@ -23,7 +26,7 @@ class Range(NamedTuple):
     alerts_inside: bool
 
     def alerts(self, low: float, high: float) -> bool | None:
-        """Whether a value between `low` and `high` alerts; None if only some of the values between them alert."""
+        """Whether a value between `low` and `high` alerts; None if only some values between `low` and `high` alert."""
         is_inside = self.start <= low and high <= self.end
         is_outside = high < self.start or low > self.end
         if not is_inside and not is_outside:
@@ -32,7 +35,7 @@ class Range(NamedTuple):
 
 
 def parse_range(text: str) -> Range:
-    """Parses a range; its start is 0 if only its end is given.
+    """Parses a range. If the text gives only the end of the range, the start is 0.
 
     Raises:
         ValueError: the text is no range; the message names the accepted forms.

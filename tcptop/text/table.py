@@ -1,4 +1,4 @@
-"""Tables for panes, pages and reports: which columns fit a width, and each row's cells aligned below the headings."""
+"""Tables for panes, pages and reports: which columns fit a width, and how each row's cells align below the headings."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +15,17 @@ INDENT = "  "
 MARGIN = " "
 """Indent of each line of a table on an explanation page."""
 MIN_TEXT_CHARACTERS = 24
-"""Minimum width of the text column, in characters; a longer text goes below the figures if less space is left."""
+"""Minimum width of the text column, in characters. If the column would be narrower, a text that does not fit goes below
+the figures.
+"""
 MIN_CUT_CHARACTERS = 8
 """Minimum width, in characters, to which the first column is cut."""
 EMPTY_CELLS = ("", UNKNOWN)
-"""Cells with one of these texts are not listed in the note below a row."""
+"""The note below a row leaves out cells with one of these texts."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
 """Two patterns: a text that ends in a digit, and a text that begins with a group of three digits.
 
-With one space between them, `12` and `345` would look like the number 12 345.
+With one space between such texts, `12` and `345` would look like the number 12 345.
 """
 
 
@@ -44,7 +46,7 @@ class Heading(NamedTuple):
 def make_headings(*titles: str, least: Sequence[str] = ()) -> list[Heading]:
     """Makes column headings from titles; a column whose title begins with `<` is aligned left.
 
-    `least` lists the titles of the columns that may be dropped; the column of the first title is dropped first.
+    `least` lists the titles of the columns that may be dropped, in the order in which these columns are dropped.
     """
     return [
         Heading(title, left=text != title, importance=least.index(title) if title in least else None)
@@ -120,7 +122,9 @@ def fit_columns(
     narrow_gap: str = "",
     width_of: Callable[[str], int] = len,
 ) -> Layout:
-    """The layout of the columns that fit a width. The layout is wider if the columns that cannot be dropped do not fit.
+    """Chooses the columns that fit a width, and returns their layout.
+
+    If the columns that cannot be dropped do not fit, the layout is wider than `columns`.
 
     If not all columns fit, the gap is narrowed first, and then an elastic column. If that is not enough, the least
     important columns are dropped.
@@ -130,7 +134,7 @@ def fit_columns(
         rows: the texts of the cells.
         columns: the width in characters; None for any width.
         gap: the space between two columns.
-        narrow_gap: the space between two columns if not all columns fit; if empty, `gap` is used.
+        narrow_gap: the space between two columns if not all columns fit; empty if `gap` is kept.
         width_of: function that returns the width of a text.
 
     """
@@ -160,7 +164,7 @@ def fit_columns(
 
 
 def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
-    """The column widths for a gap of one space between columns.
+    """The width of every column, computed for a gap of one space between columns.
 
     If two adjacent numbers, such as `2 304` and `101`, would look like one number, the right column is widened by one.
     """
@@ -175,7 +179,10 @@ def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visib
 
 
 def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str], int] = len) -> str:
-    """The text cut or padded to exactly `columns`. A cut text ends in `…`; a padded text is left-aligned if `left`."""
+    """The text cut or padded to exactly `columns`.
+
+    A cut text ends in `…`. A padded text is left-aligned if `left` is True.
+    """
     width = len(text) if text.isascii() else width_of(text)
     if width > columns:
         text = text[: max(0, columns - 1)]
@@ -203,8 +210,8 @@ def plain_table(
         headings: one heading for each column.
         rows: the texts of the cells.
         columns: the width of the terminal; None for any width.
-        split_at: if the table is too wide, it is split into two tables before the column with this index; the second
-            table repeats the first column. With 0, the table is never split.
+        split_at: index of the column before which a table that is too wide is split into two tables. The second table
+            repeats the first column. With 0, a table is never split.
 
     """
     layout = fit_columns(headings, rows, None)
@@ -225,8 +232,8 @@ def plain_table(
 def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: int) -> list[Line]:
     """The lines of a table on an explanation page; the last column holds texts that wrap.
 
-    If the table is too wide, the least important columns move into the notes below the rows, without cells whose value
-    is unknown. If the remaining columns are still too wide, each row's name goes above the row's figures.
+    If the table is too wide, the least important columns move into notes below the rows. A note leaves out cells whose
+    value is unknown. If the remaining columns are still too wide, each row's name goes above the row's figures.
 
     Args:
         headings: one heading for each cell of a row, and one for the text.
@@ -250,7 +257,7 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
     lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
     lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
-        # A text that does not fit beside the figures goes below the figures, like a note.
+        # A text that does not fit beside the figures goes below the figures, as notes do.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
             lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]
@@ -271,6 +278,6 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
 
 
 def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "dim") -> list[Line]:
-    """The lines of a title padded to `width`, and of a text that wraps to the right of the title."""
+    """The lines of a title and a text. The title is padded to `width`, and the text wraps to the right of the title."""
     texts = wrap_text(text, max(10, columns - width - 2))
     return [((f" {title if not index else '':<{width}} ", role), (part, "text")) for index, part in enumerate(texts)]

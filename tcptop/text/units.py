@@ -8,12 +8,14 @@ from math import inf
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
-"""A small number, added to a value before it is rounded down: as a float, 0.29 * 100 is slightly less than 29."""
+"""A small number that is added to a value before the value is rounded down: as a float, 0.29 * 100 is slightly less
+than 29.
+"""
 
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 ROUNDED_LIMIT = 1023.5
-"""From this amount on, an amount rounds to 1024 or more, and is therefore shown in the next unit."""
+"""An amount of at least this number would round to 1024 or more, and is therefore shown in the next larger unit."""
 
 
 def grouped(number: int) -> str:
@@ -62,7 +64,7 @@ def size(amount: float | None) -> str:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range of memory; a unit common to both ends is written once: `28.4 to 33.4 MiB`."""
+    """Both ends of a range of memory. If both ends have the same unit, the unit is written once: `28.4 to 33.4 MiB`."""
     start, end = size(low), size(high)
     if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
         start = start.rpartition(" ")[0]
@@ -72,7 +74,8 @@ def size_range(low: float | None, high: float | None) -> str:
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
-    Any other range is shown as its lower bound, with `≈` before it if the bounds differ when rounded to whole numbers.
+    Any other range is shown as its lower bound. If the bounds differ when rounded to whole numbers, `≈` precedes the
+    lower bound.
     """
     if bounds is None:
         return UNKNOWN
@@ -85,13 +88,13 @@ def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float],
 
 
 def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> str:
-    """Both bounds, `12 to 14`; a single text, `12`, if both bounds are formatted alike."""
+    """Both bounds of a range, `12 to 14`, or only `12` if both bounds give the same text."""
     low, high = map(format_amount, bounds)
     return low if low == high else f"{low} to {high}"
 
 
 def short_size(amount: float | None) -> str:
-    """An amount of memory as slabtop writes it: `2.31K`, `43.31M`; exact below 1 KiB."""
+    """An amount of memory as slabtop writes sizes: `2.31K`, `43.31M`. Amounts below 1 KiB are exact."""
     if amount is None:
         return UNKNOWN
     if amount < 1024:
@@ -130,7 +133,7 @@ def hundredths(share: float) -> str:
 
 
 def short_signed_count(change: float | None) -> str:
-    """A difference of counts, or a change per second, with its sign; shortened if too long: `+120`, `+1604k`, `0`."""
+    """A difference of counts, or a change per second, with its sign: `+120`, `0`, or `+1604k` if shortened."""
     if change is None:
         return UNKNOWN
     return f"{_sign(change)}{short_count(abs(round(change)), 6)}"
@@ -142,7 +145,7 @@ def signed_count(change: float) -> str:
 
 
 def signed_size(change: float) -> str:
-    """A difference of memory with its sign, as slabtop writes sizes: `+2.31M`."""
+    """A difference of memory with its sign, in the format of slabtop's sizes: `+2.31M`."""
     return f"{_sign(change)}{short_size(abs(change))}" if round(change) else "0"
 
 
@@ -164,9 +167,9 @@ def seconds(amount: float | None) -> str:
 
 
 def _scale(amount: float, limit: float) -> tuple[float, str]:
-    """Converts an amount to the first unit of SHORT_UNITS in which it is below `limit`; returns both.
+    """Converts an amount to the first unit of SHORT_UNITS in which it is below `limit`; returns amount and unit.
 
-    If no unit brings the amount below `limit`, uses the last unit.
+    If the amount is not below `limit` in any unit, the last unit is used.
     """
     step = 0
     while abs(amount) >= limit and step + 1 < len(SHORT_UNITS):
