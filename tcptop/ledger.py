@@ -264,7 +264,7 @@ class ConnectionCost(NamedTuple):
 
 
 class AttachedObjects(NamedTuple):
-    """Attached objects of one kind: objects that belong to a socket, but not to the socket's cost in any TCP state.
+    """Attached objects of one kind: objects of a socket that are not part of the socket's cost in any TCP state.
 
     The number of these objects depends on the program that uses the socket, on the firewall rules, and on the traffic.
     """
@@ -718,9 +718,9 @@ def _sum_of_known(amounts: list[int | None]) -> int | None:
 
 
 class UnseenObject(NamedTuple):
-    """An object of the catalogue whose cache no file shows.
+    """An object of the catalogue whose cache does not appear in any file.
 
-    `reason` says why no file shows the cache; the text is a clause, not a whole sentence.
+    `reason` says why the cache does not appear; the text is a clause, not a whole sentence.
     """
 
     presence: Presence
@@ -793,7 +793,7 @@ class Ledger(NamedTuple):
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
     unseen_objects: Mapping[str, UnseenObject]
-    """By struct, those objects of the catalogue whose cache no file shows."""
+    """Those objects of the catalogue whose cache does not appear in any file; the key is the object's struct."""
     live_objects: LiveObjects | None
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""

@@ -70,7 +70,7 @@ class SlabSize(NamedTuple):
 
 
 class SlabSizes(NamedTuple):
-    """By cache name, the sizes of those catalogued caches that exist in the kernel."""
+    """Sizes of those catalogued caches that exist in the kernel; a key of `caches` is the name of a cache."""
 
     caches: Mapping[str, SlabSize]
 
@@ -86,7 +86,7 @@ class SlabCount(NamedTuple):
 
 
 class SlabCounts(NamedTuple):
-    """By cache name, the counts of those catalogued caches that exist in the kernel."""
+    """Counts of those catalogued caches that exist in the kernel; a key of `caches` is the name of a cache."""
 
     caches: Mapping[str, SlabCount]
 
@@ -125,7 +125,10 @@ class Zone(NamedTuple):
     other zones have None.
     """
     reclaimable_pages: int | None = None
-    """Kernel memory that reclaim may free. A count for the whole node is in the first zone, as for `file_pages`."""
+    """Kernel memory that reclaim may free.
+
+    If the kernel counts this memory for the whole node, the node's first zone has the figure (see `file_pages`).
+    """
     zone_file_pages: int | None = None
     """Page cache on the LRU lists, only the part in this zone; None before 4.8."""
 
@@ -471,7 +474,7 @@ class _Reading(NamedTuple):
     sockstat: Sockstat | None
     """TCP line of /proc/net/sockstat, read right after this source.
 
-    None if no counts of this source are divided by the number of sockets.
+    None if the program does not divide any count of this source by the number of sockets.
     """
 
 

@@ -37,9 +37,9 @@ With fewer sockets per CPU, the average would mostly show idle objects on per-CP
 """
 
 IDLE_SLABS_PER_CPU = 16
-"""An average over mini-sockets requires at least as many mini-sockets per CPU as this number of full slabs holds.
+"""An average over mini-sockets requires, for each CPU, enough mini-sockets to fill this number of slabs.
 
-The minimum is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
+This number is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
 active.
 """
 
@@ -132,7 +132,7 @@ def _time_wait_cost(
 ) -> ConnectionCost:
     """Cost of a mini-socket.
 
-    The present average is the bytes of the machine's tw_sock slabs divided by the lower bound on the number of
+    The present average is the bytes of the machine's tw_sock slabs ÷ the lower bound on the number of
     mini-sockets. If the number of mini-sockets is not exact, the average is an upper bound.
     """
     bounds = _mini_socket_count(table, sockets)

@@ -1,4 +1,4 @@
-"""Facts about a kernel that no file of the host shows, from a saved result of `tcptop lab`."""
+"""Facts about a kernel from a saved result of `tcptop lab`; no file of the host contains these facts."""
 
 from collections.abc import Mapping
 from itertools import pairwise

@@ -173,7 +173,10 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
 
 
 def _distance(limit: Limit) -> tuple[int, float]:
-    """Sort key: alarms come first, then the limits with the largest share in use. Limits of unknown use come last."""
+    """Sort key: alarms come first, then the limits with the largest share in use.
+
+    Limits whose present use is unknown come last.
+    """
     severity = ALARM_STATES.index(limit.state) + 1 if limit.state in ALARM_STATES else 0
     return -severity, -(limit.ratio if limit.ratio is not None else -1.0)
 

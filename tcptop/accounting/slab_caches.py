@@ -106,7 +106,7 @@ class CacheTable:
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """Results of `socket_cost`.
 
-        A key lists the structs that a socket holds, and for each struct the share of sockets that hold the struct.
+        A key has one pair for each struct that sockets hold: the struct, and the share of sockets that hold the struct.
         """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a struct and a count."""

@@ -21,8 +21,8 @@ FIXED_UNIT_BYTES = 4096
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
 """Two releases that concern the scope of TIME_WAIT.
 
-The first release may count TIME_WAIT per network namespace. The second release and all later releases certainly count
-TIME_WAIT per network namespace.
+Releases before the first one count TIME_WAIT for the whole machine. The second release and all later releases count
+TIME_WAIT per network namespace. Releases between the two, and the first one itself, may count either way.
 """
 
 PER_CPU_RESERVE_SINCE = (6, 0)
@@ -108,9 +108,10 @@ def _error_bytes(
 
 
 def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
-    """The error in the unit of `mem`.
+    """The possible error of `mem`, in the unit of `mem`.
 
-    If the unit is unknown, the error comes from mem_pcpu_rsv, because `mem` and mem_pcpu_rsv have the same unit.
+    If the unit is unknown, the possible error is computed from mem_pcpu_rsv, because `mem` and mem_pcpu_rsv have the
+    same unit.
     """
     if error is not None and unit:
         return error // unit
@@ -142,7 +143,7 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
 
 
 def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:
-    """Upper bound on how many objects of several kinds are in use.
+    """Upper bound on the total number of objects in use, counted over all the given kinds of objects.
 
     None if the count of a cache that may exist is unknown.
     """

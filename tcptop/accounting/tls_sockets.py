@@ -14,9 +14,9 @@ NONE = TlsStat(0, 0, 0, 0)
 def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     """Number of sockets in the network namespace that use kernel TLS, by direction; None if unknown.
 
-    Only the module tls gives a socket kernel TLS, and this module also creates the file. So a running kernel without
-    the file has no socket with kernel TLS. This conclusion does not hold for a saved tree or for a /proc without the
-    folder `net`: in these two cases a file that the kernel has may be missing.
+    A socket can use kernel TLS only with the module tls, and this module also creates /proc/net/tls_stat. So a running
+    kernel without this file has no socket that uses kernel TLS. This conclusion does not hold for a saved tree or for a
+    /proc without the folder `net`: in these two cases a file that the kernel has may be missing.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":

@@ -29,7 +29,7 @@ class Change:
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
     is_comparable: bool = True
-    """False for a counter that did not increase by `after` − `before`, for example because the counter was reset."""
+    """False if `after` − `before` is not the true increase of a counter, for example because the counter was reset."""
 
     @property
     def increase(self) -> float | None:

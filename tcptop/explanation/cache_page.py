@@ -58,7 +58,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
     `name` is the name of the cache or of the row.
 
-    For a kmalloc cache, returns the objects that the computed cost of a socket assigns to the cache.
+    For a kmalloc cache, returns the objects that are counted in the cache when the cost of a socket is computed.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]

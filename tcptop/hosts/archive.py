@@ -33,7 +33,7 @@ class ArchiveHost(BlockingHost):
     """Host for an archive. Keeps in memory those files of the archive that a source may ask for."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
-        """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd.
+        """Reads the tar archive, which may be uncompressed or compressed with gzip, bzip2, xz or zstd.
 
         `wanted_paths` are patterns of the paths to keep, as in `Source.paths`.
 

@@ -30,7 +30,7 @@ KINDS: dict[bytes, Kind] = {
     tarfile.SYMTYPE: "link",
     tarfile.DIRTYPE: "folder",
 }
-"""Kind of member for each type flag; the kind of types that are not listed (such as devices and pipes) is `other`."""
+"""Kind of member for each type flag; a type that is not listed (such as a device or a pipe) has the kind `other`."""
 
 WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 

@@ -49,7 +49,7 @@ TARGET_S = 19.0
 reduced."""
 
 MIN_CONNECTIONS_SHARE = 0.5
-"""Minimum share of the default number of connections that remains if the lab reduces the number on a slow machine."""
+"""On a slow machine, the lab reduces the number of connections to no less than this share of the default number."""
 
 TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""

@@ -122,7 +122,7 @@ class Series(NamedTuple):
     opening: SlabReading
     """The reading before the namespace was made."""
     ramp: tuple[SlabReading, ...]
-    """The readings after 0, 1, 2, … steps of endpoints."""
+    """The readings after 0, 1, 2, … steps; each step adds `step` endpoints."""
     closing: SlabReading
     """The reading after the namespace was freed."""
     step: int
@@ -342,11 +342,11 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 
 
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
-    """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
+    """Error bound on a row's slope, in objects per endpoint: the larger of two values.
 
-    The first difference is between the slope and `most_per_endpoint`. The second difference is between the closing and
-    the opening reading, divided by the number of endpoints, since other programs may have allocated or freed objects
-    during the ramp. The second difference counts as 0 if the two readings differ by at most `slack_objects`.
+    The first value is the difference between the slope and `most_per_endpoint`. The second value is the drift per
+    endpoint, since other programs may have allocated or freed objects during the ramp. The drift is the difference
+    between the closing and the opening reading. A drift of at most `slack_objects` counts as 0.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0

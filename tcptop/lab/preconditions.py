@@ -55,7 +55,7 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
     """The number of connections of each run, a multiple of `STEPS`.
 
     Args:
-        requested: the number that the user asked for. None means the default number, but at most the number that the
+        requested: the number that the user asked for. None means the default number or, if lower, the number that the
             limits allow.
         host: this machine.
         states: the states to measure.

@@ -176,7 +176,7 @@ class Predictor:
         return self._rows((SK_BUFF, SKB_HEAD)) | kmalloc
 
     def cache_names(self, row: str) -> list[str]:
-        """Names of the cache that has the same name as the row, and of all caches merged with this cache."""
+        """The name of the row itself, and the names of all other caches that are merged into the row."""
         line = self.table.get(row)
         return [row, *line.aliases] if line else [row]
 

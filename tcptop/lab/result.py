@@ -86,7 +86,7 @@ class StateResult(NamedTuple):
 
     @property
     def difference(self) -> float | None:
-        """Measured minus predicted bytes, divided by the predicted bytes; None without a prediction."""
+        """(measured bytes − predicted bytes) ÷ predicted bytes; None without a prediction."""
         return self.bytes / self.catalogue_bytes - 1.0 if self.catalogue_bytes else None
 
     @property
@@ -109,10 +109,10 @@ class StateResult(NamedTuple):
         The known bytes are the measured bytes of the expected parts and of the vectors. The disturbance is the largest
         of four shares:
 
-        - the excess of `all_rows_bytes` over the known bytes, divided by the known bytes;
-        - the error bound `uncertain_bytes`, divided by the known bytes;
-        - the number of other programs' sockets that were opened or closed, divided by the number of the run's sockets
-          (slab rows count the sockets of all programs);
+        - the ratio of the excess of `all_rows_bytes` over the known bytes to the known bytes;
+        - the ratio of the error bound `uncertain_bytes` to the known bytes;
+        - the ratio of the number of other programs' sockets that were opened or closed to the number of the run's
+          sockets (slab rows count the sockets of all programs);
         - `sock_error`.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.

@@ -152,10 +152,10 @@ def close_sockets(sockets: list[socket.socket]) -> None:
 def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN on each socket without closing the socket, and waits until every FIN is acknowledged.
 
-    The wait is long enough for delayed ACKs. If a socket were closed before the acknowledgement, the socket could
-    remain a full socket in FIN_WAIT2 for a minute; this happens if the acknowledgement arrives while the socket is
-    locked (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN,
-    the kernel would answer the FIN with a reset.
+    The wait is long enough for delayed ACKs. If a socket were closed without the wait, the acknowledgement could arrive
+    while the socket is locked, and the socket would then remain a full socket in FIN_WAIT2 for a minute
+    (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN, the
+    kernel would answer the FIN with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.

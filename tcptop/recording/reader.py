@@ -137,7 +137,7 @@ class FileRecording(Recording):
                 _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
     def _list_around_damage(self, query: str) -> None:
-        """Adds the samples that follow the first damage in the table `sample`.
+        """The table `sample` is damaged: adds to the arrays every sample that follows the first damage.
 
         In the damaged part of `sample`, only the samples' numbers are known, because the table `record` has these
         numbers too. After the damaged part, the rows of `sample` are added.

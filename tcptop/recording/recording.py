@@ -50,7 +50,7 @@ class Recording(ABC):
 
     @abstractmethod
     def taken_at_unix_s(self, index: int) -> float | None:
-        """The time of a sample; None if unknown, as for a saved tree without a time."""
+        """The time of a sample; None if unknown, for example because a saved tree has no time."""
 
     @abstractmethod
     def close(self) -> None:

@@ -23,7 +23,7 @@ MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 
 
 def plan_as_text(ledger: Ledger, plan: Plan) -> str:
-    """The plan as text that ends in a newline, in ASCII and at most 80 columns."""
+    """The plan as ASCII text, at most 80 columns wide, with a newline at the end."""
     sections = [
         _paragraph(_title(ledger, plan.request)),
         _parts(plan),

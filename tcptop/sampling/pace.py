@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""Minimum pause after a read of a source, divided by the CPU time of the read and of parsing. Reads of one source thus
-take at most 0.5 % of one CPU."""
+"""Ratio of the minimum pause after a read of a source to the CPU time of the read and of parsing. Reads of one source
+thus take at most 0.5 % of one CPU."""
 
 FREE_PARSE_US = 2_000
 """CPU time of parsing that does not lengthen the pause; on most machines, parsing a file takes less time."""
@@ -20,8 +20,8 @@ CHEAP_US = 500
 """Maximum CPU time of a cheap read."""
 
 TICK_TOLERANCE = 0.1
-"""Longest time by which a source may be read before the source is due, as a fraction of the interval. If no source were
-read early, a source that becomes due just after a tick would wait for a whole interval."""
+"""A source may be read earlier than its due time, by at most this fraction of the interval. If no source were read
+early, a source that becomes due just after a tick would wait for a whole interval."""
 
 
 class _Record:

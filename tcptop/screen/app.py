@@ -169,7 +169,7 @@ class TcptopApp(App[int]):
         self.feed.end()
 
     def on_sampled(self, message: Sampled) -> None:
-        """Passes a sample to the feed; the feed then draws the sample."""
+        """Passes a sample to the feed, which computes the sample's Ledger and draws the Ledger."""
         self.feed.receive(message.snapshot)
 
     def show(self, ledger: Ledger, view: View) -> None:

@@ -17,7 +17,7 @@ from tcptop.text.printable import printable
 MOST_WAITING = 60
 """Maximum number of samples that may wait in memory for the disk.
 
-If more samples than this wait, the recording ends.
+If more than this many samples are waiting, the recording ends.
 """
 
 

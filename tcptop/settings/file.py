@@ -153,8 +153,8 @@ def write_settings(file: Path, settings: Settings) -> None:
     """Writes the settings to the file, in one step.
 
     A setting is written only if its value differs from the value in the file. No other part of the file changes. Tables
-    of limits may be added to the file. A table that the file already contains is never changed, because no key of the
-    screen changes limits.
+    of limits may be added to the file. A table that the file already contains is never changed, because no keystroke
+    on the screen changes limits.
 
     Raises:
         OSError: if the file cannot be read or written.
@@ -175,7 +175,9 @@ def write_settings(file: Path, settings: Settings) -> None:
 
 def change_text(text: str, settings: Settings, name: str) -> str:
     """The text of a settings file with these settings; raises the same TcptopError as `write_settings`."""
-    import json  # formats TOML values, which look alike in JSON; imported here, because most runs write no settings
+    # Formats the values of settings, which are written the same way in TOML and in JSON. The import is here, because
+    # most runs write no settings.
+    import json
 
     wanted = _parse_toml(text, name)
     present, _ = _check_values(wanted)
@@ -246,9 +248,9 @@ def shorten(text: str) -> str:
 
 
 def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
-    """Makes a function that returns a valid value unchanged, and raises ValueError for an invalid value.
+    """Makes a function that returns its argument if the argument is valid.
 
-    The error's message begins with `allowed`.
+    If the argument is invalid, the made function raises ValueError. The error's message begins with `allowed`.
     """
 
     def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)

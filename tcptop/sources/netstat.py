@@ -12,7 +12,7 @@ COUNTERS = frozenset(counters_in("netstat"))
 
 
 class NetstatSource(FileSource[EventCounters]):
-    """A source that is read at every interval, because the kernel sums per-CPU counters without a lock, as for snmp."""
+    """A source that is read at every interval, like snmp, because the kernel sums per-CPU counters without a lock."""
 
     name = "netstat"
     paths = ("proc/net/netstat",)

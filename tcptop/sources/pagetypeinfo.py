@@ -55,9 +55,9 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Pagetypeinfo:
         """Parses both tables, which the kernel repeats for each node.
 
-        The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) a count may be
-        `>100000`. Such a count is only a lower bound; `capped_orders` has the orders of such counts. Other tables
-        (`Number of mixed blocks`) are ignored.
+        The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) the kernel stops counting at
+        100000 and prints `>100000`. Such a figure is only a lower bound; `capped_orders` has the orders of such
+        figures. Other tables (`Number of mixed blocks`) are ignored.
         """
         tables = _Tables()
         parse_rows(lines, tables.add_line, damages)

@@ -13,7 +13,7 @@ COUNTERS = counters_in("snmp")
 
 
 class SnmpSource(FileSource[Snmp]):
-    """A source that is read at every interval: as for sockstat, the kernel sums per-CPU counters without a lock."""
+    """A source that is read at every interval, like sockstat, since the kernel sums per-CPU counters without a lock."""
 
     name = "snmp"
     paths = ("proc/net/snmp",)

@@ -9,7 +9,7 @@ from tcptop.text.printable import printable_name
 MAX_COUNT = (1 << 31) - 1
 """Maximum value of a counter that the kernel prints as an `int`, like most counters of /proc/net/sockstat."""
 MAX_COUNTS = {"mem": (1 << 63) - 1}
-"""By name, the maximum values of those counters that the kernel prints as a `long`."""
+"""Maximum values of those counters that the kernel prints as a `long`; the key is the name of the counter."""
 
 
 class SockstatSource(FileSource[Sockstat]):
@@ -36,7 +36,10 @@ class Sockstat6Source(FileSource[Sockstat6]):
 
 
 def _parse_counts_of(lines: list[str], label: str, damages: list[Damage]) -> dict[str, int]:
-    """By key, the counts in the first line that begins with `label`. Raises ValueError if there is no such line."""
+    """The counts in the first line that begins with `label`; the key is the name of the count.
+
+    Raises ValueError if there is no such line.
+    """
     found = [fields for fields in map(str.split, lines) if fields and fields[0] == label]
     if not found:
         raise ValueError(f"no {label} line")

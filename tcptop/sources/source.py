@@ -74,7 +74,7 @@ class Source(ABC, Generic[Value]):
     makes_rates: bool = False
     """True if the program computes rates from two readings; each reading then contains the previous reading."""
     pairs_with_sockstat: bool = False
-    """True if counts of this source are divided by the number of sockets.
+    """True if the program divides counts of this source by the number of sockets.
 
     /proc/net/sockstat is then read right after this source.
     """
@@ -154,7 +154,7 @@ class FileSource(Source[Value]):
 
 
 def make_reading(value: Value | None, damage: Damage | None, path: str, took_us: int) -> Reading[Value]:
-    """Makes the reading of a file that could be read; `value` is None if the file was not understood."""
+    """Makes a Reading for a file that was read without an error; `value` is None if the file was not understood."""
     state: ReadState = damage.state if damage else "ok"
     reason = f"{printable_path(path)}: {damage.what}" if damage else None
     return Reading(state, value, reason, None, took_us, None, None, None)
@@ -258,7 +258,7 @@ def small_text(file: FileRead) -> str | None:
 
 
 def stripped_texts(files: Sequence[FileRead]) -> dict[str, str]:
-    """By path, the text of each small file without leading or trailing blanks and NULs.
+    """The text of each small file without leading or trailing blanks and NULs; the key is the file's path.
 
     The text of a file that could not be read is empty.
     """

@@ -27,7 +27,7 @@ NOT_LOADED = "only the module tls makes it: it is not loaded, or the kernel is o
 
 
 class TlsStatSource(FileSource[TlsStat]):
-    """A source that is read at every interval, because the kernel sums per-CPU counters without a lock, as for snmp.
+    """A source that is read at every interval, like snmp, because the kernel sums per-CPU counters without a lock.
 
     Since 5.5 (commit d26b698dd3cd) the module tls makes the file in every network namespace. The file is missing if the
     module is not loaded.

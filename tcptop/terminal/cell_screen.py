@@ -104,7 +104,7 @@ class CellScreen:
                 if y < self._rows:
                     x = self._put(x, y, text, pen)
             elif set_by is not None:
-                # SGR sequences accumulate, although Textual resets the pen before each new sequence.
+                # As in a terminal, SGR sequences add up until a reset. Textual resets the pen before each new sequence.
                 pen = "" if set_by in ("", "0") else intern(f"{pen};{set_by}" if pen else set_by)
             elif row:
                 moved = True

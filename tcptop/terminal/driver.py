@@ -158,7 +158,7 @@ class CellDriver(LinuxDriver):
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
     def stop_application_mode(self) -> None:
-        """Restores the terminal; does nothing in the background.
+        """Restores the terminal; does nothing if the process is in the background.
 
         Waits at most RESTORE_WAIT_S for a blocked terminal.
         """
@@ -318,7 +318,7 @@ class CellDriver(LinuxDriver):
 
 
 def clamp_size(columns: int, rows: int) -> tuple[int, int]:
-    """A size of at least one cell, and at most MAX_COLUMNS and MAX_ROWS."""
+    """Limits a size to between 1 and MAX_COLUMNS columns and between 1 and MAX_ROWS rows."""
     return max(1, min(columns, MAX_COLUMNS)), max(1, min(rows, MAX_ROWS))
 
 

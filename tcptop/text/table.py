@@ -19,7 +19,7 @@ MIN_TEXT_CHARACTERS = 24
 the figures.
 """
 MIN_CUT_CHARACTERS = 8
-"""Minimum width, in characters, to which the first column is cut."""
+"""The first column is never cut to fewer characters than this."""
 EMPTY_CELLS = ("", UNKNOWN)
 """The note below a row leaves out cells with one of these texts."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
@@ -132,7 +132,7 @@ def fit_columns(
     Args:
         headings: one heading for each column.
         rows: the texts of the cells.
-        columns: the width in characters; None for any width.
+        columns: the width in characters; None if the width is not limited.
         gap: the space between two columns.
         narrow_gap: the space between two columns if not all columns fit; empty if `gap` is kept.
         width_of: function that returns the width of a text.
@@ -209,9 +209,9 @@ def plain_table(
     Args:
         headings: one heading for each column.
         rows: the texts of the cells.
-        columns: the width of the terminal; None for any width.
-        split_at: index of the column before which a table that is too wide is split into two tables. The second table
-            repeats the first column. With 0, a table is never split.
+        columns: the width of the terminal; None if the width is not limited.
+        split_at: the index of a column. A table that is too wide is split before this column into two tables. The
+            second table repeats the first column. With 0, a table is never split.
 
     """
     layout = fit_columns(headings, rows, None)

@@ -219,7 +219,7 @@ def _no_zone_reason(node: NodeMemory) -> str:
 
 
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
-    """A line of titles, and a line for each row. The title of the order of TCP's slabs has a mark.
+    """A line of titles, and a line for each row. Among the titles, `▸` marks the order of TCP's slabs.
 
     Figures have as many digits as fit.
 
