@@ -36,6 +36,9 @@ LimitVerdict = Literal["fits", "exceeded", "unknown"]
 EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
 BUFFERS = "buffers"
+SLAB_SHARE = "slab share"
+UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
+"""Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 
@@ -192,9 +195,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         missing = missing or ["the bytes of a socket"]
     total = sum(part.bytes for part in parts)
     high = inf if missing else sum(part.high_bytes for part in parts)
-    objects = sum(cost.object_bytes for cost in costs if cost.object != NF_CONN.struct)
-    objects += sum(part.bytes for part in parts if part.object == KTLS)
-    limits = sorted(_limits(snapshot, ledger, request, (total, high), objects + buffers), key=_connections)
+    charged = _charged_bytes(costs, missing, buffers + sum(part.bytes for part in parts if part.object == KTLS))
+    limits = sorted(_limits(snapshot, ledger, request, (total, high), charged), key=_connections)
     nodes = _by_node(table, ledger, total)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
@@ -247,7 +249,7 @@ def _object_costs(
             costs.append(ObjectCost(EXTENSIONS, "", row.name, request.flows, 0.0, 0.0, high, True, row.computed))
     unshared = [cost.object for cost in costs if cost.slab_bytes is None]
     if unshared:
-        missing.append(f"slab share ({', '.join(unshared)})")
+        missing.append(f"{SLAB_SHARE} ({', '.join(unshared)})")
     vectors_of, all_known = cgroup_vector_costs(snapshot, table, costs)
     if not all_known:
         missing.append(f"{CGROUP_VECTORS.struct} (kmalloc)")
@@ -323,8 +325,22 @@ def _part(cost: ObjectCost) -> PlanPart:
     return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated)
 
 
+def _charged_bytes(costs: Sequence[ObjectCost], missing: Sequence[str], others: float) -> tuple[float, float]:
+    """Bounds on the bytes that the kernel charges to a memory cgroup; `others` are the bytes outside `costs`.
+
+    The upper bound is infinite if the size of a charged object is unknown. Objects of conntrack are not charged
+    (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT). An object is charged with its own
+    size, so an unknown share of a slab leaves the bounds as they are.
+    """
+    charged = [cost for cost in costs if cost.object != NF_CONN.struct]
+    low = sum(cost.object_bytes for cost in charged)
+    high = sum(cost.object_bytes * max(1.0, (cost.high_slab_bytes or 0) / (cost.slab_bytes or inf)) for cost in charged)
+    is_open = not charged or any(not name.startswith(UNCHARGED) for name in missing)
+    return low + others, inf if is_open else high + others
+
+
 def _limits(
-    snapshot: Snapshot, ledger: Ledger, request: PlanRequest, memory: tuple[float, float], charged_bytes: float
+    snapshot: Snapshot, ledger: Ledger, request: PlanRequest, memory: tuple[float, float], charged: tuple[float, float]
 ) -> Iterator[PlanLimit]:
     """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum."""
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
@@ -333,7 +349,7 @@ def _limits(
     if CGROUP_LIMIT in rows:
         row = rows[CGROUP_LIMIT]
         if row.maximum is not None or row.used_error is None:
-            yield _limit(row, request, (charged_bytes, charged_bytes), _free(row), row.note)
+            yield _limit(row, request, charged, _free(row), row.note)
     if request.buffer_bytes:
         row, unit = rows["tcp_mem"], ledger.sockets.tcp_mem_unit_bytes
         note = row.note if row.maximum is None else "the size of a page is not known"

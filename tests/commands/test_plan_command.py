@@ -283,6 +283,20 @@ def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> Non
     assert "memory_cgroup" not in [each["name"] for each in unlimited["limits"]]
 
 
+def test_a_memory_cgroup_is_no_verdict_where_a_charged_part_is_not_known(root: Path, run_json: RunJson) -> None:
+    """The lower bound alone fits; without the sizes of the socket's objects nothing bounds the whole above."""
+    folder = "sys/fs/cgroup/web.slice"
+    write_tree(root, {f"{folder}/memory.max": "504857600\n", f"{folder}/memory.current": "4857600\n"})
+    arguments = ("--root", str(root), "--cgroup", "web.slice", "--connections")
+    with_ktls = run_json(*arguments, "20K", "--ktls")
+    assert limit(with_ktls, "memory_cgroup")["verdict"] == "unknown"
+    assert limit(run_json(*arguments, "20K", "--conntrack"), "memory_cgroup")["verdict"] == "fits"
+    assert limit(run_json(*arguments, "1M", "--ktls"), "memory_cgroup")["verdict"] == "exceeded"
+    slabinfo = root / "proc/slabinfo"
+    slabinfo.write_text("".join(line for line in slabinfo.read_text().splitlines(True) if not line.startswith("nf_")))
+    assert limit(run_json(*arguments, "20K", "--conntrack"), "memory_cgroup")["verdict"] == "fits"
+
+
 @pytest.mark.parametrize(
     ("removed", "arguments", "words"),
     [
