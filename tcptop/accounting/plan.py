@@ -39,6 +39,8 @@ BUFFERS = "buffers"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 """Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
+MIN_PAGE_BYTES = 4096
+"""Smallest page size of Linux."""
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 
@@ -105,9 +107,10 @@ class PlanLimit(NamedTuple):
     scope: str
     unit: str
     used: int | None
-    takes: int
-    """The planned use."""
-    high_takes: int
+    takes: int | None
+    """Lower bound on the planned use; None if unknown."""
+    high_takes: int | None
+    """Upper bound on the planned use; None without an upper bound."""
     maximum: int | None
     free: int | None
     """How much of the limit is free if the counter of the limit has no error; None if unknown."""
@@ -115,15 +118,23 @@ class PlanLimit(NamedTuple):
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
 
-    The number of planned TIME_WAIT sockets is scaled in proportion to the number of connections.
+    If `connections_are_at_most` is True, this number is an upper bound. The number of planned TIME_WAIT sockets is
+    scaled in proportion to the number of connections.
     """
     note: str
     """Reason that the verdict is `unknown`; otherwise empty."""
+    connections_are_at_most: bool = False
+    """Whether `connections` is an upper bound, because the size of a part or the free amount is unknown."""
 
     @property
     def ratio(self) -> float | None:
-        """The use with the planned connections ÷ the maximum; None if unknown."""
-        return (self.used + self.takes) / self.maximum if self.used is not None and self.maximum else None
+        """The use with the planned connections ÷ the maximum; None if unknown.
+
+        The ratio is a lower bound if `takes` has no upper bound.
+        """
+        if self.used is None or self.takes is None or not self.maximum:
+            return None
+        return (self.used + self.takes) / self.maximum
 
 
 class PlanSysctl(NamedTuple):
@@ -196,7 +207,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     total = sum(part.bytes for part in parts)
     high = inf if missing else sum(part.high_bytes for part in parts)
     charged = _charged_bytes(costs, missing, buffers + sum(part.bytes for part in parts if part.object == KTLS))
-    limits = sorted(_limits(snapshot, ledger, request, (total, high), charged), key=_connections)
+    limits = sorted(_limits(snapshot, ledger, request, (total, high), charged, missing), key=_connections)
     nodes = _by_node(table, ledger, total)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
@@ -340,16 +351,25 @@ def _charged_bytes(costs: Sequence[ObjectCost], missing: Sequence[str], others: 
 
 
 def _limits(
-    snapshot: Snapshot, ledger: Ledger, request: PlanRequest, memory: tuple[float, float], charged: tuple[float, float]
+    snapshot: Snapshot,
+    ledger: Ledger,
+    request: PlanRequest,
+    memory: tuple[float, float],
+    charged: tuple[float, float],
+    missing: Sequence[str],
 ) -> Iterator[PlanLimit]:
     """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum."""
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
-    free = ledger.headroom["full"].with_reclaim_bytes
-    yield _limit(rows["memory"], request, memory, free, ledger.headroom["full"].unknown_because or "")
+    headroom = ledger.headroom["full"]
+    # The names of the parts; the advice in parentheses stands below the table of parts.
+    parts = f"not known: {', '.join(dict.fromkeys(name.partition(' (')[0] for name in missing))}" if missing else ""
+    most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
+    why = parts or headroom.unknown_because or ""
+    yield _limit(rows["memory"], request, memory, headroom.with_reclaim_bytes, why, most_free)
     if CGROUP_LIMIT in rows:
         row = rows[CGROUP_LIMIT]
         if row.maximum is not None or row.used_error is None:
-            yield _limit(row, request, charged, _free(row), row.note)
+            yield _limit(row, request, charged, _free(row), parts if _free(row) is not None and parts else row.note)
     if request.buffer_bytes:
         row, unit = rows["tcp_mem"], ledger.sockets.tcp_mem_unit_bytes
         note = row.note if row.maximum is None else "the size of a page is not known"
@@ -382,12 +402,30 @@ def _free(limit: Limit) -> int | None:
     return max(0, limit.maximum - limit.used)
 
 
+def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
+    """The machine's memory; None if meminfo is damaged or without MemTotal.
+
+    The MemTotal of a container's own meminfo (lxcfs) may be below the memory of the machine, which zoneinfo has.
+    """
+    meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
+    if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
+        return None
+    pages = sum(zone.managed_pages or 0 for zone in zoneinfo.zones) if zoneinfo else 0
+    return max(meminfo.value.total_bytes, pages * (ledger.host.page_size_bytes or MIN_PAGE_BYTES))
+
+
 def _limit(
-    limit: Limit, request: PlanRequest, takes: tuple[float, float] | None, free: int | None, note: str
+    limit: Limit,
+    request: PlanRequest,
+    takes: tuple[float, float] | None,
+    free: int | None,
+    note: str,
+    most_free: int | None = None,
 ) -> PlanLimit:
     """A limit, and the amount that the plan takes of the limit.
 
-    `takes` are the bounds on this amount; None if the bounds are unknown.
+    `takes` are the bounds on this amount; None if the bounds are unknown. `most_free` is an upper bound on the free
+    amount, for a limit whose `free` is None.
     """
     low, high = takes or (0, inf)
     error = limit.used_error
@@ -395,27 +433,31 @@ def _limit(
     connections: int | None = None
     if free is not None and takes is not None:
         # The true use may be smaller than the counter's value by up to the counter's error, but not smaller than 0.
-        most_free = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
-        if low > most_free:
+        most = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
+        if low > most:
             verdict = "exceeded"
         elif error is not None and high <= free - error:
             verdict = "fits"
-        else:
+        elif high < inf:
             note = "the error of its counter, or a range of sizes, decides"
         per_connection = (low if high == inf else high) / request.connections
         connections = int(free / per_connection) if per_connection else None
+    elif most_free is not None and low > most_free:
+        verdict = "exceeded"
+        connections = int(most_free * request.connections / low)
     return PlanLimit(
         name=limit.name,
         scope=limit.scope,
         unit=limit.unit,
         used=limit.used,
-        takes=round(low),
-        high_takes=round(low if high == inf else high),
+        takes=None if takes is None else round(low),
+        high_takes=None if high == inf else round(high),
         maximum=limit.maximum,
         free=free,
         verdict=verdict,
         connections=connections,
         note="" if verdict != "unknown" else note or "its use is not known",
+        connections_are_at_most=connections is not None and (high == inf or free is None),
     )
 
 
@@ -452,7 +494,7 @@ def _sysctls(ledger: Ledger, limits: Sequence[PlanLimit]) -> Iterator[PlanSysctl
         TIME_WAIT_LIMIT: f"net.ipv4.{TIME_WAIT_LIMIT}",
     }
     for limit in limits:
-        if limit.used is None or limit.maximum is None:
+        if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
         if limit.name in names and limit.verdict != "fits":
             yield PlanSysctl(names[limit.name], (limit.maximum,), (limit.used + limit.high_takes,))

@@ -79,6 +79,7 @@ def _limit(limit: PlanLimit) -> Json:
         "limit": limit.maximum,
         "ratio": None if limit.ratio is None else round(limit.ratio, 4),
         "connections": limit.connections,
+        "connections_are_at_most": limit.connections_are_at_most,
         "verdict": limit.verdict,
         "note": limit.note,
     }

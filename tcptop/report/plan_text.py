@@ -92,8 +92,12 @@ def _nodes(plan: Plan) -> list[str]:
         return _paragraph(" By node: not known, since no TCP slab is counted by node.")
     if len(plan.nodes) < 2:
         return []
+    sign = "≥ " if plan.high_bytes is None else ""
     rows = [
-        TableRow((str(number), units.size(amount)), "above its own free memory" if number in plan.full_nodes else "")
+        TableRow(
+            (str(number), f"{sign}{units.size(amount)}"),
+            "above its own free memory" if number in plan.full_nodes else "",
+        )
         for number, amount in plan.nodes.items()
     ]
     return [text_of(line).rstrip() for line in table_lines(NODE_HEADINGS, rows, COLUMNS)]
@@ -105,10 +109,10 @@ def _limits(plan: Plan) -> list[str]:
             (
                 LIMIT_LABELS.get(limit.name, limit.name),
                 _amount(limit, limit.used),
-                _amount(limit, limit.high_takes),
+                _takes(limit),
                 _amount(limit, limit.maximum),
                 _ratio(limit),
-                units.rough_count(limit.connections),
+                _connections(limit),
             ),
             note=limit.note,
         )
@@ -117,9 +121,27 @@ def _limits(plan: Plan) -> list[str]:
     return [text_of(line).rstrip() for line in table_lines(LIMIT_HEADINGS, rows, COLUMNS)]
 
 
+def _takes(limit: PlanLimit) -> str:
+    """The most that the plan takes of the limit; marked as a lower bound if there is no upper bound."""
+    is_open = limit.high_takes is None and limit.takes is not None
+    return f"≥ {_amount(limit, limit.takes)}" if is_open else _amount(limit, limit.high_takes)
+
+
 def _ratio(limit: PlanLimit) -> str:
-    sign = "! " if limit.verdict == "exceeded" else ""
-    return units.UNKNOWN if limit.ratio is None else f"{sign}{100 * limit.ratio:.0f}"
+    if limit.ratio is None:
+        return units.UNKNOWN
+    signs = ("! " if limit.verdict == "exceeded" else "") + ("≥ " if limit.high_takes is None else "")
+    return f"{signs}{100 * limit.ratio:.0f}"
+
+
+def _connections(limit: PlanLimit) -> str:
+    """The number of planned connections that fit below the limit; marked if this number is an upper bound."""
+    return f"{'≤ ' if limit.connections_are_at_most else ''}{units.rough_count(limit.connections)}"
+
+
+def _after(limit: PlanLimit) -> str:
+    about = "at most" if limit.connections_are_at_most else "about"
+    return f"after {about} {units.rough_count(limit.connections)} connections"
 
 
 def _amount(limit: PlanLimit, amount: int | None) -> str:
@@ -185,9 +207,9 @@ def verdict_text(plan: Plan) -> str:
         return f"cannot say: {plan.unknown_because}"
     if first is None:
         return f"{plan.verdict}: {connections_text(plan.request)}"
-    after = f"after about {units.rough_count(first.connections)} connections"
     if plan.verdict == "fits":
-        return f"fits: {connections_text(plan.request)}; first limit: {short_label(first.name)}, {after}"
+        return f"fits: {connections_text(plan.request)}; first limit: {short_label(first.name)}, {_after(first)}"
     exceeded = next(limit for limit in plan.limits if limit.verdict == "exceeded")
-    after = f"after about {units.rough_count(exceeded.connections)} connections"
-    return f"does not fit: {connections_text(plan.request)}; first limit: {short_label(exceeded.name)}, {after}"
+    return (
+        f"does not fit: {connections_text(plan.request)}; first limit: {short_label(exceeded.name)}, {_after(exceeded)}"
+    )

@@ -297,6 +297,55 @@ def test_a_memory_cgroup_is_no_verdict_where_a_charged_part_is_not_known(root: P
     assert limit(run_json(*arguments, "20K", "--conntrack"), "memory_cgroup")["verdict"] == "fits"
 
 
+def without_slabs(root: Path) -> None:
+    """Removes the files with the sizes of slabs."""
+    (root / "proc/slabinfo").unlink()
+    for path in (root / "sys/kernel/slab").iterdir():
+        for file in [path] if path.is_symlink() else list(path.iterdir()):
+            file.unlink()
+
+
+def without_zones(root: Path) -> None:
+    (root / "proc/zoneinfo").unlink()
+
+
+@pytest.mark.parametrize("remove", [without_slabs, without_zones])
+def test_a_plan_above_all_memory_does_not_fit_where_the_free_memory_is_not_known(
+    root: Path, run_json: RunJson, remove: Callable[[Path], None]
+) -> None:
+    remove(root)
+    total = 1024 * int(next(line.split()[1] for line in (root / "proc/meminfo").open() if line.startswith("MemTotal:")))
+    arguments = ("--root", str(root), "--connections")
+    one = limit(run_json(*arguments, "1K"), "memory")
+    assert (one["verdict"], one["connections"]) == ("unknown", None)
+    many = total * 1000 // one["takes"]
+    above = run_json(*arguments, str(many * 11 // 10))
+    assert (above["verdict"], limit(above, "memory")["verdict"]) == ("does not fit", "exceeded")
+    assert above["limits"][0]["connections"] <= limit(above, "memory")["connections"]
+    assert limit(above, "memory")["connections"] == pytest.approx(many, rel=0.01)
+    assert limit(above, "memory")["connections_are_at_most"]
+    assert limit(run_json(*arguments, str(many * 9 // 10)), "memory")["verdict"] == "unknown"
+    write_tree(root, {"proc/meminfo": "MemTotal: x kB\n"})
+    assert limit(run_json(*arguments, str(many * 2)), "memory")["verdict"] == "unknown"
+
+
+def test_bounds_in_the_table_of_limits_are_marked_where_a_part_is_not_known(
+    root: Path, run: Run, run_json: RunJson
+) -> None:
+    arguments = ("--root", str(root), "--connections", "1K", "--ktls")
+    row = limit(run_json(*arguments), "memory")
+    assert (row["high_takes"], row["connections_are_at_most"]) == (None, True)
+    assert row["note"] == "not known: kernel TLS"
+    _, output = run(*arguments)
+    [line] = [line for line in output.splitlines() if line.startswith(" memory ")]
+    assert line.count(">= ") == 2
+    assert line.count("<= ") == 1
+    _, output = run("--root", str(root), "--connections", "1K")
+    [line] = [line for line in output.splitlines() if line.startswith(" memory ")]
+    assert ">=" not in line
+    assert "<=" not in line
+
+
 @pytest.mark.parametrize(
     ("removed", "arguments", "words"),
     [
