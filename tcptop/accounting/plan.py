@@ -39,6 +39,16 @@ BUFFERS = "buffers"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 """Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
+SYSCTLS: Mapping[str, tuple[str, int]] = {
+    "file_max": ("fs.file-max", (1 << 63) - 1),
+    "nf_conntrack_max": ("net.netfilter.nf_conntrack_max", (1 << 31) - 1),
+    TIME_WAIT_LIMIT: (f"net.ipv4.{TIME_WAIT_LIMIT}", (1 << 31) - 1),
+}
+"""Sysctls by limit, each with the largest value that the kernel takes.
+
+fs/file_table.c, fs_stat_sysctls: a long. net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and
+net/ipv4/sysctl_net_ipv4.c, ipv4_net_table: an int.
+"""
 MIN_PAGE_BYTES = 4096
 """Smallest page size of Linux."""
 DEFAULT_NR_OPEN = 1_048_576
@@ -122,7 +132,7 @@ class PlanLimit(NamedTuple):
     scaled in proportion to the number of connections.
     """
     note: str
-    """Reason that the verdict is `unknown`; otherwise empty."""
+    """Reason that the verdict is `unknown`, and a sentence if no value of its sysctl is enough; may be empty."""
     connections_are_at_most: bool = False
     """Whether `connections` is an upper bound, because the size of a part or the free amount is unknown."""
 
@@ -162,6 +172,7 @@ class Plan(NamedTuple):
     limits: tuple[PlanLimit, ...]
     """The limits that the plan affects; the limit that is reached with the fewest connections comes first."""
     sysctls: tuple[PlanSysctl, ...]
+    """Without the sysctls of which no value is enough; the notes of `limits` name these sysctls."""
     ports: int | None
     """Number of local ports in ip_local_port_range; None if unknown."""
     verdict: Verdict
@@ -208,6 +219,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     high = inf if missing else sum(part.high_bytes for part in parts)
     charged = _charged_bytes(costs, missing, buffers + sum(part.bytes for part in parts if part.object == KTLS))
     limits = sorted(_limits(snapshot, ledger, request, (total, high), charged, missing), key=_connections)
+    sysctls = _sysctls(snapshot, ledger, limits)
+    limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
     nodes = _by_node(table, ledger, total)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
@@ -219,7 +232,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         nodes=nodes,
         full_nodes=_full_nodes(ledger, nodes or {}),
         limits=tuple(limits),
-        sysctls=tuple(_sysctls(ledger, limits)),
+        sysctls=tuple(each for each in sysctls.values() if isinstance(each, PlanSysctl)),
         ports=ports,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
@@ -461,6 +474,11 @@ def _limit(
     )
 
 
+def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:
+    """The limit; if no value of its sysctl is enough, its note says so."""
+    return limit._replace(note="; ".join(filter(None, (limit.note, sysctl)))) if isinstance(sysctl, str) else limit
+
+
 def _connections(limit: PlanLimit) -> float:
     """Sort key: the number of connections that fit below a limit. If this number is unknown, the limit comes last."""
     return inf if limit.connections is None else limit.connections
@@ -486,23 +504,37 @@ def _full_nodes(ledger: Ledger, nodes: Mapping[int, float]) -> tuple[int, ...]:
     return tuple(number for number, share in nodes.items() if share > own_bytes.get(number, inf))
 
 
-def _sysctls(ledger: Ledger, limits: Sequence[PlanLimit]) -> Iterator[PlanSysctl]:
-    """Yields the sysctls that would need another value, with the smallest value for which the plan fits."""
-    names = {
-        "file_max": "fs.file-max",
-        "nf_conntrack_max": "net.netfilter.nf_conntrack_max",
-        TIME_WAIT_LIMIT: f"net.ipv4.{TIME_WAIT_LIMIT}",
-    }
+def _sysctls(snapshot: Snapshot, ledger: Ledger, limits: Sequence[PlanLimit]) -> dict[str, PlanSysctl | str]:
+    """The sysctls that would need another value, by limit, with the smallest value for which the plan fits.
+
+    If no value of a sysctl is enough, the sysctl is replaced by a sentence that says so.
+    """
+    found: dict[str, PlanSysctl | str] = {}
+    memory_bytes = _machine_bytes(snapshot, ledger)
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
-        if limit.name in names and limit.verdict != "fits":
-            yield PlanSysctl(names[limit.name], (limit.maximum,), (limit.used + limit.high_takes,))
+        if limit.name in SYSCTLS and limit.verdict != "fits":
+            name, largest = SYSCTLS[limit.name]
+            needed = limit.used + limit.high_takes
+            found[limit.name] = (
+                PlanSysctl(name, (limit.maximum,), (needed,))
+                if needed <= largest
+                else f"no value of {name} is enough: it is at most {largest}"
+            )
         unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
         if limit.name == "tcp_mem" and unit and now is not None:
             error = ledger.sockets.buffer_error_bytes or 0
             needed = -(-(limit.used + error + limit.high_takes) // unit)
-            if needed > now[1]:
-                # The kernel itself sets the three values of tcp_mem to 3/4, 1 and 3/2 of the second value
-                # (net/ipv4/tcp.c, tcp_init_mem).
-                yield PlanSysctl("net.ipv4.tcp_mem", now, (needed * 3 // 4, needed, max(now[2], needed * 3 // 2)))
+            if needed <= now[1]:
+                continue
+            if memory_bytes is not None and needed * unit > memory_bytes:
+                found[limit.name] = "no value of net.ipv4.tcp_mem is enough: the machine has less memory"
+                continue
+            # The kernel itself sets the three values of tcp_mem to 3/4, 1 and 3/2 of the second value
+            # (net/ipv4/tcp.c, tcp_init_mem).
+            third = needed * 3 // 2 if memory_bytes is None else min(needed * 3 // 2, memory_bytes // unit)
+            found[limit.name] = PlanSysctl(
+                "net.ipv4.tcp_mem", now, (needed * 3 // 4, needed, max(now[2], needed, third))
+            )
+    return found

@@ -256,6 +256,42 @@ def test_the_limits(
     assert found["first_limit"] == min(found["limits"], key=lambda each: each["connections"])["name"]
 
 
+MAX_INT = 2_147_483_647
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "sysctl", "used"),
+    [
+        (["--conntrack", "--connections"], "nf_conntrack_max", "net.netfilter.nf_conntrack_max", 250),
+        (["--connections", "1", "--time-wait"], "tcp_max_tw_buckets", "net.ipv4.tcp_max_tw_buckets", 1000),
+    ],
+)
+def test_a_sysctl_is_an_int(
+    root: Path, run_json: RunJson, run: Run, arguments: list[str], name: str, sysctl: str, used: int
+) -> None:
+    largest = run_json("--root", str(root), *arguments, str(MAX_INT - used))
+    assert {each["name"]: each["at_least"] for each in largest["sysctls"]}[sysctl] == [MAX_INT]
+    assert limit(largest, name)["note"] == ""
+    call = ("--root", str(root), *arguments, str(MAX_INT - used + 1))
+    above = run_json(*call)
+    assert sysctl not in [each["name"] for each in above["sysctls"]]
+    note = f"no value of {sysctl} is enough: it is at most {MAX_INT}"
+    assert (limit(above, name)["verdict"], limit(above, name)["note"]) == ("exceeded", note)
+    _, output = run(*call)
+    assert note in " ".join(output.split())
+    assert f"{sysctl} =" not in output
+
+
+def test_no_value_of_tcp_mem_is_above_the_memory(root: Path, run_json: RunJson) -> None:
+    pages = int(next(line.split()[1] for line in (root / "proc/meminfo").open() if line.startswith("MemTotal:"))) // 4
+    arguments = ("--root", str(root), "--buffers", "4K", "--connections")
+    fits = {each["name"]: each["at_least"] for each in run_json(*arguments, str(pages - 1000))["sysctls"]}
+    assert fits["net.ipv4.tcp_mem"] == [pages * 3 // 4, pages, pages]
+    above = run_json(*arguments, str(pages - 999))
+    assert "net.ipv4.tcp_mem" not in [each["name"] for each in above["sysctls"]]
+    assert limit(above, "tcp_mem")["note"] == "no value of net.ipv4.tcp_mem is enough: the machine has less memory"
+
+
 def test_memory_is_exceeded_above_the_headroom_with_reclaim(run_json: RunJson) -> None:
     """The headroom is of sockets of which half are outgoing, as those of a proxy are."""
     headroom = ledger("6.1-4n", "established").headroom["full"]
