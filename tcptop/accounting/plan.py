@@ -175,6 +175,8 @@ class Plan(NamedTuple):
     """Without the sysctls of which no value is enough; the notes of `limits` name these sysctls."""
     ports: int | None
     """Number of local ports in ip_local_port_range; None if unknown."""
+    ports_unknown_because: str | None
+    """Reason that `ports` is None; follows the name of the file."""
     verdict: Verdict
     unknown_because: str | None
     """Reason that the verdict is `cannot say`."""
@@ -209,7 +211,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         of_sockets = request.sockets * sum(ktls)
         parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
     elif request.with_ktls:
-        missing.append(f"{KTLS} (measure it with tcptop lab --states ktls -w FILE, and give --lab FILE)")
+        missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
     buffers = request.sockets * request.buffer_bytes
     if buffers:
         parts.append(PlanPart(BUFFERS, None, request.sockets, buffers, buffers, False))
@@ -234,9 +236,20 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         limits=tuple(limits),
         sysctls=tuple(each for each in sysctls.values() if isinstance(each, PlanSysctl)),
         ports=ports,
+        ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
     )
+
+
+def _why_no_ktls(ledger: Ledger) -> str:
+    """The reason that the bytes of kernel TLS are unknown, and the command that measures these bytes."""
+    measure = "measure it with tcptop lab --states ktls -w FILE"
+    if ledger.lab is None:
+        return f"{measure}, and give --lab FILE"
+    if ledger.lab.unused_because is not None:
+        return f"the result of --lab is not used: {ledger.lab.unused_because}; {measure} on this kernel"
+    return f"the result of --lab does not have it; {measure}"
 
 
 def _object_costs(
@@ -389,18 +402,39 @@ def _limits(
         charge = -(-request.buffer_bytes // unit) * unit * request.sockets if unit and row.unit == "bytes" else None
         yield _limit(row, request, None if charge is None else (charge, charge), _free(row), note)
     if "file_max" in rows:
-        yield _limit(rows["file_max"], request, (request.sockets,) * 2, _free(rows["file_max"]), "file-nr was not read")
+        yield _limit(
+            rows["file_max"],
+            request,
+            (request.sockets,) * 2,
+            _free(rows["file_max"]),
+            f"file-nr {_why_unread(snapshot, 'file-nr')}",
+        )
     if request.time_wait:
         row = rows[TIME_WAIT_LIMIT]
-        yield _limit(row, request, (request.time_wait,) * 2, _free(row), "its file, or sockstat, was not read")
+        why = _why_unread(snapshot, TIME_WAIT_LIMIT)
+        note = f"its file {why}" if row.maximum is None else "sockstat was not read, or is damaged"
+        yield _limit(row, request, (request.time_wait,) * 2, _free(row), note)
     if request.with_conntrack:
         yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
+
+
+def _why_unread(snapshot: Snapshot, file_name: str) -> str:
+    """The reason that a file below /proc/sys has no value; the text follows the name of the file.
+
+    A reading names only the worst damage. If this damage is of another file, the file may be damaged, too.
+    """
+    reading = snapshot.socket_limits
+    if reading.state != "strange":
+        return "was not read"
+    return "is damaged" if f"/{file_name} " in (reading.reason or "") else "was not read, or is damaged"
 
 
 def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> Iterator[PlanLimit]:
     limits = snapshot.socket_limits.value
     if row is not None:
-        yield _limit(row, request, (request.flows,) * 2, _free(row), "its files were not read")
+        name = "nf_conntrack_max" if row.maximum is None else "nf_conntrack_count"
+        note = f"{name} {_why_unread(snapshot, name)}"
+        yield _limit(row, request, (request.flows,) * 2, _free(row), note)
     elif limits is None or limits.max_conntrack_entries != 0:
         note = "conntrack is not loaded, or its files cannot be seen here"
         yield PlanLimit(

@@ -172,7 +172,10 @@ def remarks(plan: Plan) -> Iterator[str]:
             f" at least {units.grouped(pairs)} such pairs."
         )
     elif request.outgoing and plan.ports is None:
-        yield "Ports: ip_local_port_range was not read; each pair of a local and a peer's address has its own ports."
+        yield (
+            f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"
+            " its own ports."
+        )
     over = (
         f", and fs.nr_open above its default {units.grouped(DEFAULT_NR_OPEN)}"
         if request.sockets > DEFAULT_NR_OPEN

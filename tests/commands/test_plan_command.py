@@ -407,6 +407,61 @@ def test_what_cannot_be_said(root: Path, run: Run, removed: str, arguments: list
     assert words in " ".join(last)
 
 
+PORT_RANGE = "proc/sys/net/ipv4/ip_local_port_range"
+DAMAGED = [
+    (PORT_RANGE, ["--side", "outgoing"], "Ports: ip_local_port_range is damaged; "),
+    ("proc/sys/fs/file-nr", [], "file_max: file-nr is damaged"),
+    ("proc/sys/net/ipv4/tcp_max_tw_buckets", ["--time-wait", "1"], "tcp_max_tw_buckets: its file is damaged"),
+    *(
+        (f"proc/sys/net/netfilter/{name}", ["--conntrack"], f"nf_conntrack_max: {name} is damaged")
+        for name in ("nf_conntrack_max", "nf_conntrack_count")
+    ),
+]
+
+
+@pytest.mark.parametrize(("damaged", "arguments", "words"), DAMAGED)
+def test_a_damaged_file_was_read(root: Path, run: Run, damaged: str, arguments: list[str], words: str) -> None:
+    write_tree(root, {damaged: "x y\n"})
+    code, output = run("--root", str(root), "--connections", "1", *arguments)
+    assert words in " ".join(output.split())
+    assert code == (0 if damaged == PORT_RANGE else 2)
+    assert "was not read" not in output
+
+
+def test_a_port_range_without_its_file_was_not_read(root: Path, run: Run) -> None:
+    (root / PORT_RANGE).unlink()
+    _, output = run("--root", str(root), "--connections", "1", "--side", "outgoing")
+    assert "Ports: ip_local_port_range was not read; " in " ".join(output.split())
+
+
+LAB_STATE = {"parts": [{"row": "TCP", "objects": 2.0, "bytes": 7639.0}], "vectors": {"bytes": 0}}
+LAB_RESULT: Json = {
+    "schema": 1,
+    "kernel": text("6.1-4n", "established", "proc/sys/kernel/osrelease").strip(),
+    "family": "ipv4",
+    "page_size": 4096,
+    "build_id": None,
+    "states": {"established": {"accepted": LAB_STATE, "outgoing": LAB_STATE, "pair": LAB_STATE}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"kernel": "5.10.0-1"}, "(the result of --lab is not used: it is of kernel 5.10.0-1; measure it with"),
+        ({"page_size": 65_536}, "(the result of --lab is not used: it is of a kernel with another page size; "),
+        ({}, "(the result of --lab does not have it; measure it with tcptop lab --states ktls -w FILE)"),
+    ],
+)
+def test_a_lab_result_without_a_use_is_said_why(root: Path, run_json: RunJson, changed: Json, words: str) -> None:
+    result = {**LAB_RESULT, **changed}
+    write_tree(root, {"lab.json": json.dumps(result)})
+    found = run_json("--root", str(root), "--connections", "1K", "--ktls", "--lab", str(root / "lab.json"))
+    [name] = [name for name in found["takes"]["missing"] if name.startswith("kernel TLS")]
+    assert words in name
+    assert "give --lab" not in name
+
+
 def test_conntrack_that_is_not_loaded_cannot_be_said_and_one_without_a_limit_can(root: Path, run_json: RunJson) -> None:
     found = run_json("--root", TREE, "--connections", "1", "--conntrack")
     assert found["verdict"] == "cannot say"
