@@ -436,7 +436,8 @@ def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> I
         note = f"{name} {_why_unread(snapshot, name)}"
         yield _limit(row, request, (request.flows,) * 2, _free(row), note)
     elif limits is None or limits.max_conntrack_entries != 0:
-        note = "conntrack is not loaded, or its files cannot be seen here"
+        is_damaged = _why_unread(snapshot, "nf_conntrack_max") != "was not read"
+        note = "conntrack is not loaded, or its files cannot be seen here" + (", or are damaged" if is_damaged else "")
         yield PlanLimit(
             "nf_conntrack_max", "here", "flows", None, request.flows, request.flows, None, None, "unknown", None, note
         )

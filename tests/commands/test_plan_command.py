@@ -428,6 +428,13 @@ def test_a_damaged_file_was_read(root: Path, run: Run, damaged: str, arguments: 
     assert "was not read" not in output
 
 
+def test_conntrack_of_which_both_files_are_damaged(root: Path, run_json: RunJson) -> None:
+    folder = "proc/sys/net/netfilter"
+    write_tree(root, {f"{folder}/nf_conntrack_max": "x\n", f"{folder}/nf_conntrack_count": "x\n"})
+    found = run_json("--root", str(root), "--connections", "1", "--conntrack")
+    assert limit(found, "nf_conntrack_max")["note"].endswith(", or are damaged")
+
+
 def test_a_port_range_without_its_file_was_not_read(root: Path, run: Run) -> None:
     (root / PORT_RANGE).unlink()
     _, output = run("--root", str(root), "--connections", "1", "--side", "outgoing")
