@@ -224,14 +224,16 @@ class ReplayFeed(Feed):
         if index == 0:
             return ()
         start = min(index - 1, minute_ago_index(times_s, times_s[index]))
-        first = start
-        while first > max(0, start - MAX_UNKNOWN) and None in self._printed_totals(first, index - 1):
-            first -= 1
+        numbers = [start]
+        for number in range(start + 1, index):
+            if number == index - 1 or times_s[number] - times_s[numbers[-1]] >= MIN_STEP_S:
+                numbers.append(number)
+        shown = set().union(*map(self._known_events, numbers))
+        while numbers[0] > max(0, start - MAX_UNKNOWN) and not (shown and shown <= self._known_events(numbers[0])):
+            numbers.insert(0, numbers[0] - 1)
         samples: tuple[EventSample, ...] = ()
-        for number in range(first, index):
-            is_end = number in (start, index - 1)
-            if is_end or not samples or times_s[number] - samples[-1].at_unix_s >= MIN_STEP_S:
-                samples = add_event_sample(samples, times_s[number], self._origin(number))
+        for number in numbers:
+            samples = add_event_sample(samples, times_s[number], self._origin(number))
         return samples
 
     def _origin(self, index: int) -> Origin:
@@ -240,10 +242,9 @@ class ReplayFeed(Feed):
             self._origins[index] = origin_of(recording.snapshot(samples[index]))
         return self._origins[index]
 
-    def _printed_totals(self, index: int, later: int) -> list[int | None]:
-        """The totals in a selected sample of those counters that a later sample shows."""
-        shown = self._origin(later).totals
-        return [total for name, total in self._origin(index).totals.items() if shown[name] is not None]
+    def _known_events(self, index: int) -> set[str]:
+        """The names of the events whose totals are known in a selected sample."""
+        return {name for name, total in self._origin(index).totals.items() if total is not None}
 
     async def _play(self) -> None:
         before_s = time.monotonic()
