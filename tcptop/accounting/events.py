@@ -4,9 +4,8 @@ The kernel's counters only grow. If one counter is smaller than before, all coun
 or to another boot of the kernel. The growth of all counters is then unknown.
 """
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from tcptop.kernel.events import EVENTS
 from tcptop.ledger import Event, Ledger
@@ -25,13 +24,6 @@ A number is None if the number is unknown, or if the kernel has no counter of th
 """
 
 UNKNOWN_COUNTS: EventCounts = {event.name: None for event in EVENTS}
-
-
-class EventSample(NamedTuple):
-    """The totals of all event counters in one sample."""
-
-    at_unix_s: float
-    totals: EventCounts
 
 
 def event_totals(snapshot: Snapshot) -> EventCounts:
@@ -105,41 +97,3 @@ def event_growth_between(before: Ledger, after: Ledger) -> EventCounts:
 def totals_of(ledger: Ledger) -> EventCounts:
     """The totals of a ledger's events."""
     return {event.name: event.total for event in ledger.events}
-
-
-def add_event_sample(samples: Sequence[EventSample], ledger: Ledger) -> tuple[EventSample, ...]:
-    """The samples of the last SHOWN_S seconds, the last older sample, and a new sample of `ledger`.
-
-    If a clock was set back, earlier samples may have a later time than `ledger`; such samples are dropped.
-    """
-    now_s = ledger.taken_at_unix_s
-    if now_s is None:
-        return tuple(samples)
-    kept = _samples_since_minute_ago(samples, now_s)
-    return (*kept, EventSample(now_s, totals_of(ledger)))
-
-
-def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None) -> EventCounts | None:
-    """The totals at the start of the last SHOWN_S seconds; None without an earlier sample.
-
-    The growth of events is counted from these totals. If a total was unknown a minute ago, the first later sample in
-    which the total is known gives the total.
-    """
-    kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
-    if not kept:
-        return None
-    totals = [sample.totals for sample in kept]
-    return {name: next((each[name] for each in totals if each[name] is not None), None) for name in UNKNOWN_COUNTS}
-
-
-def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> list[EventSample]:
-    earlier = [sample for sample in samples if sample.at_unix_s < now_s]
-    return earlier[minute_ago_index([sample.at_unix_s for sample in earlier], now_s) :]
-
-
-def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
-    """The index of the last time in `times_s` that is SHOWN_S seconds or more before `now_s`; 0 without such a time.
-
-    `times_s` must be in ascending order.
-    """
-    return max(0, bisect_right(times_s, now_s - SHOWN_S) - 1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import NamedTuple
 
+from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin, continue_origin
 from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
 
 LENGTH_S = 300.0
@@ -23,15 +24,27 @@ class GrowthSample(NamedTuple):
     tcp_bytes: int | None
     used: Mapping[str, int | None]
     """Use of each limit, by name."""
+    origin: Origin = UNKNOWN_ORIGIN
 
 
-def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[GrowthSample, ...]:
-    """The samples of the last LENGTH_S seconds and a new sample of `ledger`.
+def add_growth_sample(
+    samples: Sequence[GrowthSample], ledger: Ledger, origin: Origin = UNKNOWN_ORIGIN
+) -> tuple[GrowthSample, ...]:
+    """The samples of the last LENGTH_S seconds and a new sample of `ledger`, which has this origin.
 
-    If a clock was set back, earlier samples may have a later time than `ledger`; such samples are dropped.
+    The series begins again with a sample of another origin. If a clock was set back, earlier samples may have a later
+    time than `ledger`; such samples are dropped.
     """
     at_s = ledger.taken_at_unix_s
-    if at_s is None or (samples and 0 <= at_s - samples[-1].at_unix_s < GAP_S):
+    if at_s is None:
+        return tuple(samples)
+    samples = [each for each in samples if each.at_unix_s <= at_s]
+    continued = continue_origin(samples[-1].origin, origin) if samples else origin
+    if continued is None:
+        samples, continued = [], origin
+    if samples and at_s - samples[-1].at_unix_s < GAP_S:
+        # The origin is kept: a counter that grew and became smaller within GAP_S shows another boot, too.
+        samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets
     sample = GrowthSample(
@@ -39,6 +52,7 @@ def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[
         {"full": counts.allocated, "time_wait": counts.time_wait},
         ledger.tcp_memory.bytes,
         {limit.name: limit.used for limit in ledger.limits["full"].rows},
+        continued,
     )
     return (*(each for each in samples if 0 < at_s - each.at_unix_s <= LENGTH_S), sample)
 

@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.accounting import account
 from tcptop.accounting.checks import CHECK_NAMES, GROWTH, Ranges, SocketGrowth, check_units, run_checks, worst_state
-from tcptop.accounting.growth import LENGTH_S, change_per_s
+from tcptop.accounting.growth import GAP_S, LENGTH_S, change_per_s
+from tcptop.accounting.origin import continue_origin, origin_of
 from tcptop.commands.common import (
     Parser,
     argument_type,
@@ -28,6 +29,9 @@ from tcptop.report.plugin_line import EXIT_CODES, plugin_line, state_line
 from tcptop.snapshot import Snapshot
 from tcptop.text.quantities import parse_interval_s
 from tcptop.text.ranges import Range, parse_range
+
+if TYPE_CHECKING:
+    from tcptop.recording.recording import Recording
 
 DESCRIPTION = """\
 Checks limits on sockets, as a plugin of Nagios, Icinga and their kin: one line
@@ -53,6 +57,7 @@ call. A counter whose error reaches across a threshold raises no alarm.
 """
 
 MAX_GROWTH_SAMPLES = 300
+OTHER_ORIGIN = "the samples come from two machines, kernels, boots or network namespaces"
 
 
 class Sample(NamedTuple):
@@ -195,6 +200,8 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         later = read_snapshot(sampler)
     counts = [each.sockstat.value.allocated if each.sockstat.value else None for each in (snapshot, later)]
     times_s = [each.sockstat.taken_at_s or 0.0 for each in (snapshot, later)]
+    if continue_origin(origin_of(snapshot), origin_of(later)) is None:
+        return Sample(later, SocketGrowth(None, OTHER_ORIGIN))
     per_s = change_per_s(times_s, counts)
     return Sample(later, SocketGrowth(per_s, None if per_s is not None else "the number of sockets is not known"))
 
@@ -212,17 +219,52 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         recording.raise_if_damaged()
         if not needs_growth:
             return Sample(snapshot, SocketGrowth(None, None))
-        end_s = recording.taken_at_unix_s(index)
+        numbers = _growth_samples(recording, index)
+        start = _start_of_origin(recording, numbers)
         times_s: list[float] = []
         counts: list[float | None] = []
-        for number in range(index, max(-1, index - MAX_GROWTH_SAMPLES), -1):
-            at_s = recording.taken_at_unix_s(number)
-            if at_s is None or end_s is None or not 0 <= end_s - at_s <= LENGTH_S:
-                break
+        for number, at_s in numbers[start:]:
             with suppress(OSError, ValueError):
                 count = recording.largest_counts(range(number, number + 1)).allocated
-                times_s.insert(0, at_s)
-                counts.insert(0, count)
+                times_s.append(at_s)
+                counts.append(count)
     per_s = change_per_s(times_s, counts)
-    reason = None if per_s is not None else "it needs two samples that count the sockets, at most five minutes apart"
-    return Sample(snapshot, SocketGrowth(per_s, reason))
+    reason = "it needs two samples that count the sockets, at most five minutes apart"
+    if start and len(times_s) < 2:
+        reason = OTHER_ORIGIN
+    return Sample(snapshot, SocketGrowth(per_s, None if per_s is not None else reason))
+
+
+def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]:
+    """The numbers and times of a sample and of the samples up to LENGTH_S before it, in the order of the recording.
+
+    The series begins again where a time is unknown, or where the clock was set back.
+    """
+    found: list[tuple[int, float]] = []
+    end_s = later_s = recording.taken_at_unix_s(index)
+    for number in range(index, max(-1, index - MAX_GROWTH_SAMPLES), -1):
+        at_s = recording.taken_at_unix_s(number)
+        if at_s is None or end_s is None or later_s is None or at_s > later_s or end_s - at_s > LENGTH_S:
+            break
+        found.insert(0, (number, at_s))
+        later_s = at_s
+    return found
+
+
+def _start_of_origin(recording: Recording, numbers: Sequence[tuple[int, float]]) -> int:
+    """The position of the first sample that has the origin of the last sample.
+
+    To save time, only samples at least GAP_S apart are read. A sample that is not read counts as one of the origin
+    before.
+    """
+    start = 0
+    origin, read_at_s = None, 0.0
+    for position, (number, at_s) in enumerate(numbers):
+        if origin is not None and at_s - read_at_s < GAP_S and position < len(numbers) - 1:
+            continue
+        found = origin_of(recording.snapshot(number))
+        continued = found if origin is None else continue_origin(origin, found)
+        if continued is None:
+            start, continued = position, found
+        origin, read_at_s = continued, at_s
+    return start

@@ -10,9 +10,11 @@ from textual.binding import Binding
 from textual.message import Message
 
 from tcptop.accounting import account
-from tcptop.accounting.events import EventCounts, EventSample, add_event_sample, totals_minute_ago
+from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
+from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, growth
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
+from tcptop.accounting.origin import Origin, origin_of
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
@@ -87,19 +89,20 @@ class Feed:
 
     def receive(self, snapshot: Snapshot) -> None:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
-        ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot))
+        origin = origin_of(snapshot)
+        ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot, origin))
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
-        self._event_samples = add_event_sample(self._event_samples, ledger)
+        self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
         self._trends = add_sample(self._trends, ledger)
-        self._growth_samples = add_growth_sample(self._growth_samples, ledger)
+        self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
         slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
         self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
 
-    def events_minute_ago(self, snapshot: Snapshot) -> EventCounts | None:
+    def events_minute_ago(self, snapshot: Snapshot, origin: Origin) -> EventCounts | None:
         """The event totals one minute before the given sample was taken; None if there is no earlier sample."""
-        return totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s)
+        return totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin)
 
     def draw(self, ledger: Ledger) -> None:
         """Draws the Ledger of a sample."""

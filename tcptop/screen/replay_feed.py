@@ -9,7 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from tcptop.accounting.events import EventCounts, event_totals, minute_ago_index
+from tcptop.accounting.event_series import EventSample, add_event_sample, minute_ago_index, totals_minute_ago
+from tcptop.accounting.events import EventCounts
+from tcptop.accounting.origin import Origin, origin_of
 from tcptop.errors import TcptopError
 from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
@@ -32,8 +34,12 @@ REST_S = 0.012
 IDLE_S = 0.3
 """After this many seconds without a request for a sample, filling the timeline continues."""
 DAMAGE_SHOWN_S = 5.0
-MAX_EVENT_TOTALS = 1000
-"""Maximum number of samples whose event totals are kept: during playback, each total is needed again a minute later."""
+MAX_ORIGINS = 1000
+"""Maximum number of samples whose event totals are kept: during playback, each total is needed for a minute."""
+MIN_STEP_S = 1.0
+"""Minimum time, in seconds, between two samples of the last minute that are read for their event totals."""
+MAX_UNKNOWN = 10
+"""Maximum number of damaged samples over which an earlier sample with known event totals is searched."""
 
 
 class SampleSelection(NamedTuple):
@@ -90,7 +96,7 @@ class ReplayFeed(Feed):
         self._ended = False
         self.player = Player(selection.times_s).seek(selection.start)
         self._shown_index = selection.start
-        self._event_totals: dict[int, EventCounts] = {}
+        self._origins: dict[int, Origin] = {}
         self._minute_ago: EventCounts | None = None
         self._timeline = NO_TIMELINE
 
@@ -191,7 +197,7 @@ class ReplayFeed(Feed):
                 self.app.clear_notifications()  # at most one message is visible, even if many samples are damaged
                 self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
-    def events_minute_ago(self, _: Snapshot) -> EventCounts | None:
+    def events_minute_ago(self, _: Snapshot, __: Origin) -> EventCounts | None:
         """The event totals a minute before the sample on the screen was taken, by the clock of the recording."""
         return self._minute_ago
 
@@ -200,19 +206,45 @@ class ReplayFeed(Feed):
 
         The event totals are None for the first sample, and for every sample of a recording without times.
         """
-        selection, totals = self._selection, self._event_totals
+        selection = self._selection
         minute_ago: EventCounts | None = None
-        if index and selection.timed:
-            # The earlier sample is read first, because a recording is decompressed from front to back.
-            earlier = min(index - 1, minute_ago_index(selection.times_s, selection.times_s[index]))
-            if earlier not in totals:
-                totals[earlier] = event_totals(selection.recording.snapshot(selection.samples[earlier]))
-            minute_ago = totals[earlier]
+        if len(self._origins) > MAX_ORIGINS:
+            self._origins.clear()
+        # Earlier samples are read first, because a recording is decompressed from front to back.
+        earlier = self._event_samples_before(index) if selection.timed else ()
         sample = selection.recording.sample(selection.samples[index])
-        if len(totals) > MAX_EVENT_TOTALS:
-            totals.clear()
-        totals[index] = event_totals(sample.snapshot)
+        self._origins[index] = origin_of(sample.snapshot)
+        if earlier:
+            minute_ago = totals_minute_ago(earlier, selection.times_s[index], self._origins[index])
         return sample, minute_ago
+
+    def _event_samples_before(self, index: int) -> tuple[EventSample, ...]:
+        """The event totals in the minute before a selected sample, from the last known totals before that minute."""
+        times_s = self._selection.times_s
+        if index == 0:
+            return ()
+        start = min(index - 1, minute_ago_index(times_s, times_s[index]))
+        numbers = [start]
+        for number in range(start + 1, index):
+            if number == index - 1 or times_s[number] - times_s[numbers[-1]] >= MIN_STEP_S:
+                numbers.append(number)
+        shown = set().union(*map(self._known_events, numbers))
+        while numbers[0] > max(0, start - MAX_UNKNOWN) and not (shown and shown <= self._known_events(numbers[0])):
+            numbers.insert(0, numbers[0] - 1)
+        samples: tuple[EventSample, ...] = ()
+        for number in numbers:
+            samples = add_event_sample(samples, times_s[number], self._origin(number))
+        return samples
+
+    def _origin(self, index: int) -> Origin:
+        if index not in self._origins:
+            recording, samples = self._selection.recording, self._selection.samples
+            self._origins[index] = origin_of(recording.snapshot(samples[index]))
+        return self._origins[index]
+
+    def _known_events(self, index: int) -> set[str]:
+        """The names of the events whose totals are known in a selected sample."""
+        return {name for name, total in self._origin(index).totals.items() if total is not None}
 
     async def _play(self) -> None:
         before_s = time.monotonic()

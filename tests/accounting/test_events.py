@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 from recorded import copy_recording, each_recording, ledger, ledger_of, snapshot, text
 
 from tcptop.accounting import account
+from tcptop.accounting.event_series import EventSample, add_event_sample, minute_ago_index, totals_minute_ago
 from tcptop.accounting.events import (
-    EventSample,
-    add_event_sample,
     event_growth,
     event_growth_between,
     events_since_mark,
-    minute_ago_index,
-    totals_minute_ago,
     totals_of,
 )
 from tcptop.accounting.limits import STATE_BY_EVENT, THEN, states_by_use
+from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin
 from tcptop.kernel.events import EVENTS
 from tcptop.ledger import Event, Ledger, Limit
 from tcptop.snapshot import EventCounters, Reading, Snapshot, Snmp
@@ -171,15 +169,20 @@ def at(second: float, count: int | None) -> Ledger:
     )._replace(taken_at_unix_s=HOUR_S + second)
 
 
+def origin_at(now: Ledger) -> Origin:
+    return UNKNOWN_ORIGIN._replace(host_name=now.host.name, totals=totals_of(now))
+
+
 def grown(story: list[tuple[float, int | None]]) -> list[int | None]:
     """The growth of ListenOverflows that each sample of a series shows."""
     samples: tuple[EventSample, ...] = ()
     found = []
     for second, count in story:
         now = at(second, count)
-        minute_ago = totals_minute_ago(samples, now.taken_at_unix_s)
+        origin = origin_at(now)
+        minute_ago = totals_minute_ago(samples, now.taken_at_unix_s, origin)
         found.append(event_growth(minute_ago, totals_of(now))["ListenOverflows"] if minute_ago else None)
-        samples = add_event_sample(samples, now)
+        samples = add_event_sample(samples, now.taken_at_unix_s, origin)
     return found
 
 
@@ -204,14 +207,21 @@ def test_a_clock_that_was_set_back_makes_the_series_begin_again() -> None:
     assert grown([(1000, 5), (1001, 9), (0, 9), (1, 10)]) == [None, 4, None, 1]
 
 
-def test_counters_that_began_again_show_no_growth() -> None:
-    assert grown([(0, 50), (1, 60), (2, 3), (3, 4), (63, 5)]) == [None, 10, None, None, 1]
+def test_counters_that_began_again_show_the_growth_since() -> None:
+    assert grown([(0, 50), (1, 60), (2, 3), (3, 4), (63, 5)]) == [None, 10, None, 1, 1]
+    assert grown([(0, 100), (10, 5), (20, 130), (80, 130), (90, 130)]) == [None, None, 125, 0, 0]
+    assert grown([(0, 100), (5, None), (10, 5), (20, 130)]) == [None, None, None, 125]
+
+
+def test_a_sample_that_was_damaged_a_minute_ago_hides_no_growth() -> None:
+    assert grown([(0, 0), (10, None), (20, 0), (60, 500), (70, 500)]) == [None, None, 0, 500, 500]
+    assert grown([(0, 0), (10, None), (20, 7), (75, 7), (81, 7)]) == [None, None, 7, 7, 0]
 
 
 def test_few_samples_are_kept() -> None:
     samples: tuple[EventSample, ...] = ()
     for second in range(500):
-        samples = add_event_sample(samples, at(second, second))
+        samples = add_event_sample(samples, float(second), origin_at(at(second, second)))
     assert len(samples) == 61
 
 

@@ -9,7 +9,9 @@ from itertools import pairwise
 import pytest
 from recorded import ledger
 
+from tcptop.accounting.events import UNKNOWN_COUNTS
 from tcptop.accounting.growth import GAP_S, LENGTH_S, GrowthSample, add_growth_sample, fit_slope, growth
+from tcptop.accounting.origin import Origin, continue_origin
 from tcptop.ledger import Growth, Ledger, Limits
 from tcptop.text.line import text_of
 from tcptop.widgets.headroom_line import headroom_line
@@ -110,6 +112,42 @@ def test_a_clock_that_is_set_back_makes_the_series_begin_again() -> None:
         kept = add_growth_sample(kept, sample(1e9 + at_s, 1))
     assert [each.at_unix_s - 1e9 for each in kept] == [-3600, -3595]
     assert add_growth_sample(kept, sample(0.0, 1)._replace(taken_at_unix_s=None)) == kept
+
+
+TOTALS = {**UNKNOWN_COUNTS, "ListenDrops": 50, "ListenOverflows": 50}
+ORIGIN = Origin("alpha", "6.1.0-56-amd64", None, 9000.0, TOTALS)
+OTHER_ORIGINS = [
+    ORIGIN._replace(host_name="beta"),
+    ORIGIN._replace(kernel_release="6.1.0-57-amd64"),
+    ORIGIN._replace(net_namespace="/host/proc/1/net"),
+    ORIGIN._replace(monotonic_s=12.0),
+    ORIGIN._replace(totals={**TOTALS, "ListenDrops": 49, "ListenOverflows": 90}),
+]
+
+
+@pytest.mark.parametrize("other", OTHER_ORIGINS)
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_another_origin_makes_the_series_begin_again(other: Origin, is_damaged: bool) -> None:
+    """The first machine has 10 000 sockets; the second has 100, and 50 more each second."""
+    kept: tuple[GrowthSample, ...] = ()
+    for at_s in range(0, 60, 5):
+        kept = add_growth_sample(kept, sample(1e9 + at_s, 10_000), ORIGIN)
+    if is_damaged:
+        kept = add_growth_sample(kept, sample(1e9 + 57, 10_000), Origin())
+    for at_s in range(58, 120, 5):
+        last = sample(1e9 + at_s, 100 + 50 * at_s)
+        kept = add_growth_sample(kept, last, other)
+    result = growth(kept, last, "full")
+    assert result is not None
+    assert result.sockets == pytest.approx((50.0, 0.0), abs=1e-6)
+    assert result.over_s == 60
+
+
+@pytest.mark.parametrize("unknown", ["host_name", "kernel_release", "monotonic_s", "totals"])
+def test_an_unknown_value_is_no_other_origin(unknown: str) -> None:
+    damaged = ORIGIN._replace(**{unknown: getattr(Origin(), unknown)})
+    assert continue_origin(ORIGIN, damaged) == ORIGIN
+    assert continue_origin(ORIGIN, Origin()) == ORIGIN
 
 
 def test_too_few_samples_are_no_growth() -> None:

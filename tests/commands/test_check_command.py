@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from plugin_output import Output, parse_output
 from recorded import RECORDINGS, copy_recording, counters, text, tree, write_tree
-from samples import phase_trees, record
+from samples import STARTED_UNIX_S, phase_trees, record
 from slow_case import slow
 
 from tcptop.accounting.checks import CHECK_NAMES
@@ -350,6 +350,26 @@ def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) 
     path = tmp_path / "many.tcptop"
     record(path, roots, MIN_SAMPLES)
     assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
+
+
+def test_growth_begins_again_where_a_recording_goes_on_after_a_boot(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first boot has 16 000 sockets; the second has 100, and 50 more each second."""
+    path = tmp_path / "two.tcptop"
+    for turn, release in enumerate(("6.1.0-56-amd64", "6.1.0-57-amd64")):
+        roots = []
+        for number in range(MIN_SAMPLES):
+            root = copy_recording("6.1-4n", "base", tmp_path / f"{turn} {number}")
+            alloc = 100 + 50 * number if turn else 16_000
+            (root / "proc/net/sockstat").write_text(f"TCP: inuse {alloc} orphan 0 tw 0 alloc {alloc} mem 0\n")
+            (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+            roots.append(root)
+        monkeypatch.setattr("samples.STARTED_UNIX_S", STARTED_UNIX_S + 60 * turn)
+        record(path, roots, MIN_SAMPLES)
+    assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
+    first = run("-r", str(path), "--at", "+60s", "growth")
+    assert (first.state, "two machines" in first.text) == ("UNKNOWN", True)
 
 
 def test_growth_of_this_machine_and_no_second_sample_without_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,12 @@ SHOWN = (None, None, 12, 12, 15, 15, 3, 3, None, None)
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A recording of STORY."""
-    path, clock = tmp_path / "story.tcptop", [100.0]
+    return recorded_story(tmp_path / "story.tcptop", STORY)
+
+
+def recorded_story(path: Path, story: Sequence[tuple[float, int | None]]) -> Path:
+    """A recording of ListenOverflows at these seconds; None for a damaged file."""
+    clock = [100.0]
     host = ScriptedHost(tree("6.1-4n"), live=True)
     recorder = Recorder(str(path))
     sampler = Sampler(
@@ -49,9 +55,9 @@ def file(tmp_path: Path) -> Path:
         unix_time=lambda: 1_795_348_800.4 + clock[0],
         on_read=recorder.add_read,
     )
-    for second, overflows in STORY:
+    for second, overflows in story:
         clock[0] = 100.0 + second
-        host.texts[NETSTAT] = netstat(ListenOverflows=overflows, ListenDrops=5)
+        host.texts[NETSTAT] = b"x\n" if overflows is None else netstat(ListenOverflows=overflows, ListenDrops=5)
         read_due(sampler)
         recorder.write(sampler.snapshot())
     recorder.close()
@@ -94,6 +100,27 @@ async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
         line = pane_lines(app, HeadLine)[0]
         assert named_growth(line) == 15
         assert "! NEAR listen queues" in line
+
+
+@pytest.mark.parametrize(
+    ("story", "jump", "growth"),
+    [
+        (((0, 100), (10, 5), (20, 130)), "+20s", 125),
+        (((0, 100), (10, 5), (20, 130)), "+10s", None),
+        (((0, 0), (10, None), (20, 0), (40, 0), (60, 500), (70, 500)), "+70s", 500),
+        (((0, 0), (10, None), (20, 7), (75, 7)), "+75s", 7),
+        (((0, None), (10, None), (20, 3), (40, None), (75, 9)), "+75s", 6),
+    ],
+)
+async def test_a_jump_counts_from_a_reset_and_over_damaged_samples(
+    story: Sequence[tuple[float, int | None]], jump: str, growth: int | None, tmp_path: Path
+) -> None:
+    path = recorded_story(tmp_path / "story.tcptop", story)
+    async with replay_app(path).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_replay(pilot)
+        await pilot.press("j", *jump, "enter")
+        await wait_for_replay(pilot)
+        assert named_growth(pane_lines(app, HeadLine)[0]) == growth
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])

@@ -1,0 +1,64 @@
+"""Series of the events' totals over the last minute, from which the growth within the minute is counted."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tcptop.accounting.events import SHOWN_S, UNKNOWN_COUNTS, EventCounts
+from tcptop.accounting.origin import Origin, continue_origin
+
+
+class EventSample(NamedTuple):
+    """One sample of the series."""
+
+    at_unix_s: float
+    origin: Origin
+    """The origin, with the last known total of each event counter."""
+
+
+def add_event_sample(
+    samples: Sequence[EventSample], at_unix_s: float | None, origin: Origin
+) -> tuple[EventSample, ...]:
+    """The samples of the last SHOWN_S seconds, the last older sample, and a new sample.
+
+    The series begins again with a sample of another origin. If a clock was set back, earlier samples may have a later
+    time than the new sample; such samples are dropped.
+    """
+    if at_unix_s is None:
+        return tuple(samples)
+    kept = _samples_since_minute_ago(samples, at_unix_s)
+    continued = continue_origin(kept[-1].origin, origin) if kept else origin
+    if continued is None:
+        return (EventSample(at_unix_s, origin),)
+    return (*kept, EventSample(at_unix_s, continued))
+
+
+def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origin: Origin) -> EventCounts | None:
+    """The totals at the start of the last SHOWN_S seconds; None without an earlier sample.
+
+    The growth of events in the sample with this time and `origin` is counted from these totals. A total that was
+    unknown a minute ago is the last total known before or, without such a total, the first total known later. All
+    totals are unknown if the last earlier sample has another origin.
+    """
+    kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
+    if not kept:
+        return None
+    if continue_origin(kept[-1].origin, origin) is None:
+        return UNKNOWN_COUNTS
+    totals = [sample.origin.totals for sample in kept]
+    return {name: next((each[name] for each in totals if each[name] is not None), None) for name in UNKNOWN_COUNTS}
+
+
+def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> list[EventSample]:
+    earlier = [sample for sample in samples if sample.at_unix_s < now_s]
+    return earlier[minute_ago_index([sample.at_unix_s for sample in earlier], now_s) :]
+
+
+def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
+    """The index of the last time in `times_s` that is SHOWN_S seconds or more before `now_s`; 0 without such a time.
+
+    `times_s` must be in ascending order.
+    """
+    return max(0, bisect_right(times_s, now_s - SHOWN_S) - 1)

@@ -1,0 +1,69 @@
+"""Origin of a sample: the machine, kernel, boot and network namespace that the sample was taken on.
+
+Figures of samples with different origins have no common growth.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tcptop.accounting.events import UNKNOWN_COUNTS, EventCounts, event_totals
+from tcptop.snapshot import Snapshot
+
+
+class Origin(NamedTuple):
+    """Origin of a sample, and the figures that show another boot. None for an unknown value."""
+
+    host_name: str | None = None
+    kernel_release: str | None = None
+    net_namespace: str | None = None
+    monotonic_s: float | None = None
+    """Time since boot on the clock of the machine that took the sample."""
+    totals: EventCounts = UNKNOWN_COUNTS
+    """The totals of all event counters; a smaller total belongs to another boot or network namespace."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing of the sample was readable; the sample then does not show its network namespace either."""
+        names = (self.host_name, self.kernel_release, *self.totals.values())
+        return all(value is None for value in names)
+
+
+UNKNOWN_ORIGIN = Origin()
+
+
+def origin_of(snapshot: Snapshot) -> Origin:
+    """The origin of a sample."""
+    sysctls = snapshot.sysctls.value
+    return Origin(
+        sysctls.host_name if sysctls else None,
+        sysctls.kernel_release if sysctls else None,
+        snapshot.net_namespace,
+        snapshot.monotonic_s or None,  # 0 in a saved tree and in a lost sample
+        event_totals(snapshot),
+    )
+
+
+def continue_origin(before: Origin, after: Origin) -> Origin | None:
+    """The origin of a sample and of the sample before; None if the two samples have different origins.
+
+    A value that is unknown in the sample `after` is the last known value.
+    """
+    if after.is_unknown:
+        return before
+    if not before.is_unknown and before.net_namespace != after.net_namespace:
+        return None
+    names = ((before.host_name, after.host_name), (before.kernel_release, after.kernel_release))
+    if any(None not in pair and pair[0] != pair[1] for pair in names):
+        return None
+    numbers = [(before.monotonic_s, after.monotonic_s)]
+    numbers += [(before.totals[name], total) for name, total in after.totals.items()]
+    if any(old is not None and new is not None and new < old for old, new in numbers):
+        return None
+    return Origin(
+        before.host_name if after.host_name is None else after.host_name,
+        before.kernel_release if after.kernel_release is None else after.kernel_release,
+        after.net_namespace,
+        before.monotonic_s if after.monotonic_s is None else after.monotonic_s,
+        {name: before.totals[name] if total is None else total for name, total in after.totals.items()},
+    )
