@@ -379,15 +379,17 @@ def _limit(
     connections: int | None = None
     if free is not None and takes is not None:
         # The true use may be smaller than the counter's value by up to the counter's error, but not smaller than 0.
-        most_free = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
+        # If the counter's value is only an upper bound, the true use may be 0.
+        less = limit.used if limit.used_is_at_most else error
+        most_free = free if less == 0 else min(limit.maximum or 0, free + (inf if less is None else less))
         if low > most_free:
             verdict = "exceeded"
         elif error is not None and high <= free - error:
             verdict = "fits"
-        else:
+        elif not limit.used_is_at_most:
             note = "the error of its counter, or a range of sizes, decides"
         per_connection = (low if high == inf else high) / request.connections
-        connections = int(free / per_connection) if per_connection else None
+        connections = int(free / per_connection) if per_connection and not limit.used_is_at_most else None
     return PlanLimit(
         name=limit.name,
         scope=limit.scope,

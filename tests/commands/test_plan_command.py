@@ -283,6 +283,17 @@ def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> Non
     assert "memory_cgroup" not in [each["name"] for each in unlimited["limits"]]
 
 
+def test_a_cgroup_whose_page_cache_is_unknown_cannot_exceed_its_limit_for_sure(root: Path, run_json: RunJson) -> None:
+    folder = "sys/fs/cgroup/web.slice"
+    write_tree(root, {f"{folder}/memory.max": "100000000\n", f"{folder}/memory.current": "99000000\n"})
+    found = run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "1K")
+    row = limit(found, "memory_cgroup")
+    assert (found["verdict"], row["verdict"], row["connections"]) == ("cannot say", "unknown", None)
+    assert "page cache" in row["note"]
+    exceeded = run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "100K")
+    assert limit(exceeded, "memory_cgroup")["verdict"] == "exceeded"
+
+
 @pytest.mark.parametrize(
     ("removed", "arguments", "words"),
     [
