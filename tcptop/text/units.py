@@ -24,8 +24,8 @@ def grouped(number: int) -> str:
 
 
 def plain_number(number: float) -> str:
-    """A number without an exponent and without trailing zeros: `80`, `97.5`, `0.00001`."""
-    return f"{number:.15f}".rstrip("0").rstrip(".") if number % 1 else f"{number:.0f}"
+    """A number to nine decimal places, without an exponent and without trailing zeros: `80`, `97.5`, `0.00001`."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
 
 
 def count(number: int | None) -> str:

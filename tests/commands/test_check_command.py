@@ -298,6 +298,14 @@ def test_thresholds_of_the_settings_file_decide_and_mistakes_are_named(
     assert run("--root", TREE, "--warn", "memory=60", error="limits.nope").state == "OK"
 
 
+def test_thresholds_are_printed_without_exponents(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    write_settings(tmp_path / "config", "[limits.memory]\nwarn = 0.00001\ncritical = 97.3456789\n")
+    found = run("--root", TREE)
+    assert found.data["memory"][2:4] == ("0.00001", "97.3456789")
+    assert "warning from 0.00001 %" in found.text
+
+
 @pytest.mark.parametrize("option", ["-o", "--json"])
 @pytest.mark.parametrize("source", ["--root", "-r"])
 def test_reports_use_the_thresholds_too(tmp_path: Path, option: str, source: str) -> None:

@@ -272,6 +272,7 @@ def test_memory_is_exceeded_above_the_headroom_with_reclaim(run_json: RunJson) -
 def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> None:
     folder = "sys/fs/cgroup/web.slice"
     write_tree(root, {f"{folder}/memory.max": "104857600\n", f"{folder}/memory.current": "4857600\n"})
+    write_tree(root, {f"{folder}/memory.stat": "active_file 0\ninactive_file 0\n"})
     fits, exceeded = (
         run_json("--root", str(root), "--cgroup", "web.slice", "--connections", number) for number in ("20K", "30K")
     )
