@@ -401,7 +401,7 @@ def _limit(
         free=free,
         verdict=verdict,
         connections=connections,
-        note="" if verdict != "unknown" else note or "its use is not known",
+        note="" if verdict != "unknown" and not limit.used_is_at_most else note or "its use is not known",
     )
 
 

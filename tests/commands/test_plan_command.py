@@ -293,6 +293,9 @@ def test_a_cgroup_whose_page_cache_is_unknown_cannot_exceed_its_limit_for_sure(r
     assert "page cache" in row["note"]
     exceeded = run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "100K")
     assert limit(exceeded, "memory_cgroup")["verdict"] == "exceeded"
+    write_tree(root, {f"{folder}/memory.current": "1000000\n"})
+    fits = limit(run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "1K"), "memory_cgroup")
+    assert (fits["verdict"], "an upper bound" in fits["note"]) == ("fits", True)
 
 
 @pytest.mark.parametrize(
