@@ -439,6 +439,8 @@ class Limit(NamedTuple):
     """What the kernel does when the limit is reached."""
     note: str
     """Assumption behind `headroom_sockets`, or the reason why `headroom_sockets` or `used` is unknown; may be empty."""
+    used_is_at_most: bool = False
+    """Whether `used` is an upper bound, because memory that reclaim frees may be part of it."""
 
     @property
     def label(self) -> str:
@@ -449,6 +451,23 @@ class Limit(NamedTuple):
     def ratio(self) -> float | None:
         """`used` ÷ `maximum`; None if `used` or `maximum` is unknown, or if `maximum` is 0."""
         return self.used / self.maximum if self.used is not None and self.maximum else None
+
+    @property
+    def at_most_used(self) -> int | None:
+        """Upper bound on the use, if the use may be 0: the counter's value does not exceed the counter's error.
+
+        None if the lower bound is above 0, or if the use has no error.
+        """
+        if self.used is None:
+            return None
+        if self.used_is_at_most:
+            return self.used
+        return self.used + self.used_error if self.used_error and self.used <= self.used_error else None
+
+    @property
+    def at_most_ratio(self) -> float | None:
+        """`at_most_used` ÷ `maximum`; None if `at_most_used` is None or `maximum` is unknown or 0."""
+        return self.at_most_used / self.maximum if self.at_most_used is not None and self.maximum else None
 
 
 LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}

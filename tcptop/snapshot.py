@@ -364,7 +364,10 @@ class CgroupMemory(NamedTuple):
     kernel_bytes: int | None
     """Field `kernel` of memory.stat, since 5.18: slabs, page tables, kernel stacks and more."""
     unknown_because: str | None
-    """Reason why the limit or the used memory is unknown, in one line; None if both amounts are known."""
+    """Reason why the limit or the used memory is unknown, in one line; None if both amounts are known.
+
+    The reason may also be that the amounts contradict each other.
+    """
 
 
 class SecurityModules(NamedTuple):

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Literal, NamedTuple
 
-from tcptop.accounting.limits import CGROUP_LIMIT, NEEDS_DUMP, THEN
+from tcptop.accounting.limits import CGROUP_LIMIT, NEEDS_DUMP, STATE_BY_EVENT, THEN
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
+from tcptop.text.units import grouped, plain_number
 
 CheckState = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 
@@ -26,6 +27,8 @@ FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH:
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
+SYSCTL_UNKNOWN = ("not known", "not visible")
+"""Beginnings of the notes that say why a sysctl is unknown; see limits.py, _why_unseen."""
 
 
 class Ranges(NamedTuple):
@@ -63,6 +66,12 @@ class Check(NamedTuple):
     limit: Limit | None
     note: str
     """The reason that the value or the state is unknown, or `no limit`; may be empty."""
+    bounds: tuple[float, float] | None = None
+    """Bounds on `value`; None if unknown."""
+    is_beyond_range: bool = False
+    """Whether the value violates the range, or has reached the threshold, that belongs to `state`."""
+    alarm: str = ""
+    """A reason for the state besides a range: an event, memory pressure or a maximum of 0; may be empty."""
 
 
 def run_checks(
@@ -116,28 +125,42 @@ def _check(
     if limit is None:
         return _absent_limit(ledger, name, ranges, has_conntrack_limit)
     threshold = limit.threshold
+    bounds = _percent_bounds(limit)
+    least, alarm = _alarm(ledger, limit)
+    by_range = _state_by_range(limit, bounds, ranges)
+    state = max(by_range, least, key=SEVERITY.index)
     return Check(
         name=name,
         unit="%",
         value=None if limit.ratio is None else 100 * limit.ratio,
-        state=_limit_state(limit, ranges),
-        warn=ranges.warn.text if ranges.warn else f"{threshold.warn:g}" if threshold else None,
-        critical=ranges.critical.text if ranges.critical else f"{threshold.critical:g}" if threshold else None,
+        state=state,
+        warn=ranges.warn.text if ranges.warn else plain_number(threshold.warn) if threshold else None,
+        critical=ranges.critical.text if ranges.critical else plain_number(threshold.critical) if threshold else None,
         limit=limit,
         note=_limit_note(ledger, limit),
+        bounds=bounds,
+        is_beyond_range=by_range == state,
+        alarm=alarm if least == state else "",
     )
 
 
 def _limit_note(ledger: Ledger, limit: Limit) -> str:
     """The reason that a limit's use or state is unknown; may be empty."""
-    if limit.name == CGROUP_LIMIT and limit.ratio is None:
+    if limit.maximum == 0 and limit.used is not None:
+        return ""
+    if limit.name == CGROUP_LIMIT and (limit.ratio is None or limit.used_is_at_most):
         return limit.note
     if limit.ratio is not None:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
     if limit.threshold is None or NEEDS_DUMP in limit.note:
         return NEEDS_DUMP
-    reason = ledger.sources["socket_limits"].reason or ledger.sources["sockstat"].reason
-    return limit.note or reason or "not known: its file was not read"
+    if limit.maximum is None and limit.note.startswith(SYSCTL_UNKNOWN):
+        return limit.note
+    if limit.name == "memory":
+        source = "meminfo"
+    else:
+        source = "socket_limits" if limit.maximum is None or limit.unit in ("files", "flows") else "sockstat"
+    return ledger.sources[source].reason or "its file was not read"
 
 
 def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit: bool | None) -> Check:
@@ -156,32 +179,63 @@ def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit
     return Check(name, "%", None, state, warn, critical, None, note)
 
 
-def _limit_state(limit: Limit, ranges: Ranges) -> CheckState:
+def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
+    """Bounds on the use in per cent of the maximum; None if the use, the maximum or the error is unknown."""
+    if limit.ratio is None or not limit.maximum or limit.used_error is None:
+        return None
+    percent, error = 100 * limit.ratio, 100 * limit.used_error / limit.maximum
+    return 0.0 if limit.used_is_at_most else max(0.0, percent - error), percent + error
+
+
+def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
+    """The least severe state that a limit can have, and the reason.
+
+    The state is more severe than OK if the maximum is 0, if the counter of the limit's event has grown, or if the
+    kernel reports memory pressure. Ranges of the user do not change this state.
+    """
+    if limit.maximum == 0 and limit.state == "full":
+        return "CRITICAL", "limit is 0"
+    if limit.state == "pressure":
+        return "WARNING", "under pressure, says the kernel"
+    name, state = STATE_BY_EVENT.get(limit.name, ("", "ok"))
+    grown = next((event.grown for event in ledger.events if event.name == name), None)
+    if not grown:
+        return "OK", ""
+    return "CRITICAL" if state == "full" else "WARNING", f"{name} grew by {grouped(grown)}"
+
+
+def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float | None) -> bool | None:
+    """Whether the use has reached a threshold; None if the error of the counter decides."""
+    if level is None or limit.ratio is None:
+        return None
+    if bounds is not None and bounds[0] >= level:
+        return True
+    return None if 100 * limit.ratio >= level else False
+
+
+def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
     """The state of a limit, from the thresholds of the limit or from the ranges that the user gave.
 
-    If the kernel reports memory pressure, the state is at least a warning. If a threshold lies within the error of the
-    counter, the limit raises no alarm.
+    If a threshold lies within the error of the counter, the limit raises no alarm.
     """
     if limit.name == CGROUP_LIMIT and limit.state == "ok" and limit.ratio is None:
         return "OK"
-    under_pressure = limit.state == "pressure"
-    if limit.ratio is None or limit.maximum is None:
-        return "WARNING" if under_pressure else "UNKNOWN"
+    if limit.ratio is None:
+        return "UNKNOWN"
     percent = 100 * limit.ratio
-    error = 100 * (limit.used_error or 0) / limit.maximum
-    bounds = max(0.0, percent - error), percent + error
-    is_known = limit.state != "unknown"
-    critical: bool | None = limit.state == "full"
-    warn: bool | None = limit.state in ("near", "full") or (None if not is_known else False)
-    if ranges.critical is not None:
-        critical = ranges.critical.alerts(*bounds)
-    elif not is_known and limit.threshold is not None and percent >= limit.threshold.critical:
-        critical = None
-    if ranges.warn is not None:
-        warn = ranges.warn.alerts(*bounds)
+    edges = bounds or (percent, percent)
+    critical, warn = (
+        given.alerts(*edges) if given is not None else _has_reached(limit, bounds, level)
+        for given, level in (
+            (ranges.critical, limit.threshold.critical if limit.threshold else None),
+            (ranges.warn, limit.threshold.warn if limit.threshold else None),
+        )
+    )
+    if ranges.warn is None and limit.used_error is None and not critical:
+        warn = None
     if critical:
         return "CRITICAL"
-    if warn or under_pressure:
+    if warn:
         return "WARNING"
     return "UNKNOWN" if warn is None or critical is None else "OK"
 
@@ -212,7 +266,18 @@ def _figure(name: str, value: float | None, bounds: Amount | None, reason: str, 
             state = "WARNING"
         elif None in alerts:
             state, reason = "UNKNOWN", f"{'at least' if bounds.high == inf else 'within bounds'}: a part is not known"
-    return Check(name, FIGURE_UNITS[name], value, state, warn, critical, None, reason)
+    return Check(
+        name,
+        FIGURE_UNITS[name],
+        value,
+        state,
+        warn,
+        critical,
+        None,
+        reason,
+        bounds=None if bounds is None else (bounds.low, bounds.high),
+        is_beyond_range=True,
+    )
 
 
 def check_units() -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from tcptop.accounting.slab_caches import unique_rows
 from tcptop.kernel.objects import MINI_SOCKETS, OBJECT_OF_CACHE, SOCKS, KernelObject
 from tcptop.recall import Recall
 from tcptop.snapshot import (
+    CgroupMemory,
     Contradictions,
     Doubt,
     FreeArea,
@@ -386,6 +387,26 @@ ZONE_CHECKS: tuple[Check[Zone, Machine], ...] = (
     ),
 )
 
+CGROUP_CHECKS: tuple[Check[CgroupMemory, Machine], ...] = (
+    Check(
+        (),
+        lambda cgroup, machine: (cgroup.current_bytes, machine.memory_bytes),
+        "memory.current is {figure} B, and the machine has {bound} B",
+    ),
+    # Each page is charged once: as page cache, as a buffer of a socket, or as kernel memory. The kernel reads
+    # memory.current first, and the counters of memory.stat may be a batch of pages behind on each CPU.
+    Check(
+        (),
+        lambda cgroup, machine: (
+            (cgroup.cache_bytes or 0) + (cgroup.sock_bytes or 0) + (cgroup.kernel_bytes or 0),
+            None
+            if cgroup.current_bytes is None
+            else cgroup.current_bytes + cgroup.current_bytes // 8 + machine.drift_pages * (machine.page_bytes or 4096),
+        ),
+        "page cache, sock and kernel of memory.stat are {figure} B, and memory.current is {item.current_bytes} B",
+    ),
+)
+
 AREA_CHECKS: tuple[Check[FreeArea, Facts], ...] = (
     Check(
         (),
@@ -447,6 +468,7 @@ class _Audit:
         for source, checks in VALUE_CHECKS.items():
             self._check_value(source, checks, facts)
         self._check_zones(facts)
+        self._check_cgroup(machine)
         if not self._sources:
             return self._snapshot
         return self._snapshot._replace(contradictions=Contradictions(frozenset(self._sources), doubts))
@@ -526,6 +548,22 @@ class _Audit:
         if size <= bound:
             return []
         return [f"its rows take {grouped(size)} B, and Slab of /proc/meminfo is {grouped(total)} B"]
+
+    def _check_cgroup(self, machine: Machine) -> None:
+        """Checks the memory of the cgroup that the user named; if a check fails, the used memory is unknown."""
+        cgroup = self._snapshot.cgroup
+        sentence = next((text for *_, text in _failures([cgroup], CGROUP_CHECKS, machine)), None) if cgroup else None
+        if cgroup is None or sentence is None:
+            return
+        folder = "/".join(filter(None, ("/sys/fs/cgroup", cgroup.path)))
+        unknown = cgroup._replace(
+            current_bytes=None,
+            cache_bytes=None,
+            sock_bytes=None,
+            kernel_bytes=None,
+            unknown_because=cgroup.unknown_because or f"damaged or impossible: {folder}: {sentence}",
+        )
+        self._snapshot = self._snapshot._replace(cgroup=unknown)
 
     def _check_caches(self, machine: Machine) -> None:
         """Checks the caches in sysfs, and leaves out the caches that fail a check."""

@@ -115,6 +115,6 @@ def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
         return None
-    if limit.used_error is None or limit.used <= limit.used_error:
+    if limit.used_is_at_most or limit.used_error is None or limit.used <= limit.used_error:
         return None
     return max(0, limit.maximum - limit.used) / slope.per_s

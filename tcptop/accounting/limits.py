@@ -70,6 +70,7 @@ STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
 """An event for each limit, by name of the limit, and the minimum state of the limit if the event's counter has grown.
 """
 
+CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "a count needs a dump of all sockets"
 
 
@@ -121,7 +122,10 @@ def find_limits(
 
 
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
-    """The state of a limit. If a threshold lies within the counter's error, there is no alarm."""
+    """The state of a limit. If a threshold lies within the counter's error, there is no alarm.
+
+    An upper bound on the use raises no alarm either.
+    """
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
         return "ok"  # memory.max is `max`
@@ -130,7 +134,7 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
     if threshold is None or ratio is None or not limit.maximum:
         return "pressure" if under_pressure else "unknown"
     percent = 100 * ratio
-    certain = percent - 100 * error / limit.maximum if error is not None else 0.0
+    certain = percent - 100 * error / limit.maximum if error is not None and not limit.used_is_at_most else 0.0
     levels: tuple[tuple[LimitState, float], ...] = (("full", threshold.critical), ("near", threshold.warn))
     for state, level in levels:
         margin = STATE_MARGIN_PERCENT if _is_at_least(previous, state) else 0.0
@@ -213,7 +217,8 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
 def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
     """The limit of the memory cgroup that the user named.
 
-    The use of this limit leaves out page cache, because reclaim frees page cache. A cgroup is charged for objects, and
+    The use of this limit leaves out page cache, because reclaim frees page cache. If memory.stat does not say how much
+    page cache is charged, the use is an upper bound and the headroom is unknown. A cgroup is charged for objects, and
     not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). Before Linux 6.13 no cgroup is charged for a sock that
     softirq creates. Softirq creates every accepted sock, so before Linux 6.13 the headroom is too low.
     """
@@ -229,11 +234,12 @@ def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroo
     elif maximum is None:
         note = "no limit of its own (memory.max is max); cgroups above it may have one"
     else:
-        note = "without page cache" if cgroup.cache_bytes is not None else "page cache is in it: no memory.stat"
-        if per_socket:
+        note = "without page cache" if cgroup.cache_bytes is not None else CACHE_UNKNOWN
+        if per_socket and cgroup.cache_bytes is not None:
             left = int(max(0, maximum - (used or 0)) / per_socket)
             note += f"; at {grouped(round(per_socket))} B of objects and buffers per socket"
-    yield _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes")
+    is_at_most = used is not None and cgroup.cache_bytes is None
+    yield _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
 
 
 def cgroup_bytes_per_socket(cost: ConnectionCost, headroom: Headroom) -> float | None:

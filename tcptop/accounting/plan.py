@@ -481,15 +481,17 @@ def _limit(
     connections: int | None = None
     if free is not None and takes is not None:
         # The true use may be smaller than the counter's value by up to the counter's error, but not smaller than 0.
-        most = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
+        # If the counter's value is only an upper bound, the true use may be 0.
+        less = limit.used if limit.used_is_at_most else error
+        most = free if less == 0 else min(limit.maximum or 0, free + (inf if less is None else less))
         if low > most:
             verdict = "exceeded"
         elif error is not None and high <= free - error:
             verdict = "fits"
-        elif high < inf:
+        elif high < inf and not limit.used_is_at_most:
             note = "the error of its counter, or a range of sizes, decides"
         per_connection = (low if high == inf else high) / request.connections
-        connections = int(free / per_connection) if per_connection else None
+        connections = int(free / per_connection) if per_connection and not limit.used_is_at_most else None
     elif most_free is not None and low > most_free:
         verdict = "exceeded"
         connections = int(most_free * request.connections / low)
@@ -504,7 +506,7 @@ def _limit(
         free=free,
         verdict=verdict,
         connections=connections,
-        note="" if verdict != "unknown" else note or "its use is not known",
+        note="" if verdict != "unknown" and not limit.used_is_at_most else note or "its use is not known",
         connections_are_at_most=connections is not None and (high == inf or free is None),
     )
 

@@ -44,7 +44,8 @@ Names and units of their ranges:
 Without a NAME: every limit whose use can be known. Without a range: the
 thresholds of the settings file, or the default ones; NEAR and PRESSURE are a
 warning, FULL is critical. PRESSURE, the kernel's own word, is a warning
-whatever the ranges are.
+whatever the ranges are. So is a growing ListenOverflows; a growing
+TCPTimeWaitOverflow and a maximum of 0 are critical.
 
 A RANGE is that of the plugins' guidelines, in the unit above, without
 multipliers: 10 alerts below 0 and above 10, 10: below 10, ~:10 above 10,

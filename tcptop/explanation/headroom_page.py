@@ -179,30 +179,34 @@ def short_label(name: str) -> str:
 def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`.
 
-    The text begins with `≤` if the use does not exceed the counter's error.
+    If the use may be 0, the text is `≤` and the upper bound.
     """
     if limit.ratio is None:
         return units.UNKNOWN
-    return f"{'≤ ' if _is_within_error(limit) else ''}{100 * limit.ratio:.0f}"
+    if limit.at_most_ratio is not None:
+        return f"≤ {100 * limit.at_most_ratio:.0f}"
+    return f"{100 * limit.ratio:.0f}"
 
 
 def threshold_text(limit: Limit) -> str:
     """The two thresholds in per cent, `80/95`; empty if the limit has no state."""
-    return "" if limit.threshold is None else f"{limit.threshold.warn:g}/{limit.threshold.critical:g}"
+    return (
+        ""
+        if limit.threshold is None
+        else f"{units.plain_number(limit.threshold.warn)}/{units.plain_number(limit.threshold.critical)}"
+    )
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
     """The used amount of a limit.
 
-    For tcp_mem, the text is an upper bound if the counter's error exceeds the counter's value.
+    If the use may be 0, the text is `≤` and the upper bound.
     """
     if limit.name == "tcp_mem" and limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
+    if limit.at_most_used is not None:
+        return f"≤ {limit_text(limit, limit.at_most_used)}"
     return limit_text(limit, limit.used)
-
-
-def _is_within_error(limit: Limit) -> bool:
-    return bool(limit.used_error and limit.used is not None and limit.used <= limit.used_error)
 
 
 def limit_text(limit: Limit, amount: int | None) -> str:

@@ -228,6 +228,7 @@ def _limit(limit: Limit) -> Json:
         "unit": limit.unit,
         "used": limit.used,
         "used_error": limit.used_error,
+        "used_is_at_most": limit.used_is_at_most,
         "limit": limit.maximum,
         "ratio": _number(limit.ratio, 4),
         "headroom_sockets": limit.headroom_sockets,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import inf
 
 from tcptop import __version__
 from tcptop.accounting.checks import Check, worst_state
@@ -32,11 +33,19 @@ def checks_as_object(ledger: Ledger, checks: Sequence[Check]) -> Json:
     }
 
 
+def _edge(check: Check, index: int) -> float | None:
+    """A bound on the value of a check; None if the bound is unknown or infinite."""
+    edge = inf if check.bounds is None else check.bounds[index]
+    return None if edge == inf else float(number_text(edge))
+
+
 def _check(check: Check) -> Json:
     return {
         "name": check.name,
         "state": check.state,
         "value": None if check.value is None else float(number_text(check.value)),
+        "low": _edge(check, 0),
+        "high": _edge(check, 1),
         "unit": check.unit or "sockets/s",
         "warn": check.warn,
         "critical": check.critical,

@@ -43,8 +43,9 @@ def state_line(state: CheckState, text: str) -> str:
 def check_text(check: Check) -> str:
     """One check as text, `memory 43.1 %`, followed by details if the state is not OK."""
     name = LIMIT_LABELS.get(check.name, check.name)
-    if check.value is None and check.state == "WARNING":
-        return f"{name} ({_reached_text(check)}; its share is not known: {check.note})"
+    if check.value is None and check.state in ("WARNING", "CRITICAL"):
+        share = f"; its share is not known: {check.note}" if check.note else ""
+        return f"{name} ({_reached_text(check)}{share})"
     if check.value is None:
         return f"{name}: {check.note}" if check.note == UNLIMITED else f"{name} not known ({check.note})"
     details = [] if check.state == "OK" else list(filter(None, (_use_text(check), _reached_text(check))))
@@ -54,18 +55,13 @@ def check_text(check: Check) -> str:
 def _value_text(check: Check) -> str:
     value = check.value or 0.0
     if check.unit == "%":
-        within = check.limit is not None and bool(check.limit.used_error) and _is_within_error(check)
-        return f"{'<= ' if within else ''}{_floored(value, 1):.1f} %"
+        high = check.limit.at_most_ratio if check.limit is not None else None
+        return f"{_floored(value, 1):.1f} %" if high is None else f"<= {100 * high:.1f} %"
     if check.name == BYTES_PER_CONNECTION:
-        return f"{units.exact_bytes(value)} B"
+        return f"{report_to_ascii(units.bounded(check.bounds, units.exact_bytes))} B"
     if check.name == IDLE:
         return units.size(value)
     return f"{value:+.1f} sockets/s" if check.name == GROWTH else f"{value:g}"
-
-
-def _is_within_error(check: Check) -> bool:
-    limit = check.limit
-    return limit is not None and limit.used is not None and limit.used <= (limit.used_error or 0)
 
 
 def _use_text(check: Check) -> str:
@@ -73,19 +69,24 @@ def _use_text(check: Check) -> str:
     if limit is None or limit.used is None or limit.maximum is None:
         return ""
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
-    return f"{limit_text(limit, limit.used)} of {limit_text(limit, limit.maximum)}{unit}"
+    at_most = limit.at_most_used
+    used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most)}"
+    return f"{used} of {limit_text(limit, limit.maximum)}{unit}"
 
 
 def _reached_text(check: Check) -> str:
-    """Why the state of a check is not OK: either the violated range, or the reason why the state is unknown."""
+    """Why the state of a check is not OK: the violated range, an event, or the reason why the state is unknown."""
     if check.state == "UNKNOWN":
         return check.note
-    if check.state == "WARNING" and check.limit is not None and check.limit.state == "pressure":
-        return "under pressure, says the kernel"
+    return "; ".join(filter(None, (_range_text(check) if check.is_beyond_range else "", check.alarm)))
+
+
+def _range_text(check: Check) -> str:
+    """The range or the threshold that the value of a check violates."""
     is_critical = check.state == "CRITICAL"
     word, reached = ("critical", check.critical) if is_critical else ("warning", check.warn)
     threshold = check.limit.threshold if check.limit is not None else None
-    if threshold is not None and reached == f"{threshold.critical if is_critical else threshold.warn:g}":
+    if threshold is not None and reached == units.plain_number(threshold.critical if is_critical else threshold.warn):
         return f"{word} from {reached} %"
     return f"{word} range {reached}"
 

@@ -23,6 +23,11 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
+def plain_number(number: float) -> str:
+    """A number to nine decimal places, without an exponent and without trailing zeros: `80`, `97.5`, `0.00001`."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
+
+
 def count(number: int | None) -> str:
     """A count with all its digits: `18 002`."""
     return UNKNOWN if number is None else grouped(number)

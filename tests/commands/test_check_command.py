@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -297,6 +298,14 @@ def test_thresholds_of_the_settings_file_decide_and_mistakes_are_named(
     assert run("--root", TREE, "--warn", "memory=60", error="limits.nope").state == "OK"
 
 
+def test_thresholds_are_printed_without_exponents(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    write_settings(tmp_path / "config", "[limits.memory]\nwarn = 0.00001\ncritical = 97.3456789\n")
+    found = run("--root", TREE)
+    assert found.data["memory"][2:4] == ("0.00001", "97.3456789")
+    assert "warning from 0.00001 %" in found.text
+
+
 @pytest.mark.parametrize("option", ["-o", "--json"])
 @pytest.mark.parametrize("source", ["--root", "-r"])
 def test_reports_use_the_thresholds_too(tmp_path: Path, option: str, source: str) -> None:
@@ -326,6 +335,23 @@ def test_reports_use_the_thresholds_too(tmp_path: Path, option: str, source: str
 
 
 # Recordings and growth
+
+
+def test_an_event_that_grew_is_the_reason_of_an_alarm(tmp_path: Path, run: Run) -> None:
+    names = "ListenOverflows TCPTimeWaitOverflow"
+    roots = [copy_recording("6.1-4n", "established", tmp_path / part) for part in ("a", "b")]
+    for root, counts in zip(roots, ("100 5", "150 9"), strict=True):
+        write_tree(root, {"proc/net/netstat": f"TcpExt: {names}\nTcpExt: {counts}\n"})
+    record(tmp_path / "grown", roots, 2)
+    path = str(tmp_path / "grown")
+    for arguments in ((), ("--critical", "tcp_max_tw_buckets=50", "--warn", "listen_queues=50")):
+        found = run("-r", path, *arguments)
+        assert found.state == "CRITICAL"
+        assert "; TCPTimeWaitOverflow grew by 4)" in found.text
+        assert "critical from" not in found.text
+        assert "listen queues (ListenOverflows grew by 50; " in found.text
+    assert run("-r", path, "listen_queues").state == "WARNING"
+    assert run("-r", path, "--at", "+0.1").state == "OK"
 
 
 def test_growth_of_a_recording(tmp_path: Path, run: Run) -> None:
@@ -406,7 +432,7 @@ def test_a_memory_cgroup_is_one_more_limit(root: Path, run: Run, path: str) -> N
 @pytest.mark.parametrize(
     ("files", "state", "words"),
     [
-        ({"memory.current": "99000000\n", "memory.stat": ""}, "CRITICAL", "99.0 %"),
+        ({"memory.current": "99000000\n", "memory.stat": ""}, "UNKNOWN", "<= 99.0 %"),
         ({"memory.max": "max\n"}, "OK", "no limit"),
         ({"memory.max": None}, "UNKNOWN", "memory.max"),
         ({"memory.current": None}, "UNKNOWN", "memory.current"),
@@ -422,6 +448,97 @@ def test_the_files_of_a_memory_cgroup(
     found = run("--root", edited(root, {**CGROUP, **changed}), "--cgroup", "web.slice")
     assert found.state == state
     assert words in found.text
+
+
+def test_a_cgroup_of_impossible_figures_is_unknown(root: Path, run: Run) -> None:
+    folder = "sys/fs/cgroup/web.slice"
+    for name, content in (
+        ("memory.stat", "active_file 900000000\ninactive_file 2000000\n"),
+        ("memory.stat", "active_file 1\ninactive_file 1\nsock 99999999999999\n"),
+        ("memory.stat", "active_file 1\ninactive_file 1\nkernel 99999999999999\n"),
+        ("memory.current", "99999999999999\n"),
+    ):
+        found = run("--root", edited(root, {**CGROUP, f"{folder}/{name}": content}), "--cgroup", "web.slice")
+        assert (found.state, found.data["memory_cgroup"].value) == ("UNKNOWN", None), content
+        assert "memory_cgroup not known (damaged or impossible: /sys/fs/cgroup/web.slice: " in found.text
+
+
+@pytest.mark.parametrize("stat", [None, "active_file 1000000\ninactive_file xx\n"])
+def test_without_the_page_cache_of_a_cgroup_its_use_is_an_upper_bound(root: Path, run: Run, stat: str | None) -> None:
+    folder = "sys/fs/cgroup/web.slice"
+    path = edited(root, {**CGROUP, f"{folder}/memory.stat": stat})
+    found = run("--root", path, "--cgroup", "web.slice")
+    assert found.state == "UNKNOWN"
+    assert found.text.startswith("memory_cgroup <= 95.0 % (<= 90.6 MiB of 95.4 MiB; an upper bound: page cache may be")
+    edited(root, {f"{folder}/memory.current": "50000000\n"})
+    found = run("--root", path, "--cgroup", "web.slice")
+    assert found.state == "OK"
+    assert "memory_cgroup <= 50.0 %" in found.text
+
+
+def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
+    path = edited(
+        root,
+        {
+            "proc/sys/net/ipv4/tcp_max_tw_buckets": "0\n",
+            "proc/sys/net/ipv4/tcp_max_orphans": "0\n",
+            "proc/sys/fs/file-nr": "15872\t0\t0\n",
+            **CGROUP,
+            "sys/fs/cgroup/web.slice/memory.max": "0\n",
+        },
+    )
+    for arguments in ((), ("--critical", "file_max=50", "--warn", "tcp_max_orphans=5")):
+        found = run("--root", path, "--cgroup", "web.slice", *arguments)
+        assert found.state == "CRITICAL"
+        for name in ("tcp_max_tw_buckets", "tcp_max_orphans", "file-max", "memory_cgroup"):
+            assert f"{name} (limit is 0)" in found.text
+    assert run("--root", path, "tcp_max_orphans").state == "CRITICAL"
+
+
+def printed(path: str, option: str) -> str:
+    """The report of a tree."""
+    command = [sys.executable, "-m", "tcptop", "--root", path, option]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=GUARD_S, check=True).stdout
+
+
+def test_the_upper_bound_of_tcp_mem_is_shown_in_per_cent(root: Path, run: Run) -> None:
+    path = edited(root, {**sockstat(), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
+    [error] = [
+        limit["used_error"] for limit in json.loads(printed(path, "--json"))["limits"] if limit["name"] == "tcp_mem"
+    ]
+    percent = 100 * error / (2400 * 4096)
+    assert percent > 10
+    assert f"tcp_mem <= {percent:.1f} %" in run("--root", path, "tcp_mem").text
+    line = next(
+        line for line in printed(path, "-o").splitlines() if line.lstrip().startswith("tcp_mem ") and "80/95" in line
+    )
+    assert f" <= {percent:.0f} " in line
+
+
+def test_a_figure_that_is_a_lower_bound_says_so(root: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    slabinfo = (root / "proc/slabinfo").read_text()
+    path = edited(root, {"proc/slabinfo": re.sub(r"(?m)^(filp +\d+ +\d+ +)256 ", r"\g<1>1 ", slabinfo)})
+    assert re.match(r"bytes_per_connection >= [0-9 ]+ B", run("--root", path, "bytes_per_connection").text)
+    check.run(["--root", path, "bytes_per_connection", "--json"])
+    [found] = json.loads(capsys.readouterr().out)["checks"]
+    assert (found["low"], found["high"]) == (pytest.approx(found["value"], abs=0.011), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "reason"),
+    [
+        ("tcp_max_tw_buckets", "proc/sys/net/ipv4/tcp_max_tw_buckets", "its file was not read"),
+        ("tcp_max_orphans", "proc/net/sockstat", "/proc/net/sockstat"),
+        ("tcp_max_tw_buckets", "proc/net/sockstat", "/proc/net/sockstat"),
+        ("tcp_mem", "proc/net/sockstat", "/proc/net/sockstat"),
+        ("memory", "proc/meminfo", "/proc/meminfo"),
+    ],
+)
+def test_the_reason_of_an_unknown_limit(root: Path, run: Run, name: str, file: str, reason: str) -> None:
+    found = run("--root", edited(root, {file: None}), name)
+    assert found.state == "UNKNOWN"
+    assert found.text.startswith(f"{name} not known (")
+    assert reason in found.text
 
 
 def test_a_cgroup_of_a_tree_is_never_outside_of_it(root: Path, run: Run, tmp_path: Path) -> None:

@@ -308,6 +308,7 @@ def test_memory_is_exceeded_above_the_headroom_with_reclaim(run_json: RunJson) -
 def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> None:
     folder = "sys/fs/cgroup/web.slice"
     write_tree(root, {f"{folder}/memory.max": "104857600\n", f"{folder}/memory.current": "4857600\n"})
+    write_tree(root, {f"{folder}/memory.stat": "active_file 0\ninactive_file 0\n"})
     fits, exceeded = (
         run_json("--root", str(root), "--cgroup", "web.slice", "--connections", number) for number in ("20K", "30K")
     )
@@ -380,6 +381,20 @@ def test_bounds_in_the_table_of_limits_are_marked_where_a_part_is_not_known(
     [line] = [line for line in output.splitlines() if line.startswith(" memory ")]
     assert ">=" not in line
     assert "<=" not in line
+
+
+def test_a_cgroup_whose_page_cache_is_unknown_cannot_exceed_its_limit_for_sure(root: Path, run_json: RunJson) -> None:
+    folder = "sys/fs/cgroup/web.slice"
+    write_tree(root, {f"{folder}/memory.max": "100000000\n", f"{folder}/memory.current": "99000000\n"})
+    found = run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "1K")
+    row = limit(found, "memory_cgroup")
+    assert (found["verdict"], row["verdict"], row["connections"]) == ("cannot say", "unknown", None)
+    assert "page cache" in row["note"]
+    exceeded = run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "100K")
+    assert limit(exceeded, "memory_cgroup")["verdict"] == "exceeded"
+    write_tree(root, {f"{folder}/memory.current": "1000000\n"})
+    fits = limit(run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "1K"), "memory_cgroup")
+    assert (fits["verdict"], "an upper bound" in fits["note"]) == ("fits", True)
 
 
 @pytest.mark.parametrize(

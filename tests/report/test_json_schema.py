@@ -166,7 +166,8 @@ ATTACHED = {
     *("low_bytes_per_socket", "high_bytes_per_socket", "unknown_because"),
 }
 LIMIT = {
-    *("name", "concerns", "scope", "unit", "used", "used_error", "limit", "ratio", "headroom_sockets"),
+    *("name", "concerns", "scope", "unit", "used", "used_error", "used_is_at_most", "limit", "ratio"),
+    "headroom_sockets",
     *("warn_percent", "critical_percent", "state", "then", "note"),
 }
 EVENT = {"total", "per_s", "unit", "limit"}
