@@ -14,7 +14,7 @@ from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
-from tcptop.accounting.tls_sockets import tls_sockets
+from tcptop.accounting.tls_sockets import may_be_elsewhere, tls_sockets
 from tcptop.kernel.objects import EPITEM, EPITEMS_HEAD, EPOLL_OBJECTS, NF_CONN, KernelObject
 from tcptop.ledger import Amount, Attached, AttachedName, AttachedObjects, ConnectionCost, ObjectCost
 from tcptop.snapshot import Snapshot
@@ -57,7 +57,12 @@ def attached_objects(
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
         ("conntrack", "flows", _conntrack(snapshot, table), "flows of all protocols, and of closed sockets"),
-        ("ktls", "sockets with kernel TLS", _ktls(snapshot), "of this network namespace, as the lab measured them"),
+        (
+            "ktls",
+            "sockets with kernel TLS",
+            _ktls(snapshot),
+            "of this network namespace at least, as measured",
+        ),
         ("buffers", "segments", _buffers(buffers), "queued segments with their data, as sockets are charged"),
     )
     sockstat = table.matching_sockstat
@@ -140,10 +145,11 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
 
 
 def _ktls(snapshot: Snapshot) -> Found:
-    """The sockets in this network namespace that use kernel TLS in one direction or both.
+    """The machine's sockets that use kernel TLS in one direction or both.
 
-    The number of bytes per socket was measured by a lab. The kernel does not count a socket that has a TLS context but
-    no keys yet.
+    The kernel counts such sockets of each network namespace, so the upper bounds are infinite if other namespaces may
+    have sockets. The number of bytes per socket was measured by a lab. The kernel does not count a socket that has a
+    TLS context but no keys yet.
     """
     counts = tls_sockets(snapshot)
     if counts is None or None in counts:
@@ -152,16 +158,20 @@ def _ktls(snapshot: Snapshot) -> Found:
         return Found(None, None, why)
     tx_software, rx_software, tx_device, rx_device = (count or 0 for count in counts)
     tx, rx = tx_software + tx_device, rx_software + rx_device
-    sockets = Amount(max(tx, rx), tx + rx)
-    if not sockets.high:
-        return Found(NONE, NONE)
+    allocated = snapshot.sockstat.value.allocated if snapshot.sockstat.value else None
+    here = Amount(max(tx, rx), max(tx, rx, min(tx + rx, tx + rx if allocated is None else allocated)))
+    is_partial = may_be_elsewhere(snapshot)
+    sockets = here._replace(high=inf) if is_partial else here
+    if not here.high:
+        return Found(sockets, sockets)
     measured = measured_ktls(snapshot)
     if measured is None:
         return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
     software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes
-    contexts = sockets.times(Amount(measured.context_bytes, measured.context_bytes))
+    contexts = here.times(Amount(measured.context_bytes, measured.context_bytes))
     # No lab measures the bytes of a connection that the network device encrypts.
-    return Found(sockets, Amount(contexts.low + software, inf if tx_device or rx_device else contexts.high + software))
+    is_open = is_partial or tx_device or rx_device
+    return Found(sockets, Amount(contexts.low + software, inf if is_open else contexts.high + software))
 
 
 def _buffers(buffers: BufferMemory | None) -> Found:

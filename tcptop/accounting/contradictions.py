@@ -83,6 +83,8 @@ class Facts(NamedTuple):
     """Step from one object to the next, from sysfs, by name of the cache."""
     managed_pages: Mapping[tuple[int, str], int]
     """Managed pages by node and name of the zone."""
+    sockets: int | None = None
+    """Allocated TCP sockets of the machine, from sockstat after sockstat's own checks."""
 
 
 Item = TypeVar("Item")
@@ -295,6 +297,21 @@ def _in_memory(field: str, size: int, things: str) -> Check[Any, Facts]:
     )
 
 
+def _in_sockets(software: str, device: str, verb: str) -> Check[Any, Facts]:
+    """The check that no more sockets have kernel TLS in one direction than the machine has TCP sockets.
+
+    A socket is in at most one of the two counts of a direction.
+    """
+    return Check(
+        (software, device),
+        lambda stat, facts: (
+            (getattr(stat, software) or 0) + (getattr(stat, device) or 0),
+            _with_later_sockets(facts.sockets),
+        ),
+        f"{{figure}} sockets {verb} with kernel TLS, more than the machine has TCP sockets",
+    )
+
+
 SOCKSTAT_CHECKS: tuple[Check[Sockstat, Facts], ...] = (
     *(_in_memory(field, SOCK_BYTES, "sockets") for field in ("allocated", "inuse", "orphans")),
     _in_memory("time_wait", MINI_SOCKET_BYTES, "TIME_WAIT sockets"),
@@ -320,7 +337,11 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
     "sockstat": SOCKSTAT_CHECKS,
     "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
     "snmp": (_in_memory("established", SOCK_BYTES, "connections"),),
-    "tls_stat": tuple(_in_memory(field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
+    "tls_stat": (
+        *(_in_memory(field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
+        _in_sockets("tx_software", "tx_device", "send"),
+        _in_sockets("rx_software", "rx_device", "receive"),
+    ),
     "socket_limits": (
         _in_memory("open_files", FILE_BYTES, "open files"),
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
@@ -446,6 +467,8 @@ class _Audit:
         )
         for source, checks in VALUE_CHECKS.items():
             self._check_value(source, checks, facts)
+            if source == "sockstat" and self._snapshot.sockstat.value is not None:
+                facts = facts._replace(sockets=self._snapshot.sockstat.value.allocated)
         self._check_zones(facts)
         if not self._sources:
             return self._snapshot
