@@ -169,7 +169,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         "machine two": ledger_with_files({"proc/sys/kernel/hostname": "two\n"}),
         "limits on files and flows": ledger_with_files(
             {
-                "proc/sys/fs/file-nr": "1200\t0\t100000\n",
+                "proc/sys/fs/file-nr": "21200\t0\t100000\n",
                 "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
                 "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
             }
