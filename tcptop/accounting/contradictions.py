@@ -339,6 +339,8 @@ SOCKSTAT_CHECKS: tuple[Check[Sockstat, Facts], ...] = (
     ),
 )
 
+LISTEN_COUNTERS = ("ListenOverflows", "ListenDrops")
+
 VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
     "sockstat": SOCKSTAT_CHECKS,
     "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
@@ -444,6 +446,7 @@ FILES: Mapping[str, str] = {
     "sockstat": "/proc/net/sockstat",
     "sockstat6": "/proc/net/sockstat6",
     "snmp": "/proc/net/snmp",
+    "netstat": "/proc/net/netstat",
     "tls_stat": "/proc/net/tls_stat",
     "socket_limits": "/proc/sys",
     "meminfo": "/proc/meminfo",
@@ -489,6 +492,7 @@ class _Audit:
                     sockets=self._snapshot.sockstat.value.allocated,
                     sockets_with_file=_sockets_with_file(self._snapshot, miscounted),
                 )
+        self._check_listen_drops()
         self._check_zones(facts)
         if not self._sources:
             return self._snapshot
@@ -532,6 +536,19 @@ class _Audit:
                 if sentences:
                     self._put(other, reading._replace(sockstat=beside))
                     self._mark(source, sentences)
+
+    def _check_listen_drops(self) -> None:
+        """Checks that each overflow of an accept queue is a drop, too (net/ipv4/tcp_ipv4.c, tcp_v4_syn_recv_sock)."""
+        value = self._snapshot.netstat.value
+        if value is None:
+            return
+        overflows, drops = (value.counters.get(name) for name in LISTEN_COUNTERS)
+        bound = _with_later_sockets(drops)
+        if overflows is None or bound is None or overflows <= bound:
+            return
+        kept = {name: count for name, count in value.counters.items() if name not in LISTEN_COUNTERS}
+        sentence = f"ListenOverflows is {grouped(overflows)}, and ListenDrops, which includes it, {grouped(drops or 0)}"
+        self._mark("netstat", [sentence], value._replace(counters=kept))
 
     def _check_rows(self, facts: Facts) -> dict[str, frozenset[Doubt]]:
         """Checks slabinfo; returns the doubts about each row that fails a check."""

@@ -14,6 +14,7 @@ from tcptop.sources.source import (
     make_reading,
     parse_count,
     parse_counts,
+    parse_longs,
     parse_sysctl,
     stripped_texts,
     unread,
@@ -85,7 +86,7 @@ def parse_file_nr(text: str) -> tuple[int, int]:
         ValueError: if the text does not have this format.
 
     """
-    allocated, unused, maximum = parse_counts(text.split())
+    allocated, unused, maximum = parse_longs(text.split())
     if unused > allocated:
         raise ValueError("more unused files than allocated ones")
     return allocated - unused, maximum
