@@ -174,7 +174,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
                 "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
             }
         ),
-        "conntrack and kernel TLS": ledger_with_files(CONNTRACK),
+        "conntrack and kernel TLS": ledger_with_files({**CONNTRACK, "proc/slabinfo": SLABINFO + CONNTRACK_ROW}),
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
         **ledgers_with_cgroup(),
