@@ -13,19 +13,13 @@ from tcptop.accounting.lab_result import measured_ktls
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
-from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
-from tcptop.accounting.tls_sockets import tls_sockets
+from tcptop.accounting.socket_counts import file_count_error, min_sockets_with_file, sockets_with_file
+from tcptop.accounting.tls_sockets import may_be_elsewhere, tls_sockets
 from tcptop.kernel.objects import EPITEM, EPITEMS_HEAD, EPOLL_OBJECTS, NF_CONN, KernelObject
 from tcptop.ledger import Amount, Attached, AttachedName, AttachedObjects, ConnectionCost, ObjectCost
 from tcptop.snapshot import Snapshot
 
 NONE = Amount(0.0, 0.0)
-
-FILE_COUNT_BATCH = 32
-"""Number of open files that each CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
-
-If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
-"""
 
 MAX_EXTENSION_BYTES = 256
 """Maximum size of struct nf_ct_ext, which holds the extensions of a tracked flow.
@@ -57,7 +51,12 @@ def attached_objects(
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
         ("conntrack", "flows", _conntrack(snapshot, table), "flows of all protocols, and of closed sockets"),
-        ("ktls", "sockets with kernel TLS", _ktls(snapshot), "of this network namespace, as the lab measured them"),
+        (
+            "ktls",
+            "sockets with kernel TLS",
+            _ktls(snapshot),
+            "of this network namespace at least, as measured",
+        ),
         ("buffers", "segments", _buffers(buffers), "queued segments with their data, as sockets are charged"),
     )
     sockstat = table.matching_sockstat
@@ -88,12 +87,22 @@ def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
 
     Since 5.11 each watched file has one struct epitems_head (fs/eventpoll.c, attach_epitem). On every kernel, a watched
     file has one struct epitem in each epoll set that watches the file. Files other than TCP sockets may be watched too.
-    The lower bound assumes that epoll watches every open file of the machine that is not a TCP socket.
+    The lower bound assumes that epoll watches every open file of the machine that is not a TCP socket. Without struct
+    epitems_head the lower bound is 0, because all items may belong to one file.
     """
-    heads = EPITEMS_HEAD if table.find(EPITEMS_HEAD).status != "absent" else EPITEM
+    has_heads = table.find(EPITEMS_HEAD).status != "absent"
+    heads = EPITEMS_HEAD if has_heads else EPITEM
     watched = _count_in_use(table, heads)
     if watched is None:
         return Found(None, None, table.find(heads).reason or "the number of watched files is not known")
+    items_in_use = _count_in_use(table, EPITEM)
+    if has_heads and items_in_use is not None:
+        if watched.low > 0 and table.find(EPITEM).status == "absent":
+            return Found(None, None, "ep_head has objects, and /proc/slabinfo has no row eventpoll_epi")
+        # Each epitems_head has at least one item.
+        watched = Amount(min(watched.low, items_in_use.high), min(watched.high, items_in_use.high))
+    if not has_heads:
+        watched = Amount(0, watched.high)
     sockstat = table.matching_sockstat
     with_file = sockets_with_file(table, sockstat.allocated, sockstat.orphans) if sockstat else None
     if sockstat is None or with_file is None:
@@ -102,8 +111,7 @@ def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
     limits = snapshot.socket_limits.value
     least = 0.0
     if limits is not None and limits.open_files is not None and cpus is not None:
-        error = cpus * max(FILE_COUNT_BATCH, 2 * cpus)
-        other_files = max(0, limits.open_files + error - least_with_file)
+        other_files = max(0, limits.open_files + file_count_error(cpus) - least_with_file)
         least = max(0.0, min(watched.low, with_file) - other_files)
     sockets = Amount(least, min(watched.high, with_file))
     if not sockets.high:
@@ -127,6 +135,8 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
     here = limits.conntrack_entries if limits else None
     lookup = table.find(NF_CONN)
     if lookup.status == "absent":
+        if here:
+            return Found(None, None, f"nf_conntrack_count is {here}, and /proc/slabinfo has no row nf_conntrack")
         return Found(NONE, NONE)
     flows = _count_in_use(table, NF_CONN)
     if flows is None:
@@ -140,10 +150,11 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
 
 
 def _ktls(snapshot: Snapshot) -> Found:
-    """The sockets in this network namespace that use kernel TLS in one direction or both.
+    """The machine's sockets that use kernel TLS in one direction or both.
 
-    The number of bytes per socket was measured by a lab. The kernel does not count a socket that has a TLS context but
-    no keys yet.
+    The kernel counts such sockets of each network namespace, so the upper bounds are infinite if other namespaces may
+    have sockets. The number of bytes per socket was measured by a lab. The kernel does not count a socket that has a
+    TLS context but no keys yet.
     """
     counts = tls_sockets(snapshot)
     if counts is None or None in counts:
@@ -152,16 +163,20 @@ def _ktls(snapshot: Snapshot) -> Found:
         return Found(None, None, why)
     tx_software, rx_software, tx_device, rx_device = (count or 0 for count in counts)
     tx, rx = tx_software + tx_device, rx_software + rx_device
-    sockets = Amount(max(tx, rx), tx + rx)
-    if not sockets.high:
-        return Found(NONE, NONE)
+    allocated = snapshot.sockstat.value.allocated if snapshot.sockstat.value else None
+    here = Amount(max(tx, rx), max(tx, rx, min(tx + rx, tx + rx if allocated is None else allocated)))
+    is_partial = may_be_elsewhere(snapshot)
+    sockets = here._replace(high=inf) if is_partial else here
+    if not here.high:
+        return Found(sockets, sockets)
     measured = measured_ktls(snapshot)
     if measured is None:
         return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
     software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes
-    contexts = sockets.times(Amount(measured.context_bytes, measured.context_bytes))
+    contexts = here.times(Amount(measured.context_bytes, measured.context_bytes))
     # No lab measures the bytes of a connection that the network device encrypts.
-    return Found(sockets, Amount(contexts.low + software, inf if tx_device or rx_device else contexts.high + software))
+    is_open = is_partial or tx_device or rx_device
+    return Found(sockets, Amount(contexts.low + software, inf if is_open else contexts.high + software))
 
 
 def _buffers(buffers: BufferMemory | None) -> Found:

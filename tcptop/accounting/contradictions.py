@@ -6,12 +6,14 @@ counts without a lock, so every bound leaves room for changes between the reads.
 contradiction: a sysctl may be lowered while files, flows or sockets are open.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slab_caches import unique_rows
-from tcptop.kernel.objects import MINI_SOCKETS, OBJECT_OF_CACHE, SOCKS, KernelObject
+from tcptop.accounting.socket_counts import file_count_error
+from tcptop.kernel.objects import MINI_SOCKETS, NF_CONN, OBJECT_OF_CACHE, REQUEST_SOCKS, SOCKS, KernelObject
 from tcptop.recall import Recall
 from tcptop.snapshot import (
     CgroupMemory,
@@ -84,6 +86,12 @@ class Facts(NamedTuple):
     """Step from one object to the next, from sysfs, by name of the cache."""
     managed_pages: Mapping[tuple[int, str], int]
     """Managed pages by node and name of the zone."""
+    sockets: int | None = None
+    """Allocated TCP sockets of the machine, from sockstat after sockstat's own checks."""
+    sockets_with_file: int | None = None
+    """Lower bound on the TCP sockets with a file, less the error of fs.file-nr; None if unknown."""
+    flows: int | None = None
+    """Number of objects in the caches of tracked flows, free objects included; None if no row shows the number."""
 
 
 Item = TypeVar("Item")
@@ -296,6 +304,21 @@ def _in_memory(field: str, size: int, things: str) -> Check[Any, Facts]:
     )
 
 
+def _in_sockets(software: str, device: str, verb: str) -> Check[Any, Facts]:
+    """The check that no more sockets have kernel TLS in one direction than the machine has TCP sockets.
+
+    A socket is in at most one of the two counts of a direction.
+    """
+    return Check(
+        (software, device),
+        lambda stat, facts: (
+            (getattr(stat, software) or 0) + (getattr(stat, device) or 0),
+            _with_later_sockets(facts.sockets),
+        ),
+        f"{{figure}} sockets {verb} with kernel TLS, more than the machine has TCP sockets",
+    )
+
+
 SOCKSTAT_CHECKS: tuple[Check[Sockstat, Facts], ...] = (
     *(_in_memory(field, SOCK_BYTES, "sockets") for field in ("allocated", "inuse", "orphans")),
     _in_memory("time_wait", MINI_SOCKET_BYTES, "TIME_WAIT sockets"),
@@ -317,14 +340,30 @@ SOCKSTAT_CHECKS: tuple[Check[Sockstat, Facts], ...] = (
     ),
 )
 
+LISTEN_COUNTERS = ("ListenOverflows", "ListenDrops")
+
 VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
     "sockstat": SOCKSTAT_CHECKS,
     "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
     "snmp": (_in_memory("established", SOCK_BYTES, "connections"),),
-    "tls_stat": tuple(_in_memory(field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
+    "tls_stat": (
+        *(_in_memory(field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
+        _in_sockets("tx_software", "tx_device", "send"),
+        _in_sockets("rx_software", "rx_device", "receive"),
+    ),
     "socket_limits": (
         _in_memory("open_files", FILE_BYTES, "open files"),
+        Check(
+            ("open_files",),
+            lambda limits, facts: (facts.sockets_with_file, _with_later_sockets(limits.open_files)),
+            "fs/file-nr has {item.open_files} open files, and at least {figure} TCP sockets have a file",
+        ),
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
+        Check(
+            ("conntrack_entries",),
+            lambda limits, facts: (limits.conntrack_entries, _with_later_sockets(facts.flows)),
+            "nf_conntrack_count is {figure}, more than the machine's cache nf_conntrack has objects",
+        ),
     ),
 }
 """The checks of each source that has only a few counts, by name of the source."""
@@ -428,6 +467,7 @@ FILES: Mapping[str, str] = {
     "sockstat": "/proc/net/sockstat",
     "sockstat6": "/proc/net/sockstat6",
     "snmp": "/proc/net/snmp",
+    "netstat": "/proc/net/netstat",
     "tls_stat": "/proc/net/tls_stat",
     "socket_limits": "/proc/sys",
     "meminfo": "/proc/meminfo",
@@ -464,9 +504,16 @@ class _Audit:
         facts = facts._replace(
             socks=None if miscounted & _cache_names(SOCKS) else facts.socks,
             mini_sockets=None if miscounted & _cache_names(MINI_SOCKETS) else facts.mini_sockets,
+            flows=_flows(self._snapshot, miscounted),
         )
         for source, checks in VALUE_CHECKS.items():
             self._check_value(source, checks, facts)
+            if source == "sockstat" and self._snapshot.sockstat.value is not None:
+                facts = facts._replace(
+                    sockets=self._snapshot.sockstat.value.allocated,
+                    sockets_with_file=_sockets_with_file(self._snapshot, miscounted),
+                )
+        self._check_listen_drops()
         self._check_zones(facts)
         self._check_cgroup(machine)
         if not self._sources:
@@ -511,6 +558,19 @@ class _Audit:
                 if sentences:
                     self._put(other, reading._replace(sockstat=beside))
                     self._mark(source, sentences)
+
+    def _check_listen_drops(self) -> None:
+        """Checks that each overflow of an accept queue is a drop, too (net/ipv4/tcp_ipv4.c, tcp_v4_syn_recv_sock)."""
+        value = self._snapshot.netstat.value
+        if value is None:
+            return
+        overflows, drops = (value.counters.get(name) for name in LISTEN_COUNTERS)
+        bound = _with_later_sockets(drops)
+        if overflows is None or bound is None or overflows <= bound:
+            return
+        kept = {name: count for name, count in value.counters.items() if name not in LISTEN_COUNTERS}
+        sentence = f"ListenOverflows is {grouped(overflows)}, and ListenDrops, which includes it, {grouped(drops or 0)}"
+        self._mark("netstat", [sentence], value._replace(counters=kept))
 
     def _check_rows(self, facts: Facts) -> dict[str, frozenset[Doubt]]:
         """Checks slabinfo; returns the doubts about each row that fails a check."""
@@ -684,10 +744,14 @@ def _find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
 
 def _drift_pages(snapshot: Snapshot) -> int:
     """Upper bound on the error of a counter of pages: each CPU may hold back some pages of each node."""
+    topology = snapshot.topology.value
+    return DRIFT_PAGES_PER_CPU * (_cpus(snapshot) or 1) * max(1, len(topology.nodes) if topology else 1)
+
+
+def _cpus(snapshot: Snapshot) -> int | None:
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
-    of_zones = max((zone.cpus or 1 for zone in zoneinfo.zones), default=1) if zoneinfo else 1
-    cpus = (topology.online_cpus if topology else None) or of_zones
-    return DRIFT_PAGES_PER_CPU * cpus * max(1, len(topology.nodes) if topology else 1)
+    of_zones = max((zone.cpus or 0 for zone in zoneinfo.zones), default=0) if zoneinfo else 0
+    return (topology.online_cpus if topology else None) or of_zones or None
 
 
 def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
@@ -726,6 +790,42 @@ def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) ->
     counts = [getattr(reading, field) for reading in readings if reading is not None]
     least = min((count for count in counts if count is not None), default=None)
     return total if least is not None and least > (_with_later_sockets(total) or 0) else None
+
+
+def _flows(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Number of objects in the caches of tracked flows; None if slabinfo has no such row, or a row is in doubt.
+
+    Up to 4.7, each network namespace has a cache of its own.
+    """
+    slabinfo = snapshot.slabinfo
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
+        return None
+    per_namespace = re.compile(NF_CONN.name_in_namespace or "")
+    rows = [row for row in slabinfo.value.rows if row.name in NF_CONN.caches or per_namespace.fullmatch(row.name)]
+    if not rows or any(row.name in miscounted for row in rows):
+        return None
+    return sum(row.objects for row in rows)
+
+
+def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Lower bound on the TCP sockets with a file, less the error of fs.file-nr; None if unknown.
+
+    Orphans have no file. Each socket in an accept queue has no file either, and still has its request sock. A subflow
+    of MPTCP has no file, so the bound is unknown if the machine has MPTCP sockets.
+    """
+    slabinfo, sockstat, protocols = snapshot.slabinfo, snapshot.sockstat.value, snapshot.protocols.value
+    cpus = _cpus(snapshot)
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late") or sockstat is None or cpus is None:
+        return None
+    names = _cache_names(REQUEST_SOCKS)
+    rows = [row for row in slabinfo.value.rows if row.name in names]
+    if not rows or names & set(miscounted) or sockstat.allocated is None or sockstat.orphans is None:
+        return None
+    if protocols is not None and any(
+        protocol.name.startswith("MPTCP") for protocol in protocols.by_name.values() if protocol.sockets
+    ):
+        return None
+    return sockstat.allocated - sockstat.orphans - sum(row.objects for row in rows) - file_count_error(cpus)
 
 
 def _cache_names(objects: Sequence[KernelObject]) -> set[str]:

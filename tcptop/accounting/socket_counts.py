@@ -32,6 +32,12 @@ Each CPU may hold up to 1 MiB of changes that are not added to `mem` yet.
 """
 PER_CPU_RESERVE_BYTES = 1 << 20
 
+FILE_COUNT_BATCH = 32
+"""Number of open files that each CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
+
+If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
+"""
+
 
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
     """The counts of sockstat and sockstat6, and an upper bound on the machine's TIME_WAIT sockets."""
@@ -116,6 +122,11 @@ def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None,
     if error is not None and unit:
         return error // unit
     return None if reserve_pages is None or cpus is None else reserve_pages * cpus
+
+
+def file_count_error(cpus: int) -> int:
+    """Upper bound on the open files that fs.file-nr lacks on a machine with `cpus` CPUs."""
+    return cpus * max(FILE_COUNT_BATCH, 2 * cpus)
 
 
 def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:

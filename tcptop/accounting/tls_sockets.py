@@ -10,6 +10,12 @@ FILE_SINCE: Release = (5, 5)
 
 NONE = TlsStat(0, 0, 0, 0)
 
+DRIFT_SHARE = 0.001
+"""Share of the allocated sockets that may be outside `inuse` and the orphans while every socket is in one namespace.
+
+sockstat and sockstat6 are read one after the other.
+"""
+
 
 def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     """Number of sockets in the network namespace that use kernel TLS, by direction; None if unknown.
@@ -25,3 +31,17 @@ def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     release = release_numbers(sysctls.kernel_release if sysctls else None)
     is_certain = snapshot.live and snapshot.sockstat.value is not None and release is not None and release >= FILE_SINCE
     return NONE if is_certain else None
+
+
+def may_be_elsewhere(snapshot: Snapshot) -> bool:
+    """Whether sockets of other network namespaces may have kernel TLS; /proc/net/tls_stat does not count such sockets.
+
+    False if this namespace has all sockets of the machine, or if the kernel has no module tls.
+    """
+    if snapshot.tls_stat.state == "missing":
+        return tls_sockets(snapshot) is None
+    sockstat, sockstat6 = snapshot.sockstat.value, snapshot.sockstat6.value
+    if sockstat is None or sockstat.allocated is None or sockstat.inuse is None or sockstat.orphans is None:
+        return True
+    here = sockstat.inuse + ((sockstat6.inuse if sockstat6 else None) or 0) + sockstat.orphans
+    return sockstat.allocated - here > sockstat.allocated * DRIFT_SHARE

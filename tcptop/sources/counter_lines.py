@@ -22,7 +22,8 @@ def parse_counter_lines(
     """The values of the wanted counters by name, from all pairs of lines that begin with `label`.
 
     A pair is left out if its two lines have different numbers of fields. If the number of lines is odd, the last line
-    is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count.
+    is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count. A
+    line of values that has names, as if the two lines were exchanged, is damage.
 
     Raises:
         ValueError: if no complete pair is found.
@@ -40,6 +41,8 @@ def parse_counter_lines(
         if len(names) != len(values):
             continue
         whole += 1
+        if any(value in wanted for value in values):
+            damages.append(Damage("strange", f"a {label} line of values has names of counters"))
         for name, value in zip(names, values, strict=True):
             if name not in wanted:
                 continue

@@ -14,6 +14,7 @@ from tcptop.sources.source import (
     make_reading,
     parse_count,
     parse_counts,
+    parse_longs,
     parse_sysctl,
     stripped_texts,
     unread,
@@ -85,7 +86,10 @@ def parse_file_nr(text: str) -> tuple[int, int]:
         ValueError: if the text does not have this format.
 
     """
-    allocated, unused, maximum = parse_counts(text.split())
+    *numbers, last = text.split()
+    allocated, unused = parse_longs(numbers)
+    # Kernels before 5.2 accept a fs.file-max of up to 2^64 - 1.
+    maximum = parse_count(last)
     if unused > allocated:
         raise ValueError("more unused files than allocated ones")
     return allocated - unused, maximum

@@ -308,3 +308,16 @@ def parse_node(text: str) -> int:
 def parse_counts(texts: Sequence[str]) -> tuple[int, ...]:
     """Parses several unsigned decimal numbers. Raises ValueError for any text that `parse_count` does not accept."""
     return tuple(map(parse_count, texts))
+
+
+def parse_longs(texts: Sequence[str]) -> tuple[int, ...]:
+    """Parses several decimal numbers that the kernel keeps as a `long` and never below 0.
+
+    Raises:
+        ValueError: for any text that `parse_count` does not accept, and for numbers from 2^63 up.
+
+    """
+    counts = parse_counts(texts)
+    if any(count >= 1 << 63 for count in counts):
+        raise ValueError("more than a long holds")
+    return counts

@@ -17,7 +17,7 @@ from tcptop.sources.source import (
     explain_error,
     make_reading,
     parse_count,
-    parse_counts,
+    parse_longs,
     parse_sysctl,
     stripped_texts,
     unread,
@@ -76,5 +76,5 @@ class SysctlsSource(Source[Sysctls]):
 
 def parse_tcp_mem(text: str) -> tuple[int, int, int]:
     """The three thresholds of tcp_mem: min, pressure and max. Raises ValueError if the text is not three numbers."""
-    low, pressure, high = parse_counts(text.split())
+    low, pressure, high = parse_longs(text.split())
     return low, pressure, high

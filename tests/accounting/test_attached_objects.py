@@ -84,6 +84,43 @@ def test_no_more_sockets_are_watched_than_have_a_file(tmp_path: Path) -> None:
     assert epoll.number.high == counters(KERNEL, "established")["alloc"]
 
 
+def test_items_without_heads_may_all_be_of_one_file(tmp_path: Path) -> None:
+    """Linux 5.10 has no ep_head: 12 000 items may be those of few sockets in many epoll sets."""
+    root = copy_recording("5.10-4n", "established", tmp_path)
+    set_row(root, "eventpoll_epi", 12_000)
+    set_row(root, "eventpoll_pwq", 12_000)
+    (root / "proc/sys/fs/file-nr").write_text("16001\t0\t9000000\n")
+    epoll = kind(ledger_of(root), "epoll")
+    assert epoll.number == (0, 12_000)
+
+
+def test_no_more_files_are_watched_than_there_are_items(tmp_path: Path) -> None:
+    root = watched_tree(tmp_path, 16_000, 0)
+    set_row(root, "eventpoll_epi", 200)
+    number = kind(ledger_of(root), "epoll").number
+    assert number is not None
+    assert number.low <= number.high
+    assert number.high == 200
+
+
+def test_fewer_open_files_than_sockets_with_a_file_are_impossible(tmp_path: Path) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    (root / "proc/sys/fs/file-nr").write_text("5000\t0\t9000000\n")
+    of = ledger_of(root)
+    limits = of.sources["socket_limits"]
+    assert limits.state == "strange"
+    assert "5000 open files" in (limits.reason or "")
+    epoll = kind(of, "epoll")
+    assert epoll.number is None or epoll.number.low == 0
+
+
+@pytest.mark.parametrize("open_files", [15_872, 16_001, 14_000])
+def test_a_file_count_a_little_below_the_sockets_is_possible(tmp_path: Path, open_files: int) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    (root / "proc/sys/fs/file-nr").write_text(f"{open_files}\t0\t9000000\n")
+    assert ledger_of(root).sources["socket_limits"].state == "ok"
+
+
 def test_flows_are_counted_with_their_extensions(tmp_path: Path) -> None:
     root = copy_recording(KERNEL, "established", tmp_path)
     set_row(root, "nf_conntrack", 8_000)
@@ -108,6 +145,38 @@ def test_the_namespaces_flows_are_a_lower_bound(tmp_path: Path) -> None:
     number = kind(ledger_of(root), "conntrack").number
     assert number is not None
     assert (number.low, number.high) == (7_990, 8_000)
+
+
+def counted_flows(root: Path, flows: int) -> Path:
+    (root / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
+    (root / "proc/sys/net/netfilter/nf_conntrack_count").write_text(f"{flows}\n")
+    (root / "proc/sys/net/netfilter/nf_conntrack_max").write_text("262144\n")
+    return root
+
+
+@pytest.mark.parametrize("flows", [1, 5000])
+def test_flows_without_a_row_are_unknown(tmp_path: Path, flows: int) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    path = root / "proc/slabinfo"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("nf_conntrack ")))
+    conntrack = kind(ledger_of(counted_flows(root, flows)), "conntrack")
+    assert (conntrack.number, conntrack.bytes) == (None, None)
+    assert f"nf_conntrack_count is {flows}" in (conntrack.unknown_because or "")
+
+
+def test_more_flows_than_the_machine_has_objects_are_impossible(tmp_path: Path) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    set_row(root, "nf_conntrack", 800)
+    limits = ledger_of(counted_flows(root, 50_000)).sources["socket_limits"]
+    assert limits.state == "strange"
+    assert "nf_conntrack_count is 50 000" in (limits.reason or "")
+
+
+def test_flows_that_began_between_two_reads_are_possible(tmp_path: Path) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    set_row(root, "nf_conntrack", 8000)
+    assert ledger_of(counted_flows(root, 9000)).sources["socket_limits"].state == "ok"
 
 
 @each_recording

@@ -162,6 +162,55 @@ def test_no_sockets_with_kernel_tls_take_no_bytes() -> None:
     assert (found.number, found.bytes) == ((0, 0), (0, 0))
 
 
+def attached_of(seen: Snapshot) -> AttachedObjects:
+    seen = seen._replace(lab_measurement=measurement(seen, PAIRS))
+    return next(kind for kind in account(seen).attached.kinds if kind.name == "ktls")
+
+
+def with_sockstat(seen: Snapshot, **counts: int) -> Snapshot:
+    value = seen.sockstat.value
+    assert value is not None
+    return seen._replace(sockstat=seen.sockstat._replace(value=value._replace(**counts)))
+
+
+def test_no_more_sockets_have_kernel_tls_than_the_machine_has() -> None:
+    """The recording has 16 001 sockets, all of this namespace."""
+    found = attached(TlsStat(12_000, 12_000, 0, 0))
+    assert found.number == (12_000, 16_001)
+    assert found.bytes is not None
+    assert found.bytes.high == pytest.approx(found.bytes.low + 4001 * 512)
+
+
+@pytest.mark.parametrize("counts", [TlsStat(50_000, 0, 0, 0), TlsStat(0, 20_000, 0, 20_000)])
+def test_more_sockets_with_kernel_tls_than_sockets_are_impossible(counts: TlsStat) -> None:
+    seen = live("6.1-1n", tls_stat("ok", counts))
+    found = account(seen)
+    ktls = next(kind for kind in found.attached.kinds if kind.name == "ktls")
+    assert (ktls.number, ktls.bytes) == (None, None)
+    assert found.sources["tls_stat"].state == "strange"
+    assert "more than the machine has TCP sockets" in (found.sources["tls_stat"].reason or "")
+
+
+def test_sockets_opened_between_two_reads_are_possible() -> None:
+    found = attached(TlsStat(16_500, 16_500, 0, 0))
+    assert found.number == (16_500, 16_500)
+
+
+@pytest.mark.parametrize("count", [0, 100])
+def test_sockets_of_other_namespaces_may_have_kernel_tls_too(count: int) -> None:
+    seen = live("6.1-1n", tls_stat("ok", TlsStat(count, count, 0, 0)))
+    found = attached_of(with_sockstat(seen, inuse=8_000))
+    assert found.number == (count, inf)
+    assert found.bytes is not None
+    assert found.bytes.low == pytest.approx(count * (32_956.2 - 7639.0) / 2)
+    assert found.bytes.high == inf
+
+
+def test_a_kernel_without_the_module_has_no_such_socket_in_any_namespace() -> None:
+    found = attached_of(with_sockstat(live("6.1-1n", tls_stat("missing")), inuse=8_000))
+    assert (found.number, found.bytes) == ((0, 0), (0, 0))
+
+
 # In a plan.
 
 

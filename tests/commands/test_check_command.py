@@ -265,7 +265,7 @@ def test_a_tree_without_files_is_unknown(tmp_path: Path, run: Run) -> None:
         ({"proc/slabinfo": None}, "idle", "UNKNOWN"),
         ({}, "nf_conntrack_max", "UNKNOWN"),
         ({"proc/sys/net/netfilter/nf_conntrack_max": "0\n"}, "nf_conntrack_max", "OK"),
-        ({"proc/sys/fs/file-nr": "1200\t0\t9223372036854775807\n"}, "file_max", "OK"),
+        ({"proc/sys/fs/file-nr": "21200\t0\t9223372036854775807\n"}, "file_max", "OK"),
     ],
     ids=lambda value: str(value)[:50],
 )

@@ -193,7 +193,7 @@ CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16
 FILES: Mapping[str, str] = {
     "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "100000\n",
-    "proc/sys/fs/file-nr": "1200\t0\t100000\n",
+    "proc/sys/fs/file-nr": "21200\t0\t120000\n",
     "proc/sys/net/ipv4/tcp_max_tw_buckets": "5000\n",
     "proc/net/sockstat": "TCP: inuse 100 orphan 0 tw 1000 alloc 16000 mem 1000\n",
     "proc/sys/net/core/mem_pcpu_rsv": "0\n",
@@ -211,9 +211,16 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "name", "takes", "used", "maximum", "sysctl"),
     [
-        (["--connections", "98800"], "file_max", 98_800, 1200, 100_000, None),
-        (["--connections", "98801"], "file_max", 98_801, 1200, 100_000, ("fs.file-max", [100_001])),
-        (["--connections", "49401", "--side", "proxy"], "file_max", 98_802, 1200, 100_000, ("fs.file-max", [100_002])),
+        (["--connections", "98800"], "file_max", 98_800, 21_200, 120_000, None),
+        (["--connections", "98801"], "file_max", 98_801, 21_200, 120_000, ("fs.file-max", [120_001])),
+        (
+            ["--connections", "49401", "--side", "proxy"],
+            "file_max",
+            98_802,
+            21_200,
+            120_000,
+            ("fs.file-max", [120_002]),
+        ),
         (["--connections", "10K", "--time-wait", "4K"], "tcp_max_tw_buckets", 4000, 1000, 5000, None),
         (
             ["--connections", "10K", "--time-wait", "4001"],
@@ -495,7 +502,7 @@ def test_conntrack_that_is_not_loaded_cannot_be_said_and_one_without_a_limit_can
 
 
 def test_an_unlimited_file_max_is_no_limit(root: Path, run_json: RunJson) -> None:
-    write_tree(root, {"proc/sys/fs/file-nr": f"1200\t0\t{(1 << 63) - 1}\n"})
+    write_tree(root, {"proc/sys/fs/file-nr": f"21200\t0\t{(1 << 63) - 1}\n"})
     found = run_json("--root", str(root), "--connections", "500K")
     assert [each["name"] for each in found["limits"]] == ["memory"]
 
@@ -527,7 +534,7 @@ def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
     assert " ".join(output.split()).endswith(
         "does not fit: 98 801 accepted connections; first limit: file-max, after about 98 800 connections"
     )
-    assert "\n fs.file-max = 100001 (now 100000)\n" in output
+    assert "\n fs.file-max = 120001 (now 120000)\n" in output
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -366,6 +366,48 @@ def test_an_orphan_may_count_four_times(tmp_path: Path, orphans: int, headroom: 
     assert "4 times" in limit["note"]
 
 
+@pytest.mark.parametrize(
+    ("path", "source", "content"),
+    [
+        ("proc/sys/fs/file-nr", "socket_limits", f"{1 << 63} 0 9000000"),
+        ("proc/sys/net/ipv4/tcp_mem", "sysctls", f"100 200 {1 << 63}"),
+    ],
+)
+def test_a_number_that_no_long_holds(tmp_path: Path, path: str, source: str, content: str) -> None:
+    root = copied(tmp_path)
+    (root / path).write_text(content)
+    assert_strange(report(root), source)
+
+
+def test_the_largest_numbers_of_a_long_are_possible(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    (root / "proc/sys/net/ipv4/tcp_mem").write_text(f"100 200 {(1 << 63) - 1}")
+    (root / "proc/sys/fs/file-nr").write_text(f"16001 0 {(1 << 64) - 1}")
+    sources = report(root)["sources"]
+    assert (sources["sysctls"]["state"], sources["socket_limits"]["state"]) == ("ok", "ok")
+
+
+NETSTAT = "TcpExt: ListenOverflows ListenDrops TCPOFODrop\nTcpExt: {} {} 7\n"
+
+
+@pytest.mark.parametrize(("overflows", "drops", "state"), [(90_000, 12, "strange"), (90_000, 89_990, "ok")])
+def test_overflows_are_drops_too(tmp_path: Path, overflows: int, drops: int, state: str) -> None:
+    root = copied(tmp_path)
+    (root / "proc/net/netstat").write_text(NETSTAT.format(overflows, drops))
+    found = report(root)
+    assert found["sources"]["netstat"]["state"] == state
+    if state == "strange":
+        assert_strange(found, "netstat", "ListenOverflows", "ListenDrops")
+        assert found["events"]["ListenOverflows"]["total"] is None
+        assert found["events"]["TCPOFODrop"]["total"] == 7
+
+
+def test_names_and_values_in_exchanged_lines(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    (root / "proc/net/netstat").write_text("TcpExt: 12 16\nTcpExt: ListenOverflows ListenDrops\n")
+    assert_strange(report(root), "netstat", "line of values has names")
+
+
 # What is possible.
 
 

@@ -175,7 +175,7 @@ def test_an_incomplete_socket_makes_every_headroom_of_memory_an_upper_bound(root
 @pytest.mark.parametrize(
     ("path", "content", "name"),
     [
-        ("proc/sys/fs/file-nr", "100\t0\t0\n", "file_max"),
+        ("proc/sys/fs/file-nr", "20000\t0\t0\n", "file_max"),
         slow("proc/sys/net/ipv4/tcp_max_tw_buckets", "0\n", "tcp_max_tw_buckets"),
         slow("proc/sys/net/ipv4/tcp_max_orphans", "0\n", "tcp_max_orphans"),
     ],

@@ -169,12 +169,12 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         "machine two": ledger_with_files({"proc/sys/kernel/hostname": "two\n"}),
         "limits on files and flows": ledger_with_files(
             {
-                "proc/sys/fs/file-nr": "1200\t0\t100000\n",
+                "proc/sys/fs/file-nr": "21200\t0\t100000\n",
                 "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
                 "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
             }
         ),
-        "conntrack and kernel TLS": ledger_with_files(CONNTRACK),
+        "conntrack and kernel TLS": ledger_with_files({**CONNTRACK, "proc/slabinfo": SLABINFO + CONNTRACK_ROW}),
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
         **ledgers_with_cgroup(),
