@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from textual.app import App, ComposeResult, SystemCommand
-from textual.containers import Horizontal
-from textual.events import Event, InputEvent, Paste
+from textual.events import Event, InputEvent, Paste, Resize
+from textual.geometry import Size
 from textual.screen import Screen
 
 from tcptop.accounting.events import events_since_mark
@@ -22,23 +22,27 @@ from tcptop.ledger import Ledger
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
+from tcptop.screen.pane_layout import PaneLayout
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.text.printable import printable
 from tcptop.view import View
-from tcptop.view.choices import Choices, lacks_counts_by_node
+from tcptop.view.arrangement import Box, arrange
+from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
+from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KeyLine
+from tcptop.widgets.limits_pane import LimitsPane
+from tcptop.widgets.nodes_pane import NodesPane
 from tcptop.widgets.pane import ASCII_CLASS, Pane
-from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
-from tcptop.widgets.trend_line import TrendLine
 
 CURSOR_HOME = "\x1b[1;1H"
 """Output that moves the cursor to the top left corner; Textual, too, leaves the cursor there.
@@ -54,34 +58,11 @@ class TcptopApp(App[int]):
     """
 
     CSS = """
-    Screen { layout: vertical; background: $background; overflow: hidden; }
-    .-tall .box { border: round $border-blurred; padding: 0 1; }
-    .-tall .box:focus { border: round $secondary; }
-    .-ascii .-tall .box, .-ascii.-tall .box { border: ascii $border-blurred; }
-    .-ascii .-tall .box:focus, .-ascii.-tall .box:focus { border: ascii $secondary; }
+    Screen { background: $background; overflow: hidden; }
     .-ascii ExplainPane, .-ascii HelpPane { border: ascii $secondary; }
-    .-short .box, .-low .box { border-top: solid $border-blurred; }
-    .-short .box:focus, .-low .box:focus { border-top: solid $secondary; }
-    .-ascii .-short .box, .-ascii .-low .box { border-top: ascii $border-blurred; }
-    .-ascii .-short .box:focus, .-ascii .-low .box:focus { border-top: ascii $secondary; }
-    #top { height: 8; }
-    .-short #top { height: 7; }
-    .-low #top, .-tiny #top { height: 1fr; }
-    #figure { width: 1fr; }
-    #sockets { width: 52; }
-    .-narrow #sockets { width: 36; }
-    .-short #sockets, .-low #sockets { padding: 0 0 0 1; }
-    .-slim #sockets { display: none; }
-    #caches { height: 1fr; }
-    #buddy { height: 1fr; }
-    .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #headroom, .-tiny #headroom { display: none; }
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
-    .-low #trends, .-tiny #trends, .-short #trends, #trends.-saved { display: none; }
-    #timeline { display: none; }
-    .-replay .-tall #timeline, .-replay.-tall #timeline { display: block; height: 3; }
-    .-replay .-short #timeline, .-replay.-short #timeline { display: block; height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -116,6 +97,9 @@ class TcptopApp(App[int]):
             )
         )
         self._node_chosen = False
+        self._zoomed: str | None = None
+        """Id of the pane that fills the screen; None for no such pane."""
+        self._shown_boxes: Mapping[str, Box] = {}
         self._keys = KeyQueue(self, super().on_event)
 
     async def on_event(self, event: Event) -> None:
@@ -144,17 +128,53 @@ class TcptopApp(App[int]):
         return [node.node for node in self._ledger.nodes] if self._ledger else []
 
     def compose(self) -> ComposeResult:
-        """The panes from top to bottom."""
+        """The panes, in the order in which Tab moves the focus; `arrange` places the panes."""
         yield HeadLine(id="head")
-        with Horizontal(id="top"):
-            yield FigurePane(classes="box", id="figure")
-            yield SocketsPane(classes="box", id="sockets")
-        yield HeadroomLine(id="headroom")
-        yield TrendLine(id="trends")
-        yield CachesPane(classes="box", id="caches")
-        yield BuddyPane(classes="box", id="buddy")
+        yield FigurePane(id="figure")
+        yield TcpPane(id="tcp")
+        yield LimitsPane(id="limits")
+        yield NodesPane(id="nodes")
+        yield GraphsPane(id="graphs")
+        yield CachesPane(id="caches")
+        yield CacheExplanationPane(id="explanation")
+        yield BuddyPane(id="buddy")
         yield TimelinePane(id="timeline")
         yield KeyLine(id="keys")
+
+    def get_default_screen(self) -> Screen[object]:
+        """The main screen, whose panes stand at the boxes that `arrange` computes."""
+        screen: Screen[object] = Screen(id="_default")
+        screen.styles.set_rule("layout", PaneLayout(self._boxes))  # the property takes only names of layouts
+        return screen
+
+    def _boxes(self, size: Size) -> Mapping[str, Box]:
+        """The boxes of the panes on a screen of a size."""
+        return arrange(
+            size.width,
+            size.height,
+            several_nodes=len(self._node_numbers) > 1,
+            timeline=self.view.player is not None,
+            zoomed=self._zoomed,
+        )
+
+    def _place_panes(self, size: Size) -> None:
+        """Shows the panes that have a box, and hides the others, if the boxes have changed."""
+        boxes = self._boxes(size)
+        if boxes == self._shown_boxes:
+            return
+        self._shown_boxes = boxes
+        for screen in self.screen_stack[:1]:
+            for pane in screen.query(Pane):
+                box = boxes.get(pane.id or "")
+                pane.display = box is not None
+                if box is not None:
+                    pane.set_class(box.titled, "-titled")
+                    pane.set_class(box.x > 0, "-right")
+            screen.refresh(layout=True)
+
+    def on_resize(self, event: Resize) -> None:
+        """Places the panes for the new size of the terminal."""
+        self._place_panes(event.size)
 
     def on_mount(self) -> None:
         """Reports mistakes in the settings, starts the feed."""
@@ -180,18 +200,12 @@ class TcptopApp(App[int]):
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
-        for screen in self.screen_stack[:1]:
-            screen.query(TrendLine).set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # Selects the node named in the settings. If the settings name no node of this machine, selects the first
-            # node with memory. If objects are counted only for the whole machine, selects all nodes instead of the
-            # first node with memory.
+            # Selects the node named in the settings. If the settings name no node of this machine, selects all nodes.
             self._node_chosen = True
-            node = self._settings.node
-            if node not in self._node_numbers:
-                first = next((each for each in ledger.nodes if each.zones), ledger.nodes[0])
-                node = None if lacks_counts_by_node(ledger) else first.node
+            node = self._settings.node if self._settings.node in self._node_numbers else None
             self.view = replace(view, choices=replace(self.choices, node=node))
+        self._place_panes(self.size)
         self._draw()
 
     def show_progress(self, view: View) -> None:
@@ -204,7 +218,7 @@ class TcptopApp(App[int]):
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
-        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.walk_children(pane))
+        return any(each.id in self._shown_boxes for screen in self.screen_stack[:1] for each in screen.query(pane))
 
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
@@ -248,7 +262,7 @@ class TcptopApp(App[int]):
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
             # No screen or message covers the panes, so Textual's compositor is bypassed. Even to draw only a few
             # changed lines, the compositor would process the lines of all panes.
-            panes = self.screen.walk_children(Pane)
+            panes = [pane for pane in self.screen.walk_children(Pane) if pane.display]
             for pane in panes:
                 pane.lay_out(self._ledger, self.view)
             changes = "".join(pane.render_changes() for pane in panes)

@@ -18,7 +18,7 @@ from tcptop.accounting.origin import Origin, origin_of
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
-from tcptop.view.trends import NO_TRENDS, add_sample
+from tcptop.view.trends import NO_TRENDS, add_sample, step_of
 
 if TYPE_CHECKING:
     from tcptop.screen.app import TcptopApp
@@ -70,6 +70,7 @@ class Feed:
         self._event_samples: tuple[EventSample, ...] = ()
         self._growth_samples: tuple[GrowthSample, ...] = ()
         self._growth: Mapping[AccountingMode, Growth] = {}
+        self._rates: Ledger | None = None
 
     def begin(self) -> None:
         """Starts delivering samples."""
@@ -96,8 +97,10 @@ class Feed:
         self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
-        slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
-        self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
+        if self._rates is None or step_of(ledger) != step_of(self._rates):
+            self._rates = ledger
+            slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
+            self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
 
     def events_minute_ago(self, snapshot: Snapshot, origin: Origin) -> EventCounts | None:
@@ -111,7 +114,7 @@ class Feed:
     def view(self) -> View:
         """The view to draw: the app's choices and mark, and this feed's growth and trends."""
         view = self.app.view
-        return View(view.choices, view.mark, view.since, self._growth, self._trends)
+        return View(view.choices, view.mark, view.since, self._rates, self._growth, self._trends)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""

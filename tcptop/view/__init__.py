@@ -24,8 +24,13 @@ class View:
     """Key `k`: the marked sample; its counts are subtracted from the shown counts. None without a mark."""
     since: GrowthSinceMark | None = None
     """Growth since the mark; None without a mark."""
+    rates: Ledger | None = None
+    """The sample whose rates are shown; a new one is chosen once in five seconds. None before the first sample."""
     growth: Mapping[AccountingMode, Growth] = field(default_factory=dict)
-    """Growth over the last minutes, by accounting mode; empty if there are too few samples."""
+    """Growth over the last minutes, by accounting mode; empty if there are too few samples.
+
+    The growth and the trends change once in five seconds, like the rates.
+    """
     trends: Trends = NO_TRENDS
     recording_path: str | None = None
     """File to which the live screen records; None if the live screen does not record."""

@@ -1,4 +1,4 @@
-"""Trends: four figures over the last 15 minutes, one value for every ten seconds."""
+"""Trends: figures over the last five minutes, one value for every five seconds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from tcptop.ledger import Ledger
 
-STEP_S = 10
+STEP_S = 5
 """Duration of a step, in seconds.
 
-A step is longer than most sampling intervals, so that the graphs are not redrawn with every sample.
+A step is longer than most sampling intervals, so that graphs and rates are not redrawn with every sample.
 """
-MAX_STEPS = 90
+MAX_STEPS = 60
 
 Series = tuple[float | None, ...]
 """The values of a graph from left to right; None for an unknown value."""
@@ -30,9 +30,15 @@ class Trends:
     sockets: Series = ()
     time_wait: Series = ()
     buffer_bytes: Series = ()
+    tcp_bytes: Series = ()
 
 
 NO_TRENDS = Trends()
+
+
+def step_of(ledger: Ledger) -> int | None:
+    """Number of the step in which a sample was taken, counted from the Unix epoch; None if the time is unknown."""
+    return None if ledger.taken_at_unix_s is None else int(ledger.taken_at_unix_s // STEP_S)
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
@@ -41,9 +47,9 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     The value of a step is the value in the step's last sample; a step without a sample has the value None. If a clock
     was set back, the trends begin again; a sample without a time changes nothing.
     """
-    if ledger.taken_at_unix_s is None:
+    step = step_of(ledger)
+    if step is None:
         return trends
-    step = int(ledger.taken_at_unix_s // STEP_S)
     if trends.step is None or trends.latest is None or step < trends.step:
         return Trends(step, ledger)
     if step == trends.step:
@@ -70,5 +76,6 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "sockets": lambda ledger: ledger.sockets.allocated,
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
+    "tcp_bytes": lambda ledger: ledger.tcp_memory.bytes,
 }
 """For the name of each series in Trends, the function that computes the figure of this series."""

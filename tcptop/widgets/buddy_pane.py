@@ -15,7 +15,7 @@ from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph
 from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import BlockUnit, Choices, node_title, selected_nodes
 from tcptop.widgets.cell_width import cell_width, first_fitting
-from tcptop.widgets.node_table import node_lines
+from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 MIN_LABEL_WIDTH = 12

@@ -25,7 +25,7 @@ ASCII_CLASS = "-ascii"
 
 
 class Pane(Widget):
-    """Widget that draws lines, in a titled box if the widget has the CSS class `box`.
+    """Widget that draws lines, below a title line if the widget has the CSS class `-titled`.
 
     A subclass returns the lines and the titles; this class draws only the lines and titles that changed.
     """
@@ -38,6 +38,9 @@ class Pane(Widget):
         border-title-color: $secondary;
         border-subtitle-color: $text-muted;
         border-title-style: none;
+        &.-titled { border-top: solid $border-blurred; }
+        &.-right { padding: 0 0 0 1; }
+        &.-titled:focus { border-top: solid $secondary; }
         & > .pane--dim { color: $text-muted; }
         & > .pane--strong { text-style: bold; }
         & > .pane--head { color: $secondary; }

@@ -11,8 +11,8 @@ from tcptop.text.line import Line
 from tcptop.view.choices import Choices
 from tcptop.view.timeline import bucket_column, bucket_of, column_maxima
 from tcptop.widgets.cell_width import line_width
+from tcptop.widgets.graphs_pane import Graph, format_count, join_graphs, sparkline
 from tcptop.widgets.pane import Pane
-from tcptop.widgets.trend_line import Graph, format_count, join_graphs, sparkline
 
 MIN_GRAPH_WIDTH = 12
 POSITION_MARK = "│"
@@ -23,10 +23,6 @@ class TimelinePane(Pane):
     """Pane of three graphs, one below the other.
 
     If the pane has too few rows, the pane shows a single line with as many graphs as fit side by side.
-    """
-
-    DEFAULT_CSS = """
-    TimelinePane { height: 1; padding: 0 1; }
     """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002

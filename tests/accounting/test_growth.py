@@ -14,7 +14,7 @@ from tcptop.accounting.growth import GAP_S, LENGTH_S, GrowthSample, add_growth_s
 from tcptop.accounting.origin import Origin, continue_origin
 from tcptop.ledger import Growth, Ledger, Limits
 from tcptop.text.line import text_of
-from tcptop.widgets.headroom_line import headroom_line
+from tcptop.widgets.limits_pane import headroom_line
 
 BASE = ledger("6.1-4n", "established")
 

@@ -49,7 +49,7 @@ from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane, HelpScreen
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import Pane
-from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.tcp_pane import TcpPane
 
 LARGE = (200, 60)
 MIDDLE = (120, 40)
@@ -202,7 +202,7 @@ async def test_socket_counts_are_those_of_sockstat() -> None:
     ).split()
     stat = dict(zip(fields[1::2], fields[2::2], strict=True))
     async with tree_app(folder).run_test(size=LARGE) as pilot:
-        lines = pane_lines(await wait_for_app(pilot), SocketsPane)
+        lines = pane_lines(await wait_for_app(pilot), TcpPane)
         for title, field in (("allocated", "alloc"), ("in use", "inuse"), ("TIME_WAIT", "tw")):
             assert any(line.startswith(title) and f" {grouped(int(stat[field]))} " in f"{line} " for line in lines)
         assert any(f"orphans {grouped(int(stat['orphan']))}" in line for line in lines)
@@ -395,7 +395,7 @@ async def test_space_samples_again(tmp_path: Path) -> None:
         await pilot.press("space")
         await wait_until(
             pilot,
-            lambda: any(line.startswith("allocated") and "12 345" in line for line in pane_lines(app, SocketsPane)),
+            lambda: any(line.startswith("allocated") and "12 345" in line for line in pane_lines(app, TcpPane)),
             "the new figure",
         )
 
@@ -525,7 +525,7 @@ async def test_keys_of_a_live_host_do_nothing_on_a_saved_tree() -> None:
 
 # Widths
 
-PANES: tuple[type[Pane], ...] = (HeadLine, FigurePane, SocketsPane, CachesPane, BuddyPane, KeyLine)
+PANES: tuple[type[Pane], ...] = (HeadLine, FigurePane, TcpPane, CachesPane, BuddyPane, KeyLine)
 ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(75, 17), Size(120, 40), Size(80, 24)]
 """Both sides of each breakpoint, usual terminal sizes and extremes."""
 SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]

@@ -31,7 +31,7 @@ from tcptop.screen.live_feed import INTERVALS_S, LiveFeed
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.tcp_pane import TcpPane
 
 SOCKSTAT = "proc/net/sockstat"
 LARGE = (200, 70)
@@ -72,7 +72,7 @@ def ledger(app: TcptopApp) -> Ledger:
 
 
 def allocated(app: TcptopApp) -> str:
-    return next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
+    return next(line for line in pane_lines(app, TcpPane) if line.startswith("allocated"))
 
 
 async def test_new_samples_are_drawn(host: ScriptedHost) -> None:

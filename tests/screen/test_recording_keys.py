@@ -18,7 +18,7 @@ from tcptop.screen.app import TcptopApp
 from tcptop.screen.live_feed import LiveFeed
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import POSITION_MARK, TimelinePane
 
 SOCKSTAT = "proc/net/sockstat"
@@ -62,7 +62,7 @@ def head(app: TcptopApp) -> str:
 
 
 def allocated(app: TcptopApp) -> int:
-    line = next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
+    line = next(line for line in pane_lines(app, TcpPane) if line.startswith("allocated"))
     found = re.match(r"allocated +(\d+)", line)
     assert found is not None, line
     return int(found[1])

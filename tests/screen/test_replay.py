@@ -33,7 +33,7 @@ from tcptop.snapshot import Snapshot
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
 from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import POSITION_MARK, TimelinePane
 
 PHASES = ["base", "unaccepted", "established", "halfclosed", "timewait"]
@@ -84,7 +84,7 @@ async def test_t_steps_through_the_samples(file: Path) -> None:
         app = await wait_for_replay(pilot)
         for number, phase in enumerate(PHASES, 1):
             assert sample_number(app) == number
-            assert re.search(rf"allocated +{allocated(phase)} ", "\n".join(pane_lines(app, SocketsPane)))
+            assert re.search(rf"allocated +{allocated(phase)} ", "\n".join(pane_lines(app, TcpPane)))
             await press_keys(pilot, "t")
         assert sample_number(app) == len(PHASES), "there is none after the last"
         await press_keys(pilot, "T", "T")
@@ -198,7 +198,7 @@ async def test_damaged_sample_is_reported_and_others_are_shown(file: Path, tmp_p
         await wait_until(pilot, lambda: "this sample is damaged" in screen_text(app), "the message is shown")
         assert sample_number(app) == 3
         await press_keys(pilot, "T")
-        assert re.search(rf"allocated +{allocated(PHASES[1])} ", "\n".join(pane_lines(app, SocketsPane)))
+        assert re.search(rf"allocated +{allocated(PHASES[1])} ", "\n".join(pane_lines(app, TcpPane)))
 
 
 async def test_a_saved_tree_is_a_recording_of_one_sample() -> None:

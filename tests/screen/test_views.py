@@ -35,10 +35,10 @@ from tcptop.settings.file import Settings, read_settings, settings_path
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
-from tcptop.widgets.headroom_line import HeadroomLine
+from tcptop.widgets.graphs_pane import LEVELS, GraphsPane
 from tcptop.widgets.key_line import KEYS, KeyLine
-from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.trend_line import LEVELS, TrendLine
+from tcptop.widgets.limits_pane import LimitsPane
+from tcptop.widgets.tcp_pane import TcpPane
 
 LARGE = (200, 70)
 ALL = (200, 500)
@@ -176,12 +176,12 @@ async def test_after_k_counts_are_differences() -> None:
                 assert int(cells[title].replace(" ", "")) == change, (name, title)
                 assert cells[title].startswith("+") == (change > 0)
             assert cells["OBJ SIZE"].replace(" ", "") == str(new[name][2]), "a size is no difference"
-        assert "+16 000 sockets" in pane_lines(app, HeadroomLine)[0]
-        assert "10 s ago" in pane_lines(app, HeadroomLine)[0]
+        assert "+16 000 sockets" in pane_lines(app, LimitsPane)[0]
+        assert "10 s ago" in pane_lines(app, LimitsPane)[0]
         assert "since the mark" in pane_title(app, CachesPane)
         await pilot.press("k")
         assert caches(app)["TCP"]["OBJS"] == "16 016"
-        assert "headroom " in pane_lines(app, HeadroomLine)[0]
+        assert "headroom " in pane_lines(app, LimitsPane)[0]
 
 
 async def test_largest_decrease_sorts_first_too() -> None:
@@ -204,7 +204,7 @@ async def test_a_mark_in_a_saved_tree_has_no_time() -> None:
         app = await wait_for_app(pilot)
         await pilot.press("k", "space")
         await pilot.pause()
-        assert pane_lines(app, HeadroomLine)[0].strip().startswith("since the mark: 0 sockets")
+        assert pane_lines(app, LimitsPane)[0].strip().startswith("since the mark: 0 sockets")
 
 
 async def test_too_few_sockets_since_the_mark_on_60_columns() -> None:
@@ -215,7 +215,7 @@ async def test_too_few_sockets_since_the_mark_on_60_columns() -> None:
         await feed(pilot, before)
         await pilot.press("k")
         await feed(pilot, after)
-        assert pane_lines(app, HeadroomLine)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
+        assert pane_lines(app, LimitsPane)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
 
 
 async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Pa
     (root / "proc/sys/net/ipv4/tcp_mem").unlink()
     async with tree_app(root).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        [line] = [line for line in pane_lines(app, SocketsPane) if line.strip().startswith("buffers")]
+        [line] = [line for line in pane_lines(app, TcpPane) if line.strip().startswith("buffers")]
         assert line.split("MiB")[1].strip() == "within the error"
 
 
@@ -240,16 +240,16 @@ async def test_x_hides_and_shows_graphs_and_marks() -> None:
         app = await wait_for_app(pilot)
         for sample in minutes():
             await feed(pilot, sample)
-        line = pane_lines(app, TrendLine)[0]
+        line = pane_lines(app, GraphsPane)[0]
         assert "sockets ▁▁██ 1 to 16 001" in line
         assert "TIME_WAIT █" in line
         marked = {tuple(row.split()[:2]) for row in pane_lines(app, CachesPane)}
         assert {("▾", "TCP"), ("▴", "tw_sock_TCP")} <= marked
         await pilot.press("x")
-        assert pane_lines(app, TrendLine) == [""]
+        assert pane_lines(app, GraphsPane) == [""]
         assert not set(screen_text(app)) & {"▴", "±"}
         await pilot.press("x")
-        assert pane_lines(app, TrendLine)[0] == line
+        assert pane_lines(app, GraphsPane)[0] == line
 
 
 @pytest.mark.parametrize("widths", WIDTHS, ids=len)
@@ -260,7 +260,7 @@ async def test_graphs_are_separated_at_every_width(widths: Sequence[int]) -> Non
             await feed(pilot, sample)
         for columns in widths:
             await resize(pilot, (columns, 40))
-            line = pane_lines(app, TrendLine)[0]
+            line = pane_lines(app, GraphsPane)[0]
             assert len(line) <= columns - 2
             for title in ("B/conn", "sockets", "TIME_WAIT", "buffers"):
                 if title in line:
@@ -344,7 +344,7 @@ async def test_scope_of_the_time_wait_count(release: str, scope: str) -> None:
     host.texts["proc/version"] = b"\n"
     async with host_app(host).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
-        [line] = [line for line in pane_lines(app, SocketsPane) if line.startswith("TIME_WAIT")]
+        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("TIME_WAIT")]
         assert line.split(maxsplit=2)[2] == scope
 
 

@@ -10,7 +10,7 @@ from recorded import counters, ledger
 
 from tcptop.ledger import Ledger
 from tcptop.view.trends import MAX_STEPS, NO_TRENDS, STEP_S, Trends, add_sample
-from tcptop.widgets.trend_line import LEVELS, sparkline
+from tcptop.widgets.graphs_pane import LEVELS, sparkline
 
 NOON = 1_795_348_800.0
 """A multiple of ten seconds."""

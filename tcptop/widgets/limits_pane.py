@@ -22,12 +22,8 @@ If a limit would be reached only after this time, growth over some minutes says 
 """
 
 
-class HeadroomLine(Pane):
+class LimitsPane(Pane):
     """The line below the figure pane and the sockets pane."""
-
-    DEFAULT_CSS = """
-    HeadroomLine { height: 1; padding: 0 1; }
-    """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """If a mark is set (`k`), the growth since the mark; otherwise the headroom and as many limits as fit."""

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
-from tcptop.widgets.node_table import BAR_WIDTH, EMPTY, FILLED, node_bar, node_lines
+from tcptop.widgets.nodes_pane import BAR_WIDTH, EMPTY, FILLED, node_bar, node_lines
 
 WIDTHS = range(34, 121)
 

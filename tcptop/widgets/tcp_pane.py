@@ -15,7 +15,7 @@ TITLE_WIDTH = 10
 VALUE_WIDTH = 11
 
 
-class SocketsPane(Pane):
+class TcpPane(Pane):
     """Socket counts and TCP memory.
 
     A count covers the whole machine, or only one network namespace (labelled `here`).

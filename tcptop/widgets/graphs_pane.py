@@ -20,12 +20,8 @@ FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_W
 """Title of the graph that comes first in each accounting mode, so that even a narrow terminal shows that graph."""
 
 
-class TrendLine(Pane):
+class GraphsPane(Pane):
     """The line of graphs; empty until the first ten-second step is complete."""
-
-    DEFAULT_CSS = """
-    TrendLine { height: 1; padding: 0 1; }
-    """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The graphs, side by side."""

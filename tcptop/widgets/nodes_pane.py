@@ -1,4 +1,4 @@
-"""Node table of the buddy pane: the memory of TCP's slabs on each node, and the free blocks for more TCP slabs."""
+"""Nodes pane: for each NUMA node, the memory of TCP's slabs on each node, and the free blocks for more TCP slabs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Role
 from tcptop.text.table import Heading, fit_columns
+from tcptop.view.choices import Choices
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 BAR_WIDTH = 10
 FILLED, EMPTY = "█", "░"
@@ -24,6 +26,19 @@ HEADINGS = (
 )
 """Columns of the node table. The columns without a title contain bars; the columns with bars are dropped first."""
 ROLES: tuple[Role, ...] = tuple("text" if heading.title else "slice-2" for heading in HEADINGS)
+
+
+class NodesPane(ScrollPane):
+    """Table of the NUMA nodes."""
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """The title."""
+        return "Nodes"
+
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
+        """The titles of the columns, and a line for each node."""
+        titles, *lines = node_lines(ledger, columns, choices.mode)
+        return [titles], lines
 
 
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:

@@ -1,0 +1,153 @@
+"""Arrangement of the panes: which panes a screen of some size has, and the lines and columns of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Box(NamedTuple):
+    """The place of a pane, in columns and lines from the top left corner of the screen."""
+
+    x: int
+    y: int
+    columns: int
+    rows: int
+    titled: bool = False
+    """Whether the first line of the box is the pane's title."""
+
+
+class Heights(NamedTuple):
+    """The number of lines of each band of panes at some height of the screen, each with its title line."""
+
+    min_rows: int
+    """The smallest height of a screen with these bands."""
+    titled: bool
+    """Whether the figure pane, the TCP pane and the limits pane have a title line; the panes below always have one."""
+    top: int
+    """The lines of the figure pane and of the TCP pane; side by side if there are columns for both."""
+    limits: int
+    caches: int
+    """The share of the caches pane in the lines that are left."""
+    buddy: int
+    """The share of the buddy pane in the lines that are left; 0 without a buddy pane."""
+    timeline: int
+    keys: int
+
+
+HEIGHTS: Sequence[Heights] = (
+    Heights(1, False, top=1, limits=1, caches=0, buddy=0, timeline=0, keys=0),
+    Heights(8, False, top=1, limits=1, caches=1, buddy=0, timeline=0, keys=1),
+    Heights(11, False, top=3, limits=1, caches=1, buddy=0, timeline=0, keys=1),
+    Heights(16, True, top=4, limits=2, caches=1, buddy=1, timeline=1, keys=1),
+    Heights(18, True, top=4, limits=3, caches=6, buddy=5, timeline=1, keys=1),
+    Heights(22, True, top=5, limits=4, caches=7, buddy=6, timeline=1, keys=1),
+    Heights(32, True, top=7, limits=7, caches=13, buddy=12, timeline=3, keys=1),
+    Heights(48, True, top=8, limits=9, caches=16, buddy=15, timeline=3, keys=1),
+    Heights(58, True, top=9, limits=10, caches=20, buddy=20, timeline=3, keys=1),
+)
+"""The bands at each height, from the lowest screen to the highest."""
+
+BESIDE_COLUMNS = 58
+"""The smallest width at which the figure pane and the TCP pane stand side by side."""
+SECOND_COLUMNS = 100
+"""The smallest width at which a second pane stands beside the limits: the nodes, or the graphs on a single node."""
+THIRD_COLUMNS = 150
+"""The smallest width at which the graphs stand beside the TCP pane."""
+EXPLANATION_COLUMNS, EXPLANATION_ROWS = 190, 48
+"""The smallest screen with a right column: the graphs, and the explanation of the selected cache."""
+TALL_ROWS = 32
+"""The smallest height at which the nodes and the graphs have panes of their own."""
+
+
+def arrange(
+    columns: int, rows: int, several_nodes: bool = False, timeline: bool = False, zoomed: str | None = None
+) -> Mapping[str, Box]:
+    """The box of each pane that the screen shows, by the pane's id.
+
+    Args:
+        columns: the width of the screen.
+        rows: the height of the screen.
+        several_nodes: whether the machine has several NUMA nodes.
+        timeline: whether the screen shows a recording.
+        zoomed: the id of the pane that takes all lines between the head line and the key line; None for no such pane.
+
+    """
+    heights = next(each for each in reversed(HEIGHTS) if rows >= each.min_rows or each is HEIGHTS[0])
+    if zoomed is not None and rows > 2:
+        return {
+            "head": Box(0, 0, columns, 1),
+            zoomed: Box(0, 1, columns, rows - 2, titled=True),
+            "keys": Box(0, rows - 1, columns, 1),
+        }
+    boxes = {"head": Box(0, 0, columns, 1)}
+    body_rows = rows - 1 - heights.keys
+    if heights.keys:
+        boxes["keys"] = Box(0, rows - 1, columns, 1)
+    if timeline and heights.timeline:
+        body_rows -= heights.timeline
+        boxes["timeline"] = Box(0, 1 + body_rows, columns, heights.timeline)
+    if columns >= EXPLANATION_COLUMNS and rows >= EXPLANATION_ROWS:
+        left = columns * 6 // 10
+        graph_rows = heights.top + heights.limits
+        boxes["graphs"] = Box(left, 1, columns - left, graph_rows, titled=True)
+        boxes["explanation"] = Box(left, 1 + graph_rows, columns - left, body_rows - graph_rows, titled=True)
+        bands = _bands(left, heights, several_nodes, with_graphs=False)
+    else:
+        bands = _bands(columns, heights, several_nodes, with_graphs=rows >= TALL_ROWS)
+    boxes.update(_stack(bands, body_rows, heights))
+    return boxes
+
+
+class Band(NamedTuple):
+    """Panes side by side, with the columns of each, and the lines of all of them."""
+
+    rows: int
+    panes: tuple[tuple[str, int], ...]
+
+
+def _bands(columns: int, heights: Heights, several_nodes: bool, with_graphs: bool) -> list[Band]:
+    """The bands above the caches pane, from top to bottom."""
+    tall = heights.min_rows >= TALL_ROWS
+    graphs_on_top = with_graphs and columns >= THIRD_COLUMNS
+    if columns < BESIDE_COLUMNS or heights.min_rows < HEIGHTS[2].min_rows:
+        tcp_rows = 3 if heights.titled else 2 if heights.min_rows != HEIGHTS[1].min_rows else 1
+        bands = [Band(heights.top, (("figure", columns),)), Band(tcp_rows, (("tcp", columns),))]
+    elif graphs_on_top:
+        figure, tcp = columns * 3 // 8, columns * 5 // 16
+        bands = [Band(heights.top, (("figure", figure), ("tcp", tcp), ("graphs", columns - figure - tcp)))]
+    else:
+        figure = columns * (55 if columns >= SECOND_COLUMNS else 51) // 100
+        bands = [Band(heights.top, (("figure", figure), ("tcp", columns - figure)))]
+    second = "nodes" if several_nodes else "graphs" if with_graphs and not graphs_on_top else None
+    if tall and second is not None and columns >= SECOND_COLUMNS:
+        limits = columns * 55 // 100
+        bands.append(Band(heights.limits, (("limits", limits), (second, columns - limits))))
+    else:
+        bands.append(Band(heights.limits, (("limits", columns),)))
+        if tall and second is not None:
+            bands.append(Band(heights.limits, ((second, columns),)))
+    return bands
+
+
+def _stack(bands: Sequence[Band], rows: int, heights: Heights) -> Mapping[str, Box]:
+    """The boxes of the bands one below the other, then of the caches pane and of the buddy pane."""
+    boxes: dict[str, Box] = {}
+    y = 0
+    for index, band in enumerate(bands):
+        # On the lowest screens, the last band takes the lines that are left.
+        band_rows = rows - y if not heights.caches and index == len(bands) - 1 else min(band.rows, rows - y)
+        x = 0
+        for name, columns in band.panes:
+            if band_rows > 0:
+                boxes[name] = Box(x, 1 + y, columns, band_rows, heights.titled)
+            x += columns
+        y += max(0, band_rows)
+    left_rows, columns = rows - y, sum(columns for _, columns in bands[0].panes)
+    if heights.caches and left_rows > 0:
+        shares = heights.caches + heights.buddy
+        caches = (left_rows * heights.caches + shares - 1) // shares
+        boxes["caches"] = Box(0, 1 + y, columns, caches, titled=True)
+        if left_rows > caches:
+            boxes["buddy"] = Box(0, 1 + y + caches, columns, left_rows - caches, titled=True)
+    return boxes
