@@ -163,6 +163,7 @@ class TcptopApp(App[int]):
         if boxes == self._shown_boxes:
             return
         self._shown_boxes = boxes
+        self.view = replace(self.view, panes=frozenset(boxes))
         for screen in self.screen_stack[:1]:
             for pane in screen.query(Pane):
                 box = boxes.get(pane.id or "")
