@@ -391,6 +391,10 @@ class TcptopApp(App[int]):
         """Opens the explanation of the cache in the selected row."""
         self.action_explain(message.name)
 
+    def on_nodes_pane_node_selected(self, message: NodesPane.NodeSelected) -> None:
+        """Shows the node of the selected row."""
+        self.action_node(message.node)
+
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of the selected part of the figure; idle slab is explained on the memory page."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
