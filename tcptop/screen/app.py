@@ -391,6 +391,14 @@ class TcptopApp(App[int]):
         """Opens the explanation of the cache in the selected row."""
         self.action_explain(message.name)
 
+    def on_caches_pane_cursor_moved(self, message: CachesPane.CursorMoved) -> None:
+        """Explains the cache in the cursor's row, if the screen has a pane for the explanation."""
+        for screen in self.screen_stack[:1]:
+            for pane in screen.query(CacheExplanationPane):
+                pane.explain(message.name)
+        if "explanation" in self.view.panes:
+            self.feed.ask_for_layouts()
+
     def on_nodes_pane_node_selected(self, message: NodesPane.NodeSelected) -> None:
         """Shows the node of the selected row."""
         self.action_node(message.node)
