@@ -1,4 +1,4 @@
-"""Help screen (`?`, `h`): the keys (from the app's bindings), the figures, and the columns of the cache table."""
+"""Help screen (`?`, `h`): the keys (from the app's bindings), and the words and columns, from the glossary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from textual.screen import ModalScreen
 
+from tcptop.explanation.glossary import HELP_WORDS, find_entries
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line
@@ -16,6 +17,7 @@ from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 KEY_WIDTH = 14
+WORDS_TITLE = "Words (all of them: tcptop explain words, or the last page of i)"
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     (":", "command palette"),
@@ -24,27 +26,6 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
 """Keys that are bound by Textual or by a pane, not by the app."""
-
-FIGURES: tuple[tuple[str, str], ...] = (
-    ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
-    ("next", "what one more socket takes: its objects' shares of full slab pages"),
-    ("now", "what a socket costs on average now: the TCP caches ÷ sockets, and the shared parts"),
-    ("accepted", "a server's socket: sock, inode, dentry, file and what security modules hang on them"),
-    ("outgoing", "a client's: up to a bind and a bind2 bucket more, for a local port of its own"),
-    ("objects", "the same without the packing of slabs"),
-    ("TIME_WAIT", "the mini-socket that remains; also FIN_WAIT2 after close()"),
-    (
-        "≥  ≤  ≈  –",
-        "at least: parts are missing · at most · the low end of an estimate · not known, which never means 0",
-    ),
-    (
-        "machine, here",
-        "slabs, allocated, orphans and buffers count the machine; in use and TIME_WAIT a namespace",
-    ),
-    ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
-    ("▸", "the order of the blocks that TCP's slabs are made of"),
-    ("headroom", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
-)
 
 
 class HelpPane(ScrollPane):
@@ -64,9 +45,10 @@ class HelpPane(ScrollPane):
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """An empty head, and a body with the help on keys, figures and columns."""
+        keys, words = (*OTHER_KEYS, *self._keys), [(word, find_entries(word)[0].meaning) for word in HELP_WORDS]
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
-        for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
+        for title, entries in (("Keys", keys), (WORDS_TITLE, words), ("Columns of the caches", columns_help)):
             lines.append(((title, "head"),))
             for key, text in entries:
                 lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
