@@ -58,7 +58,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "client side",
-        "A socket that connect(2) opened: as on the server side, and up to a bind and a bind2 bucket for its local port.",
+        "A socket that connect(2) opened: as on the server side, and up to two buckets for its local port.",
         "The figure is an upper bound (≤), because connections to different peers may share one local port."
         " The JSON calls it `outgoing`.",
         "net/ipv4/inet_hashtables.c, __inet_hash_connect()",
@@ -66,7 +66,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "open sockets",
-        "Accounting of sockets that a program holds, or that TCP still keeps: a whole sock with inode, dentry and file.",
+        "Accounting of sockets that are not in TIME_WAIT: a whole sock with its inode, dentry and file.",
         "Key m changes to TIME_WAIT accounting and back. The JSON calls this accounting `full`.",
         "/proc/net/sockstat",
         ("open socket", "full accounting"),
@@ -499,6 +499,13 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         ("file_max",),
     ),
     Entry(
+        "nofile",
+        "The largest number of open files of one process.",
+        "It is usually reached before file-max. tcptop reads no process, so the use is not known.",
+        "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
+        ("ulimit",),
+    ),
+    Entry(
         "tcp_max_tw_buckets",
         "The largest number of sockets in TIME_WAIT.",
         "Above it, a connection ends without TIME_WAIT.",
@@ -606,6 +613,20 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         ("CPU",),
     ),
     Entry(
+        "TCP",
+        "The cache of IPv4 socks; in the table of nodes, the memory of TCP's slabs on the node.",
+        "TCPv6 is the cache of IPv6 socks, which also carry IPv4.",
+        "/proc/slabinfo; /sys/kernel/slab/*/slabs",
+        ("TCPv6",),
+    ),
+    Entry(
+        "MEMORY",
+        "The memory of a node.",
+        "The bar beside it is of this memory: TCP's slabs, other used memory, free memory.",
+        "/sys/devices/system/node/node*/meminfo, MemTotal",
+    ),
+    Entry("FREE", "Free memory of a node, a zone or a migrate type.", "Page cache is not in it.", "/proc/buddyinfo"),
+    Entry(
         "OF TCP",
         "The share of TCP's slab memory that lies on this node.",
         "The counts by node come from the caches' own files.",
@@ -682,6 +703,13 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         ("▴", "▾", "^"),
     ),
     Entry("!", "A limit that is near or reached, an event that grew, or a file that was not read.", "", "tcptop"),
+    Entry(
+        "█ ▒ ░",
+        "A bar: █ what TCP or the limit uses, ▒ what others use, ░ what is free.",
+        "Each bar is of its own whole: a node's bar of the memory of that node.",
+        "tcptop",
+        ("█", "▒", "░", "▓", "#", "bar"),
+    ),
     Entry("·", "No free block: 0, kept quiet so that free blocks stand out.", "", "/proc/buddyinfo"),
     Entry(
         "KiB MiB GiB",
@@ -794,7 +822,7 @@ def fold_word(word: str) -> str:
         return word.strip()
     if folded.endswith("ies"):
         return f"{folded[:-3]}y"
-    if folded.endswith(("sses", "xes", "ches", "shes")):
+    if folded.endswith(("sses", "xes")):
         return folded[:-2]
     return folded[:-1] if len(folded) > 3 and folded.endswith("s") and not folded.endswith("ss") else folded
 
