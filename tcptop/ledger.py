@@ -316,6 +316,7 @@ class SocketCounts(NamedTuple):
     time_wait: int | None
     time_wait_scope: CountScope
     time_wait_machine_max: int | None
+    time_wait_per_s: float | None
     allocated: int | None
     allocated_per_s: float | None
     buffer_pages: int | None

@@ -97,7 +97,7 @@ class Feed:
         self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
-        if self._rates is None or step_of(ledger) != step_of(self._rates):
+        if _begins_step(ledger, self._rates):
             self._rates = ledger
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
@@ -129,3 +129,14 @@ class Feed:
             self.app.call_later(
                 task.result
             )  # raises the exception in the app: Textual then restores the terminal and prints the exception
+
+
+def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
+    """Whether the rates of a sample replace the shown rates.
+
+    The rates are replaced by those of the first sample of another step, of an earlier sample, and of each sample
+    without a time.
+    """
+    if shown is None or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
+        return True
+    return ledger.taken_at_unix_s < shown.taken_at_unix_s or step_of(ledger) != step_of(shown)

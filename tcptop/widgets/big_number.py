@@ -16,6 +16,8 @@ BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "–": ("   ", "╺━╸", "   "),
     "≥": ("  ", "≥ ", "  "),
     "≤": ("  ", "≤ ", "  "),
+    "≈": ("  ", "≈ ", "  "),
+    ".": ("  ", "  ", "▄ "),
     " ": (" ", " ", " "),
 }
 ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
@@ -32,6 +34,8 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "–": ("   ", " _ ", "   "),
     "≥": ("  ", "> ", "  "),
     "≤": ("  ", "< ", "  "),
+    "≈": ("  ", "~ ", "  "),
+    ".": ("  ", "  ", ". "),
     " ": (" ", " ", " "),
 }
 """The glyphs of `BIG_GLYPHS` in ASCII, each as wide as its counterpart."""

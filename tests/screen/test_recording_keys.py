@@ -62,8 +62,8 @@ def head(app: TcptopApp) -> str:
 
 
 def allocated(app: TcptopApp) -> int:
-    line = next(line for line in pane_lines(app, TcpPane) if line.startswith("allocated"))
-    found = re.match(r"allocated +(\d+)", line)
+    line = next(line for line in pane_lines(app, TcpPane) if " socket" in line)
+    found = re.search(r"(\d+) socket", line)
     assert found is not None, line
     return int(found[1])
 
