@@ -317,8 +317,10 @@ class SocketCounts(NamedTuple):
     time_wait_scope: CountScope
     time_wait_machine_max: int | None
     time_wait_per_s: float | None
+    """Change per second since an earlier sample (`add_socket_rates`); None without an earlier sample."""
     allocated: int | None
     allocated_per_s: float | None
+    """Change per second, like `time_wait_per_s`."""
     buffer_pages: int | None
     buffer_bytes: int | None
     buffer_error_bytes: int | None
@@ -801,6 +803,8 @@ class Ledger(NamedTuple):
     """Objects of sockets that no figure of `costs` includes."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
+    zones: tuple[ZoneMemory, ...]
+    """The zones of the machine; each adds up the zones of one name on all nodes."""
     tcp_slab_order: int | None
     """Slab order of the cache TCPv6 if most sockets are IPv6; otherwise slab order of the cache TCP."""
     sources: Mapping[str, SourceHealth]

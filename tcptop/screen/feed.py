@@ -12,7 +12,7 @@ from textual.message import Message
 from tcptop.accounting import account
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import EventCounts
-from tcptop.accounting.growth import GrowthSample, add_growth_sample, growth
+from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.accounting.origin import Origin, origin_of
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
@@ -98,7 +98,7 @@ class Feed:
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
         if _begins_step(ledger, self._rates):
-            self._rates = ledger
+            self._rates = add_socket_rates(self._rates, ledger)
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
@@ -114,7 +114,7 @@ class Feed:
     def view(self) -> View:
         """The view to draw: the app's choices and mark, and this feed's growth and trends."""
         view = self.app.view
-        return View(view.choices, view.mark, view.since, self._rates, self._growth, self._trends)
+        return View(view.choices, view.panes, view.mark, view.since, self._rates, self._growth, self._trends)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""
