@@ -38,7 +38,7 @@ class TcpPane(Pane):
         """
         title, place = "TCP in the kernel ─ machine", ledger.host.net_namespace
         titles = (f"{title} ─ this netns: {place}", f"TCP ─ this netns: {place}") if place else ()
-        return first_fitting((*titles, title, "TCP"), self.max_title_width), ""
+        return first_fitting((*titles, title, "TCP in the kernel", "TCP"), self.max_title_width), ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines of the pane, or the reason why no socket count is known."""

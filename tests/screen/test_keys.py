@@ -205,7 +205,7 @@ async def test_socket_counts_are_those_of_sockstat() -> None:
     stat = dict(zip(fields[1::2], fields[2::2], strict=True))
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         lines = pane_lines(await wait_for_app(pilot), TcpPane)
-        assert any(f" {grouped(int(stat['alloc']))} sockets" in line for line in lines)
+        assert any(f" {grouped(int(stat['alloc']))} socket" in line for line in lines)
         for title, field in (("in use", "inuse"), ("TIME_WAIT", "tw"), ("orphans", "orphan")):
             assert any(line.startswith(title) and f" {grouped(int(stat[field]))} " in f"{line} " for line in lines)
 
