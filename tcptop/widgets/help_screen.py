@@ -39,7 +39,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ),
     (
         "TCP in the kernel",
-        "all kernel memory used by TCP; ≈ if its range is wider than the digits; /s beside it is the growth over the last "
+        "all kernel memory used by TCP; ≈ if its range is wide; /s beside it is the growth over the last "
         "minutes, and `no trend` means that the noise is larger than the growth",
     ),
     (
