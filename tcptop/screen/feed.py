@@ -45,6 +45,11 @@ class Sampled(Message):
         return isinstance(message, Sampled)
 
 
+def has_rates(ledger: Ledger) -> bool:
+    """Whether a sample has rates: the first sample of a host has none. Without slabinfo, only sockets have rates."""
+    return ledger.sockets.allocated_per_s is not None or any(cache.active_per_s is not None for cache in ledger.caches)
+
+
 class Feed:
     """Base class that delivers samples to one app from `begin` until `end`. All methods run in the app's event loop."""
 
@@ -135,8 +140,8 @@ def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
     """Whether the rates of a sample replace the shown rates.
 
     The rates are replaced by those of the first sample of another step, of an earlier sample, and of each sample
-    without a time.
+    without a time. A shown sample without rates, as the first one, is replaced by the next sample.
     """
-    if shown is None or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
+    if shown is None or not has_rates(shown) or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
         return True
     return ledger.taken_at_unix_s < shown.taken_at_unix_s or step_of(ledger) != step_of(shown)

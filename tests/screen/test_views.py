@@ -354,7 +354,7 @@ async def test_rates_stand_still_for_five_seconds() -> None:
             counts.append(found[1])
             rates.append((found[2] or "").strip())
     assert counts == ["100", "900"] * 6
-    assert rates == [""] * 5 + ["+160/s"] * 5 + ["-160/s"] * 2
+    assert rates == ["", *["+800/s"] * 4, *["0/s"] * 5, *["-160/s"] * 2]
 
 
 # Titles, messages, keys
