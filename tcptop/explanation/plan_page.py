@@ -30,8 +30,8 @@ DEFAULT_NR_OPEN = 1_048_576
 def plan_page(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
     """The verdict, the sums, a bar for each limit, and then the sections that `tcptop plan` prints, too."""
     sections = [
-        _verdict_lines(plan, columns),
-        *([[*_bars(plan, columns), *_action_lines(ledger, plan, columns)]] if plan.limits else []),
+        [*_verdict_lines(plan, columns), *_bars(plan, columns), *_action_lines(ledger, plan, columns)],
+        paragraph(_sum_text(plan), columns - 1, "text"),
         part_lines(plan, columns),
         node_lines(plan, columns),
         limit_lines(plan, columns),
@@ -44,8 +44,7 @@ def plan_page(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
 def _verdict_lines(plan: Plan, columns: int) -> list[Line]:
     role: Role = "strong" if plan.verdict == "fits" else "warning"
     marker = None if plan.verdict == "fits" else ("! ", role)
-    lines = paragraph(verdict_text(plan), columns - 1, role, marker)
-    return [*lines, *paragraph(_sum_text(plan), columns - 1, "text")]
+    return paragraph(verdict_text(plan), columns - 1, role, marker)
 
 
 def _sum_text(plan: Plan) -> str:
@@ -101,7 +100,7 @@ def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
     actions = {limit.name: limit.then for limit in ledger.limits["full"].rows}
     if first is None or not actions.get(first.name):
         return []
-    return paragraph(f"At the limit {short_label(first.name)}: {actions[first.name]}.", columns - 1, "text")
+    return paragraph(f"When {short_label(first.name)} is full: {actions[first.name]}.", columns - 1, "text")
 
 
 def connections_text(request: PlanRequest) -> str:

@@ -31,6 +31,7 @@ from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.arrangement import Box, arrange
 from tcptop.view.choices import Choices
+from tcptop.view.plan_form import PlanForm
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -96,6 +97,8 @@ class TcptopApp(App[int]):
                 columns=settings.columns,
             )
         )
+        self._plan_form: PlanForm | None = None
+        """The form of the plan as the user has left it; None before the plan is first closed."""
         self._node_chosen = False
         self._zoomed: str | None = None
         """Id of the pane that fills the screen; None for no such pane."""
@@ -381,6 +384,22 @@ class TcptopApp(App[int]):
         from tcptop.widgets.help_screen import HelpScreen
 
         self.push_screen(HelpScreen(bound_keys(self.feed.bindings), self._ledger, self.view))
+
+    def action_plan(self) -> None:
+        """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""
+        if self._ledger is None:
+            return
+        from tcptop.accounting.plan import first_request
+        from tcptop.view.plan_form import plan_form
+        from tcptop.widgets.plan_screen import PlanScreen
+
+        form = self._plan_form or plan_form(*first_request(self._ledger))
+        screen = PlanScreen(form, self.feed.make_plan, self._ledger, self.view)
+
+        def keep_form(_: None) -> None:
+            self._plan_form = screen.form
+
+        self.push_screen(screen, keep_form)
 
     def action_explain(self, name: str = "states") -> None:
         """Opens the explanation at a named page."""
