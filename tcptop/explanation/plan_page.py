@@ -79,7 +79,17 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     lines: list[Line] = [((layout.text(layout.titles), "head"),)]
     for limit, texts in zip(plan.limits, rows, strict=True):
         role = STATE_ROLES.get(limit.state, "text")
-        lines.append(layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "text"]))
+        pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "text"])
+        # A reversed state must not reverse the gap before the state.
+        gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
+        lines.append(
+            tuple(
+                piece
+                for (text, each), gap in zip(pieces, gaps, strict=True)
+                for piece in ((text[:gap], "text"), (text[gap:], each))
+                if piece[0]
+            )
+        )
     return lines
 
 
