@@ -800,6 +800,8 @@ class Ledger(NamedTuple):
     """Objects of sockets that no figure of `costs` includes."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
+    zones: tuple[ZoneMemory, ...]
+    """The zones of the machine; each adds up the zones of one name on all nodes."""
     tcp_slab_order: int | None
     """Slab order of the cache TCPv6 if most sockets are IPv6; otherwise slab order of the cache TCP."""
     sources: Mapping[str, SourceHealth]

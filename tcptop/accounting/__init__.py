@@ -8,7 +8,7 @@ from tcptop.accounting.attached_objects import attached_objects
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.events import EventCounts, find_events
-from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.free_memory import NodeTable, sum_zones
 from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.headroom import memory_headroom
 from tcptop.accounting.lab_result import lab_result_use
@@ -63,6 +63,7 @@ def account(
     memory = tcp_memory(snapshot, table, sockets, buffers)
     headroom = _headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
     events = find_events(snapshot, minute_ago)
+    nodes = NodeTable(snapshot, page_bytes, sock).nodes()
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -72,7 +73,8 @@ def account(
         costs=costs,
         attached=attached_objects(snapshot, table, host.cpus, costs["full"], buffers),
         tcp_memory=memory,
-        nodes=NodeTable(snapshot, page_bytes, sock).nodes(),
+        nodes=nodes,
+        zones=sum_zones(nodes),
         tcp_slab_order=sock.order if sock else None,
         sources=_source_health(snapshot),
         states=state_costs(snapshot, table, sockets, mixes),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
@@ -112,6 +113,64 @@ class NodeTable:
         if blocks is None or self._sock is None or self._sock.order is None:
             return None
         return blocks_of_order(blocks, self._sock.order) if zone_name in SLAB_ZONES else 0
+
+
+def sum_zones(nodes: Iterable[NodeMemory]) -> tuple[ZoneMemory, ...]:
+    """The zones of the machine: each adds up the zones of one name on all nodes.
+
+    An amount is None if it is unknown on any node. The order of a migrate type is a lower bound if any node's is.
+    """
+    by_name: dict[str, list[ZoneMemory]] = {}
+    for node in nodes:
+        for zone in node.zones:
+            by_name.setdefault(zone.zone, []).append(zone)
+    return tuple(_sum_of_zones(zones) if len(zones) > 1 else zones[0] for zones in by_name.values())
+
+
+def _sum_of_zones(zones: Sequence[ZoneMemory]) -> ZoneMemory:
+    area = _sum_of_blocks([zone.free_area for zone in zones])
+    types = [zone.migrate_types for zone in zones]
+    pageblocks = [zone.pageblocks for zone in zones]
+    names = list(dict.fromkeys(name for each in types for name in each or ()))
+    capped = {
+        name: tuple(sorted({order for zone in zones for order in (zone.capped or {}).get(name, ())})) for name in names
+    }
+    return ZoneMemory(
+        zone=zones[0].zone,
+        managed_pages=_sum([zone.managed_pages for zone in zones]),
+        free_pages=_sum([zone.free_pages for zone in zones]),
+        min_pages=_sum([zone.min_pages for zone in zones]),
+        low_pages=_sum([zone.low_pages for zone in zones]),
+        high_pages=_sum([zone.high_pages for zone in zones]),
+        free_area=area,
+        migrate_types=None
+        if None in types
+        else {name: _sum_of_blocks([(each or {}).get(name, ()) for each in types]) or () for name in names},
+        capped=None if None in types else {name: orders for name, orders in capped.items() if orders},
+        pageblocks=_sum_by_name(pageblocks),
+        unusable_index=None if area is None else unusable_index(area),
+        tcp_slabs_free=_sum([zone.tcp_slabs_free for zone in zones]),
+        tcp_slabs_free_without_stealing=_sum([zone.tcp_slabs_free_without_stealing for zone in zones]),
+    )
+
+
+def _sum(amounts: Sequence[int | None]) -> int | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def _sum_of_blocks(areas: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    """Free blocks by order, added up; None if the blocks of any zone are unknown."""
+    known = [area for area in areas if area is not None]
+    return tuple(map(sum, zip_longest(*known, fillvalue=0))) if len(known) == len(areas) else None
+
+
+def _sum_by_name(counts: Sequence[Mapping[str, int] | None]) -> Mapping[str, int] | None:
+    known = [each for each in counts if each is not None]
+    if len(known) < len(counts):
+        return None
+    names = dict.fromkeys(name for each in known for name in each)
+    return {name: sum(each.get(name, 0) for each in known) for name in names}
 
 
 def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:

@@ -173,6 +173,7 @@ class TcptopApp(App[int]):
         if boxes == self._shown_boxes:
             return
         self._shown_boxes = boxes
+        self.view = replace(self.view, panes=frozenset(boxes))
         for screen in self.screen_stack[:1]:
             for pane in screen.query(Pane):
                 box = boxes.get(pane.id or "")
@@ -400,6 +401,18 @@ class TcptopApp(App[int]):
     def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in the selected row."""
         self.action_explain(message.name)
+
+    def on_caches_pane_cursor_moved(self, message: CachesPane.CursorMoved) -> None:
+        """Explains the cache in the cursor's row, if the screen has a pane for the explanation."""
+        for screen in self.screen_stack[:1]:
+            for pane in screen.query(CacheExplanationPane):
+                pane.explain(message.name)
+        if "explanation" in self.view.panes:
+            self.feed.ask_for_layouts()
+
+    def on_nodes_pane_node_selected(self, message: NodesPane.NodeSelected) -> None:
+        """Shows the node of the selected row."""
+        self.action_node(message.node)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of the selected part of the figure; idle slab is explained on the memory page."""

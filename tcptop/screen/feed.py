@@ -114,7 +114,7 @@ class Feed:
     def view(self) -> View:
         """The view to draw: the app's choices and mark, and this feed's growth and trends."""
         view = self.app.view
-        return View(view.choices, view.mark, view.since, self._rates, self._growth, self._trends)
+        return View(view.choices, view.panes, view.mark, view.since, self._rates, self._growth, self._trends)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""

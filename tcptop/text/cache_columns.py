@@ -26,6 +26,8 @@ class CacheRow(NamedTuple):
     """Number of the node whose objects are counted; None for the whole machine."""
     at_mark: CacheRow | None = None
     """The cache's row when the mark was set, used to show the change of counts since then; None if no mark is set."""
+    rates: CacheRow | None = None
+    """The cache's row in the sample whose rates are shown; None if the row itself has the rates."""
 
     @property
     def counts(self) -> NodeCount | None:
@@ -137,25 +139,19 @@ def _objects_of(row: CacheRow) -> str:
 def _object_bytes(row: CacheRow) -> str:
     """The object size with padding, or `≥` and the size of the struct if the size with padding is unknown."""
     if row.cache.object_bytes is None and row.cache.object_size_bytes is not None:
-        return f"≥{units.count(row.cache.object_size_bytes)}"
+        return f"≥ {units.count(row.cache.object_size_bytes)}"
     return units.count(row.cache.object_bytes)
 
 
-def _arrow(rate: float | None) -> str:
-    """An arrow: up for a positive rate, down for a negative rate; an empty text if the rate is 0 or unknown."""
-    return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
+def _rate(row: CacheRow) -> float | None:
+    """The change per second of the active objects, or of all objects on the row's node."""
+    return _COUNT_RATE(row if row.rates is None else row.rates)
+
+
+_COUNT_RATE = _count("objects_per_s", "active_per_s")
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column(
-        "changed",
-        Heading("±", left=True, importance=35, min_width=1),
-        "▴ grew, ▾ shrank since the reading before",
-        _count("objects_per_s", "active_per_s"),
-        format=_arrow,
-        is_rate=True,
-        is_extra=True,
-    ),
     Column(
         "cache",
         Heading("CACHE", left=True, min_width=17),
@@ -264,9 +260,10 @@ COLUMNS: tuple[Column, ...] = (
         "per_second",
         Heading("Δ/s", importance=25, min_width=5),
         "how fast the active objects change (on a node: all objects)",
-        _count("objects_per_s", "active_per_s"),
+        _rate,
         format=units.short_signed_count,
         is_rate=True,
+        is_extra=True,
     ),
 )
 
@@ -306,6 +303,7 @@ def select_rows(
     only_catalogue: bool = True,
     name_part: str = "",
     at_mark: Sequence[CacheLine] | None = None,
+    rates: Sequence[CacheLine] | None = None,
 ) -> list[CacheRow]:
     """The rows of the table: one for each row of slabinfo, and one for each cache whose slabinfo row is unknown.
 
@@ -315,12 +313,21 @@ def select_rows(
         only_catalogue: whether caches without objects of TCP are left out.
         name_part: text in the name of the cache, of a merged cache or of a struct; an empty text selects all caches.
         at_mark: the caches at the time of the mark; a cache that did not exist at that time counts as empty.
+        rates: the caches of the sample whose rates are shown; None for the rates of `caches`.
 
     """
+    rates_of = (
+        {}
+        if rates is None or rates is caches
+        else {cache.name: CacheRow(cache, node) for cache in rates if cache.in_catalogue or not only_catalogue}
+    )
     marked = None if at_mark is None else {cache.name: CacheRow(cache, node) for cache in at_mark}
     return [
         CacheRow(
-            cache, node, None if marked is None else marked.get(cache.name, CacheRow(_without_objects(cache), node))
+            cache,
+            node,
+            None if marked is None else marked.get(cache.name, CacheRow(_without_objects(cache), node)),
+            rates_of.get(cache.name),
         )
         for cache in caches
         if (cache.in_catalogue or not only_catalogue)

@@ -20,6 +20,8 @@ class View:
     """Data that a pane shows in addition to the ledger: the user's choices, and figures that span several samples."""
 
     choices: Choices = DEFAULT_CHOICES
+    panes: frozenset[str] = frozenset()
+    """Ids of the panes on the screen."""
     mark: Ledger | None = None
     """Key `k`: the marked sample; its counts are subtracted from the shown counts. None without a mark."""
     since: GrowthSinceMark | None = None

@@ -26,14 +26,20 @@ MIN_DIGITS = 3
 """Minimum number of characters in a cell; in a narrow pane, a longer count is shortened to thousands or millions."""
 COMFORTABLE_WIDTH = 6
 """Minimum width of an order's column, provided that all columns fit at this width."""
-FITS = ((0, COMFORTABLE_WIDTH), (0, 0), (1, 0))
+FITS = ((0, COMFORTABLE_WIDTH), (0, 4), (0, 0), (1, 0))
 """Layouts to try, the best first.
 
 A layout consists of the number of columns that may be dropped, and of the minimum width of an order's column.
 """
 UNMOVABLE = "Unmovable"
 """The migrate type of TCP's slabs. The row of this type is shown even if the type has no free block."""
-BAR_WIDTH = 24
+BAR_WIDTH = 16
+WATERMARK_COLUMNS = 108
+"""Minimum width of the pane, in columns, at which a zone's row has a bar of its watermarks."""
+SMALL_SHARE = 0.01
+"""A zone with a smaller share of the memory, such as DMA, has no rows of its own."""
+ZERO = "·"
+"""The text of a count of 0, so that free blocks stand out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,12 @@ class BlockRow:
     """The free bytes as text; empty for a row without counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """Texts of the cells by order, in a row that has texts (such as the unusable index) instead of counts.
+    """Texts of the cells by order, in a row that has texts (the fragmentation) instead of counts.
 
     Empty for a row that has counts.
     """
+    watermarks: str = ""
+    """The bar of the watermarks; empty for a row without a bar."""
 
 
 def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line]:
@@ -71,7 +79,7 @@ def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line
 
 
 class BuddyPane(ScrollPane):
-    """Pane of the free_area of the chosen node; for all nodes, a table of the nodes, then the free_area of each node.
+    """Pane of the free blocks (free_area) of the chosen node; for all nodes, of the machine, and then of each node.
 
     Enter opens the explanation page on headroom.
     """
@@ -79,57 +87,76 @@ class BuddyPane(ScrollPane):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, unit, headroom in sockets.
-
-        If the counts by migrate type are stale, the title also has the age of the counts.
-        """
-        title = f"Buddy free_area ─ {node_title(ledger, choices)}"
+        """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale."""
+        title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
-        nodes = selected_nodes(ledger, choices)
-        by_node = ledger.headroom[choices.mode].nodes
-        headroom = [by_node[node.node].without_reclaim for node in nodes if node.node in by_node]
-        if headroom:
-            bound = "" if ledger.costs[choices.mode].by_family["mix"].outgoing.complete else "≤ "
-            title += f" ─ headroom: {bound}{units.rough_count(sum(headroom))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
-        types_shown = choices.node is not None and any(
-            zone.migrate_types for node in ledger.nodes for zone in node.zones
-        )
-        if stale and types_shown:
-            title += f" ─ types {stale.removesuffix(' old')}"
+        if stale and any(zone.migrate_types for zone in ledger.zones):
+            title += f" ─ migrate types {stale.removesuffix(' old').replace('≤', 'up to')} old"
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
-        """Notes on sources that could not be read, and the counts and the watermarks of each zone.
+        """Notes on sources that could not be read, the titles of the columns, and the rows of each zone.
 
-        The titles show the block size of each order. For a single node, the titles stay in the head, which does not
-        scroll. Several nodes are shown one below the other, after a table of the nodes.
+        The titles show the block size of each order. The notes and the titles do not scroll.
         """
-        body = body_lines(ledger, choices, columns)
+        body = body_lines(ledger, choices, columns, with_nodes="nodes" not in self._view.panes)
         rows = [line for line in body if isinstance(line, BlockRow)]
         drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
-        notes = source_notes(ledger, columns)
-        if choices.node is None and len(ledger.nodes) > 1:
-            return notes, [*node_lines(ledger, columns, choices.mode), EMPTY_LINE, *titles, *lines]
-        return [*notes, *titles], lines
+        return [*source_notes(ledger, columns), *titles], lines
 
 
-def body_lines(ledger: Ledger, choices: Choices, columns: int) -> list[BlockRow | Line]:
-    """The zones of the selected nodes, the largest zone of a node first, since most allocations come from that zone.
+def body_lines(ledger: Ledger, choices: Choices, columns: int, with_nodes: bool) -> list[BlockRow | Line]:
+    """The zones of the chosen node, or of the machine; for all nodes, then the zones of each node.
 
-    The result mixes finished lines with BlockRows; `block_lines` later turns all BlockRows together into lines.
+    The largest zone comes first, since most allocations come from that zone. The result mixes finished lines with
+    BlockRows; `block_lines` later turns all BlockRows together into lines.
+
+    Args:
+        ledger: the sample.
+        choices: the chosen node.
+        columns: the width of the pane.
+        with_nodes: whether a table of the nodes follows the zones of the machine.
+
     """
-    lines: list[BlockRow | Line] = []
-    for node in selected_nodes(ledger, choices):
-        zones = sorted(node.zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
-        for zone in zones:
-            shown_node = node if choices.node is None else None
-            lines += _zone_lines(zone, shown_node, ledger.host.page_size_bytes, columns)
-        if not zones:
-            lines += wide_lines(columns, f"node {node.node}: {_no_zone_reason(node)}")
+    nodes, page_bytes = selected_nodes(ledger, choices), ledger.host.page_size_bytes
+    if len(nodes) == 1:
+        return _zones_lines(nodes[0].zones, page_bytes, columns) or _no_zone_lines(nodes[0], columns)
+    lines = _zones_lines(ledger.zones, page_bytes, columns)
+    if nodes and with_nodes:
+        lines += [EMPTY_LINE, *node_lines(ledger, columns, choices.mode), EMPTY_LINE]
+    for node in nodes:
+        lines += [_zone_row(zone, page_bytes, node) for zone in _largest_first(node.zones)]
+        lines += [] if node.zones else _no_zone_lines(node, columns)
+    return lines
+
+
+def _largest_first(zones: Sequence[ZoneMemory]) -> list[ZoneMemory]:
+    return sorted(zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
+
+
+def _no_zone_lines(node: NodeMemory, columns: int) -> list[BlockRow | Line]:
+    return [*wide_lines(columns, f"node {node.node}: {_no_zone_reason(node)}")]
+
+
+def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: int) -> list[BlockRow | Line]:
+    """The lines of all zones; one line for all zones that are smaller than SMALL_SHARE of the memory together."""
+    pages = {zone.zone: zone.managed_pages or zone.free_pages or 0 for zone in zones}
+    total = sum(pages.values())
+    small = [zone for zone in zones if pages[zone.zone] < SMALL_SHARE * total and not is_below_low(zone)]
+    lines = [
+        line for zone in _largest_first(zones) if zone not in small for line in _zone_lines(zone, page_bytes, columns)
+    ]
+    if small:
+        free_pages = [zone.free_pages for zone in small if zone.free_pages is not None]
+        known = len(free_pages) == len(small) and page_bytes is not None
+        free = units.compact_size(sum(free_pages) * page_bytes) if known and page_bytes else units.UNKNOWN
+        share = 100 * sum(pages[zone.zone] for zone in small) / total
+        names = ", ".join(zone.zone for zone in small)
+        lines += wide_lines(columns, f"{names}: {share:.1g} % of the memory, {free} free")
     return lines
 
 
@@ -147,19 +174,21 @@ def source_notes(ledger: Ledger, columns: int) -> list[Line]:
     return lines
 
 
-def _zone_lines(
-    zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None, columns: int
-) -> list[BlockRow | Line]:
+def _zone_row(zone: ZoneMemory, page_bytes: int | None, node: NodeMemory | None = None) -> BlockRow:
+    """The row of all free blocks of a zone; the label begins with the number of the node if a node is given."""
     free_bytes = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
     label = zone.zone if node is None else f"{node.node} {zone.zone}"
+    return BlockRow(
+        label, zone.free_area, (), units.compact_size(free_bytes), is_zone=True, watermarks=watermark_bar(zone)
+    )
+
+
+def _zone_lines(zone: ZoneMemory, page_bytes: int | None, columns: int) -> list[BlockRow | Line]:
+    """The row of a zone, a row for each migrate type with free blocks, the fragmentation, and the watermarks."""
     lines: list[BlockRow | Line] = []
     types, capped = zone.migrate_types or {}, zone.capped or {}
-    if zone.free_area is not None:
-        lines.append(BlockRow(label, zone.free_area, free_text=units.compact_size(free_bytes), is_zone=True))
-    elif types:
-        lines.append(BlockRow(label, None, is_zone=True))
-    if node is not None:
-        return lines
+    if zone.free_area is not None or types:
+        lines.append(_zone_row(zone, page_bytes))
     empty_types = [name for name, blocks in types.items() if not any(blocks) and name != UNMOVABLE]
     for name, blocks in types.items():
         if name not in empty_types:
@@ -167,16 +196,18 @@ def _zone_lines(
             type_bytes = type_pages * page_bytes if page_bytes is not None and not capped.get(name) else None
             lines.append(BlockRow(f"  {name}", blocks, capped.get(name, ()), units.compact_size(type_bytes)))
     if zone.unusable_index is not None and zone.free_pages:
-        texts = tuple(map(units.hundredths, zone.unusable_index))
-        lines.append(BlockRow("  unusable", None, free_text="", texts=texts))
+        texts = tuple("" if share < 0.01 else units.hundredths(share) for share in zone.unusable_index)
+        lines.append(BlockRow("  fragmentation", None, free_text="", texts=texts))
     lines += _watermark_lines(zone, empty_types, columns)
-    marks = watermark_bar(zone)
-    if marks:
-        lines += wide_lines(columns, marks)
     if zone.pageblocks:
         counts = ", ".join(f"{name} {units.count(count)}" for name, count in zone.pageblocks.items() if count)
         lines += wide_lines(columns, f"  pageblocks: {counts}")
     return lines
+
+
+def is_below_low(zone: ZoneMemory) -> bool:
+    """Whether the free pages of a zone have reached its low watermark, at which kswapd begins to reclaim pages."""
+    return zone.free_pages is not None and zone.low_pages is not None and zone.free_pages <= zone.low_pages
 
 
 def watermark_bar(zone: ZoneMemory) -> str:
@@ -195,8 +226,7 @@ def watermark_bar(zone: ZoneMemory) -> str:
     cells = ["█"] * filled + ["░"] * (BAR_WIDTH - filled)
     for mark in known:
         cells[min(BAR_WIDTH - 1, int(BAR_WIDTH * mark / end))] = "│"
-    times = zone.free_pages / known[-1]
-    return f"  {''.join(cells)} free is {times:.1f} × high; │ min, low, high"
+    return "".join(cells)
 
 
 def _watermark_lines(zone: ZoneMemory, empty_types: Sequence[str], columns: int) -> list[Line]:
@@ -204,7 +234,7 @@ def _watermark_lines(zone: ZoneMemory, empty_types: Sequence[str], columns: int)
         return wide_lines(columns, f"  {zone.zone}: watermarks unknown")
     marks = f"min {units.count(zone.min_pages)} low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
     free = units.count(zone.free_pages)
-    if zone.free_pages is not None and zone.free_pages <= zone.low_pages:
+    if is_below_low(zone):
         text = f"{zone.zone} is below its low watermark: pages free {free}, {marks}"
         return wide_lines(columns, text, warning=True)
     name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
@@ -224,7 +254,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
     Figures have as many digits as fit.
 
     If not even MIN_DIGITS digits fit, columns are dropped: first the free bytes; then the orders below the order of
-    TCP's slabs, from order 0 upwards; then the highest orders. Zeros are dim, so that free blocks stand out.
+    TCP's slabs, from order 0 upwards; then the highest orders.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
@@ -236,19 +266,29 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
             importance = order if order < (slab_order or 0) else 2 * len(orders) - order
             headings.append(Heading(title, importance=importance, min_width=min_width))
         headings.append(Heading("FREE", importance=-1, min_width=FREE_WIDTH))
+        with_watermarks = columns >= WATERMARK_COLUMNS
+        if with_watermarks:
+            headings.append(Heading("MIN LOW HIGH", left=True, min_width=BAR_WIDTH))
         texts = [
-            (row.label, *(_cell_text(row, order, digits, block_page_bytes) for order in orders), row.free_text)
+            (
+                row.label,
+                *(_cell_text(row, order, digits, block_page_bytes) for order in orders),
+                row.free_text,
+                *([row.watermarks] if with_watermarks else []),
+            )
             for row in rows
         ]
         layout = fit_columns(headings, texts, columns, gap=" ", width_of=cell_width)
         if len(headings) - len(layout.visible) <= most_dropped:
             break
-    head: list[Role] = ["head", *("accent" if order == slab_order else "head" for order in orders), "head"]
+    head: list[Role] = ["head", *("accent" if order == slab_order else "head" for order in orders), "head", "head"]
+    free_column = len(orders) + 1
     lines = [layout.line(layout.titles, head)]
     for row, cells in zip(rows, texts, strict=True):
-        roles: list[Role] = ["dim" if cell in ("0", "") else "text" for cell in cells]
+        roles: list[Role] = ["dim" if cell in (ZERO, "") else "text" for cell in cells]
         roles[0] = "strong" if row.is_zone else "text"
-        roles[-1] = "text" if row.texts else "strong" if row.is_zone else "dim"
+        roles[free_column] = "text" if row.texts else "strong" if row.is_zone else "dim"
+        roles[free_column + 1 :] = ["slice-2"] * (len(cells) - free_column - 1)
         lines.append(layout.line(cells, roles))
     return lines
 
@@ -262,5 +302,7 @@ def _cell_text(row: BlockRow, order: int, digits: int, page_bytes: int | None) -
     if order >= len(row.blocks):
         return ""
     count, bound = row.blocks[order], "≥" if order in row.capped else ""
+    if not count and not bound:
+        return ZERO
     text = units.short_count(count, digits) if page_bytes is None else units.compact_size(count * (page_bytes << order))
     return bound + text

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from tcptop.explanation import find_page
+from tcptop.explanation import Page, find_page
 from tcptop.ledger import Ledger
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 
 class CacheExplanationPane(ScrollPane):
-    """Pane of the explanation page that Enter on the selected cache opens."""
+    """Pane of the explanation page that Enter opens for the selected cache."""
 
-    cache = ""
+    _cache = ""
     """Name of the selected cache; empty before a cache is selected."""
+
+    def explain(self, cache: str) -> None:
+        """Shows the page of another cache, from its first line."""
+        self._cache, self._first = cache, 0
+        self.redraw_after_key()
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title of the page."""
-        page = find_page(ledger, self.cache) if self.cache else None
+        page = self._page(ledger)
         return "Explanation" if page is None else page.title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """The lines of the page."""
-        page = find_page(ledger, self.cache) if self.cache else None
+        page = self._page(ledger)
         return [], [] if page is None else page.lines(ledger, columns)
+
+    def _page(self, ledger: Ledger) -> Page | None:
+        return find_page(ledger, self._cache) if self._cache else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,27 +15,44 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tcptop.ledger import CacheLine, Ledger
-from tcptop.text import cache_columns
+from tcptop.text import cache_columns, units
 from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
-from tcptop.text.table import Heading, Layout, fit_columns
-from tcptop.text.units import UNKNOWN
+from tcptop.text.table import Heading, Layout
 from tcptop.view.choices import Choices, lacks_counts_by_node, node_title, table_node
-from tcptop.widgets.cell_width import cell_width
+from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
-SORTED_IMPORTANCE = 98
-"""Importance of the column by which the table is sorted.
+GAP = 2
+SHOWN_FIRST: Mapping[str, int] = {
+    "cache": 18,
+    "tcp": 9,
+    "active": 9,
+    "bytes": 10,
+    "object_bytes": 8,
+    "per_second": 6,
+    "use": 4,
+    "share": 6,
+    "object": 18,
+    "objects": 10,
+    "slabs": 9,
+    "objects_per_slab": 3,
+    "order": 5,
+    "pages_per_slab": 3,
+}
+"""The width of each column, the most important column first.
 
-Of the columns that may be dropped, the sorted column is dropped last.
+The widths are fixed, so that the columns of a table depend on nothing but its width.
 """
+MAX_CACHE_WIDTH, MAX_OBJECT_WIDTH = 24, 44
+"""The widths to which the columns of the cache and of its objects grow if there is room."""
+SHARES_ROOM = 30
+"""Columns of the title that the shares of the nodes leave for the scroll position and for signs."""
+SAMPLED_ROWS = 100
+"""The number of caches that decide whether a column is known."""
+MERGED = "*"
+"""Sign after the name of a cache that the kernel merged with others."""
 
-
-MEASURED_ROWS = 300
-"""The widths of the columns are computed from this many rows at the top of the table and from the visible rows.
-
-Nearly every machine has fewer rows.
-"""
 
 _RowKey = tuple[str, int]
 """Key of a row: the name in the row, and the number of rows with the same name further up."""
@@ -43,11 +60,10 @@ _RowKey = tuple[str, int]
 
 @dataclass(slots=True)
 class _DrawnRow:
-    """A row, the texts of its cells, and its drawn line. The line is empty until the columns are laid out."""
+    """A row and its drawn line."""
 
     row: CacheRow
-    texts: list[str]
-    line: Line = EMPTY_LINE
+    line: Line
 
 
 @contextmanager
@@ -80,8 +96,17 @@ class CachesPane(ScrollPane):
             super().__init__()
             self.name = name
 
+    class CursorMoved(Message):
+        """Sent when the cursor is on the row of another cache than before."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
+        self._cursor_cache = ""
+        """Name of the cache in the cursor's row."""
         self._cursor_key: _RowKey | None = None
         self._layout: Layout | None = None
         self._rows: list[CacheRow] = []
@@ -96,27 +121,38 @@ class CachesPane(ScrollPane):
         """The column by which `_rows` are sorted, and whether the direction is reversed."""
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
-        """Rows formatted for `_columns`.
-
-        The rows are kept, because most rows do not change from one sample to the next.
-        """
+        """The rows in sight. They are kept, because most rows do not change from one sample to the next."""
         self._columns: list[Column] = []
+        """The columns on the screen."""
+        self._skipped = 0
+        """Number of columns after the name that are scrolled out of sight."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, name filter, mark, and the age of stale slabinfo.
+        """The title: node, name filter, mark, hidden columns, and the age of stale slabinfo.
 
-        If the sort column is not among the visible columns, the title also names the sort column.
+        For all nodes of a machine with several, the title has each node's share of TCP's slabs. If the sort column is
+        hidden, the title also names the sort column.
         """
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
         if self._view.mark is not None:
             title += " ─ since the mark"
+        shares = node_shares_texts(ledger) if choices.node is None else []
+        if shares:
+            free_columns = self.max_title_width - cell_width(title) - SHARES_ROOM
+            title += f" ─ {first_fitting(shares, free_columns)}"
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
-        if choices.sort not in {column.id for column in visible_columns(ledger, choices)}:
+        shown = [column.id for column in self._columns]
+        every = [column.id for column in self._known_columns(ledger, choices)]
+        if self._skipped and len(shown) < len(every):
+            title += f" ─ columns {every.index(shown[1]) + 1}–{every.index(shown[-1]) + 1} of {len(every)}"
+        if self._rows and choices.sort not in shown:
             title += f" ─ by {cache_columns.find_column(choices.sort).heading.title}"
+        if any(drawn.row.cache.aliases for drawn in self._drawn.values()):
+            title += f" ─ {MERGED} merged"
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
@@ -124,45 +160,46 @@ class CachesPane(ScrollPane):
 
         If there are no rows, the body has the reason.
 
-        The lines of rows out of sight are empty. While the table has the focus, the cursor is on one of the rows.
+        The lines of rows out of sight are empty. While the table has the focus, or while the selected cache is
+        explained beside the table, the cursor is on one of the rows.
         """
         self._order_rows(ledger, choices)
         rows, notes = self._rows, _notes(ledger, choices, columns)
         self._kept_line = self._cursor_index if rows and self._cursor_key is not None else None
         if not rows:
+            self._drawn = {}
             return [], _empty_lines(ledger, choices, columns)
         self.place(len(rows), self.size.height - len(notes) - 1)
         in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
-        measured = [*range(min(MEASURED_ROWS, len(rows))), *range(max(MEASURED_ROWS, in_sight.start), in_sight.stop)]
-        self._draw_rows([rows[index] for index in measured], visible_columns(ledger, choices))
-        # A column whose cells are all unknown is left out.
-        texts = list(zip(*(drawn.texts for drawn in self._drawn.values()), strict=True))
-        shown = [index for index, cells in enumerate(texts) if any(text != UNKNOWN for text in cells)]
-        headings = [_heading(self._columns[index], choices) for index in shown]
-        cells = list(zip(*(texts[index] for index in shown), strict=True))
-        layout = fit_columns(headings, cells, columns, narrow_gap=" ", width_of=cell_width).cut_first(columns)
-        layout = _steady(layout, self._layout, columns)
-        is_new = layout != self._layout
-        self._layout = layout
-        drawn_rows = list(self._drawn.values())
+        known = self._known_columns(ledger, choices)
+        self._skipped = max(0, min(self._skipped, len(known) - 2))
+        layout = lay_out_columns(known, choices, columns, self._skipped)
+        shown = [known[index] for index in layout.visible]
+        layout = layout._replace(visible=range(len(shown)), headings=[_heading(column, choices) for column in shown])
+        self._draw_rows([rows[index] for index in in_sight], shown, layout)
         lines = [EMPTY_LINE] * len(rows)
-        for drawn, texts_of_row, index in zip(drawn_rows, cells, measured, strict=True):
-            if is_new:
-                drawn.line = EMPTY_LINE
-            if index in in_sight:
-                drawn.line = drawn.line or ((layout.text(texts_of_row), "dim" if _is_idle(drawn.row) else "text"),)
-                lines[index] = drawn.line
-        if self.has_focus:
-            index = self._cursor_index
+        for drawn, index in zip(self._drawn.values(), in_sight, strict=True):
+            lines[index] = drawn.line
+        index = self._cursor_index
+        if rows[index].cache.name != self._cursor_cache:
+            self._cursor_cache = rows[index].cache.name
+            self.post_message(self.CursorMoved(self._cursor_cache))
+        if self.has_focus or "explanation" in self._view.panes:
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
         return [*notes, ((layout.text(layout.titles), "head"),)], lines
+
+    def _known_columns(self, ledger: Ledger, choices: Choices) -> list[Column]:
+        """The columns of the table without those whose cells are all unknown, as without root's privileges."""
+        columns = visible_columns(ledger, choices)
+        sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
+        return [column for column in columns if column.is_name or any(column.value(row) is not None for row in sample)]
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
         """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
         mark, node = self._view.mark, table_node(ledger, choices)
         selection = (node, not choices.all_caches, choices.name_filter)
         order = (choices.sort, choices.reverse)
-        is_selected = self._source == (id(ledger.caches), id(mark), selection)
+        is_selected = self._source == (id(ledger.caches), id(mark), id(self._view.rates), selection)
         if is_selected and order == self._order:
             return
         with no_collection():
@@ -171,23 +208,27 @@ class CachesPane(ScrollPane):
                     # Sorting by another column is faster if the rows are already sorted by name.
                     self._caches, self._by_name = ledger.caches, sorted(ledger.caches, key=attrgetter("name"))
                 at_mark = None if mark is None else mark.caches
-                self._selected = cache_columns.select_rows(self._by_name, *selection, at_mark)
-                self._source = (id(ledger.caches), id(mark), selection)
+                rates = self._view.rates
+                self._selected = cache_columns.select_rows(
+                    self._by_name, *selection, at_mark, None if rates is None else rates.caches
+                )
+                self._source = (id(ledger.caches), id(mark), id(self._view.rates), selection)
             self._rows = cache_columns.sort_rows(self._selected, *order)
         self._order = order
         self._cursor_index = self._find_cursor()
 
-    def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column]) -> None:
-        """Formats the cells of the rows that changed; an unchanged row keeps its texts and its line."""
-        before = self._drawn if columns == self._columns else {}
-        self._columns, self._drawn = columns, {}
+    def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column], layout: Layout) -> None:
+        """Draws the rows that changed; an unchanged row keeps its line."""
+        before = self._drawn if layout == self._layout else {}
+        self._columns, self._layout, self._drawn = columns, layout, {}
         names: Counter[str] = Counter()
         for row in rows:
             key = row.cache.name, names[row.cache.name]
             names[row.cache.name] += 1
             drawn = before.get(key)
             if drawn is None or drawn.row != row:
-                drawn = _DrawnRow(row, [_cell_text(column, row) for column in columns])
+                texts = [_cell_text(column, row, width) for column, width in zip(columns, layout.widths, strict=True)]
+                drawn = _DrawnRow(row, ((layout.text(texts), "dim" if _is_idle(row) else "text"),))
             self._drawn[key] = drawn
 
     def _find_cursor(self) -> int:
@@ -205,6 +246,11 @@ class CachesPane(ScrollPane):
             name = self._rows[self._cursor_index].cache.name
             above = self._rows[: self._cursor_index]
             self._cursor_key = name, sum([row.cache.name == name for row in above])
+        self.redraw_after_key()
+
+    def action_scroll_columns(self, step: int) -> None:
+        """Scrolls the columns after the name to the right if `step` is 1, or to the left if `step` is -1."""
+        self._skipped = max(0, self._skipped + step)
         self.redraw_after_key()
 
     def action_choose(self) -> None:
@@ -254,24 +300,57 @@ def _heading(column: Column, choices: Choices) -> Heading:
     if column.id != choices.sort:
         return heading
     mark = "▾" if column.descending != choices.reverse else "▴"
-    return heading._replace(title=heading.title + mark, importance=heading.importance and SORTED_IMPORTANCE)
+    return heading._replace(title=heading.title + mark)
 
 
-def _cell_text(column: Column, row: CacheRow) -> str:
+def _cell_text(column: Column, row: CacheRow, width: int) -> str:
+    """The text of a cell; a count that is wider than its column is shortened."""
     text = column.text(row)
-    return f"{text} ⊃" if column.is_name and row.cache.aliases else text
+    if column.is_name:
+        return f"{text}{MERGED}" if row.cache.aliases else text
+    value = column.shown_value(row)
+    is_too_wide = len(text) > width and isinstance(value, (int, float))
+    return units.short_count(round(value), width) if is_too_wide else text  # type: ignore[arg-type]
 
 
 def _is_idle(row: CacheRow) -> bool:
     return row.counts is not None and row.counts.objects == 0
 
 
-def _steady(layout: Layout, previous: Layout | None, columns: int) -> Layout:
-    """Keeps each column at least as wide as before, as long as the columns fit.
+def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
+    """The columns that a table of some width shows: the most important ones that fit, in the order of the table.
 
-    A shorter figure then moves no column.
+    With `skipped` columns out of sight, the columns after them that fit.
     """
-    if previous is None or layout._replace(widths=()) != previous._replace(widths=()):
-        return layout
-    widest = layout._replace(widths=list(map(max, layout.widths, previous.widths)))
-    return widest if widest.width <= columns else layout
+    order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
+    candidates = order if not skipped else [known[0], *known[1 + skipped :]]
+    shown: set[str] = set()
+    free_columns = columns + GAP
+    for column in candidates:
+        free_columns -= SHOWN_FIRST[column.id] + GAP
+        if free_columns < 0 and shown:
+            free_columns += SHOWN_FIRST[column.id] + GAP
+            break
+        shown.add(column.id)
+    widths = {column.id: SHOWN_FIRST[column.id] for column in known if column.id in shown}
+    for name, most in (("object", MAX_OBJECT_WIDTH), ("cache", MAX_CACHE_WIDTH)):
+        if name in widths:
+            more = max(0, min(free_columns, most - widths[name]))
+            widths[name] += more
+            free_columns -= more
+    headings = [_heading(column, choices) for column in known]
+    visible = [index for index, column in enumerate(known) if column.id in shown]
+    return Layout(headings, visible, [widths[known[index].id] for index in visible], " " * GAP, cell_width)
+
+
+def node_shares_texts(ledger: Ledger) -> list[str]:
+    """Texts on how TCP's slabs are spread over the nodes, from long to short; empty for a machine with one node."""
+    amounts = {node.node: ledger.tcp_bytes_on(node.node) for node in ledger.nodes}
+    known = {node: amount for node, amount in amounts.items() if amount is not None}
+    total = sum(known.values())
+    if len(amounts) < 2 or len(known) < len(amounts) or not total:
+        return []
+    shares = {node: f"{100 * amount / total:.0f} %" for node, amount in known.items()}
+    most = max(known, key=lambda node: known[node])
+    each = ", ".join(f"{node} {share}" for node, share in shares.items())
+    return [f"TCP on node {each}", f"most on node {most}, {shares[most]}"]

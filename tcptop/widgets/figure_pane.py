@@ -214,15 +214,11 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
         name_width = max(cell_width(name) for name, _ in table)
         if left_width + name_width + value_width + 3 <= columns:
             lefts: tuple[Piece, ...] = ((title, "text"), (reason, "dim"), ("", "dim"))
-            return [
-                (
-                    (f"{left:<{left_width}}", role),
-                    (f"{name:>{name_width}} ", "dim"),
-                    (f"{value:>{value_width}}", "strong"),
-                    (" B", "dim"),
-                )
-                for (left, role), (name, value) in zip(lefts, table, strict=True)
-            ]
+            lines: list[Line] = []
+            for (left, role), (name, value) in zip(lefts, table, strict=True):
+                named: Line = ((f"{name:>{name_width}} ", "dim"), (f"{value:>{value_width}}", "strong"), (" B", "dim"))
+                lines.append(((f"{left:<{left_width}}", role), *named))
+            return lines
     caption: Line = ((first_fitting(titles, columns), "text"),)
     clients = _named(("client ", client), ("", client))
     clients = [
@@ -241,11 +237,10 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:
     """Lines of a name and an amount, each also without the space behind the sign of the amount."""
-    return [
-        ((name, "dim"), (text, "strong"))
-        for name, amount in amounts
-        for text in (amount, NO_SIGN_GAP.sub(r"\1", amount))
-    ]
+    lines: list[Line] = []
+    for name, amount in amounts:
+        lines += [((name, "dim"), (text, "strong")) for text in (amount, NO_SIGN_GAP.sub(r"\1", amount))]
+    return lines
 
 
 def _reasons(because: str) -> list[str]:

@@ -1,79 +1,130 @@
-"""Nodes pane: for each NUMA node, the memory of TCP's slabs on each node, and the free blocks for more TCP slabs."""
+"""Nodes pane: for each NUMA node, TCP's slabs in the node's memory, and the free blocks for more TCP slabs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import groupby
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import Line, Role
+from tcptop.text.line import Line, Role, text_of
 from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
-BAR_WIDTH = 10
-FILLED, EMPTY = "█", "░"
-HEADINGS = (
-    Heading("NODE"),
-    Heading("CPUS", importance=3),
-    Heading("MEMORY", importance=5),
-    Heading("FREE", importance=6),
-    Heading("TCP'S"),
-    Heading("", left=True, importance=2),
-    Heading("SLABS FREE", importance=4),
-    Heading("HEADROOM"),
-    Heading("", left=True, importance=1),
-)
-"""Columns of the node table. The columns without a title contain bars; the columns with bars are dropped first."""
-ROLES: tuple[Role, ...] = tuple("text" if heading.title else "slice-2" for heading in HEADINGS)
+BAR_WIDTH = 12
+TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
+"""Cells of the bar: memory of TCP's slabs, less than half a cell of it, other used memory, free memory."""
+BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
 
 
-class NodesPane(ScrollPane):
-    """Table of the NUMA nodes."""
-
-    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title."""
-        return "Nodes"
-
-    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
-        """The titles of the columns, and a line for each node."""
-        titles, *lines = node_lines(ledger, columns, choices.mode)
-        return [titles], lines
+def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
+    """The columns of the node table; those of low importance are dropped first."""
+    page_bytes, order = ledger.host.page_size_bytes, ledger.tcp_slab_order
+    block = "" if order is None else f"{units.page_order_size(order, page_bytes)} "
+    return (
+        Heading("NODE", min_width=4),
+        Heading("CPUS", importance=1, min_width=4),
+        Heading("MEMORY", importance=3, min_width=6),
+        Heading("", left=True, importance=5, min_width=BAR_WIDTH),
+        Heading("TCP", min_width=5),
+        Heading("OF TCP", importance=6, min_width=6),
+        Heading("FREE", importance=4, min_width=5),
+        Heading(f"{block}BLOCKS FREE", importance=2),
+        Heading("FITS MORE", min_width=9),
+    )
 
 
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
-    """The titles and a line for each node. Bars, which compare the nodes, are dropped first if not all columns fit."""
+    """The titles and a line for each node. Each bar is of the node's own memory."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
-    nodes = ledger.headroom[mode].nodes
-    headroom = [nodes[node.node].without_reclaim if node.node in nodes else None for node in ledger.nodes]
+    all_tcp = sum(filter(None, tcp))
+    headroom = ledger.headroom[mode].nodes
     rows: list[tuple[str, ...]] = []
-    for node, tcp_bytes, sockets in zip(ledger.nodes, tcp, headroom, strict=True):
+    for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
         free_bytes = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
+        fits = headroom[node.node].without_reclaim if node.node in headroom else None
         rows.append(
             (
                 str(node.node),
                 units.count(node.cpus),
                 units.compact_size(node.memory_bytes),
-                units.compact_size(free_bytes),
+                node_bar(tcp_bytes, free_bytes, node.memory_bytes),
                 units.compact_size(tcp_bytes),
-                node_bar(tcp_bytes, tcp),
-                units.count(node.tcp_slabs_free),
-                units.count(sockets),
-                node_bar(sockets, headroom),
+                units.percent(tcp_bytes / all_tcp if tcp_bytes is not None and all_tcp else None),
+                units.compact_size(free_bytes),
+                units.rough_count(node.tcp_slabs_free),
+                units.rough_count(fits),
             )
         )
-    layout = fit_columns(HEADINGS, rows, columns)
-    return [((layout.text(layout.titles), "head"),), *(layout.line(row, ROLES) for row in rows)]
+    layout = fit_columns(node_headings(ledger), rows, columns)
+    roles: list[Role] = ["text"] * len(layout.headings)
+    lines = [layout.line(layout.titles, ["head"] * len(layout.headings))]
+    return lines + [_with_bar_roles(layout.line(cells, roles)) for cells in rows]
 
 
-def node_bar(amount: float | None, all_amounts: Sequence[float | None]) -> str:
-    """A bar for a node's amount, scaled to the largest amount of any node.
+def _with_bar_roles(line: Line) -> Line:
+    """The line with the role of each part of its bar."""
+    cells = [(cell, BAR_ROLES.get(cell, role)) for text, role in line for cell in text]
+    return tuple(("".join(cell for cell, _ in group), role) for role, group in groupby(cells, lambda each: each[1]))
 
-    The text is empty if the node's amount is unknown, or if no node has an amount above 0.
+
+def node_bar(tcp_bytes: float | None, free_bytes: float | None, memory_bytes: float | None) -> str:
+    """A bar of a node's memory: TCP's slabs, other used memory, and free memory.
+
+    The text is empty if an amount is unknown, or if the node has no memory.
     """
-    largest = max((known for known in all_amounts if known is not None), default=0)
-    if amount is None or not largest:
+    if tcp_bytes is None or free_bytes is None or not memory_bytes:
         return ""
-    filled = round(BAR_WIDTH * amount / largest)
-    return FILLED * filled + EMPTY * (BAR_WIDTH - filled)
+    tcp = round(BAR_WIDTH * min(1.0, tcp_bytes / memory_bytes))
+    free = min(BAR_WIDTH - tcp, round(BAR_WIDTH * free_bytes / memory_bytes))
+    bar = TCP * tcp + OTHER * (BAR_WIDTH - tcp - free) + FREE * free
+    return bar if tcp or not tcp_bytes else TRACE + bar[1:]
+
+
+class NodesPane(ScrollPane):
+    """Table of the NUMA nodes. The arrow keys move a cursor, and Enter shows the node of the cursor in all panes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "show this node", show=False)]
+
+    class NodeSelected(Message):
+        """Sent when Enter is pressed on a node."""
+
+        def __init__(self, node: int) -> None:
+            super().__init__()
+            self.node = node
+
+    _cursor_index = 0
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """The title, with the meaning of the bars."""
+        return f"Nodes ─ TCP {TCP} other {OTHER} free {FREE}"
+
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
+        """The titles of the columns, and a line for each node; the chosen node and the cursor's node are marked."""
+        titles, *lines = node_lines(ledger, columns, choices.mode)
+        numbers = [node.node for node in ledger.nodes]
+        if choices.node in numbers:
+            index = numbers.index(choices.node)
+            lines[index] = ((text_of(lines[index]), "strong"),)
+        self._kept_line = self._cursor_index if self.has_focus and lines else None
+        if self._kept_line is not None:
+            self._cursor_index = min(self._cursor_index, len(lines) - 1)
+            lines[self._cursor_index] = ((text_of(lines[self._cursor_index]).ljust(columns), "cursor"),)
+        return [titles], lines
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Moves the cursor up or down."""
+        last = len(self._ledger.nodes) - 1 if self._ledger is not None else 0
+        self._cursor_index = max(0, min(last, self._cursor_index + lines))
+        self.redraw_after_key()
+
+    def action_choose(self) -> None:
+        """Sends `NodeSelected` for the cursor's node."""
+        if self._ledger is not None and self._ledger.nodes:
+            nodes = [node.node for node in self._ledger.nodes]
+            self.post_message(self.NodeSelected(nodes[min(self._cursor_index, len(nodes) - 1)]))
