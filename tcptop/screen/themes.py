@@ -26,7 +26,7 @@ THEME = Theme(
         "border-blurred": "#6c6c6c",
         "slice-1": "#5fafff",
         "slice-2": "#0087d7",
-        "slice-3": "#005faf",
+        "slice-3": "#005fd7",
         "slice-4": "#87afd7",
         "slice-5": "#5f87af",
         "time-wait": "#ffd75f",

@@ -159,19 +159,19 @@ def figure_lines(
     if free_rows == 0 or not (slices or missing):
         return [*lines, *reason][:rows]
     if free_rows == 1:
-        return [*lines, reason[0] if reason else _bar_with_legend(slices, missing, columns, selected, signs)]
+        # There is space for few parts, so the attached objects that the user asked for come first.
+        first = len(cost.now_slices) if attached is not None and selected is None else 0
+        return [*lines, reason[0] if reason else _bar_with_legend(slices, missing, columns, selected, signs, first)]
     columns -= 1  # a gap before the pane at the right
     bar = slice_bar(slices, columns, signs)
-    if free_rows == 2:
-        labels: list[Line] = []
-        legend = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "names")
-    else:
-        label_line, named = slice_labels(slices, columns, selected)
-        labels = [label_line]
-        legend = slice_legend(slices, missing, columns, selected, named)
-    notes = [*reason, *([((note, "dim"),)] if note else [])]
-    below = [bar, *labels, *legend, *notes]
-    return [*lines, *([()] if len(below) < free_rows else []), *below][:rows]
+    label_line, named = slice_labels(slices, columns, selected)
+    labels = [label_line, *slice_legend(slices, missing, columns, selected, named)]
+    if 1 + len(labels) > free_rows:
+        labels = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "names")
+    notes: list[Line] = [((note, "dim"),)] if note else []
+    below = [bar, *labels, *reason, *notes]
+    blank: list[Line] = [()] if len(below) < free_rows else []
+    return [*lines, *blank, *below][:rows]
 
 
 def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> Line:
@@ -186,13 +186,16 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
 
 
 def _bar_with_legend(
-    slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None, signs: bool
+    slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None, signs: bool, start: int
 ) -> Line:
-    """A short bar, and beside it as many parts of the legend as fit; a part that is selected is among these."""
+    """A short bar, and beside it as many parts of the legend as fit, from the part with index `start` on.
+
+    A part that is selected is among the parts of the legend.
+    """
     bar = slice_bar(slices, columns // SHORT_BAR_SHARE, signs)
     width = columns - line_width(bar) - 1
     keys = "signs" if signs else "names"
-    for first in range(max(1, len(slices))):
+    for first in range(start, max(start + 1, len(slices))):
         legend = slice_legend(slices, missing, width, selected, range(first), keys)[:1]
         if selected is None or any(role == "cursor" for line in legend for _, role in line):
             break

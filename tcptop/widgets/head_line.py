@@ -57,13 +57,15 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     variants = [(left, rights[0]) for left in lefts] + [(lefts[-1], right) for right in rights]
     alarms, events = ledger.limits[choices.mode].alarms, [event for event in ledger.events if event.is_alarm]
     if alarms or events:
-        ends = [*rights, *([(text, role)] for text in _state_texts(ledger, view)), []]
+        ends = [*rights, *([(text, role)] for text in _state_texts(ledger, view))]
         percent, *others = alarm_variants(alarms, events)
         gap: Piece = ("  ", "text")
         variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
         variants += [(left, [*percent, gap, *end]) for left in (name_pieces, lefts[-1]) for end in ends]
         for alarm in others:
-            variants += [(left, [*alarm, gap, *end]) for left in (name_pieces, lefts[-1], []) for end in ends]
+            starts: list[list[Piece]] = [name_pieces, lefts[-1], []]
+            variants += [(left, [*alarm, gap, *end]) for left in starts for end in ends]
+            variants += [(left, [*alarm]) for left in starts]
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)
