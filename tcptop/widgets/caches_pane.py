@@ -125,7 +125,7 @@ class CachesPane(ScrollPane):
         self._columns: list[Column] = []
         """The columns on the screen."""
         self._skipped = 0
-        """Number of columns after the name that are scrolled out of sight."""
+        """Number of the first column that is shown after the name; 0 for the most important columns."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: node, name filter, mark, hidden columns, and the age of stale slabinfo.
@@ -172,7 +172,7 @@ class CachesPane(ScrollPane):
         self.place(len(rows), self.size.height - len(notes) - 1)
         in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
         known = self._known_columns(ledger, choices)
-        self._skipped = max(0, min(self._skipped, len(known) - 2))
+        self._skipped = max(0, min(self._skipped, len(known) - 1))
         layout = lay_out_columns(known, choices, columns, self._skipped)
         shown = [known[index] for index in layout.visible]
         layout = layout._replace(visible=range(len(shown)), headings=[_heading(column, choices) for column in shown])
@@ -189,10 +189,14 @@ class CachesPane(ScrollPane):
         return [*notes, ((layout.text(layout.titles), "head"),)], lines
 
     def _known_columns(self, ledger: Ledger, choices: Choices) -> list[Column]:
-        """The columns of the table without those whose cells are all unknown, as without root's privileges."""
+        """The columns of the table without those whose cells stay unknown, as without root's privileges."""
         columns = visible_columns(ledger, choices)
         sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
-        return [column for column in columns if column.is_name or any(column.value(row) is not None for row in sample)]
+        return [
+            column
+            for column in columns
+            if column.is_name or column.is_rate or any(column.value(row) is not None for row in sample)
+        ]
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
         """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
@@ -320,10 +324,10 @@ def _is_idle(row: CacheRow) -> bool:
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
     """The columns that a table of some width shows: the most important ones that fit, in the order of the table.
 
-    With `skipped` columns out of sight, the columns after them that fit.
+    If `skipped` is not 0, the columns are not chosen by importance: the columns from number `skipped` on are shown.
     """
     order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
-    shown, free_columns = _fitting(order if not skipped else [known[0], *known[1 + skipped :]], columns)
+    shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)
     if not skipped and choices.sort not in shown:
         # The column of the sort order takes the place of less important columns.
         sorted_first = sorted(order, key=lambda column: not column.is_name and column.id != choices.sort)
