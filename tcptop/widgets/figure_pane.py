@@ -167,7 +167,7 @@ def figure_lines(
     label_line, named = slice_labels(slices, columns, selected)
     labels = [label_line, *slice_legend(slices, missing, columns, selected, named)]
     if 1 + len(labels) > free_rows:
-        labels = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "names")
+        labels = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "blocks")
     notes: list[Line] = [((note, "dim"),)] if note else []
     below = [bar, *labels, *reason, *notes]
     blank: list[Line] = [()] if len(below) < free_rows else []
@@ -194,7 +194,7 @@ def _bar_with_legend(
     """
     bar = slice_bar(slices, columns // SHORT_BAR_SHARE, signs)
     width = columns - line_width(bar) - 1
-    keys = "signs" if signs else "names"
+    keys = "signs" if signs else "blocks"
     for first in range(start, max(start + 1, len(slices))):
         legend = slice_legend(slices, missing, width, selected, range(first), keys)[:1]
         if selected is None or any(role == "cursor" for line in legend for _, role in line):

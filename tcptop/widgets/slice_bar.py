@@ -99,22 +99,23 @@ def slice_legend(
         columns: the width of the legend.
         selected: the label of the marked part; None for no mark.
         named: the indices of parts that are left out, because they are named elsewhere.
-        keys: what stands before the name of a part: its number (`numbers`), its fill character (`signs`), or nothing.
+        keys: what stands before the name of a part: its number (`numbers`), a block in its colour (`blocks`), or
+            its fill character (`signs`).
 
     """
     entries: list[Line] = []
     for index, part in enumerate(slices):
         if index not in named:
-            key: Line = ((f"{index + 1} ", "dim"),) if keys == "numbers" else ()
-            if keys == "signs":
-                key = (_fill(index, part.label, True), (" ", "text"))
+            key: Line = ((f"{index + 1} ", "dim"),)
+            if keys != "numbers":
+                key = (_fill(index, part.label, keys == "signs"), (" ", "text"))
             role: Role = "cursor" if part.label == selected else "text"
             entries.append((*key, (f"{part.label} ", role), (units.exact_bytes(part.bytes), "strong")))
     entries += [(("? ", "warning"), (name, "text")) for name in missing]
     lines: list[Line] = []
     current: Line = ()
     for entry in entries:
-        longer = (*current, (" · " if keys == "names" else "  ", "dim"), *entry) if current else entry
+        longer = (*current, ("  ", "text"), *entry) if current else entry
         if current and line_width(longer) > columns:
             lines.append(current)
             longer = entry
