@@ -60,8 +60,16 @@ class TcptopApp(App[int]):
 
     CSS = """
     Screen { background: $background; overflow: hidden; }
-    .-ascii .-titled { border-top: ascii $border-blurred; }
-    .-ascii .-titled:focus { border-top: ascii $secondary; }
+    .-time-wait Pane { border-title-color: $time-wait; }
+    .-time-wait .pane--accent { color: $time-wait; }
+    .-time-wait .pane--slice-1 { color: $time-wait-1; }
+    .-time-wait .pane--slice-2 { color: $time-wait-2; }
+    .-time-wait .pane--slice-3 { color: $time-wait-3; }
+    .-time-wait .pane--slice-4 { color: $time-wait-4; }
+    .-time-wait .pane--slice-5 { color: $time-wait-5; }
+    .-ascii Pane.-titled { border-top: ascii $border-blurred; }
+    .-ascii Pane.-titled:focus { border-top: ascii $secondary; }
+    .-ascii Pane.-right { border-left: ascii $border-blurred; }
     .-ascii ExplainPane, .-ascii HelpPane { border: ascii $secondary; }
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
@@ -229,6 +237,7 @@ class TcptopApp(App[int]):
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
+        self.set_class(choices.mode == "time_wait", "-time-wait")
         if not self.key_repeats:
             self._draw()
 

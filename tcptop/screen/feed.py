@@ -45,6 +45,11 @@ class Sampled(Message):
         return isinstance(message, Sampled)
 
 
+def has_rates(ledger: Ledger) -> bool:
+    """Whether a sample has rates: the first sample of a host has none."""
+    return any(cache.active_per_s is not None for cache in ledger.caches)
+
+
 class Feed:
     """Base class that delivers samples to one app from `begin` until `end`. All methods run in the app's event loop."""
 
@@ -99,7 +104,8 @@ class Feed:
         self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
-        if self._rates is None or step_of(ledger) != step_of(self._rates):
+        is_first = self._rates is None or (ledger.live and not has_rates(self._rates))
+        if is_first or step_of(ledger) != step_of(self._rates):
             self._rates = ledger
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
