@@ -100,7 +100,7 @@ MOVED = {"headroom": r" {5}(used|of|near at|scope) (≤ )?([0-9]|machine|here|pr
 
 
 def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
-    """The sorted characters of a page, without blanks, tree lines, bars, table headings and the titles of moved columns.
+    """The sorted characters of a page, without blanks, trees, bars, table headings and the titles of moved columns.
 
     The headroom page drops unknown cells, which are dashes, instead of moving them.
     """
