@@ -15,7 +15,7 @@ from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.accounting.origin import Origin, origin_of
-from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
+from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Plan, PlanRequest, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
 from tcptop.view.trends import NO_TRENDS, add_sample, step_of
@@ -76,6 +76,7 @@ class Feed:
         self._growth_samples: tuple[GrowthSample, ...] = ()
         self._growth: Mapping[AccountingMode, Growth] = {}
         self._rates: Ledger | None = None
+        self._sample: tuple[Snapshot, Ledger] | None = None
 
     def begin(self) -> None:
         """Starts delivering samples."""
@@ -97,6 +98,7 @@ class Feed:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
         origin = origin_of(snapshot)
         ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot, origin))
+        self._sample = snapshot, ledger
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
         self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
@@ -107,6 +109,12 @@ class Feed:
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
+
+    def make_plan(self, request: PlanRequest) -> Plan | None:
+        """The plan for connections beside those of the sample on the screen; None before the first sample."""
+        from tcptop.accounting.plan import make_plan
+
+        return None if self._sample is None else make_plan(*self._sample, request)
 
     def events_minute_ago(self, snapshot: Snapshot, origin: Origin) -> EventCounts | None:
         """The event totals one minute before the given sample was taken; None if there is no earlier sample."""

@@ -36,9 +36,9 @@ class Trends:
 NO_TRENDS = Trends()
 
 
-def step_of(ledger: Ledger) -> int | None:
+def step_of(ledger: Ledger | None) -> int | None:
     """Number of the step in which a sample was taken, counted from the Unix epoch; None if the time is unknown."""
-    return None if ledger.taken_at_unix_s is None else int(ledger.taken_at_unix_s // STEP_S)
+    return None if ledger is None or ledger.taken_at_unix_s is None else int(ledger.taken_at_unix_s // STEP_S)
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:

@@ -256,7 +256,7 @@ async def test_x_hides_and_shows_graphs_and_marks() -> None:
         assert {("▾", "TCP"), ("▴", "tw_sock_TCP")} <= marked
         await pilot.press("x")
         assert pane_lines(app, GraphsPane) == ["x shows the graphs"]
-        assert not set("".join(pane_lines(app, TcpPane)[2][12:])) & set(LEVELS)
+        assert not set("".join(pane_lines(app, TcpPane)[2][14:])) & set(LEVELS)
         assert not set(screen_text(app)) & {"▴", "±"}
         await pilot.press("x")
         assert (pane_lines(app, GraphsPane), pane_lines(app, TcpPane)) == (lines, tcp_lines)
