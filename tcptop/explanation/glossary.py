@@ -93,18 +93,18 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         ("mini-socket", "tw_sock", "tw"),
     ),
     Entry(
-        "total kernel memory in TCP",
-        "All that TCP holds of the machine's memory: its own caches, its share of shared caches, and its buffers.",
-        "A range stands beside it where a part is not exact. Page cache of files that are sent is not in it.",
+        "TCP in the kernel",
+        "All kernel memory used by TCP: its own caches, its share of shared caches, and its buffers.",
+        "≈ stands before it if its range is wide. Page cache of files that are sent is not in it.",
         "/proc/slabinfo and /proc/net/sockstat",
-        ("total", "TCP in the kernel", "TCP memory"),
+        ("total", "total kernel memory in TCP", "TCP memory"),
     ),
     Entry(
         "growth",
-        "How fast the sockets or TCP's memory grow or shrink, per second.",
-        "The screen shows a new rate every five seconds at most, so that figures can be read.",
-        "tcptop: two readings and the time between them",
-        ("rate", "per second"),
+        "How fast sockets or TCP's memory grow or shrink per second, over the last minutes.",
+        "`no trend`: the noise is larger than the growth. `in about 14 min` is when a limit would be reached.",
+        "tcptop, from samples and the times between them",
+        ("rate", "per second", "no trend", "trend"),
     ),
     Entry(
         "idle",
@@ -574,6 +574,13 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         ("old", "reading"),
     ),
     Entry(
+        "5 s",
+        "Graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample.",
+        "So a figure stands long enough to be read, and little is sent over a slow line.",
+        "tcptop",
+        ("every 5 s",),
+    ),
+    Entry(
         "recording",
         "A file of samples that record wrote; tcptop -r FILE shows it with time.",
         "A mark on the time line is the sample that is shown.",
@@ -585,7 +592,7 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "The last minutes of sockets and of TCP's memory, the newest at the right.",
         "They move once in five seconds. In a recording, they show the whole recording.",
         "tcptop",
-        ("graph", "trend", "5 min"),
+        ("graph", "5 min"),
     ),
     Entry(
         "lab result",
@@ -774,6 +781,7 @@ ENTRIES: tuple[Entry, ...] = (
 
 HELP_WORDS = (
     "bytes per connection",
+    "TCP in the kernel",
     "average now",
     "one more socket",
     "server side",
@@ -790,7 +798,7 @@ HELP_WORDS = (
     "headroom",
     "reclaim",
     "growth",
-    "graphs",
+    "5 s",
     "mark",
     "order",
     "migrate type",

@@ -16,7 +16,7 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
-KEY_WIDTH = 14
+KEY_WIDTH, WORD_WIDTH = 14, max(map(len, HELP_WORDS))
 WORDS_TITLE = "Words (all of them: tcptop explain words, or the last page of i)"
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
@@ -48,10 +48,14 @@ class HelpPane(ScrollPane):
         keys, words = (*OTHER_KEYS, *self._keys), [(word, find_entries(word)[0].meaning) for word in HELP_WORDS]
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
-        for title, entries in (("Keys", keys), (WORDS_TITLE, words), ("Columns of the caches", columns_help)):
+        for title, entries, width in (
+            ("Keys", keys, KEY_WIDTH),
+            (WORDS_TITLE, words, WORD_WIDTH),
+            ("Columns of the caches", columns_help, KEY_WIDTH),
+        ):
             lines.append(((title, "head"),))
             for key, text in entries:
-                lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
+                lines += fact_lines(key, text, columns, width, "accent")
             lines.append(())
         return [], lines
 
