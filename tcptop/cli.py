@@ -13,6 +13,7 @@ from typing import NoReturn
 from tcptop import __version__
 from tcptop.commands.common import Parser, argument_type, join_offsets, parse_positive
 from tcptop.errors import TcptopError
+from tcptop.text.own_command import as_root
 from tcptop.text.quantities import parse_interval_s
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
@@ -25,7 +26,7 @@ tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.
 tcptop plan --connections N: what N more connections take, and whether it fits.
 tcptop check: a check for Nagios and its kin: one line, exit code 0 to 3.
-Root sees more: sudo "$(command -v tcptop)".
+Root sees more: {as_root}.
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
 
@@ -96,7 +97,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="tcptop",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(as_root=as_root()),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=79),
         add_help=False,
         allow_abbrev=False,

@@ -46,6 +46,9 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation  # noqa: E402
 
 from tcptop.hosts.folder import FolderHost  # noqa: E402
+from tcptop.sources import source  # noqa: E402
+
+source.AS_ROOT = "sudo /usr/local/bin/tcptop"  # the real path differs from one checkout to another
 
 TESTS = Path(__file__).resolve().parent
 RECORDINGS = TESTS / "recordings"

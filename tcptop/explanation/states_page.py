@@ -10,8 +10,8 @@ from tcptop.text.table import TableRow, make_headings, table_lines
 HEADINGS = make_headings("<STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
 
 INTRODUCTION = (
-    "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (≤, since ports"
-    " may be shared). machine: all network namespaces; here: this one."
+    "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (at most, since"
+    " ports may be shared). machine: all network namespaces; here: this one."
 )
 
 
@@ -41,7 +41,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     )
     lines = table_lines(HEADINGS, rows, columns)
     if missing:
-        lines += [EMPTY_LINE, *paragraph(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
+        lines += [EMPTY_LINE, *paragraph(f" ≥ since not known: {', '.join(missing)}", columns - 1, "warning")]
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tcptop.explanation import PAGES, Page, find_page
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import needs_ascii, report_to_ascii
+from tcptop.text.ascii import needs_ascii, report_to_ascii, signs_to_ascii
 from tcptop.text.line import paragraph, text_of
 
 
@@ -38,5 +38,4 @@ def _text(lines: Sequence[str]) -> str:
     text = "\n".join(lines).rstrip() + "\n"
     if not needs_ascii({}, getattr(sys.stdout, "encoding", None)):
         return text
-    # A `≤` or `≥` and the space after the sign become `<=` or `>=` without a space, so that columns stay aligned.
-    return report_to_ascii(text.replace("≤ ", "<=").replace("≥ ", ">="))
+    return report_to_ascii(signs_to_ascii(text))

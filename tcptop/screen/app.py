@@ -59,6 +59,8 @@ class TcptopApp(App[int]):
 
     CSS = """
     Screen { background: $background; overflow: hidden; }
+    .-ascii .-titled { border-top: ascii $border-blurred; }
+    .-ascii .-titled:focus { border-top: ascii $secondary; }
     .-ascii ExplainPane, .-ascii HelpPane { border: ascii $secondary; }
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }

@@ -1,7 +1,6 @@
 """Base classes of the sources, and the helpers that parsers share: for damage, error lines and decimal counts."""
 
 import errno
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -9,20 +8,14 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from tcptop.hosts.host import FileRead, Host, NotSavedError
 from tcptop.privileges import add_note
 from tcptop.snapshot import Reading, ReadState
+from tcptop.text.own_command import as_root
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable
 
 Value = TypeVar("Value")
 Row = TypeVar("Row")
 Parsed = TypeVar("Parsed")
 
-COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
-"""Shell command that runs this program. In a checkout, scripts/run sets the command through an environment variable.
-
-By default the command is the full path of the tcptop that the user's PATH finds. The name `tcptop` alone is not
-enough: with root's PATH, the name may run another program.
-"""
-
-AS_ROOT = f"sudo {COMMAND}"
+AS_ROOT = as_root()
 
 
 class Damage(NamedTuple):

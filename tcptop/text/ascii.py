@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 ASCII_GLYPHS = {
@@ -21,17 +22,22 @@ ASCII_GLYPHS = {
     "▅": "=",
     "▆": "+",
     "▇": "*",
+    "▏": ".",
+    "▎": ".",
+    "▍": ".",
+    "▌": "#",
+    "▋": "#",
+    "▊": "#",
+    "▉": "#",
+    "▀": "^",
     "▸": "*",
     "▶": ">",
     "▴": "^",
     "▾": "v",
     "⊃": "&",
-    "≤": "<",
-    "≥": ">",
     "≈": "~",
     "×": "x",
     "÷": "/",
-    "±": "+",
     "Δ": "d",
     "·": ".",
     "…": "~",
@@ -42,6 +48,9 @@ ASCII_GLYPHS = {
     "↓": "v",
     "“": '"',
     "”": '"',
+    "‹": "<",
+    "›": ">",
+    "┬": "+",
     "┏": ".",
     "┓": ".",
     "┗": "'",
@@ -56,11 +65,23 @@ ASCII_GLYPHS = {
     "╹": "'",
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
-LONGER_GLYPHS = {"≤": "<=", "≥": ">=", "±": "+-", "…": "...", "→": "->"}
+ASCII_SIGNS = {"≤": "<=", "≥": ">=", "±": "+-"}
+"""Replacements of two characters, since each single character would be another statement."""
+SIGN = re.compile("([≤≥±]) | ([≤≥±])(?! )|([≤≥±])")
+LONGER_GLYPHS = {**ASCII_SIGNS, "…": "...", "→": "->"}
 """Longer replacements, used only in reports: in a report, these glyphs occur only where columns need not be exact."""
 
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)
+
+
+def signs_to_ascii(text: str) -> str:
+    """Replaces the signs of bounds: `≤ 3 868` becomes `<=3 868`, so that columns stay aligned.
+
+    The replacement takes the place of the sign and of a space beside the sign: the space after it, or else the space
+    before it. Without such a space, the text becomes longer by one character.
+    """
+    return SIGN.sub(lambda match: ASCII_SIGNS[match[match.lastindex or 0]], text)
 
 
 def report_to_ascii(text: str) -> str:

@@ -139,7 +139,7 @@ def _objects_of(row: CacheRow) -> str:
 def _object_bytes(row: CacheRow) -> str:
     """The object size with padding, or `≥` and the size of the struct if the size with padding is unknown."""
     if row.cache.object_bytes is None and row.cache.object_size_bytes is not None:
-        return f"≥{units.count(row.cache.object_size_bytes)}"
+        return f"≥ {units.count(row.cache.object_size_bytes)}"
     return units.count(row.cache.object_bytes)
 
 

@@ -30,8 +30,8 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "8": (" _ ", "|_|", "|_|"),
     "9": (" _ ", "|_|", " _|"),
     "–": ("   ", " _ ", "   "),
-    "≥": ("  ", "> ", "  "),
-    "≤": ("  ", "< ", "  "),
+    "≥": ("  ", ">=", "  "),
+    "≤": ("  ", "<=", "  "),
     " ": (" ", " ", " "),
 }
 """The glyphs of `BIG_GLYPHS` in ASCII, each as wide as its counterpart."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from tcptop.text.ascii import SCREEN_TO_ASCII
+from tcptop.text.ascii import SCREEN_TO_ASCII, signs_to_ascii
 from tcptop.text.line import Line, Piece
 
 
@@ -27,13 +27,13 @@ def first_fitting_line(lines: Sequence[Line], columns: int) -> Line:
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII, of the same width.
+    """The text in ASCII, of the same width if each sign of a bound (`≤`) has a space beside the sign.
 
     A character without a replacement becomes one `?` for each terminal column that the character takes.
     """
     if text.isascii():
         return text
-    plain = text.translate(SCREEN_TO_ASCII)
+    plain = signs_to_ascii(text).translate(SCREEN_TO_ASCII)
     return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
 
 

@@ -158,7 +158,9 @@ class Pane(Widget):
         """A line as a Textual strip."""
         line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
-        segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in line]
+        if self.app.has_class(ASCII_CLASS):
+            line = tuple((to_ascii(text), role) for text, role in line)
+        segments = [Segment(text, self._style(role)) for text, role in line]
         return Strip(segments, line_width(line)).adjust_cell_length(columns, self._style("text")).simplify()
 
     def on_resize(self, _: events.Resize) -> None:

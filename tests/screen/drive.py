@@ -289,10 +289,7 @@ LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
     """The cells of the caches pane by cache and column title. Figures are right-aligned with their title."""
-    head = next(line for line in lines if line.lstrip("± ").startswith("CACHE"))
-    if head.startswith("±"):  # the column of marks on changed caches
-        lines = [line[head.index("CACHE") :] if line.startswith((*"±▴▾", "  ")) else line for line in lines]
-        head = head[head.index("CACHE") :]
+    head = next(line for line in lines if line.startswith("CACHE"))
     titles = [(found[1], found.end()) for found in TITLE.finditer(head)]
     assert titles[0][0] == "CACHE", head
     rows: dict[str, dict[str, str]] = {}
@@ -310,7 +307,7 @@ def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
             else:
                 cells[title] = line[before:end].strip()
             before = end
-        rows[line.split()[0]] = cells
+        rows[line.split()[0].rstrip("*")] = cells
     return rows
 
 

@@ -1,0 +1,38 @@
+"""Shell command that starts this program again as root, for messages that say what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from tcptop.text.printable import printable
+
+PROGRAM = "tcptop"
+PLAIN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%:,=")
+
+
+def own_command(arguments: Sequence[str], interpreter: str) -> str:
+    """The command that runs this program, with full paths: with root's PATH, a name may run another program.
+
+    Args:
+        arguments: the arguments of the process, the first of which is the path of the program.
+        interpreter: the path of the Python interpreter; empty if unknown.
+
+    """
+    beside = os.path.join(os.path.dirname(interpreter), PROGRAM)  # noqa: PTH118, PTH120 (pathlib takes 15 ms to import)
+    for path in (arguments[0] if arguments else "", beside):
+        if os.path.basename(path) == PROGRAM and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113, PTH119
+            return _quote(os.path.abspath(path))  # noqa: PTH100
+    return f"{_quote(interpreter or 'python3')} -m {PROGRAM}"
+
+
+def as_root() -> str:
+    """The command that starts this program again as root."""
+    return f"sudo {own_command(sys.argv, sys.executable)}"
+
+
+def _quote(path: str) -> str:
+    """The path as one word of a shell."""
+    text = printable(path)
+    return text if PLAIN_PATH.issuperset(text) else "'" + text.replace("'", "'\\''") + "'"
