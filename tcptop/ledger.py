@@ -629,6 +629,23 @@ class GrowthSinceMark(NamedTuple):
     live_bytes: float | None
     bytes_per_socket: float | None
     unknown_because: str | None
+    error_bytes_per_socket: float | None = None
+    """What other programs' objects may have added to `bytes_per_socket`, or taken away.
+
+    The error is the change of all slabinfo rows that no socket has objects in, per socket: programs that changed these
+    rows also changed dentries and files, which are in the rows of sockets. None if unknown.
+    """
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the error is larger than MAX_ERROR, so that `bytes_per_socket` says nothing about sockets."""
+        if self.bytes_per_socket is None or self.error_bytes_per_socket is None:
+            return False
+        return self.error_bytes_per_socket > MAX_ERROR * abs(self.bytes_per_socket)
+
+
+MAX_ERROR = 0.1
+"""Largest error of the bytes per socket measured since a mark, as a share of these bytes."""
 
 
 class Slope(NamedTuple):
@@ -843,6 +860,15 @@ class Ledger(NamedTuple):
         """
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
+
+    @property
+    def socket_rows(self) -> frozenset[str]:
+        """Names of the slabinfo rows that count objects of sockets in any TCP state."""
+        costs = [cost for state in self.states for cost in (state.accepted, state.outgoing) if cost is not None]
+        parts = [part for cost in costs for part in cost.parts]
+        parts += [part for state in self.states for part in state.unread_fin_parts or ()]
+        lines = [self.cache(cache) for cache in {part.cache for part in parts}]
+        return frozenset(line.row for line in lines if line is not None and line.row is not None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
         """TCP's slab bytes on a node; None if every cache that TCP uses lacks counts per node."""

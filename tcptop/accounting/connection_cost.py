@@ -73,17 +73,15 @@ def connection_costs(
     `before` has the costs in the previous sample of the same machine. Their averages stand as long as the number of
     sockets changes too fast for new averages.
     """
-    costs = {
+    costs: dict[AccountingMode, ConnectionCost] = {
         "full": _full_cost(snapshot, table, sockets, cpus, mixes["full"]),
         "time_wait": _time_wait_cost(snapshot, table, sockets, cpus, mixes["time_wait"]),
     }
     read_at_unix_s = _read_at_unix_s(snapshot, table)
-    return {
-        mode: _with_steady_average(
-            cost, _change_of_sockets(snapshot, table.counts_reading, mode), read_at_unix_s, before and before[mode]
-        )
-        for mode, cost in costs.items()
-    }
+    for mode, cost in costs.items():
+        change = _change_of_sockets(snapshot, table.counts_reading, mode)
+        costs[mode] = _with_steady_average(cost, change, read_at_unix_s, before[mode] if before else None)
+    return costs
 
 
 class SocketChange(NamedTuple):

@@ -59,6 +59,10 @@ class FigurePane(Pane, can_focus=True):
         subtitle = ""
         if cost.by_family["mix"].accepted.computed:
             subtitle = "computed: sizes of structs, rounded as SLUB rounds"
+        elif cost.now_held_because is not None:
+            subtitle = first_fitting(
+                (f"average stands: {cost.now_held_because}", "average stands"), self.max_title_width
+            )
         elif cost.now_bytes is None and cost.now_unknown_because:
             subtitle = _no_average_text(cost.now_unknown_because, self.max_title_width)
         elif choices.mode == "full":
