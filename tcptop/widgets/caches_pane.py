@@ -248,6 +248,14 @@ class CachesPane(ScrollPane):
             self._cursor_key = name, sum([row.cache.name == name for row in above])
         self.redraw_after_key()
 
+    def text_to_copy(self) -> str:
+        """The text that is copied to the clipboard: the cells of the selected row, separated by tabs."""
+        if not self._rows or self._ledger is None:
+            return ""
+        row = self._rows[self._cursor_index]
+        columns = self._known_columns(self._ledger, self._view.choices)
+        return "\t".join(column.text(row) for column in columns)
+
     def action_scroll_columns(self, step: int) -> None:
         """Scrolls the columns after the name to the right if `step` is 1, or to the left if `step` is -1."""
         self._skipped = max(0, self._skipped + step)

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text.line import EMPTY_LINE, Line, Role
+from tcptop.text.line import EMPTY_LINE, Line, Role, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import line_width, to_ascii
@@ -125,6 +125,10 @@ class Pane(Widget):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""
         raise NotImplementedError
+
+    def text_to_copy(self) -> str:
+        """The text that is copied to the clipboard: the lines of the pane."""
+        return "\n".join(text_of(line).rstrip() for line in self._lines).rstrip()
 
     @property
     def max_title_width(self) -> int:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line
+from tcptop.text.line import Line, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
@@ -80,6 +80,13 @@ class ScrollPane(Pane, can_focus=True):
         self._first = max(0, min(self._first, self._body_length - self._body_height))
         if self._kept_line is not None and self._body_height:
             self._first = max(min(self._first, self._kept_line), self._kept_line - self._body_height + 1)
+
+    def text_to_copy(self) -> str:
+        """The text that is copied to the clipboard: the head and the whole body."""
+        if self._ledger is None:
+            return ""
+        head, body = self.content(self._ledger, self._view.choices, self.size.width)
+        return "\n".join(text_of(line).rstrip() for line in (*head, *body)).rstrip()
 
     def action_scroll_by(self, lines: int) -> None:
         """Scrolls down by `lines` lines, or up if `lines` is negative."""
