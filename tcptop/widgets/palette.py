@@ -82,9 +82,8 @@ class PalettePane(ScrollPane):
         self._cursor = max(0, min(self._cursor, len(found) - 1))
         self._kept_line = self._cursor if found else None
         head: Line = ((": ", "accent"), (self._typed[-max(1, columns - 3) :], "strong"), ("_", "accent"))
-        body = [
-            crop_line(_line(each, found[index - 1] if index else None), columns) for index, each in enumerate(found)
-        ]
+        above = [None, *found]
+        body = [crop_line(_line(each, before, columns), columns) for each, before in zip(found, above, strict=False)]
         if found:
             body[self._cursor] = ((text_of(body[self._cursor]).ljust(columns), "cursor"),)
         return [head], body or [((" no command has this text", "dim"),), EMPTY_LINE]
