@@ -52,6 +52,7 @@ SHARED_BINDINGS: list[Binding] = [
     ),
     Binding("x", "switch_extras", "switch rates and graphs on or off"),
     Binding("i", "explain", "explain sockets by state, memory, limits, events, the kernel's paths"),
+    Binding("M", "plan", "plan: what more connections would take, with numbers to type over"),
     Binding("ctrl+o", "write_screen", "write the screen into a file, as text or SVG"),
     Binding("ctrl+y", "copy", "copy the selected row or the pane to the clipboard"),
     Binding("ctrl+l", "send_all", "draw everything again"),
@@ -93,7 +94,7 @@ REPLAY_BINDINGS: list[Binding] = [
 LIVE_QUESTIONS = ("ask_interval", "record", "jump")
 QUIT_KEYS = frozenset(SHARED_BINDINGS[0].key.split(","))
 OPENING_ACTIONS = (
-    *("help", "command_palette", "ask_node", "ask_sort", "open_name_filter", "explain", "write_screen"),
+    *("help", "plan", "command_palette", "ask_node", "ask_sort", "open_name_filter", "explain", "write_screen"),
     *map("feed('{}')".format, LIVE_QUESTIONS),
 )
 OPENING_KEYS = frozenset(
@@ -120,7 +121,7 @@ KEY_NAMES = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Show": ("switch", "switch_extras", "open_name_filter", "leave", "mark", "zoom", "scroll_columns"),
-    "Explain": ("explain", "help"),
+    "Explain": ("explain", "plan", "help"),
     "Nodes": ("step_node", "node", "ask_node"),
     "Sort": ("ask_sort", "sort"),
     "Samples": ("feed",),
