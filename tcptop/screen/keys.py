@@ -26,7 +26,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("q,Q,ctrl+c,f10", "quit", "quit", priority=False),
     Binding("question_mark,h,H,f1", "help", "show the help"),
     Binding("colon", "command_palette", "list all commands"),
-    Binding("m", "switch('mode', 'full', 'time_wait')", "switch between open sockets and TIME_WAIT accounting"),
+    Binding("m", "switch('mode', 'full', 'time_wait')", "switch to TIME_WAIT accounting, and back"),
     *(Binding(str(digit), f"node({digit})", "show that node") for digit in range(10)),
     Binding("left_square_bracket", "step_node(-1)", "show the previous node"),
     Binding("right_square_bracket", "step_node(1)", "show the next node"),

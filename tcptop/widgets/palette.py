@@ -113,9 +113,11 @@ class PalettePane(ScrollPane):
 
 def _line(command: Command, above: Command | None, columns: int) -> Line:
     """The line of a command; the first line of a group has the group's name, if there are columns for it."""
+    if columns < GROUP_COLUMNS:
+        return ((f" {command.meaning}  ", "text"), (command.keys, "accent"))
     group = "" if above is not None and above.group == command.group else command.group
     return (
-        (f" {group:<{GROUP_WIDTH}}" if columns >= GROUP_COLUMNS else "", "head"),
+        (f" {group:<{GROUP_WIDTH}}", "head"),
         (f" {command.keys:<{KEYS_WIDTH}} ", "accent"),
         (command.meaning, "text"),
     )
