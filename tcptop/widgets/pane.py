@@ -47,6 +47,7 @@ class Pane(Widget):
         & > .pane--accent { color: $primary; text-style: bold; }
         & > .pane--warning { color: $warning; text-style: bold; }
         & > .pane--critical { color: $error; text-style: bold reverse; }
+        & > .pane--critical-bar { color: $error; }
         & > .pane--slice-1 { color: $primary; }
         & > .pane--slice-2 { color: $secondary; }
         & > .pane--slice-3 { color: $accent; }
