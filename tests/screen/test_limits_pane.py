@@ -59,8 +59,9 @@ async def test_a_limit_comes_first_after_it_has_been_the_nearest_for_ten_seconds
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
         uses = [(0.6, 0.5), *[(0.6, 0.7)] * 7]
-        assert await first_names(pilot, uses[:-2], every_s=2) == ["file-max"] * 6
         app.query_one(LimitsPane).focus()
+        await pilot.press("enter", "escape")  # the first page reads the tree again, for its struct layouts
+        assert await first_names(pilot, uses[:-2], every_s=2) == ["file-max"] * 6
         await pilot.press("enter")
         await pilot.pause()
         page = re.findall(r"(file-max|nf_conntrack_max) +ok ", screen_text(app))

@@ -216,7 +216,7 @@ async def test_too_few_sockets_since_the_mark_on_60_columns() -> None:
         await feed(pilot, before)
         await pilot.press("k")
         await feed(pilot, after)
-        assert pane_lines(app, LimitsPane)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
+        assert pane_lines(app, LimitsPane)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure (needs 800)"
 
 
 async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Path) -> None:
