@@ -316,8 +316,11 @@ class SocketCounts(NamedTuple):
     time_wait: int | None
     time_wait_scope: CountScope
     time_wait_machine_max: int | None
+    time_wait_per_s: float | None
+    """Change per second since an earlier sample (`add_socket_rates`); None without an earlier sample."""
     allocated: int | None
     allocated_per_s: float | None
+    """Change per second, like `time_wait_per_s`."""
     buffer_pages: int | None
     buffer_bytes: int | None
     buffer_error_bytes: int | None
@@ -837,3 +840,166 @@ class Ledger(NamedTuple):
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
         known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None
+
+
+Side = Literal["accepted", "outgoing", "proxy"]
+PlannedFamily = Literal["ipv4", "ipv6"]
+Verdict = Literal["fits", "does not fit", "cannot say"]
+LimitVerdict = Literal["fits", "exceeded", "unknown"]
+PLANNED_BUFFERS = "buffers"
+"""Name of the part of a plan that is the buffers of the planned sockets."""
+
+
+class PlanRequest(NamedTuple):
+    """The connections to plan."""
+
+    connections: int
+    side: Side
+    family: PlannedFamily
+    buffer_bytes: int
+    """Bytes in the buffers of each socket."""
+    time_wait: int
+    """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
+    with_epoll: bool
+    with_conntrack: bool
+    with_ktls: bool
+
+    @property
+    def accepted(self) -> int:
+        """Accepted sockets."""
+        return 0 if self.side == "outgoing" else self.connections
+
+    @property
+    def outgoing(self) -> int:
+        """Outgoing sockets."""
+        return 0 if self.side == "accepted" else self.connections
+
+    @property
+    def sockets(self) -> int:
+        """Number of sockets: a connection through a proxy has an accepted socket and an outgoing socket."""
+        return self.accepted + self.outgoing
+
+    @property
+    def flows(self) -> int:
+        """Number of tracked flows: one for each socket, and one for each mini-socket in TIME_WAIT.
+
+        The two sockets of a proxy have different peers, and therefore belong to different flows.
+        """
+        return self.sockets + self.time_wait
+
+
+class PlanPart(NamedTuple):
+    """The planned objects of one kind."""
+
+    object: str
+    cache: str | None
+    """Name of the cache.
+
+    None for buffers. None also for kernel TLS, because the objects of kernel TLS come from several caches.
+    """
+    count: float  # type: ignore[assignment]  # tuple.count gives way
+    """Number of objects; an upper bound if sockets may share the objects."""
+    bytes: float
+    """Slab bytes, or the bytes of buffers."""
+    high_bytes: float
+    estimated: bool
+
+
+class PlanLimit(NamedTuple):
+    """One limit, and what the planned connections take of it."""
+
+    name: str
+    scope: str
+    unit: str
+    used: int | None
+    takes: int | None
+    """Lower bound on the planned use; None if unknown."""
+    high_takes: int | None
+    """Upper bound on the planned use; None without an upper bound."""
+    maximum: int | None
+    free: int | None
+    """How much of the limit is free if the counter of the limit has no error; None if unknown."""
+    verdict: LimitVerdict
+    connections: int | None
+    """Number of planned connections that fit below the limit; None if unknown.
+
+    If `connections_are_at_most` is True, this number is an upper bound. The number of planned TIME_WAIT sockets is
+    scaled in proportion to the number of connections.
+    """
+    note: str
+    """Reason that the verdict is `unknown`, and a sentence if no value of its sysctl is enough; may be empty."""
+    connections_are_at_most: bool = False
+    """Whether `connections` is an upper bound, because the size of a part or the free amount is unknown."""
+    state: LimitState = "unknown"
+    """The state that the limit would have with the planned connections."""
+
+    @property
+    def present_ratio(self) -> float | None:
+        """The present use ÷ the maximum; None if unknown."""
+        return self.used / self.maximum if self.used is not None and self.maximum else None
+
+    @property
+    def ratio(self) -> float | None:
+        """The use with the planned connections ÷ the maximum; None if unknown.
+
+        The ratio is a lower bound if `takes` has no upper bound.
+        """
+        if self.used is None or self.takes is None or not self.maximum:
+            return None
+        return (self.used + self.takes) / self.maximum
+
+
+class PlanSysctl(NamedTuple):
+    """A sysctl that would need another value for the plan."""
+
+    name: str
+    now: tuple[int, ...]
+    at_least: tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """What the planned connections take, and whether they fit."""
+
+    request: PlanRequest
+    parts: tuple[PlanPart, ...]
+    missing: tuple[str, ...]
+    """Objects whose size is unknown.
+
+    If the size of any object is unknown, the sums are lower bounds.
+    """
+    nodes: Mapping[int, float] | None
+    """Bytes by node, if new sockets spread over the nodes like the present socks; None if the spread is unknown."""
+    full_nodes: tuple[int, ...]
+    """Nodes on which the plan takes more memory than the node has free."""
+    limits: tuple[PlanLimit, ...]
+    """The limits that the plan affects; the limit that is reached with the fewest connections comes first."""
+    sysctls: tuple[PlanSysctl, ...]
+    """Without the sysctls of which no value is enough; the notes of `limits` name these sysctls."""
+    ports: int | None
+    """Number of local ports in ip_local_port_range; None if unknown."""
+    ports_unknown_because: str | None
+    """Reason that `ports` is None; follows the name of the file."""
+    verdict: Verdict
+    unknown_because: str | None
+    """Reason that the verdict is `cannot say`."""
+    connections_before_reclaim: int | None = None
+    """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.
+
+    If the size of an object is unknown, this number is an upper bound.
+    """
+
+    @property
+    def bytes(self) -> float | None:
+        """Bytes of all planned objects; a lower bound if the size of an object is missing, None if no size is known."""
+        return sum(part.bytes for part in self.parts) if self.parts else None
+
+    @property
+    def high_bytes(self) -> float | None:
+        """Upper bound on the bytes of all planned objects; None without an upper bound."""
+        return None if self.missing or not self.parts else sum(part.high_bytes for part in self.parts)
+
+    @property
+    def first(self) -> PlanLimit | None:
+        """The limit that is reached first; None if no limit is known."""
+        known = [limit for limit in self.limits if limit.connections is not None]
+        return min(known, key=lambda limit: limit.connections or 0, default=None)

@@ -25,7 +25,7 @@ KEYS: tuple[bytes, ...] = (
 Not Ctrl-Z, after which the terminal itself handles Ctrl-C.
 """
 
-OPENING_KEYS = (b"i", b"?", b"/", b"g", b"d", b"j", b"w", b":", b"\r", ESCAPE)
+OPENING_KEYS = (b"i", b"M", b"?", b"/", b"g", b"d", b"j", b"w", b":", b"\r", ESCAPE)
 QUITTING_KEYS = (b"q", b"Q", b"\x03")
 IDLE_S = 0.03
 """Time without CPU time after which a program is idle."""

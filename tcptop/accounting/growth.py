@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin, continue_origin
 from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
+from tcptop.rates import per_second
 
 LENGTH_S = 300.0
 """Maximum age in seconds of the samples that the growth is computed from."""
 GAP_S = 5.0
 """Minimum time in seconds between two samples that the growth is computed from."""
 MIN_SAMPLES = 8
+MAX_RATE_S = 65.0
+"""Maximum time in seconds between two samples whose difference is shown as a rate: the longest interval, and a bit."""
 
 
 class GrowthSample(NamedTuple):
@@ -90,6 +93,23 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
     per_s = sum((time_s - mean_s) * (value - mean) for time_s, value in pairs) / spread
     residuals = sum((value - mean - per_s * (time_s - mean_s)) ** 2 for time_s, value in pairs)
     return Slope(per_s, sqrt(residuals / (count - 2) / spread))
+
+
+def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
+    """The ledger with the changes per second of sockets and mini-sockets since the sample `before`.
+
+    The changes are unknown if `before` is a later sample, or more than MAX_RATE_S older.
+    """
+    if before is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
+        return ledger
+    elapsed_s, old, new = ledger.taken_at_unix_s - before.taken_at_unix_s, before.sockets, ledger.sockets
+    if elapsed_s > MAX_RATE_S:
+        return ledger
+    sockets = new._replace(
+        allocated_per_s=per_second(old.allocated, elapsed_s, new.allocated),
+        time_wait_per_s=per_second(old.time_wait, elapsed_s, new.time_wait),
+    )
+    return ledger._replace(sockets=sockets)
 
 
 def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
-from typing import Literal, NamedTuple
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import measured_ktls
-from tcptop.accounting.limits import CGROUP_LIMIT, TIME_WAIT_LIMIT
+from tcptop.accounting.limits import CGROUP_LIMIT, TIME_WAIT_LIMIT, limit_state
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
@@ -25,17 +24,25 @@ from tcptop.kernel.objects import (
     SOCKS,
     KernelObject,
 )
-from tcptop.ledger import AccountingMode, CostBySide, Ledger, Limit, ObjectCost
+from tcptop.ledger import (
+    PLANNED_BUFFERS,
+    AccountingMode,
+    CostBySide,
+    Ledger,
+    Limit,
+    LimitState,
+    LimitVerdict,
+    ObjectCost,
+    Plan,
+    PlanLimit,
+    PlanPart,
+    PlanRequest,
+    PlanSysctl,
+)
 from tcptop.snapshot import Snapshot
-
-Side = Literal["accepted", "outgoing", "proxy"]
-PlannedFamily = Literal["ipv4", "ipv6"]
-Verdict = Literal["fits", "does not fit", "cannot say"]
-LimitVerdict = Literal["fits", "exceeded", "unknown"]
 
 EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
-BUFFERS = "buffers"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 """Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
@@ -49,153 +56,12 @@ SYSCTLS: Mapping[str, tuple[str, int]] = {
 fs/file_table.c, fs_stat_sysctls: a long. net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and
 net/ipv4/sysctl_net_ipv4.c, ipv4_net_table: an int.
 """
+MIN_DOUBLED = 1000
+"""Minimum number of open sockets whose doubling is the plan that the screen shows first."""
+UNGUIDED = 100_000
+"""Number of connections in the plan that the screen shows first if neither the sockets nor the headroom is known."""
 MIN_PAGE_BYTES = 4096
 """Smallest page size of Linux."""
-DEFAULT_NR_OPEN = 1_048_576
-"""Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
-
-
-class PlanRequest(NamedTuple):
-    """The connections to plan."""
-
-    connections: int
-    side: Side
-    family: PlannedFamily
-    buffer_bytes: int
-    """Bytes in the buffers of each socket."""
-    time_wait: int
-    """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
-    with_epoll: bool
-    with_conntrack: bool
-    with_ktls: bool
-
-    @property
-    def accepted(self) -> int:
-        """Accepted sockets."""
-        return 0 if self.side == "outgoing" else self.connections
-
-    @property
-    def outgoing(self) -> int:
-        """Outgoing sockets."""
-        return 0 if self.side == "accepted" else self.connections
-
-    @property
-    def sockets(self) -> int:
-        """Number of sockets: a connection through a proxy has an accepted socket and an outgoing socket."""
-        return self.accepted + self.outgoing
-
-    @property
-    def flows(self) -> int:
-        """Number of tracked flows: one for each socket, and one for each mini-socket in TIME_WAIT.
-
-        The two sockets of a proxy have different peers, and therefore belong to different flows.
-        """
-        return self.sockets + self.time_wait
-
-
-class PlanPart(NamedTuple):
-    """The planned objects of one kind."""
-
-    object: str
-    cache: str | None
-    """Name of the cache.
-
-    None for buffers. None also for kernel TLS, because the objects of kernel TLS come from several caches.
-    """
-    count: float  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects; an upper bound if sockets may share the objects."""
-    bytes: float
-    """Slab bytes, or the bytes of buffers."""
-    high_bytes: float
-    estimated: bool
-
-
-class PlanLimit(NamedTuple):
-    """One limit, and what the planned connections take of it."""
-
-    name: str
-    scope: str
-    unit: str
-    used: int | None
-    takes: int | None
-    """Lower bound on the planned use; None if unknown."""
-    high_takes: int | None
-    """Upper bound on the planned use; None without an upper bound."""
-    maximum: int | None
-    free: int | None
-    """How much of the limit is free if the counter of the limit has no error; None if unknown."""
-    verdict: LimitVerdict
-    connections: int | None
-    """Number of planned connections that fit below the limit; None if unknown.
-
-    If `connections_are_at_most` is True, this number is an upper bound. The number of planned TIME_WAIT sockets is
-    scaled in proportion to the number of connections.
-    """
-    note: str
-    """Reason that the verdict is `unknown`, and a sentence if no value of its sysctl is enough; may be empty."""
-    connections_are_at_most: bool = False
-    """Whether `connections` is an upper bound, because the size of a part or the free amount is unknown."""
-
-    @property
-    def ratio(self) -> float | None:
-        """The use with the planned connections ÷ the maximum; None if unknown.
-
-        The ratio is a lower bound if `takes` has no upper bound.
-        """
-        if self.used is None or self.takes is None or not self.maximum:
-            return None
-        return (self.used + self.takes) / self.maximum
-
-
-class PlanSysctl(NamedTuple):
-    """A sysctl that would need another value for the plan."""
-
-    name: str
-    now: tuple[int, ...]
-    at_least: tuple[int, ...]
-
-
-class Plan(NamedTuple):
-    """What the planned connections take, and whether they fit."""
-
-    request: PlanRequest
-    parts: tuple[PlanPart, ...]
-    missing: tuple[str, ...]
-    """Objects whose size is unknown.
-
-    If the size of any object is unknown, the sums are lower bounds.
-    """
-    nodes: Mapping[int, float] | None
-    """Bytes by node, if new sockets spread over the nodes like the present socks; None if the spread is unknown."""
-    full_nodes: tuple[int, ...]
-    """Nodes on which the plan takes more memory than the node has free."""
-    limits: tuple[PlanLimit, ...]
-    """The limits that the plan affects; the limit that is reached with the fewest connections comes first."""
-    sysctls: tuple[PlanSysctl, ...]
-    """Without the sysctls of which no value is enough; the notes of `limits` name these sysctls."""
-    ports: int | None
-    """Number of local ports in ip_local_port_range; None if unknown."""
-    ports_unknown_because: str | None
-    """Reason that `ports` is None; follows the name of the file."""
-    verdict: Verdict
-    unknown_because: str | None
-    """Reason that the verdict is `cannot say`."""
-
-    @property
-    def bytes(self) -> float | None:
-        """Bytes of all planned objects; a lower bound if the size of an object is missing, None if no size is known."""
-        return sum(part.bytes for part in self.parts) if self.parts else None
-
-    @property
-    def high_bytes(self) -> float | None:
-        """Upper bound on the bytes of all planned objects; None without an upper bound."""
-        return None if self.missing or not self.parts else sum(part.high_bytes for part in self.parts)
-
-    @property
-    def first(self) -> PlanLimit | None:
-        """The limit that is reached first; None if no limit is known."""
-        known = [limit for limit in self.limits if limit.connections is not None]
-        return min(known, key=lambda limit: limit.connections or 0, default=None)
 
 
 def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
@@ -214,7 +80,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
     buffers = request.sockets * request.buffer_bytes
     if buffers:
-        parts.append(PlanPart(BUFFERS, None, request.sockets, buffers, buffers, False))
+        parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, False))
     if not any(cost.slab_bytes for cost in costs):
         missing = missing or ["the bytes of a socket"]
     total = sum(part.bytes for part in parts)
@@ -239,7 +105,36 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
+        connections_before_reclaim=_before_reclaim(ledger, request, total if high == inf else high),
     )
+
+
+def _before_reclaim(ledger: Ledger, request: PlanRequest, total_bytes: float) -> int | None:
+    """Number of planned connections that fit into memory before reclaim; `total_bytes` is the size of the plan."""
+    headroom = ledger.headroom["full"]
+    sockets, socket_bytes = headroom.without_reclaim_high, headroom.bytes_per_socket
+    if sockets is None or not socket_bytes or not total_bytes:
+        return None
+    return int(sockets * socket_bytes * request.connections / total_bytes)
+
+
+def first_request(ledger: Ledger) -> tuple[PlanRequest, str]:
+    """The plan that the screen shows first, and the reason for its number of connections.
+
+    The number is the number of open sockets, so that the sockets double. Doubling a few sockets says nothing; then the
+    number is half of what fits.
+    """
+    sockets, first = ledger.sockets.inuse_of_both, ledger.limits["full"].first
+    fits = first.headroom_sockets if first is not None else None
+    if sockets is not None and sockets >= MIN_DOUBLED:
+        number, reason = sockets, "as many as are open here now"
+    elif fits is not None and fits >= 2:
+        number = fits // 2
+        step = 10 ** max(0, len(str(number)) - 2)
+        number, reason = number // step * step, "about half of what fits now"
+    else:
+        number, reason = UNGUIDED, "an example: what fits now is not known"
+    return PlanRequest(number, "accepted", "ipv4", 0, 0, False, False, False), reason
 
 
 def _why_no_ktls(ledger: Ledger) -> str:
@@ -508,7 +403,18 @@ def _limit(
         connections=connections,
         note="" if verdict != "unknown" and not limit.used_is_at_most else note or "its use is not known",
         connections_are_at_most=connections is not None and (high == inf or free is None),
+        state=_state(limit, verdict, takes),
     )
+
+
+def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | None) -> LimitState:
+    """The state of a limit if the plan takes as much of the limit as `takes` allows; the upper bound may be unknown."""
+    if verdict == "exceeded":
+        return "full"
+    if takes is None or limit.used is None:
+        return "unknown"
+    low, high = takes
+    return limit_state(limit._replace(used=limit.used + round(low if high == inf else high)))
 
 
 def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:

@@ -8,7 +8,6 @@ from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import MINI_SOCKETS, REQUEST_SOCKS, SOCKET_ALLOC, KernelObject
 from tcptop.kernel.release import Release, release_numbers
 from tcptop.ledger import CacheLine, CountScope, SocketCounts
-from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
@@ -57,8 +56,9 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         time_wait=sockstat.time_wait if sockstat else None,
         time_wait_scope=_time_wait_scope(release),
         time_wait_machine_max=None if len(active) < len(lookups) or None in active else sum(filter(None, active)),
+        time_wait_per_s=None,
         allocated=sockstat.allocated if sockstat else None,
-        allocated_per_s=rate(snapshot.sockstat, lambda value: value.allocated),
+        allocated_per_s=None,
         buffer_pages=units,
         buffer_bytes=units * unit if units is not None and unit is not None else None,
         buffer_error_bytes=error,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from tcptop.accounting import account
-from tcptop.accounting.plan import PlanRequest, Verdict, make_plan
+from tcptop.accounting.plan import make_plan
 from tcptop.commands.common import (
     Parser,
     join_offsets,
@@ -22,8 +21,9 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
+from tcptop.ledger import PlanRequest, Verdict
 from tcptop.snapshot import Snapshot
-from tcptop.text.quantities import parse_size_bytes
+from tcptop.text.quantities import parse_buffer_bytes, parse_count, parse_positive_count
 
 DESCRIPTION = """\
 What so many more TCP connections would take: slab memory by object, buffers,
@@ -41,10 +41,6 @@ two files and, with --conntrack, two flows.
 Exit code: 0 it fits beside what is there now; 1 it does not, and the last line
 names the first limit; 2 it cannot be said, or the call is wrong.
 """
-
-COUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)([kKMG]?)")
-COUNT_UNITS = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
-MAX_COUNT = 10_000_000_000
 
 EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
 
@@ -110,10 +106,18 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--connections", metavar="N", type=parse_connections, required=True, help="connections: 20000, 300K, 2M"
+        "--connections",
+        metavar="N",
+        type=_option_type(parse_positive_count),
+        required=True,
+        help="connections: 20000, 300K, 2M",
     )
     parser.add_argument(
-        "--buffers", metavar="BYTES", type=parse_buffers, default=0, help="buffers of each socket: 16K (0)"
+        "--buffers",
+        metavar="BYTES",
+        type=_option_type(parse_buffer_bytes),
+        default=0,
+        help="buffers of each socket: 16K (0)",
     )
     parser.add_argument(
         "--side",
@@ -123,7 +127,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--family", choices=("ipv4", "ipv6"), default="ipv4", help="family of the sockets (ipv4)")
     parser.add_argument(
-        "--time-wait", metavar="N", type=parse_count, default=0, help="mini-sockets in TIME_WAIT beside them (0)"
+        "--time-wait",
+        metavar="N",
+        type=_option_type(parse_count),
+        default=0,
+        help="mini-sockets in TIME_WAIT beside them (0)",
     )
     parser.add_argument("--epoll", action="store_true", help="each socket is in one epoll set")
     parser.add_argument("--conntrack", action="store_true", help="the firewall tracks each connection")
@@ -144,34 +152,16 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def parse_count(text: str) -> int:
-    """Argparse type that parses a whole number from 0 to MAX_COUNT; k, M and G are powers of 1000."""
-    match = COUNT.fullmatch(text)
-    amount = float(match[1]) * COUNT_UNITS[match[2]] if match is not None else -1.0
-    if not 0 <= amount <= MAX_COUNT or amount != int(amount):
-        raise argparse.ArgumentTypeError(
-            f"a whole number up to {MAX_COUNT // COUNT_UNITS['G']}G, such as 20000, 300K or 2M, not {text!r}"
-        )
-    return int(amount)
+def _option_type(parse: Callable[[str], int]) -> Callable[[str], int]:
+    """Argparse type that shows the message of the parser's ValueError."""
 
+    def parse_option(text: str) -> int:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-def parse_connections(text: str) -> int:
-    """Argparse type that parses a number of connections, above 0."""
-    number = parse_count(text)
-    if not number:
-        raise argparse.ArgumentTypeError(f"a number above 0, not {text!r}")
-    return number
-
-
-def parse_buffers(text: str) -> int:
-    """Argparse type that parses a size of buffers in bytes; 0 means no buffers."""
-    try:
-        size = 0 if text == "0" else parse_size_bytes(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if size > 1 << 40:
-        raise argparse.ArgumentTypeError(f"at most 1T, not {text!r}")
-    return size
+    return parse_option
 
 
 def _host_snapshot(options: argparse.Namespace) -> Snapshot:

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
 
 from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
-from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
+from tcptop.explanation.struct_layout import (
+    PARTLY_USED_WORD,
+    UNUSED_WORD,
+    USED_WORD,
+    WORD_BYTES,
+    holes,
+    largest_members,
+    tail_padding_bytes,
+    word_map,
+)
 from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import CacheLine, Ledger, Presence
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import fact_lines
 
 MAX_MEMBERS = 10
+BAR_INDENT = 13
+"""Columns before a bar, as many as before the texts of facts."""
+MIN_BAR_WIDTH = 20
+OBJECT_CELLS = ("█", "▓")
+LEFT_OVER_CELL = "░"
 
 PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}
 
@@ -116,6 +131,10 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     for text in size_texts(item, size, line, layout):
         yield from fact_lines("size", text, columns)
     yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
+    if line is not None:
+        yield from _draw_slab(line, columns)
+    if layout is not None:
+        yield from _draw_words(layout, columns)
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
         yield EMPTY_LINE
         yield ((f" {title} by ", "dim"), (named_functions(ledger, function), "accent"))
@@ -174,6 +193,37 @@ def size_texts(
     if item.kmalloc_bytes is not None:
         aligned = ", in whole cache lines" if item.cache_line_aligned else ""
         yield f"{item.kmalloc_bytes} B asked of kmalloc{aligned}"
+
+
+def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
+    """A bar of one slab: its objects, two roles in turn, and the bytes that are left over."""
+    width = columns - BAR_INDENT - 1
+    if not line.slab_share_bytes or not line.object_bytes or not line.objects_per_slab or width < MIN_BAR_WIDTH:
+        return
+    slab_bytes = line.slab_share_bytes * line.objects_per_slab
+    ends = [round(width * line.object_bytes * number / slab_bytes) for number in range(line.objects_per_slab + 1)]
+    if line.objects_per_slab > width // 2:
+        ends = [0, ends[-1]]  # too many objects to draw each
+    roles: tuple[Role, Role] = ("slice-1", "slice-2")
+    pieces: list[Piece] = [(f" {'one slab':<{BAR_INDENT - 1}}", "dim")]
+    for number, (start, end) in enumerate(pairwise(ends)):
+        pieces.append(((OBJECT_CELLS[number % 2]) * (end - start), roles[number % 2]))
+    yield (*pieces, (LEFT_OVER_CELL * (width - ends[-1]), "idle"))
+
+
+def _draw_words(layout: StructLayout, columns: int) -> Iterator[Line]:
+    """The map of a struct's words, and what the signs of the map mean."""
+    width = columns - BAR_INDENT - 1
+    if width < MIN_BAR_WIDTH:
+        return
+    words = word_map(layout)
+    for start in range(0, len(words), width):
+        title = "" if start else "one object"
+        groups = groupby(words[start : start + width])
+        parts: list[Piece] = [("".join(group), "slice-1" if sign == USED_WORD else "warning") for sign, group in groups]
+        yield ((f" {title:<{BAR_INDENT - 1}}", "dim"), *parts)
+    meaning = f"{WORD_BYTES} B each: {USED_WORD} used, {PARTLY_USED_WORD} used in part, {UNUSED_WORD} hole or padding"
+    yield from fact_lines("", meaning, columns)
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:

@@ -41,5 +41,19 @@ def largest_members(layout: StructLayout, number: int) -> tuple[StructMember, ..
     return tuple(sorted(layout.members, key=lambda each: (-each.size_bytes, each.offset_bytes))[:number])
 
 
+WORD_BYTES = 8
+USED_WORD, PARTLY_USED_WORD, UNUSED_WORD = "█", "▒", "░"
+
+
+def word_map(layout: StructLayout) -> str:
+    """A sign for each word of eight bytes of a struct: used by members, used in part, or a hole."""
+    used = bytearray(layout.size_bytes)
+    for member in layout.members:
+        end = min(_end_bytes(member), layout.size_bytes)
+        used[member.offset_bytes : end] = b"\1" * max(0, end - member.offset_bytes)
+    words = [used[start : start + WORD_BYTES] for start in range(0, layout.size_bytes, WORD_BYTES)]
+    return "".join(UNUSED_WORD if not any(word) else USED_WORD if all(word) else PARTLY_USED_WORD for word in words)
+
+
 def _end_bytes(member: StructMember) -> int:
     return member.offset_bytes + member.size_bytes if member.size_bytes else 0

@@ -27,7 +27,13 @@ SCHEMA = 1
 RENAMED = {"total_bytes": "bytes"}
 """Maps field names of the ledger's records to JSON keys; fields that are not listed keep their names in JSON."""
 
-NOT_IN_SOCKETS = {"time_wait_scope", "allocated_per_s", "buffer_error_pages", "tcp_mem_unit_bytes"}
+NOT_IN_SOCKETS = {
+    "time_wait_scope",
+    "time_wait_per_s",
+    "allocated_per_s",
+    "buffer_error_pages",
+    "tcp_mem_unit_bytes",
+}
 """Fields of SocketCounts that JSON does not have."""
 
 Json = dict[str, Any]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 from tcptop import __version__
-from tcptop.accounting.plan import Plan, PlanLimit, PlanPart
-from tcptop.ledger import Ledger
+from tcptop.explanation.plan_page import remarks
+from tcptop.ledger import Ledger, Plan, PlanLimit, PlanPart
 from tcptop.report.as_json import SCHEMA, Json, utc_text
-from tcptop.report.plan_text import remarks
 
 
 def plan_as_json(ledger: Ledger, plan: Plan) -> str:

@@ -31,6 +31,7 @@ from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.arrangement import Box, arrange
 from tcptop.view.choices import Choices
+from tcptop.view.plan_form import PlanForm
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -59,8 +60,16 @@ class TcptopApp(App[int]):
 
     CSS = """
     Screen { background: $background; overflow: hidden; }
-    .-ascii .-titled { border-top: ascii $border-blurred; }
-    .-ascii .-titled:focus { border-top: ascii $secondary; }
+    .-time-wait Pane { border-title-color: $time-wait; }
+    .-time-wait .pane--accent { color: $time-wait; }
+    .-time-wait .pane--slice-1 { color: $time-wait-1; }
+    .-time-wait .pane--slice-2 { color: $time-wait-2; }
+    .-time-wait .pane--slice-3 { color: $time-wait-3; }
+    .-time-wait .pane--slice-4 { color: $time-wait-4; }
+    .-time-wait .pane--slice-5 { color: $time-wait-5; }
+    .-ascii Pane.-titled { border-top: ascii $border-blurred; }
+    .-ascii Pane.-titled:focus { border-top: ascii $secondary; }
+    .-ascii Pane.-right { border-left: ascii $border-blurred; }
     .-ascii ExplainPane, .-ascii HelpPane { border: ascii $secondary; }
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
@@ -98,6 +107,8 @@ class TcptopApp(App[int]):
                 columns=settings.columns,
             )
         )
+        self._plan_form: PlanForm | None = None
+        """The form of the plan as the user has left it; None before the plan is first closed."""
         self._node_chosen = False
         self._zoomed: str | None = None
         """Id of the pane that fills the screen; None for no such pane."""
@@ -226,6 +237,7 @@ class TcptopApp(App[int]):
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
+        self.set_class(choices.mode == "time_wait", "-time-wait")
         if not self.key_repeats:
             self._draw()
 
@@ -384,6 +396,22 @@ class TcptopApp(App[int]):
         from tcptop.widgets.help_screen import HelpScreen
 
         self.push_screen(HelpScreen(bound_keys(self.feed.bindings), self._ledger, self.view))
+
+    def action_plan(self) -> None:
+        """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""
+        if self._ledger is None:
+            return
+        from tcptop.accounting.plan import first_request
+        from tcptop.view.plan_form import plan_form
+        from tcptop.widgets.plan_screen import PlanScreen
+
+        form = self._plan_form or plan_form(*first_request(self._ledger))
+        screen = PlanScreen(form, self.feed.make_plan, self._ledger, self.view)
+
+        def keep_form(_: None) -> None:
+            self._plan_form = screen.form
+
+        self.push_screen(screen, keep_form)
 
     def action_explain(self, name: str = "states") -> None:
         """Opens the explanation at a named page."""

@@ -12,11 +12,11 @@ from textual.message import Message
 from tcptop.accounting import account
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import EventCounts
-from tcptop.accounting.growth import GrowthSample, add_growth_sample, growth
+from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
 from tcptop.accounting.limit_order import NO_ORDER, hold_order, in_order
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.accounting.origin import Origin, origin_of
-from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
+from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Plan, PlanRequest, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
 from tcptop.view.trends import NO_TRENDS, add_sample, step_of
@@ -46,6 +46,11 @@ class Sampled(Message):
         return isinstance(message, Sampled)
 
 
+def has_rates(ledger: Ledger) -> bool:
+    """Whether a sample has rates: the first sample of a host has none. Without slabinfo, only sockets have rates."""
+    return ledger.sockets.allocated_per_s is not None or any(cache.active_per_s is not None for cache in ledger.caches)
+
+
 class Feed:
     """Base class that delivers samples to one app from `begin` until `end`. All methods run in the app's event loop."""
 
@@ -73,6 +78,7 @@ class Feed:
         self._growth_samples: tuple[GrowthSample, ...] = ()
         self._growth: Mapping[AccountingMode, Growth] = {}
         self._rates: Ledger | None = None
+        self._sample: tuple[Snapshot, Ledger] | None = None
 
     def begin(self) -> None:
         """Starts delivering samples."""
@@ -94,6 +100,7 @@ class Feed:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
         origin = origin_of(snapshot)
         ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot, origin))
+        self._sample = snapshot, ledger
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
         self._limit_order = hold_order(self._limit_order, ledger)
@@ -101,11 +108,17 @@ class Feed:
         self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)
-        if self._rates is None or step_of(ledger) != step_of(self._rates):
-            self._rates = ledger
+        if _begins_step(ledger, self._rates):
+            self._rates = add_socket_rates(self._rates, ledger)
             slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
+
+    def make_plan(self, request: PlanRequest) -> Plan | None:
+        """The plan for connections beside those of the sample on the screen; None before the first sample."""
+        from tcptop.accounting.plan import make_plan
+
+        return None if self._sample is None else make_plan(*self._sample, request)
 
     def events_minute_ago(self, snapshot: Snapshot, origin: Origin) -> EventCounts | None:
         """The event totals one minute before the given sample was taken; None if there is no earlier sample."""
@@ -133,3 +146,14 @@ class Feed:
             self.app.call_later(
                 task.result
             )  # raises the exception in the app: Textual then restores the terminal and prints the exception
+
+
+def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
+    """Whether the rates of a sample replace the shown rates.
+
+    The rates are replaced by those of the first sample of another step, of an earlier sample, and of each sample
+    without a time. A shown sample without rates, as the first one, is replaced by the next sample.
+    """
+    if shown is None or not has_rates(shown) or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
+        return True
+    return ledger.taken_at_unix_s < shown.taken_at_unix_s or step_of(ledger) != step_of(shown)

@@ -45,6 +45,7 @@ SHARED_BINDINGS: list[Binding] = [
     ),
     Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
     Binding("i", "explain", "explains: sockets by state, memory, headroom, events, the kernel's paths"),
+    Binding("M", "plan", "plan: what more connections would take, with numbers to type over"),
     Binding("ctrl+l", "send_all", "draw everything again"),
     Binding("ctrl+z", "suspend_process", "suspend"),
 ]
@@ -81,7 +82,7 @@ REPLAY_BINDINGS: list[Binding] = [
 
 LIVE_QUESTIONS = ("ask_interval", "record", "jump")
 QUIT_KEYS = frozenset(SHARED_BINDINGS[0].key.split(","))
-OPENING_ACTIONS = ("help", "ask_node", "open_name_filter", "explain", *map("feed('{}')".format, LIVE_QUESTIONS))
+OPENING_ACTIONS = ("help", "plan", "ask_node", "open_name_filter", "explain", *map("feed('{}')".format, LIVE_QUESTIONS))
 OPENING_KEYS = frozenset(
     key
     for binding in (*LIVE_BINDINGS, *REPLAY_BINDINGS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
-from tcptop.ledger import Ledger
+from tcptop.ledger import Ledger, Plan, PlanRequest
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
@@ -73,6 +73,11 @@ class LiveFeed(Feed):
         if self._past is None:
             super().draw(ledger)
         self._live.sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
+
+    def make_plan(self, request: PlanRequest) -> Plan | None:
+        """The plan for the sample on the screen, which may be an earlier sample."""
+        past = None if self._past is None else self._past.make_plan(request)
+        return past or super().make_plan(request)
 
     def view(self) -> View:
         """The view with the path of the current recording; the path is None if there is no recording."""

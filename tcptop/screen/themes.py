@@ -1,4 +1,7 @@
-"""The colours of the screen, for dark and for light terminals."""
+"""The colours of the screen, for dark and for light terminals.
+
+Most colours are among the 256 of xterm, so that a terminal with 256 colours shows them unchanged.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from textual.theme import Theme
 
 THEME = Theme(
     name="tcptop",
-    primary="#ffaf5f",
-    secondary="#5fafff",
+    primary="#5fafff",
+    secondary="#87afd7",
     accent="#d7d787",
     success="#87afd7",
     warning="#ff8700",
@@ -18,24 +21,55 @@ THEME = Theme(
     panel="#262a31",
     boost="#303640",
     dark=True,
-    variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
+    variables={
+        "text-muted": "#8a8a8a",
+        "border-blurred": "#6c6c6c",
+        "slice-1": "#5fafff",
+        "slice-2": "#0087d7",
+        "slice-3": "#005fd7",
+        "slice-4": "#87afd7",
+        "slice-5": "#5f87af",
+        "time-wait": "#ffd75f",
+        "time-wait-1": "#ffd75f",
+        "time-wait-2": "#d7af00",
+        "time-wait-3": "#af8700",
+        "time-wait-4": "#d7d7af",
+        "time-wait-5": "#afaf87",
+    },
 )
-"""Dark theme in orange and blue: people with any kind of colour-vision deficiency can tell these two colours apart."""
+"""Dark theme: blue for open sockets, yellow for TIME_WAIT.
+
+People with any kind of colour-vision deficiency can tell these two colours apart.
+"""
 
 LIGHT_THEME = Theme(
     name="tcptop-light",
-    primary="#af5f00",
-    secondary="#005f9f",
+    primary="#005faf",
+    secondary="#005f87",
     accent="#6b5900",
     success="#3a6ea5",
-    warning="#a84300",
-    error="#b00020",
+    warning="#af5f00",
+    error="#af0000",
     foreground="#262626",
     background="#fafafa",
     surface="#f0f0f0",
     panel="#e2e4e8",
     dark=False,
-    variables={"text-muted": "#6a6f78", "border-blurred": "#a0a6b0"},
+    variables={
+        "text-muted": "#626262",
+        "border-blurred": "#878787",
+        "slice-1": "#005faf",
+        "slice-2": "#0087d7",
+        "slice-3": "#00005f",
+        "slice-4": "#5f87af",
+        "slice-5": "#005f87",
+        "time-wait": "#875f00",
+        "time-wait-1": "#875f00",
+        "time-wait-2": "#af8700",
+        "time-wait-3": "#5f5f00",
+        "time-wait-4": "#87875f",
+        "time-wait-5": "#875f5f",
+    },
 )
 
 THEMES = {"dark": THEME, "light": LIGHT_THEME}

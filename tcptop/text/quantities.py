@@ -1,4 +1,4 @@
-"""Parsers of quantities that a user types: sizes (`200M`), durations (`90`, `15m`) and intervals (`0.5`)."""
+"""Parsers of what a user types: counts (`300K`), sizes (`200M`), durations (`90`, `15m`) and intervals (`0.5`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 
+COUNT_UNITS: Mapping[str, int] = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+MAX_COUNT = 10_000_000_000
+MAX_BUFFER_BYTES = 1 << 40
 SIZE_UNITS_BYTES: Mapping[str, int] = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 DURATION_UNITS_S: Mapping[str, int] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -14,6 +17,41 @@ MAX_DURATION_S = 100 * 366 * 86_400
 
 MIN_INTERVAL_S = 0.1
 MAX_INTERVAL_S = 86_400.0
+
+
+def parse_count(text: str) -> int:
+    """Parses a whole number from 0 to MAX_COUNT, optionally with k, K, M or G (powers of 1000).
+
+    Raises:
+        ValueError: the text is not such a number; the message names the accepted form.
+
+    """
+    amount = _parse_quantity(text, COUNT_UNITS)
+    if amount is None or amount > MAX_COUNT or amount != int(amount):
+        largest = MAX_COUNT // COUNT_UNITS["G"]
+        raise ValueError(f"a whole number up to {largest}G, such as 20000, 300K or 2M, not {text!r}")
+    return int(amount)
+
+
+def parse_positive_count(text: str) -> int:
+    """Parses a whole number as `parse_count` does, but not 0."""
+    number = parse_count(text)
+    if not number:
+        raise ValueError(f"a number above 0, not {text!r}")
+    return number
+
+
+def parse_buffer_bytes(text: str) -> int:
+    """Parses a size of buffers into bytes, as `parse_size_bytes` does; 0 means no buffers.
+
+    Raises:
+        ValueError: the text is not a size up to MAX_BUFFER_BYTES; the message names the accepted form.
+
+    """
+    size = 0 if text == "0" else parse_size_bytes(text)
+    if size > MAX_BUFFER_BYTES:
+        raise ValueError(f"at most 1T, not {text!r}")
+    return size
 
 
 def parse_size_bytes(text: str) -> int:

@@ -68,6 +68,12 @@ def size(amount: float | None) -> str:
     return f"{value:.1f} {unit}iB" if abs(value) < 1000 else f"{value:.0f} {unit}iB"
 
 
+def short_figure(amount: float) -> tuple[str, str]:
+    """An amount of memory in at most three digits, and its unit: `3.3` and `GiB`, `756` and `MiB`."""
+    value, unit = _scale(amount, 999.5)
+    return f"{value:.1f}" if unit and value < 9.95 else f"{value:.0f}", f"{unit}iB" if unit else "B"
+
+
 def size_range(low: float | None, high: float | None) -> str:
     """Both ends of a range of memory. If both ends have the same unit, the unit is written once: `28.4 to 33.4 MiB`."""
     start, end = size(low), size(high)

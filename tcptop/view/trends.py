@@ -20,7 +20,7 @@ Series = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trends:
-    """Trends of four figures, with one value for each complete step, the newest last."""
+    """Trends of five figures, with one value for each complete step, the newest last."""
 
     step: int | None = None
     """Number of the current, incomplete step, counted from the Unix epoch; None before the first sample."""
@@ -36,15 +36,16 @@ class Trends:
 NO_TRENDS = Trends()
 
 
-def step_of(ledger: Ledger) -> int | None:
+def step_of(ledger: Ledger | None) -> int | None:
     """Number of the step in which a sample was taken, counted from the Unix epoch; None if the time is unknown."""
-    return None if ledger.taken_at_unix_s is None else int(ledger.taken_at_unix_s // STEP_S)
+    return None if ledger is None or ledger.taken_at_unix_s is None else int(ledger.taken_at_unix_s // STEP_S)
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     """Adds a sample; returns the new trends.
 
-    The value of a step is the value in the step's last sample; a step without a sample has the value None. If a clock
+    The value of a step is the value in the step's last sample. If the samples are regularly further apart than a step,
+    a step without a sample has the value of the sample before; after a longer gap, it has the value None. If a clock
     was set back, the trends begin again; a sample without a time changes nothing.
     """
     step = step_of(ledger)
@@ -55,11 +56,34 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     if step == trends.step:
         return replace(trends, latest=ledger)
     missed = min(step - trends.step - 1, MAX_STEPS)
-    values = {
-        name: (*getattr(trends, name), figure(trends.latest), *(None,) * missed)[-MAX_STEPS:]
-        for name, figure in FIGURES.items()
-    }
+    is_gap = missed * STEP_S > (ledger.sources["sockstat"].every_s or 0)
+    values: dict[str, Series] = {}
+    for name, figure in FIGURES.items():
+        value = figure(trends.latest)
+        values[name] = (*getattr(trends, name), value, *(None if is_gap else value,) * missed)[-MAX_STEPS:]
     return Trends(step, ledger, **values)
+
+
+def fit_columns(values: Series, columns: int, step: int | None) -> Series:
+    """The values of the last MAX_STEPS steps, fitted to the columns of a graph; the newest is the last.
+
+    Args:
+        values: a series of `Trends`; steps before the first value are unknown.
+        columns: the width of the graph. In a narrow graph a column shows the largest value of several steps.
+        step: the number of the current step. In a narrow graph a column's steps begin at a multiple of their number,
+            so that a new step seldom moves all columns.
+
+    """
+    if columns <= 0:
+        return ()
+    padded = (*(None,) * (MAX_STEPS - len(values)), *values)
+    if columns >= MAX_STEPS:
+        return tuple(padded[column * MAX_STEPS // columns] for column in range(columns))
+    size = -(-MAX_STEPS // columns)
+    first = ((step or 0) - MAX_STEPS) % size
+    starts = range(-first, MAX_STEPS, size)
+    groups = [padded[max(0, start) : start + size] for start in starts][-columns:]
+    return tuple(max((value for value in group if value is not None), default=None) for group in groups)
 
 
 def connection_bytes(ledger: Ledger) -> float | None:

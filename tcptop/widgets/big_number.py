@@ -1,22 +1,24 @@
-"""Large digits, three lines high, for bytes per connection."""
+"""Large digits, three lines high, for the headlines of the screen."""
 
 from __future__ import annotations
 
 BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
-    "0": ("┏━┓", "┃ ┃", "┗━┛"),
-    "1": ("╺┓ ", " ┃ ", "╺┻╸"),
-    "2": ("╺━┓", "┏━┛", "┗━╸"),
-    "3": ("╺━┓", " ━┫", "╺━┛"),
-    "4": ("╻ ╻", "┗━┫", "  ╹"),
-    "5": ("┏━╸", "┗━┓", "╺━┛"),
-    "6": ("┏━╸", "┣━┓", "┗━┛"),
-    "7": ("╺━┓", "  ┃", "  ╹"),
-    "8": ("┏━┓", "┣━┫", "┗━┛"),
-    "9": ("┏━┓", "┗━┫", "╺━┛"),
-    "–": ("   ", "╺━╸", "   "),
+    "0": ("█▀█", "█ █", "▀▀▀"),
+    "1": ("▀█ ", " █ ", "▀▀▀"),
+    "2": ("▀▀█", "█▀▀", "▀▀▀"),
+    "3": ("▀▀█", " ▀█", "▀▀▀"),
+    "4": ("█ █", "▀▀█", "  ▀"),
+    "5": ("█▀▀", "▀▀█", "▀▀▀"),
+    "6": ("█▀▀", "█▀█", "▀▀▀"),
+    "7": ("▀▀█", "  █", "  ▀"),
+    "8": ("█▀█", "█▀█", "▀▀▀"),
+    "9": ("█▀█", "▀▀█", "▀▀▀"),
+    ".": (" ", " ", "▀"),
+    "–": ("   ", "▀▀▀", "   "),
     "≥": ("  ", "≥ ", "  "),
     "≤": ("  ", "≤ ", "  "),
-    " ": (" ", " ", " "),
+    "≈": (" ", "≈", " "),
+    " ": ("", "", ""),
 }
 ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "0": (" _ ", "| |", "|_|"),
@@ -29,10 +31,12 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "7": (" _ ", "  |", "  |"),
     "8": (" _ ", "|_|", "|_|"),
     "9": (" _ ", "|_|", " _|"),
+    ".": (" ", " ", "."),
     "–": ("   ", " _ ", "   "),
     "≥": ("  ", ">=", "  "),
     "≤": ("  ", "<=", "  "),
-    " ": (" ", " ", " "),
+    "≈": (" ", "~", " "),
+    " ": ("", "", ""),
 }
 """The glyphs of `BIG_GLYPHS` in ASCII, each as wide as its counterpart."""
 HEIGHT = 3
@@ -42,4 +46,4 @@ def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
     """The text as `HEIGHT` lines of equal width; characters without a glyph are left out."""
     glyphs_of = ASCII_BIG_GLYPHS if ascii_only else BIG_GLYPHS
     glyphs = [glyphs_of[character] for character in text if character in glyphs_of]
-    return ["".join(glyph[line] for glyph in glyphs) for line in range(HEIGHT)]
+    return [" ".join(glyph[line] for glyph in glyphs) for line in range(HEIGHT)]

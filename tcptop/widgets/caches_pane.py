@@ -28,24 +28,24 @@ SHOWN_FIRST: Mapping[str, int] = {
     "cache": 18,
     "tcp": 9,
     "active": 9,
-    "bytes": 10,
-    "object_bytes": 8,
+    "bytes": 11,
+    "object_bytes": 9,
     "per_second": 6,
     "use": 4,
-    "share": 6,
+    "share": 7,
     "object": 18,
-    "objects": 10,
-    "slabs": 9,
-    "objects_per_slab": 3,
-    "order": 5,
-    "pages_per_slab": 3,
+    "objects": 9,
+    "slabs": 8,
+    "objects_per_slab": 4,
+    "order": 6,
+    "pages_per_slab": 4,
 }
 """The width of each column, the most important column first.
 
-The widths are fixed, so that the columns of a table depend on nothing but its width.
+The widths, in which a sort mark fits, are fixed, so that the columns of a table depend on nothing but its width.
 """
-MAX_CACHE_WIDTH, MAX_OBJECT_WIDTH = 24, 44
-"""The widths to which the columns of the cache and of its objects grow if there is room."""
+WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 24))
+"""Columns that grow to a width if there is room, one after the other."""
 SHARES_ROOM = 30
 """Columns of the title that the shares of the nodes leave for the scroll position and for signs."""
 SAMPLED_ROWS = 100
@@ -82,7 +82,7 @@ def no_collection() -> Iterator[None]:
 
 
 class CachesPane(ScrollPane):
-    """Table with one row for each row of slabinfo; `⊃` marks a cache merged with others.
+    """Table with one row for each row of slabinfo; `*` marks a cache merged with others.
 
     The arrow keys move a cursor. The cursor stays visible, and stays on its row when the rows are sorted differently.
     """
@@ -125,7 +125,7 @@ class CachesPane(ScrollPane):
         self._columns: list[Column] = []
         """The columns on the screen."""
         self._skipped = 0
-        """Number of columns after the name that are scrolled out of sight."""
+        """Number of the first column that is shown after the name; 0 for the most important columns."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: node, name filter, mark, hidden columns, and the age of stale slabinfo.
@@ -172,7 +172,7 @@ class CachesPane(ScrollPane):
         self.place(len(rows), self.size.height - len(notes) - 1)
         in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
         known = self._known_columns(ledger, choices)
-        self._skipped = max(0, min(self._skipped, len(known) - 2))
+        self._skipped = max(0, min(self._skipped, len(known) - 1))
         layout = lay_out_columns(known, choices, columns, self._skipped)
         shown = [known[index] for index in layout.visible]
         layout = layout._replace(visible=range(len(shown)), headings=[_heading(column, choices) for column in shown])
@@ -189,10 +189,14 @@ class CachesPane(ScrollPane):
         return [*notes, ((layout.text(layout.titles), "head"),)], lines
 
     def _known_columns(self, ledger: Ledger, choices: Choices) -> list[Column]:
-        """The columns of the table without those whose cells are all unknown, as without root's privileges."""
+        """The columns of the table without those whose cells stay unknown, as without root's privileges."""
         columns = visible_columns(ledger, choices)
         sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
-        return [column for column in columns if column.is_name or any(column.value(row) is not None for row in sample)]
+        return [
+            column
+            for column in columns
+            if column.is_name or column.is_rate or any(column.value(row) is not None for row in sample)
+        ]
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
         """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
@@ -320,20 +324,16 @@ def _is_idle(row: CacheRow) -> bool:
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
     """The columns that a table of some width shows: the most important ones that fit, in the order of the table.
 
-    With `skipped` columns out of sight, the columns after them that fit.
+    If `skipped` is not 0, the columns are not chosen by importance: the columns from number `skipped` on are shown.
     """
     order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
-    candidates = order if not skipped else [known[0], *known[1 + skipped :]]
-    shown: set[str] = set()
-    free_columns = columns + GAP
-    for column in candidates:
-        free_columns -= SHOWN_FIRST[column.id] + GAP
-        if free_columns < 0 and shown:
-            free_columns += SHOWN_FIRST[column.id] + GAP
-            break
-        shown.add(column.id)
+    shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)
+    if not skipped and choices.sort not in shown:
+        # The column of the sort order takes the place of less important columns.
+        sorted_first = sorted(order, key=lambda column: not column.is_name and column.id != choices.sort)
+        shown, free_columns = _fitting(sorted_first, columns)
     widths = {column.id: SHOWN_FIRST[column.id] for column in known if column.id in shown}
-    for name, most in (("object", MAX_OBJECT_WIDTH), ("cache", MAX_CACHE_WIDTH)):
+    for name, most in WIDER:
         if name in widths:
             more = max(0, min(free_columns, most - widths[name]))
             widths[name] += more
@@ -341,6 +341,19 @@ def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, ski
     headings = [_heading(column, choices) for column in known]
     visible = [index for index, column in enumerate(known) if column.id in shown]
     return Layout(headings, visible, [widths[known[index].id] for index in visible], " " * GAP, cell_width)
+
+
+def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]:
+    """The ids of the first columns that fit a width, at least of one column, and the rest of the width."""
+    shown: set[str] = set()
+    free_columns = columns + GAP
+    for column in candidates:
+        left_columns = free_columns - SHOWN_FIRST[column.id] - GAP
+        if left_columns < 0 and shown:
+            break
+        shown.add(column.id)
+        free_columns = left_columns
+    return shown, free_columns
 
 
 def node_shares_texts(ledger: Ledger) -> list[str]:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import product
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tcptop.ledger import Amount, Attached, ConnectionCost, Ledger, Slice, SocketCost
+from tcptop.ledger import Amount, Attached, ConnectionCost, Ledger, Slice
 from tcptop.text import units
-from tcptop.text.line import Line, paragraph
-from tcptop.text.table import fit_text
+from tcptop.text.line import Line, Piece, paragraph, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
-from tcptop.widgets.cell_width import first_fitting, line_width
+from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line, line_width
 from tcptop.widgets.head_line import MODE_NAMES
-from tcptop.widgets.pane import ASCII_CLASS, Pane
-from tcptop.widgets.slice_bar import slice_bar, slice_legend
+from tcptop.widgets.pane import ASCII_CLASS, TITLE_GAP, Pane
+from tcptop.widgets.slice_bar import slice_bar, slice_labels, slice_legend
 
-MAX_CAPTION_WIDTH = 18
-"""Maximum width of the captions beside the large digits, in columns."""
-NO_AVERAGE = "no average"
-WIDE_COLUMNS = 54
-"""Minimum width of the pane, in columns, at which captions and titles are shown in full."""
-ROOMY_COLUMNS = 64
-"""Minimum width of the pane, in columns, at which each line has space for a note."""
+SHORT_BAR_SHARE = 3
+"""On a line that the bar shares with its legend, the bar takes one column of this many."""
+NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
+TIGHT_COLUMNS = 34
+"""Below this width, the digits of the large figure are not grouped."""
+AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
 class FigurePane(Pane, can_focus=True):
@@ -51,36 +51,46 @@ class FigurePane(Pane, can_focus=True):
     """Index of the selected part of the bar."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """A title that names the accounting mode, and a subtitle.
-
-        The subtitle is about a computed figure, a missing average, attached objects, or a lab result.
-        """
-        cost = ledger.costs[choices.mode]
-        subtitle = ""
-        if cost.by_family["mix"].accepted.computed:
-            subtitle = "computed: sizes of structs, rounded as SLUB rounds"
-        elif cost.now_bytes is None and cost.now_unknown_because:
-            subtitle = _no_average_text(cost.now_unknown_because, self.max_title_width)
-        elif choices.mode == "full":
-            subtitle = _attached_text(ledger.attached, choices.attached, self.max_title_width)
-        if ledger.lab is not None:
-            reason = ledger.lab.unused_because
-            subtitle = "with a lab result of this kernel" if reason is None else f"lab result not used: {reason}"
-        added = " + attached" if _attached_of(ledger, choices) else ""
-        return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}{added}", subtitle
+        """A title that names the accounting mode, and a note at the right end, if the note fits."""
+        title = self._title(ledger, choices)
+        return title, self._note(ledger, choices, self.max_title_width - cell_width(title) - TITLE_GAP)
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines of the figure, its bar, and its parts."""
-        selected = self._selected_label() if self.has_focus else None
+        in_title = self._note(
+            ledger, choices, self.max_title_width - cell_width(self._title(ledger, choices)) - TITLE_GAP
+        )
         return figure_lines(
             ledger.costs[choices.mode],
             columns,
             rows,
-            selected,
+            self._selected_label() if self.has_focus else None,
             attached=_attached_of(ledger, choices),
-            with_reason=not self.styles.border_bottom[0],
+            note="" if in_title and self.gutter.top else self._note(ledger, choices, columns),
             ascii_only=self.app.has_class(ASCII_CLASS),
+            signs=not self.has_shades,
         )
+
+    def _title(self, ledger: Ledger, choices: Choices) -> str:
+        added = " + attached" if _attached_of(ledger, choices) else ""
+        mode = MODE_NAMES[choices.mode]
+        titles = (f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}")
+        return first_fitting(titles, self.max_title_width)
+
+    def _note(self, ledger: Ledger, choices: Choices, columns: int) -> str:
+        """A note about a lab result, computed sizes, or attached objects; empty if the note does not fit."""
+        if ledger.lab is not None:
+            reason = ledger.lab.unused_because
+            texts = ["with a lab result of this kernel", "lab result"]
+            if reason is not None:
+                texts = [f"lab result not used: {reason}", "lab result not used"]
+        elif ledger.costs[choices.mode].by_family["mix"].accepted.computed:
+            texts = ["computed: sizes of structs, rounded as SLUB rounds", "computed from structs", "computed"]
+        elif choices.mode == "full":
+            texts = _attached_texts(ledger.attached, choices.attached)
+        else:
+            texts = []
+        return first_fitting((*texts, ""), columns)
 
     def action_choose_part(self, step: int) -> None:
         """Selects the next part of the bar if `step` is 1, or the previous part if `step` is -1."""
@@ -113,12 +123,13 @@ def figure_lines(
     rows: int,
     selected: str | None = None,
     attached: Attached | None = None,
-    with_reason: bool = False,
+    note: str = "",
     ascii_only: bool = False,
+    signs: bool = False,
 ) -> list[Line]:
     """The lines of the pane.
 
-    The large figure is the present average or, if the average is unknown, the cost of the next socket.
+    The large figure is the present average or, if the average is unknown, the cost of one more socket.
 
     Args:
         cost: the cost in the chosen accounting mode.
@@ -127,41 +138,121 @@ def figure_lines(
         selected: the label of the marked part; None for no mark.
         attached: objects that the present average contains in addition to the sockets' own objects; None if the
             average contains only the sockets' own objects.
-        with_reason: adds the reason why there is no average, if the reason fits; a bar with only one part is dropped
-            to make space for the reason.
+        note: a note for the last line, if a line is free.
         ascii_only: draws the digits in ASCII.
+        signs: gives each part of the bar a fill character of its own, for a screen without shades of colour.
 
     """
-    mix = cost.by_family["mix"]
     figure, label, slices, missing = _large_figure(cost, attached)
     if rows < HEIGHT:
-        return [((f"{figure} B ", "accent"), (label, "text"))]
-    digits = draw_big_number(figure, ascii_only)
-    next_socket = _next_socket_lines(mix.accepted, mix.outgoing, columns)
+        return [_text_line(cost, figure, label, columns)]
+    tight = columns < TIGHT_COLUMNS
+    digits = draw_big_number(figure.replace(" ", "") if tight else figure, ascii_only)
+    gap = " " if tight else "  "
     because = cost.now_unknown_because if cost.now_bytes is None else None
-    caption = label if columns >= WIDE_COLUMNS else label.partition(" ")[0].rstrip(",")
+    captions = _captions(cost, label, because, columns - len(digits[0]) - len(gap))
+    lines: list[Line] = [((digits[index], "accent"), (gap, "text"), *captions[index]) for index in range(HEIGHT)]
+    free_rows = rows - HEIGHT
+    reason: list[Line] = []
+    if because and text_of(captions[-1]).strip() not in _reasons(because):
+        reason = paragraph(f"no average: {because}", columns, "dim")
+    if free_rows == 0 or not (slices or missing):
+        return [*lines, *reason][:rows]
+    if free_rows == 1:
+        # There is space for few parts, so the attached objects that the user asked for come first.
+        first = len(cost.now_slices) if attached is not None and selected is None else 0
+        return [*lines, reason[0] if reason else _bar_with_legend(slices, missing, columns, selected, signs, first)]
+    columns -= 1  # a gap before the pane at the right
+    bar = slice_bar(slices, columns, signs)
+    label_line, named = slice_labels(slices, columns, selected)
+    labels = [label_line, *slice_legend(slices, missing, columns, selected, named)]
+    if 1 + len(labels) > free_rows:
+        labels = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "blocks")
+    notes: list[Line] = [((note, "dim"),)] if note else []
+    below = [bar, *labels, *reason, *notes]
+    blank: list[Line] = [()] if len(below) < free_rows else []
+    return [*lines, *blank, *below][:rows]
+
+
+def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> Line:
+    """The figure as text, for a pane without large digits, with as many further costs as fit."""
+    server, client = _next_texts(cost)
+    more = [f"one more: server {server}, client {client}", f"one more: {server}"]
+    if cost.now_bytes is None:
+        more = [f"client {client}"]
+    first: Line = ((f"{figure} B ", "accent"), (label, "text"))
+    lines: list[Line] = [(*first, (f" · {text}", "dim")) for text in more]
+    return first_fitting_line([*lines, first], columns)
+
+
+def _bar_with_legend(
+    slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None, signs: bool, start: int
+) -> Line:
+    """A short bar, and beside it as many parts of the legend as fit, from the part with index `start` on.
+
+    A part that is selected is among the parts of the legend.
+    """
+    bar = slice_bar(slices, columns // SHORT_BAR_SHARE, signs)
+    width = columns - line_width(bar) - 1
+    keys = "signs" if signs else "blocks"
+    for first in range(start, max(start + 1, len(slices))):
+        legend = slice_legend(slices, missing, width, selected, range(first), keys)[:1]
+        if selected is None or any(role == "cursor" for line in legend for _, role in line):
+            break
+    return (*bar, (" ", "text"), *(legend[0] if legend else ()))
+
+
+def _captions(cost: ConnectionCost, label: str, because: str | None, columns: int) -> list[Line]:
+    """The three lines beside the large digits, in the longest form that fits."""
+    server, client = _next_texts(cost)
+    padding = _bounded(cost.by_family["mix"].accepted.object_bounds, " ")
+    reason = first_fitting((*_reasons(because), ""), columns) if because else ""
+    rows = [("one more: server", server), ("client", client), ("without slab padding", padding)]
+    long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
+    titles = (f"bytes, {label}", f"B {label}", f"B {label.removesuffix(' socket')}")
+    value_width = max(cell_width(value) for _, value in rows)
+    # A wide pane has a table of the costs at the right of the captions.
+    for table, title in product((long_rows, rows), titles[:2]):
+        left_width = max(cell_width(title), cell_width(reason)) + 3
+        name_width = max(cell_width(name) for name, _ in table)
+        if left_width + name_width + value_width + 3 <= columns:
+            lefts: tuple[Piece, ...] = ((title, "text"), (reason, "dim"), ("", "dim"))
+            lines: list[Line] = []
+            for (left, role), (name, value) in zip(lefts, table, strict=True):
+                named: Line = ((f"{name:>{name_width}} ", "dim"), (f"{value:>{value_width}}", "strong"), (" B", "dim"))
+                lines.append(((f"{left:<{left_width}}", role), *named))
+            return lines
+    caption: Line = ((first_fitting(titles, columns), "text"),)
+    clients = _named(("client ", client), ("", client))
+    clients = [
+        *(
+            (*clients[0], (f" · {words} ", "dim"), (padding, "strong"))
+            for words in ("without slab padding", "unpadded")
+        ),
+        *clients,
+    ]
+    client_line = first_fitting_line(clients, columns)
+    if cost.now_bytes is None:
+        return [caption, client_line, ((reason, "dim"),)]
+    servers = _named(("one more: server ", server), ("one more: ", server), ("server ", server))
+    return [caption, first_fitting_line(servers, columns), client_line]
+
+
+def _named(*amounts: tuple[str, str]) -> list[Line]:
+    """Lines of a name and an amount, each also without the space behind the sign of the amount."""
     lines: list[Line] = []
-    right_width = max(line_width(line) for line in next_socket)
-    left_width = min(columns - right_width - 1, len(digits[0]) + MAX_CAPTION_WIDTH)
-    fits = len(digits[0]) + 1 + len(NO_AVERAGE) <= left_width
-    captions = [NO_AVERAGE if because and fits else "", caption, "bytes"]
-    for index in range(HEIGHT):
-        left = fit_text(f"{digits[index]} {captions[index]}", max(0, left_width))
-        edge = min(len(digits[index]), len(left))
-        lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *next_socket[index]))
-    parts = slice_legend(slices, missing, columns, selected)
-    reason = paragraph(because, columns, "dim") if because and with_reason else []
-    free_rows = rows - len(lines) - len(parts) - len(reason)
-    if rows > HEIGHT and not (reason and free_rows == 0 and len(slices) == 1):
-        lines.append(slice_bar(slices, columns))
-        free_rows -= 1
-    return [*lines, *parts, *(reason if free_rows >= 0 else [])]
+    for name, amount in amounts:
+        lines += [((name, "dim"), (text, "strong")) for text in (amount, NO_SIGN_GAP.sub(r"\1", amount))]
+    return lines
 
 
-def _no_average_text(text: str, columns: int) -> str:
-    """The reason why there is no average; text in brackets is left out if the whole reason does not fit."""
-    whole = f"{NO_AVERAGE} yet: {text.removeprefix('an average ')}"
-    return first_fitting((whole, whole.partition(" (")[0]), columns)
+def _reasons(because: str) -> list[str]:
+    """The reason why there is no average, from the longest text to the shortest."""
+    found = AVERAGE_NEEDS.match(because)
+    if found is None:
+        return [f"no average: {because}"]
+    number, things = found.groups()
+    return [f"average from {number} {things} on", f"average from {number} on"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
@@ -173,18 +264,19 @@ def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
     return ledger.attached if choices.attached and has_average else None
 
 
-def _attached_text(attached: Attached, added: bool, columns: int) -> str:
-    """The bytes per socket of as many kinds of attached objects as fit.
+def _attached_texts(attached: Attached, added: bool) -> list[str]:
+    """The bytes per socket of the kinds of attached objects, from the most kinds to the fewest.
 
-    The text is empty if buffers are the only attached objects that surely exist.
+    There is no text if buffers are the only attached objects that surely exist.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}
     if not texts or (not added and texts.keys() == {"buffers"}):
-        return ""
-    before, after = ("with ", "") if added else ("besides: ", " (E adds)")
+        return []
+    before, after = ("with ", "") if added else ("also: ", " (E adds)")
     numbers = range(len(texts), 0, -1)
-    return first_fitting([f"{before}{', '.join([*texts.values()][:number])}{after}" for number in numbers], columns)
+    shortest = [] if added else ["E adds more"]
+    return [*(f"{before}{', '.join([*texts.values()][:number])}{after}" for number in numbers), *shortest]
 
 
 def _large_figure(
@@ -196,30 +288,19 @@ def _large_figure(
     if cost.now_bytes is not None and attached is not None:
         lows = [(kind.name, kind.bytes_per_socket.low) for kind in attached.kinds if kind.bytes_per_socket]
         slices = tuple(Slice(name, low) for name, low in lows if low)
-        return _bounded(attached.now_bytes), "now, attached too", (*cost.now_slices, *slices), missing
+        return _bounded(attached.now_bytes), "with attached", (*cost.now_slices, *slices), missing
     if cost.now_bytes is not None:
-        return _bounded(cost.now_bounds), "now, average", cost.now_slices, missing
+        return _bounded(cost.now_bounds), "average now", cost.now_slices, missing
     if accepted.slab_bytes is None:
-        return _bounded(accepted.object_bounds), "next, objects", accepted.slices, missing
-    label = "next, computed" if accepted.computed else "next accepted"
-    return _bounded(accepted.slab_bounds()).removeprefix("≈"), label, accepted.slices, missing
+        return _bounded(accepted.object_bounds), "without slab padding", accepted.slices, missing
+    return _bounded(accepted.slab_bounds()), "one more socket", accepted.slices, missing
 
 
-def _bounded(bounds: Amount | None) -> str:
-    return units.bounded(bounds, units.exact_bytes, gap="")
+def _bounded(bounds: Amount | None, gap: str = "") -> str:
+    return units.bounded(bounds, units.exact_bytes, gap)
 
 
-def _next_socket_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
-    """Lines with three costs: next accepted socket, next outgoing socket, and objects of an accepted socket."""
-    rows = (
-        ("next accepted", _bounded(accepted.slab_bounds()), " (server)"),
-        ("outgoing", _bounded(outgoing.slab_bounds(own_port=True)), " own port"),
-        ("objects", _bounded(accepted.object_bounds), " structs"),
-    )
-    if columns < WIDE_COLUMNS:
-        return [((f"{title.removeprefix('next '):<8} ", "dim"), (f"{text:>7}", "strong")) for title, text, _ in rows]
-    note_width = 9 if columns >= ROOMY_COLUMNS else 0
-    return [
-        ((f"{title:>13} ", "dim"), (f"{text:>7} B", "strong"), (f"{note:<9}"[:note_width], "dim"))
-        for title, text, note in rows
-    ]
+def _next_texts(cost: ConnectionCost) -> tuple[str, str]:
+    """The cost of one more socket at the server side, and at the client side with a port of its own."""
+    mix = cost.by_family["mix"]
+    return _bounded(mix.accepted.slab_bounds(), " "), _bounded(mix.outgoing.slab_bounds(own_port=True), " ")

@@ -1,111 +1,119 @@
-"""Trend line (`x`): graphs of bytes per connection, sockets, TIME_WAIT and buffers over the last 15 minutes."""
+"""Graphs pane (`x`): sockets, TCP memory, TIME_WAIT, bytes per connection and buffers over the last five minutes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line
+from tcptop.text.line import Line, Role, paragraph
 from tcptop.view.choices import Choices
-from tcptop.view.trends import Series
+from tcptop.view.trends import Trends, fit_columns
+from tcptop.widgets.cell_width import first_fitting
+from tcptop.widgets.graph import Graph, area, format_count, no_graph_reason, sparkline
 from tcptop.widgets.pane import Pane
 
-LEVELS = "▁▂▃▄▅▆▇█"
-UNKNOWN_LEVEL = " "
 MIN_GRAPH_WIDTH = 6
-GAP = 2
-FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
-"""Title of the graph that comes first in each accounting mode, so that even a narrow terminal shows that graph."""
+AREA_ROWS = 3
+"""The smallest height of an area graph, in lines."""
+MIN_ROWS = 12
+"""The smallest height of a pane with area graphs; a lower pane has one line for each graph."""
+
+
+class TrendLook(NamedTuple):
+    """The title, the format and the colour of the graph of a series of `Trends`."""
+
+    series: str
+    title: str
+    format_value: Callable[[float], str]
+    role: Role
+
+
+TREND_LOOKS = (
+    TrendLook("sockets", "sockets", format_count, "slice-2"),
+    TrendLook("tcp_bytes", "TCP memory", units.short_size, "slice-1"),
+    TrendLook("time_wait", "TIME_WAIT", format_count, "slice-3"),
+    TrendLook("bytes_per_connection", "B/connection", units.exact_bytes, "slice-2"),
+    TrendLook("buffer_bytes", "buffers", units.short_size, "slice-1"),
+)
+"""The graphs, from the most important."""
+FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
+"""The series whose graph comes first in each accounting mode."""
+TITLE_WIDTH = max(len(each.title) for each in TREND_LOOKS)
 
 
 class GraphsPane(Pane):
-    """The line of graphs; empty until the first ten-second step is complete."""
+    """The graphs, one below the other. A graph has a new value once in five seconds."""
 
-    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The graphs, side by side."""
-        trends = self._view.trends
-        if not choices.extras or not trends.sockets:
-            return [EMPTY_LINE]
-        graphs = [
-            Graph.of("B/conn", trends.bytes_per_connection, units.exact_bytes),
-            Graph.of("sockets", trends.sockets, format_count),
-            Graph.of("TIME_WAIT", trends.time_wait, format_count),
-            Graph.of("buffers", trends.buffer_bytes, units.compact_size),
-        ]
-        return [join_graphs(graphs, columns, choices.mode, MIN_GRAPH_WIDTH, Graph.line)]
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+        """The title."""
+        titles = ("Graphs ─ 5 minutes, a step is 5 s", "Graphs ─ 5 minutes", "Graphs")
+        return first_fitting(titles, self.max_title_width), ""
 
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """One figure over time, with its lowest and its highest value."""
-
-    title: str
-    values: Series
-    range_text: str
-    """The lowest and the highest value as text; a single text if the two values are formatted alike."""
-
-    @classmethod
-    def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
-        """The graph of a series; `format_value` formats the lowest and the highest value of the series."""
-        known = [value for value in values if value is not None]
-        return cls(title, values, units.span((min(known), max(known)), format_value) if known else units.UNKNOWN)
-
-    @property
-    def label_width(self) -> int:
-        """The width of a graph's title and range, plus the two spaces that separate title, graph and range."""
-        return len(self.title) + len(self.range_text) + 2
-
-    def line(self, columns: int) -> Line:
-        """The graph of the latest values that fit, with title and range, padded to `columns` columns."""
-        # The scale covers all values, including values that do not fit.
-        text = sparkline(self.values)[-(columns - self.label_width) :]
-        rest = self.range_text.ljust(columns - len(self.title) - len(text) - 2)
-        return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The graphs, or the reason why there is none."""
+        if not choices.extras:
+            return paragraph("x shows the graphs", columns, "dim")
+        reason = no_graph_reason(ledger, self._view)
+        if reason:
+            return paragraph(reason, columns, "dim")
+        looks = sorted(TREND_LOOKS, key=lambda look: look.series != FIRST_SERIES[choices.mode])
+        if rows < MIN_ROWS:
+            return _one_line_graphs(self._view.trends, looks[:rows], columns, rows)
+        return _area_graphs(self._view.trends, looks[: (rows - 1) // AREA_ROWS], columns, rows)
 
 
-DrawGraph = Callable[[Graph, int], Line]
-"""Function that draws a graph with its title and range in a number of columns."""
+def _one_line_graphs(trends: Trends, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
+    """A line for each graph, with its title, its lowest and its highest value."""
+    graphs = [(look, Graph.of(look.title, getattr(trends, look.series), look.format_value)) for look in looks]
+    range_width = max(len(graph.range_text) for _, graph in graphs)
+    if columns - TITLE_WIDTH - range_width - 2 < MIN_GRAPH_WIDTH:
+        range_width = -1
+    width = max(0, columns - TITLE_WIDTH - range_width - 2)
+    lines: list[Line] = []
+    for look, graph in graphs:
+        text = sparkline(fit_columns(graph.values, width, trends.step))
+        range_text = f" {graph.range_text}" if range_width >= 0 else ""
+        title = f"{graph.title:<{TITLE_WIDTH}} "
+        lines.append(((title, "text"), (text.rjust(width), look.role), (range_text, "dim")))
+    return [*lines, _time_axis(TITLE_WIDTH + 1, width)] if rows > len(lines) else lines
 
 
-def join_graphs(graphs: Sequence[Graph], columns: int, mode: AccountingMode, min_width: int, draw: DrawGraph) -> Line:
-    """One line with as many graphs as fit side by side. The graph of the accounting mode comes first.
-
-    The graphs share the columns equally. Each graph is at least `min_width` wide, not counting title and range.
-    """
-    fitting = sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[mode])
-    while fitting:
-        width = (columns + GAP - sum(graph.label_width + GAP for graph in fitting)) // len(fitting)
-        if width >= min_width:
-            break
-        fitting.pop()
-    line: Line = EMPTY_LINE
-    for graph in fitting:
-        line = (*line, *(((" " * GAP, "text"),) if line else ()), *draw(graph, graph.label_width + width))
-    return line
-
-
-def format_count(value: float) -> str:
-    """A count below a million with all its digits; a larger count shortened to thousands or millions."""
-    return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
+def _area_graphs(trends: Trends, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
+    """Graphs of several lines; left of each graph its title, its highest and its lowest value."""
+    labels = {look: _area_labels(getattr(trends, look.series), look) for look in looks}
+    label_width = max(len(text) for texts in labels.values() for text in texts)
+    width = max(0, columns - label_width - 1)
+    height, more = divmod(rows - 1, len(looks))
+    lines: list[Line] = []
+    for index, look in enumerate(looks):
+        graph_rows = height + (index < more)
+        title, *values, lowest = labels[look]
+        texts = [title, *values[: graph_rows - 2]]
+        texts += [*[""] * (graph_rows - 1 - len(texts)), lowest]
+        drawn = area(fit_columns(getattr(trends, look.series), width, trends.step), graph_rows)
+        for row, (label, text) in enumerate(zip(texts, drawn, strict=True)):
+            role: Role = "dim" if row else "text"
+            lines.append(((f"{label:<{label_width}} ", role), (text.rjust(width), look.role)))
+    return [*lines, _time_axis(label_width + 1, width)]
 
 
-def sparkline(values: Series) -> str:
-    """A bar character for each value, scaled from the lowest value to the highest; a space for an unknown value.
-
-    If all values are equal, every value has the bar character of middle height.
-    """
+def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
+    """The title, then the highest, the newest and the lowest value."""
     known = [value for value in values if value is not None]
     if not known:
-        return UNKNOWN_LEVEL * len(values)
-    low, high = min(known), max(known)
-    steps = len(LEVELS) - 1
-    return "".join(
-        UNKNOWN_LEVEL
-        if value is None
-        else LEVELS[round(steps * (value - low) / (high - low))]
-        if high > low
-        else LEVELS[steps // 2]
-        for value in values
-    )
+        return [look.title, "not known", "", ""]
+    now = units.UNKNOWN if values[-1] is None else look.format_value(values[-1])
+    return [
+        look.title,
+        f"{look.format_value(max(known))} highest",
+        f"{now} now",
+        f"{look.format_value(min(known))} lowest",
+    ]
+
+
+def _time_axis(indent: int, columns: int) -> Line:
+    """The line below graphs: the time at the left end and at the right end."""
+    start = first_fitting(("5 min ago", ""), columns - len(" now"))
+    return ((" " * indent, "text"), (f"{start}{'now':>{max(0, columns - len(start))}}", "dim"))

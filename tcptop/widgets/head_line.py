@@ -17,7 +17,7 @@ from tcptop.widgets.pane import Pane
 
 PLAYING = "▶"
 
-MODE_NAMES: dict[AccountingMode, str] = {"full": "full", "time_wait": "TIME_WAIT"}
+MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
 
 class HeadLine(Pane):
@@ -33,15 +33,15 @@ class HeadLine(Pane):
 
 
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
-    """The head line: the machine and alarms on the left; the screen's state, accounting mode and node on the right.
+    """The head line: the machine on the left; alarms, the accounting of TIME_WAIT, a node, and the state on the right.
 
     Details of the machine are dropped if the whole line does not fit; the names of alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
-    shown = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
-    clock: list[Piece] = []
-    if ledger.taken_at_unix_s is not None and view.player is None:
-        clock.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
+    # The usual case needs no words: open sockets, on all nodes.
+    shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
+    if choices.node is not None:
+        shown.append((f"node {choices.node} · ", "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
     if ledger.nodes:
         facts.append(f"{len(ledger.nodes)} node{'' if len(ledger.nodes) == 1 else 's'}")
@@ -53,19 +53,19 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     lefts = [[*name_pieces, *fact_pieces[:count]] for count in range(len(facts), -1, -1)]
     lefts.append([(" ", "text"), (name, "strong")])  # the program's name is dropped before the machine's name
     role: Role = "warning" if choices.paused and view.player is None else "text"
-    rights: list[list[Piece]] = [[(text, role), (shown, "text")] for text in _state_texts(ledger, view)]
-    variants = [(left, [*rights[0], *clock]) for left in lefts]
-    # The clock is shown only if the machine and the state leave space.
-    variants += [(lefts[-1], [*right, *end]) for right in rights for end in (clock, [])]
+    rights: list[list[Piece]] = [[*shown, (text, role)] for text in _state_texts(ledger, view)]
+    variants = [(left, rights[0]) for left in lefts] + [(lefts[-1], right) for right in rights]
     alarms, events = ledger.limits[choices.mode].alarms, [event for event in ledger.events if event.is_alarm]
     if alarms or events:
-        ends = [[*rights[0], *clock], *rights, *([right[0]] for right in rights)]
+        ends = [*rights, *([(text, role)] for text in _state_texts(ledger, view))]
         percent, *others = alarm_variants(alarms, events)
-        starts: list[list[Piece]] = [name_pieces, lefts[-1]]
-        variants = [([*left, ("  ", "text"), *percent], end) for left in starts for end in ends]
+        gap: Piece = ("  ", "text")
+        variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
+        variants += [(left, [*percent, gap, *end]) for left in (name_pieces, lefts[-1]) for end in ends]
         for alarm in others:
-            parts = [(left, end) for left in (*starts, []) for end in ends] + [(left, []) for left in (*starts, [])]
-            variants += [([*left, ("  ", "text"), *alarm], end) for left, end in parts]
+            starts: list[list[Piece]] = [name_pieces, lefts[-1], []]
+            variants += [(left, [*alarm, gap, *end]) for left in starts for end in ends]
+            variants += [(left, [*alarm]) for left in starts]
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)
@@ -76,7 +76,8 @@ def _state_texts(ledger: Ledger, view: View) -> list[str]:
     if view.player is not None:
         return _sample_texts(ledger, view, view.player)
     if not ledger.live:
-        return ["saved"]
+        clock = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)
+        return ["saved"] if clock is None else [strftime("saved %Y-%m-%d %H:%M:%S", clock), "saved"]
     state_text = "paused" if view.choices.paused else f"live {units.seconds(view.choices.interval_s)}"
     if view.recording_path is None:
         return [state_text]

@@ -38,8 +38,17 @@ FIGURES: tuple[tuple[str, str], ...] = (
         "at least: parts are missing · at most · the low end of an estimate · not known, which never means 0",
     ),
     (
-        "machine, here",
-        "slabs, allocated, orphans and buffers count the machine; in use and TIME_WAIT a namespace",
+        "TCP in the kernel",
+        "all kernel memory used by TCP; ≈ if its range is wide; /s beside it is the growth over the last "
+        "minutes, and `no trend` means that the noise is larger than the growth",
+    ),
+    (
+        "this netns",
+        "in use and TIME_WAIT count one network namespace; sockets, orphans, buffers and slabs count the machine",
+    ),
+    (
+        "5 s",
+        "graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample",
     ),
     ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
     ("▸", "the order of the blocks that TCP's slabs are made of"),

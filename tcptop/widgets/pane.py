@@ -18,8 +18,10 @@ from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import line_width, to_ascii
+from tcptop.widgets.cell_width import cell_width, line_width, to_ascii
 
+TITLE_GAP = 4
+"""Columns between a title and the note at the right end of the title line, at least."""
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
 
@@ -39,7 +41,7 @@ class Pane(Widget):
         border-subtitle-color: $text-muted;
         border-title-style: none;
         &.-titled { border-top: solid $border-blurred; }
-        &.-right { padding: 0 0 0 1; }
+        &.-right { border-left: solid $border-blurred; padding: 0 0 0 1; }
         &.-titled:focus { border-top: solid $secondary; }
         & > .pane--dim { color: $text-muted; }
         & > .pane--strong { text-style: bold; }
@@ -48,11 +50,11 @@ class Pane(Widget):
         & > .pane--warning { color: $warning; text-style: bold; }
         & > .pane--critical { color: $error; text-style: bold reverse; }
         & > .pane--critical-bar { color: $error; }
-        & > .pane--slice-1 { color: $primary; }
-        & > .pane--slice-2 { color: $secondary; }
-        & > .pane--slice-3 { color: $accent; }
-        & > .pane--slice-4 { color: $success; }
-        & > .pane--slice-5 { color: $foreground; }
+        & > .pane--slice-1 { color: $slice-1; }
+        & > .pane--slice-2 { color: $slice-2; }
+        & > .pane--slice-3 { color: $slice-3; }
+        & > .pane--slice-4 { color: $slice-4; }
+        & > .pane--slice-5 { color: $slice-5; }
         & > .pane--idle { color: $text-muted; }
         & > .pane--cursor { background: $secondary 30%; text-style: bold; }
     }
@@ -66,7 +68,7 @@ class Pane(Widget):
 
         The rows are counted from the top of the widget's box.
         """
-        self._titles = ("", "")
+        self._titles = ("", "", False)
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None
         self._view = View()
@@ -120,7 +122,7 @@ class Pane(Widget):
         return "".join(f"\x1b[{y + row + 1};{x + 1}H{strips[row - rows[0]].render(console)}" for row in rows)
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """The titles in the upper and in the lower edge of the box; empty unless a subclass has titles."""
+        """The title, and the note at the right end of the title line; empty unless a subclass has titles."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
@@ -131,23 +133,38 @@ class Pane(Widget):
     def max_title_width(self) -> int:
         """Maximum width of a title, in columns.
 
-        The rest of the pane's width is needed for the corners, and for one border cell and one space at each end.
+        The rest is one border cell and one space at each end, and the corners of a box.
         """
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
-    def set_titles(self, title: str, subtitle: str) -> None:
-        """Sets the titles, as text without markup."""
-        if title and not self.styles.border_left[0]:
-            title = f" {title} "  # Textual puts spaces around a title only in a box with corners
-        old = self._titles
-        self._titles = (title, subtitle)
+    @property
+    def has_shades(self) -> bool:
+        """Whether the terminal shows shades of a colour: not in ASCII, without colours, or with 16 colours."""
+        app = self.app
+        return not (app.has_class(ASCII_CLASS) or app.no_color or app.console.color_system in (None, "standard"))
+
+    def set_titles(self, title: str, note: str) -> None:
+        """Sets the title, and a note at the right end of the title line, as text without markup.
+
+        The note is left out if the title line is too short for both. In a box, the note stands in the lower edge.
+        """
+        old, self._titles = self._titles, (title, note, self.has_focus)
         # Textual's setters would refresh the whole pane, and many titles change with each sample.
-        if title != old[0]:
-            self._border_title = Content(self._terminal_text(title))
-            self._changed.add(0)
-        if subtitle != old[1]:
-            self._border_subtitle = Content(self._terminal_text(subtitle))
+        if old == self._titles:
+            return
+        self._changed.add(0)
+        if self.styles.border_bottom[0]:  # a box, around whose titles Textual puts spaces
+            self._border_title, self._border_subtitle = map(Content, map(self._terminal_text, (title, note)))
             self._changed.add(self.outer_size.height - 1)
+            return
+        start = "" if self.styles.border_left[0] else " "  # Textual puts a space before a title if there is a left edge
+        content = Content(self._terminal_text(f"{start}{title} " if title else ""))
+        gap = self.max_title_width - cell_width(title) - cell_width(note)
+        if note and gap >= TITLE_GAP:
+            edge_style = "$secondary" if self.has_focus else "$border-blurred"
+            content += Content(self._terminal_text("─" * (gap - 2))).stylize(edge_style)
+            content += Content(self._terminal_text(f" {note} ")).stylize("$text-muted")
+        self._border_title = content
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Sets the lines of the pane."""

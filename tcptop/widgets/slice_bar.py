@@ -1,70 +1,117 @@
-"""Bar of the parts of a sum, and a legend that has the same order, fill characters and colours as the bar."""
+"""Bar of the parts of a sum, the labels below the bar, and a legend in the order of the bar."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tcptop.ledger import Slice
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
 from tcptop.widgets.cell_width import line_width
 
-SLICE_LOOKS: tuple[tuple[str, Role], ...] = (
-    ("█", "slice-1"),
-    ("▓", "slice-2"),
-    ("▒", "slice-3"),
-    ("█", "slice-4"),
-    ("▓", "slice-5"),
-    ("▒", "slice-1"),
-    ("░", "slice-2"),
-)
-IDLE_LOOK: tuple[str, Role] = ("░", "idle")
+RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
+"""The colours of the parts, from the first part on; further parts take the last two colours in turn."""
+SIGNS = "█▓▒░=*o:x-"
+"""The fill characters of the parts where colours cannot tell the parts apart, one for each part."""
 
 
-def slice_look(index: int, label: str) -> tuple[str, Role]:
-    """The fill character and the role of a slice.
-
-    Adjacent slices differ in fill character and in role, so that the bar is readable without colour.
-    """
-    return IDLE_LOOK if label == "idle" else SLICE_LOOKS[index % len(SLICE_LOOKS)]
+def _fill(index: int, label: str, signs: bool) -> Piece:
+    """The fill character and the role of a part."""
+    role: Role = RAMP[index] if index < len(RAMP) else RAMP[-2 + (index - len(RAMP)) % 2]
+    return SIGNS[index % len(SIGNS)] if signs else "█", "idle" if label == "idle" else role
 
 
-def slice_bar(slices: Sequence[Slice], columns: int) -> Line:
-    """A bar of exactly `columns` columns.
+def _spans(slices: Sequence[Slice], columns: int) -> list[tuple[int, int]]:
+    """The first column of each part, and the column behind it.
 
-    The ends of the slices are rounded, not the lengths, so that the lengths add up to the length of the bar.
+    The ends of the parts are rounded, not the lengths, so that the lengths add up to the length of the bar.
     """
     total = sum(part.bytes for part in slices)
-    if total <= 0 or columns <= 0:
-        return ()
-    pieces: list[Piece] = []
+    spans: list[tuple[int, int]] = []
     end_bytes, begin = 0.0, 0
-    for index, part in enumerate(slices):
+    for part in slices:
         end_bytes += part.bytes
-        end = round(columns * end_bytes / total)
+        end = round(columns * end_bytes / total) if total > 0 else 0
+        spans.append((begin, end))
+        begin = end
+    return spans
+
+
+def slice_bar(slices: Sequence[Slice], columns: int, signs: bool = False) -> Line:
+    """A bar of exactly `columns` columns; empty if the sum is 0.
+
+    Args:
+        slices: the parts.
+        columns: the length of the bar.
+        signs: gives each part a fill character of its own, for a screen without colours.
+
+    """
+    pieces: list[Piece] = []
+    for index, (part, (begin, end)) in enumerate(zip(slices, _spans(slices, columns), strict=True)):
         if end > begin:
-            fill, role = slice_look(index, part.label)
+            fill, role = _fill(index, part.label, signs)
             pieces.append((fill * (end - begin), role))
-            begin = end
     return tuple(pieces)
 
 
-def slice_legend(
-    slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None = None
-) -> list[Line]:
-    """The legend: each slice with its bytes, then the names of missing parts.
+def slice_labels(slices: Sequence[Slice], columns: int, selected: str | None = None) -> tuple[Line, set[int]]:
+    """The line below a bar of `columns` columns, and the indices of the parts that this line names.
 
-    The slice labelled `selected` is marked.
+    Below a long part stand its name and its bytes; below a short part stands its number in the legend.
     """
-    entries: list[Line] = [
-        (
-            slice_look(index, part.label),
-            (f" {part.label} ", "cursor" if part.label == selected else "text"),
-            (units.exact_bytes(part.bytes), "strong"),
-        )
-        for index, part in enumerate(slices)
-    ]
-    entries += [(("?", "warning"), (f" {name}", "text")) for name in missing]
+    pieces: list[Piece] = []
+    named: set[int] = set()
+    at = 0
+    for index, (part, (begin, end)) in enumerate(zip(slices, _spans(slices, columns), strict=True)):
+        if begin < at:
+            continue
+        name, amount, number = f"{part.label} ", units.exact_bytes(part.bytes), str(index + 1)
+        last = index == len(slices) - 1
+        role: Role = "cursor" if part.label == selected else "text"
+        if len(name) + len(amount) + (not last) <= end - begin:
+            texts: list[Piece] = [(name, role), (amount, "strong")]
+            named.add(index)
+        elif len(number) <= end - begin:
+            texts = [(number, "cursor" if part.label == selected else "dim")]
+        else:
+            continue
+        pieces += [(" " * (begin - at), "text"), *texts]
+        at = begin + sum(len(text) for text, _ in texts)
+        if at < columns:
+            pieces.append((" ", "text"))
+            at += 1
+    return tuple(pieces), named
+
+
+def slice_legend(
+    slices: Sequence[Slice],
+    missing: Sequence[str],
+    columns: int,
+    selected: str | None = None,
+    named: Collection[int] = (),
+    keys: str = "numbers",
+) -> list[Line]:
+    """The legend: each part with its bytes, then the names of missing parts.
+
+    Args:
+        slices: the parts.
+        missing: the names of the parts whose bytes are unknown.
+        columns: the width of the legend.
+        selected: the label of the marked part; None for no mark.
+        named: the indices of parts that are left out, because they are named elsewhere.
+        keys: what stands before the name of a part: its number (`numbers`), a block in its colour (`blocks`), or
+            its fill character (`signs`).
+
+    """
+    entries: list[Line] = []
+    for index, part in enumerate(slices):
+        if index not in named:
+            key: Line = ((f"{index + 1} ", "dim"),)
+            if keys != "numbers":
+                key = (_fill(index, part.label, keys == "signs"), (" ", "text"))
+            role: Role = "cursor" if part.label == selected else "text"
+            entries.append((*key, (f"{part.label} ", role), (units.exact_bytes(part.bytes), "strong")))
+    entries += [(("? ", "warning"), (name, "text")) for name in missing]
     lines: list[Line] = []
     current: Line = ()
     for entry in entries:

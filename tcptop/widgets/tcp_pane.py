@@ -1,92 +1,248 @@
-"""Sockets pane: socket counts with the scope of each, the buffer memory, and all kernel memory used by TCP."""
+"""TCP pane: all kernel memory used by TCP, its growth, and the sockets of the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.ledger import CountScope, Ledger, SocketCounts
+from tcptop.ledger import AccountingMode, Ledger, Slope, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
+from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import cell_width, first_fitting
-from tcptop.widgets.pane import Pane
+from tcptop.view.trends import fit_columns
+from tcptop.widgets.big_number import HEIGHT, draw_big_number
+from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
+from tcptop.widgets.graph import NO_PAST, no_graph_reason, sparkline
+from tcptop.widgets.pane import ASCII_CLASS, Pane
 
-TITLE_WIDTH = 10
-VALUE_WIDTH = 11
+TITLE_WIDTH = 14
+VALUE_WIDTH = 10
+WIDE_COLUMNS = 60
+"""The smallest width of a line with the notes on the buffers beside another fact."""
+MIN_GRAPH_WIDTH = 6
+GRAPH_LENGTH = " 5 min"
+GAP = "  "
 
 
 class TcpPane(Pane):
-    """Socket counts and TCP memory.
+    """The machine's TCP memory in large digits, the number of sockets with a graph, and details if lines are left.
 
-    A count covers the whole machine, or only one network namespace (labelled `here`).
+    The counts of sockets, TIME_WAIT and buffers and the total are of the newest sample. Growth, rates, the graph, the
+    available memory and the use of the CPUs change once in five seconds, so that the screen stands still.
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """The title and the subtitle.
+        """The title.
 
-        If `here` means a network namespace other than tcptop's own, the subtitle names the namespace that `here` means.
+        If `this netns` means a network namespace other than tcptop's own, the title names this namespace.
         """
-        place = ledger.host.net_namespace
-        return "Sockets", f"here: {place}" if place else ""
+        title, place = "TCP in the kernel ─ machine", ledger.host.net_namespace
+        titles = (f"{title} ─ this netns: {place}", f"TCP ─ this netns: {place}") if place else ()
+        return first_fitting((*titles, title, "TCP in the kernel", "TCP"), self.max_title_width), ""
 
-    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The six lines of the pane, or the reason why no socket count is known."""
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The lines of the pane, or the reason why no socket count is known."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
             return paragraph(reason, columns, "text", WARNING)
-        return socket_lines(ledger, columns)
+        return tcp_lines(ledger, self._view, choices.mode, columns, rows, self.app.has_class(ASCII_CLASS))
 
 
-def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """The lines of the pane, each with the longest note that fits."""
-    counts, host = ledger.sockets, ledger.host
-    rate = f" {units.short_signed_count(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
-    orphans = f"orphans {units.count(counts.orphans)}"
+def tcp_lines(
+    ledger: Ledger, view: View, mode: AccountingMode, columns: int, rows: int, ascii_only: bool = False
+) -> list[Line]:
+    """The lines of the pane: the total in large digits with facts beside the digits, then one detail on each line."""
+    if rows < HEIGHT:
+        return _low_lines(ledger, view, mode, columns, rows)
+    figure, unit = total_texts(ledger)
+    digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
+    left = len(digits[0]) + (1 if figure else 0)
+    facts = [
+        _memory_facts(ledger, view, unit, columns - left),
+        _socket_facts(ledger, view, mode, columns - left),
+        _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left),
+    ]
+    lines: list[Line] = [
+        (((f"{digit} " if figure else ""), "accent"), *fact) for digit, fact in zip(digits, facts, strict=True)
+    ]
+    if rows == HEIGHT + 1:
+        return [*lines, _short_details(ledger, mode, columns)]
+    if rows == HEIGHT:
+        return lines
+    return [*lines, *detail_lines(ledger, view.rates or ledger, mode, columns)]
+
+
+def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, rows: int) -> list[Line]:
+    """The total and the sockets in one or two lines, without large digits."""
+    figure, unit = total_texts(ledger)
+    text = f"{figure} {unit}" if figure else unit
+    total: Line = (("TCP ", "dim"), (text, "accent"), (GAP, "text"))
+    if rows < 2:
+        return [(*total, *_socket_facts(ledger, view, mode, columns - line_width(total)))]
+    sockets = _socket_facts(ledger, view, mode, columns)
+    graph_columns = columns - line_width(sockets) - len(GAP)
+    graph = _graph_line(view, mode, graph_columns) if graph_columns >= MIN_GRAPH_WIDTH else ()
+    return [
+        (*total, *_memory_facts(ledger, view, "", columns - line_width(total))),
+        (*sockets, (GAP, "text"), *graph),
+    ]
+
+
+def total_texts(ledger: Ledger) -> tuple[str, str]:
+    """The total as large digits, and the unit; no digits, and the reason instead of a unit, if the total is not known.
+
+    `≥` precedes the total if parts are missing; `≈` if the ends of its range differ in the digits that are shown.
+    """
+    total = ledger.tcp_memory
+    if total.bytes is None:
+        return "", "needs root" if ledger.sources["slabinfo"].state == "refused" else "not known"
+    if total.missing:
+        digits, unit = units.short_figure(total.low_bytes or 0)
+        return f"≥{digits}", unit
+    digits, unit = units.short_figure(total.bytes)
+    ends = {units.short_figure(each) for each in (total.low_bytes, total.high_bytes) if each is not None}
+    return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit
+
+
+def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int) -> Line:
+    """The unit of the total, the share of the machine's memory, and the growth."""
+    total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
+    if total.bytes is None:
+        available = f"RAM available {units.size((view.rates or ledger).host.memory_available_bytes)}"
+        reasons = (
+            (f"TCP memory {unit}{GAP}{available}", f"TCP memory {unit}", f"memory {unit}", unit)
+            if unit
+            else (available, "")
+        )
+        return ((first_fitting(reasons, columns), "text"),)
+    start = f"{unit}{GAP}" if unit else ""
+    share = _percent(total.low_bytes if total.missing else total.bytes, memory_bytes)
+    growth = view.growth.get("full")
+    change = _growth_text(growth.bytes if growth else None, ledger.live or view.player is not None)
+    texts = (
+        f"{start}{share} of RAM{GAP}{change}".rstrip(),
+        f"{start.rstrip()} {share} of RAM {change}".strip(),
+        f"{start}{share}{GAP}{change}".rstrip(),
+        f"{start}{share}",
+        unit,
+    )
+    return ((first_fitting(texts, columns), "text"),)
+
+
+def _growth_text(slope: Slope | None, goes_on: bool) -> str:
+    """The growth per second over the last minutes; empty if there is only one sample."""
+    if slope is None:
+        return f"{units.UNKNOWN}/s" if goes_on else ""
+    return f"{units.signed_size(slope.per_s)}/s" if slope.is_clear else "no trend"
+
+
+def _percent(part: float | None, whole: float | None) -> str:
+    """A share in per cent: `14 %`, below one per cent `0.3 %`."""
+    if part is None or not whole:
+        return f"{units.UNKNOWN} %"
+    percent = 100 * part / whole
+    return f"{percent:.0f} %" if percent >= 0.95 or not part else "<0.1 %" if percent < 0.05 else f"{percent:.1f} %"
+
+
+def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
+    """The number of sockets or, in TIME_WAIT accounting, of mini-sockets, with the change per second."""
+    counts, rates = ledger.sockets, (view.rates or ledger).sockets
+    if mode == "full":
+        noun = "socket" if counts.allocated == 1 else "sockets"
+        number, per_s = units.count(counts.allocated), rates.allocated_per_s
+    else:
+        number, noun, per_s = units.count(counts.time_wait), "TIME_WAIT", rates.time_wait_per_s
+    rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
+    text = first_fitting((f" {noun}{rate}", rate[1:], f" {noun}", ""), columns - cell_width(number))
+    return ((number, "strong"), (text, "text"))
+
+
+def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
+    """The graph of the sockets or of the mini-sockets over five minutes; blank if the user switched the graphs off."""
+    trends = view.trends
+    values = trends.sockets if mode == "full" else trends.time_wait
+    if not view.choices.extras or not values:
+        return ()
+    length = GRAPH_LENGTH if columns - len(GRAPH_LENGTH) >= MIN_GRAPH_WIDTH else ""
+    drawn = sparkline(fit_columns(values, columns - len(length), trends.step)).rjust(columns - len(length))
+    return ((drawn, "slice-2"), (length, "dim"))
+
+
+def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
+    """The time at which the graph begins, or the range of the total if there will be no graph."""
+    reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.bytes is not None else ""
+    texts = (reason,) if reason not in ("", NO_PAST) else _total_notes(ledger)[1]
+    return ((first_fitting((*texts, ""), columns), "dim"),)
+
+
+def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
+    """TIME_WAIT of the machine, or the sockets in TIME_WAIT accounting, and the buffers, in one line."""
+    counts = ledger.sockets
+    bound = counts.time_wait_machine_max
+    if mode == "time_wait":
+        starts: tuple[str, ...] = (f"sockets {units.count(counts.allocated)}", f"{units.count(counts.allocated)}")
+    elif counts.time_wait_scope == "machine":
+        starts = (f"TIME_WAIT {units.count(counts.time_wait)}",)
+    elif bound is not None:
+        starts = (f"TIME_WAIT ≤ {units.count(bound)}", f"TIME_WAIT ≤ {units.short_count(bound, 4)}")
+    else:
+        starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
+    buffers, notes = buffers_texts(counts)
+    texts = [
+        *(f"{starts[0]}{GAP}buffers {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
+        *(f"{start}{GAP}buffers {buffers}" for start in starts),
+        starts[-1],
+    ]
+    return ((first_fitting(texts, columns), "dim"),)
+
+
+def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
+    """One detail on each line, from the most important, each with the longest note that fits.
+
+    The available memory and the use of the CPUs are those of the sample `slow`.
+    """
+    counts, host = ledger.sockets, slow.host
+    total = ledger.tcp_memory
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
     busy = f", CPU {max(0.0, host.cpu_busy_percent):.0f} %" if host.cpu_busy_percent is not None else ""
     memory_size = units.size(host.memory_bytes)
+    apart = f"≥ {units.count(counts.apart)}" if counts.apart else units.count(counts.apart)
+    time_wait = ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(counts))
+    sockets = ("sockets", units.count(counts.allocated), ("machine",))
     rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-        (
-            "allocated",
-            units.count(counts.allocated),
-            (f"machine{rate}, {orphans}", f"machine, {orphans}", orphans, "machine"),
-        ),
-        ("in use", units.count(counts.inuse_of_both), (f"here: {families}", families, "here")),
-        (
-            "TIME_WAIT",
-            units.count(counts.time_wait),
-            _time_wait_notes(counts.time_wait_machine_max, counts.time_wait_scope),
-        ),
+        time_wait if mode == "full" else sockets,
         ("buffers", *buffers_texts(counts)),
-        ("all TCP", *tcp_memory_texts(ledger)),
         (
-            "available",
+            "RAM available",
             units.size(host.memory_available_bytes),
-            (f"of {memory_size} memory{busy}", f"of {memory_size}{busy}", f"of {memory_size}"),
+            (f"of {memory_size}{busy}", f"of {memory_size}", ""),
         ),
+        ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", families, "this netns")),
+        ("orphans", units.count(counts.orphans), ("machine",)),
+        ("others", apart, ("other netns, or never connected", "not in use in this netns", "not in use")),
+        ("TCP memory", *_total_notes(ledger)),
     )
     lines: list[Line] = []
-    for title, value, notes in rows:
+    for title, value, notes in rows[: len(rows) if total.bytes is not None else -1]:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
-        free_columns = columns - sum(map(cell_width, head)) - 2
+        free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
-        lines.append(((head[0], "dim"), (head[1], "strong"), (f"  {note}" if note else "", "dim")))
+        lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))
     return lines
 
 
-def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, ...]:
+def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
     """Notes on the TIME_WAIT count: its scope, and a bound for the machine if the count covers one namespace."""
-    if scope != "here":
-        return scope, ""
-    if machine_max is None:
-        return ("here",)
+    if counts.time_wait_scope != "here":
+        return counts.time_wait_scope.replace("here", "this netns"), ""
+    if counts.time_wait_machine_max is None:
+        return ("this netns",)
+    bound = units.count(counts.time_wait_machine_max)
     return (
-        f"here, machine ≤ {units.count(machine_max)}",
-        f"machine ≤ {units.count(machine_max)}",
-        f"all ≤ {units.count(machine_max)}",
-        f"≤ {units.count(machine_max)}",
-        f"≤ {units.short_count(machine_max, 6)}",
-        "here",
+        f"this netns, all netns ≤ {bound}",
+        f"all netns ≤ {bound}",
+        f"all netns ≤ {units.short_count(counts.time_wait_machine_max, 6)}",
+        "this netns",
     )
 
 
@@ -95,34 +251,25 @@ def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
 
     If the kernel's counter is no larger than the counter's possible error, the text is an upper bound.
     """
-    limit = _tcp_mem_text(counts)
-    error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes else ""
-    notes: tuple[str, ...] = (f"{error} {limit}".strip(), error or limit)
     if counts.buffer_bytes is None and counts.buffer_pages is not None and counts.tcp_mem_pages:
-        return units.count(counts.buffer_pages), (f"of {units.count(counts.tcp_mem_pages[2])} pages", "pages")
-    if counts.buffer_bytes is None:
-        notes = ("charged to sockets",)
-    elif counts.buffers_within_error:
-        notes = (f"{limit}, within the error" if limit else "within the error", limit, "error")
-    return units.bounded(counts.buffer_bounds, units.size), notes
-
-
-def _tcp_mem_text(counts: SocketCounts) -> str:
-    """The limit of buffer memory, tcp_mem[2]; empty if unknown."""
+        pages = counts.tcp_mem_pages[2]
+        share = _percent(counts.buffer_pages, pages)
+        return units.count(counts.buffer_pages), (f"of tcp_mem {units.count(pages)} pages ({share})", "pages")
+    bounds = counts.buffer_bounds
+    text = units.bounded(bounds, units.size)
+    if bounds is None:
+        return text, ("charged to sockets",)
+    error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes and bounds.low else ""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
-        return ""
-    return f"of {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
+        return text, (error,)
+    limit_bytes = counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes
+    share, limit = _percent(bounds.high, limit_bytes), f"of tcp_mem {units.size(limit_bytes)}"
+    return text, (f"{error} {limit} ({share})".strip(), f"{limit} ({share})", limit, share)
 
 
-def tcp_memory_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
+def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """All kernel memory used by TCP, and notes on its range or on the parts that are unknown."""
     total = ledger.tcp_memory
-    if total.bytes is None:
-        return units.UNKNOWN, ("needs root" if ledger.sources["slabinfo"].state == "refused" else "not known",)
     if total.missing:
-        return f"≥ {units.size(total.low_bytes)}", (
-            f"not known: {', '.join(total.missing)}",
-            "parts are not known",
-            "in part",
-        )
-    return units.size(total.bytes), (units.size_range(total.low_bytes, total.high_bytes), "machine")
+        return f"≥ {units.size(total.low_bytes)}", (f"not known: {', '.join(total.missing)}", "parts are not known")
+    return units.size(total.bytes), (units.size_range(total.low_bytes, total.high_bytes), "")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
-from tcptop.ledger import Ledger
+from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import Line
+from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.view.choices import Choices
 from tcptop.view.timeline import bucket_column, bucket_of, column_maxima
 from tcptop.widgets.cell_width import line_width
-from tcptop.widgets.graphs_pane import Graph, format_count, join_graphs, sparkline
+from tcptop.widgets.graph import Graph, format_count, sparkline
 from tcptop.widgets.pane import Pane
 
 MIN_GRAPH_WIDTH = 12
+GAP = 2
+FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
+"""Title of the graph that comes first in each accounting mode, so that even a narrow terminal shows that graph."""
 POSITION_MARK = "│"
 """Character that marks the column of the shown sample in a graph."""
 
@@ -40,7 +42,25 @@ class TimelinePane(Pane):
             title_width = max(len(graph.title) for graph in graphs)
             range_width = max(len(graph.range_text) for graph in graphs)
             return [_graph_line(bucket, graph, columns, title_width, range_width) for graph in graphs]
-        return [join_graphs(graphs, columns, choices.mode, MIN_GRAPH_WIDTH, partial(_graph_line, bucket))]
+        return [_join_graphs(bucket, graphs, columns, choices.mode)]
+
+
+def _join_graphs(bucket: int, graphs: Sequence[Graph], columns: int, mode: AccountingMode) -> Line:
+    """One line with as many graphs as fit side by side. The graph of the accounting mode comes first.
+
+    The graphs share the columns equally. Each graph is at least MIN_GRAPH_WIDTH wide, not counting title and range.
+    """
+    fitting = sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[mode])
+    while fitting:
+        width = (columns + GAP - sum(graph.label_width + GAP for graph in fitting)) // len(fitting)
+        if width >= MIN_GRAPH_WIDTH:
+            break
+        fitting.pop()
+    line: Line = EMPTY_LINE
+    for graph in fitting:
+        gap = ((" " * GAP, "text"),) if line else ()
+        line = (*line, *gap, *_graph_line(bucket, graph, graph.label_width + width))
+    return line
 
 
 def _graph_line(bucket: int, graph: Graph, columns: int, title_width: int = 0, range_width: int = 0) -> Line:

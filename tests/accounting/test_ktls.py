@@ -10,9 +10,9 @@ from recorded import snapshot
 
 from tcptop.accounting import account
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes, measured_ktls
-from tcptop.accounting.plan import KTLS, PlanRequest, make_plan
+from tcptop.accounting.plan import KTLS, make_plan
 from tcptop.accounting.tls_sockets import tls_sockets
-from tcptop.ledger import AttachedObjects
+from tcptop.ledger import AttachedObjects, PlanRequest
 from tcptop.snapshot import (
     LabMeasurement,
     MeasuredRow,

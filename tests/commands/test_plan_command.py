@@ -28,9 +28,11 @@ from recorded import (
 from samples import phase_trees, record
 from slow_case import slow
 
-from tcptop.accounting.plan import PlanRequest, make_plan
+from tcptop.accounting.plan import make_plan
 from tcptop.commands import plan
 from tcptop.errors import TcptopError
+from tcptop.ledger import PlanRequest
+from tcptop.text.quantities import parse_buffer_bytes, parse_positive_count
 
 PROJECT = Path(__file__).resolve().parents[2]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
@@ -532,7 +534,7 @@ def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
     code, output = run("--root", str(root), "--connections", "98801")
     assert code == 1
     assert " ".join(output.split()).endswith(
-        "does not fit: 98 801 accepted connections; first limit: file-max, after about 98 800 connections"
+        "does not fit: 98 801 server-side connections; first limit: file-max, after about 98 800 connections"
     )
     assert "\n fs.file-max = 120001 (now 120000)\n" in output
 
@@ -580,12 +582,12 @@ def test_this_machine(run_json: RunJson) -> None:
     ],
 )
 def test_counts_are_decimal(text_: str, number: int) -> None:
-    assert plan.parse_connections(text_) == number
+    assert parse_positive_count(text_) == number
 
 
 @pytest.mark.parametrize(("text_", "size"), [("0", 0), ("1", 1), ("16K", 16_384), ("1.5M", 1_572_864), ("1G", 1 << 30)])
 def test_bytes_are_binary(text_: str, size: int) -> None:
-    assert plan.parse_buffers(text_) == size
+    assert parse_buffer_bytes(text_) == size
 
 
 WRONG_CALLS = [

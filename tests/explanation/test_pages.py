@@ -100,7 +100,7 @@ MOVED = {"headroom": r" {5}(used|of|near at|scope) (≤ )?([0-9]|machine|here|pr
 
 
 def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
-    """The sorted characters of a page, without blanks, tree lines, table headings and the titles of moved columns.
+    """The sorted characters of a page, without blanks, trees, bars, table headings and the titles of moved columns.
 
     The headroom page drops unknown cells, which are dashes, instead of moving them.
     """
@@ -110,7 +110,7 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
         is_moved = page.name in MOVED and re.match(MOVED[page.name], line)
         cells = re.sub(r"(?:^ {5}|, )(?:used|near at|of|scope) ", "", line) if is_moved else line
         if line.replace("NEAR AT", "NEAR-AT") not in titles:
-            found += re.sub(r"[│├└─\s–]" if page.name == "headroom" else r"[│├└─\s]", "", cells)
+            found += re.sub(r"[│├└─█▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▓▒░\s]", "", cells)
     return sorted(found)
 
 

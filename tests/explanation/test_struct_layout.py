@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptop.explanation.struct_layout import Hole, holes, largest_members, tail_padding_bytes
+from tcptop.explanation.struct_layout import Hole, holes, largest_members, tail_padding_bytes, word_map
 from tcptop.snapshot import StructLayout, StructMember
 
 
@@ -78,3 +78,20 @@ def test_members_holes_and_padding_add_up_to_the_struct(size: int, members: list
     assert not empty & used
     assert len(empty) + tail_padding_bytes(struct) + len(used) == size
     assert all(hole.size_bytes > 0 for hole in holes(struct))
+
+
+def test_map_has_a_sign_for_each_word() -> None:
+    struct = layout(44, ("first", 0, 8), ("second", 8, 4), ("third", 24, 12), ("last", 40, 4))
+    assert word_map(struct) == "█▒░█▒█"
+    assert word_map(layout(24)) == "░░░"
+
+
+@given(st.integers(1, 400), st.lists(st.tuples(st.just("m"), st.integers(0, 420), st.integers(1, 40)), max_size=30))
+def test_map_agrees_with_holes_and_padding(size: int, members: list[tuple[str, int, int]]) -> None:
+    struct = layout(size, *members)
+    words = word_map(struct)
+    unused = sum(hole.size_bytes for hole in holes(struct)) + tail_padding_bytes(struct)
+    assert len(words) == -(-size // 8)
+    assert 8 * (words.count("░") - 1) < unused or not words.count("░")
+    assert unused <= 8 * (words.count("░") + words.count("▒"))
+    assert ("░" in words or "▒" in words) == (unused > 0)

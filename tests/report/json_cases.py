@@ -15,7 +15,7 @@ from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, s
 
 from tcptop.accounting import account
 from tcptop.accounting.checks import CHECK_NAMES, Ranges, SocketGrowth, run_checks
-from tcptop.accounting.plan import PlanRequest, make_plan
+from tcptop.accounting.plan import make_plan
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
@@ -23,7 +23,7 @@ from tcptop.lab.as_json import result_as_json
 from tcptop.lab.compare import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import KTLS, RUNS
-from tcptop.ledger import Ledger
+from tcptop.ledger import Ledger, PlanRequest
 from tcptop.report.as_json import as_object
 from tcptop.report.check_json import checks_as_object
 from tcptop.report.diff_json import diff_as_object

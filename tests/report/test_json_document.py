@@ -24,13 +24,13 @@ from json_document import DOCUMENT, LINK, Checker, document
 from recorded import ledger
 
 from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
-from tcptop.accounting.plan import BUFFERS, EXTENSIONS, KTLS, LimitVerdict, Side, Verdict
+from tcptop.accounting.plan import EXTENSIONS, KTLS
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
 from tcptop.kernel.events import EVENTS, EventUnit
 from tcptop.kernel.objects import CGROUP_VECTORS, EPOLL_OBJECTS, NF_CONN, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
-from tcptop.ledger import CountScope, Limit, LimitState
+from tcptop.ledger import PLANNED_BUFFERS, CountScope, Limit, LimitState, LimitVerdict, Side, Verdict
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
 
@@ -109,7 +109,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
         *(each.struct for each in objects_held(State.TIME_WAIT, owns_port=True)),
         *(each.struct for each in (CGROUP_VECTORS, NF_CONN, *EPOLL_OBJECTS)),
-        *(EXTENSIONS, KTLS, BUFFERS),
+        *(EXTENSIONS, KTLS, PLANNED_BUFFERS),
     },
     "bound": set(get_args(Bound)),
 }

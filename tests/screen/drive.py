@@ -165,6 +165,33 @@ def sample_phases(
     return samples
 
 
+def sample_counts(counts: Sequence[int], recorder: Recorder | None = None) -> list[Snapshot]:
+    """Samples of a live host, a second apart, with these numbers of sockets; `recorder` also records them.
+
+    The first sample begins a step of five seconds.
+    """
+    clock = [100.0]
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    sampler = Sampler(
+        host,
+        kernel_sources(),
+        monotonic=lambda: clock[0],
+        unix_time=lambda: 1795348800.4 + clock[0],
+        on_read=recorder.add_read if recorder is not None else None,
+    )
+    samples: list[Snapshot] = []
+    for count in counts:
+        host.texts["proc/net/sockstat"] = f"TCP: inuse 5 orphan 0 tw 0 alloc {count} mem 0\n".encode()
+        sampler.make_all_due()
+        for source in sampler.due():
+            run_sync(sampler.read(source))
+        samples.append(without_load(sampler.snapshot()))
+        if recorder is not None:
+            recorder.write(samples[-1])
+        clock[0] += 1.0
+    return samples
+
+
 def without_load(snapshot: Snapshot) -> Snapshot:
     """The sample as if slabinfo had been parsed quickly: on a loaded machine it may take longer, and then rests."""
     period_s = snapshot.slabinfo.every_s
@@ -289,10 +316,7 @@ LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
     """The cells of the caches pane by cache and column title. Figures are right-aligned with their title."""
-    head = next(line for line in lines if line.lstrip("± ").startswith("CACHE"))
-    if head.startswith("±"):  # the column of marks on changed caches
-        lines = [line[head.index("CACHE") :] if line.startswith((*"±▴▾", "  ")) else line for line in lines]
-        head = head[head.index("CACHE") :]
+    head = next(line for line in lines if line.startswith("CACHE"))
     titles = [(found[1], found.end()) for found in TITLE.finditer(head)]
     assert titles[0][0] == "CACHE", head
     rows: dict[str, dict[str, str]] = {}
@@ -310,7 +334,7 @@ def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
             else:
                 cells[title] = line[before:end].strip()
             before = end
-        rows[line.split()[0]] = cells
+        rows[line.split()[0].rstrip("*")] = cells
     return rows
 
 

@@ -72,7 +72,7 @@ def ledger(app: TcptopApp) -> Ledger:
 
 
 def allocated(app: TcptopApp) -> str:
-    return next(line for line in pane_lines(app, TcpPane) if line.startswith("allocated"))
+    return next(line for line in pane_lines(app, TcpPane) if " socket" in line)
 
 
 async def test_new_samples_are_drawn(host: ScriptedHost) -> None:

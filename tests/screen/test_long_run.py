@@ -15,7 +15,7 @@ from tcptop.screen.app import TcptopApp
 
 SAMPLES = 40
 STEP_S = 60.0
-"""Time between samples by their clock: the graphs of 15 minutes are full after SAMPLES."""
+"""Time between samples by their clock: the graphs of five minutes are full after SAMPLES."""
 KEYS_IN_THE_CATALOGUE = {"objects_held"}
 """Caches without a bound, because their keys come from the catalogue alone."""
 

@@ -1,4 +1,4 @@
-"""Tests of the node table: TCP slabs and headroom of each node, at any width and for any node numbers."""
+"""Tests of the nodes pane: TCP slabs and headroom of each node, at any width and for any node numbers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import count_on_nodes, grouped, tree
+from drive import tree
 from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import ledger_of
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
-from tcptop.widgets.nodes_pane import BAR_WIDTH, EMPTY, FILLED, node_bar, node_lines
+from tcptop.widgets.nodes_pane import BAR_WIDTH, FREE, OTHER, TCP, TRACE, node_bar, node_lines
 
 WIDTHS = range(34, 121)
 
@@ -26,20 +26,20 @@ def lines(ledger: Ledger, columns: int = 120) -> list[str]:
     return [text_of(line) for line in node_lines(ledger, columns)]
 
 
+CELLS = f"{TCP}{TRACE}{OTHER}{FREE}"
+
+
 def cells(ledger: Ledger, columns: int = 120) -> list[list[str]]:
     """The figures of each line, without the bars; the digit groups of a number stay together."""
     return [
-        re.findall(r"\d{1,3}(?: \d{3})+|[^\s█░]+", re.sub(rf"[{FILLED}{EMPTY}]", " ", line))
+        re.findall(r"\d{1,3}(?: \d{3})+|[^\s█▏▒░]+", re.sub(rf"[{CELLS}]", " ", line))
         for line in lines(ledger, columns)[1:]
     ]
 
 
-def bars(ledger: Ledger, columns: int = 120) -> list[list[int]]:
-    """The lengths of the bars of each line, 0 to 10."""
-    return [
-        [each.count(FILLED) for each in re.findall(rf"[{FILLED}{EMPTY}]{{{BAR_WIDTH}}}", line)]
-        for line in lines(ledger, columns)[1:]
-    ]
+def bars(ledger: Ledger, columns: int = 120) -> list[str]:
+    """The bar of each line; empty for a line without a bar."""
+    return ["".join(re.findall(rf"[{CELLS}]", line)) for line in lines(ledger, columns)[1:]]
 
 
 @pytest.mark.parametrize(("kernel", "nodes"), [("6.1-1n", 1), ("6.1-4n", 4), ("6.1-8n", 8)])
@@ -76,20 +76,32 @@ def test_slabs_and_headroom_come_from_the_free_blocks(name: str, tmp_path: Path)
         assert (headroom > 0) == any(zone.free_pages > 2 * zone.low_pages for zone in usable)
 
 
-def test_twice_the_slabs_have_a_bar_twice_as_long() -> None:
-    """Node 3 has no memory, so node 0 serves its CPUs."""
-    slabs = count_on_nodes(tree("6.1-4n-memoryless"), "TCP")
-    assert slabs[0] == pytest.approx(2 * slabs[1], rel=0.01)
-    assert [line[0] for line in bars(ledger_of(tree("6.1-4n-memoryless")))] == [10, 5, 5, 0]
+@pytest.mark.parametrize("kernel", ["6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-memoryless", "6.12-arm64-16k-4n"])
+def test_each_bar_is_of_the_memory_of_its_own_node(kernel: str) -> None:
+    """MemTotal and MemFree of the node's meminfo, and TCP's slabs of the ledger."""
+    folder, ledger = tree(kernel), ledger_of(tree(kernel))
+    for node, bar in zip(ledger.nodes, bars(ledger), strict=True):
+        text = (folder / f"sys/devices/system/node/node{node.node}/meminfo").read_text()
+        total, free = (int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) for name in ("MemTotal", "MemFree"))  # type: ignore[index]
+        if not total:
+            assert bar == ""
+            continue
+        assert len(bar) == BAR_WIDTH
+        assert bar.count(FREE) == pytest.approx(BAR_WIDTH * free / total, abs=1.1)
+        tcp_bytes = ledger.tcp_bytes_on(node.node)
+        assert tcp_bytes is not None
+        assert bar.count(TCP) == round(BAR_WIDTH * tcp_bytes / (1024 * total))
+        assert (bar[0] in (TCP, TRACE)) == (tcp_bytes > 0)
 
 
-def test_largest_of_64_nodes_have_full_bars(tmp_path: Path) -> None:
-    lengths = [line[1] for line in bars(machine("64 nodes", tmp_path))]
-    blocks = [node.zones[0].blocks[-1] for node in MACHINES["64 nodes"]]
-    assert [at for at, length in enumerate(lengths) if length == BAR_WIDTH] == [
-        at for at, count in enumerate(blocks) if count >= 0.95 * max(blocks)
-    ]
-    assert lengths[0] == round(10 * min(blocks) / max(blocks))
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n", "6.1-4n-memoryless"])
+def test_shares_of_tcp_add_up(kernel: str) -> None:
+    """Each share is rounded down."""
+    ledger = ledger_of(tree(kernel))
+    titles, *rows = lines(ledger)
+    end = titles.index("OF TCP") + len("OF TCP")
+    shares = [int(row[:end].split()[-1].rstrip("%")) for row in rows if row[:end].split()[-1] != "–"]
+    assert 100 - len(rows) <= sum(shares) <= 100
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -107,16 +119,23 @@ def test_no_line_is_wider_than_the_pane(name: str, tmp_path: Path) -> None:
 def test_figures_are_below_their_titles(tmp_path: Path) -> None:
     ledger = machine("sparse numbers", tmp_path)
     head, *rows = lines(ledger)
-    for title in ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "SLABS FREE", "ROOM"):
+    for title in ("NODE", "CPUS", "MEMORY", "TCP", "OF TCP", "FREE", "32K BLOCKS FREE", "FITS MORE"):
         end = head.index(title) + len(title)
         for row in rows:
             assert row[end - 1] != " ", (title, row)
             assert row[end : end + 1] in ("", " "), (title, row)
-    assert grouped(512_555) in rows[0]
 
 
-def test_bar_is_empty_if_unknown_or_zero() -> None:
-    assert node_bar(None, [None, 3.0]) == ""
-    assert node_bar(0.0, [0.0, 0.0]) == ""
-    assert node_bar(0.0, [0.0, 3.0]) == EMPTY * BAR_WIDTH
-    assert node_bar(3.0, [0.0, 3.0]) == FILLED * BAR_WIDTH
+def test_bar_of_unknown_and_of_small_amounts() -> None:
+    assert (
+        node_bar(None, 1.0, 2.0)
+        == node_bar(1.0, None, 2.0)
+        == node_bar(1.0, 1.0, None)
+        == node_bar(0.0, 0.0, 0.0)
+        == ""
+    )
+    assert node_bar(0.0, 4.0, 4.0) == FREE * BAR_WIDTH
+    assert node_bar(0.0, 0.0, 4.0) == OTHER * BAR_WIDTH
+    assert node_bar(4.0, 0.0, 4.0) == TCP * BAR_WIDTH
+    assert node_bar(1.0, 1e6, 1e6) == TRACE + FREE * (BAR_WIDTH - 1)
+    assert node_bar(2.0, 1.0, 4.0) == TCP * 6 + OTHER * 3 + FREE * 3

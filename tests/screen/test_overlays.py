@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from slow_case import slow
 
-OVERLAYS = ("colon", "question_mark", "i", "slash", "g", "w", "d", "enter")
+OVERLAYS = ("colon", "question_mark", "i", "slash", "g", "w", "d", "M", "enter")
 KEYS = (
     *("pagedown", "pageup", "end", "home", "down", "up", "right", "left", "tab", "shift+tab", "a", "backspace"),
     *("ctrl+end", "ctrl+home", "shift+end", "shift+home", "colon", "enter"),

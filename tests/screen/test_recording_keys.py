@@ -62,10 +62,11 @@ def head(app: TcptopApp) -> str:
 
 
 def allocated(app: TcptopApp) -> int:
-    line = next(line for line in pane_lines(app, TcpPane) if line.startswith("allocated"))
-    found = re.match(r"allocated +(\d+)", line)
-    assert found is not None, line
-    return int(found[1])
+    """The number of sockets; in TIME_WAIT accounting, this number has a line of its own."""
+    text = "\n".join(pane_lines(app, TcpPane))
+    found = re.search(r"(\d+) sockets?\b|^sockets +(\d+)", text, re.MULTILINE)
+    assert found is not None, text
+    return int(found[1] or found[2])
 
 
 async def change_sockets(pilot: AppPilot, host: ScriptedHost, app: TcptopApp, count: int) -> None:

@@ -15,6 +15,7 @@ from drive import (
     pane_lines,
     record_phases,
     replay_app,
+    sample_counts,
     screen_text,
     tree,
     tree_app,
@@ -26,6 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.binding import Binding
 
+from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import TimeRange
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.keys import REPLAY_BINDINGS
@@ -84,7 +86,7 @@ async def test_t_steps_through_the_samples(file: Path) -> None:
         app = await wait_for_replay(pilot)
         for number, phase in enumerate(PHASES, 1):
             assert sample_number(app) == number
-            assert re.search(rf"allocated +{allocated(phase)} ", "\n".join(pane_lines(app, TcpPane)))
+            assert re.search(rf" {allocated(phase)} sockets?\b", "\n".join(pane_lines(app, TcpPane)))
             await press_keys(pilot, "t")
         assert sample_number(app) == len(PHASES), "there is none after the last"
         await press_keys(pilot, "T", "T")
@@ -111,6 +113,32 @@ async def test_each_sample_looks_as_it_did_live(file: Path, samples: list[Snapsh
             if number:
                 await press_keys(pilot, "t")
             assert screen_text(replay).splitlines()[1 : -1 - TIMELINE_ROWS] == lines
+
+
+async def test_rates_are_those_of_the_step_also_after_a_jump_back(tmp_path: Path) -> None:
+    """Samples a second apart, with sockets that come and go in turn; the sixth begins a step of five seconds."""
+    file = tmp_path / "seconds.tcptop"
+    recorder = Recorder(str(file))
+    sample_counts([100, 900] * 6, recorder)
+    recorder.close()
+
+    def rate() -> str:
+        return pane_lines(app, TcpPane)[1].split()[-1]
+
+    async with replay_app(file).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_replay(pilot)
+        for keys, number, text in (
+            ("tttt", 5, "+800/s"),
+            ("t", 6, "0/s"),
+            ("tt", 8, "0/s"),
+            ("T", 7, "0/s"),
+            ("TT", 5, "sockets"),  # an earlier sample has no rate
+            ("t", 6, "+800/s"),
+            ("ttttt", 11, "-160/s"),
+        ):
+            for key in keys:
+                await press_keys(pilot, key)
+            assert (sample_number(app), rate()) == (number, text), keys
 
 
 @pytest.mark.parametrize(
@@ -198,7 +226,7 @@ async def test_damaged_sample_is_reported_and_others_are_shown(file: Path, tmp_p
         await wait_until(pilot, lambda: "this sample is damaged" in screen_text(app), "the message is shown")
         assert sample_number(app) == 3
         await press_keys(pilot, "T")
-        assert re.search(rf"allocated +{allocated(PHASES[1])} ", "\n".join(pane_lines(app, TcpPane)))
+        assert re.search(rf" {allocated(PHASES[1])} sockets?\b", "\n".join(pane_lines(app, TcpPane)))
 
 
 async def test_a_saved_tree_is_a_recording_of_one_sample() -> None:

@@ -18,6 +18,8 @@ from drive import (
     pane_title,
     parse_cache_table,
     resize,
+    root_only,
+    sample_counts,
     sample_phases,
     screen_text,
     slabinfo_rows,
@@ -33,9 +35,12 @@ from tcptop.screen.app import TcptopApp
 from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.settings.file import Settings, read_settings, settings_path
 from tcptop.snapshot import Snapshot
+from tcptop.text import units
+from tcptop.widgets.big_number import draw_big_number
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
-from tcptop.widgets.graphs_pane import LEVELS, GraphsPane
+from tcptop.widgets.graph import LEVELS
+from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.key_line import KEYS, KeyLine
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.tcp_pane import TcpPane
@@ -226,47 +231,131 @@ async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Pa
     async with tree_app(root).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, TcpPane) if line.strip().startswith("buffers")]
-        assert line.split("MiB")[1].strip() == "within the error"
+        assert line.split("MiB")[1].strip() == ""
 
 
 # Graphs
 
 
-def minutes() -> list[Snapshot]:
-    return sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"])
+def minutes(kernel: str = "6.1-4n") -> list[Snapshot]:
+    return sample_phases(kernel, ["base", "base", "established", "established", "timewait"], every_s=5.0)
 
 
 async def test_x_hides_and_shows_graphs_and_marks() -> None:
-    async with tree_app(tree("6.1-4n", "base")).run_test(size=(160, 40)) as pilot:
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
+        assert pane_lines(app, GraphsPane) == ["one sample: nothing to draw"]
         for sample in minutes():
             await feed(pilot, sample)
-        line = pane_lines(app, GraphsPane)[0]
-        assert "sockets ▁▁██ 1 to 16 001" in line
-        assert "TIME_WAIT █" in line
+        lines, tcp_lines = pane_lines(app, GraphsPane), pane_lines(app, TcpPane)
+        assert lines[0].split()[0] == "sockets"
+        assert lines[1].startswith("16 001 highest")
+        assert any(line.startswith("1 lowest") for line in lines)
+        assert lines[-1].split("ago")[1].split() == ["now"]
+        assert re.search(rf"[{LEVELS}]+ 5 min$", tcp_lines[2])
         marked = {tuple(row.split()[:2]) for row in pane_lines(app, CachesPane)}
         assert {("▾", "TCP"), ("▴", "tw_sock_TCP")} <= marked
         await pilot.press("x")
-        assert pane_lines(app, GraphsPane) == [""]
+        assert pane_lines(app, GraphsPane) == ["x shows the graphs"]
+        assert not set("".join(pane_lines(app, TcpPane)[2][14:])) & set(LEVELS)
         assert not set(screen_text(app)) & {"▴", "±"}
         await pilot.press("x")
-        assert pane_lines(app, GraphsPane)[0] == line
+        assert (pane_lines(app, GraphsPane), pane_lines(app, TcpPane)) == (lines, tcp_lines)
 
 
-@pytest.mark.parametrize("widths", WIDTHS, ids=len)
-async def test_graphs_are_separated_at_every_width(widths: Sequence[int]) -> None:
-    async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 40)) as pilot:
+async def test_graph_of_the_accounting_mode_comes_first() -> None:
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         for sample in minutes():
             await feed(pilot, sample)
+        sockets, graph = pane_lines(app, TcpPane)[1:3]
+        assert sockets.endswith(" 1 socket")
+        await pilot.press("m")
+        assert pane_lines(app, GraphsPane)[0].split()[0] == "TIME_WAIT"
+        first, second = pane_lines(app, TcpPane)[1:3]
+        assert " TIME_WAIT" in first
+        assert second != graph
+        assert pane_lines(app, TcpPane)[3].startswith("sockets ")
+
+
+async def test_graphs_of_a_live_machine_say_when_they_begin() -> None:
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await feed(pilot, minutes()[0])
+        assert pane_lines(app, GraphsPane) == ["graphs begin after 10 s"]
+        assert pane_lines(app, TcpPane)[2].endswith("graphs begin after 10 s")
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=len)
+async def test_each_graph_has_a_line_of_its_own_at_every_width(widths: Sequence[int]) -> None:
+    async with tree_app(tree("6.1-1n", "base")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        for sample in minutes("6.1-1n"):
+            await feed(pilot, sample)
         for columns in widths:
             await resize(pilot, (columns, 40))
-            line = pane_lines(app, GraphsPane)[0]
-            assert len(line) <= columns - 2
-            for title in ("B/conn", "sockets", "TIME_WAIT", "buffers"):
-                if title in line:
-                    assert re.search(rf"(^|  ){title} [{LEVELS}]{{4}} \S+( to \S+| \d\d\d)*( |$)", line), line
-            assert ("B/conn" in line) == (columns >= 30)
+            pane = app.screen.query_one(GraphsPane)
+            lines = pane_lines(app, GraphsPane)
+            assert [line.split()[0] for line in lines[:4]] == ["sockets", "TCP", "TIME_WAIT", "B/connection"]
+            for line in lines[:4]:
+                assert len(line) <= pane.size.width
+                assert re.search(rf" [{LEVELS}]+( \S+( to \S+| \d\d\d)*)?$", line), line
+
+
+# The TCP pane
+
+
+@pytest.mark.parametrize(
+    ("size", "digits"), [((40, 12), False), ((60, 20), True), ((80, 24), True), ((120, 40), True), ((200, 60), True)]
+)
+async def test_total_sockets_and_graph_are_there_at_every_size(size: tuple[int, int], digits: bool) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        for sample in minutes()[:4]:
+            await feed(pilot, sample)
+        pane, lines = app.screen.query_one(TcpPane), pane_lines(app, TcpPane)
+        assert len(lines) <= pane.size.height
+        assert max(map(len, lines)) <= pane.size.width
+        total = app._ledger.tcp_memory.bytes if app._ledger else None
+        assert total is not None
+        figure, unit = units.short_figure(total)
+        if digits:
+            assert lines[0][: len(draw_big_number(figure)[0]) + 3].strip()
+            assert any(drawn in lines[0] for drawn in [draw_big_number(figure)[0].rstrip()])
+            assert f" {unit}  1 %" in lines[0]
+        else:
+            assert f"{figure} {unit}  1 % of RAM" in lines[0]
+        text = "\n".join(lines)
+        assert "16 001" in text
+        assert re.search(rf"[{LEVELS}]+ 5 min", text)
+
+
+async def test_total_that_needs_root_leaves_no_hole() -> None:
+    host = ScriptedHost(tree("6.1-4n"))
+    host.refused = root_only
+    async with host_app(host).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        first, second, *_ = pane_lines(app, TcpPane)
+        assert "needs root" in first
+        assert first.startswith("TCP memory")
+        assert second.startswith("16 001 sockets")
+
+
+async def test_rates_stand_still_for_five_seconds() -> None:
+    """Samples a second apart, with sockets that come and go in turn."""
+    samples = sample_counts([100, 900] * 6)
+    rates: list[str] = []
+    counts: list[str] = []
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        for sample in samples:
+            await feed(pilot, sample)
+            found = re.search(r"(\d+) sockets?( +\S+/s)?$", pane_lines(app, TcpPane)[1])
+            assert found is not None
+            counts.append(found[1])
+            rates.append((found[2] or "").strip())
+    assert counts == ["100", "900"] * 6
+    assert rates == ["", *["+800/s"] * 4, *["0/s"] * 5, *["-160/s"] * 2]
 
 
 # Titles, messages, keys
@@ -332,10 +421,10 @@ async def test_80_columns_show_a_key_for_every_view() -> None:
     [
         ("3.10.0-1160.el7.x86_64", "machine"),
         ("4.8.15", "machine"),
-        ("4.10.17", "machine or here"),
-        ("4.13.9", "here, machine ≤ 30"),
-        ("6.1.0-56-amd64", "here, machine ≤ 30"),
-        ("", "here, machine ≤ 30"),
+        ("4.10.17", "machine or this netns"),
+        ("4.13.9", "this netns, all netns ≤ 30"),
+        ("6.1.0-56-amd64", "this netns, all netns ≤ 30"),
+        ("", "this netns, all netns ≤ 30"),
     ],
 )
 async def test_scope_of_the_time_wait_count(release: str, scope: str) -> None:
@@ -377,7 +466,7 @@ async def test_bad_settings_lines_are_shown_as_messages() -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
         await wait_until(pilot, lambda: all(line in screen_text(app) for line in wrong), "both lines are shown as text")
-        assert "allocated      16 001" in screen_text(app)
+        assert " 16 001 sockets" in screen_text(app)
 
 
 async def write_by_palette(pilot: AppPilot) -> None:

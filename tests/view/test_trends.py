@@ -1,19 +1,21 @@
-"""Tests of the trends: one value for each ten seconds, None without a sample; and of the graphs drawn from them."""
+"""Tests of the trends: one value for each five seconds, None without a sample; and of the graphs drawn from them."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import counters, ledger
 
 from tcptop.ledger import Ledger
-from tcptop.view.trends import MAX_STEPS, NO_TRENDS, STEP_S, Trends, add_sample
-from tcptop.widgets.graphs_pane import LEVELS, sparkline
+from tcptop.view.trends import MAX_STEPS, NO_TRENDS, STEP_S, Trends, add_sample, fit_columns
+from tcptop.widgets.graph import LEVELS, area, sparkline
 
 NOON = 1_795_348_800.0
-"""A multiple of ten seconds."""
+"""A multiple of five seconds, and of a minute."""
 
 
 def ledger_at(seconds: float, phase: str = "established") -> Ledger:
@@ -39,18 +41,18 @@ def test_incomplete_step_has_no_value() -> None:
 def test_step_has_the_value_of_its_last_sample() -> None:
     trends = trends_of(
         ledger_at(0, "base"),
-        ledger_at(4, "timewait"),
-        ledger_at(9, "established"),
+        ledger_at(2, "timewait"),
+        ledger_at(4, "established"),
+        ledger_at(5, "base"),
         ledger_at(10, "base"),
-        ledger_at(20, "base"),
     )
     assert trends.sockets == (counters("6.1-4n", "established")["alloc"], counters("6.1-4n", "base")["alloc"])
-    trends = trends_of(ledger_at(0, "established"), ledger_at(9, "timewait"), ledger_at(10, "established"))
+    trends = trends_of(ledger_at(0, "established"), ledger_at(4.9, "timewait"), ledger_at(5, "established"))
     assert trends.time_wait == (counters("6.1-4n", "timewait")["tw"],)
 
 
 def test_buffers_and_bytes_per_connection() -> None:
-    trends = trends_of(ledger_at(0, "established"), ledger_at(10, "base"), ledger_at(20, "base"))
+    trends = trends_of(ledger_at(0, "established"), ledger_at(5, "base"), ledger_at(10, "base"))
     assert trends.buffer_bytes == (
         4096 * counters("6.1-4n", "established")["mem"],
         4096 * counters("6.1-4n", "base")["mem"],
@@ -63,21 +65,32 @@ def test_buffers_and_bytes_per_connection() -> None:
 
 
 def test_steps_without_a_sample_are_unknown() -> None:
-    """After a pause, or with an interval longer than ten seconds."""
-    trends = trends_of(ledger_at(0), ledger_at(35), ledger_at(41))
+    """After a pause, or with an interval longer than five seconds."""
+    trends = trends_of(ledger_at(0), ledger_at(17), ledger_at(21))
     alloc = counters("6.1-4n", "established")["alloc"]
     assert trends.sockets == (alloc, None, None, alloc)
     assert value_counts(trends) == {4}
 
 
+def test_steps_between_regular_samples_keep_the_value() -> None:
+    """With an interval of ten seconds, a graph has no holes."""
+    samples = [
+        each._replace(sources={**each.sources, "sockstat": each.sources["sockstat"]._replace(every_s=10.0)})
+        for each in (ledger_at(0), ledger_at(10), ledger_at(20), ledger_at(50))
+    ]
+    alloc = counters("6.1-4n", "established")["alloc"]
+    assert trends_of(*samples).sockets == (*(alloc,) * 5, *(None,) * 5)
+
+
 def test_unknown_figure_gives_none() -> None:
     no_counts = ledger_at(0).sockets._replace(allocated=None, time_wait=None, buffer_bytes=None)
-    trends = trends_of(ledger_at(0)._replace(sockets=no_counts), ledger_at(10))
-    assert (trends.sockets, trends.time_wait, trends.buffer_bytes) == ((None,), (None,), (None,))
+    no_total = ledger_at(0).tcp_memory._replace(bytes=None)
+    trends = trends_of(ledger_at(0)._replace(sockets=no_counts, tcp_memory=no_total), ledger_at(5))
+    assert (trends.sockets, trends.time_wait, trends.buffer_bytes, trends.tcp_bytes) == ((None,),) * 4
 
 
 def test_clock_set_back_restarts_the_trends() -> None:
-    trends = trends_of(ledger_at(0), ledger_at(10), ledger_at(20), ledger_at(-3600), ledger_at(-3590))
+    trends = trends_of(ledger_at(0), ledger_at(5), ledger_at(10), ledger_at(-3600), ledger_at(-3595))
     assert value_counts(trends) == {1}
 
 
@@ -86,13 +99,41 @@ def test_sample_without_a_time_is_ignored() -> None:
 
 
 @given(st.lists(st.floats(0, 100_000), max_size=40))
-def test_trends_keep_at_most_15_minutes(times: list[float]) -> None:
+def test_trends_keep_at_most_five_minutes(times: list[float]) -> None:
     trends = NO_TRENDS
     for time in sorted(times):
         trends = add_sample(trends, ledger_at(time))
         [length] = value_counts(trends)
         assert length <= MAX_STEPS
+        assert MAX_STEPS * STEP_S == 300
         assert length == min(MAX_STEPS, int(time // STEP_S) - int(min(times) // STEP_S))
+
+
+# The columns of a graph
+
+
+@given(st.lists(st.none() | st.floats(0, 1e9), max_size=MAX_STEPS), st.integers(0, 200), st.integers(0, 10**9))
+def test_graph_ends_at_the_newest_step(values: list[float | None], columns: int, step: int) -> None:
+    fitted = fit_columns(tuple(values), columns, step)
+    assert len(fitted) <= columns
+    assert len(fitted) == columns or columns < MAX_STEPS
+    known = {value for value in values if value is not None}
+    assert {value for value in fitted if value is not None} <= known
+    if columns >= MAX_STEPS:
+        assert {value for value in fitted if value is not None} == known
+    if columns and values and values[-1] is not None:
+        last = fitted[-1]
+        assert last is not None
+        assert last >= values[-1]
+
+
+def test_narrow_graph_moves_one_column_when_a_group_of_steps_is_complete() -> None:
+    """In between, only the newest column changes, so that a terminal is sent one character."""
+    values = [float(number) for number in range(1000)]
+    graphs = [fit_columns(tuple(values[step - MAX_STEPS : step]), 20, step) for step in range(300, 309)]
+    for before, after in pairwise(graphs):
+        assert after[:-1] in (before[:-1], before[1:])
+    assert graphs[3] != graphs[0]
 
 
 # The sparkline
@@ -107,6 +148,22 @@ def test_sparkline_of_equal_values_is_in_the_middle() -> None:
     drawn = set(sparkline((7.0, 7.0, 7.0)))
     assert len(drawn) == 1
     assert drawn < set(LEVELS[1:-1])
+
+
+def test_small_changes_do_not_fill_the_height() -> None:
+    drawn = sparkline((900_000.0, 900_310.0))
+    assert set(drawn) <= set(LEVELS[2:6])
+    assert set(sparkline((900_000.0, 950_000.0))) == {LEVELS[0], LEVELS[-1]}
+
+
+@given(st.lists(st.none() | st.floats(0, 1e15), min_size=1, max_size=70), st.integers(1, 20))
+def test_area_is_filled_from_below(values: list[float | None], rows: int) -> None:
+    lines = area(tuple(values), rows)
+    assert [len(line) for line in lines] == [len(values)] * rows
+    for column, value in enumerate(values):
+        bottom_up = "".join(line[column] for line in reversed(lines))
+        assert re.fullmatch(rf"█*[{LEVELS}]? *", bottom_up)
+        assert (bottom_up[0] == " ") == (value is None)
 
 
 @given(st.lists(st.none() | st.floats(0, 1e15), max_size=100))

@@ -1,0 +1,298 @@
+"""The plan page: what further connections take, how full each limit would be, and what the kernel does at the limit.
+
+The screen shows the whole page; `tcptop plan` prints the same sections in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil
+
+from tcptop.explanation.headroom_page import MEMORY, STATE_ROLES, STATE_WORDS, short_label
+from tcptop.kernel.objects import BIND_BUCKETS
+from tcptop.ledger import LIMIT_LABELS, PLANNED_BUFFERS, Ledger, Plan, PlanLimit, PlanPart, PlanRequest, Side
+from tcptop.text import units
+from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
+from tcptop.text.table import TableRow, fit_columns, make_headings, table_lines
+
+SIDE_WORDS: dict[Side, str] = {"accepted": "server-side", "outgoing": "client-side", "proxy": "proxy"}
+FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
+LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "% THEN", "CONNECTIONS", "")
+NODE_HEADINGS = make_headings("<NODE", "TAKES", "")
+BAR_HEADINGS = make_headings("<LIMIT", "<NOW ▒ PLAN █", "THEN", "<", "TAKES", "OF", "FIT", least=("OF", "TAKES", "FIT"))
+MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
+MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
+DEFAULT_NR_OPEN = 1_048_576
+"""Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
+
+
+def plan_page(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
+    """The verdict, the sums, a bar for each limit, and then the sections that `tcptop plan` prints, too."""
+    sections = [
+        [*_verdict_lines(plan, columns), *_bars(plan, columns), *_action_lines(ledger, plan, columns)],
+        paragraph(_sum_text(plan), columns - 1, "text"),
+        part_lines(plan, columns),
+        node_lines(plan, columns),
+        limit_lines(plan, columns),
+        sysctl_lines(plan, columns),
+        remark_lines(plan, columns),
+    ]
+    return [line for section in sections if section for line in (*section, EMPTY_LINE)][:-1]
+
+
+def _verdict_lines(plan: Plan, columns: int) -> list[Line]:
+    role: Role = "strong" if plan.verdict == "fits" else "warning"
+    marker = None if plan.verdict == "fits" else ("! ", role)
+    return paragraph(verdict_text(plan), columns - 1, role, marker)
+
+
+def _sum_text(plan: Plan) -> str:
+    """The bytes of one connection and of all, and how many connections fit into memory."""
+    one = units.UNKNOWN
+    if plan.bytes is not None:
+        amount = plan.bytes if plan.high_bytes is None else plan.high_bytes
+        one = f"{'≥ ' if plan.high_bytes is None else ''}{units.exact_bytes(amount / plan.request.connections)} B"
+    memory = next((limit for limit in plan.limits if limit.name == MEMORY), None)
+    fit = units.UNKNOWN if memory is None else _connections(memory)
+    at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
+    before = f"{at_most}{units.rough_count(plan.connections_before_reclaim)}"
+    return f"{one} per connection, {total_text(plan)} in all; memory fits {fit}, {before} before reclaim"
+
+
+def _bars(plan: Plan, columns: int) -> list[Line]:
+    """A bar for each limit, of the limit's own size: the present use, the plan, and what would stay free."""
+    cells = max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, columns // 3))
+    rows = [
+        (
+            short_label(limit.name),
+            _bar(limit, cells),
+            f"{_ratio(limit)} %".removeprefix("! ") if limit.ratio is not None else units.UNKNOWN,
+            STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
+            _takes(limit),
+            _amount(limit, limit.maximum),
+            _connections(limit),
+        )
+        for limit in plan.limits
+    ]
+    layout = fit_columns(BAR_HEADINGS, rows, columns, narrow_gap=" ")
+    lines: list[Line] = [((layout.text(layout.titles), "head"),)]
+    for limit, texts in zip(plan.limits, rows, strict=True):
+        role = STATE_ROLES.get(limit.state, "text")
+        pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "text"])
+        # A reversed state must not reverse the gap before the state.
+        gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
+        lines.append(
+            tuple(
+                piece
+                for (text, each), gap in zip(pieces, gaps, strict=True)
+                for piece in ((text[:gap], "text"), (text[gap:], each))
+                if piece[0]
+            )
+        )
+    return lines
+
+
+def _bar(limit: PlanLimit, cells: int) -> str:
+    """The bar of a limit; empty if the use with the plan is unknown. A use above the limit fills the bar."""
+    if limit.ratio is None or limit.present_ratio is None:
+        return ""
+    used = min(cells, round(limit.present_ratio * cells))
+    then = min(cells, max(used, round(limit.ratio * cells)))
+    if limit.takes and then == used < cells:
+        then += 1  # a plan takes something of each of its limits
+    return "▒" * used + "█" * (then - used) + "░" * (cells - then)
+
+
+def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
+    """What the kernel does at the limit that is reached first."""
+    first = plan.first
+    actions = {limit.name: limit.then for limit in ledger.limits["full"].rows}
+    if first is None or not actions.get(first.name):
+        return []
+    return paragraph(f"When {short_label(first.name)} is full: {actions[first.name]}.", columns - 1, "text")
+
+
+def connections_text(request: PlanRequest) -> str:
+    """The planned connections: `100 000 server-side connections`."""
+    word = "connection" if request.connections == 1 else "connections"
+    return f"{units.grouped(request.connections)} {SIDE_WORDS[request.side]} {word}"
+
+
+def title_text(ledger: Ledger, request: PlanRequest) -> str:
+    """The planned connections and sockets, and the kernel."""
+    sockets = "socket" if request.sockets == 1 else "sockets"
+    more = f" and {units.grouped(request.time_wait)} in TIME_WAIT" if request.time_wait else ""
+    kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
+    return (
+        f"{connections_text(request)}: {units.grouped(request.sockets)} {FAMILIES[request.family]} {sockets}{more}"
+        f" more than there are now, on {kernel}"
+    )
+
+
+def part_lines(plan: Plan, columns: int) -> list[Line]:
+    """A table of the planned objects, and the objects whose size is unknown."""
+    rows = [TableRow(_part_cells(part)) for part in plan.parts]
+    rows.append(TableRow(("total", "", "", "", total_text(plan))))
+    unknown = [line for name in plan.missing for line in paragraph(f" not known: {name}", columns - 1, "text")]
+    return [*table_lines(PART_HEADINGS, rows, columns), *unknown]
+
+
+def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
+    is_buffers = part.object == PLANNED_BUFFERS
+    each = part.high_bytes / part.count if part.count else None
+    at_most = "≤ " if part.high_bytes > part.bytes * (1 + 1e-9) else ""
+    size = units.size(each) if is_buffers else f"{units.exact_bytes(each)} B"
+    return (
+        part.object.removeprefix("struct "),
+        part.cache or "",
+        f"{at_most}{units.count(ceil(part.count))}" if part.object in MAY_BE_SHARED else units.count(ceil(part.count)),
+        size,
+        f"{at_most}{units.size(part.high_bytes)}",
+    )
+
+
+def total_text(plan: Plan) -> str:
+    """The bytes of all planned objects, with their bounds."""
+    if plan.bytes is None:
+        return units.UNKNOWN
+    if plan.high_bytes is None:
+        return f"≥ {units.size(plan.bytes)}"
+    low, high = units.size(plan.bytes), units.size(plan.high_bytes)
+    return low if low == high else units.size_range(plan.bytes, plan.high_bytes)
+
+
+def node_lines(plan: Plan, columns: int) -> list[Line]:
+    """A table of the bytes by node; empty on a machine with one node."""
+    if plan.nodes is None:
+        return paragraph(" By node: not known, since no TCP slab is counted by node.", columns - 1, "text")
+    if len(plan.nodes) < 2:
+        return []
+    sign = "≥ " if plan.high_bytes is None else ""
+    rows = [
+        TableRow(
+            (str(number), f"{sign}{units.size(amount)}"),
+            "above its own free memory" if number in plan.full_nodes else "",
+        )
+        for number, amount in plan.nodes.items()
+    ]
+    return table_lines(NODE_HEADINGS, rows, columns)
+
+
+def limit_lines(plan: Plan, columns: int) -> list[Line]:
+    """A table of the limits, with the notes on figures that are unknown."""
+    rows = [
+        TableRow(
+            (
+                LIMIT_LABELS.get(limit.name, limit.name),
+                _amount(limit, limit.used),
+                _takes(limit),
+                _amount(limit, limit.maximum),
+                _ratio(limit),
+                _connections(limit),
+            ),
+            note=limit.note,
+        )
+        for limit in plan.limits
+    ]
+    return table_lines(LIMIT_HEADINGS, rows, columns)
+
+
+def _takes(limit: PlanLimit) -> str:
+    """The most that the plan takes of the limit; marked as a lower bound if there is no upper bound."""
+    is_open = limit.high_takes is None and limit.takes is not None
+    return f"≥ {_amount(limit, limit.takes)}" if is_open else _amount(limit, limit.high_takes)
+
+
+def _ratio(limit: PlanLimit) -> str:
+    if limit.ratio is None:
+        return units.UNKNOWN
+    signs = ("! " if limit.verdict == "exceeded" else "") + ("≥ " if limit.high_takes is None else "")
+    return f"{signs}{100 * limit.ratio:.0f}"
+
+
+def _connections(limit: PlanLimit) -> str:
+    """The number of planned connections that fit below the limit; marked if this number is an upper bound."""
+    return f"{'≤ ' if limit.connections_are_at_most else ''}{units.rough_count(limit.connections)}"
+
+
+def _after(limit: PlanLimit) -> str:
+    about = "at most" if limit.connections_are_at_most else "about"
+    return f"after {about} {units.rough_count(limit.connections)} connections"
+
+
+def _amount(limit: PlanLimit, amount: int | None) -> str:
+    if amount is None:
+        return units.UNKNOWN
+    return units.size(amount) if limit.unit == "bytes" else units.count(amount)
+
+
+def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
+    """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values."""
+    if not plan.sysctls:
+        return []
+    texts = [f" {sysctl.name} = {_values(sysctl.at_least)} (now {_values(sysctl.now)})" for sysctl in plan.sysctls]
+    return [
+        ((" Sysctls that would need at least:", "text"),),
+        *(line for text in texts for line in paragraph(text, columns - 1, "text")),
+    ]
+
+
+def _values(values: Sequence[int]) -> str:
+    return " ".join(map(str, values))
+
+
+def remarks(plan: Plan) -> Iterator[str]:
+    """Yields remarks on questions that the plan leaves open; each remark consists of one or two sentences."""
+    request = plan.request
+    if request.outgoing and plan.ports and request.outgoing + request.time_wait > plan.ports:
+        pairs = -(-(request.outgoing + request.time_wait) // plan.ports)
+        yield (
+            f"Ports: {units.grouped(plan.ports)} for one local address and one address and port of a peer; these need"
+            f" at least {units.grouped(pairs)} such pairs."
+        )
+    elif request.outgoing and plan.ports is None:
+        yield (
+            f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"
+            " its own ports."
+        )
+    over = (
+        f", and fs.nr_open above its default {units.grouped(DEFAULT_NR_OPEN)}"
+        if request.sockets > DEFAULT_NR_OPEN
+        else ""
+    )
+    yield (
+        f"Files of a process: if one process holds them all, its limit (ulimit -n) must be above"
+        f" {units.grouped(request.sockets)}{over}; it is not checked."
+    )
+    if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
+        yield "tcp_mem: above its second value windows shrink. It is in units of a page (4096 B on Linux 4.9 to 5.19)."
+    if not request.buffer_bytes:
+        yield "Buffers: none, the sockets are idle. --buffers adds them."
+    if plan.full_nodes:
+        numbers = ", ".join(map(str, plan.full_nodes))
+        plural = "s" if len(plan.full_nodes) > 1 else ""
+        yield f"The CPUs of node{plural} {numbers} will use memory of other nodes, too."
+    if any(part.estimated for part in plan.parts):
+        yield "A part with a range, or shared by sockets, is shown at its most."
+    yield "The memory of the programs themselves is not counted."
+
+
+def remark_lines(plan: Plan, columns: int) -> list[Line]:
+    """The remarks as paragraphs."""
+    return [line for remark in remarks(plan) for line in paragraph(f" {remark}", columns - 1, "text")]
+
+
+def verdict_text(plan: Plan) -> str:
+    """The verdict in one sentence, which also names the limit that is reached first."""
+    first = plan.first
+    if plan.verdict == "cannot say":
+        return f"cannot say: {plan.unknown_because}"
+    if first is None:
+        return f"{plan.verdict}: {connections_text(plan.request)}"
+    if plan.verdict == "fits":
+        return f"fits: {connections_text(plan.request)}; first limit: {short_label(first.name)}, {_after(first)}"
+    exceeded = next(limit for limit in plan.limits if limit.verdict == "exceeded")
+    return (
+        f"does not fit: {connections_text(plan.request)}; first limit: {short_label(exceeded.name)}, {_after(exceeded)}"
+    )

@@ -1,0 +1,138 @@
+"""The form of the plan screen: the fields that the user types over, and the request that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from tcptop.ledger import PlanRequest
+from tcptop.text.quantities import parse_buffer_bytes, parse_count, parse_positive_count
+
+MAX_CHARACTERS = 14
+NO_OR_YES = {"no": False, "yes": True}
+
+
+class PlanField(NamedTuple):
+    """A field of the form: a number that is typed, or a choice."""
+
+    name: str
+    """Name of the field in PlanRequest."""
+    label: str
+    option: str
+    """The option of `tcptop plan` with the same meaning."""
+    parse: Callable[[str], int] | None = None
+    """Parser of the typed text; None for a choice."""
+    choices: Mapping[str, str | bool] | None = None
+    """Values by the text that is shown; the first value is the default of `tcptop plan`."""
+    meaning: str = ""
+
+
+FIELDS: tuple[PlanField, ...] = (
+    PlanField("connections", "connections", "--connections", parse_positive_count, meaning="20000, 300K, 2M"),
+    PlanField("time_wait", "TIME_WAIT", "--time-wait", parse_count, meaning="mini-sockets beside them: 0, 20000, 300K"),
+    PlanField("buffer_bytes", "buffers", "--buffers", parse_buffer_bytes, meaning="bytes for each socket: 0, 16K, 1M"),
+    PlanField(
+        "side",
+        "side",
+        "--side",
+        choices={"server": "accepted", "client": "outgoing", "proxy": "proxy"},
+        meaning="proxy: two sockets each",
+    ),
+    PlanField("family", "family", "--family", choices={"IPv4": "ipv4", "IPv6": "ipv6"}, meaning="IPv4 or IPv6"),
+    PlanField("with_epoll", "epoll", "--epoll", choices=NO_OR_YES, meaning="each socket in one epoll set"),
+    PlanField("with_conntrack", "conntrack", "--conntrack", choices=NO_OR_YES, meaning="the firewall tracks them"),
+    PlanField("with_ktls", "kTLS", "--ktls", choices=NO_OR_YES, meaning="as --lab FILE measured it"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanForm:
+    """The texts of all fields, the field with the cursor, and the last valid request."""
+
+    request: PlanRequest
+    """The request of the texts; while a text is not valid, the request of the last valid texts."""
+    reason: str
+    """Why the number of connections is what it is; empty once the user has changed the number."""
+    texts: tuple[str, ...]
+    index: int = 0
+    fresh: bool = True
+    """Whether the next character replaces the text of the field, because the cursor has just come to the field."""
+
+    @property
+    def field(self) -> PlanField:
+        """The field with the cursor."""
+        return FIELDS[self.index]
+
+    @property
+    def mistake(self) -> str | None:
+        """What the first field with an invalid text accepts; None if all texts are valid."""
+        for field, text in zip(FIELDS, self.texts, strict=True):
+            try:
+                _value(field, text)
+            except ValueError as error:
+                return f"{field.label}: {error}"
+        return None
+
+    @property
+    def command(self) -> str:
+        """The call of `tcptop plan` with the same request."""
+        words = ["tcptop plan"]
+        for field in FIELDS:
+            value = getattr(self.request, field.name)
+            if value is True:
+                words.append(field.option)
+            elif value and value != next(iter((field.choices or {}).values()), None):
+                words.append(f"{field.option} {value}")
+        return " ".join(words)
+
+    def go(self, step: int) -> PlanForm:
+        """Moves the cursor to the next field if `step` is 1, or to the field before if `step` is -1."""
+        return replace(self, index=(self.index + step) % len(FIELDS), fresh=True)
+
+    def choose(self, step: int) -> PlanForm:
+        """Switches a choice to its next or previous value; a number stays."""
+        if self.field.choices is None:
+            return self
+        names = list(self.field.choices)
+        return self._with_text(names[(names.index(self.texts[self.index]) + step) % len(names)])
+
+    def type(self, text: str) -> PlanForm:
+        """Adds typed or pasted text to a number; the first text after a move of the cursor replaces the number."""
+        if self.field.parse is None:
+            return self
+        before = "" if self.fresh else self.texts[self.index]
+        printable = "".join(each if each.isascii() and each.isprintable() else "?" for each in text if each != " ")
+        return self._with_text(f"{before}{printable}"[:MAX_CHARACTERS])
+
+    def erase(self) -> PlanForm:
+        """Removes the last character of a number."""
+        return self if self.field.parse is None else self._with_text(self.texts[self.index][:-1])
+
+    def _with_text(self, text: str) -> PlanForm:
+        texts = (*self.texts[: self.index], text, *self.texts[self.index + 1 :])
+        reason = self.reason if self.index else ""
+        return replace(self, request=_request(texts) or self.request, reason=reason, texts=texts, fresh=False)
+
+
+def plan_form(request: PlanRequest, reason: str) -> PlanForm:
+    """The form for a request."""
+    texts: list[str] = []
+    for field in FIELDS:
+        value = getattr(request, field.name)
+        names = [name for name, choice in (field.choices or {}).items() if choice == value]
+        texts.append(names[0] if names else str(value))
+    return PlanForm(request, reason, tuple(texts))
+
+
+def _value(field: PlanField, text: str) -> int | str | bool:
+    return field.parse(text) if field.parse is not None else (field.choices or {})[text]
+
+
+def _request(texts: Sequence[str]) -> PlanRequest | None:
+    """The request of the texts; None if a text is not valid."""
+    try:
+        values = {field.name: _value(field, text) for field, text in zip(FIELDS, texts, strict=True)}
+    except ValueError:
+        return None
+    return PlanRequest(**values)  # type: ignore[arg-type]

@@ -1,0 +1,76 @@
+"""Graph of a figure over time: one line of bar characters, or an area of several lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tcptop.ledger import Ledger
+from tcptop.text import units
+from tcptop.view import View
+from tcptop.view.trends import STEP_S, Series
+
+LEVELS = "▁▂▃▄▅▆▇█"
+UNKNOWN_LEVEL = " "
+MIN_SPAN = 0.01
+"""The height of a graph covers at least this share of the highest value, so that noise does not look like growth."""
+
+NO_PAST = "one sample: nothing to draw"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One figure over time, with its lowest and its highest value."""
+
+    title: str
+    values: Series
+    range_text: str
+    """The lowest and the highest value as text; a single text if the two values are formatted alike."""
+
+    @classmethod
+    def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
+        """The graph of a series; `format_value` formats the lowest and the highest value of the series."""
+        known = [value for value in values if value is not None]
+        return cls(title, values, units.span((min(known), max(known)), format_value) if known else units.UNKNOWN)
+
+    @property
+    def label_width(self) -> int:
+        """The width of a graph's title and range, plus the two spaces that separate title, graph and range."""
+        return len(self.title) + len(self.range_text) + 2
+
+
+def format_count(value: float) -> str:
+    """A count below a million with all its digits; a larger count shortened to thousands or millions."""
+    return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
+
+
+def sparkline(values: Series) -> str:
+    """A bar character for each value, scaled from the lowest value to the highest; a space for an unknown value."""
+    return area(values, 1)[0]
+
+
+def area(values: Series, rows: int) -> list[str]:
+    """The lines of a graph, from top to bottom, with a column for each value; an unknown value has an empty column.
+
+    The lowest value is one eighth of a line high, and the highest value as high as all lines. Values that differ by
+    less than MIN_SPAN are drawn near the middle.
+    """
+    known = [value for value in values if value is not None]
+    middle = (min(known) + max(known)) / 2 if known else 0.0
+    span = max(max(known) - min(known), MIN_SPAN * max(known)) if known else 0.0
+    steps = len(LEVELS) * rows - 1
+    heights = [
+        0 if value is None else 1 + round(steps * ((value - middle) / span + 0.5 if span else 0.5)) for value in values
+    ]
+    bars = UNKNOWN_LEVEL + LEVELS
+    return [
+        "".join(bars[min(len(LEVELS), max(0, height - len(LEVELS) * below))] for height in heights)
+        for below in range(rows - 1, -1, -1)
+    ]
+
+
+def no_graph_reason(ledger: Ledger, view: View) -> str:
+    """The reason why no graph of the trends is drawn; empty if at least one step is complete."""
+    if view.trends.sockets:
+        return ""
+    return f"graphs begin after {2 * STEP_S} s" if ledger.live or view.player is not None else NO_PAST

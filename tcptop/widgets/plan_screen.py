@@ -1,0 +1,150 @@
+"""Plan screen (`M`): a form with the numbers of a plan, and what the plan takes, drawn again with each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from textual.events import Key, Paste
+
+from tcptop.explanation.plan_page import plan_page
+from tcptop.ledger import Ledger, Plan, PlanRequest
+from tcptop.text import units
+from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
+from tcptop.view import View
+from tcptop.view.choices import Choices
+from tcptop.view.plan_form import FIELDS, PlanForm
+from tcptop.widgets.cell_width import crop_line, first_fitting_line
+from tcptop.widgets.overlay_screen import OverlayScreen
+from tcptop.widgets.scroll_pane import Content, ScrollPane
+
+GRIDS = ((100, 4), (38, 2), (0, 1))
+"""Minimum width in columns, and the number of fields side by side."""
+RESULT_LINES = 5
+"""Lines for the advice and the page; on a low terminal the form shows only the fields around the cursor."""
+MOVES: Mapping[str, int] = {"down": 1, "tab": 1, "up": -1, "shift+tab": -1}
+STEPS: Mapping[str, int] = {"right": 1, "space": 1, "left": -1}
+CLOSING_CHARACTERS = "qQ"
+
+
+class PlanPane(ScrollPane):
+    """Pane that shows the form, and below the form the page of the plan, which scrolls."""
+
+    DEFAULT_CSS = """
+    PlanPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
+    """
+
+    def __init__(self, form: PlanForm, make: Callable[[PlanRequest], Plan | None]) -> None:
+        """Takes the form, and the function that makes the plan for the sample on the screen."""
+        super().__init__(id="plan", classes="-titled")
+        self.form = form
+        self._make = make
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """The title, which says that the connections are counted from now on."""
+        return "Plan ─ connections more than now"
+
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """The form with a line of advice, and the page of the plan with the command that prints the plan."""
+        plan = self._make(self.form.request)
+        head = [*form_lines(self.form, columns, self.size.height - RESULT_LINES), advice_line(self.form, columns)]
+        if plan is None:
+            return head, []
+        command = paragraph(f" As text: {self.form.command}", columns - 1, "dim")
+        return head, [*plan_page(ledger, plan, columns), EMPTY_LINE, *command]
+
+    def on_key(self, event: Key) -> None:
+        """Changes the form; a key that does not change the form goes on to the screen."""
+        key, character = event.key, event.character or ""
+        if key in MOVES:
+            self._change(event, self.form.go(MOVES[key]))
+        elif key in STEPS:
+            self._change(event, self.form.choose(STEPS[key]))
+        elif key == "backspace":
+            self._change(event, self.form.erase())
+        elif len(character) == 1 and character.isprintable() and character not in CLOSING_CHARACTERS:
+            self._change(event, self.form.type(character))
+
+    def on_paste(self, event: Paste) -> None:
+        """Types the first line of a pasted text."""
+        self._change(event, self.form.type(event.text.strip().partition("\n")[0].rstrip()))
+
+    def _change(self, event: Key | Paste, form: PlanForm) -> None:
+        event.stop()
+        event.prevent_default()
+        self.form = form
+        self.redraw_after_key()
+
+
+class PlanScreen(OverlayScreen):
+    """Screen of the plan; Enter, ESC and `q` close it."""
+
+    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l")
+
+    def __init__(self, form: PlanForm, make: Callable[[PlanRequest], Plan | None], ledger: Ledger, view: View) -> None:
+        self._plan_pane = PlanPane(form, make)
+        super().__init__(self._plan_pane, ledger, view)
+
+    @property
+    def form(self) -> PlanForm:
+        """The form as the user has left it."""
+        return self._plan_pane.form
+
+
+def form_lines(form: PlanForm, columns: int, max_lines: int) -> list[Line]:
+    """The fields in one, two or four columns; the order goes down a column, as the cursor does.
+
+    If `max_lines` is too small, only the lines around the cursor are returned, but at least one.
+    """
+    across = next(number for least, number in GRIDS if columns >= least)
+    rows = -(-len(FIELDS) // across)
+    label_columns = [max(len(field.label) for field in FIELDS[at : at + rows]) for at in range(0, len(FIELDS), rows)]
+    room = max(1, (columns - sum(label_columns)) // across - 2)
+    lines: list[Line] = [
+        tuple(
+            piece
+            for column, width in enumerate(label_columns)
+            for piece in _cell(form, column * rows + row, width, room)
+        )
+        for row in range(rows)
+    ]
+    shown = max(1, min(rows, max_lines))
+    first = max(0, min(form.index % rows - shown // 2, rows - shown))
+    return lines[first : first + shown]
+
+
+def _cell(form: PlanForm, index: int, label_columns: int, room: int) -> Line:
+    """The label and the value of a field; `▸` marks the field with the cursor. A long number loses its beginning."""
+    field, text, has_cursor = FIELDS[index], form.texts[index], index == form.index
+    sign: Piece = ("▸" if has_cursor else " ", "accent")
+    label: Piece = (f"{field.label:<{label_columns}} ", "head" if has_cursor else "dim")
+    role: Role = "strong"
+    if not has_cursor:
+        grouped = units.grouped(int(text)) if text.isdecimal() else text
+        text = grouped if len(grouped) < room else text
+    elif field.parse is None or form.fresh:
+        role = "cursor"
+    else:
+        text += "_"
+    if len(text) > room:
+        text = f"…{text[1 - room :]}" if room > 1 else "…"
+    return (sign, label, (text, role), (" " * (room - len(text)), "text"))
+
+
+def advice_line(form: PlanForm, columns: int) -> Line:
+    """What a wrong text should be; otherwise the meaning of the field with the cursor, and the keys."""
+    if form.mistake is not None:
+        name, _, accepted = form.mistake.partition(": ")
+        field = next(each for each in FIELDS if each.label == name)
+        texts = (form.mistake, f"{name}: {accepted.rpartition(', not ')[0] or accepted}", f"{name}: {field.meaning}")
+        return crop_line(first_fitting_line([((f"! {text}", "warning"),) for text in texts], columns), columns)
+    field = form.field
+    meaning = form.reason if not form.index and form.reason else field.meaning
+    use = "Space ← → change" if field.parse is None else "type a number"
+    role: Role = "dim"
+    variants: list[Line] = [
+        ((f" {meaning}; {use}, ↑ ↓ Tab next field, PgDn scrolls, ESC closes", role),),
+        ((f" {meaning}; {use}, ↑ ↓ field, ESC closes", role),),
+        ((f" {use}, ↑ ↓ field, ESC closes", role),),
+        ((f" {use}, ↑ ↓, ESC", role),),
+    ]
+    return crop_line(first_fitting_line(variants, columns), columns)

@@ -1,0 +1,86 @@
+"""Tests of the caches pane: the columns follow from the width alone, and the title says on which nodes TCP is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from drive import count_on_nodes, pane_lines, pane_title, slabinfo_rows, tree, tree_app, wait_for_app
+
+from tcptop.widgets.caches_pane import CachesPane
+
+KERNELS = ("6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-nomerge", "6.12-arm64-16k-4n", "5.10-4n", "7.3-4n", "6.18-1n")
+SIZES = {40: 12, 60: 20, 80: 24, 120: 40, 160: 50, 200: 60, 240: 70}
+
+
+@pytest.mark.parametrize("columns", SIZES)
+async def test_columns_follow_from_the_width_alone(columns: int) -> None:
+    titles = set()
+    for kernel in KERNELS:
+        for phase in ("base", "established"):
+            async with tree_app(tree(kernel, phase)).run_test(size=(columns, SIZES[columns])) as pilot:
+                titles.add(pane_lines(await wait_for_app(pilot), CachesPane)[0])
+    assert len(titles) == 1
+    assert {"CACHE", "ACTIVE"} <= set(titles.pop().split())
+
+
+@pytest.mark.parametrize(("keys", "title"), [("b", "O/S▾"), ("p", "P/S▾")])
+async def test_sort_column_is_shown_even_where_columns_are_missing(keys: str, title: str) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        assert title[:-1] not in pane_lines(app, CachesPane)[0]
+        await pilot.press(keys)
+        assert title in pane_lines(app, CachesPane)[0]
+        await pilot.press("e")
+        assert title[:-1] not in pane_lines(app, CachesPane)[0]
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n"])
+async def test_title_has_the_share_of_each_node(kernel: str) -> None:
+    """The TCP cache alone is most of TCP's slabs, so that its objects by node are within some points of the shares."""
+    folder = tree(kernel)
+    async with tree_app(folder).run_test(size=(160, 50)) as pilot:
+        title = pane_title(await wait_for_app(pilot), CachesPane)
+    by_node = count_on_nodes(folder, "TCP", "slabs")
+    total = sum(by_node.values())
+    shares = {int(node): int(share) for node, share in re.findall(r"(\d+) (\d+) %", title)}
+    assert shares.keys() == by_node.keys()
+    assert abs(sum(shares.values()) - 100) <= len(shares)
+    for node, slabs in by_node.items():
+        assert shares[node] == pytest.approx(100 * slabs / total, abs=4)
+
+
+async def test_narrow_title_names_the_node_with_most() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
+        title = pane_title(await wait_for_app(pilot), CachesPane)
+    by_node = count_on_nodes(tree("6.1-8n"), "TCP", "slabs")
+    assert f"most on node {max(by_node, key=lambda node: by_node[node])}, " in title
+
+
+async def test_merged_rows_are_marked_and_the_title_says_so() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        marked = [line.split()[0] for line in pane_lines(app, CachesPane)[1:] if line.split()[0].endswith("*")]
+        assert "filp*" in marked
+        assert "TCP*" not in marked
+        assert "* merged" in pane_title(app, CachesPane)
+    async with tree_app(tree("6.1-4n-nomerge")).run_test(size=(120, 40)) as pilot:
+        assert "merged" not in pane_title(await wait_for_app(pilot), CachesPane)
+
+
+async def test_columns_scroll_sideways_behind_the_name() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        seen = set(pane_lines(app, CachesPane)[0].replace("CACHE SIZE", "").split())
+        pane = app.screen.query_one(CachesPane)
+        for _ in range(20):
+            pane.action_scroll_columns(1)
+            head, first = pane_lines(app, CachesPane)[:2]
+            assert head.startswith("CACHE ")
+            assert first.split()[0] in slabinfo_rows(tree("6.1-4n"))
+            seen |= set(head.split())
+        assert {"OBJECT", "OBJS", "SLABS", "O/S", "P/S", "ORDER"} <= seen
+        assert re.search(r"columns \d+–\d+ of \d+", pane_title(app, CachesPane))
+        for _ in range(20):
+            pane.action_scroll_columns(-1)
+        assert "columns" not in pane_title(app, CachesPane)

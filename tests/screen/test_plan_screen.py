@@ -1,0 +1,280 @@
+"""The plan screen through real keys: its figures against `tcptop plan --json`, wrong texts, unknown figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drive import (
+    AppPilot,
+    ScriptedHost,
+    drawn_lines,
+    feed,
+    host_app,
+    record_phases,
+    replay_app,
+    resize,
+    root_only,
+    sample_tree,
+    screen_text,
+    tree,
+    tree_app,
+    wait_for_app,
+    wait_for_replay,
+)
+from textual.events import Paste
+
+from tcptop.commands import plan
+from tcptop.screen.app import TcptopApp
+from tcptop.text import units
+from tcptop.widgets.plan_screen import PlanPane, PlanScreen
+
+TALL = (120, 70)
+KERNEL = "6.1-4n"
+
+
+def page(app: TcptopApp) -> list[str]:
+    return drawn_lines(app.screen.query_one(PlanPane))
+
+
+def page_text(app: TcptopApp) -> str:
+    return " ".join(" ".join(page(app)).split())
+
+
+async def open_plan(pilot: AppPilot, *keys: str) -> TcptopApp:
+    app = await wait_for_app(pilot)
+    await pilot.press("M", *keys)
+    await pilot.pause()
+    assert isinstance(app.screen, PlanScreen)
+    return app
+
+
+def command_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    plan.run(["--json", *arguments])
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no settings"))
+
+
+def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
+    """The page has the request, the parts, the limits and the verdict of the command's JSON."""
+    number = found["request"]["connections"]
+    text = " ".join(" ".join(lines).split())
+    takes = found["takes"]
+    is_complete = takes["complete"]
+    total = takes["high_bytes"] if is_complete else takes["bytes"]
+    assert f"{'' if is_complete else '≥ '}{units.exact_bytes(total / number)} B per connection" in text
+    for part in found["takes"]["parts"]:
+        name = part["object"].removeprefix("struct ")
+        cells = [name, units.size(part["high_bytes"])]
+        assert any(line.split()[0] == name.split()[0] and all(cell in line for cell in cells) for line in lines if line)
+    heading = next(at for at, line in enumerate(lines) if "PLAN █" in line)
+    assert len(lines) > heading + len(found["limits"])
+    for line, limit in zip(lines[heading + 1 :], found["limits"], strict=False):
+        amount = limit["takes"] if limit["high_takes"] is None else limit["high_takes"]
+        assert (units.size(amount) if limit["unit"] == "bytes" else units.count(amount)) in line
+        assert ("– " if limit["ratio"] is None else f"{100 * limit['ratio']:.0f} %") in line
+        assert ("█" in line) == (limit["ratio"] is not None)
+        sign = "≤ " if limit["connections_are_at_most"] else "  "
+        assert line.endswith(f"{sign}{units.rough_count(limit['connections'])}")
+    verdict = found["verdict"]
+    assert f"{verdict}: {found['unknown_because'] or units.grouped(number)}" in text
+
+
+CASES: list[tuple[Sequence[str], Sequence[str]]] = [
+    (("1", "0", "0", "0", "0", "0"), ("--connections", "100000")),
+    (("2", "M"), ("--connections", "2M")),
+    (("1", "0", "K", "down", "3", "0", "0", "k"), ("--connections", "10K", "--time-wait", "300K")),
+    (("5", "0", "K", "tab", "tab", "1", "6", "K"), ("--connections", "50K", "--buffers", "16K")),
+    (("5", "k", "down", "down", "down", "space"), ("--connections", "5K", "--side", "outgoing")),
+    (
+        ("5", "k", "down", "down", "down", "left", "down", "right"),
+        ["--connections", "5K", "--side", "proxy", "--family", "ipv6"],
+    ),
+    (("7", "k", "up", "up", "space", "up", "space"), ("--connections", "7K", "--conntrack", "--epoll")),
+]
+
+
+@pytest.mark.parametrize(("keys", "arguments"), CASES)
+async def test_typed_numbers_give_the_figures_of_the_command(
+    keys: Sequence[str], arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = command_json(capsys, *arguments, "--root", str(tree(KERNEL)))
+    assert found["takes"]["complete"] == ("--epoll" not in arguments)
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *keys)
+        assert_page_shows(page(app), found)
+
+
+async def test_the_command_below_the_plan_gives_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"40k", "up", "up", "space", "up", "up", "space")
+        command = page_text(app).partition("As text: tcptop plan ")[2].split()
+        assert command[:2] == ["--connections", "40000"]
+        assert set(command[2:]) == {"--conntrack", "--family", "ipv6"}
+        shown = page(app)
+    found = command_json(capsys, *command, "--root", str(tree(KERNEL)))
+    assert_page_shows(shown, found)
+
+
+async def test_the_first_plan_doubles_the_open_sockets() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert app._ledger is not None
+        sockets = app._ledger.sockets.inuse_of_both
+        assert sockets is not None
+        assert sockets >= 1000
+        assert f"{units.grouped(sockets)} server-side connections" in page_text(app)
+        assert "as many as are open here now" in page_text(app)
+        await pilot.press("5")
+        assert "as many as" not in page_text(app)
+
+
+async def test_few_sockets_are_not_doubled() -> None:
+    async with tree_app(tree(KERNEL, "base")).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert app._ledger is not None
+        first = app._ledger.limits["full"].first
+        assert first is not None
+        assert first.headroom_sockets is not None
+        planned = app.screen.query_one(PlanPane).form.request.connections
+        assert first.headroom_sockets * 0.4 < planned <= first.headroom_sockets / 2
+        assert "about half of what fits now" in page_text(app)
+
+
+WRONG = [
+    (("1", "x"), "a whole number up to 10G, such as 20000, 300K or 2M, not '1x'", 1),
+    (("1", "backspace"), "a whole number up to 10G, such as 20000, 300K or 2M, not ''", 1),
+    (("0",), "a number above 0, not '0'", 20_000),
+    (("1", "1", "G"), "not '11G'", 11),
+    (("ü",), "not '?'", 20_000),
+    (("down", "down", "9", "T"), "buffers: at most 1T, not '9T'", 20_000),
+]
+
+
+def figures(app: TcptopApp) -> list[str]:
+    """The lines of the page below the form and its advice."""
+    lines = page(app)
+    return lines[next(at for at, line in enumerate(lines) if ": " in line and "first limit" in line) :]
+
+
+@pytest.mark.parametrize(("keys", "message", "number"), WRONG)
+async def test_a_wrong_text_shows_what_is_accepted_and_keeps_the_figures(
+    keys: Sequence[str], message: str, number: int
+) -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"20k", "down", "up", *keys[:-1])
+        before = figures(app)
+        await pilot.press(keys[-1])
+        assert message in page_text(app)
+        assert figures(app) == before
+        plural = "" if number == 1 else "s"
+        assert f": {units.grouped(number)} server-side connection{plural};" in page_text(app)
+
+
+async def test_a_wrong_character_keeps_the_last_valid_number() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"123", "x")
+        assert "not '123x'" in page_text(app)
+        assert "fits: 123 server-side connections" in page_text(app)
+        await pilot.press("backspace", "4")
+        assert "fits: 1 234 server-side connections" in page_text(app)
+
+
+async def test_a_pasted_number_replaces_the_number() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        app.post_message(Paste(" 100 000 \x1b[2J\nq"))
+        await pilot.pause()
+        await pilot.pause()
+        assert "not '100000?[2J'" in page_text(app)
+        await pilot.press(*["backspace"] * 4)
+        assert "100 000 server-side connections" in page_text(app)
+
+
+@pytest.mark.parametrize("key", ["escape", "enter", "q"])
+async def test_the_numbers_stay_until_the_plan_is_opened_again(key: str) -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"77k")
+        await pilot.press(key)
+        assert not isinstance(app.screen, PlanScreen)
+        await pilot.press("M")
+        assert "77 000 server-side connections" in page_text(app)
+
+
+async def test_the_palette_opens_the_plan() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await wait_for_app(pilot)
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        [callback] = [callback for title, callback in commands.items() if title.startswith("plan:")]
+        callback()
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(app.screen, PlanScreen)
+
+
+async def test_the_plan_is_drawn_again_with_each_sample() -> None:
+    async with tree_app(tree(KERNEL, "base")).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"100k")
+        before = page(app)
+        await feed(pilot, sample_tree(tree(KERNEL)))
+        after = page(app)
+        assert before != after
+        request = app.screen.query_one(PlanPane).form.request
+        found = app.feed.make_plan(request)
+        assert found is not None
+        [file_max] = [limit for limit in found.limits if limit.name == "file_max"]
+        assert any("file-max" in line and units.count(file_max.used) in line for line in after)
+        assert not any("file-max" in line and units.count(file_max.used) in line for line in before)
+
+
+async def test_a_plan_beside_a_recorded_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "recording"
+    record_phases(file, KERNEL, ["base", "established"])
+    found = command_json(capsys, "--connections", "100K", "-r", str(file))
+    async with replay_app(file).run_test(size=TALL) as pilot:
+        app = await wait_for_replay(pilot)
+        await pilot.press("greater_than_sign")
+        await wait_for_replay(pilot)
+        await pilot.press("M", *"100k")
+        assert_page_shows(page(app), found)
+
+
+async def test_a_plain_user_sees_which_figures_are_unknown() -> None:
+    host = ScriptedHost(tree(KERNEL))
+    host.refused = root_only
+    async with host_app(host).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"100000")
+        text = page_text(app)
+        found = app.feed.make_plan(app.screen.query_one(PlanPane).form.request)
+        assert found is not None
+        assert found.missing
+        assert "cannot say: not known:" in text
+        assert "≥ " in text or "– per connection" in text
+        for name in found.missing:
+            assert f"not known: {name.split()[0]}" in text
+        assert "0 B per connection" not in text.replace("≥ ", "")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12), (60, 20), (200, 60)])
+async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=size) as pilot:
+        app = await open_plan(pilot, *"100000")
+        shown = screen_text(app)
+        for label in ("connections", "TIME_WAIT", "buffers", "side", "family", "epoll", "conntrack", "kTLS"):
+            assert label in shown
+        assert "fits: 100 000 server-side" in shown
+        await pilot.press("tab")
+        assert "▸TIME_WAIT" in screen_text(app)
+        await pilot.press("end")
+        assert "As text: tcptop plan" in " ".join(screen_text(app).split())
+        await resize(pilot, (30, 8))
+        await pilot.press("up")
+        assert "▸connections" in screen_text(app)
