@@ -49,6 +49,7 @@ class Pane(Widget):
         & > .pane--accent { color: $primary; text-style: bold; }
         & > .pane--warning { color: $warning; text-style: bold; }
         & > .pane--critical { color: $error; text-style: bold reverse; }
+        & > .pane--critical-bar { color: $error; }
         & > .pane--slice-1 { color: $slice-1; }
         & > .pane--slice-2 { color: $slice-2; }
         & > .pane--slice-3 { color: $slice-3; }

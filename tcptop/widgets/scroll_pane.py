@@ -61,11 +61,15 @@ class ScrollPane(Pane, can_focus=True):
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title, with the scroll position if not all of the body fits."""
-        position = ""
-        if self._body_length > self._body_height > 0:
-            last = min(self._first + self._body_height, self._body_length)
-            position = f"{self._first + 1}–{last} of {self._body_length}"
-        return shorten_title(self.title(ledger, choices), position, self.max_title_width), ""
+        return shorten_title(self.title(ledger, choices), self.position, self.max_title_width), ""
+
+    @property
+    def position(self) -> str:
+        """The visible lines of the body, such as `1–9 of 40`; empty if all of the body fits."""
+        if not self._body_length > self._body_height > 0:
+            return ""
+        last = min(self._first + self._body_height, self._body_length)
+        return f"{self._first + 1}–{last} of {self._body_length}"
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The head and the visible part of the body."""
