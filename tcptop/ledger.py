@@ -674,10 +674,8 @@ class Growth(NamedTuple):
     """Change in the machine's number of full sockets or, in TIME_WAIT accounting, of mini-sockets."""
     bytes: Slope | None
     """Change in the kernel memory that TCP holds."""
-    limit: str | None
-    """Name of the limit that is reached first if the growth continues; None if no limit's `used` clearly grows."""
-    limit_in_s: float | None
-    """Time until `limit` is reached."""
+    limits_in_s: Mapping[str, float]
+    """Time until each limit is reached if the growth continues, by name; only limits whose `used` clearly grows."""
 
 
 class LabUse(NamedTuple):
