@@ -23,14 +23,15 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject,
 from tcptop.ledger import CacheLine, Ledger, Presence
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
+from tcptop.text.line import EMPTY_LINE, Line, Piece, paragraph
 from tcptop.text.table import fact_lines
 
 MAX_MEMBERS = 10
 BAR_INDENT = 13
 """Columns before a bar, as many as before the texts of facts."""
 MIN_BAR_WIDTH = 20
-OBJECT_CELLS = ("█", "▓")
+OBJECT_CELL, LAST_OBJECT_CELL = "█", "▌"
+"""Cells of an object in the bar of a slab; the last one leaves a gap before the next object."""
 LEFT_OVER_CELL = "░"
 
 PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}
@@ -196,7 +197,7 @@ def size_texts(
 
 
 def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
-    """A bar of one slab: its objects, two roles in turn, and the bytes that are left over."""
+    """A bar of one slab: its objects, and the bytes that are left over."""
     width = columns - BAR_INDENT - 1
     if not line.slab_share_bytes or not line.object_bytes or not line.objects_per_slab or width < MIN_BAR_WIDTH:
         return
@@ -204,10 +205,9 @@ def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
     ends = [round(width * line.object_bytes * number / slab_bytes) for number in range(line.objects_per_slab + 1)]
     if line.objects_per_slab > width // 2:
         ends = [0, ends[-1]]  # too many objects to draw each
-    roles: tuple[Role, Role] = ("slice-1", "slice-2")
     pieces: list[Piece] = [(f" {'one slab':<{BAR_INDENT - 1}}", "dim")]
-    for number, (start, end) in enumerate(pairwise(ends)):
-        pieces.append(((OBJECT_CELLS[number % 2]) * (end - start), roles[number % 2]))
+    for start, end in pairwise(ends):
+        pieces.append((OBJECT_CELL * (end - start - 1) + LAST_OBJECT_CELL, "slice-1"))
     yield (*pieces, (LEFT_OVER_CELL * (width - ends[-1]), "idle"))
 
 

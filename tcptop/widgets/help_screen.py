@@ -20,7 +20,6 @@ KEY_WIDTH, WORD_WIDTH = 14, max(map(len, HELP_WORDS))
 WORDS_TITLE = "Words (all of them: tcptop explain words, or the last page of i)"
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
-    (":", "command palette"),
     ("Tab", "the next table"),
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
