@@ -111,6 +111,24 @@ def write_bytes(path: str, data: bytes) -> None:
             raise
 
 
+def write_new_bytes(path: str, data: bytes) -> None:
+    """Writes a new file, which only this user may read.
+
+    Raises:
+        FileExistsError: if there is a file or a link at the path, even a link that leads nowhere.
+        OSError: if the file cannot be written.
+
+    """
+    descriptor = os.open(path, NEW_FLAGS, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 (pathlib is not imported elsewhere)
+        raise
+
+
 def check_writable(path: str) -> None:
     """Checks that `write_bytes` can write a file, without creating the file.
 

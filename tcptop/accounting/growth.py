@@ -65,19 +65,17 @@ def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode
     if len(samples) < MIN_SAMPLES:
         return None
     times_s = [sample.at_unix_s for sample in samples]
-    times_to_limits = [
-        (in_s, limit.name)
+    limits_in_s = {
+        limit.name: in_s
         for limit in ledger.limits[mode].rows
         if (in_s := _time_to_limit_s(limit, fit_slope(times_s, [sample.used.get(limit.name) for sample in samples])))
         is not None
-    ]
-    in_s, name = min(times_to_limits, default=(None, None))
+    }
     return Growth(
         over_s=times_s[-1] - times_s[0],
         sockets=fit_slope(times_s, [sample.sockets[mode] for sample in samples]),
         bytes=fit_slope(times_s, [sample.tcp_bytes for sample in samples]),
-        limit=name,
-        limit_in_s=in_s,
+        limits_in_s=limits_in_s,
     )
 
 

@@ -107,7 +107,7 @@ def find_limits(
         *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
         *_file_max(files, mode),
-        _orphans(files, sockets, snapshot),
+        _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, mode),
         *_conntrack(files),
         _ports(files),
@@ -299,15 +299,19 @@ def _file_max(limits: SocketLimits, mode: AccountingMode) -> Iterator[Limit]:
         yield _limit("file_max", use, _left(use), "each process has its own limit, too", unit="files")
 
 
-def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot) -> Limit:
+def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
     """The limit on orphans.
 
     The headroom ends at the first threshold, because the kernel may reset an orphan above that threshold.
     """
     use = Use(sockets.orphans, limits.max_orphans)
-    note = _why_unseen(snapshot) if limits.max_orphans is None else "an orphan that retransmits counts up to 4 times"
-    quarter = None if limits.max_orphans is None else limits.max_orphans // ORPHAN_WEIGHT
-    return _limit("tcp_max_orphans", use, _left(Use(use.used, quarter)), note, concerns="orphans")
+    if limits.max_orphans is None:
+        return _limit("tcp_max_orphans", use, None, _why_unseen(snapshot), concerns="orphans")
+    if mode == "time_wait":
+        return _limit("tcp_max_orphans", use, None, "a mini-socket is no orphan", concerns="orphans")
+    left = _left(Use(use.used, limits.max_orphans // ORPHAN_WEIGHT))
+    note = "an orphan that retransmits counts up to 4 times"
+    return _limit("tcp_max_orphans", use, left, note, concerns="orphans")
 
 
 def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode) -> Limit:

@@ -56,13 +56,13 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return lines
 
 
-def fits_more_text(limit: Limit, headroom: Headroom) -> str:
+def fits_more_text(limit: Limit, headroom: Headroom, number_text: Callable[[int | None], str] = units.count) -> str:
     """The headroom of a limit, in sockets.
 
     The number for memory begins with `≤` if the size of a part of a socket is unknown.
     """
     is_at_most = limit.name == MEMORY and headroom.is_at_most and limit.headroom_sockets is not None
-    return f"{'≤ ' if is_at_most else ''}{units.count(limit.headroom_sockets)}"
+    return f"{'≤ ' if is_at_most else ''}{number_text(limit.headroom_sockets)}"
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
@@ -116,21 +116,39 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets)}"
 
 
-def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The sentence `headroom 381 000 sockets, 305 000 before reclaim; first limit: memory`."""
-    headroom, first = ledger.headroom[mode], ledger.limits[mode].first
-    sentence = f"headroom {headroom_number(ledger, mode)} {SOCKETS[mode]}"
+def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
+    """Sentences about the headroom, from long to short, the last without the limit that is reached first.
+
+    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000, 800 000 before reclaim`
+    """
+    headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
+    reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
+    if first is None:
+        unknown = f"how many more {SOCKETS[mode]} fit is not known"
+        return [f"{unknown}{reason}", unknown, "headroom not known"]
     at_most = "≤ " if headroom.is_at_most else ""
-    if first is not None and first.name != MEMORY:
-        memory = "" if headroom.sockets is None else f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
-        sentence += f"; first limit: {first.label}{memory}"
-    elif first is not None:
-        if headroom.without_reclaim_high is not None:
-            sentence += f", {at_most}{units.rough_count(headroom.without_reclaim_high)} before reclaim"
-        sentence += f"; first limit: {first.label}"
-    if headroom.unknown_because is not None:
-        sentence += f" ({headroom.unknown_because})"
-    return sentence
+    memory = ""
+    if first.name != MEMORY and headroom.sockets is not None:
+        memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
+    if headroom.without_reclaim_high is not None:
+        memory += f", {at_most}{units.rough_count(headroom.without_reclaim_high)} before reclaim"
+    sentence, short = f"{number} more {SOCKETS[mode]} fit, {short_label(first.name)} first", f"{number} more fit"
+    return list(
+        dict.fromkeys(
+            (
+                f"{sentence}{memory}{reason}",
+                f"{sentence}{memory}",
+                sentence,
+                f"{short}, {short_label(first.name)} first",
+                short,
+            )
+        )
+    )
+
+
+def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
+    """The longest of the sentences about the headroom, which also has the reason for what is unknown."""
+    return headroom_sentences(ledger, mode)[0]
 
 
 SHORT_LABELS = {

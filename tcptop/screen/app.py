@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import App, ComposeResult
 from textual.events import Event, InputEvent, Paste, Resize
 from textual.geometry import Size
 from textual.screen import Screen
@@ -19,14 +18,15 @@ from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.errors import TcptopError
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
+from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
-from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
+from tcptop.screen.keys import SHARED_BINDINGS, bound_keys, palette_commands
 from tcptop.screen.pane_layout import PaneLayout
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
-from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
+from tcptop.text.cache_columns import COLUMNS, DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.arrangement import Box, arrange
@@ -41,6 +41,7 @@ from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.nodes_pane import NodesPane
+from tcptop.widgets.palette import TOO_SMALL, Command, Palette, has_room
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
@@ -78,7 +79,8 @@ class TcptopApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
-    COMMAND_PALETTE_BINDING = "colon"
+    ENABLE_COMMAND_PALETTE = False  # Textual's own; `:` opens tcptop's
+    ALLOW_SELECT = False
     BINDINGS = [*SHARED_BINDINGS]  # noqa: RUF012
 
     def __init__(self, feed: Feed, settings: Settings = NO_SETTINGS, mistakes: Sequence[str] = ()) -> None:
@@ -334,6 +336,71 @@ class TcptopApp(App[int]):
         reverse = self.choices.sort == column_id and not self.choices.reverse
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
+    def action_ask_sort(self) -> None:
+        """Asks the user for the column by which the cache table is sorted: its key or its title."""
+        self.ask(f"sort by ({' '.join(SORT_KEYS)}, or a title):", self._answer_sort)
+
+    def _answer_sort(self, answer: str) -> None:
+        titles = {column.heading.title.casefold(): column.id for column in COLUMNS if column.id in SORT_KEYS.values()}
+        column_id = SORT_KEYS.get(answer) or SORT_KEYS.get(answer.lower()) or titles.get(answer.casefold())
+        if column_id is None:
+            raise ValueError(f"no column to sort by: {printable(answer[:20])}")
+        self.action_sort(column_id)
+
+    def action_scroll_columns(self, step: int) -> None:
+        """Scrolls the columns of the cache table to the right if `step` is 1, or to the left if `step` is -1."""
+        for screen in self.screen_stack[:1]:
+            screen.query_one(CachesPane).action_scroll_columns(step)
+
+    def action_zoom(self) -> None:
+        """Lets the pane with the focus fill the screen; if a pane fills the screen, ends that."""
+        self._zoom(None if self._zoomed or self.focused is None else self.focused.id)
+
+    def _zoom(self, pane_id: str | None) -> None:
+        self._zoomed = pane_id
+        self._place_panes(self.size)
+
+    def action_leave(self) -> None:
+        """Ends the zoom; if no pane fills the screen, clears the name filter."""
+        if self._zoomed is not None:
+            self._zoom(None)
+        else:
+            self.action_set_name_filter("")
+
+    def action_write_screen(self) -> None:
+        """Asks whether to write the screen as text or as SVG, and writes it into a new file in the current folder."""
+        if self._ledger is None:
+            return
+
+        def use_answer(answer: str) -> None:
+            kind = next((kind for kind in ("text", "svg") if kind.startswith(answer.lower())), None)
+            if kind is None:
+                raise ValueError("answer t for text, or s for SVG")
+            # The question closes first.
+            self.call_after_refresh(lambda: self.feed.start(self._write_screen(kind == "svg"), "write the screen"))
+
+        self.ask("write the screen as text or SVG (t or s):", use_answer)
+
+    async def _write_screen(self, as_svg: bool) -> None:
+        from tcptop.screen.screen_copy import screen_as_svg, screen_as_text, write_screen_file
+
+        data = screen_as_svg(self) if as_svg else screen_as_text(self)
+        try:
+            name = await Worker("tcptop screen copy").run(lambda: write_screen_file(data, "svg" if as_svg else "txt"))
+        except OSError as error:
+            self.notify(f"the current folder: {error.strerror}", severity="warning", timeout=5, markup=False)
+        else:
+            self.notify(f"written: {name}", timeout=5, markup=False)
+
+    def action_copy(self) -> None:
+        """Copies the selected row, or the text of the pane with the focus, to the terminal's clipboard (OSC 52)."""
+        if isinstance(self.focused, Pane) and self._ledger is not None:
+            text = self.focused.text_to_copy()
+            self.copy_to_clipboard(text)
+            lines = text.count("\n") + 1
+            what = f"{lines} lines" if lines > 1 else text.partition("\t")[0].strip()
+            self.notify(f"copied, if the terminal allows it (OSC 52): {what}", timeout=3, markup=False)
+
     def action_open_name_filter(self) -> None:
         """Asks the user for the name filter, and filters the cache table again after each typed character."""
         from tcptop.widgets.prompt import Prompt
@@ -382,12 +449,14 @@ class TcptopApp(App[int]):
 
     def action_command_palette(self) -> None:
         """Opens the command palette, unless the terminal is too small for the palette."""
-        from tcptop.widgets.palette import TOO_SMALL, Palette, has_room
-
         if not has_room(self.size):
             self.notify(TOO_SMALL, timeout=3, markup=False)
-        elif not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
+        elif self._ledger is not None:
+            self.push_screen(Palette(palette_commands(self.feed.bindings), self._ledger, self.view), self._run_command)
+
+    def _run_command(self, command: Command | None) -> None:
+        if command is not None:
+            self.call_later(self.run_action, command.action)
 
     def action_help(self) -> None:
         """Opens the help: keys, figures, columns."""
@@ -417,6 +486,10 @@ class TcptopApp(App[int]):
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
+    def on_caches_pane_heading_clicked(self, message: CachesPane.HeadingClicked) -> None:
+        """Sorts by the column whose heading is clicked."""
+        self.action_sort(message.column_id)
+
     def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in the selected row."""
         self.action_explain(message.name)
@@ -445,7 +518,7 @@ class TcptopApp(App[int]):
         self.feed.ask_for_layouts()
         self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self.view))
 
-    def save_settings(self) -> None:
+    def action_save_settings(self) -> None:
         """Writes the current choices to the settings file."""
         sort = next(key for key, column_id in SORT_KEYS.items() if column_id == self.choices.sort)
         settings = replace(
@@ -469,14 +542,6 @@ class TcptopApp(App[int]):
         else:
             self.notify(f"written: {printable(str(file))}", timeout=4, markup=False)
 
-    def switch_theme(self) -> None:
+    def action_switch_theme(self) -> None:
         """Switches between the dark and the light theme."""
         self.theme = (THEME if self.theme == LIGHT_THEME.name else LIGHT_THEME).name
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
-        """The commands of the command palette: all key bindings, and two commands without a key."""
-        yield SystemCommand("dark or light", "", self.switch_theme)
-        yield SystemCommand("write these settings to the settings file", "", self.save_settings)
-        actions = {binding.description: binding.action for binding in reversed(self.feed.bindings)}
-        for keys, meaning in bound_keys(self.feed.bindings):
-            yield SystemCommand(f"{meaning} ({keys})", "", partial(self.call_later, self.run_action, actions[meaning]))

@@ -22,10 +22,11 @@ from textual.message import Message
 
 from tcptop.terminal.cell_screen import CellScreen
 from tcptop.terminal.hangup import end_on_hangup
-from tcptop.terminal.input import TerminalInput
+from tcptop.terminal.input import ESCAPE, TerminalInput
 from tcptop.terminal.output import TerminalOutput
 
 PLAIN_PEN = "\x1b[m"
+CLIPBOARD_START = "\x1b]52;"
 MOUSE_PIXELS_OFF = "\x1b[?1016l"
 INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))*")
 """Output that changes no cell: modes, queries, titles and bells."""
@@ -93,6 +94,9 @@ class CellDriver(LinuxDriver):
         elif data != SYNC_END and not self._cells.parse_frame(data):
             if not INVISIBLE_OUTPUT.fullmatch(data):
                 self._cells.reset(*self._cells.size)
+            if data.startswith(CLIPBOARD_START) and "TMUX" in os.environ:
+                # tmux ignores the sequence itself or passes it on, whichever of the two tmux is set to.
+                data += f"\x1bPtmux;{data.replace(ESCAPE, ESCAPE * 2)}\x1b\\"
             self._send(data)
 
     def flush(self) -> None:

@@ -14,6 +14,7 @@ Role = Literal[
     "accent",
     "warning",
     "critical",
+    "critical-bar",
     "slice-1",
     "slice-2",
     "slice-3",

@@ -55,7 +55,7 @@ class ExplainPane(ScrollPane):
 class ExplainScreen(OverlayScreen):
     """Screen of explanation pages that covers the whole terminal until a key closes the screen."""
 
-    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
+    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z")
 
     def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
         """Takes the page to show first.

@@ -18,7 +18,6 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 KEY_WIDTH = 14
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
-    (":", "command palette"),
     ("Tab", "the next table"),
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),

@@ -1,37 +1,237 @@
-"""Headroom line: headroom in sockets, first limit, growth, and distances to other limits.
-
-If a mark is set, the line shows the growth since the mark instead.
-"""
+"""Limits pane: each limit with a bar of its use, its headroom, and the time until it is reached; the nearest first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
-from tcptop.explanation.headroom_page import SOCKETS, headroom_number, headroom_sentence, short_label
-from tcptop.ledger import AccountingMode, Growth, GrowthSinceMark, Ledger, Limit
+from textual.binding import Binding, BindingType
+
+from tcptop.explanation.events_page import ALARM_SIGN
+from tcptop.explanation.headroom_page import (
+    MEMORY,
+    STATE_ROLES,
+    STATE_WORDS,
+    fits_more_text,
+    headroom_sentences,
+    limit_text,
+    ratio_text,
+    short_label,
+    used_text,
+)
+from tcptop.ledger import ALARM_STATES, AccountingMode, GrowthSinceMark, Ledger, Limit, LimitState
 from tcptop.text import units
-from tcptop.text.line import Line
+from tcptop.text.line import Line, Piece, Role
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import first_fitting_line, line_width
-from tcptop.widgets.pane import Pane
+from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 FAR_S = 2 * 86_400.0
 """Time in seconds.
 
 If a limit would be reached only after this time, growth over some minutes says nothing about the limit.
 """
+EIGHTHS = "▏▎▍▌▋▊▉"
+"""Cells of which one to seven eighths are filled, from the left."""
+TRACK = "·"
+"""A cell of a bar that is not filled."""
+BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
+FITS_TITLES: dict[AccountingMode, str] = {"full": "fits more", "time_wait": "mini-sockets fit"}
+PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 10, 22, 24, 53
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 5, 20
+USE_COLUMNS, THEN_COLUMNS = 100, 150
+"""The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
+TITLE_MARGIN = 2
+"""Columns at each end of the title line that no title reaches."""
 
 
-class LimitsPane(Pane):
-    """The line below the figure pane and the sockets pane."""
+class Columns(NamedTuple):
+    """Widths of the columns of the pane; 0 for a column that is not shown."""
 
-    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """If a mark is set (`k`), the growth since the mark; otherwise the headroom and as many limits as fit."""
-        return [
-            headroom_line(ledger, columns, choices.mode, self._view.growth.get(choices.mode))
-            if self._view.since is None
-            else since_mark_line(self._view.since, columns)
+    name: int
+    bar: int
+    use: int
+    note: int
+    then: int
+
+    @property
+    def fits_end(self) -> int:
+        """Column after the last digit of the headroom."""
+        return self.name + self.bar + 1 + PERCENT_WIDTH + self.use + 2 + self.note + 1 + FITS_WIDTH
+
+
+class LimitsPane(ScrollPane):
+    """The limits as a table without headings; the title has the headroom of the machine.
+
+    Enter opens the explanation page on headroom.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
+
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The growth since the mark if a mark is set, then as many limits as fit.
+
+        Without a title line, the first line has the nearest limit and the headroom of the machine.
+        """
+        lines = super().lines(ledger, choices, columns, rows)
+        if self.gutter.top or self._view.since is not None:
+            return lines
+        return [nearest_line(ledger, choices.mode, columns), *lines[1:]]
+
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
+        """The growth since the mark if a mark is set; and a line for each limit."""
+        head = [] if self._view.since is None else [since_mark_line(self._view.since, columns)]
+        growth = self._view.growth.get(choices.mode)
+        return head, limit_lines(ledger, choices.mode, columns, growth.limits_in_s if growth is not None else {})
+
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """The headroom of the machine in the longest words that fit, and the title of the headroom column."""
+        if not self.gutter.top:
+            return "", ""
+        limits, mode = ledger.limits[choices.mode].rows, choices.mode
+        fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLES[mode])
+        longest, *sentences = headroom_sentences(ledger, mode)
+        parts = [["nearest first", longest], ["nearest first", *sentences[:1]], *([each] for each in sentences)]
+        titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", *each, self.position))) for each in parts]
+        headed = [
+            f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLES[mode]}"
+            for title in titles
+            if cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
+        return first_fitting([*headed, *titles], self.max_title_width), ""
+
+
+def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
+    """A line for each limit. A limit whose use is unknown comes last, with the reason as far as it fits."""
+    limits = ledger.limits[mode].rows
+    widths = column_widths(limits, columns)
+    lines: list[Line] = []
+    for limit in limits:
+        use = first_fitting(_use_texts(ledger, limit), widths.use - 2) if widths.use else ""
+        note = first_fitting(_note_texts(ledger, mode, limit, limits_in_s.get(limit.name)), widths.note)
+        fits = first_fitting(
+            [
+                fits_more_text(limit, ledger.headroom[mode], units.rough_count),
+                fits_more_text(limit, ledger.headroom[mode], lambda number: units.short_count(number, FITS_WIDTH - 2)),
+            ],
+            FITS_WIDTH,
+        )
+        then = first_fitting([limit.then, limit.then.partition(";")[0], limit.then.partition(",")[0]], widths.then)
+        lines.append(
+            (
+                name := _name_piece(limit),
+                (" " * (widths.name - cell_width(name[0])), "text"),
+                *use_bar(limit, widths.bar),
+                (f" {_percent_text(limit):>{PERCENT_WIDTH}}", BAR_ROLES.get(limit.state, "text")),
+                (f"{use:>{widths.use}}  {note:<{widths.note}} ", "dim"),
+                (f"{fits:>{FITS_WIDTH}}", "strong"),
+                (f"  {then}" if widths.then else "", "dim"),
+            )
+        )
+    return lines
+
+
+def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
+    """The nearest limit, and the headroom of the machine, in one line."""
+    limit = ledger.limits[mode].rows[0]
+    name, percent = _name_piece(limit), _percent_text(limit)
+    sentences = headroom_sentences(ledger, mode)
+    lines: list[Line] = []
+    for sentence, min_bar in (*((each, MIN_BAR_WIDTH) for each in sentences), (sentences[-1], 0), ("", 0)):
+        used = cell_width(f"{name[0]}  {percent}  {sentence}")
+        bar = (
+            use_bar(limit, max(min_bar, min(MAX_BAR_WIDTH, columns - used)))
+            if min_bar and limit.ratio is not None
+            else ()
+        )
+        gap: Piece = (" ", "text")
+        lines.append(
+            (
+                name,
+                gap,
+                *((*bar, gap) if bar else ()),
+                (percent, BAR_ROLES.get(limit.state, "text")),
+                (f"  {sentence}", "strong"),
+            )
+        )
+    return first_fitting_line(lines, columns)
+
+
+def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
+    """The widths of the columns for these limits on a pane of this width."""
+    name = max((cell_width(_name_piece(limit)[0]) for limit in limits), default=0) + 1
+    use = USE_WIDTH + 2 if columns >= USE_COLUMNS else 0
+    then = THEN_WIDTH if columns >= THEN_COLUMNS else 0
+    free = columns - TITLE_MARGIN - Columns(name, 0, use, 0, 0).fits_end - (then + 2 if then else 0)
+    bar = max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, free - NOTE_WIDTH))
+    return Columns(name, bar, use, max(0, free - bar), then)
+
+
+def use_bar(limit: Limit, columns: int) -> Line:
+    """A bar of exactly `columns` columns: the use of a limit as a part of its maximum; blank if the use is unknown.
+
+    The end of the bar is rounded down, so that only a limit that is reached has a full bar. A use above 0 fills at
+    least one eighth of a cell. The bar of a use that may be 0 is as long as the upper bound of the use, and pale.
+    """
+    ratio = limit.ratio if limit.at_most_ratio is None else limit.at_most_ratio
+    if ratio is None or columns <= 0:
+        return ((" " * columns, "dim"),)
+    eighths = min(8 * columns, int(8 * columns * ratio + units.ROUNDING_ERROR)) or int(ratio > 0)
+    filled = "█" * (eighths // 8) + (EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
+    role: Role = "dim" if limit.at_most_ratio is not None else "slice-1"
+    role = BAR_ROLES.get(limit.state, role)
+    return (filled, role), (TRACK * (columns - len(filled)), "dim")
+
+
+def _name_piece(limit: Limit) -> Piece:
+    """The name of a limit; after the sign and the word of the limit's state if the state is an alarm."""
+    name, role = short_label(limit.name), STATE_ROLES.get(limit.state, "text")
+    if limit.state in ALARM_STATES:
+        name = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} {name}"
+    return name, role
+
+
+def _percent_text(limit: Limit) -> str:
+    """The used share of a limit in per cent."""
+    return units.UNKNOWN if limit.ratio is None else f"{ratio_text(limit)} %"
+
+
+def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
+    """The amount in use and the maximum, with all digits or shortened; empty if both are unknown."""
+    if limit.used is None and limit.maximum is None:
+        return [""]
+    long = f"{used_text(ledger, limit)} of {limit_text(limit, limit.maximum)}"
+    return [long, f"{units.short_count(limit.used, 9)} of {units.short_count(limit.maximum, 9)}"]
+
+
+def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
+    """Notes on a limit from long to short, the last one empty.
+
+    The notes are the time until the limit is reached, what fits into memory before the kernel reclaims memory, and the
+    reason for what is unknown.
+    """
+    headroom = ledger.headroom[mode]
+    texts: list[str] = []
+    if limit.name == MEMORY and headroom.without_reclaim_high is not None:
+        number, at_most = headroom.without_reclaim_high, "≤ " if headroom.is_at_most else ""
+        shown = units.rough_count(number), units.short_count(number, 5)
+        texts = [f"{at_most}{each} before reclaim" for each in shown]
+    elif limit.maximum == 0:
+        texts = ["its maximum is 0"]
+    elif limit.headroom_sockets is None:
+        texts = [limit.note, *limit.note.split("; ")[::-1]]
+    if in_s is not None and 0 < in_s <= FAR_S:
+        time = units.seconds(round(in_s))
+        texts = [*(f"in about {time}, {each}" for each in texts[:1]), f"in about {time}", f"≈ {time}"]
+    return [*texts, ""]
+
+
+def measured_text(growth: GrowthSinceMark) -> str:
+    """The measured bytes per socket with their error, `4 162 ± 120 B each, measured`, or `disturbed`."""
+    error = units.exact_bytes(growth.error_bytes_per_socket)
+    if growth.is_disturbed:
+        return f"disturbed (other slabs changed by {error} B each)"
+    return f"{units.exact_bytes(growth.bytes_per_socket)} ± {error} B each, measured"
 
 
 def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
@@ -43,7 +243,7 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)
     per_socket = growth.unknown_because or ""
     if growth.bytes_per_socket is not None:
-        per_socket = f"{units.exact_bytes(growth.bytes_per_socket)} B each, measured"
+        per_socket = measured_text(growth)
     brief = per_socket.partition(" (")[0]
     live_objects = "" if growth.live_bytes is None else f", live objects {units.signed_size(growth.live_bytes)}"
     variants = (
@@ -52,62 +252,9 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
         (ago, f", {per_socket}"),
         (ago, f", {brief}"),
         ("", f", {brief}"),
+        ("", f", {brief.removesuffix(', measured')}"),
     )
     lines: list[Line] = [
         ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text")) for when, rest in variants
     ]
     return first_fitting_line(lines, columns)
-
-
-def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full", growth: Growth | None = None) -> Line:
-    """The headroom, the first limit, the growth, and as many distances to other limits as fit, the nearest first."""
-    limits, number = ledger.limits[mode], headroom_number(ledger, mode)
-    first = limits.first
-    variants = [headroom_sentence(ledger, mode).removeprefix(f"headroom {number}"), f" {SOCKETS[mode]}"]
-    if first is not None:
-        variants[1:1] = [f" {SOCKETS[mode]}; first limit: {first.label}", f"; first: {first.label}"]
-    line = first_fitting_line([(("headroom ", "dim"), (number, "strong"), (rest, "dim")) for rest in variants], columns)
-    for part in growth_variants(growth):
-        if line_width((*line, *part)) <= columns:
-            line = (*line, *part)
-            break
-    for limit in limits.rows:
-        if limit is first or limit.name == "memory":
-            continue
-        distance = _distance(limit)
-        if line_width((*line, *distance)) <= columns:
-            line = (*line, *distance)
-    return line
-
-
-def growth_variants(growth: Growth | None) -> list[Line]:
-    """Texts on growth, from long to short: sockets and bytes per second, and the time until a limit is reached.
-
-    The list is empty if no figure is clear.
-    """
-    if growth is None:
-        return []
-    soon = sockets = exact_sockets = size = ""
-    if growth.limit is not None and growth.limit_in_s is not None and growth.limit_in_s <= FAR_S:
-        soon = f"{short_label(growth.limit)} in ≈ {units.seconds(round(growth.limit_in_s))}"
-    if growth.sockets is not None and growth.sockets.is_clear:
-        change = signed_rate(growth.sockets.per_s)
-        sockets, exact_sockets = f"≈ {change} sockets/s", f"≈ {change} ± {growth.sockets.error_per_s:.1g} sockets/s"
-        if growth.bytes is not None and growth.bytes.is_clear:
-            size = f"{units.signed_size(growth.bytes.per_s)}/s ± {units.short_size(growth.bytes.error_per_s)}"
-    lines = [", ".join(filter(None, parts)) for parts in ((exact_sockets, size, soon), (sockets, soon), (soon,))]
-    return [(("  │ ", "dim"), (line, "text")) for line in dict.fromkeys(lines) if line]
-
-
-def signed_rate(per_s: float) -> str:
-    """A change per second with its sign, in three digits: `+120`, `-0.25`."""
-    return f"{per_s:+.3g}" if abs(per_s) < 1000 else units.signed_count(per_s)
-
-
-def _distance(limit: Limit) -> Line:
-    """The name of a limit, and how many bytes or sockets are left until the limit is reached; empty if unknown."""
-    if limit.maximum is None or limit.used is None:
-        return ()
-    left = max(0, limit.maximum - limit.used)
-    text = f"{units.short_size(left)} left" if limit.unit == "bytes" else units.rough_count(left)
-    return (("  │ ", "dim"), (f"{limit.label} ", "dim"), (text, "text"))

@@ -1,22 +1,40 @@
-"""Command palette (`:`): Textual's palette, adapted to terminals of every size."""
+"""Palette (`:`): a list of all commands, filtered by the text that is typed."""
 
 from __future__ import annotations
 
-from asyncio import sleep
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from textual import work
-from textual.await_complete import AwaitComplete
-from textual.command import CommandList, CommandPalette
-from textual.css.query import NoMatches
-from textual.events import Resize
+from textual.app import ComposeResult
+from textual.events import Click, Key, Paste
 from textual.geometry import Size
-from textual.timer import Timer
+from textual.screen import ModalScreen
+
+from tcptop.ledger import Ledger
+from tcptop.text.line import EMPTY_LINE, Line, text_of
+from tcptop.view import View
+from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import crop_line
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 MIN_COLUMNS, MIN_ROWS = 20, 4
 TOO_SMALL = f"the command palette needs {MIN_COLUMNS} columns and {MIN_ROWS} lines"
+GROUP_WIDTH, KEYS_WIDTH = 9, 12
+GROUP_COLUMNS = 60
+"""Smallest width of the palette at which groups have their names."""
+MAX_CHARACTERS = 80
+SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
+
+
+class Command(NamedTuple):
+    """An entry of the palette."""
+
+    group: str
+    meaning: str
+    keys: str
+    """The names of the keys that run the command; empty if there is no key."""
+    action: str
+    """The action of the app."""
 
 
 def has_room(size: Size) -> bool:
@@ -24,51 +42,133 @@ def has_room(size: Size) -> bool:
     return size.width >= MIN_COLUMNS and size.height >= MIN_ROWS
 
 
-class Palette(CommandPalette):
-    """Command palette that closes if the terminal becomes too small, and that may be closed at any moment.
+def matching_commands(commands: Sequence[Command], typed: str) -> list[Command]:
+    """The commands that have every typed word in their group, meaning or keys."""
+    words = typed.casefold().split()
+    return [each for each in commands if all(word in " ".join(each[:3]).casefold() for word in words)]
 
-    Textual's own palette fails if its list has no room. Textual's palette also fails if a search or a timer ends after
-    the palette's widgets were removed.
+
+class PalettePane(ScrollPane):
+    """Pane with the typed text, and the commands that match the text; the cursor is on one of the commands."""
+
+    DEFAULT_CSS = """
+    PalettePane { width: 100%; height: 60%; min-height: 4; background: $surface; }
     """
 
-    CSS = """
-    .-low Palette > Vertical, .-tiny Palette > Vertical, Palette.-low > Vertical, Palette.-tiny > Vertical {
-        margin-top: 0;
-    }
-    Palette.-tiny #--input, Palette.-tiny #--input.--list-visible { border: none; height: 1; }
-    Palette.-tiny SearchIcon { margin-top: 0; }
-    Palette.-tiny CommandInput, Palette.-tiny CommandInput:focus { border: none; height: 1; }
-    Palette.-tiny CommandList { border: none; max-height: 100vh; }
-    """
+    def __init__(self, commands: Sequence[Command]) -> None:
+        super().__init__(id="palette", classes="-titled")
+        self._commands = tuple(commands)
+        self._typed = ""
+        self._cursor = 0
 
-    def on_resize(self, event: Resize) -> None:
-        """Closes the palette if the terminal has become too small for the palette."""
-        if not has_room(event.size) and self.is_current:
-            self._action_escape()
+    @property
+    def found(self) -> list[Command]:
+        """The commands that match the typed text."""
+        return matching_commands(self._commands, self._typed)
 
-    def dismiss(self, result: None = None) -> AwaitComplete:
-        """Closes the palette, unless an earlier key or an earlier resize has already closed it."""
-        return super().dismiss(result) if self.is_current else AwaitComplete(sleep(0))
+    @property
+    def chosen(self) -> Command | None:
+        """The command under the cursor; None if no command matches."""
+        found = self.found
+        return found[min(self._cursor, len(found) - 1)] if found else None
 
-    def set_timer(self, delay: float, callback: Callable[[], Any] | None = None, **options: Any) -> Timer:  # noqa: ANN401 (as Textual)
-        """Starts a timer. If the list has been removed when the timer ends, `callback` is not called."""
-        return super().set_timer(
-            delay, callback and (lambda: callback() if self.query(CommandList) else None), **options
-        )
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """The title, with the keys."""
+        return "Commands ─ ENTER runs, ESC closes"
 
-    @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
-    async def _gather_commands(self, search_value: str) -> None:
-        with suppress(NoMatches):
-            await CommandPalette._gather_commands.__wrapped__(self, search_value)  # type: ignore[attr-defined]
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """A head with the typed text, and a body with the commands."""
+        found = self.found
+        self._cursor = max(0, min(self._cursor, len(found) - 1))
+        self._kept_line = self._cursor if found else None
+        head: Line = ((": ", "accent"), (self._typed[-max(1, columns - 3) :], "strong"), ("_", "accent"))
+        above = [None, *found]
+        body = [crop_line(_line(each, before, columns), columns) for each, before in zip(found, above, strict=False)]
+        if found:
+            body[self._cursor] = ((text_of(body[self._cursor]).ljust(columns), "cursor"),)
+        return [head], body or [((" no command has this text", "dim"),), EMPTY_LINE]
 
-    def _watch__list_visible(self) -> None:
-        if self.query(CommandList):
-            super()._watch__list_visible()
+    def type_text(self, text: str) -> None:
+        """Appends a text to the typed text."""
+        self._typed = (self._typed + "".join(each for each in text if each.isprintable()))[:MAX_CHARACTERS]
+        self._cursor = 0
+        self.redraw_after_key()
 
-    async def _watch__show_busy(self) -> None:
-        with suppress(NoMatches):
-            await super()._watch__show_busy()
+    def erase(self) -> None:
+        """Removes the last typed character."""
+        self._typed = self._typed[:-1]
+        self._cursor = 0
+        self.redraw_after_key()
 
-    def _action_command_list(self, action: str) -> None:
-        if any(each.scrollable_content_region for each in self.query(CommandList)):
-            super()._action_command_list(action)
+    def command_at(self, row: int) -> Command | None:
+        """The command in a row of the pane, counted from the typed text; None if there is no command."""
+        found, index = self.found, self._first + row - 1
+        return found[index] if row > 0 and index < len(found) else None
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Moves the cursor up or down."""
+        self._cursor = max(0, min(len(self.found) - 1, self._cursor + lines))
+        self.redraw_after_key()
+
+
+def _line(command: Command, above: Command | None, columns: int) -> Line:
+    """The line of a command; the first line of a group has the group's name, if there are columns for it."""
+    if columns < GROUP_COLUMNS:
+        return ((f" {command.meaning}  ", "text"), (command.keys, "accent"))
+    group = "" if above is not None and above.group == command.group else command.group
+    return (
+        (f" {group:<{GROUP_WIDTH}}", "head"),
+        (f" {command.keys:<{KEYS_WIDTH}} ", "accent"),
+        (command.meaning, "text"),
+    )
+
+
+class Palette(ModalScreen["Command | None"]):
+    """Screen with the palette; its result is the chosen command, or None."""
+
+    CSS = "Palette { align: left bottom; background: transparent; }"
+
+    def __init__(self, commands: Sequence[Command], ledger: Ledger, view: View) -> None:
+        super().__init__()
+        self._pane, self._ledger, self._view = PalettePane(commands), ledger, view
+
+    def compose(self) -> ComposeResult:
+        """Yields the pane."""
+        yield self._pane
+
+    def on_mount(self) -> None:
+        """Draws and focuses the pane."""
+        self._pane.show(self._ledger, self._view)
+        self._pane.focus()
+
+    def on_key(self, event: Key) -> None:
+        """Changes the typed text, runs the command under the cursor, or closes the palette."""
+        if event.key in SCROLLING_KEYS:
+            return
+        event.stop()
+        event.prevent_default()
+        if event.key == "enter":
+            self._close(self._pane.chosen)
+        elif event.key in ("escape", "ctrl+c"):
+            self._close(None)
+        elif event.key in ("backspace", "ctrl+h"):
+            self._pane.erase()
+        elif event.character is not None and event.is_printable:
+            self._pane.type_text(event.character)
+
+    def on_paste(self, event: Paste) -> None:
+        """Adds the pasted text."""
+        event.stop()
+        self._pane.type_text(event.text)
+
+    def on_click(self, event: Click) -> None:
+        """Runs the command that is clicked; closes the palette on a click beside the commands."""
+        event.stop()
+        row = event.screen_y - self._pane.content_region.y
+        if row != 0:
+            self._close(self._pane.command_at(row))
+
+    def _close(self, command: Command | None) -> None:
+        # A second key press may arrive before the first key press has closed the screen.
+        if self.is_current:
+            self.dismiss(command)

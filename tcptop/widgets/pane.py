@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text.line import EMPTY_LINE, Line, Role
+from tcptop.text.line import EMPTY_LINE, Line, Role, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import cell_width, line_width, to_ascii
@@ -49,6 +49,7 @@ class Pane(Widget):
         & > .pane--accent { color: $primary; text-style: bold; }
         & > .pane--warning { color: $warning; text-style: bold; }
         & > .pane--critical { color: $error; text-style: bold reverse; }
+        & > .pane--critical-bar { color: $error; }
         & > .pane--slice-1 { color: $slice-1; }
         & > .pane--slice-2 { color: $slice-2; }
         & > .pane--slice-3 { color: $slice-3; }
@@ -127,6 +128,10 @@ class Pane(Widget):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""
         raise NotImplementedError
+
+    def text_to_copy(self) -> str:
+        """The text that is copied to the clipboard: the lines of the pane."""
+        return "\n".join(text_of(line).rstrip() for line in self._lines).rstrip()
 
     @property
     def max_title_width(self) -> int:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import MouseScrollDown, MouseScrollUp
 
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line
+from tcptop.text.line import Line, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
 
 Content = tuple[Sequence[Line], Sequence[Line]]
 """The lines of a head and of a body."""
+
+WHEEL_LINES = 3
 
 TITLE_SEPARATOR = " ─ "
 """Separator between the parts of a title."""
@@ -61,11 +64,15 @@ class ScrollPane(Pane, can_focus=True):
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title, with the scroll position if not all of the body fits."""
-        position = ""
-        if self._body_length > self._body_height > 0:
-            last = min(self._first + self._body_height, self._body_length)
-            position = f"{self._first + 1}–{last} of {self._body_length}"
-        return shorten_title(self.title(ledger, choices), position, self.max_title_width), ""
+        return shorten_title(self.title(ledger, choices), self.position, self.max_title_width), ""
+
+    @property
+    def position(self) -> str:
+        """The visible lines of the body, such as `1–9 of 40`; empty if all of the body fits."""
+        if not self._body_length > self._body_height > 0:
+            return ""
+        last = min(self._first + self._body_height, self._body_length)
+        return f"{self._first + 1}–{last} of {self._body_length}"
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The head and the visible part of the body."""
@@ -81,10 +88,27 @@ class ScrollPane(Pane, can_focus=True):
         if self._kept_line is not None and self._body_height:
             self._first = max(min(self._first, self._kept_line), self._kept_line - self._body_height + 1)
 
+    def text_to_copy(self) -> str:
+        """The text that is copied to the clipboard: the head and the whole body."""
+        if self._ledger is None:
+            return ""
+        head, body = self.content(self._ledger, self._view.choices, self.size.width)
+        return "\n".join(text_of(line).rstrip() for line in (*head, *body)).rstrip()
+
     def action_scroll_by(self, lines: int) -> None:
         """Scrolls down by `lines` lines, or up if `lines` is negative."""
         self._first = max(0, min(self._first + lines, self._body_length - self._body_height))
         self.redraw_after_key()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Scrolls down by WHEEL_LINES lines."""
+        event.stop()
+        self.action_scroll_by(WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Scrolls up by WHEEL_LINES lines."""
+        event.stop()
+        self.action_scroll_by(-WHEEL_LINES)
 
     def action_scroll_pages(self, pages: int) -> None:
         """Scrolls down by `pages` times the visible height of the body, or up if `pages` is negative."""

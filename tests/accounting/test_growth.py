@@ -14,7 +14,7 @@ from tcptop.accounting.growth import GAP_S, LENGTH_S, GrowthSample, add_growth_s
 from tcptop.accounting.origin import Origin, continue_origin
 from tcptop.ledger import Growth, Ledger, Limits
 from tcptop.text.line import text_of
-from tcptop.widgets.limits_pane import headroom_line
+from tcptop.widgets.limits_pane import limit_lines
 
 BASE = ledger("6.1-4n", "established")
 
@@ -71,19 +71,19 @@ def test_a_flow_table_that_fills_is_reached_in_the_time_that_its_growth_takes() 
     result = found(samples)
     assert result is not None
     assert result.sockets == pytest.approx((50.0, 0.0), abs=1e-6)
-    assert result.limit == "nf_conntrack_max"
-    assert result.limit_in_s == pytest.approx(840)
-    line = text_of(headroom_line(samples[-1], 118, "full", result))
-    assert "≈ +50 sockets/s, conntrack in ≈ 14 min" in line
-    assert "│ conntrack in ≈ 14 min" in text_of(headroom_line(samples[-1], 100, "full", result))
+    assert result.limits_in_s == {"nf_conntrack_max": pytest.approx(840)}
+    for columns in (66, 80, 120, 160):
+        lines = [text_of(line) for line in limit_lines(samples[-1], "full", columns, result.limits_in_s)]
+        assert [line.split()[0] for line in lines if "in about 14 min" in line] == ["conntrack"]
 
 
 def test_a_count_that_falls_or_stands_reaches_no_limit() -> None:
     for step in (0, -10):
         result = found([sample(1e9 + at_s, 9000, 100_000 + step * at_s) for at_s in range(0, 301, 5)])
         assert result is not None
-        assert result.limit is None
-        assert "≈" not in text_of(headroom_line(BASE, 118, "full", result))
+        assert result.limits_in_s == {}
+        lines = [text_of(line) for line in limit_lines(BASE, "full", 118, result.limits_in_s)]
+        assert not any("in about" in line for line in lines)
 
 
 def test_a_use_within_its_counters_error_reaches_no_limit() -> None:
@@ -93,7 +93,7 @@ def test_a_use_within_its_counters_error_reaches_no_limit() -> None:
     samples[-1] = samples[-1]._replace(limits={"full": limits, "time_wait": limits})
     result = found(samples)
     assert result is not None
-    assert result.limit is None
+    assert result.limits_in_s == {}
 
 
 def test_only_the_last_minutes_count_and_samples_keep_a_distance() -> None:

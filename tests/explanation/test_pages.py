@@ -522,7 +522,7 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
         for number in (found.sockets, found.without_reclaim_high)
     )
     assert headroom_sentence(figures).startswith(
-        f"headroom {sockets} sockets, {before_reclaim} before reclaim; first limit: "
+        f"{sockets} more sockets fit, memory first, {before_reclaim} before reclaim"
     )
 
 
@@ -532,7 +532,7 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     figures = ledger_of(root)
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
-    assert re.search(r"headroom ≤ [\d ]+ sockets, ≤ [\d ]+ before reclaim", headroom_sentence(figures))
+    assert re.search(r"^≤ [\d ]+ more sockets fit, memory first, ≤ [\d ]+ before reclaim", headroom_sentence(figures))
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
 
 

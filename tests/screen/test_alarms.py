@@ -84,3 +84,17 @@ async def test_a_memory_cgroup_that_the_user_named(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "! FULL memory_cgroup 98 %" in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_lines_of_alarming_limits_begin_with_the_sign_and_the_word(
+    alarming: Path, size: tuple[int, int], ascii_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = host_app(open_host(alarming), settings=Settings(ascii=ascii_only))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        text = screen_text(app)
+    for line in (r"! FULL orphans +\S+ +94 % ", r"! PRESSURE tcp_mem +\S+ +73 % ", r"! FULL conntrack +\S+ +95 % "):
+        assert re.search(f"(?m)^{line}", text), line

@@ -1,0 +1,70 @@
+"""Order of the limits over several samples: held for some seconds, and given up at once for an alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from recorded import ledger
+
+from tcptop.accounting.limit_order import HOLD_S, NO_ORDER, LimitOrder, hold_order, in_order
+from tcptop.ledger import Ledger, Limits
+
+BASE = ledger("6.1-4n", "established")
+LIMIT = BASE.limits["full"].rows[0]
+
+
+def sample(at_s: float | None, names: str, full: str = "") -> Ledger:
+    """A sample whose limits are `names`, the nearest first; those in `full` are in the state `full`."""
+    limits = Limits(tuple(LIMIT._replace(name=name, state="full" if name in full else "ok") for name in names))
+    return BASE._replace(taken_at_unix_s=at_s, limits={"full": limits, "time_wait": limits})
+
+
+def orders(samples: Sequence[Ledger]) -> list[str]:
+    order, found = NO_ORDER, []
+    for each in samples:
+        order = hold_order(order, each)
+        found.append("".join(order.names))
+        assert ["".join(limit.name for limit in limits.rows) for limits in in_order(each, order).limits.values()] == [
+            found[-1]
+        ] * 2
+    return found
+
+
+def test_a_limit_overtakes_another_after_it_has_been_nearer_for_some_seconds() -> None:
+    found = orders([sample(0, "abc"), *(sample(at_s, "cab") for at_s in range(1, 13))])
+    assert found == ["abc"] * 11 + ["cab"] * 2
+
+
+def test_a_limit_that_is_nearer_only_now_and_then_stays_where_it_is() -> None:
+    assert set(orders([sample(at_s, "ab" if at_s % 9 == 0 else "ba") for at_s in range(100)])) == {"ab"}
+
+
+def test_limits_that_exchange_places_all_the_time_do_not_keep_another_one_back() -> None:
+    """The last two are nearly equal. The first limit falls behind both meanwhile."""
+    found = orders([sample(0, "abc"), *(sample(at_s, "bca" if at_s % 2 else "cba") for at_s in range(1, 12))])
+    assert found[-1] == "bca"
+    assert set(found[:-1]) == {"abc"}
+
+
+def test_an_alarm_comes_up_at_once_and_goes_down_slowly() -> None:
+    found = orders(
+        [sample(0, "abc"), sample(1, "cab", full="c"), sample(2, "abc"), sample(11, "abc"), sample(12, "abc")]
+    )
+    assert found == ["abc", "cab", "cab", "cab", "abc"]
+
+
+@pytest.mark.parametrize("at_s", [-1.0, HOLD_S + 1, None])
+def test_a_sample_of_another_time_decides_alone(at_s: float | None) -> None:
+    """As after a jump in a recording: what the screen showed before has no influence."""
+    assert orders([sample(0, "abc"), sample(at_s, "cba")]) == ["abc", "cba"]
+
+
+def test_a_limit_that_appears_has_its_place_at_once() -> None:
+    assert orders([sample(0, "abc"), sample(1, "dabc"), sample(2, "abc")]) == ["abc", "dabc", "abc"]
+
+
+def test_the_same_samples_give_the_same_order() -> None:
+    samples = [sample(at_s, "abc" if at_s % 13 < 2 else "bca") for at_s in range(60)]
+    assert orders(samples) == orders(samples)
+    assert hold_order(LimitOrder(), samples[7]).names == tuple("bca")

@@ -1,0 +1,196 @@
+"""Limits pane: bars, states, the order of the limits over time, TIME_WAIT accounting, the mark and scrolling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from drive import (
+    AppPilot,
+    feed,
+    host_app,
+    open_host,
+    pane_lines,
+    pane_title,
+    sample_phases,
+    screen_text,
+    tree,
+    tree_app,
+    wait_for_app,
+)
+from recorded import copy_recording
+
+from tcptop.settings.file import Settings
+from tcptop.snapshot import Snapshot
+from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane
+
+SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
+FILE_MAX, FLOW_MAX = 1_000_000, 262_144
+BAR = re.compile(rf"[█{EIGHTHS}{TRACK}]+")
+
+
+def with_use(snapshot: Snapshot, files: float, flows: float | None) -> Snapshot:
+    """The sample with these shares of file-max and of nf_conntrack_max in use."""
+    limits = snapshot.socket_limits.value
+    assert limits is not None
+    limits = limits._replace(
+        open_files=round(files * FILE_MAX),
+        max_open_files=FILE_MAX,
+        conntrack_entries=None if flows is None else round(flows * FLOW_MAX),
+        max_conntrack_entries=FLOW_MAX,
+    )
+    return snapshot._replace(socket_limits=snapshot.socket_limits._replace(value=limits))
+
+
+async def first_names(pilot: AppPilot, uses: Sequence[tuple[float, float]], every_s: float) -> list[str]:
+    """The first line of the pane after each sample, without its figures."""
+    found: list[str] = []
+    for snapshot, (files, flows) in zip(
+        sample_phases("6.1-4n", ["established"] * len(uses), every_s), uses, strict=True
+    ):
+        await feed(pilot, with_use(snapshot, files, flows))
+        found.append(BAR.split(pane_lines(pilot.app, LimitsPane)[0])[0].strip())
+    return found
+
+
+async def test_a_limit_comes_first_after_it_has_been_the_nearest_for_ten_seconds() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        uses = [(0.6, 0.5), *[(0.6, 0.7)] * 7]
+        app.query_one(LimitsPane).focus()
+        await pilot.press("enter", "escape")  # the first page reads the tree again, for its struct layouts
+        assert await first_names(pilot, uses[:-2], every_s=2) == ["file-max"] * 6
+        await pilot.press("enter")
+        await pilot.pause()
+        page = re.findall(r"(file-max|nf_conntrack_max) +ok ", screen_text(app))
+        assert page == ["file-max", "nf_conntrack_max"], "the page has the order of the pane"
+        await pilot.press("escape")
+        assert (await first_names(pilot, uses, every_s=2))[-2:] == ["conntrack"] * 2
+
+
+async def test_an_alarm_comes_first_at_once() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        uses = [(0.9, 0.5), (0.9, 0.96)]
+        assert await first_names(pilot, uses, every_s=1) == ["! NEAR file-max", "! FULL conntrack"]
+        assert pane_lines(app, LimitsPane)[1].startswith("! NEAR file-max")
+
+
+@pytest.mark.parametrize("size", SIZES[2:], ids=str)
+@pytest.mark.parametrize(
+    ("share", "percent"), [(0.0, "0 %"), (0.001, "0 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")]
+)
+async def test_a_bar_is_as_long_as_the_use_of_its_own_limit(size: tuple[int, int], share: float, percent: str) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        [snapshot] = sample_phases("6.1-4n", ["established"])
+        await feed(pilot, with_use(snapshot, 0.99, share))
+        app.query_one(LimitsPane).focus()
+        if size[1] < 30:
+            await pilot.press("end")
+        lines = pane_lines(app, LimitsPane)
+        while not any("conntrack" in line for line in lines):
+            await pilot.press("up")
+            lines = pane_lines(app, LimitsPane)
+        [line] = [line for line in lines if "conntrack" in line]
+        found = BAR.search(line)
+        assert found is not None
+        bar = found[0]
+        eighths = 8 * bar.count("█") + sum(EIGHTHS.find(cell) + 1 for cell in bar)
+        exact = 8 * len(bar) * min(share, 1.0)
+        assert eighths == (int(exact + 0.01) or (1 if share else 0))
+        assert BAR.split(line)[1].startswith(f"{percent:>{7}}")
+
+
+async def test_the_bar_of_an_upper_bound_is_as_long_as_the_bound() -> None:
+    async with tree_app(tree("6.1-1n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
+        assert re.match(rf"tcp_mem +▎{TRACK}+ +≤ 1 % +≤ 4.0 MiB of 309.5 MiB .* –  above the second value", line)
+
+
+async def test_unknown_limits_have_no_bar_and_no_number(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    for name in ("proc/sys/fs/file-max", "proc/sys/fs/file-nr", "proc/meminfo"):
+        (root / name).unlink(missing_ok=True)
+    app = host_app(open_host(root))
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        lines = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
+        for name in ("file-max", "memory"):
+            assert name in lines, "a limit that is not known is shown"
+            assert not BAR.search(lines[name])
+            assert not re.search(r"\b0\b", lines[name]), "unknown is not 0"
+            assert "–" in lines[name]
+
+
+async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        # 100 flows a second; after the last sample, 84 000 more fit.
+        count = 12
+        for number, snapshot in enumerate(sample_phases("6.1-4n", ["established"] * count, every_s=5)):
+            await feed(pilot, with_use(snapshot, 0.1, (FLOW_MAX - 84_000 - 500 * (count - 1 - number)) / FLOW_MAX))
+        lines = pane_lines(app, LimitsPane)
+        assert re.match(r"conntrack +█\S+ +68 %  in about 14 min +84 000$", lines[0])
+        assert not any("in about" in line for line in lines[1:])
+
+
+async def test_in_time_wait_accounting_mini_sockets_are_counted_and_named() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        assert pane_title(app, LimitsPane).endswith("fits more")
+        sockets = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
+        await pilot.press("m")
+        assert pane_title(app, LimitsPane).endswith("mini-sockets fit")
+        minis = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
+        for name in ("file-max", "orphans"):
+            assert re.search(r" \d[\d ]+$", sockets[name])
+            assert minis[name].endswith(" –"), "a mini-socket is no orphan and has no file"
+        assert re.search(r" \d[\d ]+$", minis["TIME_WAIT"])
+        assert sockets["TIME_WAIT"].endswith(" –")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_growth_since_the_mark_is_visible_at_every_size(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        before, after = sample_phases("6.1-4n", ["base", "established"])
+        await feed(pilot, before)
+        await pilot.press("k")
+        await feed(pilot, after)
+        lines = pane_lines(app, LimitsPane)
+        assert "+16 000" in lines[0]
+        assert re.search(r"3 \d{3} B each", lines[0])
+        assert lines[0] in screen_text(app)
+        if size[1] >= 20:
+            assert lines[1].startswith("memory"), "the limits stay below"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_each_size_names_the_nearest_limit_and_how_many_more_fit(size: tuple[int, int], ascii_only: bool) -> None:
+    app = host_app(open_host(tree("6.1-1n")), settings=Settings(ascii=ascii_only))
+    async with app.run_test(size=size) as pilot:
+        await wait_for_app(pilot)
+        text = screen_text(app)
+        assert re.search(r"873 000 more (sockets )?fit", text)
+        assert re.search(r"(?m)^memory +\S* +8 % ", text)
+        pane = app.query_one(LimitsPane).region
+        assert "".join(text.splitlines()[pane.y : pane.bottom]).isascii() == ascii_only
+
+
+async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        app.query_one(LimitsPane).focus()
+        await pilot.press("down")
+        assert " ─ 2–4 of 8 ─" in pane_title(app, LimitsPane)
+        await pilot.press("end")
+        assert " ─ 6–8 of 8 ─" in pane_title(app, LimitsPane)
+        assert "listen queues" in pane_lines(app, LimitsPane)[-1]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "Headroom for more sockets" in screen_text(app)
