@@ -98,6 +98,11 @@ class LimitsPane(ScrollPane):
             for title in titles
             if cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
+        reason = ledger.headroom[mode].unknown_because
+        if ledger.limits[mode].first is None and reason is not None:
+            # The reason is worth more than the title of a column without numbers.
+            reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
+            headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
         return first_fitting([*headed, *titles], self.max_title_width), ""
 
 
