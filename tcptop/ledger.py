@@ -65,6 +65,10 @@ class CacheLine(NamedTuple):
     """A row of /proc/slabinfo, or a cache of the catalogue without a row under its own name.
 
     slabinfo counts the objects of such a cache in the row of another cache.
+
+    All counts of a line, and the bytes computed from them, come from one read: of slabinfo or, if slabinfo is not
+    readable or too old, of the files `total_objects` and `slabs` in /sys/kernel/slab. The exception is `nodes`, whose
+    counts come from one read of these two files.
     """
 
     name: str
@@ -89,9 +93,11 @@ class CacheLine(NamedTuple):
     slab_share_bytes: float | None
     """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
     active_objects: int | None
+    """Active objects, from slabinfo; never above `objects`. None if the other counts come from sysfs."""
     use: float | None
-    """Active objects ÷ all objects, 0 to 1, from a single reading of slabinfo."""
+    """Active objects ÷ all objects, 0 to 1; None if `active_objects` is None."""
     objects: int | None
+    """All objects, free objects included."""
     slabs: int | None
     bytes: int | None
     """Size of all slabs of the cache, corrected for order fallback.
@@ -101,6 +107,7 @@ class CacheLine(NamedTuple):
     active_per_s: float | None
     """Change per second of active objects."""
     nodes: Mapping[int, NodeCount] | None
+    """Counts of each node, from sysfs. Sysfs is read more often than slabinfo, so the sum may differ from `objects`."""
     max_in_use: int | None = None
     """Upper bound on the number of objects in use: active objects from slabinfo, or all objects from sysfs.
 
@@ -130,12 +137,11 @@ class CacheLine(NamedTuple):
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
     def share_on(self, node: int) -> float | None:
-        """Objects of the cache on one node ÷ all objects of the cache, 0 to 1; None if unknown."""
-        if self.nodes is None or not self.objects:
-            return None
-        here = self.nodes.get(node)
-        objects = here.objects if here is not None else 0
-        return None if objects is None else min(1.0, objects / self.objects)
+        """Objects of the cache on one node ÷ objects of the cache on all nodes, 0 to 1; None if unknown."""
+        counts = {} if self.nodes is None else {number: count.objects for number, count in self.nodes.items()}
+        on_all = sum(filter(None, counts.values()))
+        objects = counts.get(node, 0)
+        return objects / on_all if objects is not None and on_all else None
 
     def tcp_bytes_on(self, node: int) -> float | None:
         """TCP's bytes on one node; None if unknown.
@@ -250,6 +256,10 @@ class ConnectionCost(NamedTuple):
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
     """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
+    now_held_because: str | None = None
+    """Reason why the averages are those of an earlier read of the caches; None if the averages are current."""
+    now_read_at_unix_s: float | None = None
+    """Unix time when the counts behind `now_bytes` were read; None if there is no average, or in a saved tree."""
 
     @property
     def now_bounds(self) -> Amount | None:
@@ -622,6 +632,23 @@ class GrowthSinceMark(NamedTuple):
     live_bytes: float | None
     bytes_per_socket: float | None
     unknown_because: str | None
+    error_bytes_per_socket: float | None = None
+    """What other programs' objects may have added to `bytes_per_socket`, or taken away.
+
+    The error is the change of all slabinfo rows that no socket has objects in, per socket: programs that changed these
+    rows also changed dentries and files, which are in the rows of sockets. None if unknown.
+    """
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the error is larger than MAX_ERROR, so that `bytes_per_socket` says nothing about sockets."""
+        if self.bytes_per_socket is None or self.error_bytes_per_socket is None:
+            return False
+        return self.error_bytes_per_socket > MAX_ERROR * abs(self.bytes_per_socket)
+
+
+MAX_ERROR = 0.1
+"""Largest error of the bytes per socket measured since a mark, as a share of these bytes."""
 
 
 class Slope(NamedTuple):
@@ -835,6 +862,15 @@ class Ledger(NamedTuple):
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 
+    @property
+    def socket_rows(self) -> frozenset[str]:
+        """Names of the slabinfo rows that count objects of sockets in any TCP state."""
+        costs = [cost for state in self.states for cost in (state.accepted, state.outgoing) if cost is not None]
+        parts = [part for cost in costs for part in cost.parts]
+        parts += [part for state in self.states for part in state.unread_fin_parts or ()]
+        lines = [self.cache(cache) for cache in {part.cache for part in parts}]
+        return frozenset(line.row for line in lines if line is not None and line.row is not None)
+
     def tcp_bytes_on(self, node: int) -> float | None:
         """TCP's slab bytes on a node; None if every cache that TCP uses lacks counts per node."""
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
@@ -940,13 +976,14 @@ class PlanLimit(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """The use with the planned connections ÷ the maximum; None if unknown.
+        """The use with the planned connections at their most ÷ the maximum; None if unknown.
 
         The ratio is a lower bound if `takes` has no upper bound.
         """
-        if self.used is None or self.takes is None or not self.maximum:
-            return None
-        return (self.used + self.takes) / self.maximum
+        takes = self.takes if self.high_takes is None else self.high_takes
+        return (
+            (self.used + takes) / self.maximum if self.used is not None and takes is not None and self.maximum else None
+        )
 
 
 class PlanSysctl(NamedTuple):

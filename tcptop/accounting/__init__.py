@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tcptop.accounting.attached_objects import attached_objects
-from tcptop.accounting.connection_cost import connection_costs, family_mixes
+from tcptop.accounting.connection_cost import connection_costs, family_mixes, needs_earlier_average
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.events import EventCounts, find_events
 from tcptop.accounting.free_memory import NodeTable, sum_zones
@@ -24,6 +24,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import (
     AccountingMode,
     Amount,
+    Attached,
     ConnectionCost,
     Headroom,
     HostFacts,
@@ -38,6 +39,8 @@ from tcptop.ledger import (
 from tcptop.snapshot import Reading, Snapshot
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
+MAX_EARLIER = 30
+"""Maximum number of recorded samples that are searched for an earlier average."""
 
 
 def account(
@@ -45,11 +48,13 @@ def account(
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
     minute_ago: EventCounts | None = None,
+    before: Ledger | None = None,
 ) -> Ledger:
     """Compute every figure of a Ledger from a Snapshot.
 
     `thresholds` are the user's thresholds by limit. `previous` are the states of the limits in the previous sample.
-    `minute_ago` are the totals of events a minute ago; the growth of events is counted from these totals.
+    `minute_ago` are the totals of events a minute ago; the growth of events is counted from these totals. `before` is
+    the ledger of the previous sample; its averages per socket stand while the number of sockets changes too fast.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -57,7 +62,9 @@ def account(
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
     mixes = family_mixes(table, sockets, host.cpus)
-    costs = connection_costs(snapshot, table, sockets, host.cpus, mixes)
+    if before is not None and (before.host.name, before.host.kernel) != (host.name, host.kernel):
+        before = None
+    costs = connection_costs(snapshot, table, sockets, host.cpus, mixes, before.costs if before else None)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
     buffers = buffer_memory(snapshot, table, sockets, page_bytes)
     memory = tcp_memory(snapshot, table, sockets, buffers)
@@ -71,7 +78,7 @@ def account(
         sockets=sockets,
         caches=with_tcp_bytes(table.lines, memory),
         costs=costs,
-        attached=attached_objects(snapshot, table, host.cpus, costs["full"], buffers),
+        attached=attached_objects(snapshot, table, host.cpus, costs["full"], buffers, _held(before, costs["full"])),
         tcp_memory=memory,
         nodes=nodes,
         zones=sum_zones(nodes),
@@ -80,7 +87,7 @@ def account(
         states=state_costs(snapshot, table, sockets, mixes),
         headroom=headroom,
         limits={
-            mode: find_limits(snapshot, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
+            mode: find_limits(snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
             for mode in MODES
         },
         events=events,
@@ -91,6 +98,28 @@ def account(
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
     )
+
+
+def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger | None:
+    """The argument `before` of `account` for a recorded sample; None if the sample needs no earlier averages.
+
+    `snapshot_at` returns the recorded sample with a given index. The averages are the same whether the samples are
+    shown forwards or backwards, unless sockets changed too fast for averages in more than MAX_EARLIER samples.
+    """
+    start = index
+    while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):
+        start -= 1
+    before: Ledger | None = None
+    for number in range(start, index):
+        before = account(snapshot_at(number), before=before)
+    return before
+
+
+def _held(before: Ledger | None, cost: ConnectionCost) -> Attached | None:
+    """The attached objects in the previous sample if `cost` has the average of that sample; otherwise None."""
+    if before is None or cost.now_held_because is None:
+        return None
+    return before.attached if before.costs["full"].now_read_at_unix_s == cost.now_read_at_unix_s else None
 
 
 def _headroom(

@@ -43,10 +43,12 @@ def attached_objects(
     cpus: int | None,
     cost: ConnectionCost,
     buffers: BufferMemory | None,
+    held: Attached | None = None,
 ) -> Attached:
     """The attached objects of every kind.
 
-    The bytes of these objects per socket are known only if `cost` contains an average over all present sockets.
+    The bytes of these objects per socket are known only if `cost` contains an average over all present sockets. If this
+    is the average of an earlier sample, `held` has the objects of the earlier sample: their bytes per socket stand too.
     """
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
@@ -61,15 +63,14 @@ def attached_objects(
     )
     sockstat = table.matching_sockstat
     allocated = sockstat.allocated if sockstat and cost.now_bytes is not None else None
+    held_bytes = None if held is None else {each.name: each.bytes_per_socket for each in held.kinds}
     kinds = tuple(
         AttachedObjects(
             name=name,
             counted=counted,
             number=each.number,
             bytes=each.bytes,
-            bytes_per_socket=Amount(each.bytes.low / allocated, each.bytes.high / allocated)
-            if each.bytes is not None and allocated
-            else None,
+            bytes_per_socket=_per_socket(each.bytes, allocated) if held_bytes is None else held_bytes[name],
             unknown_because=each.unknown_because,
             note=note,
         )
@@ -80,6 +81,10 @@ def attached_objects(
         amounts = [cost.now_bounds, *(each.bytes_per_socket or Amount(0.0, inf) for each in kinds)]
         now = Amount(sum(amount.low for amount in amounts), sum(amount.high for amount in amounts))
     return Attached(kinds, now)
+
+
+def _per_socket(amount: Amount | None, sockets: int | None) -> Amount | None:
+    return Amount(amount.low / sockets, amount.high / sockets) if amount is not None and sockets else None
 
 
 def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:

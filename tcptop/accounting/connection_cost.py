@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.slab_caches import CacheTable
@@ -27,7 +28,7 @@ from tcptop.ledger import (
     SocketCost,
     SocketCounts,
 )
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import Reading, SlabCounts, Slabinfo, Snapshot, Sockstat
 from tcptop.text.units import grouped
 
 MIN_SOCKETS_PER_CPU = 100
@@ -43,6 +44,15 @@ This number is twice the number of slabs that a CPU may cache, because every fre
 active.
 """
 
+MAX_CHANGE = 0.02
+"""Largest change in the number of sockets between two reads, as a share of the number, at which an average is computed.
+
+If the number changes faster, the caches and the number were not read together: an error in time is then an error in the
+average.
+"""
+
+CHANGES_TOO_FAST = "sockets change faster than slabinfo is read"
+
 STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
 FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
     "full": SOCKS,
@@ -56,12 +66,111 @@ def connection_costs(
     sockets: SocketCounts,
     cpus: int | None,
     mixes: Mapping[AccountingMode, FamilyMix],
+    before: Mapping[AccountingMode, ConnectionCost] | None = None,
 ) -> dict[AccountingMode, ConnectionCost]:
-    """The cost per connection in both accounting modes."""
-    return {
+    """The cost per connection in both accounting modes.
+
+    `before` has the costs in the previous sample of the same machine. Their averages stand as long as the number of
+    sockets changes too fast for new averages.
+    """
+    costs: dict[AccountingMode, ConnectionCost] = {
         "full": _full_cost(snapshot, table, sockets, cpus, mixes["full"]),
         "time_wait": _time_wait_cost(snapshot, table, sockets, cpus, mixes["time_wait"]),
     }
+    read_at_unix_s = _read_at_unix_s(snapshot, table)
+    for mode, cost in costs.items():
+        change = _change_of_sockets(snapshot, table.counts_reading, mode)
+        costs[mode] = _with_steady_average(cost, change, read_at_unix_s, before[mode] if before else None)
+    return costs
+
+
+class SocketChange(NamedTuple):
+    """Whether the number of sockets changed by more than MAX_CHANGE."""
+
+    around_read: bool
+    """From the previous read of the caches to the last one, so that no average can be computed from the last read."""
+    since_read: bool
+    """Since the last read of the caches."""
+
+
+def needs_earlier_average(snapshot: Snapshot) -> bool:
+    """Whether the number of sockets changed so fast that an average may have to be that of an earlier sample."""
+    readings: tuple[Reading[Slabinfo] | Reading[SlabCounts], ...] = (snapshot.slabinfo, snapshot.slab_counts)
+    return any(
+        _change_of_sockets(snapshot, reading, mode).around_read for reading in readings for mode in STATE_OF_MODE
+    )
+
+
+def _change_of_sockets(
+    snapshot: Snapshot, reading: Reading[Slabinfo] | Reading[SlabCounts], mode: AccountingMode
+) -> SocketChange:
+    """Whether the number of sockets, or of mini-sockets, changed fast between two reads.
+
+    `reading` is the last read of the caches. In a saved tree nothing changes. The first read has no previous read; the
+    number in sockstat that was read just before the caches then takes its place.
+    """
+    newest = snapshot.sockstat
+    if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
+        return SocketChange(around_read=False, since_read=False)
+
+    def is_fast(sockstat: Sockstat | None) -> bool:
+        one, other = _count_of_mode(sockstat, mode), _count_of_mode(reading.sockstat, mode)
+        return one is not None and other is not None and _changes_fast(one, other)
+
+    is_later = newest.taken_at_s is not None and newest.taken_at_s > reading.taken_at_s
+    previous = reading.before.sockstat if reading.before is not None else None if is_later else newest.value
+    return SocketChange(is_fast(previous), is_later and is_fast(newest.value))
+
+
+def _count_of_mode(sockstat: Sockstat | None, mode: AccountingMode) -> int | None:
+    if sockstat is None:
+        return None
+    return sockstat.allocated if mode == "full" else sockstat.time_wait
+
+
+def _changes_fast(one: int, other: int) -> bool:
+    """Whether two counts differ by more than MAX_CHANGE, and by more sockets than a few programs open at once."""
+    return abs(one - other) > max(MAX_CHANGE * max(one, other), MIN_SOCKETS_PER_CPU)
+
+
+def _read_at_unix_s(snapshot: Snapshot, table: CacheTable) -> float | None:
+    """Unix time when the caches were read; None if unknown."""
+    taken_at_s = table.counts_reading.taken_at_s
+    if not snapshot.live or snapshot.taken_at_unix_s is None or taken_at_s is None:
+        return None
+    return round(snapshot.taken_at_unix_s - max(0.0, snapshot.monotonic_s - taken_at_s), 3)
+
+
+def _with_steady_average(
+    cost: ConnectionCost, change: SocketChange, read_at_unix_s: float | None, before: ConnectionCost | None
+) -> ConnectionCost:
+    """The cost, with an average of counts that were read together, and with the reason if the average is not current.
+
+    If the number of sockets changed around the last read, the average in `before` stands. Without `before` there is
+    then no average.
+    """
+    if cost.now_bytes is None:
+        return cost
+    if not change.around_read:
+        return cost._replace(
+            now_held_because=CHANGES_TOO_FAST if change.since_read else None, now_read_at_unix_s=read_at_unix_s
+        )
+    if before is None or before.now_bytes is None:
+        return cost._replace(
+            idle_bytes_per_socket=None,
+            now_bytes=None,
+            now_is_at_most=False,
+            now_unknown_because=CHANGES_TOO_FAST,
+            now_slices=(),
+        )
+    return cost._replace(
+        idle_bytes_per_socket=before.idle_bytes_per_socket,
+        now_bytes=before.now_bytes,
+        now_is_at_most=before.now_is_at_most,
+        now_slices=before.now_slices,
+        now_held_because=CHANGES_TOO_FAST,
+        now_read_at_unix_s=before.now_read_at_unix_s,
+    )
 
 
 def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:

@@ -1,4 +1,7 @@
-"""Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets."""
+"""Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets, with an error.
+
+The error is what the rest of the machine's slabs did meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -46,4 +49,24 @@ def growth_since_mark(mark: Ledger, now: Ledger) -> GrowthSinceMark:
     minimum = MIN_SOCKETS_PER_CPU * (now.host.cpus or 1)
     if abs(sockets) < minimum:
         return GrowthSinceMark(elapsed_s, sockets, live_bytes, None, f"too few to measure (needs {grouped(minimum)})")
-    return GrowthSinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None)
+    others_bytes = _changes_of_others(mark, now)
+    error = None if others_bytes is None else others_bytes / abs(sockets)
+    return GrowthSinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None, error)
+
+
+def _changes_of_others(mark: Ledger, now: Ledger) -> float | None:
+    """Sum of the changes, up or down, in the bytes of active objects of the slabinfo rows without objects of sockets.
+
+    A cache of the catalogue has objects of sockets in some state or with some program, so that its row is left out.
+    None if slabinfo is incomplete in either ledger.
+    """
+    socket_rows = mark.socket_rows | now.socket_rows
+    changes: dict[str, float] = {}
+    for sign, ledger in ((-1, mark), (1, now)):
+        if ledger.sources["slabinfo"].state not in ("ok", "late"):
+            return None
+        for line in ledger.caches:
+            if line.row == line.name and not line.in_catalogue and line.name not in socket_rows:
+                live_bytes = (line.active_objects or 0) * (line.present_share_bytes or 0.0)
+                changes[line.name] = changes.get(line.name, 0.0) + sign * live_bytes
+    return sum(map(abs, changes.values()))

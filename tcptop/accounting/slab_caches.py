@@ -12,7 +12,7 @@ from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.recall import Recall
-from tcptop.snapshot import Doubt, SlabCount, SlabLinks, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import Doubt, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
@@ -48,6 +48,14 @@ Slabinfo counts the objects of a child cache in the row of the parent cache, but
 SLAB_MERGES_SINCE = (3, 18)
 """First release in which not only SLUB but also the SLAB allocator merges caches (12220dea07f1)."""
 
+
+MAX_SLABINFO_LAG_S = 30.0
+"""Age at which slabinfo gives way to sysfs: slabinfo is then so much older than the counts of sysfs.
+
+Until then, a row keeps all its counts from slabinfo, although sysfs is read more often: counts of two reads in one row
+would contradict each other, and a row that took turns would show its active objects only now and then. Slabinfo is so
+old if a read of slabinfo hangs, or takes more than 0.15 s of CPU time.
+"""
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
 """Sources that the costs of sockets and TCP's memory are computed from."""
@@ -87,6 +95,7 @@ class CacheTable:
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._is_slab_allocator = any(row.tunables_limit for row in rows)
         self._counts = self._usable_sysfs_counts()
+        self._sysfs_replaces_slabinfo = bool(self._counts) and self._slabinfo_is_old()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
         _recall_line.begin_round()
@@ -300,16 +309,23 @@ class CacheTable:
         return counts.value.caches
 
     @property
+    def counts_reading(self) -> Reading[Slabinfo] | Reading[SlabCounts]:
+        """The reading that the counts and the bytes of TCP's caches come from: slabinfo, or the counts of sysfs."""
+        return self._snapshot.slab_counts if self._sysfs_replaces_slabinfo else self._snapshot.slabinfo
+
+    @property
     def matching_sockstat(self) -> Sockstat | None:
         """The TCP line of /proc/net/sockstat, read right after the source that `CacheLine.bytes` comes from."""
-        slabinfo, counts = self._snapshot.slabinfo, self._snapshot.slab_counts
-        return slabinfo.sockstat if not self._counts or self._slabinfo_is_newest() else counts.sockstat
+        return self.counts_reading.sockstat
 
-    def _slabinfo_is_newest(self) -> bool:
+    def _slabinfo_is_old(self) -> bool:
+        """Whether slabinfo is unknown, or more than MAX_SLABINFO_LAG_S older than the counts of sysfs."""
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
-        if slabinfo.value is None or slabinfo.taken_at_s is None:
+        if slabinfo.value is None:
+            return True
+        if counts.taken_at_s is None or slabinfo.taken_at_s is None:
             return False
-        return counts.taken_at_s is None or slabinfo.taken_at_s >= counts.taken_at_s
+        return counts.taken_at_s - slabinfo.taken_at_s > MAX_SLABINFO_LAG_S
 
     def _previous_active_objects(self) -> Mapping[str, int]:
         previous = self._snapshot.slabinfo.before
@@ -325,25 +341,29 @@ class CacheTable:
             line = _without_doubted(line, doubts)
         if not line.in_catalogue:
             return line
-        count = next((self._counts[name] for name in names if name in self._counts), None)
-        objects, slabs, newer = line.objects, line.slabs, False
-        if (
-            count is not None
-            and count.objects is not None
-            and count.slabs is not None
-            and not self._slabinfo_is_newest()
-        ):
-            objects, slabs = count.objects, count.slabs
-            newer = True
-        return line._replace(
-            objects=objects,
-            slabs=slabs,
-            bytes=known_slab_bytes(
-                objects, slabs, line.object_bytes, line.objects_per_slab, line.pages_per_slab, self._page_bytes
-            ),
+        line = line._replace(
             nodes=self._nodes(names, line.object_bytes, line.objects_per_slab, line.pages_per_slab),
-            max_in_use=objects if newer else line.active_objects,
             idle_error_objects=None if doubts else self._idle_error(row),
+        )
+        count = next((self._counts[name] for name in names if name in self._counts), None)
+        if not self._sysfs_replaces_slabinfo or count is None or count.objects is None or count.slabs is None:
+            return line
+        return line._replace(
+            active_objects=None,
+            use=None,
+            objects=count.objects,
+            slabs=count.slabs,
+            bytes=known_slab_bytes(
+                count.objects,
+                count.slabs,
+                line.object_bytes,
+                line.objects_per_slab,
+                line.pages_per_slab,
+                self._page_bytes,
+            ),
+            active_per_s=None,
+            max_in_use=count.objects,
+            idle_error_objects=None,
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:

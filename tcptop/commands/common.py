@@ -143,12 +143,17 @@ def read_snapshot(sampler: Sampler) -> Snapshot:
     return sampler.snapshot()
 
 
-def read_ledger(sampler: Sampler, thresholds: Mapping[str, Threshold] | None = None) -> Ledger:
-    """Reads the sources that are due, and returns the ledger computed from the latest reading of every source."""
+def read_ledger(
+    sampler: Sampler, thresholds: Mapping[str, Threshold] | None = None, before: Ledger | None = None
+) -> Ledger:
+    """Reads the sources that are due, and returns the ledger computed from the latest reading of every source.
+
+    `before` is the ledger of the previous sample.
+    """
     from tcptop.accounting import account
 
     snapshot = read_snapshot(sampler)
-    return account(snapshot) if thresholds is None else account(snapshot, thresholds)
+    return account(snapshot, before=before) if thresholds is None else account(snapshot, thresholds, before=before)
 
 
 def read_thresholds() -> Mapping[str, Threshold]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
-from tcptop.accounting import account
+from tcptop.accounting import account, ledger_before
 from tcptop.commands.common import Parser, make_sampler, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
 from tcptop.hosts.folder import FolderHost
@@ -137,7 +137,8 @@ def read_named_ledger(name: str) -> Ledger:
 
     try:
         with closing(open_recording(path)) as recording:
-            return account(recording.snapshot(select_samples(recording, TimeRange(at=moment))[-1]))
+            index = select_samples(recording, TimeRange(at=moment))[-1]
+            return account(recording.snapshot(index), before=ledger_before(recording.snapshot, index))
     except TcptopError as error:
         raise TcptopError(f"{COMMAND}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
 

@@ -1,4 +1,4 @@
-"""`tcptop explain`: prints the page of a cache, a struct or a topic, with the sizes on this kernel."""
+"""`tcptop explain`: prints the page of a cache, a struct, a topic or a word, with the sizes on this kernel."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.commands.common import Parser, make_sampler, open_host, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
+from tcptop.explanation import nearest_words
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.function_names import FUNCTIONS
 from tcptop.report.explain_text import overview_text, page_text
@@ -14,14 +15,16 @@ from tcptop.sources.kallsyms import read_symbols
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
 
-DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
+DESCRIPTION = "What the words on the screen mean, and the kernel objects behind a TCP connection, with their sizes."
 
 
 def run(arguments: Sequence[str]) -> int:
     """Prints the explanation; returns the exit code."""
     parser = Parser(prog="tcptop explain", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument(
-        "what", nargs="?", help="a cache (TCP, sock_inode_cache), a struct, or a page; without it, what there is"
+        "what",
+        nargs="?",
+        help="a cache (TCP), a struct, a page, or a word on the screen; words: all words; nothing: what there is",
     )
     parser.add_root_option()
     parser.add_lab_option()
@@ -33,8 +36,9 @@ def run(arguments: Sequence[str]) -> int:
     columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
     text = overview_text(ledger, columns) if options.what is None else page_text(ledger, options.what, columns)
     if text is None:
+        near = ", ".join(nearest_words(ledger, options.what))
         raise TcptopError(
-            f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them"
+            f"explain: no word, cache or struct {options.what!r}; {f'like it: {near}' if near else 'words lists all'}"
         )
     write_stdout(text)
     return 0

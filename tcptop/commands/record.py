@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from tcptop.commands.common import Parser, argument_type, open_host, read_thresholds, write_stdout
 from tcptop.hosts.host import Host
+from tcptop.ledger import Ledger
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
 from tcptop.recording.scrub import scrub_read
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -32,9 +33,12 @@ def run(arguments: Sequence[str]) -> int:
         from tcptop.commands.report import report_formatter
 
         formatter, thresholds = report_formatter(json=True), read_thresholds()
+        ledger: Ledger | None = None
 
         def on_sample(snapshot: Snapshot) -> None:
-            write_stdout(formatter(account(snapshot, thresholds)))
+            nonlocal ledger
+            ledger = account(snapshot, thresholds, before=ledger)
+            write_stdout(formatter(ledger))
 
     recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrub_read if options.scrub else None)
     try:

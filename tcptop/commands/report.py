@@ -51,8 +51,10 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
     sampler = make_sampler(open_host(options.root, options.cgroup), period_s, options.lab, options.cgroup)
     count = options.count or 1
     next_s = time.monotonic()
+    ledger: Ledger | None = None
     for number in range(count):
-        text = formatter(read_ledger(sampler, thresholds))
+        ledger = read_ledger(sampler, thresholds, ledger)
+        text = formatter(ledger)
         is_last = number + 1 == count
         write_stdout(text if is_last or options.json else f"{text}\n")
         gc.enable()
@@ -66,14 +68,17 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
 
     After printing, raises TcptopError if a printed sample was damaged.
     """
-    from tcptop.accounting import account
+    from tcptop.accounting import account, ledger_before
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import select_samples
 
     thresholds, lab_result = read_thresholds(), load_lab_result(options.lab)
     with closing(open_recording(options.replay)) as recording:
         indices = select_samples(recording, time_range(options))
-        for sample in recording.samples(indices[-1:] if options.once else indices):
+        chosen = indices[-1:] if options.once else indices
+        ledger = ledger_before(recording.snapshot, chosen[0]) if chosen else None
+        for sample in recording.samples(chosen):
             snapshot = sample.snapshot._replace(lab_measurement=lab_result)
-            write_stdout(formatter(account(snapshot, thresholds)))
+            ledger = account(snapshot, thresholds, before=ledger)
+            write_stdout(formatter(ledger))
         recording.raise_if_damaged()

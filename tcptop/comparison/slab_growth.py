@@ -44,7 +44,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
         for counted in COUNTED_OBJECTS
         if (growth_bytes := counts[counted].times(_sum(costs[counted]))) != ZERO
     ]
-    socket_rows = _rows_of_sockets(before) | _rows_of_sockets(after)
+    socket_rows = before.socket_rows | after.socket_rows
     growths = _row_growths(before, after)
     return SlabGrowth(
         bytes=round(growth),
@@ -250,15 +250,6 @@ def _state(ledger: Ledger, state: State) -> StateCost:
     return next(cost for cost in ledger.states if cost.state == state.value)
 
 
-def _rows_of_sockets(ledger: Ledger) -> set[str]:
-    """Names of the slabinfo rows that count objects of sockets in any TCP state."""
-    costs = [cost for state in ledger.states for cost in (state.accepted, state.outgoing) if cost is not None]
-    parts = [part for cost in costs for part in cost.parts]
-    parts += [part for state in ledger.states for part in state.unread_fin_parts or ()]
-    lines = [ledger.cache(cache) for cache in {part.cache for part in parts}]
-    return {line.row for line in lines if line is not None and line.row is not None}
-
-
 def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
     """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
 
@@ -293,7 +284,7 @@ def has_all_rows(ledger: Ledger) -> bool:
 def _idle_growth(
     before: Ledger,
     after: Ledger,
-    rows: set[str],
+    rows: frozenset[str],
     growths: Mapping[str, int],
     counts: Mapping[CountedObject, Amount],
     costs: Mapping[CountedObject, Cost],
@@ -314,7 +305,7 @@ def _idle_growth(
 def _others_growth(
     before: Ledger,
     after: Ledger,
-    rows: set[str],
+    rows: frozenset[str],
     growths: Mapping[str, int],
     counts: Mapping[CountedObject, Amount],
     costs: Mapping[CountedObject, Cost],
@@ -327,7 +318,7 @@ def _others_growth(
     return Amount(round(low, 2), round(high, 2))
 
 
-def _free_bytes(ledger: Ledger, names: set[str]) -> float:
+def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float:
     """Idle bytes of the shared rows in `names`: the total size minus the slab shares of all active objects."""
     return sum(
         line.bytes - (line.active_objects or 0) * line.slab_share_bytes
@@ -336,7 +327,7 @@ def _free_bytes(ledger: Ledger, names: set[str]) -> float:
     )
 
 
-def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:
+def _other_rows(growths: dict[str, int], socket_rows: frozenset[str]) -> tuple[RowGrowth, ...]:
     """The slabinfo rows that changed and count no objects of sockets; the row with the largest change comes first."""
     others = [RowGrowth(name, growth) for name, growth in growths.items() if growth and name not in socket_rows]
     return tuple(sorted(others, key=lambda row: (-abs(row.bytes), row.name)))

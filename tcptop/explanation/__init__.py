@@ -1,4 +1,4 @@
-"""Explanation pages: states, slab memory, headroom, events, attached objects, call trees, the catalogue, each cache.
+"""Explanation pages: states, memory, headroom, events, attached objects, call trees, catalogue, glossary, each cache.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -14,6 +14,8 @@ from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
+from tcptop.explanation.glossary import find_entries, fold_word, known_words
+from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.states_page import states_page
@@ -41,6 +43,7 @@ PAGES: tuple[Page, ...] = (
     Page("attached", "Objects besides a socket's own", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
+    Page("glossary", "Every word on the screen", glossary_page),
 )
 """The pages that `tcptop explain` lists by name. The page of a single cache is made by `page_of_cache`."""
 
@@ -57,6 +60,7 @@ PAGE_ALIASES = {
     "conntrack": "attached",
     "ktls": "attached",
     "buffers": "attached",
+    "words": "glossary",
 }
 """Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""
 
@@ -96,6 +100,39 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
     if len(objects) == 1 and len(caches) == 1 and objects[0].caches:
         return page_of_cache(caches.pop())
     return _page_of_objects(label, objects) if objects else None
+
+
+def explain_word(ledger: Ledger, word: str) -> Page | None:
+    """The page that explains a word: its entries in the glossary, and then the page or the objects of this name.
+
+    None if the word is none of these.
+    """
+    entries = find_entries(word)
+    page = find_page(ledger, word) or _page_of_any_label(ledger, word)
+    if not entries:
+        return page
+    title = entries[0].word if page is None else page.title
+
+    def lines(ledger: Ledger, columns: int) -> list[Line]:
+        return [*entry_lines(entries, columns), *([] if page is None else page.lines(ledger, columns))]
+
+    return Page(page.name if page is not None else title, title, lines)
+
+
+def nearest_words(ledger: Ledger, word: str) -> list[str]:
+    """Up to five words, pages and caches whose names are most like a word."""
+    from difflib import get_close_matches  # only for a word that is not found
+
+    names = [*(page.name for page in PAGES), *SLAB_CACHES, *(line.name for line in ledger.caches)]
+    names += [item.struct.removeprefix("struct ") for item in KERNEL_OBJECTS]
+    known = {fold_word(name): name for name in names} | known_words()
+    return [known[key] for key in get_close_matches(fold_word(word), known, n=5, cutoff=0.6)]
+
+
+def _page_of_any_label(ledger: Ledger, word: str) -> Page | None:
+    """The page of the objects with a label of the catalogue; case is ignored."""
+    objects = [item for item in KERNEL_OBJECTS if item.label.lower() == word.lower()]
+    return page_of_label(ledger, objects[0].label) or _page_of_objects(objects[0].label, objects) if objects else None
 
 
 def _page_of_objects(title: str, objects: Sequence[KernelObject]) -> Page:

@@ -147,6 +147,8 @@ def _cost(cost: ConnectionCost) -> Json:
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
         "now_is_at_most": cost.now_is_at_most,
+        "now_read_at": utc_text(cost.now_read_at_unix_s),
+        "now_held_because": cost.now_held_because,
     }
 
 

@@ -70,6 +70,8 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
         yield f"  now, on average    {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
+        if cost.now_held_because is not None:
+            yield f"  (this average stands: {cost.now_held_because})"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):

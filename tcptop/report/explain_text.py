@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tcptop.explanation import PAGES, Page, find_page
+from tcptop.explanation import PAGES, Page, explain_word
 from tcptop.ledger import Ledger
 from tcptop.text.ascii import needs_ascii, report_to_ascii, signs_to_ascii
 from tcptop.text.line import paragraph, text_of
@@ -18,13 +18,16 @@ def overview_text(ledger: Ledger, columns: int) -> str:
     for name in ("socket", "catalogue"):
         lines += [*_page_lines(ledger, by_name[name], columns), ""]
     pages = ", ".join(page.name for page in PAGES)
-    usage = f"tcptop explain CACHE explains one cache; other pages are: {pages}."
+    usage = (
+        "tcptop explain NAME explains a cache, a struct, or any word on the screen (tcptop explain words lists them);"
+        f" other pages are: {pages}."
+    )
     return _text([*lines, *map(text_of, paragraph(usage, columns, "text"))])
 
 
 def page_text(ledger: Ledger, name: str, columns: int) -> str | None:
-    """The text of the page with this name; None if there is no such page."""
-    page = find_page(ledger, name)
+    """The text of the page that explains a name or a word; None if there is no such page."""
+    page = explain_word(ledger, name)
     return None if page is None else _text(_page_lines(ledger, page, columns))
 
 

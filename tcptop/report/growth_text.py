@@ -29,11 +29,7 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
         yield "  slab memory did not change"
         return
     grew = f"grew by {units.size(growth.bytes)}" if growth.bytes >= 0 else f"shrank by {units.size(-growth.bytes)}"
-    least = "at least " if growth.missing else ""
-    explained = ""
-    if growth.shares is not None:
-        explained = f"; sockets explain {least}{units.span(growth.shares, lambda share: f'{share * 100:.0f}')} % of it"
-    yield from wrap_text(f"  slab memory {grew}{explained}", COLUMNS, "  ")
+    yield from wrap_text(f"  slab memory {grew}{_explained(growth)}", COLUMNS, "  ")
     yield from plain_table(PART_HEADINGS, list(_parts(growth)))
     if growth.missing:
         yield from wrap_text(f"  of unknown size or number: {', '.join(growth.missing)}", COLUMNS, "    ")
@@ -44,6 +40,39 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
         yield "  not explained by sockets:"
         yield from plain_table(REST_HEADINGS, rest)
         yield from wrap_text(LEGEND, COLUMNS, "    ")
+
+
+def _explained(growth: SlabGrowth) -> str:
+    """How much of the growth the sockets explain: in per cent, or in words below 0 % and above 100 %."""
+    least = "at least " if growth.missing else ""
+    if growth.shares is not None and round(growth.shares.high * 100) <= 100:
+        return f"; sockets explain {least}{units.span(growth.shares, _percent)} % of it"
+    if growth.shares is not None and growth.shares.low < 1:
+        return f"; sockets explain {least}{_percent(growth.shares.low)} % of it, perhaps all"
+    opened = sum(growth.socket_bytes) > 0
+    if growth.shares is not None:
+        return f"; more than explained: {_offset(growth, opened)}"
+    if growth.bytes and all(end * growth.bytes < 0 for end in growth.socket_bytes):
+        return f"; not by sockets, which went the other way: {_offset(growth, opened)}"
+    return ""
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}"
+
+
+def _offset(growth: SlabGrowth, opened: bool) -> str:
+    """What the bytes of the sockets were made up for: the largest growth that has the other sign."""
+    if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
+        return "by what, is not known without a whole /proc/slabinfo of both"
+    sign = -1 if opened else 1
+    idle = sign * sum(growth.idle_bytes) / 2
+    others = sign * (sum(growth.others_bytes) / 2 + sum(row.bytes for row in growth.other_rows))
+    if max(idle, others) <= 0:
+        return "slabs that no row counts made up for it"
+    if idle >= others:
+        return "the rows had idle objects" if opened else "the rows kept idle objects"
+    return "other users gave slabs back" if opened else "other users took slabs"
 
 
 LEGEND = (

@@ -486,6 +486,10 @@ class TcptopApp(App[int]):
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
+    def on_caches_pane_heading_clicked(self, message: CachesPane.HeadingClicked) -> None:
+        """Sorts by the column whose heading is clicked."""
+        self.action_sort(message.column_id)
+
     def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in the selected row."""
         self.action_explain(message.name)

@@ -73,6 +73,7 @@ class Feed:
         self._limit_states: Mapping[str, LimitState] = {}
         self._limit_order = NO_ORDER
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ledger_before: Ledger | None = None
         self._trends = NO_TRENDS
         self._event_samples: tuple[EventSample, ...] = ()
         self._growth_samples: tuple[GrowthSample, ...] = ()
@@ -99,8 +100,9 @@ class Feed:
     def receive(self, snapshot: Snapshot) -> None:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
         origin = origin_of(snapshot)
-        ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot, origin))
-        self._sample = snapshot, ledger
+        minute_ago = self.events_minute_ago(snapshot, origin)
+        ledger = account(snapshot, self.thresholds, self._limit_states, minute_ago, self._ledger_before)
+        self._sample, self._ledger_before = (snapshot, ledger), ledger
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
         self._limit_order = hold_order(self._limit_order, ledger)

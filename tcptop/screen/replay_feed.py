@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from tcptop.accounting import ledger_before
 from tcptop.accounting.event_series import EventSample, add_event_sample, minute_ago_index, totals_minute_ago
 from tcptop.accounting.events import EventCounts
 from tcptop.accounting.origin import Origin, origin_of
 from tcptop.errors import TcptopError
+from tcptop.ledger import Ledger
 from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
 from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
@@ -190,7 +192,7 @@ class ReplayFeed(Feed):
             self._requested.clear()
             number = samples[self.player.index]
             index = samples.index(number)
-            sample, self._minute_ago = await self._thread.run(partial(self._read, index))
+            sample, self._minute_ago, self._ledger_before = await self._thread.run(partial(self._read, index))
             self._shown_index = index
             self.receive(sample.snapshot._replace(lab_measurement=self.lab_measurement))
             if sample.damage is not None:
@@ -201,10 +203,11 @@ class ReplayFeed(Feed):
         """The event totals a minute before the sample on the screen was taken, by the clock of the recording."""
         return self._minute_ago
 
-    def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None]:
-        """Reads a selected sample, and the event totals a minute earlier.
+    def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
+        """Reads a selected sample, the event totals a minute earlier, and the ledger with the averages before it.
 
-        The event totals are None for the first sample, and for every sample of a recording without times.
+        The event totals are None for the first sample, and for every sample of a recording without times. The ledger is
+        None if the sample has averages of its own.
         """
         selection = self._selection
         minute_ago: EventCounts | None = None
@@ -216,7 +219,7 @@ class ReplayFeed(Feed):
         self._origins[index] = origin_of(sample.snapshot)
         if earlier:
             minute_ago = totals_minute_ago(earlier, selection.times_s[index], self._origins[index])
-        return sample, minute_ago
+        return sample, minute_ago, ledger_before(selection.recording.snapshot, selection.samples[index])
 
     def _event_samples_before(self, index: int) -> tuple[EventSample, ...]:
         """The event totals in the minute before a selected sample, from the last known totals before that minute."""

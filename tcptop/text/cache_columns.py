@@ -60,6 +60,7 @@ class Column(NamedTuple):
     id: str
     heading: Heading
     help: str
+    """One sentence; the help and the glossary show it."""
     value: Callable[[CacheRow], float | str | None]
     """Function that returns the value of a row, a number or a text; the function returns None if the value is unknown.
     Rows are sorted by this value.
@@ -81,6 +82,8 @@ class Column(NamedTuple):
     """True for the column of the cache's name, which is always shown; the screen marks the name of a merged cache."""
     is_rate: bool = False
     """True if the value compares two samples. A saved tree is a single sample and does not show the column."""
+    source: str = "/proc/slabinfo"
+    """The file that the value comes from."""
     is_extra: bool = False
     """True if reports leave out the column, and the screen shows the column only while the extras (`x`) are on."""
 
@@ -155,7 +158,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "cache",
         Heading("CACHE", left=True, min_width=17),
-        "the slab cache, by its row in /proc/slabinfo",
+        "The slab cache, by the name of its row; * after a name: merged with other caches.",
         lambda row: row.cache.name,
         "n",
         format=str,
@@ -164,31 +167,34 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "object",
         Heading("OBJECT", left=True, importance=4, min_width=16, max_width=34, elastic=True),
-        "what of TCP's lives in it; “+ 3 more”: caches of others that the kernel merged into the same row",
+        "The objects of TCP sockets that the cache holds; “+ 3 more”: other caches are merged into the row.",
         _objects_of,
         format=str,
+        source="tcptop's catalogue of kernel objects; links in /sys/kernel/slab",
     ),
     Column(
         "objects",
         Heading("OBJS", importance=90, min_width=7),
-        "objects, in use or not",
+        "Objects of the cache, in use or not.",
         _count("objects"),
         "o",
         change=units.signed_count,
+        source="/proc/slabinfo, num_objs",
     ),
     Column(
         "active",
         Heading("ACTIVE", importance=80, min_width=7),
-        "objects in use; SLUB counts free ones on per-CPU slabs as in use",
+        "Objects in use; free objects on the lists of CPUs count as in use.",
         lambda row: row.cache.active_objects,
         "a",
         scopes=("machine",),
         change=units.signed_count,
+        source="/proc/slabinfo, active_objs; mm/slub.c, get_slabinfo()",
     ),
     Column(
         "use",
         Heading("USE", importance=40, min_width=4),
-        "active ÷ objects",
+        "Active objects ÷ all objects of the cache.",
         lambda row: row.cache.use,
         "u",
         format=units.percent,
@@ -197,73 +203,82 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "share",
         Heading("OF ALL", importance=80, min_width=6),
-        "this node's share of the machine's objects",
+        "This node's share of all objects of the cache.",
         lambda row: row.share_on_node,
         format=units.percent,
         scopes=("node",),
+        source="/sys/kernel/slab/*/total_objects",
     ),
     Column(
         "object_bytes",
         Heading("OBJ SIZE", importance=60, min_width=8),
-        "the step from one object to the next, with padding",
+        "Bytes of one object with its padding: the step from one object to the next.",
         lambda row: row.cache.object_bytes or row.cache.object_size_bytes,
         "s",
         format_row=_object_bytes,
+        source="/proc/slabinfo, objsize",
     ),
     Column(
         "slabs",
         Heading("SLABS", importance=50, min_width=6),
-        "slabs, full or not",
+        "Slabs of the cache, full or not.",
         _count("slabs"),
         "l",
         change=units.signed_count,
+        source="/proc/slabinfo, num_slabs",
     ),
     Column(
         "objects_per_slab",
         Heading("O/S", importance=20, min_width=3),
-        "objects in one slab",
+        "Objects in one slab.",
         lambda row: row.cache.objects_per_slab,
         "b",
+        source="/proc/slabinfo, objperslab",
     ),
     Column(
         "pages_per_slab",
         Heading("P/S", importance=10, min_width=3),
-        "pages in one slab, of the preferred order",
+        "Pages in one slab of the preferred order.",
         lambda row: row.cache.pages_per_slab,
         "p",
+        source="/proc/slabinfo, pagesperslab",
     ),
     Column(
         "order",
         Heading("ORDER", importance=30, min_width=5),
-        "the order of the block that a slab takes from the buddy allocator",
+        "The order of the block that a slab takes from the buddy allocator.",
         lambda row: row.cache.order,
+        source="/sys/kernel/slab/*/order",
     ),
     Column(
         "bytes",
         Heading("CACHE SIZE", importance=95, min_width=10),
-        "what the slabs hold, order fallback repaired",
+        "Memory of all slabs of the cache; slabs of a smaller order count with their real size.",
         _count("bytes"),
         "c",
         format=units.short_size,
         change=units.signed_size,
+        source="/proc/slabinfo; mm/slub.c, allocate_slab()",
     ),
     Column(
         "tcp",
-        Heading("TCP'S", importance=85, min_width=6),
-        "what of the cache is TCP's: its own caches whole, of others its share; on a node by where objects are",
+        Heading("TCP PART", importance=85, min_width=8),
+        "The part of the cache that TCP has: its own caches whole, of shared ones its share.",
         lambda row: row.tcp_bytes,
         "e",
         format=units.short_size,
         change=units.signed_size,
+        source="tcptop, from /proc/slabinfo and /proc/net/sockstat",
     ),
     Column(
         "per_second",
         Heading("Δ/s", importance=25, min_width=5),
-        "how fast the active objects change (on a node: all objects)",
+        "How fast the active objects change, per second (on a node: all objects); a new rate each five seconds.",
         _rate,
         format=units.short_signed_count,
         is_rate=True,
         is_extra=True,
+        source="/proc/slabinfo, two readings",
     ),
 )
 

@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import Click
 from textual.message import Message
 
 from tcptop.ledger import CacheLine, Ledger
@@ -95,6 +96,13 @@ class CachesPane(ScrollPane):
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name = name
+
+    class HeadingClicked(Message):
+        """Sent when the heading of a column by which the table can be sorted is clicked."""
+
+        def __init__(self, column_id: str) -> None:
+            super().__init__()
+            self.column_id = column_id
 
     class CursorMoved(Message):
         """Sent when the cursor is on the row of another cache than before."""
@@ -251,6 +259,23 @@ class CachesPane(ScrollPane):
             above = self._rows[: self._cursor_index]
             self._cursor_key = name, sum([row.cache.name == name for row in above])
         self.redraw_after_key()
+
+    def on_click(self, event: Click) -> None:
+        """Moves the cursor to the clicked row, or sorts by the clicked column; again, reverses the order."""
+        offset = event.get_content_offset(self)
+        if offset is None or event.button != 1 or not self._rows or self._layout is None:
+            return
+        row = offset.y - (self.size.height - self._body_height)
+        if 0 <= row < self._body_height and self._first + row < len(self._rows):
+            self.action_scroll_by(self._first + row - self._cursor_index)
+        elif row == -1:
+            end = 0
+            for column, width in zip(self._columns, self._layout.widths, strict=True):
+                end += width + len(self._layout.gap)
+                if offset.x < end:
+                    if column.id in cache_columns.SORT_KEYS.values():
+                        self.post_message(self.HeadingClicked(column.id))
+                    return
 
     def text_to_copy(self) -> str:
         """The text that is copied to the clipboard: the cells of the selected row, separated by tabs."""

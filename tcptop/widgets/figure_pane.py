@@ -78,7 +78,11 @@ class FigurePane(Pane, can_focus=True):
         return first_fitting(titles, self.max_title_width)
 
     def _note(self, ledger: Ledger, choices: Choices, columns: int) -> str:
-        """A note about a lab result, computed sizes, or attached objects; empty if the note does not fit."""
+        """A note about a lab result, computed sizes, an average that stands, or attached objects.
+
+        The note is empty if it does not fit.
+        """
+        held_because = ledger.costs[choices.mode].now_held_because
         if ledger.lab is not None:
             reason = ledger.lab.unused_because
             texts = ["with a lab result of this kernel", "lab result"]
@@ -86,6 +90,8 @@ class FigurePane(Pane, can_focus=True):
                 texts = [f"lab result not used: {reason}", "lab result not used"]
         elif ledger.costs[choices.mode].by_family["mix"].accepted.computed:
             texts = ["computed: sizes of structs, rounded as SLUB rounds", "computed from structs", "computed"]
+        elif held_because is not None:
+            texts = [f"stands: {held_because}", held_because.partition(" faster")[0]]
         elif choices.mode == "full":
             texts = _attached_texts(ledger.attached, choices.attached)
         else:
@@ -250,7 +256,7 @@ def _reasons(because: str) -> list[str]:
     """The reason why there is no average, from the longest text to the shortest."""
     found = AVERAGE_NEEDS.match(because)
     if found is None:
-        return [f"no average: {because}"]
+        return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
     return [f"average from {number} {things} on", f"average from {number} on"]
 
@@ -290,7 +296,8 @@ def _large_figure(
         slices = tuple(Slice(name, low) for name, low in lows if low)
         return _bounded(attached.now_bytes), "with attached", (*cost.now_slices, *slices), missing
     if cost.now_bytes is not None:
-        return _bounded(cost.now_bounds), "average now", cost.now_slices, missing
+        label = "average now" if cost.now_held_because is None else "average stands"
+        return _bounded(cost.now_bounds), label, cost.now_slices, missing
     if accepted.slab_bytes is None:
         return _bounded(accepted.object_bounds), "without slab padding", accepted.slices, missing
     return _bounded(accepted.slab_bounds()), "one more socket", accepted.slices, missing

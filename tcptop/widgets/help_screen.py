@@ -1,4 +1,4 @@
-"""Help screen (`?`, `h`): the keys (from the app's bindings), the figures, and the columns of the cache table."""
+"""Help screen (`?`, `h`): the keys (from the app's bindings), and the words and columns, from the glossary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from textual.screen import ModalScreen
 
+from tcptop.explanation.glossary import HELP_WORDS, find_entries
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line
@@ -15,7 +16,8 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
-KEY_WIDTH = 14
+KEY_WIDTH, WORD_WIDTH = 14, max(map(len, HELP_WORDS))
+WORDS_TITLE = "Words (all of them: tcptop explain words, or the last page of i)"
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("Tab", "the next table"),
@@ -23,36 +25,6 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
 """Keys that are bound by Textual or by a pane, not by the app."""
-
-FIGURES: tuple[tuple[str, str], ...] = (
-    ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
-    ("next", "what one more socket takes: its objects' shares of full slab pages"),
-    ("now", "what a socket costs on average now: the TCP caches ÷ sockets, and the shared parts"),
-    ("accepted", "a server's socket: sock, inode, dentry, file and what security modules hang on them"),
-    ("outgoing", "a client's: up to a bind and a bind2 bucket more, for a local port of its own"),
-    ("objects", "the same without the packing of slabs"),
-    ("TIME_WAIT", "the mini-socket that remains; also FIN_WAIT2 after close()"),
-    (
-        "≥  ≤  ≈  –",
-        "at least: parts are missing · at most · the low end of an estimate · not known, which never means 0",
-    ),
-    (
-        "TCP in the kernel",
-        "all kernel memory used by TCP; ≈ if its range is wide; /s beside it is the growth over the last "
-        "minutes, and `no trend` means that the noise is larger than the growth",
-    ),
-    (
-        "this netns",
-        "in use and TIME_WAIT count one network namespace; sockets, orphans, buffers and slabs count the machine",
-    ),
-    (
-        "5 s",
-        "graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample",
-    ),
-    ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
-    ("▸", "the order of the blocks that TCP's slabs are made of"),
-    ("headroom", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
-)
 
 
 class HelpPane(ScrollPane):
@@ -72,12 +44,17 @@ class HelpPane(ScrollPane):
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """An empty head, and a body with the help on keys, figures and columns."""
+        keys, words = (*OTHER_KEYS, *self._keys), [(word, find_entries(word)[0].meaning) for word in HELP_WORDS]
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
-        for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
+        for title, entries, width in (
+            ("Keys", keys, KEY_WIDTH),
+            (WORDS_TITLE, words, WORD_WIDTH),
+            ("Columns of the caches", columns_help, KEY_WIDTH),
+        ):
             lines.append(((title, "head"),))
             for key, text in entries:
-                lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
+                lines += fact_lines(key, text, columns, width, "accent")
             lines.append(())
         return [], lines
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from textual.events import Click
+from textual.keys import _character_to_key
+
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, Piece
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import first_fitting_line
+from tcptop.widgets.cell_width import cell_width, first_fitting_line
 from tcptop.widgets.pane import Pane
 
 KeyHint = tuple[str, str, str]
@@ -55,12 +58,28 @@ LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
 )
 
 
+NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab", "Tab↑↓": "tab"}
+"""Names of the hints that are no single characters."""
+
+
 class KeyLine(Pane):
     """The last line of the screen."""
 
     DEFAULT_CSS = """
     KeyLine { height: 1; background: $panel; }
     """
+
+    def on_click(self, event: Click) -> None:
+        """Presses the key that is clicked; on the meaning of several keys, presses the first."""
+        end, keys = 0, ""
+        for text, role in self._lines[0] if self._lines else ():
+            start, end = end, end + cell_width(text)
+            keys = text.strip() if role == "accent" else keys
+            if event.x < end:
+                at = event.x - start - (len(text) - len(text.lstrip()))
+                character = keys[at] if role == "accent" and 0 <= at < len(keys) and keys[at] != " " else keys[:1]
+                self.app.simulate_key(NAMED_KEYS.get(keys) or _character_to_key(character))
+                return
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The line with the keys that fit."""

@@ -231,6 +231,14 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     return [*texts, ""]
 
 
+def measured_text(growth: GrowthSinceMark) -> str:
+    """The measured bytes per socket with their error, `4 162 ± 120 B each, measured`, or `disturbed`."""
+    error = units.exact_bytes(growth.error_bytes_per_socket)
+    if growth.is_disturbed:
+        return f"disturbed (other slabs changed by {error} B each)"
+    return f"{units.exact_bytes(growth.bytes_per_socket)} ± {error} B each, measured"
+
+
 def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     """The growth since the mark.
 
@@ -240,7 +248,7 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)
     per_socket = growth.unknown_because or ""
     if growth.bytes_per_socket is not None:
-        per_socket = f"{units.exact_bytes(growth.bytes_per_socket)} B each, measured"
+        per_socket = measured_text(growth)
     brief = per_socket.partition(" (")[0]
     live_objects = "" if growth.live_bytes is None else f", live objects {units.signed_size(growth.live_bytes)}"
     variants = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import MouseScrollDown, MouseScrollUp
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, text_of
@@ -15,6 +16,8 @@ from tcptop.widgets.pane import Pane
 
 Content = tuple[Sequence[Line], Sequence[Line]]
 """The lines of a head and of a body."""
+
+WHEEL_LINES = 3
 
 TITLE_SEPARATOR = " ─ "
 """Separator between the parts of a title."""
@@ -96,6 +99,16 @@ class ScrollPane(Pane, can_focus=True):
         """Scrolls down by `lines` lines, or up if `lines` is negative."""
         self._first = max(0, min(self._first + lines, self._body_length - self._body_height))
         self.redraw_after_key()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Scrolls down by WHEEL_LINES lines."""
+        event.stop()
+        self.action_scroll_by(WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Scrolls up by WHEEL_LINES lines."""
+        event.stop()
+        self.action_scroll_by(-WHEEL_LINES)
 
     def action_scroll_pages(self, pages: int) -> None:
         """Scrolls down by `pages` times the visible height of the body, or up if `pages` is negative."""

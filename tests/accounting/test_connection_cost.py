@@ -470,8 +470,17 @@ def test_buffers_per_socket_are_0_rather_than_unknown_if_the_counter_is_exact() 
 
 
 def test_an_average_does_not_combine_newer_bytes_with_older_counts_of_slabinfo() -> None:
-    """If sysfs is newer than slabinfo, its total bounds the objects in use: 16 001, not the 28 once active."""
+    """If sysfs replaces slabinfo, its total bounds the objects in use: 16 001, not the 28 once active."""
     old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
-    resting = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=9.0))
+    resting = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=40.0))
     cost = account(resting).costs["full"]
     assert cost.now_bytes == pytest.approx(known(account(new).costs["full"].now_bytes), rel=0.005)
+
+
+def test_an_average_goes_with_slabinfo_while_slabinfo_is_not_old() -> None:
+    """16 001 sockets are not divided by the slabs of 28."""
+    old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
+    earlier = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=9.0))
+    cost = account(earlier).costs["full"]
+    assert cost.now_bytes is None
+    assert (cost.now_unknown_because or "").startswith("an average needs 800 sockets")

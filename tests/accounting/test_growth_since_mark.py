@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,48 @@ def test_growth_is_unknown_if_a_file_is_missing(tmp_path: Path, path: str, at_th
     found = growth_since_mark(less, whole) if at_the_mark else growth_since_mark(whole, less)
     assert (found.sockets, found.live_bytes, found.bytes_per_socket) == (None, None, None)
     assert found.unknown_because
+
+
+def others_bytes(kernel: str, before: str, after: str, socket_rows: set[str]) -> float:
+    """The changes of active objects × shares of a slab in all other rows, straight from slabinfo."""
+    sides = [slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in (before, after)]
+    bytes_by_row = [{name: row.active * row.share(PAGE_BYTES[kernel]) for name, row in rows.items()} for rows in sides]
+    names = (set(bytes_by_row[0]) | set(bytes_by_row[1])) - socket_rows
+    return sum(abs(bytes_by_row[1].get(name, 0.0) - bytes_by_row[0].get(name, 0.0)) for name in names)
+
+
+@pytest.mark.parametrize("kernel", LOADED)
+def test_the_error_is_what_the_rows_without_objects_of_sockets_changed(kernel: str) -> None:
+    before, after = ledger(kernel, "base"), ledger(kernel, "established")
+    found = growth_since_mark(before, after)
+    with_sockets = {line.name for one in (before, after) for line in one.caches if line.in_catalogue}
+    with_sockets |= {part.row for part in after.tcp_memory.parts if part.row is not None}
+    assert found.sockets is not None
+    assert found.error_bytes_per_socket is not None
+    # Rows of segments' data are left out by the program, and changed little.
+    assert found.error_bytes_per_socket <= others_bytes(kernel, "base", "established", with_sockets) / found.sockets
+    assert found.is_disturbed == (kernel == "6.18-1n"), "only the machine of 6.18-1n was in use by other programs"
+
+
+def test_inodes_of_other_programs_disturb_the_measurement(tmp_path: Path) -> None:
+    """Each inode that another program opens has a dentry, which counts as a socket's."""
+    folder = copy_recording("6.1-4n", "established", tmp_path)
+    slabinfo = folder / "proc/slabinfo"
+    inodes = "ext4_inode_cache 9018 9018 1192 27 8 : tunables 0 0 0 : slabdata 334 334 0"
+    text_with_inodes = re.sub("^ext4_inode_cache .*$", inodes, slabinfo.read_text(), flags=re.MULTILINE)
+    slabinfo.write_text(text_with_inodes)
+    quiet = growth_since_mark(ledger("6.1-4n", "base"), ledger("6.1-4n", "established"))
+    found = growth_since_mark(ledger("6.1-4n", "base"), ledger_of(folder))
+    assert not quiet.is_disturbed
+    assert found.is_disturbed
+    assert found.bytes_per_socket == quiet.bytes_per_socket
+
+
+def test_the_error_is_unknown_without_all_rows(tmp_path: Path) -> None:
+    folder = copy_recording("6.1-4n", "established", tmp_path)
+    slabinfo = folder / "proc/slabinfo"
+    slabinfo.write_text(slabinfo.read_text().rpartition("kmem_cache ")[0])
+    found = growth_since_mark(ledger("6.1-4n", "base"), ledger_of(folder))
+    assert found.bytes_per_socket is not None
+    assert found.error_bytes_per_socket is None
+    assert not found.is_disturbed

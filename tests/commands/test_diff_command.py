@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from packed_trees import DATE, SOSREPORT, archive_of, sosreport_of
-from recorded import counters, tree
+from recorded import copy_recording, counters, tree
 from test_imports import SCREEN_PACKAGES, imported_modules, packages
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -167,3 +168,33 @@ def test_diff_imports_no_screen() -> None:
     modules = imported_modules(f"from tcptop.cli import main\nmain(['diff', {BASE!r}, {ESTABLISHED!r}])")
     assert "tcptop.comparison.compare" in modules
     assert not packages(modules) & SCREEN_PACKAGES
+
+
+def with_slab_kib(name: str, change_kib: int, destination: Path) -> str:
+    """A copy of a recording of 6.1-4n with another amount in the field Slab of /proc/meminfo."""
+    folder = copy_recording("6.1-4n", name, destination)
+    meminfo = folder / "proc/meminfo"
+    more = meminfo.read_text()
+    [slab] = re.findall(r"^Slab: +(\d+) kB$", more, re.MULTILINE)
+    meminfo.write_text(re.sub(r"^Slab: .*$", f"Slab: {int(slab) + change_kib} kB", more, flags=re.MULTILINE))
+    return str(folder)
+
+
+def growth_sentence(before: str, after: str) -> str:
+    """The sentence on slab growth, in one line."""
+    lines = diff_output(before, after).splitlines()
+    [start] = [number for number, line in enumerate(lines) if re.match("  slab memory (grew|shrank)", line)]
+    return " ".join(line.strip() for line in lines[start : start + 2] if not line.startswith("  WHAT"))
+
+
+def test_shares_above_all_and_below_nothing_are_words(tmp_path: Path) -> None:
+    grew = growth_sentence(BASE, ESTABLISHED)
+    assert re.search(r"; sockets explain \d+ % of it, perhaps all$", grew)
+    less = with_slab_kib("established", -20_000, tmp_path)
+    assert "; more than explained: " in growth_sentence(BASE, less)
+    closed = growth_sentence(ESTABLISHED, str(tree("6.1-4n", "halfclosed")))
+    assert closed.endswith("; not by sockets, which went the other way: the rows kept idle objects")
+    for sentence in (grew, growth_sentence(BASE, less), closed):
+        assert not [number for number in re.findall(r"(-?\d+) %", sentence) if not 0 <= int(number) <= 100]
+    growth = json.loads(diff_output(BASE, less, "--json"))["slab_growth"]
+    assert growth["sockets_low_share"] > 1

@@ -16,6 +16,7 @@ import pytest
 from recorded import slab_rows, text, write_tree
 
 from tcptop.explanation import PAGES
+from tcptop.explanation.glossary import ENTRIES
 from tcptop.kernel.objects import KERNEL_OBJECTS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -151,7 +152,7 @@ def test_on_an_ascii_output_it_is_ascii(what: list[str], encoding: str) -> None:
 
 def test_columns_are_aligned_in_ascii_too() -> None:
     lines = explain("states", env={"PYTHONIOENCODING": "ascii"}).stdout.splitlines()
-    head = next(line for line in lines if line.startswith(" STATE"))
+    head = next(line for line in lines if line.startswith(" STATE "))
     for start in (" LISTEN", " ESTABLISHED", " CLOSE_WAIT", " TIME_WAIT"):
         [line] = [line for line in lines if line.startswith(start)]
         assert line[head.index("HOLDS") - 2 :].startswith("  a "), line
@@ -235,3 +236,21 @@ def test_an_empty_root(tmp_path: Path) -> None:
     assert explain_text(root=root).startswith("What socket(2) and connect(2) allocate - an unknown kernel")
     assert "not known" in explain_text("TCP", root=root)
     assert_refused(explain("ext4_inode_cache", root=root), "ext4_inode_cache")
+
+
+def test_a_word_with_its_meaning_and_its_file() -> None:
+    output = " ".join(explain_text("Watermarks").split())
+    assert output.startswith("watermark - Linux 6.1.0-56-amd64 watermark Three counts of free pages")
+    assert "From: /proc/zoneinfo" in output
+
+
+def test_all_words() -> None:
+    output = explain_text("words")
+    assert output == explain_text("glossary")
+    for entry in ENTRIES:
+        assert f"\n {entry.word}\n" in output
+
+
+def test_an_unknown_word_names_words_like_it() -> None:
+    assert_refused(explain("watermrak"), "'watermrak'", "watermark")
+    assert_refused(explain("xyzzy"), "'xyzzy'", "words lists all")

@@ -106,6 +106,25 @@ def live_ledger() -> Ledger:
         host.close()
 
 
+def ledger_while_sockets_open() -> Ledger:
+    """A ledger whose number of sockets was read again a second after slabinfo, when it had doubled."""
+    sample = snapshot(KERNEL, PHASE)
+    sockets = sample.sockstat.value
+    assert sockets is not None
+    assert sockets.allocated is not None
+    later = sockets._replace(allocated=2 * sockets.allocated)
+    return account(
+        sample._replace(
+            live=True,
+            taken_at_unix_s=1_000_000.0,
+            monotonic_s=2.0,
+            slabinfo=sample.slabinfo._replace(taken_at_s=1.0),
+            slab_counts=sample.slab_counts._replace(taken_at_s=1.0),
+            sockstat=sample.sockstat._replace(value=later, taken_at_s=2.0),
+        )
+    )
+
+
 SLABINFO = text(KERNEL, PHASE, "proc/slabinfo")
 OF_SOCKETS = re.compile("slabinfo|#|TCP|tw_|request_|sock_inode|lsm|pid|anon_vma_chain|kmalloc-[0-9]|kmem_cache ")
 FEW_FILES = """\
@@ -151,6 +170,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
     return {
         "live": live_ledger(),
         "growth": ledger_with_growth(),
+        "sockets that open": ledger_while_sockets_open(),
         "nothing": ledger_of_files({}),
         "slab links alone": ledger_of_files(
             {}, {"TCP": None, "tcp_bind_bucket": ":a", "eventpoll_epi": ":a", ":a": None}

@@ -81,7 +81,17 @@ CACHE = {
     "bytes",
     "nodes",
 }
-COST = {"ipv4", "ipv6", "mix", "idle_bytes_per_socket", "buffer_bytes_per_socket", "now_bytes", "now_is_at_most"}
+COST = {
+    "ipv4",
+    "ipv6",
+    "mix",
+    "idle_bytes_per_socket",
+    "buffer_bytes_per_socket",
+    "now_bytes",
+    "now_is_at_most",
+    "now_read_at",
+    "now_held_because",
+}
 SIDE = {"object_bytes", "slab_bytes", "high_slab_bytes", "complete", "missing", "parts"}
 PART = {"object", "cache", "count", "object_bytes", "slab_bytes", "high_slab_bytes", "estimated"}
 MEMORY = {"bytes", "low_bytes", "high_bytes", "unexplained_bytes", "parts"}

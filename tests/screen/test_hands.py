@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from drive import AppPilot, pane_lines, pane_title, screen_text, tree, tree_app, wait_for_app, wait_until
+from textual.events import MouseScrollDown, MouseScrollUp
 
 from tcptop.screen.app import TcptopApp
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -230,3 +231,50 @@ async def test_another_pane_is_copied_as_text() -> None:
         lines = app.clipboard.splitlines()
         assert len(lines) > 3
         assert lines[0] == pane_lines(app, BuddyPane)[0].rstrip()
+
+
+# Mouse
+
+
+async def test_a_click_chooses_a_row_and_focuses_the_table() -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        app.screen.query_one(BuddyPane).focus()
+        row = pane_lines(app, CachesPane)[3]
+        await pilot.click(CachesPane, offset=(5, 4))
+        assert app.focused is app.screen.query_one(CachesPane)
+        await pilot.press("ctrl+y")
+        assert app.clipboard.split("\t")[0] == row.split()[0].rstrip("*")
+
+
+async def test_a_click_on_a_heading_sorts_and_again_reverses() -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        x = pane_lines(app, CachesPane)[0].index("CACHE SIZE")
+        await pilot.click(CachesPane, offset=(x + 2, 1))
+        assert (app.choices.sort, app.choices.reverse) == ("bytes", False)
+        await pilot.click(CachesPane, offset=(x + 2, 1))
+        assert (app.choices.sort, app.choices.reverse) == ("bytes", True)
+
+
+async def test_a_click_on_a_key_in_the_last_line_presses_it() -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        x = screen_text(app).splitlines()[-1].index(" m ") + 1
+        await pilot.click(offset=(x, 23))
+        await wait_until(pilot, lambda: app.choices.mode == "time_wait", "m is pressed")
+        await pilot.click(offset=(1, 23))
+        await wait_until(pilot, lambda: isinstance(app.screen, HelpScreen), "? is pressed")
+
+
+async def test_the_wheel_scrolls_the_pane_under_the_pointer() -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        before = pane_title(app, BuddyPane)
+        for event in (MouseScrollDown, MouseScrollUp):
+            y = app.screen.query_one(BuddyPane).region.y + 2
+            app.screen._forward_event(
+                event(None, x=5, y=y, delta_x=0, delta_y=0, button=0, shift=False, meta=False, ctrl=False)
+            )
+            await pilot.pause()
+            assert (pane_title(app, BuddyPane) != before) == (event is MouseScrollDown)

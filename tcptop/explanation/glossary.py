@@ -1,0 +1,858 @@
+"""The glossary: every word and sign of the screen and of the reports, with its meaning and the file it comes from.
+
+The help, the page `glossary` and `tcptop explain WORD` show these entries. The columns of the cache table have their
+texts in `text/cache_columns.py`, from which their entries are made.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from tcptop.text.cache_columns import COLUMNS
+
+
+class Entry(NamedTuple):
+    """A word with its meaning."""
+
+    word: str
+    meaning: str
+    """One sentence, which the help shows too."""
+    more: str
+    """One or two further sentences."""
+    source: str
+    """The kernel's file or function from which the figure or the word comes; tcptop's own words name tcptop."""
+    other_names: tuple[str, ...] = ()
+    """Further words that find the entry."""
+
+
+FIGURE_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "bytes per connection",
+        "The slab memory of one endpoint: one TCP socket of this kernel with the objects that hang on it.",
+        "Over loopback a connection has two endpoints on the same machine. Socket buffers are not in it.",
+        "/proc/slabinfo and /sys/kernel/slab",
+        ("connection", "endpoint", "per connection"),
+    ),
+    Entry(
+        "average now",
+        "What one socket takes on average at this moment: the bytes of TCP's slabs, and the shared objects, ÷ sockets.",
+        "Idle objects and half-empty slabs are in it, so it is larger than one more socket after many sockets closed."
+        " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
+        "/proc/slabinfo ÷ /proc/net/sockstat",
+        ("now", "average"),
+    ),
+    Entry(
+        "one more socket",
+        "What the next socket takes: for each of its objects, the object's share of a full slab.",
+        "It is a constant of a kernel and its configuration. The sizes are read from this machine, never assumed.",
+        "/proc/slabinfo, /sys/kernel/slab, /sys/kernel/btf/vmlinux",
+        ("one more", "next", "next socket"),
+    ),
+    Entry(
+        "server side",
+        "A socket that accept(2) returned: sock, socket inode, dentry, file, and the data of security modules.",
+        "It shares the local port of its listener, so it takes no port of its own. The JSON calls it `accepted`.",
+        "net/ipv4/tcp_minisocks.c, tcp_create_openreq_child()",
+        ("server", "accepted", "accepted socket"),
+    ),
+    Entry(
+        "client side",
+        "A socket that connect(2) opened: as on the server side, and up to two buckets for its local port.",
+        "The figure is an upper bound (≤), because connections to different peers may share one local port."
+        " The JSON calls it `outgoing`.",
+        "net/ipv4/inet_hashtables.c, __inet_hash_connect()",
+        ("client", "outgoing", "own port", "port of its own"),
+    ),
+    Entry(
+        "open sockets",
+        "Accounting of sockets that are not in TIME_WAIT: a whole sock with its inode, dentry and file.",
+        "Key m changes to TIME_WAIT accounting and back. The JSON calls this accounting `full`.",
+        "/proc/net/sockstat",
+        ("open socket", "full accounting"),
+    ),
+    Entry(
+        "without slab padding",
+        "The sum of the objects alone, without the bytes that slabs leave over between and behind objects.",
+        "The difference to one more socket is the price of packing objects into whole pages.",
+        "/sys/kernel/slab/*/slab_size",
+        ("slab padding", "padding", "objects alone"),
+    ),
+    Entry(
+        "IPv4:IPv6 as here",
+        "The mix of IPv4 and IPv6 sockets of this machine, in per cent: figures without a family are for this mix.",
+        "It follows the active objects of the caches TCP and TCPv6 where there are many, else the counts of sockets.",
+        "/proc/slabinfo, rows TCP and TCPv6; /proc/net/sockstat, /proc/net/sockstat6",
+        ("mix", "IPv4", "IPv6", "family"),
+    ),
+    Entry(
+        "TIME_WAIT",
+        "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
+        "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
+        "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
+        ("mini-socket", "tw_sock", "tw"),
+    ),
+    Entry(
+        "TCP in the kernel",
+        "All kernel memory used by TCP: its own caches, its share of shared caches, and its buffers.",
+        "≈ stands before it if its range is wide. Page cache of files that are sent is not in it.",
+        "/proc/slabinfo and /proc/net/sockstat",
+        ("total", "total kernel memory in TCP", "TCP memory"),
+    ),
+    Entry(
+        "growth",
+        "How fast sockets or TCP's memory grow or shrink per second, over the last minutes.",
+        "`no trend`: the noise is larger than the growth. `in about 14 min` is when a limit would be reached.",
+        "tcptop, from samples and the times between them",
+        ("rate", "per second", "no trend", "trend"),
+    ),
+    Entry(
+        "idle",
+        "Memory in objects that slabs hold and that no socket uses: OBJS minus ACTIVE.",
+        "It is large after many sockets closed, and the next sockets take it first. Free objects on the lists of CPUs"
+        " count as active, so the figure is a lower bound.",
+        "/proc/slabinfo; mm/slub.c, get_slabinfo()",
+        ("idle slab", "idle object"),
+    ),
+    Entry(
+        "computed",
+        "Not read from a counter, but computed from sizes by the kernel's own rules.",
+        "It stands where a file cannot be read, as without root. The result is what the kernel would print, unless the"
+        " kernel was built in an unusual way.",
+        "mm/slub.c, calculate_sizes()",
+        ("estimated",),
+    ),
+    Entry(
+        "attached",
+        "Objects that a socket has only if its program, a firewall rule or its traffic asks for them.",
+        "They are epoll items, tracked flows, kernel TLS and buffers. Key E adds them to the average.",
+        "/proc/slabinfo, /proc/net/tls_stat, /proc/net/sockstat",
+        ("attached objects", "besides"),
+    ),
+    Entry(
+        "mark",
+        "A moment that key k keeps: from then on, counts show what has changed since.",
+        "The bytes of each socket opened since the mark are measured, with an error (±) for what the machine's other"
+        " slabs did meanwhile.",
+        "tcptop",
+        ("since mark", "measured"),
+    ),
+    Entry(
+        "disturbed",
+        "The bytes measured since the mark are not shown, since other programs changed slab memory too much meanwhile.",
+        "The error would be above 10 %. Set the mark again at a quiet moment, or open more sockets.",
+        "tcptop, from the rows of /proc/slabinfo that no socket has",
+    ),
+)
+
+SOCKET_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "allocated",
+        "TCP sockets of all network namespaces that hold a sock: connected, listening, orphans, and never connected.",
+        "TIME_WAIT is not in it. The kernel keeps one counter for the machine.",
+        "/proc/net/sockstat, field alloc",
+        ("alloc", "sockets"),
+    ),
+    Entry(
+        "in use",
+        "TCP sockets of one network namespace that listen, connect or are connected.",
+        "Only the namespace that tcptop reads is counted, so it is never set against counts of the machine.",
+        "/proc/net/sockstat and sockstat6, field inuse",
+        ("inuse",),
+    ),
+    Entry(
+        "orphan",
+        "A socket that its program has closed while TCP still has to send data or a FIN.",
+        "Above tcp_max_orphans the kernel resets such connections.",
+        "/proc/net/sockstat, field orphan; net/ipv4/tcp.c, tcp_too_many_orphans()",
+        ("tcp_max_orphans",),
+    ),
+    Entry(
+        "buffers",
+        "Memory charged to TCP sockets for the data in their queues, in whole pages.",
+        "Its limit is tcp_mem. The counter lags by a few pages for each CPU, hence a bound (≤ or ±).",
+        "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
+        ("buffer", "socket buffer"),
+    ),
+    Entry(
+        "netns",
+        "Network namespace: an own set of interfaces, ports and counters, as each container has.",
+        "this netns is the one that tcptop reads; all netns and machine count every namespace.",
+        "/proc/net belongs to one namespace; net/core/net_namespace.c",
+        ("this netns", "all netns", "network namespace", "namespace", "here", "scope"),
+    ),
+    Entry(
+        "machine",
+        "Counted over all nodes and all network namespaces, containers included.",
+        "Slabs, allocated sockets, orphans and buffers count the machine; in use and TIME_WAIT count one namespace.",
+        "/proc/slabinfo, /proc/net/sockstat",
+    ),
+    Entry(
+        "CurrEstab",
+        "Connections in the states ESTABLISHED and CLOSE_WAIT, in this network namespace.",
+        "It is a gauge, and the only count of a single state that costs nothing to read.",
+        "/proc/net/snmp",
+    ),
+    Entry(
+        "accept queue",
+        "Established connections that accept(2) has not returned yet.",
+        "Such a connection has a sock and a request sock, but no file. listen(2) sets the length of the queue.",
+        "net/ipv4/inet_connection_sock.c, inet_csk_reqsk_queue_add()",
+        ("backlog", "listen queue", "listen queues"),
+    ),
+    Entry(
+        "SYN cookie",
+        "An answer to a SYN for which the kernel keeps nothing, as the queue of handshakes is full.",
+        "The connection is rebuilt from the number in the client's ACK.",
+        "net/ipv4/syncookies.c; /proc/net/netstat, SyncookiesSent",
+        ("cookie", "cookies", "syncookies"),
+    ),
+    Entry(
+        "handshake",
+        "The three segments that open a connection: SYN, SYN and ACK, ACK.",
+        "A server keeps a request sock from the SYN to accept(2).",
+        "net/ipv4/tcp_input.c, tcp_conn_request()",
+        ("SYN", "ACK", "FIN", "RST", "segment"),
+    ),
+)
+
+SLAB_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "slab",
+        "A block of pages that the kernel cuts into objects of one size.",
+        "A slab of 32 KiB holds 13 of the larger socks, for example. A slab with no object in use may be given back.",
+        "mm/slub.c; /proc/slabinfo, num_slabs",
+        ("SLUB", "slab memory", "slub"),
+    ),
+    Entry(
+        "object",
+        "A piece of a slab: one struct of the kernel, such as a sock, an inode or a dentry.",
+        "OBJS counts them used or not; ACTIVE counts those in use.",
+        "/proc/slabinfo, active_objs and num_objs",
+        ("obj",),
+    ),
+    Entry(
+        "cache",
+        "A slab cache: all slabs that hold objects of one kind and size.",
+        "TCP is the cache of IPv4 socks, sock_inode_cache that of socket inodes.",
+        "/proc/slabinfo; mm/slab_common.c, kmem_cache_create()",
+        ("slab cache", "TCP cache", "all caches"),
+    ),
+    Entry(
+        "struct",
+        "The C structure that an object holds, such as struct tcp_sock.",
+        "Its size and members come from the kernel's own type information, where that is readable.",
+        "/sys/kernel/btf/vmlinux",
+        ("member", "hole"),
+    ),
+    Entry(
+        "merged",
+        "Caches of like size that the kernel has put into one: they share slabs and a row, marked with *.",
+        "The row has the name of the cache made first, so bind buckets may be counted in the row pid. The counts of the"
+        " row are those of all of them.",
+        "links in /sys/kernel/slab; mm/slab_common.c, find_mergeable()",
+        ("*", "alias", "shares a row"),
+    ),
+    Entry(
+        "shared cache",
+        "A cache that others use besides TCP, such as dentry and filp.",
+        "Of such a cache, TCP's part is computed from the number of its sockets.",
+        "tcptop, from /proc/slabinfo and /proc/net/sockstat",
+        ("shared", "everything else"),
+    ),
+    Entry(
+        "unexplained",
+        "Slab memory that the machine has and that no row of slabinfo explains.",
+        "Large kmalloc blocks and the error of the counters are in it.",
+        "/proc/meminfo, Slab, minus the rows of /proc/slabinfo",
+    ),
+    Entry(
+        "kmalloc",
+        "The caches of fixed sizes for objects that have no cache of their own: kmalloc-64, kmalloc-192, and so on.",
+        "What lies in them cannot be told apart by a counter.",
+        "mm/slab_common.c, kmalloc_info",
+    ),
+    Entry(
+        "memcg vector",
+        "For each slab of an accounted cache, 8 bytes per object that say which memory cgroup pays for it.",
+        "On the bar it is the part memcg. Vectors exist only where memory cgroups are in use.",
+        "mm/slub.c, alloc_slab_obj_exts(); struct slabobj_ext",
+        ("memcg", "vector", "obj_cgroup", "accounted"),
+    ),
+    Entry(
+        "cgroup",
+        "A group of processes with limits of its own, as a container or a service has.",
+        "Option --cgroup adds the memory.max of one as a further limit.",
+        "/sys/fs/cgroup, memory.max and memory.current",
+        ("memory cgroup", "memory.max"),
+    ),
+    Entry(
+        "LSM",
+        "Linux security modules, such as SELinux and AppArmor: what they hang on a file, an inode or a sock.",
+        "Which modules are active decides the size.",
+        "/sys/kernel/security/lsm; security/security.c",
+        ("blob", "security module"),
+    ),
+    Entry(
+        "sock",
+        "The protocol's own state of a socket, struct tcp_sock: sequence numbers, windows, timers, queues.",
+        "It is the largest part of a connection, from the cache TCP or TCPv6.",
+        "net/core/sock.c, sk_prot_alloc()",
+        ("socket",),
+    ),
+    Entry(
+        "inode",
+        "Struct socket with the inode that makes it a file, from the cache sock_inode_cache.",
+        "Every socket with a descriptor has one, of whatever protocol.",
+        "net/socket.c, sock_alloc_inode()",
+        ("socket inode",),
+    ),
+    Entry(
+        "file",
+        "The open file that a descriptor points to, from the cache filp.",
+        "Its number on the machine is limited by file-max.",
+        "fs/file_table.c, alloc_empty_file()",
+        ("filp", "descriptor"),
+    ),
+    Entry(
+        "port",
+        "A local port in use: a bind bucket and, since Linux 6.1, a bind2 bucket.",
+        "All sockets of a port share them; a socket of the client side may have them alone.",
+        "net/ipv4/inet_hashtables.c, inet_bind_bucket_create()",
+        ("bind bucket", "bind2 bucket", "bucket", "bind"),
+    ),
+    Entry(
+        "epoll",
+        "What watches a socket for a program: an item and a wait queue entry for each epoll set.",
+        "A program with epoll has these objects for every socket it waits for.",
+        "fs/eventpoll.c, ep_insert(); /proc/slabinfo, eventpoll_epi",
+        ("epoll item",),
+    ),
+    Entry(
+        "kernel TLS",
+        "Encryption in the kernel, which a program asks for with setsockopt(TCP_ULP).",
+        "Each such socket has a context with keys.",
+        "/proc/net/tls_stat; net/tls/tls_main.c",
+        ("ktls", "TLS"),
+    ),
+    Entry(
+        "BTF",
+        "The kernel's own description of its structs: sizes, members, offsets.",
+        "From it come the sizes of objects without a cache of their own, and the holes of a struct.",
+        "/sys/kernel/btf/vmlinux",
+    ),
+    Entry(
+        "grace period",
+        "The wait until no CPU can still see an object, after which the kernel frees it.",
+        "This is why counts fall a moment after sockets were closed.",
+        "kernel/rcu",
+        ("RCU",),
+    ),
+)
+
+MEMORY_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "buddy allocator",
+        "The part of the kernel that hands out pages, in blocks of 1, 2, 4, 8 … pages.",
+        "Two free neighbours (buddies) join to a block of twice the size. Slabs are made of its blocks.",
+        "mm/page_alloc.c",
+        ("buddy",),
+    ),
+    Entry(
+        "free_area",
+        "The lists of free blocks of a zone, one for each order and migrate type.",
+        "The pane of free blocks shows their lengths.",
+        "/proc/buddyinfo, /proc/pagetypeinfo; include/linux/mmzone.h, struct free_area",
+        ("free block", "block", "free blocks", "free"),
+    ),
+    Entry(
+        "order",
+        "The size of a block as a power of 2: order 0 is one page, order 3 is eight pages.",
+        "With pages of 4 KiB, 32K is order 3, from which SLUB likes to make TCP's slabs.",
+        "/proc/buddyinfo; mm/slub.c, calculate_order()",
+        ("4K", "32K", "page order"),
+    ),
+    Entry(
+        "order fallback",
+        "A slab made of a smaller block, because no block of the preferred order was free.",
+        "It holds fewer objects for its pages. CACHE SIZE counts such slabs with their real size.",
+        "mm/slub.c, allocate_slab()",
+        ("fallback",),
+    ),
+    Entry(
+        "migrate type",
+        "What a block may be used for: Unmovable, Movable, Reclaimable, HighAtomic, CMA or Isolate.",
+        "Blocks of one type are kept together, so that movable pages can be moved away. TCP's slabs are Unmovable,"
+        " those of inodes and dentries Reclaimable; types may be taken over when their own lists are empty.",
+        "/proc/pagetypeinfo; include/linux/mmzone.h, enum migratetype",
+        ("type", "Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate"),
+    ),
+    Entry(
+        "pageblock",
+        "A group of pages with one migrate type, usually 2 MiB on x86-64.",
+        "The counts say how the zone is divided among the types, free or not.",
+        "/proc/pagetypeinfo, Number of blocks type",
+        ("pageblocks",),
+    ),
+    Entry(
+        "zone",
+        "A range of a node's memory by address: DMA, DMA32, Normal, Movable.",
+        "TCP's slabs come from Normal, and from DMA32 when Normal is short. Device keeps memory of devices.",
+        "/proc/zoneinfo",
+        ("DMA", "DMA32", "Normal", "Device", "HighMem"),
+    ),
+    Entry(
+        "watermark",
+        "Three counts of free pages of a zone: min, low and high.",
+        "Below low the kernel reclaims in the background until high is reached. Below min a program waits for reclaim.",
+        "/proc/zoneinfo, lines min, low and high",
+        ("min", "low", "high", "MIN LOW HIGH"),
+    ),
+    Entry(
+        "fragmentation",
+        "The share of a zone's free memory that lies in blocks too small for this order: .00 is good, 1 is all of it.",
+        "It is the kernel's unusable free index, and says nothing about the amount of free memory.",
+        "/sys/kernel/debug/extfrag/unusable_index; mm/vmstat.c, unusable_free_index()",
+        ("unusable", "unusable index"),
+    ),
+    Entry(
+        "node",
+        "A NUMA node: CPUs and the memory that is near to them.",
+        "An object is made on the node of the CPU that handles it, if memory is free there, and else on another node.",
+        "/sys/devices/system/node, /proc/zoneinfo",
+        ("NUMA", "all nodes"),
+    ),
+    Entry(
+        "reclaim",
+        "The kernel frees page cache and unused slabs to get free pages.",
+        "Before reclaim means: with memory that is free already. With reclaim is the end: then allocations fail.",
+        "mm/vmscan.c; /proc/meminfo",
+        ("before reclaim", "with reclaim"),
+    ),
+    Entry(
+        "page cache",
+        "File contents that the kernel keeps in memory, and gives up when memory is needed.",
+        "What can be given up counts as room for more sockets.",
+        "/proc/meminfo, Active(file) and Inactive(file)",
+    ),
+    Entry(
+        "RAM available",
+        "An estimate of the kernel: memory that programs can take without swapping.",
+        "Free pages and reclaimable page cache and slabs are in it.",
+        "/proc/meminfo, MemAvailable",
+        ("available", "RAM"),
+    ),
+    Entry(
+        "vm.zone_reclaim_mode",
+        "A setting: if not 0, a node reclaims its own page cache before it takes memory of other nodes.",
+        "It is 0 on most machines.",
+        "/proc/sys/vm/zone_reclaim_mode",
+        ("zone_reclaim_mode",),
+    ),
+    Entry(
+        "page",
+        "The unit of memory: 4 KiB on x86-64, up to 64 KiB on other machines.",
+        "Slabs, blocks and buffers consist of whole pages.",
+        "getconf PAGE_SIZE",
+    ),
+)
+
+LIMIT_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "headroom",
+        "How many more sockets fit until the first limit is reached.",
+        "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free.",
+        "tcptop; key i, page headroom, has every limit",
+        ("fits more", "room", "more"),
+    ),
+    Entry(
+        "limit",
+        "What ends the growth of sockets: memory, tcp_mem, file-max, conntrack, orphans or TIME_WAIT.",
+        "The first limit is the one with the least headroom. Thresholds are in the settings file, [limits.NAME].",
+        "/proc/sys, /proc/meminfo",
+        ("limits", "first limit", "nearest first", "wall"),
+    ),
+    Entry(
+        "memory",
+        "The limit of memory: what reclaim could not free, of all memory of the machine.",
+        "A process or a memory cgroup may reach a limit of its own before.",
+        "/proc/meminfo, MemTotal and MemAvailable; /proc/zoneinfo",
+    ),
+    Entry(
+        "tcp_mem",
+        "Three amounts for the buffers of all TCP sockets of the machine: low, pressure, high.",
+        "Above pressure the kernel shrinks windows; above high it drops segments and resets orphans.",
+        "/proc/sys/net/ipv4/tcp_mem, in pages",
+    ),
+    Entry(
+        "conntrack",
+        "Connection tracking of the firewall: one entry for each flow, up to nf_conntrack_max.",
+        "When the table is full, packets of new connections are dropped. An entry outlives its socket.",
+        "/proc/sys/net/netfilter/nf_conntrack_count and nf_conntrack_max",
+        ("nf_conntrack_max", "tracked flow", "flow", "nf_conntrack"),
+    ),
+    Entry(
+        "file-max",
+        "The largest number of open files of the machine; each open socket is one.",
+        "Each process has its own limit too (ulimit -n), which is usually reached first.",
+        "/proc/sys/fs/file-nr",
+        ("file_max",),
+    ),
+    Entry(
+        "nofile",
+        "The largest number of open files of one process.",
+        "It is usually reached before file-max. tcptop reads no process, so the use is not known.",
+        "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
+        ("ulimit",),
+    ),
+    Entry(
+        "tcp_max_tw_buckets",
+        "The largest number of sockets in TIME_WAIT.",
+        "Above it, a connection ends without TIME_WAIT.",
+        "/proc/sys/net/ipv4/tcp_max_tw_buckets",
+    ),
+    Entry(
+        "ports",
+        "The local ports from which connect(2) chooses; each is free again for another peer.",
+        "Only a dump of all sockets would show how many are in use for one peer, so no headroom is known.",
+        "/proc/sys/net/ipv4/ip_local_port_range",
+        ("ip_local_port_range", "local port"),
+    ),
+    Entry(
+        "near",
+        "A limit of which more than its first threshold is in use.",
+        "NEAR stands with the limit and with ! in the head line. Nothing has failed yet.",
+        "tcptop; settings file, [limits.NAME] warn",
+        ("threshold", "near at"),
+    ),
+    Entry(
+        "pressure",
+        "TCP's buffers are above the second value of tcp_mem, or the kernel says that it is under memory pressure.",
+        "The kernel shrinks windows, so connections become slower.",
+        "/proc/net/protocols, column press; net/ipv4/tcp.c, tcp_enter_memory_pressure()",
+    ),
+    Entry(
+        "full",
+        "A limit that is reached, or above its second threshold.",
+        "What the kernel does there stands on the page headroom.",
+        "tcptop; settings file, [limits.NAME] critical",
+    ),
+    Entry(
+        "events",
+        "Counters of what already happened: dropped SYNs, overflows, memory pressure, resets.",
+        "They count since the start of the kernel or of the network namespace. One that grows stands in the head line.",
+        "/proc/net/netstat, /proc/net/snmp, /proc/net/stat/nf_conntrack",
+        ("event", "alarm", "counter"),
+    ),
+    Entry(
+        "reset",
+        "A connection that ended with an RST segment: at once, and what was not delivered is lost.",
+        "The page events counts resets by reason.",
+        "/proc/net/snmp, OutRsts and EstabResets",
+    ),
+    Entry(
+        "loopback",
+        "A connection of the machine with itself, over the interface lo.",
+        "Both endpoints are sockets of this kernel and are counted.",
+        "drivers/net/loopback.c",
+    ),
+)
+
+SCREEN_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "live",
+        "The figures are read from this machine now, at the interval that stands beside it.",
+        "paused, saved, looking back and ▶ stand there instead while time does not run.",
+        "tcptop",
+        ("paused", "saved", "interval", "pause"),
+    ),
+    Entry(
+        "sample",
+        "All that tcptop read at one moment.",
+        "Some files cost the kernel more and are read less often; their age stands beside them.",
+        "tcptop",
+        ("old", "reading"),
+    ),
+    Entry(
+        "5 s",
+        "Graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample.",
+        "So a figure stands long enough to be read, and little is sent over a slow line.",
+        "tcptop",
+        ("every 5 s",),
+    ),
+    Entry(
+        "recording",
+        "A file of samples that record wrote; tcptop -r FILE shows it with time.",
+        "A mark on the time line is the sample that is shown.",
+        "tcptop record",
+        ("replay", "record", "timeline", "time line"),
+    ),
+    Entry(
+        "graphs",
+        "The last minutes of sockets and of TCP's memory, the newest at the right.",
+        "They move once in five seconds. In a recording, they show the whole recording.",
+        "tcptop",
+        ("graph", "5 min"),
+    ),
+    Entry(
+        "lab result",
+        "What `tcptop lab` measured on this very kernel, by opening sockets and reading slabinfo.",
+        "It is used where no file tells, and only on the kernel where it was measured.",
+        "tcptop lab",
+        ("lab",),
+    ),
+    Entry(
+        "unreadable",
+        "A file that the kernel does not show to this user, or not at all.",
+        "The pane says which file, and what its figures are without it. Root sees more.",
+        "tcptop",
+        ("refused", "absent", "hidden"),
+    ),
+)
+
+TABLE_ENTRIES: tuple[Entry, ...] = (
+    Entry("NODE", "The number of the NUMA node.", "Its row counts that node alone.", "/sys/devices/system/node"),
+    Entry(
+        "CPUS",
+        "How many CPUs the node has.",
+        "A node without CPUs gives memory to other nodes' CPUs.",
+        "/sys/devices/system/node/node*/cpulist",
+        ("CPU",),
+    ),
+    Entry(
+        "TCP",
+        "The cache of IPv4 socks; in the table of nodes, the memory of TCP's slabs on the node.",
+        "TCPv6 is the cache of IPv6 socks, which also carry IPv4.",
+        "/proc/slabinfo; /sys/kernel/slab/*/slabs",
+        ("TCPv6",),
+    ),
+    Entry(
+        "MEMORY",
+        "The memory of a node.",
+        "The bar beside it is of this memory: TCP's slabs, other used memory, free memory.",
+        "/sys/devices/system/node/node*/meminfo, MemTotal",
+    ),
+    Entry("FREE", "Free memory of a node, a zone or a migrate type.", "Page cache is not in it.", "/proc/buddyinfo"),
+    Entry(
+        "OF TCP",
+        "The share of TCP's slab memory that lies on this node.",
+        "The counts by node come from the caches' own files.",
+        "/sys/kernel/slab/*/slabs and total_objects",
+    ),
+    Entry(
+        "BLOCKS FREE",
+        "How many slabs of TCP's preferred size the free blocks of the node would make.",
+        "The heading names the size, such as 32K BLOCKS FREE. Larger blocks are counted as the slabs they hold.",
+        "/proc/buddyinfo",
+        ("32K BLOCKS FREE", "slabs free"),
+    ),
+    Entry(
+        "FITS MORE",
+        "How many more sockets fit before this limit is reached, or into the free memory of this node.",
+        "For a node it is no limit: after it, the CPUs of the node use memory of other nodes.",
+        "tcptop, from /proc/zoneinfo and the bytes of one more socket",
+    ),
+    Entry(
+        "USED",
+        "How much of a limit is in use; ≤ stands before an upper bound.",
+        "Its unit is that of the limit: bytes, sockets, files, flows.",
+        "/proc/sys, /proc/meminfo, /proc/net/sockstat",
+    ),
+    Entry(
+        "STATE",
+        "Of a limit: ok, NEAR, PRESSURE or FULL; of a socket: its state in TCP, such as ESTABLISHED.",
+        "In the list of sources, it says whether a file was read.",
+        "net/ipv4/tcp.c, tcp_set_state(); tcptop",
+        ("ESTABLISHED", "CLOSE_WAIT", "LISTEN", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "CLOSING"),
+    ),
+    Entry(
+        "HOLDS",
+        "The objects that a socket in this state holds.",
+        "Their sizes are in the catalogue.",
+        "tcptop's catalogue of kernel objects",
+    ),
+    Entry(
+        "B/SOCKET",
+        "Attached objects in bytes, divided by the sockets that are there now.",
+        "It is an average: some sockets have many of them, others none.",
+        "/proc/slabinfo ÷ /proc/net/sockstat",
+    ),
+)
+
+SIGN_ENTRIES: tuple[Entry, ...] = (
+    Entry("≥", "At least: a part of the sum is not known, and is named.", "In ASCII: >=.", "tcptop", (">=",)),
+    Entry(
+        "≤",
+        "At most: the counter, or the sharing of objects, allows any value up to this one.",
+        "In ASCII: <=.",
+        "tcptop",
+        ("<=",),
+    ),
+    Entry(
+        "≈", "The low end of an estimate; the range stands beside it or on its page.", "In ASCII: ~.", "tcptop", ("~",)
+    ),
+    Entry("–", "Not known, which never means 0; 0 is printed as 0.", "In ASCII: -.", "tcptop", ("-", "unknown", "0B")),
+    Entry(
+        "±", "The error of a figure: the true value lies within it, on either side.", "In ASCII: +-.", "tcptop", ("+-",)
+    ),
+    Entry(
+        "▸",
+        "Marks the order of the blocks that TCP's slabs are made of.",
+        "If free blocks of that order and above are gone, slabs are made of smaller blocks.",
+        "/sys/kernel/slab/TCP/order",
+        (">",),
+    ),
+    Entry(
+        "▴ ▾",
+        "The column by which the table is sorted: ▾ the largest first, ▴ the smallest.",
+        "",
+        "tcptop",
+        ("▴", "▾", "^"),
+    ),
+    Entry("!", "A limit that is near or reached, an event that grew, or a file that was not read.", "", "tcptop"),
+    Entry(
+        "█ ▒ ░",
+        "A bar: █ what TCP or the limit uses, ▒ what others use, ░ what is free.",
+        "Each bar is of its own whole: a node's bar of the memory of that node.",
+        "tcptop",
+        ("█", "▒", "░", "▓", "#", "bar"),
+    ),
+    Entry("·", "No free block: 0, kept quiet so that free blocks stand out.", "", "/proc/buddyinfo"),
+    Entry(
+        "KiB MiB GiB",
+        "1024, 1024² and 1024³ bytes; a table writes K, M and G.",
+        "B is bytes. Counts have a space between thousands, and k or M where they are short.",
+        "tcptop",
+        ("KiB", "MiB", "GiB", "K", "M", "G", "B", "TiB"),
+    ),
+)
+
+SOURCES: tuple[tuple[str, str, str], ...] = (
+    ("slabinfo", "The counts and sizes of every slab cache. Only root may read it.", "/proc/slabinfo"),
+    ("slab_links", "Which caches are merged, by links that anyone may read.", "links in /sys/kernel/slab"),
+    ("slab_sizes", "Sizes of objects and slabs by cache.", "/sys/kernel/slab/*/object_size, slab_size, order …"),
+    ("slab_counts", "Slabs and objects of TCP's caches, by node.", "/sys/kernel/slab/*/slabs and total_objects"),
+    ("zoneinfo", "Free pages, watermarks and protection of each zone.", "/proc/zoneinfo"),
+    ("buddyinfo", "Free blocks of each zone by order.", "/proc/buddyinfo"),
+    (
+        "pagetypeinfo",
+        "Free blocks by migrate type, and pageblocks. Reading it holds a lock, so it is read seldom.",
+        "/proc/pagetypeinfo",
+    ),
+    ("sockstat", "Counts of sockets and their buffers.", "/proc/net/sockstat"),
+    ("sockstat6", "Counts of IPv6 sockets.", "/proc/net/sockstat6"),
+    ("protocols", "Size of each protocol's sock, and whether it is under pressure.", "/proc/net/protocols"),
+    ("meminfo", "Memory of the machine by use.", "/proc/meminfo"),
+    ("topology", "Nodes with their CPUs and memory.", "/sys/devices/system/node"),
+    (
+        "sysctls",
+        "Release, host name, tcp_mem and other settings of the kernel.",
+        "/proc/sys, /proc/version, /proc/cmdline",
+    ),
+    ("security_modules", "The active security modules.", "/sys/kernel/security/lsm"),
+    ("snmp", "Counters of TCP that every system has.", "/proc/net/snmp"),
+    ("netstat", "Counters of TCP that Linux adds.", "/proc/net/netstat"),
+    ("conntrack_stats", "Counters of connection tracking, for each CPU.", "/proc/net/stat/nf_conntrack"),
+    ("tls_stat", "Counts of sockets with kernel TLS; only there with the module tls.", "/proc/net/tls_stat"),
+    (
+        "socket_limits",
+        "Limits on sockets and files.",
+        "/proc/sys/fs/file-nr, /proc/sys/net/ipv4, /proc/sys/net/netfilter",
+    ),
+    ("memory_cgroups", "Whether memory cgroups are in use.", "/sys/fs/cgroup, /proc/cgroups"),
+    ("machine_load", "Use of the CPUs and available memory, on the screen alone.", "/proc/stat and /proc/meminfo"),
+    ("lab_measurement", "The lab result that was given.", "tcptop lab"),
+)
+"""The names of the sources, what each has, and its files."""
+
+ENTRIES: tuple[Entry, ...] = (
+    *FIGURE_ENTRIES,
+    *SOCKET_ENTRIES,
+    *SLAB_ENTRIES,
+    *MEMORY_ENTRIES,
+    *LIMIT_ENTRIES,
+    *TABLE_ENTRIES,
+    *(Entry(column.heading.title, column.help, "A column of the cache table.", column.source) for column in COLUMNS),
+    *SCREEN_ENTRIES,
+    *SIGN_ENTRIES,
+    *(Entry(name, text, "A source of figures.", files) for name, text, files in SOURCES),
+)
+"""All entries."""
+
+HELP_WORDS = (
+    "bytes per connection",
+    "TCP in the kernel",
+    "average now",
+    "one more socket",
+    "server side",
+    "client side",
+    "without slab padding",
+    "open sockets",
+    "TIME_WAIT",
+    "allocated",
+    "in use",
+    "orphan",
+    "buffers",
+    "machine",
+    "netns",
+    "headroom",
+    "reclaim",
+    "growth",
+    "5 s",
+    "mark",
+    "order",
+    "migrate type",
+    "watermark",
+    "fragmentation",
+    "pageblock",
+    "merged",
+    "idle",
+    "memcg vector",
+    "BLOCKS FREE",
+    "FITS MORE",
+    "≥",
+    "≤",
+    "≈",
+    "±",
+    "–",
+    "▸",
+)
+"""The words that the help explains."""
+
+
+def fold_word(word: str) -> str:
+    """The key of a word: case, plural, and hyphens, spaces and underscores do not matter.
+
+    A word of nothing but such characters is its own key.
+    """
+    folded = "".join(character for character in word.lower() if character not in " -_").removeprefix("/proc/")
+    if not folded:
+        return word.strip()
+    if folded.endswith("ies"):
+        return f"{folded[:-3]}y"
+    if folded.endswith(("sses", "xes")):
+        return folded[:-2]
+    return folded[:-1] if len(folded) > 3 and folded.endswith("s") and not folded.endswith("ss") else folded
+
+
+@cache
+def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
+    """Maps the key of each word to its entries: first those whose word it is, then those with it as another name."""
+    found: dict[str, dict[str, Entry]] = {}
+    for entry in ENTRIES:
+        found.setdefault(fold_word(entry.word), {})[entry.word] = entry
+    for entry in ENTRIES:
+        for name in entry.other_names:
+            found.setdefault(fold_word(name), {}).setdefault(entry.word, entry)
+    return {key: tuple(entries.values()) for key, entries in found.items()}
+
+
+def find_entries(word: str) -> tuple[Entry, ...]:
+    """The entries of a word, such as those of order and of the column ORDER; empty if there is none."""
+    return _entries_by_key().get(fold_word(word), ())
+
+
+def known_words() -> dict[str, str]:
+    """Maps the key of each word and of each other name to the word as it is written."""
+    words = {fold_word(name): name for entry in ENTRIES for name in entry.other_names}
+    return words | {fold_word(entry.word): entry.word for entry in ENTRIES}
