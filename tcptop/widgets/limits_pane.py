@@ -252,14 +252,13 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     brief = per_socket.partition(" (")[0]
     live_objects = "" if growth.live_bytes is None else f", live objects {units.signed_size(growth.live_bytes)}"
     variants = (
-        (ago, f" sockets, {per_socket}{live_objects}"),
-        (ago, f" sockets, {per_socket}"),
-        (ago, f", {per_socket}"),
-        (ago, f", {brief}"),
-        ("", f", {brief}"),
-        ("", f", {brief.removesuffix(', measured')}"),
+        (f"since the mark{ago}", f" sockets, {per_socket}{live_objects}"),
+        (f"since the mark{ago}", f" sockets, {per_socket}"),
+        (f"since the mark{ago}", f", {per_socket}"),
+        (f"since the mark{ago}", f", {brief}"),
+        ("since the mark", f", {brief}"),
+        ("since the mark", f", {brief.removesuffix(', measured')}"),
+        ("mark", f", {brief.removesuffix(', measured')}"),
     )
-    lines: list[Line] = [
-        ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text")) for when, rest in variants
-    ]
+    lines: list[Line] = [((f"{since}: ", "dim"), (sockets, "strong"), (rest, "text")) for since, rest in variants]
     return first_fitting_line(lines, columns)
