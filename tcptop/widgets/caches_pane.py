@@ -274,7 +274,7 @@ class CachesPane(ScrollPane):
         if not self._rows or self._ledger is None:
             return ""
         row = self._rows[self._cursor_index]
-        columns = self._known_columns(self._ledger, self._view.choices)
+        columns = _known_columns(self._ledger, self._view.choices)
         return "\t".join(column.text(row) for column in columns)
 
     def action_scroll_columns(self, step: int) -> None:
