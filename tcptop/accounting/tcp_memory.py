@@ -29,8 +29,8 @@ HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
     """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown.
 
-    The number of sockets is the one that was read right after the caches, so that TCP's share of a cache and the size of
-    the cache belong to one moment.
+    The number of sockets was read right after the caches, so that TCP's share of a cache and the cache's size belong to
+    one moment.
     """
     beside = table.matching_sockstat
     if beside is not None:
