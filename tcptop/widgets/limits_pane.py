@@ -38,7 +38,7 @@ TRACK = "·"
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLES: dict[AccountingMode, str] = {"full": "fits more", "time_wait": "mini-sockets fit"}
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 10, 22, 24, 53
-MIN_BAR_WIDTH, MAX_BAR_WIDTH = 5, 20
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 9, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
 TITLE_MARGIN = 2
