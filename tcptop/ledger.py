@@ -979,13 +979,14 @@ class PlanLimit(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """The use with the planned connections ÷ the maximum; None if unknown.
+        """The use with the planned connections at their most ÷ the maximum; None if unknown.
 
         The ratio is a lower bound if `takes` has no upper bound.
         """
-        if self.used is None or self.takes is None or not self.maximum:
-            return None
-        return (self.used + self.takes) / self.maximum
+        takes = self.takes if self.high_takes is None else self.high_takes
+        return (
+            (self.used + takes) / self.maximum if self.used is not None and takes is not None and self.maximum else None
+        )
 
 
 class PlanSysctl(NamedTuple):

@@ -87,7 +87,7 @@ def account(
         states=state_costs(snapshot, table, sockets, mixes),
         headroom=headroom,
         limits={
-            mode: find_limits(snapshot, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
+            mode: find_limits(snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
             for mode in MODES
         },
         events=events,

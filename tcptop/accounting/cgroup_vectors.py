@@ -42,7 +42,7 @@ def cgroup_vector_costs(
     all_known = True
     for part in parts:
         line = table.get(part.cache)
-        if line is None or not line.objects_per_slab or not _is_accounted(table, part):
+        if line is None or not line.objects_per_slab or not is_accounted(table, part):
             continue
         row = vector_cache(snapshot, table, line.objects_per_slab)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
@@ -72,7 +72,7 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
     return cgroups.charged
 
 
-def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
+def is_accounted(table: CacheTable, part: ObjectCost) -> bool:
     """Whether the cache of `part` has SLAB_ACCOUNT.
 
     For a merged cache, the folder name in /sys/kernel/slab decides. For any other cache, the catalogue decides.

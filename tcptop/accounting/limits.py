@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tcptop.accounting.cgroup_charge import charged_bytes
+from tcptop.accounting.slab_caches import CacheTable
 from tcptop.ledger import (
     ALARM_STATES,
     AccountingMode,
+    Amount,
     ConnectionCost,
     Event,
     Headroom,
@@ -15,7 +18,7 @@ from tcptop.ledger import (
     SocketCounts,
     Threshold,
 )
-from tcptop.snapshot import CgroupMemory, Snapshot, SocketLimits
+from tcptop.snapshot import Snapshot, SocketLimits
 from tcptop.text.units import grouped
 
 NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
@@ -84,6 +87,7 @@ class Use(NamedTuple):
 
 def find_limits(
     snapshot: Snapshot,
+    table: CacheTable,
     sockets: SocketCounts,
     mode: AccountingMode,
     cost: ConnectionCost,
@@ -100,7 +104,7 @@ def find_limits(
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
         _memory(snapshot, headroom),
-        *_cgroup(snapshot.cgroup, cost, headroom),
+        *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
         *_file_max(files, mode),
         _orphans(files, sockets, snapshot, mode),
@@ -214,20 +218,21 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes")
 
 
-def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
+def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
     """The limit of the memory cgroup that the user named.
 
     The use of this limit leaves out page cache, because reclaim frees page cache. If memory.stat does not say how much
     page cache is charged, the use is an upper bound and the headroom is unknown. A cgroup is charged for objects, and
-    not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). Before Linux 6.13 no cgroup is charged for a sock that
-    softirq creates. Softirq creates every accepted sock, so before Linux 6.13 the headroom is too low.
+    not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). The headroom is a lower bound, because some objects of a
+    socket may not be charged; the note has the bounds on the charge.
     """
+    cgroup = snapshot.cgroup
     if cgroup is None:
         return
     current, maximum = cgroup.current_bytes, cgroup.max_bytes
     used = None if current is None else max(0, current - (cgroup.cache_bytes or 0))
     use = Use(used, maximum, None if cgroup.unknown_because else 0)
-    per_socket = cgroup_bytes_per_socket(cost, headroom)
+    per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
     left: int | None = None
     if cgroup.unknown_because is not None:
         note = cgroup.unknown_because
@@ -235,22 +240,29 @@ def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroo
         note = "no limit of its own (memory.max is max); cgroups above it may have one"
     else:
         note = "without page cache" if cgroup.cache_bytes is not None else CACHE_UNKNOWN
-        if per_socket and cgroup.cache_bytes is not None:
-            left = int(max(0, maximum - (used or 0)) / per_socket)
-            note += f"; at {grouped(round(per_socket))} B of objects and buffers per socket"
+        if per_socket is not None and per_socket.high and cgroup.cache_bytes is not None:
+            left = int(max(0, maximum - (used or 0)) / per_socket.high)
+            least, most = (grouped(round(amount)) for amount in per_socket)
+            note += f"; at least so many: a socket is charged {least} to {most} B of objects and buffers"
     is_at_most = used is not None and cgroup.cache_bytes is None
     yield _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
 
 
-def cgroup_bytes_per_socket(cost: ConnectionCost, headroom: Headroom) -> float | None:
-    """Bytes that the kernel charges to a memory cgroup for one more socket, buffers included; None if unknown."""
+def cgroup_bytes_per_socket(
+    snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom
+) -> Amount | None:
+    """Bounds on the bytes that the kernel charges to a memory cgroup for one more socket; None if unknown.
+
+    Buffers are included. Of the new sockets, half are accepted and half are outgoing.
+    """
     sides = cost.by_family["mix"]
-    objects = (sides.accepted.object_bytes, sides.outgoing.object_bytes)
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
-    if None in objects or None in slabs or headroom.bytes_per_socket is None:
+    if None in slabs or headroom.bytes_per_socket is None:
         return None
     buffers = max(0.0, headroom.bytes_per_socket - sum(filter(None, slabs)) / 2)
-    return sum(filter(None, objects)) / 2 + buffers
+    accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)
+    outgoing = charged_bytes(snapshot, table, sides.outgoing.parts, 0.0)
+    return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + buffers)
 
 
 def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:

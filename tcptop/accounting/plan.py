@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
+from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
@@ -85,7 +86,9 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         missing = missing or ["the bytes of a socket"]
     total = sum(part.bytes for part in parts)
     high = inf if missing else sum(part.high_bytes for part in parts)
-    charged = _charged_bytes(costs, missing, buffers + sum(part.bytes for part in parts if part.object == KTLS))
+    charged = _charged_bytes(snapshot, table, request, costs, missing)
+    # Kernel TLS asks for its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
+    charged = (charged[0] + buffers, charged[1] + buffers + (request.sockets * sum(ktls) if ktls else 0.0))
     limits = sorted(_limits(snapshot, ledger, request, (total, high), charged, missing), key=_connections)
     sysctls = _sysctls(snapshot, ledger, limits)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
@@ -257,18 +260,17 @@ def _part(cost: ObjectCost) -> PlanPart:
     return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated)
 
 
-def _charged_bytes(costs: Sequence[ObjectCost], missing: Sequence[str], others: float) -> tuple[float, float]:
-    """Bounds on the bytes that the kernel charges to a memory cgroup; `others` are the bytes outside `costs`.
+def _charged_bytes(
+    snapshot: Snapshot, table: CacheTable, request: PlanRequest, costs: Sequence[ObjectCost], missing: Sequence[str]
+) -> tuple[float, float]:
+    """Bounds on the bytes of `costs` that the kernel charges to a memory cgroup.
 
-    The upper bound is infinite if the size of a charged object is unknown. Objects of conntrack are not charged
-    (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT). An object is charged with its own
-    size, so an unknown share of a slab leaves the bounds as they are.
+    The upper bound is infinite if the size of a charged object is unknown. An object is charged with its own size, so
+    an unknown share of a slab leaves the bounds as they are.
     """
-    charged = [cost for cost in costs if cost.object != NF_CONN.struct]
-    low = sum(cost.object_bytes for cost in charged)
-    high = sum(cost.object_bytes * max(1.0, (cost.high_slab_bytes or 0) / (cost.slab_bytes or inf)) for cost in charged)
-    is_open = not charged or any(not name.startswith(UNCHARGED) for name in missing)
-    return low + others, inf if is_open else high + others
+    low, high = charged_bytes(snapshot, table, costs, request.accepted / request.sockets)
+    is_open = not high or any(not name.startswith(UNCHARGED) for name in missing)
+    return low, inf if is_open else high
 
 
 def _limits(
@@ -384,7 +386,10 @@ def _limit(
         elif error is not None and high <= free - error:
             verdict = "fits"
         elif high < inf and not limit.used_is_at_most:
-            note = "the error of its counter, or a range of sizes, decides"
+            decides = "what of it the kernel charges to the cgroup"
+            note = (
+                f"{decides if limit.name == CGROUP_LIMIT else 'the error of its counter, or a range of sizes,'} decides"
+            )
         per_connection = (low if high == inf else high) / request.connections
         connections = int(free / per_connection) if per_connection and not limit.used_is_at_most else None
     elif most_free is not None and low > most_free:
