@@ -183,6 +183,13 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         ("buffer", "socket buffer"),
     ),
     Entry(
+        "charged",
+        "Counted against the limit of somebody: buffers against tcp_mem, objects against a memory cgroup.",
+        "A charge may be made in whole pages before all of it is used.",
+        "net/core/sock.c, __sk_mem_raise_allocated(); mm/memcontrol.c",
+        ("charge",),
+    ),
+    Entry(
         "netns",
         "Network namespace: an own set of interfaces, ports and counters, as each container has.",
         "this netns is the one that tcptop reads; all netns and machine count every namespace.",
@@ -498,6 +505,13 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "A memory cgroup at its limit has the same for its own processes.",
         "mm/oom_kill.c, out_of_memory()",
         ("OOM", "killer"),
+    ),
+    Entry(
+        "atomic allocation",
+        "An allocation that may not wait, as for a packet that just arrived: it takes free memory, or fails.",
+        "Accepted socks, request socks and mini-sockets are allocated so.",
+        "include/linux/gfp_types.h, GFP_ATOMIC",
+        ("atomic",),
     ),
     Entry(
         "reclaim",
