@@ -9,7 +9,13 @@ from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
-from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
+from tcptop.accounting.socket_counts import (
+    HELD_WITH_INODE,
+    min_sockets_with_file,
+    min_sockets_with_inode,
+    sockets_with_file,
+    sockets_with_inode,
+)
 from tcptop.kernel.objects import (
     BIND_BUCKETS,
     CGROUP_VECTORS,
@@ -101,15 +107,17 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """TCP's memory in shared caches: bytes per socket with a file × number of sockets with a file.
+    """TCP's memory in shared caches: bytes per socket with an inode or a file × number of such sockets.
 
-    The lower bound on this memory leaves out sockets that may be in an accept queue and have no file yet.
+    The lower bound on this memory leaves out sockets that may be in an accept queue, and have no inode and no file yet.
     """
+    with_inode = sockets_with_inode(table, sockets.allocated, sockets.orphans)
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
-    if with_file is None:
+    if with_file is None or with_inode is None:
         missing.append("TCP's share of shared caches")
         return []
     low_with_file = min_sockets_with_file(table, sockets.allocated, sockets.orphans)
+    low_with_inode = min_sockets_with_inode(table, sockets.allocated, sockets.orphans)
     accepted = socket_cost(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
     parts: list[MemoryPart] = []
@@ -117,8 +125,14 @@ def _shared_caches(
         if part.slab_bytes is None:
             continue
         # An LSM socket blob belongs to the sock, so a socket without a file has an LSM socket blob too.
-        with_sock = part.object in HELD_WITHOUT_FILE and sockets.allocated is not None
-        number, low = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, low_with_file)
+        if part.object in HELD_WITHOUT_FILE and sockets.allocated is not None:
+            low, number, high = (sockets.allocated,) * 3
+        elif part.object in HELD_WITH_INODE:
+            low, number, high = low_with_inode, with_inode, with_inode
+        else:
+            low, number, high = low_with_file, with_file, with_file
+        if part.object == CGROUP_VECTORS.struct:
+            high = with_inode
         line, factor = table.get(part.cache), table.fallback_factor(part.cache)
         parts.append(
             MemoryPart(
@@ -127,7 +141,7 @@ def _shared_caches(
                 row=(line.row if line else None) or part.cache,
                 bytes=round(number * part.slab_bytes * factor),
                 low_bytes=round(low * part.slab_bytes * factor),
-                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes) * factor),
+                high_bytes=round(high * (part.high_slab_bytes or part.slab_bytes) * factor),
                 estimated=True,
             )
         )
