@@ -186,6 +186,7 @@ class TcptopApp(App[int]):
                 if box is not None:
                     pane.set_class(box.titled, "-titled")
                     pane.set_class(box.x > 0, "-right")
+                    pane.set_class(box.x + box.columns < size.width, "-left")
             screen.refresh(layout=True)
 
     def on_resize(self, event: Resize) -> None:

@@ -41,7 +41,8 @@ class Pane(Widget):
         border-subtitle-color: $text-muted;
         border-title-style: none;
         &.-titled { border-top: solid $border-blurred; }
-        &.-right { border-left: solid $border-blurred; padding: 0 0 0 1; }
+        &.-left { padding-right: 1; }
+        &.-right { border-left: solid $border-blurred; padding-left: 1; }
         &.-titled:focus { border-top: solid $secondary; }
         & > .pane--dim { color: $text-muted; }
         & > .pane--strong { text-style: bold; }
