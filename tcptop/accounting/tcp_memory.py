@@ -17,6 +17,7 @@ from tcptop.accounting.socket_counts import (
     sockets_with_inode,
 )
 from tcptop.kernel.objects import (
+    BIND2_BUCKET,
     BIND_BUCKETS,
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
@@ -131,9 +132,12 @@ def _shared_caches(
             low, number, high = low_with_inode, with_inode, with_inode
         else:
             low, number, high = low_with_file, with_file, with_file
+        line, factor = table.get(part.cache), table.fallback_factor(part.cache)
+        in_row = table.row_max_in_use(line) if line is not None else None
         if part.object == CGROUP_VECTORS.struct:
             high = with_inode
-        line, factor = table.get(part.cache), table.fallback_factor(part.cache)
+        elif in_row is not None and part.count == 1.0 and part.slab_bytes == part.high_slab_bytes:
+            low, number, high = min(low, in_row), min(number, in_row), min(high, in_row)
         parts.append(
             MemoryPart(
                 name=_part_name(part),
@@ -164,8 +168,10 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
     If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache the number of bind
     buckets has two upper bounds: the active objects of the cache, and the number of sockets including mini-sockets. If
-    bind buckets and bind2 buckets are merged into one row, each of the two kinds has at most half of the row's active
-    objects. The estimate is the middle of the range, because the middle has the smallest possible error.
+    bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets,
+    because each port has one bind bucket, and one bind2 bucket for each local address. Of bind2 buckets the row has at
+    most one less than active objects. The estimate is the middle of the range for ports with one local address, because
+    the middle has the smallest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -184,9 +190,14 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
         if sockets.allocated is None or active is None:
             missing.append(line.name)
             continue
-        buckets = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
-        high = round(buckets * (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name))
-        parts.append(MemoryPart(line.name, line.row, high // 2, 0, high, estimated=True))
+        most = sockets.allocated + (sockets.time_wait_machine_max or 0)
+        likely = high = min(most, active // rows.count(line.row))
+        if rows.count(line.row) > 1 and line.name in BIND2_BUCKET.caches:
+            high = min(most, max(0, active - 1))
+        share = (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name)
+        parts.append(
+            MemoryPart(line.name, line.row, round(likely * share) // 2, 0, round(high * share), estimated=True)
+        )
     return parts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import copy_recording, write_tree
+from recorded import copy_recording, row_of, slab_rows, write_tree
 
 from tcptop.cli import main
 
@@ -117,3 +117,45 @@ def test_the_least_memory_of_files_is_within_their_row(report: Report, tmp_path:
     assert part(found, "filp")["low_bytes"] <= next(
         cache["bytes"] for cache in found["caches"] if cache["name"] == "filp"
     )
+
+
+# Buffers
+
+
+@pytest.mark.parametrize("kernel", ["7.3-4n", "6.12-4n", "6.1-4n", "6.12-arm64-16k-4n"])
+@pytest.mark.parametrize("without", ["sheaf_capacity", "online"])
+def test_active_objects_of_segments_may_all_be_free_where_their_error_is_not_known(
+    kernel: str, without: str, report: Report, tmp_path: Path
+) -> None:
+    """Without the sizes of sheaves (7.3) or the number of CPUs, nobody knows how many objects the CPUs keep."""
+    root = copy_recording(kernel, "halfclosed", tmp_path)
+    before = part(report(root), "socket buffers")
+    paths = list((root / "sys/kernel/slab").glob(f"*/{without}"))
+    paths += [root / "sys/devices/system/cpu/online"] if without == "online" else []
+    for path in {path.resolve() for path in paths}:
+        path.unlink()
+    found = report(root)
+    row = part(found, "socket buffers")
+    [kind] = [each for each in found["attached"]["kinds"] if each["name"] == "buffers"]
+    is_known = without == "sheaf_capacity" and kernel != "7.3-4n"
+    low = before["low_bytes"] if is_known else 0
+    assert (row["low_bytes"], kind["low_bytes"]) == (low, low)
+    assert row["low_bytes"] <= row["bytes"] <= row["high_bytes"]
+
+
+# Bind buckets
+
+
+@pytest.mark.parametrize("kernel", ["6.12-4n", "6.18-1n", "7.3-4n"])
+def test_one_port_may_have_a_bind2_bucket_for_each_local_address(kernel: str, report: Report, tmp_path: Path) -> None:
+    """The row of both kinds of buckets: all of its objects but one may be bind2 buckets of one port."""
+    root = copy_recording(kernel, "established", tmp_path)
+    name = row_of(kernel, "established", "tcp_bind2_bucket")
+    assert name is not None
+    assert name == row_of(kernel, "established", "tcp_bind_bucket")
+    with_row(root, name, 4000)
+    found = report(root)
+    share = slab_rows((root / "proc/slabinfo").read_text())[name].share(4096)
+    bind, bind2 = part(found, "tcp_bind_bucket"), part(found, "tcp_bind2_bucket")
+    assert (bind["high_bytes"], bind2["high_bytes"]) == (round(2000 * share), round(3999 * share))
+    assert bind["low_bytes"] == bind2["low_bytes"] == 0
