@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
-from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Event, Headroom, Ledger, Limit, LimitState
+from tcptop.ledger import (
+    ALARM_STATES,
+    LIMIT_LABELS,
+    SCOPE_LABELS,
+    AccountingMode,
+    Event,
+    Headroom,
+    Ledger,
+    Limit,
+    LimitState,
+)
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
@@ -38,7 +49,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 ratio_text(limit),
                 threshold_text(limit),
                 fits_more_text(limit, headroom),
-                limit.scope,
+                SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
             note=limit.note,
             role=STATE_ROLES.get(limit.state, "text"),
@@ -71,7 +82,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
         yield (
-            f"Memory: one more of these {what} takes {size} B with its buffers, if half of the new ones are outgoing."
+            f"Memory: one more of these {what} takes {size} B with its buffers, if half of them are of the client side."
             " The kernel takes free memory of any node before it reclaims page cache."
         )
     if headroom.is_at_most:
@@ -93,8 +104,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         yield "vm.zone_reclaim_mode is not 0: a node reclaims its own page cache before it uses other nodes' memory."
     if ledger.sockets.apart:
         yield (
-            f"At least {units.count(ledger.sockets.apart)} allocated sockets are neither in use here nor orphans: they"
-            " are in other network namespaces, were never connected, or stay allocated after their close."
+            f"At least {units.count(ledger.sockets.apart)} allocated sockets are neither in use in this netns nor"
+            " orphans: they are in other network namespaces, were never connected, or stay allocated after their close."
         )
 
 
@@ -197,12 +208,12 @@ def short_label(name: str) -> str:
 def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`.
 
-    If the use may be 0, the text is `≤` and the upper bound.
+    If the use may be 0, the text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
     if limit.at_most_ratio is not None:
-        return f"≤ {100 * limit.at_most_ratio:.0f}"
+        return f"≤ {ceil(100 * limit.at_most_ratio - units.ROUNDING_ERROR)}"
     return f"{100 * limit.ratio:.0f}"
 
 
