@@ -110,7 +110,7 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
         is_moved = page.name in MOVED and re.match(MOVED[page.name], line)
         cells = re.sub(r"(?:^ {5}|, )(?:used|near at|of|scope) ", "", line) if is_moved else line
         if line.replace("NEAR AT", "NEAR-AT") not in titles:
-            found += re.sub(r"[│├└─█▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▓▒░\s]", "", cells)
+            found += re.sub(r"[│├└─█▌▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▌▓▒░\s]", "", cells)
     return sorted(found)
 
 
