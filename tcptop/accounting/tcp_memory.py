@@ -27,7 +27,14 @@ HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
-    """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown."""
+    """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown.
+
+    The number of sockets was read right after the caches, so that TCP's share of a cache and the cache's size belong to
+    one moment.
+    """
+    beside = table.matching_sockstat
+    if beside is not None:
+        sockets = sockets._replace(allocated=beside.allocated, orphans=beside.orphans)
     missing: list[str] = []
     parts = _own_caches(table, missing)
     own_known = not {name for item in SOCKS for name in item.caches} & set(missing)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from tcptop.accounting import account
+from tcptop.accounting import account, ledger_before
 from tcptop.accounting.checks import CHECK_NAMES, GROWTH, Ranges, SocketGrowth, check_units, run_checks, worst_state
 from tcptop.accounting.growth import GAP_S, LENGTH_S, change_per_s
 from tcptop.accounting.origin import continue_origin, origin_of
@@ -25,6 +25,7 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
+from tcptop.ledger import Ledger
 from tcptop.report.plugin_line import EXIT_CODES, plugin_line, state_line
 from tcptop.snapshot import Snapshot
 from tcptop.text.quantities import parse_interval_s
@@ -66,6 +67,8 @@ class Sample(NamedTuple):
 
     snapshot: Snapshot
     growth: SocketGrowth
+    before: Ledger | None = None
+    """The ledger whose averages stand if the sample has none of its own."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -104,7 +107,7 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
     needs_growth = GROWTH in options.names or GROWTH in ranges
     read_sample = _host_sample if options.replay is None else _replayed_sample
     sample = read_sample(options, needs_growth)
-    ledger = account(sample.snapshot, thresholds)
+    ledger = account(sample.snapshot, thresholds, before=sample.before)
     limits = sample.snapshot.socket_limits.value
     has_conntrack_limit = None if limits is None else limits.max_conntrack_entries != 0
     checks = run_checks(ledger, options.names, ranges, sample.growth, has_conntrack_limit)
@@ -218,8 +221,9 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
         index = select_samples(recording, TimeRange(at=options.at))[-1]
         snapshot = recording.snapshot(index)._replace(lab_measurement=lab_result)
         recording.raise_if_damaged()
+        before = ledger_before(recording.snapshot, index)
         if not needs_growth:
-            return Sample(snapshot, SocketGrowth(None, None))
+            return Sample(snapshot, SocketGrowth(None, None), before)
         numbers = _growth_samples(recording, index)
         start = _start_of_origin(recording, numbers)
         times_s: list[float] = []
@@ -233,7 +237,7 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
     reason = "it needs two samples that count the sockets, at most five minutes apart"
     if start and len(times_s) < 2:
         reason = OTHER_ORIGIN
-    return Sample(snapshot, SocketGrowth(per_s, None if per_s is not None else reason))
+    return Sample(snapshot, SocketGrowth(per_s, None if per_s is not None else reason), before)
 
 
 def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]:

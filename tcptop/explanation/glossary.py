@@ -43,6 +43,14 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         ("now", "average"),
     ),
     Entry(
+        "average stands",
+        "The average is that of an earlier moment, since sockets change faster than slabinfo is read.",
+        "The number of sockets has changed by more than 2 %, and the slabs were not read with it. Two reads that agree"
+        " give a new average.",
+        "/proc/slabinfo ÷ /proc/net/sockstat",
+        ("stands", "stand"),
+    ),
+    Entry(
         "one more socket",
         "What the next socket takes: for each of its objects, the object's share of a full slab.",
         "It is a constant of a kernel and its configuration. The sizes are read from this machine, never assumed.",

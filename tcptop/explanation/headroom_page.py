@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
 from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Event, Headroom, Ledger, Limit, LimitState
@@ -197,12 +198,12 @@ def short_label(name: str) -> str:
 def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`.
 
-    If the use may be 0, the text is `≤` and the upper bound.
+    If the use may be 0, the text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
     if limit.at_most_ratio is not None:
-        return f"≤ {100 * limit.at_most_ratio:.0f}"
+        return f"≤ {ceil(100 * limit.at_most_ratio - units.ROUNDING_ERROR)}"
     return f"{100 * limit.ratio:.0f}"
 
 

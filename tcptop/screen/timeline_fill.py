@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from tcptop.accounting import account
+from tcptop.accounting import account, ledger_before
 from tcptop.recording.recording import Recording
 from tcptop.view.timeline import BUCKETS, Timeline, bucket_samples, coarse_to_fine
 from tcptop.view.trends import connection_bytes
@@ -44,7 +44,7 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
         if index not in opened:
             snapshot = recording.snapshot(index)
             yield so_far()
-            opened[index] = connection_bytes(account(snapshot))
+            opened[index] = connection_bytes(account(snapshot, before=ledger_before(recording.snapshot, index)))
         figures[number] = opened[index]
         yield so_far()
 

@@ -261,6 +261,8 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
     block_page_bytes = page_bytes if unit == "bytes" else None
     for (most_dropped, min_width), digits in product(FITS, range(MAX_DIGITS, MIN_DIGITS - 1, -1)):
+        if not most_dropped and MIN_LABEL_WIDTH + len(orders) * (min_width + 1) + FREE_WIDTH > columns:
+            continue  # the columns do not fit, whatever the number of digits
         headings = [Heading("ZONE  TYPE", left=True, min_width=MIN_LABEL_WIDTH)]
         for order in orders:
             title = ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes)

@@ -130,6 +130,8 @@ class CachesPane(ScrollPane):
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
         """The rows in sight. They are kept, because most rows do not change from one sample to the next."""
+        self._known: list[Column] = []
+        """The columns whose cells are known, on the screen or not."""
         self._columns: list[Column] = []
         """The columns on the screen."""
         self._skipped = 0
@@ -154,7 +156,7 @@ class CachesPane(ScrollPane):
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
         shown = [column.id for column in self._columns]
-        every = [column.id for column in self._known_columns(ledger, choices)]
+        every = [column.id for column in self._known]
         if self._skipped and len(shown) < len(every):
             title += f" ─ columns {every.index(shown[1]) + 1}–{every.index(shown[-1]) + 1} of {len(every)}"
         if self._rows and choices.sort not in shown:
@@ -179,7 +181,7 @@ class CachesPane(ScrollPane):
             return [], _empty_lines(ledger, choices, columns)
         self.place(len(rows), self.size.height - len(notes) - 1)
         in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
-        known = self._known_columns(ledger, choices)
+        self._known = known = _known_columns(ledger, choices)
         self._skipped = max(0, min(self._skipped, len(known) - 1))
         layout = lay_out_columns(known, choices, columns, self._skipped)
         shown = [known[index] for index in layout.visible]
@@ -195,16 +197,6 @@ class CachesPane(ScrollPane):
         if self.has_focus or "explanation" in self._view.panes:
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
         return [*notes, ((layout.text(layout.titles), "head"),)], lines
-
-    def _known_columns(self, ledger: Ledger, choices: Choices) -> list[Column]:
-        """The columns of the table without those whose cells stay unknown, as without root's privileges."""
-        columns = visible_columns(ledger, choices)
-        sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
-        return [
-            column
-            for column in columns
-            if column.is_name or column.is_rate or any(column.value(row) is not None for row in sample)
-        ]
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
         """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
@@ -282,7 +274,7 @@ class CachesPane(ScrollPane):
         if not self._rows or self._ledger is None:
             return ""
         row = self._rows[self._cursor_index]
-        columns = self._known_columns(self._ledger, self._view.choices)
+        columns = _known_columns(self._ledger, self._view.choices)
         return "\t".join(column.text(row) for column in columns)
 
     def action_scroll_columns(self, step: int) -> None:
@@ -352,6 +344,17 @@ def _cell_text(column: Column, row: CacheRow, width: int) -> str:
 
 def _is_idle(row: CacheRow) -> bool:
     return row.counts is not None and row.counts.objects == 0
+
+
+def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
+    """The columns of the table without those whose cells stay unknown, as without root's privileges."""
+    columns = visible_columns(ledger, choices)
+    sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
+    return [
+        column
+        for column in columns
+        if column.is_name or column.is_rate or any(column.value(row) is not None for row in sample)
+    ]
 
 
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:

@@ -91,7 +91,8 @@ class FigurePane(Pane, can_focus=True):
         elif ledger.costs[choices.mode].by_family["mix"].accepted.computed:
             texts = ["computed: sizes of structs, rounded as SLUB rounds", "computed from structs", "computed"]
         elif held_because is not None:
-            texts = [f"stands: {held_because}", held_because.partition(" faster")[0]]
+            short = held_because.partition(" faster")[0]
+            texts = [f"stands: {held_because}", f"stands: {short}", short]
         elif choices.mode == "full":
             texts = _attached_texts(ledger.attached, choices.attached)
         else:

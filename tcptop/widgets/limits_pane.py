@@ -38,7 +38,7 @@ TRACK = "·"
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLES: dict[AccountingMode, str] = {"full": "fits more", "time_wait": "mini-sockets fit"}
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 10, 22, 24, 53
-MIN_BAR_WIDTH, MAX_BAR_WIDTH = 5, 20
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 9, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
 TITLE_MARGIN = 2
@@ -98,6 +98,11 @@ class LimitsPane(ScrollPane):
             for title in titles
             if cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
+        reason = ledger.headroom[mode].unknown_because
+        if ledger.limits[mode].first is None and reason is not None:
+            # The reason is worth more than the title of a column without numbers.
+            reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
+            headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
         return first_fitting([*headed, *titles], self.max_title_width), ""
 
 
@@ -247,14 +252,13 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     brief = per_socket.partition(" (")[0]
     live_objects = "" if growth.live_bytes is None else f", live objects {units.signed_size(growth.live_bytes)}"
     variants = (
-        (ago, f" sockets, {per_socket}{live_objects}"),
-        (ago, f" sockets, {per_socket}"),
-        (ago, f", {per_socket}"),
-        (ago, f", {brief}"),
-        ("", f", {brief}"),
-        ("", f", {brief.removesuffix(', measured')}"),
+        (f"since the mark{ago}", f" sockets, {per_socket}{live_objects}"),
+        (f"since the mark{ago}", f" sockets, {per_socket}"),
+        (f"since the mark{ago}", f", {per_socket}"),
+        (f"since the mark{ago}", f", {brief}"),
+        ("since the mark", f", {brief}"),
+        ("since the mark", f", {brief.removesuffix(', measured')}"),
+        ("mark", f", {brief.removesuffix(', measured')}"),
     )
-    lines: list[Line] = [
-        ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text")) for when, rest in variants
-    ]
+    lines: list[Line] = [((f"{since}: ", "dim"), (sockets, "strong"), (rest, "text")) for since, rest in variants]
     return first_fitting_line(lines, columns)

@@ -192,3 +192,11 @@ def test_recorded_samples_have_the_same_averages_forwards_and_backwards() -> Non
         assert average(followed) == forwards[index]
     assert forwards[4][0] == forwards[1][0]
     assert forwards[6][0] == forwards[5][0]
+
+
+def test_tcps_part_of_a_row_does_not_count_sockets_that_opened_after_the_row_was_read() -> None:
+    figures, later = account(live(16_000)), account(live(16_000, newest=48_000))
+    assert later.sockets.allocated == 48_000
+    for line in later.caches:
+        assert line.tcp_bytes == row(figures, line.name).tcp_bytes
+        assert line.tcp_bytes is None or line.bytes is None or line.tcp_bytes <= line.bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,13 +109,13 @@ async def test_the_bar_of_an_upper_bound_is_as_long_as_the_bound() -> None:
     async with tree_app(tree("6.1-1n")).run_test(size=(160, 50)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
-        assert re.match(rf"tcp_mem +▎{TRACK}+ +≤ 1 % +≤ 4.0 MiB of 309.5 MiB .* –  above the second value", line)
+        assert re.match(rf"tcp_mem +▎{TRACK}+ +≤ 2 % +≤ 4.0 MiB of 309.5 MiB .* –  above the second value", line)
 
 
 async def test_unknown_limits_have_no_bar_and_no_number(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
-    for name in ("proc/sys/fs/file-max", "proc/sys/fs/file-nr", "proc/meminfo"):
-        (root / name).unlink(missing_ok=True)
+    for name in ("proc/sys/fs/file-nr", "proc/meminfo"):
+        (root / name).unlink()
     app = host_app(open_host(root))
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
@@ -124,6 +125,25 @@ async def test_unknown_limits_have_no_bar_and_no_number(tmp_path: Path) -> None:
             assert not BAR.search(lines[name])
             assert not re.search(r"\b0\b", lines[name]), "unknown is not 0"
             assert "–" in lines[name]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
+async def test_the_title_says_why_no_headroom_is_known(size: tuple[int, int], tmp_path: Path) -> None:
+    """As for a plain user: the kernel lets only root read slabinfo."""
+    root = copy_recording("6.18-1n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    shutil.rmtree(root / "sys/kernel/slab")
+    app = host_app(open_host(root))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert pane_title(app, LimitsPane).endswith("the bytes of one more socket are not known")
+
+
+async def test_the_share_of_an_upper_bound_is_rounded_up() -> None:
+    """3.0 MiB of 2.2 GiB are 0.13 %; at most 0 % would be wrong."""
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        assert any(re.match(rf"tcp_mem +▏{TRACK}+ +≤ 1 % ", line) for line in pane_lines(app, LimitsPane))
 
 
 async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
@@ -163,7 +183,7 @@ async def test_the_growth_since_the_mark_is_visible_at_every_size(size: tuple[in
         await feed(pilot, after)
         lines = pane_lines(app, LimitsPane)
         assert "+16 000" in lines[0]
-        assert re.search(r"3 \d{3} ± \d+ B each", lines[0])
+        assert re.search(r"3 786 ± \d+ B each", lines[0])
         assert lines[0] in screen_text(app)
         if size[1] >= 20:
             assert lines[1].startswith("memory"), "the limits stay below"
