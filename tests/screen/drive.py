@@ -310,7 +310,7 @@ def pane_title(app: App[int], pane: type[Pane]) -> str:
     return str(app.screen_stack[0].query_one(pane).border_title).strip()
 
 
-TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP'S|Δ/s)[▾▴]?")
+TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP PART|Δ/s)[▾▴]?")
 LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 
