@@ -114,7 +114,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         "--sort",
         metavar="KEY",
         type=_parse_sort_key,
-        help="slabtop's sort keys a b c l n o p s u v, or e: by what is TCP's (e)",
+        help="slabtop's sort keys a b c l n o p s u v, or e: by TCP PART (e)",
     )
     parser.add_argument("-o", "--once", action="store_true", help="print one plain-text report and end")
     parser.add_argument("--json", action="store_true", help="print one JSON object and end")

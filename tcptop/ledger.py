@@ -483,6 +483,9 @@ class Limit(NamedTuple):
         return self.at_most_used / self.maximum if self.at_most_used is not None and self.maximum else None
 
 
+SCOPE_LABELS = {"here": "this netns", "machine or here": "machine or this netns"}
+"""Maps a scope to the text that the user sees, where the text differs."""
+
 LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}
 """Maps `Limit.name` to the text that the user sees, for the limits whose `name` differs from the kernel's spelling."""
 

@@ -8,7 +8,13 @@ from typing import NamedTuple
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import IPV4, IPV6, FamilyMix, socket_cost
-from tcptop.accounting.socket_counts import max_active, sockets_with_file
+from tcptop.accounting.socket_counts import (
+    HELD_WITH_INODE,
+    has_kernel_sockets,
+    max_active,
+    sockets_with_file,
+    sockets_with_inode,
+)
 from tcptop.kernel.objects import (
     CGROUP_VECTORS,
     LSM_SOCKET_BLOB,
@@ -208,7 +214,8 @@ def _full_cost(
     """Cost of a whole socket.
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
-    the bytes of the caches.
+    the bytes of the caches. If the kernel itself has sockets, the average is an upper bound, because the files may
+    belong to other sockets.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -221,16 +228,23 @@ def _full_cost(
         because = "what the TCP caches hold is not known"
     elif allocated and sockstat and because is None:
         with_file = sockets_with_file(table, allocated, sockstat.orphans) or 0
+        with_inode = sockets_with_inode(table, allocated, sockstat.orphans) or 0
         accepted = by_family["mix"].accepted
         now = _now_slices(
-            snapshot, table, accepted, cache_bytes / allocated, (idle or 0.0) / allocated, with_file / allocated
+            snapshot,
+            table,
+            accepted,
+            cache_bytes / allocated,
+            (idle or 0.0) / allocated,
+            with_file / allocated,
+            with_inode / allocated,
         )
     return ConnectionCost(
         by_family=by_family,
         idle_bytes_per_socket=idle / allocated if now and idle is not None and allocated else None,
         buffer_bytes_per_socket=_buffers_per_socket(sockets, cpus),
         now_bytes=sum(each.bytes for each in now) if now else None,
-        now_is_at_most=False,
+        now_is_at_most=bool(now) and has_kernel_sockets(table),
         now_unknown_because=because,
         now_slices=now,
     )
@@ -262,7 +276,7 @@ def _time_wait_cost(
     if cache_bytes is None:
         because = "what the tw_sock caches hold is not known"
     elif count and because is None:
-        now = _now_slices(snapshot, table, accepted, cache_bytes / count, (idle or 0.0) / count, 0.0)
+        now = _now_slices(snapshot, table, accepted, cache_bytes / count, (idle or 0.0) / count, 0.0, 0.0)
     return ConnectionCost(
         by_family=by_family,
         idle_bytes_per_socket=idle / count if now and idle is not None and count else None,
@@ -304,14 +318,15 @@ def _now_slices(
     cache_bytes_per_socket: float,
     idle_per_socket: float,
     with_file: float,
+    with_inode: float,
 ) -> tuple[Slice, ...]:
     """Slices of the present average: objects in TCP's own caches, idle slab memory, and objects in other caches.
 
     `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` is the idle part
-    of that amount. `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket
-    with a file. The bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory
-    cgroup vector, even a slab without active objects. Bind buckets are left out: a bind bucket belongs to a local port,
-    and no counter shows the number of ports in use.
+    of that amount. `with_file` and `with_inode` are the shares of sockets that have a file or an inode, 0 to 1. The
+    bytes of objects that belong only to such sockets are multiplied by these shares. Every slab of TCP's own caches has
+    a memory cgroup vector, even a slab without active objects. Bind buckets are left out: a bind bucket belongs to a
+    local port, and no counter shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -325,11 +340,12 @@ def _now_slices(
         elif part.object == CGROUP_VECTORS.struct:
             continue
         else:
-            share = (part.slab_bytes or 0.0) * (1.0 if part.object == LSM_SOCKET_BLOB.struct else with_file)
+            holders = with_inode if part.object in HELD_WITH_INODE else with_file
+            share = (part.slab_bytes or 0.0) * (1.0 if part.object == LSM_SOCKET_BLOB.struct else holders)
             share *= table.fallback_factor(part.cache)
         slices[part.label] = slices.get(part.label, 0.0) + share
     vectors = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object == CGROUP_VECTORS.struct)
-    slices[CGROUP_VECTORS.label] = own_vectors * of_slabs + max(0.0, vectors - own_vectors) * with_file
+    slices[CGROUP_VECTORS.label] = own_vectors * of_slabs + max(0.0, vectors - own_vectors) * with_inode
     slices["idle"] = idle_per_socket
     return tuple(Slice(label, amount) for label, amount in slices.items() if amount)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from tcptop.accounting.slab_bytes import slab_bytes
-from tcptop.accounting.slab_caches import unique_rows
+from tcptop.accounting.slab_caches import idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
-from tcptop.kernel.objects import MINI_SOCKETS, NF_CONN, OBJECT_OF_CACHE, REQUEST_SOCKS, SOCKS, KernelObject
+from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, OBJECT_OF_CACHE, REQUEST_SOCKS, SOCKS, KernelObject
 from tcptop.recall import Recall
 from tcptop.snapshot import (
     CgroupMemory,
@@ -811,7 +811,8 @@ def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int |
     """Lower bound on the TCP sockets with a file, less the error of fs.file-nr; None if unknown.
 
     Orphans have no file. Each socket in an accept queue has no file either, and still has its request sock. A subflow
-    of MPTCP has no file, so the bound is unknown if the machine has MPTCP sockets.
+    of MPTCP has no file, so the bound is unknown if the machine has MPTCP sockets. A socket of the kernel itself (NFS,
+    ksmbd, DRBD, Ceph) has no file, so the bound is at most the number of files that slabinfo surely shows.
     """
     slabinfo, sockstat, protocols = snapshot.slabinfo, snapshot.sockstat.value, snapshot.protocols.value
     cpus = _cpus(snapshot)
@@ -825,7 +826,21 @@ def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int |
         protocol.name.startswith("MPTCP") for protocol in protocols.by_name.values() if protocol.sockets
     ):
         return None
-    return sockstat.allocated - sockstat.orphans - sum(row.objects for row in rows) - file_count_error(cpus)
+    files = _min_files(snapshot, miscounted)
+    sockets = sockstat.allocated - sockstat.orphans - sum(row.objects for row in rows)
+    return None if files is None else min(sockets, files) - file_count_error(cpus)
+
+
+def _min_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Lower bound on the open files in slabinfo; None if the cache of struct file has no row of its own."""
+    slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
+    row = next((row for row in unique_rows(slabinfo.rows) if row.name in FILE.caches), None) if slabinfo else None
+    if row is None or row.name in miscounted:
+        return None
+    if links is not None and len(links.names_of.get(links.group_of.get(row.name, ""), ())) > 1:
+        return None
+    idle = idle_error_objects(snapshot, row, (row.name,))
+    return None if idle is None else row.active_objects - idle
 
 
 def _cache_names(objects: Sequence[KernelObject]) -> set[str]:

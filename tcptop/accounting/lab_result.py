@@ -123,5 +123,5 @@ def _unused_because(snapshot: Snapshot, measurement: LabMeasurement) -> str | No
     if page_bytes is not None and measurement.page_size_bytes not in (None, page_bytes):
         return "it is of a kernel with another page size"
     if ACCEPTED not in measurement.states:
-        return "it has no accepted ESTABLISHED sockets: measure with --states established"
+        return "it has no ESTABLISHED sockets of the server side: measure with --states established"
     return None

@@ -337,7 +337,11 @@ def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
         "nf_conntrack_max",
         use,
         _left(use) if counts else None,
-        "one flow a connection" if counts else "no flow here" if use.used == 0 else "the number of flows is not known",
+        "one flow a connection"
+        if counts
+        else "no flow in this netns"
+        if use.used == 0
+        else "the number of flows is not known",
         concerns="tracked flows",
         scope="here",
         unit="flows",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.accounting.lab_result import measured_lsm_blob_cache, measured_socket
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.accounting.socket_counts import min_sockets_with_file
+from tcptop.accounting.socket_counts import max_files, min_sockets_with_inode
 from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.kernel.objects import (
     LSM_FILE_BLOB,
@@ -64,7 +64,9 @@ def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: C
     max_in_use, sockstat = table.row_max_in_use(line), table.matching_sockstat
     if max_in_use is None or sockstat is None:
         return False
-    return 2 * max_in_use < min_sockets_with_file(table, sockstat.allocated, sockstat.orphans)
+    least = min_sockets_with_inode(table, sockstat.allocated, sockstat.orphans)
+    files = max_files(table) if kernel_object is LSM_FILE_BLOB else None
+    return 2 * max_in_use < (least if files is None else min(least, files))
 
 
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:

@@ -343,7 +343,7 @@ class CacheTable:
             return line
         line = line._replace(
             nodes=self._nodes(names, line.object_bytes, line.objects_per_slab, line.pages_per_slab),
-            idle_error_objects=None if doubts else self._idle_error(row),
+            idle_error_objects=None if doubts else idle_error_objects(self._snapshot, row, names),
         )
         count = next((self._counts[name] for name in names if name in self._counts), None)
         if not self._sysfs_replaces_slabinfo or count is None or count.objects is None or count.slabs is None:
@@ -365,30 +365,6 @@ class CacheTable:
             max_in_use=count.objects,
             idle_error_objects=None,
         )
-
-    def _idle_error(self, row: SlabRow) -> int | None:
-        """Upper bound on the free objects that CPUs cache and that a slabinfo row therefore counts as active.
-
-        None in three cases: the kernel has the SLAB allocator, the number of CPUs is unknown, or the kernel may have
-        sheaves of unknown capacity.
-        """
-        topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
-        if topology is None or topology.online_cpus is None or row.tunables_limit:
-            return None
-        known = sizes.caches if sizes else {}
-        size = next((known[name] for name in self._names_sharing(row.name) if name in known), None)
-        if (size is None or size.sheaf_capacity is None) and (self._release or SHEAVES_SINCE) >= SHEAVES_SINCE:
-            return None
-        bound = max_idle_objects(
-            row.object_bytes,
-            row.objects_per_slab,
-            topology.online_cpus,
-            max(1, len(topology.nodes)),
-            size.cpu_partial_objects if size else None,
-            size.sheaf_capacity if size else None,
-            counts_slabs=(self._release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
-        )
-        return min(bound, row.active_objects)
 
     def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
         """The line of a catalogue cache that slabinfo does not name; None if no other file shows the cache.
@@ -522,6 +498,32 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:
+    """Upper bound on the free objects that CPUs cache and that a slabinfo row therefore counts as active.
+
+    `names` are the caches that the row counts. None in three cases: the kernel has the SLAB allocator, the number of
+    CPUs is unknown, or the kernel may have sheaves of unknown capacity.
+    """
+    topology, sizes, sysctls = snapshot.topology.value, snapshot.slab_sizes.value, snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release if sysctls else None)
+    if topology is None or topology.online_cpus is None or row.tunables_limit:
+        return None
+    known = sizes.caches if sizes else {}
+    size = next((known[name] for name in names if name in known), None)
+    if (size is None or size.sheaf_capacity is None) and (release or SHEAVES_SINCE) >= SHEAVES_SINCE:
+        return None
+    bound = max_idle_objects(
+        row.object_bytes,
+        row.objects_per_slab,
+        topology.online_cpus,
+        max(1, len(topology.nodes)),
+        size.cpu_partial_objects if size else None,
+        size.sheaf_capacity if size else None,
+        counts_slabs=(release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
+    )
+    return min(bound, row.active_objects)
 
 
 def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:

@@ -3,6 +3,7 @@
 The charge in /proc/net/sockstat is no exact figure, because the charge also counts the unused parts of pages.
 """
 
+from math import inf
 from typing import NamedTuple
 
 from tcptop.accounting.slab_caches import CacheTable
@@ -19,12 +20,25 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The lower bound if a slabinfo row of segments is known; otherwise the charge, but at most the upper bound."""
+    """The lower bound if a slabinfo row of segments and its error are known.
+
+    If only the error is unknown, all active objects count, but not more than the charge. Without a row, the charge. In
+    any case at most the upper bound.
+    """
     estimated_bytes: float
     """The charge minus the charge's error minus one page for each socket, but not outside the bounds.
 
     The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge).
     """
+
+
+class Segments(NamedTuple):
+    """The live objects of queued segments, in the slabinfo rows that only segments use."""
+
+    bytes: Amount
+    has_row: bool
+    has_error: bool
+    """Whether it is known how many active objects of each row may be free objects that CPUs cache."""
 
 
 def buffer_memory(
@@ -34,41 +48,45 @@ def buffer_memory(
 
     The lower bound is the smaller of two amounts: the live objects in the slabinfo rows that only segments use, and the
     charge. The upper bound is also the smaller of two amounts. One amount is the charge plus the error of the charge.
-    The other amount is the live objects in the slabinfo rows that only segments use, plus the used memory that is
+    The other amount is the active objects in the slabinfo rows that only segments use, plus the used memory that is
     neither slab memory nor anonymous memory nor page cache.
     """
     if sockets.buffer_bytes is None:
         return None
-    in_rows = _segment_bytes(table)
-    high = sockets.buffer_bytes + (sockets.buffer_error_bytes or 0)
+    rows = _segment_bytes(table)
+    high: float = sockets.buffer_bytes + (sockets.buffer_error_bytes or 0)
     meminfo = snapshot.meminfo.value
     if meminfo is not None:
         total, free, cached = meminfo.total_bytes, meminfo.free_bytes, meminfo.cached_bytes
         slab, anonymous = meminfo.slab_bytes, meminfo.anonymous_bytes
         if None not in (total, free, cached, slab, anonymous):
             rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
-            high = min(high, max(0, rest) + (in_rows or 0))
-    low = min(in_rows or 0, sockets.buffer_bytes, high)
+            high = min(high, max(0, rest) + rows.bytes.high)
+    low = min(rows.bytes.low, sockets.buffer_bytes, high)
     surely_used = (
         sockets.buffer_bytes - (sockets.buffer_error_bytes or 0) - (sockets.allocated or 0) * (page_bytes or 0)
     )
+    likely = low if rows.has_error else rows.bytes.high
     return BufferMemory(
         bounds=Amount(low, high),
-        bytes=min(sockets.buffer_bytes, high) if in_rows is None else low,
+        bytes=min(likely if rows.has_row else inf, sockets.buffer_bytes, high),
         estimated_bytes=min(high, max(low, surely_used)),
     )
 
 
-def _segment_bytes(table: CacheTable) -> int | None:
-    """Bytes of the live objects in the slabinfo rows that only segments use; None without such a row.
+def _segment_bytes(table: CacheTable) -> Segments:
+    """Bytes of the live objects in the slabinfo rows that only segments use.
 
-    The queues hold at least these bytes.
+    If it is unknown how many active objects are free objects that CPUs cache, all objects of the row may be free.
     """
-    total: float | None = None
+    low = high = 0.0
+    has_row, has_error = False, True
     for item in QUEUED:
         line = table.find(item).line
         if line is None or line.aliases or line.active_objects is None or line.present_share_bytes is None:
             continue
-        in_use = max(0, line.active_objects - (line.idle_error_objects or 0))
-        total = (total or 0.0) + in_use * line.present_share_bytes
-    return None if total is None else round(total)
+        idle = line.idle_error_objects
+        low += 0 if idle is None else max(0, line.active_objects - idle) * line.present_share_bytes
+        high += line.active_objects * line.present_share_bytes
+        has_row, has_error = True, has_error and idle is not None
+    return Segments(Amount(round(low), round(high)), has_row, has_error)

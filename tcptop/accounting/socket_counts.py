@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel.objects import MINI_SOCKETS, REQUEST_SOCKS, SOCKET_ALLOC, KernelObject
+from tcptop.kernel.objects import (
+    DENTRY,
+    FILE,
+    LSM_INODE_BLOB,
+    MINI_SOCKETS,
+    REQUEST_SOCKS,
+    SOCKET_ALLOC,
+    SOCKET_WQ,
+    KernelObject,
+)
 from tcptop.kernel.release import Release, release_numbers
 from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import Snapshot
@@ -36,6 +45,12 @@ FILE_COUNT_BATCH = 32
 
 If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
 """
+
+DRIFT_FILES = 64
+"""Number of sockets that may be opened between the reads of slabinfo and sockstat, besides an eighth of the files."""
+
+HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
+"""Structs that a socket holds with its inode, also if the socket is the kernel's own and has no file."""
 
 
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
@@ -129,28 +144,66 @@ def file_count_error(cpus: int) -> int:
     return cpus * max(FILE_COUNT_BATCH, 2 * cpus)
 
 
-def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
-    """Upper bound on the number of TCP sockets with a file; None if unknown.
+def sockets_with_inode(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
+    """Upper bound on the number of TCP sockets with an inode; None if unknown.
 
-    Orphans and sockets in an accept queue have no file. The bound is min(alloc − orphan, active objects of
+    Orphans and sockets in an accept queue have no inode. The bound is min(alloc − orphan, active objects of
     sock_inode_cache), because no counter shows the length of accept queues.
     """
     if allocated is None or orphans is None:
         return None
-    with_file = max(0, allocated - orphans)
+    with_inode = max(0, allocated - orphans)
     inodes = table.max_in_use(SOCKET_ALLOC)
-    return with_file if inodes is None else min(with_file, inodes)
+    return with_inode if inodes is None else min(with_inode, inodes)
+
+
+def min_sockets_with_inode(table: CacheTable, allocated: int | None, orphans: int | None) -> int:
+    """Lower bound on TCP sockets with an inode; 0 if the number of orphans or of request socks is unknown.
+
+    A socket in an accept queue has no inode yet, but still has its request sock. The active request socks are therefore
+    an upper bound on the sockets in accept queues.
+    """
+    with_inode = sockets_with_inode(table, allocated, orphans)
+    requests = max_active(table, REQUEST_SOCKS)
+    return 0 if with_inode is None or requests is None else max(0, with_inode - requests)
+
+
+def max_files(table: CacheTable) -> int | None:
+    """Upper bound on the open files of the machine, from the rows of struct file and of the files' dentries.
+
+    None if unknown. Other objects in these rows make the bound larger, not wrong.
+    """
+    lines = [table.find(item).line for item in (FILE, DENTRY)]
+    counts = [table.row_max_in_use(line) for line in lines if line is not None]
+    return min((count for count in counts if count is not None), default=None)
+
+
+def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
+    """Upper bound on the number of TCP sockets with a file; None if unknown.
+
+    Sockets of the kernel itself (NFS, ksmbd, DRBD, Ceph) have an inode and no file.
+    """
+    with_inode, files = sockets_with_inode(table, allocated, orphans), max_files(table)
+    return with_inode if with_inode is None or files is None else min(with_inode, files)
 
 
 def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int:
-    """Lower bound on TCP sockets with a file; 0 if the number of orphans or of request socks is unknown.
+    """Lower bound on TCP sockets with a file; 0 if unknown, or if the kernel itself has sockets."""
+    files = max_files(table)
+    if files is None or has_kernel_sockets(table):
+        return 0
+    return min(min_sockets_with_inode(table, allocated, orphans), files)
 
-    A socket in an accept queue has no file yet, but still has its request sock. The active request socks are therefore
-    an upper bound on the sockets in accept queues.
+
+def has_kernel_sockets(table: CacheTable) -> bool:
+    """Whether there are clearly fewer files than sockets that would have one: the other sockets are the kernel's own.
+
+    If the machine has more files than sockets, no counter shows the kernel's own sockets.
     """
-    with_file = sockets_with_file(table, allocated, orphans)
-    requests = max_active(table, REQUEST_SOCKS)
-    return 0 if with_file is None or requests is None else max(0, with_file - requests)
+    sockstat, files = table.matching_sockstat, max_files(table)
+    if sockstat is None or files is None:
+        return False
+    return min_sockets_with_inode(table, sockstat.allocated, sockstat.orphans) > files + files // 8 + DRIFT_FILES
 
 
 def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:

@@ -9,8 +9,15 @@ from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
-from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
+from tcptop.accounting.socket_counts import (
+    HELD_WITH_INODE,
+    min_sockets_with_file,
+    min_sockets_with_inode,
+    sockets_with_file,
+    sockets_with_inode,
+)
 from tcptop.kernel.objects import (
+    BIND2_BUCKET,
     BIND_BUCKETS,
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
@@ -108,15 +115,17 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """TCP's memory in shared caches: bytes per socket with a file × number of sockets with a file.
+    """TCP's memory in shared caches: bytes per socket with an inode or a file × number of such sockets.
 
-    The lower bound on this memory leaves out sockets that may be in an accept queue and have no file yet.
+    The lower bound on this memory leaves out sockets that may be in an accept queue, and have no inode and no file yet.
     """
+    with_inode = sockets_with_inode(table, sockets.allocated, sockets.orphans)
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
-    if with_file is None:
+    if with_file is None or with_inode is None:
         missing.append("TCP's share of shared caches")
         return []
     low_with_file = min_sockets_with_file(table, sockets.allocated, sockets.orphans)
+    low_with_inode = min_sockets_with_inode(table, sockets.allocated, sockets.orphans)
     accepted = socket_cost(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
     parts: list[MemoryPart] = []
@@ -124,9 +133,18 @@ def _shared_caches(
         if part.slab_bytes is None:
             continue
         # An LSM socket blob belongs to the sock, so a socket without a file has an LSM socket blob too.
-        with_sock = part.object in HELD_WITHOUT_FILE and sockets.allocated is not None
-        number, low = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, low_with_file)
+        if part.object in HELD_WITHOUT_FILE and sockets.allocated is not None:
+            low, number, high = (sockets.allocated,) * 3
+        elif part.object in HELD_WITH_INODE:
+            low, number, high = low_with_inode, with_inode, with_inode
+        else:
+            low, number, high = low_with_file, with_file, with_file
         line, factor = table.get(part.cache), table.fallback_factor(part.cache)
+        in_row = table.row_max_in_use(line) if line is not None else None
+        if part.object == CGROUP_VECTORS.struct:
+            high = with_inode
+        elif in_row is not None and part.count == 1.0 and part.slab_bytes == part.high_slab_bytes:
+            low, number, high = min(low, in_row), min(number, in_row), min(high, in_row)
         parts.append(
             MemoryPart(
                 name=_part_name(part),
@@ -134,7 +152,7 @@ def _shared_caches(
                 row=(line.row if line else None) or part.cache,
                 bytes=round(number * part.slab_bytes * factor),
                 low_bytes=round(low * part.slab_bytes * factor),
-                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes) * factor),
+                high_bytes=round(high * (part.high_slab_bytes or part.slab_bytes) * factor),
                 estimated=True,
             )
         )
@@ -157,8 +175,10 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
     If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache the number of bind
     buckets has two upper bounds: the active objects of the cache, and the number of sockets including mini-sockets. If
-    bind buckets and bind2 buckets are merged into one row, each of the two kinds has at most half of the row's active
-    objects. The estimate is the middle of the range, because the middle has the smallest possible error.
+    bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets,
+    because each port has one bind bucket, and one bind2 bucket for each local address. Of bind2 buckets the row has at
+    most one less than active objects. The estimate is the middle of the range for ports with one local address, because
+    the middle has the smallest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -177,9 +197,14 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
         if sockets.allocated is None or active is None:
             missing.append(line.name)
             continue
-        buckets = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
-        high = round(buckets * (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name))
-        parts.append(MemoryPart(line.name, line.row, high // 2, 0, high, estimated=True))
+        most = sockets.allocated + (sockets.time_wait_machine_max or 0)
+        likely = high = min(most, active // rows.count(line.row))
+        if rows.count(line.row) > 1 and line.name in BIND2_BUCKET.caches:
+            high = min(most, max(0, active - 1))
+        share = (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name)
+        parts.append(
+            MemoryPart(line.name, line.row, round(likely * share) // 2, 0, round(high * share), estimated=True)
+        )
     return parts
 
 

@@ -21,7 +21,7 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
-from tcptop.ledger import PlanRequest, Verdict
+from tcptop.ledger import PlanRequest, Side, Verdict
 from tcptop.snapshot import Snapshot
 from tcptop.text.quantities import parse_buffer_bytes, parse_count, parse_positive_count
 
@@ -70,11 +70,15 @@ def run(arguments: Sequence[str]) -> int:
     return EXIT_CODES["cannot say"]
 
 
+SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
+"""Maps the words of the option to the sides of a plan, whose names are those of the JSON."""
+
+
 def _run(arguments: Sequence[str]) -> int:
     options = _parse_options(arguments)
     request = PlanRequest(
         connections=options.connections,
-        side=options.side,
+        side=SIDE_OF_WORD.get(options.side, options.side),
         family=options.family,
         buffer_bytes=options.buffers,
         time_wait=options.time_wait,
@@ -121,9 +125,9 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--side",
-        choices=("accepted", "outgoing", "proxy"),
-        default="accepted",
-        help="which sockets a connection is (accepted)",
+        choices=("server", "client", "proxy", "accepted", "outgoing"),
+        default="server",
+        help="side of each connection on this machine; proxy is both (server)",
     )
     parser.add_argument("--family", choices=("ipv4", "ipv6"), default="ipv4", help="family of the sockets (ipv4)")
     parser.add_argument(

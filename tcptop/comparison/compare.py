@@ -15,7 +15,7 @@ from tcptop.comparison.difference import (
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
-from tcptop.ledger import AccountingMode, Amount, Ledger, SocketCost
+from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load", "tls_stat")
@@ -81,11 +81,11 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
-        Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="here"),
-        Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
+        Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="this netns"),
+        Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="this netns"),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
-        Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
-        Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "machine"),
+        Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="this netns"),
+        Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "all netns"),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
     )
 
@@ -93,7 +93,7 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 def _events(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     growth, totals = event_growth_between(before, after), totals_of(after)
     return tuple(
-        Change(name, name, "count", total, totals[name], note="here", is_comparable=growth[name] is not None)
+        Change(name, name, "count", total, totals[name], note="this netns", is_comparable=growth[name] is not None)
         for name, total in totals_of(before).items()
     )
 
@@ -106,11 +106,9 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
         bounds: list[Bound] = ["at most" if cost.now_is_at_most else "exact" for cost in (one, two)]
         changes += [
-            _cost(f"{mode}_accepted_bytes", f"next{title}, accepted", mixes[0].accepted, mixes[1].accepted),
-            _cost(
-                f"{mode}_outgoing_bytes", f"next{title}, outgoing", mixes[0].outgoing, mixes[1].outgoing, at_most=True
-            ),
-            Change(f"{mode}_now_bytes", f"now{title}", "bytes", *now, bounds[0], bounds[1], "on average"),
+            _cost(f"{mode}_accepted_bytes", f"server side{title}", mixes[0].accepted, mixes[1].accepted),
+            _cost(f"{mode}_outgoing_bytes", f"client side{title}", mixes[0].outgoing, mixes[1].outgoing, at_most=True),
+            Change(f"{mode}_now_bytes", f"average now{title}", "bytes", *now, bounds[0], bounds[1]),
             Change(f"{mode}_idle_bytes_per_socket", f"idle slab{title}", "bytes", *idle, bounds[0], bounds[1]),
         ]
     one, two = before.costs["full"], after.costs["full"]
@@ -153,12 +151,19 @@ def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
                 state=one.state,
                 accepted_bytes=None
                 if one.accepted is None
-                else _cost("accepted_bytes", "accepted", one.accepted, two.accepted),
+                else _cost("accepted_bytes", "server side", one.accepted, two.accepted),
                 outgoing_bytes=None
                 if one.outgoing is None
-                else _cost("outgoing_bytes", "outgoing", one.outgoing, two.outgoing, True),
+                else _cost("outgoing_bytes", "client side", one.outgoing, two.outgoing, True),
                 count=Change(
-                    "sockets", "sockets", "count", one.count, two.count, bounds[0], bounds[1], two.scope or ""
+                    "sockets",
+                    "sockets",
+                    "count",
+                    one.count,
+                    two.count,
+                    bounds[0],
+                    bounds[1],
+                    SCOPE_LABELS.get(two.scope or "", two.scope or ""),
                 ),
             )
         )

@@ -40,7 +40,7 @@ PAGES: tuple[Page, ...] = (
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
     Page("events", "Events that already happened", events_page),
-    Page("attached", "Objects besides a socket's own", attached_page),
+    Page("attached", "Attached objects, which only some sockets have", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
     Page("glossary", "Every word on the screen", glossary_page),

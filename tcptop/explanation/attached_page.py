@@ -10,7 +10,7 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
-HEADINGS = make_headings("<BESIDES A SOCKET", "NUMBER", "SIZE", "B/SOCKET", "")
+HEADINGS = make_headings("<ATTACHED", "NUMBER", "SIZE", "B/SOCKET", "")
 PURPOSE = (
     "A socket has these objects only if its program, a firewall rule or its traffic asks for them. No cost of a socket"
     " contains them; key E adds them to the average over the present sockets."

@@ -47,7 +47,7 @@ BASIS_TEXTS: dict[Basis, str] = {
 """Maps the source of a size to a phrase that names the source."""
 
 NO_TCP_OBJECT = (
-    "No object of TCP's is known to lie in this cache. Its rows are counted under “everything else” in the memory page."
+    "No object of a TCP socket is known in this cache. The page memory counts its row under “everything else”."
 )
 
 
@@ -113,7 +113,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         yield from fact_lines("now", ledger.sources["slabinfo"].reason or "its counts are not known", columns)
     if row is not None and row.tcp_bytes is not None:
         share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
-        yield from fact_lines("TCP's", f"{units.size(row.tcp_bytes)}: {share}", columns)
+        yield from fact_lines("TCP part", f"{units.size(row.tcp_bytes)}: {share}", columns)
 
 
 def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
@@ -127,7 +127,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     yield from fact_lines("seen by", item.detected_by, columns)
     unseen = ledger.unseen_objects.get(item.struct)
     if unseen is not None:
-        yield from fact_lines("here", f"{PRESENCE_TEXTS[unseen.presence]}: {unseen.reason}", columns)
+        yield from fact_lines("this kernel", f"{PRESENCE_TEXTS[unseen.presence]}: {unseen.reason}", columns)
     line = next((each for each in ledger.caches if each.name in item.names), None)
     for text in size_texts(item, size, line, layout):
         yield from fact_lines("size", text, columns)

@@ -216,6 +216,55 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         ("cookie", "cookies", "syncookies"),
     ),
     Entry(
+        "window",
+        "How many bytes may be on the way: what the receiver has room for, and what the network bears (congestion).",
+        "When buffers are short, the kernel makes windows smaller, and connections become slower.",
+        "net/ipv4/tcp_output.c, __tcp_select_window()",
+        ("congestion window", "congestion control"),
+    ),
+    Entry(
+        "retransmit",
+        "TCP sends a segment again, since no answer came.",
+        "A segment stays in the buffers of its socket until it is acknowledged.",
+        "net/ipv4/tcp_timer.c, tcp_retransmit_timer()",
+        ("acknowledged",),
+    ),
+    Entry(
+        "prune",
+        "TCP throws received data away that came out of order, since buffers are short; the sender sends it again.",
+        "Before, it packs the queues more tightly (collapse).",
+        "net/ipv4/tcp_input.c, tcp_prune_queue(); /proc/net/netstat, PruneCalled",
+        ("pruned", "pruning", "collapse", "out of order"),
+    ),
+    Entry(
+        "clone",
+        "A second header of the same packet data, so that the network device and the queue can both hold it.",
+        "A segment to send is allocated with its clone, from skbuff_fclone_cache.",
+        "net/core/skbuff.c, skb_clone()",
+        ("skb", "fclone", "sk_buff"),
+    ),
+    Entry(
+        "dump",
+        "A list of all sockets, as ss(8) prints.",
+        "tcptop never asks for one: on a machine with many sockets it takes seconds and locks.",
+        "net/ipv4/inet_diag.c",
+        ("ss",),
+    ),
+    Entry(
+        "MPTCP",
+        "Multipath TCP: one connection over several paths, each an ordinary TCP socket (a subflow).",
+        "Its own sock comes on top of the socks of its subflows.",
+        "net/mptcp/protocol.c",
+        ("multipath", "subflow"),
+    ),
+    Entry(
+        "TCP-MD5",
+        "Segments that are signed with a key, as routers do between each other (BGP); TCP-AO is its successor.",
+        "A socket holds one key for each peer.",
+        "net/ipv4/tcp_ipv4.c, tcp_md5_do_add()",
+        ("MD5", "TCP-AO", "BGP", "authenticates"),
+    ),
+    Entry(
         "handshake",
         "The three segments that open a connection: SYN, SYN and ACK, ACK.",
         "A server keeps a request sock from the SYN to accept(2).",
@@ -299,7 +348,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "Linux security modules, such as SELinux and AppArmor: what they hang on a file, an inode or a sock.",
         "Which modules are active decides the size.",
         "/sys/kernel/security/lsm; security/security.c",
-        ("blob", "security module"),
+        ("blob", "security module", "AppArmor", "SELinux", "Smack"),
     ),
     Entry(
         "sock",
@@ -429,6 +478,19 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "An object is made on the node of the CPU that handles it, if memory is free there, and else on another node.",
         "/sys/devices/system/node, /proc/zoneinfo",
         ("NUMA", "all nodes"),
+    ),
+    Entry(
+        "protection",
+        "Pages of a small zone that stay free for those who can use no other zone.",
+        "They are added to the watermarks for everybody else.",
+        "/proc/zoneinfo, protection; /proc/sys/vm/lowmem_reserve_ratio",
+    ),
+    Entry(
+        "OOM killer",
+        "The kernel ends a process, since no memory is free and nothing can be reclaimed.",
+        "A memory cgroup at its limit has the same for its own processes.",
+        "mm/oom_kill.c, out_of_memory()",
+        ("OOM", "killer"),
     ),
     Entry(
         "reclaim",
@@ -563,6 +625,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "A connection of the machine with itself, over the interface lo.",
         "Both endpoints are sockets of this kernel and are counted.",
         "drivers/net/loopback.c",
+        ("lo",),
     ),
 )
 

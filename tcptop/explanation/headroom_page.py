@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
-from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Event, Headroom, Ledger, Limit, LimitState
+from tcptop.ledger import (
+    ALARM_STATES,
+    LIMIT_LABELS,
+    SCOPE_LABELS,
+    AccountingMode,
+    Event,
+    Headroom,
+    Ledger,
+    Limit,
+    LimitState,
+)
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
@@ -39,7 +49,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 ratio_text(limit),
                 threshold_text(limit),
                 fits_more_text(limit, headroom),
-                limit.scope,
+                SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
             note=limit.note,
             role=STATE_ROLES.get(limit.state, "text"),
@@ -72,7 +82,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
         yield (
-            f"Memory: one more of these {what} takes {size} B with its buffers, if half of the new ones are outgoing."
+            f"Memory: one more of these {what} takes {size} B with its buffers, if half of them are of the client side."
             " The kernel takes free memory of any node before it reclaims page cache."
         )
     if headroom.is_at_most:
@@ -94,8 +104,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         yield "vm.zone_reclaim_mode is not 0: a node reclaims its own page cache before it uses other nodes' memory."
     if ledger.sockets.apart:
         yield (
-            f"At least {units.count(ledger.sockets.apart)} allocated sockets are neither in use here nor orphans: they"
-            " are in other network namespaces, were never connected, or stay allocated after their close."
+            f"At least {units.count(ledger.sockets.apart)} allocated sockets are neither in use in this netns nor"
+            " orphans: they are in other network namespaces, were never connected, or stay allocated after their close."
         )
 
 

@@ -10,8 +10,8 @@ from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
 SCOPE = (
-    "All of this page counts the whole machine: every network namespace, every container. Only `in use`, TIME_WAIT and"
-    " CurrEstab count one namespace."
+    "All of this page counts the whole machine: every network namespace, every container. Only in use, TIME_WAIT and"
+    " CurrEstab count this netns."
 )
 
 
@@ -20,7 +20,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     lines = slab_memory_table(ledger, columns)
     lines += [
         EMPTY_LINE,
-        *table_lines(make_headings("<BESIDE THE SLABS", "SIZE", ""), [buffers_row(ledger)], columns),
+        *table_lines(make_headings("<OUTSIDE OF SLABS", "SIZE", ""), [buffers_row(ledger)], columns),
         EMPTY_LINE,
     ]
     parts = [
@@ -29,7 +29,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
         if part.high_bytes and part.row is not None
     ]
     if parts:
-        lines += [*table_lines(make_headings("<OF WHICH TCP'S", "SIZE", ""), parts, columns), EMPTY_LINE]
+        lines += [*table_lines(make_headings("<TCP PART", "SIZE", ""), parts, columns), EMPTY_LINE]
     if ledger.tcp_memory.missing:
         lines += paragraph(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
     return [*lines, *paragraph(f" {SCOPE}", columns - 1, "dim")]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tcptop.ledger import Ledger, SocketCost, StateCost
+from tcptop.ledger import SCOPE_LABELS, Ledger, SocketCost, StateCost
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
-HEADINGS = make_headings("<STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
+HEADINGS = make_headings("<STATE", "SERVER", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
 
 INTRODUCTION = (
-    "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (at most, since"
-    " ports may be shared). machine: all network namespaces; here: this one."
+    "Bytes of slab that one socket takes in each state: on the server side, and with a local port of its own, as on the"
+    " client side (≤, since ports may be shared). machine: all network namespaces; this netns: one of them."
 )
 
 
@@ -29,7 +29,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
                 side_amount(state.accepted),
                 side_amount(state.outgoing, own_port=True),
                 count_text(state),
-                state.scope or "",
+                SCOPE_LABELS.get(state.scope or "", state.scope or ""),
             ),
             holds_text(state),
             state.note,

@@ -376,7 +376,7 @@ CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
     "socket": CallPathPage("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
     "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
     "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
-    "optional": CallPathPage("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
+    "optional": CallPathPage("What only some sockets have", (EPOLL, DATA, OPTIONS)),
 }
 """Pages of call trees, by their names in `tcptop explain`."""
 

@@ -9,7 +9,7 @@ from tcptop.explanation.events_page import SINCE, events_table, group_events, mo
 from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
+from tcptop.ledger import SCOPE_LABELS, AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -17,15 +17,16 @@ from tcptop.text.line import Line, text_of
 from tcptop.text.table import Heading, make_headings, plain_table
 
 MODE_TITLES: dict[AccountingMode, str] = {
-    "full": "Bytes per connection (full: one socket with its inode, dentry and file)",
-    "time_wait": "Bytes per connection (TIME_WAIT: the mini-socket that remains)",
+    "full": "Bytes per connection, open sockets: one sock with its inode, dentry and file",
+    "time_wait": "Bytes per connection, TIME_WAIT: the mini-socket that remains",
 }
 COLUMNS = 96
+SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
 NO_MODULE = ("tls_stat", "missing")
 """The name of a source, and the state of this source on a machine without the kernel module tls. The report does not
 list the source in this state, because no figure needs the source.
 """
-FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
+FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
@@ -33,7 +34,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
     sections = [
         _head(ledger),
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
-        _page_section("Besides a socket's own objects", attached_table(ledger, COLUMNS)),
+        _page_section("Attached objects, which only some sockets have", attached_table(ledger, COLUMNS)),
         _sockets(ledger),
         _memory(ledger),
         _page_section("Slab memory of the machine", slab_memory_table(ledger, COLUMNS)),
@@ -63,27 +64,27 @@ def _head(ledger: Ledger) -> Iterator[str]:
         used = "used where no file tells" if reason is None else f"not used: {reason}"
         yield f"lab result {ledger.lab.path}: {used}"
     if host.net_namespace:
-        yield f"inuse and TIME_WAIT count the network namespace of {host.net_namespace}"
+        yield f"this netns, which in use and TIME_WAIT count: {host.net_namespace}"
 
 
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        yield f"  now, on average    {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
+        yield f"  average now        {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
         if cost.now_held_because is not None:
             yield f"  (this average stands: {cost.now_held_because})"
     else:
-        yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
+        yield f"  average now                 {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
         yield from _figure(FAMILY_TITLES[family], cost.by_family[family])
     mix = cost.by_family["mix"]
-    yield "  parts of the next one:"
+    yield "  parts of one more socket (IPv4:IPv6 as here):"
     for part in mix.outgoing.parts:
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
             about += f", up to {part.high_slab_bytes:.1f}"
-        sizes = f"{part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
+        sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with padding {about}".rstrip()
         name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
         yield f"    {name:<26} {part.cache:<20} {sizes}"
     for name in mix.outgoing.missing:
@@ -100,14 +101,15 @@ def _figure(title: str, figure: CostBySide) -> Iterator[str]:
         objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
         is_range = not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
-        high = f", up to {units.exact_bytes(side.high_slab_bytes)} in slabs" if is_range else ""
-        yield (f"  next {title:<4} {name:<9} {slabs:>10} B in slabs {at_most + objects:>10} B in objects{high}")
+        high = f", up to {units.exact_bytes(side.high_slab_bytes)} with it" if is_range else ""
+        start = f"  one more {SIDE_TITLES[name]}, {title:<7} {slabs:>10} B"
+        yield f"{start} {at_most + objects:>10} B without padding{high}"
 
 
 def _sockets(ledger: Ledger) -> Iterator[str]:
     sockets = ledger.sockets
     families = f"IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
-    scope = sockets.time_wait_scope.replace("here", "this network namespace")
+    scope = SCOPE_LABELS.get(sockets.time_wait_scope, sockets.time_wait_scope)
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
@@ -115,11 +117,11 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
         charged = f"{units.count(sockets.buffer_pages)} pages"
     rows = (
-        ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
-        ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
+        ("allocated", units.count(sockets.allocated), "machine: every socket but TIME_WAIT, of all netns"),
+        ("in use", units.count(sockets.inuse_of_both), f"this netns: {families}"),
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
-        ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "machine: active tw_sock objects"),
+        ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "all netns: active tw_sock objects"),
         ("buffers", charged, f"machine: charged to sockets, in whole pages{error_text}"),
     )
     yield "Sockets"
@@ -171,7 +173,7 @@ def _events(ledger: Ledger) -> Iterator[str]:
         yield from (f" {text_of(line)}".rstrip() for line in events_table(groups.moved, COLUMNS))
     yield f"  {moved_sentence(groups)}"
     if groups.absent:
-        yield f"  {len(groups.absent)} are none of this kernel's"
+        yield f"  {len(groups.absent)} are not counted by this kernel"
     for reason, events in groups.unread.items():
         yield f"  {len(events)} not known: {reason}"
 
@@ -205,7 +207,7 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     if own is not None and ledger.tcp_slab_order is not None:
         block = units.page_order_size(ledger.tcp_slab_order, page_bytes)
         yield (
-            f"  headroom {units.count(own.without_reclaim)} sockets in free memory,"
+            f"  fits {units.count(own.without_reclaim)} more sockets in free memory,"
             f" {units.count(own.with_reclaim)} with reclaim (TCP slabs are {block} blocks)"
         )
 

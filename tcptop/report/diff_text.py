@@ -37,7 +37,7 @@ def diff_as_text(difference: LedgerDifference) -> str:
         _head(difference),
         _figures("Sockets", difference.sockets),
         _figures("Events", difference.events),
-        _figures("Bytes per connection, in slabs", difference.connection),
+        _figures("Bytes per connection", difference.connection),
         _figures("Memory", (difference.slab_memory, difference.tcp_memory)),
         growth_lines(difference),
         _changed_rows("Slab caches", difference.caches, CACHE_HEADINGS, _cache_cells, lambda row: row.bytes, "caches"),
@@ -159,7 +159,7 @@ def _cache_cells(row: CacheChange) -> list[str]:
     ]
 
 
-STATE_COST_HEADINGS = make_headings("<STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
+STATE_COST_HEADINGS = make_headings("<STATE", "SERVER A", "B", "CHANGE", "OWN PORT A", "B", "CHANGE")
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
         yield from plain_table(STATE_COST_HEADINGS, lines)
 
 
-NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "HEADROOM A", "B", "CHANGE")
+NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "FITS MORE A", "B", "CHANGE")
 
 
 def _node_cells(row: NodeChange) -> list[str]:

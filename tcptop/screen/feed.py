@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 REPLAY_CLASS = "-replay"
 """CSS class of the app while the screen shows a recorded sample and the timeline."""
-NOTHING_RECORDED = "nothing is recorded here; w records into a file"
-READ_UNASKED = "/proc/pagetypeinfo needs no asking for here"
+NOTHING_RECORDED = "nothing is recorded yet; w records into a file"
+READ_UNASKED = "/proc/pagetypeinfo is already read: its cost is bounded"
 
 
 class Sampled(Message):

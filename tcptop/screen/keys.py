@@ -26,8 +26,8 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("q,Q,ctrl+c,f10", "quit", "quit", priority=False),
     Binding("question_mark,h,H,f1", "help", "show the help"),
     Binding("colon", "command_palette", "list all commands"),
-    Binding("m", "switch('mode', 'full', 'time_wait')", "switch to TIME_WAIT accounting, and back"),
-    *(Binding(str(digit), f"node({digit})", "show that node") for digit in range(10)),
+    Binding("m", "switch('mode', 'full', 'time_wait')", "switch between open sockets and TIME_WAIT"),
+    *(Binding(str(digit), f"node({digit})", "show the node of that number") for digit in range(10)),
     Binding("left_square_bracket", "step_node(-1)", "show the previous node"),
     Binding("right_square_bracket", "step_node(1)", "show the next node"),
     Binding("equals_sign,f5", "node(None)", "show all nodes"),
@@ -40,7 +40,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("y", "switch('block_unit', 'blocks', 'bytes')", "switch between free blocks and bytes"),
     Binding("slash,f3,f4", "open_name_filter", "find caches by a text in their name, as it is typed"),
     Binding("escape", "leave", "end the zoom, or clear the filter", show=False),
-    Binding("r", "switch('all_caches', False, True)", "switch between TCP's caches and all"),
+    Binding("r", "switch('all_caches', False, True)", "switch between TCP caches and all caches"),
     Binding("shift+left", "scroll_columns(-1)", "scroll the columns of the caches to the left"),
     Binding("shift+right", "scroll_columns(1)", "scroll the columns of the caches to the right"),
     Binding("f11", "zoom", "zoom the pane with the focus; again ends the zoom"),
@@ -62,7 +62,7 @@ SHARED_BINDINGS: list[Binding] = [
 
 LIVE_BINDINGS: list[Binding] = [
     *SHARED_BINDINGS,
-    Binding("space", "feed('sample')", "sample now; keeps everything"),
+    Binding("space", "feed('sample')", "sample now"),
     Binding("z", "feed('pause')", "pause, and go on"),
     Binding("d", "feed('ask_interval')", "set the interval…"),
     Binding("plus", "feed('interval', 1)", "lengthen the interval"),
@@ -74,7 +74,7 @@ LIVE_BINDINGS: list[Binding] = [
     Binding("T", "feed('step', -1)", "look back into the recording: the sample before"),
     Binding("t", "feed('step', 1)", "show the next sample of the recording"),
     Binding("j", "feed('jump')", "look back: jump to a time…"),
-    Binding("Z", "feed('back_to_live')", "go back to live; goes on where it is paused"),
+    Binding("Z", "feed('back_to_live')", "go back to live, or end the pause"),
 ]
 """All keys on a live host or a saved tree; the action `feed('NAME', …)` calls the feed's method NAME."""
 

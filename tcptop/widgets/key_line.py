@@ -20,7 +20,7 @@ KeyHint = tuple[str, str, str]
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
     ("q", "quit", "quit"),
-    ("m", "full/TIME_WAIT", "mode"),
+    ("m", "TIME_WAIT", "mode"),
     ("0-9[]=", "node", "node"),
     ("i", "explain", "info"),
     ("/", "find", "find"),
@@ -43,7 +43,7 @@ LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
-    ("t T", "next/before", "step"),
+    ("t T", "later/earlier", "step"),
     ("j", "jump", "jump"),
     ("SPACE", "play", "play"),
     ("+-", "speed", "speed"),
@@ -51,7 +51,7 @@ REPLAY_KEYS: tuple[KeyHint, ...] = (
     *COMMON_KEYS,
 )
 LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
-    ("t T", "next/before", "step"),
+    ("t T", "later/earlier", "step"),
     ("j", "jump", "jump"),
     ("Z", "live", "live"),
     *COMMON_KEYS,

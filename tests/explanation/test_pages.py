@@ -18,7 +18,7 @@ from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
-from tcptop.ledger import Ledger
+from tcptop.ledger import SCOPE_LABELS, Ledger
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
 from tcptop.text.line import text_of
 
@@ -95,7 +95,7 @@ def test_no_line_is_wider_than_the_columns_when_nothing_is_known(unreadable: Led
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
-MOVED = {"headroom": r" {5}(used|of|near at|scope) (≤ )?([0-9]|machine|here|process)", "states": " {5}of "}
+MOVED = {"headroom": r" {5}(used|of|near at|scope) (≤ )?([0-9]|machine|this netns|process)", "states": " {5}of "}
 """Pattern of the start of a note that holds the cells of columns moved for lack of room."""
 
 
@@ -110,7 +110,7 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
         is_moved = page.name in MOVED and re.match(MOVED[page.name], line)
         cells = re.sub(r"(?:^ {5}|, )(?:used|near at|of|scope) ", "", line) if is_moved else line
         if line.replace("NEAR AT", "NEAR-AT") not in titles:
-            found += re.sub(r"[│├└─█▌▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▌▓▒░\s]", "", cells)
+            found += re.sub(r"[│├└─█▉▊▋▌▍▎▏▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▉▊▋▌▍▎▏▓▒░\s]", "", cells)
     return sorted(found)
 
 
@@ -156,9 +156,9 @@ def test_columns_that_do_not_fit_move_below_their_row() -> None:
         maximum = f"{limit.maximum or 0:,}".replace(",", " ")
         if limit.unit != "bytes" and limit.maximum is not None:
             assert f"of {maximum}" in lines[at + 1]
-        assert f"scope {limit.scope}" in " ".join(lines[at + 1 : at + 3])
+        assert f"scope {SCOPE_LABELS.get(limit.scope, limit.scope)}" in " ".join(lines[at + 1 : at + 3])
     states = draw(named_page("states"), figures, 50)
-    scopes = [state.scope for state in figures.states if state.scope is not None]
+    scopes = [SCOPE_LABELS.get(state.scope, state.scope) for state in figures.states if state.scope is not None]
     assert [line.strip() for line in states if line.startswith("     of ")] == [f"of {scope}" for scope in scopes]
     assert [line.split()[-1] for line in heading_lines(named_page("states"), figures, 50)] == ["SOCKETS"]
     assert max(map(cell_len, states)) <= 50
@@ -418,13 +418,13 @@ def test_a_cache_without_objects_of_tcp() -> None:
         rows["ext4_inode_cache"].objects,
         rows["ext4_inode_cache"].slabs,
     ]
-    assert any("No object of TCP's" in line for line in lines)
+    assert any("No object of a TCP socket" in line for line in lines)
 
 
 def test_a_cache_with_a_share_of_tcp() -> None:
     lines = draw(page_of_cache("kmalloc-16"), ledger("6.1-4n", "established"), 100)
-    assert fact_text(lines, "TCP's").startswith("250.0 KiB")
-    assert not any("No object of TCP's" in line for line in lines)
+    assert fact_text(lines, "TCP part").startswith("250.0 KiB")
+    assert not any("No object of a TCP socket" in line for line in lines)
 
 
 def test_without_slabinfo_a_page_gives_the_reason_and_the_sizes_from_sysfs(tmp_path: Path) -> None:
@@ -470,7 +470,7 @@ def test_each_part_of_tcps_memory_has_its_basis_beside_it(columns: int) -> None:
     cgroups: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
     figures = account(snapshot("6.1-4n", "established")._replace(memory_cgroups=cgroups))
     lines = draw(named_page("memory"), figures, columns)
-    at = next(at for at, line in enumerate(lines) if line.startswith(" OF WHICH TCP'S "))
+    at = next(at for at, line in enumerate(lines) if line.startswith(" TCP PART "))
     for part, line in zip(
         (part for part in figures.tcp_memory.parts if part.row and part.high_bytes), lines[at + 1 :], strict=False
     ):

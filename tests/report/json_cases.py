@@ -126,20 +126,29 @@ def ledger_while_sockets_open() -> Ledger:
 
 
 SLABINFO = text(KERNEL, PHASE, "proc/slabinfo")
-OF_SOCKETS = re.compile("slabinfo|#|TCP|tw_|request_|sock_inode|lsm|pid|anon_vma_chain|kmalloc-[0-9]|kmem_cache ")
-FEW_FILES = """\
+OF_SOCKETS = re.compile("slabinfo|#|TCP|tw_|request_sock_|pid|anon_vma_chain|kmalloc-(32|128|192|256|512) ")
+FEW_OBJECTS = """\
 filp 32 32 256 32 2 : tunables 0 0 0 : slabdata 1 1 0
 dentry 21 21 192 21 1 : tunables 0 0 0 : slabdata 1 1 0
+sock_inode_cache 16001 16029 832 39 8 : tunables 0 0 0 : slabdata 411 411 0
+lsm_file_cache 170 170 24 170 1 : tunables 0 0 0 : slabdata 1 1 0
+lsm_inode_cache 16000 16000 32 128 1 : tunables 0 0 0 : slabdata 125 125 0
+kmalloc-16 16001 16128 16 256 1 : tunables 0 0 0 : slabdata 63 63 0
+kmem_cache 32 32 256 32 2 : tunables 0 0 0 : slabdata 1 1 0
 """
+FEW = re.compile(r"^(kmalloc-[0-9]+|pid|anon_vma_chain) +\d+ +\d+ +(\d+) +(\d+) +(\d+) .*$", re.M)
 BEFORE_THE_SOCKETS = {
-    "proc/meminfo": "MemTotal: 4194304 kB\nSlab: 56000 kB\n",
-    "proc/slabinfo": "".join(
-        FEW_FILES + line if line.startswith("kmem_cache ") else line
-        for line in SLABINFO.splitlines(keepends=True)
-        if OF_SOCKETS.match(line)
-    ),
+    "sys/fs/cgroup/cgroup.controllers": "memory\n",
+    "sys/fs/cgroup/cgroup.subtree_control": "memory\n",
+    "proc/meminfo": "MemTotal: 4194304 kB\nSlab: 50000 kB\n",
+    "proc/slabinfo": FEW.sub(
+        r"\1 1 \3 \2 \3 \4 : tunables 0 0 0 : slabdata 1 1 0",
+        "".join(line for line in SLABINFO.splitlines(keepends=True) if OF_SOCKETS.match(line)),
+    )
+    + FEW_OBJECTS,
     "sys/kernel/slab/filp/slabs": None,
     "sys/kernel/slab/dentry/slabs": None,
+    "sys/kernel/slab/sock_inode_cache/slabs": None,
 }
 """Files with fewer objects than the sockets hold, as if read before most sockets were opened."""
 

@@ -152,7 +152,7 @@ async def test_looking_back_without_a_recording(host: ScriptedHost, key: str) ->
     async with running(host) as (app, pilot):
         await pilot.press(key)
         await wait_until(
-            pilot, lambda: "nothing is recorded here; w records into a file" in screen_text(app), "the message is shown"
+            pilot, lambda: "nothing is recorded yet; w records into a file" in screen_text(app), "the message is shown"
         )
         assert "live 0.1 s" in head(app)
 

@@ -1,0 +1,161 @@
+"""Figures of saved trees with a few edited rows, through the command line: bounds hold for every kind of machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import copy_recording, row_of, slab_rows, write_tree
+
+from tcptop.cli import main
+
+Json = dict[str, Any]
+Run = Callable[..., tuple[int, str]]
+Report = Callable[[Path], Json]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs tcptop without a settings file; returns the exit code and the text."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no settings"))
+
+    def run_tcptop(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return run_tcptop
+
+
+@pytest.fixture
+def report(run: Run) -> Report:
+    return lambda root: json.loads(run("--json", "--root", str(root))[1])
+
+
+def with_row(root: Path, name: str, active: int) -> None:
+    """Gives the row of a cache so many objects, all active, in slabinfo and in sysfs."""
+    slabinfo = root / "proc/slabinfo"
+    text = slabinfo.read_text()
+    found = re.search(rf"^{name} +\d+ +\d+ +(\d+) +(\d+) +(\d+) ", text, re.M)
+    assert found is not None
+    size, per_slab, pages = map(int, found.groups())
+    slabs = -(-active // per_slab)
+    row = f"{name} {active} {slabs * per_slab} {size} {per_slab} {pages} : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
+    slabinfo.write_text(re.sub(rf"^{name} .*$", row, text, flags=re.M))
+    folder = root / "sys/kernel/slab" / name
+    if (folder / "slabs").exists():
+        write_tree(root, {f"sys/kernel/slab/{name}/slabs": f"{slabs} N0={slabs}\n"})
+        write_tree(root, {f"sys/kernel/slab/{name}/total_objects": f"{slabs * per_slab} N0={slabs * per_slab}\n"})
+
+
+def with_sockets(root: Path, allocated: int) -> None:
+    line = f"TCP: inuse {allocated} orphan 0 tw 0 alloc {allocated} mem 0\n"
+    write_tree(root, {"proc/net/sockstat": f"sockets: used {allocated}\n{line}"})
+
+
+def part(found: Json, name: str) -> Json:
+    return next(each for each in found["tcp_memory"]["parts"] if each["part"] == name)
+
+
+# The kernel's own sockets have no file
+
+
+def with_kernel_sockets(folder: Path) -> Path:
+    """16 001 sockets and 1 600 files: almost all sockets are those of an NFS server."""
+    root = copy_recording("6.1-4n-nomerge", "established", folder)
+    with_row(root, "filp", 1600)
+    with_row(root, "lsm_file_cache", 1700)
+    write_tree(root, {"proc/sys/fs/file-nr": "1500\t0\t1510\n"})
+    return root
+
+
+def test_a_file_count_below_the_number_of_the_kernels_own_sockets_is_sound(run: Run, tmp_path: Path) -> None:
+    root = with_kernel_sockets(tmp_path)
+    for arguments in ((), ("file_max",)):
+        code, line = run("check", "--root", str(root), *arguments)
+        assert (code, "file-max 99.3 % (1 500 of 1 510 files" in line) == (2, True)
+    code, text = run("plan", "--root", str(root), "--connections", "1000")
+    assert (code, "first limit: file-max" in " ".join(text.split())) == (1, True)
+
+
+def test_a_file_count_below_the_files_in_slabinfo_is_damaged(run: Run, tmp_path: Path) -> None:
+    """16 128 files, and 16 001 sockets of programs."""
+    root = copy_recording("6.1-4n-nomerge", "established", tmp_path)
+    write_tree(root, {"proc/sys/fs/file-nr": "1500\t0\t1510\n"})
+    code, line = run("check", "--root", str(root), "file_max")
+    assert (code, "fs/file-nr has 1500 open files" in line) == (3, True)
+
+
+def test_the_kernels_own_sockets_have_an_inode_and_no_file(report: Report, tmp_path: Path) -> None:
+    found = report(with_kernel_sockets(tmp_path))
+    rows = {cache["name"]: cache["bytes"] for cache in found["caches"]}
+    filp = part(found, "filp")
+    assert (filp["low_bytes"], filp["high_bytes"], rows["filp"]) == (0, 409_600, 409_600)
+    for name in ("dentry", "lsm_file_cache", "sock_inode_cache", "lsm_inode_cache"):
+        assert part(found, name)["high_bytes"] <= rows[name]
+    assert part(found, "dentry")["low_bytes"] == 0
+    assert part(found, "sock_inode_cache")["low_bytes"] == pytest.approx((16_001 - 624) * 8 * 4096 / 39, abs=1)
+    full = found["bytes_per_connection"]["full"]
+    assert full["now_is_at_most"]
+    names = [each["object"] for each in full["mix"]["accepted"]["parts"]]
+    assert "LSM file blob" in names
+    plain = report(copy_recording("6.1-4n-nomerge", "established", tmp_path / "plain"))
+    before = plain["bytes_per_connection"]["full"]
+    assert not before["now_is_at_most"]
+    file_and_dentry = 256 + 4096 / 21 + 4096 / 170
+    assert before["now_bytes"] - full["now_bytes"] == pytest.approx(0.9 * file_and_dentry, rel=0.01)
+
+
+def test_the_least_memory_of_files_is_within_their_row(report: Report, tmp_path: Path) -> None:
+    root = with_kernel_sockets(tmp_path)
+    with_sockets(root, 2300)
+    found = report(root)
+    assert part(found, "filp")["low_bytes"] <= next(
+        cache["bytes"] for cache in found["caches"] if cache["name"] == "filp"
+    )
+
+
+# Buffers
+
+
+@pytest.mark.parametrize("kernel", ["7.3-4n", "6.12-4n", "6.1-4n", "6.12-arm64-16k-4n"])
+@pytest.mark.parametrize("without", ["sheaf_capacity", "online"])
+def test_active_objects_of_segments_may_all_be_free_where_their_error_is_not_known(
+    kernel: str, without: str, report: Report, tmp_path: Path
+) -> None:
+    """Without the sizes of sheaves (7.3) or the number of CPUs, nobody knows how many objects the CPUs keep."""
+    root = copy_recording(kernel, "halfclosed", tmp_path)
+    before = part(report(root), "socket buffers")
+    paths = list((root / "sys/kernel/slab").glob(f"*/{without}"))
+    paths += [root / "sys/devices/system/cpu/online"] if without == "online" else []
+    for path in {path.resolve() for path in paths}:
+        path.unlink()
+    found = report(root)
+    row = part(found, "socket buffers")
+    [kind] = [each for each in found["attached"]["kinds"] if each["name"] == "buffers"]
+    is_known = without == "sheaf_capacity" and kernel != "7.3-4n"
+    low = before["low_bytes"] if is_known else 0
+    assert (row["low_bytes"], kind["low_bytes"]) == (low, low)
+    assert row["low_bytes"] <= row["bytes"] <= row["high_bytes"]
+
+
+# Bind buckets
+
+
+@pytest.mark.parametrize("kernel", ["6.12-4n", "6.18-1n", "7.3-4n"])
+def test_one_port_may_have_a_bind2_bucket_for_each_local_address(kernel: str, report: Report, tmp_path: Path) -> None:
+    """The row of both kinds of buckets: all of its objects but one may be bind2 buckets of one port."""
+    root = copy_recording(kernel, "established", tmp_path)
+    name = row_of(kernel, "established", "tcp_bind2_bucket")
+    assert name is not None
+    assert name == row_of(kernel, "established", "tcp_bind_bucket")
+    with_row(root, name, 4000)
+    found = report(root)
+    share = slab_rows((root / "proc/slabinfo").read_text())[name].share(4096)
+    bind, bind2 = part(found, "tcp_bind_bucket"), part(found, "tcp_bind2_bucket")
+    assert (bind["high_bytes"], bind2["high_bytes"]) == (round(2000 * share), round(3999 * share))
+    assert bind["low_bytes"] == bind2["low_bytes"] == 0

@@ -1,0 +1,79 @@
+"""Every word on the screen is in the glossary, or is everyday English.
+
+The words are those of the plain-text snapshots. Names of the kernel and of machines are no words: they have a digit, an
+underscore or a bracket in them, or they are the names of caches, structs, events and states.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tcptop.explanation.glossary import ENTRIES, fold_word
+from tcptop.kernel.events import EVENTS
+from tcptop.kernel.objects import KERNEL_OBJECTS
+
+TESTS = Path(__file__).resolve().parents[1]
+SNAPSHOTS = TESTS / "snapshots"
+EVERYDAY_WORDS = Path(__file__).with_name("everyday_words.txt")
+"""Words that need no entry: nothing that a student of the kernel would have to look up."""
+WITH_MADE_UP_NAMES = re.compile(r"hostile|strange|cut_off|markup|a_panes_end|nosuchcache")
+"""Snapshots of files with names that no kernel has."""
+
+NAME = re.compile(
+    r"\S*(?:[\d_()@\\=…~]|\.\.)\S*|(?<=[A-Z])v\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b(?:EADDRNOTAVAIL|EMFILE|ENFILE)\b"
+    r"|\S*/\S*/\S*|\S+\.(?:py|toml|txt|svg|gz|c|h)\b|(?<!\w)'[^'\s]*'|“[^”]*”"
+)
+"""A piece of text that is not a word: a name, a number, a path, a quoted text, a word that is cut, a sort mark."""
+BESIDE_A_BORDER = re.compile(r"[^\W\d_]+(?=[│╭╰├┌└|])|(?<=[│╮╯┤┐┘|])[^\W\d_]+")
+"""A word that the border of an overlay may have cut."""
+WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def words_in(text: str) -> Iterator[str]:
+    """The words of a snapshot: two letters or more, without names."""
+    for line in text.splitlines():
+        yield from (found[0] for found in WORD.finditer(BESIDE_A_BORDER.sub(" ", NAME.sub(" ", line))))
+
+
+@cache
+def known_words() -> frozenset[str]:
+    """The keys of all words that need no entry: those of the glossary, everyday words, and names."""
+    texts = [name for entry in ENTRIES for name in (entry.word, *entry.other_names, entry.source)]
+    texts += EVERYDAY_WORDS.read_text(encoding="utf-8").splitlines()
+    texts += [each.name for each in EVENTS] + [item.label for item in KERNEL_OBJECTS]
+    texts += [name for item in KERNEL_OBJECTS for name in (item.struct, *item.names)]
+    for file in TESTS.glob("recordings/*/*/proc/slabinfo"):
+        texts += [line.split(" ", 1)[0] for line in file.read_text(encoding="utf-8").splitlines()]
+    return frozenset(fold_word(word) for text in texts for word in re.findall(r"[^\W\d_]+", text))
+
+
+def unknown_words(text: str) -> set[str]:
+    """The words of a text that are neither in the glossary nor in the list of everyday words."""
+    return {word for word in words_in(text) if fold_word(word) not in known_words()}
+
+
+def test_every_word_on_the_screen_is_explained() -> None:
+    files_of_word: dict[str, list[str]] = {}
+    for file in sorted(SNAPSHOTS.rglob("*.txt")):
+        if not WITH_MADE_UP_NAMES.search(file.name):
+            for word in unknown_words(file.read_text(encoding="utf-8")):
+                files_of_word.setdefault(word, []).append(str(file.relative_to(SNAPSHOTS)))
+    report = [f"{word}: {files[0]} ({len(files)} files)" for word, files in sorted(files_of_word.items())]
+    assert not report, "explain them in explanation/glossary.py, or reword:\n" + "\n".join(report)
+
+
+def test_a_word_without_an_entry_is_found() -> None:
+    assert unknown_words(" FROBNICATED  12 345  slabs, flurbs of sock_inode_cache and __alloc_skb()") == {
+        "FROBNICATED",
+        "flurbs",
+    }
+
+
+def test_the_everyday_list_is_sorted_and_has_no_word_of_the_glossary() -> None:
+    words = EVERYDAY_WORDS.read_text(encoding="utf-8").split()
+    explained = {fold_word(name) for entry in ENTRIES for name in (entry.word, *entry.other_names)}
+    assert words == sorted(set(words))
+    assert not [word for word in words if fold_word(word) in explained]
