@@ -303,7 +303,10 @@ async def test_a_right_click_on_a_heading_explains_the_word() -> None:
     async with tree_app(TREE).run_test(size=(120, 40)) as pilot:
         app = await open_app(pilot)
         before = app.choices
-        for title, meaning in [("OBJ SIZE", "Bytes of one object with its padding"), ("USE", "Active objects ÷ all objects of the cache.")]:
+        for title, meaning in [
+            ("OBJ SIZE", "Bytes of one object with its padding"),
+            ("USE", "Active objects ÷ all objects of the cache."),
+        ]:
             x = pane_lines(app, CachesPane)[0].index(title)
             await pilot.click(CachesPane, offset=(x + 1, 1), button=3)
             await wait_until(pilot, lambda: isinstance(app.screen, ExplainScreen), f"{title} is explained")

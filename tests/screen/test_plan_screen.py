@@ -24,6 +24,7 @@ from drive import (
     tree_app,
     wait_for_app,
     wait_for_replay,
+    wait_until,
 )
 from textual.events import Paste
 
