@@ -172,6 +172,8 @@ class ObjectCost(NamedTuple):
     estimated: bool
     computed: bool = False
     """Whether the object's sizes were computed by SLUB's rules."""
+    high_cache: str | None = None
+    """The cache that `high_slab_bytes` belongs to, if it is unknown which of several caches has the object."""
 
 
 class Slice(NamedTuple):
@@ -582,6 +584,11 @@ class Headroom(NamedTuple):
     """Whether all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
     with_reclaim_bytes: int | None = None
     """Bytes of memory that the figure `with_reclaim` was computed from; None if unknown."""
+    buffer_bytes: float = 0.0
+    """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers.
+
+    The charge for these buffers, which tcp_mem counts, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
+    """
 
     @property
     def sockets(self) -> int | None:
@@ -895,8 +902,8 @@ class PlanRequest(NamedTuple):
     connections: int
     side: Side
     family: PlannedFamily
-    buffer_bytes: int
-    """Bytes in the buffers of each socket."""
+    buffer_bytes: int | Literal["now"]
+    """Bytes in the buffers of each socket; `now` for what a present socket has, as the headroom assumes."""
     time_wait: int
     """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
     with_epoll: bool
@@ -942,6 +949,8 @@ class PlanPart(NamedTuple):
     """Slab bytes, or the bytes of buffers."""
     high_bytes: float
     estimated: bool
+    high_cache: str | None = None
+    """The cache that `high_bytes` belongs to, if it is unknown which of several caches has the objects."""
 
 
 class PlanLimit(NamedTuple):
@@ -989,6 +998,14 @@ class PlanLimit(NamedTuple):
         )
 
 
+class UncountedLimit(NamedTuple):
+    """A limit that raises an alarm now, and of which the plan takes nothing."""
+
+    limit: Limit
+    why: str
+    """Reason that the plan takes nothing of the limit: `no buffers planned`."""
+
+
 class PlanSysctl(NamedTuple):
     """A sysctl that would need another value for the plan."""
 
@@ -1027,6 +1044,8 @@ class Plan(NamedTuple):
 
     If the size of an object is unknown, this number is an upper bound.
     """
+    not_counted: tuple[UncountedLimit, ...] = ()
+    """The limits with an alarm that are not in `limits`; the most severe state comes first."""
 
     @property
     def bytes(self) -> float | None:

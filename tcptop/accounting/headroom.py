@@ -67,7 +67,7 @@ def memory_headroom(
     at_most = bool(cost.by_family["mix"].outgoing.missing)
     unknown = Headroom(
         mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, at_most
-    )
+    )._replace(buffer_bytes=buffers.low)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
     if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
@@ -103,6 +103,7 @@ def memory_headroom(
         unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
         is_at_most=at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
+        buffer_bytes=buffers.low,
     )
 
 

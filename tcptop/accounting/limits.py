@@ -214,7 +214,9 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
-    note = headroom.unknown_because or cgroup_note
+    buffers = "buffers as now" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
+    assumed = ", ".join(filter(None, ("half client side", buffers)))
+    note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
     return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes")
 
 
@@ -259,7 +261,7 @@ def cgroup_bytes_per_socket(
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
     if None in slabs or headroom.bytes_per_socket is None:
         return None
-    buffers = max(0.0, headroom.bytes_per_socket - sum(filter(None, slabs)) / 2)
+    buffers = headroom.buffer_bytes
     accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)
     outgoing = charged_bytes(snapshot, table, sides.outgoing.parts, 0.0)
     return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + buffers)
@@ -284,7 +286,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         note = "idle sockets are charged nothing"
     else:
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
-        note = f"at {grouped(round(per_socket))} B of buffers per socket, as now"
+        note = f"at {grouped(round(per_socket))} B charged per socket, as now"
     return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 

@@ -172,4 +172,5 @@ def _from_kmalloc(
         count * high_share if high_share is not None else None,
         estimated or low.computed,
         low.computed,
+        None if high.name == low.name else high.name,
     )

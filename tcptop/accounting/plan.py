@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf
+from typing import Literal
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cgroup_charge import charged_bytes
@@ -39,6 +40,7 @@ from tcptop.ledger import (
     PlanPart,
     PlanRequest,
     PlanSysctl,
+    UncountedLimit,
 )
 from tcptop.snapshot import Snapshot
 
@@ -57,6 +59,14 @@ SYSCTLS: Mapping[str, tuple[str, int]] = {
 fs/file_table.c, fs_stat_sysctls: a long. net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and
 net/ipv4/sysctl_net_ipv4.c, ipv4_net_table: an int.
 """
+WHY_NOT_COUNTED: Mapping[str, str] = {
+    "tcp_mem": "no buffers planned",
+    "nf_conntrack_max": "conntrack: no",
+    TIME_WAIT_LIMIT: "no TIME_WAIT planned",
+    "tcp_max_orphans": "no orphans planned",
+    "listen_queues": "no accept queues planned",
+}
+"""Reason that a plan takes nothing of a limit, by limit."""
 MIN_DOUBLED = 1000
 """Minimum number of open sockets whose doubling is the plan that the screen shows first."""
 UNGUIDED = 100_000
@@ -79,9 +89,15 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
     elif request.with_ktls:
         missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
-    buffers = request.sockets * request.buffer_bytes
-    if buffers:
-        parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, False))
+    buffers = 0.0
+    if request.buffer_bytes:
+        each = _buffer_bytes(ledger, request)
+        buffers = request.sockets * (each or 0.0)
+        if each is None:
+            missing.append(f"{PLANNED_BUFFERS} (now: the charge is not known, or may be its counter's error)")
+        else:
+            is_now = request.buffer_bytes == "now"
+            parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, is_now))
     if not any(cost.slab_bytes for cost in costs):
         missing = missing or ["the bytes of a socket"]
     total = sum(part.bytes for part in parts)
@@ -109,7 +125,35 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
         connections_before_reclaim=_before_reclaim(ledger, request, total if high == inf else high),
+        not_counted=_not_counted(ledger, {limit.name for limit in limits}),
     )
+
+
+def _not_counted(ledger: Ledger, counted: Collection[str]) -> tuple[UncountedLimit, ...]:
+    return tuple(
+        UncountedLimit(limit, WHY_NOT_COUNTED.get(limit.name, "the plan takes nothing of it"))
+        for limit in ledger.limits["full"].alarms
+        if limit.name not in counted
+    )
+
+
+def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> float | None:
+    """The memory of a planned socket's buffers; None if the buffers of the present sockets are unknown."""
+    if request.buffer_bytes != "now":
+        return request.buffer_bytes
+    return None if ledger.costs["full"].buffer_bytes_per_socket is None else ledger.headroom["full"].buffer_bytes
+
+
+def _buffer_charge(ledger: Ledger, request: PlanRequest) -> float | None:
+    """Bytes that the kernel charges for a planned socket's buffers, of which tcp_mem is the limit; None if unknown.
+
+    The kernel charges whole pages (net/core/sock.c, __sk_mem_raise_allocated). For present buffers, the charge is the
+    average that the headroom assumes.
+    """
+    if request.buffer_bytes == "now":
+        return ledger.costs["full"].buffer_bytes_per_socket
+    unit = ledger.sockets.tcp_mem_unit_bytes
+    return -(-request.buffer_bytes // unit) * unit if unit else None
 
 
 def _before_reclaim(ledger: Ledger, request: PlanRequest, total_bytes: float) -> int | None:
@@ -124,6 +168,8 @@ def _before_reclaim(ledger: Ledger, request: PlanRequest, total_bytes: float) ->
 def first_request(ledger: Ledger) -> tuple[PlanRequest, str]:
     """The plan that the screen shows first, and the reason for its number of connections.
 
+    Its sockets have buffers like the present sockets, as the headroom assumes.
+
     The number is the number of open sockets, so that the sockets double. Doubling a few sockets says nothing; then the
     number is half of what fits.
     """
@@ -137,7 +183,8 @@ def first_request(ledger: Ledger) -> tuple[PlanRequest, str]:
         number, reason = number // step * step, "about half of what fits now"
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
-    return PlanRequest(number, "accepted", "ipv4", 0, 0, False, False, False), reason
+    buffers: int | Literal["now"] = "now" if ledger.costs["full"].buffer_bytes_per_socket else 0
+    return PlanRequest(number, "accepted", "ipv4", buffers, 0, False, False, False), reason
 
 
 def _why_no_ktls(ledger: Ledger) -> str:
@@ -257,7 +304,7 @@ def _part(cost: ObjectCost) -> PlanPart:
     # The size of an object is a lower bound on the object's share of a slab.
     low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
     high = low if cost.high_slab_bytes is None else cost.high_slab_bytes
-    return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated)
+    return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated, cost.high_cache)
 
 
 def _charged_bytes(
@@ -294,10 +341,10 @@ def _limits(
         if row.maximum is not None or row.used_error is None:
             yield _limit(row, request, charged, _free(row), parts if _free(row) is not None and parts else row.note)
     if request.buffer_bytes:
-        row, unit = rows["tcp_mem"], ledger.sockets.tcp_mem_unit_bytes
-        note = row.note if row.maximum is None else "the size of a page is not known"
-        charge = -(-request.buffer_bytes // unit) * unit * request.sockets if unit and row.unit == "bytes" else None
-        yield _limit(row, request, None if charge is None else (charge, charge), _free(row), note)
+        row, charge = rows["tcp_mem"], _buffer_charge(ledger, request)
+        note = "the size of a page is not known" if row.maximum is not None and row.unit != "bytes" else row.note
+        takes = None if charge is None or row.unit != "bytes" else (charge * request.sockets,) * 2
+        yield _limit(row, request, takes, _free(row), note)
     if "file_max" in rows:
         yield _limit(
             rows["file_max"],
@@ -419,7 +466,8 @@ def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | Non
     if takes is None or limit.used is None:
         return "unknown"
     low, high = takes
-    return limit_state(limit._replace(used=limit.used + round(low if high == inf else high)))
+    after = limit._replace(used=limit.used + round(low if high == inf else high))
+    return limit_state(after, limit.state == "pressure", limit.state)
 
 
 def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:

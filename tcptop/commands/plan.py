@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from typing import TypeVar
 
 from tcptop.accounting import account
 from tcptop.accounting.plan import make_plan
@@ -23,12 +24,15 @@ from tcptop.commands.common import (
 from tcptop.errors import TcptopError
 from tcptop.ledger import PlanRequest, Side, Verdict
 from tcptop.snapshot import Snapshot
-from tcptop.text.quantities import parse_buffer_bytes, parse_count, parse_positive_count
+from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count
+
+Value = TypeVar("Value")
 
 DESCRIPTION = """\
 What so many more TCP connections would take: slab memory by object, buffers,
 files; the limit that is reached first; the sysctls that would need another
-value, which are printed and never set."""
+value, which are printed and never set. A limit that already alarms, and that
+the plan takes nothing of, is named below the verdict as not counted."""
 
 EPILOG = """\
 Numbers of connections take k (or K), M and G as 1 000, 1 000 000 and
@@ -38,8 +42,13 @@ A connection is one socket of this machine: an accepted one, or an outgoing one
 that has its own local port. A connection through a proxy is one of each, with
 two files and, with --conntrack, two flows.
 
-Exit code: 0 it fits beside what is there now; 1 it does not, and the last line
-names the first limit; 2 it cannot be said, or the call is wrong.
+Without --buffers the sockets are idle. --buffers now takes the buffers that a
+socket has now on average, as the headroom on the screen assumes, and as the
+screen's plan (M) begins.
+
+Exit code: 0 it fits beside what is there now; 1 it does not, and the first line
+names the first limit; 2 it cannot be said, or the call is wrong. Limits that
+are not counted do not change it.
 """
 
 EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
@@ -119,9 +128,9 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--buffers",
         metavar="BYTES",
-        type=_option_type(parse_buffer_bytes),
+        type=_option_type(parse_planned_buffers),
         default=0,
-        help="buffers of each socket: 16K (0)",
+        help="buffers of each socket: 16K; now: as a socket has now (0)",
     )
     parser.add_argument(
         "--side",
@@ -156,10 +165,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _option_type(parse: Callable[[str], int]) -> Callable[[str], int]:
+def _option_type(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """Argparse type that shows the message of the parser's ValueError."""
 
-    def parse_option(text: str) -> int:
+    def parse_option(text: str) -> Value:
         try:
             return parse(text)
         except ValueError as error:

@@ -741,7 +741,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "FITS MORE",
         "How many more sockets fit before this limit is reached, or into the free memory of this node.",
-        "For a node it is no limit: after it, the CPUs of the node use memory of other nodes.",
+        "For a node it is no limit: after it, the CPUs of the node use memory of other nodes. The headroom assumes that"
+        " half of the sockets are client side, with the buffers that a socket has now; a plan says what it assumes.",
         "tcptop, from /proc/zoneinfo and the bytes of one more socket",
     ),
     Entry(
@@ -760,16 +761,16 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "TAKES",
         "How much of a limit, a cache or a node the planned connections take.",
-        "EACH is the size of one object with its padding; COUNT is how many objects.",
+        "EACH is the size of one object with its padding; COUNT is how many objects. uncounted: the plan takes nothing"
+        " of this limit, which alarms already.",
         "tcptop plan",
-        ("EACH", "COUNT", "plan", "CONNECTIONS", "FIT"),
+        ("EACH", "COUNT", "plan", "uncounted"),
     ),
     Entry(
-        "% THEN",
+        "THEN",
         "The share of a limit that is in use after the plan.",
-        "! stands before a share above 100 %: the plan does not fit.",
+        "! stands before a share above 100 %: the plan does not fit. The bar of such a limit ends in ▶ (in ASCII: >).",
         "tcptop plan",
-        ("THEN",),
     ),
     Entry(
         "HOLDS",

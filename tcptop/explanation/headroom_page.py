@@ -81,10 +81,16 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     what = SOCKETS[headroom.mode]
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
-        yield (
-            f"Memory: one more of these {what} takes {size} B with its buffers, if half of them are client side."
-            " The kernel takes free memory of any node before it reclaims page cache."
+        slab = units.exact_bytes(headroom.bytes_per_socket - headroom.buffer_bytes)
+        buffers = (
+            f" and {units.exact_bytes(headroom.buffer_bytes)} B of buffers as now" if headroom.buffer_bytes else ""
         )
+        yield (
+            f"Memory: one more of these {what} takes {size} B: {slab} B of slab, if half of them are client side"
+            f"{buffers}. The kernel takes free memory of any node before it reclaims page cache."
+        )
+        if headroom.mode == "full" and (charge_text := buffers_as_now_text(ledger)):
+            yield charge_text
     if headroom.is_at_most:
         yield "Memory: every number of sockets is an upper bound, because a part of a socket is not known."
     if headroom.late_bytes:
@@ -109,6 +115,18 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         )
 
 
+def buffers_as_now_text(ledger: Ledger) -> str:
+    """The charge and the memory of a present socket's buffers in one sentence; empty if the sockets are idle."""
+    charge, memory = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
+    if not charge:
+        return ""
+    return (
+        f"Buffers as now: the kernel charges {units.exact_bytes(charge)} B per socket, which tcp_mem limits;"
+        f" {units.exact_bytes(memory)} B of that count as memory in use, because the charge includes unused and"
+        " reserved parts of pages."
+    )
+
+
 def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
     for limit in limits:
         yield f"{limit.label}: {limit.then}."
@@ -130,7 +148,7 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
     """Sentences about the headroom, from long to short, the last without the limit that is reached first.
 
-    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000, 800 000 before reclaim`
+    Example: `2 460 000 more sockets fit (half client side, buffers as now), file-max first; memory for 5 800 000`
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
     reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
@@ -143,18 +161,28 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
     if headroom.without_reclaim_high is not None:
         memory += f", {at_most}{units.rough_count(headroom.without_reclaim_high)} before reclaim"
-    sentence, short = f"{number} more {SOCKETS[mode]} fit, {short_label(first.name)} first", f"{number} more fit"
+    of_limit, short = f", {short_label(first.name)} first", f"{number} more fit"
+    sentence = f"{number} more {SOCKETS[mode]} fit"
+    assumed = f"{sentence} ({_assumption(headroom)}){of_limit}"
     return list(
         dict.fromkeys(
             (
-                f"{sentence}{memory}{reason}",
-                f"{sentence}{memory}",
-                sentence,
-                f"{short}, {short_label(first.name)} first",
+                f"{assumed}{memory}{reason}",
+                f"{assumed}{memory}",
+                f"{sentence}{of_limit}{memory}",
+                f"{sentence}{of_limit}",
+                f"{short}{of_limit}",
                 short,
             )
         )
     )
+
+
+def _assumption(headroom: Headroom) -> str:
+    """What the headroom assumes of the further sockets."""
+    if headroom.mode == "time_wait":
+        return "half client side"
+    return f"half client side, {'buffers as now' if headroom.buffer_bytes else 'idle'}"
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:

@@ -8,9 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 
-from tcptop.explanation.headroom_page import MEMORY, STATE_ROLES, STATE_WORDS, short_label
+from tcptop.explanation.headroom_page import (
+    MEMORY,
+    STATE_ROLES,
+    STATE_WORDS,
+    buffers_as_now_text,
+    limit_text,
+    ratio_text,
+    short_label,
+)
 from tcptop.kernel.objects import BIND_BUCKETS
-from tcptop.ledger import LIMIT_LABELS, PLANNED_BUFFERS, Ledger, Plan, PlanLimit, PlanPart, PlanRequest, Side
+from tcptop.ledger import (
+    LIMIT_LABELS,
+    PLANNED_BUFFERS,
+    Ledger,
+    Plan,
+    PlanLimit,
+    PlanPart,
+    PlanRequest,
+    Side,
+    UncountedLimit,
+)
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
 from tcptop.text.table import TableRow, fit_columns, make_headings, table_lines
@@ -18,37 +36,73 @@ from tcptop.text.table import TableRow, fit_columns, make_headings, table_lines
 SIDE_WORDS: dict[Side, str] = {"accepted": "server-side", "outgoing": "client-side", "proxy": "proxy"}
 FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
-LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "% THEN", "CONNECTIONS", "")
+LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "THEN", "FITS MORE", "")
 NODE_HEADINGS = make_headings("<NODE", "TAKES", "")
-BAR_HEADINGS = make_headings("<LIMIT", "<NOW ▒ PLAN █", "THEN", "<", "TAKES", "OF", "FIT", least=("OF", "TAKES", "FIT"))
+BAR_HEADINGS = make_headings(
+    *("<LIMIT", "<NOW ▒ PLAN █", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
+    least=("OF", "USED", "TAKES", "FITS MORE"),
+)
 MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
+FIGURE_COLUMNS = 68
+"""Columns of a line of bars beside the bar itself, as far as there is room."""
+OVERFLOW_SIGN = "▶"
+"""Last cell of a bar whose limit would be exceeded."""
+NOT_COUNTED = "uncounted"
+LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 
 
-def plan_page(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
-    """The verdict, the sums, a bar for each limit, and then the sections that `tcptop plan` prints, too."""
+def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
+    """The verdict, a bar for each limit, the sums, and then the sections that `tcptop plan` prints, too.
+
+    With `is_last_valid`, the page is dim and its verdict marked, because what is typed now is not a valid number.
+    """
     sections = [
-        [*_verdict_lines(plan, columns), *_bars(plan, columns), *_action_lines(ledger, plan, columns)],
-        paragraph(_sum_text(plan), columns - 1, "text"),
+        [
+            *_marked_verdict(plan, columns, is_last_valid),
+            *not_counted_lines(plan, columns),
+            *_bars(plan, columns),
+            *_action_lines(ledger, plan, columns),
+        ],
+        sum_lines(plan, columns),
         part_lines(plan, columns),
         node_lines(plan, columns),
-        limit_lines(plan, columns),
         sysctl_lines(plan, columns),
-        remark_lines(plan, columns),
+        remark_lines(ledger, plan, columns),
     ]
-    return [line for section in sections if section for line in (*section, EMPTY_LINE)][:-1]
+    lines = [line for section in sections if section for line in (*section, EMPTY_LINE)][:-1]
+    return [tuple((text, "dim") for text, _ in line) for line in lines] if is_last_valid else lines
 
 
-def _verdict_lines(plan: Plan, columns: int) -> list[Line]:
+def _marked_verdict(plan: Plan, columns: int, is_last_valid: bool) -> list[Line]:
     role: Role = "strong" if plan.verdict == "fits" else "warning"
-    marker = None if plan.verdict == "fits" else ("! ", role)
+    marker = (LAST_VALID, role) if is_last_valid else None if plan.verdict == "fits" else ("! ", role)
     return paragraph(verdict_text(plan), columns - 1, role, marker)
 
 
-def _sum_text(plan: Plan) -> str:
+def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
+    """The limits with an alarm that the plan does not count, which stand below the verdict."""
+    if not plan.not_counted:
+        return []
+    names = ", ".join(map(_not_counted_text, plan.not_counted))
+    return paragraph(f"not counted: {names}", columns - 1, "warning")
+
+
+def _not_counted_text(uncounted: UncountedLimit) -> str:
+    """A limit with an alarm, its use and why it is not counted: `conntrack NEAR 95 % (conntrack: no)`."""
+    limit = uncounted.limit
+    ratio = f" {ratio_text(limit)} %" if limit.ratio is not None else ""
+    return f"{short_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
+
+
+def sum_lines(plan: Plan, columns: int) -> list[Line]:
     """The bytes of one connection and of all, and how many connections fit into memory."""
+    return paragraph(_sum_text(plan), columns - 1, "text")
+
+
+def _sum_text(plan: Plan) -> str:
     one = units.UNKNOWN
     if plan.bytes is not None:
         amount = plan.bytes if plan.high_bytes is None else plan.high_bytes
@@ -57,29 +111,57 @@ def _sum_text(plan: Plan) -> str:
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
     before = f"{at_most}{units.rough_count(plan.connections_before_reclaim)}"
-    return f"{one} per connection, {total_text(plan)} in all; memory fits {fit}, {before} before reclaim"
+    return (
+        f"{one} per connection, {total_text(plan)} in all. Memory fits {before} before reclaim (free memory only),"
+        f" {fit} after (page cache is given up): {SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}."
+    )
+
+
+def assumption_text(request: PlanRequest) -> str:
+    """What the plan assumes of the buffers of each socket."""
+    if request.buffer_bytes == "now":
+        return "buffers as now"
+    return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "idle"
 
 
 def _bars(plan: Plan, columns: int) -> list[Line]:
-    """A bar for each limit, of the limit's own size: the present use, the plan, and what would stay free."""
-    cells = max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, columns // 3))
+    """A bar for each limit, of the limit's own size: the present use, the plan, and what would stay free.
+
+    The limits with an alarm that the plan does not count come last, with their present use.
+    """
+    cells = max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, columns - FIGURE_COLUMNS))
     rows = [
         (
             short_label(limit.name),
-            _bar(limit, cells),
-            f"{_ratio(limit)} %".removeprefix("! ") if limit.ratio is not None else units.UNKNOWN,
+            _bar(limit.present_ratio, limit.ratio, bool(limit.takes), cells),
+            _ratio(limit).removeprefix("! "),
             STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
+            _amount(limit, limit.used),
             _takes(limit),
             _amount(limit, limit.maximum),
             _connections(limit),
         )
         for limit in plan.limits
     ]
+    rows += [
+        (
+            short_label(limit.name),
+            _bar(limit.ratio, limit.ratio, False, cells),
+            f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
+            STATE_WORDS[limit.state],
+            limit_text(limit, limit.used),
+            NOT_COUNTED,
+            limit_text(limit, limit.maximum),
+            "",
+        )
+        for limit, _ in plan.not_counted
+    ]
     layout = fit_columns(BAR_HEADINGS, rows, columns, narrow_gap=" ")
     lines: list[Line] = [((layout.text(layout.titles), "head"),)]
-    for limit, texts in zip(plan.limits, rows, strict=True):
-        role = STATE_ROLES.get(limit.state, "text")
-        pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "text"])
+    states = [*(limit.state for limit in plan.limits), *(each.limit.state for each in plan.not_counted)]
+    for state, texts in zip(states, rows, strict=True):
+        role = STATE_ROLES.get(state, "text")
+        pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
         # A reversed state must not reverse the gap before the state.
         gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
         lines.append(
@@ -90,18 +172,23 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
                 if piece[0]
             )
         )
-    return lines
+    notes = [f" {short_label(limit.name)}: {limit.note}" for limit in plan.limits if limit.note]
+    return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
 
 
-def _bar(limit: PlanLimit, cells: int) -> str:
-    """The bar of a limit; empty if the use with the plan is unknown. A use above the limit fills the bar."""
-    if limit.ratio is None or limit.present_ratio is None:
+def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int) -> str:
+    """The bar of a limit; empty if the use with the plan is unknown.
+
+    A use above the limit fills the bar, and the last cell is then OVERFLOW_SIGN.
+    """
+    if now is None or with_plan is None:
         return ""
-    used = min(cells, round(limit.present_ratio * cells))
-    then = min(cells, max(used, round(limit.ratio * cells)))
-    if limit.takes and then == used < cells:
+    used = min(cells, round(now * cells))
+    then = min(cells, max(used, round(with_plan * cells)))
+    if has_plan and then == used < cells:
         then += 1  # a plan takes something of each of its limits
-    return "▒" * used + "█" * (then - used) + "░" * (cells - then)
+    bar = "▒" * used + "█" * (then - used) + "░" * (cells - then)
+    return f"{bar[:-1]}{OVERFLOW_SIGN}" if with_plan > 1 else bar
 
 
 def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
@@ -124,9 +211,10 @@ def title_text(ledger: Ledger, request: PlanRequest) -> str:
     sockets = "socket" if request.sockets == 1 else "sockets"
     more = f" and {units.grouped(request.time_wait)} in TIME_WAIT" if request.time_wait else ""
     kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
+    name = f"{ledger.host.name}, " if ledger.host.name else ""
     return (
         f"{connections_text(request)}: {units.grouped(request.sockets)} {FAMILIES[request.family]} {sockets}{more}"
-        f" more than there are now, on {kernel}"
+        f" more than there are now, on {name}{kernel}"
     )
 
 
@@ -145,11 +233,16 @@ def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
     size = units.size(each) if is_buffers else f"{units.exact_bytes(each)} B"
     return (
         part.object.removeprefix("struct "),
-        part.cache or "",
+        f"{part.cache} or {_last_part(part.high_cache)}" if part.high_cache else part.cache or "",
         f"{at_most}{units.count(ceil(part.count))}" if part.object in MAY_BE_SHARED else units.count(ceil(part.count)),
-        size,
+        f"≤ {size}" if part.high_cache else size,
         f"{at_most}{units.size(part.high_bytes)}",
     )
+
+
+def _last_part(cache: str) -> str:
+    """The end of the name of a kmalloc cache: `-32`."""
+    return f"-{cache.rpartition('-')[2]}"
 
 
 def total_text(plan: Plan) -> str:
@@ -180,7 +273,10 @@ def node_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def limit_lines(plan: Plan, columns: int) -> list[Line]:
-    """A table of the limits, with the notes on figures that are unknown."""
+    """A table of the limits, with the notes on figures that are unknown.
+
+    The limits with an alarm that the plan does not count come last, with their present use.
+    """
     rows = [
         TableRow(
             (
@@ -191,9 +287,24 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
                 _ratio(limit),
                 _connections(limit),
             ),
-            note=limit.note,
+            STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
+            limit.note,
         )
         for limit in plan.limits
+    ]
+    rows += [
+        TableRow(
+            (
+                limit.label,
+                limit_text(limit, limit.used),
+                NOT_COUNTED,
+                limit_text(limit, limit.maximum),
+                f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
+                "",
+            ),
+            STATE_WORDS[limit.state],
+        )
+        for limit, _ in plan.not_counted
     ]
     return table_lines(LIMIT_HEADINGS, rows, columns)
 
@@ -208,7 +319,7 @@ def _ratio(limit: PlanLimit) -> str:
     if limit.ratio is None:
         return units.UNKNOWN
     signs = ("! " if limit.verdict == "exceeded" else "") + ("≥ " if limit.high_takes is None else "")
-    return f"{signs}{100 * limit.ratio:.0f}"
+    return f"{signs}{100 * limit.ratio:.0f} %"
 
 
 def _connections(limit: PlanLimit) -> str:
@@ -242,7 +353,7 @@ def _values(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
-def remarks(plan: Plan) -> Iterator[str]:
+def remarks(ledger: Ledger, plan: Plan) -> Iterator[str]:
     """Yields remarks on questions that the plan leaves open; each remark consists of one or two sentences."""
     request = plan.request
     if request.outgoing and plan.ports and request.outgoing + request.time_wait > plan.ports:
@@ -268,31 +379,37 @@ def remarks(plan: Plan) -> Iterator[str]:
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in units of a page (4096 B on Linux 4.9 to 5.19)."
     if not request.buffer_bytes:
-        yield "Buffers: none, the sockets are idle. --buffers adds them."
+        yield "Buffers: none, the sockets are idle. --buffers adds them; --buffers now adds what a socket has now."
+    if request.buffer_bytes == "now" and (text := buffers_as_now_text(ledger)):
+        yield text
     if plan.full_nodes:
         numbers = ", ".join(map(str, plan.full_nodes))
         plural = "s" if len(plan.full_nodes) > 1 else ""
         yield f"The CPUs of node{plural} {numbers} will use memory of other nodes, too."
+    for part in plan.parts:
+        if part.high_cache:
+            yield (
+                f"{part.object.removeprefix('struct ')}: nothing tells in which of {part.cache} to {part.high_cache} it"
+                " is, so its size is an upper bound; BTF or a lab result (--lab FILE) gives the size."
+            )
     if any(part.estimated for part in plan.parts):
         yield "A part with a range, or shared by sockets, is shown at its most."
     yield "The memory of the programs themselves is not counted."
 
 
-def remark_lines(plan: Plan, columns: int) -> list[Line]:
+def remark_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
     """The remarks as paragraphs."""
-    return [line for remark in remarks(plan) for line in paragraph(f" {remark}", columns - 1, "text")]
+    return [line for remark in remarks(ledger, plan) for line in paragraph(f" {remark}", columns - 1, "text")]
 
 
 def verdict_text(plan: Plan) -> str:
     """The verdict in one sentence, which also names the limit that is reached first."""
-    first = plan.first
+    first, request = plan.first, plan.request
     if plan.verdict == "cannot say":
         return f"cannot say: {plan.unknown_because}"
-    if first is None:
-        return f"{plan.verdict}: {connections_text(plan.request)}"
-    if plan.verdict == "fits":
-        return f"fits: {connections_text(plan.request)}; first limit: {short_label(first.name)}, {_after(first)}"
-    exceeded = next(limit for limit in plan.limits if limit.verdict == "exceeded")
-    return (
-        f"does not fit: {connections_text(plan.request)}; first limit: {short_label(exceeded.name)}, {_after(exceeded)}"
-    )
+    verdict = f"{plan.verdict}, idle" if plan.verdict == "fits" and not request.buffer_bytes else plan.verdict
+    buffers = f", {assumption_text(request)}" if request.buffer_bytes else ""
+    statement = f"{verdict}: {connections_text(request)}{buffers}"
+    if plan.verdict == "does not fit":
+        first = next(limit for limit in plan.limits if limit.verdict == "exceeded")
+    return statement if first is None else f"{statement}; first limit: {short_label(first.name)}, {_after(first)}"

@@ -168,6 +168,11 @@ def _covered_text(times: Sequence[float]) -> str:
     return f"it holds {format_local_time(times[0])} to {format_local_time(times[-1])}, local time"
 
 
+def utc_time(unix_s: float) -> str:
+    """Formats a time in UTC, to the microsecond, in a form that --at accepts."""
+    return datetime.fromtimestamp(unix_s, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def format_local_time(unix_s: float) -> str:
     """Formats a time in local time, to the second, in a form that --at accepts."""
     try:

@@ -6,7 +6,7 @@ import json
 
 from tcptop import __version__
 from tcptop.explanation.plan_page import remarks
-from tcptop.ledger import Ledger, Plan, PlanLimit, PlanPart
+from tcptop.ledger import Ledger, Plan, PlanLimit, PlanPart, PlanRequest, UncountedLimit
 from tcptop.report.as_json import SCHEMA, Json, utc_text
 
 
@@ -29,7 +29,8 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
             "sockets": request.sockets,
             "side": request.side,
             "family": request.family,
-            "buffer_bytes_per_socket": request.buffer_bytes,
+            "buffer_bytes_per_socket": _buffer_bytes(ledger, request),
+            "buffers_as_now": request.buffer_bytes == "now",
             "time_wait": request.time_wait,
             "epoll": request.with_epoll,
             "conntrack": request.with_conntrack,
@@ -49,10 +50,33 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
         "sysctls": [
             {"name": each.name, "now": list(each.now), "at_least": list(each.at_least)} for each in plan.sysctls
         ],
-        "remarks": list(remarks(plan)),
+        "not_counted": [_not_counted(each) for each in plan.not_counted],
+        "remarks": list(remarks(ledger, plan)),
         "first_limit": None if first is None else first.name,
         "verdict": plan.verdict,
         "unknown_because": plan.unknown_because,
+    }
+
+
+def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> int | None:
+    """The memory of a socket's buffers; None if the plan takes the present buffers, and these are unknown."""
+    if request.buffer_bytes != "now":
+        return request.buffer_bytes
+    is_known = ledger.costs["full"].buffer_bytes_per_socket is not None
+    return round(ledger.headroom["full"].buffer_bytes) if is_known else None
+
+
+def _not_counted(uncounted: UncountedLimit) -> Json:
+    limit = uncounted.limit
+    return {
+        "name": limit.name,
+        "scope": limit.scope,
+        "unit": limit.unit,
+        "state": limit.state,
+        "used": limit.used,
+        "limit": limit.maximum,
+        "ratio": None if limit.ratio is None else round(limit.ratio, 4),
+        "why": uncounted.why,
     }
 
 

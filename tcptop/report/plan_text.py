@@ -1,12 +1,14 @@
-"""A plan as plain text: the memory needed, the limits, the sysctls, remarks, and the verdict in the last line."""
+"""A plan as plain text: the verdict, the limits, the memory needed, the sysctls, and remarks."""
 
 from __future__ import annotations
 
 from tcptop.explanation.plan_page import (
     limit_lines,
     node_lines,
+    not_counted_lines,
     part_lines,
     remark_lines,
+    sum_lines,
     sysctl_lines,
     title_text,
     verdict_text,
@@ -21,9 +23,10 @@ COLUMNS = 80
 def plan_as_text(ledger: Ledger, plan: Plan) -> str:
     """The plan as ASCII text, at most 80 columns wide, with a newline at the end."""
     sections = [
+        [*paragraph(verdict_text(plan), COLUMNS - 1, "text"), *not_counted_lines(plan, COLUMNS)],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),
-        *(section(plan, COLUMNS) for section in (part_lines, node_lines, limit_lines, sysctl_lines, remark_lines)),
-        paragraph(verdict_text(plan), COLUMNS - 1, "text"),
+        *(section(plan, COLUMNS) for section in (limit_lines, sum_lines, part_lines, node_lines, sysctl_lines)),
+        remark_lines(ledger, plan, COLUMNS),
     ]
     texts = ["".join(f"{text_of(line).rstrip()}\n" for line in section) for section in sections if section]
     return report_to_ascii("\n".join(texts))

@@ -478,7 +478,7 @@ class TcptopApp(App[int]):
         from tcptop.widgets.plan_screen import PlanScreen
 
         form = self._plan_form or plan_form(*first_request(self._ledger))
-        screen = PlanScreen(form, self.feed.make_plan, self._ledger, self.view)
+        screen = PlanScreen(form, self.feed, self._ledger, self.view)
 
         def keep_form(_: None) -> None:
             self._plan_form = screen.form

@@ -16,6 +16,7 @@ from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket
 from tcptop.accounting.limit_order import NO_ORDER, hold_order, in_order
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.accounting.origin import Origin, origin_of
+from tcptop.hosts.host import Host
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Plan, PlanRequest, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
@@ -44,6 +45,12 @@ class Sampled(Message):
         Of several waiting samples, only the latest sample is drawn.
         """
         return isinstance(message, Sampled)
+
+
+def host_options(host: Host, cgroup: str | None) -> list[str]:
+    """The options that choose a host and a memory cgroup."""
+    root = [] if host.identity.place is None else ["--root", host.identity.place]
+    return [*root, *([] if cgroup is None else ["--cgroup", cgroup])]
 
 
 def has_rates(ledger: Ledger) -> bool:
@@ -121,6 +128,20 @@ class Feed:
         from tcptop.accounting.plan import make_plan
 
         return None if self._sample is None else make_plan(*self._sample, request)
+
+    def plan_options(self) -> list[str] | None:
+        """The options with which `tcptop plan` reads the sample on the screen; None if no option chooses the sample."""
+        source = self.source_options()
+        lab = [] if self.lab_measurement is None else ["--lab", self.lab_measurement.path]
+        return None if source is None else [*source, *lab]
+
+    def source_options(self) -> list[str] | None:
+        """The options that choose the host, or the recording and its sample."""
+        return []
+
+    def plan_origin(self) -> str:
+        """The folder, archive or recording of the sample on the screen; empty for this machine."""
+        return ""
 
     def events_minute_ago(self, snapshot: Snapshot, origin: Origin) -> EventCounts | None:
         """The event totals one minute before the given sample was taken; None if there is no earlier sample."""

@@ -13,10 +13,11 @@ from tcptop.ledger import Ledger, Plan, PlanRequest
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
-from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Feed, Sampled
+from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
 from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
 from tcptop.view import View
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -78,6 +79,14 @@ class LiveFeed(Feed):
         """The plan for the sample on the screen, which may be an earlier sample."""
         past = None if self._past is None else self._past.make_plan(request)
         return past or super().make_plan(request)
+
+    def source_options(self) -> list[str] | None:
+        """The options that choose the host, or the recording and the earlier sample on the screen."""
+        return host_options(self._host, self._cgroup) if self._past is None else self._past.source_options()
+
+    def plan_origin(self) -> str:
+        """The folder that is read, or the recording of the earlier sample; empty for this machine."""
+        return printable(self._host.identity.place or "") if self._past is None else self._past.plan_origin()
 
     def view(self) -> View:
         """The view with the path of the current recording; the path is None if there is no recording."""

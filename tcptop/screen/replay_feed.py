@@ -17,7 +17,14 @@ from tcptop.errors import TcptopError
 from tcptop.ledger import Ledger
 from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
-from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
+from tcptop.recording.time_spec import (
+    TimeRange,
+    nearest_sample,
+    ordered_times,
+    parse_time_near,
+    select_samples,
+    utc_time,
+)
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import REPLAY_CLASS, Feed
 from tcptop.screen.keys import REPLAY_BINDINGS
@@ -128,6 +135,17 @@ class ReplayFeed(Feed):
         """
         player = self.player.seek(self._shown_index)
         return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
+
+    def source_options(self) -> list[str] | None:
+        """The options that choose the recording and the sample on the screen; None if the samples have no times."""
+        selection, index = self._selection, self._shown_index
+        if not selection.timed:
+            return ["-r", selection.recording.path] if len(selection.recording) == 1 else None
+        return ["-r", selection.recording.path, "--at", utc_time(selection.times_s[index])]
+
+    def plan_origin(self) -> str:
+        """The file of the recording."""
+        return printable(self._selection.recording.path)
 
     def idle_s(self) -> float:
         """Seconds since the last request for a sample."""

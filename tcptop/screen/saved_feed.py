@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources, read_due
-from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled
+from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
+from tcptop.text.printable import printable
 
 NO_INTERVAL = "saved: there is one sample, and no interval"
 MESSAGES = {
@@ -47,6 +48,14 @@ class SavedFeed(Feed):
             self.begin()
         elif name in MESSAGES:
             self.app.notify(MESSAGES[name], timeout=3, markup=False)
+
+    def source_options(self) -> list[str]:
+        """The options that choose the tree."""
+        return host_options(self._host, self._cgroup)
+
+    def plan_origin(self) -> str:
+        """The folder or archive that is read; empty for this machine."""
+        return printable(self._host.identity.place or "")
 
     def ask_for_layouts(self) -> None:
         """Samples the tree again, this time with its struct layouts (BTF); only the first request does so."""

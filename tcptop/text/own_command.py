@@ -32,6 +32,11 @@ def as_root() -> str:
     return f"sudo {own_command(sys.argv, sys.executable)}"
 
 
+def shell_words(arguments: Sequence[str]) -> str:
+    """The arguments as words of a shell."""
+    return " ".join(map(_quote, arguments))
+
+
 def _quote(path: str) -> str:
     """The path as one word of a shell."""
     text = printable(path)

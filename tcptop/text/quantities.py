@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 COUNT_UNITS: Mapping[str, int] = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 MAX_COUNT = 10_000_000_000
@@ -52,6 +53,11 @@ def parse_buffer_bytes(text: str) -> int:
     if size > MAX_BUFFER_BYTES:
         raise ValueError(f"at most 1T, not {text!r}")
     return size
+
+
+def parse_planned_buffers(text: str) -> int | Literal["now"]:
+    """Parses a size of buffers as `parse_buffer_bytes` does; `now` stands for the buffers of the present sockets."""
+    return "now" if text == "now" else parse_buffer_bytes(text)
 
 
 def parse_size_bytes(text: str) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from tcptop.ledger import PlanRequest
-from tcptop.text.quantities import parse_buffer_bytes, parse_count, parse_positive_count
+from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count
 
 MAX_CHARACTERS = 14
+NOW = "now"
+COUNT_CHARACTERS = "0123456789.kKMG"
+SIZE_CHARACTERS = "0123456789.kKmMgGtTiIbB"
 NO_OR_YES = {"no": False, "yes": True}
 
 
@@ -21,17 +25,43 @@ class PlanField(NamedTuple):
     label: str
     option: str
     """The option of `tcptop plan` with the same meaning."""
-    parse: Callable[[str], int] | None = None
+    parse: Callable[[str], int | Literal["now"]] | None = None
     """Parser of the typed text; None for a choice."""
+    characters: str = ""
+    """Characters that a number may have; any other character is refused."""
+    words: Mapping[str, str] = MappingProxyType({})
+    """Texts that are typed with one key, by key."""
     choices: Mapping[str, str | bool] | None = None
     """Values by the text that is shown; the first value is the default of `tcptop plan`."""
     meaning: str = ""
 
 
 FIELDS: tuple[PlanField, ...] = (
-    PlanField("connections", "connections", "--connections", parse_positive_count, meaning="20000, 300K, 2M"),
-    PlanField("time_wait", "TIME_WAIT", "--time-wait", parse_count, meaning="mini-sockets beside them: 0, 20000, 300K"),
-    PlanField("buffer_bytes", "buffers", "--buffers", parse_buffer_bytes, meaning="bytes for each socket: 0, 16K, 1M"),
+    PlanField(
+        "connections",
+        "connections",
+        "--connections",
+        parse_positive_count,
+        COUNT_CHARACTERS,
+        meaning="20000, 300K, 2M",
+    ),
+    PlanField(
+        "time_wait",
+        "TIME_WAIT",
+        "--time-wait",
+        parse_count,
+        COUNT_CHARACTERS,
+        meaning="mini-sockets beside them: 0, 20000, 300K",
+    ),
+    PlanField(
+        "buffer_bytes",
+        "buffers",
+        "--buffers",
+        parse_planned_buffers,
+        SIZE_CHARACTERS,
+        {"n": NOW},
+        meaning="bytes for each socket: 0, 16K, 1M; n: as a socket has now",
+    ),
     PlanField(
         "side",
         "side",
@@ -58,6 +88,8 @@ class PlanForm:
     index: int = 0
     fresh: bool = True
     """Whether the next character replaces the text of the field, because the cursor has just come to the field."""
+    refused: str = ""
+    """The text that the last key would have typed, if a number cannot have it; empty if the last key was taken."""
 
     @property
     def field(self) -> PlanField:
@@ -66,6 +98,13 @@ class PlanForm:
 
     @property
     def mistake(self) -> str | None:
+        """What the field accepts that has refused a text or has an invalid text; None if there is no such field."""
+        if self.refused:
+            return f"{self.field.label}: digits and {' '.join(self.field.characters[10:])}, not {self.refused!r}"
+        return self.invalid
+
+    @property
+    def invalid(self) -> str | None:
         """What the first field with an invalid text accepts; None if all texts are valid."""
         for field, text in zip(FIELDS, self.texts, strict=True):
             try:
@@ -80,39 +119,54 @@ class PlanForm:
         words = ["tcptop plan"]
         for field in FIELDS:
             value = getattr(self.request, field.name)
+            names = [name for name, choice in (field.choices or {}).items() if choice == value]
             if value is True:
                 words.append(field.option)
             elif value and value != next(iter((field.choices or {}).values()), None):
-                words.append(f"{field.option} {value}")
+                words.append(f"{field.option} {names[0].lower() if names else value}")
         return " ".join(words)
 
     def go(self, step: int) -> PlanForm:
         """Moves the cursor to the next field if `step` is 1, or to the field before if `step` is -1."""
-        return replace(self, index=(self.index + step) % len(FIELDS), fresh=True)
+        return replace(self, index=(self.index + step) % len(FIELDS), fresh=True, refused="")
 
     def choose(self, step: int) -> PlanForm:
         """Switches a choice to its next or previous value; a number stays."""
         if self.field.choices is None:
-            return self
+            return replace(self, refused="")
         names = list(self.field.choices)
         return self._with_text(names[(names.index(self.texts[self.index]) + step) % len(names)])
 
     def type(self, text: str) -> PlanForm:
-        """Adds typed or pasted text to a number; the first text after a move of the cursor replaces the number."""
-        if self.field.parse is None:
+        """Adds typed or pasted text to a number; the first text after a move of the cursor replaces the number.
+
+        A text with a character that no number has is refused as a whole. A word replaces the number.
+        """
+        field, old, text = self.field, self.texts[self.index], text.replace(" ", "")
+        if field.parse is None or not text:
             return self
-        before = "" if self.fresh else self.texts[self.index]
-        printable = "".join(each if each.isascii() and each.isprintable() else "?" for each in text if each != " ")
-        return self._with_text(f"{before}{printable}"[:MAX_CHARACTERS])
+        word = field.words.get(text, text)
+        if word in field.words.values():
+            return self._with_text(word)
+        if not set(text) <= set(field.characters):
+            printable = "".join(each if each.isascii() and each.isprintable() else "?" for each in text)
+            return replace(self, refused=printable[:MAX_CHARACTERS])
+        before = "" if self.fresh or old in field.words.values() else old
+        return self._with_text(f"{before}{text}"[:MAX_CHARACTERS])
 
     def erase(self) -> PlanForm:
-        """Removes the last character of a number."""
-        return self if self.field.parse is None else self._with_text(self.texts[self.index][:-1])
+        """Removes the last character of a number, or a word."""
+        field, old = self.field, self.texts[self.index]
+        if field.parse is None:
+            return self
+        return self._with_text("" if old in field.words.values() else old[:-1])
 
     def _with_text(self, text: str) -> PlanForm:
         texts = (*self.texts[: self.index], text, *self.texts[self.index + 1 :])
         reason = self.reason if self.index else ""
-        return replace(self, request=_request(texts) or self.request, reason=reason, texts=texts, fresh=False)
+        return replace(
+            self, request=_request(texts) or self.request, reason=reason, texts=texts, fresh=False, refused=""
+        )
 
 
 def plan_form(request: PlanRequest, reason: str) -> PlanForm:

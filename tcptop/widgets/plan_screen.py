@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from time import localtime, strftime
+from typing import Protocol
 
 from textual.events import Key, Paste
 
@@ -10,20 +12,39 @@ from tcptop.explanation.plan_page import plan_page
 from tcptop.ledger import Ledger, Plan, PlanRequest
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
+from tcptop.text.own_command import shell_words
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.plan_form import FIELDS, PlanForm
-from tcptop.widgets.cell_width import crop_line, first_fitting_line
+from tcptop.view.plan_form import FIELDS, NOW, PlanForm
+from tcptop.widgets.cell_width import crop_line, first_fitting, first_fitting_line
 from tcptop.widgets.overlay_screen import OverlayScreen
-from tcptop.widgets.scroll_pane import Content, ScrollPane
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 GRIDS = ((100, 4), (38, 2), (0, 1))
 """Minimum width in columns, and the number of fields side by side."""
 RESULT_LINES = 5
 """Lines for the advice and the page; on a low terminal the form shows only the fields around the cursor."""
+POSITION_WIDTH = 16
+"""Columns of the scroll position in the title, with its separator."""
 MOVES: Mapping[str, int] = {"down": 1, "tab": 1, "up": -1, "shift+tab": -1}
 STEPS: Mapping[str, int] = {"right": 1, "space": 1, "left": -1}
 CLOSING_CHARACTERS = "qQ"
+
+
+class PlanSource(Protocol):
+    """The feed that delivers the sample on the screen."""
+
+    def make_plan(self, request: PlanRequest) -> Plan | None:
+        """The plan for connections beside those of the sample; None before the first sample."""
+        ...
+
+    def plan_options(self) -> Sequence[str] | None:
+        """The options with which `tcptop plan` reads the same sample; None if no option chooses the sample."""
+        ...
+
+    def plan_origin(self) -> str:
+        """The folder, archive or recording of the sample; empty for this machine."""
+        ...
 
 
 class PlanPane(ScrollPane):
@@ -33,24 +54,39 @@ class PlanPane(ScrollPane):
     PlanPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
     """
 
-    def __init__(self, form: PlanForm, make: Callable[[PlanRequest], Plan | None]) -> None:
-        """Takes the form, and the function that makes the plan for the sample on the screen."""
+    def __init__(self, form: PlanForm, source: PlanSource) -> None:
+        """Takes the form, and the source of the sample on the screen."""
         super().__init__(id="plan", classes="-titled")
         self.form = form
-        self._make = make
+        self._source = source
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title, which says that the connections are counted from now on."""
-        return "Plan ─ connections more than now"
+        """The title, which names the host or the recording, and the time of a sample that is not live."""
+        is_past, time_s = self._view.player is not None or not ledger.live, ledger.taken_at_unix_s
+        time = strftime("%Y-%m-%d %H:%M:%S", localtime(time_s)) if is_past and time_s is not None else ""
+        origin, of = self._source.plan_origin(), "more than in this sample" if is_past else "more than now"
+        titles = [
+            TITLE_SEPARATOR.join(filter(None, ("Plan", of, place, ledger.host.name or "", time)))
+            for place in (origin, origin.rstrip("/").rpartition("/")[2])
+        ]
+        return first_fitting(titles, self.max_title_width - POSITION_WIDTH)
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """The form with a line of advice, and the page of the plan with the command that prints the plan."""
-        plan = self._make(self.form.request)
-        head = [*form_lines(self.form, columns, self.size.height - RESULT_LINES), advice_line(self.form, columns)]
+        plan = self._source.make_plan(self.form.request)
+        now = units.exact_bytes(ledger.costs["full"].buffer_bytes_per_socket)
+        head = [
+            *form_lines(self.form, columns, self.size.height - RESULT_LINES, f"{NOW} {now} B"),
+            advice_line(self.form, columns),
+        ]
         if plan is None:
             return head, []
-        command = paragraph(f" As text: {self.form.command}", columns - 1, "dim")
-        return head, [*plan_page(ledger, plan, columns), EMPTY_LINE, *command]
+        page = plan_page(ledger, plan, columns, self.form.invalid is not None)
+        options = self._source.plan_options()
+        if options is None:
+            return head, page
+        command = " ".join(filter(None, (self.form.command, shell_words(options))))
+        return head, [*page, EMPTY_LINE, *paragraph(f" As text: {command}", columns - 1, "dim")]
 
     def on_key(self, event: Key) -> None:
         """Changes the form; a key that does not change the form goes on to the screen."""
@@ -81,8 +117,8 @@ class PlanScreen(OverlayScreen):
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l")
     CLOSES_ON_CLICK = False
 
-    def __init__(self, form: PlanForm, make: Callable[[PlanRequest], Plan | None], ledger: Ledger, view: View) -> None:
-        self._plan_pane = PlanPane(form, make)
+    def __init__(self, form: PlanForm, source: PlanSource, ledger: Ledger, view: View) -> None:
+        self._plan_pane = PlanPane(form, source)
         super().__init__(self._plan_pane, ledger, view)
 
     @property
@@ -91,8 +127,10 @@ class PlanScreen(OverlayScreen):
         return self._plan_pane.form
 
 
-def form_lines(form: PlanForm, columns: int, max_lines: int) -> list[Line]:
+def form_lines(form: PlanForm, columns: int, max_lines: int, now: str) -> list[Line]:
     """The fields in one, two or four columns; the order goes down a column, as the cursor does.
+
+    `now` is the text of the present buffers, which replaces the word where there is room.
 
     If `max_lines` is too small, only the lines around the cursor are returned, but at least one.
     """
@@ -104,7 +142,7 @@ def form_lines(form: PlanForm, columns: int, max_lines: int) -> list[Line]:
         tuple(
             piece
             for column, width in enumerate(label_columns)
-            for piece in _cell(form, column * rows + row, width, room)
+            for piece in _cell(form, column * rows + row, width, room, now)
         )
         for row in range(rows)
     ]
@@ -113,12 +151,14 @@ def form_lines(form: PlanForm, columns: int, max_lines: int) -> list[Line]:
     return lines[first : first + shown]
 
 
-def _cell(form: PlanForm, index: int, label_columns: int, room: int) -> Line:
+def _cell(form: PlanForm, index: int, label_columns: int, room: int, now: str) -> Line:
     """The label and the value of a field; `▸` marks the field with the cursor. A long number loses its beginning."""
     field, text, has_cursor = FIELDS[index], form.texts[index], index == form.index
     sign: Piece = ("▸" if has_cursor else " ", "accent")
     label: Piece = (f"{field.label:<{label_columns}} ", "head" if has_cursor else "dim")
     role: Role = "strong"
+    if text == NOW and len(now) <= room:
+        text = now
     if not has_cursor:
         grouped = units.grouped(int(text)) if text.isdecimal() else text
         text = grouped if len(grouped) < room else text
@@ -136,7 +176,8 @@ def advice_line(form: PlanForm, columns: int) -> Line:
     if form.mistake is not None:
         name, _, accepted = form.mistake.partition(": ")
         field = next(each for each in FIELDS if each.label == name)
-        texts = (form.mistake, f"{name}: {accepted.rpartition(', not ')[0] or accepted}", f"{name}: {field.meaning}")
+        short = accepted.rpartition(", not ")[0] or accepted
+        texts = (form.mistake, f"{name}: {short}", *([short] if form.refused else [f"{name}: {field.meaning}"]))
         return crop_line(first_fitting_line([((f"! {text}", "warning"),) for text in texts], columns), columns)
     field = form.field
     meaning = form.reason if not form.index and form.reason else field.meaning

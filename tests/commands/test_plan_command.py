@@ -509,10 +509,10 @@ def test_what_cannot_be_said(root: Path, run: Run, removed: str, arguments: list
             for file in [path] if path.is_symlink() else list(path.iterdir()):
                 file.unlink()
     code, output = run("--root", str(root), *arguments)
-    last = output[output.rindex("\n\n") :].split()
+    first = " ".join(output.partition("\n\n")[0].split())
     assert code == 2
-    assert " ".join(last).startswith("cannot say: ")
-    assert words in " ".join(last)
+    assert first.startswith("cannot say: ")
+    assert words in first
 
 
 PORT_RANGE = "proc/sys/net/ipv4/ip_local_port_range"
@@ -604,20 +604,95 @@ REQUESTS = [
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("request_", REQUESTS, ids=["usual", "huge"])
-def test_the_text_fits_80_columns_and_ends_with_the_verdict(kernel: str, request_: list[str], run: Run) -> None:
+def test_the_text_fits_80_columns_and_begins_with_the_verdict(kernel: str, request_: list[str], run: Run) -> None:
     for phase in RECORDINGS[kernel]:
         code, output = run("--root", str(tree(kernel, phase)), *request_)
         assert output.isascii()
         assert max(map(len, output.splitlines())) <= 80
         assert output.endswith("\n")
-        verdict = output.rstrip("\n")[output.rstrip("\n").rindex("\n\n") :].strip()
-        assert verdict.startswith({0: "fits: ", 1: "does not fit: ", 2: "cannot say: "}[code])
+        fits = "fits: " if "--buffers" in request_ else "fits, idle: "
+        assert output.startswith({0: fits, 1: "does not fit: ", 2: "cannot say: "}[code])
+
+
+ALARMS = {
+    "proc/net/sockstat": "TCP: inuse 16000 orphan 63 tw 0 alloc 16000 mem 34000\n",
+    "proc/sys/net/ipv4/tcp_max_orphans": "64\n",
+    "proc/sys/net/netfilter/nf_conntrack_max": "300\n",
+}
+
+
+def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Path, run: Run, run_json: RunJson) -> None:
+    write_tree(root, ALARMS)
+    arguments = ("--root", str(root), "--connections", "40")
+    idle = run_json(*arguments)
+    assert [(each["name"], each["state"], each["why"]) for each in idle["not_counted"]] == [
+        ("tcp_max_orphans", "full", "no orphans planned"),
+        ("tcp_mem", "near", "no buffers planned"),
+        ("nf_conntrack_max", "near", "conntrack: no"),
+    ]
+    assert idle["not_counted"][2]["used"] == 250
+    assert idle["not_counted"][2]["ratio"] == 0.8333
+    code, output = run(*arguments)
+    head, _, rest = output.partition("\n\n")
+    assert code == 0
+    assert head.startswith("fits, idle: 40 server-side connections; ")
+    assert " ".join(head.split()).endswith(
+        " not counted: orphans FULL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
+        " conntrack NEAR 83 % (conntrack: no)"
+    )
+    for name, percent, state in (("tcp_mem", 85, "NEAR"), ("nf_conntrack_max", 83, "NEAR")):
+        [line] = [line for line in rest.splitlines() if line.startswith(f" {name} ")]
+        assert line.split()[-3:] == [str(percent), "%", state]
+        assert "uncounted" in line
+    counted = run_json(*arguments, "--conntrack", "--buffers", "1")
+    assert [each["name"] for each in counted["not_counted"]] == ["tcp_max_orphans"]
+
+
+def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json: RunJson) -> None:
+    """The same number of connections fits as on the screen; the exit code is that of the verdict."""
+    write_tree(root, ALARMS)
+    report = [sys.executable, "-m", "tcptop", "--root", str(root), "--json"]
+    found = json.loads(
+        subprocess.run(report, capture_output=True, text=True, timeout=GUARD_S, check=True, cwd=PROJECT).stdout
+    )
+    arguments = ("--root", str(root), "--side", "proxy", "--buffers", "now", "--connections", "1K")
+    planned = run_json(*arguments)
+    assert planned["request"]["buffers_as_now"]
+    for name in ("memory", "tcp_mem"):
+        assert 2 * limit(planned, name)["connections"] == pytest.approx(
+            limit(found, name)["headroom_sockets"], rel=0.03
+        )
+    charge = 34_000 * 4096 / 16_000
+    assert limit(planned, "tcp_mem")["takes"] == pytest.approx(2000 * charge, abs=1)
+    assert planned["request"]["buffer_bytes_per_socket"] < charge
+    _, output = run(*arguments)
+    assert f"charges {round(charge):,} B per socket".replace(",", " ") in " ".join(output.split())
+    assert "proxy, buffers as now." in " ".join(output.split())
+
+
+def test_buffers_as_now_that_are_not_known_cannot_be_said(root: Path, run_json: RunJson) -> None:
+    (root / "proc/net/sockstat").unlink()
+    found = run_json("--root", str(root), "--connections", "1K", "--buffers", "now")
+    assert found["verdict"] == "cannot say"
+    assert any(name.startswith("buffers (now: ") for name in found["takes"]["missing"])
+    assert found["request"]["buffer_bytes_per_socket"] is None
+
+
+def test_a_blob_of_which_the_cache_is_not_known_is_a_bound(run: Run) -> None:
+    """Without sockets, nothing rules out the larger of the two caches that AppArmor's blob may be in."""
+    _, output = run("--root", str(tree("6.1-4n", "timewait")), "--connections", "780K")
+    [line] = [line for line in output.splitlines() if line.startswith(" LSM socket blob ")]
+    assert line.split()[3:] == ["kmalloc-16", "or", "-32", "780", "000", "<=", "32", "B", "<=", "23.8", "MiB"]
+    assert "nothing tells in which of kmalloc-16 to kmalloc-32 it is" in " ".join(output.split())
+    _, output = run("--root", TREE, "--connections", "780K")
+    [line] = [line for line in output.splitlines() if line.startswith(" LSM socket blob ")]
+    assert "<=" not in line
 
 
 def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
     code, output = run("--root", str(root), "--connections", "98801")
     assert code == 1
-    assert " ".join(output.split()).endswith(
+    assert " ".join(output.split()).startswith(
         "does not fit: 98 801 server-side connections; first limit: file-max, after about 98 800 connections"
     )
     assert "\n fs.file-max = 120001 (now 120000)\n" in output

@@ -521,8 +521,9 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
         f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}".replace(",", " ")
         for number in (found.sockets, found.without_reclaim_high)
     )
+    buffers = "buffers as now" if found.buffer_bytes else "idle"
     assert headroom_sentence(figures).startswith(
-        f"{sockets} more sockets fit, memory first, {before_reclaim} before reclaim"
+        f"{sockets} more sockets fit (half client side, {buffers}), memory first, {before_reclaim} before reclaim"
     )
 
 
@@ -532,7 +533,10 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     figures = ledger_of(root)
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
-    assert re.search(r"^≤ [\d ]+ more sockets fit, memory first, ≤ [\d ]+ before reclaim", headroom_sentence(figures))
+    assert re.search(
+        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first, ≤ [\d ]+ before reclaim",
+        headroom_sentence(figures),
+    )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
 
 

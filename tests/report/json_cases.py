@@ -254,6 +254,15 @@ def snapshots_to_plan(folder: Path) -> Iterator[Snapshot]:
         yield take_snapshot(host)._replace(taken_at_unix_s=1_795_348_800.5)
     finally:
         host.close()
+    protocols = text(KERNEL, PHASE, "proc/net/protocols").replace("       0   no     320", "       0   yes    320")
+    alarms: dict[str, str | None] = {"proc/net/protocols": protocols, "proc/sys/net/ipv4/tcp_mem": None}
+    mem = "20000 30000 40000\n"
+    for patches in ({"proc/sys/net/ipv4/tcp_mem": mem}, {}, {"proc/net/sockstat": None}):
+        host = PatchedHost({**alarms, **patches})
+        try:
+            yield take_snapshot(host)
+        finally:
+            host.close()
     for name in ("counts that are capped", "without memory or CPUs"):
         yield snapshot_of(make_machine(name, folder / f"plan {name}"))
 
@@ -265,6 +274,7 @@ def plans(folder: Path) -> Iterator[Json]:
         for request in (
             REQUEST,
             IDLE_REQUEST,
+            IDLE_REQUEST._replace(buffer_bytes="now"),
             IDLE_REQUEST._replace(family="ipv6", side="outgoing", time_wait=1, connections=50_000),
         ):
             yield plan_as_object(plan_ledger, make_plan(of, plan_ledger, request))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
+from recorded import copy_recording, write_tree
 from textual.events import Paste
 
 from tcptop.commands import plan
@@ -85,8 +88,10 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
         assert ("█" in line) == (limit["ratio"] is not None)
         sign = "≤ " if limit["connections_are_at_most"] else "  "
         assert line.endswith(f"{sign}{units.rough_count(limit['connections'])}")
-    verdict = found["verdict"]
-    assert f"{verdict}: {found['unknown_because'] or units.grouped(number)}" in text
+    verdict, request = found["verdict"], found["request"]
+    is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
+    words = "fits, idle" if verdict == "fits" and is_idle else verdict
+    assert f"{words}: {found['unknown_because'] or units.grouped(number)}" in text
 
 
 CASES: list[tuple[Sequence[str], Sequence[str]]] = [
@@ -119,10 +124,77 @@ async def test_the_command_below_the_plan_gives_the_same_plan(capsys: pytest.Cap
         app = await open_plan(pilot, *"40k", "up", "up", "space", "up", "up", "space")
         command = page_text(app).partition("As text: tcptop plan ")[2].split()
         assert command[:2] == ["--connections", "40000"]
-        assert set(command[2:]) == {"--conntrack", "--family", "ipv6"}
+        assert set(command[2:]) == {"--conntrack", "--family", "ipv6", "--root", str(tree(KERNEL))}
         shown = page(app)
-    found = command_json(capsys, *command, "--root", str(tree(KERNEL)))
-    assert_page_shows(shown, found)
+    assert_page_shows(shown, command_json(capsys, *command))
+
+
+ALARMS = {
+    "proc/net/sockstat": "sockets: used 16001\nTCP: inuse 16001 orphan 63 tw 0 alloc 16001 mem 110000\n",
+    "proc/sys/net/ipv4/tcp_max_orphans": "64\n",
+    "proc/sys/net/netfilter/nf_conntrack_count": "90000\n",
+    "proc/sys/net/netfilter/nf_conntrack_max": "100000\n",
+    "proc/sys/net/core/mem_pcpu_rsv": "0\n",
+}
+
+
+@pytest.fixture
+def alarm(tmp_path: Path) -> Path:
+    """A tree with limits in a state of alarm, and a space in its name."""
+    return write_tree(copy_recording(KERNEL, "established", tmp_path / "a host"), ALARMS)
+
+
+async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroom(
+    alarm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with tree_app(alarm).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert app._ledger is not None
+        first = app._ledger.limits["full"].first
+        assert first is not None
+        charge = app._ledger.costs["full"].buffer_bytes_per_socket
+        text = page_text(app)
+        assert f"buffers now {units.exact_bytes(charge)} B" in text
+        assert f"first limit: {first.name}, after about {units.rough_count(first.headroom_sockets)} connections" in text
+        command = shlex.split(text.partition("As text: tcptop plan ")[2])
+        assert command[-4:] == ["--buffers", "now", "--root", str(alarm)]
+        shown = page(app)
+        await pilot.press("down", "down", "8", "n")
+        assert f"buffers now {units.exact_bytes(charge)} B" in page_text(app).replace("▸", "")
+    assert_page_shows(shown, command_json(capsys, *command))
+
+
+async def test_limits_that_alarm_and_are_not_counted_stand_beside_the_verdict(alarm: Path) -> None:
+    async with tree_app(alarm).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"1k", "down", "down", "0")
+        lines, text = page(app), page_text(app)
+        assert "fits, idle: 1 000 server-side connections;" in text
+        assert (
+            "not counted: orphans FULL 98 % (no orphans planned), conntrack NEAR 90 % (conntrack: no),"
+            " tcp_mem NEAR 80 % (no buffers planned)"
+        ) in text
+        for name, words in (("conntrack", ["90", "%", "NEAR", "90", "000", "uncounted", "100", "000"]),):
+            [line] = [line for line in lines if line.startswith(f"{name} ")]
+            assert line.split()[2:] == words
+            assert "█" not in line
+        await pilot.press("up", "up", "up", "up", "space")
+        assert "conntrack: no" not in page_text(app)
+
+
+async def test_a_bar_above_its_limit_has_a_sign(alarm: Path) -> None:
+    async with tree_app(alarm).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"2M")
+        [line] = [line for line in page(app) if line.startswith("tcp_mem ")]
+        assert "█▶" in line
+        await pilot.press("1")
+        assert not any("█▶" in line for line in page(app) if line.startswith("file-max "))
+
+
+async def test_the_title_names_the_tree(alarm: Path) -> None:
+    for size, name in (((200, 70), str(alarm)), ((80, 24), alarm.name)):
+        async with tree_app(alarm).run_test(size=size) as pilot:
+            app = await open_plan(pilot)
+            assert f"more than in this sample ─ {name}" in screen_text(app).splitlines()[0]
 
 
 async def test_the_first_plan_doubles_the_open_sockets() -> None:
@@ -151,19 +223,19 @@ async def test_few_sockets_are_not_doubled() -> None:
 
 
 WRONG = [
-    (("1", "x"), "a whole number up to 10G, such as 20000, 300K or 2M, not '1x'", 1),
+    (("1", "K", "5"), "a whole number up to 10G, such as 20000, 300K or 2M, not '1K5'", 1000),
     (("1", "backspace"), "a whole number up to 10G, such as 20000, 300K or 2M, not ''", 1),
     (("0",), "a number above 0, not '0'", 20_000),
     (("1", "1", "G"), "not '11G'", 11),
-    (("ü",), "not '?'", 20_000),
     (("down", "down", "9", "T"), "buffers: at most 1T, not '9T'", 20_000),
 ]
 
 
-def figures(app: TcptopApp) -> list[str]:
+def figures(app: TcptopApp) -> str:
     """The lines of the page below the form and its advice."""
     lines = page(app)
-    return lines[next(at for at, line in enumerate(lines) if ": " in line and "first limit" in line) :]
+    start = next(at for at, line in enumerate(lines) if ": " in line and "first limit" in line)
+    return " ".join(" ".join(lines[start:]).split())
 
 
 @pytest.mark.parametrize(("keys", "message", "number"), WRONG)
@@ -173,30 +245,41 @@ async def test_a_wrong_text_shows_what_is_accepted_and_keeps_the_figures(
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot, *"20k", "down", "up", *keys[:-1])
         before = figures(app)
+        assert "(last valid)" not in before
         await pilot.press(keys[-1])
         assert message in page_text(app)
-        assert figures(app) == before
+        after = figures(app)
+        assert after.startswith("(last valid) ")
+        assert after.removeprefix("(last valid) ") == before.removeprefix("! ")
         plural = "" if number == 1 else "s"
-        assert f": {units.grouped(number)} server-side connection{plural};" in page_text(app)
+        assert re.search(f": {units.grouped(number)} server-side connection{plural}[;,]", after)
 
 
-async def test_a_wrong_character_keeps_the_last_valid_number() -> None:
+async def test_a_number_takes_only_the_characters_of_a_number() -> None:
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
-        app = await open_plan(pilot, *"123", "x")
-        assert "not '123x'" in page_text(app)
-        assert "fits: 123 server-side connections" in page_text(app)
-        await pilot.press("backspace", "4")
-        assert "fits: 1 234 server-side connections" in page_text(app)
+        app = await open_plan(pilot, *"123")
+        before = figures(app)
+        for key, shown in (("x", "x"), ("ü", "?"), ("n", "n"), ("T", "T")):
+            await pilot.press(key)
+            assert f"! connections: digits and . k K M G, not '{shown}'" in page_text(app)
+            assert "▸connections 123_" in page_text(app)
+            assert figures(app) == before
+        await pilot.press("4")
+        assert "! connections" not in page_text(app)
+        assert "fits, idle: 1 234 server-side connections" in page_text(app)
 
 
 async def test_a_pasted_number_replaces_the_number() -> None:
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
-        app = await open_plan(pilot)
+        app = await open_plan(pilot, *"7k", "tab", "shift+tab")
         app.post_message(Paste(" 100 000 \x1b[2J\nq"))
         await pilot.pause()
         await pilot.pause()
         assert "not '100000?[2J'" in page_text(app)
-        await pilot.press(*["backspace"] * 4)
+        assert "7 000 server-side connections" in page_text(app)
+        app.post_message(Paste(" 100 000 \nq"))
+        await pilot.pause()
+        await pilot.pause()
         assert "100 000 server-side connections" in page_text(app)
 
 
@@ -238,10 +321,19 @@ async def test_a_plan_beside_a_recorded_sample(tmp_path: Path, capsys: pytest.Ca
     found = command_json(capsys, "--connections", "100K", "-r", str(file))
     async with replay_app(file).run_test(size=TALL) as pilot:
         app = await wait_for_replay(pilot)
+        await pilot.press("M", *"100k")
+        command = shlex.split(page_text(app).partition("As text: tcptop plan ")[2])
+        assert command[2:4] == ["-r", str(file)]
+        earlier = page(app)
+        assert f"in this sample ─ {file.name} ─ " in screen_text(app).splitlines()[0]
+        await pilot.press("escape")
         await pilot.press("greater_than_sign")
         await wait_for_replay(pilot)
         await pilot.press("M", *"100k")
         assert_page_shows(page(app), found)
+    first = command_json(capsys, *command)
+    assert first["limits"] != found["limits"]
+    assert_page_shows(earlier, first)
 
 
 async def test_a_plain_user_sees_which_figures_are_unknown() -> None:
@@ -267,7 +359,7 @@ async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -
         shown = screen_text(app)
         for label in ("connections", "TIME_WAIT", "buffers", "side", "family", "epoll", "conntrack", "kTLS"):
             assert label in shown
-        assert "fits: 100 000 server-side" in shown
+        assert "fits, idle: 100 000 server-side" in " ".join(shown.split())
         await pilot.press("tab")
         assert "▸TIME_WAIT" in screen_text(app)
         await pilot.press("end")
