@@ -159,3 +159,29 @@ def test_one_port_may_have_a_bind2_bucket_for_each_local_address(kernel: str, re
     bind, bind2 = part(found, "tcp_bind_bucket"), part(found, "tcp_bind2_bucket")
     assert (bind["high_bytes"], bind2["high_bytes"]) == (round(2000 * share), round(3999 * share))
     assert bind["low_bytes"] == bind2["low_bytes"] == 0
+
+
+# The average now
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n", "5.10-4n", "6.1-4n-ipv6"])
+@pytest.mark.parametrize("more", [0.005, 0.1, 0.24])
+def test_an_average_is_not_below_the_sock_where_sockstat_is_of_another_moment(
+    kernel: str, more: float, run: Run, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording(kernel, "established", tmp_path)
+    rows = slab_rows((root / "proc/slabinfo").read_text())
+    objects = sum(rows[name].objects for name in ("TCP", "TCPv6") if name in rows)
+    number = round(objects * (1 + more))
+    with_sockets(root, number)
+    found = report(root)
+    assert found["sources"]["sockstat"]["state"] == "ok"
+    full = found["bytes_per_connection"]["full"]
+    code, line = run("check", "--root", str(root), "bytes_per_connection")
+    if more > 0.02:
+        words = f"sockstat has {number:,} sockets and slabinfo {objects:,}: not read together".replace(",", " ")
+        assert full["now_bytes"] is None
+        assert words in " ".join(run("-o", "--root", str(root))[1].split())
+        assert (code, words in line) == (3, True)
+    else:
+        assert (code, full["now_bytes"] >= full["mix"]["accepted"]["slab_bytes"] * 0.999) == (0, True)
