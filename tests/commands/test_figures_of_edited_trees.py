@@ -185,3 +185,46 @@ def test_an_average_is_not_below_the_sock_where_sockstat_is_of_another_moment(
         assert (code, words in line) == (3, True)
     else:
         assert (code, full["now_bytes"] >= full["mix"]["accepted"]["slab_bytes"] * 0.999) == (0, True)
+
+
+# Vectors of kernels with memory allocation profiling
+
+
+@pytest.mark.parametrize(
+    ("kernel", "setting"), [("6.18-1n", "0"), ("6.18-1n", "1"), ("6.12-4n", "0"), ("6.12-4n", "1")]
+)
+def test_a_kernel_that_can_profile_allocations_has_larger_vectors(
+    kernel: str, setting: str, report: Report, tmp_path: Path
+) -> None:
+    """13 TCP socks of a slab: 104 B without CONFIG_MEM_ALLOC_PROFILING, and 208 B with it."""
+    root = copy_recording(kernel, "established", tmp_path)
+    write_tree(
+        root, {"sys/fs/cgroup/cgroup.controllers": "memory\n", "sys/fs/cgroup/cgroup.subtree_control": "memory\n"}
+    )
+
+    def vectors() -> tuple[float, float, Json]:
+        found = report(root)
+        parts = found["bytes_per_connection"]["full"]["ipv4"]["accepted"]["parts"]
+        of_caches = [each for each in parts if each["object"] == "obj_cgroup vectors"]
+        return sum(each["slab_bytes"] for each in of_caches), sum(each["count"] for each in of_caches), found
+
+    rows = slab_rows((root / "proc/slabinfo").read_text())
+    names = ("TCP", "sock_inode_cache", "dentry", "filp")
+    small, number, _ = vectors()
+    assert number == pytest.approx(sum(1 / rows[name].per_slab for name in names), abs=1e-3)
+    write_tree(root, {"proc/sys/vm/mem_profiling": f"{setting}\n"})
+    large, profiled, found = vectors()
+    assert large / small > 1.5
+    sizes = [128, 192, 256, 512, 1024]
+    expected = 0.0
+    for name in names:
+        size = next(size for size in sizes if size >= 16 * rows[name].per_slab)
+        expected += rows[f"kmalloc-{size if size < 1024 else '1k'}"].share(4096) / rows[name].per_slab
+    if setting == "0":
+        assert large == pytest.approx(expected, abs=0.1)
+        assert profiled == number
+    else:
+        assert large > expected
+        assert profiled > number
+    own = next(each for each in found["tcp_memory"]["parts"] if each["part"].startswith("vectors of its slabs"))
+    assert own["bytes"] > 0
