@@ -437,7 +437,7 @@ def _too_few(count: float | None, cpus: int | None, what: str, per_cpu: int = 0)
     per_cpu = max(MIN_SOCKETS_PER_CPU, per_cpu)
     if count >= per_cpu * cpus:
         return None
-    return f"an average needs {grouped(per_cpu * cpus)} {what} here ({per_cpu} × CPUs)"
+    return f"an average needs {grouped(per_cpu * cpus)} {what} ({per_cpu} × CPUs)"
 
 
 def _objects_per_slab(table: CacheTable) -> int:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from tcptop.accounting.events import events_since_mark
 from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.errors import TcptopError
-from tcptop.explanation import Page, find_page, page_of_label
+from tcptop.explanation import Page, explain_word, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import Feed, Sampled
@@ -26,7 +26,7 @@ from tcptop.screen.pane_layout import PaneLayout
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
-from tcptop.text.cache_columns import COLUMNS, DEFAULT_SORT_KEY, SORT_KEYS
+from tcptop.text.cache_columns import COLUMNS, DEFAULT_SORT_KEY, SORT_KEYS, find_column
 from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.arrangement import Box, arrange
@@ -46,6 +46,8 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
+LEFT_BUTTON, RIGHT_BUTTON = 1, 3
+"""Numbers of the buttons of a mouse, as the terminal reports them."""
 CURSOR_HOME = "\x1b[1;1H"
 """Output that moves the cursor to the top left corner; Textual, too, leaves the cursor there.
 
@@ -488,8 +490,11 @@ class TcptopApp(App[int]):
         self._explain(lambda ledger: find_page(ledger, name))
 
     def on_caches_pane_heading_clicked(self, message: CachesPane.HeadingClicked) -> None:
-        """Sorts by the column whose heading is clicked."""
-        self.action_sort(message.column_id)
+        """Sorts by the column whose heading is clicked; the right button explains the heading."""
+        if message.button == RIGHT_BUTTON:
+            self._explain(lambda ledger: explain_word(ledger, find_column(message.column_id).heading.title))
+        elif message.button == LEFT_BUTTON and message.column_id in SORT_KEYS.values():
+            self.action_sort(message.column_id)
 
     def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in the selected row."""

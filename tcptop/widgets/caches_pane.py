@@ -22,6 +22,7 @@ from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
 from tcptop.text.table import Heading, Layout
 from tcptop.view.choices import Choices, lacks_counts_by_node, node_title, table_node
 from tcptop.widgets.cell_width import cell_width, first_fitting
+from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 GAP = 2
@@ -47,8 +48,8 @@ The widths, in which a sort mark fits, are fixed, so that the columns of a table
 """
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 24))
 """Columns that grow to a width if there is room, one after the other."""
-SHARES_ROOM = 30
-"""Columns of the title that the shares of the nodes leave for the scroll position and for signs."""
+SHARES_ROOM = 38
+"""Columns of the title line that the shares of the nodes leave for the scroll position, for signs and for the note."""
 SAMPLED_ROWS = 100
 """The number of caches that decide whether a column is known."""
 MERGED = "*"
@@ -98,11 +99,11 @@ class CachesPane(ScrollPane):
             self.name = name
 
     class HeadingClicked(Message):
-        """Sent when the heading of a column by which the table can be sorted is clicked."""
+        """Sent when the heading of a column is clicked."""
 
-        def __init__(self, column_id: str) -> None:
+        def __init__(self, column_id: str, button: int) -> None:
             super().__init__()
-            self.column_id = column_id
+            self.column_id, self.button = column_id, button
 
     class CursorMoved(Message):
         """Sent when the cursor is on the row of another cache than before."""
@@ -138,7 +139,7 @@ class CachesPane(ScrollPane):
         """Number of the first column that is shown after the name; 0 for the most important columns."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, name filter, mark, hidden columns, and the age of stale slabinfo.
+        """The title: node, name filter, mark, scrolled columns, and the age of stale slabinfo.
 
         For all nodes of a machine with several, the title has each node's share of TCP's slabs. If the sort column is
         hidden, the title also names the sort column.
@@ -164,6 +165,15 @@ class CachesPane(ScrollPane):
         if any(drawn.row.cache.aliases for drawn in self._drawn.values()):
             title += f" ─ {MERGED} merged"
         return title
+
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """The title, and the number of hidden columns, if the number fits; Shift-→ scrolls to these columns."""
+        title, _ = super().edge_titles(ledger, choices)
+        hidden = len(self._known) - len(self._columns)
+        if not hidden or self._skipped:
+            return title, ""
+        notes = (f"+{hidden} {'column' if hidden == 1 else 'columns'} →", f"+{hidden} →", "")
+        return title, first_fitting(notes, self.max_title_width - cell_width(title) - TITLE_GAP)
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
         """The head with notes and column titles, and the body with the rows.
@@ -253,20 +263,19 @@ class CachesPane(ScrollPane):
         self.redraw_after_key()
 
     def on_click(self, event: Click) -> None:
-        """Moves the cursor to the clicked row, or sorts by the clicked column; again, reverses the order."""
+        """Moves the cursor to the clicked row, or sends `HeadingClicked` for the clicked column."""
         offset = event.get_content_offset(self)
-        if offset is None or event.button != 1 or not self._rows or self._layout is None:
+        if offset is None or not self._rows or self._layout is None:
             return
         row = offset.y - (self.size.height - self._body_height)
-        if 0 <= row < self._body_height and self._first + row < len(self._rows):
+        if 0 <= row < self._body_height and self._first + row < len(self._rows) and event.button == 1:
             self.action_scroll_by(self._first + row - self._cursor_index)
         elif row == -1:
             end = 0
             for column, width in zip(self._columns, self._layout.widths, strict=True):
                 end += width + len(self._layout.gap)
                 if offset.x < end:
-                    if column.id in cache_columns.SORT_KEYS.values():
-                        self.post_message(self.HeadingClicked(column.id))
+                    self.post_message(self.HeadingClicked(column.id, event.button))
                     return
 
     def text_to_copy(self) -> str:
@@ -402,4 +411,4 @@ def node_shares_texts(ledger: Ledger) -> list[str]:
     shares = {node: f"{100 * amount / total:.0f} %" for node, amount in known.items()}
     most = max(known, key=lambda node: known[node])
     each = ", ".join(f"{node} {share}" for node, share in shares.items())
-    return [f"TCP on node {each}", f"most on node {most}, {shares[most]}"]
+    return [f"TCP on node {each}", f"most on node {most}, {shares[most]}", f"most on {most}: {shares[most]}"]

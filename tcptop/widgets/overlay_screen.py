@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
-from textual.events import Key
+from textual.events import Click, Key
 from textual.screen import Screen
 
 from tcptop.ledger import Ledger
@@ -16,11 +18,13 @@ SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 class OverlayScreen(Screen[None]):
     """Screen that consists of one scrolling pane.
 
-    Any key closes the screen, except a key that scrolls the pane and a key that is passed on to the app.
+    Any key and a click close the screen, except a key that scrolls the pane and a key that is passed on to the app.
     """
 
     PASSED_ON_KEYS: tuple[str, ...] = ()
     """Keys that are passed on to the app. In the app, these keys have the same effect as on the main screen."""
+    CLOSES_ON_CLICK: ClassVar[bool] = True
+    """Whether a click closes the screen."""
 
     def __init__(self, pane: ScrollPane, ledger: Ledger, view: View) -> None:
         super().__init__()
@@ -39,6 +43,15 @@ class OverlayScreen(Screen[None]):
         """Closes the screen, except on a key that scrolls the pane or that is passed on to the app."""
         if event.key not in (*SCROLLING_KEYS, *self.PASSED_ON_KEYS):
             event.stop()
-            # A second key press may arrive before the first key press has closed the screen.
-            if self.is_current:
-                self.dismiss()
+            self._close()
+
+    def on_click(self, event: Click) -> None:
+        """Closes the screen, if a click closes this kind of screen."""
+        event.stop()
+        if self.CLOSES_ON_CLICK:
+            self._close()
+
+    def _close(self) -> None:
+        # A second key press may arrive before the first key press has closed the screen.
+        if self.is_current:
+            self.dismiss()

@@ -79,6 +79,7 @@ class PlanScreen(OverlayScreen):
     """Screen of the plan; Enter, ESC and `q` close it."""
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l")
+    CLOSES_ON_CLICK = False
 
     def __init__(self, form: PlanForm, make: Callable[[PlanRequest], Plan | None], ledger: Ledger, view: View) -> None:
         self._plan_pane = PlanPane(form, make)

@@ -194,9 +194,11 @@ PART_OF = {
 
 
 def selected_part(app: TcptopApp) -> str:
-    """The marked part of the legend."""
-    lines = app.query_one(FigurePane)._lines
-    [part] = [text.strip() for line in lines for text, role in line if role == "cursor"]
+    """The marked part of the legend; a number that is marked below the bar is the number of this part."""
+    pane = app.query_one(FigurePane)
+    marked = [text.strip() for line in pane._lines for text, role in line if role == "cursor"]
+    [part] = [text for text in marked if not text.isdigit()]
+    assert all(f" {number} {part} " in f" {drawn_lines(pane)[-1]}" for number in marked if number.isdigit())
     return part
 
 
@@ -364,14 +366,14 @@ async def test_any_other_key_only_closes_the_page() -> None:
     notices = Notices()
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
-        before = app.view, pane_lines(app, CachesPane)
+        before = app.choices, app.view.mark, pane_lines(app, CachesPane)
         for key in ("escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"):
             await press_keys(pilot, "i")
             assert open_page_name(app) is not None, key
             await press_keys(pilot, key)
             assert open_page_name(app) is None, key
             assert len(app.screen_stack) == 1, key
-            assert (app.view, pane_lines(app, CachesPane)) == before, key
+            assert (app.choices, app.view.mark, pane_lines(app, CachesPane)) == before, key
             assert not notices, key
             assert app.is_running, key
             assert app.focused is app.query_one(CachesPane), key

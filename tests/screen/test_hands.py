@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
-from drive import AppPilot, pane_lines, pane_title, screen_text, tree, tree_app, wait_for_app, wait_until
+from drive import (
+    AppPilot,
+    pane_lines,
+    pane_title,
+    parse_cache_table,
+    resize,
+    screen_text,
+    tree,
+    tree_app,
+    wait_for_app,
+    wait_until,
+)
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from tcptop.screen.app import TcptopApp
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.explain_screen import ExplainScreen
 from tcptop.widgets.help_screen import HelpScreen
 from tcptop.widgets.palette import Palette, PalettePane
 
 TREE = tree("6.1-4n")
+SAVED_COLUMNS = 12
+"""All columns of the caches but OF ALL, which a single node has, and Δ/s, which needs two samples."""
 
 
 async def open_app(pilot: AppPilot) -> TcptopApp:
@@ -123,6 +138,23 @@ async def test_esc_ends_the_zoom_before_the_filter() -> None:
         assert app.screen.query_one(BuddyPane).display
         await pilot.press("escape")
         assert app.choices.name_filter == ""
+
+
+async def test_the_title_counts_the_columns_that_do_not_fit() -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        counts: list[int] = []
+        for columns in (80, 100, 120, 160, 200):
+            await resize(pilot, (columns, 24))
+            shown = parse_cache_table(pane_lines(app, CachesPane))["TCP"]
+            edge = screen_text(app).splitlines()[app.screen.query_one(CachesPane).region.y]
+            found = re.search(r"\+(\d+) (columns? )?→ ─*$", edge)
+            counts.append(int(found[1]) if found else 0)
+            # CACHE, which has no cell of its own here, and OBJECT, which is the last to fit.
+            names = {"CACHE", *shown} | ({"OBJECT"} if "OBJECT" in pane_lines(app, CachesPane)[0] else set())
+            assert len(names) + counts[-1] == SAVED_COLUMNS, edge
+        assert counts == sorted(counts, reverse=True)
+        assert counts[0] > counts[-1] == 0
 
 
 @pytest.mark.parametrize(("right", "left"), [("greater_than_sign", "less_than_sign"), ("shift+right", "shift+left")])
@@ -265,6 +297,47 @@ async def test_a_click_on_a_key_in_the_last_line_presses_it() -> None:
         await wait_until(pilot, lambda: app.choices.mode == "time_wait", "m is pressed")
         await pilot.click(offset=(1, 23))
         await wait_until(pilot, lambda: isinstance(app.screen, HelpScreen), "? is pressed")
+
+
+async def test_a_right_click_on_a_heading_explains_the_word() -> None:
+    async with tree_app(TREE).run_test(size=(120, 40)) as pilot:
+        app = await open_app(pilot)
+        before = app.choices
+        for title, meaning in [
+            ("OBJ SIZE", "Bytes of one object with its padding"),
+            ("USE", "Active objects ÷ all objects of the cache."),
+        ]:
+            x = pane_lines(app, CachesPane)[0].index(title)
+            await pilot.click(CachesPane, offset=(x + 1, 1), button=3)
+            await wait_until(pilot, lambda: isinstance(app.screen, ExplainScreen), f"{title} is explained")
+            lines = screen_text(app)
+            assert title in lines
+            assert meaning in " ".join(lines.split())
+            await pilot.press("escape")
+        assert app.choices == before
+
+
+@pytest.mark.parametrize("key", ["question_mark", "i", "enter"])
+async def test_a_click_closes_the_help_and_the_explanation(key: str) -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        before = app.choices, screen_text(app)
+        for offset in [(40, 12), (2, 0)]:
+            await pilot.press(key)
+            await wait_until(pilot, lambda: len(app.screen_stack) == 2, "it is open")
+            await pilot.click(offset=offset)
+            await wait_until(pilot, lambda: len(app.screen_stack) == 1, "it is closed")
+        assert (app.choices, screen_text(app)) == before
+
+
+async def test_a_click_does_not_close_the_plan() -> None:
+    async with tree_app(TREE).run_test(size=(80, 24)) as pilot:
+        app = await open_app(pilot)
+        await pilot.press("M")
+        await wait_until(pilot, lambda: len(app.screen_stack) == 2, "the plan is open")
+        await pilot.click(offset=(40, 12))
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
 
 
 async def test_the_wheel_scrolls_the_pane_under_the_pointer() -> None:

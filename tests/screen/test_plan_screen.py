@@ -24,6 +24,7 @@ from drive import (
     tree_app,
     wait_for_app,
     wait_for_replay,
+    wait_until,
 )
 from textual.events import Paste
 
@@ -212,12 +213,8 @@ async def test_the_numbers_stay_until_the_plan_is_opened_again(key: str) -> None
 async def test_the_palette_opens_the_plan() -> None:
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
         app = await wait_for_app(pilot)
-        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
-        [callback] = [callback for title, callback in commands.items() if title.startswith("plan:")]
-        callback()
-        await pilot.pause()
-        await pilot.pause()
-        assert isinstance(app.screen, PlanScreen)
+        await pilot.press("colon", *"plan:", "enter")
+        await wait_until(pilot, lambda: isinstance(app.screen, PlanScreen), "the plan is open")
 
 
 async def test_the_plan_is_drawn_again_with_each_sample() -> None:

@@ -257,7 +257,13 @@ async def test_help_and_key_line_have_the_playback_keys(file: Path) -> None:
             lines += drawn_lines(app.screen.query_one(HelpPane))
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
-        for entry in ("t the next sample", "T the sample before", "j jump to a time", "SPACE z play", "+ play faster"):
+        for entry in (
+            "t show the next sample",
+            "T show the sample before",
+            "j jump to a time",
+            "SPACE z play",
+            "+ play faster",
+        ):
             assert entry in text
         assert "set the interval" not in text
         for binding in REPLAY_BINDINGS:

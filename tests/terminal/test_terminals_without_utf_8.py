@@ -29,11 +29,11 @@ def test_everything_is_drawn_in_ascii_but_ascii_is_not_written_to_the_settings(s
     session.until_quiet()
     text = session.screen.text()
     assert text.isascii()
-    assert "+- TCP caches - node 0 of 4 - 1-11 of 18 -" in text
+    assert "- TCP caches - all 4 nodes - " in text
     session.type(":")
-    session.until_shown("Search for commands")
-    session.type("write")
-    session.until_shown("write these settings")
+    session.until_shown("- Commands -")
+    session.type("these settings")
+    session.until_shown(": these settings_")
     session.type("\r")
     file = settings_path()
     assert file is not None
