@@ -181,7 +181,8 @@ def _with_steady_average(
 
 def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:
     """The shares of IPv4 and IPv6 among whole sockets and among mini-sockets, by accounting mode."""
-    return {"full": _sock_mix(table, sockets, cpus), "time_wait": _mini_socket_mix(table, cpus)}
+    of_socks = _sock_mix(table, sockets, cpus)
+    return {"full": of_socks, "time_wait": _mini_socket_mix(table, cpus) or of_socks}
 
 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
@@ -201,11 +202,11 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
     return IPV4
 
 
-def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
-    """The shares of IPv4 and IPv6 among active mini-sockets; if mini-sockets are too few, the share of IPv4 is 1."""
+def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix | None:
+    """The shares of IPv4 and IPv6 among active mini-sockets; None if mini-sockets are too few."""
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     active = active4 + active6
-    return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else IPV4
+    return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else None
 
 
 def _full_cost(

@@ -228,3 +228,23 @@ def test_a_kernel_that_can_profile_allocations_has_larger_vectors(
         assert profiled > number
     own = next(each for each in found["tcp_memory"]["parts"] if each["part"].startswith("vectors of its slabs"))
     assert own["bytes"] > 0
+
+
+# The mix of IPv4 and IPv6
+
+
+@pytest.mark.parametrize(("phase", "few"), [("established", False), ("base", True)])
+def test_the_next_mini_socket_is_of_the_family_of_the_sockets_where_mini_sockets_are_few(
+    phase: str, few: bool, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording("6.1-4n-ipv6", phase, tmp_path)
+    if few:
+        write_tree(root, {"proc/net/sockstat": "TCP: inuse 0 orphan 0 tw 0 alloc 3 mem 0\n"})
+        write_tree(root, {"proc/net/sockstat6": "TCP6: inuse 3\n"})
+    found = report(root)
+    accepted = found["bytes_per_connection"]["time_wait"]["mix"]["accepted"]
+    assert "struct tcp6_timewait_sock" in [each["object"] for each in accepted["parts"]]
+    only_v6 = found["bytes_per_connection"]["time_wait"]["ipv6"]["accepted"]
+    assert accepted["slab_bytes"] == pytest.approx(only_v6["slab_bytes"], rel=0.01)
+    [state] = [each for each in found["states"] if each["state"] == "TIME_WAIT"]
+    assert state["accepted"]["slab_bytes"] == accepted["slab_bytes"]
