@@ -20,8 +20,9 @@ from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, TITLE_GAP, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_labels, slice_legend
 
-SHORT_BAR_SHARE = 3
-"""On a line that the bar shares with its legend, the bar takes one column of this many."""
+MIN_SHORT_BAR_WIDTH = 5
+"""The smallest length of a bar beside its legend, in columns."""
+COMPACT_GAPS = ("", " ")
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
 """Below this width, the digits of the large figure are not grouped."""
@@ -172,9 +173,9 @@ def figure_lines(
     columns -= 1  # a gap before the pane at the right
     bar = slice_bar(slices, columns, signs)
     label_line, named = slice_labels(slices, columns, selected)
-    labels = [label_line, *slice_legend(slices, missing, columns, selected, named)]
+    labels = [label_line, *slice_legend(slices, missing, columns, selected, named, signs)]
     if 1 + len(labels) > free_rows:
-        labels = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "blocks")
+        labels = slice_legend(slices, missing, columns, selected, signs=signs)
     notes: list[Line] = [((note, "dim"),)] if note else []
     below = [bar, *labels, *reason, *notes]
     blank: list[Line] = [()] if len(below) < free_rows else []
@@ -199,14 +200,13 @@ def _bar_with_legend(
 
     A part that is selected is among the parts of the legend.
     """
-    bar = slice_bar(slices, columns // SHORT_BAR_SHARE, signs)
-    width = columns - line_width(bar) - 1
-    keys = "signs" if signs else "blocks"
+    width = columns - MIN_SHORT_BAR_WIDTH - 1
     for first in range(start, max(start + 1, len(slices))):
-        legend = slice_legend(slices, missing, width, selected, range(first), keys)[:1]
+        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS)[:1]
         if selected is None or any(role == "cursor" for line in legend for _, role in line):
             break
-    return (*bar, (" ", "text"), *(legend[0] if legend else ()))
+    text = legend[0] if legend else ()
+    return (*slice_bar(slices, columns - line_width(text) - 1, signs), (" ", "text"), *text)
 
 
 def _captions(cost: ConnectionCost, label: str, because: str | None, columns: int) -> list[Line]:
