@@ -46,7 +46,7 @@ def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
         ("/x\x1b[200~q\x1b[201~", "only caches with: xq"),
         slow("\ri\r", "page 1 of"),
         slow("i\x1b[Ci\x1b[C/q", "only caches with: q"),
-        slow("i\t\tq:q", "quit (q"),
+        slow("i\t\tq:q", ": q_"),
     ],
 )
 def test_a_key_goes_to_the_screen_that_the_key_before_it_opened(
