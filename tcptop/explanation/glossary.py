@@ -84,7 +84,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The sum of the objects alone, without the bytes that slabs leave over between and behind objects.",
         "The difference to one more socket is the price of packing objects into whole pages.",
         "/sys/kernel/slab/*/slab_size",
-        ("slab padding", "padding", "objects alone"),
+        ("slab padding", "padding", "objects alone", "alignment", "free pointer"),
     ),
     Entry(
         "IPv4:IPv6 as here",
@@ -181,6 +181,13 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "Its limit is tcp_mem. The counter lags by a few pages for each CPU, hence a bound (≤ or ±).",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
         ("buffer", "socket buffer"),
+    ),
+    Entry(
+        "charged",
+        "Counted against the limit of somebody: buffers against tcp_mem, objects against a memory cgroup.",
+        "A charge may be made in whole pages before all of it is used.",
+        "net/core/sock.c, __sk_mem_raise_allocated(); mm/memcontrol.c",
+        ("charge",),
     ),
     Entry(
         "netns",
@@ -390,13 +397,20 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "Encryption in the kernel, which a program asks for with setsockopt(TCP_ULP).",
         "Each such socket has a context with keys.",
         "/proc/net/tls_stat; net/tls/tls_main.c",
-        ("ktls", "TLS"),
+        ("ktls", "TLS", "TX", "RX"),
     ),
     Entry(
         "BTF",
         "The kernel's own description of its structs: sizes, members, offsets.",
         "From it come the sizes of objects without a cache of their own, and the holes of a struct.",
         "/sys/kernel/btf/vmlinux",
+    ),
+    Entry(
+        "sockmap",
+        "A map of BPF programs that holds sockets, to send data from one to another inside the kernel; also sockhash.",
+        "Each such socket has a struct sk_psock.",
+        "net/core/skmsg.c; net/core/sock_map.c",
+        ("sockhash", "BPF"),
     ),
     Entry(
         "grace period",
@@ -491,6 +505,13 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "A memory cgroup at its limit has the same for its own processes.",
         "mm/oom_kill.c, out_of_memory()",
         ("OOM", "killer"),
+    ),
+    Entry(
+        "atomic allocation",
+        "An allocation that may not wait, as for a packet that just arrived: it takes free memory, or fails.",
+        "Accepted socks, request socks and mini-sockets are allocated so.",
+        "include/linux/gfp_types.h, GFP_ATOMIC",
+        ("atomic",),
     ),
     Entry(
         "reclaim",
@@ -735,6 +756,20 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "In the list of sources, it says whether a file was read.",
         "net/ipv4/tcp.c, tcp_set_state(); tcptop",
         ("ESTABLISHED", "CLOSE_WAIT", "LISTEN", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "CLOSING"),
+    ),
+    Entry(
+        "TAKES",
+        "How much of a limit, a cache or a node the planned connections take.",
+        "EACH is the size of one object with its padding; COUNT is how many objects.",
+        "tcptop plan",
+        ("EACH", "COUNT", "plan", "CONNECTIONS", "FIT"),
+    ),
+    Entry(
+        "% THEN",
+        "The share of a limit that is in use after the plan.",
+        "! stands before a share above 100 %: the plan does not fit.",
+        "tcptop plan",
+        ("THEN",),
     ),
     Entry(
         "HOLDS",

@@ -82,7 +82,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
         yield (
-            f"Memory: one more of these {what} takes {size} B with its buffers, if half of them are of the client side."
+            f"Memory: one more of these {what} takes {size} B with its buffers, if half of them are client side."
             " The kernel takes free memory of any node before it reclaims page cache."
         )
     if headroom.is_at_most:

@@ -101,7 +101,7 @@ def _figure(title: str, figure: CostBySide) -> Iterator[str]:
         objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
         is_range = not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
-        high = f", up to {units.exact_bytes(side.high_slab_bytes)} with it" if is_range else ""
+        high = f", up to {units.exact_bytes(side.high_slab_bytes)} B with padding" if is_range else ""
         start = f"  one more {SIDE_TITLES[name]}, {title:<7} {slabs:>10} B"
         yield f"{start} {at_most + objects:>10} B without padding{high}"
 

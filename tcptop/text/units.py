@@ -105,11 +105,11 @@ def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> 
 
 
 def short_size(amount: float | None) -> str:
-    """An amount of memory as slabtop writes sizes: `2.31K`, `43.31M`. Amounts below 1 KiB are exact."""
+    """An amount of memory as slabtop writes sizes: `0`, `2.31K`, `43.31M`. Amounts below 1 KiB are exact."""
     if amount is None:
         return UNKNOWN
     if amount < 1024:
-        return f"{round(amount)}B"
+        return f"{round(amount)}B" if round(amount) else "0"
     value, unit = _scale(amount, ROUNDED_LIMIT)
     text = f"{value:.2f}"
     return f"{text if len(text) < 6 else f'{value:.0f}'}{unit}"

@@ -19,22 +19,23 @@ KeyHint = tuple[str, str, str]
 
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
-    ("q", "quit", "quit"),
-    ("m", "TIME_WAIT", "mode"),
-    ("0-9[]=", "node", "node"),
+    ("m", "open sockets/TIME_WAIT", "TIME_WAIT"),
+    ("=", "all nodes", "nodes"),
+    ("Tab", "pane", "pane"),
     ("i", "explain", "info"),
+    ("k", "mark", "mark"),
     ("/", "find", "find"),
+    ("q", "quit", "quit"),
+    (":", "more", "more"),
+    ("0-9[]", "node", "node"),
     ("c n …", "sort", "sort"),
     ("r", "all caches", "all"),
-    ("k", "mark", "mark"),
     ("z", "pause", "pause"),
     ("SPACE", "sample", "sample"),
     ("x", "graphs", "graphs"),
     ("y", "blocks/bytes", "unit"),
     ("+-", "interval", "interval"),
-    ("Tab↑↓", "scroll", "scroll"),
     ("ENTER", "explain", "explain"),
-    (":", "more", "more"),
 )
 """Key hints, the most used keys first, since a narrow terminal leaves out the last keys."""
 
@@ -58,7 +59,7 @@ LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
 )
 
 
-NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab", "Tab↑↓": "tab"}
+NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab"}
 """Names of the hints that are no single characters."""
 
 

@@ -97,7 +97,7 @@ def test_sizes(amount: float | None, text: str) -> None:
     ("amount", "text"),
     [
         (None, "–"),
-        (0, "0B"),
+        (0, "0"),
         (999, "999B"),
         (1023, "1023B"),
         (1024, "1.00K"),
