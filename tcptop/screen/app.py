@@ -242,8 +242,9 @@ class TcptopApp(App[int]):
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
-        self.set_class(choices.mode == "time_wait", "-time-wait")
         if not self.key_repeats:
+            # A class of the app gives every widget its styles again, which takes longer than to draw the ledger.
+            self.set_class(choices.mode == "time_wait", "-time-wait")
             self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:

@@ -234,7 +234,7 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
     clients = [
         *(
             (*clients[0], (f" · {words} ", "dim"), (padding, "strong"))
-            for words in ("without slab padding", "unpadded")
+            for words in ("without slab padding", "without padding")
         ),
         *clients,
     ]
