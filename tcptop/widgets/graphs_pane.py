@@ -120,9 +120,9 @@ def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
     now = units.UNKNOWN if values[-1] is None else look.format_value(values[-1])
     return [
         look.title,
-        f"{look.format_value(max(known))} most",
+        f"{look.format_value(max(known))} highest",
         f"{now} now",
-        f"{look.format_value(min(known))} least",
+        f"{look.format_value(min(known))} lowest",
     ]
 
 
