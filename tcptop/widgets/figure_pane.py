@@ -169,7 +169,8 @@ def figure_lines(
     if free_rows == 1:
         # There is space for few parts, so the attached objects that the user asked for come first.
         first = len(cost.now_slices) if attached is not None and selected is None else 0
-        return [*lines, reason[0] if reason else _bar_with_legend(slices, missing, columns, selected, signs, first)]
+        legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
+        return [*lines, reason[0] if len(reason) == 1 else legend]
     columns -= 1  # a gap before the pane at the right
     bar = slice_bar(slices, columns, signs)
     label_line, named = slice_labels(slices, columns, selected)
@@ -259,7 +260,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"average from {number} {things} on", f"average from {number} on"]
+    return [f"average: needs {number} {things}", f"average: needs {number}"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
