@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import functools
-import inspect
 import gc
+import inspect
 import sys
 
 import pytest
