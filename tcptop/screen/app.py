@@ -171,6 +171,7 @@ class TcptopApp(App[int]):
             size.height,
             several_nodes=len(self._node_numbers) > 1,
             timeline=self.view.player is not None,
+            graphs=self._ledger is None or self._ledger.live or self.view.player is not None,
             zoomed=self._zoomed,
         )
 
@@ -242,8 +243,9 @@ class TcptopApp(App[int]):
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
-        self.set_class(choices.mode == "time_wait", "-time-wait")
         if not self.key_repeats:
+            # A class of the app gives every widget its styles again, which takes longer than to draw the ledger.
+            self.set_class(choices.mode == "time_wait", "-time-wait")
             self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:

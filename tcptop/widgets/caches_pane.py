@@ -35,9 +35,9 @@ SHOWN_FIRST: Mapping[str, int] = {
     "per_second": 6,
     "use": 4,
     "share": 7,
-    "object": 18,
+    "object": 17,
     "objects": 9,
-    "slabs": 8,
+    "slabs": 7,
     "objects_per_slab": 4,
     "order": 6,
     "pages_per_slab": 4,
@@ -46,7 +46,7 @@ SHOWN_FIRST: Mapping[str, int] = {
 
 The widths, in which a sort mark fits, are fixed, so that the columns of a table depend on nothing but its width.
 """
-WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 24))
+WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to a width if there is room, one after the other."""
 SHARES_ROOM = 38
 """Columns of the title line that the shares of the nodes leave for the scroll position, for signs and for the note."""
