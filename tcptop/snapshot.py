@@ -278,6 +278,8 @@ class Sysctls(NamedTuple):
     """vm.zone_reclaim_mode: 0 if an allocation tries other nodes before it reclaims memory; None if unknown."""
     merges_caches: bool = True
     """False if the kernel was booted with slab_nomerge; every slab cache then has its own row in slabinfo."""
+    mem_profiling: int | None = None
+    """vm.mem_profiling: whether the kernel records the caller of each allocation; None if the kernel cannot."""
 
 
 class Snmp(NamedTuple):

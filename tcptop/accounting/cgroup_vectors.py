@@ -17,6 +17,13 @@ VECTOR_ENTRY_BYTES = 8
 If BTF contains struct slabobj_ext, the size of this struct is used instead.
 """
 
+PROFILED_ENTRY_BYTES = 16
+"""Size of one entry if the kernel is built with CONFIG_MEM_ALLOC_PROFILING (since 6.10), whether it profiles or not.
+
+Each entry then also has a reference to the caller that allocated the object (include/linux/memcontrol.h, struct
+slabobj_ext). Such a kernel has the sysctl vm.mem_profiling.
+"""
+
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
 """First release that may place a slab's vector in the unused end of the slab.
 
@@ -31,18 +38,19 @@ def cgroup_vector_costs(
 
     A slab of a SLAB_ACCOUNT cache has one vector, and the cost of the vector is divided among the slab's objects. If
     slabs have no vectors, there are no costs. If it is unknown whether slabs have vectors, the lower bound of each cost
-    is 0. The second return value is False if, for some of the slabs, the kmalloc cache that holds the vectors is
-    unknown.
+    is 0. If the kernel profiles allocations, the slabs of all caches have vectors. The second return value is False if,
+    for some of the slabs, the kmalloc cache that holds the vectors is unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:
         return [], True
+    profiles = _profiles(snapshot)
     rows: dict[str, CacheLine] = {}
     vectors: dict[str, float] = {}
     all_known = True
     for part in parts:
         line = table.get(part.cache)
-        if line is None or not line.objects_per_slab or not is_accounted(table, part):
+        if line is None or not line.objects_per_slab or not (profiles or is_accounted(table, part)):
             continue
         row = vector_cache(snapshot, table, line.objects_per_slab)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
@@ -56,7 +64,9 @@ def cgroup_vector_costs(
 def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -> CacheLine | None:
     """The kmalloc cache that holds the vectors of slabs with `objects_per_slab` objects; None if unknown."""
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
-    entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
+    sysctls = snapshot.sysctls.value
+    unprofiled = sysctls is None or sysctls.mem_profiling is None
+    entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES if unprofiled else PROFILED_ENTRY_BYTES
     return table.kmalloc_cache(objects_per_slab * entry_bytes)
 
 
@@ -67,9 +77,16 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
     if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
         return False
     cgroups = snapshot.memory_cgroups.value
+    if _profiles(snapshot) and release is not None and release < VECTORS_IN_SLAB_END_SINCE:
+        return True
     if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_SLAB_END_SINCE)):
         return measured_has_vectors(snapshot)
     return cgroups.charged
+
+
+def _profiles(snapshot: Snapshot) -> bool:
+    """Whether the kernel records the caller of each allocation."""
+    return bool(snapshot.sysctls.value and snapshot.sysctls.value.mem_profiling)
 
 
 def is_accounted(table: CacheTable, part: ObjectCost) -> bool:

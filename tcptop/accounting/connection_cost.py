@@ -181,7 +181,8 @@ def _with_steady_average(
 
 def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:
     """The shares of IPv4 and IPv6 among whole sockets and among mini-sockets, by accounting mode."""
-    return {"full": _sock_mix(table, sockets, cpus), "time_wait": _mini_socket_mix(table, cpus)}
+    of_socks = _sock_mix(table, sockets, cpus)
+    return {"full": of_socks, "time_wait": _mini_socket_mix(table, cpus) or of_socks}
 
 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
@@ -201,11 +202,11 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
     return IPV4
 
 
-def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
-    """The shares of IPv4 and IPv6 among active mini-sockets; if mini-sockets are too few, the share of IPv4 is 1."""
+def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix | None:
+    """The shares of IPv4 and IPv6 among active mini-sockets; None if mini-sockets are too few."""
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     active = active4 + active6
-    return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else IPV4
+    return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else None
 
 
 def _full_cost(
@@ -214,8 +215,10 @@ def _full_cost(
     """Cost of a whole socket.
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
-    the bytes of the caches. If the kernel itself has sockets, the average is an upper bound, because the files may
-    belong to other sockets.
+    the bytes of the caches. If there are more sockets than the caches have objects, the two were not read together: the
+    number of objects then takes the place of the number of sockets. In a saved tree, whose files may be of different
+    moments, there is then no average if the two numbers differ much. If the kernel itself has sockets, the average is
+    an upper bound, because the files may belong to other sockets.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -223,10 +226,15 @@ def _full_cost(
     cache_bytes = _cache_bytes(table, "full")
     idle = _idle_bytes(table, cache_bytes, allocated, mix)
     because = _too_few(allocated, cpus, "sockets")
+    objects = _objects(table, "full")
     now: tuple[Slice, ...] = ()
     if cache_bytes is None:
         because = "what the TCP caches hold is not known"
-    elif allocated and sockstat and because is None:
+    elif allocated and objects is not None and allocated > objects and because is None:
+        if not snapshot.live and _changes_fast(allocated, objects):
+            because = f"sockstat has {grouped(allocated)} sockets and slabinfo {grouped(objects)}: not read together"
+        allocated = objects
+    if allocated and sockstat and because is None and cache_bytes is not None:
         with_file = sockets_with_file(table, allocated, sockstat.orphans) or 0
         with_inode = sockets_with_inode(table, allocated, sockstat.orphans) or 0
         accepted = by_family["mix"].accepted
@@ -378,6 +386,13 @@ def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
             return None
         total += lookup.line.bytes
     return total
+
+
+def _objects(table: CacheTable, mode: AccountingMode) -> int | None:
+    """Objects of the IPv4 cache and the IPv6 cache together, free objects included; None if unknown."""
+    lines = [table.find(item).line for item in FAMILY_OBJECTS[mode] if table.find(item).status != "absent"]
+    counts = [line.objects if line else None for line in lines]
+    return None if None in counts else sum(filter(None, counts))
 
 
 def _idle_bytes(

@@ -7,6 +7,7 @@ from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.ledger import (
     ALARM_STATES,
+    STATE_MARGIN_PERCENT,
     AccountingMode,
     Amount,
     ConnectionCost,
@@ -25,9 +26,6 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
 UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
-
-STATE_MARGIN_PERCENT = 5.0
-"""A state ends only if the use is this far below the threshold of the state, in per cent of the limit."""
 
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
@@ -96,7 +94,7 @@ def find_limits(
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
 ) -> Limits:
-    """Every limit in one accounting mode; alarms come first, then the limits with the largest share in use.
+    """Every limit in one accounting mode, the nearest first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
     only if the use is clearly below the threshold of the state.
@@ -180,13 +178,13 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
     return state in ALARM_STATES and ALARM_STATES.index(state) >= ALARM_STATES.index(other)
 
 
-def _distance(limit: Limit) -> tuple[int, float]:
-    """Sort key: alarms come first, then the limits with the largest share in use.
-
-    Limits whose present use is unknown come last.
-    """
-    severity = ALARM_STATES.index(limit.state) + 1 if limit.state in ALARM_STATES else 0
-    return -severity, -(limit.ratio if limit.ratio is not None else -1.0)
+def _distance(limit: Limit) -> tuple[int, bool, float]:
+    """Sort key that puts the nearest limit first; see `Limits`."""
+    by_ratio = -(limit.ratio if limit.ratio is not None else -1.0)
+    if limit.state in ALARM_STATES:
+        return -ALARM_STATES.index(limit.state) - 1, False, by_ratio
+    stops = limit.stops_new_sockets
+    return 0, not stops, float(limit.headroom_sockets or 0) if stops else by_ratio
 
 
 def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
@@ -236,6 +234,7 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     use = Use(used, maximum, None if cgroup.unknown_because else 0)
     per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
     left: int | None = None
+    is_at_least = False
     if cgroup.unknown_because is not None:
         note = cgroup.unknown_because
     elif maximum is None:
@@ -245,9 +244,11 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
         if per_socket is not None and per_socket.high and cgroup.cache_bytes is not None:
             left = int(max(0, maximum - (used or 0)) / per_socket.high)
             least, most = (grouped(round(amount)) for amount in per_socket)
+            is_at_least = per_socket.low < per_socket.high
             note += f"; at least so many: a socket is charged {least} to {most} B of objects and buffers"
     is_at_most = used is not None and cgroup.cache_bytes is None
-    yield _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
+    limit = _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
+    yield limit._replace(headroom_is_at_least=is_at_least)
 
 
 def cgroup_bytes_per_socket(
@@ -286,7 +287,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         note = "idle sockets are charged nothing"
     else:
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
-        note = f"at {grouped(round(per_socket))} B charged per socket, as now"
+        note = f"at {grouped(round(per_socket))} B of buffers charged per socket, as now"
     return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cgroup_charge import charged_bytes
@@ -71,8 +71,20 @@ MIN_DOUBLED = 1000
 """Minimum number of open sockets whose doubling is the plan that the screen shows first."""
 UNGUIDED = 100_000
 """Number of connections in the plan that the screen shows first if neither the sockets nor the headroom is known."""
+MAX_GUESSES = 40
+"""Maximum number of guesses at the number of connections that fit; the error of each is at most half of that before."""
 MIN_PAGE_BYTES = 4096
 """Smallest page size of Linux."""
+
+
+class Needs(NamedTuple):
+    """The memory that planned connections need; `memory` and `charged` are bounds on a number of bytes."""
+
+    parts: Sequence[PlanPart]
+    missing: Sequence[str]
+    memory: tuple[float, float]
+    charged: tuple[float, float]
+    """The bytes that are charged to a memory cgroup."""
 
 
 def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
@@ -81,31 +93,14 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     snapshot = without_contradictions(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     ports = next((limit.maximum for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
-    costs, missing = _object_costs(snapshot, table, ledger, request, ports)
-    parts = [_part(cost) for cost in costs if cost.count]
-    ktls = measured_ktls(snapshot) if request.with_ktls else None
-    if ktls is not None:
-        of_sockets = request.sockets * sum(ktls)
-        parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
-    elif request.with_ktls:
-        missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
-    buffers = 0.0
-    if request.buffer_bytes:
-        each = _buffer_bytes(ledger, request)
-        buffers = request.sockets * (each or 0.0)
-        if each is None:
-            missing.append(f"{PLANNED_BUFFERS} (now: the charge is not known, or may be its counter's error)")
-        else:
-            is_now = request.buffer_bytes == "now"
-            parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, is_now))
-    if not any(cost.slab_bytes for cost in costs):
-        missing = missing or ["the bytes of a socket"]
-    total = sum(part.bytes for part in parts)
-    high = inf if missing else sum(part.high_bytes for part in parts)
-    charged = _charged_bytes(snapshot, table, request, costs, missing)
-    # Kernel TLS asks for its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
-    charged = (charged[0] + buffers, charged[1] + buffers + (request.sockets * sum(ktls) if ktls else 0.0))
-    limits = sorted(_limits(snapshot, ledger, request, (total, high), charged, missing), key=_connections)
+
+    def needs_of(connections: int) -> Needs:
+        time_wait = request.time_wait * connections // request.connections
+        return _needs(snapshot, table, ledger, request._replace(connections=connections, time_wait=time_wait), ports)
+
+    needs = needs_of(request.connections)
+    parts, missing, (total, high) = needs.parts, needs.missing, needs.memory
+    limits = sorted(_limits(snapshot, ledger, request, needs, needs_of), key=_connections)
     sysctls = _sysctls(snapshot, ledger, limits)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
     nodes = _by_node(table, ledger, total)
@@ -154,6 +149,33 @@ def _buffer_charge(ledger: Ledger, request: PlanRequest) -> float | None:
         return ledger.costs["full"].buffer_bytes_per_socket
     unit = ledger.sockets.tcp_mem_unit_bytes
     return -(-request.buffer_bytes // unit) * unit if unit else None
+
+
+def _needs(snapshot: Snapshot, table: CacheTable, ledger: Ledger, request: PlanRequest, ports: int | None) -> Needs:
+    costs, missing = _object_costs(snapshot, table, ledger, request, ports)
+    parts = [_part(cost) for cost in costs if cost.count]
+    ktls = measured_ktls(snapshot) if request.with_ktls else None
+    if ktls is not None:
+        of_sockets = request.sockets * sum(ktls)
+        parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
+    elif request.with_ktls:
+        missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
+    buffers = 0.0
+    if request.buffer_bytes:
+        each = _buffer_bytes(ledger, request)
+        buffers = request.sockets * (each or 0.0)
+        if each is None:
+            missing.append(f"{PLANNED_BUFFERS} (now: the charge is not known, or may be its counter's error)")
+        else:
+            is_now = request.buffer_bytes == "now"
+            parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, is_now))
+    if not any(cost.slab_bytes for cost in costs):
+        missing = missing or ["the bytes of a socket"]
+    high = inf if missing else sum(part.high_bytes for part in parts)
+    low, high_charged = _charged_bytes(snapshot, table, request, costs, missing)
+    # Kernel TLS asks for its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
+    high_charged += buffers + (request.sockets * sum(ktls) if ktls else 0.0)
+    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + buffers, high_charged))
 
 
 def _before_reclaim(ledger: Ledger, request: PlanRequest, total_bytes: float) -> int | None:
@@ -324,22 +346,28 @@ def _limits(
     snapshot: Snapshot,
     ledger: Ledger,
     request: PlanRequest,
-    memory: tuple[float, float],
-    charged: tuple[float, float],
-    missing: Sequence[str],
+    needs: Needs,
+    needs_of: Callable[[int], Needs],
 ) -> Iterator[PlanLimit]:
-    """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum."""
+    """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum.
+
+    `needs` are the needs of the request, and `needs_of` are the needs of another number of connections.
+    """
+    missing = needs.missing
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
     headroom = ledger.headroom["full"]
     # The names of the parts; the advice in parentheses stands below the table of parts.
     parts = f"not known: {', '.join(dict.fromkeys(name.partition(' (')[0] for name in missing))}" if missing else ""
     most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
     why = parts or headroom.unknown_because or ""
-    yield _limit(rows["memory"], request, memory, headroom.with_reclaim_bytes, why, most_free)
+    memory = _limit(rows["memory"], request, needs.memory, headroom.with_reclaim_bytes, why, most_free)
+    yield _with_exact_connections(memory, lambda number: _most(needs_of(number).memory))
     if CGROUP_LIMIT in rows:
         row = rows[CGROUP_LIMIT]
         if row.maximum is not None or row.used_error is None:
-            yield _limit(row, request, charged, _free(row), parts if _free(row) is not None and parts else row.note)
+            note = parts if _free(row) is not None and parts else row.note
+            cgroup = _limit(row, request, needs.charged, _free(row), note)
+            yield _with_exact_connections(cgroup, lambda number: _most(needs_of(number).charged))
     if request.buffer_bytes:
         row, charge = rows["tcp_mem"], _buffer_charge(ledger, request)
         note = "the size of a page is not known" if row.maximum is not None and row.unit != "bytes" else row.note
@@ -457,6 +485,30 @@ def _limit(
         connections_are_at_most=connections is not None and (high == inf or free is None),
         state=_state(limit, verdict, takes),
     )
+
+
+def _most(bounds: tuple[float, float]) -> float:
+    """The upper bound on an amount, or the lower bound if there is no upper bound."""
+    return bounds[0] if bounds[1] == inf else bounds[1]
+
+
+def _with_exact_connections(limit: PlanLimit, amount_of: Callable[[int], float]) -> PlanLimit:
+    """The limit, with the largest number of connections whose amount fits below the limit.
+
+    The number in `limit` is a first guess that takes the amount as proportional to the number of connections. The
+    amount of each connection is smaller where connections share local ports, so the guess may be wrong.
+    """
+    guess, free = limit.connections, limit.free
+    if not guess or free is None:
+        return limit
+    for _ in range(MAX_GUESSES):
+        better = int(free * guess / amount_of(guess))
+        if abs(better - guess) <= 1:
+            break
+        guess = better
+    while guess and amount_of(guess) > free:
+        guess -= 1
+    return limit._replace(connections=guess + 1 if amount_of(guess + 1) <= free else guess)
 
 
 def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | None) -> LimitState:

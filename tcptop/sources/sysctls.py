@@ -32,6 +32,7 @@ TCP_MEM = "proc/sys/net/ipv4/tcp_mem"
 PER_CPU_RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
 COMMAND_LINE = "proc/cmdline"
 ZONE_RECLAIM_MODE = "proc/sys/vm/zone_reclaim_mode"
+MEM_PROFILING = "proc/sys/vm/mem_profiling"
 
 DEBUG_OPTIONS = ("slub_debug", "slab_debug")
 NO_MERGE_OPTIONS = ("slub_nomerge", "slab_nomerge")
@@ -41,7 +42,17 @@ class SysctlsSource(Source[Sysctls]):
     """A source that is read once a minute."""
 
     name = "sysctls"
-    paths = (HOST_NAME, RELEASE, VERSION, TCP_MEM, PER_CPU_RESERVE, COMMAND_LINE, ZONE_RECLAIM_MODE, NOTES)
+    paths = (
+        HOST_NAME,
+        RELEASE,
+        VERSION,
+        TCP_MEM,
+        PER_CPU_RESERVE,
+        COMMAND_LINE,
+        ZONE_RECLAIM_MODE,
+        MEM_PROFILING,
+        NOTES,
+    )
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
@@ -70,6 +81,7 @@ class SysctlsSource(Source[Sysctls]):
             build_id=build_id,
             architecture=find_architecture(release, texts[VERSION]),
             merges_caches=options.isdisjoint(NO_MERGE_OPTIONS),
+            mem_profiling=parse_sysctl(texts, MEM_PROFILING, parse_count, damages),
         )
         return make_reading(value, worst_damage(damages), "proc/sys", took_us)
 

@@ -159,3 +159,92 @@ def test_one_port_may_have_a_bind2_bucket_for_each_local_address(kernel: str, re
     bind, bind2 = part(found, "tcp_bind_bucket"), part(found, "tcp_bind2_bucket")
     assert (bind["high_bytes"], bind2["high_bytes"]) == (round(2000 * share), round(3999 * share))
     assert bind["low_bytes"] == bind2["low_bytes"] == 0
+
+
+# The average now
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n", "5.10-4n", "6.1-4n-ipv6"])
+@pytest.mark.parametrize("more", [0.005, 0.1, 0.24])
+def test_an_average_is_not_below_the_sock_where_sockstat_is_of_another_moment(
+    kernel: str, more: float, run: Run, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording(kernel, "established", tmp_path)
+    rows = slab_rows((root / "proc/slabinfo").read_text())
+    objects = sum(rows[name].objects for name in ("TCP", "TCPv6") if name in rows)
+    number = round(objects * (1 + more))
+    with_sockets(root, number)
+    found = report(root)
+    assert found["sources"]["sockstat"]["state"] == "ok"
+    full = found["bytes_per_connection"]["full"]
+    code, line = run("check", "--root", str(root), "bytes_per_connection")
+    if more > 0.02:
+        words = f"sockstat has {number:,} sockets and slabinfo {objects:,}: not read together".replace(",", " ")
+        assert full["now_bytes"] is None
+        assert words in " ".join(run("-o", "--root", str(root))[1].split())
+        assert (code, words in line) == (3, True)
+    else:
+        assert (code, full["now_bytes"] >= full["mix"]["accepted"]["slab_bytes"] * 0.999) == (0, True)
+
+
+# Vectors of kernels with memory allocation profiling
+
+
+@pytest.mark.parametrize(
+    ("kernel", "setting"), [("6.18-1n", "0"), ("6.18-1n", "1"), ("6.12-4n", "0"), ("6.12-4n", "1")]
+)
+def test_a_kernel_that_can_profile_allocations_has_larger_vectors(
+    kernel: str, setting: str, report: Report, tmp_path: Path
+) -> None:
+    """13 TCP socks of a slab: 104 B without CONFIG_MEM_ALLOC_PROFILING, and 208 B with it."""
+    root = copy_recording(kernel, "established", tmp_path)
+    write_tree(
+        root, {"sys/fs/cgroup/cgroup.controllers": "memory\n", "sys/fs/cgroup/cgroup.subtree_control": "memory\n"}
+    )
+
+    def vectors() -> tuple[float, float, Json]:
+        found = report(root)
+        parts = found["bytes_per_connection"]["full"]["ipv4"]["accepted"]["parts"]
+        of_caches = [each for each in parts if each["object"] == "obj_cgroup vectors"]
+        return sum(each["slab_bytes"] for each in of_caches), sum(each["count"] for each in of_caches), found
+
+    rows = slab_rows((root / "proc/slabinfo").read_text())
+    names = ("TCP", "sock_inode_cache", "dentry", "filp")
+    small, number, _ = vectors()
+    assert number == pytest.approx(sum(1 / rows[name].per_slab for name in names), abs=1e-3)
+    write_tree(root, {"proc/sys/vm/mem_profiling": f"{setting}\n"})
+    large, profiled, found = vectors()
+    assert large / small > 1.5
+    sizes = [128, 192, 256, 512, 1024]
+    expected = 0.0
+    for name in names:
+        size = next(size for size in sizes if size >= 16 * rows[name].per_slab)
+        expected += rows[f"kmalloc-{size if size < 1024 else '1k'}"].share(4096) / rows[name].per_slab
+    if setting == "0":
+        assert large == pytest.approx(expected, abs=0.1)
+        assert profiled == number
+    else:
+        assert large > expected
+        assert profiled > number
+    own = next(each for each in found["tcp_memory"]["parts"] if each["part"].startswith("vectors of its slabs"))
+    assert own["bytes"] > 0
+
+
+# The mix of IPv4 and IPv6
+
+
+@pytest.mark.parametrize(("phase", "few"), [("established", False), ("base", True)])
+def test_the_next_mini_socket_is_of_the_family_of_the_sockets_where_mini_sockets_are_few(
+    phase: str, few: bool, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording("6.1-4n-ipv6", phase, tmp_path)
+    if few:
+        write_tree(root, {"proc/net/sockstat": "TCP: inuse 0 orphan 0 tw 0 alloc 3 mem 0\n"})
+        write_tree(root, {"proc/net/sockstat6": "TCP6: inuse 3\n"})
+    found = report(root)
+    accepted = found["bytes_per_connection"]["time_wait"]["mix"]["accepted"]
+    assert "struct tcp6_timewait_sock" in [each["object"] for each in accepted["parts"]]
+    only_v6 = found["bytes_per_connection"]["time_wait"]["ipv6"]["accepted"]
+    assert accepted["slab_bytes"] == pytest.approx(only_v6["slab_bytes"], rel=0.01)
+    [state] = [each for each in found["states"] if each["state"] == "TIME_WAIT"]
+    assert state["accepted"]["slab_bytes"] == accepted["slab_bytes"]

@@ -345,6 +345,26 @@ def test_a_memory_cgroup_is_no_verdict_where_a_charged_part_is_not_known(root: P
     assert limit(run_json(*arguments, "20K", "--conntrack"), "memory_cgroup")["verdict"] == "fits"
 
 
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.12-4n"])
+@pytest.mark.parametrize("side", ["accepted", "outgoing", "proxy"])
+@pytest.mark.parametrize("asked", ["1K", "3M"])
+def test_exactly_so_many_connections_fit_into_memory(kernel: str, side: str, asked: str, run_json: RunJson) -> None:
+    """Connections share local ports from one number on, so the memory is not proportional to their number."""
+    arguments = ("--root", str(tree(kernel, "established")), "--side", side, "--connections")
+    fit = limit(run_json(*arguments, asked), "memory")["connections"]
+    most, above = (limit(run_json(*arguments, str(number)), "memory") for number in (fit, fit + 1))
+    assert (most["verdict"], above["verdict"]) == ("fits", "unknown")
+    assert most["connections"] == above["connections"] == fit
+
+
+def test_the_connections_that_fit_have_their_part_of_the_mini_sockets(run_json: RunJson) -> None:
+    arguments = ("--root", TREE, "--side", "outgoing", "--connections")
+    fit = limit(run_json(*arguments, "1M", "--time-wait", "5M"), "memory")["connections"]
+    for number, verdict in ((fit, "fits"), (fit + 1, "unknown")):
+        found = limit(run_json(*arguments, str(number), "--time-wait", str(5 * number)), "memory")
+        assert (found["verdict"], found["connections"]) == (verdict, fit)
+
+
 CHARGED = ("sock_inode_cache", "dentry", "filp")
 """Caches with SLAB_ACCOUNT of the objects that a process creates for a socket, whichever side opens it."""
 
@@ -425,6 +445,10 @@ def test_the_headroom_of_a_cgroup_is_at_least_so_many(
     least, most = (int(number.replace(" ", "")) for number in found.groups())
     assert least == pytest.approx((accepted + outgoing) / 2, abs=10)
     assert row["headroom_sockets"] == pytest.approx(200_000_000 / most, rel=1e-3)
+    assert row["headroom_is_at_least"]
+    assert re.search(
+        r">= [\d ]+ more sockets fit \(half client side, idle\), memory_cgroup first", " ".join(as_text.split())
+    )
 
 
 def without_slabs(root: Path) -> None:

@@ -46,7 +46,7 @@ def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
         ("/x\x1b[200~q\x1b[201~", "only caches with: xq"),
         slow("\ri\r", "page 1 of"),
         slow("i\x1b[Ci\x1b[C/q", "only caches with: q"),
-        slow("i\t\tq:q", "quit (q"),
+        slow("i\t\tq:q", ": q_"),
     ],
 )
 def test_a_key_goes_to_the_screen_that_the_key_before_it_opened(
@@ -57,8 +57,8 @@ def test_a_key_goes_to_the_screen_that_the_key_before_it_opened(
     session.type(keys)
     session.until_shown(shown)
     session.until_quiet()
+    session.until_shown(shown)
     assert session.process.poll() is None
-    assert shown in session.screen.text()
 
 
 def type_fast(session: Session, keys: str) -> None:
@@ -73,7 +73,7 @@ def type_fast(session: Session, keys: str) -> None:
     os.set_blocking(session.master, True)
 
 
-@pytest.mark.parametrize("key", ["r", DOWN, *map(slow, "xk+ms]")])
+@pytest.mark.parametrize("key", ["m", DOWN, *map(slow, "rxk+s]")])
 def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
     """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
     session = open_screen()

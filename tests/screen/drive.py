@@ -306,8 +306,9 @@ def pane_lines(app: App[int], pane: type[Pane]) -> list[str]:
 
 
 def pane_title(app: App[int], pane: type[Pane]) -> str:
-    """The title in the upper edge of a pane."""
-    return str(app.screen_stack[0].query_one(pane).border_title).strip()
+    """The title in the upper edge of a pane, without the note at the right end."""
+    title, *_ = app.screen_stack[0].query_one(pane)._titles
+    return title
 
 
 TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP PART|Δ/s)[▾▴]?")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import product
 
 import pytest
-from drive import count_on_nodes, pane_lines, pane_title, slabinfo_rows, tree, tree_app, wait_for_app
+from drive import count_on_nodes, pane_lines, pane_title, resize, slabinfo_rows, tree, tree_app, wait_for_app
+from slow_case import slow
 
 from tcptop.widgets.caches_pane import CachesPane
 
@@ -13,15 +16,18 @@ KERNELS = ("6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-nomerge", "6.12-arm64-16k-4n", 
 SIZES = {40: 12, 60: 20, 80: 24, 120: 40, 160: 50, 200: 60, 240: 70}
 
 
-@pytest.mark.parametrize("columns", SIZES)
-async def test_columns_follow_from_the_width_alone(columns: int) -> None:
-    titles = set()
-    for kernel in KERNELS:
-        for phase in ("base", "established"):
-            async with tree_app(tree(kernel, phase)).run_test(size=(columns, SIZES[columns])) as pilot:
-                titles.add(pane_lines(await wait_for_app(pilot), CachesPane)[0])
-    assert len(titles) == 1
-    assert {"CACHE", "ACTIVE"} <= set(titles.pop().split())
+@pytest.mark.parametrize("kernels", [("6.1-1n", "7.3-4n"), slow(KERNELS)], ids=len)
+async def test_columns_follow_from_the_width_alone(kernels: Sequence[str]) -> None:
+    titles: dict[int, set[str]] = {columns: set() for columns in SIZES}
+    for kernel, phase in product(kernels, ("base", "established")):
+        async with tree_app(tree(kernel, phase)).run_test(size=(100, 40)) as pilot:
+            app = await wait_for_app(pilot)
+            for size in SIZES.items():
+                await resize(pilot, size)
+                titles[size[0]].add(pane_lines(app, CachesPane)[0])
+    for columns in SIZES:
+        assert len(titles[columns]) == 1, columns
+        assert {"CACHE", "ACTIVE"} <= set(titles[columns].pop().split())
 
 
 @pytest.mark.parametrize(("keys", "title"), [("b", "O/S▾"), ("p", "P/S▾")])
