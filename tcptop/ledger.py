@@ -454,6 +454,8 @@ class Limit(NamedTuple):
     """Assumption behind `headroom_sockets`, or the reason why `headroom_sockets` or `used` is unknown; may be empty."""
     used_is_at_most: bool = False
     """Whether `used` is an upper bound, because memory that reclaim frees may be part of it."""
+    headroom_is_at_least: bool = False
+    """Whether `headroom_sockets` is a lower bound, because some objects of a socket may not count."""
 
     @property
     def label(self) -> str:

@@ -234,6 +234,7 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     use = Use(used, maximum, None if cgroup.unknown_because else 0)
     per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
     left: int | None = None
+    is_at_least = False
     if cgroup.unknown_because is not None:
         note = cgroup.unknown_because
     elif maximum is None:
@@ -243,9 +244,11 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
         if per_socket is not None and per_socket.high and cgroup.cache_bytes is not None:
             left = int(max(0, maximum - (used or 0)) / per_socket.high)
             least, most = (grouped(round(amount)) for amount in per_socket)
+            is_at_least = per_socket.low < per_socket.high
             note += f"; at least so many: a socket is charged {least} to {most} B of objects and buffers"
     is_at_most = used is not None and cgroup.cache_bytes is None
-    yield _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
+    limit = _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
+    yield limit._replace(headroom_is_at_least=is_at_least)
 
 
 def cgroup_bytes_per_socket(

@@ -70,8 +70,11 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 def fits_more_text(limit: Limit, headroom: Headroom, number_text: Callable[[int | None], str] = units.count) -> str:
     """The headroom of a limit, in sockets.
 
-    The number for memory begins with `≤` if the size of a part of a socket is unknown.
+    The number for memory begins with `≤` if the size of a part of a socket is unknown. The number for a memory cgroup
+    begins with `≥` if not all objects of a socket are surely charged.
     """
+    if limit.headroom_is_at_least:
+        return f"≥ {number_text(limit.headroom_sockets)}"
     is_at_most = limit.name == MEMORY and headroom.is_at_most and limit.headroom_sockets is not None
     return f"{'≤ ' if is_at_most else ''}{number_text(limit.headroom_sockets)}"
 
@@ -118,12 +121,14 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     """The number of further sockets that fit until the first limit is reached, as text: `381 000`.
 
     The number begins with `≤` in two cases: the headroom of memory is unknown; or memory is the first limit and the
-    size of a part of a socket is unknown.
+    size of a part of a socket is unknown. The number begins with `≥` if it is a lower bound.
     """
     memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
         return units.UNKNOWN
     complete = memory.sockets is not None and (first.name != MEMORY or not memory.is_at_most)
+    if complete and first.headroom_is_at_least:
+        return f"≥ {units.rough_count(first.headroom_sockets)}"
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets)}"
 
 

@@ -171,6 +171,7 @@ class TcptopApp(App[int]):
             size.height,
             several_nodes=len(self._node_numbers) > 1,
             timeline=self.view.player is not None,
+            graphs=self._ledger is None or self._ledger.live or self.view.player is not None,
             zoomed=self._zoomed,
         )
 

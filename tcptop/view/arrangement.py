@@ -61,7 +61,12 @@ TALL_ROWS = 32
 
 
 def arrange(
-    columns: int, rows: int, several_nodes: bool = False, timeline: bool = False, zoomed: str | None = None
+    columns: int,
+    rows: int,
+    several_nodes: bool = False,
+    timeline: bool = False,
+    graphs: bool = True,
+    zoomed: str | None = None,
 ) -> Mapping[str, Box]:
     """The box of each pane that the screen shows, by the pane's id.
 
@@ -70,6 +75,7 @@ def arrange(
         rows: the height of the screen.
         several_nodes: whether the machine has several NUMA nodes.
         timeline: whether the screen shows a recording.
+        graphs: whether there is more than one sample, so that graphs can be drawn.
         zoomed: the id of the pane that takes all lines between the head line and the key line; None for no such pane.
 
     """
@@ -89,12 +95,13 @@ def arrange(
         boxes["timeline"] = Box(0, 1 + body_rows, columns, heights.timeline)
     if columns >= EXPLANATION_COLUMNS and rows >= EXPLANATION_ROWS:
         left = columns * 6 // 10
-        graph_rows = heights.top + heights.limits
-        boxes["graphs"] = Box(left, 1, columns - left, graph_rows, titled=True)
+        graph_rows = heights.top + heights.limits if graphs else 0
+        if graphs:
+            boxes["graphs"] = Box(left, 1, columns - left, graph_rows, titled=True)
         boxes["explanation"] = Box(left, 1 + graph_rows, columns - left, body_rows - graph_rows, titled=True)
         bands = _bands(left, heights, several_nodes, with_graphs=False)
     else:
-        bands = _bands(columns, heights, several_nodes, with_graphs=rows >= TALL_ROWS)
+        bands = _bands(columns, heights, several_nodes, with_graphs=graphs and rows >= TALL_ROWS)
     boxes.update(_stack(bands, body_rows, heights))
     return boxes
 

@@ -46,7 +46,7 @@ SHOWN_FIRST: Mapping[str, int] = {
 
 The widths, in which a sort mark fits, are fixed, so that the columns of a table depend on nothing but its width.
 """
-WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 32))
+WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to a width if there is room, one after the other."""
 SHARES_ROOM = 38
 """Columns of the title line that the shares of the nodes leave for the scroll position, for signs and for the note."""

@@ -20,8 +20,9 @@ from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, TITLE_GAP, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_labels, slice_legend
 
-SHORT_BAR_SHARE = 3
-"""On a line that the bar shares with its legend, the bar takes one column of this many."""
+MIN_SHORT_BAR_WIDTH = 5
+"""The smallest length of a bar beside its legend, in columns."""
+COMPACT_GAPS = ("", " ")
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
 """Below this width, the digits of the large figure are not grouped."""
@@ -168,13 +169,14 @@ def figure_lines(
     if free_rows == 1:
         # There is space for few parts, so the attached objects that the user asked for come first.
         first = len(cost.now_slices) if attached is not None and selected is None else 0
-        return [*lines, reason[0] if reason else _bar_with_legend(slices, missing, columns, selected, signs, first)]
+        legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
+        return [*lines, reason[0] if len(reason) == 1 else legend]
     columns -= 1  # a gap before the pane at the right
     bar = slice_bar(slices, columns, signs)
     label_line, named = slice_labels(slices, columns, selected)
-    labels = [label_line, *slice_legend(slices, missing, columns, selected, named)]
+    labels = [label_line, *slice_legend(slices, missing, columns, selected, named, signs)]
     if 1 + len(labels) > free_rows:
-        labels = slice_legend(slices, missing, columns, selected, keys="signs" if signs else "blocks")
+        labels = slice_legend(slices, missing, columns, selected, signs=signs)
     notes: list[Line] = [((note, "dim"),)] if note else []
     below = [bar, *labels, *reason, *notes]
     blank: list[Line] = [()] if len(below) < free_rows else []
@@ -199,14 +201,13 @@ def _bar_with_legend(
 
     A part that is selected is among the parts of the legend.
     """
-    bar = slice_bar(slices, columns // SHORT_BAR_SHARE, signs)
-    width = columns - line_width(bar) - 1
-    keys = "signs" if signs else "blocks"
+    width = columns - MIN_SHORT_BAR_WIDTH - 1
     for first in range(start, max(start + 1, len(slices))):
-        legend = slice_legend(slices, missing, width, selected, range(first), keys)[:1]
+        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS)[:1]
         if selected is None or any(role == "cursor" for line in legend for _, role in line):
             break
-    return (*bar, (" ", "text"), *(legend[0] if legend else ()))
+    text = legend[0] if legend else ()
+    return (*slice_bar(slices, columns - line_width(text) - 1, signs), (" ", "text"), *text)
 
 
 def _captions(cost: ConnectionCost, label: str, because: str | None, columns: int) -> list[Line]:
@@ -234,7 +235,7 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
     clients = [
         *(
             (*clients[0], (f" · {words} ", "dim"), (padding, "strong"))
-            for words in ("without slab padding", "unpadded")
+            for words in ("without slab padding", "without padding")
         ),
         *clients,
     ]
@@ -259,7 +260,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"average from {number} {things} on", f"average from {number} on"]
+    return [f"average: needs {number} {things}", f"average: needs {number}"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

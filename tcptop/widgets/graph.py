@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.view import View
-from tcptop.view.trends import STEP_S, Series
+from tcptop.view.timeline import bucket_of, column_maxima
+from tcptop.view.trends import STEP_S, Series, fit_columns
 
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "
@@ -53,14 +54,14 @@ def area(values: Series, rows: int) -> list[str]:
     """The lines of a graph, from top to bottom, with a column for each value; an unknown value has an empty column.
 
     The lowest value is one eighth of a line high, and the highest value as high as all lines. Values that differ by
-    less than MIN_SPAN are drawn near the middle.
+    less than MIN_SPAN are drawn near the middle, unless all of them are 0.
     """
     known = [value for value in values if value is not None]
     middle = (min(known) + max(known)) / 2 if known else 0.0
     span = max(max(known) - min(known), MIN_SPAN * max(known)) if known else 0.0
     steps = len(LEVELS) * rows - 1
     heights = [
-        0 if value is None else 1 + round(steps * ((value - middle) / span + 0.5 if span else 0.5)) for value in values
+        0 if value is None else 1 + round(steps * ((value - middle) / span + 0.5)) if span else 1 for value in values
     ]
     bars = UNKNOWN_LEVEL + LEVELS
     return [
@@ -69,8 +70,24 @@ def area(values: Series, rows: int) -> list[str]:
     ]
 
 
+def past_values(view: View, series: str) -> Series:
+    """The values of a figure up to the shown sample: of the last five minutes, or from the start of a recording."""
+    if view.player is None:
+        return getattr(view.trends, series)  # type: ignore[no-any-return]
+    values: Series = getattr(view.timeline, series, ())
+    return values[: bucket_of(view.player.times_s, view.player.index) + 1]
+
+
+def past_columns(view: View, series: str, columns: int) -> Series:
+    """The past values of a figure, fitted to the columns of a graph."""
+    values = past_values(view, series)
+    return fit_columns(values, columns, view.trends.step) if view.player is None else column_maxima(values, columns)
+
+
 def no_graph_reason(ledger: Ledger, view: View) -> str:
-    """The reason why no graph of the trends is drawn; empty if at least one step is complete."""
-    if view.trends.sockets:
+    """The reason why no graph is drawn; empty if there is a value."""
+    if any(value is not None for value in past_values(view, "sockets")):
         return ""
-    return f"graphs begin after {2 * STEP_S} s" if ledger.live or view.player is not None else NO_PAST
+    if view.player is not None:
+        return "the recording is being read"
+    return f"graphs begin after {2 * STEP_S} s" if ledger.live else NO_PAST

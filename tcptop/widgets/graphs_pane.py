@@ -8,10 +8,18 @@ from typing import NamedTuple
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Role, paragraph
+from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.trends import Trends, fit_columns
 from tcptop.widgets.cell_width import first_fitting
-from tcptop.widgets.graph import Graph, area, format_count, no_graph_reason, sparkline
+from tcptop.widgets.graph import (
+    Graph,
+    area,
+    format_count,
+    no_graph_reason,
+    past_columns,
+    past_values,
+    sparkline,
+)
 from tcptop.widgets.pane import Pane
 
 MIN_GRAPH_WIDTH = 6
@@ -35,7 +43,7 @@ TREND_LOOKS = (
     TrendLook("tcp_bytes", "TCP memory", units.short_size, "slice-1"),
     TrendLook("time_wait", "TIME_WAIT", format_count, "slice-3"),
     TrendLook("bytes_per_connection", "B/connection", units.exact_bytes, "slice-2"),
-    TrendLook("buffer_bytes", "buffers", units.short_size, "slice-1"),
+    TrendLook("buffer_bytes", "buffer charge", units.short_size, "slice-1"),
 )
 """The graphs, from the most important."""
 FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
@@ -49,6 +57,8 @@ class GraphsPane(Pane):
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title."""
         titles = ("Graphs ─ 5 minutes, a step is 5 s", "Graphs ─ 5 minutes", "Graphs")
+        if self._view.player is not None:
+            titles = ("Graphs ─ from the start of the recording to this sample", "Graphs ─ from the start", "Graphs")
         return first_fitting(titles, self.max_title_width), ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
@@ -58,31 +68,34 @@ class GraphsPane(Pane):
         reason = no_graph_reason(ledger, self._view)
         if reason:
             return paragraph(reason, columns, "dim")
-        looks = sorted(TREND_LOOKS, key=lambda look: look.series != FIRST_SERIES[choices.mode])
+        looks = sorted(
+            (look for look in TREND_LOOKS if past_values(self._view, look.series)),
+            key=lambda look: look.series != FIRST_SERIES[choices.mode],
+        )
         if rows < MIN_ROWS:
-            return _one_line_graphs(self._view.trends, looks[:rows], columns, rows)
-        return _area_graphs(self._view.trends, looks[: (rows - 1) // AREA_ROWS], columns, rows)
+            return _one_line_graphs(self._view, looks[:rows], columns, rows)
+        return _area_graphs(self._view, looks[: (rows - 1) // AREA_ROWS], columns, rows)
 
 
-def _one_line_graphs(trends: Trends, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
+def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
     """A line for each graph, with its title, its lowest and its highest value."""
-    graphs = [(look, Graph.of(look.title, getattr(trends, look.series), look.format_value)) for look in looks]
+    graphs = [(look, Graph.of(look.title, past_values(view, look.series), look.format_value)) for look in looks]
     range_width = max(len(graph.range_text) for _, graph in graphs)
     if columns - TITLE_WIDTH - range_width - 2 < MIN_GRAPH_WIDTH:
         range_width = -1
     width = max(0, columns - TITLE_WIDTH - range_width - 2)
     lines: list[Line] = []
     for look, graph in graphs:
-        text = sparkline(fit_columns(graph.values, width, trends.step))
+        text = sparkline(past_columns(view, look.series, width))
         range_text = f" {graph.range_text}" if range_width >= 0 else ""
         title = f"{graph.title:<{TITLE_WIDTH}} "
         lines.append(((title, "text"), (text.rjust(width), look.role), (range_text, "dim")))
-    return [*lines, _time_axis(TITLE_WIDTH + 1, width)] if rows > len(lines) else lines
+    return [*lines, _time_axis(view, TITLE_WIDTH + 1, width)] if rows > len(lines) else lines
 
 
-def _area_graphs(trends: Trends, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
+def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
     """Graphs of several lines; left of each graph its title, its highest and its lowest value."""
-    labels = {look: _area_labels(getattr(trends, look.series), look) for look in looks}
+    labels = {look: _area_labels(past_values(view, look.series), look) for look in looks}
     label_width = max(len(text) for texts in labels.values() for text in texts)
     width = max(0, columns - label_width - 1)
     height, more = divmod(rows - 1, len(looks))
@@ -92,11 +105,11 @@ def _area_graphs(trends: Trends, looks: Sequence[TrendLook], columns: int, rows:
         title, *values, lowest = labels[look]
         texts = [title, *values[: graph_rows - 2]]
         texts += [*[""] * (graph_rows - 1 - len(texts)), lowest]
-        drawn = area(fit_columns(getattr(trends, look.series), width, trends.step), graph_rows)
+        drawn = area(past_columns(view, look.series, width), graph_rows)
         for row, (label, text) in enumerate(zip(texts, drawn, strict=True)):
             role: Role = "dim" if row else "text"
             lines.append(((f"{label:<{label_width}} ", role), (text.rjust(width), look.role)))
-    return [*lines, _time_axis(label_width + 1, width)]
+    return [*lines, _time_axis(view, label_width + 1, width)]
 
 
 def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
@@ -113,7 +126,8 @@ def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
     ]
 
 
-def _time_axis(indent: int, columns: int) -> Line:
+def _time_axis(view: View, indent: int, columns: int) -> Line:
     """The line below graphs: the time at the left end and at the right end."""
-    start = first_fitting(("5 min ago", ""), columns - len(" now"))
+    begin = "5 min ago" if view.player is None else "start"
+    start = first_fitting((begin, ""), columns - len(" now"))
     return ((" " * indent, "text"), (f"{start}{'now':>{max(0, columns - len(start))}}", "dim"))

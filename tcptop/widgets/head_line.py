@@ -62,10 +62,14 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
         gap: Piece = ("  ", "text")
         variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
         variants += [(left, [*percent, gap, *end]) for left in (name_pieces, lefts[-1]) for end in ends]
-        for alarm in others:
-            starts: list[list[Piece]] = [name_pieces, lefts[-1], []]
-            variants += [(left, [*alarm, gap, *end]) for left in starts for end in ends]
-            variants += [(left, [*alarm]) for left in starts]
+        # Every alarm in short words is worth more than the machine's name; only the last variant counts the alarms.
+        *named, counted = others or [percent]
+        starts: list[list[Piece]] = [name_pieces, lefts[-1]]
+        variants += [(left, [*alarm, gap, *end]) for left in starts for alarm in named for end in ends]
+        variants += [([], [*alarm, gap, *end]) for alarm in named for end in ends]
+        variants += [(left, [*alarm]) for left in (*starts, []) for alarm in named]
+        variants += [(left, [*counted, gap, *end]) for left in (*starts, []) for end in ends]
+        variants += [(left, [*counted]) for left in (*starts, [])]
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)

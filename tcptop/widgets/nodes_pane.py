@@ -15,7 +15,7 @@ from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
-BAR_WIDTH = 12
+BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
 """Cells of the bar: memory of TCP's slabs, less than half a cell of it, other used memory, free memory."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
@@ -34,7 +34,7 @@ def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
         Heading("OF TCP", importance=6, min_width=6),
         Heading("FREE", importance=4, min_width=5),
         Heading(f"{block}BLOCKS FREE", importance=2),
-        Heading("FITS MORE", min_width=9),
+        Heading("MEMORY FITS", min_width=11),
     )
 
 

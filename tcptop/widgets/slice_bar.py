@@ -57,7 +57,7 @@ def slice_bar(slices: Sequence[Slice], columns: int, signs: bool = False) -> Lin
 def slice_labels(slices: Sequence[Slice], columns: int, selected: str | None = None) -> tuple[Line, set[int]]:
     """The line below a bar of `columns` columns, and the indices of the parts that this line names.
 
-    Below a long part stand its name and its bytes; below a short part stands its number in the legend.
+    Below a part that is long enough stand its name and its bytes.
     """
     pieces: list[Piece] = []
     named: set[int] = set()
@@ -65,16 +65,13 @@ def slice_labels(slices: Sequence[Slice], columns: int, selected: str | None = N
     for index, (part, (begin, end)) in enumerate(zip(slices, _spans(slices, columns), strict=True)):
         if begin < at:
             continue
-        name, amount, number = f"{part.label} ", units.exact_bytes(part.bytes), str(index + 1)
+        name, amount = f"{part.label} ", units.exact_bytes(part.bytes)
         last = index == len(slices) - 1
         role: Role = "cursor" if part.label == selected else "text"
-        if len(name) + len(amount) + (not last) <= end - begin:
-            texts: list[Piece] = [(name, role), (amount, "strong")]
-            named.add(index)
-        elif len(number) <= end - begin:
-            texts = [(number, "cursor" if part.label == selected else "dim")]
-        else:
+        if len(name) + len(amount) + (not last) > end - begin:
             continue
+        texts: list[Piece] = [(name, role), (amount, "strong")]
+        named.add(index)
         pieces += [(" " * (begin - at), "text"), *texts]
         at = begin + sum(len(text) for text, _ in texts)
         if at < columns:
@@ -89,7 +86,8 @@ def slice_legend(
     columns: int,
     selected: str | None = None,
     named: Collection[int] = (),
-    keys: str = "numbers",
+    signs: bool = False,
+    gaps: tuple[str, str] = (" ", "  "),
 ) -> list[Line]:
     """The legend: each part with its bytes, then the names of missing parts.
 
@@ -99,23 +97,24 @@ def slice_legend(
         columns: the width of the legend.
         selected: the label of the marked part; None for no mark.
         named: the indices of parts that are left out, because they are named elsewhere.
-        keys: what stands before the name of a part: its number (`numbers`), a block in its colour (`blocks`), or
-            its fill character (`signs`).
+        gaps: the gap after the fill character of a part, and the gap between two parts.
+        signs: puts the fill character of a part before its name, for a screen without colours; otherwise a block in
+            the colour of the part.
 
     """
     entries: list[Line] = []
     for index, part in enumerate(slices):
         if index not in named:
-            key: Line = ((f"{index + 1} ", "dim"),)
-            if keys != "numbers":
-                key = (_fill(index, part.label, keys == "signs"), (" ", "text"))
+            key = _fill(index, part.label, signs)
             role: Role = "cursor" if part.label == selected else "text"
-            entries.append((*key, (f"{part.label} ", role), (units.exact_bytes(part.bytes), "strong")))
+            entries.append(
+                (key, (gaps[0], "text"), (f"{part.label} ", role), (units.exact_bytes(part.bytes), "strong"))
+            )
     entries += [(("? ", "warning"), (name, "text")) for name in missing]
     lines: list[Line] = []
     current: Line = ()
     for entry in entries:
-        longer = (*current, ("  ", "text"), *entry) if current else entry
+        longer = (*current, (gaps[1], "text"), *entry) if current else entry
         if current and line_width(longer) > columns:
             lines.append(current)
             longer = entry

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.ledger import AccountingMode, Ledger, Slope, SocketCounts
+from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.trends import fit_columns
+from tcptop.view.trends import STEP_S
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
-from tcptop.widgets.graph import NO_PAST, no_graph_reason, sparkline
+from tcptop.widgets.graph import NO_PAST, no_graph_reason, past_columns, past_values, sparkline
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 
 TITLE_WIDTH = 14
@@ -20,7 +20,11 @@ VALUE_WIDTH = 10
 WIDE_COLUMNS = 60
 """The smallest width of a line with the notes on the buffers beside another fact."""
 MIN_GRAPH_WIDTH = 6
-GRAPH_LENGTH = " 5 min"
+GRAPH_LENGTH, GRAPH_FROM_START = " 5 min", " from start"
+GROWTH_STEPS = 6
+"""Number of steps over which the growth of the memory is measured."""
+STEADY_SHARE = 1e-5
+"""A smaller change per second, as a share of the memory, is no growth."""
 GAP = "  "
 
 
@@ -117,8 +121,7 @@ def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int) -> Line:
         return ((first_fitting(reasons, columns), "text"),)
     start = f"{unit}{GAP}" if unit else ""
     share = _percent(total.low_bytes if total.missing else total.bytes, memory_bytes)
-    growth = view.growth.get("full")
-    change = _growth_text(growth.bytes if growth else None, ledger.live or view.player is not None)
+    change = _growth_text(view, total.bytes)
     texts = (
         f"{start}{share} of RAM{GAP}{change}".rstrip(),
         f"{start.rstrip()} {share} of RAM {change}".strip(),
@@ -129,11 +132,15 @@ def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int) -> Line:
     return ((first_fitting(texts, columns), "text"),)
 
 
-def _growth_text(slope: Slope | None, goes_on: bool) -> str:
-    """The growth per second over the last minutes; empty if there is only one sample."""
-    if slope is None:
-        return f"{units.UNKNOWN}/s" if goes_on else ""
-    return f"{units.signed_size(slope.per_s)}/s" if slope.is_clear else "no trend"
+def _growth_text(view: View, total_bytes: float) -> str:
+    """The growth per second over the last GROWTH_STEPS steps; empty if it is unknown."""
+    steps = view.trends.tcp_bytes[-GROWTH_STEPS - 1 :]
+    known = [(index, value) for index, value in enumerate(steps) if value is not None]
+    if len(known) < 2:
+        return ""
+    (first, start_bytes), (last, end_bytes) = known[0], known[-1]
+    per_s = (end_bytes - start_bytes) / (STEP_S * (last - first))
+    return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
 
 
 def _percent(part: float | None, whole: float | None) -> str:
@@ -159,12 +166,12 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
 
 def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
     """The graph of the sockets or of the mini-sockets over five minutes; blank if the user switched the graphs off."""
-    trends = view.trends
-    values = trends.sockets if mode == "full" else trends.time_wait
-    if not view.choices.extras or not values:
+    series = "sockets" if mode == "full" else "time_wait"
+    if not view.choices.extras or not past_values(view, series):
         return ()
-    length = GRAPH_LENGTH if columns - len(GRAPH_LENGTH) >= MIN_GRAPH_WIDTH else ""
-    drawn = sparkline(fit_columns(values, columns - len(length), trends.step)).rjust(columns - len(length))
+    length = GRAPH_LENGTH if view.player is None else GRAPH_FROM_START
+    length = length if columns - len(length) >= MIN_GRAPH_WIDTH else ""
+    drawn = sparkline(past_columns(view, series, columns - len(length))).rjust(columns - len(length))
     return ((drawn, "slice-2"), (length, "dim"))
 
 
@@ -211,7 +218,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     sockets = ("sockets", units.count(counts.allocated), ("machine",))
     rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         time_wait if mode == "full" else sockets,
-        ("buffers", *buffers_texts(counts)),
+        ("buffer charge", *buffers_texts(counts)),
         (
             "RAM available",
             units.size(host.memory_available_bytes),

@@ -445,6 +445,8 @@ def test_the_headroom_of_a_cgroup_is_at_least_so_many(
     least, most = (int(number.replace(" ", "")) for number in found.groups())
     assert least == pytest.approx((accepted + outgoing) / 2, abs=10)
     assert row["headroom_sockets"] == pytest.approx(200_000_000 / most, rel=1e-3)
+    assert row["headroom_is_at_least"]
+    assert re.search(r">= [\d ]+ more sockets fit, memory_cgroup first|≥ [\d ]+ more sockets fit, memory", as_text)
 
 
 def without_slabs(root: Path) -> None:

@@ -682,5 +682,5 @@ def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
     for text in [*texts, picture]:
         assert not set(text) & set("\x1b\x07\x9b\u202e")
     # The names are shown as text, with escapes.
-    assert "[@click=app.bell]pid" in texts[0]
+    assert "[@click=app.bell]pi" in texts[0]
     assert r"[red]\x1b]0;owned\x07\x1b[2J\u202efilp" in texts[0]

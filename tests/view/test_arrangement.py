@@ -22,10 +22,14 @@ def content_rows(box: Box) -> int:
     st.integers(1, 100),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
     st.sampled_from([None, "figure", "caches", "buddy"]),
 )
-def test_panes_tile_the_screen(columns: int, rows: int, several: bool, timeline: bool, zoomed: str | None) -> None:
-    boxes = arrange(columns, rows, several, timeline, zoomed)
+def test_panes_tile_the_screen(
+    columns: int, rows: int, several: bool, timeline: bool, graphs: bool, zoomed: str | None
+) -> None:
+    boxes = arrange(columns, rows, several, timeline, graphs, zoomed)
+    assert graphs or "graphs" not in boxes
     cells = [
         (x, y)
         for box in boxes.values()
