@@ -484,6 +484,11 @@ class Limit(NamedTuple):
         """`at_most_used` ÷ `maximum`; None if `at_most_used` is None or `maximum` is unknown or 0."""
         return self.at_most_used / self.maximum if self.at_most_used is not None and self.maximum else None
 
+    @property
+    def stops_new_sockets(self) -> bool:
+        """Whether the limit ends the growth of sockets, and the number that still fits is known."""
+        return self.headroom_sockets is not None and self.concerns != "orphans"
+
 
 SCOPE_LABELS = {"here": "this netns", "machine or here": "machine or this netns"}
 """Maps a scope to the text that the user sees, where the text differs."""
@@ -493,15 +498,18 @@ LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}
 
 
 class Limits(NamedTuple):
-    """All limits on sockets, sorted: the limit that is closest to being reached comes first."""
+    """All limits on sockets, the nearest first: alarms, then the limits that stop new sockets by their headroom.
+
+    The limits that stop no new sockets follow, sorted by the share in use; an unknown use comes last.
+    """
 
     rows: tuple[Limit, ...]
 
     @property
     def first(self) -> Limit | None:
-        """Of the limits that apply to new sockets, the limit with the least headroom; None if no headroom is known."""
+        """Of the limits that stop new sockets, the limit with the least headroom; None if no headroom is known."""
         return min(
-            (limit for limit in self.rows if limit.headroom_sockets is not None and limit.concerns != "orphans"),
+            (limit for limit in self.rows if limit.stops_new_sockets),
             key=lambda limit: limit.headroom_sockets or 0,
             default=None,
         )
@@ -519,6 +527,8 @@ class Limits(NamedTuple):
 
 ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
 """The states that count as an alarm, from the least severe to the most severe."""
+STATE_MARGIN_PERCENT = 5.0
+"""A state ends only if the use is this far below the threshold of the state, in per cent of the limit."""
 
 
 class Event(NamedTuple):

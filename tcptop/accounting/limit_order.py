@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-from tcptop.ledger import ALARM_STATES, Ledger, Limits
+from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
 
 HOLD_S = 10.0
 """Time in seconds for which a limit must be nearer than the limit above it, before the two exchange their places."""
 
 
 class LimitOrder(NamedTuple):
-    """The order of the limits in a sample, and the exchanges of places that may follow."""
+    """The order of the limits in one accounting mode in a sample, and the exchanges of places that may follow."""
 
     at_unix_s: float | None = None
     names: tuple[str, ...] = ()
@@ -22,16 +22,24 @@ class LimitOrder(NamedTuple):
     """Since when the second limit of a pair is nearer than the first, although the first stands above the second."""
 
 
-NO_ORDER = LimitOrder()
+LimitOrders = Mapping[AccountingMode, LimitOrder]
+"""The order of the limits in each accounting mode."""
+
+NO_ORDERS: LimitOrders = {}
 
 
-def hold_order(previous: LimitOrder, ledger: Ledger) -> LimitOrder:
-    """The order of the limits in a new sample.
+def hold_orders(previous: LimitOrders, ledger: Ledger) -> LimitOrders:
+    """The orders of the limits in a new sample."""
+    return {mode: _hold_order(previous.get(mode, LimitOrder()), ledger, mode) for mode in ledger.limits}
+
+
+def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> LimitOrder:
+    """The order of the limits in one accounting mode.
 
     The result depends only on the samples, and not on a clock. The order of `ledger` alone decides in three cases: the
     samples are not in the order of their times, the samples are more than HOLD_S apart, or another limit exists.
     """
-    rows, at_s = ledger.limits["full"].rows, ledger.taken_at_unix_s
+    rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s
     place = {limit.name: index for index, limit in enumerate(rows)}
     is_next = at_s is not None and previous.at_unix_s is not None and 0 <= at_s - previous.at_unix_s <= HOLD_S
     if at_s is None or not is_next or set(previous.names) != set(place):
@@ -54,11 +62,10 @@ def hold_order(previous: LimitOrder, ledger: Ledger) -> LimitOrder:
     return LimitOrder(at_s, tuple(names), since_s)
 
 
-def in_order(ledger: Ledger, order: LimitOrder) -> Ledger:
-    """The ledger with its limits in this order."""
-    place = {name: index for index, name in enumerate(order.names)}
-    limits = {
-        mode: Limits(tuple(sorted(each.rows, key=lambda limit: place[limit.name])))
-        for mode, each in ledger.limits.items()
-    }
+def in_order(ledger: Ledger, orders: LimitOrders) -> Ledger:
+    """The ledger with its limits in these orders."""
+    limits: dict[AccountingMode, Limits] = {}
+    for mode, order in orders.items():
+        rows = {limit.name: limit for limit in ledger.limits[mode].rows}
+        limits[mode] = Limits(tuple(rows[name] for name in order.names))
     return ledger._replace(limits=limits)

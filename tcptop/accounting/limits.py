@@ -7,6 +7,7 @@ from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.ledger import (
     ALARM_STATES,
+    STATE_MARGIN_PERCENT,
     AccountingMode,
     Amount,
     ConnectionCost,
@@ -25,9 +26,6 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
 UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
-
-STATE_MARGIN_PERCENT = 5.0
-"""A state ends only if the use is this far below the threshold of the state, in per cent of the limit."""
 
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
@@ -96,7 +94,7 @@ def find_limits(
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
 ) -> Limits:
-    """Every limit in one accounting mode; alarms come first, then the limits with the largest share in use.
+    """Every limit in one accounting mode, the nearest first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
     only if the use is clearly below the threshold of the state.
@@ -180,13 +178,13 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
     return state in ALARM_STATES and ALARM_STATES.index(state) >= ALARM_STATES.index(other)
 
 
-def _distance(limit: Limit) -> tuple[int, float]:
-    """Sort key: alarms come first, then the limits with the largest share in use.
-
-    Limits whose present use is unknown come last.
-    """
-    severity = ALARM_STATES.index(limit.state) + 1 if limit.state in ALARM_STATES else 0
-    return -severity, -(limit.ratio if limit.ratio is not None else -1.0)
+def _distance(limit: Limit) -> tuple[int, bool, float]:
+    """Sort key that puts the nearest limit first; see `Limits`."""
+    by_ratio = -(limit.ratio if limit.ratio is not None else -1.0)
+    if limit.state in ALARM_STATES:
+        return -ALARM_STATES.index(limit.state) - 1, False, by_ratio
+    stops = limit.stops_new_sockets
+    return 0, not stops, float(limit.headroom_sockets or 0) if stops else by_ratio
 
 
 def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)

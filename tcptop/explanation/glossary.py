@@ -614,7 +614,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "A limit of which more than its first threshold is in use.",
         "NEAR stands with the limit and with ! in the head line. Nothing has failed yet.",
         "tcptop; settings file, [limits.NAME] warn",
-        ("threshold", "near at"),
+        ("threshold", "near/full at", "near at"),
     ),
     Entry(
         "pressure",

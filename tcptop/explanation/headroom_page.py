@@ -10,6 +10,7 @@ from tcptop.ledger import (
     ALARM_STATES,
     LIMIT_LABELS,
     SCOPE_LABELS,
+    STATE_MARGIN_PERCENT,
     AccountingMode,
     Event,
     Headroom,
@@ -22,7 +23,8 @@ from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
 HEADINGS = make_headings(
-    "<LIMIT", "STATE", "USED", "OF", "%", "NEAR AT", "FITS MORE", "<SCOPE", "", least=("SCOPE", "NEAR AT", "OF", "USED")
+    *("<LIMIT", "STATE", "USED", "OF", "%", "NEAR/FULL AT", "FITS MORE", "<SCOPE", ""),
+    least=("SCOPE", "NEAR/FULL AT", "OF", "USED"),
 )
 SOCKETS: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "mini-sockets"}
 STATE_WORDS: dict[LimitState, str] = {
@@ -51,7 +53,9 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 fits_more_text(limit, headroom),
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
-            note=limit.note,
+            note="; ".join(
+                filter(None, (*alarm_reasons(limit)[:1], *orphan_notes(limit, units.count)[:1], limit.note))
+            ),
             role=STATE_ROLES.get(limit.state, "text"),
         )
         for limit in limits.rows
@@ -68,15 +72,45 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def fits_more_text(limit: Limit, headroom: Headroom, number_text: Callable[[int | None], str] = units.count) -> str:
-    """The headroom of a limit, in sockets.
+    """The headroom of a limit, in sockets; `–` for a limit that stops no new socket.
 
     The number for memory begins with `≤` if the size of a part of a socket is unknown. The number for a memory cgroup
     begins with `≥` if not all objects of a socket are surely charged.
     """
+    if not limit.stops_new_sockets:
+        return units.UNKNOWN
     if limit.headroom_is_at_least:
         return f"≥ {number_text(limit.headroom_sockets)}"
-    is_at_most = limit.name == MEMORY and headroom.is_at_most and limit.headroom_sockets is not None
+    is_at_most = limit.name == MEMORY and headroom.is_at_most
     return f"{'≤ ' if is_at_most else ''}{number_text(limit.headroom_sockets)}"
+
+
+def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
+    """Notes from long to short on a limit whose headroom is known, but counts orphans; otherwise empty."""
+    if limit.headroom_sockets is None or limit.stops_new_sockets:
+        return []
+    more = f"{number_text(limit.headroom_sockets)} more orphans"
+    return [f"{more} fit: stops no new socket", more, "stops no new socket"]
+
+
+def alarm_reasons(limit: Limit) -> list[str]:
+    """Reasons from long to short why the state of a limit is an alarm: `full from 50 %`; empty without an alarm.
+
+    A state that the use alone no longer explains lasts until the use is clearly below the threshold.
+    """
+    if limit.state not in ALARM_STATES:
+        return []
+    if limit.state == "pressure":
+        return ["PRESSURE as /proc/net/protocols says", "the kernel says so"]
+    if limit.maximum == 0:
+        return ["its maximum is 0"]
+    if limit.threshold is not None and limit.ratio is not None:
+        level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
+        if 100 * limit.ratio >= level:
+            return [f"{limit.state} from {units.plain_number(level)} %"]
+        if 100 * limit.ratio >= level - STATE_MARGIN_PERCENT:
+            return [f"{limit.state} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
+    return [limit.note.partition("; ")[0]]
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
@@ -146,8 +180,8 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     memory = ""
     if first.name != MEMORY and headroom.sockets is not None:
         memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
-    if headroom.without_reclaim_high is not None:
-        memory += f", {at_most}{units.rough_count(headroom.without_reclaim_high)} before reclaim"
+    if before_reclaim := before_reclaim_text(headroom):
+        memory += f", {before_reclaim}"
     sentence, short = f"{number} more {SOCKETS[mode]} fit, {short_label(first.name)} first", f"{number} more fit"
     return list(
         dict.fromkeys(
@@ -160,6 +194,16 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
             )
         )
     )
+
+
+def before_reclaim_text(headroom: Headroom) -> str:
+    """How many of the sockets that fit into memory fit before the kernel reclaims memory; empty if unknown."""
+    if headroom.without_reclaim_high is None:
+        return ""
+    number = units.rough_count(headroom.without_reclaim_high)
+    if number == units.rough_count(headroom.sockets):
+        return "all before reclaim"
+    return f"{'≤ ' if headroom.is_at_most else ''}{number} before reclaim"
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
@@ -213,13 +257,16 @@ def short_label(name: str) -> str:
 def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`.
 
-    If the use may be 0, the text is `≤` and the upper bound, rounded up.
+    Rounding never reaches a threshold that the use does not reach. If the use may be 0, the text is `≤` and the upper
+    bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
     if limit.at_most_ratio is not None:
         return f"≤ {ceil(100 * limit.at_most_ratio - units.ROUNDING_ERROR)}"
-    return f"{100 * limit.ratio:.0f}"
+    percent = 100 * limit.ratio
+    is_rounded_up = any(percent < level <= round(percent) for level in (*(limit.threshold or ()), 100.0))
+    return f"{int(percent) if is_rounded_up else percent:.0f}"
 
 
 def threshold_text(limit: Limit) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from textual.app import App, ComposeResult
+from textual.app import App
 from textual.events import Event, InputEvent, Paste, Resize
 from textual.geometry import Size
 from textual.screen import Screen
@@ -22,7 +22,7 @@ from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys, palette_commands
-from tcptop.screen.pane_layout import PaneLayout
+from tcptop.screen.main_screen import MainScreen
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
@@ -32,18 +32,13 @@ from tcptop.view import View
 from tcptop.view.arrangement import Box, arrange
 from tcptop.view.choices import Choices
 from tcptop.view.plan_form import PlanForm
-from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
-from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.nodes_pane import NodesPane
 from tcptop.widgets.palette import TOO_SMALL, Command, Palette, has_room
 from tcptop.widgets.pane import ASCII_CLASS, Pane
-from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
@@ -116,7 +111,6 @@ class TcptopApp(App[int]):
         self._node_chosen = False
         self._zoomed: str | None = None
         """Id of the pane that fills the screen; None for no such pane."""
-        self._shown_boxes: Mapping[str, Box] = {}
         self._keys = KeyQueue(self, super().on_event)
 
     async def on_event(self, event: Event) -> None:
@@ -144,27 +138,11 @@ class TcptopApp(App[int]):
         """Numbers of the NUMA nodes; empty before the first sample."""
         return [node.node for node in self._ledger.nodes] if self._ledger else []
 
-    def compose(self) -> ComposeResult:
-        """The panes, in the order in which Tab moves the focus; `arrange` places the panes."""
-        yield HeadLine(id="head")
-        yield FigurePane(id="figure")
-        yield TcpPane(id="tcp")
-        yield LimitsPane(id="limits")
-        yield NodesPane(id="nodes")
-        yield GraphsPane(id="graphs")
-        yield CachesPane(id="caches")
-        yield CacheExplanationPane(id="explanation")
-        yield BuddyPane(id="buddy")
-        yield TimelinePane(id="timeline")
-        yield KeyLine(id="keys")
-
     def get_default_screen(self) -> Screen[object]:
-        """The main screen, whose panes stand at the boxes that `arrange` computes."""
-        screen: Screen[object] = Screen(id="_default")
-        screen.styles.set_rule("layout", PaneLayout(self._boxes))  # the property takes only names of layouts
-        return screen
+        """The screen of the panes."""
+        return MainScreen(self._find_boxes)
 
-    def _boxes(self, size: Size) -> Mapping[str, Box]:
+    def _find_boxes(self, size: Size) -> Mapping[str, Box]:
         """The boxes of the panes on a screen of a size."""
         return arrange(
             size.width,
@@ -176,21 +154,11 @@ class TcptopApp(App[int]):
         )
 
     def _place_panes(self, size: Size) -> None:
-        """Shows the panes that have a box, and hides the others, if the boxes have changed."""
-        boxes = self._boxes(size)
-        if boxes == self._shown_boxes:
-            return
-        self._shown_boxes = boxes
-        self.view = replace(self.view, panes=frozenset(boxes))
+        """Places the panes for a size of the terminal, for the machine, and for the zoom."""
         for screen in self.screen_stack[:1]:
-            for pane in screen.query(Pane):
-                box = boxes.get(pane.id or "")
-                pane.display = box is not None
-                if box is not None:
-                    pane.set_class(box.titled, "-titled")
-                    pane.set_class(box.x > 0, "-right")
-                    pane.set_class(box.x + box.columns < size.width, "-left")
-            screen.refresh(layout=True)
+            if isinstance(screen, MainScreen):
+                screen.place_panes(size)
+                self.view = replace(self.view, panes=frozenset(screen.boxes))
 
     def on_resize(self, event: Resize) -> None:
         """Places the panes for the new size of the terminal."""
@@ -238,7 +206,7 @@ class TcptopApp(App[int]):
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
-        return any(each.id in self._shown_boxes for screen in self.screen_stack[:1] for each in screen.query(pane))
+        return any(each.display for screen in self.screen_stack[:1] for each in screen.query(pane))
 
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""

@@ -13,7 +13,7 @@ from tcptop.accounting import account
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
-from tcptop.accounting.limit_order import NO_ORDER, hold_order, in_order
+from tcptop.accounting.limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.accounting.origin import Origin, origin_of
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Plan, PlanRequest, Threshold
@@ -71,7 +71,7 @@ class Feed:
         self.lab_measurement = lab_measurement
         self.thresholds: Mapping[str, Threshold] = THRESHOLDS
         self._limit_states: Mapping[str, LimitState] = {}
-        self._limit_order = NO_ORDER
+        self._limit_orders = NO_ORDERS
         self._tasks: set[asyncio.Task[None]] = set()
         self._ledger_before: Ledger | None = None
         self._trends = NO_TRENDS
@@ -105,8 +105,8 @@ class Feed:
         self._sample, self._ledger_before = (snapshot, ledger), ledger
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
-        self._limit_order = hold_order(self._limit_order, ledger)
-        ledger = in_order(ledger, self._limit_order)
+        self._limit_orders = hold_orders(self._limit_orders, ledger)
+        ledger = in_order(ledger, self._limit_orders)
         self._event_samples = add_event_sample(self._event_samples, ledger.taken_at_unix_s, origin)
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger, origin)

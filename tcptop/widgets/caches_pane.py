@@ -131,6 +131,8 @@ class CachesPane(ScrollPane):
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
         """The rows in sight. They are kept, because most rows do not change from one sample to the next."""
+        self._shares_of: Sequence[CacheLine] | None = None
+        self._shares: list[str] = []
         self._known: list[Column] = []
         """The columns whose cells are known, on the screen or not."""
         self._columns: list[Column] = []
@@ -149,7 +151,7 @@ class CachesPane(ScrollPane):
             title += f" ─ /{choices.name_filter}"
         if self._view.mark is not None:
             title += " ─ since the mark"
-        shares = node_shares_texts(ledger) if choices.node is None else []
+        shares = self._node_shares(ledger) if choices.node is None else []
         if shares:
             free_columns = self.max_title_width - cell_width(title) - SHARES_ROOM
             title += f" ─ {first_fitting(shares, free_columns)}"
@@ -207,6 +209,12 @@ class CachesPane(ScrollPane):
         if self.has_focus or "explanation" in self._view.panes:
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
         return [*notes, ((layout.text(layout.titles), "head"),)], lines
+
+    def _node_shares(self, ledger: Ledger) -> list[str]:
+        """The texts of `node_shares_texts`, made once for each sample: a machine may have many nodes."""
+        if self._shares_of is not ledger.caches:
+            self._shares_of, self._shares = ledger.caches, node_shares_texts(ledger)
+        return self._shares
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
         """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""

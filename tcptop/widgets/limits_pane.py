@@ -12,9 +12,12 @@ from tcptop.explanation.headroom_page import (
     MEMORY,
     STATE_ROLES,
     STATE_WORDS,
+    alarm_reasons,
+    before_reclaim_text,
     fits_more_text,
     headroom_sentences,
     limit_text,
+    orphan_notes,
     ratio_text,
     short_label,
     used_text,
@@ -37,8 +40,8 @@ TRACK = "·"
 """A cell of a bar that is not filled."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLES: dict[AccountingMode, str] = {"full": "fits more", "time_wait": "mini-sockets fit"}
-PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 10, 22, 24, 53
-MIN_BAR_WIDTH, MAX_BAR_WIDTH = 9, 20
+PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 12, 26, 24, 53
+MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
 TITLE_MARGIN = 2
@@ -124,9 +127,7 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
         then = first_fitting([limit.then, limit.then.partition(";")[0], limit.then.partition(",")[0]], widths.then)
         lines.append(
             (
-                name := _name_piece(limit),
-                (" " * (widths.name - cell_width(name[0])), "text"),
-                *use_bar(limit, widths.bar),
+                *_name_and_bar(limit, widths),
                 (f" {_percent_text(limit):>{PERCENT_WIDTH}}", BAR_ROLES.get(limit.state, "text")),
                 (f"{use:>{widths.use}}  {note:<{widths.note}} ", "dim"),
                 (f"{fits:>{FITS_WIDTH}}", "strong"),
@@ -164,12 +165,19 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
 
 def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
     """The widths of the columns for these limits on a pane of this width."""
-    name = max((cell_width(_name_piece(limit)[0]) for limit in limits), default=0) + 1
+    # The name of a limit without a bar may reach into the column of the bars.
+    names = [cell_width(_name_piece(limit)[0]) - (0 if has_bar(limit) else MIN_BAR_WIDTH) for limit in limits]
+    name = max(names, default=0) + 1
     use = USE_WIDTH + 2 if columns >= USE_COLUMNS else 0
     then = THEN_WIDTH if columns >= THEN_COLUMNS else 0
     free = columns - TITLE_MARGIN - Columns(name, 0, use, 0, 0).fits_end - (then + 2 if then else 0)
-    bar = max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, free - NOTE_WIDTH))
+    bar = max(0, min(free, max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, free - NOTE_WIDTH))))
     return Columns(name, bar, use, max(0, free - bar), then)
+
+
+def has_bar(limit: Limit) -> bool:
+    """Whether the use of a limit, or an upper bound on the use, is known as a part of its maximum."""
+    return limit.ratio is not None or limit.at_most_ratio is not None
 
 
 def use_bar(limit: Limit, columns: int) -> Line:
@@ -196,6 +204,15 @@ def _name_piece(limit: Limit) -> Piece:
     return name, role
 
 
+def _name_and_bar(limit: Limit, widths: Columns) -> Line:
+    """The name of a limit and the bar of its use; the name alone if the use is unknown."""
+    name = _name_piece(limit)
+    gap = widths.name - cell_width(name[0])
+    if not has_bar(limit):
+        return name, (" " * (gap + widths.bar), "text")
+    return name, (" " * gap, "text"), *use_bar(limit, widths.bar)
+
+
 def _percent_text(limit: Limit) -> str:
     """The used share of a limit in per cent."""
     return units.UNKNOWN if limit.ratio is None else f"{ratio_text(limit)} %"
@@ -212,18 +229,14 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
 def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
     """Notes on a limit from long to short, the last one empty.
 
-    The notes are the time until the limit is reached, what fits into memory before the kernel reclaims memory, and the
-    reason for what is unknown.
+    The notes are the time until the limit is reached, the reason for an alarm, how many orphans fit, what fits
+    into memory before the kernel reclaims memory, and the reason for what is unknown.
     """
-    headroom = ledger.headroom[mode]
-    texts: list[str] = []
-    if limit.name == MEMORY and headroom.without_reclaim_high is not None:
-        number, at_most = headroom.without_reclaim_high, "≤ " if headroom.is_at_most else ""
-        shown = units.rough_count(number), units.short_count(number, 5)
-        texts = [f"{at_most}{each} before reclaim" for each in shown]
-    elif limit.maximum == 0:
-        texts = ["its maximum is 0"]
-    elif limit.headroom_sockets is None:
+    alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
+    before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
+    texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
+    texts += [*alarms, *orphans, *filter(None, [before_reclaim])]
+    if not texts and limit.headroom_sockets is None:
         texts = [limit.note, *limit.note.split("; ")[::-1]]
     if in_s is not None and 0 < in_s <= FAR_S:
         time = units.seconds(round(in_s))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from recorded import ledger
 
-from tcptop.accounting.limit_order import HOLD_S, NO_ORDER, LimitOrder, hold_order, in_order
+from tcptop.accounting.limit_order import HOLD_S, NO_ORDERS, hold_orders, in_order
 from tcptop.ledger import Ledger, Limits
 
 BASE = ledger("6.1-4n", "established")
@@ -21,11 +21,11 @@ def sample(at_s: float | None, names: str, full: str = "") -> Ledger:
 
 
 def orders(samples: Sequence[Ledger]) -> list[str]:
-    order, found = NO_ORDER, []
+    held, found = NO_ORDERS, []
     for each in samples:
-        order = hold_order(order, each)
-        found.append("".join(order.names))
-        assert ["".join(limit.name for limit in limits.rows) for limits in in_order(each, order).limits.values()] == [
+        held = hold_orders(held, each)
+        found.append("".join(held["full"].names))
+        assert ["".join(limit.name for limit in limits.rows) for limits in in_order(each, held).limits.values()] == [
             found[-1]
         ] * 2
     return found
@@ -67,4 +67,14 @@ def test_a_limit_that_appears_has_its_place_at_once() -> None:
 def test_the_same_samples_give_the_same_order() -> None:
     samples = [sample(at_s, "abc" if at_s % 13 < 2 else "bca") for at_s in range(60)]
     assert orders(samples) == orders(samples)
-    assert hold_order(LimitOrder(), samples[7]).names == tuple("bca")
+    assert hold_orders(NO_ORDERS, samples[7])["full"].names == tuple("bca")
+
+
+def test_each_accounting_mode_has_an_order_of_its_own() -> None:
+    now = BASE._replace(taken_at_unix_s=0.0)
+    later = now._replace(taken_at_unix_s=1.0)
+    shown = in_order(later, hold_orders(hold_orders(NO_ORDERS, now), later))
+    assert shown.limits == now.limits
+    names = {mode: [limit.name for limit in limits.rows] for mode, limits in shown.limits.items()}
+    assert names["time_wait"].index("tcp_max_tw_buckets") < names["time_wait"].index("file_max")
+    assert names["full"].index("file_max") < names["full"].index("tcp_max_tw_buckets")

@@ -95,7 +95,7 @@ def test_no_line_is_wider_than_the_columns_when_nothing_is_known(unreadable: Led
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
-MOVED = {"headroom": r" {5}(used|of|near at|scope) (≤ )?([0-9]|machine|this netns|process)", "states": " {5}of "}
+MOVED = {"headroom": r" {5}(used|of|near/full at|scope) (≤ )?([0-9]|machine|this netns|process)", "states": " {5}of "}
 """Pattern of the start of a note that holds the cells of columns moved for lack of room."""
 
 
@@ -108,8 +108,8 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
     found: list[str] = []
     for line in draw(page, figures, columns):
         is_moved = page.name in MOVED and re.match(MOVED[page.name], line)
-        cells = re.sub(r"(?:^ {5}|, )(?:used|near at|of|scope) ", "", line) if is_moved else line
-        if line.replace("NEAR AT", "NEAR-AT") not in titles:
+        cells = re.sub(r"(?:^ {5}|, )(?:used|near/full at|of|scope) ", "", line) if is_moved else line
+        if line.replace("FULL AT", "FULL-AT") not in titles:
             found += re.sub(r"[│├└─█▉▊▋▌▍▎▏▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▉▊▋▌▍▎▏▓▒░\s]", "", cells)
     return sorted(found)
 
@@ -117,7 +117,7 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
 def heading_lines(page: Page, figures: Ledger, columns: int) -> list[str]:
     """The heading lines of the tables of a page."""
     lines = [text_of(line).rstrip() for line in page.lines(figures, columns) if line and line[0][1] == "head"]
-    return [line.replace("NEAR AT", "NEAR-AT") for line in lines if line.isupper()]
+    return [line.replace("FULL AT", "FULL-AT") for line in lines if line.isupper()]
 
 
 @each_recording
@@ -521,9 +521,8 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
         f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}".replace(",", " ")
         for number in (found.sockets, found.without_reclaim_high)
     )
-    assert headroom_sentence(figures).startswith(
-        f"{sockets} more sockets fit, memory first, {before_reclaim} before reclaim"
-    )
+    before = "all" if sockets == before_reclaim else before_reclaim
+    assert headroom_sentence(figures).startswith(f"{sockets} more sockets fit, memory first, {before} before reclaim")
 
 
 def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_path: Path) -> None:
@@ -532,7 +531,10 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     figures = ledger_of(root)
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
-    assert re.search(r"^≤ [\d ]+ more sockets fit, memory first, ≤ [\d ]+ before reclaim", headroom_sentence(figures))
+    assert re.search(r"^≤ [\d ]+ more sockets fit, memory first, all before reclaim", headroom_sentence(figures))
+    memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
+    figures = figures._replace(headroom={**figures.headroom, "full": memory})
+    assert re.search(r"^≤ [\d ]+ more sockets fit, memory first, ≤ 1 000 before reclaim", headroom_sentence(figures))
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
 
 

@@ -28,7 +28,7 @@ from tcptop.snapshot import Snapshot
 from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane
 
 SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
-FILE_MAX, FLOW_MAX = 1_000_000, 262_144
+FILE_MAX, FLOW_MAX = 200_000, 262_144
 BAR = re.compile(rf"[█{EIGHTHS}{TRACK}]+")
 
 
@@ -109,7 +109,7 @@ async def test_the_bar_of_an_upper_bound_is_as_long_as_the_bound() -> None:
     async with tree_app(tree("6.1-1n")).run_test(size=(160, 50)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
-        assert re.match(rf"tcp_mem +▎{TRACK}+ +≤ 2 % +≤ 4.0 MiB of 309.5 MiB .* –  above the second value", line)
+        assert re.match(rf"tcp_mem +▏{TRACK}+ +≤ 2 % +≤ 4.0 MiB of 309.5 MiB .* –  above the second value", line)
 
 
 async def test_unknown_limits_have_no_bar_and_no_number(tmp_path: Path) -> None:
@@ -166,11 +166,86 @@ async def test_in_time_wait_accounting_mini_sockets_are_counted_and_named() -> N
         await pilot.press("m")
         assert pane_title(app, LimitsPane).endswith("mini-sockets fit")
         minis = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
+        assert re.search(r" \d[\d ]+$", sockets["file-max"])
         for name in ("file-max", "orphans"):
-            assert re.search(r" \d[\d ]+$", sockets[name])
             assert minis[name].endswith(" –"), "a mini-socket is no orphan and has no file"
         assert re.search(r" \d[\d ]+$", minis["TIME_WAIT"])
         assert sockets["TIME_WAIT"].endswith(" –")
+        for lines, last_with_a_number in ((sockets, "file-max"), (minis, "memory")):
+            numbers = [line.endswith(" –") for line in lines.values()]
+            assert numbers == sorted(numbers), "limits that stop no new socket come last"
+            assert [name for name, line in lines.items() if not line.endswith(" –")][-1] == last_with_a_number
+
+
+async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> None:
+    """Of memory a larger part is in use, but fewer files are free."""
+    async with tree_app(tree("6.1-4n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        [snapshot] = sample_phases("6.1-4n", ["established"])
+        await feed(pilot, with_use(snapshot, 0.0, 0.0))
+        lines = pane_lines(app, LimitsPane)
+        assert [line.split()[0] for line in lines[:2]] == ["file-max", "memory"]
+        assert " 0 % " in lines[0]
+        assert " 7 % " in lines[1]
+        assert "200 000 more sockets fit, file-max first" in pane_title(app, LimitsPane)
+
+
+async def test_the_number_of_orphans_stands_in_the_note_and_not_among_those_of_sockets() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, LimitsPane) if line.startswith("orphans")]
+        assert re.search(r" 0 % +65 500 more orphans +–$", line)
+        app.query_one(LimitsPane).focus()
+        await pilot.press("enter")
+        await pilot.pause()
+        page = screen_text(app)
+        assert re.search(r"tcp_max_orphans +ok +0 +262 144 +0 +25/50 +–  machine", page)
+        assert "65 536 more orphans fit: stops no new socket" in page
+
+
+@pytest.mark.parametrize(
+    ("files", "row"), [(0.8, "NEAR file-max █.* 80 %  near from 80 % "), (0.96, "FULL .* 96 %  full from 95 % ")]
+)
+async def test_the_row_of_an_alarm_says_from_which_use_it_is_one(files: float, row: str) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        [snapshot] = sample_phases("6.1-4n", ["established"])
+        await feed(pilot, with_use(snapshot, files, 0.0))
+        assert re.match(f"! {row}", pane_lines(app, LimitsPane)[0])
+        app.query_one(LimitsPane).focus()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert re.search(r"near/full at 80/95|NEAR/FULL AT", screen_text(app))
+
+
+async def test_an_alarm_that_its_use_no_longer_explains_says_when_it_ends() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        app.feed.keeps_states = True  # type: ignore[misc]
+        for snapshot, files in zip(sample_phases("6.1-4n", ["established"] * 2, every_s=1), (0.81, 0.77), strict=True):
+            await feed(pilot, with_use(snapshot, files, 0.0))
+        assert re.match("! NEAR file-max .* 77 %  near until below 75 % ", pane_lines(app, LimitsPane)[0])
+
+
+async def test_a_use_below_a_threshold_is_not_rounded_up_to_it() -> None:
+    """Of 200 000 files, 189 900 are 94.95 %."""
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        [snapshot] = sample_phases("6.1-4n", ["established"])
+        await feed(pilot, with_use(snapshot, 0.9495, 0.0))
+        assert re.match(r"! NEAR file-max .* 94 % ", pane_lines(app, LimitsPane)[0])
+
+
+@pytest.mark.parametrize("size", SIZES[2:], ids=str)
+@pytest.mark.parametrize("kernel", ["6.1-1n", "6.18-1n", "6.1-4n"])
+async def test_a_number_of_sockets_stands_in_full_and_once(size: tuple[int, int], kernel: str) -> None:
+    async with tree_app(tree(kernel)).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, LimitsPane) if line.startswith("memory")]
+        numbers = re.findall(r"\d{1,3}(?: \d{3})+", BAR.split(line)[1].partition("GiB  ")[2] or line)
+        assert 1 <= len(numbers) == len(set(numbers)) <= 2
+        assert not re.search(r"\d[kM]", line)
+        assert "before reclaim" in line or size[0] < 80
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
