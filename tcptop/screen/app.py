@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.events import Event, InputEvent, Paste, Resize
 from textual.geometry import Size
 from textual.screen import Screen
@@ -22,7 +22,7 @@ from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys, palette_commands
-from tcptop.screen.main_screen import MainScreen
+from tcptop.screen.main_screen import MainScreen, compose_panes
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
@@ -137,6 +137,10 @@ class TcptopApp(App[int]):
     def _node_numbers(self) -> list[int]:
         """Numbers of the NUMA nodes; empty before the first sample."""
         return [node.node for node in self._ledger.nodes] if self._ledger else []
+
+    def compose(self) -> ComposeResult:
+        """The panes; Textual mounts them on the default screen before it mounts the app."""
+        yield from compose_panes()
 
     def get_default_screen(self) -> Screen[object]:
         """The screen of the panes."""

@@ -28,6 +28,21 @@ FindBoxes = Callable[[Size], Mapping[str, Box]]
 """Function that returns the box of each pane on a screen of a size, by the pane's id."""
 
 
+def compose_panes() -> ComposeResult:
+    """The panes, in the order in which Tab moves the focus."""
+    yield HeadLine(id="head")
+    yield FigurePane(id="figure")
+    yield TcpPane(id="tcp")
+    yield LimitsPane(id="limits")
+    yield NodesPane(id="nodes")
+    yield GraphsPane(id="graphs")
+    yield CachesPane(id="caches")
+    yield CacheExplanationPane(id="explanation")
+    yield BuddyPane(id="buddy")
+    yield TimelinePane(id="timeline")
+    yield KeyLine(id="keys")
+
+
 class MainScreen(Screen[object]):
     """Screen of the panes. A pane without a box is not shown."""
 
@@ -37,20 +52,6 @@ class MainScreen(Screen[object]):
         self.boxes: Mapping[str, Box] = {}
         """The boxes of the panes that are shown."""
         self.styles.set_rule("layout", PaneLayout(find_boxes))  # the property `layout` takes only names of layouts
-
-    def compose(self) -> ComposeResult:
-        """The panes, in the order in which Tab moves the focus."""
-        yield HeadLine(id="head")
-        yield FigurePane(id="figure")
-        yield TcpPane(id="tcp")
-        yield LimitsPane(id="limits")
-        yield NodesPane(id="nodes")
-        yield GraphsPane(id="graphs")
-        yield CachesPane(id="caches")
-        yield CacheExplanationPane(id="explanation")
-        yield BuddyPane(id="buddy")
-        yield TimelinePane(id="timeline")
-        yield KeyLine(id="keys")
 
     def place_panes(self, size: Size) -> None:
         """Shows the panes that have a box on a screen of a size, and hides the others, if the boxes have changed."""
