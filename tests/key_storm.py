@@ -80,10 +80,12 @@ class Storm:
                 self.starts += 1
                 return
             master = self._session.master
-            readable, writable, _ = select.select([master], [master], [], 0.1)
-            if readable:
+            poll = select.poll()
+            poll.register(master, select.POLLIN | select.POLLOUT)
+            [(_, events)] = poll.poll(100) or [(master, 0)]
+            if events & select.POLLIN:
                 self._tail = (self._tail + os.read(master, 65536))[-20_000:]
-            if writable:
+            if events & select.POLLOUT:
                 os.set_blocking(master, False)
                 data = data[os.write(master, data) :]
                 os.set_blocking(master, True)

@@ -219,7 +219,7 @@ def test_the_screen_on_a_strangers_file_has_nothing_left_of_root(option: str, ma
     words = [f"SUDO_UID={CALLER}", f"SUDO_GID={CALLER}", f"PYTHONPATH={environment['PYTHONPATH']}"]
     session = Session(["setpriv", "--groups", f"0,{STRANGER}", "env", *words, *command, option, str(path)])
     try:
-        session.until_shown("established" if option == "-r" else "bytes")
+        session.until_shown("established" if option == "-r" else "average now")
         status = status_of(session.process.pid)
         session.type("q")
         session.until_ended()

@@ -122,7 +122,7 @@ def test_ipv6_is_off_by_the_protocols_or_by_a_complete_slabinfo(protocols: bool,
         text = (root / "proc/slabinfo").read_text()
         (root / "proc/slabinfo").write_text(text[: text.rindex("\nkmem_cache ") + 1])
     page = explained(root, "struct tcp6_sock")
-    assert "here none: " in page
+    assert "this kernel none: " in page
     assert ("/proc/net/protocols" in page) == protocols
 
 
@@ -134,7 +134,7 @@ def test_ipv6_is_not_off_where_its_row_may_be_lost(tmp_path: Path) -> None:
     (root / "proc/net/protocols").unlink()
     text = (root / "proc/slabinfo").read_text()
     (root / "proc/slabinfo").write_text(text[: text.rindex("\nkmem_cache ") + 1])
-    assert "here not known: /proc/slabinfo: the file ends" in explained(root, "struct tcp6_sock")
+    assert "this kernel not known: /proc/slabinfo: the file ends" in explained(root, "struct tcp6_sock")
     assert report(root)["bytes_per_connection"]["full"]["now_bytes"] is None
 
 
@@ -148,7 +148,7 @@ def test_a_merged_request_sock_is_not_an_unreadable_slabinfo(tmp_path: Path) -> 
         assert known["sockets"] is None
         assert "not readable" not in known["note"]
         assert "request_sock_TCP: it is merged with another cache" in known["note"]
-    assert "here hidden: it is merged with another cache" in explained(root, "struct tcp_request_sock")
+    assert "this kernel hidden: it is merged with another cache" in explained(root, "struct tcp_request_sock")
 
 
 def test_known_request_socks_are_named_if_those_of_ipv6_are_not_known(tmp_path: Path) -> None:
@@ -345,9 +345,9 @@ def test_an_object_that_every_kernel_has_is_never_absent(name: str, tmp_path: Pa
 
 def test_an_object_of_later_kernels_is_absent_on_an_old_one(tmp_path: Path) -> None:
     root = copied(tmp_path, "5.10-4n")
-    assert "here none: Linux 5.10" in explained(root, "struct inet_bind2_bucket")
+    assert "this kernel none: Linux 5.10" in explained(root, "struct inet_bind2_bucket")
     without_caches(root, "tcp_bind_bucket")
-    assert "here hidden: it is merged" in explained(root, "struct inet_bind_bucket")
+    assert "this kernel hidden: it is merged" in explained(root, "struct inet_bind_bucket")
     assert [part for part in side(report(root), "ipv4", "outgoing")["missing"] if "bind" in part] == [
         "struct inet_bind_bucket (tcp_bind_bucket)"
     ]
@@ -362,7 +362,7 @@ def test_an_incomplete_list_of_names_proves_no_absence(tmp_path: Path) -> None:
         (root / SLAB / name).symlink_to(":0000256")
     outgoing = side(report(root), "ipv4", "outgoing")
     assert not outgoing["complete"]
-    assert "here not known: there is none, or it is merged" in explained(root, "struct eppoll_entry")
+    assert "this kernel not known: there is none, or it is merged" in explained(root, "struct eppoll_entry")
 
 
 def test_a_cache_that_is_never_merged_and_has_no_row_is_absent(tmp_path: Path) -> None:
@@ -371,8 +371,8 @@ def test_a_cache_that_is_never_merged_and_has_no_row_is_absent(tmp_path: Path) -
     (root / "proc/net/protocols").unlink()
     shutil.rmtree(root / SLAB)
     for struct in ("struct mptcp_sock", "struct nf_conn"):
-        assert "here none: /proc/slabinfo has no row of it" in explained(root, struct)
-    assert "here not known: there is none, or it is merged" in explained(root, "struct eppoll_entry")
+        assert "this kernel none: /proc/slabinfo has no row of it" in explained(root, struct)
+    assert "this kernel not known: there is none, or it is merged" in explained(root, "struct eppoll_entry")
 
 
 @pytest.mark.parametrize("option", ["slab_nomerge", "slub_nomerge", "quiet"])
@@ -383,7 +383,7 @@ def test_with_slab_nomerge_a_complete_slabinfo_shows_every_cache(option: str, tm
     write(root, {"proc/cmdline": f"BOOT_IMAGE=/vmlinuz {option}\n"})
     page = explained(root, "struct eppoll_entry")
     expected = "there is none, or it is merged" if option == "quiet" else "/proc/slabinfo has no row of it"
-    assert f"here {'not known' if option == 'quiet' else 'none'}: {expected}" in page
+    assert f"this kernel {'not known' if option == 'quiet' else 'none'}: {expected}" in page
 
 
 # The screen on several nodes without counts by node.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from drive import feed, pane_lines, pane_title, sample_tree, tree, tree_app, wait_for_app
+from drive import feed, pane_lines, sample_tree, screen_text, tree, tree_app, wait_for_app
 
 from tcptop.ledger import GrowthSinceMark
 from tcptop.snapshot import Snapshot
@@ -52,8 +52,7 @@ async def test_a_wide_screen_says_why_the_average_stands() -> None:
         app = await wait_for_app(pilot)
         await feed(pilot, sample(16_000, 16_000, 10.0))
         await feed(pilot, sample(8_000, 16_000, 11.0))
-        shown = " ".join([pane_title(app, FigurePane), *pane_lines(app, FigurePane)])
-        assert "stands: sockets change" in shown
+        assert "stands: sockets change" in screen_text(app)
 
 
 def mark_line(bytes_per_socket: float | None, error: float | None, columns: int = 100) -> str:

@@ -411,7 +411,7 @@ async def test_pages_show_new_samples() -> None:
         await press_keys(pilot, "right")
         await feed(pilot, sample_tree(later))
         [time_wait] = [line for line in page_lines(app) if line.startswith(" TIME_WAIT")]
-        assert re.search(r" 8 000  here  ", time_wait)
+        assert re.search(r" 8 000  this netns  ", time_wait)
         await press_keys(pilot, "x")
         assert any("8 000" in line for line in screen_text(app).splitlines() if "TIME_WAIT" in line)
 
