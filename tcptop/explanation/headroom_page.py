@@ -202,7 +202,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         memory += f", {before_reclaim}"
     of_limit, short = f", {short_label(first.name)} first", f"{number} more fit"
     sentence = f"{number} more {SOCKETS[mode]} fit"
-    assumed = f"{sentence} ({_assumption(headroom)}){of_limit}"
+    assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}"
     return list(
         dict.fromkeys(
             (
@@ -217,7 +217,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     )
 
 
-def _assumption(headroom: Headroom) -> str:
+def headroom_assumption(headroom: Headroom) -> str:
     """What the headroom assumes of the further sockets."""
     if headroom.mode == "time_wait":
         return "half client side"

@@ -15,6 +15,7 @@ from tcptop.explanation.headroom_page import (
     alarm_reasons,
     before_reclaim_text,
     fits_more_text,
+    headroom_assumption,
     headroom_sentences,
     limit_text,
     orphan_notes,
@@ -230,12 +231,15 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     """Notes on a limit from long to short, the last one empty.
 
     The notes are the time until the limit is reached, the reason for an alarm, how many orphans fit, what fits
-    into memory before the kernel reclaims memory, and the reason for what is unknown.
+    into memory before the kernel reclaims memory, what the headroom assumes, and the reason for what is unknown.
     """
     alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
     texts += [*alarms, *orphans, *filter(None, [before_reclaim])]
+    if limit.headroom_sockets is not None and limit.name in (MEMORY, "tcp_mem"):
+        assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "buffers as now"
+        texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts, assumed, assumed.rpartition(", ")[2]]
     if not texts and limit.headroom_sockets is None:
         texts = [limit.note, *limit.note.split("; ")[::-1]]
     if in_s is not None and 0 < in_s <= FAR_S:

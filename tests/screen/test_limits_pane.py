@@ -289,3 +289,20 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert "Headroom for more sockets" in screen_text(app)
+
+
+async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    (root / "proc/net/sockstat").write_text("TCP: inuse 16001 orphan 0 tw 0 alloc 16001 mem 100000\n")
+    async with tree_app(root).run_test(size=(200, 60)) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, LimitsPane) if "tcp_mem " in line]
+        assert "buffers as now" in line
+        await pilot.press("i", "right", "right")
+        text = " ".join(screen_text(app).replace("│", " ").split())
+        assert "(half client side, buffers as now), tcp_mem first" in text
+        assert "B of slab, if half of them are client side and" in text
+        assert "Buffers as now: the kernel charges 25 598 B per socket, which tcp_mem limits;" in text
+    async with tree_app(tree("6.1-4n")).run_test(size=(200, 60)) as pilot:
+        app = await wait_for_app(pilot)
+        assert "buffers as now" not in screen_text(app)
