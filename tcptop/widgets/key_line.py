@@ -20,6 +20,7 @@ KeyHint = tuple[str, str, str]
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
     ("m", "open sockets/TIME_WAIT", "TIME_WAIT"),
+    ("M", "plan", "plan"),
     ("=", "all nodes", "nodes"),
     ("Tab", "pane", "pane"),
     ("i", "explain", "info"),
