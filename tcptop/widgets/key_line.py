@@ -20,7 +20,6 @@ KeyHint = tuple[str, str, str]
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
     ("m", "open sockets/TIME_WAIT", "TIME_WAIT"),
-    ("M", "plan", "plan"),
     ("=", "all nodes", "nodes"),
     ("Tab", "pane", "pane"),
     ("i", "explain", "info"),
@@ -28,6 +27,7 @@ KEYS: tuple[KeyHint, ...] = (
     ("/", "find", "find"),
     ("q", "quit", "quit"),
     (":", "more", "more"),
+    ("M", "plan", "plan"),
     ("0-9[]", "node", "node"),
     ("c n …", "sort", "sort"),
     ("r", "all caches", "all"),

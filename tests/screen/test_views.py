@@ -229,7 +229,7 @@ async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Pa
     (root / "proc/sys/net/ipv4/tcp_mem").unlink()
     async with tree_app(root).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        [line] = [line for line in pane_lines(app, TcpPane) if line.strip().startswith("buffers")]
+        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffer charge")]
         assert line.split("MiB")[1].strip() == ""
 
 
@@ -243,7 +243,7 @@ def minutes(kernel: str = "6.1-4n") -> list[Snapshot]:
 async def test_x_hides_and_shows_graphs_and_marks() -> None:
     async with tree_app(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        assert pane_lines(app, GraphsPane) == ["one sample: nothing to draw"]
+        assert not app.query_one(GraphsPane).display, "one sample gives no graph"
         for sample in minutes():
             await feed(pilot, sample)
         lines, tcp_lines = pane_lines(app, GraphsPane), pane_lines(app, TcpPane)
