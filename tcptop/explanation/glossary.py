@@ -744,6 +744,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "For a node it is no limit: after it, the CPUs of the node use memory of other nodes. The headroom assumes that"
         " half of the sockets are client side, with the buffers that a socket has now; a plan says what it assumes.",
         "tcptop, from /proc/zoneinfo and the bytes of one more socket",
+        ("MEMORY FITS",),
     ),
     Entry(
         "USED",
