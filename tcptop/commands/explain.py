@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> int:
     parser = Parser(prog="tcptop explain", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument(
         "what",
-        nargs="?",
+        nargs="*",
         help="a cache (TCP), a struct, a page, or a word on the screen; words: all words; nothing: what there is",
     )
     parser.add_root_option()
@@ -34,11 +34,12 @@ def run(arguments: Sequence[str]) -> int:
     symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
     ledger = read_ledger(sampler)._replace(symbols=symbols)
     columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
-    text = overview_text(ledger, columns) if options.what is None else page_text(ledger, options.what, columns)
+    what = " ".join(options.what)
+    text = page_text(ledger, what, columns) if options.what else overview_text(ledger, columns)
     if text is None:
-        near = ", ".join(nearest_words(ledger, options.what))
+        near = ", ".join(nearest_words(ledger, what))
         raise TcptopError(
-            f"explain: no word, cache or struct {options.what!r}; {f'like it: {near}' if near else 'words lists all'}"
+            f"explain: no word, cache or struct {what!r}; {f'like it: {near}' if near else 'words lists all'}"
         )
     write_stdout(text)
     return 0

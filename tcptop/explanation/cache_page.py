@@ -120,17 +120,17 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     size, layout = live_size(ledger, item), struct_of(ledger, item)
     yield ((f" {item.struct}", "head"),)
     yield from fact_lines("", item.purpose, columns)
-    yield from fact_lines("held in", states_text(item), columns)
-    yield from fact_lines("how many", occurrence(item), columns)
+    yield from fact_lines("in states", states_text(item), columns)
+    yield from fact_lines("there is", f"{'' if item.only_with else 'one '}{occurrence(item)}", columns)
     if item.since or item.until:
         yield from fact_lines("kernels", releases_text(item), columns)
-    yield from fact_lines("seen by", item.detected_by, columns)
+    yield from fact_lines("found by", item.detected_by, columns)
     unseen = ledger.unseen_objects.get(item.struct)
     if unseen is not None:
         yield from fact_lines("this kernel", f"{PRESENCE_TEXTS[unseen.presence]}: {unseen.reason}", columns)
     line = next((each for each in ledger.caches if each.name in item.names), None)
-    for text in size_texts(item, size, line, layout):
-        yield from fact_lines("size", text, columns)
+    for title, text in size_facts(item, size, line, layout):
+        yield from fact_lines(title, text, columns)
     yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
     if line is not None:
         yield from _draw_slab(line, columns)
@@ -146,7 +146,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
         yield from _draw_members(layout, columns)
     elif item.btf_struct is not None:
         yield EMPTY_LINE
-        yield from fact_lines("struct", ledger.sources["btf"].reason or "BTF does not have it", columns)
+        yield from fact_lines("members", ledger.sources["btf"].reason or "BTF does not have it", columns)
 
 
 def states_text(item: KernelObject) -> str:
@@ -166,45 +166,46 @@ def releases_text(item: KernelObject) -> str:
     return " ".join(filter(None, (since, until))) + commit
 
 
-def size_texts(
+def size_facts(
     item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
-) -> Iterator[str]:
-    """Texts that state the size of the struct, the object size with padding, and the object's share of a slab.
+) -> Iterator[tuple[str, str]]:
+    """Titles and texts of the size of the struct, the object size with padding, and the object's share of a slab.
 
     The share includes the slab's waste.
     """
     struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
     object_bytes = line.object_bytes if line is not None else None
     if struct_bytes is not None:
-        yield f"{units.count(struct_bytes)} B struct{'' if layout is None else ', by BTF'}"
+        yield "struct", f"{units.count(struct_bytes)} B{'' if layout is None else ', by BTF'}"
     if object_bytes is not None:
         padding = ""
         if struct_bytes and object_bytes > struct_bytes:
             padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
-        yield f"{units.count(object_bytes)} B from one object to the next{padding}"
+        yield "spacing", f"{units.count(object_bytes)} B from one object to the next{padding}"
     elif struct_bytes is None and (size.object_bytes is not None or (size.slab and size.slab.high)):
-        yield size.text
+        yield "size", size.text
     if line is not None and line.slab_share_bytes is not None and object_bytes is not None and line.pages_per_slab:
         waste_bytes = line.slab_share_bytes - object_bytes
         pages = "page" if line.pages_per_slab == 1 else "pages"
         yield (
-            f"{line.slab_share_bytes:.1f} B of slab: {line.objects_per_slab} objects in"
-            f" {line.pages_per_slab} {pages} (order {line.order}), {waste_bytes:.1f} B left over for each"
+            "slab share",
+            f"{line.slab_share_bytes:.1f} B: {line.objects_per_slab} objects in"
+            f" {line.pages_per_slab} {pages} (order {line.order}), {waste_bytes:.1f} B left over for each",
         )
     if item.kmalloc_bytes is not None:
         aligned = ", in whole cache lines" if item.cache_line_aligned else ""
-        yield f"{item.kmalloc_bytes} B asked of kmalloc{aligned}"
+        yield "asked for", f"{item.kmalloc_bytes} B of kmalloc{aligned}"
 
 
 def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
-    """A bar of one slab: its objects, and the bytes that are left over."""
+    """A bar of one slab: its objects, and the bytes that are left over; none if the objects are too many to draw."""
     width = columns - BAR_INDENT - 1
     if not line.slab_share_bytes or not line.object_bytes or not line.objects_per_slab or width < MIN_BAR_WIDTH:
         return
+    if line.objects_per_slab > width // 2:
+        return
     slab_bytes = line.slab_share_bytes * line.objects_per_slab
     ends = [round(width * line.object_bytes * number / slab_bytes) for number in range(line.objects_per_slab + 1)]
-    if line.objects_per_slab > width // 2:
-        ends = [0, ends[-1]]  # too many objects to draw each
     pieces: list[Piece] = [(f" {'one slab':<{BAR_INDENT - 1}}", "dim")]
     for start, end in pairwise(ends):
         pieces.append((OBJECT_CELL * (end - start - 1) + LAST_OBJECT_CELL, "slice-1"))

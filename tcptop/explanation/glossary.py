@@ -84,7 +84,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The sum of the objects alone, without the bytes that slabs leave over between and behind objects.",
         "The difference to one more socket is the price of packing objects into whole pages.",
         "/sys/kernel/slab/*/slab_size",
-        ("slab padding", "padding", "objects alone", "alignment", "free pointer"),
+        ("slab padding", "objects alone"),
     ),
     Entry(
         "IPv4:IPv6 as here",
@@ -98,7 +98,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "tw_sock", "tw"),
+        ("mini-socket", "tw_sock", "tw", "mini-sockets fit"),
     ),
     Entry(
         "TCP in the kernel",
@@ -286,7 +286,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "A block of pages that the kernel cuts into objects of one size.",
         "A slab of 32 KiB holds 13 of the larger socks, for example. A slab with no object in use may be given back.",
         "mm/slub.c; /proc/slabinfo, num_slabs",
-        ("SLUB", "slab memory", "slub"),
+        ("slab memory",),
     ),
     Entry(
         "object",
@@ -307,7 +307,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "The C structure that an object holds, such as struct tcp_sock.",
         "Its size and members come from the kernel's own type information, where that is readable.",
         "/sys/kernel/btf/vmlinux",
-        ("member", "hole"),
+        ("member",),
     ),
     Entry(
         "merged",
@@ -421,6 +421,94 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     ),
 )
 
+OBJECT_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "SLUB",
+        "The part of the kernel that cuts pages into objects: the slab allocator of today's kernels.",
+        "It replaced SLAB and SLOB, which were taken out in Linux 6.5 and 6.8.",
+        "mm/slub.c",
+    ),
+    Entry(
+        "spacing",
+        "The bytes from the start of one object of a slab to the start of the next.",
+        "It is the size of the struct with its alignment and its free pointer. The column OBJ SIZE has it.",
+        "/sys/kernel/slab/*/slab_size",
+        ("asked for",),
+    ),
+    Entry(
+        "slab share",
+        "The bytes of a slab divided by the number of its objects: what one object takes in pages.",
+        "It is larger than the spacing by the part of what is left over.",
+        "/sys/kernel/slab/*/objs_per_slab and order",
+    ),
+    Entry(
+        "left over",
+        "The bytes at the end of a slab that are too few for one more object.",
+        "They are divided among the objects of the slab, so that the figures add up to whole pages.",
+        "mm/slub.c, calculate_order()",
+    ),
+    Entry(
+        "alignment",
+        "The rule that an object begins at a multiple of some number of bytes, often of a cache line of the CPU.",
+        "The bytes up to the next such multiple are unused.",
+        "/sys/kernel/slab/*/align; mm/slab_common.c, calculate_alignment()",
+    ),
+    Entry(
+        "free pointer",
+        "The address of the next free object, which SLUB writes into each free object.",
+        "Where the object's own bytes must stay untouched after it is freed, the pointer takes 8 bytes behind them.",
+        "mm/slub.c, set_freepointer()",
+    ),
+    Entry(
+        "hole",
+        "Unused bytes between two members of a struct, since the next member needs its alignment.",
+        "Another order of the members may save them.",
+        "/sys/kernel/btf/vmlinux",
+    ),
+    Entry(
+        "padding",
+        "Unused bytes at the end of a struct, so that its size is a multiple of its alignment.",
+        "Slab padding is more: also the free pointer, and what is left over in a slab.",
+        "/sys/kernel/btf/vmlinux",
+        ("tail padding",),
+    ),
+    Entry(
+        "largest members",
+        "The members of a struct that take the most bytes, each with its size and its offset.",
+        "A member that is a struct counts whole.",
+        "/sys/kernel/btf/vmlinux",
+    ),
+    Entry(
+        "CPUs' lists",
+        "Free objects that each CPU keeps in slabs of its own, to hand them out without a lock.",
+        "slabinfo counts them as active, so the active objects are exact only up to this error.",
+        "mm/slub.c, struct kmem_cache_cpu; cpu_partial in /sys/kernel/slab",
+        ("per-CPU", "per CPU", "lists of CPUs", "CPU list"),
+    ),
+    Entry(
+        "request sock",
+        "What a server keeps of a connection whose handshake has not ended: about 300 bytes in place of a sock.",
+        "The last ACK turns it into a sock.",
+        "net/ipv4/tcp_input.c, tcp_conn_request(); /proc/slabinfo, request_sock_TCP",
+        ("request_sock", "request_sock_TCP", "SYN queue"),
+    ),
+    Entry(
+        "sock, socket, inode",
+        "Three structs of one socket: the sock is TCP's state, the socket serves system calls, the inode is its file.",
+        "socket and inode are one object (sock_inode_cache); the sock is another (TCP). In TIME_WAIT only a small sock"
+        " is left; an orphan has a sock and no socket.",
+        "include/linux/net.h, struct socket; include/net/sock.h, struct sock",
+        ("sock against socket", "struct socket", "struct sock"),
+    ),
+    Entry(
+        "in use, allocated, sockets",
+        "Allocated counts every sock of the machine, in use those of this netns; sockets without a word are allocated.",
+        "So in use is never above allocated. A sock that was never connected, and an orphan, are allocated only.",
+        "/proc/net/sockstat, fields inuse and alloc",
+        ("in use against allocated",),
+    ),
+)
+
 MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "buddy allocator",
@@ -477,7 +565,14 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "Three counts of free pages of a zone: min, low and high.",
         "Below low the kernel reclaims in the background until high is reached. Below min a program waits for reclaim.",
         "/proc/zoneinfo, lines min, low and high",
-        ("min", "low", "high", "MIN LOW HIGH"),
+        ("min", "low", "high"),
+    ),
+    Entry(
+        "MIN LOW HIGH",
+        "The heading of the bar of a zone's free pages: the bar is as long as twice the watermark high.",
+        "A full bar means plenty of free memory. The signs in it are the watermarks min, low and high: a bar that ends"
+        " left of low means that the kernel reclaims.",
+        "/proc/zoneinfo",
     ),
     Entry(
         "fragmentation",
@@ -516,7 +611,8 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "reclaim",
         "The kernel frees page cache and unused slabs to get free pages.",
-        "Before reclaim means: with memory that is free already. With reclaim is the end: then allocations fail.",
+        "Sockets that fit before reclaim take memory that is free already. The number that fits with reclaim is the"
+        " end: with still more, no page is left, and opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
         ("before reclaim", "with reclaim"),
     ),
@@ -557,11 +653,19 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         ("fits more", "room", "more"),
     ),
     Entry(
+        "nearest first",
+        "The order of the limits: alarms, then the limits that stop new sockets, those with the fewest that fit first.",
+        "Limits that stop no new socket, such as that of orphans, come behind; those whose use is not known come last."
+        " A limit overtakes another one after ten seconds.",
+        "tcptop",
+        ("nearest",),
+    ),
+    Entry(
         "limit",
         "What ends the growth of sockets: memory, tcp_mem, file-max, conntrack, orphans or TIME_WAIT.",
         "The first limit is the one with the least headroom. Thresholds are in the settings file, [limits.NAME].",
         "/proc/sys, /proc/meminfo",
-        ("limits", "first limit", "nearest first", "wall"),
+        ("limits", "first limit", "wall"),
     ),
     Entry(
         "memory",
@@ -877,6 +981,7 @@ ENTRIES: tuple[Entry, ...] = (
     *FIGURE_ENTRIES,
     *SOCKET_ENTRIES,
     *SLAB_ENTRIES,
+    *OBJECT_ENTRIES,
     *MEMORY_ENTRIES,
     *LIMIT_ENTRIES,
     *TABLE_ENTRIES,

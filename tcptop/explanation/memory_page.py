@@ -60,7 +60,7 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
         ("  of it idle", memory.idle_bytes, f"free objects' shares of slabs{idle_error}"),
         ("TCP's share of shared caches", memory.share_bytes, _range(memory)),
         ("everything else", memory.rest_bytes, "all other rows, and the others' share"),
-        ("unexplained", memory.unexplained_bytes, "in meminfo's Slab, and in no row"),
+        unexplained_row(memory.unexplained_bytes),
         ("all slab memory", total, "meminfo's Slab"),
     )
     for title, amount, words in rows:
@@ -70,6 +70,13 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
             words,
             role="strong" if title == "all slab memory" else "dim" if title.startswith(" ") else "text",
         )
+
+
+def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
+    """The row of slab memory that no row of slabinfo explains: 0 if the rows have more than meminfo."""
+    if amount is None or amount >= 0:
+        return "unexplained", amount, "in meminfo's Slab, and in no row"
+    return "unexplained", 0, f"within the error: the rows have {units.size(-amount)} more than meminfo, read before"
 
 
 def buffers_row(ledger: Ledger) -> TableRow:

@@ -151,7 +151,8 @@ def _memory(ledger: Ledger) -> Iterator[str]:
             yield f"    {part.text:<38} {units.size(part.bytes):>10}{about}"
     unexplained = ledger.slab_memory.unexplained_bytes
     if unexplained is not None:
-        yield f"  slab memory of the machine that no row explains: {units.size(unexplained)}"
+        error = f" (the rows have {units.size(-unexplained)} more: within the error)" if unexplained < 0 else ""
+        yield f"  slab memory of the machine that no row explains: {units.size(max(0, unexplained))}{error}"
 
 
 def _between(low_bytes: int | None, high_bytes: int | None) -> str:

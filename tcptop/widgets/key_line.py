@@ -20,8 +20,9 @@ KeyHint = tuple[str, str, str]
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
     ("m", "open sockets/TIME_WAIT", "TIME_WAIT"),
-    ("=", "all nodes", "nodes"),
     ("Tab", "pane", "pane"),
+    ("ENTER", "explain", "explain"),
+    ("=", "all nodes", "nodes"),
     ("i", "explain", "info"),
     ("k", "mark", "mark"),
     ("/", "find", "find"),
@@ -36,7 +37,6 @@ KEYS: tuple[KeyHint, ...] = (
     ("x", "graphs", "graphs"),
     ("y", "blocks/bytes", "unit"),
     ("+-", "interval", "interval"),
-    ("ENTER", "explain", "explain"),
 )
 """Key hints, the most used keys first, since a narrow terminal leaves out the last keys."""
 

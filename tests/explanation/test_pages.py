@@ -109,7 +109,8 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
     for line in draw(page, figures, columns):
         is_moved = page.name in MOVED and re.match(MOVED[page.name], line)
         cells = re.sub(r"(?:^ {5}|, )(?:used|near/full at|of|scope) ", "", line) if is_moved else line
-        if line.replace("FULL AT", "FULL-AT") not in titles:
+        # The bar of a slab is drawn where its objects fit.
+        if line.replace("FULL AT", "FULL-AT") not in titles and not line.startswith(" one slab "):
             found += re.sub(r"[│├└─█▉▊▋▌▍▎▏▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▉▊▋▌▍▎▏▓▒░\s]", "", cells)
     return sorted(found)
 
@@ -315,7 +316,7 @@ def test_an_unreadable_machine_has_no_object_called_absent(unreadable: Ledger) -
 
 def fact_text(lines: list[str], title: str) -> str:
     """The text beside a title, joined with its continuation lines."""
-    at = next(index for index, line in enumerate(lines) if line.startswith(f" {title} "))
+    at = next(index for index, line in enumerate(lines) if line.startswith(f" {title}  "))
     found = [lines[at].removeprefix(f" {title}").strip()]
     for line in lines[at + 1 :]:
         if not line.startswith(" " * 12):
@@ -344,15 +345,15 @@ def test_the_page_of_a_cache_breaks_down_the_size_of_an_object(kernel: str, phas
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     for name in ("TCP", "sock_inode_cache", "tw_sock_TCP"):
         row, struct = rows[name], int(text(kernel, phase, f"sys/kernel/slab/{name}/object_size"))
-        lines = [line for line in draw(page_of_cache(name), ledger(kernel, phase), 120) if line.startswith(" size ")]
-        assert parse_numbers(lines[0])[0] == struct
-        step = parse_numbers(lines[1])
+        lines = draw(page_of_cache(name), ledger(kernel, phase), 120)
+        assert parse_numbers(fact_text(lines, "struct"))[0] == struct
+        step = parse_numbers(fact_text(lines, "spacing"))
         assert step == ([row.size, row.size - struct] if row.size > struct else [row.size])
         share = row.share(page_bytes(kernel))
         pages = "page" if row.pages == 1 else "pages"
         order = row.pages.bit_length() - 1
-        assert lines[2].split(None, 1)[1] == (
-            f"{share:.1f} B of slab: {row.per_slab} objects in {row.pages} {pages} (order {order}),"
+        assert fact_text(lines, "slab share") == (
+            f"{share:.1f} B: {row.per_slab} objects in {row.pages} {pages} (order {order}),"
             f" {share - row.size:.1f} B left over for each"
         )
 
@@ -399,7 +400,7 @@ def test_all_states_that_hold_an_object_are_named(item: object) -> None:
     found = next(each for each in KERNEL_OBJECTS if each is item)
     if not found.caches:
         return
-    held = fact_text(draw(page_of_cache(found.caches[0]), ledger("6.1-4n", "established"), 100), "held in")
+    held = fact_text(draw(page_of_cache(found.caches[0]), ledger("6.1-4n", "established"), 100), "in states")
     if found.held_in and found.held_in != frozenset(State):
         assert held.split(", ") == [state.value for state in State if state in found.held_in]
 
@@ -435,7 +436,35 @@ def test_without_slabinfo_a_page_gives_the_reason_and_the_sizes_from_sysfs(tmp_p
     assert "slabinfo" in fact_text(lines, "now")
     assert "a row that cannot be read" in fact_text(lines, "counted in")
     tcp = draw(page_of_cache("TCP"), figures, 100)
-    assert parse_numbers(fact_text(tcp, "size"))[0] == 2280
+    assert parse_numbers(fact_text(tcp, "struct"))[0] == 2280
+
+
+def test_each_size_of_an_object_has_a_name_of_its_own() -> None:
+    lines = draw(page_of_cache("sock_inode_cache"), ledger("6.18-1n", "established"), 100)
+    assert fact_text(lines, "struct").startswith("768 B")
+    assert fact_text(lines, "spacing").startswith("832 B from one object to the next")
+    assert fact_text(lines, "slab share").startswith("862.3 B: 19 objects in 4 pages")
+    assert fact_text(lines, "there is") == "one for each socket"
+    assert fact_text(lines, "in states").startswith("LISTEN, ESTABLISHED")
+    assert fact_text(lines, "found by").startswith("the name of its cache")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 120])
+def test_the_bar_of_a_slab_shows_each_of_its_objects_or_is_left_out(columns: int) -> None:
+    figures = ledger("6.1-4n", "established")
+    for name in ("TCP", "sock_inode_cache", "filp"):
+        cache = figures.cache(name)
+        assert cache is not None
+        bars = [line for line in draw(page_of_cache(name), figures, columns) if line.startswith(" one slab ")]
+        assert [bar.count("▌") for bar in bars] in ([], [cache.objects_per_slab])
+        assert bars or columns < 2 * (cache.objects_per_slab or 0) + 14
+
+
+def test_rows_that_have_more_than_meminfo_leave_nothing_unexplained() -> None:
+    figures = ledger("6.1-4n", "established")
+    memory = figures.slab_memory._replace(unexplained_bytes=-1_258_291)
+    page = "\n".join(draw(named_page("memory"), figures._replace(slab_memory=memory), 120))
+    assert re.search(r"unexplained +0 B +0% +within the error: the rows have 1\.2 MiB more", page)
 
 
 def test_a_struct_with_its_largest_members_its_holes_and_its_padding() -> None:
@@ -459,7 +488,7 @@ def test_a_struct_with_its_largest_members_its_holes_and_its_padding() -> None:
     ]
     assert fact_text(lines, "holes") == "2, 16 B: 4 B at 4, 12 B at 1036"
     assert fact_text(lines, "padding") == "32 B at its end"
-    assert any(line.startswith(" size ") and "1 088 B struct, by BTF" in line for line in lines)
+    assert any(line.startswith(" struct  ") and "1 088 B, by BTF" in line for line in lines)
 
 
 # Ranges, and the headroom.
