@@ -89,5 +89,5 @@ def no_graph_reason(ledger: Ledger, view: View) -> str:
     if any(value is not None for value in past_values(view, "sockets")):
         return ""
     if view.player is not None:
-        return "the recording is being read"
+        return "reading the recording"
     return f"graphs begin after {2 * STEP_S} s" if ledger.live else NO_PAST
