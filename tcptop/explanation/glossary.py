@@ -1,6 +1,6 @@
 """The glossary: every word and sign of the screen and of the reports, with its meaning and the file it comes from.
 
-The help, the page `glossary` and `tcptop explain WORD` show these entries. The columns of the cache table have their
+The page `glossary` and `tcptop explain WORD` show these entries. The columns of the cache table have their
 texts in `text/cache_columns.py`, from which their entries are made.
 """
 
@@ -17,7 +17,7 @@ class Entry(NamedTuple):
 
     word: str
     meaning: str
-    """One sentence, which the help shows too."""
+    """One sentence."""
     more: str
     """One or two further sentences."""
     source: str
@@ -991,46 +991,6 @@ ENTRIES: tuple[Entry, ...] = (
     *(Entry(name, text, "A source of figures.", files) for name, text, files in SOURCES),
 )
 """All entries."""
-
-HELP_WORDS = (
-    "bytes per connection",
-    "TCP in the kernel",
-    "average now",
-    "one more socket",
-    "server side",
-    "client side",
-    "without slab padding",
-    "open sockets",
-    "TIME_WAIT",
-    "allocated",
-    "in use",
-    "orphan",
-    "buffers",
-    "machine",
-    "netns",
-    "headroom",
-    "reclaim",
-    "growth",
-    "5 s",
-    "mark",
-    "order",
-    "migrate type",
-    "watermark",
-    "fragmentation",
-    "pageblock",
-    "merged",
-    "idle",
-    "memcg vector",
-    "BLOCKS FREE",
-    "FITS MORE",
-    "≥",
-    "≤",
-    "≈",
-    "±",
-    "–",
-    "▸",
-)
-"""The words that the help explains."""
 
 
 def fold_word(word: str) -> str:

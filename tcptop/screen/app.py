@@ -21,7 +21,7 @@ from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
-from tcptop.screen.keys import SHARED_BINDINGS, bound_keys, palette_commands
+from tcptop.screen.keys import SHARED_BINDINGS, help_keys, palette_commands
 from tcptop.screen.main_screen import MainScreen, compose_panes
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
@@ -441,7 +441,7 @@ class TcptopApp(App[int]):
             return
         from tcptop.widgets.help_screen import HelpScreen
 
-        self.push_screen(HelpScreen(bound_keys(self.feed.bindings), self._ledger, self.view))
+        self.push_screen(HelpScreen(help_keys(self.feed.bindings), self._ledger, self.view))
 
     def action_plan(self) -> None:
         """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""

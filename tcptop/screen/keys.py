@@ -129,6 +129,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Program": ("switch_theme", "send_all", "suspend_process", "quit"),
 }
 """Groups of the palette, with the actions in each group."""
+SORT_MEANING = "sort by a column, whose letter stands below; again reverses"
 KEYLESS_COMMANDS = (
     ("switch between dark and light", "switch_theme"),
     ("write these settings to the settings file", "save_settings"),
@@ -151,6 +152,19 @@ def palette_commands(bindings: Iterable[Binding]) -> list[Command]:
         for meaning, keys, action in entries
         if action.partition("(")[0] in names
     ]
+
+
+def help_keys(bindings: Iterable[Binding]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The key names and meanings that the help shows, by group; the keys that sort by a column are one entry."""
+    bindings = list(bindings)
+    group_of = {action: group for group, actions in GROUPS.items() for action in actions}
+    actions = {binding.description: binding.action.partition("(")[0] for binding in reversed(bindings)}
+    groups: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+    for keys, meaning in bound_keys(bindings):
+        if actions[meaning] != "sort":
+            groups[group_of.get(actions[meaning], "Program")].append((keys, meaning))
+    groups["Sort"].append((" ".join(SORT_KEYS), SORT_MEANING))
+    return list(groups.items())
 
 
 def bound_keys(bindings: Iterable[Binding]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Help screen (`?`, `h`): the keys (from the app's bindings), and the words and columns, from the glossary."""
+"""Help screen (`?`, `h`): what each pane shows, the keys (from the app's bindings), and the columns of the caches."""
 
 from __future__ import annotations
 
@@ -6,25 +6,37 @@ from collections.abc import Sequence
 
 from textual.screen import ModalScreen
 
-from tcptop.explanation.glossary import HELP_WORDS, find_entries
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
-from tcptop.text.line import Line
+from tcptop.text.line import Line, paragraph
 from tcptop.text.table import fact_lines
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
-KEY_WIDTH, WORD_WIDTH = 14, max(map(len, HELP_WORDS))
-WORDS_TITLE = "Words (all of them: tcptop explain words, or the last page of i)"
+GROUP_WIDTH, PANE_WIDTH, KEY_WIDTH, COLUMN_WIDTH = 9, 21, 14, 13
+PANES: tuple[tuple[str, str], ...] = (
+    ("Bytes per connection", "what a TCP socket takes in the kernel: on average, one more, its parts"),
+    ("TCP in the kernel", "the memory of all sockets, how fast it grows, and their counts"),
+    ("Limits", "how many more sockets fit, and what would stop them; alarms stand first"),
+    ("Nodes, Graphs", "where the memory sits, by NUMA node; the last minutes"),
+    ("TCP caches", "the slab caches behind a socket; ENTER explains the selected one"),
+    ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),
+)
+"""What each pane of the screen shows."""
+WORDS_HINT = "Every word and sign on the screen: tcptop explain WORD, or the last page of i."
+RATES_HINT = "Graphs, rates and growth change once in five seconds, all else with each sample."
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
-    ("Tab", "the next table"),
+    ("Tab", "the next pane"),
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
 """Keys that are bound by Textual or by a pane, not by the app."""
+
+KeyGroups = Sequence[tuple[str, Sequence[tuple[str, str]]]]
+"""Names of groups, each with pairs of key names and their meaning."""
 
 
 class HelpPane(ScrollPane):
@@ -34,7 +46,7 @@ class HelpPane(ScrollPane):
     HelpPane { width: 96; max-width: 100%; height: 90%; border: round $secondary; background: $surface; }
     """
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, keys: KeyGroups) -> None:
         super().__init__(id="help")
         self._keys = tuple(keys)
 
@@ -43,19 +55,22 @@ class HelpPane(ScrollPane):
         return "Help ─ arrows scroll, any other key closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """An empty head, and a body with the help on keys, figures and columns."""
-        keys, words = (*OTHER_KEYS, *self._keys), [(word, find_entries(word)[0].meaning) for word in HELP_WORDS]
-        columns_help = [(each.heading.title, each.help) for each in COLUMNS]
-        lines: list[Line] = []
-        for title, entries, width in (
-            ("Keys", keys, KEY_WIDTH),
-            (WORDS_TITLE, words, WORD_WIDTH),
-            ("Columns of the caches", columns_help, KEY_WIDTH),
-        ):
-            lines.append(((title, "head"),))
-            for key, text in entries:
-                lines += fact_lines(key, text, columns, width, "accent")
-            lines.append(())
+        """An empty head, and a body with what the panes show, the keys and the columns."""
+        lines: list[Line] = [(("What am I looking at", "head"),)]
+        for name, text in PANES:
+            lines += fact_lines(name, text, columns, PANE_WIDTH, "accent")
+        lines += [line for text in (RATES_HINT, WORDS_HINT) for line in paragraph(f" {text}", columns - 1, "dim")]
+        lines += [(), (("Keys", "head"),)]
+        for group, entries in (("Move", OTHER_KEYS), *self._keys):
+            for number, (key, text) in enumerate(entries):
+                name = f" {'' if number else group:<{GROUP_WIDTH}}"
+                for line in fact_lines(key, text, columns - len(name), KEY_WIDTH, "accent"):
+                    lines.append(((name, "dim"), *line))
+                    name = " " * len(name)
+        lines += [(), (("Columns of the caches, each with the key that sorts by it", "head"),)]
+        for each in COLUMNS:
+            title = f"{each.heading.title:<{COLUMN_WIDTH - 2}}{each.sort_key or ''}"
+            lines += fact_lines(title, each.help, columns, COLUMN_WIDTH, "accent")
         return [], lines
 
 
@@ -64,5 +79,5 @@ class HelpScreen(OverlayScreen, ModalScreen[None]):
 
     CSS = "HelpScreen { align: center middle; }"
 
-    def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, view: View) -> None:
+    def __init__(self, keys: KeyGroups, ledger: Ledger, view: View) -> None:
         super().__init__(HelpPane(keys), ledger, view)

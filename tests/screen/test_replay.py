@@ -276,7 +276,7 @@ async def test_help_and_key_line_have_the_playback_keys(file: Path) -> None:
         assert "set the interval" not in text
         for binding in REPLAY_BINDINGS:
             assert isinstance(binding, Binding)
-            assert binding.description in text
+            assert binding.description in text or binding.description.startswith("sort by ")
 
 
 KEYS = ("t", "T", "space", "plus", "minus", "less_than_sign", "greater_than_sign", "m", "k", "j", "escape", "enter")
