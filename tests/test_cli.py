@@ -136,8 +136,8 @@ def test_text_of_a_recording() -> None:
     assert ran.stdout.isascii()
     assert all(character.isprintable() or character == "\n" for character in ran.stdout)
     for section in (
-        "Bytes per connection (full",
-        "(TIME_WAIT",
+        "Bytes per connection, open sockets",
+        "Bytes per connection, TIME_WAIT",
         "Sockets",
         "Total kernel memory",
         "TCP caches",
@@ -594,7 +594,7 @@ def terminal(*arguments: str, columns: int = 100, rows: int = 30) -> Iterator[Te
 def test_the_screen_starts_and_q_ends_it(arguments: list[str]) -> None:
     with terminal(*arguments) as screen:
         screen.wait_for("Bytes per connection")
-        screen.wait_for("Buddy free_area")
+        screen.wait_for("Free blocks")
         screen.type("q")
         assert screen.wait_for_end() == 0
         screen.assert_restored()
@@ -602,7 +602,7 @@ def test_the_screen_starts_and_q_ends_it(arguments: list[str]) -> None:
 
 def test_ctrl_c_ends_with_0() -> None:
     with terminal("--root", TREE) as screen:
-        screen.wait_for("Buddy free_area")
+        screen.wait_for("Free blocks")
         screen.type("\x03")
         assert screen.wait_for_end() == 0
         screen.assert_restored()
@@ -612,7 +612,7 @@ def test_ctrl_c_ends_with_0() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_restores_the_terminal(number: signal.Signals, root: str) -> None:
     with terminal("--root", root) as screen:
-        screen.wait_for("Buddy free_area")
+        screen.wait_for("Free blocks")
         screen.process.send_signal(number)
         assert screen.wait_for_end() == 0
         screen.assert_restored()
@@ -620,7 +620,7 @@ def test_a_signal_restores_the_terminal(number: signal.Signals, root: str) -> No
 
 def test_mouse_reporting_is_off_by_default() -> None:
     with terminal("--root", TREE) as screen:
-        screen.wait_for("Buddy free_area")
+        screen.wait_for("Free blocks")
         screen.type("q")
         screen.wait_for_end()
         assert b"\x1b[?1000h" not in screen.written
@@ -629,7 +629,7 @@ def test_mouse_reporting_is_off_by_default() -> None:
 
 def test_the_mouse_option_turns_mouse_reporting_on() -> None:
     with terminal("--mouse", "--root", TREE) as screen:
-        screen.wait_for("Buddy free_area")
+        screen.wait_for("Free blocks")
         screen.type("q")
         assert screen.wait_for_end() == 0
         assert b"\x1b[?1000h" in screen.written
@@ -638,7 +638,7 @@ def test_the_mouse_option_turns_mouse_reporting_on() -> None:
 
 def test_keys_reach_the_screen() -> None:
     with terminal("--root", TREE) as screen:
-        screen.wait_for("node 0 of 4")
+        screen.wait_for("all 4 nodes")
         screen.type("2")
         screen.wait_for("node 2 of 4")
         screen.type("m")
@@ -646,7 +646,7 @@ def test_keys_reach_the_screen() -> None:
         screen.type("?")
         screen.wait_for("Help")
         screen.type("?")
-        screen.wait_for("Buddy free_area")
+        screen.wait_for("Free blocks")
         screen.type("q")
         assert screen.wait_for_end() == 0
         screen.assert_restored()

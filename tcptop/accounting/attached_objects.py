@@ -164,7 +164,7 @@ def _ktls(snapshot: Snapshot) -> Found:
     counts = tls_sockets(snapshot)
     if counts is None or None in counts:
         is_missing = snapshot.tls_stat.state == "missing"
-        why = "there is no /proc/net/tls_stat to tell" if is_missing else "a count of tls_stat is not known"
+        why = "not known without tls_stat" if is_missing else "a count of tls_stat is not known"
         return Found(None, None, why)
     tx_software, rx_software, tx_device, rx_device = (count or 0 for count in counts)
     tx, rx = tx_software + tx_device, rx_software + rx_device

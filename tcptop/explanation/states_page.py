@@ -11,7 +11,7 @@ HEADINGS = make_headings("<STATE", "SERVER", "OWN PORT", "SOCKETS", "<OF", "HOLD
 
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: on the server side, and with a local port of its own, as on the"
-    " client side (≤, since ports may be shared). machine: all network namespaces; this netns: one of them."
+    " client side (at most, since ports may be shared). machine: all network namespaces; this netns: one of them."
 )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from time import localtime, strftime
 
 from tcptop.explanation.headroom_page import alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import Line, Piece, Role
+from tcptop.text.line import Line, Piece, Role, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.player import Player
@@ -16,6 +17,8 @@ from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
 PLAYING = "▶"
+COUNTED = re.compile(r", \d+ more| \+\d+$")
+"""Matches the end of a text that counts alarms instead of naming them."""
 
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
@@ -62,14 +65,14 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
         gap: Piece = ("  ", "text")
         variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
         variants += [(left, [*percent, gap, *end]) for left in (name_pieces, lefts[-1]) for end in ends]
-        # Every alarm in short words is worth more than the machine's name; only the last variant counts the alarms.
-        *named, counted = others or [percent]
+        # Every alarm in short words is worth more than the machine's name.
         starts: list[list[Piece]] = [name_pieces, lefts[-1]]
-        variants += [(left, [*alarm, gap, *end]) for left in starts for alarm in named for end in ends]
-        variants += [([], [*alarm, gap, *end]) for alarm in named for end in ends]
-        variants += [(left, [*alarm]) for left in (*starts, []) for alarm in named]
-        variants += [(left, [*counted, gap, *end]) for left in (*starts, []) for end in ends]
-        variants += [(left, [*counted]) for left in (*starts, [])]
+        complete = [alarm for alarm in others if not COUNTED.search(text_of(alarm))]
+        variants += [(left, [*alarm, gap, *end]) for left in starts for alarm in complete for end in ends]
+        variants += [([], [*alarm, gap, *end]) for alarm in complete for end in ends]
+        for alarm in others:
+            variants += [(left, [*alarm, gap, *end]) for left in (*starts, []) for end in ends]
+            variants += [(left, [*alarm]) for left in (*starts, [])]
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)

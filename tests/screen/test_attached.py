@@ -52,7 +52,7 @@ async def test_e_adds_attached_objects_and_takes_them_away(watched: Path, size: 
         with_them = screen_text(app)
         assert "open sockets + attached" in with_them
         assert re.search(r"epoll \d{3}", with_them), "a part of the bar"
-        assert bool(re.search(r"conntrack \d{3}", with_them)) == has_edge
+        assert re.search(r"conntrack \d{3}", with_them) or not has_edge
         await pilot.press("e", "e")
         await pilot.pause()
         assert "open sockets + attached" in screen_text(app), "e sorts, and changes no figure"
