@@ -1,7 +1,5 @@
 """Bytes per TCP connection: the cost of the next socket, and the average over all present sockets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 
