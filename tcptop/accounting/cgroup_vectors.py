@@ -85,7 +85,7 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
 
 
 def _profiles(snapshot: Snapshot) -> bool:
-    """Whether the kernel records the caller of each allocation."""
+    """True if the kernel records the caller of each allocation."""
     return bool(snapshot.sysctls.value and snapshot.sysctls.value.mem_profiling)
 
 

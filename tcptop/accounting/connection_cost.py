@@ -89,7 +89,7 @@ def connection_costs(
 
 
 class SocketChange(NamedTuple):
-    """Whether the number of sockets changed by more than MAX_CHANGE."""
+    """Change of the number of sockets by more than MAX_CHANGE, in two periods."""
 
     around_read: bool
     """From the previous read of the caches to the last one, so that no average can be computed from the last read."""
@@ -98,7 +98,7 @@ class SocketChange(NamedTuple):
 
 
 def needs_earlier_average(snapshot: Snapshot) -> bool:
-    """Whether the number of sockets changed so fast that an average may have to be that of an earlier sample."""
+    """True if sockets changed so fast that the average of an earlier sample may have to stand."""
     readings: tuple[Reading[Slabinfo] | Reading[SlabCounts], ...] = (snapshot.slabinfo, snapshot.slab_counts)
     return any(
         _change_of_sockets(snapshot, reading, mode).around_read for reading in readings for mode in STATE_OF_MODE
@@ -108,7 +108,7 @@ def needs_earlier_average(snapshot: Snapshot) -> bool:
 def _change_of_sockets(
     snapshot: Snapshot, reading: Reading[Slabinfo] | Reading[SlabCounts], mode: AccountingMode
 ) -> SocketChange:
-    """Whether the number of sockets, or of mini-sockets, changed fast between two reads.
+    """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
     `reading` is the last read of the caches. In a saved tree nothing changes. The first read has no previous read; the
     number in sockstat that was read just before the caches then takes its place.
@@ -133,7 +133,7 @@ def _count_of_mode(sockstat: Sockstat | None, mode: AccountingMode) -> int | Non
 
 
 def _changes_fast(one: int, other: int) -> bool:
-    """Whether two counts differ by more than MAX_CHANGE, and by more sockets than a few programs open at once."""
+    """True if two counts differ by more than MAX_CHANGE, and by more sockets than a few programs open at once."""
     return abs(one - other) > max(MAX_CHANGE * max(one, other), MIN_SOCKETS_PER_CPU)
 
 

@@ -319,7 +319,7 @@ class CacheTable:
         return self.counts_reading.sockstat
 
     def _slabinfo_is_old(self) -> bool:
-        """Whether slabinfo is unknown, or more than MAX_SLABINFO_LAG_S older than the counts of sysfs."""
+        """True if slabinfo is unknown, or more than MAX_SLABINFO_LAG_S older than the counts of sysfs."""
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if slabinfo.value is None:
             return True

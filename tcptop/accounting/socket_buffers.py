@@ -38,7 +38,7 @@ class Segments(NamedTuple):
     bytes: Amount
     has_row: bool
     has_error: bool
-    """Whether it is known how many active objects of each row may be free objects that CPUs cache."""
+    """True if the number of free objects that CPUs cache is known for each row."""
 
 
 def buffer_memory(

@@ -196,7 +196,7 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
 
 
 def has_kernel_sockets(table: CacheTable) -> bool:
-    """Whether there are clearly fewer files than sockets that would have one: the other sockets are the kernel's own.
+    """True if clearly fewer files are open than sockets need; the other sockets are the kernel's own.
 
     If the machine has more files than sockets, no counter shows the kernel's own sockets.
     """

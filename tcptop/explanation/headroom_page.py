@@ -218,14 +218,14 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
 
 
 def headroom_assumption(headroom: Headroom) -> str:
-    """What the headroom assumes of the further sockets."""
+    """The assumptions of the headroom about further sockets."""
     if headroom.mode == "time_wait":
         return "half client side"
     return f"half client side, {'buffers as now' if headroom.buffer_bytes else 'idle'}"
 
 
 def before_reclaim_text(headroom: Headroom) -> str:
-    """How many of the sockets that fit into memory fit before the kernel reclaims memory; empty if unknown."""
+    """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown."""
     if headroom.without_reclaim_high is None:
         return ""
     number = units.rough_count(headroom.without_reclaim_high)

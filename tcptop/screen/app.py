@@ -73,8 +73,6 @@ class TcptopApp(App[int]):
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
     ENABLE_COMMAND_PALETTE = False  # Textual's own; `:` opens tcptop's
     ALLOW_SELECT = False

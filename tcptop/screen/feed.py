@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tcptop.screen.app import TcptopApp
 
 
-REPLAY_CLASS = "-replay"
-"""CSS class of the app while the screen shows a recorded sample and the timeline."""
 NOTHING_RECORDED = "nothing is recorded yet; w records into a file"
 READ_UNASKED = "/proc/pagetypeinfo is already read: its cost is bounded"
 

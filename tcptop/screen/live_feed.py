@@ -13,7 +13,7 @@ from tcptop.ledger import Ledger, Plan, PlanRequest
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
-from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Feed, Sampled, host_options
+from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
 from tcptop.sources.machine_load import MachineLoadSource
@@ -165,7 +165,6 @@ class LiveFeed(Feed):
     def back_to_live(self) -> None:
         """Returns to the live sample, and resumes sampling if it is paused."""
         self._end_past()
-        self.app.remove_class(REPLAY_CLASS)
         if self.app.choices.paused:
             self.pause()
         self._draw_again()

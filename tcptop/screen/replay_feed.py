@@ -26,7 +26,7 @@ from tcptop.recording.time_spec import (
     utc_time,
 )
 from tcptop.sampling.worker import Worker
-from tcptop.screen.feed import REPLAY_CLASS, Feed
+from tcptop.screen.feed import Feed
 from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.snapshot import LabMeasurement, Snapshot
@@ -111,7 +111,6 @@ class ReplayFeed(Feed):
 
     def begin(self) -> None:
         """Shows the player's sample, and starts to fill the timeline."""
-        self.app.add_class(REPLAY_CLASS)  # set before the first sample, so that the sample is drawn only once
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
