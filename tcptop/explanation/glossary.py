@@ -112,7 +112,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The change of sockets or of TCP's memory per second: of the total over half a minute, of limits over minutes.",
         "`steady`: less than 0.001 % a second. `in about 14 min` is when a limit would be reached.",
         "tcptop, from samples and the times between them",
-        ("rate", "per second", "no trend", "trend"),
+        ("rate", "per second", "steady", "trend"),
     ),
     Entry(
         "idle",
