@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
+if TYPE_CHECKING:
+    from tcptop.sock_diag.table import SocketTable
+
 ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
 """Result of a source's last reading.
 
@@ -496,6 +499,15 @@ class Reading(_Reading, Generic[Value]):
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
 
 
+SOCKETS_NOT_ASKED: Reading[object] = NOT_READ._replace(
+    state="off", reason="the sockets are asked for only with W, tcptop who, or --who"
+)
+"""Reading of `socket_table` unless the user asks who holds the sockets."""
+
+UNREAD_READINGS: Mapping[str, Reading[object]] = {"socket_table": SOCKETS_NOT_ASKED}
+"""Readings of sources that are not read, by name; NOT_READ for all others."""
+
+
 CGROUP_SOURCE = "cgroup"
 """Name of the source of `Snapshot.cgroup`.
 
@@ -561,6 +573,7 @@ class Snapshot(NamedTuple):
     socket_limits: Reading[SocketLimits]
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
+    socket_table: Reading["SocketTable"]
     lab_measurement: LabMeasurement | None = None
     """Lab result that the user gave; accounting checks whether the result was measured on this kernel."""
     cgroup: CgroupMemory | None = None

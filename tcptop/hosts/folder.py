@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tcptop.hosts.confined_tree import ConfinedTree
-from tcptop.hosts.host import BlockingHost, Identity
+from tcptop.hosts.host import BlockingHost, FileRead, Identity
 from tcptop.named_files import open_to_read
+from tcptop.sock_diag import PREFIX as SOCK_DIAG
 
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above the size of any kernel file that tcptop reads."""
@@ -86,6 +87,12 @@ class FolderHost(BlockingHost):
             proc_folder=proc if live else None,
         )
 
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """Reads each path. A path below SOCK_DIAG of this machine's own root is a look at the TCP sockets."""
+        if self._tree is None and any(path.startswith(SOCK_DIAG) for path in paths):
+            return [_look_at_sockets(path) for path in paths]
+        return await super().read(paths)
+
     def close(self) -> None:
         """Closes every descriptor."""
         if self._tree is not None:
@@ -147,6 +154,18 @@ class FolderHost(BlockingHost):
         if self._net_of_init and path.startswith("proc/net/"):
             return f"proc/1/net/{path.removeprefix('proc/net/')}"
         return path
+
+
+def _look_at_sockets(path: str) -> FileRead:
+    """Asks the kernel for the TCP sockets."""
+    # Imported here, because only users who ask for the sockets need it.
+    from tcptop.sock_diag.look import look, parse_ask
+
+    try:
+        data, took_us = look(parse_ask(path))
+    except OSError as error:
+        return FileRead(path, None, error, 0)
+    return FileRead(path, data, None, took_us)
 
 
 def max_file_bytes(path: str) -> int:

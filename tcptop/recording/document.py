@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
-from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot
+from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot, unread_reading
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
 
@@ -304,7 +304,7 @@ class DocumentParser:
         if not isinstance(stored, list) or len(stored) > MAX_ANSWERS:
             raise ValueError("its answers are not a list")
         if not stored:
-            return (), NOT_READ
+            return (), unread_reading(name)
         files = [get_file(answer) for answer in stored if _is_file(answer)]
         read = (stored, files, identity)
         for known, answers, reading in self._parsed.get(name, ()):
@@ -312,6 +312,12 @@ class DocumentParser:
                 return answers, reading
         contents = iter(files)
         answers = tuple(_parse_answer(answer, contents) for answer in stored)
+        if name == "socket_table" and name not in self._sources:
+            # Imported here, because few recordings have it.
+            from tcptop.sources.socket_table import SocketTableSource
+
+            self._sources[name] = SocketTableSource()
+            self._parsed[name] = deque(maxlen=REMEMBERED_READS)
         if name not in self._sources:
             return answers, NOT_READ  # a source that only a later tcptop has
         reading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 REST_FACTOR = 200
 """Ratio of the minimum pause after a read of a source to the CPU time of the read and of parsing. Reads of one source
 thus take at most 0.5 % of one CPU."""
@@ -38,7 +40,9 @@ class _Record:
 class Paces:
     """The pace of each source, by name. All times are in seconds on the caller's monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, outside_budget: Iterable[str] = ()) -> None:
+        self.outside_budget = set(outside_budget)
+        """Sources that the user asked for in spite of their cost; they rest, but take nothing from the others."""
         self.records: dict[str, _Record] = {}
         self.budget_us: float = START_BUDGET_US
         """CPU time left; negative after an expensive read."""
@@ -57,7 +61,9 @@ class Paces:
                 continue
             is_cheap = record.took_us <= CHEAP_US
             # The first read of a source is always allowed, so that a report is complete.
-            if not record.was_read or left_us > 0 or (is_cheap and cheap_left_us > 0):
+            if name in self.outside_budget:
+                chosen.append(name)
+            elif not record.was_read or left_us > 0 or (is_cheap and cheap_left_us > 0):
                 chosen.append(name)
                 left_us -= record.took_us
                 cheap_left_us -= record.took_us if is_cheap else 0
@@ -78,7 +84,8 @@ class Paces:
         record.next_s = started_s + period_s
         record.cost_us = took_us + max(0, parse_us - FREE_PARSE_US)
         record.rested_s = ended_s + record.cost_us * REST_FACTOR / 1e6
-        self.charge(took_us)
+        if name not in self.outside_budget:
+            self.charge(took_us)
 
     def charge(self, took_us: int) -> None:
         """Subtracts the CPU time of a read from the budget."""

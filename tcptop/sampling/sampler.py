@@ -10,7 +10,17 @@ from tcptop.hosts.recording_host import HostAnswer, RecordingHost
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.sampling.pace import Paces
-from tcptop.snapshot import CGROUP_SOURCE, NOT_READ, READING_NAMES, LabMeasurement, Reading, Snapshot, Sockstat
+from tcptop.snapshot import (
+    CGROUP_SOURCE,
+    NOT_READ,
+    READING_NAMES,
+    UNREAD_READINGS,
+    LabMeasurement,
+    Reading,
+    Snapshot,
+    Sockstat,
+)
+from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.conntrack_stats import ConntrackStatsSource
@@ -88,14 +98,14 @@ def cgroup_sources(cgroup: str | None) -> list[AnySource]:
 
 def wanted_paths() -> tuple[str, ...]:
     """Patterns of all paths that the sources of a report may read, written in the same way as `Source.paths`."""
-    return tuple(path for source in kernel_sources() for path in source.paths)
+    return (*(path for source in kernel_sources() for path in source.paths), SOCKETS_PATH)
 
 
 def make_snapshot(
     identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
 ) -> Snapshot:
     """The Snapshot of a host; the reading of a source without an entry in `readings` has the state `waiting`."""
-    all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
+    all_readings: dict[str, Any] = {name: readings.get(name) or unread_reading(name) for name in READING_NAMES}
     return Snapshot(
         taken_at_unix_s=taken_at_unix_s,
         monotonic_s=monotonic_s,
@@ -105,6 +115,12 @@ def make_snapshot(
         page_size_bytes=identity.page_size_bytes,
         **all_readings,
     )
+
+
+def unread_reading(name: str) -> AnyReading:
+    """The reading of a source that was not read."""
+    reading: AnyReading = UNREAD_READINGS.get(name, NOT_READ)
+    return reading
 
 
 class SourceRead(NamedTuple):
@@ -153,7 +169,7 @@ class Sampler:
         self.interval_s = interval_s
         self._sources = {source.name: source for source in sources}
         self._readings: dict[str, AnyReading] = {}
-        self._paces = Paces()
+        self._paces = Paces(source.name for source in sources if source.is_outside_budget)
         self._monotonic = monotonic
         self._unix_time = unix_time
         self._asked_for: set[str] = set()
@@ -170,6 +186,14 @@ class Sampler:
         self._on_read = on_read
         if on_read is not None:
             self.make_all_due()
+
+    def add_source(self, source: AnySource) -> None:
+        """Adds a source, or replaces the source of this name, and reads it from now on."""
+        self._sources[source.name] = source
+        if source.is_outside_budget:
+            self._paces.outside_budget.add(source.name)
+        self._readings.pop(source.name, None)
+        self.ask_for(source.name)
 
     def ask_for(self, name: str) -> None:
         """Reads a source from now on.
@@ -286,7 +310,7 @@ class Sampler:
         return snapshot._replace(lab_measurement=self._lab_measurement, cgroup=cgroup)
 
     def _reading(self, name: str) -> AnyReading:
-        reading: AnyReading = self._readings.get(name, NOT_READ)
+        reading: AnyReading = self._readings.get(name) or unread_reading(name)
         source = self._sources.get(name)
         reason = self._not_needed(source) or self._off_reason(source) if source is not None else None
         if reason is not None and reading.value is None:

@@ -75,6 +75,9 @@ class Source(ABC, Generic[Value]):
     needs_release: bool = False
     """True if `off_reason` depends on the kernel release; the source is then not read before the release is known."""
 
+    is_outside_budget: bool = False
+    """True if the reads take nothing from the CPU time that all sources share, because the user asked for each."""
+
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
         """The reason to read this kernel's file only at the user's request; None if no request is needed."""
         return None

@@ -1,0 +1,73 @@
+"""Folders of cgroup2 by number, and the memory that a cgroup is charged for sockets and for the kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from typing import NamedTuple
+
+MAX_FOLDERS = 20_000
+
+
+class CgroupMemory(NamedTuple):
+    """A cgroup's folder below the mount, and two lines of its memory.stat in bytes; None if a line is missing."""
+
+    path: str
+    sock_bytes: int | None = None
+    kernel_bytes: int | None = None
+
+
+def find_cgroups(ids: Collection[int], with_memory: Collection[int] = ()) -> dict[int, CgroupMemory]:
+    """The cgroups with these numbers. `sock_bytes` and `kernel_bytes` are read for those in `with_memory` alone.
+
+    The number of a cgroup is the inode number of its folder (kernel/cgroup/cgroup.c, cgroup_id).
+    """
+    mount = _cgroup2_mount()
+    if mount is None or not ids:
+        return {}
+    found: dict[int, CgroupMemory] = {}
+    waiting = [mount]
+    left = set(ids)
+    with suppress(OSError):
+        _keep(found, left, os.stat(mount).st_ino, "/")
+    for _ in range(MAX_FOLDERS):
+        if not waiting or not left:
+            break
+        folder = waiting.pop()
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                    _keep(found, left, entry.inode(), entry.path.removeprefix(mount))
+    for number in with_memory:
+        if number in found:
+            found[number] = _with_memory(mount, found[number])
+    return found
+
+
+def _keep(found: dict[int, CgroupMemory], left: set[int], number: int, path: str) -> None:
+    if number in left:
+        left.discard(number)
+        found[number] = CgroupMemory(path)
+
+
+def _cgroup2_mount() -> str | None:
+    """The first mount of cgroup2, according to /proc/self/mountinfo."""
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+        for line in mounts:
+            left, _, right = line.partition(" - ")
+            fields = left.split()
+            if right.startswith("cgroup2 ") and len(fields) > 4 and fields[3] == "/":
+                return fields[4]
+    return None
+
+
+def _with_memory(mount: str, cgroup: CgroupMemory) -> CgroupMemory:
+    values: dict[bytes, int] = {}
+    with suppress(OSError, ValueError), open(f"{mount}{cgroup.path}/memory.stat", "rb") as file:  # noqa: PTH123
+        for line in file:
+            name, _, value = line.partition(b" ")
+            if name in (b"sock", b"kernel"):
+                values[name] = int(value)
+    return cgroup._replace(sock_bytes=values.get(b"sock"), kernel_bytes=values.get(b"kernel"))

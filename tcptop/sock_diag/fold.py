@@ -1,0 +1,255 @@
+"""Fold of a dump: the sockets of each datagram are added up by group, and no row is kept.
+
+A row is a struct inet_diag_msg and its attributes (include/uapi/linux/inet_diag.h, net/ipv4/inet_diag.c,
+inet_sk_diag_fill). Rows of one length are read as columns, since reading them one by one takes four times as long.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress, repeat
+from typing import NamedTuple
+
+from tcptop.sock_diag.dump import HEADER
+
+ATTRIBUTES_AT = 88
+"""Offset of the first attribute: after the nlmsghdr and the struct inet_diag_msg."""
+SKMEMINFO = 7
+CGROUP_ID = 21
+SKMEMINFO_WORDS = {"rmem": 0, "fwd": 4, "wmem_queued": 5, "optmem": 6, "backlog": 7, "drops": 8}
+"""Index of each value in the attribute INET_DIAG_SKMEMINFO (SK_MEMINFO_VARS, include/uapi/linux/sock_diag.h)."""
+TIME_WAIT_TIMER = 3
+"""`idiag_timer` of a mini-socket in TIME_WAIT or FIN_WAIT2 (inet_twsk_diag_fill)."""
+
+SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "optmem", "backlog", "drops")
+"""What is added up for each group: bytes, except `drops`; in a LISTEN row `rqueue` and `wqueue` count connections."""
+
+MAX_GROUPS = 20_000
+"""Number of groups from which on new groups are made without a port."""
+
+OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
+MANY_PORTS = 1 << 16
+
+NO_INODE, NOT_SAMPLED = 0, -1
+"""Owners of a socket that has no inode, and of a socket whose descriptor is not in the sample."""
+
+
+class GroupKey(NamedTuple):
+    """What the sockets of a group have in common."""
+
+    family: int
+    state: int
+    mini: bool
+    """Whether the rows are mini-sockets (a struct tcp_timewait_sock)."""
+    is_server: bool
+    port: int | None
+    """Local port of sockets of the server side, or port of the other end; None if the group has many ports."""
+    uid: int
+    cgroup: int
+    """Number of the cgroup2 folder; 0 if the kernel does not tell."""
+    owner: int
+    """Value of `owner_of`, NO_INODE or NOT_SAMPLED."""
+    peer: str
+    """Network of the other end; empty unless asked for."""
+
+
+_Key = tuple[int, int, bool, int, int, int, int, str]
+"""A GroupKey as it is counted: the port in the byte order of the network, ~port on the client side."""
+
+
+class Group(NamedTuple):
+    """The sockets of one group: their number, and their sums in the order of SUMS."""
+
+    key: GroupKey
+    sockets: int
+    sums: tuple[int, ...]
+
+
+class _Layout(NamedTuple):
+    """Where the attributes of a row are; offsets in bytes."""
+
+    headers: tuple[tuple[int, int], ...]
+    """Offset and first word of each attribute."""
+    memory_at: int | None
+    memory_words: int
+    cgroup_at: int | None
+
+
+class Fold:
+    """Adds rows up. `owner_of` maps the inodes of sampled descriptors to processes.
+
+    `listening` and `ephemeral` are ports: a socket is of the server side if its port has a listener, or if only the
+    port of the other end is an ephemeral one.
+    """
+
+    def __init__(
+        self,
+        owner_of: Mapping[int, int] | None = None,
+        listening: Iterable[int] = (),
+        ephemeral: Iterable[int] = (),
+        with_peers: bool = False,
+    ) -> None:
+        self.rows = 0
+        self._owner_of = {**(owner_of or {}), 0: NO_INODE}
+        kinds = bytearray(1 << 16)
+        for port in ephemeral:
+            kinds[socket.htons(port)] = EPHEMERAL_PORT
+        for port in listening:
+            kinds[socket.htons(port)] = LISTENING_PORT
+        self._kind_of_port = bytes(kinds)
+        self._with_peers = with_peers
+        self._counts: Counter[_Key] = Counter()
+        self._sums: dict[_Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+
+    def add(self, rows: memoryview) -> None:
+        """Adds the rows of a datagram. A row that is too short to be one is left out."""
+        if len(rows) < HEADER.size:
+            return
+        length = rows[: HEADER.size].cast("I")[0]
+        step = (length + 3) & ~3
+        count, rest = divmod(len(rows), step) if step >= HEADER.size else (0, 1)
+        # The kernel pads each message to a multiple of 4, so every row begins at a word.
+        if rest == 0 and rows.cast("I")[:: step // 4].tolist().count(length) == count:
+            self._add_run(rows, length)
+            return
+        for each, parts in _split_by_length(rows).items():
+            self._add_run(memoryview(b"".join(parts)), each)
+
+    def groups(self) -> list[Group]:
+        """The groups, in no particular order."""
+        nothing = [0] * len(SUMS)
+        return [
+            Group(_group_key(key), count, tuple(self._sums.get(key, nothing))) for key, count in self._counts.items()
+        ]
+
+    def _add_run(self, rows: memoryview, length: int) -> None:
+        """Adds rows of the same length."""
+        if length < ATTRIBUTES_AT:
+            return
+        step = (length + 3) & ~3
+        words = rows.cast("I")
+        layout = find_layout(rows[:length])
+        if any(set(words[at // 4 :: step // 4].tolist()) != {word} for at, word in layout.headers):
+            if len(rows) > step:  # rows of one length with unlike attributes
+                for at in range(0, len(rows), step):
+                    self._add_run(rows[at : at + step], length)
+            return
+        count = len(rows) // step
+        self.rows += count
+
+        def column(at: int) -> list[int]:
+            return words[at // 4 :: step // 4].tolist()
+
+        halves = rows.cast("H")
+        get, kind = self._owner_of.get, self._kind_of_port
+        ports = [
+            near if kind[near] == LISTENING_PORT or (kind[far] == EPHEMERAL_PORT and not kind[near]) else ~far
+            for near, far in zip(halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist(), strict=True)
+        ]
+        if len(self._counts) >= MAX_GROUPS:
+            ports = [MANY_PORTS] * count
+        cgroups: Iterable[int] = repeat(0)
+        if layout.cgroup_at is not None:
+            cgroups = column(layout.cgroup_at)
+            high = column(layout.cgroup_at + 4)
+            if any(high):
+                cgroups = [low | each << 32 for low, each in zip(cgroups, high, strict=True)]
+            # The two words of a 64-bit number stand in the byte order of the machine.
+            if _BIG_ENDIAN:
+                cgroups = [each << 32 | low for low, each in zip(column(layout.cgroup_at), high, strict=True)]
+        keys = list(
+            zip(
+                rows[16::step].tolist(),
+                rows[17::step].tolist(),
+                [timer == TIME_WAIT_TIMER for timer in rows[18::step].tolist()],
+                ports,
+                column(80),
+                cgroups,
+                [get(inode, NOT_SAMPLED) for inode in column(84)],
+                self._peers(rows, step) if self._with_peers else repeat(""),
+            )
+        )
+        self._counts.update(keys)
+        for index, name in enumerate(SUMS):
+            place = self._place(name, layout)
+            if place is None:
+                continue
+            values = column(place) if name != "fwd" else rows.cast("i")[place // 4 :: step // 4].tolist()
+            if any(values):
+                sums = self._sums
+                for key, value in compress(zip(keys, values, strict=True), values):
+                    sums[key][index] += value
+
+    @staticmethod
+    def _place(name: str, layout: _Layout) -> int | None:
+        """Offset of a value in a row; None if the row does not have the value."""
+        if name in ("rqueue", "wqueue"):
+            return 72 if name == "rqueue" else 76
+        word = SKMEMINFO_WORDS[name]
+        if layout.memory_at is None or word >= layout.memory_words:
+            return None
+        return layout.memory_at + 4 * word
+
+    @staticmethod
+    def _peers(rows: memoryview, step: int) -> list[str]:
+        """The network of each row's other end: /24 of IPv4, /48 of IPv6."""
+        return [peer_network(rows[at + 16], bytes(rows[at + 40 : at + 56])) for at in range(0, len(rows), step)]
+
+
+_BIG_ENDIAN = socket.htons(1) == 1
+
+
+def _group_key(key: _Key) -> GroupKey:
+    family, state, mini, port, uid, cgroup, owner, peer = key
+    is_server = port >= 0
+    number = None if port == MANY_PORTS else socket.ntohs(port if is_server else ~port)
+    return GroupKey(family, state, mini, is_server, number, uid, cgroup, owner, peer)
+
+
+def peer_network(family: int, address: bytes) -> str:
+    """The network of an address, as text: /24 of IPv4 (also of an IPv4 address in an IPv6 socket), /48 of IPv6."""
+    if family == socket.AF_INET:
+        return "{}.{}.{}.0/24".format(*address[:3])
+    if address[:12] == bytes(10) + b"\xff\xff":
+        return "{}.{}.{}.0/24".format(*address[12:15])
+    if address == bytes(15) + b"\1":
+        return "::1/128"
+    return f"{socket.inet_ntop(socket.AF_INET6, address[:6] + bytes(10))}/48"
+
+
+def find_layout(row: memoryview) -> _Layout:
+    """Where the attributes of a row are. An attribute that does not fit ends the list."""
+    headers: list[tuple[int, int]] = []
+    memory_at: int | None = None
+    memory_words = 0
+    cgroup_at: int | None = None
+    words, halves = row[: len(row) & ~3].cast("I"), row[: len(row) & ~1].cast("H")
+    at = ATTRIBUTES_AT
+    while at + 4 <= len(row):
+        length, kind = halves[at // 2], halves[at // 2 + 1] & 0x3FFF
+        if length < 4 or at + length > len(row):
+            break
+        headers.append((at, words[at // 4]))
+        if kind == SKMEMINFO:
+            memory_at, memory_words = at + 4, (length - 4) // 4
+        elif kind == CGROUP_ID and length >= 12:
+            cgroup_at = at + 4
+        at += (length + 3) & ~3
+    return _Layout(tuple(headers), memory_at, memory_words, cgroup_at)
+
+
+def _split_by_length(rows: memoryview) -> Mapping[int, Sequence[memoryview]]:
+    """The rows of a datagram by length, each padded to a multiple of 4 bytes."""
+    parts: dict[int, list[memoryview]] = defaultdict(list)
+    words = rows[: len(rows) & ~3].cast("I")
+    at, size = 0, len(rows)
+    while at + HEADER.size <= size:
+        length = words[at // 4]
+        step = (length + 3) & ~3
+        if length < HEADER.size or at + step > size:
+            break
+        parts[length].append(rows[at : at + step])
+        at += step
+    return parts

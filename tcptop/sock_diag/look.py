@@ -1,0 +1,248 @@
+"""One look at all TCP sockets of this machine, as a text: namespaces, listeners, groups of sockets, and who owns them.
+
+The text is what the host hands over, a recording keeps and `sources/socket_table.py` parses. Each line is a kind and
+columns, separated by tabs; an unknown number is `-`. Its first line is FIRST_LINE.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from tcptop.sock_diag import FIRST_LINE, PREFIX, SOCKETS_PATH
+from tcptop.sock_diag.cgroups import find_cgroups
+from tcptop.sock_diag.counters import read_counters, read_ephemeral_ports, read_own_sysctls
+from tcptop.sock_diag.descriptors import OwnerSample, sample_owners
+from tcptop.sock_diag.dump import LISTEN_MASK, UNLISTENING_MASK, dump_datagrams, dump_request, open_diag_socket
+from tcptop.sock_diag.fold import NO_INODE, NOT_SAMPLED, Fold, Group
+from tcptop.sock_diag.listeners import ListenerRow, listener_rows
+from tcptop.sock_diag.net_namespaces import NetNamespace, call_in_thread, find_namespaces, list_pids
+from tcptop.text.printable import decode_text, printable
+
+TIME_LIMIT_S = 10.0
+WHOLE_SHARE = 0.99
+"""Share of the machine's sockets from which on small namespaces are no longer dumped."""
+DUMP_BUDGET_US = 100_000
+"""CPU time that dumps of namespaces may take even beyond WHOLE_SHARE of the sockets."""
+CGROUPS_WITH_MEMORY = 50
+"""Number of cgroups, those with the most sockets, whose memory.stat is read."""
+MAX_LISTENERS = 5_000
+SAMPLED_BIT = 1
+
+
+class Ask(NamedTuple):
+    """What a look is asked for."""
+
+    with_peers: bool = False
+    here_only: bool = False
+    """Whether other network namespaces are left out."""
+    exact_pid: int | None = None
+    """Process all of whose descriptors are looked up."""
+
+    @property
+    def path(self) -> str:
+        """The path with which a host is asked for this look."""
+        words = [",peers" if self.with_peers else "", ",here" if self.here_only else ""]
+        exact = "" if self.exact_pid is None else f",exact={self.exact_pid}"
+        return SOCKETS_PATH + "".join(words) + exact
+
+
+def parse_ask(path: str) -> Ask:
+    """The Ask of a path; raises FileNotFoundError for any other path."""
+    name, *words = path.removeprefix(PREFIX).split(",")
+    exact = next((word.removeprefix("exact=") for word in words if word.startswith("exact=")), None)
+    ask = Ask("peers" in words, "here" in words, int(exact) if exact is not None and exact.isdigit() else None)
+    if name != "sockets" or ask.path != path:
+        raise FileNotFoundError(errno.ENOENT, "No such look", path)
+    return ask
+
+
+class Dumped(NamedTuple):
+    """The answer of one namespace."""
+
+    counters: Mapping[str, int]
+    listeners: Sequence[ListenerRow]
+    groups: Sequence[Group]
+    is_dumped: bool
+    cut_reason: str | None
+
+
+def look(ask: Ask) -> tuple[bytes, int]:
+    """Looks at the sockets; returns the text and the CPU time in microseconds.
+
+    Raises OSError if the kernel does not answer at all, such as EPROTONOSUPPORT without sock_diag.
+    """
+    lines: list[str] = []
+    own_us = call_in_thread(lambda: lines.extend(_Look(ask).lines()))[1]
+    others_us = sum(int(line.split("\t")[1]) for line in lines if line.startswith("thread_us\t"))
+    took_us = own_us + others_us
+    lines = [FIRST_LINE, f"took_us\t{took_us}", *(line for line in lines if not line.startswith("thread_us\t"))]
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace"), took_us
+
+
+class _Look:
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._deadline_s = time.monotonic() + TIME_LIMIT_S
+        self._dump_us = 0
+
+    def lines(self) -> Iterator[str]:
+        yield f"module\t{module_state()}"
+        namespaces, processes = find_namespaces(list_pids())
+        if self._ask.here_only:
+            namespaces = namespaces[:1]
+        counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
+        with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
+        samples, unread_pids = sample_owners(
+            (process.pid for process in processes if process.namespace in with_sockets), self._ask.exact_pid
+        )
+        yield f"processes\t{len(processes)}\t{len(unread_pids)}"
+        unread_in = Counter(process.namespace for process in processes if process.pid in unread_pids)
+        owner_of = index_owners(samples)
+        total = sum(map(_sockets, counters.values()))
+        covered = 0
+        sockets_of: dict[int, int] = {}
+        users: set[int] = set()
+        for namespace in sorted(namespaces, key=lambda each: (-_sockets(counters[each]), not each.is_here)):
+            is_small = covered >= WHOLE_SHARE * total and self._dump_us > DUMP_BUDGET_US and not namespace.is_here
+            try:
+                dumped, took_us = self._ask_namespace(namespace, owner_of, not is_small)
+            except OSError as error:
+                if namespace.is_here:
+                    raise
+                yield _namespace_line(namespace, "refused", counters[namespace], error.strerror or str(error))
+                continue
+            yield f"thread_us\t{took_us}"
+            dumped = dumped._replace(counters={**dumped.counters, "unread_processes": unread_in[namespace.inode]})
+            self._dump_us += took_us
+            if dumped.is_dumped:
+                covered += _sockets(dumped.counters)
+            for group in dumped.groups:
+                cgroup = group.key.cgroup
+                sockets_of[cgroup] = sockets_of.get(cgroup, 0) + group.sockets
+                users.add(group.key.uid)
+            users.update(row.uid for row in dumped.listeners)
+            asked = "cut" if dumped.cut_reason else "asked" if dumped.is_dumped else "listeners"
+            yield _namespace_line(namespace, asked, dumped.counters, dumped.cut_reason or "")
+            yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)
+            yield from (_group_line(namespace, group) for group in dumped.groups)
+        yield from map(_process_line, samples)
+        yield from self._cgroup_lines(sockets_of)
+        yield from _user_lines(users)
+
+    def _ask_namespace(
+        self, namespace: NetNamespace, owner_of: Mapping[int, int], dump_all: bool
+    ) -> tuple[Dumped, int]:
+        if namespace.inode is None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        path = None if namespace.is_here else namespace.path
+        return call_in_thread(lambda: self._dump(owner_of, dump_all), path)
+
+    def _dump(self, owner_of: Mapping[int, int], dump_all: bool) -> Dumped:
+        """Asks the namespace of the calling thread."""
+        with open_diag_socket() as diag:
+            listeners: list[ListenerRow] = []
+            for rows in dump_datagrams(diag, dump_request(LISTEN_MASK), self._deadline_s):
+                listeners += listener_rows(rows)
+            counters = {**read_counters(), **read_own_sysctls()}
+            if not dump_all and _sockets(counters) > len(listeners):
+                return Dumped(counters, listeners[:MAX_LISTENERS], (), False, None)
+            ports = {row.port for row in listeners}
+            fold = Fold(owner_of, ports, read_ephemeral_ports(), self._ask.with_peers)
+            cut_reason = None
+            try:
+                for rows in dump_datagrams(diag, dump_request(UNLISTENING_MASK), self._deadline_s):
+                    fold.add(rows)
+            except TimeoutError:
+                cut_reason = f"the dump was ended after {TIME_LIMIT_S:.0f} s"
+            return Dumped(counters, listeners[:MAX_LISTENERS], fold.groups(), True, cut_reason)
+
+    @staticmethod
+    def _cgroup_lines(sockets_of: Mapping[int, int]) -> Iterator[str]:
+        largest = sorted(sockets_of, key=lambda each: -sockets_of[each])[:CGROUPS_WITH_MEMORY]
+        for number, cgroup in sorted(find_cgroups(sockets_of.keys(), largest).items()):
+            memory = "\t".join(map(_number, (cgroup.sock_bytes, cgroup.kernel_bytes)))
+            yield f"cgroup\t{number}\t{memory}\t{printable(cgroup.path)}"
+
+
+def module_state() -> str:
+    """Whether the kernel has sock_diag's TCP part: `loaded`, `builtin`, or `absent` if a dump will load the module."""
+    if os.path.isdir("/sys/module/tcp_diag"):  # noqa: PTH112 (a report imports no pathlib)
+        return "loaded"
+    with suppress(OSError), open(f"/lib/modules/{os.uname().release}/modules.builtin", "rb") as file:  # noqa: PTH123
+        if b"/tcp_diag.ko" in file.read(1 << 20):
+            return "builtin"
+    return "absent"
+
+
+def index_owners(samples: Iterable[OwnerSample]) -> dict[int, int]:
+    """Maps the inode of each sampled socket to its owner: the process times 2, plus SAMPLED_BIT if drawn at random."""
+    owner_of: dict[int, int] = {}
+    for sample in samples:
+        for inode in sample.low:
+            owner_of.setdefault(inode, sample.pid << 1)
+        for inode in sample.sampled:
+            owner_of.setdefault(inode, sample.pid << 1 | SAMPLED_BIT)
+    return owner_of
+
+
+def _sockets(counters: Mapping[str, int]) -> int:
+    return sum(counters.get(name, 0) for name in ("inuse", "inuse6", "tw"))
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _namespace_line(namespace: NetNamespace, asked: str, counters: Mapping[str, int], reason: str) -> str:
+    columns = (
+        "net",
+        _number(namespace.inode),
+        "here" if namespace.is_here else "other",
+        namespace.found_by,
+        asked,
+        " ".join(f"{name}={value}" for name, value in counters.items()),
+        printable(namespace.name),
+        printable(reason),
+    )
+    return "\t".join(columns)
+
+
+def _listener_line(namespace: NetNamespace, row: ListenerRow, owner_of: Mapping[int, int]) -> str:
+    owner = owner_of.get(row.inode, NOT_SAMPLED)
+    pid = owner >> 1 if owner > 0 else None
+    columns = (namespace.inode, row.family, row.port, row.queue, row.limit, row.drops, row.uid, row.cgroup, pid)
+    return "listen\t" + "\t".join(map(_number, columns))
+
+
+def _group_line(namespace: NetNamespace, group: Group) -> str:
+    key = group.key
+    owner = {NO_INODE: "none", NOT_SAMPLED: "unseen"}.get(key.owner)
+    if owner is None:
+        owner = f"{'sampled' if key.owner & SAMPLED_BIT else 'whole'}:{key.owner >> 1}"
+    side = "server" if key.is_server else "client"
+    columns = (namespace.inode, key.family, key.state, int(key.mini), side, _number(key.port), key.uid, key.cgroup)
+    text = "\t".join(map(str, columns))
+    return f"group\t{text}\t{owner}\t{group.sockets}\t{' '.join(map(str, group.sums))}\t{key.peer}"
+
+
+def _process_line(sample: OwnerSample) -> str:
+    sockets = len(sample.low) + len(sample.sampled)
+    whole = "whole" if sample.is_whole else "sample"
+    command = printable(decode_text(os.fsencode(sample.command)))
+    columns = (_number(sample.max_descriptors), whole, sockets, f"{sample.weight:.6g}", command)
+    return f"process\t{sample.pid}\t{sample.descriptors}\t" + "\t".join(map(str, columns))
+
+
+def _user_lines(users: Collection[int]) -> Iterator[str]:
+    """Names of these users, from /etc/passwd alone: a name service may ask the network."""
+    with suppress(OSError), open("/etc/passwd", "rb") as file:  # noqa: PTH123
+        for line in file.read(1 << 20).splitlines():
+            name, _, number, *_ = [*line.split(b":"), b"", b"", b""]
+            if number.isdigit() and len(number) < 11 and int(number) in users:
+                yield f"user\t{int(number)}\t{printable(decode_text(name))}"

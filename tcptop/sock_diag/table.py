@@ -1,0 +1,125 @@
+"""Table of the machine's TCP sockets, in groups, as one look found them. None means unknown, never 0."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Asked = Literal["asked", "listeners", "cut", "refused"]
+"""What a namespace answered: all its sockets, its listeners alone, a part of its sockets, or nothing."""
+
+OwnerKind = Literal["whole", "sampled", "none", "unseen"]
+"""How the owner of a group is known.
+
+`whole`: these sockets were found in a process. `sampled`: these were found in a random sample of the descriptors of a
+process. `none`: the sockets have no inode, so no process has them. `unseen`: they have an inode that was not found.
+"""
+
+
+class SocketNamespace(NamedTuple):
+    """A network namespace, with its counters when it was asked."""
+
+    inode: int | None
+    is_here: bool
+    found_by: str
+    """`process` or `mount`."""
+    asked: Asked
+    counters: Mapping[str, int]
+    """Counts of sockstat (`inuse`, `inuse6`, `tw`, and `orphan`, `alloc`, `mem` of the machine), of netstat, and two
+    sysctls; `unread_processes` is the number of its processes whose descriptors could not be read."""
+    name: str
+    reason: str
+    """Reason that it was not asked, or not to the end; empty if it was."""
+
+
+class Listener(NamedTuple):
+    """A listening socket and its accept queue."""
+
+    namespace: int
+    family: int
+    port: int
+    queue: int
+    """Connections that wait to be accepted."""
+    limit: int
+    drops: int | None
+    uid: int
+    cgroup: int
+    pid: int | None
+
+
+class SocketGroup(NamedTuple):
+    """Sockets that have everything below in common, with their sums in bytes."""
+
+    namespace: int
+    family: int
+    state: str
+    """Name of the TCP state, such as ESTABLISHED."""
+    is_mini: bool
+    """Whether they are mini-sockets: TIME_WAIT, or FIN_WAIT2 after close()."""
+    is_server: bool
+    port: int | None
+    """The local port of the server side, or the other end's port of the client side; None if there are many."""
+    uid: int
+    cgroup: int
+    owner: OwnerKind
+    pid: int | None
+    sockets: int
+    rmem: int
+    """Memory of received segments that were not read (sk_rmem_alloc)."""
+    fwd: int
+    """Charged memory that no segment uses yet (sk_forward_alloc)."""
+    wmem_queued: int
+    """Memory of segments that were not sent or not acknowledged (sk_wmem_queued)."""
+    rqueue: int
+    """Bytes of the stream that were not read, and an unread FIN."""
+    wqueue: int
+    """Bytes of the stream that were not acknowledged, and a SYN or FIN among them."""
+    optmem: int
+    backlog: int
+    drops: int
+    peer: str
+    """Network of the other end; empty unless asked for."""
+
+    @property
+    def buffer_bytes(self) -> int:
+        """What is charged for the buffers: the sum of it over all sockets is `mem` of sockstat."""
+        return self.rmem + self.fwd + self.wmem_queued
+
+
+class SocketProcess(NamedTuple):
+    """A process that has sockets, or more descriptors than were looked up."""
+
+    pid: int
+    descriptors: int
+    """Open descriptors; an estimate before Linux 6.2."""
+    max_descriptors: int | None
+    """RLIMIT_NOFILE."""
+    is_whole: bool
+    """Whether all descriptors were looked up."""
+    sockets_found: int
+    weight: float
+    """Number of descriptors that a sampled one stands for."""
+    command: str
+
+
+class SocketCgroup(NamedTuple):
+    """A cgroup2 folder, and the memory that it is charged."""
+
+    path: str
+    sock_bytes: int | None
+    kernel_bytes: int | None
+
+
+class SocketTable(NamedTuple):
+    """All that one look found."""
+
+    took_us: int
+    module: str
+    """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, or `absent` if the look loaded it."""
+    processes: int
+    unread_processes: int
+    """Number of processes whose descriptors could not be read."""
+    namespaces: tuple[SocketNamespace, ...]
+    listeners: tuple[Listener, ...]
+    groups: tuple[SocketGroup, ...]
+    process_of: Mapping[int, SocketProcess]
+    cgroup_of: Mapping[int, SocketCgroup]
+    user_of: Mapping[int, str]

@@ -1,0 +1,223 @@
+"""Parses the text of a look at all TCP sockets (sock_diag/look.py).
+
+The text may come from a recording or a saved tree, so nothing in it is trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from tcptop.snapshot import SOCKETS_NOT_ASKED, Reading
+from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
+from tcptop.sock_diag.dump import STATE_NAMES
+from tcptop.sock_diag.table import (
+    Asked,
+    Listener,
+    OwnerKind,
+    SocketCgroup,
+    SocketGroup,
+    SocketNamespace,
+    SocketProcess,
+    SocketTable,
+)
+from tcptop.sources.source import Damage, FileSource, Pace, parse_count
+from tcptop.text.printable import printable_name
+
+ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
+MAX_LINES = 100_000
+MAX_BYTES = 1 << 62
+
+
+class SocketTableSource(FileSource[SocketTable]):
+    """A source that is read only if asked for. `path` may ask for more than the path of the class."""
+
+    name = "socket_table"
+    paths = (SOCKETS_PATH,)
+    pace = Pace(min_period_s=5.0)
+    makes_rates = True
+    max_lines = MAX_LINES
+    is_outside_budget = True
+
+    def __init__(self, path: str = SOCKETS_PATH) -> None:
+        self.paths = (path,)
+
+    def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as the base class)
+        """Always a reason, so that only `Sampler.ask_for` has the source read."""
+        return SOCKETS_NOT_ASKED.reason
+
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> SocketTable:
+        """Parses the text; lines that are not understood are left out.
+
+        Raises ValueError for a text of another format.
+        """
+        if not lines or lines[0] != FIRST_LINE:
+            raise ValueError(f"it does not begin with {FIRST_LINE!r}")
+        parser = _Parser()
+        bad = 0
+        for line in lines[1:]:
+            kind, *columns = line.split("\t")
+            parse = parser.kinds.get(kind)
+            if parse is None:
+                continue  # a kind of line that only a later tcptop has
+            try:
+                parse(columns)
+            except (ValueError, LookupError):
+                bad += 1
+        if bad:
+            damages.append(Damage("strange", f"{bad} lines have an unknown format; they are left out"))
+        return parser.table()
+
+
+class _Parser:
+    """Collects the lines of a look, by kind."""
+
+    def __init__(self) -> None:
+        self._took_us = 0
+        self._module = ""
+        self._processes = (0, 0)
+        self._namespaces: list[SocketNamespace] = []
+        self._listeners: list[Listener] = []
+        self._groups: list[SocketGroup] = []
+        self._process_of: dict[int, SocketProcess] = {}
+        self._cgroup_of: dict[int, SocketCgroup] = {}
+        self._user_of: dict[int, str] = {}
+        self.kinds = {
+            "took_us": self._add_took,
+            "module": self._add_module,
+            "processes": self._add_processes,
+            "net": self._add_namespace,
+            "listen": self._add_listener,
+            "group": self._add_group,
+            "process": self._add_process,
+            "cgroup": self._add_cgroup,
+            "user": self._add_user,
+        }
+
+    def table(self) -> SocketTable:
+        """The table of all lines."""
+        return SocketTable(
+            self._took_us,
+            self._module,
+            *self._processes,
+            tuple(self._namespaces),
+            tuple(self._listeners),
+            tuple(self._groups),
+            self._process_of,
+            self._cgroup_of,
+            self._user_of,
+        )
+
+    def _add_took(self, columns: list[str]) -> None:
+        self._took_us = _count(columns[0])
+
+    def _add_module(self, columns: list[str]) -> None:
+        self._module = printable_name(columns[0])
+
+    def _add_processes(self, columns: list[str]) -> None:
+        self._processes = (_count(columns[0]), _count(columns[1]))
+
+    def _add_namespace(self, columns: list[str]) -> None:
+        inode, here, found_by, asked, counters, name, reason = columns
+        pairs = (field.partition("=") for field in counters.split())
+        self._namespaces.append(
+            SocketNamespace(
+                _known(inode),
+                here == "here",
+                printable_name(found_by),
+                ASKED[asked],
+                {key: _count(value) for key, _, value in pairs},
+                printable_name(name),
+                printable_name(reason),
+            )
+        )
+
+    def _add_listener(self, columns: list[str]) -> None:
+        namespace, family, port, queue, limit, drops, uid, cgroup, pid = columns
+        self._listeners.append(
+            Listener(
+                _count(namespace),
+                _count(family),
+                _count(port, 65535),
+                _count(queue),
+                _count(limit),
+                _known(drops),
+                _count(uid),
+                _count(cgroup),
+                _known(pid),
+            )
+        )
+
+    def _add_group(self, columns: list[str]) -> None:
+        namespace, family, state, mini, side, port, uid, cgroup, owner, sockets, sums, peer = columns
+        kind, pid = _parse_owner(owner)
+        rmem, fwd, *others = sums.split(" ")
+        self._groups.append(
+            SocketGroup(
+                _count(namespace),
+                _count(family),
+                STATE_NAMES[_count(state)],
+                mini == "1",
+                side == "server",
+                None if port == "-" else _count(port, 65535),
+                _count(uid),
+                _count(cgroup),
+                kind,
+                pid,
+                _count(sockets),
+                _count(rmem),
+                -_count(fwd[1:]) if fwd.startswith("-") else _count(fwd),
+                *_six(others),
+                printable_name(peer),
+            )
+        )
+
+    def _add_process(self, columns: list[str]) -> None:
+        pid, descriptors, limit, whole, sockets, weight, command = columns
+        number = float(weight)
+        if not 1 <= number <= 1e9:
+            raise ValueError("not a weight")
+        self._process_of[_count(pid)] = SocketProcess(
+            _count(pid),
+            _count(descriptors),
+            _known(limit),
+            whole == "whole",
+            _count(sockets),
+            number,
+            printable_name(command),
+        )
+
+    def _add_cgroup(self, columns: list[str]) -> None:
+        number, sock, kernel, path = columns
+        self._cgroup_of[_count(number)] = SocketCgroup(printable_name(path), _known(sock), _known(kernel))
+
+    def _add_user(self, columns: list[str]) -> None:
+        uid, name = columns
+        self._user_of[_count(uid)] = printable_name(name)
+
+
+def _count(text: str, most: int = MAX_BYTES) -> int:
+    """A count of at most `most`; raises ValueError for anything else."""
+    number = parse_count(text)
+    if number > most:
+        raise ValueError("more than its counter holds")
+    return number
+
+
+def _known(text: str) -> int | None:
+    return None if text == "-" else _count(text)
+
+
+def _six(texts: list[str]) -> tuple[int, int, int, int, int, int]:
+    wmem_queued, rqueue, wqueue, optmem, backlog, drops = map(_count, texts)
+    return wmem_queued, rqueue, wqueue, optmem, backlog, drops
+
+
+def _parse_owner(text: str) -> tuple[OwnerKind, int | None]:
+    """The owner of a group: `none`, `unseen`, `whole:PID` or `sampled:PID`."""
+    kind, colon, pid = text.partition(":")
+    if kind in ("none", "unseen") and not colon:
+        return ("none" if kind == "none" else "unseen"), None
+    if kind in ("whole", "sampled") and colon:
+        return ("whole" if kind == "whole" else "sampled"), _count(pid)
+    raise ValueError("an unknown owner")
