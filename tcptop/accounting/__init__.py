@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tcptop.accounting.attached_objects import attached_objects
 from tcptop.accounting.connection_cost import connection_costs, family_mixes, needs_earlier_average
@@ -32,11 +33,15 @@ from tcptop.ledger import (
     LimitState,
     SocketCounts,
     SourceHealth,
+    StateCost,
     TcpMemory,
     Threshold,
     UnseenObject,
 )
 from tcptop.snapshot import Reading, Snapshot
+
+if TYPE_CHECKING:
+    from tcptop.ledger.holders import Holders
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
 MAX_EARLIER = 30
@@ -71,6 +76,7 @@ def account(
     headroom = _headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
     events = find_events(snapshot, minute_ago)
     nodes = NodeTable(snapshot, page_bytes, sock).nodes()
+    states = state_costs(snapshot, table, sockets, mixes)
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -84,7 +90,7 @@ def account(
         zones=sum_zones(nodes),
         tcp_slab_order=sock.order if sock else None,
         sources=_source_health(snapshot),
-        states=state_costs(snapshot, table, sockets, mixes),
+        states=states,
         headroom=headroom,
         limits={
             mode: find_limits(snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
@@ -97,7 +103,19 @@ def account(
         live_objects=live_objects(snapshot, table),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
+        holders=_holders(snapshot, states, sockets, page_bytes),
     )
+
+
+def _holders(
+    snapshot: Snapshot, states: Sequence[StateCost], sockets: SocketCounts, page_bytes: int | None
+) -> Holders | None:
+    if snapshot.socket_table.value is None:
+        return None
+    # Imported here, because few samples have a look at the sockets.
+    from tcptop.accounting.holders import find_holders
+
+    return find_holders(snapshot, states, sockets, page_bytes)
 
 
 def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger | None:

@@ -6,10 +6,13 @@ rounded only in reports and on the screen.
 
 from collections.abc import Mapping
 from math import inf
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
 from tcptop.snapshot import CgroupMemory, StructLayout
+
+if TYPE_CHECKING:
+    from tcptop.ledger.holders import Holders
 
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
@@ -870,6 +873,8 @@ class Ledger(NamedTuple):
     """The user's lab result; None if the user gave no lab result."""
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named; None if the user named no cgroup."""
+    holders: "Holders | None" = None
+    """Who holds the sockets; None unless the user asked for a look at them."""
     symbols: frozenset[str] | None = None
     """Those old and new names of renamed kernel functions that /proc/kallsyms contains.
 

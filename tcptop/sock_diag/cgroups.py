@@ -54,7 +54,7 @@ def _keep(found: dict[int, CgroupMemory], left: set[int], number: int, path: str
 
 def _cgroup2_mount() -> str | None:
     """The first mount of cgroup2, according to /proc/self/mountinfo."""
-    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
         for line in mounts:
             left, _, right = line.partition(" - ")
             fields = left.split()
@@ -65,7 +65,7 @@ def _cgroup2_mount() -> str | None:
 
 def _with_memory(mount: str, cgroup: CgroupMemory) -> CgroupMemory:
     values: dict[bytes, int] = {}
-    with suppress(OSError, ValueError), open(f"{mount}{cgroup.path}/memory.stat", "rb") as file:  # noqa: PTH123
+    with suppress(OSError, ValueError), open(f"{mount}{cgroup.path}/memory.stat", "rb") as file:
         for line in file:
             name, _, value = line.partition(b" ")
             if name in (b"sock", b"kernel"):

@@ -49,14 +49,11 @@ def read_ephemeral_ports() -> range:
 
 
 def _lines(path: str) -> list[str]:
-    with suppress(OSError), open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
+    with suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
         return file.read(1 << 16).splitlines()
     return []
 
 
 def _numbers(names: list[str], values: list[str]) -> dict[str, int]:
-    return {
-        name: int(value)
-        for name, value in zip(names, values, strict=False)
-        if value.isascii() and value.strip().isdigit()
-    }
+    pairs = zip(names, values, strict=False)
+    return {name: int(value) for name, value in pairs if value.isascii() and value.strip().isdigit()}

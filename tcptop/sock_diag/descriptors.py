@@ -129,7 +129,7 @@ def _inodes(targets: Iterable[str]) -> tuple[int, ...]:
 
 def _table_size(pid: int) -> int:
     """Number of entries in the table of descriptors: `FDSize` of /proc/PID/status."""
-    with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123
+    with open(f"/proc/{pid}/status", "rb") as file:
         for line in file:
             if line.startswith(b"FDSize:"):
                 return int(line.split()[1])
@@ -138,7 +138,7 @@ def _table_size(pid: int) -> int:
 
 def _max_descriptors(pid: int) -> int | None:
     """The soft limit of open files of a process, from /proc/PID/limits (fs/proc/base.c, proc_pid_limits)."""
-    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/limits", "rb") as file:  # noqa: PTH123
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/limits", "rb") as file:
         for line in file:
             if line.startswith(b"Max open files"):
                 return int(line.split()[3])
@@ -147,6 +147,6 @@ def _max_descriptors(pid: int) -> int | None:
 
 def _command(pid: int) -> str:
     """The process's name of up to 15 characters; empty if it has ended."""
-    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123
+    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
         return os.fsdecode(file.read(64).rstrip(b"\n"))
     return ""

@@ -169,6 +169,7 @@ class Fold:
                 cgroups,
                 [get(inode, NOT_SAMPLED) for inode in column(84)],
                 self._peers(rows, step) if self._with_peers else repeat(""),
+                strict=False,  # a repeated value has no end
             )
         )
         self._counts.update(keys)

@@ -36,7 +36,7 @@ def listener_rows(rows: memoryview) -> Iterator[ListenerRow]:
         if length < ATTRIBUTES_AT or at + length > len(rows):
             return
         row = rows[at : at + length]
-        family, _, _, _, port, _, queue, limit, uid, inode = FIXED_PART.unpack_from(row)
+        family, _, _, _, _, _, queue, limit, uid, inode = FIXED_PART.unpack_from(row)
         layout = find_layout(row)
         drops = cgroup = None
         if layout.memory_at is not None and layout.memory_words > SKMEMINFO_WORDS["drops"]:

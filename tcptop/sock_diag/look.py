@@ -172,9 +172,9 @@ class _Look:
 
 def module_state() -> str:
     """Whether the kernel has sock_diag's TCP part: `loaded`, `builtin`, or `absent` if a dump will load the module."""
-    if os.path.isdir("/sys/module/tcp_diag"):  # noqa: PTH112 (a report imports no pathlib)
+    if os.path.isdir("/sys/module/tcp_diag"):
         return "loaded"
-    with suppress(OSError), open(f"/lib/modules/{os.uname().release}/modules.builtin", "rb") as file:  # noqa: PTH123
+    with suppress(OSError), open(f"/lib/modules/{os.uname().release}/modules.builtin", "rb") as file:
         if b"/tcp_diag.ko" in file.read(1 << 20):
             return "builtin"
     return "absent"
@@ -241,7 +241,7 @@ def _process_line(sample: OwnerSample) -> str:
 
 def _user_lines(users: Collection[int]) -> Iterator[str]:
     """Names of these users, from /etc/passwd alone: a name service may ask the network."""
-    with suppress(OSError), open("/etc/passwd", "rb") as file:  # noqa: PTH123
+    with suppress(OSError), open("/etc/passwd", "rb") as file:
         for line in file.read(1 << 20).splitlines():
             name, _, number, *_ = [*line.split(b":"), b"", b"", b""]
             if number.isdigit() and len(number) < 11 and int(number) in users:

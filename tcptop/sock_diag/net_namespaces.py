@@ -75,7 +75,7 @@ def find_namespaces(pids: Iterable[int]) -> tuple[list[NetNamespace], list[Proce
         if inode not in found:
             found[inode] = NetNamespace(inode, False, "process", f"{folder}/ns/net", "", f"{folder}/net")
     for inode, path in _mounted_namespaces():
-        name = os.path.basename(path)  # noqa: PTH119 (a report imports no pathlib)
+        name = os.path.basename(path)
         known = found.get(inode)
         if known is None:
             found[inode] = NetNamespace(inode, False, "mount", path, name, None)
@@ -87,7 +87,7 @@ def find_namespaces(pids: Iterable[int]) -> tuple[list[NetNamespace], list[Proce
 def _mounted_namespaces() -> list[tuple[int, str]]:
     """Number and path of each network namespace that is held by a mount of this mount namespace."""
     found: list[tuple[int, str]] = []
-    with suppress(OSError), open("/proc/self/mountinfo", "rb") as mounts:  # noqa: PTH123
+    with suppress(OSError), open("/proc/self/mountinfo", "rb") as mounts:
         for line in mounts:
             fields = line.split()
             number = re.fullmatch(rb"net:\[(\d{1,18})\]", fields[3]) if len(fields) > 4 else None

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from tcptop.snapshot import SOCKETS_NOT_ASKED, Reading
-from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
-from tcptop.sock_diag.dump import STATE_NAMES
-from tcptop.sock_diag.table import (
+from tcptop.snapshot.socket_table import (
     Asked,
     Listener,
     OwnerKind,
@@ -21,6 +19,8 @@ from tcptop.sock_diag.table import (
     SocketProcess,
     SocketTable,
 )
+from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
+from tcptop.sock_diag.dump import STATE_NAMES
 from tcptop.sources.source import Damage, FileSource, Pace, parse_count
 from tcptop.text.printable import printable_name
 

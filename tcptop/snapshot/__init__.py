@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from tcptop.sock_diag.table import SocketTable
+    from tcptop.snapshot.socket_table import SocketTable
 
 ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
 """Result of a source's last reading.
@@ -504,7 +504,7 @@ SOCKETS_NOT_ASKED: Reading[object] = NOT_READ._replace(
 )
 """Reading of `socket_table` unless the user asks who holds the sockets."""
 
-UNREAD_READINGS: Mapping[str, Reading[object]] = {"socket_table": SOCKETS_NOT_ASKED}
+UNREAD_READINGS: Mapping[str, Reading[Any]] = {"socket_table": SOCKETS_NOT_ASKED}
 """Readings of sources that are not read, by name; NOT_READ for all others."""
 
 

@@ -1,0 +1,200 @@
+"""Verdicts: facts about the sockets that someone should look at, with thresholds as data."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tcptop.ledger.holders import HolderGroup, HolderSums, HolderVerdict
+from tcptop.snapshot.socket_table import SocketNamespace, SocketTable
+from tcptop.text.units import grouped, short_size
+
+MIN_SOCKETS = 100
+"""Fewest sockets of a verdict on CLOSE_WAIT, and on sockets that no process has."""
+BUFFER_SHARE = 0.01
+"""Share of the maximum of tcp_mem from which on orphans or unread data are worth a verdict."""
+ORPHAN_SHARE = 0.5
+TIME_WAIT_SHARE = 0.5
+UNHASHED_SHARE = 0.01
+
+
+class VerdictLimits(NamedTuple):
+    """The kernel's limits that verdicts are measured by; None if unknown."""
+
+    max_buffer_bytes: int | None
+    max_orphans: int | None
+
+
+class Candidate(NamedTuple):
+    """A verdict, and what it is about; in the next look the same key may have grown or shrunk."""
+
+    key: tuple[object, ...]
+    measure: float
+    verdict: HolderVerdict
+
+
+Look = tuple[SocketTable, Sequence[HolderGroup], HolderSums]
+
+IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
+"""Kinds of verdicts that hold only if the look before found at most as much."""
+
+IF_GROWN: Mapping[str, str] = {
+    "TCPReqQFullDrop": "SYN queue full, {count} handshakes dropped",
+    "TCPReqQFullDoCookies": "SYN queue full, {count} cookies sent: this costs no memory",
+    "TCPTimeWaitOverflow": "{count} connections skipped TIME_WAIT: tcp_max_tw_buckets is reached",
+}
+"""Verdicts on counters of a namespace that grew from one look to the next."""
+
+
+def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
+    """The verdicts of a look. Without a look before, verdicts that need two say `one look`."""
+    earlier = None if before is None else {each.key: each.measure for each in _candidates(before, limits)}
+    verdicts: list[HolderVerdict] = []
+    for key, measure, verdict in _candidates(now, limits):
+        if verdict.kind not in IN_TWO_LOOKS:
+            verdicts.append(verdict)
+        elif earlier is None:
+            verdicts.append(verdict._replace(text=f"{verdict.text} (one look)"))
+        elif measure >= earlier.get(key, measure + 1):
+            verdicts.append(verdict)
+    verdicts += _full_queues(now[0], None if before is None else before[0])
+    if before is not None:
+        verdicts += _grown_counters(now[0], before[0])
+    return tuple(verdicts)
+
+
+def _candidates(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
+    for find in FINDERS:
+        yield from find(look, limits)
+
+
+def holder_name(group: HolderGroup) -> str:
+    """`name[pid]`, as ss and pstree write a process."""
+    return f"{group.holder.command or '?'}[{group.holder.pid}]"
+
+
+def _close_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
+    for groups in _by_process(look[1], lambda group: group.state == "CLOSE_WAIT"):
+        count = sum(group.sockets for group in groups)
+        if count >= MIN_SOCKETS:
+            yield _candidate(
+                "close_wait",
+                groups,
+                count,
+                f"{holder_name(groups[0])} holds {{count}} sockets that the peer has closed",
+            )
+
+
+def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
+    if limits.max_buffer_bytes is None:
+        return
+    for groups in _by_process(look[1], lambda group: group.unread_bytes > 0):
+        unread_bytes = sum(group.unread_bytes for group in groups)
+        if unread_bytes > BUFFER_SHARE * limits.max_buffer_bytes:
+            text = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in {{count}} sockets"
+            yield _candidate("unread", groups, unread_bytes, text)
+
+
+def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
+    groups = [group for group in look[1] if group.holder.kind == "orphan"]
+    unsent_bytes = sum(group.unsent_bytes for group in groups)
+    count = sum(group.sockets for group in groups)
+    holds_much = limits.max_buffer_bytes is not None and unsent_bytes > BUFFER_SHARE * limits.max_buffer_bytes
+    if holds_much or (limits.max_orphans and count > ORPHAN_SHARE * limits.max_orphans):
+        text = f"{{count}} orphans hold {short_size(unsent_bytes)} unsent"
+        yield _candidate("orphans", groups, unsent_bytes, text)
+
+
+def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
+    by_namespace: dict[int, list[HolderGroup]] = defaultdict(list)
+    for group in look[1]:
+        if group.holder.kind == "no_process":
+            by_namespace[group.namespace].append(group)
+    for groups in by_namespace.values():
+        count = sum(group.sockets for group in groups)
+        if count >= MIN_SOCKETS:
+            yield _candidate(
+                "no_process", groups, count, "{count} sockets that no process has: in flight, or the kernel's"
+            )
+
+
+def _in_no_hash(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
+    sums = look[2]
+    number = sums.in_no_hash
+    if number is not None and number > max(MIN_SOCKETS, UNHASHED_SHARE * (sums.allocated or 0)):
+        text = f"{grouped(number)} sockets are allocated but in no dump: never bound or connected"
+        verdict = HolderVerdict("in_no_hash", text, number, None)
+        yield Candidate(("in_no_hash",), number, verdict)
+
+
+def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
+    for namespace in look[0].namespaces:
+        number, most = namespace.counters.get("tw", 0), namespace.counters.get("tcp_max_tw_buckets", 0)
+        if most and number > TIME_WAIT_SHARE * most:
+            text = f"{grouped(number)} sockets in TIME_WAIT of at most {grouped(most)}{_where(namespace)}"
+            yield Candidate(("time_wait", namespace.inode), number, HolderVerdict("time_wait", text, number, None))
+
+
+FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
+    _close_wait,
+    _unread,
+    _orphans,
+    _no_process,
+    _in_no_hash,
+    _time_wait,
+)
+
+
+def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, text: str) -> Candidate:
+    """`{count}` in the text stands for the number of sockets, with `≈` if it is an estimate."""
+    number = sum(group.sockets for group in groups)
+    slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
+    about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
+    total_bytes = sum(slab) + sum(group.buffer_bytes for group in groups)
+    verdict = HolderVerdict(kind, text.format(count=f"{about}{grouped(round(number))}"), number, total_bytes)
+    return Candidate((kind, groups[0].holder.pid, groups[0].namespace), measure, verdict)
+
+
+def _by_process(
+    groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool]
+) -> Iterator[Sequence[HolderGroup]]:
+    """The meant groups of each process."""
+    by_pid: dict[int | None, list[HolderGroup]] = defaultdict(list)
+    for group in groups:
+        if group.holder.kind == "process" and is_meant(group):
+            by_pid[group.holder.pid].append(group)
+    yield from by_pid.values()
+
+
+def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
+    """Listeners whose queue is full and that have dropped connections since the look before, or ever."""
+    drops_before = None
+    if before is not None:
+        drops_before = {(each.namespace, each.family, each.port): each.drops or 0 for each in before.listeners}
+    for listener in now.listeners:
+        drops = listener.drops or 0
+        place = (listener.namespace, listener.family, listener.port)
+        earlier = 0 if drops_before is None else drops_before.get(place, 0)
+        if listener.queue > listener.limit and drops > earlier:
+            process = None if listener.pid is None else now.process_of.get(listener.pid)
+            name = f"{process.command}[{process.pid}] " if process else ""
+            text = (
+                f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
+                f" {grouped(drops)} dropped"
+            )
+            yield HolderVerdict("queue_full", text, listener.queue, None)
+
+
+def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVerdict]:
+    counters_before = {each.inode: each.counters for each in before.namespaces}
+    for namespace in now.namespaces:
+        earlier = counters_before.get(namespace.inode)
+        for name, text in IF_GROWN.items():
+            if earlier is None or name not in earlier:
+                continue
+            grown = namespace.counters.get(name, 0) - earlier[name]
+            if grown > 0:
+                yield HolderVerdict(name, text.format(count=grouped(grown)) + _where(namespace), None, None)
+
+
+def _where(namespace: SocketNamespace) -> str:
+    return "" if namespace.is_here else f" in the network namespace {namespace.name or namespace.inode}"

@@ -1,0 +1,209 @@
+"""Who holds the sockets: groups with their memory, and the sums that must agree with the kernel's own counters."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts
+from tcptop.accounting.socket_owners import ORPHAN_STATES, owned_groups
+from tcptop.kernel.objects import State
+from tcptop.kernel.release import release_numbers
+from tcptop.ledger import Amount, SocketCounts, StateCost
+from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums
+from tcptop.snapshot import Reading, Snapshot
+from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
+from tcptop.text.units import grouped
+
+USER_OF_EVERY_SOCKET = (6, 18)
+"""Release from which on rows without an inode have the user too (sk_uid; before, sock_i_uid is 0 without a socket)."""
+
+SAME_STATE: Mapping[str, State] = {
+    state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
+}
+
+
+def find_holders(
+    snapshot: Snapshot, states: Iterable[StateCost], sockets: SocketCounts, page_bytes: int | None
+) -> Holders | None:
+    """All that the sample's look at the sockets tells; None if there was none."""
+    reading: Reading[SocketTable] = snapshot.socket_table
+    table = reading.value
+    if table is None:
+        return None
+    before = reading.before.value if reading.before is not None else None
+    costs = {State(cost.state): cost for cost in states}
+    release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
+    knows_users = release is not None and release >= USER_OF_EVERY_SOCKET
+    groups = list(holder_groups(table, costs, knows_users))
+    sums = holder_sums(table, sockets, page_bytes)
+    look_before: Look | None = None
+    if before is not None:
+        groups_before = list(holder_groups(before, costs, knows_users))
+        look_before = (before, groups_before, holder_sums(before, sockets, page_bytes))
+    verdicts = find_verdicts((table, groups, sums), look_before, _verdict_limits(snapshot, page_bytes))
+    age_s = None
+    if snapshot.live and reading.taken_at_s is not None:
+        age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
+    missing = (*_missing(table), *([reading.reason] if reading.reason else []))
+    return Holders(
+        taken_at_s=reading.taken_at_s,
+        age_s=age_s,
+        took_us=table.took_us,
+        module=table.module,
+        complete=sums.complete and not missing,
+        missing=missing,
+        namespaces=table.namespaces,
+        sums=sums,
+        groups=tuple(groups),
+        listeners=table.listeners,
+        process_of=table.process_of,
+        cgroup_of=table.cgroup_of,
+        user_of=table.user_of,
+        verdicts=verdicts,
+    )
+
+
+def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits:
+    tcp_mem = snapshot.sysctls.value.tcp_mem if snapshot.sysctls.value else None
+    limits = snapshot.socket_limits.value
+    return VerdictLimits(
+        None if tcp_mem is None or page_bytes is None else tcp_mem[2] * page_bytes,
+        limits.max_orphans if limits else None,
+    )
+
+
+def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_users: bool) -> Iterator[HolderGroup]:
+    """The groups of a table by holder: one for all sockets that have the holder and everything else in common."""
+    merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
+    first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
+    for group, holder, share in owned_groups(table):
+        key = (holder._replace(is_estimated=False), *group[:8], group.peer)
+        known, merged_holder = first.get(key, (group, holder))
+        is_estimated = merged_holder.is_estimated or holder.is_estimated
+        first[key] = (known, merged_holder._replace(is_estimated=is_estimated))
+        amounts = (group.sockets, group.buffer_bytes, group.rmem, group.wmem_queued, group.drops)
+        for index, amount in enumerate(amounts):
+            merged[key][index] += amount * share
+    for each, (group, holder) in first.items():
+        count, buffer_bytes, unread_bytes, unsent_bytes, drops = merged[each]
+        slab = _slab_bytes(costs.get(_state_of(group)), group.is_server, count)
+        uid = group.uid if knows_users or group.owner != "none" else None
+        yield HolderGroup(
+            holder,
+            group.namespace,
+            group.family,
+            group.state,
+            group.is_mini,
+            group.is_server,
+            group.port,
+            uid,
+            group.cgroup,
+            group.peer,
+            count,
+            slab,
+            buffer_bytes,
+            unread_bytes,
+            unsent_bytes,
+            drops,
+        )
+    for listener in table.listeners:
+        yield _listening(listener, table, costs)
+
+
+def _listening(listener: Listener, table: SocketTable, costs: Mapping[State, StateCost]) -> HolderGroup:
+    """A listener as a group of one socket."""
+    process = None if listener.pid is None else table.process_of.get(listener.pid)
+    holder = Holder("not_seen", None, "", False)
+    if listener.pid is not None:
+        holder = Holder("process", listener.pid, process.command if process else "", False)
+    return HolderGroup(
+        holder,
+        listener.namespace,
+        listener.family,
+        "LISTEN",
+        False,
+        True,
+        listener.port,
+        listener.uid,
+        listener.cgroup,
+        "",
+        1.0,
+        _slab_bytes(costs.get(State.LISTEN), True, 1),
+        0.0,
+        0.0,
+        0.0,
+        float(listener.drops or 0),
+    )
+
+
+def _state_of(group: SocketGroup) -> State:
+    """The state whose cost a socket of the group has."""
+    if group.is_mini:
+        return State.FIN_WAIT2_CLOSED if group.state == "FIN_WAIT2" else State.TIME_WAIT
+    if group.owner == "none" and group.state != "SYN_RECV":
+        return State.ORPHAN if group.state in ORPHAN_STATES else State.ACCEPT_QUEUE
+    return SAME_STATE.get(group.state, State.ESTABLISHED)
+
+
+def _slab_bytes(cost: StateCost | None, is_server: bool, number: float) -> Amount | None:
+    """Slab bytes of a number of sockets; those of the client side have at most a port of their own."""
+    if cost is None:
+        return None
+    accepted = cost.accepted.slab_bounds() if cost.accepted else None
+    outgoing = cost.outgoing.slab_bounds() if cost.outgoing else None
+    one, other = (accepted, outgoing) if is_server else (outgoing, accepted)
+    one = one or other
+    if one is None:
+        return None
+    low = one.low if is_server or accepted is None else min(accepted.low, one.low)
+    return Amount(low * number, one.high * number)
+
+
+def holder_sums(table: SocketTable, sockets: SocketCounts, page_bytes: int | None) -> HolderSums:
+    """The sums of a table, beside the counters of sockstat at the time of the look."""
+    asked = [each for each in table.namespaces if each.asked == "asked"]
+    is_whole = len(asked) == len(table.namespaces)
+    machine: Mapping[str, int] = asked[0].counters if asked else {}
+    full_groups = [group for group in table.groups if not group.is_mini and group.state != "SYN_RECV"]
+    asked_inodes = {each.inode for each in asked}
+    listening = sum(listener.namespace in asked_inodes for listener in table.listeners)
+    full = listening + sum(group.sockets for group in full_groups)
+    allocated = machine.get("alloc")
+    charged_pages = machine.get("mem")
+    without_inode = [group for group in full_groups if group.owner == "none"]
+    return HolderSums(
+        full=full,
+        in_use=_total(asked, ("inuse", "inuse6")),
+        allocated=allocated,
+        in_no_hash=max(0, allocated - full) if allocated is not None and is_whole else None,
+        orphans=sum(group.sockets for group in without_inode if group.state in ORPHAN_STATES),
+        orphans_counted=machine.get("orphan"),
+        time_wait=sum(group.sockets for group in table.groups if group.is_mini),
+        time_wait_counted=_total(asked, ("tw",)),
+        queued=sum(group.sockets for group in without_inode if group.state not in ORPHAN_STATES),
+        queued_counted=sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes),
+        buffer_bytes=sum(group.buffer_bytes for group in table.groups),
+        buffer_bytes_counted=None if charged_pages is None or page_bytes is None else charged_pages * page_bytes,
+        buffer_error_bytes=sockets.buffer_error_bytes,
+        complete=is_whole,
+    )
+
+
+def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int | None:
+    """Sum of some counters of some namespaces; None if no namespace has the first of them."""
+    known = [each.counters for each in namespaces if names[0] in each.counters]
+    return sum(each.get(name, 0) for each in known for name in names) if known else None
+
+
+def _missing(table: SocketTable) -> Iterator[str]:
+    """What was not seen, a line for each reason."""
+    reasons: dict[str, list[int | None]] = defaultdict(list)
+    for namespace in table.namespaces:
+        if namespace.asked != "asked":
+            reason = namespace.reason or "small, and its share of the sockets is below 1 %"
+            reasons[reason].append(namespace.inode)
+    for reason, inodes in reasons.items():
+        many = f"{grouped(len(inodes))} network namespaces were" if len(inodes) > 1 else "a network namespace was"
+        yield f"{many} not asked, or not to the end: {reason}"
+    if table.unread_processes:
+        many = "processes" if table.unread_processes > 1 else "process"
+        yield f"the descriptors of {grouped(table.unread_processes)} {many} were not read"
