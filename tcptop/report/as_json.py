@@ -46,19 +46,9 @@ def as_json(ledger: Ledger) -> str:
 
 def as_object(ledger: Ledger) -> Json:
     """The ledger as a dictionary that `json.dumps` can write."""
-    host, memory = ledger.host, ledger.tcp_memory
+    memory = ledger.tcp_memory
     return {
-        "schema": SCHEMA,
-        "version": __version__,
-        "taken_at": utc_text(ledger.taken_at_unix_s),
-        "live": ledger.live,
-        "host": {
-            "name": host.name,
-            "kernel": host.kernel,
-            "page_size": host.page_size_bytes,
-            "cpus": host.cpus,
-            "nodes": [node.node for node in ledger.nodes],
-        },
+        **head_as_object(ledger),
         "sockets": _to_json(ledger.sockets, NOT_IN_SOCKETS),
         "caches": [_cache(cache) for cache in ledger.caches],
         "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
@@ -92,6 +82,7 @@ def as_object(ledger: Ledger) -> Json:
         "events": {event.name: _event(event) for event in ledger.events},
         "memory_cgroup": None if ledger.cgroup is None else _to_json(ledger.cgroup),
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
+        "holders": _holders(ledger),
         "nodes": _to_json(ledger.nodes),
         "sources": {
             name: _to_json(source, {"name"})
@@ -99,6 +90,33 @@ def as_object(ledger: Ledger) -> Json:
             if name != "machine_load"  # the machine's load is shown on the screen only
         },
     }
+
+
+def head_as_object(ledger: Ledger) -> Json:
+    """The keys with which every report begins: the version, the time and the host."""
+    host = ledger.host
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "taken_at": utc_text(ledger.taken_at_unix_s),
+        "live": ledger.live,
+        "host": {
+            "name": host.name,
+            "kernel": host.kernel,
+            "page_size": host.page_size_bytes,
+            "cpus": host.cpus,
+            "nodes": [node.node for node in ledger.nodes],
+        },
+    }
+
+
+def _holders(ledger: Ledger) -> Json | None:
+    if ledger.holders is None:
+        return None
+    # Imported here, because few reports have a look at the sockets.
+    from tcptop.report.holders_json import holders_as_object
+
+    return holders_as_object(ledger.holders)
 
 
 def _to_json(value: object, left_out: Container[str] = ()) -> object:

@@ -22,9 +22,9 @@ MODE_TITLES: dict[AccountingMode, str] = {
 }
 COLUMNS = 96
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
-NO_MODULE = ("tls_stat", "missing")
-"""The name of a source, and the state of this source on a machine without the kernel module tls. The report does not
-list the source in this state, because no figure needs the source.
+UNLISTED = {("tls_stat", "missing"), ("socket_table", "off")}
+"""Names and states of sources that the report does not list, because no figure needs them: the source of the kernel
+module tls where the module is not loaded, and the sockets where nobody asked for them.
 """
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
@@ -231,7 +231,7 @@ def _sources(ledger: Ledger) -> Iterator[str]:
     bad = [
         source
         for source in ledger.sources.values()
-        if source.reason and source.state != "waiting" and (source.name, source.state) != NO_MODULE
+        if source.reason and source.state != "waiting" and (source.name, source.state) not in UNLISTED
     ]
     if bad:
         yield "Not read, or not in full"

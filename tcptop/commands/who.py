@@ -1,0 +1,162 @@
+"""`tcptop who`: which processes, containers, ports, users and peers hold the TCP sockets of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from tcptop.commands.common import (
+    Parser,
+    argument_type,
+    join_offsets,
+    make_sampler,
+    open_host,
+    parse_positive,
+    read_ledger,
+    terminal_columns,
+    time_range,
+    write_stdout,
+)
+from tcptop.errors import TcptopError
+from tcptop.explanation.holder_rows import GROUPINGS, SORTS, RowFilter, holder_rows
+from tcptop.ledger import Ledger
+from tcptop.snapshot import Reading
+from tcptop.sock_diag.dump import STATES
+from tcptop.sock_diag.look import Ask
+from tcptop.sources.socket_table import SocketTableSource
+from tcptop.text.own_command import as_root
+from tcptop.text.quantities import parse_interval_s
+
+DESCRIPTION = """\
+Who holds the TCP sockets: a table of sockets, their slab and their buffers by
+owner, and what is wrong with them. Asks the kernel once for every socket
+(sock_diag), adds the sockets up while the answer passes, and looks up at most
+64 descriptors of each process, so that shares of large processes are estimates
+(with a sign of their own)."""
+
+EPILOG = """\
+As root: the sockets of every network namespace, and the processes of others.
+Otherwise: those of this network namespace, and your own processes.
+
+The first look may make the kernel load the module tcp_diag.
+"""
+
+MAX_ROWS = 30
+"""Rows of the table unless --top is given."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the table, once or several times; returns the exit code."""
+    options = _parse_options(arguments)
+    if options.replay is not None:
+        _print_recorded(options)
+        return 0
+    ask = Ask(options.by == "peer", options.here, options.exact)
+    sampler = make_sampler(open_host(options.root), 1.0, None)
+    sampler.add_source(SocketTableSource(ask.path))
+    next_s = time.monotonic()
+    for number in range(options.count or 1):
+        if number:
+            next_s = max(next_s + (options.delay or 5.0), time.monotonic())
+            time.sleep(max(0.0, next_s - time.monotonic()))
+            sampler.make_all_due()
+        ledger = read_ledger(sampler)
+        _raise_if_unread(sampler.snapshot().socket_table)
+        write_stdout(("\n" if number and not options.json else "") + _formatted(ledger, options))
+    return 0
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="tcptop who",
+        description=DESCRIPTION,
+        epilog=f"{EPILOG}Root sees more: {as_root()} who.\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--by", choices=GROUPINGS, default="owner", help="what a row has in common (owner)")
+    parser.add_argument("--sort", choices=SORTS, default="sockets", help="the column to sort by (sockets)")
+    parser.add_argument("--state", metavar="STATES", type=_parse_states, help="only these: close_wait,fin_wait2")
+    parser.add_argument(
+        "--port", metavar="N", type=_parse_port, help="only this port of the server side, or peer's port"
+    )
+    parser.add_argument("--here", action="store_true", help="only this network namespace")
+    parser.add_argument(
+        "--top", metavar="N", type=parse_positive, default=MAX_ROWS, help=f"rows of the table ({MAX_ROWS})"
+    )
+    parser.add_argument("--exact", metavar="PID", type=parse_positive, help="look up every descriptor of this process")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a look")
+    parser.add_argument(
+        "-d", "--delay", metavar="N", type=argument_type(parse_interval_s), help="seconds from one look to the next (5)"
+    )
+    parser.add_argument("-n", "--count", metavar="COUNT", type=parse_positive, help="so many looks (1)")
+    parser.add_root_option()
+    parser.add_argument("-r", "--replay", metavar="FILE", help="a recording made with record --who")
+    parser.add_time_options()
+    options = parser.parse_args(join_offsets(arguments))
+    if options.delay is not None and options.count is None:
+        raise TcptopError("-d goes with -n COUNT")
+    if options.replay is not None and (options.root != "/" or options.count or options.exact or options.here):
+        raise TcptopError("-r is a recording; it goes without --root, -n, --exact and --here")
+    if options.replay is None and (options.at or options.first or options.last):
+        raise TcptopError("--at, --from and --to choose samples of a recording: -r FILE")
+    return options
+
+
+def _parse_states(text: str) -> frozenset[str]:
+    """Argparse type that parses names of TCP states, separated by commas, in upper or lower case."""
+    names = frozenset(name.strip().upper().replace("-", "_") for name in text.split(","))
+    unknown = sorted(names - STATES.keys())
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no TCP state: {unknown[0]!r}; one of {', '.join(STATES).lower()}")
+    return names
+
+
+def _parse_port(text: str) -> int:
+    """Argparse type that parses the number of a port."""
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"a port from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _raise_if_unread(reading: Reading[object]) -> None:
+    """Raises TcptopError with the reason if there was no look."""
+    if reading.value is None:
+        raise TcptopError(reading.reason or "the sockets were not asked")
+
+
+def _formatted(ledger: Ledger, options: argparse.Namespace) -> str:
+    holders = ledger.holders
+    if holders is None:
+        raise TcptopError("the sample has no look at the sockets; record --who takes one")
+    chosen = RowFilter(options.state or frozenset(), options.port)
+    rows = holder_rows(holders, options.by, chosen, options.sort, options.top)
+    if options.json:
+        import json
+
+        from tcptop.report.as_json import head_as_object, utc_text
+        from tcptop.report.holders_json import holders_as_object
+
+        body = holders_as_object(holders, options.by, rows, utc_text(ledger.taken_at_unix_s))
+        return f"{json.dumps({**head_as_object(ledger), **body})}\n"
+    from tcptop.report.who_text import who_as_text
+
+    return who_as_text(holders, rows, options.by, terminal_columns())
+
+
+def _print_recorded(options: argparse.Namespace) -> None:
+    """Prints the look of the last selected sample of a recording; with --json, of every selected sample."""
+    from tcptop.accounting import account, ledger_before
+    from tcptop.recording.opening import open_recording
+    from tcptop.recording.time_spec import select_samples
+
+    with closing(open_recording(options.replay)) as recording:
+        indices = select_samples(recording, time_range(options))
+        chosen = indices if options.json else indices[-1:]
+        ledger = ledger_before(recording.snapshot, chosen[0]) if chosen else None
+        for sample in recording.samples(chosen):
+            ledger = account(sample.snapshot, before=ledger)
+            write_stdout(_formatted(ledger, options))
+        recording.raise_if_damaged()

@@ -1,0 +1,213 @@
+"""Rows of the table of holders: groups of sockets added up by owner, process, cgroup, port, state and so on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
+
+from tcptop.ledger import Amount
+from tcptop.ledger.holders import Holder, HolderGroup, Holders
+from tcptop.text.units import grouped
+
+Grouping = Literal["owner", "process", "cgroup", "netns", "port", "state", "user", "peer"]
+GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
+BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
+"""Groupings whose rows are estimates if a process was sampled; in all others, the shares of the processes add up."""
+
+SortKey = Literal["sockets", "slab", "buffers", "unread", "unsent", "drops"]
+SORTS: tuple[SortKey, ...] = get_args(SortKey)
+
+KIND_NAMES: Mapping[str, str] = {
+    "orphan": "(orphan)",
+    "kernel": "(kernel)",
+    "handshake": "(handshake)",
+    "no_process": "(no process)",
+    "not_seen": "(not seen)",
+}
+"""Names of holders that are no process."""
+
+
+class HolderRow(NamedTuple):
+    """The sockets of all groups that a grouping puts together."""
+
+    key: str
+    """Text that identifies the row in one table and the next."""
+    name: str
+    """Text of the first column."""
+    owner: str
+    state: str
+    """The TCP state; `4 states` if there are several."""
+    service: str
+    """`in :8080` on the server side, `to :443` on the client side; `3 ports` if there are several."""
+    user: str
+    cgroup: str
+    """Path of the cgroup; empty if unknown."""
+    namespace: str
+    is_estimated: bool
+    sockets: float
+    slab_bytes: Amount | None
+    """None if the cost of a part is unknown."""
+    buffer_bytes: float
+    unread_bytes: float
+    unsent_bytes: float
+    drops: float
+    cgroup_sock_bytes: int | None
+    """`sock` in the memory.stat of the cgroup, if all sockets are of one cgroup."""
+    cgroup_kernel_bytes: int | None
+    groups: tuple[HolderGroup, ...]
+
+    @property
+    def bytes(self) -> float | None:
+        """Slab at least, and buffers; None if the slab is unknown."""
+        return None if self.slab_bytes is None else self.slab_bytes.low + self.buffer_bytes
+
+
+class RowFilter(NamedTuple):
+    """Which groups a table has; an empty field lets all through."""
+
+    states: frozenset[str] = frozenset()
+    port: int | None = None
+    text: str = ""
+    """Text that the name, the owner, the cgroup or the service of a row contains."""
+
+
+ALL_ROWS = RowFilter()
+
+
+def holder_rows(
+    holders: Holders,
+    by: Grouping = "owner",
+    chosen: RowFilter = ALL_ROWS,
+    sort: SortKey = "sockets",
+    top: int | None = None,
+) -> list[HolderRow]:
+    """The rows of a table, the largest first. With `top`, all further rows are added up in one."""
+    key_of = KEYS[by]
+    merged: dict[str, list[HolderGroup]] = defaultdict(list)
+    for group in holders.groups:
+        if (not chosen.states or group.state in chosen.states) and chosen.port in (None, group.port):
+            merged[key_of(holders, group)].append(group)
+    rows = [_row(holders, key, groups) for key, groups in merged.items()]
+    if by not in BY_PROCESS:
+        rows = [row._replace(is_estimated=False) for row in rows]
+    wanted = chosen.text.casefold()
+    if wanted:
+        rows = [
+            row
+            for row in rows
+            if any(wanted in text.casefold() for text in (row.name, row.owner, row.cgroup, row.service))
+        ]
+    rows.sort(key=lambda row: (-_measure(row, sort), row.key))
+    if top is not None and len(rows) > top:
+        rest = [group for row in rows[top:] for group in row.groups]
+        rows = [*rows[:top], _row(holders, f"{grouped(len(rows) - top)} others", rest)]
+    return rows
+
+
+def _measure(row: HolderRow, sort: SortKey) -> float:
+    if sort == "slab":
+        return row.slab_bytes.low if row.slab_bytes is not None else 0.0
+    amounts = {
+        "sockets": row.sockets,
+        "buffers": row.buffer_bytes,
+        "unread": row.unread_bytes,
+        "unsent": row.unsent_bytes,
+        "drops": row.drops,
+    }
+    return amounts[sort]
+
+
+def owner_name(holder: Holder) -> str:
+    """`name[pid]`, `queue of name[pid]`, or what holds the sockets instead of a process, in brackets."""
+    if holder.kind in KIND_NAMES:
+        return KIND_NAMES[holder.kind]
+    process = f"{holder.command or '?'}[{holder.pid}]" if holder.pid is not None else "a listener"
+    return f"queue of {process}" if holder.kind == "queue" else process
+
+
+def service_name(group: HolderGroup) -> str:
+    """`in :8080` on the server side, `to :443` on the client side."""
+    port = "many ports" if group.port is None else f":{group.port}"
+    return f"{'in' if group.is_server else 'to'} {port}"
+
+
+def cgroup_name(holders: Holders, number: int) -> str:
+    """Path of a cgroup; `gone 4711` if it no longer exists, empty if the kernel does not tell."""
+    if not number:
+        return ""
+    cgroup = holders.cgroup_of.get(number)
+    return cgroup.path if cgroup is not None else f"gone {number}"
+
+
+def user_name(holders: Holders, uid: int | None) -> str:
+    """Name of a user, or the number; empty if unknown."""
+    return "" if uid is None else holders.user_of.get(uid, str(uid))
+
+
+def namespace_name(holders: Holders, number: int) -> str:
+    """Name of a mounted network namespace, `here`, or its number."""
+    for namespace in holders.namespaces:
+        if namespace.inode == number:
+            return "here" if namespace.is_here else namespace.name or str(number)
+    return str(number)
+
+
+def _owner_key(holders: Holders, group: HolderGroup) -> str:
+    return "\t".join(
+        (
+            owner_name(group.holder),
+            group.state,
+            service_name(group),
+            str(group.namespace),
+            cgroup_name(holders, group.cgroup),
+        )
+    )
+
+
+KEYS: Mapping[Grouping, Callable[[Holders, HolderGroup], str]] = {
+    "owner": _owner_key,
+    "process": lambda _, group: owner_name(group.holder),
+    "cgroup": lambda holders, group: cgroup_name(holders, group.cgroup) or "(no cgroup)",
+    "netns": lambda holders, group: namespace_name(holders, group.namespace),
+    "port": lambda _, group: service_name(group),
+    "state": lambda _, group: group.state,
+    "user": lambda holders, group: user_name(holders, group.uid) or "(not known)",
+    "peer": lambda _, group: group.peer or "(not asked)",
+}
+"""For each grouping, the text that all groups of a row have in common."""
+
+
+def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow:
+    slab = [group.slab_bytes for group in groups]
+    known = [amount for amount in slab if amount is not None]
+    cgroups = {group.cgroup for group in groups}
+    memory = holders.cgroup_of.get(next(iter(cgroups))) if len(cgroups) == 1 else None
+    return HolderRow(
+        key=key,
+        name=key.partition("\t")[0],
+        owner=_one_or_many((owner_name(group.holder) for group in groups), "owners"),
+        state=_one_or_many((group.state for group in groups), "states"),
+        service=_one_or_many((service_name(group) for group in groups), "ports"),
+        user=_one_or_many((user_name(holders, group.uid) for group in groups), "users"),
+        cgroup=_one_or_many((cgroup_name(holders, group.cgroup) for group in groups), "cgroups"),
+        namespace=_one_or_many((namespace_name(holders, group.namespace) for group in groups), "netns"),
+        is_estimated=any(group.holder.is_estimated for group in groups),
+        sockets=sum(group.sockets for group in groups),
+        slab_bytes=Amount(sum(each.low for each in known), sum(each.high for each in known))
+        if len(known) == len(slab)
+        else None,
+        buffer_bytes=sum(group.buffer_bytes for group in groups),
+        unread_bytes=sum(group.unread_bytes for group in groups),
+        unsent_bytes=sum(group.unsent_bytes for group in groups),
+        drops=sum(group.drops for group in groups),
+        cgroup_sock_bytes=memory.sock_bytes if memory else None,
+        cgroup_kernel_bytes=memory.kernel_bytes if memory else None,
+        groups=tuple(groups),
+    )
+
+
+def _one_or_many(texts: Iterable[str], what: str) -> str:
+    """The text that all have; how many there are if they differ."""
+    unlike = set(texts)
+    return next(iter(unlike)) if len(unlike) == 1 else f"{grouped(len(unlike))} {what}"

@@ -1,0 +1,123 @@
+"""The table of holders, its sums and verdicts as lines, for the screen and for `tcptop who`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf
+
+from tcptop.explanation.holder_rows import Grouping, HolderRow
+from tcptop.ledger import Amount
+from tcptop.ledger.holders import Holders
+from tcptop.text import units
+from tcptop.text.line import WARNING, Line, paragraph
+from tcptop.text.table import Heading
+
+TITLES: Mapping[Grouping, str] = {
+    "owner": "OWNER",
+    "process": "PROCESS",
+    "cgroup": "CGROUP",
+    "netns": "NETNS",
+    "port": "SERVICE",
+    "state": "STATE",
+    "user": "USER",
+    "peer": "PEER",
+}
+"""Heading of the first column."""
+
+MAX_NAME_COLUMNS = 40
+MAX_CGROUP_COLUMNS = 32
+
+
+def holder_headings(by: Grouping) -> list[Heading]:
+    """The columns of the table; the first names the row, and the least important go first where there is no room."""
+    columns = [
+        Heading(TITLES[by], left=True, min_width=12, max_width=MAX_NAME_COLUMNS, elastic=True),
+        Heading("OWNER", left=True, importance=6, max_width=24),
+        Heading("STATE", left=True, importance=20, max_width=12),
+        Heading("SERVICE", left=True, importance=19, max_width=13),
+        Heading("SOCKETS"),
+        Heading("SLAB", importance=18),
+        Heading("BUFFERS", importance=17),
+        Heading("UNREAD", importance=12),
+        Heading("UNSENT", importance=11),
+        Heading("DROPS", importance=7),
+        Heading("USER", left=True, importance=4, max_width=12),
+        Heading("NETNS", left=True, importance=5, max_width=14),
+        Heading("SOCK", importance=2),
+        Heading("KERNEL", importance=1),
+        Heading("CGROUP", left=True, importance=8, max_width=MAX_CGROUP_COLUMNS),
+    ]
+    return [columns[0], *(each for each in columns[1:] if each.title != TITLES[by])]
+
+
+def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[str]:
+    """The cells of a row, in the order of the titles."""
+    count = units.grouped(round(row.sockets))
+    cells = {
+        TITLES[by]: row.name,
+        "OWNER": row.name if by == "owner" else row.owner,
+        "STATE": row.state,
+        "SERVICE": row.service,
+        "SOCKETS": f"≈{count}" if row.is_estimated else count,
+        "SLAB": _slab(row.slab_bytes),
+        "BUFFERS": units.short_size(row.buffer_bytes),
+        "UNREAD": units.short_size(row.unread_bytes),
+        "UNSENT": units.short_size(row.unsent_bytes),
+        "DROPS": units.grouped(round(row.drops)),
+        "USER": row.user,
+        "NETNS": row.namespace,
+        "SOCK": units.short_size(row.cgroup_sock_bytes),
+        "KERNEL": units.short_size(row.cgroup_kernel_bytes),
+        "CGROUP": row.cgroup,
+    }
+    return [cells[title] for title in titles]
+
+
+def _slab(amount: Amount | None) -> str:
+    """Bytes of slab: the low end, with a sign if it is a bound or a range."""
+    if amount is None or (amount.high == inf and not amount.low):
+        return units.UNKNOWN
+    return units.bounded(amount, units.short_size, "")
+
+
+def title_text(holders: Holders, by: Grouping) -> str:
+    """What the table shows, of how many namespaces, and when and at what cost the look was taken."""
+    asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
+    scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
+    if asked == len(holders.namespaces) > 1:
+        scope = f"machine: {asked} netns"
+    taken = "" if holders.age_s is None else f" ─ taken {units.seconds(holders.age_s)} ago,"
+    return f"Who holds it ─ by {by} ─ {scope}{taken or ' ─'} {holders.took_us / 1e6:.2f} s of CPU"
+
+
+def sum_lines(holders: Holders, columns: int) -> list[Line]:
+    """The sums of the table beside the kernel's own counters."""
+    sums = holders.sums
+    parts = [f"all: {units.grouped(sums.full)} sockets"]
+    if sums.allocated is not None:
+        rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
+        parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
+    parts.append(f"TIME_WAIT {_beside(sums.time_wait, sums.time_wait_counted)}")
+    parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted)}")
+    parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted)}")
+    buffers = f"buffers {units.size(sums.buffer_bytes)}"
+    if sums.buffer_bytes_counted is not None:
+        error = "" if sums.buffer_error_bytes is None else f" ± {units.size(sums.buffer_error_bytes)}"
+        buffers += f" (sockstat {units.size(sums.buffer_bytes_counted)}{error})"
+    return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
+
+
+def _beside(number: int, counted: int | None) -> str:
+    """A number of the dump; the kernel's own counter follows if it differs, since sockets come and go meanwhile."""
+    text = units.grouped(number)
+    return text if counted in (None, number) else f"{text} (counter {units.grouped(counted or 0)})"
+
+
+def verdict_lines(holders: Holders, columns: int) -> list[Line]:
+    """A line for each verdict, and for what was not seen."""
+    lines: list[Line] = []
+    for verdict in holders.verdicts:
+        lines += paragraph(verdict.text, columns - 1, "text", WARNING)
+    for text in holders.missing:
+        lines += paragraph(f" not seen: {text}", columns - 1, "dim")
+    return lines

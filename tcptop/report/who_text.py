@@ -1,0 +1,33 @@
+"""Who holds the sockets as plain text: the table, its sums, and the verdicts."""
+
+from __future__ import annotations
+
+from tcptop.explanation.holder_rows import Grouping, HolderRow
+from tcptop.explanation.holders_page import holder_cells, holder_headings, sum_lines, title_text, verdict_lines
+from tcptop.ledger.holders import Holders
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import text_of
+from tcptop.text.table import cut_text, plain_table
+
+COLUMNS = 120
+"""Width of the report where standard output is no terminal."""
+
+
+def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, columns: int | None) -> str:
+    """The report in ASCII, with a newline at the end."""
+    columns = columns or COLUMNS
+    headings = holder_headings(by)
+    titles = [heading.title for heading in headings]
+    cells = [holder_cells(row, by, titles) for row in rows]
+    # A cut cell ends in two dots, since the ASCII of an ellipsis would be wider than the column.
+    limits = [heading.max_width or columns for heading in headings]
+    cells = [[cut_text(text, limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells]
+    lines = [
+        title_text(holders, by),
+        "",
+        *plain_table(headings, cells, columns),
+        "",
+        *map(text_of, sum_lines(holders, columns)),
+        *map(text_of, verdict_lines(holders, columns)),
+    ]
+    return report_to_ascii("".join(f"{line.rstrip()}\n" for line in lines))
