@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 from tcptop.commands.common import (
     Parser,
@@ -79,9 +80,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--by", choices=GROUPINGS, default="owner", help="what a row has in common (owner)")
     parser.add_argument("--sort", choices=SORTS, default="sockets", help="the column to sort by (sockets)")
     parser.add_argument("--state", metavar="STATES", type=_parse_states, help="only these: close_wait,fin_wait2")
-    parser.add_argument(
-        "--port", metavar="N", type=_parse_port, help="only this port of the server side, or peer's port"
-    )
+    parser.add_argument("--port", metavar="N", type=_parse_port, help="only this local port, or port of the peer")
     parser.add_argument("--here", action="store_true", help="only this network namespace")
     parser.add_argument(
         "--top", metavar="N", type=parse_positive, default=MAX_ROWS, help=f"rows of the table ({MAX_ROWS})"
@@ -121,7 +120,7 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
-def _raise_if_unread(reading: Reading[object]) -> None:
+def _raise_if_unread(reading: Reading[Any]) -> None:
     """Raises TcptopError with the reason if there was no look."""
     if reading.value is None:
         raise TcptopError(reading.reason or "the sockets were not asked")

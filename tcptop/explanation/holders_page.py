@@ -10,7 +10,7 @@ from tcptop.ledger import Amount
 from tcptop.ledger.holders import Holders
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
-from tcptop.text.table import Heading
+from tcptop.text.table import EMPTY_CELLS, Heading
 
 TITLES: Mapping[Grouping, str] = {
     "owner": "OWNER",
@@ -31,7 +31,7 @@ MAX_CGROUP_COLUMNS = 32
 def holder_headings(by: Grouping) -> list[Heading]:
     """The columns of the table; the first names the row, and the least important go first where there is no room."""
     columns = [
-        Heading(TITLES[by], left=True, min_width=12, max_width=MAX_NAME_COLUMNS, elastic=True),
+        Heading(TITLES[by], left=True, min_width=12, max_width=MAX_NAME_COLUMNS),
         Heading("OWNER", left=True, importance=6, max_width=24),
         Heading("STATE", left=True, importance=20, max_width=12),
         Heading("SERVICE", left=True, importance=19, max_width=13),
@@ -80,14 +80,26 @@ def _slab(amount: Amount | None) -> str:
     return units.bounded(amount, units.short_size, "")
 
 
+def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -> tuple[list[Heading], list[list[str]]]:
+    """The headings and the cells without columns in which every cell is empty or unknown."""
+    kept = [
+        index
+        for index, heading in enumerate(headings)
+        if heading.importance is None or any(texts[index] not in EMPTY_CELLS for texts in rows)
+    ]
+    return [headings[index] for index in kept], [[texts[index] for index in kept] for texts in rows]
+
+
 def title_text(holders: Holders, by: Grouping) -> str:
     """What the table shows, of how many namespaces, and when and at what cost the look was taken."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
         scope = f"machine: {asked} netns"
-    taken = "" if holders.age_s is None else f" ─ taken {units.seconds(holders.age_s)} ago,"
-    return f"Who holds it ─ by {by} ─ {scope}{taken or ' ─'} {holders.took_us / 1e6:.2f} s of CPU"
+    age = "" if holders.age_s is None else f"taken {units.seconds(round(holders.age_s))} ago, "
+    if holders.age_s is not None and holders.age_s < 1:
+        age = "taken now, "
+    return f"Who holds it ─ by {by} ─ {scope} ─ {age}{holders.took_us / 1e6:.2f} s of CPU"
 
 
 def sum_lines(holders: Holders, columns: int) -> list[Line]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from tcptop.explanation.holder_rows import Grouping, HolderRow
-from tcptop.explanation.holders_page import holder_cells, holder_headings, sum_lines, title_text, verdict_lines
+from tcptop.explanation.holders_page import (
+    filled_columns,
+    holder_cells,
+    holder_headings,
+    sum_lines,
+    title_text,
+    verdict_lines,
+)
 from tcptop.ledger.holders import Holders
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import text_of
@@ -18,7 +25,7 @@ def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, columns: 
     columns = columns or COLUMNS
     headings = holder_headings(by)
     titles = [heading.title for heading in headings]
-    cells = [holder_cells(row, by, titles) for row in rows]
+    headings, cells = filled_columns(headings, [holder_cells(row, by, titles) for row in rows])
     # A cut cell ends in two dots, since the ASCII of an ellipsis would be wider than the column.
     limits = [heading.max_width or columns for heading in headings]
     cells = [[cut_text(text, limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells]
