@@ -18,6 +18,7 @@ LOW_NUMBERS = 24
 """The lowest numbers are all looked up: listeners are opened first."""
 MAX_TRIES = 1024
 """Maximum number of numbers that are tried; a number that is not open leaves nothing in the kernel."""
+SPARE_TRIES = 16
 DEFAULT_TABLE_SIZE = 1 << 10
 
 
@@ -76,16 +77,13 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
         opened: int | None = os.fstat(folder).st_size if counts_are_known else None
         if opened == 0:
             return None
-        low = _look_up(folder, range(LOW_NUMBERS), limit)
+        wanted = limit if opened is None else min(limit, opened)
+        low, _ = _look_up(folder, range(LOW_NUMBERS), wanted)
         others: list[str] = []
         tries = span = 0
-        if opened is None or len(low) < opened:
+        if len(low) < wanted:
             span = max(0, _table_size(pid) - LOW_NUMBERS)
-            numbers: Iterable[int] = range(LOW_NUMBERS, LOW_NUMBERS + span)
-            if limit <= MAX_PER_PROCESS:
-                numbers = random.sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, MAX_TRIES))
-            wanted = limit - len(low) if opened is None else min(limit, opened) - len(low)
-            others, tries = _look_up_some(folder, numbers, wanted)
+            others, tries = _look_up(folder, _numbers(span, opened, wanted, len(low)), wanted - len(low))
     finally:
         os.close(folder)
     found = len(low) + len(others)
@@ -101,11 +99,24 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
     return OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes), found
 
 
-def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> list[str]:
-    return _look_up_some(folder, numbers, wanted)[0]
+def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[int]:
+    """The numbers to try above the low ones: all in order if all descriptors are wanted, otherwise random ones.
+
+    `span` is the number of entries in the table above the low ones, `low` the number of descriptors found so far. Each
+    open descriptor is drawn with the same probability.
+    """
+    numbers = range(LOW_NUMBERS, LOW_NUMBERS + span)
+    if opened is not None and wanted >= opened:
+        return numbers[:MAX_TRIES] if wanted <= MAX_PER_PROCESS else numbers
+    if wanted > MAX_PER_PROCESS:
+        return numbers
+    tries = MAX_TRIES
+    if opened is not None:
+        tries = min(tries, SPARE_TRIES + 2 * (wanted - low) * span // (opened - low))
+    return random.sample(numbers, min(span, tries))
 
 
-def _look_up_some(folder: int, numbers: Iterable[int], wanted: int) -> tuple[list[str], int]:
+def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[list[str], int]:
     """What the first `wanted` open descriptors of these numbers lead to, and the number of tries."""
     targets: list[str] = []
     tries = 0
@@ -113,8 +124,10 @@ def _look_up_some(folder: int, numbers: Iterable[int], wanted: int) -> tuple[lis
         if len(targets) >= wanted:
             break
         tries += 1
-        with suppress(FileNotFoundError):
+        try:
             targets.append(os.readlink(str(number), dir_fd=folder))
+        except FileNotFoundError:
+            continue
     return targets, tries
 
 

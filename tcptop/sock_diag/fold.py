@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import compress, repeat
 from typing import NamedTuple
 
@@ -88,14 +89,12 @@ class Fold:
         self,
         owner_of: Mapping[int, int] | None = None,
         listening: Iterable[int] = (),
-        ephemeral: Iterable[int] = (),
+        ephemeral: range = range(0),
         with_peers: bool = False,
     ) -> None:
         self.rows = 0
         self._owner_of = {**(owner_of or {}), 0: NO_INODE}
-        kinds = bytearray(1 << 16)
-        for port in ephemeral:
-            kinds[socket.htons(port)] = EPHEMERAL_PORT
+        kinds = bytearray(_ephemeral_kinds(ephemeral))
         for port in listening:
             kinds[socket.htons(port)] = LISTENING_PORT
         self._kind_of_port = bytes(kinds)
@@ -200,6 +199,15 @@ class Fold:
 
 
 _BIG_ENDIAN = socket.htons(1) == 1
+
+
+@lru_cache(maxsize=8)
+def _ephemeral_kinds(ephemeral: range) -> bytes:
+    """The kind of each port, by its number in the byte order of the network, before any listener is known."""
+    kinds = bytearray(1 << 16)
+    for port in ephemeral:
+        kinds[socket.htons(port)] = EPHEMERAL_PORT
+    return bytes(kinds)
 
 
 def _group_key(key: _Key) -> GroupKey:
