@@ -72,8 +72,6 @@ class SocketGroup(NamedTuple):
     """Bytes of the stream that were not read, and an unread FIN."""
     wqueue: int
     """Bytes of the stream that were not acknowledged, and a SYN or FIN among them."""
-    optmem: int
-    backlog: int
     drops: int
     peer: str
     """Network of the other end; empty unless asked for."""

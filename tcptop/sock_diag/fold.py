@@ -7,6 +7,8 @@ inet_sk_diag_fill). Rows of one length are read as columns, since reading them o
 from __future__ import annotations
 
 import socket
+import struct
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -19,13 +21,18 @@ ATTRIBUTES_AT = 88
 """Offset of the first attribute: after the nlmsghdr and the struct inet_diag_msg."""
 SKMEMINFO = 7
 CGROUP_ID = 21
-SKMEMINFO_WORDS = {"rmem": 0, "fwd": 4, "wmem_queued": 5, "optmem": 6, "backlog": 7, "drops": 8}
+SKMEMINFO_WORDS = {"rmem": 0, "fwd": 4, "wmem_queued": 5, "drops": 8}
 """Index of each value in the attribute INET_DIAG_SKMEMINFO (SK_MEMINFO_VARS, include/uapi/linux/sock_diag.h)."""
+FIXED_PLACES = {"rqueue": 72, "wqueue": 76}
+"""Offsets of the values that every row has."""
 TIME_WAIT_TIMER = 3
 """`idiag_timer` of a mini-socket in TIME_WAIT or FIN_WAIT2 (inet_twsk_diag_fill)."""
 
-SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "optmem", "backlog", "drops")
-"""What is added up for each group: bytes, except `drops`; in a LISTEN row `rqueue` and `wqueue` count connections."""
+SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "drops")
+"""What is added up for each group: bytes, except `drops`."""
+
+BATCH_BYTES = 1 << 18
+"""Rows of one length are collected up to this size, since reading them as columns has a cost for each batch."""
 
 MAX_GROUPS = 20_000
 """Number of groups from which on new groups are made without a port."""
@@ -56,8 +63,9 @@ class GroupKey(NamedTuple):
     """Network of the other end; empty unless asked for."""
 
 
-_Key = tuple[int, int, bool, int, int, int, int, str]
-"""A GroupKey as it is counted: the port in the byte order of the network, ~port on the client side."""
+_Key = tuple[int, int, int, int, int | None, str]
+"""A GroupKey as it is counted: the word with family, state and timer, the port in the byte order of the network (~port
+on the client side), user, cgroup, owner (None if not sampled) and peer."""
 
 
 class Group(NamedTuple):
@@ -92,7 +100,6 @@ class Fold:
         ephemeral: range = range(0),
         with_peers: bool = False,
     ) -> None:
-        self.rows = 0
         self._owner_of = {**(owner_of or {}), 0: NO_INODE}
         kinds = bytearray(_ephemeral_kinds(ephemeral))
         for port in listening:
@@ -101,6 +108,8 @@ class Fold:
         self._with_peers = with_peers
         self._counts: Counter[_Key] = Counter()
         self._sums: dict[_Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+        self._waiting: dict[int, list[bytes]] = defaultdict(list)
+        self._waiting_bytes = 0
 
     def add(self, rows: memoryview) -> None:
         """Adds the rows of a datagram. A row that is too short to be one is left out."""
@@ -111,17 +120,30 @@ class Fold:
         count, rest = divmod(len(rows), step) if step >= HEADER.size else (0, 1)
         # The kernel pads each message to a multiple of 4, so every row begins at a word.
         if rest == 0 and rows.cast("I")[:: step // 4].tolist().count(length) == count:
-            self._add_run(rows, length)
-            return
-        for each, parts in _split_by_length(rows).items():
-            self._add_run(memoryview(b"".join(parts)), each)
+            self._waiting[length].append(bytes(rows))
+        else:
+            for each, parts in _split_by_length(rows).items():
+                self._waiting[each] += map(bytes, parts)
+        self._waiting_bytes += len(rows)
+        if self._waiting_bytes > BATCH_BYTES:
+            self._add_waiting()
 
     def groups(self) -> list[Group]:
         """The groups, in no particular order."""
-        nothing = [0] * len(SUMS)
-        return [
-            Group(_group_key(key), count, tuple(self._sums.get(key, nothing))) for key, count in self._counts.items()
-        ]
+        self._add_waiting()
+        merged: dict[GroupKey, list[int]] = defaultdict(lambda: [0] * (1 + len(SUMS)))
+        for key, count in self._counts.items():
+            amounts = merged[_group_key(key)]
+            amounts[0] += count
+            for index, amount in enumerate(self._sums.get(key, ()), 1):
+                amounts[index] += amount
+        return [Group(key, count, tuple(sums)) for key, (count, *sums) in merged.items()]
+
+    def _add_waiting(self) -> None:
+        for length, parts in self._waiting.items():
+            self._add_run(memoryview(b"".join(parts)), length)
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _add_run(self, rows: memoryview, length: int) -> None:
         """Adds rows of the same length."""
@@ -135,45 +157,30 @@ class Fold:
                 for at in range(0, len(rows), step):
                     self._add_run(rows[at : at + step], length)
             return
-        count = len(rows) // step
-        self.rows += count
 
         def column(at: int) -> list[int]:
             return words[at // 4 :: step // 4].tolist()
 
         halves = rows.cast("H")
-        get, kind = self._owner_of.get, self._kind_of_port
-        ports = [
-            near if kind[near] == LISTENING_PORT or (kind[far] == EPHEMERAL_PORT and not kind[near]) else ~far
-            for near, far in zip(halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist(), strict=True)
-        ]
-        if len(self._counts) >= MAX_GROUPS:
-            ports = [MANY_PORTS] * count
-        cgroups: Iterable[int] = repeat(0)
-        if layout.cgroup_at is not None:
-            cgroups = column(layout.cgroup_at)
-            high = column(layout.cgroup_at + 4)
-            if any(high):
-                cgroups = [low | each << 32 for low, each in zip(cgroups, high, strict=True)]
-            # The two words of a 64-bit number stand in the byte order of the machine.
-            if _BIG_ENDIAN:
-                cgroups = [each << 32 | low for low, each in zip(column(layout.cgroup_at), high, strict=True)]
-        keys = list(
+        near, far = halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist()
+        ports = self._ports(near, far) if len(self._counts) < MAX_GROUPS else repeat(MANY_PORTS)
+        states = column(16)
+        if len(set(states)) > 1:
+            states = [word & FAMILY_STATE_TIMER for word in states]
+        keys: list[_Key] = list(
             zip(
-                rows[16::step].tolist(),
-                rows[17::step].tolist(),
-                [timer == TIME_WAIT_TIMER for timer in rows[18::step].tolist()],
+                states,
                 ports,
                 column(80),
-                cgroups,
-                [get(inode, NOT_SAMPLED) for inode in column(84)],
-                self._peers(rows, step) if self._with_peers else repeat(""),
+                _cgroups(words, layout.cgroup_at, step) if layout.cgroup_at is not None else repeat(0),
+                map(self._owner_of.get, column(84)),
+                _peers(rows, step) if self._with_peers else repeat(""),
                 strict=False,  # a repeated value has no end
             )
         )
         self._counts.update(keys)
         for index, name in enumerate(SUMS):
-            place = self._place(name, layout)
+            place = _place(name, layout)
             if place is None:
                 continue
             values = column(place) if name != "fwd" else rows.cast("i")[place // 4 :: step // 4].tolist()
@@ -182,23 +189,40 @@ class Fold:
                 for key, value in compress(zip(keys, values, strict=True), values):
                     sums[key][index] += value
 
-    @staticmethod
-    def _place(name: str, layout: _Layout) -> int | None:
-        """Offset of a value in a row; None if the row does not have the value."""
-        if name in ("rqueue", "wqueue"):
-            return 72 if name == "rqueue" else 76
-        word = SKMEMINFO_WORDS[name]
-        if layout.memory_at is None or word >= layout.memory_words:
-            return None
-        return layout.memory_at + 4 * word
-
-    @staticmethod
-    def _peers(rows: memoryview, step: int) -> list[str]:
-        """The network of each row's other end: /24 of IPv4, /48 of IPv6."""
-        return [peer_network(rows[at + 16], bytes(rows[at + 40 : at + 56])) for at in range(0, len(rows), step)]
+    def _ports(self, near: Iterable[int], far: Iterable[int]) -> list[int]:
+        """The local port of each socket of the server side, and ~port of the other end for the others."""
+        kind = self._kind_of_port
+        return [
+            one
+            if kind[one] == LISTENING_PORT or (kind[one] == OTHER_PORT and kind[other] == EPHEMERAL_PORT)
+            else ~other
+            for one, other in zip(near, far, strict=True)
+        ]
 
 
-_BIG_ENDIAN = socket.htons(1) == 1
+_WORD = struct.Struct("=I")
+[FAMILY_STATE_TIMER] = _WORD.unpack(b"\xff\xff\xff\0")
+"""Mask of the first three bytes of a struct inet_diag_msg; the fourth counts retransmissions."""
+
+
+def _place(name: str, layout: _Layout) -> int | None:
+    """Offset of a value in a row; None if the row does not have the value."""
+    if name in FIXED_PLACES:
+        return FIXED_PLACES[name]
+    word = SKMEMINFO_WORDS[name]
+    return None if layout.memory_at is None or word >= layout.memory_words else layout.memory_at + 4 * word
+
+
+def _cgroups(words: memoryview, at: int, step: int) -> list[int]:
+    """The cgroup's number in each row: 64 bits at an offset that may be no multiple of 8."""
+    one, other = (words[each // 4 :: step // 4].tolist() for each in (at, at + 4))
+    low, high = (one, other) if sys.byteorder == "little" else (other, one)
+    return [each | more << 32 for each, more in zip(low, high, strict=True)] if any(high) else low
+
+
+def _peers(rows: memoryview, step: int) -> list[str]:
+    """The network of each row's other end."""
+    return [peer_network(rows[at + 16], bytes(rows[at + 40 : at + 56])) for at in range(0, len(rows), step)]
 
 
 @lru_cache(maxsize=8)
@@ -211,10 +235,13 @@ def _ephemeral_kinds(ephemeral: range) -> bytes:
 
 
 def _group_key(key: _Key) -> GroupKey:
-    family, state, mini, port, uid, cgroup, owner, peer = key
+    word, port, uid, cgroup, owner, peer = key
+    family, state, timer, _ = _WORD.pack(word)
     is_server = port >= 0
     number = None if port == MANY_PORTS else socket.ntohs(port if is_server else ~port)
-    return GroupKey(family, state, mini, is_server, number, uid, cgroup, owner, peer)
+    is_mini = timer == TIME_WAIT_TIMER
+    owner = NOT_SAMPLED if owner is None else owner
+    return GroupKey(family, state, is_mini, is_server, number, uid, cgroup, owner, peer)
 
 
 def peer_network(family: int, address: bytes) -> str:

@@ -151,7 +151,7 @@ class _Parser:
     def _add_group(self, columns: list[str]) -> None:
         namespace, family, state, mini, side, port, uid, cgroup, owner, sockets, sums, peer = columns
         kind, pid = _parse_owner(owner)
-        rmem, fwd, *others = sums.split(" ")
+        rmem, fwd, wmem_queued, rqueue, wqueue, drops = sums.split(" ")
         self._groups.append(
             SocketGroup(
                 _count(namespace),
@@ -167,7 +167,10 @@ class _Parser:
                 _count(sockets),
                 _count(rmem),
                 -_count(fwd[1:]) if fwd.startswith("-") else _count(fwd),
-                *_six(others),
+                _count(wmem_queued),
+                _count(rqueue),
+                _count(wqueue),
+                _count(drops),
                 printable_name(peer),
             )
         )
@@ -206,11 +209,6 @@ def _count(text: str, most: int = MAX_BYTES) -> int:
 
 def _known(text: str) -> int | None:
     return None if text == "-" else _count(text)
-
-
-def _six(texts: list[str]) -> tuple[int, int, int, int, int, int]:
-    wmem_queued, rqueue, wqueue, optmem, backlog, drops = map(_count, texts)
-    return wmem_queued, rqueue, wqueue, optmem, backlog, drops
 
 
 def _parse_owner(text: str) -> tuple[OwnerKind, int | None]:
