@@ -12,8 +12,8 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import compress, repeat
-from typing import NamedTuple
+from itertools import compress
+from typing import Any, NamedTuple
 
 from tcptop.sock_diag.dump import HEADER
 
@@ -80,7 +80,7 @@ class _Layout(NamedTuple):
     """Where the attributes of a row are; offsets in bytes."""
 
     headers: tuple[tuple[int, int], ...]
-    """Offset and first word of each attribute."""
+    """Offset and first word of the attributes that are read."""
     memory_at: int | None
     memory_words: int
     cgroup_at: int | None
@@ -152,8 +152,9 @@ class Fold:
         step = (length + 3) & ~3
         words = rows.cast("I")
         layout = find_layout(rows[:length])
-        if any(set(words[at // 4 :: step // 4].tolist()) != {word} for at, word in layout.headers):
-            if len(rows) > step:  # rows of one length with unlike attributes
+        count = len(rows) // step
+        if any(words[at // 4 :: step // 4].tolist().count(word) != count for at, word in layout.headers):
+            if count > 1:  # rows of one length with unlike attributes
                 for at in range(0, len(rows), step):
                     self._add_run(rows[at : at + step], length)
             return
@@ -163,31 +164,42 @@ class Fold:
 
         halves = rows.cast("H")
         near, far = halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist()
-        ports = self._ports(near, far) if len(self._counts) < MAX_GROUPS else repeat(MANY_PORTS)
+        ports = self._ports(near, far) if len(self._counts) < MAX_GROUPS else [MANY_PORTS]
         states = column(16)
-        if len(set(states)) > 1:
+        if states.count(states[0]) != count:
             states = [word & FAMILY_STATE_TIMER for word in states]
-        keys: list[_Key] = list(
-            zip(
-                states,
-                ports,
-                column(80),
-                _cgroups(words, layout.cgroup_at, step) if layout.cgroup_at is not None else repeat(0),
-                map(self._owner_of.get, column(84)),
-                _peers(rows, step) if self._with_peers else repeat(""),
-                strict=False,  # a repeated value has no end
-            )
-        )
-        self._counts.update(keys)
+        columns: list[list[Any]] = [
+            states,
+            ports,
+            column(80),
+            [0] if layout.cgroup_at is None else _cgroups(words, layout.cgroup_at, step),
+            list(map(self._owner_of.get, column(84))),
+            _peers(rows, step) if self._with_peers else [""],
+        ]
+        # Only what differs from row to row is counted row by row, since hashing takes most of the time.
+        varying = [index for index, values in enumerate(columns) if values.count(values[0]) != len(values)]
+        parts = list(zip(*(columns[index] for index in varying), strict=True)) if varying else [()] * count
+        common = [values[0] for values in columns]
+
+        def key_of(part: tuple[Any, ...]) -> _Key:
+            for index, value in zip(varying, part, strict=True):
+                common[index] = value
+            state, port, uid, cgroup, owner, peer = common
+            return state, port, uid, cgroup, owner, peer
+
+        for part, number in Counter(parts).items():
+            self._counts[key_of(part)] += number
         for index, name in enumerate(SUMS):
             place = _place(name, layout)
             if place is None:
                 continue
             values = column(place) if name != "fwd" else rows.cast("i")[place // 4 :: step // 4].tolist()
             if any(values):
-                sums = self._sums
-                for key, value in compress(zip(keys, values, strict=True), values):
-                    sums[key][index] += value
+                totals: dict[tuple[Any, ...], int] = defaultdict(int)
+                for part, value in compress(zip(parts, values, strict=True), values):
+                    totals[part] += value
+                for part, total in totals.items():
+                    self._sums[key_of(part)][index] += total
 
     def _ports(self, near: Iterable[int], far: Iterable[int]) -> list[int]:
         """The local port of each socket of the server side, and ~port of the other end for the others."""
@@ -267,7 +279,8 @@ def find_layout(row: memoryview) -> _Layout:
         length, kind = halves[at // 2], halves[at // 2 + 1] & 0x3FFF
         if length < 4 or at + length > len(row):
             break
-        headers.append((at, words[at // 4]))
+        if kind in (SKMEMINFO, CGROUP_ID):
+            headers.append((at, words[at // 4]))
         if kind == SKMEMINFO:
             memory_at, memory_words = at + 4, (length - 4) // 4
         elif kind == CGROUP_ID and length >= 12:
