@@ -22,10 +22,15 @@ from tcptop.commands.common import (
 )
 from tcptop.errors import TcptopError
 from tcptop.explanation.holder_rows import GROUPINGS, SORTS, RowFilter, holder_rows
+from tcptop.hosts.host import Host
+from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Reading
+from tcptop.snapshot.socket_table import SocketRow
 from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
+from tcptop.sock_diag.socket_rows import MAX_ROWS, RowAsk
+from tcptop.sources.socket_rows import read_socket_rows
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.own_command import as_root
 from tcptop.text.quantities import parse_interval_s
@@ -44,7 +49,7 @@ Otherwise: those of this network namespace, and your own processes.
 The first look may make the kernel load the module tcp_diag.
 """
 
-MAX_ROWS = 30
+TABLE_ROWS = 30
 """Rows of the table unless --top is given."""
 
 
@@ -55,7 +60,8 @@ def run(arguments: Sequence[str]) -> int:
         _print_recorded(options)
         return 0
     ask = Ask(options.by == "peer", options.here, options.exact)
-    sampler = make_sampler(open_host(options.root), 1.0, None)
+    host = open_host(options.root)
+    sampler = make_sampler(host, 1.0, None)
     sampler.add_source(SocketTableSource(ask.path))
     next_s = time.monotonic()
     for number in range(options.count or 1):
@@ -65,8 +71,30 @@ def run(arguments: Sequence[str]) -> int:
             sampler.make_all_due()
         ledger = read_ledger(sampler)
         _raise_if_unread(sampler.snapshot().socket_table)
-        write_stdout(("\n" if number and not options.json else "") + _formatted(ledger, options))
+        sockets = _single_sockets(host, ledger, options) if options.detail else None
+        write_stdout(("\n" if number and not options.json else "") + _formatted(ledger, options, sockets))
     return 0
+
+
+def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> list[SocketRow]:
+    """The single sockets of the port and the states that the options choose, at most MAX_ROWS."""
+    groups = ledger.holders.groups if ledger.holders is not None else ()
+    asks = dict.fromkeys(
+        RowAsk(group.namespace, group.state, group.is_server, options.port)
+        for group in sorted(groups, key=lambda each: -each.sockets)
+        if group.port == options.port
+        and not group.is_mini
+        and group.state != "LISTEN"
+        and (not options.state or group.state in options.state)
+    )
+    rows: list[SocketRow] = []
+    for ask in asks:
+        if len(rows) < MAX_ROWS:
+            found, reason = run_sync(read_socket_rows(host, ask))
+            if reason is not None:
+                raise TcptopError(reason)
+            rows += found
+    return rows[:MAX_ROWS]
 
 
 def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -83,9 +111,14 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", metavar="N", type=_parse_port, help="only this local port, or port of the peer")
     parser.add_argument("--here", action="store_true", help="only this network namespace")
     parser.add_argument(
-        "--top", metavar="N", type=parse_positive, default=MAX_ROWS, help=f"rows of the table ({MAX_ROWS})"
+        "--top", metavar="N", type=parse_positive, default=TABLE_ROWS, help=f"rows of the table ({TABLE_ROWS})"
     )
     parser.add_argument("--exact", metavar="PID", type=parse_positive, help="look up every descriptor of this process")
+    parser.add_argument(
+        "--detail",
+        action="store_true",
+        help=f"with --port: single sockets too, at most {MAX_ROWS}",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a look")
     parser.add_argument(
         "-d", "--delay", metavar="N", type=argument_type(parse_interval_s), help="seconds from one look to the next (5)"
@@ -95,6 +128,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording made with record --who")
     parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
+    if options.detail and (options.port is None or options.replay is not None or options.root != "/"):
+        raise TcptopError("--detail goes with --port N, and asks the running kernel")
     if options.delay is not None and options.count is None:
         raise TcptopError("-d goes with -n COUNT")
     if options.replay is not None and (options.root != "/" or options.count or options.exact or options.here):
@@ -126,7 +161,7 @@ def _raise_if_unread(reading: Reading[Any]) -> None:
         raise TcptopError(reading.reason or "the sockets were not asked")
 
 
-def _formatted(ledger: Ledger, options: argparse.Namespace) -> str:
+def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: list[SocketRow] | None = None) -> str:
     holders = ledger.holders
     if holders is None:
         raise TcptopError("the sample has no look at the sockets; record --who takes one")
@@ -139,10 +174,13 @@ def _formatted(ledger: Ledger, options: argparse.Namespace) -> str:
         from tcptop.report.holders_json import holders_as_object
 
         body = holders_as_object(holders, options.by, rows, utc_text(ledger.taken_at_unix_s))
+        body["sockets"] = None if sockets is None else [row._asdict() for row in sockets]
         return f"{json.dumps({**head_as_object(ledger), **body})}\n"
-    from tcptop.report.who_text import who_as_text
+    from tcptop.report.who_text import rows_as_text, who_as_text
 
-    return who_as_text(holders, rows, options.by, terminal_columns())
+    columns = terminal_columns()
+    text = who_as_text(holders, rows, options.by, columns)
+    return text if sockets is None else f"{text}\n{rows_as_text(sockets, columns)}"
 
 
 def _print_recorded(options: argparse.Namespace) -> None:

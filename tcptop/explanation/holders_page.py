@@ -8,9 +8,10 @@ from math import inf
 from tcptop.explanation.holder_rows import Grouping, HolderRow
 from tcptop.ledger import Amount
 from tcptop.ledger.holders import Holders
+from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
-from tcptop.text.table import EMPTY_CELLS, Heading
+from tcptop.text.table import EMPTY_CELLS, Heading, make_headings
 
 TITLES: Mapping[Grouping, str] = {
     "owner": "OWNER",
@@ -123,6 +124,33 @@ def _beside(number: int, counted: int | None) -> str:
     """A number of the dump; the kernel's own counter follows if it differs, since sockets come and go meanwhile."""
     text = units.grouped(number)
     return text if counted in (None, number) else f"{text} (counter {units.grouped(counted or 0)})"
+
+
+ROW_HEADINGS = make_headings(
+    "<PEER", "PORT", "UNREAD", "UNACKED", "UNSENT", "SENT", "RECEIVED", "RTT", "CWND", "RETRANS", "<CONTROL",
+    least=("CONTROL", "CWND", "RETRANS", "UNSENT"),
+)  # fmt: skip
+
+
+def socket_row_cells(row: SocketRow) -> list[str]:
+    """The cells of a single socket: its peer, its queues in bytes, and how long ago it sent and received data."""
+    return [
+        row.peer,
+        units.UNKNOWN if row.far_port is None else str(row.far_port),
+        units.count(row.rqueue),
+        units.count(row.wqueue),
+        units.count(row.unsent),
+        _ago(row.last_sent_ms),
+        _ago(row.last_received_ms),
+        units.UNKNOWN if row.rtt_us is None else f"{row.rtt_us / 1000:.1f} ms",
+        units.count(row.cwnd),
+        units.count(row.retransmitted),
+        row.congestion_control,
+    ]
+
+
+def _ago(amount_ms: int | None) -> str:
+    return units.seconds(None if amount_ms is None else round(amount_ms / 1000, 0 if amount_ms >= 10_000 else 1))
 
 
 def verdict_lines(holders: Holders, columns: int) -> list[Line]:

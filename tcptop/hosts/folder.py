@@ -14,6 +14,7 @@ from tcptop.hosts.confined_tree import ConfinedTree
 from tcptop.hosts.host import BlockingHost, FileRead, Identity
 from tcptop.named_files import open_to_read
 from tcptop.sock_diag import PREFIX as SOCK_DIAG
+from tcptop.sock_diag import ROWS_PATH
 
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above the size of any kernel file that tcptop reads."""
@@ -160,9 +161,11 @@ def _look_at_sockets(path: str) -> FileRead:
     """Asks the kernel for the TCP sockets."""
     # Imported here, because only users who ask for the sockets need it.
     from tcptop.sock_diag.look import look, parse_ask
+    from tcptop.sock_diag.socket_rows import look_at_rows, parse_row_ask
 
     try:
-        data, took_us = look(parse_ask(path))
+        is_rows = path.startswith(ROWS_PATH)
+        data, took_us = look_at_rows(parse_row_ask(path)) if is_rows else look(parse_ask(path))
     except OSError as error:
         return FileRead(path, None, error, 0)
     return FileRead(path, data, None, took_us)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tcptop.explanation.holder_rows import Grouping, HolderRow
 from tcptop.explanation.holders_page import (
+    ROW_HEADINGS,
     filled_columns,
     holder_cells,
     holder_headings,
+    socket_row_cells,
     sum_lines,
     title_text,
     verdict_lines,
 )
 from tcptop.ledger.holders import Holders
+from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import text_of
 from tcptop.text.table import cut_text, plain_table
 
 COLUMNS = 120
 """Width of the report where standard output is no terminal."""
+
+
+def rows_as_text(rows: Sequence[SocketRow], columns: int | None) -> str:
+    """Single sockets in ASCII, a line each, with headings, and a newline at the end."""
+    cells = list(map(socket_row_cells, rows))
+    return report_to_ascii("".join(f"{line}\n" for line in plain_table(ROW_HEADINGS, cells, columns or COLUMNS)))
 
 
 def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, columns: int | None) -> str:

@@ -82,6 +82,31 @@ class SocketGroup(NamedTuple):
         return self.rmem + self.fwd + self.wmem_queued
 
 
+class SocketRow(NamedTuple):
+    """One socket, with fields of its struct tcp_info. None means that the kernel does not tell."""
+
+    far_port: int | None
+    inode: int | None
+    rqueue: int | None
+    """Bytes of the stream that were not read."""
+    wqueue: int | None
+    """Bytes of the stream that were not acknowledged."""
+    rmem: int | None
+    wmem_queued: int | None
+    last_sent_ms: int | None
+    last_received_ms: int | None
+    """Time since data was last sent and received."""
+    rtt_us: int | None
+    cwnd: int | None
+    """Congestion window in segments."""
+    retransmitted: int | None
+    """Segments that were sent again since the connection exists."""
+    unsent: int | None
+    """Bytes that were not sent yet (tcpi_notsent_bytes)."""
+    congestion_control: str
+    peer: str
+
+
 class SocketProcess(NamedTuple):
     """A process that has sockets, or more descriptors than were looked up."""
 

@@ -7,5 +7,7 @@ unless the user asks who holds the sockets.
 PREFIX = "sock_diag/"
 SOCKETS_PATH = f"{PREFIX}sockets"
 """The path with which a host is asked for a look at all sockets; a saved tree may have the text of a look there."""
+ROWS_PATH = f"{PREFIX}rows"
+"""Beginning of the path with which a host is asked for single sockets of one group."""
 FIRST_LINE = "tcptop-sockets 1"
 """First line of the text of a look, with the version of its format."""

@@ -25,6 +25,8 @@ ASK_MEMORY = 1 << (7 - 1)
 """Bit of `idiag_ext` for the attribute INET_DIAG_SKMEMINFO."""
 ASK_TCP_INFO = 1 << (2 - 1)
 """Bit of `idiag_ext` for INET_DIAG_INFO, for which the kernel locks each socket (tcp_get_info)."""
+ASK_CONGESTION = 1 << (4 - 1)
+"""Bit of `idiag_ext` for INET_DIAG_CONG, the name of the congestion control."""
 
 STATES = {
     "ESTABLISHED": 1,

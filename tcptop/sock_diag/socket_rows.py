@@ -1,0 +1,150 @@
+"""Single sockets of one group: their queues, and the struct tcp_info of each. At most MAX_ROWS are asked for.
+
+The kernel locks each socket to fill a struct tcp_info (net/ipv4/tcp.c, tcp_get_info), so it fills those that match
+alone: the request has a filter of ports (net/ipv4/inet_diag.c, inet_diag_bc_run).
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from tcptop.sock_diag import ROWS_PATH
+from tcptop.sock_diag.dump import (
+    ASK_CONGESTION,
+    ASK_MEMORY,
+    ASK_TCP_INFO,
+    STATES,
+    dump_datagrams,
+    dump_request,
+    open_diag_socket,
+)
+from tcptop.sock_diag.fold import ATTRIBUTES_AT, TIME_WAIT_TIMER, peer_network
+from tcptop.sock_diag.net_namespaces import call_in_thread, find_namespaces, list_pids
+
+MAX_ROWS = 200
+TIME_LIMIT_S = 5.0
+
+BYTECODE = 1
+"""Type of the attribute INET_DIAG_REQ_BYTECODE."""
+LOCAL_PORT_IS, FAR_PORT_IS = (2, 3), (4, 5)
+"""The operations S_GE and S_LE, and D_GE and D_LE: port at least, and port at most."""
+
+TCP_INFO, CONGESTION, SKMEMINFO = 2, 4, 7
+INFO_FIELDS = {
+    "last_sent_ms": 44,
+    "last_received_ms": 52,
+    "rtt_us": 68,
+    "cwnd": 80,
+    "retransmitted": 100,
+    "unsent": 144,
+}
+"""Offsets of 32-bit fields in struct tcp_info (include/uapi/linux/tcp.h); older kernels end it earlier."""
+
+COLUMNS = ("far_port", "inode", "rqueue", "wqueue", "rmem", "wmem_queued", *INFO_FIELDS)
+
+
+class RowAsk(NamedTuple):
+    """The group of sockets whose rows are asked for."""
+
+    namespace: int
+    state: str
+    is_server: bool
+    port: int
+
+    @property
+    def path(self) -> str:
+        """The path with which a host is asked for these rows."""
+        return f"{ROWS_PATH},{self.namespace},{self.state},{'server' if self.is_server else 'client'},{self.port}"
+
+
+def parse_row_ask(path: str) -> RowAsk:
+    """The RowAsk of a path; raises FileNotFoundError for any other path."""
+    with suppress(ValueError):
+        name, namespace, state, side, port = path.split(",")
+        ask = RowAsk(int(namespace), state, side == "server", int(port))
+        if name == ROWS_PATH and state in STATES and 0 <= ask.port < 1 << 16 and ask.path == path:
+            return ask
+    raise FileNotFoundError(errno.ENOENT, "No such rows", path)
+
+
+def look_at_rows(ask: RowAsk) -> tuple[bytes, int]:
+    """The rows of a group as text, and the CPU time in microseconds; raises OSError if they cannot be asked for."""
+    namespaces, _ = find_namespaces(list_pids())
+    namespace = next((each for each in namespaces if each.inode == ask.namespace), None)
+    if namespace is None:
+        raise FileNotFoundError(errno.ENOENT, "the network namespace is gone")
+    text, took_us = call_in_thread(lambda: rows_as_text(ask), None if namespace.is_here else namespace.path)
+    return text.encode("ascii", "replace"), took_us
+
+
+def request_rows(ask: RowAsk) -> bytes:
+    """The request for the rows of a group."""
+    request = dump_request(1 << STATES[ask.state], ASK_MEMORY | ASK_TCP_INFO | ASK_CONGESTION)
+    at_least, at_most = LOCAL_PORT_IS if ask.is_server else FAR_PORT_IS
+    # Each operation has two words: code, length if true, jump if false; and the port. A jump beyond the end rejects.
+    filter_ = struct.pack("=BBHBBHBBHBBH", at_least, 8, 20, 0, 0, ask.port, at_most, 8, 12, 0, 0, ask.port)
+    attribute = struct.pack("=HH", 4 + len(filter_), BYTECODE) + filter_
+    length = len(request) + len(attribute)
+    return struct.pack("=I", length) + request[4:] + attribute
+
+
+def rows_as_text(ask: RowAsk) -> str:
+    """The rows of a group in the calling thread's namespace, a line each; see `row_line`."""
+    lines: list[str] = []
+    with open_diag_socket() as diag:
+        for rows in dump_datagrams(diag, request_rows(ask), time.monotonic() + TIME_LIMIT_S):
+            lines += row_lines(rows)
+            if len(lines) >= MAX_ROWS:
+                break  # closing the socket ends the dump
+    return "".join(f"{line}\n" for line in lines[:MAX_ROWS])
+
+
+def row_lines(rows: memoryview) -> Iterator[str]:
+    """The rows of a datagram. Each line has the columns COLUMNS, the congestion control, and the peer's network."""
+    at = 0
+    while at + ATTRIBUTES_AT <= len(rows):
+        [length] = struct.unpack_from("=I", rows, at)
+        if length < ATTRIBUTES_AT or at + length > len(rows):
+            return
+        row = bytes(rows[at : at + length])
+        if row[18] != TIME_WAIT_TIMER:
+            yield row_line(row)
+        at += (length + 3) & ~3
+
+
+def row_line(row: bytes) -> str:
+    """One socket as a line; an unknown number is `-`. The row is at least a struct inet_diag_msg."""
+    attributes = dict(_attributes(row))
+    info, memory = attributes.get(TCP_INFO, b""), attributes.get(SKMEMINFO, b"")
+    rqueue, wqueue, _, inode = struct.unpack_from("=IIII", row, 72)
+    fields = [
+        int.from_bytes(row[22:24], "big"),
+        inode,
+        rqueue,
+        wqueue,
+        _word(memory, 0),
+        _word(memory, 20),
+        *(_word(info, offset) for offset in INFO_FIELDS.values()),
+    ]
+    congestion = attributes.get(CONGESTION, b"").rstrip(b"\0").decode("ascii", "replace")
+    numbers = "\t".join("-" if field is None else str(field) for field in fields)
+    return f"row\t{numbers}\t{congestion}\t{peer_network(row[16], row[40:56])}"
+
+
+def _attributes(row: bytes) -> Iterator[tuple[int, bytes]]:
+    at = ATTRIBUTES_AT
+    while at + 4 <= len(row):
+        length, kind = struct.unpack_from("=HH", row, at)
+        if length < 4 or at + length > len(row):
+            return
+        yield kind & 0x3FFF, row[at + 4 : at + length]
+        at += (length + 3) & ~3
+
+
+def _word(data: bytes, at: int) -> int | None:
+    return struct.unpack_from("=I", data, at)[0] if at + 4 <= len(data) else None
