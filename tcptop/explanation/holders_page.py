@@ -25,6 +25,9 @@ TITLES: Mapping[Grouping, str] = {
 }
 """Heading of the first column."""
 
+LOADED_NOW = "loaded now"
+"""Value of `Holders.module`."""
+
 MAX_NAME_COLUMNS = 40
 MAX_CGROUP_COLUMNS = 32
 
@@ -111,19 +114,22 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
     parts.append(f"TIME_WAIT {_beside(sums.time_wait, sums.time_wait_counted)}")
-    parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted)}")
+    # Two counters are of the whole machine, also where only a part of it was asked.
+    machine = "counter" if sums.complete else "machine"
+    parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted)}")
     buffers = f"buffers {units.size(sums.buffer_bytes)}"
     if sums.buffer_bytes_counted is not None:
         error = "" if sums.buffer_error_bytes is None else f" ± {units.size(sums.buffer_error_bytes)}"
-        buffers += f" (sockstat {units.size(sums.buffer_bytes_counted)}{error})"
+        source = "sockstat" if sums.complete else "machine"
+        buffers += f" ({source} {units.size(sums.buffer_bytes_counted)}{error})"
     return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
 
 
-def _beside(number: int, counted: int | None) -> str:
+def _beside(number: int, counted: int | None, name: str = "counter") -> str:
     """A number of the dump; the kernel's own counter follows if it differs, since sockets come and go meanwhile."""
     text = units.grouped(number)
-    return text if counted in (None, number) else f"{text} (counter {units.grouped(counted or 0)})"
+    return text if counted in (None, number) else f"{text} ({name} {units.grouped(counted or 0)})"
 
 
 ROW_HEADINGS = make_headings(
@@ -158,6 +164,8 @@ def verdict_lines(holders: Holders, columns: int) -> list[Line]:
     lines: list[Line] = []
     for verdict in holders.verdicts:
         lines += paragraph(verdict.text, columns - 1, "text", WARNING)
+    if holders.module == LOADED_NOW:
+        lines += paragraph(" the kernel loaded the module tcp_diag for this look", columns - 1, "dim")
     for text in holders.missing:
         lines += paragraph(f" not seen: {text}", columns - 1, "dim")
     return lines

@@ -66,8 +66,14 @@ def dump_request(states: int, extensions: int = ASK_MEMORY) -> bytes:
 
 
 def open_diag_socket() -> socket.socket:
-    """Opens the netlink socket, in the network namespace of the calling thread; raises OSError."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    """Opens the netlink socket, in the network namespace of the calling thread.
+
+    Raises OSError with a reason: gVisor, WSL 1 and seccomp filters have no sock_diag.
+    """
+    try:
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+    except OSError as error:
+        raise OSError(error.errno, f"no netlink socket for sock_diag: {error.strerror}") from None
 
 
 def dump_datagrams(
@@ -128,6 +134,8 @@ def _is_last(rest: memoryview) -> bool:
     kind: int = HEADER.unpack_from(rest)[1]
     if kind in (NLMSG_ERROR, NLMSG_DONE) and len(rest) >= HEADER.size + 4:
         code: int = -struct.unpack_from("=i", rest, HEADER.size)[0]
+        if code == errno.ENOENT:
+            raise OSError(code, "the kernel has no tcp_diag (CONFIG_INET_TCP_DIAG)")
         if code > 0:
             raise OSError(code, os.strerror(code))
     return kind == NLMSG_DONE

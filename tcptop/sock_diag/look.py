@@ -92,7 +92,7 @@ class _Look:
         self._dump_us = 0
 
     def lines(self) -> Iterator[str]:
-        yield f"module\t{module_state()}"
+        state_before = module_state()
         namespaces, processes = find_namespaces(list_pids())
         if self._ask.here_only:
             namespaces = namespaces[:1]
@@ -131,6 +131,8 @@ class _Look:
             yield _namespace_line(namespace, asked, dumped.counters, dumped.cut_reason or "")
             yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)
             yield from (_group_line(namespace, group) for group in dumped.groups)
+        is_loaded_now = state_before == "absent" and module_state() == "loaded"
+        yield f"module\t{'loaded now' if is_loaded_now else state_before}"
         yield from map(_process_line, samples)
         yield from self._cgroup_lines(sockets_of)
         yield from _user_lines(users)
@@ -171,7 +173,7 @@ class _Look:
 
 
 def module_state() -> str:
-    """Whether the kernel has sock_diag's TCP part: `loaded`, `builtin`, or `absent` if a dump will load the module."""
+    """Whether the kernel has sock_diag's TCP part: `loaded`, `builtin`, or `absent` if no file shows it."""
     if os.path.isdir("/sys/module/tcp_diag"):
         return "loaded"
     with suppress(OSError), open(f"/lib/modules/{os.uname().release}/modules.builtin", "rb") as file:
