@@ -136,8 +136,10 @@ class SocketTable(NamedTuple):
 
     took_us: int
     module: str
-    """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, `loaded now` if the look made the kernel load
-    it, and `absent` if no file shows it."""
+    """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, `loaded now`, or `absent`.
+
+    `loaded now`: the look made the kernel load the module. `absent`: no file shows it.
+    """
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""
