@@ -8,7 +8,6 @@ from math import ceil
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
 from tcptop.ledger import (
     ALARM_STATES,
-    LIMIT_LABELS,
     SCOPE_LABELS,
     STATE_MARGIN_PERCENT,
     AccountingMode,
@@ -17,6 +16,7 @@ from tcptop.ledger import (
     Ledger,
     Limit,
     LimitState,
+    limit_label,
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
@@ -166,7 +166,8 @@ def buffers_as_now_text(ledger: Ledger) -> str:
 
 def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
     for limit in limits:
-        yield f"{limit.label}: {limit.then}."
+        is_spelled_out = limit.label.replace("-", "_").replace(" ", "_") == limit.name
+        yield f"{limit.label}{'' if is_spelled_out else f' ({limit.name})'}: {limit.then}."
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
@@ -200,7 +201,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
-    of_limit, short = f", {short_label(first.name)} first", f"{number} more fit"
+    of_limit, short = f", {limit_label(first.name)} first", f"{number} more fit"
     sentence = f"{number} more {SOCKETS[mode]} fit"
     assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}"
     return list(
@@ -239,20 +240,12 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
     return headroom_sentences(ledger, mode)[0]
 
 
-SHORT_LABELS = {
-    **LIMIT_LABELS,
-    "nf_conntrack_max": "conntrack",
-    "tcp_max_orphans": "orphans",
-    "tcp_max_tw_buckets": "TIME_WAIT",
-}
-
-
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
     """Variants of a line of alarms, sorted from the longest to the shortest.
 
     The line contains limits grouped by state, and then the events that have grown.
 
-    Example: `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
+    Example: `! FULL conntrack 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
     """
 
     def line(name: Callable[[Limit], str], event_line: Line) -> Line:
@@ -268,18 +261,12 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     if not limits:
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1
-    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first.name)}{f' +{others}' if others else ''}"
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {first.label}{f' +{others}' if others else ''}"
     return [
         line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label, longest),
-        line(lambda limit: limit.label, longest),
-        *(line(lambda limit: short_label(limit.name), each) for each in (longest, *shorter)),
+        *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),
         ((shortest, STATE_ROLES[first.state]),),
     ]
-
-
-def short_label(name: str) -> str:
-    """A short label for the limit with this name."""
-    return SHORT_LABELS.get(name, name)
 
 
 def ratio_text(limit: Limit) -> str:

@@ -443,13 +443,14 @@ class TcptopApp(App[int]):
 
     def action_plan(self) -> None:
         """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""
-        if self._ledger is None:
+        sample = self.feed.sample_on_screen()
+        if self._ledger is None or sample is None:
             return
         from tcptop.accounting.plan import first_request
         from tcptop.view.plan_form import plan_form
         from tcptop.widgets.plan_screen import PlanScreen
 
-        form = self._plan_form or plan_form(*first_request(self._ledger))
+        form = self._plan_form or plan_form(*first_request(*sample))
         screen = PlanScreen(form, self.feed, self._ledger, self.view)
 
         def keep_form(_: None) -> None:

@@ -20,7 +20,6 @@ from tcptop.explanation.headroom_page import (
     limit_text,
     orphan_notes,
     ratio_text,
-    short_label,
     used_text,
 )
 from tcptop.ledger import ALARM_STATES, AccountingMode, GrowthSinceMark, Ledger, Limit, LimitState
@@ -199,7 +198,7 @@ def use_bar(limit: Limit, columns: int) -> Line:
 
 def _name_piece(limit: Limit) -> Piece:
     """The name of a limit; after the sign and the word of the limit's state if the state is an alarm."""
-    name, role = short_label(limit.name), STATE_ROLES.get(limit.state, "text")
+    name, role = limit.label, STATE_ROLES.get(limit.state, "text")
     if limit.state in ALARM_STATES:
         name = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} {name}"
     return name, role
