@@ -702,7 +702,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "tcp_max_tw_buckets",
-        "The largest number of sockets in TIME_WAIT.",
+        "TIME_WAIT as the name of a limit: the largest number of sockets in TIME_WAIT.",
         "Above it, a connection ends without TIME_WAIT.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
     ),
@@ -869,7 +869,15 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "EACH is the size of one object with its padding; COUNT is how many objects. uncounted: the plan takes nothing"
         " of this limit, which alarms already.",
         "tcptop plan",
-        ("EACH", "COUNT", "plan", "uncounted"),
+        ("EACH", "COUNT", "uncounted"),
+    ),
+    Entry(
+        "plan",
+        "What more connections would take beside what there is now, which limit they reach first, and what to change.",
+        "It begins with the assumptions of FITS MORE: mixed, half of the connections client side. Each sysctl to change"
+        " is the need ÷ 0.8, so that the plan uses less than 80 % of it; capped: memory or the kernel allows no more.",
+        "tcptop plan; M on the screen",
+        ("mixed", "sysctls", "capped"),
     ),
     Entry(
         "THEN",

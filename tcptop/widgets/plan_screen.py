@@ -184,7 +184,7 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
         text += "_"
     if len(text) > room:
         text = f"…{text[1 - room :]}" if room > 1 else "…"
-    more = f": {buffers}" if field.name == BUFFERS and buffers else ""
+    more = f" ({buffers})" if field.name == BUFFERS and buffers else ""
     more = more if len(text + more) < room else ""
     return (sign, label, (text, role), (f"{more:<{room - len(text)}}", "text"))
 

@@ -190,6 +190,41 @@ def test_bytes_by_node_follow_the_slabs_of_tcp(kernel: str, run_json: RunJson) -
             assert node["bytes"] == pytest.approx(found["takes"]["bytes"] * own / int(counts[0]), rel=0.02, abs=1)
 
 
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-4n-memoryless", "6.1-8n"])
+def test_a_node_has_its_free_memory_and_how_many_fit_into_it(kernel: str, run: Run, run_json: RunJson) -> None:
+    """The free memory is that of the headroom, before reclaim."""
+    arguments = ("--root", str(tree(kernel, "established")), "--connections", "10000")
+    found, headroom = run_json(*arguments), ledger(kernel, "established").headroom["full"]
+    for number, node in found["nodes"].items():
+        free = headroom.nodes[int(number)].without_reclaim * (headroom.bytes_per_socket or 0)
+        assert node["free_bytes"] == pytest.approx(free, abs=1)
+        assert node["connections"] == pytest.approx(free * 10_000 / found["takes"]["high_bytes"], abs=1)
+    rows = run(*arguments)[1].partition(" NODE ")[2].splitlines()[1 : len(found["nodes"]) + 1]
+    assert [row.split()[0] for row in rows] == list(found["nodes"])
+    assert [row.endswith("above its own free memory") for row in rows] == [
+        node["bytes"] > node["free_bytes"] for node in found["nodes"].values()
+    ]
+
+
+def test_mixed_sides_are_half_client_side(run_json: RunJson) -> None:
+    sides = {
+        side: run_json("--root", TREE, "--connections", "10001", "--time-wait", "2001", "--side", side)
+        for side in ("server", "client", "mixed")
+    }
+    assert sides["mixed"]["request"]["sockets"] == 10_001
+    [bucket] = [part for part in sides["mixed"]["takes"]["parts"] if part["object"].endswith("bind_bucket")]
+    assert bucket["count"] == 5000 + 1000
+    mean = (sides["server"]["takes"]["bytes"] + sides["client"]["takes"]["bytes"]) / 2
+    assert sides["mixed"]["takes"]["bytes"] == pytest.approx(mean, rel=1e-3)
+
+
+def test_families_as_now_are_those_of_the_sockets(run_json: RunJson) -> None:
+    root = str(tree("6.1-4n-ipv6", "established"))
+    as_now, ipv6 = (run_json("--root", root, "--connections", "10K", "--family", each) for each in ("now", "ipv6"))
+    assert as_now["request"]["family"] == "mix"
+    assert as_now["takes"]["bytes"] == pytest.approx(ipv6["takes"]["bytes"], rel=1e-3)
+
+
 # The limits
 
 CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16 0\n"
@@ -291,9 +326,7 @@ def test_a_sysctl_is_an_int(
     assert limit(largest, name)["note"] == ""
     [each] = [each for each in largest["sysctls"] if each["name"] == sysctl]
     assert each["advised"] == [MAX_INT]
-    assert each["note"] == (
-        f"capped, since it is at most {MAX_INT}: 100 % of it in use, so the plan does not fit"
-    )
+    assert each["note"] == (f"capped, since it is at most {MAX_INT}: 100 % of it in use, so the plan does not fit")
     call = ("--root", str(root), *arguments, str(MAX_INT - used + 1))
     above = run_json(*call)
     assert sysctl not in [each["name"] for each in above["sysctls"]]
@@ -734,6 +767,40 @@ def test_a_blob_of_which_the_cache_is_not_known_is_a_bound(run: Run) -> None:
     _, output = run("--root", TREE, "--connections", "780K")
     [line] = [line for line in output.splitlines() if line.startswith(" LSM socket blob ")]
     assert "<=" not in line
+
+
+def test_sysctls_to_change_stand_above_the_limits_with_their_rule(root: Path, run: Run) -> None:
+    _, output = run("--root", str(root), "--connections", "200K", "--time-wait", "9K")
+    sections = output.split("\n\n")
+    assert sections[2].splitlines() == [
+        " Sysctls to change (need / 0.8, at most what memory and the kernel allow):",
+        " net.ipv4.tcp_max_tw_buckets = 12501 (now 5000)",
+        " net.netfilter.nf_conntrack_max = 261563 (now 100000)",
+        " fs.file-max = 276501 (now 120000)",
+    ]
+    assert sections[3].startswith(" LIMIT ")
+
+
+def test_flows_of_more_than_all_memory_are_advised_for_none(root: Path, run_json: RunJson) -> None:
+    found = run_json("--root", str(root), "--connections", "100M")
+    assert limit(found, "nf_conntrack_max")["note"] == (
+        "no value of net.netfilter.nf_conntrack_max is enough: the machine has less memory"
+    )
+    assert found["sysctls"] == []
+
+
+@pytest.mark.parametrize(("count", "default"), [("250", True), ("0", False), (None, False)])
+def test_flows_are_planned_where_the_namespace_tracks_some_now(
+    root: Path, run_json: RunJson, count: str | None, default: bool
+) -> None:
+    path = "proc/sys/net/netfilter/nf_conntrack_count"
+    (root / path).unlink()
+    if count is not None:
+        write_tree(root, {path: f"{count}\n"})
+    arguments = ("--root", str(root), "--connections", "1K")
+    assert run_json(*arguments)["request"]["conntrack"] is default
+    assert run_json(*arguments, "--conntrack")["request"]["conntrack"] is True
+    assert run_json(*arguments, "--no-conntrack")["request"]["conntrack"] is False
 
 
 def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
