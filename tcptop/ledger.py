@@ -1045,6 +1045,8 @@ ADVISED_PERCENT = 80
 class PlanSysctl(NamedTuple):
     """A sysctl that would need another value for the plan."""
 
+    limit: str
+    """Name of the limit that the sysctl sets."""
     name: str
     now: tuple[int, ...]
     at_least: tuple[int, ...]

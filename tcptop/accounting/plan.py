@@ -620,7 +620,7 @@ def _sysctl(
     if wanted > most:
         note = f"capped, since {why}: {ceil(100 * needed / most)} % of it in use"
         note += ", so the plan does not fit" if limit.verdict == "exceeded" else ""
-    return PlanSysctl(name, (limit.maximum or 0,), (needed,), (min(wanted, most),), note)
+    return PlanSysctl(limit.name, name, (limit.maximum or 0,), (needed,), (min(wanted, most),), note)
 
 
 def _tcp_mem_sysctl(
@@ -641,4 +641,4 @@ def _tcp_mem_sysctl(
     [advised] = second.advised
     third_is_capped = advised * 3 // 2 > most
     note = second.note or ("the third value capped, since the machine has less memory" if third_is_capped else "")
-    return PlanSysctl(second.name, now, three_values(needed), three_values(advised), note)
+    return PlanSysctl(limit.name, second.name, now, three_values(needed), three_values(advised), note)

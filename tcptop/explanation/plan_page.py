@@ -354,7 +354,7 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
     """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values.
 
-    One rule gives each advised value, and stands above them.
+    One rule gives each advised value, and stands above them. The limits that no sysctl helps stand below them.
     """
     if not plan.sysctls:
         return []
@@ -363,6 +363,12 @@ def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
         f" {each.name} = {_values(each.advised)} (now {'; '.join(filter(None, (_values(each.now), each.note)))})"
         for each in plan.sysctls
     ]
+    changed = {each.limit for each in plan.sysctls}
+    still = [
+        limit_label(limit.name) for limit in plan.limits if limit.verdict == "exceeded" and limit.name not in changed
+    ]
+    if still:
+        texts.append(f" They are not enough: {', '.join(still)} would still be exceeded.")
     return [line for text in (rule, *texts) for line in paragraph(text, columns - 1, "text")]
 
 

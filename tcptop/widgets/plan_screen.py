@@ -24,8 +24,8 @@ GRIDS = ((100, 4), (38, 2), (0, 1))
 """Minimum width in columns, and the number of fields side by side."""
 RESULT_LINES = 6
 """Lines for the advice, the page and its hint; on a low terminal the form shows only the fields around the cursor."""
-CHOICE_ROOM, NUMBER_ROOM = 7, MAX_CHARACTERS + 2
-"""Columns of the text of a choice, and of a number in the widest grid; buffers have the rest."""
+CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
+"""Columns of the text of a choice, and of a number in the widest grid; buffers have the rest, up to a maximum."""
 MORE = " ↓ more: PgDn"
 """The last line of a page that goes on below."""
 POSITION_WIDTH = 16
@@ -155,7 +155,8 @@ def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> li
     rooms = [NUMBER_ROOM if any(field.parse for field in fields) else CHOICE_ROOM for fields in grid]
     with_buffers = next(at for at, fields in enumerate(grid) if any(field.name == BUFFERS for field in fields))
     rooms[with_buffers] = 0
-    rooms[with_buffers] = max(1, columns - sum(label_columns) - sum(rooms) - 2 * across)
+    rest = columns - sum(label_columns) - sum(rooms) - 2 * across
+    rooms[with_buffers] = max(1, min(rest, MAX_BUFFERS_ROOM))
     lines: list[Line] = [
         tuple(
             piece

@@ -781,6 +781,12 @@ def test_sysctls_to_change_stand_above_the_limits_with_their_rule(root: Path, ru
     assert sections[3].startswith(" LIMIT ")
 
 
+def test_sysctls_that_are_not_enough_say_what_stays_exceeded(root: Path, run: Run) -> None:
+    _, output = run("--root", str(root), "--connections", "2M", "--no-conntrack")
+    assert " fs.file-max = 2526501 (now 120000)\n They are not enough: memory would still be exceeded.\n" in output
+    assert "not enough" not in run("--root", str(root), "--connections", "200K", "--no-conntrack")[1]
+
+
 def test_flows_of_more_than_all_memory_are_advised_for_none(root: Path, run_json: RunJson) -> None:
     found = run_json("--root", str(root), "--connections", "100M")
     assert limit(found, "nf_conntrack_max")["note"] == (
