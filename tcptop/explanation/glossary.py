@@ -37,10 +37,11 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "average now",
         "What one socket takes on average at this moment: the bytes of TCP's slabs, and the shared objects, ÷ sockets.",
-        "Idle objects and half-empty slabs are in it, so it is larger than one more socket after many sockets closed."
+        "Idle objects and half-empty slabs are in it: after many sockets closed it jumps, and `332 idle` beside it says"
+        " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("now", "average"),
+        ("now", "average", "of them idle"),
     ),
     Entry(
         "average stands",
@@ -758,9 +759,10 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "live",
         "The figures are read from this machine now, at the interval that stands beside it.",
-        "paused, saved, looking back and ▶ stand there instead while time does not run.",
+        "saved, paused or looking back stand there instead while time does not run. A recording opens paused; SPACE plays"
+        " it, and playing stands there with the speed.",
         "tcptop",
-        ("paused", "saved", "interval", "pause"),
+        ("paused", "saved", "interval", "pause", "playing", "paused at", "SPACE plays", "looking back"),
     ),
     Entry(
         "sample",
@@ -779,7 +781,8 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "recording",
         "A file of samples that record wrote; tcptop -r FILE shows it with time.",
-        "A mark on the time line is the sample that is shown.",
+        "A mark on the time line is the sample that is shown. The time line draws the largest count of each step of"
+        " time; TCP's memory and the bytes per connection take longer, and `reading 34 %` says how far they are.",
         "tcptop record",
         ("replay", "record", "timeline", "time line"),
     ),
@@ -910,9 +913,9 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "▸",
         "Marks the order of the blocks that TCP's slabs are made of.",
-        "If free blocks of that order and above are gone, slabs are made of smaller blocks.",
+        "If free blocks of that order and above are gone, slabs are made of smaller blocks. In ASCII: @.",
         "/sys/kernel/slab/TCP/order",
-        (">",),
+        ("@",),
     ),
     Entry(
         "▴ ▾",
@@ -928,6 +931,20 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "Each bar is of its own whole: a node's bar of the memory of that node.",
         "tcptop",
         ("█", "▒", "░", "▓", "#", "bar"),
+    ),
+    Entry(
+        "…",
+        "A text is cut here, since its column is too narrow.",
+        "ENTER on a row shows the whole. In ASCII: $.",
+        "tcptop",
+        ("$",),
+    ),
+    Entry(
+        "→ ▶",
+        "It goes on to the right: hidden columns (Shift-→ shows them), or a bar that is longer than its limit.",
+        "In ASCII: >.",
+        "tcptop",
+        ("→", "▶", ">"),
     ),
     Entry("·", "No free block: 0, kept quiet so that free blocks stand out.", "", "/proc/buddyinfo"),
     Entry(

@@ -416,7 +416,7 @@ def node_shares_texts(ledger: Ledger) -> list[str]:
     total = sum(known.values())
     if len(amounts) < 2 or len(known) < len(amounts) or not total:
         return []
-    shares = {node: f"{100 * amount / total:.0f} %" for node, amount in known.items()}
+    shares = {node: units.percent(amount / total, " ") for node, amount in known.items()}
     most = max(known, key=lambda node: known[node])
     each = ", ".join(f"{node} {share}" for node, share in shares.items())
     return [f"TCP on node {each}", f"most on node {most}, {shares[most]}", f"most on {most}: {shares[most]}"]

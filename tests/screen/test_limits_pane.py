@@ -154,7 +154,7 @@ async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
         for number, snapshot in enumerate(sample_phases("6.1-4n", ["established"] * count, every_s=5)):
             await feed(pilot, with_use(snapshot, 0.1, (FLOW_MAX - 84_000 - 500 * (count - 1 - number)) / FLOW_MAX))
         lines = pane_lines(app, LimitsPane)
-        assert re.match(r"conntrack +█\S+ +68 %  in about 14 min +84 000$", lines[0])
+        assert re.match(r"conntrack +█\S+ +67 %  in about 14 min +84 000$", lines[0])
         assert not any("in about" in line for line in lines[1:])
 
 
@@ -186,7 +186,7 @@ async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> 
         lines = pane_lines(app, LimitsPane)
         assert [line.split()[0] for line in lines[:2]] == ["file-max", "memory"]
         assert " 0 % " in lines[0]
-        assert " 7 % " in lines[1]
+        assert " 6 % " in lines[1]
         assert "200 000 more sockets fit, file-max first" in pane_title(app, LimitsPane)
 
 
@@ -272,7 +272,7 @@ async def test_each_size_names_the_nearest_limit_and_how_many_more_fit(size: tup
         await wait_for_app(pilot)
         text = screen_text(app)
         assert re.search(r"873 000 more (sockets )?fit", text)
-        assert re.search(r"(?m)^memory +\S* +8 % ", text)
+        assert re.search(r"(?m)^memory +\S* +7 % ", text)
         pane = app.query_one(LimitsPane).region
         assert "".join(text.splitlines()[pane.y : pane.bottom]).isascii() == ascii_only
 

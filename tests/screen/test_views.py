@@ -325,9 +325,9 @@ async def test_total_sockets_and_graph_are_there_at_every_size(size: tuple[int, 
         if digits:
             assert lines[0][: len(draw_big_number(figure)[0]) + 3].strip()
             assert any(drawn in lines[0] for drawn in [draw_big_number(figure)[0].rstrip()])
-            assert re.search(rf" {unit} {{1,2}}1 %", lines[0])
+            assert re.search(rf" {unit} {{1,2}}0.9 %", lines[0])
         else:
-            assert f"{figure} {unit}  1 % of RAM" in lines[0]
+            assert f"{figure} {unit}  0.9 % of RAM" in lines[0]
         text = "\n".join(lines)
         assert "16 001" in text
         assert re.search(rf"[{LEVELS}]+ 5 min", text)
