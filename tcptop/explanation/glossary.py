@@ -759,8 +759,8 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "live",
         "The figures are read from this machine now, at the interval that stands beside it.",
-        "saved, paused or looking back stand there instead while time does not run. A recording opens paused; SPACE plays"
-        " it, and playing stands there with the speed.",
+        "saved, paused or looking back stand there instead while time does not run. A recording opens paused; SPACE"
+        " plays it, and playing stands there with the speed.",
         "tcptop",
         ("paused", "saved", "interval", "pause", "playing", "paused at", "SPACE plays", "looking back"),
     ),

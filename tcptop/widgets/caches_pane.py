@@ -364,13 +364,17 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the table without those whose cells stay unknown, as without root's privileges."""
+    """The columns of the table without those whose cells stay unknown, as without root's privileges.
+
+    The first sample has no rates; the column of the rates is known if the counts are.
+    """
     columns = visible_columns(ledger, choices)
     sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
     return [
         column
         for column in columns
-        if column.is_name or column.is_rate or any(column.value(row) is not None for row in sample)
+        if column.is_name
+        or any((row.object_count if column.is_rate else column.value(row)) is not None for row in sample)
     ]
 
 

@@ -23,9 +23,12 @@ from drive import (
 )
 from recorded import copy_recording
 
+from tcptop.explanation.headroom_page import headroom_page
+from tcptop.ledger import Limits
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot
-from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane
+from tcptop.text.line import text_of
+from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits
 
 SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
 FILE_MAX, FLOW_MAX = 200_000, 262_144
@@ -282,13 +285,44 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         app = await wait_for_app(pilot)
         app.query_one(LimitsPane).focus()
         await pilot.press("down")
-        assert " ─ 2–4 of 8 ─" in pane_title(app, LimitsPane)
+        assert " ─ 2–4 of 5 ─" in pane_title(app, LimitsPane)
         await pilot.press("end")
-        assert " ─ 6–8 of 8 ─" in pane_title(app, LimitsPane)
-        assert "listen queues" in pane_lines(app, LimitsPane)[-1]
+        assert " ─ 3–5 of 5 ─" in pane_title(app, LimitsPane)
+        assert pane_lines(app, LimitsPane)[-1].startswith("TIME_WAIT")
         await pilot.press("enter")
         await pilot.pause()
         assert "Headroom for more sockets" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_limits_that_only_a_dump_would_show_are_on_the_page_alone(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        names = ["ports", "nofile", "listen queues"]
+        drawn = [text_of(line) for line in limit_lines(app._ledger, "full", size[0], {})]
+        assert not [line for line in drawn if line.startswith(tuple(names))]
+        page = "\n".join(map(text_of, headroom_page(app._ledger, 120)))
+        for name in names:
+            assert re.search(rf"(?m)^ ?{name} .*\n?.*needs a dump", page), name
+
+
+async def test_a_listen_queue_that_overflows_is_in_the_pane() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        limits = app._ledger.limits["full"]
+        rows = tuple(row._replace(state="near") if row.name == "listen_queues" else row for row in limits.rows)
+        ledger = app._ledger._replace(limits={"full": Limits(rows)})
+        assert [limit.name for limit in shown_limits(ledger, "full")][-1] == "listen_queues"
+
+
+async def test_if_no_limit_is_known_all_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    async with tree_app(tmp_path).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        assert shown_limits(app._ledger, "full") == app._ledger.limits["full"].rows
 
 
 async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path) -> None:
