@@ -30,7 +30,7 @@ WITH_MADE_UP_NAMES = re.compile(r"hostile|strange|cut_off|markup|a_panes_end|nos
 """Snapshots of files with names that no kernel has."""
 
 NAME = re.compile(
-    r"\S*(?:[\d_()@\\=…~]|\.\.)\S*|(?<=[A-Z])v\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b(?:EADDRNOTAVAIL|EMFILE|ENFILE)\b"
+    r"\S*(?:[\d_()@\\=…~$]|\.\.)\S*|(?<=[A-Z])v\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b(?:EADDRNOTAVAIL|EMFILE|ENFILE)\b"
     r"|\S*/\S*/\S*|\S+\.(?:py|toml|txt|svg|gz|c|h)\b|(?<!\w)'[^'\s]*'|“[^”]*”"
 )
 """A piece of text that is not a word: a name, a number, a path, a quoted text, a word that is cut, a sort mark."""
