@@ -271,7 +271,8 @@ def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     if not bounds.low and limit_bytes:
         share = units.at_most_percent(bounds.high / limit_bytes)
     limit = f"of tcp_mem {units.size(limit_bytes)}"
-    return text, (f"{error} {limit} ({share})".strip(), f"{limit} ({share})", limit, share)
+    with_share = f"{limit} ({share})"
+    return text, (f"{error} {with_share}".strip(), with_share, with_share.removeprefix("of "), limit, share)
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
