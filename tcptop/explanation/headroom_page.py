@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
 from tcptop.ledger import (
@@ -272,16 +271,13 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
 def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`.
 
-    Rounding never reaches a threshold that the use does not reach. If the use may be 0, the text is `≤` and the upper
-    bound, rounded up.
+    If the use may be 0, the text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
     if limit.at_most_ratio is not None:
-        return f"≤ {ceil(100 * limit.at_most_ratio - units.ROUNDING_ERROR)}"
-    percent = 100 * limit.ratio
-    is_rounded_up = any(percent < level <= round(percent) for level in (*(limit.threshold or ()), 100.0))
-    return f"{int(percent) if is_rounded_up else percent:.0f}"
+        return units.at_most_percent(limit.at_most_ratio).removesuffix(" %")
+    return str(units.whole_percent(limit.ratio))
 
 
 def threshold_text(limit: Limit) -> str:

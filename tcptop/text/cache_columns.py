@@ -39,6 +39,11 @@ class CacheRow(NamedTuple):
         return self.cache.nodes.get(self.node, NO_OBJECTS)
 
     @property
+    def object_count(self) -> int | None:
+        """Objects on the machine or on the node; None if unknown."""
+        return None if self.counts is None else self.counts.objects
+
+    @property
     def share_on_node(self) -> float | None:
         """The share of the cache's objects that are on the node, from 0 to 1; None if the share is unknown."""
         if self.node is None:

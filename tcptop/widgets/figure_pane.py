@@ -26,6 +26,8 @@ COMPACT_GAPS = ("", " ")
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
 """Below this width, the digits of the large figure are not grouped."""
+IDLE_SHARE = 0.02
+"""The smallest share of the average for which the idle part of the average is named beside it."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -189,9 +191,14 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
     more = [f"one more: server {server}, client {client}", f"one more: {server}"]
     if cost.now_bytes is None:
         more = [f"client {client}"]
-    first: Line = ((f"{figure} B ", "accent"), (label, "text"))
-    lines: list[Line] = [(*first, (f" · {text}", "dim")) for text in more]
-    return first_fitting_line([*lines, first], columns)
+    number: Line = ((f"{figure} B ", "accent"),)
+    idle = idle_text(cost)
+    firsts: list[Line] = [(*number, (f"{label}, {idle}", "text"))] if idle else []
+    firsts.append((*number, (label, "text")))
+    lines: list[Line] = []
+    for first in firsts:
+        lines += [*((*first, (f" · {text}", "dim")) for text in more), first]
+    return first_fitting_line(lines, columns)
 
 
 def _bar_with_legend(
@@ -217,10 +224,15 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
     rows = [("one more: server", server), ("client", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
-    titles = (f"bytes, {label}", f"B {label}", f"B {label.removesuffix(' socket')}")
+    brief = label.removesuffix(" socket").removeprefix("average ")
+    titles = [f"bytes, {label}", f"B {label}", f"B {brief}"]
+    if idle := idle_text(cost):
+        longest = f"bytes, {label}, {idle.replace(' idle', ' of them idle')}"
+        starts = (f"bytes, {label}", f"B {label}", f"B {brief}", brief, "B")
+        titles = [longest, *(f"{start}, {idle}" for start in starts), titles[-1]]
     value_width = max(cell_width(value) for _, value in rows)
     # A wide pane has a table of the costs at the right of the captions.
-    for table, title in product((long_rows, rows), titles[:2]):
+    for table, title in product((long_rows, rows), titles[:-1]):
         left_width = max(cell_width(title), cell_width(reason)) + 3
         name_width = max(cell_width(name) for name, _ in table)
         if left_width + name_width + value_width + 3 <= columns:
@@ -244,6 +256,15 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
         return [caption, client_line, ((reason, "dim"),)]
     servers = _named(("one more: server ", server), ("one more: ", server), ("server ", server))
     return [caption, first_fitting_line(servers, columns), client_line]
+
+
+def idle_text(cost: ConnectionCost) -> str:
+    """The idle part of the average, `812 idle`; empty if it is small, or if there is no average.
+
+    After many connections closed, their objects stay allocated for a while, and the average jumps.
+    """
+    idle, now = cost.idle_bytes_per_socket, cost.now_bytes
+    return f"{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:

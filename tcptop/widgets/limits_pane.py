@@ -44,6 +44,8 @@ PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 12, 26, 24, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
+NEEDS_DUMP = ("ports", "nofile", "listen_queues")
+"""Limits whose use only a dump of all sockets would show; the headroom page has them with this reason."""
 TITLE_MARGIN = 2
 """Columns at each end of the title line that no title reaches."""
 
@@ -91,7 +93,7 @@ class LimitsPane(ScrollPane):
         """The headroom of the machine in the longest words that fit, and the title of the headroom column."""
         if not self.gutter.top:
             return "", ""
-        limits, mode = ledger.limits[choices.mode].rows, choices.mode
+        limits, mode = shown_limits(ledger, choices.mode), choices.mode
         fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLES[mode])
         longest, *sentences = headroom_sentences(ledger, mode)
         parts = [["nearest first", longest], ["nearest first", *sentences[:1]], *([each] for each in sentences)]
@@ -109,9 +111,16 @@ class LimitsPane(ScrollPane):
         return first_fitting([*headed, *titles], self.max_title_width), ""
 
 
+def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
+    """The limits of the pane: without those of NEEDS_DUMP, unless one of them alarms, or nothing else is known."""
+    limits = ledger.limits[mode].rows
+    shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]
+    return shown if any(has_bar(limit) for limit in shown) else limits
+
+
 def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
     """A line for each limit. A limit whose use is unknown comes last, with the reason as far as it fits."""
-    limits = ledger.limits[mode].rows
+    limits = shown_limits(ledger, mode)
     widths = column_widths(limits, columns)
     lines: list[Line] = []
     for limit in limits:
@@ -139,7 +148,7 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
 
 def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     """The nearest limit, and the headroom of the machine, in one line."""
-    limit = ledger.limits[mode].rows[0]
+    limit = shown_limits(ledger, mode)[0]
     name, percent = _name_piece(limit), _percent_text(limit)
     sentences = headroom_sentences(ledger, mode)
     lines: list[Line] = []

@@ -171,9 +171,9 @@ def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> li
 
 
 def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: str) -> Line:
-    """The label and the value of a field; `▸` marks the field with the cursor. A long number loses its beginning."""
+    """The label and the value of a field; `›` marks the field with the cursor. A long number loses its beginning."""
     field, text, has_cursor = FIELDS[index], form.texts[index], index == form.index
-    sign: Piece = ("▸" if has_cursor else " ", "accent")
+    sign: Piece = ("›" if has_cursor else " ", "accent")
     label: Piece = (f"{field.label:<{label_columns}} ", "head" if has_cursor else "dim")
     role: Role = "strong"
     if not has_cursor:

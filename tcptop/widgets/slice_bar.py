@@ -11,7 +11,7 @@ from tcptop.widgets.cell_width import line_width
 
 RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
 """The colours of the parts, from the first part on; further parts take the last two colours in turn."""
-SIGNS = "█▓▒░=*o:x-"
+SIGNS = "█▓▒░=&o:xw"
 """The fill characters of the parts where colours cannot tell the parts apart, one for each part."""
 
 

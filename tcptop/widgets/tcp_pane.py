@@ -144,11 +144,8 @@ def _growth_text(view: View, total_bytes: float) -> str:
 
 
 def _percent(part: float | None, whole: float | None) -> str:
-    """A share in per cent: `14 %`, below one per cent `0.3 %`."""
-    if part is None or not whole:
-        return f"{units.UNKNOWN} %"
-    percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 0.95 or not part else "<0.1 %" if percent < 0.05 else f"{percent:.1f} %"
+    """A part of a whole in per cent; unknown if one of them is unknown, or if the whole is 0."""
+    return units.fine_percent(None if part is None or not whole else part / whole)
 
 
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
@@ -270,8 +267,12 @@ def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return text, (error,)
     limit_bytes = counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes
-    share, limit = _percent(bounds.high, limit_bytes), f"of tcp_mem {units.size(limit_bytes)}"
-    return text, (f"{error} {limit} ({share})".strip(), f"{limit} ({share})", limit, share)
+    share = _percent(bounds.high, limit_bytes)
+    if not bounds.low and limit_bytes:
+        share = units.at_most_percent(bounds.high / limit_bytes)
+    limit = f"of tcp_mem {units.size(limit_bytes)}"
+    with_share = f"{limit} ({share})"
+    return text, (f"{error} {with_share}".strip(), with_share, with_share.removeprefix("of "), limit, share)
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:

@@ -389,6 +389,22 @@ def test_a_row_has_all_objects_of_its_caches_and_a_merged_cache_only_its_own() -
     assert (" struct epitem" in own, " struct inet_bind_bucket" in own) == (False, True)
 
 
+@pytest.mark.parametrize("name", ["pid", "tcp_bind_bucket"])
+def test_a_merged_cache_says_which_structs_of_tcp_count_in_its_row(name: str) -> None:
+    lines = draw(page_of_cache(name), ledger("6.1-4n", "established"), 100)
+    assert fact_text(lines, "TCP's") == "epitem (in eventpoll_epi), inet_bind_bucket (in tcp_bind_bucket)"
+    others = fact_text(lines, "not TCP's")
+    assert others.startswith("fib6_nodes, pid (the row has its name), task_delay_info: their objects count in the row")
+
+
+def test_members_that_were_not_read_name_btf_and_the_reason() -> None:
+    reason = "not read: slabinfo has the sizes, and no security module keeps data for each socket"
+    figures = ledger("6.1-4n", "established")
+    sources = {**figures.sources, "btf": figures.sources["btf"]._replace(state="off", reason=reason)}
+    lines = draw(page_of_cache("TCP"), figures._replace(sources=sources, structs={}), 100)
+    assert fact_text(lines, "members") == f"only BTF has them: {reason}"
+
+
 def test_a_cache_that_is_not_merged_names_no_other_cache() -> None:
     for name in ("tcp_bind_bucket", "filp"):
         lines = draw(page_of_cache(name), ledger("6.1-4n-nomerge", "established"), 100)

@@ -7,9 +7,23 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
-from drive import count_on_nodes, pane_lines, pane_title, resize, slabinfo_rows, tree, tree_app, wait_for_app
+from drive import (
+    ScriptedHost,
+    count_on_nodes,
+    host_app,
+    pane_lines,
+    pane_title,
+    resize,
+    root_only,
+    slabinfo_rows,
+    tree,
+    tree_app,
+    wait_for_app,
+    wait_until,
+)
 from slow_case import slow
 
+from tcptop.screen.app import TcptopApp
 from tcptop.widgets.caches_pane import CachesPane
 
 KERNELS = ("6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-nomerge", "6.12-arm64-16k-4n", "5.10-4n", "7.3-4n", "6.18-1n")
@@ -28,6 +42,24 @@ async def test_columns_follow_from_the_width_alone(kernels: Sequence[str]) -> No
     for columns in SIZES:
         assert len(titles[columns]) == 1, columns
         assert {"CACHE", "ACTIVE"} <= set(titles[columns].pop().split())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+@pytest.mark.parametrize("plain_user", [False, True])
+async def test_a_plain_user_has_no_empty_column_of_rates(size: tuple[int, int], plain_user: bool) -> None:
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    if plain_user:
+        host.refused = root_only
+    async with host_app(host, 0.1).run_test(size=size) as pilot:
+        app = pilot.app
+        assert isinstance(app, TcptopApp)
+        state = "refused" if plain_user else "ok"
+        await wait_until(
+            pilot, lambda: app._ledger is not None and app._ledger.sources["slabinfo"].state == state, "slabinfo"
+        )
+        [head] = [line for line in pane_lines(app, CachesPane) if line.startswith("CACHE")]
+        assert ("Δ/s" in head) != plain_user
+        host.close()
 
 
 @pytest.mark.parametrize(("keys", "title"), [("b", "O/S▾"), ("p", "P/S▾")])

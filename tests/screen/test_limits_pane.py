@@ -23,9 +23,12 @@ from drive import (
 )
 from recorded import copy_recording
 
+from tcptop.explanation.headroom_page import headroom_page
+from tcptop.ledger import Limits
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot
-from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane
+from tcptop.text.line import text_of
+from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits
 
 SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
 FILE_MAX, FLOW_MAX = 200_000, 262_144
@@ -154,7 +157,7 @@ async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
         for number, snapshot in enumerate(sample_phases("6.1-4n", ["established"] * count, every_s=5)):
             await feed(pilot, with_use(snapshot, 0.1, (FLOW_MAX - 84_000 - 500 * (count - 1 - number)) / FLOW_MAX))
         lines = pane_lines(app, LimitsPane)
-        assert re.match(r"conntrack +█\S+ +68 %  in about 14 min +84 000$", lines[0])
+        assert re.match(r"conntrack +█\S+ +67 %  in about 14 min +84 000$", lines[0])
         assert not any("in about" in line for line in lines[1:])
 
 
@@ -186,7 +189,7 @@ async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> 
         lines = pane_lines(app, LimitsPane)
         assert [line.split()[0] for line in lines[:2]] == ["file-max", "memory"]
         assert " 0 % " in lines[0]
-        assert " 7 % " in lines[1]
+        assert " 6 % " in lines[1]
         assert "200 000 more sockets fit, file-max first" in pane_title(app, LimitsPane)
 
 
@@ -272,7 +275,7 @@ async def test_each_size_names_the_nearest_limit_and_how_many_more_fit(size: tup
         await wait_for_app(pilot)
         text = screen_text(app)
         assert re.search(r"873 000 more (sockets )?fit", text)
-        assert re.search(r"(?m)^memory +\S* +8 % ", text)
+        assert re.search(r"(?m)^memory +\S* +7 % ", text)
         pane = app.query_one(LimitsPane).region
         assert "".join(text.splitlines()[pane.y : pane.bottom]).isascii() == ascii_only
 
@@ -282,13 +285,44 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         app = await wait_for_app(pilot)
         app.query_one(LimitsPane).focus()
         await pilot.press("down")
-        assert " ─ 2–4 of 8 ─" in pane_title(app, LimitsPane)
+        assert " ─ 2–4 of 5 ─" in pane_title(app, LimitsPane)
         await pilot.press("end")
-        assert " ─ 6–8 of 8 ─" in pane_title(app, LimitsPane)
-        assert "listen queues" in pane_lines(app, LimitsPane)[-1]
+        assert " ─ 3–5 of 5 ─" in pane_title(app, LimitsPane)
+        assert pane_lines(app, LimitsPane)[-1].startswith("TIME_WAIT")
         await pilot.press("enter")
         await pilot.pause()
         assert "Headroom for more sockets" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_limits_that_only_a_dump_would_show_are_on_the_page_alone(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        names = ["ports", "nofile", "listen queues"]
+        drawn = [text_of(line) for line in limit_lines(app._ledger, "full", size[0], {})]
+        assert not [line for line in drawn if line.startswith(tuple(names))]
+        page = "\n".join(map(text_of, headroom_page(app._ledger, 120)))
+        for name in names:
+            assert re.search(rf"(?m)^ ?{name} .*\n?.*needs a dump", page), name
+
+
+async def test_a_listen_queue_that_overflows_is_in_the_pane() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        limits = app._ledger.limits["full"]
+        rows = tuple(row._replace(state="near") if row.name == "listen_queues" else row for row in limits.rows)
+        ledger = app._ledger._replace(limits={"full": Limits(rows)})
+        assert [limit.name for limit in shown_limits(ledger, "full")][-1] == "listen_queues"
+
+
+async def test_if_no_limit_is_known_all_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    async with tree_app(tmp_path).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        assert shown_limits(app._ledger, "full") == app._ledger.limits["full"].rows
 
 
 async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     for line, limit in zip(lines[heading + 1 :], found["limits"], strict=False):
         amount = limit["takes"] if limit["high_takes"] is None else limit["high_takes"]
         assert (units.size(amount) if limit["unit"] == "bytes" else units.count(amount)) in line
-        assert ("– " if limit["ratio"] is None else f"{100 * limit['ratio']:.0f} %") in line
+        assert ("– " if limit["ratio"] is None else units.percent(limit["ratio"], " ")) in line
         assert ("█" in line) == (limit["ratio"] is not None)
         sign = "≤ " if limit["connections_are_at_most"] else "  "
         assert line.endswith(f"{sign}{units.rough_count(limit['connections'])}")
@@ -169,7 +169,7 @@ async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroo
         assert command[2:] == ["--buffers", "now", *AS_NOW, "--root", str(alarm)]
         shown = page(app)
         await pilot.press("down", "down", "8", "n")
-        assert f"▸buffers now_ {buffers}" in page_text(app)
+        assert f"›buffers now_ {buffers}" in page_text(app)
     assert_page_shows(shown, command_json(capsys, *command))
 
 
@@ -271,7 +271,7 @@ async def test_a_number_takes_only_the_characters_of_a_number() -> None:
         for key, shown in (("x", "x"), ("ü", "?"), ("n", "n"), ("T", "T")):
             await pilot.press(key)
             assert f"! connections: digits and . k K M G, not '{shown}'" in page_text(app)
-            assert "▸connections 123_" in page_text(app)
+            assert "›connections 123_" in page_text(app)
             assert figures(app) == before
         await pilot.press("4")
         assert "! connections" not in page_text(app)
@@ -370,12 +370,12 @@ async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -
             assert label in shown
         assert "fits, idle: 100 000 connections" in " ".join(shown.split())
         await pilot.press("tab")
-        assert "▸TIME_WAIT" in screen_text(app)
+        assert "›TIME_WAIT" in screen_text(app)
         await pilot.press("end")
         assert "As text: tcptop plan" in " ".join(screen_text(app).split())
         await resize(pilot, (30, 8))
         await pilot.press("up")
-        assert "▸connections" in screen_text(app)
+        assert "›connections" in screen_text(app)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -384,7 +384,7 @@ async def test_a_typed_size_shows_its_charge_and_memory_beside_it(alarm: Path, s
     async with tree_app(alarm).run_test(size=size) as pilot:
         app = await open_plan(pilot, "down", "down")
         assert "a typed size is all memory" in page_text(app)
-        charge = re.search(r"▸buffers now \(charge ([\d ]+) B, memory ([\d ]+) B\)", page_text(app))
+        charge = re.search(r"›buffers now \(charge ([\d ]+) B, memory ([\d ]+) B\)", page_text(app))
         assert charge is not None
         await pilot.press(*charge[1].replace(" ", ""))
         number = int(charge[1].replace(" ", ""))

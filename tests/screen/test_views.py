@@ -325,9 +325,9 @@ async def test_total_sockets_and_graph_are_there_at_every_size(size: tuple[int, 
         if digits:
             assert lines[0][: len(draw_big_number(figure)[0]) + 3].strip()
             assert any(drawn in lines[0] for drawn in [draw_big_number(figure)[0].rstrip()])
-            assert re.search(rf" {unit} {{1,2}}1 %", lines[0])
+            assert re.search(rf" {unit} {{1,2}}0.9 %", lines[0])
         else:
-            assert f"{figure} {unit}  1 % of RAM" in lines[0]
+            assert f"{figure} {unit}  0.9 % of RAM" in lines[0]
         text = "\n".join(lines)
         assert "16 001" in text
         assert re.search(rf"[{LEVELS}]+ 5 min", text)
@@ -551,3 +551,13 @@ def test_every_text_colour_has_enough_contrast(theme: object) -> None:
         assert colour is not None
         light, dark = sorted((luminance(colour), luminance(background)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, colour
+
+
+@pytest.mark.parametrize("size", [(120, 40), (160, 50), (200, 60)], ids=str)
+async def test_the_share_of_tcp_mem_is_the_same_in_the_tcp_pane_and_in_the_limits(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffer charge")]
+        [limit] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
+        assert line.endswith("tcp_mem 536.9 MiB (≤ 2 %)")
+        assert " ≤ 2 % " in limit
