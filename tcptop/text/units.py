@@ -138,6 +138,11 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{int(share * 100 + ROUNDING_ERROR)}%"
 
 
+def short_percent(percent: float) -> str:
+    """A percentage without `%`: a whole number, but with one decimal place below 1: `14`, `0.3`, `<0.1`, `0`."""
+    return f"{percent:.0f}" if percent >= 0.95 or not percent else "<0.1" if percent < 0.05 else f"{percent:.1f}"
+
+
 def hundredths(share: float) -> str:
     """A share from 0 to 1 in three characters, `.07`, rounded down, so that only a share of 1 is `1.0`."""
     return "1.0" if share >= 1 else f".{int(share * 100 + ROUNDING_ERROR):02}"
