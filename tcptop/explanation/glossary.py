@@ -40,7 +40,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "Idle objects and half-empty slabs are in it, so it is larger than one more socket after many sockets closed."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("now", "average"),
+        ("now", "average", "needs 200 sockets"),
     ),
     Entry(
         "average stands",

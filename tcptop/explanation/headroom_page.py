@@ -37,9 +37,9 @@ STATE_WORDS: dict[LimitState, str] = {
 STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
 MEMORY = "memory"
 ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
-    100: ("resets every further orphan", "resets every further one", "resets all further"),
-    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets from 50 %"),
-    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets from 25 %"),
+    100: ("resets every further orphan", "resets every further one", "resets all new"),
+    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
+    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
 }
 """What the kernel does with orphans from which use of tcp_max_orphans on, in per cent (tcp_out_of_resources)."""
 

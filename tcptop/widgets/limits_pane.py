@@ -98,9 +98,10 @@ class LimitsPane(ScrollPane):
         longest, *sentences = headroom_sentences(ledger, mode)
         parts = [["nearest first", longest], ["nearest first", *sentences[:1]], *([each] for each in sentences)]
         titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", hidden, *each, self.position))) for each in parts]
+        # That only the known limits count is worth more than the title of a column; the last sentence leaves it out.
         headed = [
             f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLES[mode]}"
-            for title in titles
+            for title in titles[:-1]
             if cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
         reason = ledger.headroom[mode].unknown_because

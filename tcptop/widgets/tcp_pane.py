@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.headroom_page import ratio_text
+from tcptop.explanation.memory_page import buffer_memory_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
@@ -193,7 +194,7 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     else:
         starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
     buffers, notes = buffers_texts(ledger)
-    memory = _buffer_memory_text(ledger)
+    memory = buffer_memory_text(ledger)
     texts = [
         *(f"{starts[0]}{GAP}buffer charge {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
         *(f"{start}{GAP}buffer charge {buffers}, {memory}" for start in starts if memory),
@@ -264,7 +265,7 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     if counts.buffer_bytes is None and counts.buffer_pages is not None and counts.tcp_mem_pages:
         pages = counts.tcp_mem_pages[2]
         return units.count(counts.buffer_pages), (f"of tcp_mem {units.count(pages)} pages ({share})", "pages")
-    bounds, memory = counts.buffer_bounds, _buffer_memory_text(ledger)
+    bounds, memory = counts.buffer_bounds, buffer_memory_text(ledger)
     text = units.bounded(bounds, units.size)
     if bounds is None:
         return text, ("charged to sockets",)
@@ -278,22 +279,6 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     return text, (*with_memory, *([memory] if memory else notes))
 
 
-def _buffer_memory_text(ledger: Ledger) -> str:
-    """How much of the buffer charge the total counts, because it is memory in use; empty if unknown, or if it is all.
-
-    `≤` stands before an amount that is the most that the machine's memory leaves room for.
-    """
-    part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
-    charge = ledger.sockets.buffer_bounds
-    if ledger.tcp_memory.bytes is None or part is None or charge is None or not charge.low:
-        return ""
-    text = units.size(part.bytes)
-    if text == units.size(charge.low):
-        return ""
-    sign = "≤ " if part.bytes == part.high_bytes > part.low_bytes else "≈ " if part.low_bytes < part.high_bytes else ""
-    return f"{sign}{text} of it memory"
-
-
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """All kernel memory used by TCP, and notes on its range or on the parts that are unknown."""
     total = ledger.tcp_memory
@@ -302,4 +287,4 @@ def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     text, spread = units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
     if units.size(total.low_bytes) == units.size(total.high_bytes):
         return text, ("",)
-    return f"≈ {text}", (f"likely; range {spread}", f"range {spread}", "")
+    return f"≈ {text}", (f"likely; range {spread}", f"range {spread}", spread, "")

@@ -248,6 +248,9 @@ async def test_x_hides_and_shows_graphs_and_marks() -> None:
             await feed(pilot, sample)
         lines, tcp_lines = pane_lines(app, GraphsPane), pane_lines(app, TcpPane)
         assert lines[0].split()[0] == "sockets"
+        charge = next(index for index, line in enumerate(lines) if line.startswith("buffer charge"))
+        assert [line.split(" ")[:2] for line in lines[charge + 1 : charge + 3]] == [["≤", "8.00M"]] * 2
+        assert any(re.match(r"buffer charge +≤ 8.0 MiB ", line) for line in tcp_lines), "the panes agree"
         assert lines[1].startswith("16 001 highest")
         assert any(line.startswith("1 lowest") for line in lines)
         assert lines[-1].split("ago")[1].split() == ["now"]
