@@ -168,7 +168,8 @@ def figure_lines(
         return [*lines, *reason][:rows]
     if free_rows == 1:
         # There is space for few parts, so the attached objects that the user asked for come first.
-        first = len(cost.now_slices) if attached is not None and selected is None else 0
+        has_attached = attached is not None and len(slices) > len(cost.now_slices)
+        first = len(cost.now_slices) if has_attached and selected is None else 0
         legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
         return [*lines, reason[0] if len(reason) == 1 else legend]
     columns -= 1  # a gap before the pane at the right
