@@ -23,6 +23,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject,
 from tcptop.ledger import CacheLine, Ledger, Presence
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
+from tcptop.text.cache_columns import CacheRow, find_column
 from tcptop.text.line import EMPTY_LINE, Line, Piece, paragraph
 from tcptop.text.table import fact_lines
 
@@ -107,7 +108,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         yield from fact_lines(
             "now",
             f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
-            f" active {units.count(row.active_objects)}{idle_error}",
+            f" active {find_column('active').text(CacheRow(row, None))}{idle_error}",
             columns,
         )
     elif line.objects is None:

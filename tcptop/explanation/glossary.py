@@ -42,7 +42,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("now", "average", "of them idle", "needs", "too few"),
+        ("now", "average", "of them idle", "needs", "needs 200 sockets", "too few"),
     ),
     Entry(
         "average stands",
@@ -105,9 +105,10 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "TCP in the kernel",
         "All kernel memory used by TCP: its caches, its share of shared caches, and the memory in use by its buffers.",
-        "≈ stands before it if its range is wide. Page cache of files that are sent is not in it.",
+        "Of the buffer charge it counts what is memory, so the charge may be larger than the total. ≈ stands before the"
+        " likely value if its range is wide; page cache of files that are sent is not in it.",
         "/proc/slabinfo and /proc/net/sockstat",
-        ("total", "total kernel memory in TCP", "TCP memory"),
+        ("total", "total kernel memory in TCP", "TCP memory", "likely", "range"),
     ),
     Entry(
         "growth",
@@ -173,21 +174,24 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "orphan",
         "A socket that its program has closed while TCP still has to send data or a FIN.",
-        "Above tcp_max_orphans the kernel resets such connections; silent ones earlier, as each counts up to 4 times.",
+        "Above tcp_max_orphans the kernel resets each further one; of those that it retransmits to, it resets silent"
+        " ones from 50 % on and those with errors from 25 % on, since it counts them twice and four times.",
         "/proc/net/sockstat, field orphan; net/ipv4/tcp.c, tcp_too_many_orphans()",
-        ("tcp_max_orphans",),
+        ("tcp_max_orphans", "silent orphan"),
     ),
     Entry(
         "buffers",
         "Memory charged to TCP sockets for the data in their queues, in whole pages.",
-        "Its limit is tcp_mem. The counter lags by a few pages for each CPU, hence a bound (≤ or ±).",
+        "Its limit is tcp_mem; the counter lags by a few pages for each CPU, hence a bound (≤ or ±). `of it memory` is"
+        " the part that is memory in use and counts in the total: the rest is charged in advance.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
-        ("buffer", "socket buffer", "buffer charge", "buffers as now"),
+        ("buffer", "socket buffer", "buffer charge", "buffers as now", "of it memory"),
     ),
     Entry(
         "charged",
         "Counted against a limit: buffers against tcp_mem, objects against the limit of a memory cgroup.",
-        "The kernel charges whole pages, some in advance: a charge may be larger than the memory in use.",
+        "The kernel charges whole pages, some in advance: a charge may be larger than the memory in use. Full queues"
+        " hold about what they are charged for; many sockets with little data hold much less.",
         "net/core/sock.c, __sk_mem_raise_allocated(); mm/memcontrol.c",
         ("charge",),
     ),
@@ -689,9 +693,10 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "headroom",
         "How many more sockets fit until the first limit is reached.",
-        "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free.",
+        "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
+        " limits count: the use of nofile, ports and listen queues needs a dump.",
         "tcptop; key i, page headroom, has every limit",
-        ("fits more", "room", "more"),
+        ("fits more", "room", "more", "known limits", "first of known"),
     ),
     Entry(
         "nearest first",
@@ -764,7 +769,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "pressure",
         "TCP's buffers are above the second value of tcp_mem, or the kernel says that it is under memory pressure.",
-        "The kernel shrinks windows, so connections become slower.",
+        "The kernel shrinks windows, so connections become slower. `the kernel says so`: its own flag is set, whatever"
+        " the use is.",
         "/proc/net/protocols, column press; net/ipv4/tcp.c, tcp_enter_memory_pressure()",
     ),
     Entry(
@@ -953,7 +959,18 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         ("<=",),
     ),
     Entry(
-        "≈", "The low end of an estimate; the range stands beside it or on its page.", "In ASCII: ~.", "tcptop", ("~",)
+        "≈",
+        "An estimate; its range stands beside it or on its page.",
+        "Of TCP in the kernel and of its buffers it is the likely value, of other figures the low end. In ASCII: ~.",
+        "tcptop",
+        ("~",),
+    ),
+    Entry(
+        "+1 more",
+        "What is left out, since there is no space: parts of a bar's legend, or alarms below the last line of Limits.",
+        "Enter on the pane shows all, and so does scrolling.",
+        "tcptop",
+        ("+1 more alarm", "more alarms", "left out"),
     ),
     Entry(
         "–",

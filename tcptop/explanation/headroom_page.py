@@ -35,6 +35,12 @@ STATE_WORDS: dict[LimitState, str] = {
 }
 STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
 MEMORY = "memory"
+ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
+    100: ("resets every further orphan", "resets every further one", "resets all new"),
+    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
+    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
+}
+"""What the kernel does with orphans from which use of tcp_max_orphans on, in per cent (tcp_out_of_resources)."""
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
@@ -93,17 +99,22 @@ def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
-    """Reasons from long to short why the state of a limit is an alarm: `full from 50 %`; empty without an alarm.
+    """Reasons from long to short why the state of a limit is an alarm: `full from 95 %`; empty without an alarm.
 
-    A state that the use alone no longer explains lasts until the use is clearly below the threshold.
+    For orphans the reason is what the kernel does at their present number. A state that the use alone no longer
+    explains lasts until the use is clearly below the threshold.
     """
     if limit.state not in ALARM_STATES:
         return []
     if limit.state == "pressure":
-        return ["PRESSURE as /proc/net/protocols says", "the kernel says so"]
+        return ["the kernel says so (/proc/net/protocols)", "the kernel says so", "kernel says so"]
     if limit.maximum == 0:
         return ["its maximum is 0"]
     if limit.threshold is not None and limit.ratio is not None:
+        if limit.name == "tcp_max_orphans":
+            for percent, texts in ORPHAN_RESETS.items():
+                if 100 * limit.ratio >= percent:
+                    return list(texts)
         level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
         if 100 * limit.ratio >= level:
             return [f"{limit.state} from {units.plain_number(level)} %"]
@@ -200,17 +211,24 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
-    of_limit, short = f", {limit_label(first.name)} first", f"{number} more fit"
+    short = f"{number} more fit"
+    of_limit = f", {limit_label(first.name)} first"
+    # Some limits are never known, such as the number of files of each process.
+    known = "" if all(limit.used is not None for limit in ledger.limits[mode].rows) else " of the known limits"
+    short_known = known.replace(" the", "").replace(" limits", "")
     sentence = f"{number} more {SOCKETS[mode]} fit"
-    assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}"
+    assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}{known}"
     return list(
         dict.fromkeys(
             (
                 f"{assumed}{memory}{reason}",
                 f"{assumed}{memory}",
-                f"{sentence}{of_limit}{memory}",
-                f"{sentence}{of_limit}",
-                f"{short}{of_limit}",
+                f"{sentence}{of_limit}{known}{memory}",
+                f"{sentence}{of_limit}{known}",
+                f"{sentence}{of_limit}{short_known}",
+                f"{short}{of_limit}{known}",
+                f"{short}{of_limit}{short_known}",
+                f"{short}{' (known limits)' if known else ''}",
                 short,
             )
         )
@@ -269,15 +287,15 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
 
 
 def ratio_text(limit: Limit) -> str:
-    """The used share of a limit in per cent, without `%`.
+    """The used share of a limit in per cent, without `%`; below 1 % with one decimal place.
 
-    If the use may be 0, the text is `≤` and the upper bound, rounded up.
+    The share is rounded down, so that it never reaches a threshold that the use does not reach. If the use may be 0,
+    the text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
-    if limit.at_most_ratio is not None:
-        return units.at_most_percent(limit.at_most_ratio).removesuffix(" %")
-    return str(units.whole_percent(limit.ratio))
+    bound = limit.at_most_ratio
+    return (units.fine_percent(limit.ratio) if bound is None else units.at_most_percent(bound)).removesuffix(" %")
 
 
 def threshold_text(limit: Limit) -> str:

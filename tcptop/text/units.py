@@ -144,8 +144,9 @@ def percent(share: float | None, gap: str = "") -> str:
 
 
 def at_most_percent(share: float) -> str:
-    """An upper bound on a share from 0 to 1 in per cent, rounded up: `≤ 2 %`."""
-    return f"≤ {ceil(share * 100 - ROUNDING_ERROR)} %"
+    """An upper bound on a share from 0 to 1 in per cent, rounded up: `≤ 14 %`, and below one per cent `≤ 0.3 %`."""
+    steps = 1 if share * 100 > 1 else 10
+    return f"≤ {plain_number(ceil(share * 100 * steps - ROUNDING_ERROR) / steps)} %"
 
 
 def fine_percent(share: float | None) -> str:

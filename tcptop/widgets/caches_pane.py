@@ -350,13 +350,15 @@ def _heading(column: Column, choices: Choices) -> Heading:
 
 
 def _cell_text(column: Column, row: CacheRow, width: int) -> str:
-    """The text of a cell; a count that is wider than its column is shortened."""
+    """The text of a cell; a count that is wider than its column is shortened, and keeps the sign of a bound."""
     text = column.text(row)
     if column.is_name:
         return f"{text}{MERGED}" if row.cache.aliases else text
     value = column.shown_value(row)
-    is_too_wide = len(text) > width and isinstance(value, (int, float))
-    return units.short_count(round(value), width) if is_too_wide else text  # type: ignore[arg-type]
+    if len(text) <= width or not isinstance(value, (int, float)):
+        return text
+    sign = text[: len("≤ ")] if text.startswith(("≤ ", "≥ ")) else ""
+    return f"{sign}{units.short_count(round(value), width - len(sign))}"
 
 
 def _is_idle(row: CacheRow) -> bool:

@@ -170,7 +170,8 @@ def figure_lines(
         return [*lines, *reason][:rows]
     if free_rows == 1:
         # There is space for few parts, so the attached objects that the user asked for come first.
-        first = len(cost.now_slices) if attached is not None and selected is None else 0
+        has_attached = attached is not None and len(slices) > len(cost.now_slices)
+        first = len(cost.now_slices) if has_attached and selected is None else 0
         legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
         return [*lines, reason[0] if len(reason) == 1 else legend]
     columns -= 1  # a gap before the pane at the right
@@ -178,7 +179,7 @@ def figure_lines(
     label_line, named = slice_labels(slices, columns, selected)
     labels = [label_line, *slice_legend(slices, missing, columns, selected, named, signs)]
     if 1 + len(labels) > free_rows:
-        labels = slice_legend(slices, missing, columns, selected, signs=signs)
+        labels = slice_legend(slices, missing, columns, selected, signs=signs, max_lines=free_rows - 1)
     notes: list[Line] = [((note, "dim"),)] if note else []
     below = [bar, *labels, *reason, *notes]
     blank: list[Line] = [()] if len(below) < free_rows else []
@@ -206,11 +207,11 @@ def _bar_with_legend(
 ) -> Line:
     """A short bar, and beside it as many parts of the legend as fit, from the part with index `start` on.
 
-    A part that is selected is among the parts of the legend.
+    The number of the other parts stands at the end. A part that is selected is among the parts of the legend.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     for first in range(start, max(start + 1, len(slices))):
-        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS)[:1]
+        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS, 1, first)
         if selected is None or any(role == "cursor" for line in legend for _, role in line):
             break
     text = legend[0] if legend else ()
@@ -281,7 +282,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"average: needs {number} {things}", f"average: needs {number}"]
+    return [f"average: needs {number} {things}", f"needs {number} {things}"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

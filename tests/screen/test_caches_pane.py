@@ -25,6 +25,8 @@ from slow_case import slow
 
 from tcptop.screen.app import TcptopApp
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.tcp_pane import TcpPane
 
 KERNELS = ("6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-nomerge", "6.12-arm64-16k-4n", "5.10-4n", "7.3-4n", "6.18-1n")
 SIZES = {40: 12, 60: 20, 80: 24, 120: 40, 160: 50, 200: 60, 240: 70}
@@ -123,3 +125,41 @@ async def test_columns_scroll_sideways_behind_the_name() -> None:
         for _ in range(20):
             pane.action_scroll_columns(-1)
         assert "columns" not in pane_title(app, CachesPane)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)], ids=str)
+async def test_active_objects_that_may_lie_in_the_lists_of_cpus_are_a_bound(size: tuple[int, int]) -> None:
+    """One socket is there, and 117 objects count as active; with 8 002 sockets the error is small."""
+    for phase, sign in (("base", "≤ "), ("established", "")):
+        async with tree_app(tree("6.18-1n", phase)).run_test(size=size) as pilot:
+            lines = pane_lines(await wait_for_app(pilot), CachesPane)
+        active = slabinfo_rows(tree("6.18-1n", phase))["TCP"][0]
+        [row] = [line for line in lines if line.startswith("TCP ")]
+        assert re.search(rf"  {sign}{active:,}  ".replace(",", " "), row)
+
+
+async def test_the_legend_of_the_bar_counts_the_parts_that_it_leaves_out() -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        short = pane_lines(app, FigurePane)[3]
+        await resize(pilot, (200, 60))
+        whole = " ".join(pane_lines(app, FigurePane)[3:])
+    names = re.compile(r"\b(?:TCPv?6?|inode|dentry|file|LSM|idle|memcg) \d")
+    more = re.search(r"\+(\d) more$", short)
+    assert more
+    assert len(names.findall(short)) + int(more[1]) == len(names.findall(whole))
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40)], ids=str)
+async def test_what_an_average_needs_has_a_noun(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.18-1n", "base")).run_test(size=size) as pilot:
+        text = " ".join(pane_lines(await wait_for_app(pilot), FigurePane))
+    assert "needs 200 sockets" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+async def test_the_likely_total_is_told_from_the_ends_of_its_range(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.18-1n", "base")).run_test(size=size) as pilot:
+        lines = pane_lines(await wait_for_app(pilot), TcpPane)
+    assert re.search(r" (likely; range )?58\d\.\d KiB to 3\.\d MiB", lines[2])
+    assert size[0] == 80 or "likely" in lines[2]

@@ -29,6 +29,7 @@ from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot
 from tcptop.text.line import text_of
 from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits
+from tcptop.widgets.tcp_pane import TcpPane
 
 SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
 FILE_MAX, FLOW_MAX = 200_000, 262_144
@@ -84,7 +85,8 @@ async def test_an_alarm_comes_first_at_once() -> None:
 
 @pytest.mark.parametrize("size", SIZES[2:], ids=str)
 @pytest.mark.parametrize(
-    ("share", "percent"), [(0.0, "0 %"), (0.001, "0 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")]
+    ("share", "percent"),
+    [(0.0, "0 %"), (0.001, "0.1 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")],
 )
 async def test_a_bar_is_as_long_as_the_use_of_its_own_limit(size: tuple[int, int], share: float, percent: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
@@ -105,7 +107,7 @@ async def test_a_bar_is_as_long_as_the_use_of_its_own_limit(size: tuple[int, int
         eighths = 8 * bar.count("█") + sum(EIGHTHS.find(cell) + 1 for cell in bar)
         exact = 8 * len(bar) * min(share, 1.0)
         assert eighths == (int(exact + 0.01) or (1 if share else 0))
-        assert BAR.split(line)[1].startswith(f"{percent:>{7}}")
+        assert BAR.split(line)[1].startswith(f"{percent:>{8}}")
 
 
 async def test_the_bar_of_an_upper_bound_is_as_long_as_the_bound() -> None:
@@ -142,11 +144,14 @@ async def test_the_title_says_why_no_headroom_is_known(size: tuple[int, int], tm
         assert pane_title(app, LimitsPane).endswith("the bytes of one more socket are not known")
 
 
-async def test_the_share_of_an_upper_bound_is_rounded_up() -> None:
-    """3.0 MiB of 2.2 GiB are 0.13 %; at most 0 % would be wrong."""
+async def test_the_share_of_an_upper_bound_is_rounded_up_and_is_one_figure_in_both_panes() -> None:
+    """3.0 MiB of 2.2 GiB are 0.13 %; at most 0.1 % would be wrong."""
     async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
-        assert any(re.match(rf"tcp_mem +▏{TRACK}+ +≤ 1 % ", line) for line in pane_lines(app, LimitsPane))
+        assert any(re.match(rf"tcp_mem +▏{TRACK}+ +≤ 0.2 % ", line) for line in pane_lines(app, LimitsPane))
+    async with tree_app(tree("6.18-1n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        assert any(re.match(r"buffer charge .* \(≤ 0.2 %\)$", line) for line in pane_lines(app, TcpPane))
 
 
 async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
