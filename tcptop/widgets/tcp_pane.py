@@ -272,8 +272,15 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes and bounds.low else ""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return text, (f"{error}, {memory}".strip(", "), memory)
-    of_limit = f"of tcp_mem {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
-    notes = [f"{error} {of_limit} ({share})".strip(), f"{of_limit} ({share})", of_limit, f"{share} of tcp_mem"]
+    limit_text = f"tcp_mem {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
+    with_share = f"{limit_text} ({share})"
+    notes = [
+        f"{error} of {with_share}".strip(),
+        f"of {with_share}",
+        with_share,
+        f"of {limit_text}",
+        f"{share} of tcp_mem",
+    ]
     # The total has only the part of the charge that is memory, so this part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
     return text, (*with_memory, *([memory] if memory else notes))

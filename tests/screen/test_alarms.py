@@ -120,7 +120,7 @@ async def test_a_charge_above_the_total_says_how_much_of_it_is_memory(alarming: 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_orphans_say_what_the_kernel_does_with_them_now(alarming: Path, size: tuple[int, int]) -> None:
     [line] = [line for line in await lines_of(alarming, size, LimitsPane) if "FULL orphans" in line]
-    assert re.search(r" 94 %.* resets( silent orphans)? (from|≥) 50 % ", line)
+    assert re.search(r" 93 %.* resets( silent orphans)? (from|≥) 50 % ", line)
     assert "full from" not in line
 
 

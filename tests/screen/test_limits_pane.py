@@ -86,7 +86,7 @@ async def test_an_alarm_comes_first_at_once() -> None:
 @pytest.mark.parametrize("size", SIZES[2:], ids=str)
 @pytest.mark.parametrize(
     ("share", "percent"),
-    [(0.0, "0 %"), (0.001, "0.1 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")],
+    [(0.0, "0 %"), (0.0015, "0.1 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")],
 )
 async def test_a_bar_is_as_long_as_the_use_of_its_own_limit(size: tuple[int, int], share: float, percent: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:

@@ -173,7 +173,7 @@ def test_small_shares_have_a_decimal_that_is_rounded_down() -> None:
 
 
 def test_an_upper_bound_is_rounded_up() -> None:
-    assert [units.at_most_percent(share) for share in (0.0001, 0.01, 0.0101)] == ["≤ 1 %", "≤ 1 %", "≤ 2 %"]
+    assert [units.at_most_percent(share) for share in (0.0001, 0.01, 0.0101)] == ["≤ 0.1 %", "≤ 1 %", "≤ 2 %"]
 
 
 def test_percent_is_rounded_down() -> None:
