@@ -156,8 +156,8 @@ def _headroom(
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        most = max(buffers.estimated_bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
-        per_socket = Amount(buffers.estimated_bytes / sockets.allocated, most / sockets.allocated)
+        most = max(buffers.bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
+        per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
     by_mode: tuple[tuple[AccountingMode, Amount], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     return {
         mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)

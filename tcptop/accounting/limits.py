@@ -55,7 +55,7 @@ THEN: Mapping[str, str] = {
     "tcp_mem": "above the second value windows shrink; above the third data is dropped and senders wait",
     "nf_conntrack_max": "packets of new flows are dropped, unless an old flow can be evicted",
     "file_max": "socket(), accept() and open() fail with ENFILE",
-    "tcp_max_orphans": "orphans are reset: those that retransmit from 25 %, all silent ones from 50 %",
+    "tcp_max_orphans": "orphans are reset: after errors from 25 %, silent ones from 50 %, each further one at 100 %",
     TIME_WAIT_LIMIT: "a closed connection skips TIME_WAIT",
     "ports": "connect() fails with EADDRNOTAVAIL",
     "nofile": "the process gets EMFILE",

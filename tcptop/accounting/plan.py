@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from math import inf
+from math import ceil, inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.connection_cost import FAMILY_OBJECTS
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import measured_ktls
@@ -22,11 +23,13 @@ from tcptop.kernel.objects import (
     EPITEM,
     EPOLL_OBJECTS,
     EPPOLL_ENTRY,
+    FILE,
     NF_CONN,
     SOCKS,
     KernelObject,
 )
 from tcptop.ledger import (
+    ADVISED_PERCENT,
     PLANNED_BUFFERS,
     AccountingMode,
     CostBySide,
@@ -36,11 +39,14 @@ from tcptop.ledger import (
     LimitVerdict,
     ObjectCost,
     Plan,
+    PlanBuffers,
     PlanLimit,
+    PlanNode,
     PlanPart,
     PlanRequest,
     PlanSysctl,
     UncountedLimit,
+    limit_label,
 )
 from tcptop.snapshot import Snapshot
 
@@ -49,19 +55,20 @@ KTLS = "kernel TLS"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 """Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
-SYSCTLS: Mapping[str, tuple[str, int]] = {
-    "file_max": ("fs.file-max", (1 << 63) - 1),
-    "nf_conntrack_max": ("net.netfilter.nf_conntrack_max", (1 << 31) - 1),
-    TIME_WAIT_LIMIT: (f"net.ipv4.{TIME_WAIT_LIMIT}", (1 << 31) - 1),
+MINI_SOCKETS = tuple(item.struct for item in FAMILY_OBJECTS["time_wait"])
+SYSCTLS: Mapping[str, tuple[str, int, Sequence[str]]] = {
+    "file_max": ("fs.file-max", (1 << 63) - 1, (FILE.struct,)),
+    "nf_conntrack_max": ("net.netfilter.nf_conntrack_max", (1 << 31) - 1, (NF_CONN.struct,)),
+    TIME_WAIT_LIMIT: (f"net.ipv4.{TIME_WAIT_LIMIT}", (1 << 31) - 1, MINI_SOCKETS),
 }
-"""Sysctls by limit, each with the largest value that the kernel takes.
+"""Sysctls by limit, each with the largest value that the kernel takes, and with the objects that the limit counts.
 
 fs/file_table.c, fs_stat_sysctls: a long. net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and
 net/ipv4/sysctl_net_ipv4.c, ipv4_net_table: an int.
 """
 WHY_NOT_COUNTED: Mapping[str, str] = {
     "tcp_mem": "no buffers planned",
-    "nf_conntrack_max": "conntrack: no",
+    "nf_conntrack_max": "no tracked flows planned",
     TIME_WAIT_LIMIT: "no TIME_WAIT planned",
     "tcp_max_orphans": "no orphans planned",
     "listen_queues": "no accept queues planned",
@@ -89,7 +96,7 @@ class Needs(NamedTuple):
 
 def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     """The plan for further connections on the machine of `snapshot`; `ledger` is the ledger of the snapshot."""
-    page_bytes = ledger.host.page_size_bytes
+    page_bytes, has_flows = ledger.host.page_size_bytes, tracks_flows(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     ports = next((limit.maximum for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
@@ -100,26 +107,33 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
 
     needs = needs_of(request.connections)
     parts, missing, (total, high) = needs.parts, needs.missing, needs.memory
+    most = total if high == inf else high
     limits = sorted(_limits(snapshot, ledger, request, needs, needs_of), key=_connections)
-    sysctls = _sysctls(snapshot, ledger, limits)
+    sysctls = _sysctls(snapshot, ledger, limits, parts)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
-    nodes = _by_node(table, ledger, total)
+    nodes = _by_node(table, ledger, total, most / request.connections)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
-    reasons += [f"{limit.name}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
+    reasons += [f"{limit_label(limit.name)}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
     return Plan(
         request=request,
         parts=tuple(parts),
         missing=tuple(missing),
         nodes=nodes,
-        full_nodes=_full_nodes(ledger, nodes or {}),
+        full_nodes=tuple(
+            number
+            for number, node in (nodes or {}).items()
+            if node.free_bytes is not None and node.bytes > node.free_bytes
+        ),
         limits=tuple(limits),
         sysctls=tuple(each for each in sysctls.values() if isinstance(each, PlanSysctl)),
         ports=ports,
         ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
-        connections_before_reclaim=_before_reclaim(ledger, request, total if high == inf else high),
+        buffers=PlanBuffers(_buffer_charge(ledger, request), _buffer_bytes(ledger, request)),
+        tracks_flows=has_flows,
+        connections_before_reclaim=_before_reclaim(ledger, request, most),
         not_counted=_not_counted(ledger, {limit.name for limit in limits}),
     )
 
@@ -187,10 +201,16 @@ def _before_reclaim(ledger: Ledger, request: PlanRequest, total_bytes: float) ->
     return int(sockets * socket_bytes * request.connections / total_bytes)
 
 
-def first_request(ledger: Ledger) -> tuple[PlanRequest, str]:
+def tracks_flows(snapshot: Snapshot) -> bool:
+    """Whether this network namespace has tracked flows now; then a plan has them unless the user says no."""
+    limits = snapshot.socket_limits.value
+    return bool(limits and limits.conntrack_entries)
+
+
+def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]:
     """The plan that the screen shows first, and the reason for its number of connections.
 
-    Its sockets have buffers like the present sockets, as the headroom assumes.
+    Its sockets are those of the headroom: half of them are outgoing, and families and buffers are as now.
 
     The number is the number of open sockets, so that the sockets double. Doubling a few sockets says nothing; then the
     number is half of what fits.
@@ -206,7 +226,7 @@ def first_request(ledger: Ledger) -> tuple[PlanRequest, str]:
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
     buffers: int | Literal["now"] = "now" if ledger.costs["full"].buffer_bytes_per_socket else 0
-    return PlanRequest(number, "accepted", "ipv4", buffers, 0, False, False, False), reason
+    return PlanRequest(number, "mixed", "mix", buffers, 0, False, tracks_flows(snapshot), False), reason
 
 
 def _why_no_ktls(ledger: Ledger) -> str:
@@ -226,8 +246,12 @@ def _object_costs(
     costs: list[ObjectCost] = []
     missing: list[str] = []
     full, time_wait = _sides(ledger, "full", request), _sides(ledger, "time_wait", request)
-    mini_side = time_wait.accepted if request.side == "accepted" else time_wait.outgoing
-    numbers = ((full.accepted, request.accepted), (full.outgoing, request.outgoing), (mini_side, request.time_wait))
+    numbers = (
+        (full.accepted, request.accepted),
+        (full.outgoing, request.outgoing),
+        (time_wait.accepted, request.time_wait - request.outgoing_time_wait),
+        (time_wait.outgoing, request.outgoing_time_wait),
+    )
     for side, number in numbers:
         if number:
             vectors = f"{CGROUP_VECTORS.struct} (kmalloc)"
@@ -532,57 +556,89 @@ def _connections(limit: PlanLimit) -> float:
     return inf if limit.connections is None else limit.connections
 
 
-def _by_node(table: CacheTable, ledger: Ledger, total_bytes: float) -> dict[int, float] | None:
-    """The bytes by node, if new sockets spread over the nodes like the present socks; None if the spread is unknown."""
-    numbers = [node.node for node in ledger.nodes]
+def _by_node(
+    table: CacheTable, ledger: Ledger, total_bytes: float, bytes_per_connection: float
+) -> dict[int, PlanNode] | None:
+    """The share of each node, if new sockets spread over the nodes like the present socks; None if that is unknown."""
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
-    shares = {number: share_of_objects(lines, number) for number in numbers}
-    if len(numbers) == 1:
-        return {numbers[0]: total_bytes}
+    shares = {node.node: share_of_objects(lines, node.node) for node in ledger.nodes}
+    if len(shares) == 1:
+        shares = dict.fromkeys(shares, 1.0)
     if not shares or None in shares.values():
         return None
-    return {number: total_bytes * (share or 0.0) for number, share in shares.items()}
+    headroom, nodes = ledger.headroom["full"], {}
+    for number, share in shares.items():
+        free = None
+        if number in headroom.nodes and headroom.bytes_per_socket is not None:
+            free = headroom.nodes[number].without_reclaim * headroom.bytes_per_socket
+        fits = None if free is None or not bytes_per_connection else int(free / bytes_per_connection)
+        nodes[number] = PlanNode(total_bytes * (share or 0.0), free, fits)
+    return nodes
 
 
-def _full_nodes(ledger: Ledger, nodes: Mapping[int, float]) -> tuple[int, ...]:
-    """The nodes on which the plan takes more memory than the node has free."""
-    headroom = ledger.headroom["full"]
-    per_socket = headroom.bytes_per_socket or 0.0
-    own_bytes = {number: node.without_reclaim * per_socket for number, node in headroom.nodes.items()}
-    return tuple(number for number, share in nodes.items() if share > own_bytes.get(number, inf))
-
-
-def _sysctls(snapshot: Snapshot, ledger: Ledger, limits: Sequence[PlanLimit]) -> dict[str, PlanSysctl | str]:
+def _sysctls(
+    snapshot: Snapshot, ledger: Ledger, limits: Sequence[PlanLimit], parts: Sequence[PlanPart]
+) -> dict[str, PlanSysctl | str]:
     """The sysctls that would need another value, by limit, with the smallest value for which the plan fits.
 
     If no value of a sysctl is enough, the sysctl is replaced by a sentence that says so.
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
+    unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
+        needed = limit.used + limit.high_takes
         if limit.name in SYSCTLS and limit.verdict != "fits":
-            name, largest = SYSCTLS[limit.name]
-            needed = limit.used + limit.high_takes
-            found[limit.name] = (
-                PlanSysctl(name, (limit.maximum,), (needed,))
-                if needed <= largest
-                else f"no value of {name} is enough: it is at most {largest}"
-            )
-        unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
-        if limit.name == "tcp_mem" and unit and now is not None:
-            error = ledger.sockets.buffer_error_bytes or 0
-            needed = -(-(limit.used + error + limit.high_takes) // unit)
-            if needed <= now[1]:
-                continue
-            if memory_bytes is not None and needed * unit > memory_bytes:
-                found[limit.name] = "no value of net.ipv4.tcp_mem is enough: the machine has less memory"
-                continue
-            # The kernel itself sets the three values of tcp_mem to 3/4, 1 and 3/2 of the second value
-            # (net/ipv4/tcp.c, tcp_init_mem).
-            third = needed * 3 // 2 if memory_bytes is None else min(needed * 3 // 2, memory_bytes // unit)
-            found[limit.name] = PlanSysctl(
-                "net.ipv4.tcp_mem", now, (needed * 3 // 4, needed, max(now[2], needed, third))
-            )
+            name, largest, objects = SYSCTLS[limit.name]
+            each = min((part.high_bytes / part.count for part in parts if part.object in objects), default=0.0)
+            found[limit.name] = _sysctl(limit, name, needed, memory_bytes, each, largest)
+        elif limit.name == "tcp_mem" and unit and now is not None:
+            needed = -(-(needed + (ledger.sockets.buffer_error_bytes or 0)) // unit)
+            if needed > now[1]:
+                found[limit.name] = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
     return found
+
+
+def _sysctl(
+    limit: PlanLimit, name: str, needed: int, memory_bytes: int | None, each_bytes: float, largest: int | None = None
+) -> PlanSysctl | str:
+    """The sysctl with one value, of which the plan uses `needed`.
+
+    The advised value is the smallest of which `needed` is less than ADVISED_PERCENT, but at most the largest value that
+    the kernel takes, and at most as many objects of `each_bytes` as all memory holds.
+    """
+    caps = [] if largest is None else [(largest, f"it is at most {largest}")]
+    if memory_bytes is not None and each_bytes:
+        caps.append((int(memory_bytes / each_bytes), "the machine has less memory"))
+    wanted = needed * 100 // ADVISED_PERCENT + 1
+    most, why = min(caps, default=(wanted, ""))
+    if needed > most:
+        return f"no value of {name} is enough: {why}"
+    note = ""
+    if wanted > most:
+        note = f"capped, since {why}: {ceil(100 * needed / most)} % of it in use"
+        note += ", so the plan does not fit" if limit.verdict == "exceeded" else ""
+    return PlanSysctl(limit.name, name, (limit.maximum or 0,), (needed,), (min(wanted, most),), note)
+
+
+def _tcp_mem_sysctl(
+    limit: PlanLimit, now: tuple[int, int, int], needed: int, memory_bytes: int | None, unit: int
+) -> PlanSysctl | str:
+    """The three values of tcp_mem, of which the second one ends before memory pressure; `needed` is in units.
+
+    The kernel itself sets the three values to 3/4, 1 and 3/2 of the second value (net/ipv4/tcp.c, tcp_init_mem).
+    """
+    second = _sysctl(limit, "net.ipv4.tcp_mem", needed, memory_bytes, unit)
+    if isinstance(second, str):
+        return second
+    most = inf if memory_bytes is None else memory_bytes // unit
+
+    def three_values(value: int) -> tuple[int, int, int]:
+        return value * 3 // 4, value, max(now[2], value, int(min(value * 3 // 2, most)))
+
+    [advised] = second.advised
+    third_is_capped = advised * 3 // 2 > most
+    note = second.note or ("the third value capped, since the machine has less memory" if third_is_capped else "")
+    return PlanSysctl(limit.name, second.name, now, three_values(needed), three_values(advised), note)

@@ -16,19 +16,16 @@ QUEUED = (SK_BUFF, FCLONE, SKB_HEAD)
 
 
 class BufferMemory(NamedTuple):
-    """Bounds on the memory of all socket buffers, and two figures between the bounds."""
+    """Bounds on the memory of all socket buffers, and a figure between the bounds."""
 
     bounds: Amount
     bytes: float
-    """The lower bound if a slabinfo row of segments and its error are known.
+    """The charge minus the charge's error minus one page for each socket; but at least the live objects of segments.
 
-    If only the error is unknown, all active objects count, but not more than the charge. Without a row, the charge. In
-    any case at most the upper bound.
-    """
-    estimated_bytes: float
-    """The charge minus the charge's error minus one page for each socket, but not outside the bounds.
-
-    The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge).
+    The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge), so that many sockets
+    with a few bytes each are charged for much more than they hold. Full queues hold about what they are charged for.
+    If only the error of the active objects is unknown, all of them count as live. Without a slabinfo row of segments,
+    the figure is the charge. In any case it is at most the charge and the upper bound.
     """
 
 
@@ -66,12 +63,9 @@ def buffer_memory(
     surely_used = (
         sockets.buffer_bytes - (sockets.buffer_error_bytes or 0) - (sockets.allocated or 0) * (page_bytes or 0)
     )
-    likely = low if rows.has_error else rows.bytes.high
-    return BufferMemory(
-        bounds=Amount(low, high),
-        bytes=min(likely if rows.has_row else inf, sockets.buffer_bytes, high),
-        estimated_bytes=min(high, max(low, surely_used)),
-    )
+    live = low if rows.has_error else rows.bytes.high
+    likely = max(live, surely_used) if rows.has_row else inf
+    return BufferMemory(Amount(low, high), min(likely, sockets.buffer_bytes, high))
 
 
 def _segment_bytes(table: CacheTable) -> Segments:

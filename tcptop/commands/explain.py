@@ -24,7 +24,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "what",
         nargs="*",
-        help="a cache (TCP), a struct, a page, or a word on the screen; words: all words; nothing: what there is",
+        help="a cache (TCP), a struct, a page, or words on the screen; words: all words; nothing: what there is",
     )
     parser.add_root_option()
     parser.add_lab_option()

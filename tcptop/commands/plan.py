@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TypeVar
 
 from tcptop.accounting import account
-from tcptop.accounting.plan import make_plan
+from tcptop.accounting.plan import make_plan, tracks_flows
 from tcptop.commands.common import (
     Parser,
     join_offsets,
@@ -22,7 +22,7 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
-from tcptop.ledger import PlanRequest, Side, Verdict
+from tcptop.ledger import PlannedFamily, PlanRequest, Side, Verdict
 from tcptop.snapshot import Snapshot
 from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count
 
@@ -42,9 +42,13 @@ A connection is one socket of this machine: an accepted one, or an outgoing one
 that has its own local port. A connection through a proxy is one of each, with
 two files and, with --conntrack, two flows.
 
-Without --buffers the sockets are idle. --buffers now takes the buffers that a
-socket has now on average, as the headroom on the screen assumes, and as the
-screen's plan (M) begins.
+Without --buffers the sockets are idle. A size is memory in full, and in whole
+pages what the kernel charges. --buffers now takes what a socket has now on
+average, whose charge is above its memory. The headroom on the screen assumes
+--side mixed --family now --buffers now, and the screen's plan (M) begins so.
+
+An advised sysctl is what is needed ÷ 0.8, at most what memory and the kernel
+allow: the plan then uses less than 80 % of it. A value that is capped says so.
 
 Exit code: 0 it fits beside what is there now; 1 it does not, and the first line
 names the first limit; 2 it cannot be said, or the call is wrong. Limits that
@@ -81,23 +85,24 @@ def run(arguments: Sequence[str]) -> int:
 
 SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
 """Maps the words of the option to the sides of a plan, whose names are those of the JSON."""
+FAMILY_OF_WORD: dict[str, PlannedFamily] = {"ipv4": "ipv4", "ipv6": "ipv6", "now": "mix"}
 
 
 def _run(arguments: Sequence[str]) -> int:
     options = _parse_options(arguments)
-    request = PlanRequest(
-        connections=options.connections,
-        side=SIDE_OF_WORD.get(options.side, options.side),
-        family=options.family,
-        buffer_bytes=options.buffers,
-        time_wait=options.time_wait,
-        with_epoll=options.epoll,
-        with_conntrack=options.conntrack,
-        with_ktls=options.ktls,
-    )
     thresholds = read_thresholds()
     snapshot = _host_snapshot(options) if options.replay is None else _replayed_snapshot(options)
     ledger = account(snapshot, thresholds)
+    request = PlanRequest(
+        connections=options.connections,
+        side=SIDE_OF_WORD.get(options.side, options.side),
+        family=FAMILY_OF_WORD[options.family],
+        buffer_bytes=options.buffers,
+        time_wait=options.time_wait,
+        with_epoll=options.epoll,
+        with_conntrack=tracks_flows(snapshot) if options.conntrack is None else options.conntrack,
+        with_ktls=options.ktls,
+    )
     plan = make_plan(snapshot, ledger, request)
     if options.json:
         from tcptop.report.plan_json import plan_as_json
@@ -134,11 +139,16 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--side",
-        choices=("server", "client", "proxy", "accepted", "outgoing"),
+        choices=("server", "client", "proxy", "mixed", "accepted", "outgoing"),
         default="server",
-        help="side of each connection on this machine; proxy is both (server)",
+        help="side of each connection on this machine; proxy is both; mixed: half of them are client side (server)",
     )
-    parser.add_argument("--family", choices=("ipv4", "ipv6"), default="ipv4", help="family of the sockets (ipv4)")
+    parser.add_argument(
+        "--family",
+        choices=FAMILY_OF_WORD,
+        default="ipv4",
+        help="family of the sockets; now: as the sockets now (ipv4)",
+    )
     parser.add_argument(
         "--time-wait",
         metavar="N",
@@ -147,7 +157,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         help="mini-sockets in TIME_WAIT beside them (0)",
     )
     parser.add_argument("--epoll", action="store_true", help="each socket is in one epoll set")
-    parser.add_argument("--conntrack", action="store_true", help="the firewall tracks each connection")
+    parser.add_argument(
+        "--conntrack",
+        action=argparse.BooleanOptionalAction,
+        help="the firewall tracks each connection, or not (yes if it tracks any now)",
+    )
     parser.add_argument(
         "--ktls", action="store_true", help="each socket has kernel TLS in both directions, as --lab FILE measured it"
     )

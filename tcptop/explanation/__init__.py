@@ -14,7 +14,7 @@ from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
-from tcptop.explanation.glossary import find_entries, fold_word, known_words
+from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, known_words
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
@@ -105,10 +105,10 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, and then the page or the objects of this name.
 
-    None if the word is none of these.
+    Text as the screen prints it has the entries of its words. None if the word is none of these.
     """
-    entries = find_entries(word)
     page = find_page(ledger, word) or _page_of_any_label(ledger, word)
+    entries = find_entries(word) or (find_phrase(word) if page is None else ())
     if not entries:
         return page
     title = entries[0].word if page is None else page.title

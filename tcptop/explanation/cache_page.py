@@ -23,6 +23,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject,
 from tcptop.ledger import CacheLine, Ledger, Presence
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
+from tcptop.text.cache_columns import CacheRow, find_column
 from tcptop.text.line import EMPTY_LINE, Line, Piece, paragraph
 from tcptop.text.table import fact_lines
 
@@ -97,6 +98,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         yield from fact_lines(
             "counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns
         )
+        yield from _draw_merged(ledger, line, columns)
     if row is not None and row.objects is not None:
         idle_error = (
             f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
@@ -106,7 +108,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         yield from fact_lines(
             "now",
             f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
-            f" active {units.count(row.active_objects)}{idle_error}",
+            f" active {find_column('active').text(CacheRow(row, None))}{idle_error}",
             columns,
         )
     elif line.objects is None:
@@ -114,6 +116,28 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
     if row is not None and row.tcp_bytes is not None:
         share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
         yield from fact_lines("TCP part", f"{units.size(row.tcp_bytes)}: {share}", columns)
+
+
+def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
+    """Facts on a merged row: the catalogue's structs that count in it, and the caches of others, as that of its name.
+
+    The kernel counts a row as a whole, so only the catalogue tells which of its caches hold objects of TCP.
+    """
+    names = sorted({line.name, *line.aliases})
+    objects = find_objects(ledger, line.row or line.name, ledger.cache(line.row) or line)
+    structs = [f"{item.struct.removeprefix('struct ')} (in {_cache_in(item, names)})" for item in objects]
+    used = {_cache_in(item, names) for item in objects}
+    if structs:
+        yield from fact_lines("TCP's", ", ".join(structs), columns)
+    others = [f"{name} (the row has its name)" if name == line.row else name for name in names if name not in used]
+    if others:
+        whose = "their objects count" if len(others) > 1 else "its objects count"
+        yield from fact_lines("not TCP's", f"{', '.join(others)}: {whose} in the row, not in TCP's part", columns)
+
+
+def _cache_in(item: KernelObject, names: Sequence[str]) -> str:
+    """The cache among `names` that holds an object; kmalloc for an object without a cache of its own."""
+    return next((name for name in names if name in item.names), "kmalloc")
 
 
 def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
@@ -146,7 +170,13 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
         yield from _draw_members(layout, columns)
     elif item.btf_struct is not None:
         yield EMPTY_LINE
-        yield from fact_lines("members", ledger.sources["btf"].reason or "BTF does not have it", columns)
+        yield from fact_lines("members", _why_no_members(ledger), columns)
+
+
+def _why_no_members(ledger: Ledger) -> str:
+    """The reason why the members of a struct are not shown."""
+    reason = ledger.sources["btf"].reason
+    return f"only BTF has them: {reason}" if reason else "BTF does not have it"
 
 
 def states_text(item: KernelObject) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tcptop.kernel.events import EVENTS
-from tcptop.ledger import LIMIT_LABELS, Event, Ledger
+from tcptop.ledger import Event, Ledger, limit_label
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
 from tcptop.text.table import Heading, TableRow, make_headings, table_lines
@@ -98,13 +98,8 @@ def event_cells(event: Event) -> list[str]:
         _with_unit(event, units.count(event.total)),
         units.UNKNOWN if event.since_mark is None else _with_unit(event, units.signed_count(event.since_mark)),
         rate_text(event.per_s),
-        limit_label(event.limit),
+        limit_label(event.limit) if event.limit else "",
     ]
-
-
-def limit_label(name: str | None) -> str:
-    """The text for the limit that causes an event; empty if the event has no limit."""
-    return "" if name is None else LIMIT_LABELS.get(name, name)
 
 
 def rate_text(per_s: float | None) -> str:

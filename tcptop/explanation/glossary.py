@@ -6,6 +6,7 @@ texts in `text/cache_columns.py`, from which their entries are made.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import NamedTuple
 
@@ -32,15 +33,16 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The slab memory of one endpoint: one TCP socket of this kernel with the objects that hang on it.",
         "Over loopback a connection has two endpoints on the same machine. Socket buffers are not in it.",
         "/proc/slabinfo and /sys/kernel/slab",
-        ("connection", "endpoint", "per connection"),
+        ("connection", "endpoint", "per connection", "B/conn", "conn"),
     ),
     Entry(
         "average now",
         "What one socket takes on average at this moment: the bytes of TCP's slabs, and the shared objects, ÷ sockets.",
-        "Idle objects and half-empty slabs are in it, so it is larger than one more socket after many sockets closed."
+        "Idle objects and half-empty slabs are in it: after many sockets closed it jumps, and `332 idle` beside it says"
+        " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("now", "average"),
+        ("now", "average", "of them idle", "needs", "needs 200 sockets", "too few"),
     ),
     Entry(
         "average stands",
@@ -98,14 +100,15 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "tw_sock", "tw", "mini-sockets fit"),
+        ("mini-socket", "mini", "tw_sock", "tw", "mini-sockets fit"),
     ),
     Entry(
         "TCP in the kernel",
         "All kernel memory used by TCP: its caches, its share of shared caches, and the memory in use by its buffers.",
-        "≈ stands before it if its range is wide. Page cache of files that are sent is not in it.",
+        "Of the buffer charge it counts what is memory, so the charge may be larger than the total. ≈ stands before the"
+        " likely value if its range is wide; page cache of files that are sent is not in it.",
         "/proc/slabinfo and /proc/net/sockstat",
-        ("total", "total kernel memory in TCP", "TCP memory"),
+        ("total", "total kernel memory in TCP", "TCP memory", "likely", "range"),
     ),
     Entry(
         "growth",
@@ -171,21 +174,24 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "orphan",
         "A socket that its program has closed while TCP still has to send data or a FIN.",
-        "Above tcp_max_orphans the kernel resets such connections; silent ones earlier, as each counts up to 4 times.",
+        "Above tcp_max_orphans the kernel resets each further one; of those that it retransmits to, it resets silent"
+        " ones from 50 % on and those with errors from 25 % on, since it counts them twice and four times.",
         "/proc/net/sockstat, field orphan; net/ipv4/tcp.c, tcp_too_many_orphans()",
-        ("tcp_max_orphans",),
+        ("tcp_max_orphans", "silent orphan"),
     ),
     Entry(
         "buffers",
         "Memory charged to TCP sockets for the data in their queues, in whole pages.",
-        "Its limit is tcp_mem. The counter lags by a few pages for each CPU, hence a bound (≤ or ±).",
+        "Its limit is tcp_mem; the counter lags by a few pages for each CPU, hence a bound (≤ or ±). `of it memory` is"
+        " the part that is memory in use and counts in the total: the rest is charged in advance.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
-        ("buffer", "socket buffer", "buffer charge", "buffers as now"),
+        ("buffer", "socket buffer", "buffer charge", "buffers as now", "of it memory"),
     ),
     Entry(
         "charged",
         "Counted against a limit: buffers against tcp_mem, objects against the limit of a memory cgroup.",
-        "The kernel charges whole pages, some in advance: a charge may be larger than the memory in use.",
+        "The kernel charges whole pages, some in advance: a charge may be larger than the memory in use. Full queues"
+        " hold about what they are charged for; many sockets with little data hold much less.",
         "net/core/sock.c, __sk_mem_raise_allocated(); mm/memcontrol.c",
         ("charge",),
     ),
@@ -272,6 +278,32 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         ("MD5", "TCP-AO", "BGP", "authenticates"),
     ),
     Entry(
+        "peer",
+        "The other end of a connection, with its address and port.",
+        "Over loopback the peer is a socket of the same kernel.",
+        "include/net/inet_sock.h, inet_daddr and inet_dport",
+    ),
+    Entry(
+        "timer",
+        "What wakes a socket after a while: to send again, to ask a silent peer (keepalive), or to end TIME_WAIT.",
+        "It is a part of the sock and takes no object of its own.",
+        "net/ipv4/tcp_timer.c, tcp_init_xmit_timers()",
+    ),
+    Entry(
+        "sequence number",
+        "The number of a byte in a connection, by which TCP puts segments in order.",
+        "The mini-socket of TIME_WAIT remembers the last ones.",
+        "include/linux/tcp.h, struct tcp_sock, snd_nxt and rcv_nxt",
+        ("sequence", "last sequence"),
+    ),
+    Entry(
+        "payload",
+        "The data that a packet carries, without its headers.",
+        "It lies behind the header in one piece (linear), or in pages of its own.",
+        "net/core/skbuff.c, __alloc_skb()",
+        ("linear", "linear data", "header"),
+    ),
+    Entry(
         "handshake",
         "The three segments that open a connection: SYN, SYN and ACK, ACK.",
         "A server keeps a request sock from the SYN to accept(2).",
@@ -348,7 +380,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "A group of processes with limits of its own, as a container or a service has.",
         "Option --cgroup adds the memory.max of one as a further limit.",
         "/sys/fs/cgroup, memory.max and memory.current",
-        ("memory cgroup", "memory.max"),
+        ("memory cgroup", "memory.max", "max"),
     ),
     Entry(
         "LSM",
@@ -484,6 +516,19 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "slabinfo counts them as active, so the active objects are exact only up to this error.",
         "mm/slub.c, struct kmem_cache_cpu; cpu_partial in /sys/kernel/slab",
         ("per-CPU", "per CPU", "lists of CPUs", "CPU list"),
+    ),
+    Entry(
+        "found by",
+        "How tcptop learns whether this kernel has the object: by a file, or by the name of a cache.",
+        "An object that no file shows is named as missing, and the figure becomes a lower bound (≥).",
+        "tcptop's catalogue of kernel objects",
+    ),
+    Entry(
+        "allocated by",
+        "The function of the kernel that makes the object; freed by: the one that gives it back.",
+        "Below it stand the functions that lead there from a system call or a packet.",
+        "tcptop's catalogue of call paths",
+        ("freed by", "system call"),
     ),
     Entry(
         "request sock",
@@ -648,9 +693,10 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "headroom",
         "How many more sockets fit until the first limit is reached.",
-        "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free.",
+        "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
+        " limits count: the use of nofile, ports and listen queues needs a dump.",
         "tcptop; key i, page headroom, has every limit",
-        ("fits more", "room", "more"),
+        ("fits more", "room", "more", "known limits", "first of known"),
     ),
     Entry(
         "nearest first",
@@ -658,7 +704,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Limits that stop no new socket, such as that of orphans, come behind; those whose use is not known come last."
         " A limit overtakes another one after ten seconds.",
         "tcptop",
-        ("nearest",),
+        ("nearest", "stops no new socket", "stops no"),
     ),
     Entry(
         "limit",
@@ -702,7 +748,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "tcp_max_tw_buckets",
-        "The largest number of sockets in TIME_WAIT.",
+        "TIME_WAIT as the name of a limit: the largest number of sockets in TIME_WAIT.",
         "Above it, a connection ends without TIME_WAIT.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
     ),
@@ -723,7 +769,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "pressure",
         "TCP's buffers are above the second value of tcp_mem, or the kernel says that it is under memory pressure.",
-        "The kernel shrinks windows, so connections become slower.",
+        "The kernel shrinks windows, so connections become slower. `the kernel says so`: its own flag is set, whatever"
+        " the use is.",
         "/proc/net/protocols, column press; net/ipv4/tcp.c, tcp_enter_memory_pressure()",
     ),
     Entry(
@@ -758,9 +805,10 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "live",
         "The figures are read from this machine now, at the interval that stands beside it.",
-        "paused, saved, looking back and ▶ stand there instead while time does not run.",
+        "saved, paused or looking back stand there instead while time does not run. A recording opens paused; SPACE"
+        " plays it, and playing stands there with the speed.",
         "tcptop",
-        ("paused", "saved", "interval", "pause"),
+        ("paused", "saved", "interval", "pause", "playing", "paused at", "SPACE plays", "looking back"),
     ),
     Entry(
         "sample",
@@ -779,16 +827,17 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "recording",
         "A file of samples that record wrote; tcptop -r FILE shows it with time.",
-        "A mark on the time line is the sample that is shown.",
+        "A mark on the time line is the sample that is shown. The time line draws the largest count of each step of"
+        " time; TCP's memory and the bytes per connection take longer, and `reading 34 %` says how far they are.",
         "tcptop record",
-        ("replay", "record", "timeline", "time line"),
+        ("replay", "record", "recorded", "timeline", "time line", "reading 34 %"),
     ),
     Entry(
         "graphs",
         "The last minutes of sockets and of TCP's memory, the newest at the right.",
         "They move once in five seconds. In a recording, they show the whole recording.",
         "tcptop",
-        ("graph", "5 min"),
+        ("graph", "5 min", "from start", "last minutes", "change once"),
     ),
     Entry(
         "lab result",
@@ -802,7 +851,7 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "A file that the kernel does not show to this user, or not at all.",
         "The pane says which file, and what its figures are without it. Root sees more.",
         "tcptop",
-        ("refused", "absent", "hidden"),
+        ("refused", "absent", "hidden", "needs root", "root only", "not read"),
     ),
 )
 
@@ -834,6 +883,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "The share of TCP's slab memory that lies on this node.",
         "The counts by node come from the caches' own files.",
         "/sys/kernel/slab/*/slabs and total_objects",
+        ("most on", "most on node", "TCP on node"),
     ),
     Entry(
         "BLOCKS FREE",
@@ -869,7 +919,15 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "EACH is the size of one object with its padding; COUNT is how many objects. uncounted: the plan takes nothing"
         " of this limit, which alarms already.",
         "tcptop plan",
-        ("EACH", "COUNT", "plan", "uncounted"),
+        ("EACH", "COUNT", "uncounted"),
+    ),
+    Entry(
+        "plan",
+        "What more connections would take beside what there is now, which limit they reach first, and what to change.",
+        "It begins with the assumptions of FITS MORE: mixed, half of the connections client side. Each sysctl to change"
+        " is the need ÷ 0.8, so that the plan uses less than 80 % of it; capped: memory or the kernel allows no more.",
+        "tcptop plan; M on the screen",
+        ("mixed", "sysctls", "capped"),
     ),
     Entry(
         "THEN",
@@ -901,18 +959,35 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         ("<=",),
     ),
     Entry(
-        "≈", "The low end of an estimate; the range stands beside it or on its page.", "In ASCII: ~.", "tcptop", ("~",)
+        "≈",
+        "An estimate; its range stands beside it or on its page.",
+        "Of TCP in the kernel and of its buffers it is the likely value, of other figures the low end. In ASCII: ~.",
+        "tcptop",
+        ("~",),
     ),
-    Entry("–", "Not known, which never means 0; 0 is printed as 0.", "In ASCII: -.", "tcptop", ("-", "unknown", "0B")),
+    Entry(
+        "+1 more",
+        "What is left out, since there is no space: parts of a bar's legend, or alarms below the last line of Limits.",
+        "Enter on the pane shows all, and so does scrolling.",
+        "tcptop",
+        ("+1 more alarm", "more alarms", "left out"),
+    ),
+    Entry(
+        "–",
+        "Not known, which never means 0; 0 is printed as 0.",
+        "In ASCII: -.",
+        "tcptop",
+        ("-", "unknown", "not known", "0B"),
+    ),
     Entry(
         "±", "The error of a figure: the true value lies within it, on either side.", "In ASCII: +-.", "tcptop", ("+-",)
     ),
     Entry(
         "▸",
         "Marks the order of the blocks that TCP's slabs are made of.",
-        "If free blocks of that order and above are gone, slabs are made of smaller blocks.",
+        "If free blocks of that order and above are gone, slabs are made of smaller blocks. In ASCII: @.",
         "/sys/kernel/slab/TCP/order",
-        (">",),
+        ("@",),
     ),
     Entry(
         "▴ ▾",
@@ -928,6 +1003,20 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "Each bar is of its own whole: a node's bar of the memory of that node.",
         "tcptop",
         ("█", "▒", "░", "▓", "#", "bar"),
+    ),
+    Entry(
+        "…",
+        "A text is cut here, since its column is too narrow.",
+        "ENTER on a row shows the whole. In ASCII: $.",
+        "tcptop",
+        ("$",),
+    ),
+    Entry(
+        "→ ▶",
+        "It goes on to the right: hidden columns (Shift-→ shows them), or a bar that is longer than its limit.",
+        "In ASCII: >.",
+        "tcptop",
+        ("→", "▶", ">"),
     ),
     Entry("·", "No free block: 0, kept quiet so that free blocks stand out.", "", "/proc/buddyinfo"),
     Entry(
@@ -993,6 +1082,9 @@ ENTRIES: tuple[Entry, ...] = (
 """All entries."""
 
 
+WORD_OF_PHRASE = re.compile(r"[^\s,;:()·]+")
+
+
 def fold_word(word: str) -> str:
     """The key of a word: case, plural, and hyphens, spaces and underscores do not matter.
 
@@ -1020,9 +1112,41 @@ def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
     return {key: tuple(entries.values()) for key, entries in found.items()}
 
 
+@cache
+def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
+    """Maps the key of each word that is a part of an entry's names to these entries."""
+    found: dict[str, dict[str, Entry]] = {}
+    for entry in ENTRIES:
+        for part in WORD_OF_PHRASE.findall(" ".join((entry.word, *entry.other_names))):
+            found.setdefault(fold_word(part), {})[entry.word] = entry
+    return {key: tuple(entries.values()) for key, entries in found.items()}
+
+
 def find_entries(word: str) -> tuple[Entry, ...]:
     """The entries of a word, such as those of order and of the column ORDER; empty if there is none."""
     return _entries_by_key().get(fold_word(word), ())
+
+
+def find_phrase(phrase: str) -> tuple[Entry, ...]:
+    """The entries of a piece of text as it is printed, in the order of its words; empty if there is none.
+
+    Of `average: needs 200 sockets`, these are the entries of the longest phrases that have an entry. A word that has
+    none finds the entries with the word in their names: `fits` finds `FITS MORE`.
+    """
+    words = WORD_OF_PHRASE.findall(phrase) if phrase.isprintable() else []
+    found: dict[str, Entry] = {}
+    start = 0
+    while start < len(words):
+        for end in range(len(words), start, -1):
+            entries = find_entries(" ".join(words[start:end]))
+            if entries:
+                break
+        else:
+            end = start + 1
+            entries = _entries_with_part().get(fold_word(words[start]), ())
+        found.update((entry.word, entry) for entry in entries)
+        start = end
+    return tuple(found.values())
 
 
 def known_words() -> dict[str, str]:

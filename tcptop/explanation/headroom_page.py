@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
 from tcptop.ledger import (
     ALARM_STATES,
-    LIMIT_LABELS,
     SCOPE_LABELS,
     STATE_MARGIN_PERCENT,
     AccountingMode,
@@ -17,6 +15,7 @@ from tcptop.ledger import (
     Ledger,
     Limit,
     LimitState,
+    limit_label,
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
@@ -36,6 +35,12 @@ STATE_WORDS: dict[LimitState, str] = {
 }
 STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
 MEMORY = "memory"
+ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
+    100: ("resets every further orphan", "resets every further one", "resets all new"),
+    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
+    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
+}
+"""What the kernel does with orphans from which use of tcp_max_orphans on, in per cent (tcp_out_of_resources)."""
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
@@ -94,17 +99,22 @@ def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
-    """Reasons from long to short why the state of a limit is an alarm: `full from 50 %`; empty without an alarm.
+    """Reasons from long to short why the state of a limit is an alarm: `full from 95 %`; empty without an alarm.
 
-    A state that the use alone no longer explains lasts until the use is clearly below the threshold.
+    For orphans the reason is what the kernel does at their present number. A state that the use alone no longer
+    explains lasts until the use is clearly below the threshold.
     """
     if limit.state not in ALARM_STATES:
         return []
     if limit.state == "pressure":
-        return ["PRESSURE as /proc/net/protocols says", "the kernel says so"]
+        return ["the kernel says so (/proc/net/protocols)", "the kernel says so", "kernel says so"]
     if limit.maximum == 0:
         return ["its maximum is 0"]
     if limit.threshold is not None and limit.ratio is not None:
+        if limit.name == "tcp_max_orphans":
+            for percent, texts in ORPHAN_RESETS.items():
+                if 100 * limit.ratio >= percent:
+                    return list(texts)
         level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
         if 100 * limit.ratio >= level:
             return [f"{limit.state} from {units.plain_number(level)} %"]
@@ -166,7 +176,8 @@ def buffers_as_now_text(ledger: Ledger) -> str:
 
 def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
     for limit in limits:
-        yield f"{limit.label}: {limit.then}."
+        is_spelled_out = limit.label.replace("-", "_").replace(" ", "_") == limit.name
+        yield f"{limit.label}{'' if is_spelled_out else f' ({limit.name})'}: {limit.then}."
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
@@ -200,17 +211,24 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
-    of_limit, short = f", {short_label(first.name)} first", f"{number} more fit"
+    short = f"{number} more fit"
+    of_limit = f", {limit_label(first.name)} first"
+    # Some limits are never known, such as the number of files of each process.
+    known = "" if all(limit.used is not None for limit in ledger.limits[mode].rows) else " of the known limits"
+    short_known = known.replace(" the", "").replace(" limits", "")
     sentence = f"{number} more {SOCKETS[mode]} fit"
-    assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}"
+    assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}{known}"
     return list(
         dict.fromkeys(
             (
                 f"{assumed}{memory}{reason}",
                 f"{assumed}{memory}",
-                f"{sentence}{of_limit}{memory}",
-                f"{sentence}{of_limit}",
-                f"{short}{of_limit}",
+                f"{sentence}{of_limit}{known}{memory}",
+                f"{sentence}{of_limit}{known}",
+                f"{sentence}{of_limit}{short_known}",
+                f"{short}{of_limit}{known}",
+                f"{short}{of_limit}{short_known}",
+                f"{short}{' (known limits)' if known else ''}",
                 short,
             )
         )
@@ -239,20 +257,12 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
     return headroom_sentences(ledger, mode)[0]
 
 
-SHORT_LABELS = {
-    **LIMIT_LABELS,
-    "nf_conntrack_max": "conntrack",
-    "tcp_max_orphans": "orphans",
-    "tcp_max_tw_buckets": "TIME_WAIT",
-}
-
-
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
     """Variants of a line of alarms, sorted from the longest to the shortest.
 
     The line contains limits grouped by state, and then the events that have grown.
 
-    Example: `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
+    Example: `! FULL conntrack 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
     """
 
     def line(name: Callable[[Limit], str], event_line: Line) -> Line:
@@ -268,33 +278,24 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     if not limits:
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1
-    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first.name)}{f' +{others}' if others else ''}"
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {first.label}{f' +{others}' if others else ''}"
     return [
         line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label, longest),
-        line(lambda limit: limit.label, longest),
-        *(line(lambda limit: short_label(limit.name), each) for each in (longest, *shorter)),
+        *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),
         ((shortest, STATE_ROLES[first.state]),),
     ]
 
 
-def short_label(name: str) -> str:
-    """A short label for the limit with this name."""
-    return SHORT_LABELS.get(name, name)
-
-
 def ratio_text(limit: Limit) -> str:
-    """The used share of a limit in per cent, without `%`.
+    """The used share of a limit in per cent, without `%`; below 1 % with one decimal place.
 
-    Rounding never reaches a threshold that the use does not reach. If the use may be 0, the text is `≤` and the upper
-    bound, rounded up.
+    The share is rounded down, so that it never reaches a threshold that the use does not reach. If the use may be 0,
+    the text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
-    if limit.at_most_ratio is not None:
-        return f"≤ {ceil(100 * limit.at_most_ratio - units.ROUNDING_ERROR)}"
-    percent = 100 * limit.ratio
-    is_rounded_up = any(percent < level <= round(percent) for level in (*(limit.threshold or ()), 100.0))
-    return f"{int(percent) if is_rounded_up else percent:.0f}"
+    bound = limit.at_most_ratio
+    return (units.fine_percent(limit.ratio) if bound is None else units.at_most_percent(bound)).removesuffix(" %")
 
 
 def threshold_text(limit: Limit) -> str:

@@ -80,15 +80,32 @@ def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
 
 
 def buffers_row(ledger: Ledger) -> TableRow:
-    """The row of socket buffers: the memory charged to sockets, with the counter's error."""
+    """The row of socket buffers: the charge with the counter's error, and how much of it is memory."""
     sockets = ledger.sockets
     note = "not known"
     if sockets.buffers_within_error:
         note = "charged in whole pages; within the error of the counter"
     elif sockets.buffer_bytes is not None:
         error = f", ± {units.size(sockets.buffer_error_bytes)}" if sockets.buffer_error_bytes else ""
-        note = f"charged in whole pages{error}; the slabs of queued segments are in it"
+        memory = buffer_memory_text(ledger)
+        note = f"charged in whole pages{error}{memory and '; '}{memory}; the slabs of queued segments are in it"
     return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
+
+
+def buffer_memory_text(ledger: Ledger) -> str:
+    """How much of the buffer charge the total counts, because it is memory in use; empty if unknown, or if it is all.
+
+    `≤` stands before an amount that is the most that the machine's memory leaves room for.
+    """
+    part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
+    charge = ledger.sockets.buffer_bounds
+    if ledger.tcp_memory.bytes is None or part is None or charge is None or not charge.low:
+        return ""
+    text = units.size(part.bytes)
+    if text == units.size(charge.low):
+        return ""
+    sign = "≤ " if part.bytes == part.high_bytes > part.low_bytes else "≈ " if part.low_bytes < part.high_bytes else ""
+    return f"{sign}{text} of it memory"
 
 
 def _range(memory: SlabMemory) -> str:

@@ -13,13 +13,13 @@ from tcptop.explanation.headroom_page import (
     STATE_ROLES,
     STATE_WORDS,
     buffers_as_now_text,
+    headroom_assumption,
     limit_text,
     ratio_text,
-    short_label,
 )
 from tcptop.kernel.objects import BIND_BUCKETS
 from tcptop.ledger import (
-    LIMIT_LABELS,
+    ADVISED_PERCENT,
     PLANNED_BUFFERS,
     Ledger,
     Plan,
@@ -28,16 +28,22 @@ from tcptop.ledger import (
     PlanRequest,
     Side,
     UncountedLimit,
+    limit_label,
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
 from tcptop.text.table import TableRow, fit_columns, make_headings, table_lines
 
-SIDE_WORDS: dict[Side, str] = {"accepted": "server-side", "outgoing": "client-side", "proxy": "proxy"}
-FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+SIDE_WORDS: dict[Side, str] = {
+    "accepted": "server-side",
+    "outgoing": "client-side",
+    "proxy": "proxy",
+    "mixed": "half client side",
+}
+FAMILIES = {"ipv4": "IPv4 ", "ipv6": "IPv6 ", "mix": ""}
 PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
 LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "THEN", "FITS MORE", "")
-NODE_HEADINGS = make_headings("<NODE", "TAKES", "")
+NODE_HEADINGS = make_headings("<NODE", "TAKES", "FREE", "FITS MORE", "")
 BAR_HEADINGS = make_headings(
     *("<LIMIT", "<NOW ▒ PLAN █", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
     least=("OF", "USED", "TAKES", "FITS MORE"),
@@ -55,23 +61,21 @@ DEFAULT_NR_OPEN = 1_048_576
 
 
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
-    """The verdict, a bar for each limit, the sums, and then the sections that `tcptop plan` prints, too.
+    """The verdict, the sysctls, a bar for each limit, the sums, and then the details that `tcptop plan` prints, too.
 
     With `is_last_valid`, the page is dim and its verdict marked, because what is typed now is not a valid number.
     """
     sections = [
-        [
-            *_marked_verdict(plan, columns, is_last_valid),
-            *not_counted_lines(plan, columns),
-            *_bars(plan, columns),
-            *_action_lines(ledger, plan, columns),
-        ],
+        [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],
+        sysctl_lines(plan, columns),
+        [*_bars(plan, columns), *_action_lines(ledger, plan, columns)],
         sum_lines(plan, columns),
         part_lines(plan, columns),
         node_lines(plan, columns),
-        sysctl_lines(plan, columns),
-        remark_lines(ledger, plan, columns),
+        remark_lines(ledger, plan, columns, is_form=True),
     ]
+    if not plan.sysctls:
+        sections[0] += sections.pop(2)
     lines = [line for section in sections if section for line in (*section, EMPTY_LINE)][:-1]
     return [tuple((text, "dim") for text, _ in line) for line in lines] if is_last_valid else lines
 
@@ -94,7 +98,7 @@ def _not_counted_text(uncounted: UncountedLimit) -> str:
     """A limit with an alarm, its use and why it is not counted: `conntrack NEAR 95 % (conntrack: no)`."""
     limit = uncounted.limit
     ratio = f" {ratio_text(limit)} %" if limit.ratio is not None else ""
-    return f"{short_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
+    return f"{limit_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
 
 
 def sum_lines(plan: Plan, columns: int) -> list[Line]:
@@ -132,7 +136,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     cells = max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, columns - FIGURE_COLUMNS))
     rows = [
         (
-            short_label(limit.name),
+            limit_label(limit.name),
             _bar(limit.present_ratio, limit.ratio, bool(limit.takes), cells),
             _ratio(limit).removeprefix("! "),
             STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
@@ -145,7 +149,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     ]
     rows += [
         (
-            short_label(limit.name),
+            limit_label(limit.name),
             _bar(limit.ratio, limit.ratio, False, cells),
             f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
             STATE_WORDS[limit.state],
@@ -172,7 +176,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
                 if piece[0]
             )
         )
-    notes = [f" {short_label(limit.name)}: {limit.note}" for limit in plan.limits if limit.note]
+    notes = [f" {limit_label(limit.name)}: {limit.note}" for limit in plan.limits if limit.note]
     return [*lines, *(line for note in notes for line in paragraph(note, columns - 1, "dim"))]
 
 
@@ -197,13 +201,14 @@ def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
     actions = {limit.name: limit.then for limit in ledger.limits["full"].rows}
     if first is None or not actions.get(first.name):
         return []
-    return paragraph(f"When {short_label(first.name)} is full: {actions[first.name]}.", columns - 1, "text")
+    return paragraph(f"When {limit_label(first.name)} is full: {actions[first.name]}.", columns - 1, "text")
 
 
 def connections_text(request: PlanRequest) -> str:
-    """The planned connections: `100 000 server-side connections`."""
+    """The planned connections: `100 000 server-side connections`, or `100 000 connections, half client side`."""
     word = "connection" if request.connections == 1 else "connections"
-    return f"{units.grouped(request.connections)} {SIDE_WORDS[request.side]} {word}"
+    number, side = units.grouped(request.connections), SIDE_WORDS[request.side]
+    return f"{number} {word}, {side}" if request.side == "mixed" else f"{number} {side} {word}"
 
 
 def title_text(ledger: Ledger, request: PlanRequest) -> str:
@@ -213,7 +218,7 @@ def title_text(ledger: Ledger, request: PlanRequest) -> str:
     kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
     name = f"{ledger.host.name}, " if ledger.host.name else ""
     return (
-        f"{connections_text(request)}: {units.grouped(request.sockets)} {FAMILIES[request.family]} {sockets}{more}"
+        f"{connections_text(request)}: {units.grouped(request.sockets)} {FAMILIES[request.family]}{sockets}{more}"
         f" more than there are now, on {name}{kernel}"
     )
 
@@ -256,18 +261,26 @@ def total_text(plan: Plan) -> str:
 
 
 def node_lines(plan: Plan, columns: int) -> list[Line]:
-    """A table of the bytes by node; empty on a machine with one node."""
+    """A table of each node: what the plan takes there, its free memory, and how many connections would fit into that.
+
+    Empty on a machine with one node.
+    """
     if plan.nodes is None:
         return paragraph(" By node: not known, since no TCP slab is counted by node.", columns - 1, "text")
     if len(plan.nodes) < 2:
         return []
-    sign = "≥ " if plan.high_bytes is None else ""
+    least, most = ("≥ ", "≤ ") if plan.high_bytes is None else ("", "")
     rows = [
         TableRow(
-            (str(number), f"{sign}{units.size(amount)}"),
+            (
+                str(number),
+                f"{least}{units.size(node.bytes)}",
+                units.size(node.free_bytes),
+                f"{'' if node.connections is None else most}{units.rough_count(node.connections)}",
+            ),
             "above its own free memory" if number in plan.full_nodes else "",
         )
-        for number, amount in plan.nodes.items()
+        for number, node in plan.nodes.items()
     ]
     return table_lines(NODE_HEADINGS, rows, columns)
 
@@ -280,7 +293,7 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
     rows = [
         TableRow(
             (
-                LIMIT_LABELS.get(limit.name, limit.name),
+                limit_label(limit.name),
                 _amount(limit, limit.used),
                 _takes(limit),
                 _amount(limit, limit.maximum),
@@ -319,7 +332,7 @@ def _ratio(limit: PlanLimit) -> str:
     if limit.ratio is None:
         return units.UNKNOWN
     signs = ("! " if limit.verdict == "exceeded" else "") + ("≥ " if limit.high_takes is None else "")
-    return f"{signs}{100 * limit.ratio:.0f} %"
+    return f"{signs}{units.percent(limit.ratio, ' ')}"
 
 
 def _connections(limit: PlanLimit) -> str:
@@ -339,25 +352,41 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 
 
 def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
-    """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values."""
+    """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values.
+
+    One rule gives each advised value, and stands above them. The limits that no sysctl helps stand below them.
+    """
     if not plan.sysctls:
         return []
-    texts = [f" {sysctl.name} = {_values(sysctl.at_least)} (now {_values(sysctl.now)})" for sysctl in plan.sysctls]
-    return [
-        ((" Sysctls that would need at least:", "text"),),
-        *(line for text in texts for line in paragraph(text, columns - 1, "text")),
+    rule = f" Sysctls to change (need ÷ {ADVISED_PERCENT / 100:g}, at most what memory and the kernel allow):"
+    texts = [
+        f" {each.name} = {_values(each.advised)} (now {'; '.join(filter(None, (_values(each.now), each.note)))})"
+        for each in plan.sysctls
     ]
+    changed = {each.limit for each in plan.sysctls}
+    still = [
+        limit_label(limit.name) for limit in plan.limits if limit.verdict == "exceeded" and limit.name not in changed
+    ]
+    if still:
+        texts.append(f" They are not enough: {', '.join(still)} would still be exceeded.")
+    return [line for text in (rule, *texts) for line in paragraph(text, columns - 1, "text")]
 
 
 def _values(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
-def remarks(ledger: Ledger, plan: Plan) -> Iterator[str]:
-    """Yields remarks on questions that the plan leaves open; each remark consists of one or two sentences."""
+def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
+    """Yields remarks on questions that the plan leaves open; each remark consists of one or two sentences.
+
+    With `is_form`, the remarks name the fields of the form, and otherwise the options of the command.
+    """
     request = plan.request
-    if request.outgoing and plan.ports and request.outgoing + request.time_wait > plan.ports:
-        pairs = -(-(request.outgoing + request.time_wait) // plan.ports)
+    if text := main_screen_text(ledger, plan):
+        yield text
+    on_ports = request.outgoing + request.outgoing_time_wait
+    if request.outgoing and plan.ports and on_ports > plan.ports:
+        pairs = -(-on_ports // plan.ports)
         yield (
             f"Ports: {units.grouped(plan.ports)} for one local address and one address and port of a peer; these need"
             f" at least {units.grouped(pairs)} such pairs."
@@ -379,8 +408,18 @@ def remarks(ledger: Ledger, plan: Plan) -> Iterator[str]:
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in units of a page (4096 B on Linux 4.9 to 5.19)."
     if not request.buffer_bytes:
-        yield "Buffers: none, the sockets are idle. --buffers adds them; --buffers now adds what a socket has now."
-    if request.buffer_bytes == "now" and (text := buffers_as_now_text(ledger)):
+        adds = (
+            "The field buffers adds them: type a size, or n for what a socket has now."
+            if is_form
+            else "--buffers adds them; --buffers now adds what a socket has now."
+        )
+        yield f"Buffers: none, the sockets are idle. {adds}"
+    elif request.buffer_bytes != "now":
+        yield (
+            f"Buffers: {buffers_text(plan)}: a given size is memory in full, and its charge is whole pages. As now, the"
+            " charge is above the memory, because it includes unused and reserved parts of pages."
+        )
+    elif text := buffers_as_now_text(ledger):
         yield text
     if plan.full_nodes:
         numbers = ", ".join(map(str, plan.full_nodes))
@@ -397,9 +436,33 @@ def remarks(ledger: Ledger, plan: Plan) -> Iterator[str]:
     yield "The memory of the programs themselves is not counted."
 
 
-def remark_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
+def buffers_text(plan: Plan) -> str:
+    """The charge and the memory of a planned socket's buffers: `charge 25 598 B, memory 5 263 B`."""
+    charge, memory = (f"{units.exact_bytes(amount)} B" for amount in plan.buffers)
+    return f"charge {charge}, memory {memory}"
+
+
+def main_screen_text(ledger: Ledger, plan: Plan) -> str:
+    """How many sockets fit into memory by the main screen, with its assumptions beside those of the plan.
+
+    Empty if the main screen has no such number.
+    """
+    headroom = ledger.headroom["full"]
+    if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes is None:
+        return ""
+    most = (plan.bytes if plan.high_bytes is None else plan.high_bytes) / plan.request.sockets
+    ports = ", and sockets share local ports" if plan.request.outgoing else ""
+    return (
+        f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
+        f" {units.exact_bytes(headroom.bytes_per_socket)} B each ({headroom_assumption(headroom)}; each part at its"
+        f" least; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {units.exact_bytes(most)} B a socket"
+        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its most{ports})."
+    )
+
+
+def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False) -> list[Line]:
     """The remarks as paragraphs."""
-    return [line for remark in remarks(ledger, plan) for line in paragraph(f" {remark}", columns - 1, "text")]
+    return [line for remark in remarks(ledger, plan, is_form) for line in paragraph(f" {remark}", columns - 1, "text")]
 
 
 def verdict_text(plan: Plan) -> str:
@@ -412,4 +475,4 @@ def verdict_text(plan: Plan) -> str:
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if plan.verdict == "does not fit":
         first = next(limit for limit in plan.limits if limit.verdict == "exceeded")
-    return statement if first is None else f"{statement}; first limit: {short_label(first.name)}, {_after(first)}"
+    return statement if first is None else f"{statement}; first limit: {limit_label(first.name)}, {_after(first)}"

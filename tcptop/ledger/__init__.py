@@ -465,7 +465,7 @@ class Limit(NamedTuple):
     @property
     def label(self) -> str:
         """The text that the user sees for `name`."""
-        return LIMIT_LABELS.get(self.name, self.name)
+        return limit_label(self.name)
 
     @property
     def ratio(self) -> float | None:
@@ -498,8 +498,19 @@ class Limit(NamedTuple):
 SCOPE_LABELS = {"here": "this netns", "machine or here": "machine or this netns"}
 """Maps a scope to the text that the user sees, where the text differs."""
 
-LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}
-"""Maps `Limit.name` to the text that the user sees, for the limits whose `name` differs from the kernel's spelling."""
+LIMIT_LABELS = {
+    "file_max": "file-max",
+    "listen_queues": "listen queues",
+    "nf_conntrack_max": "conntrack",
+    "tcp_max_orphans": "orphans",
+    "tcp_max_tw_buckets": "TIME_WAIT",
+}
+"""Maps `Limit.name` to the one name that the user sees, if it differs; the JSON and `check` take `Limit.name`."""
+
+
+def limit_label(name: str) -> str:
+    """The text that the user sees for the limit with this name."""
+    return LIMIT_LABELS.get(name, name)
 
 
 class Limits(NamedTuple):
@@ -905,8 +916,8 @@ class Ledger(NamedTuple):
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None
 
 
-Side = Literal["accepted", "outgoing", "proxy"]
-PlannedFamily = Literal["ipv4", "ipv6"]
+Side = Literal["accepted", "outgoing", "proxy", "mixed"]
+PlannedFamily = Literal["ipv4", "ipv6", "mix"]
 Verdict = Literal["fits", "does not fit", "cannot say"]
 LimitVerdict = Literal["fits", "exceeded", "unknown"]
 PLANNED_BUFFERS = "buffers"
@@ -919,6 +930,7 @@ class PlanRequest(NamedTuple):
     connections: int
     side: Side
     family: PlannedFamily
+    """`mix` for the families of the present sockets, as the headroom assumes."""
     buffer_bytes: int | Literal["now"]
     """Bytes in the buffers of each socket; `now` for what a present socket has, as the headroom assumes."""
     time_wait: int
@@ -929,13 +941,21 @@ class PlanRequest(NamedTuple):
 
     @property
     def accepted(self) -> int:
-        """Accepted sockets."""
-        return 0 if self.side == "outgoing" else self.connections
+        """Accepted sockets; half of the connections, rounded up, if the sides are mixed."""
+        return self.connections - (0 if self.side == "proxy" else self.outgoing)
 
     @property
     def outgoing(self) -> int:
         """Outgoing sockets."""
-        return 0 if self.side == "accepted" else self.connections
+        return self._outgoing_of(self.connections)
+
+    @property
+    def outgoing_time_wait(self) -> int:
+        """Mini-sockets of outgoing sockets; of a proxy, all of them."""
+        return self._outgoing_of(self.time_wait)
+
+    def _outgoing_of(self, number: int) -> int:
+        return 0 if self.side == "accepted" else number // 2 if self.side == "mixed" else number
 
     @property
     def sockets(self) -> int:
@@ -1023,12 +1043,41 @@ class UncountedLimit(NamedTuple):
     """Reason that the plan takes nothing of the limit: `no buffers planned`."""
 
 
+ADVISED_PERCENT = 80
+"""Per cent of an advised value of a sysctl that stay above the use with the plan, as NEAR begins there."""
+
+
 class PlanSysctl(NamedTuple):
     """A sysctl that would need another value for the plan."""
 
+    limit: str
+    """Name of the limit that the sysctl sets."""
     name: str
     now: tuple[int, ...]
     at_least: tuple[int, ...]
+    """The least values with which the plan fits; of tcp_mem, without memory pressure."""
+    advised: tuple[int, ...]
+    """Values of which the plan leaves a part unused, as far as memory and the kernel allow."""
+    note: str = ""
+    """What has capped an advised value, and what follows; empty if nothing has."""
+
+
+class PlanNode(NamedTuple):
+    """What the planned connections take of a NUMA node, if they spread like the present socks."""
+
+    bytes: float
+    free_bytes: float | None
+    """Free memory that the node gives before the kernel reclaims memory; None if unknown."""
+    connections: int | None
+    """Number of planned connections for which `free_bytes` has room, if all of them are on this node."""
+
+
+class PlanBuffers(NamedTuple):
+    """The buffers of one planned socket; None for what is unknown."""
+
+    charge_bytes: float | None
+    """What the kernel charges, of which tcp_mem is the limit."""
+    memory_bytes: float | None
 
 
 class Plan(NamedTuple):
@@ -1041,8 +1090,8 @@ class Plan(NamedTuple):
 
     If the size of any object is unknown, the sums are lower bounds.
     """
-    nodes: Mapping[int, float] | None
-    """Bytes by node, if new sockets spread over the nodes like the present socks; None if the spread is unknown."""
+    nodes: Mapping[int, PlanNode] | None
+    """The share of each node, if new sockets spread like the present socks; None if the spread is unknown."""
     full_nodes: tuple[int, ...]
     """Nodes on which the plan takes more memory than the node has free."""
     limits: tuple[PlanLimit, ...]
@@ -1056,6 +1105,9 @@ class Plan(NamedTuple):
     verdict: Verdict
     unknown_because: str | None
     """Reason that the verdict is `cannot say`."""
+    buffers: PlanBuffers
+    tracks_flows: bool
+    """Whether this network namespace has tracked flows now, so that a plan has them unless the user says no."""
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.
 

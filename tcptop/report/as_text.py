@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
 from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
-from tcptop.explanation.memory_page import slab_memory_table
+from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
 from tcptop.explanation.states_page import states_table
 from tcptop.ledger import SCOPE_LABELS, AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
@@ -113,7 +113,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
-    charged = units.bounded(sockets.buffer_bounds, units.size)
+    charged, memory = units.bounded(sockets.buffer_bounds, units.size), buffer_memory_text(ledger)
     if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
         charged = f"{units.count(sockets.buffer_pages)} pages"
     rows = (
@@ -122,7 +122,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
         ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "all netns: active tw_sock objects"),
-        ("buffers", charged, f"machine: charged to sockets, in whole pages{error_text}"),
+        ("buffers", charged, f"machine: charged to sockets, in whole pages{error_text}{memory and '; '}{memory}"),
     )
     yield "Sockets"
     for title, value, note in rows:

@@ -6,7 +6,7 @@ import json
 
 from tcptop import __version__
 from tcptop.explanation.plan_page import remarks
-from tcptop.ledger import Ledger, Plan, PlanLimit, PlanPart, PlanRequest, UncountedLimit
+from tcptop.ledger import Ledger, Plan, PlanLimit, PlanNode, PlanPart, PlanRequest, UncountedLimit
 from tcptop.report.as_json import SCHEMA, Json, utc_text
 
 
@@ -43,12 +43,17 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
             "missing": list(plan.missing),
             "parts": [_part(part) for part in plan.parts],
         },
-        "nodes": None
-        if plan.nodes is None
-        else {str(node): {"bytes": round(amount)} for node, amount in plan.nodes.items()},
+        "nodes": None if plan.nodes is None else {str(number): _node(node) for number, node in plan.nodes.items()},
         "limits": [_limit(limit) for limit in plan.limits],
         "sysctls": [
-            {"name": each.name, "now": list(each.now), "at_least": list(each.at_least)} for each in plan.sysctls
+            {
+                "name": each.name,
+                "now": list(each.now),
+                "at_least": list(each.at_least),
+                "advised": list(each.advised),
+                "note": each.note,
+            }
+            for each in plan.sysctls
         ],
         "not_counted": [_not_counted(each) for each in plan.not_counted],
         "remarks": list(remarks(ledger, plan)),
@@ -89,6 +94,10 @@ def _part(part: PlanPart) -> Json:
         "high_bytes": round(part.high_bytes),
         "estimated": part.estimated,
     }
+
+
+def _node(node: PlanNode) -> Json:
+    return {"bytes": round(node.bytes), "free_bytes": _whole(node.free_bytes), "connections": node.connections}
 
 
 def _limit(limit: PlanLimit) -> Json:

@@ -1,4 +1,4 @@
-"""A plan as plain text: the verdict, the limits, the memory needed, the sysctls, and remarks."""
+"""A plan as plain text: the verdict, the sysctls to change, the limits, the memory needed, and remarks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
     sections = [
         [*paragraph(verdict_text(plan), COLUMNS - 1, "text"), *not_counted_lines(plan, COLUMNS)],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),
-        *(section(plan, COLUMNS) for section in (limit_lines, sum_lines, part_lines, node_lines, sysctl_lines)),
+        *(section(plan, COLUMNS) for section in (sysctl_lines, limit_lines, sum_lines, part_lines, node_lines)),
         remark_lines(ledger, plan, COLUMNS),
     ]
     texts = ["".join(f"{text_of(line).rstrip()}\n" for line in section) for section in sections if section]

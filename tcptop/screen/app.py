@@ -35,10 +35,12 @@ from tcptop.view.plan_form import PlanForm
 from tcptop.widgets.cache_explanation_pane import CacheExplanationPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.nodes_pane import NodesPane
 from tcptop.widgets.palette import TOO_SMALL, Command, Palette, has_room
 from tcptop.widgets.pane import ASCII_CLASS, Pane
+from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
@@ -199,12 +201,13 @@ class TcptopApp(App[int]):
         self._draw()
 
     def show_progress(self, view: View) -> None:
-        """Draws a recording's position and timeline again, but not the sample, which is unchanged."""
+        """Draws a recording's position, timeline and graphs again, but not the sample, which is unchanged."""
         self.view = view
         # While the app ends there may be no screen, or a screen without panes.
-        for screen in self.screen_stack[:1] if self._ledger is not None else ():
-            for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
-                pane.show(self._ledger, view)
+        for screen in self.screen_stack[:1]:
+            for pane in screen.query(Pane):
+                if self._ledger is not None and isinstance(pane, (HeadLine, TimelinePane, TcpPane, GraphsPane)):
+                    pane.show(self._ledger, view)
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
@@ -443,13 +446,14 @@ class TcptopApp(App[int]):
 
     def action_plan(self) -> None:
         """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""
-        if self._ledger is None:
+        sample = self.feed.sample_on_screen()
+        if self._ledger is None or sample is None:
             return
         from tcptop.accounting.plan import first_request
         from tcptop.view.plan_form import plan_form
         from tcptop.widgets.plan_screen import PlanScreen
 
-        form = self._plan_form or plan_form(*first_request(self._ledger))
+        form = self._plan_form or plan_form(*first_request(*sample))
         screen = PlanScreen(form, self.feed, self._ledger, self.view)
 
         def keep_form(_: None) -> None:

@@ -121,11 +121,16 @@ class Feed:
             self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
 
+    def sample_on_screen(self) -> tuple[Snapshot, Ledger] | None:
+        """The sample on the screen; None before the first sample."""
+        return self._sample
+
     def make_plan(self, request: PlanRequest) -> Plan | None:
         """The plan for connections beside those of the sample on the screen; None before the first sample."""
         from tcptop.accounting.plan import make_plan
 
-        return None if self._sample is None else make_plan(*self._sample, request)
+        sample = self.sample_on_screen()
+        return None if sample is None else make_plan(*sample, request)
 
     def plan_options(self) -> list[str] | None:
         """The options with which `tcptop plan` reads the sample on the screen; None if no option chooses the sample."""

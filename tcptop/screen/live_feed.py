@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
-from tcptop.ledger import Ledger, Plan, PlanRequest
+from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
-from tcptop.snapshot import LabMeasurement
+from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -75,10 +75,10 @@ class LiveFeed(Feed):
             super().draw(ledger)
         self._live.sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
 
-    def make_plan(self, request: PlanRequest) -> Plan | None:
-        """The plan for the sample on the screen, which may be an earlier sample."""
-        past = None if self._past is None else self._past.make_plan(request)
-        return past or super().make_plan(request)
+    def sample_on_screen(self) -> tuple[Snapshot, Ledger] | None:
+        """The sample on the screen, which may be an earlier sample."""
+        past = None if self._past is None else self._past.sample_on_screen()
+        return past or super().sample_on_screen()
 
     def source_options(self) -> list[str] | None:
         """The options that choose the host, or the recording and the earlier sample on the screen."""

@@ -17,17 +17,20 @@ PIECE_SAMPLES = 50
 def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
     """Yields the timeline of the selected samples after each piece of work.
 
-    The first pieces add the socket counts, later pieces add the bytes per connection. The socket counts of a bucket are
-    the largest counts of the bucket's samples, taken from the recording's index. The bytes per connection of a bucket
-    are computed from the bucket's last sample; that sample must be read and passed to `account`.
+    The first pieces add the socket counts, later pieces add TCP's memory and the bytes per connection. The socket
+    counts of a bucket are the largest counts of the bucket's samples, taken from the recording's index. The memory and
+    the bytes per connection of a bucket are computed from the bucket's last sample; that sample must be read and passed
+    to `account`.
     """
     samples = bucket_samples(times_s)
     sockets: list[float | None] = [None] * BUCKETS
     time_wait: list[float | None] = [None] * BUCKETS
     figures: list[float | None] = [None] * BUCKETS
+    memory: list[float | None] = [None] * BUCKETS
+    done = 0
 
     def so_far() -> Timeline:
-        return Timeline(tuple(sockets), tuple(time_wait), tuple(figures))
+        return Timeline(tuple(sockets), tuple(time_wait), tuple(figures), tuple(memory), done / (2 * BUCKETS))
 
     for number, own in enumerate(samples):
         for start in range(0, len(own), PIECE_SAMPLES):
@@ -36,17 +39,21 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
             sockets[number] = _larger(sockets[number], most.allocated)
             time_wait[number] = _larger(time_wait[number], most.time_wait)
             yield so_far()
-    opened: dict[int, float | None] = {}
+        done += 1
+    opened: dict[int, tuple[float | None, float | None]] = {}
     for number in coarse_to_fine():
+        done += 1
         if not samples[number]:
             continue
         index = indices.start + samples[number][-1]
         if index not in opened:
             snapshot = recording.snapshot(index)
             yield so_far()
-            opened[index] = connection_bytes(account(snapshot, before=ledger_before(recording.snapshot, index)))
-        figures[number] = opened[index]
+            ledger = account(snapshot, before=ledger_before(recording.snapshot, index))
+            opened[index] = connection_bytes(ledger), ledger.tcp_memory.bytes
+        figures[number], memory[number] = opened[index]
         yield so_far()
+    yield so_far()
 
 
 def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:

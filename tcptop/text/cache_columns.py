@@ -15,6 +15,9 @@ Scope = Literal["machine", "node"]
 
 _NAME = attrgetter("cache.name")
 
+MAX_IDLE_SHARE = 0.1
+"""The share of active objects that may be free on the lists of CPUs, up to which the number is shown without a sign."""
+
 NO_OBJECTS = NodeCount(0, 0, 0, None)
 
 
@@ -37,6 +40,11 @@ class CacheRow(NamedTuple):
         if self.cache.nodes is None:
             return None
         return self.cache.nodes.get(self.node, NO_OBJECTS)
+
+    @property
+    def object_count(self) -> int | None:
+        """Objects on the machine or on the node; None if unknown."""
+        return None if self.counts is None else self.counts.objects
 
     @property
     def share_on_node(self) -> float | None:
@@ -139,6 +147,18 @@ def _objects_of(row: CacheRow) -> str:
     return f"{text} + {others} more" if row.cache.aliases and others > 0 else text
 
 
+def _active_bound(row: CacheRow) -> str:
+    """`≤ ` if more than a tenth of the active objects may be free objects on the lists of CPUs; otherwise empty."""
+    active, error = row.cache.active_objects, row.cache.idle_error_objects
+    return "≤ " if active and error and error > MAX_IDLE_SHARE * active else ""
+
+
+def _use(row: CacheRow) -> str:
+    """The use of a cache, with `≤` for a bound; a bound of 100 % says nothing, so the text is then that of unknown."""
+    bound = _active_bound(row).rstrip()
+    return units.UNKNOWN if bound and row.cache.use == 1 else f"{bound}{units.percent(row.cache.use)}"
+
+
 def _object_bytes(row: CacheRow) -> str:
     """The object size with padding, or `≥` and the size of the struct if the size with padding is unknown."""
     if row.cache.object_bytes is None and row.cache.object_size_bytes is not None:
@@ -184,9 +204,10 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "active",
         Heading("ACTIVE", importance=80, min_width=7),
-        "Objects in use; free objects on the lists of CPUs count as in use.",
+        "Objects in use; free ones on the lists of CPUs count as in use: ≤ if they may be more than a tenth.",
         lambda row: row.cache.active_objects,
         "a",
+        format_row=lambda row: f"{_active_bound(row)}{units.count(row.cache.active_objects)}",
         scopes=("machine",),
         change=units.signed_count,
         source="/proc/slabinfo, active_objs; mm/slub.c, get_slabinfo()",
@@ -194,10 +215,10 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "use",
         Heading("USE", importance=40, min_width=4),
-        "Active objects ÷ all objects of the cache.",
+        "Active objects ÷ all objects of the cache; ≤ as for ACTIVE, and – if it may be anything up to 100 %.",
         lambda row: row.cache.use,
         "u",
-        format=units.percent,
+        format_row=_use,
         scopes=("machine",),
     ),
     Column(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from math import ceil, inf
 
 UNKNOWN = "–"
 
@@ -133,9 +133,30 @@ def page_order_size(order: int, page_bytes: int | None) -> str:
     return f"{int(value)}{unit}"
 
 
-def percent(share: float | None) -> str:
+def whole_percent(share: float) -> int:
+    """A share from 0 to 1 in whole per cent, rounded down, so that no threshold is shown that is not reached."""
+    return int(share * 100 + ROUNDING_ERROR)
+
+
+def percent(share: float | None, gap: str = "") -> str:
     """A share from 0 to 1 as a whole percentage, rounded down, so that only a share of 1 is `100%`."""
-    return UNKNOWN if share is None else f"{int(share * 100 + ROUNDING_ERROR)}%"
+    return UNKNOWN if share is None else f"{whole_percent(share)}{gap}%"
+
+
+def at_most_percent(share: float) -> str:
+    """An upper bound on a share from 0 to 1 in per cent, rounded up: `≤ 14 %`, and below one per cent `≤ 0.3 %`."""
+    steps = 1 if share * 100 > 1 else 10
+    return f"≤ {plain_number(ceil(share * 100 * steps - ROUNDING_ERROR) / steps)} %"
+
+
+def fine_percent(share: float | None) -> str:
+    """A share from 0 to 1 in per cent, rounded down: `14 %`, and below one per cent `0.3 %` or `<0.1 %`."""
+    if share is None:
+        return f"{UNKNOWN} %"
+    tenths = int(share * 1000 + ROUNDING_ERROR)
+    if tenths >= 10 or not share:
+        return percent(share, " ")
+    return f"{tenths / 10:.1f} %" if tenths else "<0.1 %"
 
 
 def hundredths(share: float) -> str:

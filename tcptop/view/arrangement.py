@@ -42,9 +42,9 @@ HEIGHTS: Sequence[Heights] = (
     Heights(16, True, top=4, limits=2, caches=1, buddy=1, timeline=1, keys=1),
     Heights(18, True, top=4, limits=3, caches=6, buddy=5, timeline=1, keys=1),
     Heights(22, True, top=5, limits=4, caches=7, buddy=6, timeline=1, keys=1),
-    Heights(32, True, top=7, limits=7, caches=13, buddy=12, timeline=3, keys=1),
-    Heights(48, True, top=8, limits=9, caches=16, buddy=15, timeline=3, keys=1),
-    Heights(58, True, top=9, limits=10, caches=20, buddy=20, timeline=3, keys=1),
+    Heights(32, True, top=7, limits=7, caches=13, buddy=12, timeline=4, keys=1),
+    Heights(48, True, top=8, limits=9, caches=16, buddy=15, timeline=4, keys=1),
+    Heights(58, True, top=9, limits=10, caches=20, buddy=20, timeline=4, keys=1),
 )
 """The bands at each height, from the lowest screen to the highest."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from tcptop.ledger import PlanRequest
+from tcptop.ledger import PlannedFamily, PlanRequest, Side
 from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count
 
 MAX_CHARACTERS = 14
@@ -15,6 +15,12 @@ NOW = "now"
 COUNT_CHARACTERS = "0123456789.kKMG"
 SIZE_CHARACTERS = "0123456789.kKmMgGtTiIbB"
 NO_OR_YES = {"no": False, "yes": True}
+SIDES: Mapping[str, Side] = {"server": "accepted", "client": "outgoing", "proxy": "proxy", "mixed": "mixed"}
+"""Sides of a plan, named as in the JSON, by the word of the field and of the option."""
+FAMILIES: Mapping[str, PlannedFamily] = {"IPv4": "ipv4", "IPv6": "ipv6", NOW: "mix"}
+BUFFERS = "buffer_bytes"
+CONNTRACK = "conntrack"
+NO_CONNTRACK = "--no-conntrack"
 
 
 class PlanField(NamedTuple):
@@ -32,7 +38,7 @@ class PlanField(NamedTuple):
     words: Mapping[str, str] = MappingProxyType({})
     """Texts that are typed with one key, by key."""
     choices: Mapping[str, str | bool] | None = None
-    """Values by the text that is shown; the first value is the default of `tcptop plan`."""
+    """Values by the text that is shown; the first one is the default of `tcptop plan`, but for conntrack."""
     meaning: str = ""
 
 
@@ -54,24 +60,24 @@ FIELDS: tuple[PlanField, ...] = (
         meaning="mini-sockets beside them: 0, 20000, 300K",
     ),
     PlanField(
-        "buffer_bytes",
+        BUFFERS,
         "buffers",
         "--buffers",
         parse_planned_buffers,
         SIZE_CHARACTERS,
         {"n": NOW},
-        meaning="bytes for each socket: 0, 16K, 1M; n: as a socket has now",
+        meaning="a typed size is all memory; n: as now",
     ),
     PlanField(
         "side",
         "side",
         "--side",
-        choices={"server": "accepted", "client": "outgoing", "proxy": "proxy"},
-        meaning="proxy: two sockets each",
+        choices=SIDES,
+        meaning="mixed: half client; proxy: both",
     ),
-    PlanField("family", "family", "--family", choices={"IPv4": "ipv4", "IPv6": "ipv6"}, meaning="IPv4 or IPv6"),
+    PlanField("family", "family", "--family", choices=FAMILIES, meaning="IPv4, IPv6, or as the sockets now"),
     PlanField("with_epoll", "epoll", "--epoll", choices=NO_OR_YES, meaning="each socket in one epoll set"),
-    PlanField("with_conntrack", "conntrack", "--conntrack", choices=NO_OR_YES, meaning="the firewall tracks them"),
+    PlanField("with_conntrack", CONNTRACK, "--conntrack", choices=NO_OR_YES, meaning="the firewall tracks them"),
     PlanField("with_ktls", "kTLS", "--ktls", choices=NO_OR_YES, meaning="as --lab FILE measured it"),
 )
 
@@ -113,14 +119,15 @@ class PlanForm:
                 return f"{field.label}: {error}"
         return None
 
-    @property
-    def command(self) -> str:
-        """The call of `tcptop plan` with the same request."""
+    def command(self, tracks_flows: bool) -> str:
+        """The call of `tcptop plan` with the same request; `tracks_flows` is that command's default for conntrack."""
         words = ["tcptop plan"]
         for field in FIELDS:
             value = getattr(self.request, field.name)
             names = [name for name, choice in (field.choices or {}).items() if choice == value]
-            if value is True:
+            if field.label == CONNTRACK:
+                words += [] if value == tracks_flows else [field.option if value else NO_CONNTRACK]
+            elif value is True:
                 words.append(field.option)
             elif value and value != next(iter((field.choices or {}).values()), None):
                 words.append(f"{field.option} {names[0].lower() if names else value}")

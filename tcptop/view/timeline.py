@@ -1,4 +1,4 @@
-"""Timeline of a recording: sockets, TIME_WAIT and bytes per connection in each of 240 buckets of equal duration."""
+"""Timeline of a recording: sockets, TCP memory, TIME_WAIT and bytes per connection in 240 buckets of equal duration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_GAP_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Three series, each with one value for every bucket.
+    """Four series, each with one value for every bucket.
 
     The value is None if the bucket has no sample or is not filled yet.
     """
@@ -28,6 +28,9 @@ class Timeline:
     sockets: Series = ()
     time_wait: Series = ()
     bytes_per_connection: Series = ()
+    tcp_bytes: Series = ()
+    read_share: float = 0.0
+    """How much of the recording is read, from 0 to 1."""
 
 
 NO_TIMELINE = Timeline()

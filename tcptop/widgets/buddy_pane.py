@@ -154,9 +154,9 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
         free_pages = [zone.free_pages for zone in small if zone.free_pages is not None]
         known = len(free_pages) == len(small) and page_bytes is not None
         free = units.compact_size(sum(free_pages) * page_bytes) if known and page_bytes else units.UNKNOWN
-        share = 100 * sum(pages[zone.zone] for zone in small) / total
+        share = units.fine_percent(sum(pages[zone.zone] for zone in small) / total)
         names = ", ".join(zone.zone for zone in small)
-        lines += wide_lines(columns, f"{names}: {share:.1g} % of the memory, {free} free")
+        lines += wide_lines(columns, f"{names}: {share} of the memory, {free} free")
     return lines
 
 

@@ -350,13 +350,15 @@ def _heading(column: Column, choices: Choices) -> Heading:
 
 
 def _cell_text(column: Column, row: CacheRow, width: int) -> str:
-    """The text of a cell; a count that is wider than its column is shortened."""
+    """The text of a cell; a count that is wider than its column is shortened, and keeps the sign of a bound."""
     text = column.text(row)
     if column.is_name:
         return f"{text}{MERGED}" if row.cache.aliases else text
     value = column.shown_value(row)
-    is_too_wide = len(text) > width and isinstance(value, (int, float))
-    return units.short_count(round(value), width) if is_too_wide else text  # type: ignore[arg-type]
+    if len(text) <= width or not isinstance(value, (int, float)):
+        return text
+    sign = text[: len("≤ ")] if text.startswith(("≤ ", "≥ ")) else ""
+    return f"{sign}{units.short_count(round(value), width - len(sign))}"
 
 
 def _is_idle(row: CacheRow) -> bool:
@@ -364,13 +366,17 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the table without those whose cells stay unknown, as without root's privileges."""
+    """The columns of the table without those whose cells stay unknown, as without root's privileges.
+
+    The first sample has no rates; the column of the rates is known if the counts are.
+    """
     columns = visible_columns(ledger, choices)
     sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
     return [
         column
         for column in columns
-        if column.is_name or column.is_rate or any(column.value(row) is not None for row in sample)
+        if column.is_name
+        or any((row.object_count if column.is_rate else column.value(row)) is not None for row in sample)
     ]
 
 
@@ -416,7 +422,7 @@ def node_shares_texts(ledger: Ledger) -> list[str]:
     total = sum(known.values())
     if len(amounts) < 2 or len(known) < len(amounts) or not total:
         return []
-    shares = {node: f"{100 * amount / total:.0f} %" for node, amount in known.items()}
+    shares = {node: units.percent(amount / total, " ") for node, amount in known.items()}
     most = max(known, key=lambda node: known[node])
     each = ", ".join(f"{node} {share}" for node, share in shares.items())
     return [f"TCP on node {each}", f"most on node {most}, {shares[most]}", f"most on {most}: {shares[most]}"]

@@ -26,6 +26,8 @@ COMPACT_GAPS = ("", " ")
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
 """Below this width, the digits of the large figure are not grouped."""
+IDLE_SHARE = 0.02
+"""The smallest share of the average for which the idle part of the average is named beside it."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -168,7 +170,8 @@ def figure_lines(
         return [*lines, *reason][:rows]
     if free_rows == 1:
         # There is space for few parts, so the attached objects that the user asked for come first.
-        first = len(cost.now_slices) if attached is not None and selected is None else 0
+        has_attached = attached is not None and len(slices) > len(cost.now_slices)
+        first = len(cost.now_slices) if has_attached and selected is None else 0
         legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
         return [*lines, reason[0] if len(reason) == 1 else legend]
     columns -= 1  # a gap before the pane at the right
@@ -176,7 +179,7 @@ def figure_lines(
     label_line, named = slice_labels(slices, columns, selected)
     labels = [label_line, *slice_legend(slices, missing, columns, selected, named, signs)]
     if 1 + len(labels) > free_rows:
-        labels = slice_legend(slices, missing, columns, selected, signs=signs)
+        labels = slice_legend(slices, missing, columns, selected, signs=signs, max_lines=free_rows - 1)
     notes: list[Line] = [((note, "dim"),)] if note else []
     below = [bar, *labels, *reason, *notes]
     blank: list[Line] = [()] if len(below) < free_rows else []
@@ -189,9 +192,14 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
     more = [f"one more: server {server}, client {client}", f"one more: {server}"]
     if cost.now_bytes is None:
         more = [f"client {client}"]
-    first: Line = ((f"{figure} B ", "accent"), (label, "text"))
-    lines: list[Line] = [(*first, (f" · {text}", "dim")) for text in more]
-    return first_fitting_line([*lines, first], columns)
+    number: Line = ((f"{figure} B ", "accent"),)
+    idle = idle_text(cost)
+    firsts: list[Line] = [(*number, (f"{label}, {idle}", "text"))] if idle else []
+    firsts.append((*number, (label, "text")))
+    lines: list[Line] = []
+    for first in firsts:
+        lines += [*((*first, (f" · {text}", "dim")) for text in more), first]
+    return first_fitting_line(lines, columns)
 
 
 def _bar_with_legend(
@@ -199,11 +207,11 @@ def _bar_with_legend(
 ) -> Line:
     """A short bar, and beside it as many parts of the legend as fit, from the part with index `start` on.
 
-    A part that is selected is among the parts of the legend.
+    The number of the other parts stands at the end. A part that is selected is among the parts of the legend.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     for first in range(start, max(start + 1, len(slices))):
-        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS)[:1]
+        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS, 1, first)
         if selected is None or any(role == "cursor" for line in legend for _, role in line):
             break
     text = legend[0] if legend else ()
@@ -217,10 +225,15 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
     rows = [("one more: server", server), ("client", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
-    titles = (f"bytes, {label}", f"B {label}", f"B {label.removesuffix(' socket')}")
+    brief = label.removesuffix(" socket").removeprefix("average ")
+    titles = [f"bytes, {label}", f"B {label}", f"B {brief}"]
+    if idle := idle_text(cost):
+        longest = f"bytes, {label}, {idle.replace(' idle', ' of them idle')}"
+        starts = (f"bytes, {label}", f"B {label}", f"B {brief}", brief, "B")
+        titles = [longest, *(f"{start}, {idle}" for start in starts), titles[-1]]
     value_width = max(cell_width(value) for _, value in rows)
     # A wide pane has a table of the costs at the right of the captions.
-    for table, title in product((long_rows, rows), titles[:2]):
+    for table, title in product((long_rows, rows), titles[:-1]):
         left_width = max(cell_width(title), cell_width(reason)) + 3
         name_width = max(cell_width(name) for name, _ in table)
         if left_width + name_width + value_width + 3 <= columns:
@@ -246,6 +259,15 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
     return [caption, first_fitting_line(servers, columns), client_line]
 
 
+def idle_text(cost: ConnectionCost) -> str:
+    """The idle part of the average, `812 idle`; empty if it is small, or if there is no average.
+
+    After many connections closed, their objects stay allocated for a while, and the average jumps.
+    """
+    idle, now = cost.idle_bytes_per_socket, cost.now_bytes
+    return f"{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""
+
+
 def _named(*amounts: tuple[str, str]) -> list[Line]:
     """Lines of a name and an amount, each also without the space behind the sign of the amount."""
     lines: list[Line] = []
@@ -260,7 +282,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"average: needs {number} {things}", f"average: needs {number}"]
+    return [f"average: needs {number} {things}", f"needs {number} {things}"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

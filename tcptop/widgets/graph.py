@@ -89,5 +89,8 @@ def no_graph_reason(ledger: Ledger, view: View) -> str:
     if any(value is not None for value in past_values(view, "sockets")):
         return ""
     if view.player is not None:
-        return "reading the recording"
+        read_share = view.timeline.read_share
+        if read_share == 1:
+            return "the recording has no counts of sockets"
+        return f"reading the recording: {units.percent(read_share, ' ')}"
     return f"graphs begin after {2 * STEP_S} s" if ledger.live else NO_PAST

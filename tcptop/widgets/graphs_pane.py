@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from tcptop.ledger import AccountingMode, Ledger
+from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import Line, Role, paragraph
 from tcptop.view import View
@@ -69,12 +70,23 @@ class GraphsPane(Pane):
         if reason:
             return paragraph(reason, columns, "dim")
         looks = sorted(
-            (look for look in TREND_LOOKS if past_values(self._view, look.series)),
+            (
+                look._replace(format_value=partial(_charge_text, ledger.sockets))
+                if look.series == "buffer_bytes"
+                else look
+                for look in TREND_LOOKS
+                if past_values(self._view, look.series)
+            ),
             key=lambda look: look.series != FIRST_SERIES[choices.mode],
         )
         if rows < MIN_ROWS:
             return _one_line_graphs(self._view, looks[:rows], columns, rows)
         return _area_graphs(self._view, looks[: (rows - 1) // AREA_ROWS], columns, rows)
+
+
+def _charge_text(sockets: SocketCounts, amount: float) -> str:
+    """A buffer charge; an upper bound if the charge is no larger than the counter's error, as in the TCP pane."""
+    return units.bounded(sockets._replace(buffer_bytes=round(amount)).buffer_bounds, units.short_size)
 
 
 def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import product
 from time import localtime, strftime
 
 from tcptop.explanation.headroom_page import alarm_variants
@@ -16,7 +17,6 @@ from tcptop.view.player import Player
 from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
-PLAYING = "▶"
 COUNTED = re.compile(r", \d+ more| \+\d+$")
 """Matches the end of a text that counts alarms instead of naming them."""
 
@@ -96,15 +96,24 @@ def _state_texts(ledger: Ledger, view: View) -> list[str]:
 def _sample_texts(ledger: Ledger, view: View, player: Player) -> list[str]:
     """Texts for the shown sample of a recording, from the longest to the shortest."""
     number, last = units.grouped(player.index + 1), units.grouped(player.last_index + 1)
-    playback = "" if view.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
-    positions = [f" · {number} of {last}{playback}", f" · {number}{playback}", playback]
+    if view.looking_back:
+        positions = [f" · {number} of {last}", f" · {number}", ""]
+    elif player.playing:
+        speed = f"playing {player.speed}×"
+        positions = [f" · {number} of {last} · {speed}", f" · {number} · {speed}", f" · {speed}"]
+    else:
+        at, speed = f"paused at {number}", "" if player.speed == 1 else f" {player.speed}×"
+        positions = [
+            f" · {at} of {last}, SPACE plays{speed}",
+            f" · {at} of {last}{speed}",
+            f" · {at}{speed}",
+            f" · paused{speed}",
+        ]
     time_s = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)
     if time_s is None:
         return [f"recorded{position}" for position in positions]
     date, clock = strftime("%Y-%m-%d ", time_s), strftime("%H:%M:%S", time_s)
     return [
         f"recorded · {date}{clock}{positions[0]}",
-        *(f"recorded · {clock}{position}" for position in positions),
-        f"recorded · {clock}",
-        clock,
+        *(f"{start}{clock}{position}" for position, start in product(positions, ("recorded · ", ""))),
     ]

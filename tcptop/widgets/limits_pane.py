@@ -20,7 +20,6 @@ from tcptop.explanation.headroom_page import (
     limit_text,
     orphan_notes,
     ratio_text,
-    short_label,
     used_text,
 )
 from tcptop.ledger import ALARM_STATES, AccountingMode, GrowthSinceMark, Ledger, Limit, LimitState
@@ -41,10 +40,12 @@ TRACK = "·"
 """A cell of a bar that is not filled."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLES: dict[AccountingMode, str] = {"full": "fits more", "time_wait": "mini-sockets fit"}
-PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 6, 12, 26, 24, 53
+PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 7, 12, 26, 24, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
+NEEDS_DUMP = ("ports", "nofile", "listen_queues")
+"""Limits whose use only a dump of all sockets would show; the headroom page has them with this reason."""
 TITLE_MARGIN = 2
 """Columns at each end of the title line that no title reaches."""
 
@@ -92,14 +93,16 @@ class LimitsPane(ScrollPane):
         """The headroom of the machine in the longest words that fit, and the title of the headroom column."""
         if not self.gutter.top:
             return "", ""
-        limits, mode = ledger.limits[choices.mode].rows, choices.mode
+        limits, mode = shown_limits(ledger, choices.mode), choices.mode
         fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLES[mode])
+        hidden = self._hidden_alarms(limits)
         longest, *sentences = headroom_sentences(ledger, mode)
         parts = [["nearest first", longest], ["nearest first", *sentences[:1]], *([each] for each in sentences)]
-        titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", *each, self.position))) for each in parts]
+        titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", hidden, *each, self.position))) for each in parts]
+        # That only the known limits count is worth more than the title of a column; the last sentence leaves it out.
         headed = [
             f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLES[mode]}"
-            for title in titles
+            for title in titles[:-1]
             if cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
         reason = ledger.headroom[mode].unknown_because
@@ -107,12 +110,25 @@ class LimitsPane(ScrollPane):
             # The reason is worth more than the title of a column without numbers.
             reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
             headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
-        return first_fitting([*headed, *titles], self.max_title_width), ""
+        return first_fitting([*headed, *titles, f"Limits{TITLE_SEPARATOR}{hidden}"], self.max_title_width), ""
+
+    def _hidden_alarms(self, limits: Sequence[Limit]) -> str:
+        """The number of alarms that no visible line has, `+1 more alarm`; empty if all alarms are visible."""
+        visible = range(self._first, self._first + self._body_height)
+        number = sum(limit.state in ALARM_STATES for index, limit in enumerate(limits) if index not in visible)
+        return f"+{number} more alarm{'s' if number > 1 else ''}" if number and self._body_height else ""
+
+
+def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
+    """The limits of the pane: without those of NEEDS_DUMP, unless one of them alarms, or nothing else is known."""
+    limits = ledger.limits[mode].rows
+    shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]
+    return shown if any(has_bar(limit) for limit in shown) else limits
 
 
 def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
     """A line for each limit. A limit whose use is unknown comes last, with the reason as far as it fits."""
-    limits = ledger.limits[mode].rows
+    limits = shown_limits(ledger, mode)
     widths = column_widths(limits, columns)
     lines: list[Line] = []
     for limit in limits:
@@ -140,7 +156,7 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
 
 def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     """The nearest limit, and the headroom of the machine, in one line."""
-    limit = ledger.limits[mode].rows[0]
+    limit = shown_limits(ledger, mode)[0]
     name, percent = _name_piece(limit), _percent_text(limit)
     sentences = headroom_sentences(ledger, mode)
     lines: list[Line] = []
@@ -199,7 +215,7 @@ def use_bar(limit: Limit, columns: int) -> Line:
 
 def _name_piece(limit: Limit) -> Piece:
     """The name of a limit; after the sign and the word of the limit's state if the state is an alarm."""
-    name, role = short_label(limit.name), STATE_ROLES.get(limit.state, "text")
+    name, role = limit.label, STATE_ROLES.get(limit.state, "text")
     if limit.state in ALARM_STATES:
         name = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} {name}"
     return name, role
@@ -236,10 +252,12 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
-    texts += [*alarms, *orphans, *filter(None, [before_reclaim])]
+    # Where space is short, the reason for an alarm is shortened, but no other note takes its place.
+    texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in (MEMORY, "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "buffers as now"
-        texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts, assumed, assumed.rpartition(", ")[2]]
+        texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
+        texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
     if not texts and limit.headroom_sockets is None:
         texts = [limit.note, *limit.note.split("; ")[::-1]]
     if in_s is not None and 0 < in_s <= FAR_S:

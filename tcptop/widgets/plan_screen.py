@@ -8,22 +8,26 @@ from typing import Protocol
 
 from textual.events import Key, Paste
 
-from tcptop.explanation.plan_page import plan_page
+from tcptop.explanation.plan_page import buffers_text, plan_page
 from tcptop.ledger import Ledger, Plan, PlanRequest
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.own_command import shell_words
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.plan_form import FIELDS, NOW, PlanForm
+from tcptop.view.plan_form import BUFFERS, FIELDS, MAX_CHARACTERS, PlanForm
 from tcptop.widgets.cell_width import crop_line, first_fitting, first_fitting_line
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 GRIDS = ((100, 4), (38, 2), (0, 1))
 """Minimum width in columns, and the number of fields side by side."""
-RESULT_LINES = 5
-"""Lines for the advice and the page; on a low terminal the form shows only the fields around the cursor."""
+RESULT_LINES = 6
+"""Lines for the advice, the page and its hint; on a low terminal the form shows only the fields around the cursor."""
+CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
+"""Columns of the text of a choice, and of a number in the widest grid; buffers have the rest, up to a maximum."""
+MORE = " ↓ more: PgDn"
+"""The last line of a page that goes on below."""
 POSITION_WIDTH = 16
 """Columns of the scroll position in the title, with its separator."""
 MOVES: Mapping[str, int] = {"down": 1, "tab": 1, "up": -1, "shift+tab": -1}
@@ -74,9 +78,10 @@ class PlanPane(ScrollPane):
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """The form with a line of advice, and the page of the plan with the command that prints the plan."""
         plan = self._source.make_plan(self.form.request)
-        now = units.exact_bytes(ledger.costs["full"].buffer_bytes_per_socket)
+        has_buffers = plan is not None and self.form.request.buffer_bytes and self.form.invalid is None
+        buffers = buffers_text(plan) if plan is not None and has_buffers else ""
         head = [
-            *form_lines(self.form, columns, self.size.height - RESULT_LINES, f"{NOW} {now} B"),
+            *form_lines(self.form, columns, self.size.height - RESULT_LINES, buffers),
             advice_line(self.form, columns),
         ]
         if plan is None:
@@ -85,8 +90,17 @@ class PlanPane(ScrollPane):
         options = self._source.plan_options()
         if options is None:
             return head, page
-        command = " ".join(filter(None, (self.form.command, shell_words(options))))
+        command = " ".join(filter(None, (self.form.command(plan.tracks_flows), shell_words(options))))
         return head, [*page, EMPTY_LINE, *paragraph(f" As text: {command}", columns - 1, "dim")]
+
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The form and the visible part of the page; the last line says so if the page goes on below."""
+        lines = super().lines(ledger, choices, columns, rows)
+        if self._first + self._body_height >= self._body_length or self._body_height < 2:
+            return lines
+        self._body_height -= 1
+        self.set_titles(*self.edge_titles(ledger, choices))
+        return [*lines[:-1], ((MORE, "accent"),)]
 
     def on_key(self, event: Key) -> None:
         """Changes the form; a key that does not change the form goes on to the screen."""
@@ -127,22 +141,27 @@ class PlanScreen(OverlayScreen):
         return self._plan_pane.form
 
 
-def form_lines(form: PlanForm, columns: int, max_lines: int, now: str) -> list[Line]:
+def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
     """The fields in one, two or four columns; the order goes down a column, as the cursor does.
 
-    `now` is the text of the present buffers, which replaces the word where there is room.
+    `buffers` is what the buffers of a socket are charged and take, which follows their field where there is room.
 
     If `max_lines` is too small, only the lines around the cursor are returned, but at least one.
     """
     across = next(number for least, number in GRIDS if columns >= least)
     rows = -(-len(FIELDS) // across)
-    label_columns = [max(len(field.label) for field in FIELDS[at : at + rows]) for at in range(0, len(FIELDS), rows)]
-    room = max(1, (columns - sum(label_columns)) // across - 2)
+    grid = [FIELDS[at : at + rows] for at in range(0, len(FIELDS), rows)]
+    label_columns = [max(len(field.label) for field in fields) for fields in grid]
+    rooms = [NUMBER_ROOM if any(field.parse for field in fields) else CHOICE_ROOM for fields in grid]
+    with_buffers = next(at for at, fields in enumerate(grid) if any(field.name == BUFFERS for field in fields))
+    rooms[with_buffers] = 0
+    rest = columns - sum(label_columns) - sum(rooms) - 2 * across
+    rooms[with_buffers] = max(1, min(rest, MAX_BUFFERS_ROOM))
     lines: list[Line] = [
         tuple(
             piece
-            for column, width in enumerate(label_columns)
-            for piece in _cell(form, column * rows + row, width, room, now)
+            for column, (width, room) in enumerate(zip(label_columns, rooms, strict=True))
+            for piece in _cell(form, column * rows + row, width, room, buffers)
         )
         for row in range(rows)
     ]
@@ -151,14 +170,12 @@ def form_lines(form: PlanForm, columns: int, max_lines: int, now: str) -> list[L
     return lines[first : first + shown]
 
 
-def _cell(form: PlanForm, index: int, label_columns: int, room: int, now: str) -> Line:
-    """The label and the value of a field; `▸` marks the field with the cursor. A long number loses its beginning."""
+def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: str) -> Line:
+    """The label and the value of a field; `›` marks the field with the cursor. A long number loses its beginning."""
     field, text, has_cursor = FIELDS[index], form.texts[index], index == form.index
-    sign: Piece = ("▸" if has_cursor else " ", "accent")
+    sign: Piece = ("›" if has_cursor else " ", "accent")
     label: Piece = (f"{field.label:<{label_columns}} ", "head" if has_cursor else "dim")
     role: Role = "strong"
-    if text == NOW and len(now) <= room:
-        text = now
     if not has_cursor:
         grouped = units.grouped(int(text)) if text.isdecimal() else text
         text = grouped if len(grouped) < room else text
@@ -168,7 +185,9 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, now: str) -
         text += "_"
     if len(text) > room:
         text = f"…{text[1 - room :]}" if room > 1 else "…"
-    return (sign, label, (text, role), (" " * (room - len(text)), "text"))
+    more = f" ({buffers})" if field.name == BUFFERS and buffers else ""
+    more = more if len(text + more) < room else ""
+    return (sign, label, (text, role), (f"{more:<{room - len(text)}}", "text"))
 
 
 def advice_line(form: PlanForm, columns: int) -> Line:

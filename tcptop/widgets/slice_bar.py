@@ -11,7 +11,7 @@ from tcptop.widgets.cell_width import line_width
 
 RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
 """The colours of the parts, from the first part on; further parts take the last two colours in turn."""
-SIGNS = "█▓▒░=*o:x-"
+SIGNS = "█▓▒░=&o:xw"
 """The fill characters of the parts where colours cannot tell the parts apart, one for each part."""
 
 
@@ -88,8 +88,12 @@ def slice_legend(
     named: Collection[int] = (),
     signs: bool = False,
     gaps: tuple[str, str] = (" ", "  "),
+    max_lines: int | None = None,
+    left_out: int = 0,
 ) -> list[Line]:
     """The legend: each part with its bytes, then the names of missing parts.
+
+    If parts are left out, the last line ends in their number, `+3 more`.
 
     Args:
         slices: the parts.
@@ -100,6 +104,8 @@ def slice_legend(
         gaps: the gap after the fill character of a part, and the gap between two parts.
         signs: puts the fill character of a part before its name, for a screen without colours; otherwise a block in
             the colour of the part.
+        max_lines: the largest number of lines; None for any number.
+        left_out: the number of parts before the legend that are named nowhere.
 
     """
     entries: list[Line] = []
@@ -113,10 +119,18 @@ def slice_legend(
     entries += [(("? ", "warning"), (name, "text")) for name in missing]
     lines: list[Line] = []
     current: Line = ()
-    for entry in entries:
+    for number, entry in enumerate(entries):
         longer = (*current, (gaps[1], "text"), *entry) if current else entry
-        if current and line_width(longer) > columns:
+        more: Line = ((f"{gaps[1]}+{left_out + len(entries) - number} more", "dim"),)
+        is_last_line = max_lines is not None and len(lines) + 1 >= max_lines
+        # On the last line, an entry needs space for the number of parts that are left out, too.
+        behind = more if is_last_line and (left_out or number + 1 < len(entries)) else ()
+        if current and line_width((*longer, *behind)) > columns:
+            if is_last_line:
+                return [*lines, (*current, *more)]
             lines.append(current)
             longer = entry
         current = longer
+    if current and left_out:
+        current = (*current, (f"{gaps[1]}+{left_out} more", "dim"))
     return [*lines, current] if current else lines

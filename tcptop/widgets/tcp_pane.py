@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tcptop.explanation.headroom_page import ratio_text
+from tcptop.explanation.memory_page import buffer_memory_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
@@ -144,11 +146,8 @@ def _growth_text(view: View, total_bytes: float) -> str:
 
 
 def _percent(part: float | None, whole: float | None) -> str:
-    """A share in per cent: `14 %`, below one per cent `0.3 %`."""
-    if part is None or not whole:
-        return f"{units.UNKNOWN} %"
-    percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 0.95 or not part else "<0.1 %" if percent < 0.05 else f"{percent:.1f} %"
+    """A part of a whole in per cent; unknown if one of them is unknown, or if the whole is 0."""
+    return units.fine_percent(None if part is None or not whole else part / whole)
 
 
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
@@ -194,10 +193,12 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
         starts = (f"TIME_WAIT ≤ {units.count(bound)}", f"TIME_WAIT ≤ {units.short_count(bound, 4)}")
     else:
         starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
-    buffers, notes = buffers_texts(counts)
+    buffers, notes = buffers_texts(ledger)
+    memory = buffer_memory_text(ledger)
     texts = [
-        *(f"{starts[0]}{GAP}buffers {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
-        *(f"{start}{GAP}buffers {buffers}" for start in starts),
+        *(f"{starts[0]}{GAP}buffer charge {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
+        *(f"{start}{GAP}buffer charge {buffers}, {memory}" for start in starts if memory),
+        *(f"{start}{GAP}{words} {buffers}" for words in ("buffer charge", "charged") for start in starts),
         starts[-1],
     ]
     return ((first_fitting(texts, columns), "dim"),)
@@ -218,7 +219,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     sockets = ("sockets", units.count(counts.allocated), ("machine",))
     rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         time_wait if mode == "full" else sockets,
-        ("buffer charge", *buffers_texts(counts)),
+        ("buffer charge", *buffers_texts(ledger)),
         (
             "RAM available",
             units.size(host.memory_available_bytes),
@@ -253,25 +254,36 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
     )
 
 
-def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
-    """The buffer memory charged to sockets, and notes on it.
+def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
+    """The buffer memory charged to sockets, and notes on it: how much of it is memory, and its limit tcp_mem.
 
     If the kernel's counter is no larger than the counter's possible error, the text is an upper bound.
     """
+    counts = ledger.sockets
+    limit = next(row for row in ledger.limits["full"].rows if row.name == "tcp_mem")
+    share = f"{ratio_text(limit)} %"
     if counts.buffer_bytes is None and counts.buffer_pages is not None and counts.tcp_mem_pages:
         pages = counts.tcp_mem_pages[2]
-        share = _percent(counts.buffer_pages, pages)
         return units.count(counts.buffer_pages), (f"of tcp_mem {units.count(pages)} pages ({share})", "pages")
-    bounds = counts.buffer_bounds
+    bounds, memory = counts.buffer_bounds, buffer_memory_text(ledger)
     text = units.bounded(bounds, units.size)
     if bounds is None:
         return text, ("charged to sockets",)
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes and bounds.low else ""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
-        return text, (error,)
-    limit_bytes = counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes
-    share, limit = _percent(bounds.high, limit_bytes), f"of tcp_mem {units.size(limit_bytes)}"
-    return text, (f"{error} {limit} ({share})".strip(), f"{limit} ({share})", limit, share)
+        return text, (f"{error}, {memory}".strip(", "), memory)
+    limit_text = f"tcp_mem {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
+    with_share = f"{limit_text} ({share})"
+    notes = [
+        f"{error} of {with_share}".strip(),
+        f"of {with_share}",
+        with_share,
+        f"of {limit_text}",
+        f"{share} of tcp_mem",
+    ]
+    # The total has only the part of the charge that is memory, so this part comes first.
+    with_memory = [f"{memory}; {note}" for note in notes] if memory else []
+    return text, (*with_memory, *([memory] if memory else notes))
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
@@ -279,4 +291,7 @@ def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     total = ledger.tcp_memory
     if total.missing:
         return f"≥ {units.size(total.low_bytes)}", (f"not known: {', '.join(total.missing)}", "parts are not known")
-    return units.size(total.bytes), (units.size_range(total.low_bytes, total.high_bytes), "")
+    text, spread = units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
+    if units.size(total.low_bytes) == units.size(total.high_bytes):
+        return text, ("",)
+    return f"≈ {text}", (f"likely; range {spread}", f"range {spread}", spread, "")

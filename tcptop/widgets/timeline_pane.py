@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
@@ -15,14 +16,14 @@ from tcptop.widgets.pane import Pane
 
 MIN_GRAPH_WIDTH = 12
 GAP = 2
-FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
+FIRST_GRAPH: dict[AccountingMode, str] = {"full": "TCP memory", "time_wait": "TIME_WAIT"}
 """Title of the graph that comes first in each accounting mode, so that even a narrow terminal shows that graph."""
 POSITION_MARK = "│"
 """Character that marks the column of the shown sample in a graph."""
 
 
 class TimelinePane(Pane):
-    """Pane of three graphs, one below the other.
+    """Pane of four graphs, one below the other.
 
     If the pane has too few rows, the pane shows a single line with as many graphs as fit side by side.
     """
@@ -35,9 +36,14 @@ class TimelinePane(Pane):
         bucket = bucket_of(player.times_s, player.index)
         graphs = [
             Graph.of("sockets", timeline.sockets, format_count),
+            Graph.of("TCP memory", timeline.tcp_bytes, units.short_size),
             Graph.of("TIME_WAIT", timeline.time_wait, format_count),
             Graph.of("B/conn", timeline.bytes_per_connection, units.exact_bytes),
         ]
+        if timeline.read_share < 1:
+            # The range of a graph that still grows would be wrong; the counts of sockets come from the index.
+            reading = f"reading {units.percent(timeline.read_share, ' ')}"
+            graphs[1], graphs[3] = (replace(graphs[index], range_text=reading) for index in (1, 3))
         if rows >= len(graphs):
             title_width = max(len(graph.title) for graph in graphs)
             range_width = max(len(graph.range_text) for graph in graphs)

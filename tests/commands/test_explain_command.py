@@ -103,7 +103,7 @@ def test_a_struct_of_this_machine_has_its_members() -> None:
     assert "its largest members" in explain_text("TCP", root=None)
 
 
-@pytest.mark.parametrize("name", ["nothing", "TCP dentry", "tcpx", "", "../../etc/passwd", "x\x1b[2J\nnext", "ü"])
+@pytest.mark.parametrize("name", ["nothing", "TPC dentyr", "tcpx", "", "../../etc/passwd", "x\x1b[2J\nnext", "ü"])
 def test_an_unknown_name_is_a_one_line_error(name: str) -> None:
     completed = explain(name)
     assert_refused(completed, "explain")

@@ -190,6 +190,41 @@ def test_bytes_by_node_follow_the_slabs_of_tcp(kernel: str, run_json: RunJson) -
             assert node["bytes"] == pytest.approx(found["takes"]["bytes"] * own / int(counts[0]), rel=0.02, abs=1)
 
 
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-4n-memoryless", "6.1-8n"])
+def test_a_node_has_its_free_memory_and_how_many_fit_into_it(kernel: str, run: Run, run_json: RunJson) -> None:
+    """The free memory is that of the headroom, before reclaim."""
+    arguments = ("--root", str(tree(kernel, "established")), "--connections", "10000")
+    found, headroom = run_json(*arguments), ledger(kernel, "established").headroom["full"]
+    for number, node in found["nodes"].items():
+        free = headroom.nodes[int(number)].without_reclaim * (headroom.bytes_per_socket or 0)
+        assert node["free_bytes"] == pytest.approx(free, abs=1)
+        assert node["connections"] == pytest.approx(free * 10_000 / found["takes"]["high_bytes"], abs=1)
+    rows = run(*arguments)[1].partition(" NODE ")[2].splitlines()[1 : len(found["nodes"]) + 1]
+    assert [row.split()[0] for row in rows] == list(found["nodes"])
+    assert [row.endswith("above its own free memory") for row in rows] == [
+        node["bytes"] > node["free_bytes"] for node in found["nodes"].values()
+    ]
+
+
+def test_mixed_sides_are_half_client_side(run_json: RunJson) -> None:
+    sides = {
+        side: run_json("--root", TREE, "--connections", "10001", "--time-wait", "2001", "--side", side)
+        for side in ("server", "client", "mixed")
+    }
+    assert sides["mixed"]["request"]["sockets"] == 10_001
+    [bucket] = [part for part in sides["mixed"]["takes"]["parts"] if part["object"].endswith("bind_bucket")]
+    assert bucket["count"] == 5000 + 1000
+    mean = (sides["server"]["takes"]["bytes"] + sides["client"]["takes"]["bytes"]) / 2
+    assert sides["mixed"]["takes"]["bytes"] == pytest.approx(mean, rel=1e-3)
+
+
+def test_families_as_now_are_those_of_the_sockets(run_json: RunJson) -> None:
+    root = str(tree("6.1-4n-ipv6", "established"))
+    as_now, ipv6 = (run_json("--root", root, "--connections", "10K", "--family", each) for each in ("now", "ipv6"))
+    assert as_now["request"]["family"] == "mix"
+    assert as_now["takes"]["bytes"] == pytest.approx(ipv6["takes"]["bytes"], rel=1e-3)
+
+
 # The limits
 
 CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16 0\n"
@@ -261,6 +296,11 @@ def test_the_limits(
     is_exceeded = used + takes > maximum
     assert (row["verdict"], found["verdict"]) == (("exceeded", "does not fit") if is_exceeded else ("fits", "fits"))
     assert [(each["name"], each["at_least"]) for each in found["sysctls"]] == ([sysctl] if sysctl else [])
+    for each in found["sysctls"]:
+        needed = each["at_least"][-2:][0]
+        [value] = each["advised"][-2:][:1]
+        assert value - 1 <= needed / 0.8 < value, "one rule for all of them: below 80 % in use"
+        assert each["note"] == ""
     connections = found["request"]["connections"]
     assert row["connections"] == pytest.approx((maximum - used) * connections / takes, abs=1)
     assert found["first_limit"] == min(found["limits"], key=lambda each: each["connections"])["name"]
@@ -279,9 +319,14 @@ MAX_INT = 2_147_483_647
 def test_a_sysctl_is_an_int(
     root: Path, run_json: RunJson, run: Run, arguments: list[str], name: str, sysctl: str, used: int
 ) -> None:
+    meminfo = (root / "proc/meminfo").read_text()
+    write_tree(root, {"proc/meminfo": re.sub(r"MemTotal: *\d+", f"MemTotal: {1 << 40}", meminfo)})
     largest = run_json("--root", str(root), *arguments, str(MAX_INT - used))
     assert {each["name"]: each["at_least"] for each in largest["sysctls"]}[sysctl] == [MAX_INT]
     assert limit(largest, name)["note"] == ""
+    [each] = [each for each in largest["sysctls"] if each["name"] == sysctl]
+    assert each["advised"] == [MAX_INT]
+    assert each["note"] == (f"capped, since it is at most {MAX_INT}: 100 % of it in use, so the plan does not fit")
     call = ("--root", str(root), *arguments, str(MAX_INT - used + 1))
     above = run_json(*call)
     assert sysctl not in [each["name"] for each in above["sysctls"]]
@@ -292,11 +337,21 @@ def test_a_sysctl_is_an_int(
     assert f"{sysctl} =" not in output
 
 
-def test_no_value_of_tcp_mem_is_above_the_memory(root: Path, run_json: RunJson) -> None:
+def test_no_value_of_tcp_mem_is_above_the_memory(root: Path, run_json: RunJson, run: Run) -> None:
     pages = int(next(line.split()[1] for line in (root / "proc/meminfo").open() if line.startswith("MemTotal:"))) // 4
     arguments = ("--root", str(root), "--buffers", "4K", "--connections")
     fits = {each["name"]: each["at_least"] for each in run_json(*arguments, str(pages - 1000))["sysctls"]}
     assert fits["net.ipv4.tcp_mem"] == [pages * 3 // 4, pages, pages]
+    for number, percent in ((pages - 1000, 100), (pages * 9 // 10 - 1000, 90)):
+        code, output = run(*arguments, str(number))
+        advised = f" net.ipv4.tcp_mem = {pages * 3 // 4} {pages} {pages} (now 20000 30000 40000; capped, since the"
+        assert f"{advised} machine has less memory: {percent} % of it in use, so the plan does not fit)" in " ".join(
+            output.split()
+        )
+        assert code == 1
+    third = run(*arguments, str(pages * 7 // 10))[1]
+    assert "the third value capped, since the machine has less memory" in " ".join(third.split())
+    assert "capped" not in run(*arguments, str(pages // 2))[1]
     above = run_json(*arguments, str(pages - 999))
     assert "net.ipv4.tcp_mem" not in [each["name"] for each in above["sysctls"]]
     assert limit(above, "tcp_mem")["note"] == "no value of net.ipv4.tcp_mem is enough: the machine has less memory"
@@ -521,10 +576,10 @@ def test_a_cgroup_whose_page_cache_is_unknown_cannot_exceed_its_limit_for_sure(r
         ("proc/slabinfo", ["--connections", "1"], "not known"),
         ("proc/meminfo", ["--connections", "1"], "memory: meminfo"),
         ("proc/zoneinfo", ["--connections", "1"], "memory: "),
-        ("proc/sys/fs/file-nr", ["--connections", "1"], "file_max: file-nr was not read"),
+        ("proc/sys/fs/file-nr", ["--connections", "1"], "file-max: file-nr was not read"),
         ("proc/sys/net/ipv4/tcp_mem", ["--connections", "1", "--buffers", "4K"], "tcp_mem: not visible from this"),
-        ("proc/sys/net/ipv4/tcp_max_tw_buckets", ["--connections", "1", "--time-wait", "1"], "tcp_max_tw_buckets: "),
-        ("proc/sys/net/netfilter/nf_conntrack_max", ["--connections", "1", "--conntrack"], "nf_conntrack_max: "),
+        ("proc/sys/net/ipv4/tcp_max_tw_buckets", ["--connections", "1", "--time-wait", "1"], "TIME_WAIT: "),
+        ("proc/sys/net/netfilter/nf_conntrack_max", ["--connections", "1", "--conntrack"], "conntrack: "),
     ],
 )
 def test_what_cannot_be_said(root: Path, run: Run, removed: str, arguments: list[str], words: str) -> None:
@@ -543,10 +598,10 @@ def test_what_cannot_be_said(root: Path, run: Run, removed: str, arguments: list
 PORT_RANGE = "proc/sys/net/ipv4/ip_local_port_range"
 DAMAGED = [
     (PORT_RANGE, ["--side", "outgoing"], "Ports: ip_local_port_range is damaged; "),
-    ("proc/sys/fs/file-nr", [], "file_max: file-nr is damaged"),
-    ("proc/sys/net/ipv4/tcp_max_tw_buckets", ["--time-wait", "1"], "tcp_max_tw_buckets: its file is damaged"),
+    ("proc/sys/fs/file-nr", [], "file-max: file-nr is damaged"),
+    ("proc/sys/net/ipv4/tcp_max_tw_buckets", ["--time-wait", "1"], "TIME_WAIT: its file is damaged"),
     *(
-        (f"proc/sys/net/netfilter/{name}", ["--conntrack"], f"nf_conntrack_max: {name} is damaged")
+        (f"proc/sys/net/netfilter/{name}", ["--conntrack"], f"conntrack: {name} is damaged")
         for name in ("nf_conntrack_max", "nf_conntrack_count")
     ),
 ]
@@ -614,7 +669,7 @@ def test_conntrack_that_is_not_loaded_cannot_be_said_and_one_without_a_limit_can
 
 def test_an_unlimited_file_max_is_no_limit(root: Path, run_json: RunJson) -> None:
     write_tree(root, {"proc/sys/fs/file-nr": f"21200\t0\t{(1 << 63) - 1}\n"})
-    found = run_json("--root", str(root), "--connections", "500K")
+    found = run_json("--root", str(root), "--connections", "500K", "--no-conntrack")
     assert [each["name"] for each in found["limits"]] == ["memory"]
 
 
@@ -648,12 +703,12 @@ ALARMS = {
 
 def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Path, run: Run, run_json: RunJson) -> None:
     write_tree(root, ALARMS)
-    arguments = ("--root", str(root), "--connections", "40")
+    arguments = ("--root", str(root), "--connections", "40", "--no-conntrack")
     idle = run_json(*arguments)
     assert [(each["name"], each["state"], each["why"]) for each in idle["not_counted"]] == [
         ("tcp_max_orphans", "full", "no orphans planned"),
         ("tcp_mem", "near", "no buffers planned"),
-        ("nf_conntrack_max", "near", "conntrack: no"),
+        ("nf_conntrack_max", "near", "no tracked flows planned"),
     ]
     assert idle["not_counted"][2]["used"] == 250
     assert idle["not_counted"][2]["ratio"] == 0.8333
@@ -663,9 +718,9 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     assert head.startswith("fits, idle: 40 server-side connections; ")
     assert " ".join(head.split()).endswith(
         " not counted: orphans FULL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
-        " conntrack NEAR 83 % (conntrack: no)"
+        " conntrack NEAR 83 % (no tracked flows planned)"
     )
-    for name, percent, state in (("tcp_mem", 85, "NEAR"), ("nf_conntrack_max", 83, "NEAR")):
+    for name, percent, state in (("tcp_mem", 85, "NEAR"), ("conntrack", 83, "NEAR"), ("orphans", 98, "FULL")):
         [line] = [line for line in rest.splitlines() if line.startswith(f" {name} ")]
         assert line.split()[-3:] == [str(percent), "%", state]
         assert "uncounted" in line
@@ -680,7 +735,7 @@ def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json
     found = json.loads(
         subprocess.run(report, capture_output=True, text=True, timeout=GUARD_S, check=True, cwd=PROJECT).stdout
     )
-    arguments = ("--root", str(root), "--side", "proxy", "--buffers", "now", "--connections", "1K")
+    arguments = ("--root", str(root), "--side", "proxy", "--buffers", "now", "--no-conntrack", "--connections", "1K")
     planned = run_json(*arguments)
     assert planned["request"]["buffers_as_now"]
     for name in ("memory", "tcp_mem"):
@@ -714,13 +769,53 @@ def test_a_blob_of_which_the_cache_is_not_known_is_a_bound(run: Run) -> None:
     assert "<=" not in line
 
 
+def test_sysctls_to_change_stand_above_the_limits_with_their_rule(root: Path, run: Run) -> None:
+    _, output = run("--root", str(root), "--connections", "200K", "--time-wait", "9K")
+    sections = output.split("\n\n")
+    assert sections[2].splitlines() == [
+        " Sysctls to change (need / 0.8, at most what memory and the kernel allow):",
+        " net.ipv4.tcp_max_tw_buckets = 12501 (now 5000)",
+        " net.netfilter.nf_conntrack_max = 261563 (now 100000)",
+        " fs.file-max = 276501 (now 120000)",
+    ]
+    assert sections[3].startswith(" LIMIT ")
+
+
+def test_sysctls_that_are_not_enough_say_what_stays_exceeded(root: Path, run: Run) -> None:
+    _, output = run("--root", str(root), "--connections", "2M", "--no-conntrack")
+    assert " fs.file-max = 2526501 (now 120000)\n They are not enough: memory would still be exceeded.\n" in output
+    assert "not enough" not in run("--root", str(root), "--connections", "200K", "--no-conntrack")[1]
+
+
+def test_flows_of_more_than_all_memory_are_advised_for_none(root: Path, run_json: RunJson) -> None:
+    found = run_json("--root", str(root), "--connections", "100M")
+    assert limit(found, "nf_conntrack_max")["note"] == (
+        "no value of net.netfilter.nf_conntrack_max is enough: the machine has less memory"
+    )
+    assert found["sysctls"] == []
+
+
+@pytest.mark.parametrize(("count", "default"), [("250", True), ("0", False), (None, False)])
+def test_flows_are_planned_where_the_namespace_tracks_some_now(
+    root: Path, run_json: RunJson, count: str | None, default: bool
+) -> None:
+    path = "proc/sys/net/netfilter/nf_conntrack_count"
+    (root / path).unlink()
+    if count is not None:
+        write_tree(root, {path: f"{count}\n"})
+    arguments = ("--root", str(root), "--connections", "1K")
+    assert run_json(*arguments)["request"]["conntrack"] is default
+    assert run_json(*arguments, "--conntrack")["request"]["conntrack"] is True
+    assert run_json(*arguments, "--no-conntrack")["request"]["conntrack"] is False
+
+
 def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
     code, output = run("--root", str(root), "--connections", "98801")
     assert code == 1
     assert " ".join(output.split()).startswith(
         "does not fit: 98 801 server-side connections; first limit: file-max, after about 98 800 connections"
     )
-    assert "\n fs.file-max = 120001 (now 120000)\n" in output
+    assert "\n fs.file-max = 150002 (now 120000)\n" in output
 
 
 @pytest.mark.parametrize("name", MACHINES)

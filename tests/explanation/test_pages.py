@@ -331,7 +331,9 @@ def test_the_page_of_a_cache_has_the_counts_of_its_row(kernel: str, phase: str) 
     for name in ("TCP", "sock_inode_cache", "dentry", "tw_sock_TCP", "request_sock_TCP"):
         row = rows[name]
         now = fact_text(draw(page_of_cache(name), ledger(kernel, phase), 120), "now")
-        found = re.match(r"(?P<objects>[\d ]+) objects in (?P<slabs>[\d ]+) slabs, .*; active (?P<active>[\d ]+)", now)
+        found = re.match(
+            r"(?P<objects>[\d ]+) objects in (?P<slabs>[\d ]+) slabs, .*; active (≤ )?(?P<active>[\d ]+)", now
+        )
         assert found, now
         assert [parse_numbers(found[each])[0] for each in ("objects", "slabs", "active")] == [
             row.objects,
@@ -387,6 +389,22 @@ def test_a_row_has_all_objects_of_its_caches_and_a_merged_cache_only_its_own() -
     row, own = (draw(page_of_cache(name), figures, 100) for name in ("pid", "tcp_bind_bucket"))
     assert (" struct epitem" in row, " struct inet_bind_bucket" in row) == (True, True)
     assert (" struct epitem" in own, " struct inet_bind_bucket" in own) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["pid", "tcp_bind_bucket"])
+def test_a_merged_cache_says_which_structs_of_tcp_count_in_its_row(name: str) -> None:
+    lines = draw(page_of_cache(name), ledger("6.1-4n", "established"), 100)
+    assert fact_text(lines, "TCP's") == "epitem (in eventpoll_epi), inet_bind_bucket (in tcp_bind_bucket)"
+    others = fact_text(lines, "not TCP's")
+    assert others.startswith("fib6_nodes, pid (the row has its name), task_delay_info: their objects count in the row")
+
+
+def test_members_that_were_not_read_name_btf_and_the_reason() -> None:
+    reason = "not read: slabinfo has the sizes, and no security module keeps data for each socket"
+    figures = ledger("6.1-4n", "established")
+    sources = {**figures.sources, "btf": figures.sources["btf"]._replace(state="off", reason=reason)}
+    lines = draw(page_of_cache("TCP"), figures._replace(sources=sources, structs={}), 100)
+    assert fact_text(lines, "members") == f"only BTF has them: {reason}"
 
 
 def test_a_cache_that_is_not_merged_names_no_other_cache() -> None:
@@ -553,7 +571,7 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     before = "all" if sockets == before_reclaim else before_reclaim
     buffers = "buffers as now" if found.buffer_bytes else "idle"
     assert headroom_sentence(figures).startswith(
-        f"{sockets} more sockets fit (half client side, {buffers}), memory first, {before} before reclaim"
+        f"{sockets} more sockets fit (half client side, {buffers}), memory first of the known limits, {before} before"
     )
 
 
@@ -564,13 +582,13 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first, all before reclaim",
+        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first of the known limits, all before reclaim",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
     figures = figures._replace(headroom={**figures.headroom, "full": memory})
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first, ≤ 1 000 before reclaim",
+        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first of the known limits, ≤ 1 000 before",
         headroom_sentence(figures),
     )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))

@@ -7,10 +7,26 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
-from drive import count_on_nodes, pane_lines, pane_title, resize, slabinfo_rows, tree, tree_app, wait_for_app
+from drive import (
+    ScriptedHost,
+    count_on_nodes,
+    host_app,
+    pane_lines,
+    pane_title,
+    resize,
+    root_only,
+    slabinfo_rows,
+    tree,
+    tree_app,
+    wait_for_app,
+    wait_until,
+)
 from slow_case import slow
 
+from tcptop.screen.app import TcptopApp
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.tcp_pane import TcpPane
 
 KERNELS = ("6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-nomerge", "6.12-arm64-16k-4n", "5.10-4n", "7.3-4n", "6.18-1n")
 SIZES = {40: 12, 60: 20, 80: 24, 120: 40, 160: 50, 200: 60, 240: 70}
@@ -28,6 +44,24 @@ async def test_columns_follow_from_the_width_alone(kernels: Sequence[str]) -> No
     for columns in SIZES:
         assert len(titles[columns]) == 1, columns
         assert {"CACHE", "ACTIVE"} <= set(titles[columns].pop().split())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+@pytest.mark.parametrize("plain_user", [False, True])
+async def test_a_plain_user_has_no_empty_column_of_rates(size: tuple[int, int], plain_user: bool) -> None:
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    if plain_user:
+        host.refused = root_only
+    async with host_app(host, 0.1).run_test(size=size) as pilot:
+        app = pilot.app
+        assert isinstance(app, TcptopApp)
+        state = "refused" if plain_user else "ok"
+        await wait_until(
+            pilot, lambda: app._ledger is not None and app._ledger.sources["slabinfo"].state == state, "slabinfo"
+        )
+        [head] = [line for line in pane_lines(app, CachesPane) if line.startswith("CACHE")]
+        assert ("Δ/s" in head) != plain_user
+        host.close()
 
 
 @pytest.mark.parametrize(("keys", "title"), [("b", "O/S▾"), ("p", "P/S▾")])
@@ -91,3 +125,41 @@ async def test_columns_scroll_sideways_behind_the_name() -> None:
         for _ in range(20):
             pane.action_scroll_columns(-1)
         assert "columns" not in pane_title(app, CachesPane)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)], ids=str)
+async def test_active_objects_that_may_lie_in_the_lists_of_cpus_are_a_bound(size: tuple[int, int]) -> None:
+    """One socket is there, and 117 objects count as active; with 8 002 sockets the error is small."""
+    for phase, sign in (("base", "≤ "), ("established", "")):
+        async with tree_app(tree("6.18-1n", phase)).run_test(size=size) as pilot:
+            lines = pane_lines(await wait_for_app(pilot), CachesPane)
+        active = slabinfo_rows(tree("6.18-1n", phase))["TCP"][0]
+        [row] = [line for line in lines if line.startswith("TCP ")]
+        assert re.search(rf"  {sign}{active:,}  ".replace(",", " "), row)
+
+
+async def test_the_legend_of_the_bar_counts_the_parts_that_it_leaves_out() -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        short = pane_lines(app, FigurePane)[3]
+        await resize(pilot, (200, 60))
+        whole = " ".join(pane_lines(app, FigurePane)[3:])
+    names = re.compile(r"\b(?:TCPv?6?|inode|dentry|file|LSM|idle|memcg) \d")
+    more = re.search(r"\+(\d) more$", short)
+    assert more
+    assert len(names.findall(short)) + int(more[1]) == len(names.findall(whole))
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40)], ids=str)
+async def test_what_an_average_needs_has_a_noun(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.18-1n", "base")).run_test(size=size) as pilot:
+        text = " ".join(pane_lines(await wait_for_app(pilot), FigurePane))
+    assert "needs 200 sockets" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+async def test_the_likely_total_is_told_from_the_ends_of_its_range(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.18-1n", "base")).run_test(size=size) as pilot:
+        lines = pane_lines(await wait_for_app(pilot), TcpPane)
+    assert re.search(r" (likely; range )?58\d\.\d KiB to 3\.\d MiB", lines[2])
+    assert size[0] == 80 or "likely" in lines[2]

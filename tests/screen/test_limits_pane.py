@@ -23,9 +23,13 @@ from drive import (
 )
 from recorded import copy_recording
 
+from tcptop.explanation.headroom_page import headroom_page
+from tcptop.ledger import Limits
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot
-from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane
+from tcptop.text.line import text_of
+from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits
+from tcptop.widgets.tcp_pane import TcpPane
 
 SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
 FILE_MAX, FLOW_MAX = 200_000, 262_144
@@ -65,8 +69,8 @@ async def test_a_limit_comes_first_after_it_has_been_the_nearest_for_ten_seconds
         assert await first_names(pilot, uses[:-2], every_s=2) == ["file-max"] * 6
         await pilot.press("enter")
         await pilot.pause()
-        page = re.findall(r"(file-max|nf_conntrack_max) +ok ", screen_text(app))
-        assert page == ["file-max", "nf_conntrack_max"], "the page has the order of the pane"
+        page = re.findall(r"(file-max|conntrack) +ok ", screen_text(app))
+        assert page == ["file-max", "conntrack"], "the page has the order of the pane"
         await pilot.press("escape")
         assert (await first_names(pilot, uses, every_s=2))[-2:] == ["conntrack"] * 2
 
@@ -81,7 +85,8 @@ async def test_an_alarm_comes_first_at_once() -> None:
 
 @pytest.mark.parametrize("size", SIZES[2:], ids=str)
 @pytest.mark.parametrize(
-    ("share", "percent"), [(0.0, "0 %"), (0.001, "0 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")]
+    ("share", "percent"),
+    [(0.0, "0 %"), (0.0015, "0.1 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")],
 )
 async def test_a_bar_is_as_long_as_the_use_of_its_own_limit(size: tuple[int, int], share: float, percent: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
@@ -102,7 +107,7 @@ async def test_a_bar_is_as_long_as_the_use_of_its_own_limit(size: tuple[int, int
         eighths = 8 * bar.count("█") + sum(EIGHTHS.find(cell) + 1 for cell in bar)
         exact = 8 * len(bar) * min(share, 1.0)
         assert eighths == (int(exact + 0.01) or (1 if share else 0))
-        assert BAR.split(line)[1].startswith(f"{percent:>{7}}")
+        assert BAR.split(line)[1].startswith(f"{percent:>{8}}")
 
 
 async def test_the_bar_of_an_upper_bound_is_as_long_as_the_bound() -> None:
@@ -139,11 +144,14 @@ async def test_the_title_says_why_no_headroom_is_known(size: tuple[int, int], tm
         assert pane_title(app, LimitsPane).endswith("the bytes of one more socket are not known")
 
 
-async def test_the_share_of_an_upper_bound_is_rounded_up() -> None:
-    """3.0 MiB of 2.2 GiB are 0.13 %; at most 0 % would be wrong."""
+async def test_the_share_of_an_upper_bound_is_rounded_up_and_is_one_figure_in_both_panes() -> None:
+    """3.0 MiB of 2.2 GiB are 0.13 %; at most 0.1 % would be wrong."""
     async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
-        assert any(re.match(rf"tcp_mem +▏{TRACK}+ +≤ 1 % ", line) for line in pane_lines(app, LimitsPane))
+        assert any(re.match(rf"tcp_mem +▏{TRACK}+ +≤ 0.2 % ", line) for line in pane_lines(app, LimitsPane))
+    async with tree_app(tree("6.18-1n")).run_test(size=(160, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        assert any(re.match(r"buffer charge .* \(≤ 0.2 %\)$", line) for line in pane_lines(app, TcpPane))
 
 
 async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
@@ -154,7 +162,7 @@ async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
         for number, snapshot in enumerate(sample_phases("6.1-4n", ["established"] * count, every_s=5)):
             await feed(pilot, with_use(snapshot, 0.1, (FLOW_MAX - 84_000 - 500 * (count - 1 - number)) / FLOW_MAX))
         lines = pane_lines(app, LimitsPane)
-        assert re.match(r"conntrack +█\S+ +68 %  in about 14 min +84 000$", lines[0])
+        assert re.match(r"conntrack +█\S+ +67 %  in about 14 min +84 000$", lines[0])
         assert not any("in about" in line for line in lines[1:])
 
 
@@ -186,7 +194,7 @@ async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> 
         lines = pane_lines(app, LimitsPane)
         assert [line.split()[0] for line in lines[:2]] == ["file-max", "memory"]
         assert " 0 % " in lines[0]
-        assert " 7 % " in lines[1]
+        assert " 6 % " in lines[1]
         assert "200 000 more sockets fit, file-max first" in pane_title(app, LimitsPane)
 
 
@@ -199,7 +207,7 @@ async def test_the_number_of_orphans_stands_in_the_note_and_not_among_those_of_s
         await pilot.press("enter")
         await pilot.pause()
         page = screen_text(app)
-        assert re.search(r"tcp_max_orphans +ok +0 +262 144 +0 +25/50 +–  machine", page)
+        assert re.search(r"orphans +ok +0 +262 144 +0 +25/50 +–  machine", page)
         assert "65 536 more orphans fit: stops no new socket" in page
 
 
@@ -272,7 +280,7 @@ async def test_each_size_names_the_nearest_limit_and_how_many_more_fit(size: tup
         await wait_for_app(pilot)
         text = screen_text(app)
         assert re.search(r"873 000 more (sockets )?fit", text)
-        assert re.search(r"(?m)^memory +\S* +8 % ", text)
+        assert re.search(r"(?m)^memory +\S* +7 % ", text)
         pane = app.query_one(LimitsPane).region
         assert "".join(text.splitlines()[pane.y : pane.bottom]).isascii() == ascii_only
 
@@ -282,13 +290,44 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         app = await wait_for_app(pilot)
         app.query_one(LimitsPane).focus()
         await pilot.press("down")
-        assert " ─ 2–4 of 8 ─" in pane_title(app, LimitsPane)
+        assert " ─ 2–4 of 5 ─" in pane_title(app, LimitsPane)
         await pilot.press("end")
-        assert " ─ 6–8 of 8 ─" in pane_title(app, LimitsPane)
-        assert "listen queues" in pane_lines(app, LimitsPane)[-1]
+        assert " ─ 3–5 of 5 ─" in pane_title(app, LimitsPane)
+        assert pane_lines(app, LimitsPane)[-1].startswith("TIME_WAIT")
         await pilot.press("enter")
         await pilot.pause()
         assert "Headroom for more sockets" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_limits_that_only_a_dump_would_show_are_on_the_page_alone(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        names = ["ports", "nofile", "listen queues"]
+        drawn = [text_of(line) for line in limit_lines(app._ledger, "full", size[0], {})]
+        assert not [line for line in drawn if line.startswith(tuple(names))]
+        page = "\n".join(map(text_of, headroom_page(app._ledger, 120)))
+        for name in names:
+            assert re.search(rf"(?m)^ ?{name} .*\n?.*needs a dump", page), name
+
+
+async def test_a_listen_queue_that_overflows_is_in_the_pane() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        limits = app._ledger.limits["full"]
+        rows = tuple(row._replace(state="near") if row.name == "listen_queues" else row for row in limits.rows)
+        ledger = app._ledger._replace(limits={"full": Limits(rows)})
+        assert [limit.name for limit in shown_limits(ledger, "full")][-1] == "listen_queues"
+
+
+async def test_if_no_limit_is_known_all_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    async with tree_app(tmp_path).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        assert shown_limits(app._ledger, "full") == app._ledger.limits["full"].rows
 
 
 async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path) -> None:

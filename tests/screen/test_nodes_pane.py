@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
+from tcptop.widgets.caches_pane import node_shares_texts
 from tcptop.widgets.nodes_pane import BAR_WIDTH, FREE, OTHER, TCP, TRACE, node_bar, node_lines
 
 WIDTHS = range(34, 121)
@@ -48,6 +49,15 @@ def test_a_line_for_each_node_of_a_recording(kernel: str, nodes: int) -> None:
     assert [row[0] for row in rows] == [str(number) for number in range(nodes)]
     cpus = {"6.1-1n": 4}.get(kernel, 8)
     assert sum(int(row[1]) for row in rows) == cpus
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n", "6.12-arm64-16k-4n", "7.3-4n"])
+def test_a_share_is_the_same_in_the_table_and_in_the_title_of_the_caches(kernel: str) -> None:
+    ledger = ledger_of(tree(kernel))
+    in_table = [re.findall(r"(\d+)%", line)[-1] for line in lines(ledger)[1:]]
+    every, most, _ = node_shares_texts(ledger)
+    assert re.findall(r"(\d+) %", every) == in_table
+    assert re.findall(r"(\d+) %", most) == [max(in_table, key=int)]
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -23,11 +23,15 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from slow_case import slow
 
+from tcptop.explanation.events_page import ALARM_SIGN
 from tcptop.hosts.host import Host
 from tcptop.settings.file import Settings
 from tcptop.text.ascii import ASCII_GLYPHS, ASCII_SIGNS, needs_ascii
+from tcptop.widgets import slice_bar
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
+from tcptop.widgets.caches_pane import MERGED
 from tcptop.widgets.cell_width import to_ascii
+from tcptop.widgets.limits_pane import EIGHTHS, TRACK
 
 VIEWS = {
     "start": [],
@@ -54,6 +58,22 @@ def test_each_ascii_glyph_is_as_wide_as_the_original() -> None:
         assert ascii_glyph.isascii(), glyph
         assert ascii_glyph.isprintable(), glyph
         assert len(glyph) == len(ascii_glyph) == cell_len(glyph), glyph
+
+
+SIGNS = "▸…≈–×÷Δ▴▾→"
+"""Glyphs that mean something by themselves, outside of graphs, bars and borders."""
+
+
+def test_no_ascii_sign_has_two_meanings() -> None:
+    signs = [ASCII_GLYPHS[glyph] for glyph in SIGNS]
+    assert len(set(signs)) == len(signs)
+    assert not set(signs) & {MERGED, ALARM_SIGN, "?"}
+    assert MERGED not in slice_bar.SIGNS, "a part of a bar is not marked as a merged cache"
+    assert len({to_ascii(sign) for sign in slice_bar.SIGNS}) == len(slice_bar.SIGNS)
+
+
+def test_a_use_in_eighths_is_no_empty_bar_in_ascii() -> None:
+    assert not {to_ascii(cell) for cell in f"{EIGHTHS}█"} & {to_ascii(TRACK)}
 
 
 def test_large_ascii_digits_are_as_wide_as_the_others() -> None:

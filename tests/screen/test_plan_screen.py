@@ -84,7 +84,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     for line, limit in zip(lines[heading + 1 :], found["limits"], strict=False):
         amount = limit["takes"] if limit["high_takes"] is None else limit["high_takes"]
         assert (units.size(amount) if limit["unit"] == "bytes" else units.count(amount)) in line
-        assert ("– " if limit["ratio"] is None else f"{100 * limit['ratio']:.0f} %") in line
+        assert ("– " if limit["ratio"] is None else units.percent(limit["ratio"], " ")) in line
         assert ("█" in line) == (limit["ratio"] is not None)
         sign = "≤ " if limit["connections_are_at_most"] else "  "
         assert line.endswith(f"{sign}{units.rough_count(limit['connections'])}")
@@ -94,17 +94,20 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     assert f"{words}: {found['unknown_because'] or units.grouped(number)}" in text
 
 
+AS_NOW = ("--side", "mixed", "--family", "now")
+"""What the form begins with."""
 CASES: list[tuple[Sequence[str], Sequence[str]]] = [
-    (("1", "0", "0", "0", "0", "0"), ("--connections", "100000")),
-    (("2", "M"), ("--connections", "2M")),
-    (("1", "0", "K", "down", "3", "0", "0", "k"), ("--connections", "10K", "--time-wait", "300K")),
-    (("5", "0", "K", "tab", "tab", "1", "6", "K"), ("--connections", "50K", "--buffers", "16K")),
-    (("5", "k", "down", "down", "down", "space"), ("--connections", "5K", "--side", "outgoing")),
+    (("1", "0", "0", "0", "0", "0"), ("--connections", "100000", *AS_NOW)),
+    (("2", "M"), ("--connections", "2M", *AS_NOW)),
+    (("1", "0", "K", "down", "3", "0", "0", "k"), ("--connections", "10K", "--time-wait", "300K", *AS_NOW)),
+    (("5", "0", "K", "tab", "tab", "1", "6", "K"), ("--connections", "50K", "--buffers", "16K", *AS_NOW)),
+    (("5", "k", *["down"] * 3, "space", "space"), ("--connections", "5K", "--side", "outgoing", "--family", "now")),
+    (("6", "k", *["down"] * 3, "space", "down", "right"), ("--connections", "6K")),
     (
-        ("5", "k", "down", "down", "down", "left", "down", "right"),
+        ("5", "k", "down", "down", "down", "left", "down", "left"),
         ["--connections", "5K", "--side", "proxy", "--family", "ipv6"],
     ),
-    (("7", "k", "up", "up", "space", "up", "space"), ("--connections", "7K", "--conntrack", "--epoll")),
+    (("7", "k", "up", "up", "space", "up", "space"), ("--connections", "7K", "--conntrack", "--epoll", *AS_NOW)),
 ]
 
 
@@ -121,10 +124,11 @@ async def test_typed_numbers_give_the_figures_of_the_command(
 
 async def test_the_command_below_the_plan_gives_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
-        app = await open_plan(pilot, *"40k", "up", "up", "space", "up", "up", "space")
+        app = await open_plan(pilot, *"40k", "up", "up", "space", "up", "up", "left")
         command = page_text(app).partition("As text: tcptop plan ")[2].split()
         assert command[:2] == ["--connections", "40000"]
-        assert set(command[2:]) == {"--conntrack", "--family", "ipv6", "--root", str(tree(KERNEL))}
+        assert command[2:-2] == ["--side", "mixed", "--family", "ipv6", "--conntrack"]
+        assert command[-2:] == ["--root", str(tree(KERNEL))]
         shown = page(app)
     assert_page_shows(shown, command_json(capsys, *command))
 
@@ -154,31 +158,36 @@ async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroo
         assert first is not None
         charge = app._ledger.costs["full"].buffer_bytes_per_socket
         text = page_text(app)
-        assert f"buffers now {units.exact_bytes(charge)} B" in text
-        assert f"first limit: {first.name}, after about {units.rough_count(first.headroom_sockets)} connections" in text
+        memory = app._ledger.headroom["full"].buffer_bytes
+        buffers = f"(charge {units.exact_bytes(charge)} B, memory {units.exact_bytes(memory)} B)"
+        assert f"buffers now {buffers}" in text
+        assert memory < (charge or 0)
+        assert (
+            f"first limit: {first.label}, after about {units.rough_count(first.headroom_sockets)} connections" in text
+        )
         command = shlex.split(text.partition("As text: tcptop plan ")[2])
-        assert command[-4:] == ["--buffers", "now", "--root", str(alarm)]
+        assert command[2:] == ["--buffers", "now", *AS_NOW, "--root", str(alarm)]
         shown = page(app)
         await pilot.press("down", "down", "8", "n")
-        assert f"buffers now {units.exact_bytes(charge)} B" in page_text(app).replace("▸", "")
+        assert f"›buffers now_ {buffers}" in page_text(app)
     assert_page_shows(shown, command_json(capsys, *command))
 
 
 async def test_limits_that_alarm_and_are_not_counted_stand_beside_the_verdict(alarm: Path) -> None:
     async with tree_app(alarm).run_test(size=TALL) as pilot:
-        app = await open_plan(pilot, *"1k", "down", "down", "0")
+        app = await open_plan(pilot, *"1k", "down", "down", "0", "up", "up", "up", "up", "left")
         lines, text = page(app), page_text(app)
-        assert "fits, idle: 1 000 server-side connections;" in text
+        assert "fits, idle: 1 000 connections, half client side;" in text
         assert (
-            "not counted: orphans FULL 98 % (no orphans planned), conntrack NEAR 90 % (conntrack: no),"
+            "not counted: orphans FULL 98 % (no orphans planned), conntrack NEAR 90 % (no tracked flows planned),"
             " tcp_mem NEAR 80 % (no buffers planned)"
         ) in text
         for name, words in (("conntrack", ["90", "%", "NEAR", "90", "000", "uncounted", "100", "000"]),):
             [line] = [line for line in lines if line.startswith(f"{name} ")]
             assert line.split()[2:] == words
             assert "█" not in line
-        await pilot.press("up", "up", "up", "up", "space")
-        assert "conntrack: no" not in page_text(app)
+        await pilot.press("right")
+        assert "no tracked flows planned" not in page_text(app)
 
 
 async def test_a_bar_above_its_limit_has_a_sign(alarm: Path) -> None:
@@ -204,7 +213,7 @@ async def test_the_first_plan_doubles_the_open_sockets() -> None:
         sockets = app._ledger.sockets.inuse_of_both
         assert sockets is not None
         assert sockets >= 1000
-        assert f"{units.grouped(sockets)} server-side connections" in page_text(app)
+        assert f"{units.grouped(sockets)} connections, half client side" in page_text(app)
         assert "as many as are open here now" in page_text(app)
         await pilot.press("5")
         assert "as many as" not in page_text(app)
@@ -252,7 +261,7 @@ async def test_a_wrong_text_shows_what_is_accepted_and_keeps_the_figures(
         assert after.startswith("(last valid) ")
         assert after.removeprefix("(last valid) ") == before.removeprefix("! ")
         plural = "" if number == 1 else "s"
-        assert re.search(f": {units.grouped(number)} server-side connection{plural}[;,]", after)
+        assert re.search(f": {units.grouped(number)} connection{plural}, half client side[;,]", after)
 
 
 async def test_a_number_takes_only_the_characters_of_a_number() -> None:
@@ -262,11 +271,11 @@ async def test_a_number_takes_only_the_characters_of_a_number() -> None:
         for key, shown in (("x", "x"), ("ü", "?"), ("n", "n"), ("T", "T")):
             await pilot.press(key)
             assert f"! connections: digits and . k K M G, not '{shown}'" in page_text(app)
-            assert "▸connections 123_" in page_text(app)
+            assert "›connections 123_" in page_text(app)
             assert figures(app) == before
         await pilot.press("4")
         assert "! connections" not in page_text(app)
-        assert "fits, idle: 1 234 server-side connections" in page_text(app)
+        assert "fits, idle: 1 234 connections, half client side" in page_text(app)
 
 
 async def test_a_pasted_number_replaces_the_number() -> None:
@@ -276,11 +285,11 @@ async def test_a_pasted_number_replaces_the_number() -> None:
         await pilot.pause()
         await pilot.pause()
         assert "not '100000?[2J'" in page_text(app)
-        assert "7 000 server-side connections" in page_text(app)
+        assert "7 000 connections, half client side" in page_text(app)
         app.post_message(Paste(" 100 000 \nq"))
         await pilot.pause()
         await pilot.pause()
-        assert "100 000 server-side connections" in page_text(app)
+        assert "100 000 connections, half client side" in page_text(app)
 
 
 @pytest.mark.parametrize("key", ["escape", "enter", "q"])
@@ -290,7 +299,7 @@ async def test_the_numbers_stay_until_the_plan_is_opened_again(key: str) -> None
         await pilot.press(key)
         assert not isinstance(app.screen, PlanScreen)
         await pilot.press("M")
-        assert "77 000 server-side connections" in page_text(app)
+        assert "77 000 connections, half client side" in page_text(app)
 
 
 async def test_the_palette_opens_the_plan() -> None:
@@ -318,12 +327,12 @@ async def test_the_plan_is_drawn_again_with_each_sample() -> None:
 async def test_a_plan_beside_a_recorded_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "recording"
     record_phases(file, KERNEL, ["base", "established"])
-    found = command_json(capsys, "--connections", "100K", "-r", str(file))
+    found = command_json(capsys, "--connections", "100K", *AS_NOW, "-r", str(file))
     async with replay_app(file).run_test(size=TALL) as pilot:
         app = await wait_for_replay(pilot)
         await pilot.press("M", *"100k")
         command = shlex.split(page_text(app).partition("As text: tcptop plan ")[2])
-        assert command[2:4] == ["-r", str(file)]
+        assert command[2:-2] == [*AS_NOW, "-r", str(file)]
         earlier = page(app)
         assert f"in this sample ─ {file.name} ─ " in screen_text(app).splitlines()[0]
         await pilot.press("escape")
@@ -359,11 +368,123 @@ async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -
         shown = screen_text(app)
         for label in ("connections", "TIME_WAIT", "buffers", "side", "family", "epoll", "conntrack", "kTLS"):
             assert label in shown
-        assert "fits, idle: 100 000 server-side" in " ".join(shown.split())
+        assert "fits, idle: 100 000 connections" in " ".join(shown.split())
         await pilot.press("tab")
-        assert "▸TIME_WAIT" in screen_text(app)
+        assert "›TIME_WAIT" in screen_text(app)
         await pilot.press("end")
         assert "As text: tcptop plan" in " ".join(screen_text(app).split())
         await resize(pilot, (30, 8))
         await pilot.press("up")
-        assert "▸connections" in screen_text(app)
+        assert "›connections" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_typed_size_shows_its_charge_and_memory_beside_it(alarm: Path, size: tuple[int, int]) -> None:
+    """Typing the charge that is shown is another plan, and the field says so."""
+    async with tree_app(alarm).run_test(size=size) as pilot:
+        app = await open_plan(pilot, "down", "down")
+        assert "a typed size is all memory" in page_text(app)
+        charge = re.search(r"›buffers now \(charge ([\d ]+) B, memory ([\d ]+) B\)", page_text(app))
+        assert charge is not None
+        await pilot.press(*charge[1].replace(" ", ""))
+        number = int(charge[1].replace(" ", ""))
+        whole = units.grouped(-(-number // 4096) * 4096)
+        assert f"{number}_ (charge {whole} B, memory {charge[1]} B)" in page_text(app)
+        await pilot.press("0", "0", "0", "0", "0", "0", "0", "0", "0", "0")
+        assert "(charge" not in page_text(app), "what is not valid has no amounts"
+        await pilot.press("end")
+        assert "a given size is memory in full, and its charge is whole pages" in page_text(app)
+
+
+async def test_idle_sockets_are_told_of_the_field_of_the_form() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert "The field buffers adds them: type a size, or n for what a socket has now." in page_text(app)
+        assert "--buffers adds" not in page_text(app)
+
+
+@pytest.mark.parametrize(("count", "word"), [("90000", "yes"), ("0", "no"), (None, "no")])
+@pytest.mark.parametrize("most", ["100000", "0"])
+async def test_conntrack_begins_as_this_machine_tracks_now(
+    alarm: Path, count: str | None, most: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = "proc/sys/net/netfilter"
+    write_tree(alarm, {f"{folder}/nf_conntrack_max": f"{most}\n"})
+    if count is None:
+        (alarm / folder / "nf_conntrack_count").unlink()
+    else:
+        write_tree(alarm, {f"{folder}/nf_conntrack_count": f"{count}\n"})
+    async with tree_app(alarm).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert f"conntrack {word} " in page_text(app)
+        by_default = shlex.split(page_text(app).partition("As text: tcptop plan ")[2])
+        await pilot.press("up", "up", "space")
+        changed = shlex.split(page_text(app).partition("As text: tcptop plan ")[2])
+    assert not {"--conntrack", "--no-conntrack"} & set(by_default), "it is the command's default, too"
+    assert command_json(capsys, *by_default)["request"]["conntrack"] == (word == "yes")
+    assert ("--no-conntrack" if word == "yes" else "--conntrack") in changed
+    assert command_json(capsys, *changed)["request"]["conntrack"] == (word == "no")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase"),
+    [(KERNEL, "established"), (KERNEL, "halfclosed"), ("6.1-4n-ipv6", "established"), ("6.12-4n", "halfclosed")],
+)
+async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: str, phase: str) -> None:
+    async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert app._ledger is not None
+        limits = {limit.name: limit for limit in app._ledger.limits["full"].rows}
+        found = app.feed.make_plan(app.screen.query_one(PlanPane).form.request)
+        assert found is not None
+        assert {limit.name for limit in found.limits} >= {"memory", "file_max"}
+        for planned in found.limits:
+            fits = limits[planned.name].headroom_sockets
+            # Memory is counted at its most, and the headroom counts it at its least.
+            assert planned.connections == pytest.approx(fits, rel=0.02 if planned.name == "memory" else 1e-6, abs=1)
+        headroom = app._ledger.headroom["full"]
+        assert (
+            f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
+            f" {units.exact_bytes(headroom.bytes_per_socket)} B each (half client side, "
+        ) in page_text(app)
+
+
+async def test_what_to_do_is_above_the_fold_and_a_hint_says_that_more_is_below(alarm: Path) -> None:
+    async with tree_app(alarm).run_test(size=(80, 24)) as pilot:
+        app = await open_plan(pilot, "5", "0", "k")
+        lines = page(app)
+        starts = [
+            next(at for at, line in enumerate(lines) if re.match(pattern, line.strip()))
+            for pattern in (r"! does not fit", r"Sysctls to change", r"net\.netfilter\.nf_conntrack_max = ", r"LIMIT ")
+        ]
+        assert starts == sorted(starts)
+        assert lines[-1].strip() == "↓ more: PgDn"
+        seen: list[str] = []
+        for _ in range(20):
+            lines = page(app)
+            first, last, length = map(int, re.findall(r"\d+", re.findall(r"\d+–\d+ of \d+", screen_text(app))[0]))
+            seen[first - 1 :] = lines[5:][: last - first + 1]
+            assert (lines[-1].strip() == "↓ more: PgDn") == (last < length)
+            await pilot.press("pagedown")
+        assert len(seen) == length
+        shown = " ".join(" ".join(seen).split())
+        for words in ("TAKES CACHE", "Main screen: ", "As text: tcptop plan"):
+            assert words in shown
+
+
+async def test_nodes_have_their_free_memory_and_what_fits_there() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot, *"100k")
+        lines = page(app)
+        heading = next(at for at, line in enumerate(lines) if line.split() == ["NODE", "TAKES", "FREE", "FITS", "MORE"])
+        found = app.feed.make_plan(app.screen.query_one(PlanPane).form.request)
+        assert found is not None
+        assert found.nodes is not None
+        for number, node in found.nodes.items():
+            cells = [
+                str(number),
+                units.size(node.bytes),
+                units.size(node.free_bytes),
+                units.rough_count(node.connections),
+            ]
+            assert " ".join(lines[heading + 1 + number].split()) == " ".join(cells)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ from tcptop.recording.time_spec import TimeRange
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.snapshot import Snapshot
+from tcptop.text import units
+from tcptop.view.timeline import Timeline
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
 from tcptop.widgets.key_line import KeyLine
@@ -39,7 +42,7 @@ from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import POSITION_MARK, TimelinePane
 
 PHASES = ["base", "unaccepted", "established", "halfclosed", "timewait"]
-TIMELINE_ROWS = 3
+TIMELINE_ROWS = 4
 MIDDLE = (120, 40)
 
 
@@ -65,7 +68,7 @@ def head(app: TcptopApp) -> str:
 
 def sample_number(app: TcptopApp) -> int:
     """The number of the sample in the head line; the first is 1."""
-    found = re.search(r" · (\d+) of (\d+) · ", head(app))
+    found = re.search(r" (\d+) of (\d+)\b", head(app))
     assert found is not None, head(app)
     return int(found[1])
 
@@ -174,20 +177,20 @@ async def test_time_that_cannot_be_jumped_to(file: Path) -> None:
 async def test_space_plays_to_the_end(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
-        assert "paused 1×" in head(app)
+        assert "paused at 1 of 5, SPACE plays" in head(app)
         await pilot.press(*["plus"] * 9)
-        assert "paused 100×" in head(app)
+        assert "paused at 1 of 5, SPACE plays 100×" in head(app)
         await pilot.press("space")
-        assert "▶ 100×" in head(app)
+        assert "playing 100×" in head(app)
         await wait_until(
-            pilot, lambda: sample_number(app) == len(PHASES) and "paused 100×" in head(app), "playback has ended"
+            pilot, lambda: sample_number(app) == len(PHASES) and "SPACE plays 100×" in head(app), "playback has ended"
         )
         await pilot.press("minus")
-        assert "paused 50×" in head(app)
+        assert "SPACE plays 50×" in head(app)
         await pilot.press("space")
         await wait_until(pilot, lambda: sample_number(app) < len(PHASES), "playback starts again")
         await pilot.press("space")
-        assert "paused 50×" in head(app)
+        assert "SPACE plays 50×" in head(app)
 
 
 async def test_timeline_marks_the_shown_sample(file: Path) -> None:
@@ -196,13 +199,58 @@ async def test_timeline_marks_the_shown_sample(file: Path) -> None:
         columns: list[int] = []
         for _ in PHASES:
             lines = pane_lines(app, TimelinePane)
-            assert [line.split()[0] for line in lines] == ["sockets", "TIME_WAIT", "B/conn"]
+            assert [line.split()[0] for line in lines] == ["sockets", "TCP", "TIME_WAIT", "B/conn"]
             [column] = {line.index(POSITION_MARK) for line in lines}
             columns.append(column)
             await press_keys(pilot, "t")
         assert columns == sorted(set(columns)), "each sample has its own column, in order"
         most = max((allocated(phase) for phase in PHASES), key=lambda text: int(text.replace(" ", "")))
         assert pane_lines(app, TimelinePane)[0].endswith(f" to {most}")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+async def test_the_timeline_has_the_memory_of_the_whole_recording(file: Path, size: tuple[int, int]) -> None:
+    async with replay_app(file).run_test(size=size) as pilot:
+        app = await wait_for_replay(pilot)
+        assert "reading" not in screen_text(app), "the graphs are drawn without a key"
+        text = "\n".join(pane_lines(app, TimelinePane))
+        memory: list[float] = []
+        for _ in PHASES:
+            assert app._ledger is not None
+            memory.append(app._ledger.tcp_memory.bytes or 0.0)
+            await press_keys(pilot, "t")
+        found = re.search(r"TCP memory .* (\S+ to \S+)", text.partition("  sockets")[0] if size[0] == 80 else text)
+        assert found is not None
+        assert found[1] == f"{units.short_size(min(memory))} to {units.short_size(max(memory))}"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+async def test_a_timeline_that_is_still_read_says_how_far(file: Path, size: tuple[int, int]) -> None:
+    async with replay_app(file).run_test(size=size) as pilot:
+        app = await wait_for_replay(pilot)
+        assert app._ledger is not None
+        pane, view = app.screen.query_one(TimelinePane), app.view
+        pane.show(app._ledger, replace(view, timeline=replace(view.timeline, read_share=0.34)))
+        assert "TCP memory" in "\n".join(drawn_lines(pane))
+        assert "reading 34 %" in "\n".join(drawn_lines(pane))
+        tcp = app.screen.query_one(TcpPane)
+        tcp.show(app._ledger, replace(view, timeline=Timeline(read_share=0.34)))
+        assert "reading the recording: 34 %" in "\n".join(drawn_lines(tcp))
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        ((120, 40), "paused at 1 of 5, SPACE plays"),
+        ((80, 24), "paused at 1 of 5, SPACE plays"),
+        ((60, 20), "paused at 1 of 5, SPACE plays"),
+        ((40, 12), "paused at 1"),
+    ],
+)
+async def test_a_recording_opens_paused_and_says_so(file: Path, size: tuple[int, int], text: str) -> None:
+    async with replay_app(file).run_test(size=size) as pilot:
+        app = await wait_for_replay(pilot)
+        assert text in head(app)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +266,7 @@ async def test_time_options_select_the_samples(file: Path, choice: TimeRange, fi
     async with replay_app(file, choice).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
         assert f"{first} · " in head(app)
-        assert f" of {samples} · " in head(app)
+        assert f" of {samples}, SPACE plays" in head(app)
 
 
 async def test_damaged_sample_is_reported_and_others_are_shown(file: Path, tmp_path: Path) -> None:
@@ -240,7 +288,7 @@ async def test_damaged_sample_is_reported_and_others_are_shown(file: Path, tmp_p
 async def test_a_saved_tree_is_a_recording_of_one_sample() -> None:
     async with replay_app(tree("6.1-4n")).run_test(size=MIDDLE, notifications=True) as pilot:
         app = await wait_for_replay(pilot)
-        assert "recorded · 1 of 1 · paused" in head(app)
+        assert "recorded · paused at 1 of 1, SPACE plays" in head(app)
         await press_keys(pilot, "t", "T", "space", "greater_than_sign")
         await pilot.press("j", *"12:00", "enter")
         await wait_until(pilot, lambda: "its samples have no times" in screen_text(app), "the message is shown")

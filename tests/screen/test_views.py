@@ -186,7 +186,7 @@ async def test_after_k_counts_are_differences() -> None:
         await pilot.press("k")
         assert caches(app)["TCP"]["OBJS"] == "16 016"
         assert not any("since the mark" in line for line in pane_lines(app, LimitsPane))
-        assert "more sockets fit" in pane_title(app, LimitsPane)
+        assert "more fit (known limits)" in pane_title(app, LimitsPane)
 
 
 async def test_largest_decrease_sorts_first_too() -> None:
@@ -248,6 +248,9 @@ async def test_x_hides_and_shows_graphs_and_marks() -> None:
             await feed(pilot, sample)
         lines, tcp_lines = pane_lines(app, GraphsPane), pane_lines(app, TcpPane)
         assert lines[0].split()[0] == "sockets"
+        charge = next(index for index, line in enumerate(lines) if line.startswith("buffer charge"))
+        assert [line.split(" ")[:2] for line in lines[charge + 1 : charge + 3]] == [["≤", "8.00M"]] * 2
+        assert any(re.match(r"buffer charge +≤ 8.0 MiB ", line) for line in tcp_lines), "the panes agree"
         assert lines[1].startswith("16 001 highest")
         assert any(line.startswith("1 lowest") for line in lines)
         assert lines[-1].split("ago")[1].split() == ["now"]
@@ -325,9 +328,9 @@ async def test_total_sockets_and_graph_are_there_at_every_size(size: tuple[int, 
         if digits:
             assert lines[0][: len(draw_big_number(figure)[0]) + 3].strip()
             assert any(drawn in lines[0] for drawn in [draw_big_number(figure)[0].rstrip()])
-            assert re.search(rf" {unit} {{1,2}}1 %", lines[0])
+            assert re.search(rf" {unit} {{1,2}}0.9 %", lines[0])
         else:
-            assert f"{figure} {unit}  1 % of RAM" in lines[0]
+            assert f"{figure} {unit}  0.9 % of RAM" in lines[0]
         text = "\n".join(lines)
         assert "16 001" in text
         assert re.search(rf"[{LEVELS}]+ 5 min", text)
@@ -413,7 +416,7 @@ async def test_80_columns_show_a_key_for_every_view() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         shown_keys = {entry.split(" ")[0] for entry in pane_lines(app, KeyLine)[0].strip().split("  ")}
-        assert {"?", "m", "=", "Tab", "i", "k", "/", "q", ":"} <= shown_keys
+        assert {"?", "q", "m", "M", "ENTER", "Tab", ":", "="} <= shown_keys
 
 
 # Scopes
@@ -551,3 +554,13 @@ def test_every_text_colour_has_enough_contrast(theme: object) -> None:
         assert colour is not None
         light, dark = sorted((luminance(colour), luminance(background)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, colour
+
+
+@pytest.mark.parametrize("size", [(120, 40), (160, 50), (200, 60)], ids=str)
+async def test_the_share_of_tcp_mem_is_the_same_in_the_tcp_pane_and_in_the_limits(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffer charge")]
+        [limit] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
+        assert line.endswith("tcp_mem 536.9 MiB (≤ 2 %)")
+        assert " ≤ 2 % " in limit

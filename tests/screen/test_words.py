@@ -1,7 +1,8 @@
-"""Every word on the screen is in the glossary, or is everyday English.
+"""Every word and every phrase on the screen is found by `tcptop explain`, or is everyday English.
 
-The words are those of the plain-text snapshots. Names of the kernel and of machines are no words: they have a digit, an
-underscore or a bracket in them, or they are the names of caches, structs, events and states.
+The words are those of the plain-text snapshots; a phrase is two of them as printed, side by side. Names of the kernel
+and of machines are no words: they have a digit, an underscore or a bracket in them, or they are the names of caches,
+structs, events and states.
 """
 
 from __future__ import annotations
@@ -11,9 +12,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tcptop.explanation.glossary import ENTRIES, fold_word
+import pytest
+from recorded import ledger_of, tree
+
+from tcptop.explanation import explain_word
+from tcptop.explanation.glossary import ENTRIES, find_entries, fold_word
 from tcptop.kernel.events import EVENTS
 from tcptop.kernel.objects import KERNEL_OBJECTS
+from tcptop.ledger import Ledger
+from tcptop.text.line import text_of
 
 TESTS = Path(__file__).resolve().parents[1]
 SNAPSHOTS = TESTS / "snapshots"
@@ -23,13 +30,19 @@ WITH_MADE_UP_NAMES = re.compile(r"hostile|strange|cut_off|markup|a_panes_end|nos
 """Snapshots of files with names that no kernel has."""
 
 NAME = re.compile(
-    r"\S*(?:[\d_()@\\=…~]|\.\.)\S*|(?<=[A-Z])v\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b(?:EADDRNOTAVAIL|EMFILE|ENFILE)\b"
+    r"\S*(?:[\d_()@\\=…~$]|\.\.)\S*|(?<=[A-Z])v\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b(?:EADDRNOTAVAIL|EMFILE|ENFILE)\b"
     r"|\S*/\S*/\S*|\S+\.(?:py|toml|txt|svg|gz|c|h)\b|(?<!\w)'[^'\s]*'|“[^”]*”"
 )
 """A piece of text that is not a word: a name, a number, a path, a quoted text, a word that is cut, a sort mark."""
 BESIDE_A_BORDER = re.compile(r"[^\W\d_]+(?=[│╭╰├┌└|])|(?<=[│╮╯┤┐┘|])[^\W\d_]+")
 """A word that the border of an overlay may have cut."""
 WORD = re.compile(r"[^\W\d_]{2,}")
+PHRASE = re.compile(r"(?=(?<![^\W\d_])([^\W\d_]{2,}(?:-[^\W\d_]+)* [^\W\d_]{2,}(?:-[^\W\d_]+)*)(?![^\W\d_]))")
+"""Two words with one space between them."""
+EVERYDAY_PHRASES = Path(__file__).with_name("everyday_phrases.txt")
+"""Phrases of two everyday words, which mean no more than their words."""
+PROSE = re.compile(r"explain_snapshots|help")
+"""Snapshots of pages of whole sentences, whose words are tested, but not their phrases."""
 
 
 def words_in(text: str) -> Iterator[str]:
@@ -63,6 +76,82 @@ def test_every_word_on_the_screen_is_explained() -> None:
                 files_of_word.setdefault(word, []).append(str(file.relative_to(SNAPSHOTS)))
     report = [f"{word}: {files[0]} ({len(files)} files)" for word, files in sorted(files_of_word.items())]
     assert not report, "explain them in explanation/glossary.py, or reword:\n" + "\n".join(report)
+
+
+def is_found(text: str) -> bool:
+    """Whether `tcptop explain` finds a word or a phrase."""
+    return explain_word(recorded_ledger(), text) is not None
+
+
+@cache
+def recorded_ledger() -> Ledger:
+    return ledger_of(tree("6.1-4n", "established"))
+
+
+def screen_texts(without: re.Pattern[str] = WITH_MADE_UP_NAMES) -> Iterator[str]:
+    for file in sorted(SNAPSHOTS.rglob("*.txt")):
+        if not WITH_MADE_UP_NAMES.search(file.name) and not without.search(str(file.relative_to(SNAPSHOTS))):
+            yield file.read_text(encoding="utf-8")
+
+
+def test_explain_finds_every_word_on_the_screen() -> None:
+    everyday = {fold_word(word) for word in EVERYDAY_WORDS.read_text(encoding="utf-8").split()}
+    words = {word for text in screen_texts() for word in words_in(text) if fold_word(word) not in everyday}
+    assert len(words) > 200
+    assert not [word for word in sorted(words) if not is_found(word)]
+
+
+def test_explain_finds_every_phrase_on_the_screen() -> None:
+    everyday = set(EVERYDAY_PHRASES.read_text(encoding="utf-8").splitlines())
+    phrases = {phrase for text in screen_texts(PROSE) for phrase in phrases_in(text)} - everyday
+    assert len(phrases) > 200
+    assert not [phrase for phrase in sorted(phrases) if not is_found(phrase)], "give an entry another name"
+
+
+def phrases_in(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        yield from (found[1] for found in PHRASE.finditer(BESIDE_A_BORDER.sub(" | ", NAME.sub(" | ", line))))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "word"),
+    [
+        ("most on", "OF TCP"),
+        ("most on node 2", "OF TCP"),
+        ("full from", "full"),
+        ("near until below 75 %", "near"),
+        ("fits", "FITS MORE"),
+        ("needs 200", "average now"),
+        ("average: needs 200 sockets", "average now"),
+        ("mini-sockets", "TIME_WAIT"),
+        ("mini-sockets fit", "TIME_WAIT"),
+        ("in use", "in use"),
+        ("fits more", "FITS MORE"),
+        ("before reclaim", "reclaim"),
+        ("idle", "idle"),
+        ("332 idle", "idle"),
+        ("all netns ≤ 30", "netns"),
+        ("paused at 1 of 45, SPACE plays", "live"),
+        ("reading 34 %", "recording"),
+        ("* merged", "merged"),
+        ("stops no new socket", "nearest first"),
+    ],
+)
+def test_a_phrase_as_printed_finds_the_entry_of_its_words(phrase: str, word: str) -> None:
+    page = explain_word(recorded_ledger(), phrase)
+    assert page is not None
+    heads = [text_of(line).strip() for line in page.lines(recorded_ledger(), 100)]
+    assert word in heads
+
+
+def test_a_phrase_of_unknown_words_is_not_found() -> None:
+    assert not is_found("flurbs frobnicate")
+
+
+def test_the_everyday_phrases_are_sorted_and_have_no_entry() -> None:
+    phrases = EVERYDAY_PHRASES.read_text(encoding="utf-8").splitlines()
+    assert phrases == sorted(set(phrases))
+    assert not [phrase for phrase in phrases if find_entries(phrase)]
 
 
 def test_a_word_without_an_entry_is_found() -> None:

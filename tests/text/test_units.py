@@ -167,6 +167,15 @@ def test_percent_of_whole_hundredths_is_exact() -> None:
     assert [units.percent(number / 100) for number in range(101)] == [f"{number}%" for number in range(101)]
 
 
+def test_small_shares_have_a_decimal_that_is_rounded_down() -> None:
+    texts = [units.fine_percent(share) for share in (None, 0.0, 0.0004, 0.0039, 0.00999, 0.01, 0.1399, 1.2)]
+    assert texts == ["– %", "0 %", "<0.1 %", "0.3 %", "0.9 %", "1 %", "13 %", "120 %"]
+
+
+def test_an_upper_bound_is_rounded_up() -> None:
+    assert [units.at_most_percent(share) for share in (0.0001, 0.01, 0.0101)] == ["≤ 0.1 %", "≤ 1 %", "≤ 2 %"]
+
+
 def test_percent_is_rounded_down() -> None:
     for whole in (3, 7, 13, 997, 18_002):
         for part in range(0, whole + 1, max(1, whole // 200)):

@@ -92,6 +92,8 @@ def test_timeline_has_the_kernels_counts(tmp_path: Path) -> None:
         cost = account(snapshot).costs["full"]
         expected = cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
         assert timeline.bytes_per_connection[middle] == expected
+        assert timeline.tcp_bytes[middle] == account(snapshot).tcp_memory.bytes
+    assert timeline.read_share == 1
 
 
 def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:

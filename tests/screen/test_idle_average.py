@@ -1,0 +1,33 @@
+"""Tests of the mark beside the average when idle objects weigh in, at every width."""
+
+from __future__ import annotations
+
+import pytest
+from drive import tree
+from recorded import ledger_of
+
+from tcptop.explanation.glossary import find_entries
+from tcptop.text.line import text_of
+from tcptop.widgets.figure_pane import figure_lines
+
+SIZES = [(30, 1), (30, 5), (40, 5), (66, 8), (75, 9), (120, 9)]
+
+
+def texts(idle_share: float, columns: int, rows: int) -> str:
+    cost = ledger_of(tree("6.1-4n")).costs["full"]
+    assert cost.now_bytes is not None
+    cost = cost._replace(idle_bytes_per_socket=idle_share * cost.now_bytes)
+    return "\n".join(text_of(line) for line in figure_lines(cost, columns, rows))
+
+
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
+def test_idle_objects_that_weigh_in_are_named_beside_the_average(columns: int, rows: int) -> None:
+    first = texts(0.1, columns, rows).splitlines()[0]
+    assert "371 idle" in first or "371 of them idle" in first
+    assert find_entries("idle")
+    assert find_entries("of them idle")
+
+
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
+def test_a_few_idle_objects_are_not_named(columns: int, rows: int) -> None:
+    assert "idle" not in texts(0.01, columns, rows).splitlines()[0]
