@@ -55,7 +55,7 @@ def sockets(fold: Fold) -> int:
 
 
 def test_every_release_that_is_supported_has_a_dump() -> None:
-    assert RELEASES == ["6.1", "6.12", "6.18"]
+    assert RELEASES == ["6.1", "6.12", "6.18", "7.3"]
 
 
 @each_release
