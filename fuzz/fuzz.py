@@ -39,7 +39,12 @@ MODULES = (
     "tcptop.recording.blocks",
     "tcptop.recording.document",
     "tcptop.lab.result_file",
+    "tcptop.sock_diag.look",
+    "tcptop.sock_diag.socket_rows",
+    "tcptop.sources.socket_table",
+    "tcptop.sources.socket_rows",
     "tcptop.accounting",
+    "tcptop.accounting.holders",
     "tcptop.report.as_json",
 )
 """Modules that the fuzzer traces; it instruments them while they are imported."""
@@ -133,12 +138,57 @@ def read_lab_result(data: bytes) -> None:
         result_file.load_measurement(str(path))
 
 
+def fold_dump(data: bytes) -> None:
+    """A datagram of a dump: as it is, and as the attributes of rows whose fixed part is right."""
+    from tcptop.sock_diag.dump import rows_end
+    from tcptop.sock_diag.fold import Fold
+    from tcptop.sock_diag.listeners import listener_rows
+    from tcptop.sock_diag.socket_rows import row_lines
+
+    attributes = data[: len(data) & ~3]
+    row = struct.pack("=IHHII", 88 + len(attributes), 18, 2, 1, 0) + data[:72].ljust(72, b"\0") + attributes
+    for datagram in (data, row, row + row, row + data):
+        view = memoryview(datagram)
+        for rows in (view, view[: rows_end(view)]):
+            fold = Fold({1: 2}, (8080,), range(32768, 61000), with_peers=True)
+            fold.add(rows)
+            if sum(group.sockets for group in fold.groups()) > len(datagram) // 88:
+                raise AssertionError("more sockets than rows")
+            list(listener_rows(rows))
+            list(row_lines(rows))
+
+
+def parse_sockets(data: bytes) -> None:
+    """The text of a look at all sockets, and of the rows of a group; the figures and the report follow."""
+    from tcptop.accounting import account
+    from tcptop.hosts.archive import ArchiveHost
+    from tcptop.hosts.host import Identity
+    from tcptop.hosts.memory_tree import MemoryTree
+    from tcptop.report.as_json import as_json
+    from tcptop.sampling.sampler import Sampler, read_due
+    from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
+    from tcptop.sources.socket_table import SocketTableSource
+
+    for text in (data, f"{FIRST_LINE}\n".encode() + data):
+        tree = MemoryTree()
+        tree.add_file(SOCKETS_PATH, text)
+        host = ArchiveHost.__new__(ArchiveHost)
+        host._tree = tree
+        host.identity = Identity(live=False, place="/fuzz")
+        sampler = Sampler(host, [], monotonic=lambda: 0.0)
+        sampler.add_source(SocketTableSource())
+        read_due(sampler)
+        json.loads(as_json(account(sampler.snapshot())))
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "files": parse_files,
     "tar": read_tar,
     "btf": parse_btf,
     "recording": read_recording,
     "lab": read_lab_result,
+    "dump": fold_dump,
+    "sockets": parse_sockets,
 }
 
 SEEDS: Mapping[str, bytes] = {
@@ -148,6 +198,19 @@ SEEDS: Mapping[str, bytes] = {
     b'[{"path":"proc/net/snmp","error":[2,"No such file"]}]}}}\nTCP: inuse 1 tw 2 alloc 3\n',
     "lab": b'{"schema":1,"page_size":4096,"family":"ipv4","kernel":"6.1.0","build_id":"0123456789abcdef","states":'
     b'{"established":{"parts":[{"row":"TCP","objects":1,"bytes":2048.5,"catalogue_objects":1}],"vectors":{"bytes":8}}}}',
+    "dump": struct.pack("=IHHII", 140, 18, 2, 1, 0)
+    + struct.pack("=BBBB", 2, 1, 0, 0)
+    + struct.pack(">HH", 8080, 40000)
+    + bytes(64)
+    + struct.pack("=HH36s", 40, 7, bytes(range(36)))
+    + struct.pack("=HHQ", 12, 21, 99),
+    "sockets": b"took_us\t9\nmodule\tloaded\nprocesses\t2\t1\n"
+    b"net\t1\there\tprocess\tasked\tinuse=9 tw=1 orphan=1 alloc=12 mem=3 unread_processes=1\t\t\n"
+    b"listen\t1\t2\t8080\t301\t300\t5\t0\t7\t42\n"
+    b"group\t1\t2\t8\t0\tserver\t8080\t0\t7\tsampled:42\t5\t1 -2 3 4 5 6\t\n"
+    b"group\t1\t2\t8\t0\tserver\t8080\t0\t7\tunseen\t200\t1 2 3 4 5 6\t10.0.0.0/24\n"
+    b"group\t1\t2\t4\t0\tclient\t-\t0\t7\tnone\t9\t1 2 3 4 5 6\t\n"
+    b"process\t42\t4000\t8192\tsample\t5\t60.5\tname\ncgroup\t7\t1\t2\t/a\nuser\t0\troot\n",
 }
 """First input of those targets whose form is hard to guess."""
 

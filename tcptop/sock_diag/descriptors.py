@@ -1,7 +1,7 @@
 """Sample of the descriptors of each process: which process has which socket.
 
-Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
-proc_fill_cache). Descriptors are looked up by number instead, a bounded number for each process.
+Listing /proc/PID/fd leaves an inode and a dentry in the kernel for each descriptor (fs/proc/base.c, proc_fill_cache),
+as looking one up does. A process that may have many is not listed: a bounded number of them is looked up by number.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ LOW_NUMBERS = 24
 """The lowest numbers are all looked up: listeners are opened first."""
 MAX_TRIES = 1024
 """Maximum number of numbers that are tried; a number that is not open leaves nothing in the kernel."""
+MAX_TRIES_IN_ALL = 200_000
+"""Numbers that are tried in all processes; each takes about 3 µs."""
 SPARE_TRIES = 16
 DEFAULT_TABLE_SIZE = 1 << 10
 
@@ -44,14 +46,15 @@ class OwnerSample(NamedTuple):
 def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> tuple[list[OwnerSample], set[int]]:
     """A sample of each process that has sockets or unread descriptors, and the processes that were not read.
 
-    All descriptors of the process `exact_pid` are looked up. After MAX_IN_ALL descriptors, no further process is read.
+    All descriptors of the process `exact_pid` are looked up. After MAX_IN_ALL descriptors or MAX_TRIES_IN_ALL tries, no
+    further process is read.
     """
     samples: list[OwnerSample] = []
     unread: set[int] = set()
-    looked_up = 0
+    looked_up = tried = 0
     counts_are_known = os.stat("/proc/self/fd").st_size > 0
     for pid in pids:
-        if looked_up >= MAX_IN_ALL and pid != exact_pid:
+        if (looked_up >= MAX_IN_ALL or tried >= MAX_TRIES_IN_ALL) and pid != exact_pid:
             unread.add(pid)
             continue
         limit = 1 << 30 if pid == exact_pid else MAX_PER_PROCESS
@@ -63,27 +66,30 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> tuple[li
         except OSError:
             continue  # the process has ended
         if found is not None:
-            sample, number = found
+            sample, number, tries = found
             looked_up += number
+            tried += tries
             if sample.low or sample.sampled or not sample.is_whole:
                 samples.append(sample)
     return samples, unread
 
 
-def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[OwnerSample, int] | None:
-    """The sample of one process, and the number of descriptors that were found; None if nothing is open."""
+def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[OwnerSample, int, int] | None:
+    """The sample of one process, and how many descriptors were found and tried; None if nothing is open."""
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    others: list[str] = []
+    tries = span = 0
     try:
         opened: int | None = os.fstat(folder).st_size if counts_are_known else None
         if opened == 0:
             return None
-        wanted = limit if opened is None else min(limit, opened)
-        low, _ = _look_up(folder, range(LOW_NUMBERS), wanted)
-        others: list[str] = []
-        tries = span = 0
-        if len(low) < wanted:
+        if (_table_size(pid) if opened is None else opened) <= limit:
+            low, low_tries = _look_up(folder, os.listdir(folder), limit)
+            opened = len(low)
+        else:
+            low, low_tries = _look_up(folder, range(LOW_NUMBERS), limit)
             span = max(0, _table_size(pid) - LOW_NUMBERS)
-            others, tries = _look_up(folder, _numbers(span, opened, wanted, len(low)), wanted - len(low))
+            others, tries = _look_up(folder, _numbers(span, opened, limit, len(low)), limit - len(low))
     finally:
         os.close(folder)
     found = len(low) + len(others)
@@ -96,27 +102,22 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
         low_inodes, other_inodes = low_inodes + other_inodes, ()
     command = _command(pid) if low_inodes or other_inodes or not is_whole else ""
     limit_of_files = _max_descriptors(pid) if opened > MAX_PER_PROCESS else None
-    return OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes), found
+    sample = OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes)
+    return sample, found, low_tries + tries
 
 
 def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[int]:
-    """The numbers to try above the low ones: all in order if all descriptors are wanted, otherwise random ones.
+    """Random numbers above the low ones, so that each open descriptor is drawn with the same probability.
 
-    `span` is the number of entries in the table above the low ones, `low` the number of descriptors found so far. Each
-    open descriptor is drawn with the same probability.
+    `span` is the number of entries in the table above the low ones, `low` the number of descriptors found so far.
     """
-    numbers = range(LOW_NUMBERS, LOW_NUMBERS + span)
-    if opened is not None and wanted >= opened:
-        return numbers[:MAX_TRIES] if wanted <= MAX_PER_PROCESS else numbers
-    if wanted > MAX_PER_PROCESS:
-        return numbers
     tries = MAX_TRIES
     if opened is not None:
         tries = min(tries, SPARE_TRIES + 2 * (wanted - low) * span // (opened - low))
-    return random.sample(numbers, min(span, tries))
+    return random.sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, tries))
 
 
-def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[list[str], int]:
+def _look_up(folder: int, numbers: Iterable[int | str], wanted: int) -> tuple[list[str], int]:
     """What the first `wanted` open descriptors of these numbers lead to, and the number of tries."""
     targets: list[str] = []
     tries = 0

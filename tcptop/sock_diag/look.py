@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -147,22 +148,24 @@ class _Look:
 
     def _dump(self, owner_of: Mapping[int, int], dump_all: bool) -> Dumped:
         """Asks the namespace of the calling thread."""
+        listeners: list[ListenerRow] = []
         with open_diag_socket() as diag:
-            listeners: list[ListenerRow] = []
-            for rows in dump_datagrams(diag, dump_request(LISTEN_MASK), self._deadline_s):
-                listeners += listener_rows(rows)
+            cut_reason = self._receive(diag, LISTEN_MASK, lambda rows: listeners.extend(listener_rows(rows)))
             counters = {**read_counters(), **read_own_sysctls()}
-            if not dump_all and _sockets(counters) > len(listeners):
-                return Dumped(counters, listeners[:MAX_LISTENERS], (), False, None)
-            ports = {row.port for row in listeners}
-            fold = Fold(owner_of, ports, read_ephemeral_ports(), self._ask.with_peers)
-            cut_reason = None
-            try:
-                for rows in dump_datagrams(diag, dump_request(UNLISTENING_MASK), self._deadline_s):
-                    fold.add(rows)
-            except TimeoutError:
-                cut_reason = f"the dump was ended after {TIME_LIMIT_S:.0f} s"
-            return Dumped(counters, listeners[:MAX_LISTENERS], fold.groups(), True, cut_reason)
+            dump_all = cut_reason is None and (dump_all or _sockets(counters) <= len(listeners))
+            fold = Fold(owner_of, {row.port for row in listeners}, read_ephemeral_ports(), self._ask.with_peers)
+            if dump_all:
+                cut_reason = self._receive(diag, UNLISTENING_MASK, fold.add)
+        return Dumped(counters, listeners[:MAX_LISTENERS], fold.groups(), dump_all, cut_reason)
+
+    def _receive(self, diag: socket.socket, states: int, add: Callable[[memoryview], None]) -> str | None:
+        """Adds the rows of a dump; returns the reason if it was ended before its end."""
+        try:
+            for rows in dump_datagrams(diag, dump_request(states), self._deadline_s):
+                add(rows)
+        except TimeoutError:
+            return f"the dump was ended after {TIME_LIMIT_S:.0f} s"
+        return None
 
     @staticmethod
     def _cgroup_lines(sockets_of: Mapping[int, int]) -> Iterator[str]:

@@ -1,0 +1,104 @@
+"""The sample of descriptors: whole where a process has few, whatever their numbers, and bounded where it has many."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tcptop.sock_diag import descriptors
+from tcptop.sock_diag.descriptors import MAX_PER_PROCESS, MAX_TRIES, OwnerSample, sample_owners
+
+HOLDER = """
+import os, resource, socket, sys
+count, first = map(int, sys.argv[1:])
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+for number in range(first, first + count):
+    made = socket.socket()
+    inode = os.fstat(made.fileno()).st_ino
+    os.dup2(made.fileno(), number)
+    made.close()
+    print(inode, flush=number == first + count - 1)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def holder(count: int, first: int) -> Iterator[tuple[int, Sequence[int]]]:
+    """A process with some sockets, whose descriptors are numbered from `first`; its number and theirs."""
+    program = [sys.executable, "-S", "-c", HOLDER, str(count), str(first)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield process.pid, [int(process.stdout.readline()) for _ in range(count)]
+        process.communicate(b"")
+
+
+def sample(pid: int, counts_are_known: bool) -> tuple[OwnerSample, int, int]:
+    found = descriptors._sample_process(pid, MAX_PER_PROCESS, counts_are_known)
+    assert found is not None
+    return found
+
+
+counts_known = pytest.mark.parametrize("counts_are_known", [True, False], ids=["since 6.2", "before 6.2"])
+
+
+def skip_without_counts(counts_are_known: bool) -> None:
+    if counts_are_known and Path("/proc/self/fd").stat().st_size == 0:
+        pytest.skip("this kernel does not count descriptors")
+
+
+@counts_known
+def test_few_descriptors_are_all_found_with_few_tries(counts_are_known: bool) -> None:
+    skip_without_counts(counts_are_known)
+    with holder(20, 10) as (pid, inodes):
+        found, looked_up, tries = sample(pid, counts_are_known)
+    assert found.is_whole
+    assert sorted(found.low) == sorted(inodes)
+    assert found.sampled == ()
+    assert looked_up == found.descriptors == 23
+    assert tries == 23 if counts_are_known else tries <= 256
+
+
+def test_few_descriptors_with_large_numbers_are_all_found() -> None:
+    skip_without_counts(True)
+    with holder(20, 4000) as (pid, inodes):
+        [found] = sample_owners([pid])[0]
+    assert found.is_whole
+    assert sorted(found.low) == sorted(inodes)
+
+
+@counts_known
+def test_many_descriptors_are_sampled(counts_are_known: bool) -> None:
+    skip_without_counts(counts_are_known)
+    with holder(600, 24) as (pid, inodes):
+        found, looked_up, tries = sample(pid, counts_are_known)
+    assert not found.is_whole
+    assert looked_up <= MAX_PER_PROCESS
+    assert tries <= MAX_TRIES + MAX_PER_PROCESS
+    assert len(set(found.sampled)) == len(found.sampled) > 30
+    assert set(found.sampled) <= set(inodes)
+    assert found.descriptors == 603 if counts_are_known else 400 < found.descriptors < 900
+    assert found.weight * len(found.sampled) == pytest.approx(found.descriptors - 3)
+
+
+def test_all_descriptors_of_the_exact_process_are_found() -> None:
+    with holder(600, 24) as (pid, inodes):
+        [found] = sample_owners([pid], exact_pid=pid)[0]
+    assert found.is_whole
+    assert sorted(found.low) == sorted(inodes)
+
+
+@pytest.mark.parametrize("bound", ["MAX_IN_ALL", "MAX_TRIES_IN_ALL"])
+def test_after_a_bound_no_further_process_is_read_but_the_exact_one(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, bound, 1)
+    with holder(2, 10) as (one, _), holder(2, 10) as (other, _), holder(2, 10) as (exact, _):
+        samples, unread = sample_owners([one, other, exact], exact_pid=exact)
+    assert [each.pid for each in samples] == [one, exact]
+    assert unread == {other}
