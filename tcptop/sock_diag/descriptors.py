@@ -1,7 +1,7 @@
 """Sample of the descriptors of each process: which process has which socket.
 
-Listing /proc/PID/fd leaves an inode and a dentry in the kernel for each descriptor (fs/proc/base.c, proc_fill_cache),
-as looking one up does. A process that may have many is not listed: a bounded number of them is looked up by number.
+Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
+proc_fill_cache). Descriptors are looked up by number instead, a bounded number for each process.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ LOW_NUMBERS = 24
 """The lowest numbers are all looked up: listeners are opened first."""
 MAX_TRIES = 1024
 """Maximum number of numbers that are tried; a number that is not open leaves nothing in the kernel."""
+MAX_TRIES_FOR_ALL = 1 << 16
+"""Maximum number of numbers that are tried to find all descriptors of a process that has few."""
 MAX_TRIES_IN_ALL = 200_000
 """Numbers that are tried in all processes; each takes about 3 µs."""
 SPARE_TRIES = 16
@@ -83,13 +85,21 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
         opened: int | None = os.fstat(folder).st_size if counts_are_known else None
         if opened == 0:
             return None
-        if (_table_size(pid) if opened is None else opened) <= limit:
-            low, low_tries = _look_up(folder, os.listdir(folder), limit)
-            opened = len(low)
-        else:
-            low, low_tries = _look_up(folder, range(LOW_NUMBERS), limit)
-            span = max(0, _table_size(pid) - LOW_NUMBERS)
-            others, tries = _look_up(folder, _numbers(span, opened, limit, len(low)), limit - len(low))
+        if opened is None and not _has_program(pid):
+            return None
+        low, low_tries = _look_up(folder, range(LOW_NUMBERS), limit if opened is None else min(limit, opened))
+        if opened is None or len(low) < opened:
+            table_size = _table_size(pid)
+            is_small = (table_size if opened is None else opened) <= limit
+            span = max(0, table_size - LOW_NUMBERS)
+            most = MAX_TRIES_FOR_ALL if limit == MAX_PER_PROCESS else table_size
+            numbers: Iterable[int] = range(LOW_NUMBERS, min(table_size, most))
+            if not is_small:
+                numbers = _numbers(span, opened, limit, len(low))
+            wanted = min(limit, table_size if opened is None else opened) - len(low)
+            others, tries = _look_up(folder, numbers, wanted)
+            if is_small and opened is None:
+                opened = len(low) + len(others)
     finally:
         os.close(folder)
     found = len(low) + len(others)
@@ -117,7 +127,18 @@ def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[i
     return random.sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, tries))
 
 
-def _look_up(folder: int, numbers: Iterable[int | str], wanted: int) -> tuple[list[str], int]:
+def _has_program(pid: int) -> bool:
+    """Whether a process runs a program: a kernel thread has no executable, and no descriptors."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[list[str], int]:
     """What the first `wanted` open descriptors of these numbers lead to, and the number of tries."""
     targets: list[str] = []
     tries = 0
