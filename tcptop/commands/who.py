@@ -21,9 +21,10 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
-from tcptop.explanation.holder_rows import GROUPINGS, SORTS, RowFilter, holder_rows
+from tcptop.explanation.holder_rows import GROUPINGS, MAX_ROWS, SORTS, RowFilter, holder_rows
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Reading
+from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
 from tcptop.sources.socket_table import SocketTableSource
@@ -44,9 +45,6 @@ Otherwise: those of this network namespace, and your own processes.
 The first look may make the kernel load the module tcp_diag.
 """
 
-MAX_ROWS = 30
-"""Rows of the table unless --top is given."""
-
 
 def run(arguments: Sequence[str]) -> int:
     """Prints the table, once or several times; returns the exit code."""
@@ -55,8 +53,11 @@ def run(arguments: Sequence[str]) -> int:
         _print_recorded(options)
         return 0
     ask = Ask(options.by == "peer", options.here, options.exact)
-    sampler = make_sampler(open_host(options.root), 1.0, None)
-    sampler.add_source(SocketTableSource(ask.path))
+    host = open_host(options.root)
+    if not host.identity.live:
+        _raise_if_asking(options)
+    sampler = make_sampler(host, 1.0, None)
+    sampler.add_source(SocketTableSource(ask.path if host.identity.live else SOCKETS_PATH))
     next_s = time.monotonic()
     for number in range(options.count or 1):
         if number:
@@ -97,8 +98,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(join_offsets(arguments))
     if options.delay is not None and options.count is None:
         raise TcptopError("-d goes with -n COUNT")
-    if options.replay is not None and (options.root != "/" or options.count or options.exact or options.here):
-        raise TcptopError("-r is a recording; it goes without --root, -n, --exact and --here")
+    if options.replay is not None and options.root != "/":
+        raise TcptopError("-r is a recording; it goes without --root")
+    if options.replay is not None:
+        _raise_if_asking(options)
     if options.replay is None and (options.at or options.first or options.last):
         raise TcptopError("--at, --from and --to choose samples of a recording: -r FILE")
     return options
@@ -120,6 +123,14 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
+def _raise_if_asking(options: argparse.Namespace) -> None:
+    """Raises TcptopError for options that only a running kernel can answer."""
+    asked = {"--here": options.here, "--exact": options.exact, "--by peer": options.by == "peer", "-n": options.count}
+    for option, is_given in asked.items():
+        if is_given:
+            raise TcptopError(f"{option} asks a running kernel; a saved tree or a recording has what was kept")
+
+
 def _raise_if_unread(reading: Reading[Any]) -> None:
     """Raises TcptopError with the reason if there was no look."""
     if reading.value is None:
@@ -135,11 +146,9 @@ def _formatted(ledger: Ledger, options: argparse.Namespace) -> str:
     if options.json:
         import json
 
-        from tcptop.report.as_json import head_as_object, utc_text
-        from tcptop.report.holders_json import holders_as_object
+        from tcptop.report.as_json import head_as_object, holders_of
 
-        body = holders_as_object(holders, options.by, rows, utc_text(ledger.taken_at_unix_s))
-        return f"{json.dumps({**head_as_object(ledger), **body})}\n"
+        return f"{json.dumps({**head_as_object(ledger), **(holders_of(ledger, options.by, rows) or {})})}\n"
     from tcptop.report.who_text import who_as_text
 
     return who_as_text(holders, rows, options.by, terminal_columns())

@@ -18,6 +18,9 @@ BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
 SortKey = Literal["sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)
 
+MAX_ROWS = 30
+"""Rows of a report, unless the user gives another number."""
+
 KIND_NAMES: Mapping[str, str] = {
     "orphan": "(orphan)",
     "kernel": "(kernel)",
