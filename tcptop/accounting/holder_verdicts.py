@@ -44,6 +44,8 @@ IF_GROWN: Mapping[str, str] = {
 }
 """Verdicts on counters of a namespace that grew from one look to the next."""
 
+VERDICT_KINDS = {"close_wait", "unread", "orphans", "no_process", "in_no_hash", "time_wait", "queue_full", *IF_GROWN}
+
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
     """The verdicts of a look. Without a look before, verdicts that need two say `one look`."""

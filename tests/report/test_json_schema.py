@@ -48,6 +48,7 @@ TOP = {
     "events",
     "memory_cgroup",
     "lab",
+    "holders",
     "nodes",
     "sources",
 }
