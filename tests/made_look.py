@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from recorded import copy_recording
@@ -116,9 +115,18 @@ def _text(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-MACHINE: Mapping[str, int] = {"inuse": 1_212, "tw": 1_500, "alloc": 1_512, "orphan": 300, "mem": 6_000, "inuse6": 0}
 WHOLE_MACHINE = (
-    net(**MACHINE, TCPReqQFullDrop=0, tcp_max_tw_buckets=16_384, unread_processes=0),
+    net(
+        inuse=1_212,
+        inuse6=0,
+        tw=1_500,
+        alloc=1_802,
+        orphan=300,
+        mem=6_000,
+        TCPReqQFullDrop=0,
+        tcp_max_tw_buckets=16_384,
+        unread_processes=0,
+    ),
     net(4026532300, False, name="blue", found_by="mount", inuse=600, inuse6=2, tw=0),
     listen(8080, 301, 300, 199, 10, cgroup=77),
     listen(9090, 0, 128, None, None, 4026532300, family=10, uid=1000),

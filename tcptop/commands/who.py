@@ -46,6 +46,9 @@ The first look may make the kernel load the module tcp_diag.
 """
 
 
+NO_LOOK = "nobody asked for the sockets when this was recorded; record --who keeps looks"
+
+
 def run(arguments: Sequence[str]) -> int:
     """Prints the table, once or several times; returns the exit code."""
     options = _parse_options(arguments)
@@ -140,7 +143,7 @@ def _raise_if_unread(reading: Reading[Any]) -> None:
 def _formatted(ledger: Ledger, options: argparse.Namespace) -> str:
     holders = ledger.holders
     if holders is None:
-        raise TcptopError("the sample has no look at the sockets; record --who takes one")
+        raise TcptopError(NO_LOOK)
     chosen = RowFilter(options.state or frozenset(), options.port)
     rows = holder_rows(holders, options.by, chosen, options.sort, options.top)
     if options.json:
@@ -164,7 +167,12 @@ def _print_recorded(options: argparse.Namespace) -> None:
         indices = select_samples(recording, time_range(options))
         chosen = indices if options.json else indices[-1:]
         ledger = ledger_before(recording.snapshot, chosen[0]) if chosen else None
+        printed = 0
         for sample in recording.samples(chosen):
             ledger = account(sample.snapshot, before=ledger)
-            write_stdout(_formatted(ledger, options))
+            if ledger.holders is not None:
+                write_stdout(_formatted(ledger, options))
+                printed += 1
         recording.raise_if_damaged()
+    if not printed:
+        raise TcptopError(NO_LOOK)

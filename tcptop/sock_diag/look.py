@@ -92,15 +92,15 @@ class _Look:
         self._dump_us = 0
 
     def lines(self) -> Iterator[str]:
-        yield f"module\t{module_state()}"
+        module = module_state()
         namespaces, processes = find_namespaces(list_pids())
         if self._ask.here_only:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        samples, unread_pids = sample_owners(
-            (process.pid for process in processes if process.namespace in with_sockets), self._ask.exact_pid
-        )
+        # A process may have sockets of another namespace than its own (socket activation), but most have not.
+        pids = [each.pid for each in sorted(processes, key=lambda each: each.namespace not in with_sockets)]
+        samples, unread_pids = sample_owners(pids, self._ask.exact_pid)
         yield f"processes\t{len(processes)}\t{len(unread_pids)}"
         unread_in = Counter(process.namespace for process in processes if process.pid in unread_pids)
         owner_of = index_owners(samples)
@@ -131,6 +131,8 @@ class _Look:
             yield _namespace_line(namespace, asked, dumped.counters, dumped.cut_reason or "")
             yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)
             yield from (_group_line(namespace, group) for group in dumped.groups)
+        # A kernel that has had it all along shows no module even now.
+        yield f"module\t{'builtin' if module == module_state() == 'absent' else module}"
         yield from map(_process_line, samples)
         yield from self._cgroup_lines(sockets_of)
         yield from _user_lines(users)
