@@ -6,6 +6,7 @@ owner is `unseen`. Each such group is shared out among the processes whose sampl
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 from tcptop.ledger.holders import Holder, HolderKind
@@ -52,6 +53,10 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
     unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
     queue_owner = _queue_owners(table)
     sampled = {pid: process for pid, process in table.process_of.items() if not process.is_whole}
+    heaviest = {
+        key: nlargest(MAX_NEAR + 1, ((sampled[pid].weight, pid) for pid in pids if pid in sampled))
+        for key, pids in near.items()
+    }
     largest_weight = max((process.weight for process in sampled.values()), default=0.0)
     for groups in alike.values():
         unseen = [group for group in groups if group.owner == "unseen"]
@@ -68,8 +73,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         if not weights:
             # A process whose sample would have had some of them, had it all of them, is left out.
             least_weight = group.sockets / ENOUGH_HITS
-            known = near.get(_near(group), set()) & sampled.keys()
-            weights = {pid: sampled[pid].weight for pid in known if sampled[pid].weight > least_weight}
+            weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}
             weights = weights or _opened_since(group, groups)
             if not weights:
