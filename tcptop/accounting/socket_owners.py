@@ -5,7 +5,7 @@ owner is `unseen`. Each such group is shared out among the processes whose sampl
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         key: nlargest(MAX_NEAR + 1, ((sampled[pid].weight, pid) for pid in pids if pid in sampled))
         for key, pids in near.items()
     }
-    largest_weight = max((process.weight for process in sampled.values()), default=0.0)
+    largest_weight = _largest_weights(table.groups, sampled)
     for groups in alike.values():
         unseen = [group for group in groups if group.owner == "unseen"]
         for group in groups:
@@ -77,12 +77,27 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
             weights = weights if len(weights) <= MAX_NEAR else {}
             weights = weights or _opened_since(group, groups)
             if not weights:
-                is_nobodys = largest_weight <= least_weight and not unread_in.get(group.namespace, 0)
+                is_nobodys = largest_weight(group.namespace) <= least_weight and not unread_in.get(group.namespace, 0)
                 yield OwnedGroup(group, NO_PROCESS if is_nobodys else NOT_SEEN, 1.0)
                 continue
         total = sum(weights.values())
         for pid in sorted(weights):
             yield OwnedGroup(group, _process(pid, table.process_of, True), weights[pid] / total)
+
+
+def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
+    """The largest weight of the processes that may have unseen sockets of a network namespace.
+
+    A process whose sample has sockets of other namespaces alone is left out: few processes have sockets of several.
+    """
+    weight_in: dict[int, float] = defaultdict(float)
+    placed: set[int] = set()
+    for group in groups:
+        if group.pid is not None and group.pid in sampled:
+            placed.add(group.pid)
+            weight_in[group.namespace] = max(weight_in[group.namespace], sampled[group.pid].weight)
+    anywhere = max((process.weight for pid, process in sampled.items() if pid not in placed), default=0.0)
+    return lambda namespace: max(anywhere, weight_in.get(namespace, 0.0))
 
 
 def _added(groups: Sequence[SocketGroup]) -> SocketGroup:

@@ -52,7 +52,11 @@ def test_no_process_is_told_from_not_seen() -> None:
     assert owners(net(unread_processes=3), unseen) == {("not_seen", None): 200}
     # A process whose sample would have 200 / 2 of them has none; one whose sample is small may have them.
     assert owners(net(), unseen, process(10, "x", False, 2)) == {("no_process", None): 200}
-    assert owners(net(), unseen, process(10, "x", False, 100)) == {("not_seen", None): 200}
+    large = process(10, "x", False, 100)
+    assert owners(net(), unseen, large) == {("not_seen", None): 200}
+    assert owners(net(), unseen, large, group("sampled:10", port=1, uid=1))["not_seen", None] == 200
+    # All that is known of the large process are sockets of another namespace.
+    assert owners(net(), unseen, large, group("sampled:10", namespace=5))["no_process", None] == 200
 
 
 def test_few_sockets_are_those_of_a_large_process_with_the_same_user_and_cgroup() -> None:
