@@ -135,6 +135,7 @@ SOURCES = {
     "tls_stat",
     "socket_limits",
     "memory_cgroups",
+    "socket_table",
 }
 SLAB_MEMORY = {
     "bytes",
