@@ -16,6 +16,8 @@ from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import text_of
 from tcptop.text.table import cut_text, plain_table
 
+MODULE_LOADED = " the kernel has loaded its module tcp_diag for this look"
+
 COLUMNS = 120
 """Width of the report where standard output is no terminal."""
 
@@ -41,5 +43,6 @@ def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, columns: in
         "",
         *map(text_of, sum_lines(holders, columns)),
         *map(text_of, verdict_lines(holders, columns)),
+        *([MODULE_LOADED] if holders.module == "absent" else []),
     ]
     return [line.rstrip() for line in lines]

@@ -110,6 +110,16 @@ def test_the_rows_of_a_grouping(machine: Path, capsys: pytest.CaptureFixture[str
     }
 
 
+def test_a_look_for_which_the_kernel_loaded_its_module_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = look_text(net(HERE))
+    words = "the kernel has loaded its module tcp_diag"
+    assert words not in run(capsys, "who", "--root", tree_with_look(tmp_path / "builtin", text))
+    root = tree_with_look(tmp_path / "absent", text.replace("builtin", "absent"))
+    assert words in run(capsys, "who", "--root", root)
+
+
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["hoarder[10]", "(orphan)"]
     assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]
