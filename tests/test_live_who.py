@@ -113,6 +113,13 @@ def test_a_queue_that_nobody_accepts_from() -> None:
         assert f"sleeper[{listener['owner']['pid']}] :8080 accept queue 301 of 300, FULL" in str(found["verdicts"])
 
 
+def test_a_listener_alone_has_its_user_and_cgroup() -> None:
+    with load("connected", 0) as of:
+        [each] = [group for group in look()["groups"] if group["netns"] == of.namespace]
+        assert (each["state"], each["owner"]["comm"], each["uid"]) == ("LISTEN", "idle", 0)
+        assert each["cgroup"] is None or not each["cgroup"]["path"].startswith("gone")
+
+
 def test_orphans() -> None:
     with load("orphans", 100) as of:
         found = look()

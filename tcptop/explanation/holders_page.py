@@ -105,7 +105,7 @@ def title_text(holders: Holders, by: Grouping) -> str:
 def sum_lines(holders: Holders, columns: int) -> list[Line]:
     """The sums of the table beside the kernel's own counters."""
     sums = holders.sums
-    parts = [f"all: {units.grouped(sums.full)} sockets"]
+    parts = [f"all: {units.grouped(sums.full)} socket{'' if sums.full == 1 else 's'}"]
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")

@@ -126,7 +126,9 @@ class _Look:
                 cgroup = group.key.cgroup
                 sockets_of[cgroup] = sockets_of.get(cgroup, 0) + group.sockets
                 users.add(group.key.uid)
-            users.update(row.uid for row in dumped.listeners)
+            for row in dumped.listeners:
+                sockets_of[row.cgroup] = sockets_of.get(row.cgroup, 0) + 1
+                users.add(row.uid)
             asked = "cut" if dumped.cut_reason else "asked" if dumped.is_dumped else "listeners"
             yield _namespace_line(namespace, asked, dumped.counters, dumped.cut_reason or "")
             yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)

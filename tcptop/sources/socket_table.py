@@ -85,7 +85,10 @@ class SocketTableSource(FileSource[SocketTable]):
             except (ValueError, LookupError):
                 bad += 1
         if bad:
-            damages.append(Damage("strange", f"{bad} lines have an unknown format; they are left out"))
+            what = (
+                "1 line has an unknown format; it is" if bad == 1 else f"{bad} lines have an unknown format; they are"
+            )
+            damages.append(Damage("strange", f"{what} left out"))
         return parser.table()
 
 

@@ -82,7 +82,7 @@ def test_a_line_of_an_unknown_format_is_left_out_and_counted(line: str) -> None:
     assert reading.state == "strange"
     assert reading.value is not None
     assert len(reading.value.groups) == 1
-    assert "1 lines have an unknown format" in (reading.reason or "")
+    assert "1 line has an unknown format; it is left out" in (reading.reason or "")
 
 
 def test_a_kind_of_line_that_a_later_tcptop_has_is_no_damage() -> None:
