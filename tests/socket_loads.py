@@ -119,12 +119,14 @@ def in_flight(count: int) -> None:
     """Accepted sockets lie in the queue of a Unix socket, in no process's table."""
     name("courier")
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    Path("/proc/sys/net/unix/max_dgram_qlen").write_text(str(2 * count))
+    Path("/proc/sys/net/unix/max_dgram_qlen").write_text("100")
     HELD.extend((one, other))
-    for _, accepted in pairs(count):
-        socket.send_fds(one, [b"x"], [accepted.fileno()])
-        HELD.remove(accepted)
-        accepted.close()
+    accepted = [server for _, server in pairs(count)]
+    for at in range(0, count, 100):
+        socket.send_fds(one, [b"x"], [server.fileno() for server in accepted[at : at + 100]])
+    for server in accepted:
+        HELD.remove(server)
+        server.close()
 
 
 def time_wait(count: int) -> None:
