@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -81,9 +81,12 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
         tries = span = 0
         if opened is None or len(low) < opened:
             span = max(0, _table_size(pid) - LOW_NUMBERS)
-            numbers: Iterable[int] = range(LOW_NUMBERS, LOW_NUMBERS + span)
-            if limit <= MAX_PER_PROCESS:
-                numbers = random.sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, MAX_TRIES))
+            numbers: Sequence[int] = range(LOW_NUMBERS, LOW_NUMBERS + span)
+            if limit <= MAX_PER_PROCESS and opened is not None and opened <= limit:
+                # All are wanted, and the kernel gives the lowest number first; a table of a fork may be far larger.
+                numbers = numbers[:MAX_TRIES]
+            elif limit <= MAX_PER_PROCESS:
+                numbers = random.sample(numbers, min(span, MAX_TRIES))
             wanted = limit - len(low) if opened is None else min(limit, opened) - len(low)
             others, tries = _look_up_some(folder, numbers, wanted)
     finally:
