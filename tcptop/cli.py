@@ -128,6 +128,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_time_options()
     parser.add_lab_option()
     parser.add_cgroup_option()
+    parser.add_argument("--who", action="store_true", help="with -o or --json: who holds the sockets, as tcptop who")
     parser.add_argument(
         "--mouse",
         action="store_true",
@@ -173,6 +174,14 @@ def _conflict(options: argparse.Namespace) -> str | None:
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),
         (has_count and not (options.once or options.json), "-n goes with -o or --json"),
+        (
+            options.who and is_replay,
+            "--who asks a running kernel; a recording has what record --who kept",
+        ),
+        (
+            options.who and not (options.once or options.json),
+            "--who goes with -o or --json; tcptop who prints the table alone",
+        ),
         (options.cgroup is not None and is_replay, "--cgroup reads files, which a recording does not hold"),
         (has_times and not is_replay, "--at, --from and --to choose samples of a recording: -r FILE"),
         (is_replay and (options.root != "/" or has_count), "-r is a recording; it goes without --root and -n"),

@@ -1,6 +1,6 @@
 """Verdicts: facts about the sockets that someone should look at, with thresholds as data."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ IF_GROWN: Mapping[str, str] = {
     "TCPTimeWaitOverflow": "{count} connections skipped TIME_WAIT: tcp_max_tw_buckets is reached",
 }
 """Verdicts on counters of a namespace that grew from one look to the next."""
+
+VERDICT_KINDS = {"close_wait", "unread", "orphans", "no_process", "in_no_hash", "time_wait", "queue_full", *IF_GROWN}
 
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
@@ -167,14 +169,11 @@ def _by_process(
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
     """Listeners whose queue is full and that have dropped connections since the look before, or ever."""
-    drops_before = None
-    if before is not None:
-        drops_before = {(each.namespace, each.family, each.port): each.drops or 0 for each in before.listeners}
+    drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
         drops = listener.drops or 0
         place = (listener.namespace, listener.family, listener.port)
-        earlier = 0 if drops_before is None else drops_before.get(place, 0)
-        if listener.queue > listener.limit and drops > earlier:
+        if listener.queue > listener.limit and drops and drops_now[place] > drops_before.get(place, 0):
             process = None if listener.pid is None else now.process_of.get(listener.pid)
             name = f"{process.command}[{process.pid}] " if process else ""
             text = (
@@ -184,10 +183,18 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
             yield HolderVerdict("queue_full", text, listener.queue, None)
 
 
+def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
+    """Dropped connections by namespace, family and port, which several listeners may share (SO_REUSEPORT)."""
+    drops: Counter[tuple[int, int, int]] = Counter()
+    for listener in table.listeners:
+        drops[listener.namespace, listener.family, listener.port] += listener.drops or 0
+    return drops
+
+
 def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVerdict]:
-    counters_before = {each.inode: each.counters for each in before.namespaces}
+    counters_before = {each.inode: each.counters for each in before.namespaces if each.inode is not None}
     for namespace in now.namespaces:
-        earlier = counters_before.get(namespace.inode)
+        earlier = None if namespace.inode is None else counters_before.get(namespace.inode)
         for name, text in IF_GROWN.items():
             if earlier is None or name not in earlier:
                 continue

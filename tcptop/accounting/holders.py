@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts
-from tcptop.accounting.socket_owners import ORPHAN_STATES, owned_groups
+from tcptop.accounting.socket_owners import ORPHAN_STATES, listener_owner, owned_groups
 from tcptop.kernel.objects import State
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Amount, SocketCounts, StateCost
@@ -111,12 +111,8 @@ def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_us
 
 def _listening(listener: Listener, table: SocketTable, costs: Mapping[State, StateCost]) -> HolderGroup:
     """A listener as a group of one socket."""
-    process = None if listener.pid is None else table.process_of.get(listener.pid)
-    holder = Holder("not_seen", None, "", False)
-    if listener.pid is not None:
-        holder = Holder("process", listener.pid, process.command if process else "", False)
     return HolderGroup(
-        holder,
+        listener_owner(listener, table),
         listener.namespace,
         listener.family,
         "LISTEN",

@@ -5,19 +5,25 @@ owner is `unseen`. Each such group is shared out among the processes whose sampl
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 from tcptop.ledger.holders import Holder, HolderKind
-from tcptop.snapshot.socket_table import SocketGroup, SocketProcess, SocketTable
+from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
 """Sockets of a group that a sample would contain, on average, if its process had the whole group.
 
 With five on average, a sample without any has a probability of 0.7 % (Poisson)."""
 
+MAX_NEAR = 64
+"""Most processes that an unseen group is shared out among because they have sockets of its user and cgroup."""
+
 LATE_SHARE = 0.1
 """Largest share of a group that was opened between the sample and the dump, in a process that was looked up whole."""
+
+AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
 
 ORPHAN_STATES = frozenset({"FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK", "CLOSE"})
 
@@ -47,28 +53,65 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
     unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
     queue_owner = _queue_owners(table)
     sampled = {pid: process for pid, process in table.process_of.items() if not process.is_whole}
+    heaviest = {
+        key: nlargest(MAX_NEAR + 1, ((sampled[pid].weight, pid) for pid in pids if pid in sampled))
+        for key, pids in near.items()
+    }
+    largest_weight = _largest_weights(table.groups, sampled)
     for groups in alike.values():
-        has_unseen = any(group.owner == "unseen" for group in groups)
+        unseen = [group for group in groups if group.owner == "unseen"]
         for group in groups:
             if group.owner == "none":
                 yield OwnedGroup(group, _without_inode(group, queue_owner), 1.0)
             elif group.pid is not None:
-                is_estimated = has_unseen and group.pid in sampled
+                is_estimated = bool(unseen) and group.pid in sampled
                 yield OwnedGroup(group, _process(group.pid, table.process_of, is_estimated), 1.0)
-            else:
-                weights = _expected(groups, sampled)
-                if not weights:
-                    possible = [pid for pid, process in sampled.items() if process.weight > group.sockets / ENOUGH_HITS]
-                    known = near.get(_near(group), set())
-                    weights = {pid: sampled[pid].weight for pid in possible if pid in known}
-                    weights = weights or _opened_since(group, groups)
-                    if not weights:
-                        is_nobodys = not possible and not unread_in.get(group.namespace, 0)
-                        yield OwnedGroup(group, NO_PROCESS if is_nobodys else NOT_SEEN, 1.0)
-                        continue
-                total = sum(weights.values())
-                for pid, weight in weights.items():
-                    yield OwnedGroup(group, _process(pid, table.process_of, True), weight / total)
+        if not unseen:
+            continue
+        group = _added(unseen)
+        weights = _expected(groups, sampled)
+        if not weights:
+            # A process whose sample would have had some of them, had it all of them, is left out.
+            least_weight = group.sockets / ENOUGH_HITS
+            weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
+            weights = weights if len(weights) <= MAX_NEAR else {}
+            weights = weights or _opened_since(group, groups)
+            if not weights:
+                is_nobodys = largest_weight(group.namespace) <= least_weight and not unread_in.get(group.namespace, 0)
+                yield OwnedGroup(group, NO_PROCESS if is_nobodys else NOT_SEEN, 1.0)
+                continue
+        total = sum(weights.values())
+        for pid in sorted(weights):
+            yield OwnedGroup(group, _process(pid, table.process_of, True), weights[pid] / total)
+
+
+def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
+    """The largest weight of the processes that may have unseen sockets of a network namespace.
+
+    A process whose sample has sockets of other namespaces alone is left out: few processes have sockets of several.
+    """
+    weight_in: dict[int, float] = defaultdict(float)
+    placed: set[int] = set()
+    for group in groups:
+        if group.pid is not None and group.pid in sampled:
+            placed.add(group.pid)
+            weight_in[group.namespace] = max(weight_in[group.namespace], sampled[group.pid].weight)
+    anywhere = max((process.weight for pid, process in sampled.items() if pid not in placed), default=0.0)
+    return lambda namespace: max(anywhere, weight_in.get(namespace, 0.0))
+
+
+def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
+    """One group with the amounts of all."""
+    return groups[0]._replace(**{name: sum(getattr(group, name) for group in groups) for name in AMOUNTS})
+
+
+def listener_owner(listener: Listener, table: SocketTable) -> Holder:
+    """The owner of a listener; of one without a known process, whether a process may have it."""
+    if listener.pid is not None:
+        return _process(listener.pid, table.process_of, False)
+    unread = sum(each.counters.get("unread_processes", 0) for each in table.namespaces)
+    is_seen = not unread and all(process.is_whole for process in table.process_of.values())
+    return NO_PROCESS if is_seen else NOT_SEEN
 
 
 def _key(group: SocketGroup) -> _Like:

@@ -135,6 +135,17 @@ def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str 
     return Sampler(host, sources, period_s, lab_measurement=load_lab_result(lab_file))
 
 
+def add_socket_table(sampler: Sampler, is_asked: bool) -> None:
+    """Adds the source of who holds the sockets, if the user asks for it or a saved tree has it."""
+    from tcptop.sampling.sampler import has_saved_sockets
+
+    if is_asked or has_saved_sockets(sampler.host):
+        # Imported here, because few users ask who holds the sockets.
+        from tcptop.sources.socket_table import SocketTableSource
+
+        sampler.add_source(SocketTableSource())
+
+
 def read_snapshot(sampler: Sampler) -> Snapshot:
     """Reads the sources that are due, and returns the latest reading of every source."""
     from tcptop.sampling.sampler import read_due

@@ -12,7 +12,7 @@ from tcptop.named_files import new_file
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.recording import Recording
-from tcptop.recording.scrub import scrub_read
+from tcptop.recording.scrub import SCRUB_HELP, make_scrub
 from tcptop.recording.store import COMPANIONS, errors_in_one_line
 from tcptop.recording.time_spec import select_samples
 
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     parser = Parser(prog="tcptop import", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
     parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
-    parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
+    parser.add_argument("--scrub", action="store_true", help=SCRUB_HELP)
     parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
     if os.path.lexists(options.write):
@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
         with (
             errors_in_one_line(options.write),
             new_file(options.write, 0o600, COMPANIONS) as place,
-            closing(Recorder(place, scrub=scrub_read if options.scrub else None)) as recorder,
+            closing(Recorder(place, scrub=make_scrub() if options.scrub else None)) as recorder,
         ):
             recorder.path, recorder.stays = options.write, False  # for errors
             copy_samples(recording, indices, recorder)

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from tcptop.commands.common import Parser, argument_type, open_host, read_thresholds, write_stdout
+from tcptop.commands.common import Parser, add_socket_table, argument_type, open_host, read_thresholds, write_stdout
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
-from tcptop.recording.scrub import scrub_read
+from tcptop.recording.scrub import SCRUB_HELP, make_scrub
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
@@ -40,10 +40,12 @@ def run(arguments: Sequence[str]) -> int:
             ledger = account(snapshot, thresholds, before=ledger)
             write_stdout(formatter(ledger))
 
-    recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrub_read if options.scrub else None)
+    recorder = Recorder(
+        options.write, Bounds(options.max_size, options.max_age), make_scrub() if options.scrub else None
+    )
     try:
         _print_message(options, f"recording into {options.write}; Ctrl-C ends it")
-        record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample)
+        record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample, options.who)
     finally:
         recorder.close()
     samples = "1 sample" if recorder.samples == 1 else f"{recorder.samples} samples"
@@ -74,7 +76,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         type=argument_type(parse_duration_s),
         help="drop what is older than 8h, 7d, by the minute",
     )
-    parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
+    parser.add_argument("--who", action="store_true", help="keep who holds the sockets too, as tcptop who shows it")
+    parser.add_argument("--scrub", action="store_true", help=SCRUB_HELP)
     parser.add_argument("--json", action="store_true", help="print each sample as JSON too")
     parser.add_root_option()
     return parser.parse_args(arguments)
@@ -94,6 +97,7 @@ def record_until_signal(
     period_s: float,
     length_s: float | None,
     on_sample: Callable[[Snapshot], None] | None = None,
+    with_sockets: bool = False,
 ) -> None:
     """Writes a sample every `period_s` until `length_s` has passed or a signal arrives.
 
@@ -107,6 +111,7 @@ def record_until_signal(
     for number in ENDS:
         signal.signal(number, lambda *_: ended.set())
     sampler = Sampler(host, kernel_sources(), period_s, on_read=recorder.add_read)
+    add_socket_table(sampler, with_sockets)
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from tcptop.commands.common import (
+    add_socket_table,
     load_lab_result,
     make_sampler,
     open_host,
@@ -49,6 +50,7 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
     period_s = options.delay or 1.0
     thresholds = read_thresholds()
     sampler = make_sampler(open_host(options.root, options.cgroup), period_s, options.lab, options.cgroup)
+    add_socket_table(sampler, options.who)
     count = options.count or 1
     next_s = time.monotonic()
     ledger: Ledger | None = None

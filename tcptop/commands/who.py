@@ -21,15 +21,17 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
-from tcptop.explanation.holder_rows import GROUPINGS, SORTS, RowFilter, holder_rows
+from tcptop.explanation.holder_rows import GROUPINGS, MAX_ROWS, SORTS, RowFilter, holder_rows
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Reading
 from tcptop.snapshot.socket_table import SocketRow
+from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
-from tcptop.sock_diag.socket_rows import MAX_ROWS, RowAsk
+from tcptop.sock_diag.socket_rows import MAX_ROWS as MAX_SOCKETS
+from tcptop.sock_diag.socket_rows import RowAsk
 from tcptop.sources.socket_rows import read_socket_rows
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.own_command import as_root
@@ -49,8 +51,7 @@ Otherwise: those of this network namespace, and your own processes.
 The first look may make the kernel load the module tcp_diag.
 """
 
-TABLE_ROWS = 30
-"""Rows of the table unless --top is given."""
+NO_LOOK = "nobody asked for the sockets when this was recorded; record --who keeps looks"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -61,8 +62,10 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     ask = Ask(options.by == "peer", options.here, options.exact)
     host = open_host(options.root)
+    if not host.identity.live:
+        _raise_if_asking(options)
     sampler = make_sampler(host, 1.0, None)
-    sampler.add_source(SocketTableSource(ask.path))
+    sampler.add_source(SocketTableSource(ask.path if host.identity.live else SOCKETS_PATH))
     next_s = time.monotonic()
     for number in range(options.count or 1):
         if number:
@@ -77,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> list[SocketRow]:
-    """The single sockets of the port and the states that the options choose, at most MAX_ROWS."""
+    """The single sockets of the port and the states that the options choose, at most MAX_SOCKETS."""
     groups = ledger.holders.groups if ledger.holders is not None else ()
     asks = dict.fromkeys(
         RowAsk(group.namespace, group.state, group.is_server, options.port)
@@ -89,12 +92,12 @@ def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> 
     )
     rows: list[SocketRow] = []
     for ask in asks:
-        if len(rows) < MAX_ROWS:
+        if len(rows) < MAX_SOCKETS:
             found, reason = run_sync(read_socket_rows(host, ask))
             if reason is not None:
                 raise TcptopError(reason)
             rows += found
-    return rows[:MAX_ROWS]
+    return rows[:MAX_SOCKETS]
 
 
 def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -111,13 +114,13 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", metavar="N", type=_parse_port, help="only this local port, or port of the peer")
     parser.add_argument("--here", action="store_true", help="only this network namespace")
     parser.add_argument(
-        "--top", metavar="N", type=parse_positive, default=TABLE_ROWS, help=f"rows of the table ({TABLE_ROWS})"
+        "--top", metavar="N", type=parse_positive, default=MAX_ROWS, help=f"rows of the table ({MAX_ROWS})"
     )
     parser.add_argument("--exact", metavar="PID", type=parse_positive, help="look up every descriptor of this process")
     parser.add_argument(
         "--detail",
         action="store_true",
-        help=f"with --port: single sockets too, at most {MAX_ROWS}",
+        help=f"with --port: single sockets too, at most {MAX_SOCKETS}",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a look")
     parser.add_argument(
@@ -132,8 +135,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         raise TcptopError("--detail goes with --port N, and asks the running kernel")
     if options.delay is not None and options.count is None:
         raise TcptopError("-d goes with -n COUNT")
-    if options.replay is not None and (options.root != "/" or options.count or options.exact or options.here):
-        raise TcptopError("-r is a recording; it goes without --root, -n, --exact and --here")
+    if options.replay is not None and options.root != "/":
+        raise TcptopError("-r is a recording; it goes without --root")
+    if options.replay is not None:
+        _raise_if_asking(options)
     if options.replay is None and (options.at or options.first or options.last):
         raise TcptopError("--at, --from and --to choose samples of a recording: -r FILE")
     return options
@@ -155,6 +160,14 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
+def _raise_if_asking(options: argparse.Namespace) -> None:
+    """Raises TcptopError for options that only a running kernel can answer."""
+    asked = {"--here": options.here, "--exact": options.exact, "--by peer": options.by == "peer", "-n": options.count}
+    for option, is_given in asked.items():
+        if is_given:
+            raise TcptopError(f"{option} asks a running kernel; a saved tree or a recording has what was kept")
+
+
 def _raise_if_unread(reading: Reading[Any]) -> None:
     """Raises TcptopError with the reason if there was no look."""
     if reading.value is None:
@@ -164,16 +177,15 @@ def _raise_if_unread(reading: Reading[Any]) -> None:
 def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: list[SocketRow] | None = None) -> str:
     holders = ledger.holders
     if holders is None:
-        raise TcptopError("the sample has no look at the sockets; record --who takes one")
+        raise TcptopError(NO_LOOK)
     chosen = RowFilter(options.state or frozenset(), options.port)
     rows = holder_rows(holders, options.by, chosen, options.sort, options.top)
     if options.json:
         import json
 
-        from tcptop.report.as_json import head_as_object, utc_text
-        from tcptop.report.holders_json import holders_as_object
+        from tcptop.report.as_json import head_as_object, holders_of
 
-        body = holders_as_object(holders, options.by, rows, utc_text(ledger.taken_at_unix_s))
+        body = holders_of(ledger, options.by, rows) or {}
         body["sockets"] = None if sockets is None else [row._asdict() for row in sockets]
         return f"{json.dumps({**head_as_object(ledger), **body})}\n"
     from tcptop.report.who_text import rows_as_text, who_as_text
@@ -193,7 +205,12 @@ def _print_recorded(options: argparse.Namespace) -> None:
         indices = select_samples(recording, time_range(options))
         chosen = indices if options.json else indices[-1:]
         ledger = ledger_before(recording.snapshot, chosen[0]) if chosen else None
+        printed = 0
         for sample in recording.samples(chosen):
             ledger = account(sample.snapshot, before=ledger)
-            write_stdout(_formatted(ledger, options))
+            if ledger.holders is not None:
+                write_stdout(_formatted(ledger, options))
+                printed += 1
         recording.raise_if_damaged()
+    if not printed:
+        raise TcptopError(NO_LOOK)

@@ -1061,6 +1061,7 @@ SOURCES: tuple[tuple[str, str, str], ...] = (
         "/proc/sys/fs/file-nr, /proc/sys/net/ipv4, /proc/sys/net/netfilter",
     ),
     ("memory_cgroups", "Whether memory cgroups are in use.", "/sys/fs/cgroup, /proc/cgroups"),
+    ("socket_table", "The TCP sockets, only if asked who holds them.", "sock_diag (netlink), /proc/PID/fd"),
     ("machine_load", "Use of the CPUs and available memory, on the screen alone.", "/proc/stat and /proc/meminfo"),
     ("lab_measurement", "The lab result that was given.", "tcptop lab"),
 )

@@ -18,6 +18,9 @@ BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
 SortKey = Literal["sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)
 
+MAX_ROWS = 30
+"""Rows of a report, unless the user gives another number."""
+
 KIND_NAMES: Mapping[str, str] = {
     "orphan": "(orphan)",
     "kernel": "(kernel)",
@@ -89,8 +92,6 @@ def holder_rows(
         if (not chosen.states or group.state in chosen.states) and chosen.port in (None, group.port):
             merged[key_of(holders, group)].append(group)
     rows = [_row(holders, key, groups) for key, groups in merged.items()]
-    if by not in BY_PROCESS:
-        rows = [row._replace(is_estimated=False) for row in rows]
     wanted = chosen.text.casefold()
     if wanted:
         rows = [
@@ -102,7 +103,7 @@ def holder_rows(
     if top is not None and len(rows) > top:
         rest = [group for row in rows[top:] for group in row.groups]
         rows = [*rows[:top], _row(holders, f"{grouped(len(rows) - top)} others", rest)]
-    return rows
+    return rows if by in BY_PROCESS else [row._replace(is_estimated=False) for row in rows]
 
 
 def _measure(row: HolderRow, sort: SortKey) -> float:

@@ -109,7 +109,7 @@ def title_text(holders: Holders, by: Grouping) -> str:
 def sum_lines(holders: Holders, columns: int) -> list[Line]:
     """The sums of the table beside the kernel's own counters."""
     sums = holders.sums
-    parts = [f"all: {units.grouped(sums.full)} sockets"]
+    parts = [f"all: {units.grouped(sums.full)} socket{'' if sums.full == 1 else 's'}"]
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
@@ -165,7 +165,7 @@ def verdict_lines(holders: Holders, columns: int) -> list[Line]:
     for verdict in holders.verdicts:
         lines += paragraph(verdict.text, columns - 1, "text", WARNING)
     if holders.module == LOADED_NOW:
-        lines += paragraph(" the kernel loaded the module tcp_diag for this look", columns - 1, "dim")
+        lines += paragraph(" the kernel has loaded its module tcp_diag for this look", columns - 1, "dim")
     for text in holders.missing:
         lines += paragraph(f" not seen: {text}", columns - 1, "dim")
     return lines

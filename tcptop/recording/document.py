@@ -21,7 +21,7 @@ from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
 from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot, unread_reading
-from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
+from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Snapshot
 from tcptop.text.printable import printable
 
 UNRECORDED_READING = "machine_load"
@@ -312,7 +312,7 @@ class DocumentParser:
                 return answers, reading
         contents = iter(files)
         answers = tuple(_parse_answer(answer, contents) for answer in stored)
-        if name == "socket_table" and name not in self._sources:
+        if name == SOCKET_TABLE and name not in self._sources:
             # Imported here, because few recordings have it.
             from tcptop.sources.socket_table import SocketTableSource
 

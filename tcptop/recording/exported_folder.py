@@ -29,6 +29,7 @@ from tcptop.recording.document import (
 )
 from tcptop.recording.recording import Recording
 from tcptop.snapshot import Sockstat
+from tcptop.sock_diag import PREFIX
 from tcptop.text.printable import printable
 
 SCHEMA = 1
@@ -36,7 +37,7 @@ SCHEMA_KEY = "tcptop_export"
 LIST_NAME = "recording.json"
 SAMPLE_NAME = "sample.json"
 OTHER_FILES_FOLDER = "also"
-ROOTS = ("proc", "sys")
+ROOTS = ("proc", "sys", PREFIX.removesuffix("/"))
 
 MAX_SAMPLES = 100_000
 MAX_FILE_BYTES = 16 << 20
@@ -96,7 +97,7 @@ def _folder_mode(path: str) -> int:
 
 
 def is_below_root(path: str) -> bool:
-    """Whether a relative path is below proc or sys, and has no `.`, `..` or empty parts."""
+    """Whether a relative path is below one of ROOTS, and has no `.`, `..` or empty parts."""
     parts = path.split("/")
     return (
         len(parts) > 1
@@ -116,7 +117,7 @@ class _SampleFolder:
         self._other_files = 0
 
     def write(self, sample: RecordedSample) -> None:
-        for root in ROOTS:
+        for root in ROOTS[:2]:
             (self._folder / root).mkdir()
         folders = [answer for read in sample.reads for answer in read.answers if isinstance(answer, FolderRead)]
         # Makes the links before the files: the files of a merged slab cache were read through a link, and are also

@@ -28,7 +28,7 @@ from tcptop.recording.store import (
     sqlite_error_text,
 )
 from tcptop.sampling.sampler import SourceRead
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import SOCKET_TABLE, Snapshot
 from tcptop.sources.btf import BtfSource
 from tcptop.text.printable import printable
 
@@ -106,6 +106,11 @@ class Recorder:
 
     def add_read(self, read: SourceRead) -> None:
         """Keeps a read of a source for the next samples; does not write to the file yet."""
+        if read.source == SOCKET_TABLE:
+            # Imported here, because few recordings have it.
+            from tcptop.recording.scrub_sockets import forget_peers
+
+            read = forget_peers(read)
         self._reads.append(self._scrub(read) if self._scrub else read)
 
     def write(self, snapshot: Snapshot) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from tcptop.hosts.opening import open_host
 from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
-from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due, wanted_paths
+from tcptop.sampling.sampler import (
+    Sampler,
+    SourceRead,
+    has_saved_sockets,
+    kernel_sources,
+    read_due,
+    wanted_paths,
+)
 
 
 class SavedTree(Recording):
@@ -31,5 +38,10 @@ class SavedTree(Recording):
         """Reads the tree, as with `--root`. The sample is never damaged: each reading has its own error state."""
         reads: list[SourceRead] = []
         sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
+        if has_saved_sockets(self._host):
+            # Imported here, because few trees have it.
+            from tcptop.sources.socket_table import SocketTableSource
+
+            sampler.add_source(SocketTableSource())
         read_due(sampler)
         return RecordedSample(sampler.snapshot(), tuple(reads))

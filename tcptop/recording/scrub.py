@@ -1,4 +1,7 @@
-"""Removes host name, build host and most of the kernel command line from recorded reads. No figure changes."""
+"""Removes host name, build host, most of the kernel command line, and who holds the sockets from recorded reads.
+
+No figure changes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from tcptop.hosts.host import FileRead
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.kernel.architecture import find_architecture
 from tcptop.sampling.sampler import SourceRead
+from tcptop.snapshot import SOCKET_TABLE
 from tcptop.sources.sysctls import DEBUG_OPTIONS, NO_MERGE_OPTIONS
 from tcptop.text.printable import decode_text
 
@@ -18,6 +22,26 @@ COMMAND_LINE_OPTIONS = tuple(
 
 All other parameters are removed, because they may name disks, networks and people.
 """
+
+
+SCRUB_HELP = "leave out the host's name, the kernel's command line, and names of processes, cgroups and users"
+
+
+def make_scrub() -> Callable[[SourceRead], SourceRead]:
+    """The function that scrubs each read of one recording."""
+    of_sockets: list[Callable[[SourceRead], SourceRead]] = []
+
+    def scrub(read: SourceRead) -> SourceRead:
+        if read.source != SOCKET_TABLE:
+            return scrub_read(read)
+        if not of_sockets:
+            # Imported here, because few recordings have it.
+            from tcptop.recording.scrub_sockets import SocketScrubber
+
+            of_sockets.append(SocketScrubber().scrub)
+        return of_sockets[0](read)
+
+    return scrub
 
 
 def scrub_read(read: SourceRead) -> SourceRead:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tcptop import __version__
 from tcptop.kernel.objects import OBJECT_OF_CACHE
@@ -21,6 +21,9 @@ from tcptop.ledger import (
     SocketCost,
     StateCost,
 )
+
+if TYPE_CHECKING:
+    from tcptop.explanation.holder_rows import Grouping, HolderRow
 
 SCHEMA = 1
 
@@ -82,7 +85,7 @@ def as_object(ledger: Ledger) -> Json:
         "events": {event.name: _event(event) for event in ledger.events},
         "memory_cgroup": None if ledger.cgroup is None else _to_json(ledger.cgroup),
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
-        "holders": _holders(ledger),
+        "holders": holders_of(ledger),
         "nodes": _to_json(ledger.nodes),
         "sources": {
             name: _to_json(source, {"name"})
@@ -110,13 +113,18 @@ def head_as_object(ledger: Ledger) -> Json:
     }
 
 
-def _holders(ledger: Ledger) -> Json | None:
-    if ledger.holders is None:
+def holders_of(ledger: Ledger, by: Grouping = "owner", rows: Iterable[HolderRow] | None = None) -> Json | None:
+    """Who holds the sockets, with the time of the look; None if they were not asked for."""
+    holders = ledger.holders
+    if holders is None:
         return None
     # Imported here, because few reports have a look at the sockets.
     from tcptop.report.holders_json import holders_as_object
 
-    return holders_as_object(ledger.holders)
+    taken_at_unix_s = ledger.taken_at_unix_s
+    if taken_at_unix_s is not None and holders.age_s is not None:
+        taken_at_unix_s -= holders.age_s
+    return holders_as_object(holders, by, rows, utc_text(taken_at_unix_s))
 
 
 def _to_json(value: object, left_out: Container[str] = ()) -> object:

@@ -41,6 +41,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _page_section("Sockets by state", states_table(ledger, COLUMNS)),
         _page_section("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
         [headroom_sentence(ledger, "time_wait")],
+        _holders(ledger),
         _events(ledger),
         _caches(ledger, sort_key),
         *(_node(ledger, node) for node in ledger.nodes),
@@ -164,6 +165,17 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
     yield title
     for line in lines:
         yield f" {text_of(line)}".rstrip()
+
+
+def _holders(ledger: Ledger) -> Sequence[str]:
+    """Who holds the sockets, if they were asked for."""
+    if ledger.holders is None:
+        return ()
+    # Imported here, because few reports have a look at the sockets.
+    from tcptop.explanation.holder_rows import MAX_ROWS, holder_rows
+    from tcptop.report.who_text import who_lines
+
+    return who_lines(ledger.holders, holder_rows(ledger.holders, top=MAX_ROWS), "owner", None)
 
 
 def _events(ledger: Ledger) -> Iterator[str]:

@@ -19,7 +19,8 @@ FAMILIES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
 def holders_as_object(
     holders: Holders, by: Grouping = "owner", rows: Iterable[HolderRow] | None = None, taken_at: str | None = None
 ) -> Json:
-    """The look as a dictionary that `json.dumps` can write. `rows` are those that the table shows."""
+    """The look as a dictionary that `json.dumps` can write. `rows` are those that the table of `who` shows."""
+    rows = None if rows is None else list(rows)
     groups = holders.groups if rows is None else [group for row in rows for group in row.groups]
     return {
         "by": by,
@@ -30,7 +31,7 @@ def holders_as_object(
         "missing": list(holders.missing),
         "namespaces": [_namespace(each) for each in holders.namespaces],
         "sums": dict(holders.sums._asdict()),
-        "rows": None if rows is None else [_row(row) for row in rows],
+        **({} if rows is None else {"rows": [_row(row) for row in rows]}),
         "groups": [_group(holders, group) for group in groups],
         "listeners": [_listener(holders, each) for each in holders.listeners],
         "verdicts": [

@@ -33,6 +33,11 @@ def rows_as_text(rows: Sequence[SocketRow], columns: int | None) -> str:
 
 def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, columns: int | None) -> str:
     """The report in ASCII, with a newline at the end."""
+    return report_to_ascii("".join(f"{line}\n" for line in who_lines(holders, rows, by, columns)))
+
+
+def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, columns: int | None) -> list[str]:
+    """The report as lines."""
     columns = columns or COLUMNS
     headings = holder_headings(by)
     titles = [heading.title for heading in headings]
@@ -48,4 +53,4 @@ def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, columns: 
         *map(text_of, sum_lines(holders, columns)),
         *map(text_of, verdict_lines(holders, columns)),
     ]
-    return report_to_ascii("".join(f"{line.rstrip()}\n" for line in lines))
+    return [line.rstrip() for line in lines]

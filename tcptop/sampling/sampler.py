@@ -101,6 +101,14 @@ def wanted_paths() -> tuple[str, ...]:
     return (*(path for source in kernel_sources() for path in source.paths), SOCKETS_PATH)
 
 
+def has_saved_sockets(host: Host) -> bool:
+    """Whether the host is a saved tree that has a look at the sockets; a running machine is never asked."""
+    if host.identity.live:
+        return False
+    [file] = run_sync(host.read((SOCKETS_PATH,)))
+    return file.data is not None
+
+
 def make_snapshot(
     identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
 ) -> Snapshot:

@@ -499,12 +499,15 @@ class Reading(_Reading, Generic[Value]):
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
 
 
+SOCKET_TABLE = "socket_table"
+"""Name of the source of who holds the sockets."""
+
 SOCKETS_NOT_ASKED: Reading[object] = NOT_READ._replace(
     state="off", reason="the sockets are asked for only with W, tcptop who, or --who"
 )
 """Reading of `socket_table` unless the user asks who holds the sockets."""
 
-UNREAD_READINGS: Mapping[str, Reading[Any]] = {"socket_table": SOCKETS_NOT_ASKED}
+UNREAD_READINGS: Mapping[str, Reading[Any]] = {SOCKET_TABLE: SOCKETS_NOT_ASKED}
 """Readings of sources that are not read, by name; NOT_READ for all others."""
 
 

@@ -136,10 +136,7 @@ class SocketTable(NamedTuple):
 
     took_us: int
     module: str
-    """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, `loaded now`, or `absent`.
-
-    `loaded now`: the look made the kernel load the module. `absent`: no file shows it.
-    """
+    """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, or `loaded now` by the look."""
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""

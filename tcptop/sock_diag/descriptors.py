@@ -103,9 +103,9 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
     finally:
         os.close(folder)
     found = len(low) + len(others)
+    is_whole = tries >= span if opened is None else found >= opened
     if opened is None:
         opened = len(low) + (round(len(others) * span / tries) if tries else 0)
-    is_whole = found >= opened
     weight = 1.0 if is_whole or not others else (opened - len(low)) / len(others)
     low_inodes, other_inodes = _inodes(low), _inodes(others)
     if is_whole:

@@ -99,9 +99,9 @@ class _Look:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        samples, unread_pids = sample_owners(
-            (process.pid for process in processes if process.namespace in with_sockets), self._ask.exact_pid
-        )
+        # A process may have sockets of another namespace than its own (socket activation), but most have not.
+        pids = [each.pid for each in sorted(processes, key=lambda each: each.namespace not in with_sockets)]
+        samples, unread_pids = sample_owners(pids, self._ask.exact_pid)
         yield f"processes\t{len(processes)}\t{len(unread_pids)}"
         unread_in = Counter(process.namespace for process in processes if process.pid in unread_pids)
         owner_of = index_owners(samples)
@@ -127,13 +127,14 @@ class _Look:
                 cgroup = group.key.cgroup
                 sockets_of[cgroup] = sockets_of.get(cgroup, 0) + group.sockets
                 users.add(group.key.uid)
-            users.update(row.uid for row in dumped.listeners)
+            for row in dumped.listeners:
+                sockets_of[row.cgroup] = sockets_of.get(row.cgroup, 0) + 1
+                users.add(row.uid)
             asked = "cut" if dumped.cut_reason else "asked" if dumped.is_dumped else "listeners"
             yield _namespace_line(namespace, asked, dumped.counters, dumped.cut_reason or "")
             yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)
             yield from (_group_line(namespace, group) for group in dumped.groups)
-        is_loaded_now = state_before == "absent" and module_state() == "loaded"
-        yield f"module\t{'loaded now' if is_loaded_now else state_before}"
+        yield f"module\t{describe_module(state_before, module_state())}"
         yield from map(_process_line, samples)
         yield from self._cgroup_lines(sockets_of)
         yield from _user_lines(users)
@@ -183,6 +184,13 @@ def module_state() -> str:
         if b"/tcp_diag.ko" in file.read(1 << 20):
             return "builtin"
     return "absent"
+
+
+def describe_module(before: str, after: str) -> str:
+    """Whether the look made the kernel load the module: `loaded now`; a kernel that never shows it has it built in."""
+    if before != "absent":
+        return before
+    return "builtin" if after == "absent" else "loaded now"
 
 
 def index_owners(samples: Iterable[OwnerSample]) -> dict[int, int]:

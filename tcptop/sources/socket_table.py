@@ -5,10 +5,12 @@ The text may come from a recording or a saved tree, so nothing in it is trusted.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from tcptop.snapshot import SOCKETS_NOT_ASKED, Reading
+from tcptop.hosts.host import Host
+from tcptop.snapshot import SOCKET_TABLE, SOCKETS_NOT_ASKED, Reading, ReadState
 from tcptop.snapshot.socket_table import (
     Asked,
     Listener,
@@ -21,18 +23,26 @@ from tcptop.snapshot.socket_table import (
 )
 from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
 from tcptop.sock_diag.dump import STATE_NAMES
-from tcptop.sources.source import Damage, FileSource, Pace, parse_count
-from tcptop.text.printable import printable_name
+from tcptop.sources.source import Damage, FileSource, Pace, failed_reading, make_reading, parse_count, unread
+from tcptop.text.printable import decode_text, printable, printable_name
 
 ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
 MAX_BYTES = 1 << 62
 
 
+NOT_OF_ANOTHER_ROOT = (
+    "sockets are asked of the kernel with the processes of tcptop's own /proc, not with those of --root;"
+    " run tcptop who without it, in the host: nsenter -t 1 -a"
+)
+NO_NETLINK = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
+"""Errors of socket(2) and of a request where seccomp, a sandbox or the kernel does not allow sock_diag."""
+
+
 class SocketTableSource(FileSource[SocketTable]):
     """A source that is read only if asked for. `path` may ask for more than the path of the class."""
 
-    name = "socket_table"
+    name = SOCKET_TABLE
     paths = (SOCKETS_PATH,)
     pace = Pace(min_period_s=5.0)
     makes_rates = True
@@ -45,6 +55,16 @@ class SocketTableSource(FileSource[SocketTable]):
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as the base class)
         """Always a reason, so that only `Sampler.ask_for` has the source read."""
         return SOCKETS_NOT_ASKED.reason
+
+    async def read(self, host: Host) -> Reading[SocketTable]:
+        """Reads and parses the text; the reason says why there is no look."""
+        if host.identity.live and host.identity.place is not None:
+            return unread("refused", NOT_OF_ANOTHER_ROOT, 0)
+        [file] = await host.read(self.paths)
+        if file.error is not None:
+            return unread(*_explain_error(file.error, host.identity.live), file.took_us)
+        failed: Reading[SocketTable] | None = failed_reading(file)
+        return failed or make_reading(*self.parse(decode_text(file.data or b"")), file.path, file.took_us)
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> SocketTable:
         """Parses the text; lines that are not understood are left out.
@@ -65,7 +85,10 @@ class SocketTableSource(FileSource[SocketTable]):
             except (ValueError, LookupError):
                 bad += 1
         if bad:
-            damages.append(Damage("strange", f"{bad} lines have an unknown format; they are left out"))
+            what = (
+                "1 line has an unknown format; it is" if bad == 1 else f"{bad} lines have an unknown format; they are"
+            )
+            damages.append(Damage("strange", f"{what} left out"))
         return parser.table()
 
 
@@ -197,6 +220,18 @@ class _Parser:
     def _add_user(self, columns: list[str]) -> None:
         uid, name = columns
         self._user_of[_count(uid)] = printable_name(name)
+
+
+def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
+    """The state of a look that failed, and a line that tells why."""
+    text = printable(error.strerror or str(error))
+    if not is_live and error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "missing", "sockets are asked of a running kernel, and this saved tree has no look at them"
+    if error.errno == errno.ENOENT:
+        return "missing", "the kernel tells no sockets: its module tcp_diag is not there, or may not be loaded"
+    if error.errno in NO_NETLINK:
+        return "refused", f"the kernel tells no sockets here (sock_diag): {text}"
+    return "failed", f"the kernel tells no sockets (sock_diag): {text}"
 
 
 def _count(text: str, most: int = MAX_BYTES) -> int:

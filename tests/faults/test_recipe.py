@@ -14,6 +14,7 @@ from program import output, program, report
 from slow_case import slow
 
 from tcptop.sampling.sampler import wanted_paths
+from tcptop.sock_diag import SOCKETS_PATH
 
 Json = dict[str, Any]
 
@@ -44,7 +45,8 @@ def copied_by(commands: str) -> set[str]:
 
 
 def test_the_recipe_copies_every_path_that_is_read() -> None:
-    assert set(wanted_paths()) - copied_by(recipe()) == set()
+    # A look at the sockets is no file of the kernel's: only tcptop itself can make one.
+    assert set(wanted_paths()) - copied_by(recipe()) == {SOCKETS_PATH}
 
 
 @pytest.mark.parametrize("shell", ["dash", slow("bash")])

@@ -12,6 +12,7 @@ from tcptop.recording.blocks import BLOCK_SAMPLES
 from tcptop.recording.document import RECORDED_NAMES
 from tcptop.recording.opening import open_recording
 from tcptop.sampling.sampler import kernel_sources
+from tcptop.snapshot import SOCKET_TABLE
 
 
 @each_kernel
@@ -80,4 +81,4 @@ def test_times(tmp_path: Path) -> None:
 
 
 def test_every_source_is_recorded() -> None:
-    assert sorted(source.name for source in kernel_sources()) == RECORDED_NAMES
+    assert sorted([SOCKET_TABLE, *(source.name for source in kernel_sources())]) == RECORDED_NAMES

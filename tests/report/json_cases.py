@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from made_look import HERE, WHOLE_MACHINE, group, net, table_of
 from made_machine import make_machine
 from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, snapshot_of, take_snapshot, text, tree
 
@@ -17,6 +18,7 @@ from tcptop.accounting import account
 from tcptop.accounting.checks import CHECK_NAMES, Ranges, SocketGrowth, run_checks
 from tcptop.accounting.plan import make_plan
 from tcptop.comparison.compare import compare_ledgers
+from tcptop.explanation.holder_rows import GROUPINGS, holder_rows
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.lab.as_json import result_as_json
@@ -24,7 +26,7 @@ from tcptop.lab.compare import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import KTLS, RUNS
 from tcptop.ledger import Ledger, PlanRequest
-from tcptop.report.as_json import as_object
+from tcptop.report.as_json import as_object, head_as_object, holders_of
 from tcptop.report.check_json import checks_as_object
 from tcptop.report.diff_json import diff_as_object
 from tcptop.report.plan_json import plan_as_object
@@ -207,6 +209,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
         **ledgers_with_cgroup(),
+        **ledgers_with_looks(),
         **{
             name: ledger_of(make_machine(name, folder / name))
             for name in ("counts that are capped", "without memory or CPUs")
@@ -219,6 +222,44 @@ def reports(special: Mapping[str, Ledger]) -> Iterator[Json]:
     for kernel, phase in ALL:
         yield as_object(ledger(kernel, phase))
     yield from map(as_object, special.values())
+
+
+REFUSED = net(None, False, "refused", reason="Permission denied")
+SMALL = net(4026532400, False, "listeners", inuse=3)
+CUT = net(4026532500, False, "cut", reason="the dump was ended after 10 s")
+"""Network namespaces that were not asked, or not to the end."""
+
+
+def ledgers_with_looks() -> dict[str, Ledger]:
+    """Ledgers of the recording with looks at the sockets: one, two of a live machine, and one that saw little."""
+    of = snapshot(KERNEL, PHASE)
+    first = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
+    grown = table_of(*(line.replace("TCPReqQFullDrop=0", "TCPReqQFullDrop=271") for line in WHOLE_MACHINE))
+    second: Reading[Any] = first._replace(value=grown, taken_at_s=9.0, before=first)
+    unseen = table_of(
+        *(net(HERE), REFUSED, SMALL, CUT),
+        *(group("unseen", 5, uid=7, cgroup=5, peer="10.1.2.0/24"), group("none", 3, uid=7, family=10)),
+        group("unseen", 5, "FIN_WAIT2", server=False),
+    )._replace(unread_processes=2)
+    unsure: Reading[Any] = first._replace(state="strange", reason="2 lines were left out", value=unseen)
+    nothing = take_snapshot(MemoryHost({}))
+    return {
+        "a look": account(of._replace(socket_table=first)),
+        "two looks": account(
+            of._replace(live=True, taken_at_unix_s=1_795_348_800.5, monotonic_s=10.0, socket_table=second)
+        ),
+        "a look that saw little": account(of._replace(socket_table=unsure)),
+        "a look without other files": account(nothing._replace(socket_table=first)),
+    }
+
+
+def who_looks(special: Mapping[str, Ledger]) -> Iterator[Json]:
+    """Yields the output of `tcptop who --json` by each grouping."""
+    for of in special.values():
+        if of.holders is not None:
+            for by in GROUPINGS:
+                rows = holder_rows(of.holders, by, top=4)
+                yield {**head_as_object(of), **(holders_of(of, by, rows) or {})}
 
 
 def ledgers_with_cgroup() -> dict[str, Ledger]:

@@ -19,20 +19,26 @@ from json_cases import (
     plans,
     reports,
     special_ledgers,
+    who_looks,
 )
 from json_document import DOCUMENT, LINK, Checker, document
 from recorded import ledger
 
 from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
+from tcptop.accounting.holder_verdicts import VERDICT_KINDS
 from tcptop.accounting.plan import EXTENSIONS, KTLS
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
+from tcptop.explanation.holder_rows import GROUPINGS
 from tcptop.kernel.events import EVENTS, EventUnit
 from tcptop.kernel.objects import CGROUP_VECTORS, EPOLL_OBJECTS, NF_CONN, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
 from tcptop.ledger import PLANNED_BUFFERS, CountScope, Limit, LimitState, LimitVerdict, Side, Verdict
+from tcptop.ledger.holders import HolderKind
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
+from tcptop.snapshot.socket_table import Asked
+from tcptop.sock_diag.dump import STATES
 
 NULL_IN_NO_CASE: Mapping[str, str] = {}
 """Rows that are documented as nullable but never null in `json_cases`, with the reason."""
@@ -53,6 +59,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checker:
         checker.check("plan", plan)
     for result in checks(special):
         checker.check("check-result", result)
+    for looked in who_looks(special):
+        checker.check("who", looked)
     for difference in lab_differences():
         checker.check("lab-difference", difference)
     for comparison in lab_comparisons():
@@ -112,6 +120,11 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(EXTENSIONS, KTLS, PLANNED_BUFFERS),
     },
     "bound": set(get_args(Bound)),
+    "grouping": set(GROUPINGS),
+    "holder kind": set(get_args(HolderKind)),
+    "answer": set(get_args(Asked)),
+    "socket state": set(STATES),
+    "verdict kind": VERDICT_KINDS,
 }
 """Values of the enumerations that the code defines. For any other enumeration, every value must occur in a case."""
 

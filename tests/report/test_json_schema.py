@@ -48,6 +48,7 @@ TOP = {
     "events",
     "memory_cgroup",
     "lab",
+    "holders",
     "nodes",
     "sources",
 }
@@ -134,6 +135,7 @@ SOURCES = {
     "tls_stat",
     "socket_limits",
     "memory_cgroups",
+    "socket_table",
 }
 SLAB_MEMORY = {
     "bytes",

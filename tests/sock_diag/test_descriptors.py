@@ -57,6 +57,8 @@ def test_few_descriptors_are_all_found_with_few_tries(counts_are_known: bool) ->
     skip_without_counts(counts_are_known)
     with holder(20, 10) as (pid, inodes):
         found, looked_up, tries = sample(pid, counts_are_known)
+        if not counts_are_known and descriptors._table_size(pid) > MAX_TRIES:
+            pytest.skip("its parent had many descriptors, and a child has a table of that size")
     assert found.is_whole
     assert sorted(found.low) == sorted(inodes)
     assert found.sampled == ()

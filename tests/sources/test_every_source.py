@@ -34,7 +34,7 @@ from tcptop.hosts.wanted_paths import WantedPaths
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
 from tcptop.sampling.sampler import kernel_sources
-from tcptop.snapshot import READING_NAMES, Reading, Snapshot
+from tcptop.snapshot import READING_NAMES, SOCKET_TABLE, Reading, Snapshot
 
 FILES = {
     "slabinfo": "proc/slabinfo",
@@ -60,7 +60,7 @@ NOT_IN_6_18 = {"snmp", "netstat", "socket_limits"}
 
 
 def readings(seen: Snapshot) -> dict[str, Reading[Any]]:
-    return {name: getattr(seen, name) for name in IN_A_REPORT if name not in BY_NEED}
+    return {name: getattr(seen, name) for name in IN_A_REPORT if name not in BY_NEED | {SOCKET_TABLE}}
 
 
 def recorded_readings(kernel: str, seen: Snapshot) -> dict[str, Reading[Any]]:

@@ -1,0 +1,117 @@
+"""Changes recorded looks at the sockets: addresses are never recorded, and scrubbing numbers all that has a name.
+
+The text of a look is that of sock_diag/look.py. Lines of an unknown kind or format are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from tcptop.hosts.host import FileRead
+from tcptop.hosts.recording_host import HostAnswer
+from tcptop.sampling.sampler import SourceRead
+from tcptop.sock_diag import FIRST_LINE, PREFIX, SOCKETS_PATH
+from tcptop.text.printable import decode_text
+
+PEER_COLUMN = 11
+GROUP_COLUMNS = 12
+
+POD = re.compile(r"kubepods|pod[0-9a-f]{8}")
+CGROUP_KINDS = ("service", "scope", "slice")
+
+UNNAMED = {"took_us": 1, "module": 1, "processes": 2}
+"""Kinds of lines that hold no name, with their number of columns."""
+
+NAMED = {
+    "net": ((0, "namespace"),),
+    "listen": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
+    "group": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
+    "process": ((0, "pid"),),
+    "cgroup": ((0, "cgroup"),),
+}
+"""For each other kind of line, the columns that are replaced by numbers, and what they are numbers of."""
+COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 7, "cgroup": 4}
+KEPT = {("uid", "0"), ("cgroup", "0")}
+"""Numbers that name nothing of this machine: root, and a cgroup that is not known."""
+
+
+def forget_peers(read: SourceRead) -> SourceRead:
+    """A copy of a read without the networks of peers; the answer has the path of a look without options."""
+    return read._replace(answers=tuple(map(_without_peers, read.answers)))
+
+
+def _without_peers(answer: HostAnswer) -> HostAnswer:
+    if not isinstance(answer, FileRead) or not answer.path.startswith(PREFIX):
+        return answer
+    data = answer.data
+    if data is not None and answer.path != SOCKETS_PATH:
+        lines = (line.split(b"\t") for line in data.split(b"\n"))
+        data = b"\n".join(b"\t".join([*line[:-1], b""] if line[0] == b"group" else line) for line in lines)
+    return answer._replace(path=SOCKETS_PATH, data=data)
+
+
+class SocketScrubber:
+    """Replaces names and numbers in the looks of one recording; what was equal stays equal from one look to the next.
+
+    Numbers of what the last look did not have are forgotten, so that a recording of weeks needs little memory.
+    """
+
+    def __init__(self) -> None:
+        self._number_of: dict[tuple[str, str], int] = {}
+        self._last: Counter[str] = Counter()
+
+    def scrub(self, read: SourceRead) -> SourceRead:
+        """A copy of a read, with commands, paths, users and peers removed, and with other numbers."""
+        return read._replace(answers=tuple(map(self._scrub_answer, read.answers)))
+
+    def _scrub_answer(self, answer: HostAnswer) -> HostAnswer:
+        if not isinstance(answer, FileRead) or not answer.path.startswith(PREFIX) or answer.data is None:
+            return answer
+        lines = decode_text(answer.data).split("\n")
+        if lines[0] != FIRST_LINE:
+            return answer._replace(data=b"")
+        rows = [line.split("\t") for line in lines[1:]]
+        known = [row for row in rows if len(row) - 1 == COLUMNS.get(row[0], UNNAMED.get(row[0]))]
+        self._number(known)
+        text = "".join("\t".join(self._scrub_row(row)) + "\n" for row in known)
+        return answer._replace(data=f"{FIRST_LINE}\n{text}".encode())
+
+    def _number(self, rows: Iterable[list[str]]) -> None:
+        """Numbers all values of these rows; new ones in ascending order, after those of the look before."""
+        values = {(kind, row[1 + column].rpartition(":")[2]) for row in rows for column, kind in NAMED.get(row[0], ())}
+        numbers = {each: self._number_of[each] for each in values & self._number_of.keys()}
+        for each in sorted(values - numbers.keys(), key=lambda each: (each[0], len(each[1]), each[1])):
+            kind, value = each
+            if value.isdigit() and each not in KEPT:
+                self._last[kind] += 1
+                numbers[each] = self._last[kind]
+        self._number_of = numbers
+
+    def _scrub_row(self, row: list[str]) -> list[str]:
+        kind = row[0]
+        scrubbed = list(row)
+        for column, what in NAMED.get(kind, ()):
+            word, colon, value = row[1 + column].rpartition(":")
+            number = self._number_of.get((what, value))
+            scrubbed[1 + column] = f"{word}{colon}{value if number is None else number}"
+        if kind == "net":
+            scrubbed[6] = ""
+        elif kind == "group":
+            scrubbed[1 + PEER_COLUMN] = ""
+        elif kind == "process":
+            scrubbed[7] = f"process {scrubbed[1]}"
+        elif kind == "cgroup":
+            scrubbed[4] = _cgroup_name(row[4], scrubbed[1])
+        return scrubbed
+
+
+def _cgroup_name(path: str, number: str) -> str:
+    """The kind of a cgroup and its number; the root stays `/`."""
+    if path == "/":
+        return path
+    if POD.search(path):
+        return f"pod {number}"
+    ending = path.rpartition(".")[2]
+    return f"{ending if ending in CGROUP_KINDS else 'cgroup'} {number}"

@@ -1,0 +1,146 @@
+"""Verdicts: each fires where its condition holds, and stays quiet where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from made_look import group, listen, net, process, table_of
+from recorded import snapshot
+
+from tcptop.accounting import account
+from tcptop.snapshot import Reading
+
+Lines = tuple[str, ...]
+KERNEL = "6.18-1n"
+
+
+def verdicts(now: Lines, before: Lines | None = None) -> dict[str, str]:
+    """The texts of the verdicts on a look by kind; `before` is the look before it."""
+    reading: Reading[Any] = Reading("ok", table_of(*now), None, 9.0, 12, 5.0, None, None)
+    if before is not None:
+        reading = reading._replace(before=reading._replace(value=table_of(*before), taken_at_s=3.0))
+    found = account(snapshot(KERNEL, "established")._replace(socket_table=reading, live=True)).holders
+    assert found is not None
+    assert len({each.kind for each in found.verdicts}) == len(found.verdicts)
+    return {each.kind: each.text for each in found.verdicts}
+
+
+def tcp_mem_bytes() -> int:
+    sysctls = snapshot(KERNEL, "established").sysctls.value
+    assert sysctls is not None
+    assert sysctls.tcp_mem is not None
+    return sysctls.tcp_mem[2] * 4096
+
+
+def close_wait(number: float) -> Lines:
+    return group("whole:10", int(number), "CLOSE_WAIT"), process(10, "hoarder")
+
+
+def unread(share: float) -> Lines:
+    return group("whole:10", 5, rmem=int(share * tcp_mem_bytes())), process(10, "deaf")
+
+
+def unhashed(number: float) -> Lines:
+    return (net(alloc=int(number) + 1), group())
+
+
+IN_TWO_LOOKS = [
+    ("close_wait", close_wait, 100, 99, "hoarder[10] holds 100 sockets that the peer has closed"),
+    ("unread", unread, 0.011, 0.009, "deaf[10] leaves"),
+    ("in_no_hash", unhashed, 101, 100, "101 sockets are allocated but in no dump: never bound or connected"),
+]
+
+
+@pytest.mark.parametrize(("kind", "lines", "enough", "few", "text"), IN_TWO_LOOKS)
+def test_a_verdict_of_two_looks(
+    kind: str, lines: Callable[[float], Lines], enough: float, few: float, text: str
+) -> None:
+    assert verdicts(lines(few)) == {}
+    once = verdicts(lines(enough))
+    assert once.keys() == {kind}
+    assert once[kind].startswith(text)
+    assert once[kind].endswith("(one look)")
+    assert "(one look)" not in verdicts(lines(enough), lines(enough))[kind]
+    assert verdicts(lines(enough * 2), lines(enough)).keys() == {kind}
+    # It shrank, or was not there in the look before.
+    assert verdicts(lines(enough), lines(enough * 2)) == {}
+    assert verdicts(lines(enough), lines(few)) == {}
+
+
+def test_orphans() -> None:
+    few, many = (
+        (group("none", 50, "FIN_WAIT1", wmem_queued=int(share * tcp_mem_bytes())),) for share in (0.009, 0.011)
+    )
+    assert verdicts(few) == {}
+    assert verdicts(many)["orphans"].startswith("50 orphans hold ")
+
+
+def test_sockets_that_no_process_has() -> None:
+    assert verdicts((group("unseen", 99),)) == {}
+    assert verdicts((group("unseen", 100),)).keys() == {"no_process"}
+    assert verdicts((net(unread_processes=1), group("unseen", 100))) == {}
+
+
+def test_many_sockets_in_time_wait() -> None:
+    assert verdicts((net(tw=8_192, tcp_max_tw_buckets=16_384),)) == {}
+    assert verdicts((net(tw=8_193, tcp_max_tw_buckets=16_384),)).keys() == {"time_wait"}
+    assert verdicts((net(tw=5, tcp_max_tw_buckets=0),)) == {}
+
+
+def test_a_full_accept_queue_that_drops() -> None:
+    full = listen(8080, 301, 300, 199, 10), process(10, "sleeper")
+    assert verdicts(full) == {"queue_full": "sleeper[10] :8080 accept queue 301 of 300, FULL, 199 dropped"}
+    assert verdicts(full, (listen(8080, 301, 300, 100, 10),)).keys() == {"queue_full"}
+    assert verdicts(full, full) == {}
+    assert verdicts((listen(8080, 300, 300, 199),)) == {}
+    assert verdicts((listen(8080, 301, 300, 0),)) == {}
+    assert verdicts((listen(8080, 301, 300, None),)) == {}
+
+
+def test_listeners_that_share_a_port_are_compared_together() -> None:
+    before = listen(80, 9, 8, 500, 10), listen(80, 2, 8, 5, 11)
+    assert verdicts(before, (before[1], before[0])) == {}
+    assert verdicts((before[0], listen(80, 2, 8, 6, 11)), before).keys() == {"queue_full"}
+
+
+def test_deferred_connections_are_no_verdict() -> None:
+    """TCP_DEFER_ACCEPT: connections wait in SYN_RECV, and the listener counts each as dropped once."""
+    lines = net(inuse=301), listen(8080, 0, 4096, 300, 10), group("none", 300, "SYN_RECV"), process(10)
+    assert verdicts(lines) == {}
+    assert verdicts(lines, lines) == {}
+
+
+@pytest.mark.parametrize(
+    ("counter", "words"),
+    [
+        ("TCPReqQFullDrop", "SYN queue full, 271 handshakes dropped"),
+        ("TCPReqQFullDoCookies", "SYN queue full, 271 cookies sent: this costs no memory"),
+        ("TCPTimeWaitOverflow", "271 connections skipped TIME_WAIT"),
+    ],
+)
+def test_counters_that_grew(counter: str, words: str) -> None:
+    before, now = net(**{counter: 9}), net(**{counter: 280})  # type: ignore[arg-type] # counters, not options
+    assert verdicts((now,)) == {}
+    assert verdicts((now,), (now,)) == {}
+    assert words in verdicts((now,), (before,))[counter]
+    other = net(7, False, name="blue", **{counter: 280})  # type: ignore[arg-type]
+    assert verdicts((other,), (now,)) == {}
+    assert verdicts((other,), (other.replace("280", "9"),))[counter].endswith("in the network namespace blue")
+
+
+def test_hidden_namespaces_are_not_taken_for_one_another() -> None:
+    few, many = (net(None, False, "refused", reason="x", TCPReqQFullDrop=number) for number in (1, 900))
+    assert verdicts((few, many), (few, many)) == {}
+    assert verdicts((many, few), (few, many)) == {}
+
+
+def test_a_machine_that_is_well() -> None:
+    lines = (
+        net(inuse=5_002, tw=100, alloc=5_050, orphan=3, mem=900, tcp_max_tw_buckets=16_384),
+        *(listen(443, 3, 4096, 12, 10), group("whole:10", 4_999, rmem=80_000), group("none", 3, "FIN_WAIT1")),
+        *(group("none", 100, "TIME_WAIT", mini=True), group("whole:10", 9, "CLOSE_WAIT"), process(10)),
+    )
+    assert verdicts(lines) == {}
+    assert verdicts(lines, lines) == {}

@@ -1,0 +1,98 @@
+"""Groups of holders with their memory, sums beside the kernel's counters, and what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from made_look import HERE, WHOLE_MACHINE, group, net, process, table_of
+from recorded import snapshot
+
+from tcptop.accounting import account
+from tcptop.ledger.holders import HolderGroup, Holders
+from tcptop.snapshot import Reading
+
+
+def holders_of(*lines: str, kernel: str = "6.18-1n", live_at_s: float | None = None) -> Holders:
+    """The holders of the recording with a look of these lines."""
+    reading: Reading[Any] = Reading("ok", table_of(*lines), None, 3.0, 12, 5.0, None, None)
+    of = snapshot(kernel, "established")._replace(socket_table=reading)
+    if live_at_s is not None:
+        of = of._replace(live=True, monotonic_s=live_at_s)
+    found = account(of).holders
+    assert found is not None
+    return found
+
+
+def group_of(found: Holders, kind: str, state: str) -> HolderGroup:
+    [each] = [each for each in found.groups if (each.holder.kind, each.state) == (kind, state)]
+    return each
+
+
+def test_a_sample_without_a_look_has_no_holders() -> None:
+    assert account(snapshot("6.1-4n", "established")).holders is None
+
+
+def test_the_slab_of_a_group_is_its_sockets_times_the_cost_of_the_state() -> None:
+    found = holders_of(*WHOLE_MACHINE)
+    ledger = account(snapshot("6.18-1n", "established"))
+    cost = {state.state: state for state in ledger.states}
+    for kind, state, row, number in (
+        ("process", "CLOSE_WAIT", "CLOSE_WAIT", 600),
+        ("queue", "ESTABLISHED", "accept queue", 301),
+        ("handshake", "SYN_RECV", "SYN_RECV", 10),
+        ("no_process", "ESTABLISHED", "ESTABLISHED", 200),
+    ):
+        each = group_of(found, kind, state)
+        accepted = cost[row].accepted
+        assert accepted is not None
+        assert each.slab_bytes is not None
+        assert each.sockets == number
+        bounds = accepted.slab_bounds()
+        assert bounds is not None
+        assert round(each.slab_bytes.low) == round(bounds.low * number)
+    orphans = group_of(found, "orphan", "FIN_WAIT1")
+    assert orphans.unsent_bytes == orphans.buffer_bytes == 20_000_000
+
+
+def test_the_groups_of_one_holder_are_added_up() -> None:
+    found = holders_of(
+        *(group("whole:10", 3), group("sampled:10", 60, rmem=4096), group("unseen", 500, rmem=8192)),
+        process(10, "x", False, 9.4),
+    )
+    [each] = found.groups
+    assert each.holder.is_estimated
+    assert (round(each.sockets), round(each.unread_bytes)) == (563, 12_288)
+
+
+def test_the_sums_stand_beside_the_counters() -> None:
+    sums = holders_of(*WHOLE_MACHINE).sums
+    assert (sums.full, sums.in_use) == (600 + 301 + 300 + 200 + 400 + 2, 1212 + 602)
+    assert (sums.orphans, sums.orphans_counted) == (300, 300)
+    assert (sums.time_wait, sums.time_wait_counted) == (1_500, 1_500)
+    assert (sums.queued, sums.queued_counted) == (301, 301)
+    assert sums.buffer_bytes_counted == 6_000 * 4096
+    assert sums.in_no_hash == 0
+    assert sums.complete
+
+
+def test_sockets_in_no_hash_are_unknown_unless_every_namespace_was_asked() -> None:
+    counted = net(alloc=500, inuse=10)
+    assert holders_of(counted, group("whole:10", 10)).sums.in_no_hash == 490
+    for asked in ("cut", "refused", "listeners"):
+        found = holders_of(counted, net(7, False, asked, reason="why"), group("whole:10", 10))
+        assert found.sums.in_no_hash is None
+        assert not found.complete
+        assert found.missing == ("a network namespace was not asked, or not to the end: why",)
+    assert holders_of(net(), group()).sums.in_no_hash is None
+
+
+def test_the_user_of_sockets_without_an_inode_is_known_since_6_18() -> None:
+    lines = (group("none", 5, uid=7), group("whole:10", 5, uid=7))
+    assert [each.uid for each in holders_of(*lines).groups] == [7, 7]
+    assert [each.uid for each in holders_of(*lines, kernel="6.12-4n").groups] == [None, 7]
+
+
+def test_the_age_is_known_of_a_running_machine_alone() -> None:
+    assert holders_of(group(), live_at_s=10.5).age_s == 7.5
+    assert holders_of(group()).age_s is None
+    assert holders_of(net(HERE)).groups == ()

@@ -1,0 +1,119 @@
+"""Owners of groups: shares of samples add up, and what no process has is told from what was not seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from made_look import HERE, WHOLE_MACHINE, group, listen, net, process, table_of
+
+from tcptop.accounting.socket_owners import MAX_NEAR, listener_owner, owned_groups
+from tcptop.ledger.holders import Holder
+
+Owned = dict[tuple[str, int | None], float]
+
+
+def owners(*lines: str) -> Owned:
+    """The number of sockets by kind of owner and process."""
+    found: Counter[tuple[str, int | None]] = Counter()
+    for each, holder, share in owned_groups(table_of(*lines)):
+        found[holder.kind, holder.pid] += each.sockets * share  # type: ignore[assignment] # shares are fractions
+    return {key: round(value, 6) for key, value in found.items()}
+
+
+def holders(*lines: str) -> list[Holder]:
+    return [holder for _, holder, _ in owned_groups(table_of(*lines))]
+
+
+def test_the_shares_of_every_group_add_up() -> None:
+    table = table_of(*WHOLE_MACHINE)
+    total = sum(each.sockets * share for each, _, share in owned_groups(table))
+    assert round(total, 6) == sum(each.sockets for each in table.groups)
+
+
+def test_unseen_sockets_are_shared_out_by_the_samples() -> None:
+    one, other = process(10, "one", False, 10), process(11, "other", False, 30)
+    found = owners(group("sampled:10", 40), group("sampled:11", 20), group("unseen", 940), one, other)
+    # The samples stand for 9 × 40 and 29 × 20 further sockets.
+    assert found == {
+        ("process", 10): round(40 + 940 * 360 / 940, 6),
+        ("process", 11): round(20 + 940 * 580 / 940, 6),
+    }
+    assert all(holder.is_estimated for holder in holders(group("sampled:10", 40), group("unseen", 9), one))
+
+
+def test_a_whole_process_is_no_estimate() -> None:
+    assert holders(group("whole:10", 40), process(10)) == [Holder("process", 10, "server", False)]
+    assert not any(holder.is_estimated for holder in holders(group("sampled:10", 40), process(10, "x", False, 9)))
+
+
+def test_no_process_is_told_from_not_seen() -> None:
+    unseen = group("unseen", 200)
+    assert owners(net(unread_processes=0), unseen) == {("no_process", None): 200}
+    assert owners(net(unread_processes=3), unseen) == {("not_seen", None): 200}
+    # A process whose sample would have 200 / 2 of them has none; one whose sample is small may have them.
+    assert owners(net(), unseen, process(10, "x", False, 2)) == {("no_process", None): 200}
+    large = process(10, "x", False, 100)
+    assert owners(net(), unseen, large) == {("not_seen", None): 200}
+    assert owners(net(), unseen, large, group("sampled:10", port=1, uid=1))["not_seen", None] == 200
+    # All that is known of the large process are sockets of another namespace.
+    assert owners(net(), unseen, large, group("sampled:10", namespace=5))["no_process", None] == 200
+
+
+def test_few_sockets_are_those_of_a_large_process_with_the_same_user_and_cgroup() -> None:
+    lines = (group("sampled:10", 50, cgroup=7), group("unseen", 3, "CLOSE_WAIT", cgroup=7), process(10, "x", False, 90))
+    assert owners(*lines) == {("process", 10): 53}
+    elsewhere = (group("sampled:10", 50, cgroup=8), *lines[1:])
+    assert owners(*elsewhere) == {("process", 10): 50, ("not_seen", None): 3}
+
+
+def test_a_group_is_not_shared_out_among_a_crowd() -> None:
+    crowd = range(1, MAX_NEAR + 2)
+    lines = [*(group(f"sampled:{pid}", 50) for pid in crowd), *(process(pid, "x", False, 90) for pid in crowd)]
+    assert owners(*lines, group("unseen", 3, "CLOSE_WAIT"))["not_seen", None] == 3
+
+
+def test_sockets_that_were_opened_since_the_sample() -> None:
+    few = (group("whole:10", 100), group("unseen", 10), process(10))
+    assert owners(*few) == {("process", 10): 110}
+    assert any(holder.is_estimated for holder in holders(*few))
+    assert owners(group("whole:10", 100), group("unseen", 11), process(10)) == {
+        ("process", 10): 100,
+        ("no_process", None): 11,
+    }
+
+
+def test_sockets_without_an_inode_are_named_by_their_state() -> None:
+    states = (
+        ("FIN_WAIT1", False, "orphan"),
+        ("LAST_ACK", False, "orphan"),
+        ("CLOSING", False, "orphan"),
+        ("FIN_WAIT2", True, "kernel"),
+        ("FIN_WAIT2", False, "orphan"),
+        ("TIME_WAIT", True, "kernel"),
+        ("SYN_RECV", False, "handshake"),
+        ("ESTABLISHED", False, "queue"),
+        ("CLOSE_WAIT", False, "queue"),
+    )
+    for state, mini, kind in states:
+        assert [holder.kind for holder in holders(group("none", 5, state, mini=mini))] == [kind]
+
+
+def test_the_owner_of_a_queue_is_the_listener_with_the_most_waiting() -> None:
+    lines = (
+        *(listen(80, 3, pid=10), listen(80, 90, pid=11), listen(81, 500, pid=12)),
+        listen(80, 700, pid=13, namespace=5),
+        *(process(pid, f"p{pid}") for pid in range(10, 14)),
+        group("none", 93, port=80, namespace=HERE),
+        group("none", 4, port=99),
+    )
+    assert holders(*lines) == [Holder("queue", 11, "p11", False), Holder("queue", None, "", False)]
+
+
+def test_a_listener_without_a_process() -> None:
+    def kind(*lines: str) -> str:
+        table = table_of(*lines, listen(2049))
+        return listener_owner(table.listeners[0], table).kind
+
+    assert kind(net(unread_processes=0), process(10)) == "no_process"
+    assert kind(net(unread_processes=1), process(10)) == "not_seen"
+    assert kind(net(), process(10, "x", False, 9)) == "not_seen"

@@ -1,0 +1,247 @@
+"""`tcptop who` through the command line, on saved trees with the made text of a look."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_look import HERE, WHOLE_MACHINE, cgroup, group, listen, look_text, net, process, tree_with_look
+from recorded import tree
+
+from tcptop.cli import main
+from tcptop.explanation.holder_rows import GROUPINGS
+
+PROJECT = Path(__file__).resolve().parents[2]
+Json = dict[str, Any]
+
+HOSTILE = "\x1b[31mevil\x07[bold]x[/bold]\u202e"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with the look of a whole machine."""
+    return tree_with_look(tmp_path_factory.mktemp("machine"), look_text(*WHOLE_MACHINE))
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Standard output of a command that succeeds."""
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments)])
+    out, error = capsys.readouterr()
+    assert (ended.value.code, error) == (0, "")
+    return out
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The line of an error, after which the exit code is 1 and nothing was printed."""
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments)])
+    out, error = capsys.readouterr()
+    assert (ended.value.code, out, error.count("\n")) == (1, "", 1)
+    return error
+
+
+def looked(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> Json:
+    found: Json = json.loads(run(capsys, "who", "--root", root, "--json", *arguments))
+    return found
+
+
+def names(found: Json) -> list[str]:
+    return [row["name"] for row in found["rows"]]
+
+
+def test_the_table_names_each_holder_and_what_is_wrong(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = run(capsys, "who", "--root", machine)
+    assert text.isascii()
+    for row in (
+        r"(kernel)              TIME_WAIT    to many ports    1 500",
+        r"hoarder[10]           CLOSE_WAIT   in :8080           600",
+        r"client[11]            ESTABLISHED  to :443           ~400",
+        r"queue of hoarder[10]",
+        r"(orphan)",
+        r"(handshake)",
+        r"(no process)",
+        r"!  hoarder[10] holds 600 sockets that the peer has closed (one look)",
+        r"!  hoarder[10] :8080 accept queue 301 of 300, FULL, 199 dropped",
+        r"all: 1 803 sockets",
+    ):
+        assert row in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_every_grouping_has_all_sockets(by: str, machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = looked(capsys, machine, "--by", by) if by != "peer" else None
+    if found is None:
+        assert "--by peer asks a running kernel" in refusal(capsys, "who", "--root", machine, "--by", by)
+        return
+    assert sum(row["sockets"] for row in found["rows"]) == 600 + 301 + 300 + 1500 + 10 + 200 + 400 + 2
+    assert found["by"] == by
+    assert len(names(found)) == len(set(names(found))) or by == "owner"
+    sockets = [row["sockets"] for row in found["rows"]]
+    assert sockets == sorted(sockets, reverse=True)
+    assert run(capsys, "who", "--root", machine, "--by", by)
+
+
+def test_the_rows_of_a_grouping(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    by = {each: looked(capsys, machine, "--by", each) for each in GROUPINGS if each != "peer"}
+    assert names(by["netns"]) == ["here", "blue"]
+    assert set(names(by["cgroup"])) == {
+        "(no cgroup)",
+        "/system.slice/api.service",
+        "gone 4711",
+        "/kubepods.slice/kubepods-pod4f00aa11.slice/cri-a1.scope",
+    }
+    # The kernel of the tree tells no users of sockets without an inode.
+    assert set(names(by["user"])) == {"root", "anna", "(not known)"}
+    assert set(names(by["port"])) == {"in :8080", "in :9090", "to :443", "to :8080", "to many ports"}
+    [api] = [row for row in by["cgroup"]["rows"] if row["name"].endswith("api.service")]
+    assert (api["cgroup_sock_bytes"], api["cgroup_kernel_bytes"]) == (2_457_600, 9_000_000)
+    # Estimated shares of processes add up, so that only tables of processes are estimates.
+    assert {each for each, found in by.items() if any(row["estimated"] for row in found["rows"])} == {
+        "owner",
+        "process",
+    }
+
+
+def test_a_look_for_which_the_kernel_loaded_its_module_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = look_text(net(HERE))
+    words = "the kernel has loaded its module tcp_diag"
+    assert words not in run(capsys, "who", "--root", tree_with_look(tmp_path / "builtin", text))
+    root = tree_with_look(tmp_path / "absent", text.replace("builtin", "loaded now"))
+    assert words in run(capsys, "who", "--root", root)
+
+
+def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["hoarder[10]", "(orphan)"]
+    assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]
+    first = looked(capsys, machine, "--by", "state", "--top", "2")
+    assert names(first)[:2] == ["TIME_WAIT", "ESTABLISHED"]
+    assert names(first)[2].endswith(" others")
+    assert not any(row["estimated"] for row in first["rows"])
+    assert names(looked(capsys, machine, "--by", "state", "--sort", "unsent"))[0] == "FIN_WAIT1"
+
+
+def test_the_json_has_the_sums_whatever_is_shown(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = looked(capsys, machine, "--port", "443")
+    sums = found["sums"]
+    assert (sums["full"], sums["in_use"], sums["in_no_hash"]) == (1803, 1814, 0)
+    assert (sums["orphans"], sums["queued"], sums["queued_counted"], sums["time_wait"]) == (300, 301, 301, 1500)
+    assert sums["buffer_bytes"] == 614_400 + 1_843_200 + 20_000_000
+    assert {(each["port"], each["queue"], each["limit"]) for each in found["listeners"]} == {
+        (8080, 301, 300),
+        (9090, 0, 128),
+    }
+    assert [group["owner"]["comm"] for group in found["groups"]] == ["client"]
+
+
+def test_the_report_has_the_look_of_a_tree(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads(run(capsys, "--root", machine, "--json"))
+    assert report["sources"]["socket_table"]["state"] == "ok"
+    assert sum(each["sockets"] for each in report["holders"]["groups"]) == 3313
+    assert "hoarder[10]" in run(capsys, "--root", machine, "-o", "--who")
+    plain = run(capsys, "--root", tree("6.1-4n", "established"), "-o")
+    assert "Who holds" not in plain
+    assert "socket_table" not in plain
+
+
+def test_a_tree_without_a_look_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    root = tree("6.1-4n", "established")
+    assert "sockets are asked of a running kernel" in refusal(capsys, "who", "--root", root)
+    report = json.loads(run(capsys, "--root", root, "--json", "--who"))
+    assert report["holders"] is None
+    assert report["sources"]["socket_table"]["state"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--who",), "--who goes with -o or --json"),
+        (("--who", "--json", "-r", "x"), "a recording has what record --who kept"),
+        (("who", "-d", "3"), "-d goes with -n"),
+        (("who", "-r", "x", "--root", "/y"), "without --root"),
+        (("who", "-r", "x", "--here"), "--here asks a running kernel"),
+        (("who", "-r", "x", "-n", "2"), "-n asks a running kernel"),
+        (("who", "-r", "x", "--exact", "7"), "--exact asks a running kernel"),
+        (("who", "--at", "+1m"), "-r FILE"),
+        (("who", "--state", "closed"), "no TCP state: 'CLOSED'"),
+        (("who", "--port", "70000"), "a port from 1 to 65535"),
+        (("who", "--by", "name"), "invalid choice"),
+        (("who", "--top", "0"), "above 0"),
+    ],
+)
+def test_options_that_cannot_be_combined(
+    arguments: Sequence[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in refusal(capsys, *arguments)
+
+
+def test_lines_that_are_damaged_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = ("group\t1\t2", "net\t-1", "group" + "\tx" * 12, "listen\t" + "9" * 30, "later\tkind", "process\t1\t2\t3")
+    root = tree_with_look(tmp_path, look_text(*damaged, *WHOLE_MACHINE))
+    found = looked(capsys, root, "--by", "state")
+    assert found["sums"]["full"] == 1803
+    assert not found["complete"]
+    assert any("5 lines have an unknown format" in reason for reason in found["missing"])
+
+
+@pytest.mark.parametrize("text", [b"", b"\0\0", b"tcptop-sockets 2\n", b"\xff\xfe", look_text()[:-3].encode()])
+def test_a_text_that_is_no_look(text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tree_with_look(tmp_path, text)
+    if text.startswith(b"tcptop-sockets 1"):
+        assert looked(capsys, root)["sums"]["full"] == 0
+    else:
+        assert "sock_diag/sockets" in refusal(capsys, "who", "--root", root)
+
+
+def test_text_of_a_host_is_shown_as_plain_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (
+        net(HERE, name=HOSTILE, reason=HOSTILE, found_by=HOSTILE),
+        group("whole:10", 200, "CLOSE_WAIT", cgroup=5, peer=HOSTILE),
+        listen(80, 10, 5, 3, 10),
+        process(10, HOSTILE),
+        cgroup(5, f"/{HOSTILE}"),
+        f"user\t0\t{HOSTILE}",
+    )
+    root = tree_with_look(tmp_path, look_text(*lines))
+    text = run(capsys, "who", "--root", root) + run(capsys, "who", "--root", root, "--by", "cgroup")
+    assert "[bold]x[/bold]" in text
+    assert all(character.isprintable() for character in text.replace("\n", ""))
+    found = json.dumps(looked(capsys, root), ensure_ascii=False)
+    assert not {"\x1b", "\x07", "\u202e"} & set(found)
+    assert "\\u001b" not in found
+
+
+def test_many_groups_within_the_limits_of_time_and_memory(tmp_path: Path) -> None:
+    """Groups of 20 000 ports, whose owners are shared out among 2 000 processes with large samples."""
+    lines = [net(HERE)]
+    for number in range(20_000):
+        port = 10_000 + number
+        lines.append(group("unseen", 50, port=port, cgroup=number % 3))
+        lines.append(group(f"sampled:{number % 2_000 + 1}", 2, server=False, port=port, cgroup=number % 3))
+    lines += [process(pid, f"worker {pid}", False, 40.0) for pid in range(1, 2_001)]
+    root = tree_with_look(tmp_path, look_text(*lines))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+        resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))
+
+    for options in ((), ("--by", "process", "--json")):
+        done = subprocess.run(
+            [sys.executable, "-m", "tcptop", "who", "--root", str(root), *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=PROJECT,
+            preexec_fn=limit,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "others" in done.stdout

@@ -1,0 +1,174 @@
+"""Loads of TCP sockets for tests: `python socket_loads.py NAME COUNT` makes one, prints `ready`, and holds it.
+
+Each load has a network namespace of its own, which ends with the program when standard input is closed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CLONE_NEWNET = 0x40000000
+PR_SET_NAME = 15
+PR_SET_PDEATHSIG = 1
+PORT = 8080
+HELD: list[socket.socket] = []
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def enter_own_namespace() -> None:
+    if LIBC.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
+
+
+def name(command: str) -> None:
+    LIBC.prctl(PR_SET_NAME, command.encode(), 0, 0, 0)
+
+
+def listener(backlog: int = 4096) -> socket.socket:
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", PORT))
+    server.listen(backlog)
+    HELD.append(server)
+    return server
+
+
+def connect() -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", PORT))
+    HELD.append(client)
+    return client
+
+
+def pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
+    server = listener()
+    found = []
+    for _ in range(count):
+        client = connect()
+        accepted = server.accept()[0]
+        HELD.append(accepted)
+        found.append((client, accepted))
+    return found
+
+
+def in_child(command: str, run: Callable[[], object]) -> None:
+    """Runs a call in a child process of this name, which holds its sockets until its parent ends."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        name(command)
+        run()
+        os.write(writer, b"x")
+        signal.pause()
+    os.read(reader, 1)
+
+
+def close_wait(count: int) -> None:
+    """The accepting process keeps sockets that the peer has closed."""
+    name("hoarder")
+    for client, _ in pairs(count):
+        HELD.remove(client)
+        client.close()
+
+
+def never_accept(count: int) -> None:
+    """A queue of `count` fills, and a third as many more are dropped."""
+    in_child("sleeper", lambda: listener(count))
+    name("caller")
+    for _ in range(count + count // 3):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", PORT))
+        HELD.append(client)
+    time.sleep(1.5)
+
+
+def orphans(count: int) -> None:
+    """Sockets are closed with data that the peer does not take."""
+    name("deaf")
+    for client, _ in pairs(count):
+        client.setblocking(False)
+        for _ in range(8):
+            try:
+                client.send(bytes(1 << 16))
+            except BlockingIOError:
+                break
+        HELD.remove(client)
+        client.close()
+
+
+def unread(count: int) -> None:
+    """Each accepted socket has 20 000 bytes that nobody reads."""
+    name("notreading")
+    for client, _ in pairs(count):
+        client.sendall(bytes(20_000))
+
+
+def in_flight(count: int) -> None:
+    """Accepted sockets lie in the queue of a Unix socket, in no process's table."""
+    name("courier")
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    Path("/proc/sys/net/unix/max_dgram_qlen").write_text("100")
+    HELD.extend((one, other))
+    accepted = [server for _, server in pairs(count)]
+    for at in range(0, count, 100):
+        socket.send_fds(one, [b"x"], [server.fileno() for server in accepted[at : at + 100]])
+    for server in accepted:
+        HELD.remove(server)
+        server.close()
+
+
+def time_wait(count: int) -> None:
+    for client, accepted in pairs(count):
+        client.close()
+        accepted.close()
+    HELD.clear()
+
+
+def unconnected(count: int) -> None:
+    HELD.extend(socket.socket() for _ in range(count))
+
+
+def deferred(count: int) -> None:
+    """TCP_DEFER_ACCEPT keeps request sockets until the client sends."""
+    Path("/proc/sys/net/ipv4/tcp_max_syn_backlog").write_text("4096")
+    listener().setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 60)
+    for _ in range(count):
+        connect()
+
+
+def connected(count: int) -> None:
+    """Connections that nobody uses."""
+    name("idle")
+    pairs(count)
+
+
+LOADS = {
+    load.__name__: load
+    for load in (close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected)
+}
+
+
+def main() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.alarm(300)
+    enter_own_namespace()
+    LOADS[sys.argv[1]](int(sys.argv[2]))
+    print("ready", Path("/proc/self/ns/net").stat().st_ino, os.getpid(), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
