@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth
 from tcptop.text import units
@@ -39,14 +40,14 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     else:
         yield "  not explained by sockets:"
         yield from plain_table(REST_HEADINGS, rest)
-        yield from wrap_text(LEGEND, COLUMNS, "    ")
+        yield from wrap_text(f"  {LEGEND}{NO_OBJECT if not growth.missing else MAYBE_NO_OBJECT}", COLUMNS, "    ")
 
 
 def _explained(growth: SlabGrowth) -> str:
     """How much of the growth the sockets explain: in per cent, or in words below 0 % and above 100 %."""
     least = "at least " if growth.missing else ""
-    if growth.shares is not None and round(growth.shares.high * 100) <= 100:
-        return f"; sockets explain {least}{units.span(growth.shares, _percent)} % of it"
+    if growth.shares is not None and growth.shares.high < inf and round(growth.shares.high * 100) <= 100:
+        return f"; sockets explain {units.span(growth.shares, _percent)} % of it"
     if growth.shares is not None and growth.shares.low < 1:
         return f"; sockets explain {least}{_percent(growth.shares.low)} % of it, perhaps all"
     opened = sum(growth.socket_bytes) > 0
@@ -76,9 +77,11 @@ def _offset(growth: SlabGrowth, opened: bool) -> str:
 
 
 LEGEND = (
-    "  idle: free objects in the caches of the sockets' objects; others: other users of the shared ones, and free"
-    " objects there that lie on CPUs; below them: caches that hold no object of a socket"
+    "idle: free objects in the caches of the sockets' objects; others: other users of the shared ones, and free"
+    " objects there that lie on CPUs; below them: "
 )
+NO_OBJECT = "caches that hold no object of a socket"
+MAYBE_NO_OBJECT = "caches not known to hold an object of a socket: what is of unknown size or number may be in them"
 
 
 def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
