@@ -87,7 +87,7 @@ def _no_growth(found: SlabGrowth) -> SlabGrowth:
     return replace(
         found,
         sockets=(),
-        idle_bytes=None if found.idle_bytes is None else ZERO,
+        idle_bytes=None if found.idle_bytes is None else Amount(0, 0),
         others_bytes=None if found.others_bytes is None else ZERO,
     )
 
@@ -126,7 +126,7 @@ def _missing(
     missing += [name for name in NOTES if not all(name in side for side in sides)]
     missing += [] if has_segments else [SEGMENTS]
     for name in (name for ledger in ledgers for name in ledger.tcp_memory.missing):
-        if not any(name in other for other in missing):
+        if not any(name == other or f"({name})" in other for other in missing):
             missing.append(name)
     return tuple(dict.fromkeys(missing))
 
@@ -142,34 +142,37 @@ def _growth_of_kind(
     shared = ZERO
     for key in {**by_key[0], **by_key[1]}:
         pair = (by_key[0].get(key), by_key[1].get(key))
-        unit = _common_unit(pair)
-        if unit is None:
+        units = _units(pair)
+        if units is None:
             continue
+        numbers = [ZERO if part is None else _scaled(part.number, part.fallback) for part in pair]
         if any(part is not None and own_rows.intersection(part.rows) for part in pair):
-            for ends, part in zip(own, pair, strict=True):
-                ends.append(ZERO if part is None else _scaled(part.number, part.fallback).times(unit))
+            for ends, number, unit in zip(own, numbers, units, strict=True):
+                ends.append(number.times(unit))
         elif kinds[0].name == "local ports":
             factors = [part.fallback for part in pair if part is not None]
-            shared = _add(shared, _ports_growth(sides).times(Amount(unit.low * min(factors), unit.high * max(factors))))
+            low, high = min(unit.low for unit in units), max(unit.high for unit in units)
+            unit = Amount(low * min(factors), high * max(factors))
+            shared = _add(shared, _ports_growth(sides).times(unit))
+        elif units[0] == units[1]:
+            shared = _add(shared, numbers[1].minus(numbers[0]).times(units[0]))
         else:
-            numbers = [ZERO if part is None else _scaled(part.number, part.fallback) for part in pair]
-            shared = _add(shared, numbers[1].minus(numbers[0]).times(unit))
+            shared = _add(shared, numbers[1].times(units[1]).minus(numbers[0].times(units[0])))
     sums = [_sum_of_families(ends) if kinds[0].name == "socks" else _sum(ends) for ends in own]
     return sums[1].minus(sums[0]), shared
 
 
-def _common_unit(pair: tuple[HeldPart | None, HeldPart | None]) -> Amount | None:
-    """Bounds on the bytes of one object that hold in both ledgers: the objects of one kernel have one size.
+def _units(pair: tuple[HeldPart | None, HeldPart | None]) -> tuple[Amount, Amount] | None:
+    """Bounds on the bytes of one object in each ledger; None if neither ledger knows the size.
 
-    None if neither ledger knows the size.
+    Objects of one kernel have one size, so that bounds of both ledgers hold for it. If the bounds do not overlap, the
+    kernel was started with other options, such as slub_debug, and each ledger has its own size.
     """
     units = [part.unit_bytes for part in pair if part is not None and part.unit_bytes is not None]
     if not units:
         return None
     low, high = max(unit.low for unit in units), min(unit.high for unit in units)
-    if low <= high:
-        return Amount(low, high)
-    return Amount(min(unit.low for unit in units), max(unit.high for unit in units))
+    return (Amount(low, high), Amount(low, high)) if low <= high else (units[0], units[1])
 
 
 def _scaled(amount: Amount, factor: float) -> Amount:
@@ -226,16 +229,20 @@ def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | N
     use in each row that counts objects of segments. It is assumed that the numbers of other objects in these rows do
     not change. Some of the active objects in a row may be free objects in per-CPU caches.
     """
-    parts = [_state(ledger, State.CLOSE_WAIT).unread_fin_parts or () for ledger in (before, after)]
+    sides = [
+        {part.object: part for part in _state(ledger, State.CLOSE_WAIT).unread_fin_parts or ()}
+        for ledger in (before, after)
+    ]
     changes: list[Amount] = []
     unit = ZERO
-    for part in max(parts, key=len):
-        one, two = (_objects_in_use(ledger, part.cache) for ledger in (before, after))
+    for name in {**sides[0], **sides[1]}:
+        known = [side[name] for side in sides if name in side]
+        one, two = _objects_in_use(before, known[0].cache), _objects_in_use(after, known[-1].cache)
         if one is None or two is None:
             return None
         changes.append(two.minus(one))
-        share = part.object_bytes if part.slab_bytes is None else part.slab_bytes
-        unit = _add(unit, Amount(share, share if part.high_slab_bytes is None else part.high_slab_bytes))
+        lows = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in known]
+        unit = _add(unit, Amount(min(lows), max(*lows, *(part.high_slab_bytes or 0.0 for part in known))))
     if not changes:
         return None
     number = Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import inf
 
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth
+from tcptop.ledger import Amount
 from tcptop.text import units
 from tcptop.text.line import wrap_text
 from tcptop.text.table import make_headings, plain_table
@@ -67,13 +68,16 @@ def _offset(growth: SlabGrowth, opened: bool) -> str:
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"
     sign = -1 if opened else 1
-    idle = sign * sum(growth.idle_bytes) / 2
-    others = sign * (sum(growth.others_bytes) / 2 + sum(row.bytes for row in growth.other_rows))
-    if max(idle, others) <= 0:
+    idle = Amount(*sorted(sign * end for end in growth.idle_bytes))
+    rows = sum(row.bytes for row in growth.other_rows)
+    others = Amount(*sorted(sign * (end + rows) for end in growth.others_bytes))
+    if max(idle.high, others.high) <= 0:
         return "slabs that no row counts made up for it"
-    if idle >= others:
+    if idle.low >= others.high:
         return "the rows had idle objects" if opened else "the rows kept idle objects"
-    return "other users gave slabs back" if opened else "other users took slabs"
+    if others.low >= idle.high:
+        return "other users gave slabs back" if opened else "other users took slabs"
+    return "idle objects or other users made up for it"
 
 
 LEGEND = (
@@ -91,7 +95,8 @@ def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
             units.span(part.count, units.signed_count),
             units.span(part.bytes, units.signed_size),
         ]
-    yield ["all of the sockets", "", units.span(growth.socket_bytes, units.signed_size)]
+    least = ", at least" if growth.missing else ""
+    yield [f"all of the sockets{least}", "", units.span(growth.socket_bytes, units.signed_size)]
 
 
 def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
