@@ -136,6 +136,12 @@ class CacheLine(NamedTuple):
         """
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
+    @property
+    def fallback(self) -> float:
+        """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
+        present = self.present_share_bytes
+        return present / self.slab_share_bytes if present is not None and self.slab_share_bytes else 1.0
+
     def share_on(self, node: int) -> float | None:
         """Objects of the cache on one node ÷ objects of the cache on all nodes, 0 to 1; None if unknown."""
         counts = {} if self.nodes is None else {number: count.objects for number, count in self.nodes.items()}

@@ -158,6 +158,4 @@ def _fallback(table: CacheTable, cache: str) -> float:
     """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
     line = table.get(cache)
     row = table.get(line.row) if line is not None and line.row is not None else None
-    if row is None or not row.slab_share_bytes or row.present_share_bytes is None:
-        return 1.0
-    return row.present_share_bytes / row.slab_share_bytes
+    return 1.0 if row is None else row.fallback

@@ -279,9 +279,7 @@ class CacheTable:
         """
         line = self.get(cache)
         row = self._by_name.get(line.row) if line is not None and line.row is not None else None
-        if row is None or not row.slab_share_bytes or row.present_share_bytes is None:
-            return 1.0
-        factor = row.present_share_bytes / row.slab_share_bytes
+        factor = 1.0 if row is None else row.fallback
         return factor if factor > 1.0 + 1e-9 else 1.0
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
