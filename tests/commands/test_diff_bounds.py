@@ -218,3 +218,16 @@ def test_time_wait_of_an_old_kernel_is_that_of_the_machine(tmp_path: Path) -> No
     assert "this netns" not in text.split("Bytes per connection")[0]
     mini_sockets = part(difference(before, after)["slab_growth"], "mini-sockets")
     assert (mini_sockets["low_count"], mini_sockets["high_count"]) == (7_999, 7_999)
+
+
+# Words.
+
+
+def test_overlapping_bounds_name_no_single_cause() -> None:
+    """Idle memory and others' memory both may have grown by what the closed sockets gave back."""
+    before, after = tree("5.10-4n", "established"), tree("5.10-4n", "halfclosed")
+    growth = difference(before, after)["slab_growth"]
+    rows = sum(row["bytes"] for row in growth["other_caches"])
+    assert growth["idle_bytes"] < growth["others_high_bytes"] + rows
+    assert growth["others_low_bytes"] + rows < growth["idle_high_bytes"]
+    assert "idle objects or other users made up for it" in " ".join(diff_output(str(before), str(after)).split())
