@@ -12,6 +12,7 @@ from tcptop.accounting.events import EventCounts, find_events
 from tcptop.accounting.free_memory import NodeTable, sum_zones
 from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.headroom import memory_headroom
+from tcptop.accounting.held_objects import held_objects
 from tcptop.accounting.lab_result import lab_result_use
 from tcptop.accounting.limits import THRESHOLDS, find_limits
 from tcptop.accounting.page_size import page_size_bytes
@@ -101,6 +102,7 @@ def account(
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
+        held=held_objects(snapshot, table, sockets),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
         holders=_holders(snapshot, states, sockets, page_bytes),

@@ -264,7 +264,7 @@ def _time_wait_cost(
     The present average is the bytes of the machine's tw_sock slabs ÷ the lower bound on the number of
     mini-sockets. If the number of mini-sockets is not exact, the average is an upper bound.
     """
-    bounds = _mini_socket_count(table, sockets)
+    bounds = mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
@@ -295,7 +295,7 @@ def _time_wait_cost(
     )
 
 
-def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
+def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
     """Bounds on the number of mini-sockets on the machine; None if unknown.
 
     Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 `tw` may count only one network namespace, so `tw` is

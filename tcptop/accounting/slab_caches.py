@@ -263,6 +263,15 @@ class CacheTable:
         row = self._by_name.get(line.row) if line.row else None
         return row.max_in_use if row else None
 
+    def possible_rows(self, cost: ObjectCost) -> tuple[str, ...]:
+        """Names of the slabinfo rows that may count the objects of a cost; more than one for an object of kmalloc."""
+        names = [cost.cache]
+        low, high = kmalloc_size_bytes(cost.cache), kmalloc_size_bytes(cost.high_cache or cost.cache)
+        if low is not None and high is not None:
+            names += [line.name for size, lines in self._kmalloc_lines.items() if low <= size <= high for line in lines]
+        lines = [self._by_name[name] for name in names if name in self._by_name]
+        return tuple(dict.fromkeys(line.row for line in lines if line.row is not None))
+
     def fallback_factor(self, cache: str) -> float:
         """An object's share of the present slabs ÷ the object's share of a full slab of the preferred order.
 
@@ -270,9 +279,7 @@ class CacheTable:
         """
         line = self.get(cache)
         row = self._by_name.get(line.row) if line is not None and line.row is not None else None
-        if row is None or not row.slab_share_bytes or row.present_share_bytes is None:
-            return 1.0
-        factor = row.present_share_bytes / row.slab_share_bytes
+        factor = 1.0 if row is None else row.fallback
         return factor if factor > 1.0 + 1e-9 else 1.0
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:

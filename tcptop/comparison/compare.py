@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from tcptop.accounting.events import event_growth_between, totals_of
 from tcptop.comparison.difference import (
     Bound,
@@ -11,11 +13,12 @@ from tcptop.comparison.difference import (
     LedgerDifference,
     SlabGrowth,
     StateChange,
+    bounded_change,
     sort_by_change,
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
-from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, Ledger, SocketCost
+from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, CountScope, Ledger, SocketCost, SocketCounts, TcpMemory
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load", "tls_stat")
@@ -79,15 +82,32 @@ def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
 def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.sockets, after.sockets
     time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
+    scope, is_one_scope = _scope(one.time_wait_scope, two.time_wait_scope)
+    time_wait = (one.time_wait, two.time_wait)
+    buffers = [(counts.buffer_bytes, _buffer_bounds(counts)) for counts in (one, two)]
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
         Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="this netns"),
         Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="this netns"),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
-        Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="this netns"),
+        Change("time_wait", "TIME_WAIT", "count", *time_wait, note=scope, is_comparable=is_one_scope),
         Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "all netns"),
-        Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
+        bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], "machine, charged"),
     )
+
+
+def _buffer_bounds(counts: SocketCounts) -> Amount | None:
+    """Bounds on the bytes that are charged for socket buffers: the counter plus or minus its error."""
+    charged, error = counts.buffer_bytes, counts.buffer_error_bytes
+    if charged is None or counts.buffers_within_error:
+        return counts.buffer_bounds
+    return Amount(0, inf) if error is None else Amount(charged - error, charged + error)
+
+
+def _scope(before: CountScope | None, after: CountScope | None) -> tuple[str, bool]:
+    """The text for the scope of a count, and whether the count has one scope in both ledgers."""
+    scopes = list(dict.fromkeys(scope for scope in (before, after) if scope is not None))
+    return ", then ".join(SCOPE_LABELS.get(scope, scope) for scope in scopes), len(scopes) < 2
 
 
 def _events(before: Ledger, after: Ledger) -> tuple[Change, ...]:
@@ -103,17 +123,34 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     for mode, title in MODE_TITLES.items():
         one, two = before.costs[mode], after.costs[mode]
         mixes = (one.by_family["mix"], two.by_family["mix"])
-        now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
+        idle = (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
         bounds: list[Bound] = ["at most" if cost.now_is_at_most else "exact" for cost in (one, two)]
         changes += [
             _cost(f"{mode}_accepted_bytes", f"server side{title}", mixes[0].accepted, mixes[1].accepted),
             _cost(f"{mode}_outgoing_bytes", f"client side{title}", mixes[0].outgoing, mixes[1].outgoing, at_most=True),
-            Change(f"{mode}_now_bytes", f"average now{title}", "bytes", *now, bounds[0], bounds[1]),
+            bounded_change(
+                f"{mode}_now_bytes",
+                f"average now{title}",
+                "bytes",
+                (one.now_bytes, one.now_bounds),
+                (two.now_bytes, two.now_bounds),
+            ),
             Change(f"{mode}_idle_bytes_per_socket", f"idle slab{title}", "bytes", *idle, bounds[0], bounds[1]),
         ]
-    one, two = before.costs["full"], after.costs["full"]
-    buffers = (one.buffer_bytes_per_socket, two.buffer_bytes_per_socket)
-    return (*changes, Change("full_buffer_bytes_per_socket", "buffers", "bytes", *buffers))
+    buffers = [_buffers_per_socket(ledger) for ledger in (before, after)]
+    return (*changes, bounded_change("full_buffer_bytes_per_socket", "buffers", "bytes", buffers[0], buffers[1]))
+
+
+def _buffers_per_socket(ledger: Ledger) -> tuple[float | None, Amount | None]:
+    """The average buffer bytes of a socket, with the error of the counter that the average is computed from."""
+    average, bounds, sockets = (
+        ledger.costs["full"].buffer_bytes_per_socket,
+        _buffer_bounds(ledger.sockets),
+        ledger.sockets.allocated,
+    )
+    if bounds is None or not sockets:
+        return average, None
+    return average, Amount(bounds.low / sockets, bounds.high / sockets)
 
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
@@ -126,7 +163,7 @@ def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | No
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
-    """The number that reports show for an amount, and whether this number is exact or a bound."""
+    """The number that reports show for the cost of a socket, and whether this number is exact or a bound."""
     if bounds is None:
         return None, "exact"
     if bounds.low and bounds.low < bounds.high:
@@ -135,9 +172,14 @@ def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
 
 
 def _tcp_memory(before: Ledger, after: Ledger) -> Change:
-    one, two = before.tcp_memory, after.tcp_memory
-    bounds: list[Bound] = ["at least" if memory.missing else "exact" for memory in (one, two)]
-    return Change("tcp_memory_bytes", "kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
+    sides = [(memory.bytes, _memory_bounds(memory)) for memory in (before.tcp_memory, after.tcp_memory)]
+    return bounded_change("tcp_memory_bytes", "kernel memory in TCP", "bytes", sides[0], sides[1])
+
+
+def _memory_bounds(memory: TcpMemory) -> Amount | None:
+    if memory.low_bytes is None:
+        return None
+    return Amount(memory.low_bytes, inf if memory.high_bytes is None else memory.high_bytes)
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
@@ -146,6 +188,7 @@ def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
     for one in before.states:
         two = after_by_name[one.state]
         bounds: list[Bound] = ["at most" if state.count_is_upper_bound else "exact" for state in (one, two)]
+        scope, is_one_scope = _scope(one.scope, two.scope)
         changes.append(
             StateChange(
                 state=one.state,
@@ -163,7 +206,8 @@ def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
                     two.count,
                     bounds[0],
                     bounds[1],
-                    SCOPE_LABELS.get(two.scope or "", two.scope or ""),
+                    scope,
+                    is_one_scope,
                 ),
             )
         )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, Literal, Protocol, TypeVar
 
 from tcptop.ledger import Amount, HostFacts
 from tcptop.rates import increase
 
-Bound = Literal["exact", "at least", "at most"]
+Bound = Literal["exact", "at least", "at most", "about"]
+"""What a figure is: exact, a lower bound, an upper bound, or an estimate between two bounds (`about`)."""
 Unit = Literal["bytes", "count"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure with its values in both ledgers."""
+    """One figure with its values in both ledgers; `bounded_change` makes one of two amounts with bounds."""
 
     key: str
     """Name of the figure in the JSON report."""
@@ -36,7 +38,7 @@ class Change:
         """`after` − `before`.
 
         None if `before` or `after` is unknown, if the two values are not comparable, or if `before_bound` and
-        `after_bound` differ.
+        `after_bound` differ. If both values are bounds or estimates, so is the increase: it is not exact.
         """
         is_known = self.is_comparable and self.before_bound == self.after_bound
         change = increase(self.before, self.after) if is_known else None
@@ -46,6 +48,35 @@ class Change:
     def changed(self) -> bool:
         """True if the figures differ, or if only one of them is known."""
         return self.before != self.after
+
+
+def bounded_change(
+    key: str,
+    name: str,
+    unit: Unit,
+    before: tuple[float | None, Amount | None],
+    after: tuple[float | None, Amount | None],
+    note: str = "",
+) -> Change:
+    """The change of a figure that has bounds; each side is the figure and its bounds."""
+    one, two = (figure_and_bound(figure, bounds) for figure, bounds in (before, after))
+    return Change(key, name, unit, one[0], two[0], one[1], two[1], note)
+
+
+def figure_and_bound(figure: float | None, bounds: Amount | None) -> tuple[float | None, Bound]:
+    """The number that a report shows for a figure, and what this number is.
+
+    The number is the lower bound if there is no upper bound, the upper bound if the lower bound is 0, and otherwise
+    the figure itself.
+    """
+    if figure is None or bounds is None:
+        return figure, "exact"
+    low, high = bounds
+    if low == high:
+        return figure, "exact"
+    if low and high == inf:
+        return low, "at least"
+    return (high, "at most") if not low and high != inf else (figure, "about")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +218,10 @@ class SlabGrowth:
     """Growth of Slab in /proc/meminfo."""
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
-    """Names of the objects whose size or number is unknown; `socket_bytes` does not include these objects."""
+    """Names of the objects whose size or number is unknown in a ledger.
+
+    If there are such objects, `socket_bytes` are lower bounds, and a row of `other_rows` may count such objects.
+    """
     idle_bytes: Amount | None
     """Bounds on the growth of idle bytes in the slabinfo rows that count objects of sockets; None without slabinfo.
 
@@ -201,7 +235,10 @@ class SlabGrowth:
     This growth includes free objects that the kernel counts as active.
     """
     other_rows: tuple[RowGrowth, ...] | None
-    """Growth of each slabinfo row that counts no objects of sockets; None without slabinfo."""
+    """Growth of each slabinfo row that is not known to count objects that sockets hold in some TCP state.
+
+    None without slabinfo.
+    """
     no_row_bytes: int | None
     """Growth of the slab memory that no slabinfo row counts; None without slabinfo."""
 
@@ -215,11 +252,13 @@ class SlabGrowth:
     def shares(self) -> Amount | None:
         """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that is due to sockets.
 
-        The result is None if `bytes` is 0, or if a bound of `socket_bytes` is 0 or has another sign than `bytes`.
+        The result is None if `bytes` is 0, or if a bound of `socket_bytes` is 0 or has another sign than `bytes`. If
+        objects are missing, the upper bound is infinite.
         """
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
-        return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
+        low, high = sorted(end / self.bytes for end in self.socket_bytes)
+        return Amount(low, inf if self.missing else high)
 
 
 @dataclass(frozen=True, slots=True)

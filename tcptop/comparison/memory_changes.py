@@ -11,37 +11,54 @@ from tcptop.comparison.difference import (
     ChangedRows,
     FreeBlocksChange,
     NodeChange,
+    bounded_change,
     sort_by_change,
 )
 from tcptop.comparison.slab_growth import has_all_rows, slabinfo_rows
-from tcptop.ledger import CacheLine, Ledger, NodeMemory, ZoneMemory
+from tcptop.ledger import Amount, CacheLine, Ledger, NodeMemory, ZoneMemory
 
 
 def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
     """Changes of each slabinfo row; rows with the same name are matched in file order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
     known = [has_all_rows(ledger) for ledger in (before, after)]
+    tcp_bounds = [_tcp_bounds(ledger) for ledger in (before, after)]
     changes = []
     for key in {**sides[0], **sides[1]}:
         one, two = (side.get(key) for side in sides)
+        tcp_bytes = [
+            (None if line is None else line.tcp_bytes, bounds.get(key[0]))
+            for line, bounds in zip((one, two), tcp_bounds, strict=True)
+        ]
         changes.append(
             CacheChange(
                 name=key[0],
+                tcp_bytes=bounded_change("tcp_bytes", "tcp bytes", "bytes", tcp_bytes[0], tcp_bytes[1]),
                 **{
                     field: Change(
                         field,
                         field.replace("_", " "),
-                        "bytes" if field.endswith("bytes") else "count",
+                        "bytes" if field == "bytes" else "count",
                         # If slabinfo is complete, the figures of a missing row are 0. Otherwise the figures of a
                         # missing row are unknown.
                         _figure(one, field, known[0]),
                         _figure(two, field, known[1]),
                     )
-                    for field in ("objects", "active_objects", "slabs", "bytes", "tcp_bytes")
+                    for field in ("objects", "active_objects", "slabs", "bytes")
                 },
             )
         )
     return sort_by_change(changes, lambda change: change.bytes)
+
+
+def _tcp_bounds(ledger: Ledger) -> dict[str, Amount]:
+    """Bounds on TCP's part of each slabinfo row, by name."""
+    by_row: dict[str, Amount] = {}
+    for part in ledger.tcp_memory.parts:
+        if part.row is not None:
+            known = by_row.get(part.row, Amount(0, 0))
+            by_row[part.row] = Amount(known.low + part.low_bytes, known.high + part.high_bytes)
+    return by_row
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
@@ -61,7 +78,7 @@ def _by_name(lines: Iterable[CacheLine]) -> dict[tuple[str, int], CacheLine]:
 
 def _figure(line: CacheLine | None, field: str, known: bool) -> float | None:
     if line is None:
-        return 0 if known and field != "tcp_bytes" else None
+        return 0 if known else None
     figure: float | None = getattr(line, field)
     return figure
 
@@ -74,11 +91,16 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
         one, two = (side.get(number) for side in sides)
         free = [_free_bytes(node, ledger) for node, ledger in ((one, before), (two, after))]
         headroom = [_free_sockets(number, ledger) for ledger in (before, after)]
+        bounds: list[Bound] = [
+            "at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in (before, after)
+        ]
         changes.append(
             NodeChange(
                 node=number,
                 free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
-                headroom_sockets=Change("headroom_sockets", "headroom", "count", headroom[0], headroom[1]),
+                headroom_sockets=Change(
+                    "headroom_sockets", "headroom", "count", headroom[0], headroom[1], bounds[0], bounds[1]
+                ),
             )
         )
     return sort_by_change(changes, lambda change: change.free_bytes)
@@ -121,21 +143,15 @@ def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChan
                     None if count is None or page is None else count * (page << order)
                     for count, page in zip(blocks, page_bytes, strict=True)
                 ]
+                capped = _capped(one, two, migrate_type, order)
                 changes.append(
                     FreeBlocksChange(
                         node=node,
                         zone=name,
                         migrate_type=migrate_type,
                         order=order,
-                        blocks=Change(
-                            "blocks",
-                            "free blocks",
-                            "count",
-                            blocks[0],
-                            blocks[1],
-                            *_capped(one, two, migrate_type, order),
-                        ),
-                        bytes=Change("free_bytes", "free", "bytes", sizes[0], sizes[1]),
+                        blocks=Change("blocks", "free blocks", "count", blocks[0], blocks[1], *capped),
+                        bytes=Change("free_bytes", "free", "bytes", sizes[0], sizes[1], *capped),
                     )
                 )
     return sort_by_change(changes, lambda change: change.bytes)

@@ -1,21 +1,34 @@
 """Growth of slab memory between two ledgers, and the part of this growth that is due to sockets.
 
-The part due to one kind of object is (increase in the number of objects) × (cost of one object). If the number of
-objects is known only within bounds, the product has bounds too. Slabinfo rows that count no objects of sockets are
-listed, each row with its growth.
+The part due to one kind of object is the growth of the bytes that these objects take. The number of objects has bounds
+in each ledger, so the bytes have bounds too. Slabinfo rows that count no objects of sockets are listed, each row with
+its growth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Literal
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
-from tcptop.kernel.objects import SOCKET_ALLOC, State
-from tcptop.ledger import Amount, CacheLine, Ledger, ObjectCost, SocketCost, StateCost
+from tcptop.kernel.objects import State
+from tcptop.ledger import Amount, CacheLine, HeldName, HeldObjects, HeldPart, Ledger, StateCost
 from tcptop.rates import increase
 
 ZERO = Amount(0.0, 0.0)
+
+SEGMENTS = "queued FINs, data"
+
+NOTES: Mapping[HeldName, str] = {
+    "socks": "",
+    "files": "with inode, dentry",
+    "inodes": "without file",
+    "local ports": "at most",
+    "request socks": "at most",
+    "mini-sockets": "TIME_WAIT",
+}
+"""The kinds of objects in the order of the reports, each with a note."""
 
 
 def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
@@ -23,155 +36,226 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     growth = increase(before.slab_memory.total_bytes, after.slab_memory.total_bytes)
     if growth is None:
         return "Slab is missing from /proc/meminfo of one input"
-    counts_and_missing = _counts(before, after)
-    if counts_and_missing is None:
+    sides = (_held(before), _held(after))
+    if not all("socks" in side for side in sides):
         return "the number of sockets is missing from /proc/net/sockstat of one input"
-    counts, missing = counts_and_missing
-    # Both ledgers are from the same kernel, so the object sizes are equal. The shares of IPv4 and IPv6 are more exact
-    # in the ledger with more sockets.
-    most_sockets = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
-    most_mini_sockets = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
-    costs = _costs(most_sockets, most_mini_sockets)
-    if isinstance(costs, str):
-        return costs
-    parts = [
-        GrowthPart(
-            name=counted.name,
-            count=Amount(*map(round, counts[counted])),
-            bytes=Amount(round(growth_bytes.low, 2), round(growth_bytes.high, 2)),
-            note=counted.note,
-        )
-        for counted in COUNTED_OBJECTS
-        if (growth_bytes := counts[counted].times(_sum(costs[counted]))) != ZERO
-    ]
-    socket_rows = before.socket_rows | after.socket_rows
+    if not any(part.unit_bytes for side in sides for part in side["socks"].parts if part.family is not None):
+        return "the size of a socket is not known"
+    own_rows = _own_rows(before) | _own_rows(after)
+    parts, own, shared = [], ZERO, ZERO
+    for name in NOTES:
+        if not all(name in side for side in sides):
+            continue
+        kinds = (sides[0][name], sides[1][name])
+        own_growth, shared_growth = _growth_of_kind(kinds, sides, own_rows)
+        count = _ports_growth(sides) if name == "local ports" else kinds[1].number.minus(kinds[0].number)
+        note = "IPv4 and IPv6" if name == "socks" and _changes_both_families(kinds) else NOTES[name]
+        parts.append(_part(name, count, _add(own_growth, shared_growth), note))
+        own, shared = _add(own, own_growth), _add(shared, shared_growth)
+    segments = _segments_growth(before, after)
+    if segments is not None:
+        parts.append(_part(SEGMENTS, *segments, "at most"))
+        shared = _add(shared, segments[1])
+    socket_rows = before.socket_rows | after.socket_rows | _possible_rows(sides)
     growths = _row_growths(before, after)
-    return SlabGrowth(
+    found = SlabGrowth(
         bytes=round(growth),
-        sockets=tuple(parts),
-        missing=(*_whole_socket(most_sockets).missing, *missing),
-        idle_bytes=None if growths is None else _idle_growth(before, after, socket_rows, growths, counts, costs),
-        others_bytes=None if growths is None else _others_growth(before, after, socket_rows, growths, counts, costs),
-        other_rows=None if growths is None else _other_rows(growths, socket_rows),
-        no_row_bytes=None if growths is None else round(growth) - sum(growths.values()),
+        sockets=tuple(part for part in parts if part.bytes != ZERO),
+        missing=_missing(before, after, sides, segments is not None),
+        idle_bytes=None,
+        others_bytes=None,
+        other_rows=None,
+        no_row_bytes=None,
+    )
+    if growths is not None:
+        in_own = sum(growth for row, growth in growths.items() if row in socket_rows and row in own_rows)
+        in_shared = sum(growth for row, growth in growths.items() if row in socket_rows and row not in own_rows)
+        shared_rows = socket_rows - own_rows
+        free = _free_bytes(after, shared_rows) - _free_bytes(before, shared_rows)
+        found = replace(
+            found,
+            idle_bytes=Amount(round(in_own - own.high + free), round(in_own - own.low + free)),
+            others_bytes=Amount(round(in_shared - free - shared.high, 2), round(in_shared - free - shared.low, 2)),
+            other_rows=_other_rows(growths, socket_rows),
+            no_row_bytes=round(growth) - sum(growths.values()),
+        )
+    return _no_growth(found) if before == after else found
+
+
+def _no_growth(found: SlabGrowth) -> SlabGrowth:
+    """The growth between two equal ledgers: the bounds on a number do not matter if the number is the same."""
+    return replace(
+        found,
+        sockets=(),
+        idle_bytes=None if found.idle_bytes is None else Amount(0, 0),
+        others_bytes=None if found.others_bytes is None else ZERO,
     )
 
 
-class CountedObject(NamedTuple):
-    """An object that sockets hold, or a group of such objects.
+def _held(ledger: Ledger) -> dict[HeldName, HeldObjects]:
+    return {kind.name: kind for kind in ledger.held}
 
-    The number of objects is computed from kernel counters.
+
+def _changes_both_families(kinds: tuple[HeldObjects, HeldObjects]) -> bool:
+    """Whether the numbers of IPv4 socks and of IPv6 socks both changed for certain."""
+    numbers = [{part.family: part.number for part in kind.parts} for kind in kinds]
+    changes = [numbers[1].get(family, ZERO).minus(numbers[0].get(family, ZERO)) for family in ("ipv4", "ipv6")]
+    return all(change.low * change.high > 0 for change in changes)
+
+
+def _part(name: str, count: Amount, growth: Amount, note: str) -> GrowthPart:
+    return GrowthPart(
+        name=name,
+        count=Amount(round(count.low), round(count.high)),
+        bytes=Amount(round(growth.low, 2), round(growth.high, 2)),
+        note=note,
+    )
+
+
+def _missing(
+    before: Ledger, after: Ledger, sides: Iterable[Mapping[HeldName, HeldObjects]], has_segments: bool
+) -> tuple[str, ...]:
+    """Names of the objects whose size or number is unknown in at least one of the ledgers.
+
+    Everything that the reports of the ledgers name as missing from a socket or from TCP's memory is missing here too.
     """
-
-    name: str
-    note: str = ""
-
-
-COUNTED_SOCKS = CountedObject("socks")
-COUNTED_FILES = CountedObject("files", "with inode, dentry")
-COUNTED_PORTS = CountedObject("local ports", "at most")
-COUNTED_REQUESTS = CountedObject("request socks", "at most")
-COUNTED_MINI_SOCKETS = CountedObject("mini-sockets", "TIME_WAIT")
-COUNTED_SEGMENTS = CountedObject("queued FINs, data", "at most")
-COUNTED_OBJECTS = (
-    COUNTED_SOCKS,
-    COUNTED_FILES,
-    COUNTED_PORTS,
-    COUNTED_REQUESTS,
-    COUNTED_MINI_SOCKETS,
-    COUNTED_SEGMENTS,
-)
+    ledgers = (before, after)
+    missing = [
+        name for ledger in ledgers for cost in ledger.costs.values() for name in cost.by_family["mix"].outgoing.missing
+    ]
+    missing += [name for name in NOTES if not all(name in side for side in sides)]
+    missing += [] if has_segments else [SEGMENTS]
+    for name in (name for ledger in ledgers for name in ledger.tcp_memory.missing):
+        if not any(name == other or f"({name})" in other for other in missing):
+            missing.append(name)
+    return tuple(dict.fromkeys(missing))
 
 
-class Cost(NamedTuple):
-    """Slab bytes of one counted object, in TCP's own caches and in caches with other users."""
+def _growth_of_kind(
+    kinds: tuple[HeldObjects, HeldObjects],
+    sides: tuple[Mapping[HeldName, HeldObjects], Mapping[HeldName, HeldObjects]],
+    own_rows: frozenset[str],
+) -> tuple[Amount, Amount]:
+    """Growth of the bytes of all objects of one kind: in the rows that only TCP uses, and in all other rows."""
+    by_key = [{(part.object, part.family, part.vector_cache): part for part in kind.parts} for kind in kinds]
+    own: tuple[list[Amount], list[Amount]] = ([], [])
+    shared = ZERO
+    for key in {**by_key[0], **by_key[1]}:
+        pair = (by_key[0].get(key), by_key[1].get(key))
+        units = _units(pair)
+        if units is None:
+            continue
+        numbers = [ZERO if part is None else _scaled(part.number, part.fallback) for part in pair]
+        if any(part is not None and own_rows.intersection(part.rows) for part in pair):
+            for ends, number, unit in zip(own, numbers, units, strict=True):
+                ends.append(number.times(unit))
+        elif kinds[0].name == "local ports":
+            factors = [part.fallback for part in pair if part is not None]
+            low, high = min(unit.low for unit in units), max(unit.high for unit in units)
+            unit = Amount(low * min(factors), high * max(factors))
+            shared = _add(shared, _ports_growth(sides).times(unit))
+        elif units[0] == units[1]:
+            shared = _add(shared, numbers[1].minus(numbers[0]).times(units[0]))
+        else:
+            shared = _add(shared, numbers[1].times(units[1]).minus(numbers[0].times(units[0])))
+    sums = [_sum_of_families(ends) if kinds[0].name == "socks" else _sum(ends) for ends in own]
+    return sums[1].minus(sums[0]), shared
 
-    own: Amount
-    shared: Amount
 
-    def less(self, other: Cost) -> Cost:
-        """Subtracts `other` from this cost; `other` is the cost of a part of this object."""
-        return Cost(_less(self.own, other.own), _less(self.shared, other.shared))
+def _units(pair: tuple[HeldPart | None, HeldPart | None]) -> tuple[Amount, Amount] | None:
+    """Bounds on the bytes of one object in each ledger; None if neither ledger knows the size.
 
-
-def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount], tuple[str, ...]] | None:
-    """The increase in the number of each kind of object, and the names of the kinds whose number is unknown.
-
-    The result is None without sockstat.
+    Objects of one kernel have one size, so that bounds of both ledgers hold for it. If the bounds do not overlap, the
+    kernel was started with other options, such as slub_debug, and each ledger has its own size.
     """
-    socks = increase(before.sockets.allocated, after.sockets.allocated)
-    if socks is None:
+    units = [part.unit_bytes for part in pair if part is not None and part.unit_bytes is not None]
+    if not units:
         return None
-    missing: list[str] = []
-    sides = (before, after)
-    requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    # slabinfo counts the free objects in per-CPU caches as active, so perhaps no active request sock is in use.
-    request_increase = ZERO
-    if requests[0] is None or requests[1] is None:
-        missing.append(COUNTED_REQUESTS.name)
-    else:
-        request_increase = Amount(-requests[0], requests[1])
-    with_file = [_socks_with_file(ledger, count) for ledger, count in zip(sides, requests, strict=True)]
-    mini_sockets = [_mini_sockets(ledger) for ledger in sides]
-    if mini_sockets[0] is None or mini_sockets[1] is None:
-        missing.append(COUNTED_MINI_SOCKETS.name)
-        mini_increase = ZERO
-    else:
-        mini_increase = mini_sockets[1].minus(mini_sockets[0])
-    counts = {
-        COUNTED_SOCKS: Amount(socks, socks),
-        COUNTED_FILES: with_file[1].minus(with_file[0]),
-        COUNTED_PORTS: Amount(
-            min(0.0, socks) + min(0.0, mini_increase.low), max(0.0, socks) + max(0.0, mini_increase.high)
-        ),
-        COUNTED_REQUESTS: request_increase,
-        COUNTED_MINI_SOCKETS: mini_increase,
-        COUNTED_SEGMENTS: _segments_increase(before, after),
-    }
-    return counts, tuple(missing)
+    low, high = max(unit.low for unit in units), min(unit.high for unit in units)
+    return (Amount(low, high), Amount(low, high)) if low <= high else (units[0], units[1])
 
 
-def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
-    """Bounds on the number of socks that have a file.
+def _scaled(amount: Amount, factor: float) -> Amount:
+    return Amount(amount.low * factor, amount.high * factor)
 
-    Orphans have no file, and socks in an accept queue have no file yet. The lower bound assumes that each request sock
-    belongs to a sock in an accept queue. The upper bound is the smaller of two numbers: socks that are not orphans, and
-    inodes in use. Inodes are a bound because every file has an inode.
+
+def _sum_of_families(ends: list[Amount]) -> Amount:
+    """Bounds on the bytes of IPv4 and IPv6 socks together.
+
+    The number of both together is exact, so that the least of one family goes with the most of the other family.
     """
-    allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
-    owned = max(0, allocated - (orphans or 0))
-    inodes = ledger.cache(SOCKET_ALLOC.caches[0])
-    high = owned if inodes is None or inodes.max_in_use is None else min(owned, inodes.max_in_use)
-    without_file = owned if requests is None or orphans is None else requests
-    return Amount(min(high, max(0, owned - without_file)), high)
+    if len(ends) != 2:
+        return _sum(ends)
+    one, two = ends
+    return Amount(*sorted((one.low + two.high, one.high + two.low)))
 
 
-def _mini_sockets(ledger: Ledger) -> Amount | None:
-    """Bounds on the number of mini-sockets on the machine.
+def _sum(amounts: Iterable[Amount]) -> Amount:
+    total = ZERO
+    for amount in amounts:
+        total = _add(total, amount)
+    return total
 
-    The lower bound is the number in one network namespace. The upper bound is the number of active objects in the
-    caches of mini-sockets; some active objects are in fact free objects in per-CPU caches.
+
+def _add(one: Amount, other: Amount) -> Amount:
+    return Amount(one.low + other.low, one.high + other.high)
+
+
+def _ports_growth(sides: tuple[Mapping[HeldName, HeldObjects], Mapping[HeldName, HeldObjects]]) -> Amount:
+    """Bounds on the increase in the number of local ports in use.
+
+    The kernel has no counter of ports. Each sock and each mini-socket that is new may own a port, and each one that is
+    gone may have owned a port.
     """
-    here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
-    return None if here is None or active is None else Amount(here, max(here, active))
+    low = high = 0.0
+    names: tuple[Literal["socks"], Literal["mini-sockets"]] = ("socks", "mini-sockets")
+    for name in names:
+        if not all(name in side for side in sides):
+            continue
+        by_family = [
+            {part.family: part.number for part in side[name].parts if part.family and part.vector_cache is None}
+            for side in sides
+        ]
+        for family in by_family[0].keys() | by_family[1].keys():
+            change = by_family[1].get(family, ZERO).minus(by_family[0].get(family, ZERO))
+            low, high = low + min(0.0, change.low), high + max(0.0, change.high)
+    return Amount(low, high)
 
 
-def _segments_increase(before: Ledger, after: Ledger) -> Amount:
-    """Bounds on the increase in the number of queued segments, such as unread FINs.
+def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | None:
+    """Bounds on the increase in the number and in the bytes of queued segments, such as unread FINs; None if unknown.
 
     The kernel has no counter of queued segments. The bounds are computed from slabinfo: from the number of objects in
     use in each row that counts objects of segments. It is assumed that the numbers of other objects in these rows do
     not change. Some of the active objects in a row may be free objects in per-CPU caches.
     """
+    sides = [
+        {part.object: part for part in _state(ledger, State.CLOSE_WAIT).unread_fin_parts or ()}
+        for ledger in (before, after)
+    ]
     changes: list[Amount] = []
-    for part in _state(after, State.CLOSE_WAIT).unread_fin_parts or ():
-        one, two = (_objects_in_use(ledger, part.cache) for ledger in (before, after))
+    unit = ZERO
+    for name in {**sides[0], **sides[1]}:
+        known = [side[name] for side in sides if name in side]
+        one, two = _objects_in_use(before, known[0].cache), _objects_in_use(after, known[-1].cache)
         if one is None or two is None:
-            return ZERO
+            return None
         changes.append(two.minus(one))
+        factors = [_fallback(ledger, part.cache) for ledger in (before, after) for part in known]
+        lows = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in known]
+        high = max(*lows, *(part.high_slab_bytes or 0.0 for part in known))
+        unit = _add(unit, Amount(min(lows) * min(factors), high * max(factors)))
     if not changes:
-        return ZERO
-    return Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))
+        return None
+    number = Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))
+    return number, number.times(unit)
+
+
+def _fallback(ledger: Ledger, cache: str) -> float:
+    """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
+    line = ledger.cache(cache)
+    row = ledger.cache(line.row) if line is not None else None
+    return 1.0 if row is None else row.fallback
 
 
 def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
@@ -184,66 +268,14 @@ def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
     return Amount(row.active_objects - idle_error, row.active_objects)
 
 
-def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Cost] | str:
-    """The cost of one object of each kind in `COUNTED_OBJECTS`, or a text that says why the costs are unknown.
-
-    `most_sockets` is the ledger with more sockets, and `most_mini_sockets` the ledger with more mini-sockets.
-    """
-    sock, whole = _state(most_sockets, State.ORPHAN), _whole_socket(most_sockets)
-    known = [side for side in (sock.accepted, sock.outgoing, whole) if side is not None and side.slab_bytes is not None]
-    if len(known) < 3:
-        return "the size of a socket is not known"
-    alone, with_port, with_file = (_cost(most_sockets, side.parts) for side in known)
-    request = _state(most_sockets, State.SYN_RECV).accepted
-    mini_socket = _state(most_mini_sockets, State.TIME_WAIT).accepted
-    segment = _state(most_sockets, State.CLOSE_WAIT).unread_fin_parts
-    return {
-        COUNTED_SOCKS: alone,
-        COUNTED_FILES: with_file.less(alone),
-        COUNTED_PORTS: with_port.less(alone),
-        COUNTED_REQUESTS: _cost(most_sockets, request.parts if request else ()),
-        COUNTED_MINI_SOCKETS: _cost(most_mini_sockets, mini_socket.parts if mini_socket else ()),
-        COUNTED_SEGMENTS: _cost(most_sockets, segment or ()),
-    }
+def _own_rows(ledger: Ledger) -> frozenset[str]:
+    """Names of the slabinfo rows that count objects of TCP only."""
+    return frozenset(line.name for line in slabinfo_rows(ledger) if not line.shared)
 
 
-def _cost(ledger: Ledger, parts: Iterable[ObjectCost]) -> Cost:
-    """The sum of the slab bytes of all parts.
-
-    If the slab bytes of a part are unknown, the object bytes of this part are added instead.
-    """
-    own, shared = ZERO, ZERO
-    for part in parts:
-        low = part.object_bytes if part.slab_bytes is None else part.slab_bytes
-        amount = Amount(low, low if part.high_slab_bytes is None else part.high_slab_bytes)
-        if _is_own(ledger, part.cache):
-            own = _add(own, amount)
-        else:
-            shared = _add(shared, amount)
-    return Cost(own, shared)
-
-
-def _sum(cost: Cost) -> Amount:
-    return _add(cost.own, cost.shared)
-
-
-def _add(one: Amount, other: Amount) -> Amount:
-    return Amount(one.low + other.low, one.high + other.high)
-
-
-def _less(whole: Amount, part: Amount) -> Amount:
-    """Subtracts `part` from `whole`. `whole` must be a sum of amounts, and `part` one of these amounts."""
-    return Amount(whole.low - part.low, whole.high - part.high)
-
-
-def _is_own(ledger: Ledger, cache: str) -> bool:
-    """Whether TCP is the only user of a cache and of the cache's slabinfo row."""
-    line = ledger.cache(cache)
-    return line is not None and not line.shared
-
-
-def _whole_socket(ledger: Ledger) -> SocketCost:
-    return ledger.costs["full"].by_family["mix"].accepted
+def _possible_rows(sides: Iterable[Mapping[HeldName, HeldObjects]]) -> frozenset[str]:
+    """Names of the slabinfo rows that may count objects of sockets of either family."""
+    return frozenset(row for side in sides for kind in side.values() for part in kind.parts for row in part.rows)
 
 
 def _state(ledger: Ledger, state: State) -> StateCost:
@@ -281,49 +313,12 @@ def has_all_rows(ledger: Ledger) -> bool:
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
-def _idle_growth(
-    before: Ledger,
-    after: Ledger,
-    rows: frozenset[str],
-    growths: Mapping[str, int],
-    counts: Mapping[CountedObject, Amount],
-    costs: Mapping[CountedObject, Cost],
-) -> Amount:
-    """Bounds on the growth of idle bytes in the slabinfo rows that count objects of sockets.
-
-    In TCP's own rows, all bytes except those of sockets' objects are idle. The idle bytes of TCP's own rows include
-    free objects in per-CPU caches, although slabinfo counts these free objects as active. In shared rows, the bytes
-    that no active object takes are idle.
-    """
-    own = sum(growth for row, growth in growths.items() if row in rows and _is_own(after, row))
-    sockets = [counts[counted].times(costs[counted].own) for counted in COUNTED_OBJECTS]
-    free = _free_bytes(after, rows) - _free_bytes(before, rows)
-    low, high = own - sum(part.high for part in sockets) + free, own - sum(part.low for part in sockets) + free
-    return Amount(round(low), round(high))
-
-
-def _others_growth(
-    before: Ledger,
-    after: Ledger,
-    rows: frozenset[str],
-    growths: Mapping[str, int],
-    counts: Mapping[CountedObject, Amount],
-    costs: Mapping[CountedObject, Cost],
-) -> Amount:
-    """Bounds on the growth of shared rows, minus the growth due to sockets and minus the growth of idle bytes."""
-    shared = sum(growth for row, growth in growths.items() if row in rows and not _is_own(after, row))
-    sockets = [counts[counted].times(costs[counted].shared) for counted in COUNTED_OBJECTS]
-    left = shared - _free_bytes(after, rows) + _free_bytes(before, rows)
-    low, high = left - sum(part.high for part in sockets), left - sum(part.low for part in sockets)
-    return Amount(round(low, 2), round(high, 2))
-
-
 def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float:
-    """Idle bytes of the shared rows in `names`: the total size minus the slab shares of all active objects."""
+    """Idle bytes of the rows in `names`: the total size minus the shares that all active objects have of the slabs."""
     return sum(
-        line.bytes - (line.active_objects or 0) * line.slab_share_bytes
+        line.bytes - (line.active_objects or 0) * line.present_share_bytes
         for line in slabinfo_rows(ledger)
-        if line.name in names and line.shared and line.bytes is not None and line.slab_share_bytes is not None
+        if line.name in names and line.bytes is not None and line.present_share_bytes is not None
     )
 
 

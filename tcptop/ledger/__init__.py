@@ -139,6 +139,12 @@ class CacheLine(NamedTuple):
         """
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
+    @property
+    def fallback(self) -> float:
+        """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
+        present = self.present_share_bytes
+        return present / self.slab_share_bytes if present is not None and self.slab_share_bytes else 1.0
+
     def share_on(self, node: int) -> float | None:
         """Objects of the cache on one node ÷ objects of the cache on all nodes, 0 to 1; None if unknown."""
         counts = {} if self.nodes is None else {number: count.objects for number, count in self.nodes.items()}
@@ -714,6 +720,40 @@ class Growth(NamedTuple):
     """Time until each limit is reached if the growth continues, by name; only limits whose `used` clearly grows."""
 
 
+HeldName = Literal["socks", "files", "inodes", "local ports", "request socks", "mini-sockets"]
+
+
+class HeldPart(NamedTuple):
+    """One struct of the objects of one kind (`HeldObjects`), or the memory cgroup vectors of their slabs."""
+
+    object: str
+    """`KernelObject.struct`."""
+    family: Literal["ipv4", "ipv6"] | None
+    """Address family whose sockets hold the object; None if both families hold it."""
+    vector_cache: str | None
+    """The kmalloc cache of memory cgroup vectors; None for other objects."""
+    rows: tuple[str, ...]
+    """Names of the slabinfo rows that may count the objects; empty if unknown."""
+    number: Amount
+    """Bounds on the number of objects or, for vectors, of objects that share them."""
+    unit_bytes: Amount | None
+    """Bounds on the share that one object has of a full slab; None if unknown."""
+    fallback: float
+    """The share of the present slabs ÷ the share of a full slab; above 1 after order fallback."""
+
+
+class HeldObjects(NamedTuple):
+    """The objects of one kind that all TCP sockets of the machine hold.
+
+    `files` are files with their inodes and dentries; `inodes` are inodes of sockets without a file.
+    """
+
+    name: HeldName
+    number: Amount
+    """Bounds on the number; of local ports only the upper bound is known."""
+    parts: tuple[HeldPart, ...]
+
+
 class LabUse(NamedTuple):
     """The lab result that the user gave, and whether accounting uses it."""
 
@@ -880,6 +920,8 @@ class Ledger(NamedTuple):
     unseen_objects: Mapping[str, UnseenObject]
     """Those objects of the catalogue whose cache does not appear in any file; the key is the object's struct."""
     live_objects: LiveObjects | None
+    held: tuple[HeldObjects, ...]
+    """The objects that the machine's sockets hold, by kind; a kind whose number is unknown is left out."""
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""
     cgroup: CgroupMemory | None = None

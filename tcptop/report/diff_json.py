@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Container
 from dataclasses import fields
+from math import inf
 
 from tcptop import __version__
 from tcptop.comparison.difference import (
@@ -50,13 +51,13 @@ def diff_as_object(difference: LedgerDifference) -> Json:
         difference.tcp_memory.key: _bounded(difference.tcp_memory),
         "slab_growth": _growth(difference.growth),
         "no_slab_growth_because": difference.no_growth_because,
-        "caches": [_row(row) for row in difference.caches.changed],
+        "caches": [_row(row, {"tcp_bytes"}) for row in difference.caches.changed],
         "unchanged_caches": difference.caches.unchanged,
-        "states": [_row(row, _bounded) for row in difference.states.changed],
+        "states": [_row(row, {"accepted_bytes", "outgoing_bytes", "sockets"}) for row in difference.states.changed],
         "unchanged_states": difference.states.unchanged,
-        "nodes": [_row(row) for row in difference.nodes.changed],
+        "nodes": [_row(row, {"headroom_sockets"}) for row in difference.nodes.changed],
         "unchanged_nodes": difference.nodes.unchanged,
-        "free_blocks": [_row(row) for row in difference.free_blocks.changed],
+        "free_blocks": [_row(row, {"blocks", "bytes"}) for row in difference.free_blocks.changed],
         "unchanged_free_blocks": difference.free_blocks.unchanged,
     }
 
@@ -76,7 +77,7 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """Value before, value after, and change; for each of the two values also `exact`, `at least` or `at most`."""
+    """Value before, value after, and change; for each of the two values also what it is, a `Bound`."""
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
     return {**_sides(change), "before_is": before_is, "after_is": after_is}
@@ -90,10 +91,16 @@ def _rounded(amount: float | None) -> float | None:
     return None if amount is None else round(amount, 2)
 
 
-def _row(row: Row, change_as_json: Callable[[Change], Json] = _sides) -> Json:
-    """A JSON object with the fields of a row; the object's keys are the field names, renamed by RENAMED."""
+def _row(row: Row, bounded: Container[str]) -> Json:
+    """A JSON object with the fields of a row; the object's keys are the field names, renamed by RENAMED.
+
+    `bounded` has the keys of those changes whose two values may be bounds.
+    """
     values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
-    return {key: change_as_json(value) if isinstance(value, Change) else value for key, value in values.items()}
+    return {
+        key: (_bounded(value) if key in bounded else _sides(value)) if isinstance(value, Change) else value
+        for key, value in values.items()
+    }
 
 
 def _growth(growth: SlabGrowth | None) -> Json | None:
@@ -104,8 +111,8 @@ def _growth(growth: SlabGrowth | None) -> Json | None:
         "bytes": growth.bytes,
         "sockets_low_bytes": growth.socket_bytes.low,
         "sockets_high_bytes": growth.socket_bytes.high,
-        "sockets_low_share": None if shares is None else round(shares[0], 5),
-        "sockets_high_share": None if shares is None else round(shares[1], 5),
+        "sockets_low_share": None if shares is None else round(shares.low, 5),
+        "sockets_high_share": None if shares is None or shares.high == inf else round(shares.high, 5),
         "complete": not growth.missing,
         "missing": list(growth.missing),
         "parts": [

@@ -27,7 +27,7 @@ MAX_ROWS = 15
 """Maximum number of rows in a list. If there are further rows, one line sums them up; --json lists all rows."""
 MAX_NAME_CHARACTERS = 20
 
-BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
+BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<=", "about": "~"}
 
 
 def diff_as_text(difference: LedgerDifference) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth
+from tcptop.ledger import Amount
 from tcptop.text import units
 from tcptop.text.line import wrap_text
 from tcptop.text.table import make_headings, plain_table
@@ -39,14 +41,14 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     else:
         yield "  not explained by sockets:"
         yield from plain_table(REST_HEADINGS, rest)
-        yield from wrap_text(LEGEND, COLUMNS, "    ")
+        yield from wrap_text(f"  {LEGEND}{NO_OBJECT if not growth.missing else MAYBE_NO_OBJECT}", COLUMNS, "    ")
 
 
 def _explained(growth: SlabGrowth) -> str:
     """How much of the growth the sockets explain: in per cent, or in words below 0 % and above 100 %."""
     least = "at least " if growth.missing else ""
-    if growth.shares is not None and round(growth.shares.high * 100) <= 100:
-        return f"; sockets explain {least}{units.span(growth.shares, _percent)} % of it"
+    if growth.shares is not None and growth.shares.high < inf and round(growth.shares.high * 100) <= 100:
+        return f"; sockets explain {units.span(growth.shares, _percent)} % of it"
     if growth.shares is not None and growth.shares.low < 1:
         return f"; sockets explain {least}{_percent(growth.shares.low)} % of it, perhaps all"
     opened = sum(growth.socket_bytes) > 0
@@ -66,19 +68,24 @@ def _offset(growth: SlabGrowth, opened: bool) -> str:
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"
     sign = -1 if opened else 1
-    idle = sign * sum(growth.idle_bytes) / 2
-    others = sign * (sum(growth.others_bytes) / 2 + sum(row.bytes for row in growth.other_rows))
-    if max(idle, others) <= 0:
+    idle = Amount(*sorted(sign * end for end in growth.idle_bytes))
+    rows = sum(row.bytes for row in growth.other_rows)
+    others = Amount(*sorted(sign * (end + rows) for end in growth.others_bytes))
+    if max(idle.high, others.high) <= 0:
         return "slabs that no row counts made up for it"
-    if idle >= others:
+    if idle.low >= others.high:
         return "the rows had idle objects" if opened else "the rows kept idle objects"
-    return "other users gave slabs back" if opened else "other users took slabs"
+    if others.low >= idle.high:
+        return "other users gave slabs back" if opened else "other users took slabs"
+    return "idle objects or other users made up for it"
 
 
 LEGEND = (
-    "  idle: free objects in the caches of the sockets' objects; others: other users of the shared ones, and free"
-    " objects there that lie on CPUs; below them: caches that hold no object of a socket"
+    "idle: free objects in the caches of the sockets' objects; others: other users of the shared ones, and free"
+    " objects there that lie on CPUs; below them: "
 )
+NO_OBJECT = "caches that hold no object of a socket"
+MAYBE_NO_OBJECT = "caches not known to hold an object of a socket: what is of unknown size or number may be in them"
 
 
 def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
@@ -88,7 +95,8 @@ def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
             units.span(part.count, units.signed_count),
             units.span(part.bytes, units.signed_size),
         ]
-    yield ["all of the sockets", "", units.span(growth.socket_bytes, units.signed_size)]
+    least = ", at least" if growth.missing else ""
+    yield [f"all of the sockets{least}", "", units.span(growth.socket_bytes, units.signed_size)]
 
 
 def _rest(growth: SlabGrowth) -> Iterator[list[str]]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from made_machine import make_machine
 from packed_trees import packed_snapshot, sosreport_of
 from recorded import (
     PAGE_BYTES,
@@ -155,6 +156,40 @@ def test_machines_with_the_same_kernel_differ_by_their_names(tmp_path: Path) -> 
         (root / "proc/sys/kernel/hostname").write_text(f"{name}\n")
         ledgers.append(ledger_of(root))
     assert compare_ledgers(ledgers[0], ledgers[1], names).unlike == ("machine",)
+
+
+def test_counts_of_two_scopes_have_no_change(tmp_path: Path) -> None:
+    """Up to 4.8 TIME_WAIT is that of the machine, since 4.13 that of a network namespace."""
+    root = copy_recording("6.1-4n", "base", tmp_path)
+    (root / "proc/sys/kernel/osrelease").write_text("4.8.0-1\n")
+    (root / "proc/version").unlink()
+    found = compare_ledgers(ledger_of(root), ledger("6.1-4n", "timewait"), ("A", "B"))
+    time_wait = by_key(found.sockets)["time_wait"]
+    assert (time_wait.before, time_wait.after, time_wait.increase) == (1, 8000, None)
+    assert time_wait.note == "machine, then this netns"
+
+
+# Figures with bounds.
+
+
+def test_free_blocks_that_the_kernel_stopped_counting_are_lower_bounds(tmp_path: Path) -> None:
+    roots = [make_machine("counts that are capped", tmp_path / name) for name in ("A", "B")]
+    path = roots[1] / "proc/pagetypeinfo"
+    path.write_text(path.read_text().replace(">100000", "100007"))
+    found = diff_as_object(compare_ledgers(ledger_of(roots[0]), ledger_of(roots[1]), ("A", "B")))
+    assert found["free_blocks"]
+    for row in found["free_blocks"]:
+        for change in (row["blocks"], row["bytes"]):
+            assert (change["before_is"], change["after_is"], change["change"]) == ("at least", "exact", None)
+
+
+def test_tcps_part_of_a_row_and_headroom_without_a_size_are_no_exact_figures(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    (root / "sys/kernel/security/lsm").unlink()
+    found = diff_as_object(compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")))
+    rows = {row["cache"]: row["tcp_bytes"] for row in found["caches"]}
+    assert (rows["TCP"]["after_is"], rows["sock_inode_cache"]["after_is"]) == ("exact", "about")
+    assert {row["headroom_sockets"]["after_is"] for row in found["nodes"]} == {"at most"}
 
 
 # Missing figures.

@@ -1,0 +1,233 @@
+"""`tcptop diff` beside `tcptop --json` of both trees: what one report shows as a bound, the difference does too."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import copy_recording, slab_rows, tree
+from test_diff_command import PROJECT, diff_output
+
+Json = dict[str, Any]
+
+V6_SHARE_BYTES = 8 * 4096 / 13
+"""A TCPv6 sock's share of its slab in the recordings of 6.1."""
+
+
+def difference(before: Path, after: Path) -> Json:
+    found: Json = json.loads(diff_output("--json", str(before), str(after)))
+    return found
+
+
+def report(root: Path) -> Json:
+    command = [sys.executable, "-m", "tcptop", "--json", "--root", str(root)]
+    found: Json = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT).stdout)
+    return found
+
+
+def part(growth: Json, name: str) -> Json:
+    return next(each for each in growth["parts"] if each["part"] == name)
+
+
+def replace(path: Path, pattern: str, text: str) -> None:
+    """Replaces the only match of a pattern in a file."""
+    content, count = re.subn(pattern, text, path.read_text(), flags=re.MULTILINE)
+    assert count == 1, pattern
+    path.write_text(content)
+
+
+def set_row(root: Path, name: str, active: int, objects: int, slabs: int) -> None:
+    """Changes the counts of a row of slabinfo, and the field Slab of /proc/meminfo by the same bytes."""
+    slabinfo, meminfo = root / "proc/slabinfo", root / "proc/meminfo"
+    [line] = re.findall(rf"^{name} +\d+ +\d+ (.*) : slabdata +(\d+)", slabinfo.read_text(), re.MULTILINE)
+    sizes, pages = line[0], int(line[0].split()[2])
+    pattern = rf"^{name} .*$"
+    replace(slabinfo, pattern, f"{name} {active} {objects} {sizes} : slabdata {slabs} {slabs} 0")
+    [slab] = re.findall(r"^Slab: +(\d+) kB", meminfo.read_text(), re.MULTILINE)
+    more = (slabs - int(line[1])) * pages * 4
+    replace(meminfo, r"^Slab: .*$", f"Slab: {int(slab) + more} kB")
+
+
+def grow_row(root: Path, name: str, more: int) -> None:
+    """Adds full slabs for `more` objects to a row."""
+    row = slab_rows((root / "proc/slabinfo").read_text())[name]
+    slabs = -(-more // row.per_slab)
+    added = slabs * row.per_slab
+    set_row(root, name, row.active + added, row.objects + added, row.slabs + slabs)
+
+
+def assert_idle_is_that_of_the_reports(before: Path, after: Path, tolerance_bytes: float) -> None:
+    """The growth of idle bytes is the change of `.slab_memory.idle_bytes`, within the errors.
+
+    `tolerance_bytes` is what became idle in shared rows at most.
+    """
+    one, two = (report(root)["slab_memory"] for root in (before, after))
+    change, growth = two["idle_bytes"] - one["idle_bytes"], difference(before, after)["slab_growth"]
+    assert growth["idle_bytes"] >= change - one["idle_error_bytes"] - tolerance_bytes
+    assert growth["idle_high_bytes"] <= change + two["idle_error_bytes"] + tolerance_bytes
+    assert abs(growth["idle_bytes"] - change) < 600_000
+
+
+# Merged rows without names.
+
+
+def test_growth_is_incomplete_without_the_names_of_merged_caches(tmp_path: Path) -> None:
+    before, after = (copy_recording("6.1-4n", phase, tmp_path / phase) for phase in ("base", "established"))
+    for root in (before, after):
+        shutil.rmtree(root / "sys/kernel/slab")
+    assert report(after)["tcp_memory"]["missing"] == ["tcp_bind_bucket", "tcp_bind2_bucket"]
+    growth = difference(before, after)["slab_growth"]
+    assert growth["complete"] is False
+    assert all(any(name in each for each in growth["missing"]) for name in ("tcp_bind_bucket", "tcp_bind2_bucket"))
+    assert growth["sockets_low_share"] > 0.9
+    assert growth["sockets_high_share"] is None
+    text = " ".join(diff_output(str(before), str(after)).split())
+    assert re.search(r"sockets explain at least \d+ % of it, perhaps all", text)
+    assert "caches that hold no object of a socket" not in text
+    assert "caches not known to hold an object of a socket" in text
+
+
+def test_an_object_missing_from_one_side_makes_the_growth_incomplete(tmp_path: Path) -> None:
+    before = copy_recording("6.1-4n", "base", tmp_path)
+    shutil.rmtree(before / "sys/kernel/slab")
+    for pair in ((before, tree("6.1-4n", "established")), (tree("6.1-4n", "established"), before)):
+        assert difference(*pair)["slab_growth"]["complete"] is False
+
+
+# IPv4 and IPv6.
+
+
+def test_sockets_of_the_other_family_are_not_idle() -> None:
+    before, after = tree("6.1-4n", "established"), tree("6.1-4n-ipv6", "established")
+    growth = difference(before, after)["slab_growth"]
+    socks = part(growth, "socks")
+    assert (socks["low_count"], socks["high_count"]) == (0, 0)
+    more = 16_000 * (V6_SHARE_BYTES - 8 * 4096 / 14)
+    assert socks["low_bytes"] <= more <= socks["high_bytes"]
+    assert_idle_is_that_of_the_reports(before, after, 400_000)
+    assert "socks (IPv4 and IPv6)" in diff_output(str(before), str(after))
+
+
+def test_new_sockets_of_the_other_family_have_their_own_size(tmp_path: Path) -> None:
+    before, after = tree("6.1-4n", "established"), copy_recording("6.1-4n", "established", tmp_path)
+    for name in ("TCPv6", "sock_inode_cache", "dentry", "filp", "lsm_inode_cache", "lsm_file_cache", "kmalloc-16"):
+        grow_row(after, name, 8_000)
+    replace(after / "proc/net/sockstat", "alloc 16001", "alloc 24001")
+    replace(after / "proc/net/sockstat6", "TCP6: inuse 0", "TCP6: inuse 8000")
+    socks = part(difference(before, after)["slab_growth"], "socks")
+    assert (socks["low_count"], socks["high_count"]) == (8_000, 8_000)
+    blob = 8_000 * 16
+    assert socks["low_bytes"] <= 8_000 * V6_SHARE_BYTES + blob <= socks["high_bytes"]
+    assert socks["high_bytes"] - socks["low_bytes"] < 200_000
+    assert_idle_is_that_of_the_reports(before, after, 400_000)
+
+
+@pytest.mark.parametrize("phase", ["halfclosed", "timewait"])
+def test_mini_sockets_and_request_socks_of_both_families_are_no_idle_objects(phase: str) -> None:
+    before, after = tree("6.1-4n", phase), tree("6.1-4n-ipv6", phase)
+    growth = difference(before, after)["slab_growth"]
+    assert not {"tw_sock_TCPv6", "request_sock_TCPv6"} & {row["cache"] for row in growth["other_caches"]}
+    mini_sockets = part(growth, "mini-sockets")
+    assert mini_sockets["low_count"] <= 0 <= mini_sockets["high_count"]
+    assert_idle_is_that_of_the_reports(before, after, 1_000_000)
+
+
+# Sockets without a file.
+
+
+def test_sockets_of_the_kernel_have_no_files(tmp_path: Path) -> None:
+    before, after = tree("6.12-4n", "base"), copy_recording("6.12-4n", "established", tmp_path)
+    rows = slab_rows((before / "proc/slabinfo").read_text())
+    for name in ("filp", "dentry"):
+        set_row(after, name, rows[name].active, rows[name].objects, rows[name].slabs)
+    assert report(after)["bytes_per_connection"]["full"]["now_is_at_most"]
+    growth = difference(before, after)["slab_growth"]
+    assert part(growth, "files")["high_count"] <= rows["filp"].active
+    inodes = part(growth, "inodes")
+    assert 15_000 < inodes["low_count"] <= 16_000 <= inodes["high_count"]
+    memory = {each["part"]: each for each in report(after)["tcp_memory"]["parts"]}
+    most = sum(memory[name]["high_bytes"] for name in ("dentry", "filp", "lsm_file_cache"))
+    assert part(growth, "files")["high_bytes"] < 1.2 * most + 200_000
+    assert "inodes (without file)" in diff_output(str(before), str(after))
+
+
+# What a figure is.
+
+
+def test_a_missing_part_makes_averages_and_memory_lower_bounds(tmp_path: Path) -> None:
+    before, after = (copy_recording("6.1-4n", phase, tmp_path / phase) for phase in ("halfclosed", "established"))
+    for root in (before, after):
+        (root / "sys/kernel/security/lsm").unlink()
+    found, memory = difference(before, after), report(after)["tcp_memory"]
+    now, tcp = found["bytes_per_connection"]["full_now_bytes"], found["tcp_memory_bytes"]
+    assert memory["complete"] is False
+    assert (now["before_is"], now["after_is"]) == ("at least", "at least")
+    assert (tcp["after"], tcp["after_is"]) == (memory["low_bytes"], "at least")
+    assert re.search(r"average now +>= 6 \d+ +>= 3 \d+", diff_output(str(before), str(after)))
+
+
+def test_a_range_and_an_error_are_no_exact_figures() -> None:
+    before, after = tree("6.1-4n", "halfclosed"), tree("6.1-4n", "established")
+    found, reports = difference(before, after), (report(before), report(after))
+    tcp, buffers = found["tcp_memory_bytes"], found["sockets"]["buffer_bytes"]
+    assert reports[1]["tcp_memory"]["low_bytes"] < tcp["after"] < reports[1]["tcp_memory"]["high_bytes"]
+    assert (tcp["before_is"], tcp["after_is"]) == ("about", "about")
+    error = reports[0]["sockets"]["buffer_error_bytes"]
+    assert (buffers["before"], buffers["before_is"]) == (reports[0]["sockets"]["buffer_bytes"], "about")
+    assert (buffers["after"], buffers["after_is"]) == (reports[1]["sockets"]["buffer_bytes"] + error, "at most")
+    assert buffers["change"] is None
+    assert found["bytes_per_connection"]["full_buffer_bytes_per_socket"]["before_is"] == "about"
+    text = diff_output(str(before), str(after))
+    assert re.search(r"  buffers +~ 32\.0 MiB +<= 8\.0 MiB +-  machine, charged", text)
+    assert re.search(r"  kernel memory in TCP +~ \S+ MiB +~ \S+ MiB ", text)
+
+
+# Order fallback.
+
+
+def test_bytes_under_live_sockets_are_not_idle_after_order_fallback(tmp_path: Path) -> None:
+    """Every sock has a slab of a single page."""
+    before, after = tree("6.1-4n", "base"), copy_recording("6.1-4n", "established", tmp_path)
+    set_row(after, "TCP", 16_001, 16_002, 16_002)
+    meminfo = after / "proc/meminfo"
+    [slab] = re.findall(r"^Slab: +(\d+) kB", meminfo.read_text(), re.MULTILINE)
+    replace(meminfo, r"^Slab: .*$", f"Slab: {int(slab) - 16_002 * 7 * 4} kB")
+    for name in ("slabs", "total_objects"):
+        (after / "sys/kernel/slab/TCP" / name).unlink(missing_ok=True)
+    socks = part(difference(before, after)["slab_growth"], "socks")
+    assert socks["low_bytes"] == pytest.approx(16_000 * (4096 + 16), rel=0.01)
+    assert_idle_is_that_of_the_reports(before, after, 400_000)
+
+
+# Scope.
+
+
+def test_time_wait_of_an_old_kernel_is_that_of_the_machine(tmp_path: Path) -> None:
+    before, after = (copy_recording("6.1-4n", phase, tmp_path / phase) for phase in ("base", "timewait"))
+    for root in (before, after):
+        (root / "proc/sys/kernel/osrelease").write_text("4.8.0-1\n")
+        replace(root / "proc/version", r"6\.1\.0-56-amd64", "4.8.0-1")
+    text = diff_output(str(before), str(after))
+    assert re.search(r"  TIME_WAIT +1 +8 000 +\+7 999  machine\n", text)
+    assert "this netns" not in text.split("Bytes per connection")[0]
+    mini_sockets = part(difference(before, after)["slab_growth"], "mini-sockets")
+    assert (mini_sockets["low_count"], mini_sockets["high_count"]) == (7_999, 7_999)
+
+
+# Words.
+
+
+def test_overlapping_bounds_name_no_single_cause() -> None:
+    """Idle memory and others' memory both may have grown by what the closed sockets gave back."""
+    before, after = tree("5.10-4n", "established"), tree("5.10-4n", "halfclosed")
+    growth = difference(before, after)["slab_growth"]
+    rows = sum(row["bytes"] for row in growth["other_caches"])
+    assert growth["idle_bytes"] < growth["others_high_bytes"] + rows
+    assert growth["others_low_bytes"] + rows < growth["idle_high_bytes"]
+    assert "idle objects or other users made up for it" in " ".join(diff_output(str(before), str(after)).split())
