@@ -43,7 +43,8 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    missing = (*_missing(table), *([reading.reason] if reading.reason else []))
+    # While the next look runs, this one stands; that its reading is late is no news.
+    missing = (*_missing(table), *([reading.reason] if reading.reason and reading.state != "late" else []))
     return Holders(
         taken_at_s=reading.taken_at_s,
         age_s=age_s,
@@ -59,6 +60,7 @@ def find_holders(
         cgroup_of=table.cgroup_of,
         user_of=table.user_of,
         verdicts=verdicts,
+        groups_before=None if look_before is None else tuple(look_before[1]),
     )
 
 
@@ -86,7 +88,9 @@ def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_us
     for each, (group, holder) in first.items():
         count, buffer_bytes, unread_bytes, unsent_bytes, drops = merged[each]
         slab = _slab_bytes(costs.get(_state_of(group)), group.is_server, count)
-        uid = group.uid if knows_users or group.owner != "none" else None
+        # Mini-sockets and request socks have no user: inet_twsk_diag_fill() and inet_req_diag_fill() give 0.
+        is_sock = not group.is_mini and group.state != "SYN_RECV"
+        uid = group.uid if group.owner != "none" or (knows_users and is_sock) else None
         yield HolderGroup(
             holder,
             group.namespace,

@@ -28,6 +28,7 @@ KEYS: tuple[KeyHint, ...] = (
     ("q", "quit", "quit"),
     (":", "more", "more"),
     ("M", "plan", "plan"),
+    ("W", "who holds it", "who"),
     ("ENTER", "explain", "explain"),
     ("0-9[]", "node", "node"),
     ("c n …", "sort", "sort"),
