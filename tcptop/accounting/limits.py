@@ -101,8 +101,8 @@ def find_limits(
 ) -> Limits:
     """Every limit in one accounting mode, the nearest first; see `Limits`.
 
-    `holders` are those of a recent look at the sockets, without which some uses are not known. `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
-    only if the use is clearly below the threshold of the state.
+    `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
+    only if the use is clearly below the threshold of the state. `holders` are those of a recent look at the sockets.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
