@@ -11,15 +11,21 @@ from drive import (
     copy_tree,
     drawn_lines,
     host_app,
+    record_phases,
+    replay_app,
     screen_text,
     tree,
     tree_app,
     wait_for_app,
+    wait_for_replay,
     wait_until,
 )
 from test_words import unknown_words
 
+from tcptop.recording.recorder import Recorder
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.app import TcptopApp
+from tcptop.sources.socket_table import SocketTableSource
 from tcptop.widgets.holders_screen import HoldersPane, HoldersScreen
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -140,3 +146,30 @@ async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
         limits = {limit.name: limit for limit in app._ledger.limits["full"].rows}
         assert (limits["listen_queues"].used, limits["listen_queues"].maximum) == (301, 300)
         assert (limits["nofile"].used, limits["nofile"].maximum) == (607, 20000)
+
+
+async def test_a_recording_without_a_look_names_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "file.tcptop"
+    record_phases(file, "6.1-4n", ["base", "established"])
+    async with replay_app(file).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_replay(pilot)
+        await pilot.press("W")
+        await pilot.pause()
+        assert "record --who takes them" in " ".join(shown(app)[:3])
+
+
+async def test_a_recording_shows_its_look(tmp_path: Path) -> None:
+    file = tmp_path / "file.tcptop"
+    recorder = Recorder(str(file))
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.texts[SOCKETS] = LOOK.read_bytes()
+    sampler = Sampler(host, kernel_sources(), on_read=recorder.add_read)
+    sampler.add_source(SocketTableSource())
+    read_due(sampler)
+    recorder.write(sampler.snapshot())
+    recorder.close()
+    async with replay_app(file).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_replay(pilot)
+        await pilot.press("W")
+        await pilot.pause()
+        assert any(line.split()[:1] == ["hoarder[32274]"] for line in shown(app))
