@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
+MAX_LOOK_AGE_S = 60.0
+"""A look at the sockets that is older no longer counts them for other figures."""
 MAX_EARLIER = 30
 """Maximum number of recorded samples that are searched for an earlier average."""
 
@@ -78,6 +80,8 @@ def account(
     events = find_events(snapshot, minute_ago)
     nodes = NodeTable(snapshot, page_bytes, sock).nodes()
     states = state_costs(snapshot, table, sockets, mixes)
+    holders = _holders(snapshot, states, sockets, page_bytes)
+    seen = None if holders is None or (holders.age_s or 0.0) > MAX_LOOK_AGE_S else holders
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -91,10 +95,12 @@ def account(
         zones=sum_zones(nodes),
         tcp_slab_order=sock.order if sock else None,
         sources=_source_health(snapshot),
-        states=states,
+        states=states if seen is None else _counted(states, seen),
         headroom=headroom,
         limits={
-            mode: find_limits(snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
+            mode: find_limits(
+                snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous, seen
+            )
             for mode in MODES
         },
         events=events,
@@ -105,7 +111,7 @@ def account(
         held=held_objects(snapshot, table, sockets),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
-        holders=_holders(snapshot, states, sockets, page_bytes),
+        holders=holders,
     )
 
 
@@ -118,6 +124,13 @@ def _holders(
     from tcptop.accounting.holders import find_holders
 
     return find_holders(snapshot, states, sockets, page_bytes)
+
+
+def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
+    # Imported here, because few samples have a look at the sockets.
+    from tcptop.accounting.holders import counted_states
+
+    return counted_states(states, holders)
 
 
 def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger | None:

@@ -133,7 +133,11 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
         number, most = namespace.counters.get("tw", 0), namespace.counters.get("tcp_max_tw_buckets", 0)
         if most and number > TIME_WAIT_SHARE * most:
             text = f"{grouped(number)} sockets in TIME_WAIT of at most {grouped(most)}{_where(namespace)}"
-            yield Candidate(("time_wait", namespace.inode), number, HolderVerdict("time_wait", text, number, None))
+            yield Candidate(
+                ("time_wait", namespace.inode),
+                number,
+                HolderVerdict("time_wait", text, number, None, None, namespace.inode),
+            )
 
 
 FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
@@ -152,8 +156,13 @@ def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, text: s
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
     total_bytes = sum(slab) + sum(group.buffer_bytes for group in groups)
-    verdict = HolderVerdict(kind, text.format(count=f"{about}{grouped(round(number))}"), number, total_bytes)
-    return Candidate((kind, groups[0].holder.pid, groups[0].namespace), measure, verdict)
+    text = text.format(count=f"{about}{grouped(round(number))}")
+    pid, namespace = (
+        groups[0].holder.pid,
+        groups[0].namespace if len({each.namespace for each in groups}) == 1 else None,
+    )
+    verdict = HolderVerdict(kind, text, number, total_bytes, pid, namespace)
+    return Candidate((kind, pid, groups[0].namespace), measure, verdict)
 
 
 def _by_process(
@@ -180,7 +189,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
                 f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
                 f" {grouped(drops)} dropped"
             )
-            yield HolderVerdict("queue_full", text, listener.queue, None)
+            yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace)
 
 
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
@@ -200,7 +209,8 @@ def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVer
                 continue
             grown = namespace.counters.get(name, 0) - earlier[name]
             if grown > 0:
-                yield HolderVerdict(name, text.format(count=grouped(grown)) + _where(namespace), None, None)
+                text = text.format(count=grouped(grown)) + _where(namespace)
+                yield HolderVerdict(name, text, None, None, None, namespace.inode)
 
 
 def _where(namespace: SocketNamespace) -> str:

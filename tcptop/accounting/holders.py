@@ -11,7 +11,7 @@ from tcptop.ledger import Amount, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums
 from tcptop.snapshot import Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
-from tcptop.text.units import grouped
+from tcptop.text.units import grouped, seconds
 
 USER_OF_EVERY_SOCKET = (6, 18)
 """Release from which on rows without an inode have the user too (sk_uid; before, sock_i_uid is 0 without a socket)."""
@@ -19,6 +19,13 @@ USER_OF_EVERY_SOCKET = (6, 18)
 SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
 }
+
+STATE_OF_KIND: Mapping[str, State] = {"orphan": State.ORPHAN, "queue": State.ACCEPT_QUEUE}
+BOTH_MINI_STATES: Mapping[str, str] = {
+    State.TIME_WAIT.value: "with FIN_WAIT2 (closed)",
+    State.FIN_WAIT2_CLOSED.value: "in TIME_WAIT, too",
+}
+"""Notes of the two states of mini-sockets: TIME_WAIT counts both, as sockstat does."""
 
 
 def find_holders(
@@ -43,7 +50,8 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    missing = (*_missing(table), *([reading.reason] if reading.reason else []))
+    # While the next look runs, this one stands; that its reading is late is no news.
+    missing = (*_missing(table), *([reading.reason] if reading.reason and reading.state != "late" else []))
     return Holders(
         taken_at_s=reading.taken_at_s,
         age_s=age_s,
@@ -59,7 +67,41 @@ def find_holders(
         cgroup_of=table.cgroup_of,
         user_of=table.user_of,
         verdicts=verdicts,
+        groups_before=None if look_before is None else tuple(look_before[1]),
     )
+
+
+def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
+    """The states with the machine's number of sockets in each; unchanged unless the look has all sockets."""
+    if not holders.sums.complete:
+        return states
+    counts: dict[str, float] = defaultdict(float)
+    for group in holders.groups:
+        for state in _counted_in(group):
+            counts[state.value] += group.sockets
+    age = "" if holders.age_s is None else f" {seconds(round(holders.age_s))} ago"
+    note = f"counted by the look at all sockets{age}"
+    return tuple(
+        state._replace(
+            count=round(counts[state.state]),
+            count_is_upper_bound=False,
+            scope="machine",
+            note=f"{BOTH_MINI_STATES[state.state]}; {note}" if state.state in BOTH_MINI_STATES else note,
+        )
+        for state in states
+    )
+
+
+def _counted_in(group: HolderGroup) -> Iterator[State]:
+    """The states whose number includes a group; none for a state that has no row, such as SYN_SENT."""
+    if group.is_mini:
+        yield State.TIME_WAIT
+    if group.is_mini and group.state == "FIN_WAIT2":
+        yield State.FIN_WAIT2_CLOSED
+    if group.holder.kind in STATE_OF_KIND:
+        yield STATE_OF_KIND[group.holder.kind]
+    elif not group.is_mini and group.state in State.__members__:
+        yield State[group.state]
 
 
 def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits:
@@ -86,7 +128,9 @@ def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_us
     for each, (group, holder) in first.items():
         count, buffer_bytes, unread_bytes, unsent_bytes, drops = merged[each]
         slab = _slab_bytes(costs.get(_state_of(group)), group.is_server, count)
-        uid = group.uid if knows_users or group.owner != "none" else None
+        # Mini-sockets and request socks have no user: inet_twsk_diag_fill() and inet_req_diag_fill() give 0.
+        is_sock = not group.is_mini and group.state != "SYN_RECV"
+        uid = group.uid if group.owner != "none" or (knows_users and is_sock) else None
         yield HolderGroup(
             holder,
             group.namespace,

@@ -1,7 +1,8 @@
 """Limits on the number of sockets: the present use, the headroom and the state of each limit."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.slab_caches import CacheTable
@@ -21,6 +22,9 @@ from tcptop.ledger import (
 )
 from tcptop.snapshot import Snapshot, SocketLimits
 from tcptop.text.units import grouped
+
+if TYPE_CHECKING:
+    from tcptop.ledger.holders import Holders
 
 NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
@@ -93,11 +97,12 @@ def find_limits(
     events: Sequence[Event],
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
+    holders: "Holders | None" = None,
 ) -> Limits:
     """Every limit in one accounting mode, the nearest first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
-    only if the use is clearly below the threshold of the state.
+    only if the use is clearly below the threshold of the state. `holders` are those of a recent look at the sockets.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
@@ -108,9 +113,9 @@ def find_limits(
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, mode),
         *_conntrack(files),
-        _ports(files),
-        _limit("nofile", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="files"),
-        _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections"),
+        _ports(files, holders),
+        _nofile(holders),
+        _listen_queues(holders),
     ]
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     under_pressure = any(protocols[name].under_pressure for name in ("TCP", "TCPv6") if name in protocols)
@@ -351,11 +356,54 @@ def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
     )
 
 
-def _ports(limits: SocketLimits) -> Limit:
+def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
+    """The limit on local ports; the use is that of the remote port with the most sockets, whatever their address."""
     ports = limits.local_ports
     number = None if ports is None else max(0, ports[1] - ports[0] + 1)
     note = f"to one address and port of a peer; {NEEDS_DUMP}"
-    return _limit("ports", Use(None, number), None, note, concerns="outgoing", scope="here", unit="ports")
+    used: int | None = None
+    here = {each.inode for each in holders.namespaces if each.is_here and each.asked == "asked"} if holders else ()
+    if holders is not None and here:
+        sockets_to: Counter[int] = Counter()
+        for group in holders.groups:
+            if not group.is_server and group.port is not None and group.namespace in here:
+                sockets_to[group.port] += round(group.sockets)
+        [(port, used)] = sockets_to.most_common(1) or [(0, 0)]
+        note = f"to :{port} of any address; a look asks for no addresses" if used else "no outgoing socket is here"
+    is_bound = bool(used)
+    return _limit(
+        "ports",
+        Use(used, number),
+        None,
+        note,
+        concerns="outgoing",
+        scope="here",
+        unit="ports",
+        used_is_at_most=is_bound,
+    )
+
+
+def _nofile(holders: "Holders | None") -> Limit:
+    """The limit on the open files of a process; the use is that of the fullest process with sockets."""
+    found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
+    if not found:
+        return _limit("nofile", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="files")
+    fullest = max(found, key=lambda each: each.descriptors / (each.max_descriptors or 1))
+    note = f"{fullest.command}[{fullest.pid}], the fullest of the processes with sockets"
+    use = Use(fullest.descriptors, fullest.max_descriptors)
+    return _limit("nofile", use, None, note, scope="process", unit="files")
+
+
+def _listen_queues(holders: "Holders | None") -> Limit:
+    """The limit on an accept queue; the use is that of the fullest queue."""
+    if holders is None or not holders.listeners:
+        return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections")
+    fullest = max(holders.listeners, key=lambda each: each.queue / max(1, each.limit))
+    process = holders.process_of.get(fullest.pid or 0)
+    name = "" if process is None else f"{process.command}[{process.pid}] "
+    note = f"{name}:{fullest.port}, the fullest of {grouped(len(holders.listeners))}"
+    use = Use(fullest.queue, fullest.limit)
+    return _limit("listen_queues", use, None, note, scope="process", unit="connections")
 
 
 def _why_unseen(snapshot: Snapshot) -> str:

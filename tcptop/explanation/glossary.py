@@ -742,7 +742,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "nofile",
         "The largest number of open files of one process.",
-        "It is usually reached before file-max. tcptop reads no process, so the use is not known.",
+        "It is usually reached before file-max. Only a look at the sockets (W) tells the use.",
         "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
         ("ulimit",),
     ),
@@ -755,7 +755,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "ports",
         "The local ports from which connect(2) chooses; each is free again for another peer.",
-        "Only a dump of all sockets would show how many are in use for one peer, so no headroom is known.",
+        "Only a look at the sockets (W) shows how many are in use for one port, whatever the address.",
         "/proc/sys/net/ipv4/ip_local_port_range",
         ("ip_local_port_range", "local port"),
     ),
@@ -798,6 +798,103 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Both endpoints are sockets of this kernel and are counted.",
         "drivers/net/loopback.c",
         ("lo",),
+    ),
+)
+
+HOLDER_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "look",
+        "One question to the kernel for every TCP socket; only W, tcptop who and record --who ask it.",
+        "The answer is added up while it passes. After a look, sockets rest 200 times as long as it took; SPACE looks"
+        " at once.",
+        "net/ipv4/inet_diag.c, inet_diag_dump_icsk()",
+        ("dump", "looked", "looks", "who", "who holds it"),
+    ),
+    Entry(
+        "OWNER",
+        "What holds the sockets: a process by its name and number, the accept queue of a process, or the kernel.",
+        "(kernel) has the mini-sockets, (handshake) the connections in SYN_RECV, (orphan) what a process has closed.",
+        "descriptors in /proc/PID/fd; a sample of 64 of each process",
+        ("holder", "owned", "(kernel)", "(handshake)", "(orphan)", "holds", "PROCESS"),
+    ),
+    Entry(
+        "no process",
+        "A socket with a file that no process has as a descriptor.",
+        "It is in flight from one process to another (SCM_RIGHTS), registered with io_uring, or the kernel's own.",
+        "net/core/scm.c",
+        ("(no process)", "in flight", "flight"),
+    ),
+    Entry(
+        "not seen",
+        "A process may have these sockets, but its descriptors may not be read, or were not drawn in the sample.",
+        "Root sees more. Namespaces that were not asked stand below the table with the reason.",
+        "tcptop",
+        ("(not seen)",),
+    ),
+    Entry(
+        "estimated",
+        "The number of sockets of a process, worked out from a sample of its descriptors; ≈ stands before it.",
+        "Of each process at most 64 descriptors are looked up. Numbers by cgroup, port, state and user are exact.",
+        "tcptop",
+        ("estimate", "descriptors"),
+    ),
+    Entry(
+        "UNREAD",
+        "Memory of received segments that no program has read.",
+        "It is more than the bytes of data, since each segment takes a buffer of its own.",
+        "sk_rmem_alloc, in SKMEMINFO",
+        ("left unread",),
+    ),
+    Entry(
+        "UNSENT",
+        "Memory of segments that were not sent, or that the other end has not acknowledged.",
+        "An orphan keeps it after its process has ended.",
+        "sk_wmem_queued, in SKMEMINFO",
+    ),
+    Entry(
+        "DROPS",
+        "Segments or connections that these sockets have dropped since they were opened.",
+        "Alone it is no fault: with TCP_DEFER_ACCEPT the kernel counts a drop for each connection.",
+        "sk_drops, in SKMEMINFO",
+        ("dropped",),
+    ),
+    Entry(
+        "SERVICE",
+        "in :8080 is the server side of that local port; to :443 the client side, to that port of the other end.",
+        "",
+        "tcptop, from the ports of listeners",
+    ),
+    Entry(
+        "SHARE",
+        "The part of slab and buffers of all rows of the table that this row has.",
+        "",
+        "tcptop",
+    ),
+    Entry(
+        "Δ",
+        "How many sockets more, or less, the row has than in the look before.",
+        "Of an estimate it may be the error alone.",
+        "tcptop",
+    ),
+    Entry(
+        "NETNS",
+        "The network namespace by its mounted name, or by its inode; here is that of tcptop.",
+        "Each has its own sockets, ports and most counters.",
+        "/proc/PID/ns/net",
+    ),
+    Entry(
+        "CGROUP",
+        "The cgroup of the process that made the socket, or its listener.",
+        "SOCK and KERNEL are what that cgroup is charged in all: buffers of its sockets, and kernel objects.",
+        "INET_DIAG_CGROUP_ID; memory.stat, sock and kernel",
+        ("SOCK", "KERNEL", "cgroup sock"),
+    ),
+    Entry(
+        "QUEUE",
+        "Connections that wait in the accept queue of a listener, and the LIMIT of it.",
+        "A full queue (FULL) drops what arrives. The limit is the backlog of listen(2), at most somaxconn.",
+        "sk_ack_backlog and sk_max_ack_backlog",
+        ("backlog",),
     ),
 )
 
@@ -1075,6 +1172,7 @@ ENTRIES: tuple[Entry, ...] = (
     *MEMORY_ENTRIES,
     *LIMIT_ENTRIES,
     *TABLE_ENTRIES,
+    *HOLDER_ENTRIES,
     *(Entry(column.heading.title, column.help, "A column of the cache table.", column.source) for column in COLUMNS),
     *SCREEN_ENTRIES,
     *SIGN_ENTRIES,

@@ -127,6 +127,12 @@ def owner_name(holder: Holder) -> str:
     return f"queue of {process}" if holder.kind == "queue" else process
 
 
+def process_name(holders: Holders, pid: int | None) -> str:
+    """`name[pid]` of a process of the look; empty if it is not known."""
+    process = None if pid is None else holders.process_of.get(pid)
+    return "" if process is None else f"{process.command}[{process.pid}]"
+
+
 def service_name(group: HolderGroup) -> str:
     """`in :8080` on the server side, `to :443` on the client side."""
     port = "many ports" if group.port is None else f":{group.port}"

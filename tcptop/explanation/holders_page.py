@@ -58,7 +58,6 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
     """The cells of a row, in the order of the titles."""
     count = units.grouped(round(row.sockets))
     cells = {
-        TITLES[by]: row.name,
         "OWNER": row.name if by == "owner" else row.owner,
         "STATE": row.state,
         "SERVICE": row.service,
@@ -73,6 +72,7 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
         "SOCK": units.short_size(row.cgroup_sock_bytes),
         "KERNEL": units.short_size(row.cgroup_kernel_bytes),
         "CGROUP": row.cgroup,
+        TITLES[by]: row.name,
     }
     return [cells[title] for title in titles]
 

@@ -95,6 +95,10 @@ class HolderVerdict(NamedTuple):
     text: str
     sockets: float | None
     bytes: float | None
+    pid: int | None = None
+    """The process that it is about; None if it is about no single process."""
+    namespace: int | None = None
+    """The network namespace that it is about; None for the whole machine."""
 
 
 class Holders(NamedTuple):
@@ -116,3 +120,5 @@ class Holders(NamedTuple):
     cgroup_of: Mapping[int, SocketCgroup]
     user_of: Mapping[int, str]
     verdicts: tuple[HolderVerdict, ...]
+    groups_before: tuple[HolderGroup, ...] | None
+    """The groups of the look before; None if there was none."""

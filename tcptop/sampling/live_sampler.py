@@ -46,6 +46,10 @@ class LiveSampler:
         self.sample_requested = True
         self._poked.set()
 
+    def sample_due(self) -> None:
+        """Requests a sample now of the sources that are due; does nothing while sampling is paused."""
+        self._poked.set()
+
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """Yields a Snapshot every interval, and an additional Snapshot whenever a late read returns. Never ends."""
         loop = asyncio.get_running_loop()

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ComposeResult
 from textual.events import Event, InputEvent, Paste, Resize
@@ -42,6 +42,9 @@ from tcptop.widgets.palette import TOO_SMALL, Command, Palette, has_room
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
+
+if TYPE_CHECKING:
+    from tcptop.widgets.holders_screen import TableChoice
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
 """Numbers of the buttons of a mouse, as the terminal reports them."""
@@ -108,6 +111,8 @@ class TcptopApp(App[int]):
         )
         self._plan_form: PlanForm | None = None
         """The form of the plan as the user has left it; None before the plan is first closed."""
+        self._table_choice: TableChoice | None = None
+        """The choice of the table of holders as the user has left it; None before it is first closed."""
         self._node_chosen = False
         self._zoomed: str | None = None
         """Id of the pane that fills the screen; None for no such pane."""
@@ -460,6 +465,21 @@ class TcptopApp(App[int]):
             self._plan_form = screen.form
 
         self.push_screen(screen, keep_form)
+
+    def action_holders(self) -> None:
+        """Opens the table of who holds the sockets; the sockets are asked for only while it is open."""
+        if self._ledger is None:
+            return
+        from tcptop.widgets.holders_screen import HoldersScreen, TableChoice
+
+        screen = HoldersScreen(self._table_choice or TableChoice(), self._ledger, self.view)
+
+        def end_looks(_: None) -> None:
+            self._table_choice = screen.choice
+            self.feed.ask_for_sockets(False)
+
+        self.push_screen(screen, end_looks)
+        self.feed.ask_for_sockets(True)
 
     def action_explain(self, name: str = "states") -> None:
         """Opens the explanation at a named page."""

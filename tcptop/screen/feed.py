@@ -102,6 +102,9 @@ class Feed:
     def ask_for_layouts(self) -> None:
         """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
+    def ask_for_sockets(self, wanted: bool) -> None:
+        """Begins or ends to ask the kernel for all sockets; does nothing for a recording."""
+
     def receive(self, snapshot: Snapshot) -> None:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
         origin = origin_of(snapshot)

@@ -53,6 +53,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("x", "switch_extras", "switch rates and graphs on or off"),
     Binding("i", "explain", "explain sockets by state, memory, limits, events, the kernel's paths"),
     Binding("M", "plan", "plan: what more connections would take, with numbers to type over"),
+    Binding("W", "holders", "who holds the sockets: by process, container, port, state, user"),
     Binding("ctrl+o", "write_screen", "write the screen into a file, as text or SVG"),
     Binding("ctrl+y", "copy", "copy the selected row or the pane to the clipboard"),
     Binding("ctrl+l", "send_all", "draw everything again"),
@@ -94,7 +95,17 @@ REPLAY_BINDINGS: list[Binding] = [
 LIVE_QUESTIONS = ("ask_interval", "record", "jump")
 QUIT_KEYS = frozenset(SHARED_BINDINGS[0].key.split(","))
 OPENING_ACTIONS = (
-    *("help", "plan", "command_palette", "ask_node", "ask_sort", "open_name_filter", "explain", "write_screen"),
+    *(
+        "help",
+        "plan",
+        "holders",
+        "command_palette",
+        "ask_node",
+        "ask_sort",
+        "open_name_filter",
+        "explain",
+        "write_screen",
+    ),
     *map("feed('{}')".format, LIVE_QUESTIONS),
 )
 OPENING_KEYS = frozenset(
@@ -121,7 +132,7 @@ KEY_NAMES = {
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Show": ("switch", "switch_extras", "open_name_filter", "leave", "mark", "zoom", "scroll_columns"),
-    "Explain": ("explain", "plan", "help"),
+    "Explain": ("explain", "plan", "holders", "help"),
     "Nodes": ("step_node", "node", "ask_node"),
     "Sort": ("ask_sort", "sort"),
     "Samples": ("feed",),

@@ -45,6 +45,8 @@ class LiveFeed(Feed):
         self._disk = Worker("tcptop recorder")
         self._recording: LiveRecording | None = None
         self._first_sample_began = False
+        self._knows_sockets = False
+        """Whether the sampler has the source of sockets."""
         self._recorded_path: str | None = None
         self._past: ReplayFeed | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -96,6 +98,19 @@ class LiveFeed(Feed):
     def ask_for_layouts(self) -> None:
         """Requests the struct layouts (BTF), which only the explanation needs."""
         self._live.sampler.ask_for("btf")
+
+    def ask_for_sockets(self, wanted: bool) -> None:
+        """Begins or ends to ask the kernel for all sockets; the first look comes at once."""
+        sampler = self._live.sampler
+        sampler.set_enabled("socket_table", wanted)
+        if wanted and not self._knows_sockets:
+            # Imported here, because few users ask for the sockets.
+            from tcptop.sources.socket_table import SocketTableSource
+
+            self._knows_sockets = True
+            sampler.add_source(SocketTableSource())
+        if wanted:
+            self._live.sample_due()
 
     def sample(self) -> None:
         """Samples all sources now. If an earlier sample is shown, returns to the live sample first."""

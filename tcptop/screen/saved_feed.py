@@ -32,6 +32,7 @@ class SavedFeed(Feed):
         self._host = host
         self._cgroup = cgroup
         self._with_layouts = False
+        self._with_sockets = False
 
     def begin(self) -> None:
         """Samples the tree."""
@@ -39,6 +40,11 @@ class SavedFeed(Feed):
         sampler = Sampler(self._host, sources, lab_measurement=self.lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
+        if self._with_sockets:
+            # Imported here, because few users ask for the sockets.
+            from tcptop.sources.socket_table import SocketTableSource
+
+            sampler.add_source(SocketTableSource())
         read_due(sampler)
         self.app.post_message(Sampled(sampler.snapshot()))
 
@@ -61,4 +67,10 @@ class SavedFeed(Feed):
         """Samples the tree again, this time with its struct layouts (BTF); only the first request does so."""
         if not self._with_layouts:
             self._with_layouts = True
+            self.begin()
+
+    def ask_for_sockets(self, wanted: bool) -> None:
+        """Samples the tree again, this time with its look at the sockets; only the first request does so."""
+        if wanted and not self._with_sockets:
+            self._with_sockets = True
             self.begin()

@@ -22,6 +22,7 @@ KEYS: tuple[KeyHint, ...] = (
     ("q", "quit", "quit"),
     ("m", "open sockets/TIME_WAIT", "TIME_WAIT"),
     ("M", "plan", "plan"),
+    ("W", "who holds it", "who"),
     ("ENTER", "explain", "explain"),
     ("Tab", "pane", "pane"),
     (":", "more", "more"),

@@ -159,6 +159,29 @@ def test_the_plan(check_screen: CheckScreen, keys: list[str]) -> None:
     check_screen(tree_app(tree("6.1-4n")), SMALL, keys, svg=len(keys) == 1)
 
 
+def with_look(folder: Path) -> Path:
+    """A tree with a look at the sockets of eight loads."""
+    look = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
+    (folder / "sock_diag").mkdir()
+    (folder / "sock_diag/sockets").write_bytes(look.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("size", [(40, 5), (40, 12), *SIZES, HUGE], ids=size_name)
+@pytest.mark.parametrize(
+    "keys", [["W"], ["W", "left", "left"], ["W", "right", "right", "down", "enter"]], ids=["owner", "state", "page"]
+)
+def test_who_holds_it(check_screen: CheckScreen, tmp_path: Path, keys: list[str], size: tuple[int, int]) -> None:
+    folder = with_look(copy_tree(tree("6.18-1n"), tmp_path / "web-17"))
+    check_screen(tree_app(folder), size, keys, svg=size == SMALL)
+
+
+@pytest.mark.parametrize("settings", [Settings(theme="light"), Settings(ascii=True)], ids=["light", "ascii"])
+def test_who_holds_it_in_other_settings(check_screen: CheckScreen, tmp_path: Path, settings: Settings) -> None:
+    folder = with_look(copy_tree(tree("6.18-1n"), tmp_path / "web-17"))
+    check_screen(host_app(open_host(folder), settings=settings), SMALL, ["W"])
+
+
 def near_a_limit(folder: Path) -> Path:
     """A tree with 11 000 of 11 500 tracked flows, and 98 % of the open files."""
     netfilter = folder / "proc/sys/net/netfilter"

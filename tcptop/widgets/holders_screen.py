@@ -1,0 +1,420 @@
+"""Holders screen (`W`): the table of who holds the sockets, its sums and verdicts, and a page for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.events import Click, Key
+
+from tcptop.explanation.holder_page import holder_page, is_about
+from tcptop.explanation.holder_rows import (
+    BY_PROCESS,
+    GROUPINGS,
+    SORTS,
+    Grouping,
+    HolderRow,
+    RowFilter,
+    SortKey,
+    holder_rows,
+)
+from tcptop.explanation.holders_page import TITLES, holder_cells, sum_lines, title_text, verdict_lines
+from tcptop.ledger import Ledger
+from tcptop.ledger.holders import Holders
+from tcptop.text import units
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph, text_of
+from tcptop.text.table import Heading, Layout
+from tcptop.view import View
+from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import cell_width, crop_line, first_fitting
+from tcptop.widgets.key_line import KeyHint, key_line
+from tcptop.widgets.limits_pane import EIGHTHS
+from tcptop.widgets.overlay_screen import SCROLLING_KEYS, OverlayScreen
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, ScrollPane
+
+SCREEN_GROUPINGS = tuple(grouping for grouping in GROUPINGS if grouping != "peer")
+"""Groupings on the screen; the look of the screen does not ask for addresses."""
+COLUMNS: Sequence[str] = (
+    *("OWNER", "STATE", "SERVICE", "SOCKETS", "Δ", "SLAB", "BUFFERS", "SHARE", "UNREAD", "UNSENT", "DROPS"),
+    *("USER", "NETNS", "SOCK", "KERNEL", "CGROUP"),
+)
+"""All columns in their order; that of the grouping comes first."""
+FIRST_WIDTH = 19
+WIDTHS: Mapping[str, int] = {
+    "SOCKETS": 7,
+    "STATE": 11,
+    "SERVICE": 9,
+    "SLAB": 7,
+    "BUFFERS": 7,
+    "CGROUP": 8,
+    "OWNER": 12,
+    "UNREAD": 6,
+    "UNSENT": 6,
+    "SHARE": 5,
+    "Δ": 6,
+    "DROPS": 5,
+    "NETNS": 10,
+    "USER": 8,
+    "SOCK": 7,
+    "KERNEL": 7,
+}
+"""The width of each column, the most important one first; the columns depend on the width of the table alone."""
+WIDER: Sequence[tuple[str, int]] = (
+    *(("", 22), ("CGROUP", 14), ("SERVICE", 13), ("SHARE", 14), ("", 30), ("CGROUP", 32), ("OWNER", 24)),
+    *(("", 40), ("CGROUP", 60)),
+)
+"""Columns that grow to a width if there is room, one after the other; "" is the first column."""
+GAP = " "
+LEFT = frozenset({*TITLES.values(), "SHARE"})
+SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
+FOOT_SHARE = 3
+"""The sums and verdicts take at most one line in so many."""
+UNWRAPPED = 10_000
+"""A width at which no verdict wraps."""
+MIN_ROWS_WITH_KEYS = 6
+TABLE_KEYS: tuple[KeyHint, ...] = (
+    ("ENTER", "open", "open"),
+    ("← →", "group by", "by"),
+    ("s", "sort", "sort"),
+    ("/", "find", "find"),
+    ("SPACE", "look now", "look"),
+    ("ESC", "close", "close"),
+)
+REPLAY_TABLE_KEYS = (*TABLE_KEYS[:4], ("t T", "later/earlier", "step"), TABLE_KEYS[5])
+PAGE_KEYS: tuple[KeyHint, ...] = (("ESC", "back to the table", "back"), ("↑ ↓", "scroll", "scroll"))
+ASKING = "asking the kernel for its sockets …"
+PAUSED = "paused: SPACE asks the kernel for its sockets"
+NOT_RECORDED = "no look at the sockets in this sample; record --who takes them"
+
+
+class TableChoice(NamedTuple):
+    """What the user chose for the table, kept until the program ends."""
+
+    by: Grouping = "owner"
+    sort: SortKey = "sockets"
+    text: str = ""
+    """Only rows with this text in their name, owner, cgroup or service; empty for all."""
+
+
+class HoldersPane(ScrollPane):
+    """Table with a cursor; Enter shows the page of a row in its place."""
+
+    DEFAULT_CSS = """
+    HoldersPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", show=False),
+        Binding("right", "step_grouping(1)", show=False),
+        Binding("left", "step_grouping(-1)", show=False),
+        Binding("s,S", "step_sort", show=False),
+        Binding("slash", "ask_text", show=False),
+    ]
+
+    def __init__(self, choice: TableChoice) -> None:
+        super().__init__(id="holders", classes="-titled")
+        self.choice = choice
+        self._rows: list[HolderRow] = []
+        self._changes: Mapping[str, float] | None = None
+        """Sockets of each row in the look before; None without a look before."""
+        self._rows_of: tuple[object, ...] = ()
+        """What `_rows` depend on."""
+        self._cursor = 0
+        self._cursor_key = ""
+        self._opened: str | None = None
+        """Key of the row whose page is shown; None for the table."""
+        self._opened_name = ""
+        self._layout: Layout | None = None
+
+    # What is shown
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """The grouping, the filter, the scope, and when and at what cost the look was taken."""
+        if ledger.holders is None:
+            return "Who holds it"
+        parts = title_text(ledger.holders, self.choice.by).split(TITLE_SEPARATOR)
+        if self._opened is not None:
+            parts[1] = f"{self.choice.by} {self._opened_name}"
+        elif self.choice.text:
+            parts[1] += f", with {self.choice.text!r}"
+        return TITLE_SEPARATOR.join(parts)
+
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The table, the sums, the verdicts and the keys; or the page of the opened row."""
+        holders = ledger.holders
+        with_keys = rows >= MIN_ROWS_WITH_KEYS
+        room = rows - with_keys
+        self._layout = None
+        if holders is None:
+            drawn = self._fixed(paragraph(self._reason(ledger, choices), columns, "text", WARNING), room)
+            keys = TABLE_KEYS[-2:]
+        elif self._opened is not None:
+            self._find_rows(holders)
+            drawn, keys = self._fixed(self._page(holders, columns), room), PAGE_KEYS
+        else:
+            self._find_rows(holders)
+            foot = foot_lines(holders, columns, max(0, room - 1) // FOOT_SHARE)
+            drawn = [*self._table(holders, columns, room - len(foot)), *foot]
+            keys = self._table_keys()
+        self.set_titles(*self.edge_titles(ledger, choices))
+        return [*drawn, key_line(columns, keys)] if with_keys else drawn
+
+    def _reason(self, ledger: Ledger, choices: Choices) -> str:
+        """Why there is no table."""
+        if self._view.player is not None:
+            return NOT_RECORDED
+        source = ledger.sources["socket_table"]
+        if source.state in ("off", "waiting", "late"):
+            return PAUSED if choices.paused else ASKING
+        return source.reason or ASKING
+
+    def _fixed(self, lines: Sequence[Line], height: int) -> list[Line]:
+        """The visible part of lines that scroll, filled up to a height."""
+        self._kept_line = None
+        self.place(len(lines), height)
+        shown = lines[self._first : self._first + self._body_height]
+        return [*shown, *[EMPTY_LINE] * (height - len(shown))]
+
+    def _page(self, holders: Holders, columns: int) -> Sequence[Line]:
+        row = next((row for row in self._rows if row.key == self._opened), None)
+        if row is None:
+            return paragraph(f"{self._opened_name} has no socket in this look", columns, "text", WARNING)
+        return holder_page(holders, row, columns)
+
+    def _find_rows(self, holders: Holders) -> None:
+        """Finds the rows again if the look or the choice changed; the cursor stays on its row."""
+        depends_on = (holders.taken_at_s, id(holders.groups), self.choice, self._opened is None)
+        if depends_on == self._rows_of:
+            return
+        by, sort, text = self.choice
+        chosen = RowFilter(text=text if self._opened is None else "")
+        self._rows_of = depends_on
+        self._rows = holder_rows(holders, by, chosen, sort)
+        self._changes = None
+        if holders.groups_before is not None:
+            before = holder_rows(holders._replace(groups=holders.groups_before), by)
+            self._changes = {row.key: row.sockets for row in before}
+        keys = [row.key for row in self._rows]
+        if self._cursor_key in keys:
+            self._cursor = keys.index(self._cursor_key)
+        self._move_to(self._cursor)
+
+    def _table(self, holders: Holders, columns: int, height: int) -> list[Line]:
+        """The headings and the visible rows, filled up to a height."""
+        layout = lay_out(self.choice.by, columns)
+        self._layout = layout
+        self._kept_line = self._cursor
+        self.place(len(self._rows), height - 1)
+        roles: list[Role] = ["accent" if SORT_OF.get(title) == self.choice.sort else "head" for title in layout.titles]
+        lines = [layout.line(layout.titles, roles)]
+        total = sum(row.bytes or 0 for row in self._rows)
+        for index in range(self._first, min(len(self._rows), self._first + self._body_height)):
+            row = self._rows[index]
+            texts = self._cells(row, layout, total)
+            is_warned = any(is_about(verdict, row) for verdict in holders.verdicts)
+            line = layout.line(texts, ["warning" if is_warned else "text", *["text"] * (len(texts) - 1)])  # type: ignore[list-item]
+            lines.append(((text_of(line).ljust(columns), "cursor"),) if index == self._cursor else line)
+        if not self._rows:
+            why = f"no row has {self.choice.text!r}: / changes it" if self.choice.text else "there is no TCP socket"
+            lines += paragraph(why, columns, "dim")
+        return [*lines[:height], *[EMPTY_LINE] * (height - len(lines))]
+
+    def _cells(self, row: HolderRow, layout: Layout, total_bytes: float) -> list[str]:
+        titles = layout.titles
+        known = [TITLES[self.choice.by], *CELL_TITLES]
+        cells = dict(zip(known, holder_cells(row, self.choice.by, known), strict=True))
+        widths = dict(zip(titles, layout.widths, strict=True))
+        about = "≈" if row.is_estimated else ""
+        if len(cells["SOCKETS"]) > widths["SOCKETS"]:
+            cells["SOCKETS"] = f"{about}{units.short_count(round(row.sockets), WIDTHS['SOCKETS'] - 1)}"
+        if len(cells["DROPS"]) > WIDTHS["DROPS"]:
+            cells["DROPS"] = units.short_count(round(row.drops), WIDTHS["DROPS"])
+        share = None if row.bytes is None or not total_bytes else row.bytes / total_bytes
+        if "CGROUP" in widths:
+            cells["CGROUP"] = first_fitting(path_ends(cells["CGROUP"]), widths["CGROUP"])
+        cells["SHARE"] = share_text(share, widths.get("SHARE", 0))
+        change = None if self._changes is None else row.sockets - self._changes.get(row.key, 0)
+        cells["Δ"] = change_text(change, about)
+        return [cells[title] for title in titles]
+
+    def _table_keys(self) -> tuple[KeyHint, ...]:
+        """The keys, with the order of the rows."""
+        keys = TABLE_KEYS if self._view.player is None else REPLAY_TABLE_KEYS
+        return tuple(
+            (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word) for key, meaning, word in keys
+        )
+
+    def text_to_copy(self) -> str:
+        """The lines of the page; in the table, the cells of the row with the cursor, separated by tabs."""
+        if self._opened is not None or not self._rows:
+            return super(ScrollPane, self).text_to_copy()
+        return "\t".join(holder_cells(self._rows[self._cursor], self.choice.by, CELL_TITLES))
+
+    # Keys
+
+    def _move_to(self, index: int) -> None:
+        self._cursor = max(0, min(len(self._rows) - 1, index))
+        self._cursor_key = self._rows[self._cursor].key if self._rows else ""
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Moves the cursor of the table, or scrolls the page."""
+        if self._opened is not None:
+            super().action_scroll_by(lines)
+            return
+        self._move_to(self._cursor + lines)
+        self.redraw_after_key()
+
+    def action_open(self) -> None:
+        """Shows the page of the row with the cursor."""
+        if self._opened is None and self._rows:
+            self._opened, self._opened_name = self._cursor_key, self._rows[self._cursor].name
+            self._first = 0
+            self.redraw()
+
+    def back(self) -> bool:
+        """Closes the page, or else ends the filter; False if there was neither."""
+        if self._opened is not None:
+            self._opened = None
+        elif self.choice.text:
+            self.choice = self.choice._replace(text="")
+        else:
+            return False
+        self.redraw()
+        return True
+
+    def choose(self, choice: TableChoice) -> None:
+        """Shows the table by another choice."""
+        self.choice = choice
+        self.redraw_after_key()
+
+    def action_step_grouping(self, step: int) -> None:
+        """Groups by the next or the previous grouping; the page of a row stays."""
+        if self._opened is None:
+            index = SCREEN_GROUPINGS.index(self.choice.by) + step
+            self._cursor, self._cursor_key = 0, ""
+            self.choose(self.choice._replace(by=SCREEN_GROUPINGS[index % len(SCREEN_GROUPINGS)]))
+
+    def action_step_sort(self) -> None:
+        """Sorts by the next column."""
+        self.choose(self.choice._replace(sort=SORTS[(SORTS.index(self.choice.sort) + 1) % len(SORTS)]))
+
+    def action_ask_text(self) -> None:
+        """Asks for the text of the filter, and filters the rows with each typed character."""
+        from tcptop.widgets.prompt import Prompt
+
+        def use(text: str | None) -> None:
+            self.choose(self.choice._replace(text=text or ""))
+
+        if self._opened is None:
+            self.app.push_screen(Prompt("only rows with:", self.choice.text, use), use)
+
+    def on_click(self, event: Click) -> None:
+        """Moves the cursor to the clicked row, and opens the row that has it; sorts by the clicked heading."""
+        offset, layout = event.get_content_offset(self), self._layout
+        if offset is None or layout is None:
+            return
+        index = self._first + offset.y - 1
+        if offset.y == 0:
+            self._sort_at(layout, offset.x)
+        elif offset.y <= self._body_height and index == self._cursor:
+            self.action_open()
+        elif offset.y <= self._body_height and index < len(self._rows):
+            self.action_scroll_by(index - self._cursor)
+
+    def _sort_at(self, layout: Layout, x: int) -> None:
+        end = 0
+        for title, width in zip(layout.titles, layout.widths, strict=True):
+            end += width + len(GAP)
+            if x < end:
+                if title in SORT_OF:
+                    self.choose(self.choice._replace(sort=SORT_OF[title]))
+                return
+
+
+class HoldersScreen(OverlayScreen):
+    """Screen of the table; ESC, `q` and `W` close it, ESC and `q` an opened page first."""
+
+    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T", "question_mark")
+    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash")
+    CLOSES_ON_CLICK = False
+
+    def __init__(self, choice: TableChoice, ledger: Ledger, view: View) -> None:
+        self._holders_pane = HoldersPane(choice)
+        super().__init__(self._holders_pane, ledger, view)
+
+    @property
+    def choice(self) -> TableChoice:
+        """The choice as the user has left it."""
+        return self._holders_pane.choice
+
+    def on_key(self, event: Key) -> None:
+        """Goes back or closes the screen; a key without a meaning here does nothing."""
+        event.prevent_default()  # Textual would call the method of the base class, too
+        if event.key in (*self.PANE_KEYS, *self.PASSED_ON_KEYS):
+            return
+        event.stop()
+        if event.key == "W" or (event.key in ("escape", "q", "Q") and not self._holders_pane.back()):
+            self._close()
+
+
+CELL_TITLES = [title for title in COLUMNS if title not in ("Δ", "SHARE")]
+
+
+def lay_out(by: Grouping, columns: int) -> Layout:
+    """The columns that a table of some width shows, whatever its rows hold."""
+    first = TITLES[by]
+    widths = {first: FIRST_WIDTH}
+    free_columns = columns - FIRST_WIDTH
+    for title, width in WIDTHS.items():
+        if title != first and width + len(GAP) <= free_columns and (title != "OWNER" or by not in BY_PROCESS):
+            widths[title] = width
+            free_columns -= width + len(GAP)
+    for title, most in WIDER:
+        name = title or first
+        if name in widths and (not title or name != first):
+            more = max(0, min(free_columns, most - widths[name]))
+            widths[name] += more
+            free_columns -= more
+    titles = [title for title in (first, *(title for title in COLUMNS if title != first)) if title in widths]
+    headings = [Heading(title, left=title in LEFT) for title in titles]
+    return Layout(headings, range(len(titles)), [widths[title] for title in titles], GAP, cell_width)
+
+
+def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
+    """The sums and the verdicts in at most `height` lines; where there is no room, verdicts are cut, and sums go."""
+    verdicts = verdict_lines(holders, columns)
+    if len(verdicts) > height:
+        verdicts = [crop_line(line, columns) for line in verdict_lines(holders, UNWRAPPED)]
+    if len(verdicts) > height > 0:
+        left = len(verdicts) - height + 1
+        verdicts = [*verdicts[: height - 1], ((f"   … {left} more", "dim"),)] if height > 1 else verdicts[:1]
+    sums = sum_lines(holders, columns)[: max(0, height - len(verdicts))]
+    return [*sums, *verdicts[:height]]
+
+
+def path_ends(path: str) -> list[str]:
+    """A path, its ends from long to short, and its last name."""
+    names = path.split("/")
+    return [path, *(f"…/{'/'.join(names[start:])}" for start in range(2, len(names))), names[-1] or path]
+
+
+def share_text(share: float | None, width: int) -> str:
+    """A share as a percentage; with a bar where the column is wide."""
+    text = f"{units.percent(share):>{WIDTHS['SHARE']}}"
+    cells = width - WIDTHS["SHARE"] - 1
+    if cells < 4 or not share:
+        return text
+    eighths = int(8 * cells * share + units.ROUNDING_ERROR) or 1
+    return f"{text} {'█' * (eighths // 8)}{EIGHTHS[eighths % 8 - 1] if eighths % 8 else ''}"
+
+
+def change_text(change: float | None, about: str) -> str:
+    """A change of a number of sockets in at most six characters."""
+    if change is None:
+        return units.UNKNOWN
+    if not round(change):
+        return "0"
+    text = units.signed_count(change)
+    if len(text) + len(about) > WIDTHS["Δ"]:
+        text = f"{text[0]}{units.short_count(abs(round(change)), WIDTHS['Δ'] - 1 - len(about))}"
+    return f"{about}{text}"

@@ -1,0 +1,175 @@
+"""The screen of who holds the sockets, through real keys, on the text of a look at eight loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drive import (
+    AppPilot,
+    ScriptedHost,
+    copy_tree,
+    drawn_lines,
+    host_app,
+    record_phases,
+    replay_app,
+    screen_text,
+    tree,
+    tree_app,
+    wait_for_app,
+    wait_for_replay,
+    wait_until,
+)
+from test_words import unknown_words
+
+from tcptop.recording.recorder import Recorder
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.app import TcptopApp
+from tcptop.sources.socket_table import SocketTableSource
+from tcptop.widgets.holders_screen import HoldersPane, HoldersScreen
+
+LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
+SOCKETS = "sock_diag/sockets"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A tree with a look at eight loads, each in a network namespace of its own."""
+    folder = copy_tree(tree("6.18-1n"), tmp_path / "web-17")
+    (folder / "sock_diag").mkdir()
+    (folder / SOCKETS).write_bytes(LOOK.read_bytes())
+    return folder
+
+
+async def open_holders(pilot: AppPilot, *keys: str) -> TcptopApp:
+    app = await wait_for_app(pilot)
+    for key in ("W", *keys):
+        await pilot.press(key)
+        await pilot.pause()
+    return app
+
+
+def shown(app: TcptopApp) -> list[str]:
+    return drawn_lines(app.screen.query_one(HoldersPane))
+
+
+async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+        lines = shown(await open_holders(pilot))
+        assert lines[0].split() == ["OWNER", "STATE", "SERVICE", "SOCKETS", "SLAB", "BUFFERS", "CGROUP"]
+        assert any(line.split()[:4] == ["hoarder[32274]", "CLOSE_WAIT", "in", ":8080"] for line in lines)
+        assert any("FULL, 1 194 dropped" in line for line in lines)
+        assert any("all: 3 109 sockets" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [(40, {"SERVICE"}), (120, {"UNREAD", "UNSENT", "DROPS", "SHARE", "Δ", "NETNS"}), (160, {"USER", "SOCK", "KERNEL"})],
+)
+async def test_the_columns_follow_from_the_width(folder: Path, width: int, columns: set[str]) -> None:
+    async with tree_app(folder).run_test(size=(width, 40)) as pilot:
+        assert columns <= set(shown(await open_holders(pilot))[0].split())
+
+
+async def test_keys_group_sort_and_filter(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot, "left", "left")
+        lines = shown(app)
+        assert lines[1].split()[0] == "ESTABLISHED"
+        await pilot.press("s", "s")
+        await pilot.pause()
+        assert shown(app)[1].split()[0] == "FIN_WAIT1"
+        await pilot.press("slash", *"hoarder", "enter")
+        await pilot.pause()
+        assert [line.split()[0] for line in shown(app)[1:3] if line] == ["CLOSE_WAIT"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, HoldersScreen)
+        assert shown(app)[1].split()[0] == "FIN_WAIT1"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, HoldersScreen)
+
+
+async def test_the_page_of_a_row(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(100, 40)) as pilot:
+        app = await open_holders(pilot, "right", "right", "down", "enter")
+        text = "\n".join(shown(app))
+        for part in ("SYN_SENT", "queue of sleeper[32272]", "3.37M", "301    300", "FULL", "hoarder[32274] holds"):
+            assert part in text
+        assert "orphans hold" not in text
+        await pilot.press("q")
+        await pilot.pause()
+        assert shown(app)[0].startswith("CGROUP")
+
+
+@pytest.mark.parametrize("size", [(40, 5), (40, 12), (80, 24), (120, 40), (240, 70)])
+@pytest.mark.parametrize("keys", [[], ["left"], ["right", "right", "down", "enter"]], ids="-".join)
+async def test_every_word_is_explained(folder: Path, size: tuple[int, int], keys: list[str]) -> None:
+    async with tree_app(folder).run_test(size=size) as pilot:
+        assert unknown_words(screen_text(await open_holders(pilot, *keys))) == set()
+
+
+async def test_a_tree_without_a_look_gives_the_reason() -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+        assert "sockets" in " ".join(shown(await open_holders(pilot))[:3])
+
+
+async def test_sockets_are_asked_for_only_while_the_screen_is_open() -> None:
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.texts[SOCKETS] = LOOK.read_bytes()
+    async with host_app(host, 0.1).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await wait_until(pilot, lambda: app._ledger is not None, "a sample")
+        assert SOCKETS not in host.asked
+        await pilot.press("W")
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        looks = host.asked.count(SOCKETS)
+        await pilot.press("space")
+        await wait_until(pilot, lambda: host.asked.count(SOCKETS) > looks, "a look at once")
+        await pilot.press("escape")
+        await pilot.pause()
+        looks = host.asked.count(SOCKETS)
+        await pilot.press("space")
+        await pilot.pause(0.4)
+        assert host.asked.count(SOCKETS) == looks
+
+
+async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot, "escape")
+        assert app._ledger is not None
+        counts = {state.state: (state.count, state.scope) for state in app._ledger.states}
+        assert counts["LISTEN"] == (8, "machine")
+        assert counts["CLOSE_WAIT"] == (600, "machine")
+        assert counts["accept queue"] == (301, "machine")
+        limits = {limit.name: limit for limit in app._ledger.limits["full"].rows}
+        assert (limits["listen_queues"].used, limits["listen_queues"].maximum) == (301, 300)
+        assert (limits["nofile"].used, limits["nofile"].maximum) == (607, 20000)
+
+
+async def test_a_recording_without_a_look_names_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "file.tcptop"
+    record_phases(file, "6.1-4n", ["base", "established"])
+    async with replay_app(file).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_replay(pilot)
+        await pilot.press("W")
+        await pilot.pause()
+        assert "record --who takes them" in " ".join(shown(app)[:3])
+
+
+async def test_a_recording_shows_its_look(tmp_path: Path) -> None:
+    file = tmp_path / "file.tcptop"
+    recorder = Recorder(str(file))
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.texts[SOCKETS] = LOOK.read_bytes()
+    sampler = Sampler(host, kernel_sources(), on_read=recorder.add_read)
+    sampler.add_source(SocketTableSource())
+    read_due(sampler)
+    recorder.write(sampler.snapshot())
+    recorder.close()
+    async with replay_app(file).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_replay(pilot)
+        await pilot.press("W")
+        await pilot.pause()
+        assert any(line.split()[:1] == ["hoarder[32274]"] for line in shown(app))
