@@ -120,6 +120,7 @@ def _cache(cache: CacheLine) -> Json:
         "name": cache.name,
         "row": cache.row,
         "aliases": list(cache.aliases),
+        "more_aliases": cache.more_aliases,
         "objects_of": known.struct if known else None,
         "shared": cache.shared,
         "object_bytes": cache.object_bytes,

@@ -68,6 +68,7 @@ CACHE = {
     "name",
     "row",
     "aliases",
+    "more_aliases",
     "objects_of",
     "shared",
     "object_bytes",
