@@ -87,7 +87,9 @@ def account(
         states=state_costs(snapshot, table, sockets, mixes),
         headroom=headroom,
         limits={
-            mode: find_limits(snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
+            mode: find_limits(
+                snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous, host.cpus
+            )
             for mode in MODES
         },
         events=events,

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_counts import open_files_error
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -93,18 +94,19 @@ def find_limits(
     events: Sequence[Event],
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
+    cpus: int | None = None,
 ) -> Limits:
     """Every limit in one accounting mode, the nearest first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
-    only if the use is clearly below the threshold of the state.
+    only if the use is clearly below the threshold of the state. `cpus` is the number of CPUs that are online.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
         _memory(snapshot, headroom),
         *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
-        *_file_max(files, mode),
+        *_file_max(files, mode, open_files_error(snapshot, cpus)),
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, mode),
         *_conntrack(files),
@@ -291,11 +293,14 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 
-def _file_max(limits: SocketLimits, mode: AccountingMode) -> Iterator[Limit]:
-    """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
+def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None) -> Iterator[Limit]:
+    """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file).
+
+    `error` is the error of fs.file-nr; the kernel itself compares the exact sum with the limit.
+    """
     if limits.max_open_files is not None and limits.max_open_files >= UNLIMITED_FILES:
         return
-    use = Use(limits.open_files, limits.max_open_files)
+    use = Use(limits.open_files, limits.max_open_files, error)
     if mode == "time_wait":
         yield _limit("file_max", use, None, "a mini-socket has no file", unit="files")
     else:

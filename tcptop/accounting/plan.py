@@ -559,12 +559,13 @@ def _sysctls(snapshot: Snapshot, ledger: Ledger, limits: Sequence[PlanLimit]) ->
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
+    errors = {row.name: row.used_error for row in ledger.limits["full"].rows}
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
         if limit.name in SYSCTLS and limit.verdict != "fits":
             name, largest = SYSCTLS[limit.name]
-            needed = limit.used + limit.high_takes
+            needed = limit.used + (errors[limit.name] or 0) + limit.high_takes
             found[limit.name] = (
                 PlanSysctl(name, (limit.maximum,), (needed,))
                 if needed <= largest
