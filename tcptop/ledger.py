@@ -467,6 +467,8 @@ class Limit(NamedTuple):
     """Whether `used` is an upper bound, because memory that reclaim frees may be part of it."""
     headroom_is_at_least: bool = False
     """Whether `headroom_sockets` is a lower bound, because some objects of a socket may not count."""
+    headroom_is_at_most: bool = False
+    """Whether `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
 
     @property
     def label(self) -> str:

@@ -217,7 +217,8 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     buffers = "buffers as now" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
-    return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes")
+    is_at_most = headroom.is_at_most and headroom.sockets is not None
+    return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes", headroom_is_at_most=is_at_most)
 
 
 def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:

@@ -242,6 +242,7 @@ def _limit(limit: Limit) -> Json:
         "ratio": _number(limit.ratio, 4),
         "headroom_sockets": limit.headroom_sockets,
         "headroom_is_at_least": limit.headroom_is_at_least,
+        "headroom_is_at_most": limit.headroom_is_at_most,
         "warn_percent": threshold.warn if threshold else None,
         "critical_percent": threshold.critical if threshold else None,
         "state": limit.state,

@@ -180,6 +180,7 @@ LIMIT = {
     *("name", "concerns", "scope", "unit", "used", "used_error", "used_is_at_most", "limit", "ratio"),
     "headroom_sockets",
     "headroom_is_at_least",
+    "headroom_is_at_most",
     *("warn_percent", "critical_percent", "state", "then", "note"),
 }
 EVENT = {"total", "per_s", "unit", "limit"}
