@@ -49,6 +49,8 @@ KTLS = "kernel TLS"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 """Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
+MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
+"""Structs of which the planned sockets may need none: sockets to different peers share the buckets of a port."""
 SYSCTLS: Mapping[str, tuple[str, int]] = {
     "file_max": ("fs.file-max", (1 << 63) - 1),
     "nf_conntrack_max": ("net.netfilter.nf_conntrack_max", (1 << 31) - 1),
@@ -324,9 +326,18 @@ def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[O
 
 def _part(cost: ObjectCost) -> PlanPart:
     # The size of an object is a lower bound on the object's share of a slab.
-    low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
-    high = low if cost.high_slab_bytes is None else cost.high_slab_bytes
-    return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated, cost.high_cache)
+    size = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
+    high = size if cost.high_slab_bytes is None else cost.high_slab_bytes
+    is_bucket = cost.object in MAY_BE_SHARED
+    return PlanPart(
+        cost.object,
+        cost.cache,
+        cost.count,
+        0.0 if is_bucket else size,
+        high,
+        cost.estimated or is_bucket,
+        cost.high_cache,
+    )
 
 
 def _charged_bytes(
@@ -337,7 +348,9 @@ def _charged_bytes(
     The upper bound is infinite if the size of a charged object is unknown. An object is charged with its own size, so
     an unknown share of a slab leaves the bounds as they are.
     """
-    low, high = charged_bytes(snapshot, table, costs, request.accepted / request.sockets)
+    certain = [cost for cost in costs if cost.object not in MAY_BE_SHARED]
+    low, _ = charged_bytes(snapshot, table, certain, request.accepted / request.sockets)
+    _, high = charged_bytes(snapshot, table, costs, request.accepted / request.sockets)
     is_open = not high or any(not name.startswith(UNCHARGED) for name in missing)
     return low, inf if is_open else high
 

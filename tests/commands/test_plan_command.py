@@ -29,7 +29,7 @@ from recorded import (
 from samples import phase_trees, record
 from slow_case import slow
 
-from tcptop.accounting.plan import make_plan
+from tcptop.accounting.plan import MAY_BE_SHARED, make_plan
 from tcptop.commands import plan
 from tcptop.errors import TcptopError
 from tcptop.ledger import PlanRequest
@@ -103,7 +103,10 @@ def test_a_plan_is_what_all_rows_of_slabinfo_grew_by(kernel: str) -> None:
     request = PlanRequest(opened // 2, "proxy", "ipv6" if "ipv6" in kernel else "ipv4", 0, 0, False, False, False)
     found = make_plan(snapshot(kernel, "base"), ledger(kernel, "base"), request)
     assert (found.missing, request.sockets) == ((), 16_000)
-    assert found.bytes == pytest.approx(grown, rel=0.03)
+    # The least is without the bind buckets, which sockets to different peers share.
+    buckets = sum(part.high_bytes for part in found.parts if part.object in MAY_BE_SHARED)
+    assert buckets > 0
+    assert found.bytes + buckets == pytest.approx(grown, rel=0.03)
     assert found.high_bytes is not None
     assert grown <= found.high_bytes * 1.005
 
@@ -385,7 +388,7 @@ def with_cgroup(kernel: str, folder: Path) -> Path:
     ("kernel", "side", "caches", "verdict"),
     [
         ("6.1-4n-nomerge", "accepted", CHARGED, "unknown"),
-        ("6.1-4n-nomerge", "outgoing", (*CHARGED, "TCP", "tcp_bind_bucket", "tcp_bind2_bucket"), "exceeded"),
+        ("6.1-4n-nomerge", "outgoing", (*CHARGED, "TCP"), "exceeded"),
         ("6.18-1n", "accepted", (*CHARGED, "TCP"), "exceeded"),
     ],
 )
@@ -412,7 +415,7 @@ def test_mini_sockets_and_kernel_tls_are_charged_at_most(tmp_path: Path, run_jso
     assert (mini["takes"], mini["verdict"]) == (alone["takes"], "unknown")
     assert mini["high_takes"] > 800_000 * 272
     outgoing = limit(run_json(*arguments, "1", "--time-wait", "1K", "--side", "outgoing"), "memory_cgroup")
-    assert outgoing["takes"] > 1000 * (128 + 64)
+    assert outgoing["high_takes"] > 1000 * (128 + 64)
     assert limit(run_json(*arguments, "1", "--time-wait", "100K"), "memory_cgroup")["verdict"] == "fits"
 
 
