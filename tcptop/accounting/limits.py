@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_counts import open_files_error
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -30,6 +31,9 @@ UNLIMITED_FILES = 1 << 62
 
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
+
+LAST_SHARED_CONNTRACK_MAX = (6, 18)
+"""Last release that surely has one nf_conntrack_max for all network namespaces."""
 
 TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
 CGROUP_LIMIT = "memory_cgroup"
@@ -109,7 +113,7 @@ def find_limits(
         *_file_max(files, mode, open_files_error(snapshot, cpus)),
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, mode),
-        *_conntrack(files),
+        *_conntrack(files, snapshot),
         _ports(files),
         _limit("nofile", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="files"),
         _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections"),
@@ -331,10 +335,11 @@ def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode
     return _limit(TIME_WAIT_LIMIT, use, headroom, note, concerns="TIME_WAIT", scope=scope)
 
 
-def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
+def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     """The limit on tracked flows, if conntrack is loaded.
 
-    The maximum applies to the whole machine, but the count includes only the flows of this network namespace.
+    The maximum applies to the whole machine, but the count includes only the flows of this network namespace. After
+    6.18, each namespace may have a maximum of its own, of which the kernel takes no more than that of the first one.
     """
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return
@@ -342,11 +347,15 @@ def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
         return  # no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
     use = Use(limits.conntrack_entries, limits.max_conntrack_entries)
     counts = bool(limits.conntrack_entries)
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    is_elsewhere = limits.max_orphans is None and limits.local_ports is not None
+    may_be_lower = is_elsewhere and (release is None or release > LAST_SHARED_CONNTRACK_MAX)
     yield _limit(
         "nf_conntrack_max",
         use,
         _left(use) if counts else None,
-        "one flow a connection"
+        f"one flow a connection{'; the first netns may have a lower limit' if may_be_lower else ''}"
         if counts
         else "no flow in this netns"
         if use.used == 0

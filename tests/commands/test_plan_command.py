@@ -736,6 +736,16 @@ def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
     assert "\n fs.file-max = 120513 (now 120000)\n" in output
 
 
+@pytest.mark.parametrize(("release", "says"), [("6.18.1", False), ("6.19.0", True)])
+def test_conntracks_limit_may_be_lower_in_the_first_namespace(root: Path, release: str, says: bool) -> None:
+    (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+    (root / "proc/sys/net/ipv4/tcp_max_orphans").unlink()
+    command = [sys.executable, "-m", "tcptop", "--json", "--root", str(root)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True)
+    row = next(each for each in json.loads(done.stdout)["limits"] if each["name"] == "nf_conntrack_max")
+    assert ("the first netns may have a lower limit" in row["note"]) == says
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_machines_that_no_recording_has(name: str, tmp_path: Path, run: Run) -> None:
     code, output = run("--root", str(make_machine(name, tmp_path / "machine")), "--connections", "1M", "--epoll")
