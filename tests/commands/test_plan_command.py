@@ -406,6 +406,16 @@ def test_the_least_that_a_cgroup_is_charged_is_what_the_kernel_charges(
     assert ("the kernel charges to the cgroup" in many["note"]) == (verdict == "unknown")
 
 
+def test_bind_buckets_alone_do_not_exceed_a_limit(tmp_path: Path, run_json: RunJson) -> None:
+    root = with_cgroup("6.1-4n-nomerge", tmp_path)
+    arguments = ("--root", str(root), "--cgroup", "web.slice", "--side", "client", "--connections", "20K")
+    row = limit(run_json(*arguments), "memory_cgroup")
+    buckets = 20_000 * (128 + 64)
+    assert row["high_takes"] >= row["takes"] + buckets
+    write_tree(root, {"sys/fs/cgroup/web.slice/memory.max": f"{row['used'] + row['takes'] + 4096}\n"})
+    assert limit(run_json(*arguments), "memory_cgroup")["verdict"] == "unknown"
+
+
 def test_mini_sockets_and_kernel_tls_are_charged_at_most(tmp_path: Path, run_json: RunJson) -> None:
     """Softirq may create a mini-socket, and kernel TLS allocates without __GFP_ACCOUNT."""
     root = with_cgroup("6.1-4n-nomerge", tmp_path)
