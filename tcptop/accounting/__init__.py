@@ -99,7 +99,17 @@ def account(
         headroom=headroom,
         limits={
             mode: find_limits(
-                snapshot, table, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous, seen
+                snapshot,
+                table,
+                sockets,
+                mode,
+                costs[mode],
+                headroom[mode],
+                events,
+                thresholds,
+                previous,
+                seen,
+                host.cpus,
             )
             for mode in MODES
         },

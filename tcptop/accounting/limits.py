@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_counts import open_files_error
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -33,6 +35,9 @@ UNLIMITED_FILES = 1 << 62
 
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
+
+LAST_SHARED_CONNTRACK_MAX = (6, 18)
+"""Last release that surely has one nf_conntrack_max for all network namespaces."""
 
 TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
 CGROUP_LIMIT = "memory_cgroup"
@@ -98,21 +103,23 @@ def find_limits(
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
     holders: "Holders | None" = None,
+    cpus: int | None = None,
 ) -> Limits:
     """Every limit in one accounting mode, the nearest first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
     only if the use is clearly below the threshold of the state. `holders` are those of a recent look at the sockets.
+    `cpus` is the number of CPUs that are online.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
         _memory(snapshot, headroom),
         *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
-        *_file_max(files, mode),
+        *_file_max(files, mode, open_files_error(snapshot, cpus)),
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, mode),
-        *_conntrack(files),
+        *_conntrack(files, snapshot),
         _ports(files, holders),
         _nofile(holders),
         _listen_queues(holders),
@@ -220,7 +227,8 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     buffers = "buffers as now" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
-    return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes")
+    is_at_most = headroom.is_at_most and headroom.sockets is not None
+    return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes", headroom_is_at_most=is_at_most)
 
 
 def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
@@ -296,11 +304,14 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 
-def _file_max(limits: SocketLimits, mode: AccountingMode) -> Iterator[Limit]:
-    """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
+def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None) -> Iterator[Limit]:
+    """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file).
+
+    `error` is the error of fs.file-nr; the kernel itself compares the exact sum with the limit.
+    """
     if limits.max_open_files is not None and limits.max_open_files >= UNLIMITED_FILES:
         return
-    use = Use(limits.open_files, limits.max_open_files)
+    use = Use(limits.open_files, limits.max_open_files, error)
     if mode == "time_wait":
         yield _limit("file_max", use, None, "a mini-socket has no file", unit="files")
     else:
@@ -330,10 +341,11 @@ def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode
     return _limit(TIME_WAIT_LIMIT, use, headroom, note, concerns="TIME_WAIT", scope=scope)
 
 
-def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
+def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     """The limit on tracked flows, if conntrack is loaded.
 
-    The maximum applies to the whole machine, but the count includes only the flows of this network namespace.
+    The maximum applies to the whole machine, but the count includes only the flows of this network namespace. After
+    6.18, each namespace may have a maximum of its own, of which the kernel takes no more than that of the first one.
     """
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return
@@ -341,11 +353,15 @@ def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
         return  # no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
     use = Use(limits.conntrack_entries, limits.max_conntrack_entries)
     counts = bool(limits.conntrack_entries)
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    is_elsewhere = limits.max_orphans is None and limits.local_ports is not None
+    may_be_lower = is_elsewhere and (release is None or release > LAST_SHARED_CONNTRACK_MAX)
     yield _limit(
         "nf_conntrack_max",
         use,
         _left(use) if counts else None,
-        "one flow a connection"
+        f"one flow a connection{'; the first netns may have a lower limit' if may_be_lower else ''}"
         if counts
         else "no flow in this netns"
         if use.used == 0

@@ -55,6 +55,8 @@ KTLS = "kernel TLS"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 """Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
+MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
+"""Structs of which the planned sockets may need none: sockets to different peers share the buckets of a port."""
 MINI_SOCKETS = tuple(item.struct for item in FAMILY_OBJECTS["time_wait"])
 SYSCTLS: Mapping[str, tuple[str, int, Sequence[str]]] = {
     "file_max": ("fs.file-max", (1 << 63) - 1, (FILE.struct,)),
@@ -348,9 +350,18 @@ def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[O
 
 def _part(cost: ObjectCost) -> PlanPart:
     # The size of an object is a lower bound on the object's share of a slab.
-    low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
-    high = low if cost.high_slab_bytes is None else cost.high_slab_bytes
-    return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated, cost.high_cache)
+    size = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
+    high = size if cost.high_slab_bytes is None else cost.high_slab_bytes
+    is_bucket = cost.object in MAY_BE_SHARED
+    return PlanPart(
+        cost.object,
+        cost.cache,
+        cost.count,
+        0.0 if is_bucket else size,
+        high,
+        cost.estimated or is_bucket,
+        cost.high_cache,
+    )
 
 
 def _charged_bytes(
@@ -361,7 +372,9 @@ def _charged_bytes(
     The upper bound is infinite if the size of a charged object is unknown. An object is charged with its own size, so
     an unknown share of a slab leaves the bounds as they are.
     """
-    low, high = charged_bytes(snapshot, table, costs, request.accepted / request.sockets)
+    certain = [cost for cost in costs if cost.object not in MAY_BE_SHARED]
+    low, _ = charged_bytes(snapshot, table, certain, request.accepted / request.sockets)
+    _, high = charged_bytes(snapshot, table, costs, request.accepted / request.sockets)
     is_open = not high or any(not name.startswith(UNCHARGED) for name in missing)
     return low, inf if is_open else high
 
@@ -586,6 +599,7 @@ def _sysctls(
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
     unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
+    errors = {row.name: row.used_error for row in ledger.limits["full"].rows}
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
@@ -593,6 +607,7 @@ def _sysctls(
         if limit.name in SYSCTLS and limit.verdict != "fits":
             name, largest, objects = SYSCTLS[limit.name]
             each = min((part.high_bytes / part.count for part in parts if part.object in objects), default=0.0)
+            needed += errors[limit.name] or 0
             found[limit.name] = _sysctl(limit, name, needed, memory_bytes, each, largest)
         elif limit.name == "tcp_mem" and unit and now is not None:
             needed = -(-(needed + (ledger.sockets.buffer_error_bytes or 0)) // unit)

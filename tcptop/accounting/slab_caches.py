@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost
+from tcptop.ledger import MAX_ALIASES, CacheLine, NodeCount, ObjectCost, Presence, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
@@ -98,6 +99,7 @@ class CacheTable:
         self._sysfs_replaces_slabinfo = bool(self._counts) and self._slabinfo_is_old()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
+        self._shown_names = {group: _names_to_show(names) for group, names in self._names_of.items()}
         _recall_line.begin_round()
         lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
@@ -342,7 +344,14 @@ class CacheTable:
     def _line_of_row(self, row: SlabRow) -> CacheLine:
         names = self._names_sharing(row.name)
         active_per_s = per_second(self._previous_active.get(row.name), self._elapsed_s, row.active_objects)
-        line = _recall_line(row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes)
+        line = _recall_line(
+            row,
+            names,
+            self._more_aliases(row.name, names),
+            self._object_size(row.name, len(names) > 1),
+            active_per_s,
+            self._page_bytes,
+        )
         doubts = self._doubts.get(row.name, frozenset())
         if doubts:
             line = _without_doubted(line, doubts)
@@ -393,14 +402,16 @@ class CacheTable:
         Such a cache is merged, or slabinfo is not readable.
         """
         names = self._names_sharing(name)
-        row = next((self._by_name[other] for other in names if other in self._by_name), None)
+        every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
+        row = next((self._by_name[other] for other in every_name if other in self._by_name), None)
         size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
         merged = len(names) > 1
         object_size = self._object_size(name, merged)
         if row is not None:
             return row._replace(
                 name=name,
-                aliases=tuple(other for other in names if other != name),
+                aliases=_aliases(name, names),
+                more_aliases=self._more_aliases(name, names),
                 objects_of=(OBJECT_OF_CACHE[name].struct,),
                 in_catalogue=True,
                 object_size_bytes=object_size,
@@ -427,7 +438,8 @@ class CacheTable:
         return CacheLine(
             name=name,
             row=None if merged else name,
-            aliases=tuple(other for other in names if other != name),
+            aliases=_aliases(name, names),
+            more_aliases=self._more_aliases(name, names),
             objects_of=(OBJECT_OF_CACHE[name].struct,),
             in_catalogue=True,
             shared=merged or not OBJECT_OF_CACHE[name].tcp_only,
@@ -449,8 +461,16 @@ class CacheTable:
         )
 
     def _names_sharing(self, name: str) -> tuple[str, ...]:
-        """The names of all caches that are merged with a given cache, including the given cache."""
-        return self._names_of.get(self._group_of.get(name, ""), (name,))
+        """The names of the caches that are merged with a given cache, including the given cache.
+
+        Of a group of very many caches, only the first names are returned, but all names of the catalogue.
+        """
+        return self._shown_names.get(self._group_of.get(name, ""), (name,))
+
+    def _more_aliases(self, name: str, names: tuple[str, ...]) -> int:
+        """The number of caches that are merged with a given cache and are not among its aliases."""
+        every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
+        return max(0, len(every_name) - 1 - len(_aliases(name, names)))
 
     def _size_of_group(self, name: str) -> int | None:
         match = GROUP_SIZE.match(self._group_of.get(name, ""))
@@ -505,6 +525,22 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+def _names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of merged caches, or the first of very many names; the names of the catalogue are always there.
+
+    Without this bound, the lists of the names that each row shares would grow with the square of the number of names.
+    """
+    if len(names) <= MAX_ALIASES + 1:
+        return names
+    catalogued = [name for name in names if name in OBJECT_OF_CACHE]
+    others = (name for name in names if name not in OBJECT_OF_CACHE)
+    return (*catalogued, *islice(others, max(0, MAX_ALIASES + 1 - len(catalogued))))
+
+
+def _aliases(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([other for other in names if other != name][:MAX_ALIASES])
 
 
 def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:
@@ -628,6 +664,7 @@ def kmalloc_size_bytes(name: str) -> int | None:
 def _line_of_slabinfo(
     row: SlabRow,
     names: tuple[str, ...],
+    more_aliases: int,
     object_size_bytes: int | None,
     active_per_s: float | None,
     page_bytes: int | None,
@@ -637,7 +674,8 @@ def _line_of_slabinfo(
     return CacheLine(
         name=row.name,
         row=row.name,
-        aliases=tuple(name for name in names if name != row.name),
+        aliases=_aliases(row.name, names),
+        more_aliases=more_aliases,
         objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
         in_catalogue=bool(objects_of),
         shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,

@@ -46,6 +46,9 @@ FILE_COUNT_BATCH = 32
 If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
 """
 
+EXACT_FILE_COUNT_SINCE = (6, 16)
+"""First release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
+
 DRIFT_FILES = 64
 """Number of sockets that may be opened between the reads of slabinfo and sockstat, besides an eighth of the files."""
 
@@ -137,6 +140,15 @@ def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None,
     if error is not None and unit:
         return error // unit
     return None if reserve_pages is None or cpus is None else reserve_pages * cpus
+
+
+def open_files_error(snapshot: Snapshot, cpus: int | None) -> int | None:
+    """Error of fs.file-nr in either direction, in files; None if unknown."""
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    if release is not None and release >= EXACT_FILE_COUNT_SINCE:
+        return 0
+    return None if cpus is None else file_count_error(cpus)
 
 
 def file_count_error(cpus: int) -> int:

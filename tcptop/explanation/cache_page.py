@@ -95,8 +95,9 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
+        more = f" and {units.count(line.more_aliases)} more" if line.more_aliases else ""
         yield from fact_lines(
-            "counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns
+            "counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}{more}", columns
         )
         yield from _draw_merged(ledger, line, columns)
     if row is not None and row.objects is not None:

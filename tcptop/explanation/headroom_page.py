@@ -55,7 +55,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 limit_text(limit, limit.maximum),
                 ratio_text(limit),
                 threshold_text(limit),
-                fits_more_text(limit, headroom),
+                fits_more_text(limit),
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
             note="; ".join(
@@ -76,7 +76,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return lines
 
 
-def fits_more_text(limit: Limit, headroom: Headroom, number_text: Callable[[int | None], str] = units.count) -> str:
+def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
     """The headroom of a limit, in sockets; `–` for a limit that stops no new socket.
 
     The number for memory begins with `≤` if the size of a part of a socket is unknown. The number for a memory cgroup
@@ -86,8 +86,7 @@ def fits_more_text(limit: Limit, headroom: Headroom, number_text: Callable[[int 
         return units.UNKNOWN
     if limit.headroom_is_at_least:
         return f"≥ {number_text(limit.headroom_sockets)}"
-    is_at_most = limit.name == MEMORY and headroom.is_at_most
-    return f"{'≤ ' if is_at_most else ''}{number_text(limit.headroom_sockets)}"
+    return f"{'≤ ' if limit.headroom_is_at_most else ''}{number_text(limit.headroom_sockets)}"
 
 
 def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:

@@ -64,6 +64,10 @@ class NodeCount(NamedTuple):
     """Change per second of all objects, free objects included."""
 
 
+MAX_ALIASES = 32
+"""Maximum number of names in `CacheLine.aliases`; a real kernel merges about ten caches at most."""
+
+
 class CacheLine(NamedTuple):
     """A row of /proc/slabinfo, or a cache of the catalogue without a row under its own name.
 
@@ -80,7 +84,10 @@ class CacheLine(NamedTuple):
     readable.
     """
     aliases: tuple[str, ...]
-    """Names of the other caches whose objects the row counts."""
+    """Names of other caches whose objects the row counts: those of the catalogue first, at most MAX_ALIASES.
+
+    `more_aliases` is the number of the other names.
+    """
     objects_of: tuple[str, ...]
     """Structs of the catalogue whose objects the row counts."""
     in_catalogue: bool
@@ -129,6 +136,8 @@ class CacheLine(NamedTuple):
     If only TCP uses the cache, TCP's part is all of `bytes`. If other parts of the kernel use the cache too, TCP's
     part is the share of the objects that TCP sockets hold.
     """
+    more_aliases: int = 0
+    """Number of further caches whose objects the row counts; their names are not in `aliases`."""
 
     @property
     def present_share_bytes(self) -> float | None:
@@ -467,6 +476,8 @@ class Limit(NamedTuple):
     """Whether `used` is an upper bound, because memory that reclaim frees may be part of it."""
     headroom_is_at_least: bool = False
     """Whether `headroom_sockets` is a lower bound, because some objects of a socket may not count."""
+    headroom_is_at_most: bool = False
+    """Whether `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
 
     @property
     def label(self) -> str:

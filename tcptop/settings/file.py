@@ -24,6 +24,11 @@ from tcptop.text.quantities import parse_interval_s
 THEMES = ("dark", "light")
 MOST_BYTES = 64 << 10
 MOST_TEXT = 240
+MOST_DEPTH = 20
+"""Maximum number of dots in a key, and of brackets that are open at once.
+
+A TOML parser takes time and memory that grow with the square of the depth.
+"""
 MOST_NODE = 65_535
 MOST_PERCENT = 400
 
@@ -31,6 +36,12 @@ ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)
 """Matches the end of an error message of tomllib: the position of the error in the text."""
 KEY_LINE = re.compile(r"""(?P<before>[ \t]*["']?(?P<key>\w+)["']?[ \t]*=[ \t]*)[^#]*?(?P<after>[ \t]*(?:#.*)?\r?)""")
 """Matches a line `key = value`, with or without a comment at its end."""
+STRINGS = re.compile(
+    r"""\"{3}(?:[^\\]|\\.?)*?(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|#[^\n]*""", re.DOTALL
+)
+"""Matches a TOML string, or a comment."""
+DOTTED = re.compile(rf"(?:\.[ \t]*(?:[\w-]+[ \t]*)?){{{MOST_DEPTH + 1}}}")
+"""Matches a part of a key with more than MOST_DEPTH dots in a text without strings."""
 FIRST_TABLE = re.compile(r"^(?=[ \t]*\[)", re.MULTILINE)
 """Matches the start of a line that contains the header of a table."""
 
@@ -129,6 +140,8 @@ def _parse_toml(text: str, name: str) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    if _is_too_deep(text):
+        raise TcptopError(f"{name}: a key, a list or a table is more than {MOST_DEPTH} levels deep")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -137,6 +150,19 @@ def _parse_toml(text: str, name: str) -> dict[str, Any]:
         line = f":{where[1]}" if where is not None and where[1] is not None else ""
         reason = shorten(printable(ERROR_LINE.sub("", message)))
         raise TcptopError(f"{name}{line}: not TOML: {reason}") from None
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether a TOML text has a key of more than MOST_DEPTH dots, or more than MOST_DEPTH brackets open at once."""
+    bare = STRINGS.sub("", text)
+    if DOTTED.search(bare):
+        return True
+    depth = 0
+    for bracket in re.findall(r"[][{}]", bare):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        if depth > MOST_DEPTH:
+            return True
+    return False
 
 
 def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)

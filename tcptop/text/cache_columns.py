@@ -143,7 +143,7 @@ def _count(field: str, field_of_cache: str | None = None) -> Callable[[CacheRow]
 def _objects_of(row: CacheRow) -> str:
     structs = [struct.removeprefix("struct ") for struct in row.cache.objects_of]
     text = ", ".join(structs)
-    others = len(row.cache.aliases) + 1 - len(structs)
+    others = len(row.cache.aliases) + row.cache.more_aliases + 1 - len(structs)
     return f"{text} + {others} more" if row.cache.aliases and others > 0 else text
 
 

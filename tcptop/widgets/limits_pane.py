@@ -136,8 +136,8 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
         note = first_fitting(_note_texts(ledger, mode, limit, limits_in_s.get(limit.name)), widths.note)
         fits = first_fitting(
             [
-                fits_more_text(limit, ledger.headroom[mode], units.rough_count),
-                fits_more_text(limit, ledger.headroom[mode], lambda number: units.short_count(number, FITS_WIDTH - 2)),
+                fits_more_text(limit, units.rough_count),
+                fits_more_text(limit, lambda number: units.short_count(number, FITS_WIDTH - 2)),
             ],
             FITS_WIDTH,
         )

@@ -124,7 +124,7 @@ def pressure(root: Path) -> dict[str, str]:
         (conntrack(1000), "nf_conntrack_max", "CRITICAL", 100),
         (conntrack(1100), "nf_conntrack_max", "CRITICAL", 110),
         ({"proc/sys/fs/file-nr": "79999\t0\t100000\n"}, "file_max", "OK", 79.99),
-        ({"proc/sys/fs/file-nr": "80000\t0\t100000\n"}, "file_max", "WARNING", 80),
+        ({"proc/sys/fs/file-nr": "80256\t0\t100000\n"}, "file_max", "WARNING", 80.25),
         ({"proc/sys/fs/file-nr": "94999\t0\t100000\n"}, "file_max", "WARNING", 94.99),
         ({"proc/sys/fs/file-nr": "99999\t0\t100000\n"}, "file_max", "CRITICAL", 99.99),
         ({**sockstat(orphans=250), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "WARNING", 25),
@@ -494,6 +494,21 @@ def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
         for name in ("tcp_max_tw_buckets", "tcp_max_orphans", "file-max", "memory_cgroup"):
             assert f"{name} (limit is 0)" in found.text
     assert run("--root", path, "tcp_max_orphans").state == "CRITICAL"
+
+
+@pytest.mark.parametrize(
+    ("release", "state", "low", "high"),
+    [("6.12.0-amd64", "UNKNOWN", 79.74, 80.25), ("6.16.0-amd64", "WARNING", 80, 80), ("", "UNKNOWN", 79.74, 80.25)],
+)
+def test_the_error_of_the_open_files(root: Path, run: Run, release: str, state: str, low: float, high: float) -> None:
+    """8 CPUs may keep 256 files to themselves; since 6.16, file-nr has them all."""
+    files = {"proc/sys/fs/file-nr": "80000\t0\t100000\n", "proc/sys/kernel/osrelease": f"{release}\n"}
+    path = edited(root, files)
+    assert run("--root", path, "file_max").state == state
+    command = [sys.executable, "-m", "tcptop", "check", "--json", "--root", path, "file_max"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=GUARD_S, check=False)
+    [found] = json.loads(done.stdout)["checks"]
+    assert (found["low"], found["high"]) == (low, high)
 
 
 def printed(path: str, option: str) -> str:

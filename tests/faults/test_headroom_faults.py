@@ -170,6 +170,7 @@ def test_an_incomplete_socket_makes_every_headroom_of_memory_an_upper_bound(root
     found = report(root)
     assert not found["bytes_per_connection"]["full"]["mix"]["outgoing"]["complete"]
     assert found["headroom"]["is_at_most"]
+    assert next(each for each in found["limits"] if each["name"] == "memory")["headroom_is_at_most"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from program import program
+from program import limit_resources, program, report, run
 from session import RECORDING, Session
+from slow_case import slow
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.run_sync import run_sync
@@ -23,6 +24,17 @@ from tcptop.text.cache_columns import CacheRow, Column
 from tcptop.widgets import caches_pane
 
 LAST_ROWS = 40
+MERGED_NAMES = 19_500
+EVERY_COMMAND = [
+    ("--json", "--root", "TREE"),
+    ("check", "--root", "TREE"),
+    slow(("-o", "--root", "TREE")),
+    slow(("check", "--json", "--root", "TREE")),
+    slow(("plan", "--connections", "5K", "--root", "TREE")),
+    slow(("explain", "--root", "TREE", "TCP")),
+    slow(("diff", str(RECORDING), "TREE")),
+    slow(("diff", "--json", "TREE", "TREE")),
+]
 
 
 def make_tree(folder: Path, rows: int) -> Path:
@@ -37,6 +49,65 @@ def make_tree(folder: Path, rows: int) -> Path:
     ]
     slabinfo.write_text("".join([head, titles, *more, *lines]))
     return folder
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved tree with MERGED_NAMES more rows, whose caches are all merged with tcp_bind_bucket."""
+    folder = make_tree(tmp_path_factory.mktemp("merged") / "tree", 0)
+    slabinfo = folder / "proc/slabinfo"
+    head, titles, *lines = slabinfo.read_text().splitlines(keepends=True)
+    row = "0 0 64 64 1 : tunables 0 0 0 : slabdata 0 0 0"
+    slabinfo.write_text("".join([head, titles, *(f"c{number} {row}\n" for number in range(MERGED_NAMES)), *lines]))
+    slab = folder / "sys/kernel/slab"
+    group = (slab / "tcp_bind_bucket").readlink()
+    for number in range(MERGED_NAMES):
+        (slab / f"c{number}").symlink_to(group)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def too_many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved tree with more rows in slabinfo than are read."""
+    return make_tree(tmp_path_factory.mktemp("rows") / "tree", 124_000)
+
+
+def assert_bounded(tree: Path, words: tuple[str, ...]) -> None:
+    done = run(*(str(tree) if word == "TREE" else word for word in words), prepare=limit_resources)
+    assert done.returncode in (0, 2, 3), (done.returncode, done.stderr[-500:])
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+def test_very_many_merged_caches_take_bounded_time_and_memory(merged: Path, words: tuple[str, ...]) -> None:
+    assert_bounded(merged, words)
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+def test_very_many_rows_take_bounded_time_and_memory(too_many: Path, words: tuple[str, ...]) -> None:
+    assert_bounded(too_many, words)
+
+
+def test_the_names_of_very_many_merged_caches_are_counted(merged: Path) -> None:
+    caches = {cache["name"]: cache for cache in report(merged)["caches"]}
+    of_few = {cache["name"]: cache for cache in report(RECORDING)["caches"]}
+    names = len(of_few["tcp_bind_bucket"]["aliases"])
+    assert of_few["tcp_bind_bucket"]["more_aliases"] == 0
+    for name in ("tcp_bind_bucket", "c0", f"c{MERGED_NAMES - 1}"):
+        assert len(caches[name]["aliases"]) + caches[name]["more_aliases"] == names + MERGED_NAMES
+        assert name not in caches[name]["aliases"]
+    # The catalogue's names are always there, and its caches are found through any row of the group.
+    assert "tcp_bind_bucket" in caches["c0"]["aliases"]
+    assert caches["tcp_bind_bucket"]["row"] in {of_few["tcp_bind_bucket"]["row"], "c0"}
+
+
+def test_the_rows_that_are_left_out_are_named(too_many: Path, tmp_path: Path) -> None:
+    source = report(too_many)["sources"]["slabinfo"]
+    assert source["state"] == "strange"
+    assert "lines; the rest is left out" in source["reason"]
+    whole = report(make_tree(tmp_path / "whole", 20_000))
+    assert "left out" not in (whole["sources"]["slabinfo"]["reason"] or "")
+    assert len(whole["caches"]) > 20_000
 
 
 def test_keys_work_on_twenty_thousand_rows(tmp_path: Path) -> None:

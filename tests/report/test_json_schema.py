@@ -69,6 +69,7 @@ CACHE = {
     "name",
     "row",
     "aliases",
+    "more_aliases",
     "objects_of",
     "shared",
     "object_bytes",
@@ -181,6 +182,7 @@ LIMIT = {
     *("name", "concerns", "scope", "unit", "used", "used_error", "used_is_at_most", "limit", "ratio"),
     "headroom_sockets",
     "headroom_is_at_least",
+    "headroom_is_at_most",
     *("warn_percent", "critical_percent", "state", "then", "note"),
 }
 EVENT = {"total", "per_s", "unit", "limit"}
