@@ -117,6 +117,7 @@ async def test_a_tree_without_a_look_gives_the_reason() -> None:
 
 async def test_sockets_are_asked_for_only_while_the_screen_is_open() -> None:
     host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)  # only this machine itself can be asked
     host.texts[SOCKETS] = LOOK.read_bytes()
     async with host_app(host, 0.1).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
@@ -162,6 +163,7 @@ async def test_a_recording_shows_its_look(tmp_path: Path) -> None:
     file = tmp_path / "file.tcptop"
     recorder = Recorder(str(file))
     host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)  # only this machine itself can be asked
     host.texts[SOCKETS] = LOOK.read_bytes()
     sampler = Sampler(host, kernel_sources(), on_read=recorder.add_read)
     sampler.add_source(SocketTableSource())
