@@ -37,6 +37,10 @@ BATCH_BYTES = 1 << 18
 MAX_GROUPS = 20_000
 """Number of groups from which on new groups are made without a port."""
 
+LONE_SOCKETS = 2
+MAX_LONE_GROUPS = 4
+"""Number of groups of at most LONE_SOCKETS sockets that may differ by an ephemeral port alone."""
+
 OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
 
@@ -105,6 +109,7 @@ class Fold:
         for port in listening:
             kinds[socket.htons(port)] = LISTENING_PORT
         self._kind_of_port = bytes(kinds)
+        self._ephemeral = ephemeral
         self._with_peers = with_peers
         self._counts: Counter[_Key] = Counter()
         self._sums: dict[_Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
@@ -137,7 +142,22 @@ class Fold:
             amounts[0] += count
             for index, amount in enumerate(self._sums.get(key, ()), 1):
                 amounts[index] += amount
+        self._join_lone_ports(merged)
         return [Group(key, count, tuple(sums)) for key, (count, *sums) in merged.items()]
+
+    def _join_lone_ports(self, merged: dict[GroupKey, list[int]]) -> None:
+        """Joins groups that differ by an ephemeral port alone and have one or two sockets each, if they are many.
+
+        Where the listener is gone, both ports of a connection may be ephemeral, and each would be a group of its own.
+        """
+        lone: dict[GroupKey, list[GroupKey]] = defaultdict(list)
+        for key, amounts in merged.items():
+            if key.port in self._ephemeral and amounts[0] <= LONE_SOCKETS:
+                lone[key._replace(port=None)].append(key)
+        for joined, keys in lone.items():
+            if len(keys) > MAX_LONE_GROUPS:
+                for key in keys:
+                    merged[joined] = [one + other for one, other in zip(merged[joined], merged.pop(key), strict=True)]
 
     def _add_waiting(self) -> None:
         for length, parts in self._waiting.items():

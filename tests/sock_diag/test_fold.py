@@ -348,3 +348,11 @@ def test_a_listener_without_memory_has_no_drops() -> None:
         ListenerRow(2, 443, 5, 128, None, 33, 0, 12),
         ListenerRow(10, 80, 129, 128, 9, 0, 0, 13),
     ]
+
+
+def test_lone_ephemeral_ports_are_one_group() -> None:
+    """Where the listener is gone, both ports may be ephemeral, and each connection has others."""
+    rows = [make_row(ports=(50_000 + number, 40_000 + number)) for number in range(10)]
+    rows += [make_row(ports=(45_000 + number, 50_051)) for number in range(3)]
+    groups = fold_all(rows, ephemeral=range(32768, 61000)).groups()
+    assert {group.key.port: group.sockets for group in groups} == {None: 10, 50_051: 3}
