@@ -877,6 +877,27 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "tcptop",
     ),
     Entry(
+        "USER",
+        "The owner of the sockets' file, by the name in /etc/passwd, or by number.",
+        "– for sockets without a file, such as TIME_WAIT: the kernel tells none for them.",
+        "net/core/sock.c, sock_i_uid()",
+        ("users",),
+    ),
+    Entry(
+        "group by",
+        "← and → change what the sockets of one row have in common: owner, process, cgroup, netns, port, state or user.",
+        "",
+        "tcptop",
+        ("group", "grouping", "by owner", "by process", "by state"),
+    ),
+    Entry(
+        "never bound",
+        "Sockets that were made and never got a port nor a peer.",
+        "They are allocated, but in no table of the kernel, so no dump has them.",
+        "net/ipv4/af_inet.c, inet_create()",
+        ("in no dump", "never bound or connected", "bound or", "or connected"),
+    ),
+    Entry(
         "NETNS",
         "The network namespace by its mounted name, or by its inode; here is that of tcptop.",
         "Each has its own sockets, ports and most counters.",
