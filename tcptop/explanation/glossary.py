@@ -885,7 +885,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "group by",
-        "← and → change what the sockets of one row have in common: owner, process, cgroup, netns, port, state or user.",
+        "← and → change what the sockets of a row have in common: owner, process, cgroup, netns, port, state or user.",
         "",
         "tcptop",
         ("group", "grouping", "by owner", "by process", "by state"),
