@@ -112,8 +112,7 @@ def find_limits(
         _limit("nofile", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="files"),
         _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections"),
     ]
-    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
-    under_pressure = any(protocols[name].under_pressure for name in ("TCP", "TCPv6") if name in protocols)
+    under_pressure = bool(sockets.under_pressure)
     rows = [row._replace(threshold=thresholds.get(row.name)) for row in rows]
     states = [
         limit_state(row, under_pressure and row.name == "tcp_mem", (previous or {}).get(row.name, "ok")) for row in rows
