@@ -1,4 +1,6 @@
-"""Writes docs/fleet/rules.yml, rules_test.yml and dashboard.json: alerts from tcptop's own thresholds, and a dashboard.
+"""Writes docs/fleet/rules.yml, rules_test.yml, dashboard.json and metrics.md.
+
+The thresholds of the alerts and the list of metrics are tcptop's own.
 
 usage: python -m scripts.make_fleet_files    (in the checkout, with the packages of the extra `dev`)
 """
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tcptop.accounting.limits import STATE_BY_EVENT, THEN, THRESHOLDS, TIME_WAIT_LIMIT
+from tcptop.report.as_metrics import METRICS, OWNER_METRICS, BoundedMetric
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "fleet"
 WRITTEN_BY = "Written by scripts/make_fleet_files.py"
@@ -540,12 +543,47 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> Json:
     return found
 
 
+METRICS_HEAD = f"""\
+# Metrics
+
+{WRITTEN_BY}.
+
+What is unknown has no series: never 0, and never NaN. A name with `[low_|high_]` is that of three metrics: without the
+brackets where the figure is known exactly; with `low_` and `high_` where it is known within bounds, and then there is
+no series of the name without them. `a or a_low` is what a rule or a panel needs; rules.yml records it for some.
+
+Names that begin with `tcptop_netns_` count the network namespace of the exporter, and `tcptop_limit` what its label
+`scope` says; all others count the machine. The two must not be divided by one another.
+
+Values of labels: `accounting` full (open sockets), time_wait; `family` ipv4, ipv6; `side` accepted, outgoing; `part` own,
+share, rest, unexplained, whose sum is `Slab` of /proc/meminfo; `concerns` every_socket, outgoing, time_wait, orphans,
+tracked_flows; `scope` machine, netns, cgroup. Those of `limit` are the names that `tcptop check --help` lists.
+
+`process_*`, with which every exporter tells of itself, is there over HTTP only.
+
+| metric | labels | what it is |
+|---|---|---|
+"""
+
+
+def metrics_page() -> str:
+    """The text of metrics.md."""
+    rows = []
+    for metric in (*METRICS, *OWNER_METRICS):
+        is_bounded = isinstance(metric, BoundedMetric)
+        name = metric.name.format("[low_|high_]").replace("|", "\\|") if is_bounded else metric.name
+        labels = ", ".join(metric.labels)
+        rows.append(f"| `{name}` | {labels} | {metric.help.removesuffix('.')} |\n")
+    return METRICS_HEAD + "".join(rows)
+
+
 def files() -> dict[str, str]:
     """The text of each file, by name."""
     head = f"# {WRITTEN_BY}, with the thresholds of tcptop/accounting/limits.py: change those, and write it again.\n"
     return {
         "rules.yml": head + _yaml(rules()),
         "rules_test.yml": f"# {WRITTEN_BY}. promtool test rules rules_test.yml\n" + _yaml(rule_tests()),
+        "metrics.md": metrics_page(),
         "dashboard.json": json.dumps(dashboard(), indent=1) + "\n",
     }
 

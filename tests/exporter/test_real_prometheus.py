@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real exporter for a minute, with the shipped rules; all panels of the dashboard answer."""
+"""A real Prometheus scrapes a real exporter for a minute, with the shipped rules; the dashboard's panels answer."""
 
 from __future__ import annotations
 
