@@ -555,9 +555,10 @@ no series of the name without them. `a or a_low` is what a rule or a panel needs
 Names that begin with `tcptop_netns_` count the network namespace of the exporter, and `tcptop_limit` what its label
 `scope` says; all others count the machine. The two must not be divided by one another.
 
-Values of labels: `accounting` full (open sockets), time_wait; `family` ipv4, ipv6; `side` accepted, outgoing; `part` own,
-share, rest, unexplained, whose sum is `Slab` of /proc/meminfo; `concerns` every_socket, outgoing, time_wait, orphans,
-tracked_flows; `scope` machine, netns, cgroup. Those of `limit` are the names that `tcptop check --help` lists.
+Values of labels: `accounting` full (open sockets), time_wait; `family` ipv4, ipv6; `side` accepted, outgoing; `part`
+own, share, rest, unexplained, whose sum is `Slab` of /proc/meminfo; `concerns` every_socket, outgoing, time_wait,
+orphans, tracked_flows; `scope` machine, netns, cgroup. Those of `limit` are the names that `tcptop check --help`
+lists.
 
 `process_*`, with which every exporter tells of itself, is there over HTTP only.
 

@@ -150,11 +150,18 @@ class Server:
             response = plain_response(HTTPStatus.BAD_REQUEST, str(error))
         self._mark(is_silent=False)
         if request is not None:
-            response = await self._answer(request)
+            response = await self._answer_or_500(request)
         keeps_alive = request is not None and request.keeps_alive
         writer.write(_to_bytes(response, request, keeps_alive))
         await asyncio.wait_for(writer.drain(), IDLE_S)
         return keeps_alive
+
+    async def _answer_or_500(self, request: Request) -> Response:
+        try:
+            return await self._answer(request)
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler({"message": "please report it", "exception": error})
+            return plain_response(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _mark(self, is_silent: bool) -> None:
         """Moves this connection to the end of the list, so that those silent for longest come first."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from exporters import GUARD_S, Clock, exporter, read_answer, scrape, send
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from recorded import MemoryHost
@@ -199,6 +201,27 @@ async def test_nothing_to_read_is_unavailable() -> None:
 )
 def test_a_look_ends_half_a_second_before_the_scrapers_timeout(header: str, expected_s: float) -> None:
     assert patience_s(header) == pytest.approx(expected_s)
+
+
+async def test_a_bug_answers_500_and_the_next_request_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with exporter() as served:
+        told: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        with monkeypatch.context() as patched:
+            patched.setattr(served.looks, "ledger", lambda patience_s: 1 / 0)  # noqa: ARG005
+            assert (await scrape(served.port)).status == 500
+        assert told == ["division by zero"]
+        assert (await scrape(served.port)).status == 200
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"GET / HTTP/1.1\r\n", b"GET /metrics HTTP/1.0\r\nA: "]))
+def test_any_bytes_are_a_request_or_a_bad_one(data: bytes, start: bytes) -> None:
+    try:
+        request = parse_request(start + data.replace(b"\r\n\r\n", b"") + b"\r\n\r\n")
+    except BadRequestError:
+        return
+    assert request.path.startswith("/")
+    assert "\n" not in "".join(request.headers.values())
 
 
 def test_headers_of_one_name_are_joined() -> None:
