@@ -296,7 +296,10 @@ class Panel(NamedTuple):
 
 
 FLEET_COLUMNS: Sequence[tuple[str, str]] = (
-    (f"bottomk(50, min by (instance) (tcptop_headroom_sockets{FULL}))", "fits more"),
+    (
+        f"bottomk(50, min by (instance) (tcptop_headroom_sockets{FULL} or tcptop_headroom_low_sockets{FULL}))",
+        "fits more",
+    ),
     (f"sum by (instance) (tcptop_sockets_allocated{ONE})", "sockets"),
     (f"sum by (instance) (tcptop_tcp_memory_bytes{ONE} or tcptop_tcp_memory_low_bytes{ONE})", "TCP memory"),
     (f"max by (instance) (tcptop_limit_ratio{ONE} or tcptop_limit_low_ratio{ONE})", "nearest limit"),
@@ -317,7 +320,12 @@ ROWS: Mapping[str, Sequence[Panel]] = {
         Panel(
             "Headroom by limit",
             "short",
-            [(f"tcptop_headroom_sockets{FULL}", "{{instance}} {{limit}}")],
+            [
+                (
+                    f"tcptop_headroom_sockets{FULL} or tcptop_headroom_low_sockets{FULL}",
+                    "{{instance}} {{limit}}",
+                )
+            ],
             "How many more sockets fit below each limit.",
         ),
         Panel(

@@ -149,6 +149,8 @@ class WebGate:
         """Reads the file; raises TcptopError. `complain` is called with a line if a later reading fails."""
         self._path = path
         self._complain = complain
+        self._files: tuple[str, ...] = (path,)
+        """The file, and those that it named when it was last understood, even if they could not be read."""
         self._seen: tuple[object, ...] = ()
         self._config: WebConfig | None = None
         self._context: ssl.SSLContext | None = None
@@ -215,13 +217,13 @@ class WebGate:
     def _read(self) -> WebConfig:
         text = read_bytes(self._path, MAX_FILE_BYTES).decode("utf-8", "replace")
         config = parse_web_config(text, os.path.dirname(self._path))  # noqa: PTH120
+        self._files = (self._path, *(config.tls.files if config.tls is not None else ()))
         self._context = None if config.tls is None else config.tls.context()
         return config
 
     def _versions(self) -> tuple[object, ...]:
         """What changes when the file, or a file that it names, is replaced or written."""
-        tls = self._config.tls if self._config is not None else None
-        return tuple(map(_version, (self._path, *(tls.files if tls is not None else ()))))
+        return tuple(map(_version, self._files))
 
     def _error_text(self, error: Exception) -> str:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)

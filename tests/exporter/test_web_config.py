@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
 import socket
@@ -153,6 +154,20 @@ def test_a_wrong_file_at_the_start_is_one_line(tmp_path: Path) -> None:
         WebGate("/dev/zero", pytest.fail)
 
 
+def test_under_sudo_the_file_must_be_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    path = tmp_path / "web.yml"
+    path.write_text("")
+    path.chmod(0o666)
+    monkeypatch.setenv("SUDO_UID", "65534")
+    monkeypatch.setenv("SUDO_GID", "65534")
+    with pytest.raises(TcptopError, match="does not belong to root alone"):
+        WebGate(str(path), pytest.fail)
+    path.chmod(0o644)
+    assert not WebGate(str(path), pytest.fail).has_users
+
+
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     """A certificate of localhost that signs itself, and its key."""
     certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
@@ -214,6 +229,8 @@ def test_tls_and_passwords_and_silent_clients(tmp_path: Path) -> None:
             each.close()
         # A new certificate, and then one that the client must show too.
         shutil.copy(second[0], tmp_path / "now.crt")
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            fetch(port, second[0], password="secret")  # the key is not there yet
         shutil.copy(second[1], tmp_path / "now.key")
         with pytest.raises(urllib.error.URLError):
             fetch(port, first[0], password="secret")
