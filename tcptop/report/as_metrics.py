@@ -14,7 +14,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop import __version__
-from tcptop.ledger import Amount, CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
+from tcptop.ledger import CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
 from tcptop.ledger.holders import HolderGroup, Holders
 
 Kind = Literal["gauge", "counter"]
@@ -364,17 +364,21 @@ def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]
 
 
 def _of_owners(read: Callable[[list[HolderGroup]], Bounds]) -> ReadBounds:
+    """A reader of a figure by owner: lower bounds if not every socket was in the dump."""
+
     def read_owners(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
-        for labels, groups in _owners(ledger.holders, options.owners) if ledger.holders is not None else ():
-            yield labels, read(groups)
+        holders = ledger.holders
+        for labels, groups in _owners(holders, options.owners) if holders is not None else ():
+            bounds = read(groups)
+            yield labels, bounds if holders is not None and holders.complete else bounds._replace(high=None)
 
     return read_owners
 
 
 def _owner_slab(groups: list[HolderGroup]) -> Bounds:
     known = [group.slab_bytes for group in groups if group.slab_bytes is not None]
-    total = Amount(sum(each.low for each in known), sum(each.high for each in known))
-    return Bounds(total.low, total.high if len(known) == len(groups) else None)
+    high = sum(each.high for each in known) if len(known) == len(groups) else None
+    return Bounds(sum(each.low for each in known), high)
 
 
 def _exactly(read: Callable[[HolderGroup], float]) -> Callable[[list[HolderGroup]], Bounds]:

@@ -193,4 +193,7 @@ def test_states_are_lower_bounds_where_the_dump_is_not_whole(complete: bool) -> 
     states = {labels[0]: value for (each, labels), value in found.items() if each == name}
     assert states == {"ESTABLISHED": 11, "CLOSE_WAIT": 1}
     assert found["tcptop_who_complete", ()] == complete
+    whole = ledger("6.1-1n", "established")._replace(holders=with_holders(groups, complete))
+    owners = {name for name, _ in samples(whole, MetricOptions(owners=2)) if name.startswith("tcptop_owner_sl")}
+    assert owners == ({"tcptop_owner_slab_low_bytes"} | ({"tcptop_owner_slab_high_bytes"} if complete else set()))
     assert Bounds(1, 1).low == 1
