@@ -157,7 +157,6 @@ class WebGate:
         self._checked: dict[bytes, bool] = {}
         self._checking = asyncio.Lock()
         try:
-            refuse_strangers(path)
             self._config = self._read()
         except (OSError, ValueError) as error:
             raise TcptopError(self._error_text(error)) from None
@@ -215,6 +214,7 @@ class WebGate:
         return self._config
 
     def _read(self) -> WebConfig:
+        refuse_strangers(self._path)
         text = read_bytes(self._path, MAX_FILE_BYTES).decode("utf-8", "replace")
         config = parse_web_config(text, os.path.dirname(self._path))  # noqa: PTH120
         self._files = (self._path, *(config.tls.files if config.tls is not None else ()))
