@@ -167,11 +167,6 @@ class WebGate:
         """Whether connections are encrypted."""
         return self._config is not None and self._config.tls is not None
 
-    @property
-    def has_users(self) -> bool:
-        """Whether a password is asked for."""
-        return self._config is not None and bool(self._config.users)
-
     def tls_context(self) -> ssl.SSLContext | None:
         """The context for a new connection; None without TLS. Raises ValueError while the file is wrong."""
         if self._current() is None:

@@ -165,7 +165,7 @@ def test_under_sudo_the_file_must_be_roots(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(TcptopError, match="does not belong to root alone"):
         WebGate(str(path), pytest.fail)
     path.chmod(0o644)
-    assert not WebGate(str(path), pytest.fail).has_users
+    assert not WebGate(str(path), pytest.fail).has_tls
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
