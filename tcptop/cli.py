@@ -26,6 +26,7 @@ tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.
 tcptop plan --connections N: what N more connections take, and whether it fits.
 tcptop who: which process, container, port or user holds the sockets.
+tcptop exporter: metrics for Prometheus, over HTTP or in a file.
 tcptop check: a check for Nagios and its kin: one line, exit code 0 to 3.
 Root sees more: {as_root}.
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
@@ -41,6 +42,7 @@ SUBCOMMANDS = {
     "plan": "plan",
     "check": "check",
     "who": "who",
+    "exporter": "exporter",
 }
 """Maps each subcommand to its module in `tcptop.commands`. The module's `run(arguments)` returns the exit code."""
 

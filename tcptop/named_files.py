@@ -80,13 +80,14 @@ def read_start(path: str, max_bytes: int) -> bytes:
     return data
 
 
-def write_bytes(path: str, data: bytes) -> None:
+def write_bytes(path: str, data: bytes, mode: int | None = None, is_lasting: bool = True) -> None:
     """Replaces or creates a file in one step.
 
     The file never has only a part of `data`: the file has either the old contents or all of `data`.
 
-    A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, the target of the
-    link is replaced, not the link.
+    A file that is replaced keeps its mode, unless `mode` is given, and, where permitted, its owner. If the path is a
+    link, the target of the link is replaced, not the link. If `is_lasting` is False, a crash of the machine may lose
+    the file.
 
     Raises:
         OSError: if the file cannot be written or is not regular, or if another user's link leads to the file.
@@ -101,9 +102,12 @@ def write_bytes(path: str, data: bytes) -> None:
                     with suppress(PermissionError):
                         os.fchown(descriptor, status.st_uid, status.st_gid)
                     os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+                if mode is not None:
+                    os.fchmod(descriptor, mode)
                 file.write(data)
                 file.flush()
-                os.fsync(descriptor)
+                if is_lasting:
+                    os.fsync(descriptor)
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with suppress(OSError):

@@ -261,14 +261,18 @@ def _can_read_installation(caller: Caller) -> bool:
 def _import_everything() -> None:
     """Imports the modules needed later, because the modules may be unreadable after root's privileges are dropped.
 
-    The modules of the screen are imported only if the screen is in use.
+    The modules of the screen, and those of the exporter, are imported only if they are in use.
     """
     from importlib import import_module
     from pkgutil import walk_packages
 
     not_needed = ("tcptop.__main__",) if "textual" in sys.modules else NOT_FOR_A_REPORT
     for module in walk_packages([os.path.dirname(__file__)], "tcptop."):  # noqa: PTH120
-        if not module.name.startswith(not_needed):
+        if module.name.startswith("tcptop.exporter"):
+            if "prometheus_client" in sys.modules:
+                with suppress(ImportError):  # without the extra `web-config`
+                    import_module(module.name)
+        elif not module.name.startswith(not_needed):
             import_module(module.name)
     for name in IMPORTED_LATE:
         with suppress(ImportError):

@@ -130,15 +130,15 @@ def test_a_report_compiles_no_annotation() -> None:
 
 
 SCREEN_FOLDERS = ("tcptop.screen", "tcptop.widgets", "tcptop.terminal")
+LOOP_FOLDERS = (*SCREEN_FOLDERS, "tcptop.exporter")
+"""Folders whose modules need an event loop."""
 OTHER_SCREEN_MODULES = {
     "tcptop.sampling.live_sampler",
     "tcptop.sampling.reader_thread",
     "tcptop.sampling.worker",
     "tcptop.sources.machine_load",
 }
-BELOW_THE_SCREEN = [
-    name for name in MODULES if not name.startswith(SCREEN_FOLDERS) and name not in OTHER_SCREEN_MODULES
-]
+BELOW_THE_SCREEN = [name for name in MODULES if not name.startswith(LOOP_FOLDERS) and name not in OTHER_SCREEN_MODULES]
 """All other modules: commands, figures, sources, hosts, recordings, reports, the lab."""
 
 PURE_PACKAGES = ("accounting", "comparison", "explanation", "kernel", "ledger", "rates", "snapshot", "view")
@@ -201,7 +201,8 @@ def watch(event, arguments):
         effects.append(event)
     elif event in ("os.mkdir", "os.remove", "os.rename", "os.putenv", "os.unsetenv", "os.chdir", "signal.signal"):
         effects.append(event)
-for dependency in ("textual.app", "textual.screen", "textual.widgets", "textual.theme", "psutil", "asyncio"):
+screen = ("textual.app", "textual.screen", "textual.widgets", "textual.theme", "psutil", "asyncio")
+for dependency in (*screen, "prometheus_client", "yaml", "bcrypt"):
     __import__(dependency)
 from textual.widgets import Input, Static  # Textual imports them on first use
 import threading, signal

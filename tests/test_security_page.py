@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tcptop.exporter import server, web_config
 from tcptop.hosts import archive, folder, tar_members
 from tcptop.lab import result_file
 from tcptop.recording import blocks, exported_folder, reader
@@ -40,6 +41,9 @@ def test_the_page_names_every_path_that_is_read_and_no_other() -> None:
         f"{exported_folder.MAX_SAMPLES:_}, of {exported_folder.MAX_SAMPLE_BYTES // MIB} MiB each |",
         f"| a lab result | {result_file.MAX_FILE_BYTES // MIB} MiB |",
         f"| the settings | {settings.MOST_BYTES // KIB} KiB |",
+        f"| headers of a request to the exporter | {server.HEADER_BYTES // KIB} KiB |",
+        f"| connections to the exporter | {server.MAX_CONNECTIONS}, each silent for {server.IDLE_S:.0f} s |",
+        f"| the exporter's web configuration | {web_config.MAX_FILE_BYTES // KIB} KiB |",
     ],
 )
 def test_the_page_has_the_bounds_of_the_modules(row: str) -> None:

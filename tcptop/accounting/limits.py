@@ -124,8 +124,7 @@ def find_limits(
         _nofile(holders),
         _listen_queues(holders),
     ]
-    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
-    under_pressure = any(protocols[name].under_pressure for name in ("TCP", "TCPv6") if name in protocols)
+    under_pressure = bool(sockets.under_pressure)
     rows = [row._replace(threshold=thresholds.get(row.name)) for row in rows]
     states = [
         limit_state(row, under_pressure and row.name == "tcp_mem", (previous or {}).get(row.name, "ok")) for row in rows

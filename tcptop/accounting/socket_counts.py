@@ -83,7 +83,15 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         buffer_error_pages=_error_pages(error, unit, sysctls.memory_per_cpu_reserve_pages if sysctls else None, cpus),
         tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
         tcp_mem_unit_bytes=unit,
+        under_pressure=_under_pressure(snapshot),
     )
+
+
+def _under_pressure(snapshot: Snapshot) -> bool | None:
+    """Whether TCP or TCPv6 is under memory pressure according to /proc/net/protocols."""
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    marks = [protocols[name].under_pressure for name in ("TCP", "TCPv6") if name in protocols]
+    return True if True in marks else None if None in marks or not marks else False
 
 
 def _in_use(line: CacheLine) -> int | None:

@@ -358,6 +358,8 @@ class SocketCounts(NamedTuple):
     """`buffer_error_bytes`, converted into the unit of `buffer_pages`; None if unknown."""
     tcp_mem_pages: tuple[int, int, int] | None
     tcp_mem_unit_bytes: int | None
+    under_pressure: bool | None = None
+    """Whether the kernel says that TCP is under memory pressure."""
 
     @property
     def buffers_within_error(self) -> bool:

@@ -36,6 +36,7 @@ NOT_IN_SOCKETS = {
     "allocated_per_s",
     "buffer_error_pages",
     "tcp_mem_unit_bytes",
+    "under_pressure",
 }
 """Fields of SocketCounts that JSON does not have."""
 

@@ -59,16 +59,15 @@ class LiveSampler:
                 if self.sample_requested:
                     self.sample_requested = False
                     self.sampler.make_all_due()
-                await self._sample()
-                yield self.sampler.snapshot()
+                yield await self.look()
             while await self._late_read_returned(started_s + self.sampler.interval_s):
-                if not self._paused:
-                    await self._sample()  # sources that depend on the late value have become due
-                yield self.sampler.snapshot()
+                # Sources that depend on the late value have become due.
+                yield self.sampler.snapshot() if self._paused else await self.look()
 
-    async def _sample(self) -> None:
+    async def look(self, patience_s: float = PATIENCE_S) -> Snapshot:
+        """Reads all due sources, and returns the latest reading of every source; waits at most for `patience_s`."""
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + PATIENCE_S
+        deadline_s = loop.time() + patience_s
         self._store_results()
         # The second round reads the sources that become due because of values read in the first round.
         for _ in range(2):
@@ -81,6 +80,7 @@ class LiveSampler:
                 self._store_results()
             for source, submitted_s in self._pending.values():
                 self.sampler.mark_late(source, loop.time() - submitted_s)
+        return self.sampler.snapshot()
 
     def _store_results(self) -> bool:
         """Stores the results of finished reads; returns whether any read has finished."""

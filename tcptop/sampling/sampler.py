@@ -170,9 +170,16 @@ class Sampler:
         unix_time: Callable[[], float] = time.time,
         lab_measurement: LabMeasurement | None = None,
         on_read: Callable[[SourceRead], None] | None = None,
+        late_values_s: float | None = None,
     ) -> None:
-        """The method `store` calls `on_read` with every read; `on_read` must return quickly."""
+        """The method `store` calls `on_read` with every read; `on_read` must return quickly.
+
+        `late_values_s` is the maximum age of a value whose source is late; None keeps such a value without a limit.
+        """
         self.host = host
+        self.late_values_s = late_values_s
+        self.total_read_us = 0
+        """CPU time of all reads so far."""
         self.interval_s = interval_s
         self._sources = {source.name: source for source in sources}
         self._readings: dict[str, AnyReading] = {}
@@ -259,6 +266,7 @@ class Sampler:
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
         self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us)
         self._paces.charge(fetched.sockstat_us)
+        self.total_read_us += took_us + fetched.sockstat_us
         reading = reading._replace(
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
             before=self._before(source),
@@ -290,9 +298,17 @@ class Sampler:
         return reading.value, tuple(host.answers), reading.read_us or 0
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
-        """Marks as late a source whose read has not returned; keeps the previous value."""
+        """Marks as late a source whose read has not returned; keeps the previous value, unless the value is too old.
+
+        The value of a source that is read seldom may have the age of two of the source's periods.
+        """
         old: AnyReading = self._readings.get(source.name, NOT_READ)
-        reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
+        stand = "; the figures before that stand"
+        if self.late_values_s is not None and old.value is not None and old.taken_at_s is not None:
+            age_s = self._monotonic() - old.taken_at_s
+            if age_s > max(self.late_values_s, 2 * (old.every_s or 0)):
+                old, stand = NOT_READ._replace(taken_at_s=old.taken_at_s), ""
+        reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s{stand}"
         # The previous value is kept. If the previous value is damaged, the state must still show the damage.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)

@@ -1,0 +1,73 @@
+"""What the exporter answers: metrics under /metrics, and a page that leads there under /."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from tcptop import __version__
+from tcptop.exporter.exposition import negotiated
+from tcptop.exporter.looks import Looks
+from tcptop.exporter.server import Request, Response, plain_response
+from tcptop.report.as_metrics import MetricOptions, metric_families
+from tcptop.sampling.live_sampler import PATIENCE_S
+
+TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
+TIMEOUT_OFFSET_S = 0.5
+"""How much earlier than the scraper's timeout the answer must be there."""
+PAGE = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>tcptop</title></head>
+<body><h1>tcptop {__version__}</h1><p>Kernel memory of TCP connections.</p>
+<p><a href="/metrics">Metrics</a></p></body></html>
+""".encode()
+
+ALWAYS_KNOWN = frozenset(
+    {
+        "tcptop_build_info",
+        "tcptop_source_up",
+        "tcptop_last_look_timestamp_seconds",
+        "tcptop_read_cpu_seconds_total",
+        "tcptop_limits_unknown",
+    }
+)
+"""Metrics that need no file of the kernel."""
+
+Authorize = Callable[[Request], Awaitable[Response | None]]
+"""Gives the response that refuses a request; None lets the request through."""
+
+
+class Endpoint:
+    """Answers requests with the metrics of `looks`."""
+
+    def __init__(self, looks: Looks, options: MetricOptions, authorize: Authorize | None = None) -> None:
+        self._looks = looks
+        self._options = options
+        self._authorize = authorize
+
+    async def answer(self, request: Request) -> Response:
+        """The response to a request."""
+        refusal = None if self._authorize is None else await self._authorize(request)
+        if refusal is not None:
+            return refusal
+        if request.path not in ("/", "/metrics"):
+            return plain_response(HTTPStatus.NOT_FOUND, "there is /metrics")
+        if request.method != "GET":
+            return plain_response(HTTPStatus.METHOD_NOT_ALLOWED, headers=[("Allow", "GET")])
+        if request.path == "/":
+            return Response(HTTPStatus.OK, PAGE, "text/html; charset=utf-8")
+        ledger = await self._looks.ledger(patience_s(request.headers.get(TIMEOUT_HEADER, "")))
+        options = self._options._replace(read_us=self._looks.sampler.total_read_us)
+        families = () if ledger is None else metric_families(ledger, options)
+        if all(family.name in ALWAYS_KNOWN for family in families):
+            return plain_response(HTTPStatus.SERVICE_UNAVAILABLE, "no file of the kernel could be read")
+        encoded = negotiated(families, request.headers.get("accept", ""))
+        return Response(HTTPStatus.OK, encoded.body, encoded.content_type)
+
+
+def patience_s(timeout: str) -> float:
+    """How long a look may wait for slow sources, by the scraper's timeout in seconds; a header may be anything."""
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        return PATIENCE_S
+    return min(PATIENCE_S, max(0.0, seconds - TIMEOUT_OFFSET_S)) if seconds > 0 else PATIENCE_S

@@ -1,0 +1,64 @@
+"""Looks: reads the machine when someone asks, once for all who ask within a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from tcptop.ledger import Ledger
+from tcptop.sampling.live_sampler import PATIENCE_S, LiveSampler
+from tcptop.sampling.sampler import Sampler
+from tcptop.snapshot import Snapshot
+
+FRESH_S = 1.0
+"""Age up to which a look answers further scrapes."""
+LATE_VALUES_S = 60.0
+"""Maximum age of the figures of a source that has stopped to answer."""
+FIRST_PATIENCE_S = 2.0
+"""Longest wait of the look at the start, which no scraper waits for."""
+GRACE_S = 0.2
+"""How much longer than the look a scrape waits, for accounting and for a look that another scrape began."""
+
+
+class Looks:
+    """The latest ledger of a host. Nothing is read while nobody asks."""
+
+    def __init__(self, sampler: Sampler, account: Callable[[Snapshot], Ledger]) -> None:
+        self.sampler = sampler
+        self.count = 0
+        """Number of looks so far."""
+        self._account = account
+        self._live = LiveSampler(sampler)
+        self._ledger: Ledger | None = None
+        self._looked_s = float("-inf")
+        self._look: asyncio.Task[Ledger] | None = None
+
+    async def first(self) -> Ledger:
+        """Looks before anyone asks, and waits long enough for sources that are slow the first time."""
+        return await self._take(FIRST_PATIENCE_S)
+
+    async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:
+        """The ledger of a look that is younger than FRESH_S, or of a new look, which waits at most `patience_s`.
+
+        Gives an earlier ledger if the look takes longer; None if there is none.
+        """
+        if self._look is None and asyncio.get_running_loop().time() - self._looked_s < FRESH_S:
+            return self._ledger
+        if self._look is None:
+            self._look = asyncio.create_task(self._take(patience_s))
+            self._look.add_done_callback(self._forget)
+        with suppress(asyncio.TimeoutError):
+            # A scraper that leaves must not end the look of the others.
+            return await asyncio.wait_for(asyncio.shield(self._look), patience_s + GRACE_S)
+        return self._ledger
+
+    async def _take(self, patience_s: float) -> Ledger:
+        snapshot = await self._live.look(patience_s)
+        self.count += 1
+        self._ledger = self._account(snapshot)
+        self._looked_s = asyncio.get_running_loop().time()
+        return self._ledger
+
+    def _forget(self, _: asyncio.Task[Ledger]) -> None:
+        self._look = None

@@ -1,0 +1,259 @@
+"""Web configuration: TLS and basic authentication of the exporter, in the file format of Prometheus' exporter-toolkit.
+
+The keys are those of
+https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md, of which a part is known here. Any
+other key is an error: a file that asks for more protection than it gets must not be taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import bcrypt
+import yaml
+
+from tcptop.errors import TcptopError
+from tcptop.exporter.server import Request, Response, plain_response
+from tcptop.named_files import open_to_read, read_bytes
+from tcptop.privileges import is_strangers
+from tcptop.text.printable import printable
+
+MAX_FILE_BYTES = 64 << 10
+MAX_CACHED = 100
+"""Maximum number of passwords whose check is remembered."""
+MAX_PASSWORD_BYTES = 72
+"""bcrypt takes no more."""
+TOP_KEYS = frozenset({"tls_server_config", "basic_auth_users"})
+TLS_KEYS = frozenset({"cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version"})
+CLIENT_AUTH: Mapping[str, ssl.VerifyMode] = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+MIN_VERSIONS: Mapping[str, ssl.TLSVersion] = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+NOBODY = b"$2b$10$7EqJtq98hPqEX7fNZaFWoO.1MQ0y0j7jQxUZfI6q3kqgbHvV8r1Zu"
+"""Hash that is checked for a user who is not in the file, so that the time tells nothing."""
+CHALLENGE = [("WWW-Authenticate", 'Basic realm="tcptop"')]
+
+
+class TlsConfig(NamedTuple):
+    """The part `tls_server_config`, with paths below the folder of the file."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str | None
+    client_auth: ssl.VerifyMode
+    min_version: ssl.TLSVersion
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that TLS needs."""
+        return tuple(filter(None, (self.cert_file, self.key_file, self.client_ca_file)))
+
+    def context(self) -> ssl.SSLContext:
+        """A context that has read the files; raises OSError or ValueError."""
+        for path in self.files:
+            os.close(open_to_read(path))  # OpenSSL would wait for a named pipe
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = self.min_version
+        context.load_cert_chain(self.cert_file, self.key_file)
+        if self.client_ca_file is not None:
+            context.load_verify_locations(self.client_ca_file)
+        context.verify_mode = self.client_auth
+        return context
+
+
+class WebConfig(NamedTuple):
+    """What the file asks for."""
+
+    tls: TlsConfig | None
+    users: Mapping[str, bytes]
+    """The bcrypt hash of each user's password; empty if there is no authentication."""
+
+
+def parse_web_config(text: str, folder: str) -> WebConfig:
+    """Parses the text of a file in `folder`; raises ValueError, whose text says what is wrong."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"not YAML: {problem}" + (f", line {mark.line + 1}" if mark is not None else "")) from None
+    except RecursionError:
+        raise ValueError("not YAML: too deep") from None
+    top = _mapping({} if document is None else document, "the file", TOP_KEYS)
+    tls = top.get("tls_server_config")
+    users = top.get("basic_auth_users")
+    return WebConfig(
+        None if tls is None else _parse_tls(_mapping(tls, "tls_server_config", TLS_KEYS), folder),
+        {} if users is None else _parse_users(_mapping(users, "basic_auth_users", None)),
+    )
+
+
+def _mapping(value: object, where: str, known: frozenset[str] | None) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ValueError(f"{where} is not a mapping of names")
+    unknown = [key for key in value if known is not None and key not in known]
+    if unknown and known is not None:
+        raise ValueError(
+            f"{where}: tcptop does not know the key {unknown[0]!r:.60}; it knows {', '.join(sorted(known))}"
+        )
+    return value
+
+
+def _parse_tls(tls: Mapping[str, Any], folder: str) -> TlsConfig:
+    wrong = next((key for key, value in tls.items() if not isinstance(value, str)), None)
+    if wrong is not None:
+        raise ValueError(f"tls_server_config: {wrong} is not a text")
+    missing = next((key for key in ("cert_file", "key_file") if not tls.get(key)), None)
+    if missing is not None:
+        raise ValueError(f"tls_server_config: {missing} is missing")
+    auth, version = tls.get("client_auth_type") or "NoClientCert", tls.get("min_version") or "TLS12"
+    for key, value, known in (("client_auth_type", auth, CLIENT_AUTH), ("min_version", version, MIN_VERSIONS)):
+        if value not in known:
+            raise ValueError(f"tls_server_config: {key} is one of {', '.join(known)} here, not {value!r:.60}")
+    ca_file = tls.get("client_ca_file")
+    if bool(ca_file) != (auth != "NoClientCert"):
+        raise ValueError("tls_server_config: client_ca_file and a client_auth_type that verifies go together")
+    cert, key = _below(folder, tls["cert_file"]), _below(folder, tls["key_file"])
+    ca = _below(folder, ca_file) if ca_file else None
+    return TlsConfig(cert, key, ca, CLIENT_AUTH[auth], MIN_VERSIONS[version])
+
+
+def _below(folder: str, name: str) -> str:
+    """The path of a file that the configuration names, which is relative to the configuration's folder."""
+    return os.path.join(folder, name)  # noqa: PTH118
+
+
+def _parse_users(users: Mapping[str, Any]) -> dict[str, bytes]:
+    for name, hashed in users.items():
+        try:
+            bcrypt.checkpw(b"", hashed.encode())
+        except (AttributeError, ValueError):
+            raise ValueError(f"basic_auth_users: the password of {name!r:.60} is not a bcrypt hash") from None
+    return {name: hashed.encode() for name, hashed in users.items()}
+
+
+class WebGate:
+    """Lets requests through as the file says, which is read again whenever it has changed."""
+
+    def __init__(self, path: str, complain: Callable[[str], None]) -> None:
+        """Reads the file; raises TcptopError. `complain` is called with a line if a later reading fails."""
+        self._path = path
+        self._complain = complain
+        self._files: tuple[str, ...] = (path,)
+        """The file, and those that it named when it was last understood, even if they could not be read."""
+        self._seen: tuple[object, ...] = ()
+        self._config: WebConfig | None = None
+        self._context: ssl.SSLContext | None = None
+        self._checked: dict[bytes, bool] = {}
+        self._checking = asyncio.Lock()
+        try:
+            self._config = self._read()
+        except (OSError, ValueError) as error:
+            raise TcptopError(self._error_text(error)) from None
+        self._seen = self._versions()
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self._config is not None and self._config.tls is not None
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The context for a new connection; None without TLS. Raises ValueError while the file is wrong."""
+        if self._current() is None:
+            raise ValueError("the file is wrong")
+        return self._context
+
+    async def authorize(self, request: Request) -> Response | None:
+        """The response that refuses a request; None if it may pass."""
+        config = self._current()
+        if config is None:
+            return plain_response(HTTPStatus.INTERNAL_SERVER_ERROR, "the web configuration cannot be read")
+        if not config.users:
+            return None
+        user, password = _credentials(request.headers.get("authorization", ""))
+        if await self._is_right(config.users.get(user), password):
+            return None
+        return plain_response(HTTPStatus.UNAUTHORIZED, headers=CHALLENGE)
+
+    async def _is_right(self, hashed: bytes | None, password: bytes) -> bool:
+        key = hashlib.sha256((hashed or b"") + b"\0" + password).digest()
+        if key not in self._checked:
+            async with self._checking:  # wrong passwords take one CPU at most
+                right = await asyncio.to_thread(_check_password, hashed or NOBODY, password)
+            if len(self._checked) >= MAX_CACHED:
+                self._checked.pop(next(iter(self._checked)))
+            self._checked[key] = right and hashed is not None
+        return self._checked[key]
+
+    def _current(self) -> WebConfig | None:
+        """The configuration, read again if a file has changed; None if it cannot be read."""
+        versions = self._versions()
+        if versions != self._seen:
+            self._seen = versions
+            try:
+                self._config = self._read()
+            except (OSError, ValueError, TcptopError) as error:
+                self._config = None
+                self._complain(self._error_text(error))
+            self._seen = self._versions()
+        return self._config
+
+    def _read(self) -> WebConfig:
+        refuse_strangers(self._path)
+        text = read_bytes(self._path, MAX_FILE_BYTES).decode("utf-8", "replace")
+        config = parse_web_config(text, os.path.dirname(self._path))  # noqa: PTH120
+        self._files = (self._path, *(config.tls.files if config.tls is not None else ()))
+        self._context = None if config.tls is None else config.tls.context()
+        return config
+
+    def _versions(self) -> tuple[object, ...]:
+        """What changes when the file, or a file that it names, is replaced or written."""
+        return tuple(map(_version, self._files))
+
+    def _error_text(self, error: Exception) -> str:
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
+        name = getattr(error, "filename", None)
+        return f"--web.config.file {printable(self._path)}: {printable(f'{name}: {reason}' if name else str(reason))}"
+
+
+def refuse_strangers(path: str) -> None:
+    """Raises OSError if, under sudo, others than root can write to the file, which names files that root reads."""
+    if is_strangers(path):
+        raise OSError(0, "it does not belong to root alone; sudo chown root and sudo chmod go-w make it so")
+
+
+def _version(path: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
+def _credentials(header: str) -> tuple[str, bytes]:
+    """The user and the password of the header `Authorization`; empty if it has none."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", b""
+    try:
+        user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return "", b""
+    return user.decode("utf-8", "replace"), password
+
+
+def _check_password(hashed: bytes, password: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password[:MAX_PASSWORD_BYTES], hashed)
+    except ValueError:  # a NUL byte
+        return False

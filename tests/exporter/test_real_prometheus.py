@@ -1,0 +1,89 @@
+"""A real Prometheus scrapes a real exporter for a minute, with the shipped rules; the dashboard's panels answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exporters import GUARD_S, free_port, port_of, started, wait_for_port
+from test_fleet_files import FLEET, PANELS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs the Debian package prometheus"),
+]
+EVERY_S = 2
+WINDOW_S = 60
+MAY_LACK_DATA = {"Events", "Sources that cannot be read", "Average per socket"}
+
+CONFIG = """\
+global: {{scrape_interval: {every_s}s, evaluation_interval: {every_s}s}}
+rule_files: ["{rules}"]
+scrape_configs: [{{job_name: tcptop, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
+"""
+
+
+class Prometheus:
+    """The API of a running Prometheus."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}/api/v1/"
+
+    def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 (JSON)
+        url = f"{self._url}{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=GUARD_S) as answer:
+            return json.load(answer)["data"]
+
+    def values(self, expression: str) -> list[float]:
+        return [float(series["value"][1]) for series in self.get("query", query=expression)["result"]]
+
+
+def test_a_minute_of_scrapes(tmp_path: Path) -> None:
+    with started("--listen", "127.0.0.1:0") as (process, line):
+        config = tmp_path / "prometheus.yml"
+        config.write_text(CONFIG.format(every_s=EVERY_S, port=port_of(line), rules=FLEET / "rules.yml"))
+        port = free_port()
+        server = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={tmp_path / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_for_port(port)
+            time.sleep(WINDOW_S + 3 * EVERY_S)
+            check(Prometheus(port))
+            assert process.poll() is None
+        finally:
+            server.terminate()
+            server.wait(timeout=GUARD_S)
+
+
+def check(prometheus: Prometheus) -> None:
+    window = f"[{WINDOW_S}s]"
+    assert prometheus.values(f"min_over_time(up{window})") == [1]
+    assert prometheus.values(f"count_over_time(up{window})")[0] >= WINDOW_S / EVERY_S - 2
+    # Series that come and go: a figure that is only sometimes known within bounds.
+    assert prometheus.values(f"sum_over_time(scrape_series_added[{WINDOW_S - 10}s])")[0] <= 10
+    assert prometheus.values("scrape_samples_scraped")[0] > 80
+    assert prometheus.values("rate(process_cpu_seconds_total[1m])")[0] < 0.05
+    assert prometheus.values("count(tcptop:limit_ratio:least)")[0] >= 3
+    rules = prometheus.get("rules")["groups"]
+    assert {rule["health"] for group in rules for rule in group["rules"]} == {"ok"}
+    for panel in PANELS:
+        for target in panel["targets"]:
+            filled = re.sub(r"\$\w+", lambda match: {"$__rate_interval": "30s"}.get(match[0], ".+"), target["expr"])
+            found = prometheus.values(filled)
+            assert found or panel["title"] in MAY_LACK_DATA or " at most" in target["legendFormat"], filled

@@ -1,0 +1,235 @@
+"""The exporter's HTTP server: one look for all scrapers, and bounds on what clients and sources can do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import pytest
+from exporters import GUARD_S, Clock, exporter, read_answer, scrape, send
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from recorded import MemoryHost
+
+from tcptop.accounting import account
+from tcptop.exporter import looks as looks_module
+from tcptop.exporter import server as server_module
+from tcptop.exporter.endpoint import Endpoint, patience_s
+from tcptop.exporter.looks import Looks
+from tcptop.exporter.server import HEADER_BYTES, MAX_CONNECTIONS, BadRequestError, parse_request
+from tcptop.report.as_metrics import MetricOptions
+from tcptop.sampling.live_sampler import PATIENCE_S
+from tcptop.sampling.sampler import Sampler, kernel_sources
+
+LAST_LOOK = "tcptop_last_look_timestamp_seconds"
+ACTIVE = 'tcptop_cache_active_objects{cache="TCP"}'
+GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_scrapers_of_one_second_share_a_look() -> None:
+    async with exporter() as served:
+        started_s = time.monotonic()
+        answers = []
+        for _ in range(10):
+            answers += await asyncio.gather(*(scrape(served.port) for _ in range(20)))
+        looks_allowed = 2 + int(time.monotonic() - started_s)
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.samples[LAST_LOOK] for answer in answers}) <= looks_allowed
+        assert served.looks.count <= looks_allowed
+
+
+async def test_a_scraper_that_leaves_does_not_end_the_look_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks_module, "FRESH_S", -1.0)
+    async with exporter() as served:
+        served.host.hanging = {"proc/meminfo"}  # so that the look takes as long as it may
+        leaving = asyncio.create_task(served.looks.ledger())
+        staying = asyncio.create_task(served.looks.ledger())
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await staying is not None
+        assert leaving.cancelled()
+        assert served.looks.count == 2
+
+
+async def test_silent_clients_keep_nobody_out() -> None:
+    async with exporter() as served:
+        silent = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(MAX_CONNECTIONS + 20)]
+        started_s = time.monotonic()
+        answer = await scrape(served.port)
+        assert answer.status == 200
+        assert time.monotonic() - started_s < 5.0
+        # Those silent for longest were closed.
+        assert await asyncio.wait_for(silent[0][0].read(), GUARD_S) == b""
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_an_idle_client_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "IDLE_S", 0.05)
+    async with exporter() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET /metr")
+        assert await asyncio.wait_for(reader.read(), GUARD_S) == b""
+        writer.close()
+
+
+async def test_a_connection_takes_several_requests() -> None:
+    async with exporter() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(GET + GET)
+        first, second = await read_answer(reader), await read_answer(reader)
+        assert (first.status, second.status) == (200, 200)
+        assert first.headers["connection"] == "keep-alive"
+        writer.write(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        third = await read_answer(reader)
+        assert b'href="/metrics"' in third.body
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (GET, 200),
+        (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", 200),
+        (b"GET /metricsx HTTP/1.1\r\n\r\n", 404),
+        (b"GET /../etc/passwd HTTP/1.1\r\n\r\n", 404),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", 405),
+        (b"HEAD / HTTP/1.1\r\n\r\n", 405),
+        (b"POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", 400),
+        (b"GET /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET /metrics\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+        (b"GET http://other/ HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * (HEADER_BYTES + 100), 431),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+async def test_only_get_of_two_paths_is_answered(request_bytes: bytes, status: int) -> None:
+    async with exporter() as served:
+        answer = await send(served.port, request_bytes)
+        assert answer.status == status
+        assert answer.headers["connection"] == (
+            "keep-alive" if status in (200, 404, 405) and b"1.0" not in request_bytes else "close"
+        )
+        assert (await scrape(served.port)).status == 200
+
+
+async def test_gzip_if_it_is_accepted() -> None:
+    async with exporter() as served:
+        plain = await scrape(served.port)
+        packed = await scrape(served.port, Accept_Encoding="br, gzip;q=0.5")
+        refused = await scrape(served.port, Accept_Encoding="gzip;q=0")
+        assert packed.headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in plain.headers
+        assert "content-encoding" not in refused.headers
+        assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+        assert packed.samples.keys() == plain.samples.keys()
+
+
+async def test_openmetrics_if_it_is_accepted() -> None:
+    async with exporter() as served:
+        answer = await scrape(served.port, Accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+        assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+        parse: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
+        families = {family.name: family for family in parse(answer.body.decode())}
+        assert families["tcptop_read_cpu_seconds"].type == "counter"
+        assert families["tcptop_read_cpu_seconds"].unit == "seconds"
+        assert families["tcptop_cache_bytes"].unit == "bytes"
+        assert "process_cpu_seconds" in families
+        plain = await scrape(served.port)
+        assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_a_source_that_hangs_from_the_start_costs_only_its_own_figures() -> None:
+    async with exporter(first=False) as served:
+        served.host.hanging = {"proc/slabinfo"}
+        await scrape(served.port)
+        answer = await scrape(served.port)
+        assert answer.status == 200
+        assert answer.samples['tcptop_source_up{source="slabinfo"}'] == 0
+        assert answer.samples["tcptop_sockets_allocated"] == 16001
+        assert ACTIVE not in answer.samples
+
+
+async def test_old_figures_of_a_source_that_hangs_later_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks_module, "FRESH_S", -1.0)
+    clock = Clock()
+    async with exporter(clock) as served:
+
+        async def scrape_at(passed_s: float) -> dict[str, float]:
+            clock.now_s += passed_s
+            return (await scrape(served.port)).samples
+
+        assert ACTIVE in await scrape_at(0)
+        served.host.hanging = {"proc/slabinfo"}
+        late = await scrape_at(30)
+        assert late['tcptop_source_up{source="slabinfo"}'] == 0
+        assert ACTIVE in late
+        dropped = await scrape_at(31)
+        assert ACTIVE not in dropped
+        assert dropped["tcptop_sockets_allocated"] == 16001
+        served.host.hanging.clear()
+        served.host.release.set()
+        deadline_s = time.monotonic() + GUARD_S
+        while ACTIVE not in await scrape_at(10):
+            assert time.monotonic() < deadline_s
+
+
+async def test_nothing_to_read_is_unavailable() -> None:
+    looks = Looks(Sampler(MemoryHost({}), kernel_sources()), account)
+    answer = await Endpoint(looks, MetricOptions()).answer(parse_request(GET))
+    assert answer.status == 503
+
+
+@pytest.mark.parametrize(
+    ("header", "expected_s"),
+    [
+        ("", PATIENCE_S),
+        ("10", PATIENCE_S),
+        ("0.6", 0.1),
+        ("0.2", 0.0),
+        ("-1", PATIENCE_S),
+        ("x", PATIENCE_S),
+        ("nan", PATIENCE_S),
+        ("inf", PATIENCE_S),
+    ],
+)
+def test_a_look_ends_half_a_second_before_the_scrapers_timeout(header: str, expected_s: float) -> None:
+    assert patience_s(header) == pytest.approx(expected_s)
+
+
+async def test_a_bug_answers_500_and_the_next_request_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with exporter() as served:
+        told: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        with monkeypatch.context() as patched:
+            patched.setattr(served.looks, "ledger", lambda patience_s: 1 / 0)  # noqa: ARG005
+            assert (await scrape(served.port)).status == 500
+        assert told == ["division by zero"]
+        assert (await scrape(served.port)).status == 200
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"GET / HTTP/1.1\r\n", b"GET /metrics HTTP/1.0\r\nA: "]))
+def test_any_bytes_are_a_request_or_a_bad_one(data: bytes, start: bytes) -> None:
+    try:
+        request = parse_request(start + data.replace(b"\r\n\r\n", b"") + b"\r\n\r\n")
+    except BadRequestError:
+        return
+    assert request.path.startswith("/")
+    assert "\n" not in "".join(request.headers.values())
+
+
+def test_headers_of_one_name_are_joined() -> None:
+    request = parse_request(b"GET / HTTP/1.1\r\nAccept: a\r\nACCEPT:  b \r\n\r\n")
+    assert request.headers == {"accept": "a,b"}
+
+
+@pytest.mark.parametrize("header", [b" A: b", b"A : b", b": b", b"A: b\rC: d", b"A: b\nC: d"])
+def test_headers_that_could_be_read_two_ways_are_refused(header: bytes) -> None:
+    with pytest.raises(BadRequestError):
+        parse_request(b"GET / HTTP/1.1\r\n" + header + b"\r\n\r\n")
