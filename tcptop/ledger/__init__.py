@@ -13,6 +13,8 @@ from tcptop.snapshot import CgroupMemory, StructLayout
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
+else:
+    Holders = object  # few reports import it, and an annotation in quotes would be compiled at import
 
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
@@ -939,7 +941,7 @@ class Ledger(NamedTuple):
     """The user's lab result; None if the user gave no lab result."""
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named; None if the user named no cgroup."""
-    holders: "Holders | None" = None
+    holders: Holders | None = None
     """Who holds the sockets; None unless the user asked for a look at them."""
     symbols: frozenset[str] | None = None
     """Those old and new names of renamed kernel functions that /proc/kallsyms contains.

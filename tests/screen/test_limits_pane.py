@@ -193,7 +193,7 @@ async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> 
         await feed(pilot, with_use(snapshot, 0.0, 0.0))
         lines = pane_lines(app, LimitsPane)
         assert [line.split()[0] for line in lines[:2]] == ["file-max", "memory"]
-        assert " 0 % " in lines[0]
+        assert " ≤ 0.2 % " in lines[0]
         assert " 6 % " in lines[1]
         assert "200 000 more sockets fit, file-max first" in pane_title(app, LimitsPane)
 
@@ -212,7 +212,7 @@ async def test_the_number_of_orphans_stands_in_the_note_and_not_among_those_of_s
 
 
 @pytest.mark.parametrize(
-    ("files", "row"), [(0.8, "NEAR file-max █.* 80 %  near from 80 % "), (0.96, "FULL .* 96 %  full from 95 % ")]
+    ("files", "row"), [(0.802, "NEAR file-max █.* 80 %  near from 80 % "), (0.96, "FULL .* 96 %  full from 95 % ")]
 )
 async def test_the_row_of_an_alarm_says_from_which_use_it_is_one(files: float, row: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
