@@ -9,6 +9,7 @@ from tcptop.kernel.objects import State
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Amount, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums
+from tcptop.recall import Recall
 from tcptop.snapshot import Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
 from tcptop.text.units import grouped, seconds
@@ -40,11 +41,12 @@ def find_holders(
     costs = {State(cost.state): cost for cost in states}
     release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
     knows_users = release is not None and release >= USER_OF_EVERY_SOCKET
-    groups = list(holder_groups(table, costs, knows_users))
+    _recall_groups.begin_round()
+    groups = _recall_groups(_Looked(table), tuple(costs.values()), knows_users)
     sums = holder_sums(table, sockets, page_bytes)
     look_before: Look | None = None
     if before is not None:
-        groups_before = list(holder_groups(before, costs, knows_users))
+        groups_before = _recall_groups(_Looked(before), tuple(costs.values()), knows_users)
         look_before = (before, groups_before, holder_sums(before, sockets, page_bytes))
     verdicts = find_verdicts((table, groups, sums), look_before, _verdict_limits(snapshot, page_bytes))
     age_s = None
@@ -61,7 +63,7 @@ def find_holders(
         missing=missing,
         namespaces=table.namespaces,
         sums=sums,
-        groups=tuple(groups),
+        groups=groups,
         listeners=table.listeners,
         process_of=table.process_of,
         cgroup_of=table.cgroup_of,
@@ -69,6 +71,27 @@ def find_holders(
         verdicts=verdicts,
         groups_before=None if look_before is None else tuple(look_before[1]),
     )
+
+
+class _Looked:
+    """A table as a key. A look stands for many samples, and to compare groups takes as long as to make them."""
+
+    def __init__(self, table: SocketTable) -> None:
+        self.table = table
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Looked) and self.table is other.table
+
+    def __hash__(self) -> int:
+        return id(self.table)
+
+
+def _groups_of(looked: _Looked, states: Sequence[StateCost], knows_users: bool) -> tuple[HolderGroup, ...]:
+    costs = {State(cost.state): cost for cost in states}
+    return tuple(holder_groups(looked.table, costs, knows_users))
+
+
+_recall_groups = Recall(_groups_of)
 
 
 def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:

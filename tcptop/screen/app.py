@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.events import Event, InputEvent, Paste, Resize
 from textual.geometry import Size
 from textual.screen import Screen
@@ -270,9 +271,24 @@ class TcptopApp(App[int]):
                 driver.write(f"{changes}{CURSOR_HOME}")
                 driver.flush()
             return
-        for screen in self.screen_stack:
-            for pane in screen.query(Pane):
+        self._show_panes(self._seen_screens())
+
+    def _seen_screens(self) -> Sequence[Screen[Any]]:
+        """The screens that are not covered: those from the last screen on that fills the terminal."""
+        stack = self.screen_stack
+        filling = [number for number, screen in enumerate(stack) if not screen.is_modal]
+        return stack[filling[-1] if filling else 0 :]
+
+    def _show_panes(self, screens: Iterable[Screen[Any]]) -> None:
+        for pane in (pane for screen in screens for pane in screen.query(Pane)):
+            if self._ledger is not None:
                 pane.show(self._ledger, self.view)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Closes the top screen. The screens that it covered were not drawn meanwhile."""
+        seen = self._seen_screens()
+        self._show_panes(screen for screen in self.screen_stack if screen not in seen)
+        return super().pop_screen()
 
     def action_feed(self, name: str, *arguments: object) -> None:
         """Passes the action of a key to the feed."""
