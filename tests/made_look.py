@@ -19,7 +19,14 @@ def look_text(*lines: str, processes: str = "10\t0", took_us: int = 12_000) -> s
     """The text of a look with these lines."""
     return "".join(
         f"{line}\n"
-        for line in (FIRST_LINE, f"took_us\t{took_us}", "module\tbuiltin", f"processes\t{processes}", *lines)
+        for line in (
+            FIRST_LINE,
+            f"took_us\t{took_us}",
+            "module\tbuiltin",
+            "scope\tmachine",
+            f"processes\t{processes}",
+            *lines,
+        )
     )
 
 

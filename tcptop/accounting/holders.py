@@ -43,7 +43,7 @@ def find_holders(
     knows_users = release is not None and release >= USER_OF_EVERY_SOCKET
     _recall_groups.begin_round()
     groups = _recall_groups(_Looked(table), tuple(costs.values()), knows_users)
-    sums = holder_sums(table, sockets, page_bytes)
+    sums = holder_sums(table, sockets, page_bytes, reading.state in ("cut", "strange"))
     look_before: Look | None = None
     if before is not None:
         groups_before = _recall_groups(_Looked(before), tuple(costs.values()), knows_users)
@@ -53,7 +53,11 @@ def find_holders(
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
     # While the next look runs, this one stands; that its reading is late is no news.
-    missing = (*_missing(table), *([reading.reason] if reading.reason and reading.state != "late" else []))
+    missing = (
+        *_missing(table),
+        *_unseen(groups),
+        *([reading.reason] if reading.reason and reading.state != "late" else []),
+    )
     return Holders(
         taken_at_s=reading.taken_at_s,
         age_s=age_s,
@@ -221,10 +225,15 @@ def _slab_bytes(cost: StateCost | None, is_server: bool, number: float) -> Amoun
     return Amount(low * number, one.high * number)
 
 
-def holder_sums(table: SocketTable, sockets: SocketCounts, page_bytes: int | None) -> HolderSums:
-    """The sums of a table, beside the counters of sockstat at the time of the look."""
+def holder_sums(
+    table: SocketTable, sockets: SocketCounts, page_bytes: int | None, is_damaged: bool = False
+) -> HolderSums:
+    """The sums of a table, beside the counters of sockstat at the time of the look.
+
+    They are never complete if lines of the look were lost (`is_damaged`).
+    """
     asked = [each for each in table.namespaces if each.asked == "asked"]
-    is_whole = len(asked) == len(table.namespaces)
+    is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine" and not is_damaged
     machine: Mapping[str, int] = asked[0].counters if asked else {}
     full_groups = [group for group in table.groups if not group.is_mini and group.state != "SYN_RECV"]
     asked_inodes = {each.inode for each in asked}
@@ -257,8 +266,25 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
     return sum(each.get(name, 0) for each in known for name in names) if known else None
 
 
+def _unseen(groups: Sequence[HolderGroup]) -> Iterator[str]:
+    number = round(sum(group.sockets for group in groups if group.holder.kind == "not_seen"))
+    if number:
+        yield f"the process of {grouped(number)} socket{'s' if number > 1 else ''}"
+
+
+SCOPES = {
+    "machine": None,
+    "here": "only this network namespace was asked",
+    "container": "from a container (another pid namespace), only its own namespaces are seen",
+}
+"""What a look with a scope did not see, by scope."""
+
+
 def _missing(table: SocketTable) -> Iterator[str]:
     """What was not seen, a line for each reason."""
+    scope = SCOPES.get(table.scope, "the look does not say what it could see")
+    if scope is not None:
+        yield scope
     reasons: dict[str, list[int | None]] = defaultdict(list)
     for namespace in table.namespaces:
         if namespace.asked != "asked":

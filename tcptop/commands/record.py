@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tcptop.commands.common import Parser, add_socket_table, argument_type, open_host, read_thresholds, write_stdout
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
@@ -80,7 +81,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--scrub", action="store_true", help=SCRUB_HELP)
     parser.add_argument("--json", action="store_true", help="print each sample as JSON too")
     parser.add_root_option()
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.scrub and options.json:
+        raise TcptopError("--scrub and --json cannot be combined: what is printed is not scrubbed")
+    return options
 
 
 def ring_bytes(text: str) -> int:

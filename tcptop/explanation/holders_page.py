@@ -166,6 +166,6 @@ def verdict_lines(holders: Holders, columns: int) -> list[Line]:
         lines += paragraph(verdict.text, columns - 1, "text", WARNING)
     if holders.module == LOADED_NOW:
         lines += paragraph(" the kernel has loaded its module tcp_diag for this look", columns - 1, "dim")
-    for text in holders.missing:
-        lines += paragraph(f" not seen: {text}", columns - 1, "dim")
+    if holders.missing:
+        lines += paragraph(f" not seen: {'; '.join(holders.missing)}", columns - 1, "dim")
     return lines

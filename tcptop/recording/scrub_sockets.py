@@ -13,6 +13,7 @@ from tcptop.hosts.host import FileRead
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.sampling.sampler import SourceRead
 from tcptop.sock_diag import FIRST_LINE, PREFIX, SOCKETS_PATH
+from tcptop.sock_diag.counters import EVENTS, SOCKSTAT, SYSCTLS
 from tcptop.text.printable import decode_text
 
 PEER_COLUMN = 11
@@ -21,7 +22,19 @@ GROUP_COLUMNS = 12
 POD = re.compile(r"kubepods|pod[0-9a-f]{8}")
 CGROUP_KINDS = ("service", "scope", "slice")
 
-UNNAMED = {"took_us": 1, "module": 1, "processes": 2}
+WORDS = (
+    *("here", "other", "process", "mount", "asked", "listeners", "cut", "refused", "server", "client"),
+    *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
+)
+"""Words of a look, which name nothing of this machine."""
+PLAIN = re.compile(
+    rf"-|(?:{'|'.join(WORDS)})|(?:whole|sampled):\d{{1,20}}|[-+.\de ]{{1,400}}"
+    rf"|(?:(?:{'|'.join((*SOCKSTAT, *EVENTS, *SYSCTLS, 'unread_processes'))})=\d{{1,20}} ?)*",
+    re.ASCII,
+)
+"""A column that is a number, numbers, an owner, counters, or one of WORDS."""
+
+UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2}
 """Kinds of lines that hold no name, with their number of columns."""
 
 NAMED = {
@@ -73,7 +86,7 @@ class SocketScrubber:
         if lines[0] != FIRST_LINE:
             return answer._replace(data=b"")
         rows = [line.split("\t") for line in lines[1:]]
-        known = [row for row in rows if len(row) - 1 == COLUMNS.get(row[0], UNNAMED.get(row[0]))]
+        known = [row for row in rows if len(row) - 1 == COLUMNS.get(row[0], UNNAMED.get(row[0])) and _is_plain(row)]
         self._number(known)
         text = "".join("\t".join(self._scrub_row(row)) + "\n" for row in known)
         return answer._replace(data=f"{FIRST_LINE}\n{text}".encode())
@@ -98,6 +111,7 @@ class SocketScrubber:
             scrubbed[1 + column] = f"{word}{colon}{value if number is None else number}"
         if kind == "net":
             scrubbed[6] = ""
+            scrubbed[7] = "(scrubbed)" if row[7] else ""
         elif kind == "group":
             scrubbed[1 + PEER_COLUMN] = ""
         elif kind == "process":
@@ -105,6 +119,12 @@ class SocketScrubber:
         elif kind == "cgroup":
             scrubbed[4] = _cgroup_name(row[4], scrubbed[1])
         return scrubbed
+
+
+def _is_plain(row: list[str]) -> bool:
+    """Whether all columns but those that are replaced hold only numbers and the words of a look."""
+    replaced = {"net": (6, 7), "group": (1 + PEER_COLUMN,), "process": (7,), "cgroup": (4,)}.get(row[0], ())
+    return all(PLAIN.fullmatch(cell) for index, cell in enumerate(row) if index and index not in replaced)
 
 
 def _cgroup_name(path: str, number: str) -> str:

@@ -137,6 +137,8 @@ class SocketTable(NamedTuple):
     took_us: int
     module: str
     """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, or `loaded now` by the look."""
+    scope: str
+    """What the look could see: `machine`, `container` in another pid namespace, or `here` if no more was asked for."""
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""

@@ -14,6 +14,10 @@ EVENTS = (
 )
 """Counters of the line TcpExt in /proc/net/netstat (net/ipv4/proc.c, snmp4_net_list)."""
 
+SOCKSTAT = ("inuse", "inuse6", "orphan", "tw", "alloc", "mem")
+"""Counters of the lines TCP and TCP6 in sockstat and sockstat6 (net/ipv4/proc.c, net/ipv6/proc.c)."""
+SYSCTLS = ("tcp_max_tw_buckets", "tcp_child_ehash_entries")
+
 OWN_NET = "/proc/thread-self/net"
 """The folder of the calling thread's namespace; /proc/net would be that of the main thread."""
 
@@ -35,9 +39,8 @@ def read_counters(folder: str = OWN_NET) -> dict[str, int]:
 
 def read_own_sysctls() -> dict[str, int]:
     """The sysctls of the calling thread's namespace that bound its sockets in TIME_WAIT and its chains of sockets."""
-    names = ("tcp_max_tw_buckets", "tcp_child_ehash_entries")
-    values = {name: _lines(f"/proc/sys/net/ipv4/{name}") for name in names}
-    return _numbers(list(names), [text[0] if text else "" for text in values.values()])
+    values = {name: _lines(f"/proc/sys/net/ipv4/{name}") for name in SYSCTLS}
+    return _numbers(list(SYSCTLS), [text[0] if text else "" for text in values.values()])
 
 
 def read_ephemeral_ports() -> range:

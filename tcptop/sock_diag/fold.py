@@ -184,7 +184,9 @@ class Fold:
 
         halves = rows.cast("H")
         near, far = halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist()
-        ports = self._ports(near, far) if len(self._counts) < MAX_GROUPS else [MANY_PORTS]
+        ports = self._ports(near, far)
+        if len(self._counts) >= MAX_GROUPS:
+            ports = [MANY_PORTS if port >= 0 else ~MANY_PORTS for port in ports]
         states = column(16)
         if states.count(states[0]) != count:
             states = [word & FAMILY_STATE_TIMER for word in states]
@@ -270,7 +272,7 @@ def _group_key(key: _Key) -> GroupKey:
     word, port, uid, cgroup, owner, peer = key
     family, state, timer, _ = _WORD.pack(word)
     is_server = port >= 0
-    number = None if port == MANY_PORTS else socket.ntohs(port if is_server else ~port)
+    number = None if port in (MANY_PORTS, ~MANY_PORTS) else socket.ntohs(port if is_server else ~port)
     is_mini = timer == TIME_WAIT_TIMER
     owner = NOT_SAMPLED if owner is None else owner
     return GroupKey(family, state, is_mini, is_server, number, uid, cgroup, owner, peer)

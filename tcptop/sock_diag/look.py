@@ -22,7 +22,13 @@ from tcptop.sock_diag.descriptors import OwnerSample, sample_owners
 from tcptop.sock_diag.dump import LISTEN_MASK, UNLISTENING_MASK, dump_datagrams, dump_request, open_diag_socket
 from tcptop.sock_diag.fold import NO_INODE, NOT_SAMPLED, Fold, Group
 from tcptop.sock_diag.listeners import ListenerRow, listener_rows
-from tcptop.sock_diag.net_namespaces import NetNamespace, call_in_thread, find_namespaces, list_pids
+from tcptop.sock_diag.net_namespaces import (
+    NetNamespace,
+    call_in_thread,
+    find_namespaces,
+    list_pids,
+    sees_all_processes,
+)
 from tcptop.text.printable import decode_text, printable
 
 TIME_LIMIT_S = 10.0
@@ -32,7 +38,7 @@ DUMP_BUDGET_US = 100_000
 """CPU time that dumps of namespaces may take even beyond WHOLE_SHARE of the sockets."""
 CGROUPS_WITH_MEMORY = 50
 """Number of cgroups, those with the most sockets, whose memory.stat is read."""
-MAX_LISTENERS = 5_000
+MAX_LISTENERS = 20_000
 SAMPLED_BIT = 1
 
 
@@ -95,6 +101,7 @@ class _Look:
     def lines(self) -> Iterator[str]:
         state_before = module_state()
         namespaces, processes = find_namespaces(list_pids())
+        yield f"scope\t{'here' if self._ask.here_only else 'machine' if sees_all_processes() else 'container'}"
         if self._ask.here_only:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
@@ -157,6 +164,8 @@ class _Look:
             fold = Fold(owner_of, {row.port for row in listeners}, read_ephemeral_ports(), self._ask.with_peers)
             if dump_all:
                 cut_reason = self._receive(diag, UNLISTENING_MASK, fold.add)
+        if len(listeners) > MAX_LISTENERS:
+            cut_reason = f"of {len(listeners)} listeners, {MAX_LISTENERS} are listed"
         return Dumped(counters, listeners[:MAX_LISTENERS], fold.groups(), dump_all, cut_reason)
 
     def _receive(self, diag: socket.socket, states: int, add: Callable[[memoryview], None]) -> str | None:

@@ -18,6 +18,8 @@ Answer = TypeVar("Answer")
 CLONE_NEWNET = 0x40000000
 LOWEST_PRIORITY = 19
 MAX_PROCESSES = 200_000
+FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
+"""PROC_PID_INIT_INO (include/linux/proc_ns.h)."""
 
 
 class NetNamespace(NamedTuple):
@@ -40,6 +42,13 @@ class Process(NamedTuple):
 
     pid: int
     namespace: int | None
+
+
+def sees_all_processes() -> bool:
+    """Whether this process is in the first pid namespace of the machine, whose procfs shows every process."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid") == FIRST_PID_NAMESPACE
+    return False
 
 
 def list_pids() -> list[int]:

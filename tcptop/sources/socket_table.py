@@ -28,6 +28,7 @@ from tcptop.text.printable import decode_text, printable, printable_name
 
 ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
+MAX_NAMESPACES = 1_000
 MAX_BYTES = 1 << 62
 
 
@@ -98,6 +99,7 @@ class _Parser:
     def __init__(self) -> None:
         self._took_us = 0
         self._module = ""
+        self._scope = ""
         self._processes = (0, 0)
         self._namespaces: list[SocketNamespace] = []
         self._listeners: list[Listener] = []
@@ -108,6 +110,7 @@ class _Parser:
         self.kinds = {
             "took_us": self._add_took,
             "module": self._add_module,
+            "scope": self._add_scope,
             "processes": self._add_processes,
             "net": self._add_namespace,
             "listen": self._add_listener,
@@ -122,6 +125,7 @@ class _Parser:
         return SocketTable(
             self._took_us,
             self._module,
+            self._scope,
             *self._processes,
             tuple(self._namespaces),
             tuple(self._listeners),
@@ -137,11 +141,16 @@ class _Parser:
     def _add_module(self, columns: list[str]) -> None:
         self._module = printable_name(columns[0])
 
+    def _add_scope(self, columns: list[str]) -> None:
+        self._scope = printable_name(columns[0])
+
     def _add_processes(self, columns: list[str]) -> None:
         self._processes = (_count(columns[0]), _count(columns[1]))
 
     def _add_namespace(self, columns: list[str]) -> None:
         inode, here, found_by, asked, counters, name, reason = columns
+        if len(self._namespaces) >= MAX_NAMESPACES:
+            raise ValueError("more namespaces than a machine has")
         pairs = (field.partition("=") for field in counters.split())
         self._namespaces.append(
             SocketNamespace(
@@ -231,6 +240,8 @@ def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
         return "missing", "the kernel tells no sockets: its module tcp_diag is not there, or may not be loaded"
     if error.errno in NO_NETLINK:
         return "refused", f"the kernel tells no sockets here (sock_diag): {text}"
+    if not is_live:
+        return "failed", f"the look at the sockets in this saved tree cannot be read: {text}"
     return "failed", f"the kernel tells no sockets (sock_diag): {text}"
 
 

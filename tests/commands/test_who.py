@@ -245,3 +245,44 @@ def test_many_groups_within_the_limits_of_time_and_memory(tmp_path: Path) -> Non
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "others" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["a{b}c", "{0}x", "{count}", "{", "%s%n"])
+def test_a_name_with_braces_stays_as_it_is(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = look_text(net(HERE), group(state="CLOSE_WAIT", sockets=120), process(command=command))
+    root = tree_with_look(tmp_path, text)
+    assert f"{command}[10] holds 120 sockets that the peer has closed" in run(capsys, "who", "--root", root)
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (look_text(net(HERE, alloc=1000), group()).replace("machine", "container", 1), "from a container"),
+        (
+            look_text(net(HERE, alloc=1000), group()).replace("machine", "here", 1),
+            "only this network namespace was asked",
+        ),
+        (look_text(net(HERE, alloc=1000), group(), "group\tnonsense"), "unknown format"),
+        (look_text(net(HERE, alloc=1000), group(sockets=10))[:-9], "in the middle of a line"),
+        (look_text(), ""),
+        (look_text(net(HERE, alloc=1000), group("unseen", sockets=5)), "the process of 5 sockets"),
+    ],
+    ids=["container", "here", "damaged", "cut", "no namespace", "not seen"],
+)
+def test_a_look_that_is_not_whole_is_not_complete(
+    text: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """sockstat's `alloc` is the machine's: what was not seen is not taken for sockets that are in no dump."""
+    found = looked(capsys, tree_with_look(tmp_path, text))
+    if "5 sockets" not in missing:
+        assert found["sums"]["complete"] is False
+        assert found["sums"]["in_no_hash"] is None
+        assert not [each for each in found["verdicts"] if each["kind"] == "in_no_hash"]
+    assert found["complete"] is False
+    assert missing in "; ".join(found["missing"])
+
+
+def test_many_namespaces_take_no_long_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line for number in range(1, 20_000) for line in (net(number, here=False), group(namespace=number))]
+    found = looked(capsys, tree_with_look(tmp_path, look_text(*lines)))
+    assert "unknown format" in "; ".join(found["missing"])

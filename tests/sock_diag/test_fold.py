@@ -305,6 +305,7 @@ def test_too_many_groups_lose_their_ports_and_no_socket(monkeypatch: pytest.Monk
     assert sockets(fold) == 200
     assert sum(group.sums[SUMS.index("rqueue")] for group in fold.groups()) == sum(range(1, 201))
     assert {group.key.port for group in fold.groups()} >= {None}
+    assert {group.key.is_server for group in fold.groups()} == {False}, "a side is no port"
 
 
 def address(text: str) -> bytes:
