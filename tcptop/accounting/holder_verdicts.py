@@ -44,11 +44,15 @@ IF_GROWN: Mapping[str, str] = {
 }
 """Verdicts on counters of a namespace that grew from one look to the next."""
 
-VERDICT_KINDS = {"close_wait", "unread", "orphans", "no_process", "in_no_hash", "time_wait", "queue_full", *IF_GROWN}
+VERDICT_KINDS: Sequence[str] = (
+    *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
+    *("TCPReqQFullDrop", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
+)
+"""All kinds of verdicts, the most urgent first."""
 
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
-    """The verdicts of a look. Without a look before, verdicts that need two say `one look`."""
+    """The verdicts of a look, the most urgent first. Without a look before, verdicts that need two say `one look`."""
     earlier = None if before is None else {each.key: each.measure for each in _candidates(before, limits)}
     verdicts: list[HolderVerdict] = []
     for key, measure, verdict in _candidates(now, limits):
@@ -61,7 +65,9 @@ def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tupl
     verdicts += _full_queues(now[0], None if before is None else before[0])
     if before is not None:
         verdicts += _grown_counters(now[0], before[0])
-    return tuple(verdicts)
+    return tuple(
+        sorted(verdicts, key=lambda each: (VERDICT_KINDS.index(each.kind), -(each.bytes or each.sockets or 0)))
+    )
 
 
 def _candidates(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -177,19 +183,26 @@ def _by_process(
 
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
-    """Listeners whose queue is full and that have dropped connections since the look before, or ever."""
+    """Listeners whose queue is above its limit, and that have ever dropped connections.
+
+    A queue that stays full drops nothing while nobody connects; it is as full as before.
+    """
     drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
         drops = listener.drops or 0
         place = (listener.namespace, listener.family, listener.port)
-        if listener.queue > listener.limit and drops and drops_now[place] > drops_before.get(place, 0):
-            process = None if listener.pid is None else now.process_of.get(listener.pid)
-            name = f"{process.command}[{process.pid}] " if process else ""
-            text = (
-                f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
-                f" {grouped(drops)} dropped"
-            )
-            yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace)
+        if listener.queue <= listener.limit or not drops:
+            continue
+        process = None if listener.pid is None else now.process_of.get(listener.pid)
+        name = f"{process.command}[{process.pid}] " if process else ""
+        # A number that shrank is that of other listeners than before.
+        grown = drops_now[place] - drops_before[place] if place in drops_before else -1
+        since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
+        text = (
+            f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
+            f" {grouped(drops)} dropped{since}"
+        )
+        yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace, listener.port)
 
 
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:

@@ -27,7 +27,7 @@ from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph, text_of
 from tcptop.text.table import Heading, Layout
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import cell_width, crop_line, first_fitting
+from tcptop.widgets.cell_width import cell_width, first_fitting, shorten_line
 from tcptop.widgets.key_line import KeyHint, key_line
 from tcptop.widgets.limits_pane import EIGHTHS
 from tcptop.widgets.overlay_screen import SCROLLING_KEYS, OverlayScreen
@@ -381,15 +381,21 @@ def lay_out(by: Grouping, columns: int) -> Layout:
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
-    """The sums and the verdicts in at most `height` lines; where there is no room, verdicts are cut, and sums go."""
+    """The sums and the verdicts in at most `height` lines; where there is no room, the sums go first.
+
+    A text that does not fit ends in `…`. Of the verdicts, the most urgent ones stay.
+    """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:
-        verdicts = [crop_line(line, columns) for line in verdict_lines(holders, UNWRAPPED)]
+        verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED)]
     if len(verdicts) > height > 0:
         left = len(verdicts) - height + 1
         verdicts = [*verdicts[: height - 1], ((f"   … {left} more", "dim"),)] if height > 1 else verdicts[:1]
-    sums = sum_lines(holders, columns)[: max(0, height - len(verdicts))]
-    return [*sums, *verdicts[:height]]
+    sums = sum_lines(holders, columns)
+    room = max(0, height - len(verdicts))
+    if len(sums) > room > 0:
+        sums = [*sums[: room - 1], shorten_line((*sums[room - 1], (" …", "dim")), columns - 1)]
+    return [*sums[:room], *verdicts[:height]]
 
 
 def path_ends(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,19 @@ async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
 async def test_the_columns_follow_from_the_width(folder: Path, width: int, columns: set[str]) -> None:
     async with tree_app(folder).run_test(size=(width, 40)) as pilot:
         assert columns <= set(shown(await open_holders(pilot))[0].split())
+
+
+async def test_what_does_not_fit_is_the_least_urgent_and_no_text_ends_without_a_sign(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(40, 12)) as pilot:
+        app = await open_holders(pilot)
+        lines = shown(app)
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        whole = {f"!  {verdict.text}" for verdict in app._ledger.holders.verdicts}
+        marked = [line.rstrip() for line in lines if line.startswith("!")]
+        assert "accept queue" in marked[0]
+        assert all(line.endswith("…") or line in whole for line in marked)
+        assert any(re.fullmatch(r"   … \d+ more", line.rstrip()) for line in lines)
 
 
 async def test_keys_group_sort_and_filter(folder: Path) -> None:
