@@ -88,7 +88,8 @@ def _close_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
                 "close_wait",
                 groups,
                 count,
-                f"{holder_name(groups[0])} holds {{count}} sockets that the peer has closed",
+                f"{holder_name(groups[0])} holds ",
+                " sockets that the peer has closed",
             )
 
 
@@ -98,8 +99,8 @@ def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     for groups in _by_process(look[1], lambda group: group.unread_bytes > 0):
         unread_bytes = sum(group.unread_bytes for group in groups)
         if unread_bytes > BUFFER_SHARE * limits.max_buffer_bytes:
-            text = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in {{count}} sockets"
-            yield _candidate("unread", groups, unread_bytes, text)
+            start = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in "
+            yield _candidate("unread", groups, unread_bytes, start, " sockets")
 
 
 def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -108,8 +109,7 @@ def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     count = sum(group.sockets for group in groups)
     holds_much = limits.max_buffer_bytes is not None and unsent_bytes > BUFFER_SHARE * limits.max_buffer_bytes
     if holds_much or (limits.max_orphans and count > ORPHAN_SHARE * limits.max_orphans):
-        text = f"{{count}} orphans hold {short_size(unsent_bytes)} unsent"
-        yield _candidate("orphans", groups, unsent_bytes, text)
+        yield _candidate("orphans", groups, unsent_bytes, "", f" orphans hold {short_size(unsent_bytes)} unsent")
 
 
 def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
@@ -121,7 +121,7 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
             yield _candidate(
-                "no_process", groups, count, "{count} sockets that no process has: in flight, or the kernel's"
+                "no_process", groups, count, "", " sockets that no process has: in flight, or the kernel's"
             )
 
 
@@ -156,13 +156,13 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
 )
 
 
-def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, text: str) -> Candidate:
-    """`{count}` in the text stands for the number of sockets, with `≈` if it is an estimate."""
+def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: str, end: str) -> Candidate:
+    """The number of sockets stands between both texts, with `≈` if it is an estimate."""
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
     total_bytes = sum(slab) + sum(group.buffer_bytes for group in groups)
-    text = text.format(count=f"{about}{grouped(round(number))}")
+    text = f"{start}{about}{grouped(round(number))}{end}"
     pid, namespace = (
         groups[0].holder.pid,
         groups[0].namespace if len({each.namespace for each in groups}) == 1 else None,

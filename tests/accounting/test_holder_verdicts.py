@@ -69,6 +69,12 @@ def test_a_verdict_of_two_looks(
     assert verdicts(lines(enough), lines(few)) == {}
 
 
+def test_a_name_with_braces() -> None:
+    lines = (group("whole:10", 600, "CLOSE_WAIT", rmem=int(0.02 * tcp_mem_bytes())), process(10, "{b} {0} {count}"))
+    assert verdicts(lines)["close_wait"].startswith("{b} {0} {count}[10] holds 600 sockets")
+    assert verdicts(lines)["unread"].startswith("{b} {0} {count}[10] leaves")
+
+
 def test_orphans() -> None:
     few, many = (
         (group("none", 50, "FIN_WAIT1", wmem_queued=int(share * tcp_mem_bytes())),) for share in (0.009, 0.011)
