@@ -199,7 +199,7 @@ class _Parser:
         )
 
     def _add_process(self, columns: list[str]) -> None:
-        pid, descriptors, limit, whole, sockets, weight, command = columns
+        pid, descriptors, limit, whole, sockets, weight, command, *namespace = columns
         number = float(weight)
         if not 1 <= number <= 1e9:
             raise ValueError("not a weight")
@@ -211,6 +211,7 @@ class _Parser:
             _count(sockets),
             number,
             printable_name(command),
+            _known(namespace[0]) if namespace else None,  # the first looks that were recorded have none
         )
 
     def _add_cgroup(self, columns: list[str]) -> None:
