@@ -11,6 +11,7 @@ from tcptop.ledger import Amount, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums
 from tcptop.snapshot import Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
+from tcptop.text.own_command import as_root
 from tcptop.text.units import grouped, seconds
 
 USER_OF_EVERY_SOCKET = (6, 18)
@@ -20,6 +21,8 @@ SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
 }
 
+DENIED = "Permission denied"
+"""The kernel's reason where only root may look."""
 STATE_OF_KIND: Mapping[str, State] = {"orphan": State.ORPHAN, "queue": State.ACCEPT_QUEUE}
 BOTH_MINI_STATES: Mapping[str, str] = {
     State.TIME_WAIT.value: "with FIN_WAIT2 (closed)",
@@ -51,7 +54,10 @@ def find_holders(
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
     # While the next look runs, this one stands; that its reading is late is no news.
-    missing = (*_missing(table), *([reading.reason] if reading.reason and reading.state != "late" else []))
+    unseen = list(_missing(table))
+    if unseen and (DENIED in str(unseen) or snapshot.slabinfo.state == "refused"):
+        unseen[-1] += f"; root sees more: {as_root()}"
+    missing = (*unseen, *([reading.reason] if reading.reason and reading.state != "late" else []))
     return Holders(
         taken_at_s=reading.taken_at_s,
         age_s=age_s,

@@ -28,6 +28,8 @@ from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.app import TcptopApp
 from tcptop.sources.socket_table import SocketTableSource
+from tcptop.text.line import text_of
+from tcptop.widgets.head_line import head_line
 from tcptop.widgets.holders_screen import HoldersPane, HoldersScreen
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -238,6 +240,25 @@ async def test_sockets_are_asked_for_only_while_the_screen_is_open() -> None:
         await pilot.press("space")
         await pilot.pause(0.4)
         assert host.asked.count(SOCKETS) == looks
+
+
+async def test_the_head_line_counts_the_verdicts_of_a_look(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+        app = await open_holders(pilot, "escape")
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        count = len(app._ledger.holders.verdicts)
+        assert f"! W {count} verdicts" in screen_text(app).splitlines()[0]
+    ledger = app._ledger
+    for holders, words in (
+        (None, ""),
+        (ledger.holders._replace(age_s=59.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict ·"),
+        (ledger.holders._replace(age_s=61.0), ""),
+        (ledger.holders._replace(verdicts=()), ""),
+    ):
+        line = text_of(head_line(ledger._replace(holders=holders), app.view, 100))
+        assert words in line
+        assert ("! W" in line) == bool(words)
 
 
 async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
