@@ -90,10 +90,13 @@ def process(
     descriptors: int = 40,
     sockets: int = 20,
     limit: int | None = None,
+    namespace: int | None = None,
 ) -> str:
     """The line of a process."""
     kind = "whole" if whole else "sample"
-    return f"process\t{pid}\t{descriptors}\t{_text(limit)}\t{kind}\t{sockets}\t{weight:g}\t{command}"
+    return (
+        f"process\t{pid}\t{descriptors}\t{_text(limit)}\t{kind}\t{sockets}\t{weight:g}\t{command}\t{_text(namespace)}"
+    )
 
 
 def cgroup(number: int, path: str, sock: int | None = None, kernel: int | None = None) -> str:

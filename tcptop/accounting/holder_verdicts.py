@@ -14,8 +14,6 @@ BUFFER_SHARE = 0.01
 """Share of the maximum of tcp_mem from which on orphans or unread data are worth a verdict."""
 ORPHAN_SHARE = 0.5
 TIME_WAIT_SHARE = 0.5
-COUNT = "\0"
-"""Placeholder in the text of a verdict, which no name of a process contains."""
 UNHASHED_SHARE = 0.01
 
 
@@ -46,11 +44,15 @@ IF_GROWN: Mapping[str, str] = {
 }
 """Verdicts on counters of a namespace that grew from one look to the next."""
 
-VERDICT_KINDS = {"close_wait", "unread", "orphans", "no_process", "in_no_hash", "time_wait", "queue_full", *IF_GROWN}
+VERDICT_KINDS: Sequence[str] = (
+    *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
+    *("TCPReqQFullDrop", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
+)
+"""All kinds of verdicts, the most urgent first."""
 
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
-    """The verdicts of a look. Without a look before, verdicts that need two say `one look`."""
+    """The verdicts of a look, the most urgent first. Without a look before, verdicts that need two say `one look`."""
     earlier = None if before is None else {each.key: each.measure for each in _candidates(before, limits)}
     verdicts: list[HolderVerdict] = []
     for key, measure, verdict in _candidates(now, limits):
@@ -63,7 +65,9 @@ def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tupl
     verdicts += _full_queues(now[0], None if before is None else before[0])
     if before is not None:
         verdicts += _grown_counters(now[0], before[0])
-    return tuple(verdicts)
+    return tuple(
+        sorted(verdicts, key=lambda each: (VERDICT_KINDS.index(each.kind), -(each.bytes or each.sockets or 0)))
+    )
 
 
 def _candidates(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -84,7 +88,8 @@ def _close_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
                 "close_wait",
                 groups,
                 count,
-                f"{holder_name(groups[0])} holds {COUNT} sockets that the peer has closed",
+                f"{holder_name(groups[0])} holds ",
+                " sockets that the peer has closed",
             )
 
 
@@ -94,8 +99,8 @@ def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     for groups in _by_process(look[1], lambda group: group.unread_bytes > 0):
         unread_bytes = sum(group.unread_bytes for group in groups)
         if unread_bytes > BUFFER_SHARE * limits.max_buffer_bytes:
-            text = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in {COUNT} sockets"
-            yield _candidate("unread", groups, unread_bytes, text)
+            start = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in "
+            yield _candidate("unread", groups, unread_bytes, start, " sockets")
 
 
 def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -104,8 +109,7 @@ def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     count = sum(group.sockets for group in groups)
     holds_much = limits.max_buffer_bytes is not None and unsent_bytes > BUFFER_SHARE * limits.max_buffer_bytes
     if holds_much or (limits.max_orphans and count > ORPHAN_SHARE * limits.max_orphans):
-        text = f"{COUNT} orphans hold {short_size(unsent_bytes)} unsent"
-        yield _candidate("orphans", groups, unsent_bytes, text)
+        yield _candidate("orphans", groups, unsent_bytes, "", f" orphans hold {short_size(unsent_bytes)} unsent")
 
 
 def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
@@ -117,7 +121,7 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
             yield _candidate(
-                "no_process", groups, count, f"{COUNT} sockets that no process has: in flight, or the kernel's"
+                "no_process", groups, count, "", " sockets that no process has: in flight, or the kernel's"
             )
 
 
@@ -152,13 +156,13 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
 )
 
 
-def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, text: str) -> Candidate:
-    """COUNT in the text stands for the number of sockets, with `≈` if it is an estimate."""
+def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: str, end: str) -> Candidate:
+    """The number of sockets stands between both texts, with `≈` if it is an estimate."""
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
     total_bytes = sum(slab) + sum(group.buffer_bytes for group in groups)
-    text = text.replace(COUNT, f"{about}{grouped(round(number))}")
+    text = f"{start}{about}{grouped(round(number))}{end}"
     pid, namespace = (
         groups[0].holder.pid,
         groups[0].namespace if len({each.namespace for each in groups}) == 1 else None,
@@ -179,19 +183,26 @@ def _by_process(
 
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
-    """Listeners whose queue is full and that have dropped connections since the look before, or ever."""
+    """Listeners whose queue is above its limit, and that have ever dropped connections.
+
+    A queue that stays full drops nothing while nobody connects; it is as full as before.
+    """
     drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
         drops = listener.drops or 0
         place = (listener.namespace, listener.family, listener.port)
-        if listener.queue > listener.limit and drops and drops_now[place] > drops_before.get(place, 0):
-            process = None if listener.pid is None else now.process_of.get(listener.pid)
-            name = f"{process.command}[{process.pid}] " if process else ""
-            text = (
-                f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
-                f" {grouped(drops)} dropped"
-            )
-            yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace)
+        if listener.queue <= listener.limit or not drops:
+            continue
+        process = None if listener.pid is None else now.process_of.get(listener.pid)
+        name = f"{process.command}[{process.pid}] " if process else ""
+        # A number that shrank is that of other listeners than before.
+        grown = drops_now[place] - drops_before[place] if place in drops_before else -1
+        since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
+        text = (
+            f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
+            f" {grouped(drops)} dropped{since}"
+        )
+        yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace, listener.port)
 
 
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:

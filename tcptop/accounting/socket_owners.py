@@ -88,15 +88,15 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
     """The largest weight of the processes that may have unseen sockets of a network namespace.
 
-    A process whose sample has sockets of other namespaces alone is left out: few processes have sockets of several.
+    A process has sockets of the namespace that it is in, and of those that its sample has sockets of.
     """
     weight_in: dict[int, float] = defaultdict(float)
-    placed: set[int] = set()
-    for group in groups:
-        if group.pid is not None and group.pid in sampled:
-            placed.add(group.pid)
-            weight_in[group.namespace] = max(weight_in[group.namespace], sampled[group.pid].weight)
-    anywhere = max((process.weight for pid, process in sampled.items() if pid not in placed), default=0.0)
+    placed = {(pid, process.namespace) for pid, process in sampled.items() if process.namespace is not None}
+    placed |= {(group.pid, group.namespace) for group in groups if group.pid is not None and group.pid in sampled}
+    for pid, namespace in placed:
+        weight_in[namespace] = max(weight_in[namespace], sampled[pid].weight)
+    elsewhere = {pid for pid, _ in placed}
+    anywhere = max((process.weight for pid, process in sampled.items() if pid not in elsewhere), default=0.0)
     return lambda namespace: max(anywhere, weight_in.get(namespace, 0.0))
 
 

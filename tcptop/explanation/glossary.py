@@ -259,9 +259,9 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "dump",
         "A list of all sockets, as ss(8) prints.",
-        "tcptop never asks for one: on a machine with many sockets it takes seconds and locks.",
+        "With many sockets it takes long. tcptop asks for one only if the user asks who holds the sockets.",
         "net/ipv4/inet_diag.c",
-        ("ss",),
+        ("ss", "sock_diag"),
     ),
     Entry(
         "MPTCP",
@@ -811,6 +811,47 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         ("dump", "looked", "looks", "who", "who holds it"),
     ),
     Entry(
+        "verdict",
+        "A line with `!` below the table: sockets that someone should look at. The most urgent one is the first.",
+        "A full accept queue that has dropped; orphans or unread data (UNREAD) above 1 % of tcp_mem's maximum; 100"
+        " sockets in CLOSE_WAIT, or without a process; in no dump: more than 100 and 1 % of the allocated; TIME_WAIT"
+        " above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5 verdicts` in the head line counts those"
+        " of a look of the last minute.",
+        "tcptop, from a look and the look before",
+        ("verdicts", "FULL", "W", "since the look before", "W verdicts"),
+    ),
+    Entry(
+        "one look",
+        "The verdict rests on one look; it goes in the next unless that finds at least as much.",
+        "Verdicts on CLOSE_WAIT, on unread data and on sockets in no dump need two looks: what is only slow is no"
+        " fault. SPACE looks again.",
+        "tcptop",
+        ("(one look)", "two looks"),
+    ),
+    Entry(
+        "others",
+        "The last row of a table: all further rows added up.",
+        "tcptop who --top N changes how many rows have a line of their own.",
+        "tcptop",
+        ("other", "further rows"),
+    ),
+    Entry(
+        "not asked",
+        "A network namespace whose sockets are not in the table, with the reason.",
+        "If it is small, its listeners alone are: after the namespaces with 99 % of the sockets, all others together"
+        " are asked for at most half as long, or 0.1 s. Other namespaces than one's own are for root only. A peer that"
+        " is (not asked) was not wanted: --by peer asks for them.",
+        "tcptop",
+        ("(not asked)", "was not asked", "were not asked", "not to the end"),
+    ),
+    Entry(
+        "reserved",
+        "Memory that sockets have charged for their buffers in advance, and that no segment uses yet.",
+        "BUFFERS is the sum of unread, unsent and reserved. The kernel charges whole pages, and returns them later.",
+        "sk_forward_alloc, in SKMEMINFO",
+        ("BUFFERS", "forward-allocated"),
+    ),
+    Entry(
         "OWNER",
         "What holds the sockets: a process by its name and number, the accept queue of a process, or the kernel.",
         "(kernel) has the mini-sockets, (handshake) the connections in SYN_RECV, (orphan) what a process has closed.",
@@ -841,7 +882,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "UNREAD",
         "Memory of received segments that no program has read.",
-        "It is more than the bytes of data, since each segment takes a buffer of its own.",
+        "It is more than the bytes of data, since each segment takes a buffer of its own. It is a verdict if a process"
+        " has more than 1 % of tcp_mem's maximum in two looks, and not less in the second: 20 MiB of 2 GiB.",
         "sk_rmem_alloc, in SKMEMINFO",
         ("left unread",),
     ),
@@ -891,11 +933,11 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         ("group", "grouping", "by owner", "by process", "by state"),
     ),
     Entry(
-        "never bound",
+        "in no dump",
         "Sockets that were made and never got a port nor a peer.",
         "They are allocated, but in no table of the kernel, so no dump has them.",
         "net/ipv4/af_inet.c, inet_create()",
-        ("in no dump", "never bound or connected", "bound or", "or connected"),
+        ("never bound", "never bound or connected", "bound or", "or connected"),
     ),
     Entry(
         "NETNS",
@@ -906,9 +948,21 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "CGROUP",
         "The cgroup of the process that made the socket, or its listener.",
-        "SOCK and KERNEL are what that cgroup is charged in all: buffers of its sockets, and kernel objects.",
-        "INET_DIAG_CGROUP_ID; memory.stat, sock and kernel",
-        ("SOCK", "KERNEL", "cgroup sock"),
+        "The column is left out if every socket is in the root cgroup `/`.",
+        "INET_DIAG_CGROUP_ID",
+    ),
+    Entry(
+        "SOCK",
+        "What the cgroup of the row is charged for the buffers of all its sockets.",
+        "Only cgroup v2 has it.",
+        "memory.stat, sock",
+        ("cgroup sock",),
+    ),
+    Entry(
+        "KERNEL",
+        "What the cgroup of the row is charged for kernel objects, those of its sockets among them.",
+        "Only cgroup v2 has it.",
+        "memory.stat, kernel",
     ),
     Entry(
         "QUEUE",
@@ -1243,8 +1297,11 @@ def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
 
 
 def find_entries(word: str) -> tuple[Entry, ...]:
-    """The entries of a word, such as those of order and of the column ORDER; empty if there is none."""
-    return _entries_by_key().get(fold_word(word), ())
+    """The entries of a word, such as those of order and of the column ORDER; empty if there is none.
+
+    An entry whose word is written in the same case comes first.
+    """
+    return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
 
 
 def find_phrase(phrase: str) -> tuple[Entry, ...]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import nlargest
+from typing import NamedTuple
 
 from tcptop.explanation.holder_rows import (
+    KIND_NAMES,
     Grouping,
     HolderRow,
     cgroup_name,
@@ -13,7 +17,7 @@ from tcptop.explanation.holder_rows import (
     process_name,
 )
 from tcptop.explanation.holders_page import TITLES, holder_cells
-from tcptop.ledger.holders import HolderKind, Holders, HolderVerdict
+from tcptop.ledger.holders import HolderGroup, HolderKind, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import Listener
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph
@@ -28,29 +32,138 @@ FIGURES = ("SOCKETS", "SLAB", "BUFFERS", "UNREAD", "UNSENT", "DROPS")
 LISTENERS = make_headings("SERVICE", "QUEUE", "LIMIT", "DROPS", "<NETNS", "<OWNER", least=("NETNS", "OWNER", "DROPS"))
 CGROUPS = make_headings("<CGROUP", "SOCK", "KERNEL")
 
-KINDS_OF: Mapping[str, frozenset[HolderKind]] = {
-    "close_wait": frozenset({"process"}),
-    "unread": frozenset({"process"}),
-    "queue_full": frozenset({"process", "queue"}),
-    "orphans": frozenset({"orphan"}),
-    "no_process": frozenset({"no_process"}),
-    "time_wait": frozenset({"kernel"}),
-    "TCPTimeWaitOverflow": frozenset({"kernel"}),
-    "TCPReqQFullDrop": frozenset({"handshake"}),
-    "TCPReqQFullDoCookies": frozenset({"handshake"}),
+
+def _of(*kinds: HolderKind) -> Callable[[HolderGroup], bool]:
+    return lambda group: group.holder.kind in kinds
+
+
+ABOUT: Mapping[str, tuple[str, Callable[[HolderGroup], bool]]] = {
+    "queue_full": ("DROPS", lambda group: group.holder.kind == "queue" or group.state == "LISTEN"),
+    "orphans": ("UNSENT", _of("orphan")),
+    "unread": ("UNREAD", lambda group: group.holder.kind == "process" and group.unread_bytes > 0),
+    "close_wait": ("STATE", lambda group: group.holder.kind == "process" and group.state == "CLOSE_WAIT"),
+    "no_process": ("SOCKETS", _of("no_process")),
+    "TCPReqQFullDrop": ("SOCKETS", _of("handshake")),
+    "TCPReqQFullDoCookies": ("SOCKETS", _of("handshake")),
+    "TCPTimeWaitOverflow": ("SOCKETS", _of("kernel")),
+    "time_wait": ("SOCKETS", _of("kernel")),
 }
-"""The kinds of holders that a kind of verdict is about."""
+"""For each kind of verdict, the column that shows it, and whether it is about a group of its process and place."""
+
+
+class Meaning(NamedTuple):
+    """What sockets of a holder and a state mean, and what to do."""
+
+    name: str
+    kinds: Sequence[HolderKind]
+    states: Sequence[str]
+    """States of these sockets; empty for all."""
+    text: str
+
+
+MEANINGS: Sequence[Meaning] = (
+    Meaning(
+        "queue",
+        ("queue",),
+        (),
+        "The kernel has made the connections, and the program has not called accept(2): it is slow or stuck. See what"
+        " its threads do; a longer backlog only delays the drops.",
+    ),
+    Meaning(
+        KIND_NAMES["orphan"],
+        ("orphan",),
+        (),
+        "The program has closed them, and the kernel still waits for the peer to take the data or to close. A peer that"
+        " is gone keeps them until the kernel gives up: tcp_orphan_retries, tcp_fin_timeout.",
+    ),
+    Meaning(
+        KIND_NAMES["kernel"],
+        ("kernel",),
+        (),
+        "Both sides have closed; the kernel keeps a mini-socket for a minute, so that late segments find it. This is"
+        " usual. A client runs out of ports by them: it should keep its connections open.",
+    ),
+    Meaning(
+        KIND_NAMES["handshake"],
+        ("handshake",),
+        (),
+        "The last segment of the handshake has not come, or the data that TCP_DEFER_ACCEPT waits for. Many of them are"
+        " clients that get no answer, or a flood of SYNs.",
+    ),
+    Meaning(
+        KIND_NAMES["no_process"],
+        ("no_process",),
+        (),
+        "They have a file, and no process has it as a descriptor: it is in flight between two processes, in io_uring,"
+        " or the kernel's own. If their number grows, a program that passes descriptors loses them.",
+    ),
+    Meaning(
+        KIND_NAMES["not_seen"],
+        ("not_seen",),
+        (),
+        "A process may have them, but its descriptors were not read or not drawn. Root sees more, and `tcptop who"
+        " --exact PID` looks up every descriptor of a process.",
+    ),
+    Meaning(
+        "CLOSE_WAIT",
+        ("process",),
+        ("CLOSE_WAIT",),
+        "The peer has closed, and the program has not: a bug of the program, or a thread of it that is stuck. Only its"
+        " close(2) or its end frees them.",
+    ),
+    Meaning("LISTEN", ("process",), ("LISTEN",), "It waits for connections; its accept queue stands below."),
+    Meaning(
+        "SYN_SENT",
+        ("process",),
+        ("SYN_SENT",),
+        "connect(2) waits for an answer: the other end is gone, or a firewall drops the SYN.",
+    ),
+    Meaning(
+        "FIN_WAIT",
+        ("process",),
+        ("FIN_WAIT1", "FIN_WAIT2", "CLOSING", "LAST_ACK"),
+        "The program has ended its side with shutdown(2), keeps the descriptor, and waits for the peer to close.",
+    ),
+    Meaning(
+        "ESTABLISHED",
+        ("process",),
+        ("ESTABLISHED",),
+        "Open on both sides. Unread data waits for the program, unsent data for the peer.",
+    ),
+)
+"""The first that fits a group is its meaning."""
+MAX_MEANINGS = 3
+MEANING_WIDTH = 12
 
 
 def is_about(verdict: HolderVerdict, row: HolderRow) -> bool:
     """Whether a verdict is about sockets of a row."""
-    kinds = KINDS_OF.get(verdict.kind, frozenset())
+    if verdict.kind not in ABOUT:
+        return False
+    is_meant = ABOUT[verdict.kind][1]
     return any(
-        group.holder.kind in kinds
-        and verdict.pid in (None, group.holder.pid)
+        verdict.pid in (None, group.holder.pid)
         and verdict.namespace in (None, group.namespace)
+        and verdict.port in (None, group.port)
+        and is_meant(group)
         for group in row.groups
     )
+
+
+def warned_columns(holders: Holders, row: HolderRow) -> set[str]:
+    """The columns of a row that a verdict is about."""
+    return {ABOUT[verdict.kind][0] for verdict in holders.verdicts if is_about(verdict, row)}
+
+
+def _meanings(row: HolderRow) -> Iterator[Meaning]:
+    """What the most sockets of a row mean."""
+    sockets: dict[Meaning, float] = defaultdict(float)
+    for group in row.groups:
+        for meaning in MEANINGS:
+            if group.holder.kind in meaning.kinds and (not meaning.states or group.state in meaning.states):
+                sockets[meaning] += group.sockets
+                break
+    yield from nlargest(MAX_MEANINGS, sockets, key=lambda each: sockets[each])
 
 
 def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
@@ -60,6 +173,8 @@ def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
         if is_about(verdict, row):
             lines += paragraph(verdict.text, columns - 1, "text", WARNING)
     lines += paragraph(f"{MARGIN}{_sums_text(row)}", columns - 1, "text")
+    for meaning in _meanings(row):
+        lines += fact_lines(meaning.name, meaning.text, columns, MEANING_WIDTH)
     of_row = holders._replace(groups=row.groups)
     tables: list[Line] = []
     for grouping in PAGE_GROUPINGS:
@@ -82,7 +197,8 @@ def _sums_text(row: HolderRow) -> str:
     slab = "" if row.slab_bytes is None else f"; slab {units.bounded(row.slab_bytes, units.size)}"
     return (
         f"{about}{units.grouped(round(row.sockets))} sockets{slab}; buffers {units.size(row.buffer_bytes)}:"
-        f" unread {units.size(row.unread_bytes)}, unsent {units.size(row.unsent_bytes)}"
+        f" unread {units.size(row.unread_bytes)}, unsent {units.size(row.unsent_bytes)},"
+        f" reserved {units.size(max(0.0, row.buffer_bytes - row.unread_bytes - row.unsent_bytes))}"
     )
 
 

@@ -102,7 +102,8 @@ def holder_rows(
     rows.sort(key=lambda row: (-_measure(row, sort), row.key))
     if top is not None and len(rows) > top:
         rest = [group for row in rows[top:] for group in row.groups]
-        rows = [*rows[:top], _row(holders, f"{grouped(len(rows) - top)} others", rest)]
+        others = "1 other" if len(rows) - top == 1 else f"{grouped(len(rows) - top)} others"
+        rows = [*rows[:top], _row(holders, others, rest)]
     return rows if by in BY_PROCESS else [row._replace(is_estimated=False) for row in rows]
 
 

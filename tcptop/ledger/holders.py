@@ -99,6 +99,8 @@ class HolderVerdict(NamedTuple):
     """The process that it is about; None if it is about no single process."""
     namespace: int | None = None
     """The network namespace that it is about; None for the whole machine."""
+    port: int | None = None
+    """The local port that it is about; None if it is about no single port."""
 
 
 class Holders(NamedTuple):

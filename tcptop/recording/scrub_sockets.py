@@ -41,11 +41,11 @@ NAMED = {
     "net": ((0, "namespace"),),
     "listen": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
     "group": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
-    "process": ((0, "pid"),),
+    "process": ((0, "pid"), (7, "namespace")),
     "cgroup": ((0, "cgroup"),),
 }
 """For each other kind of line, the columns that are replaced by numbers, and what they are numbers of."""
-COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 7, "cgroup": 4}
+COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4}
 KEPT = {("uid", "0"), ("cgroup", "0")}
 """Numbers that name nothing of this machine: root, and a cgroup that is not known."""
 

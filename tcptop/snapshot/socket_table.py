@@ -121,6 +121,8 @@ class SocketProcess(NamedTuple):
     weight: float
     """Number of descriptors that a sampled one stands for."""
     command: str
+    namespace: int | None
+    """The network namespace that it is in; None if only root may see it."""
 
 
 class SocketCgroup(NamedTuple):

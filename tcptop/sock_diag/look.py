@@ -33,9 +33,10 @@ from tcptop.text.printable import decode_text, printable
 
 TIME_LIMIT_S = 10.0
 WHOLE_SHARE = 0.99
-"""Share of the machine's sockets from which on small namespaces are no longer dumped."""
-DUMP_BUDGET_US = 100_000
-"""CPU time that dumps of namespaces may take even beyond WHOLE_SHARE of the sockets."""
+"""Share of the machine's sockets that the large namespaces have; all others are small."""
+SMALL_BUDGET_US = 100_000
+SMALL_SHARE = 0.5
+"""CPU time of the dumps of small namespaces: at least SMALL_BUDGET_US, and SMALL_SHARE of what the large ones took."""
 CGROUPS_WITH_MEMORY = 50
 """Number of cgroups, those with the most sockets, whose memory.stat is read."""
 MAX_LISTENERS = 20_000
@@ -96,7 +97,7 @@ class _Look:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._deadline_s = time.monotonic() + TIME_LIMIT_S
-        self._dump_us = 0
+        self._large_us = self._small_us = 0
 
     def lines(self) -> Iterator[str]:
         state_before = module_state()
@@ -110,6 +111,7 @@ class _Look:
         pids = [each.pid for each in sorted(processes, key=lambda each: each.namespace not in with_sockets)]
         samples, unread_pids = sample_owners(pids, self._ask.exact_pid)
         yield f"processes\t{len(processes)}\t{len(unread_pids)}"
+        namespace_of = {process.pid: process.namespace for process in processes}
         unread_in = Counter(process.namespace for process in processes if process.pid in unread_pids)
         owner_of = index_owners(samples)
         total = sum(map(_sockets, counters.values()))
@@ -117,9 +119,12 @@ class _Look:
         sockets_of: dict[int, int] = {}
         users: set[int] = set()
         for namespace in sorted(namespaces, key=lambda each: (-_sockets(counters[each]), not each.is_here)):
-            is_small = covered >= WHOLE_SHARE * total and self._dump_us > DUMP_BUDGET_US and not namespace.is_here
+            is_small = covered >= WHOLE_SHARE * total
+            has_time = self._small_us <= max(SMALL_BUDGET_US, SMALL_SHARE * self._large_us)
             try:
-                dumped, took_us = self._ask_namespace(namespace, owner_of, not is_small)
+                dumped, took_us = self._ask_namespace(
+                    namespace, owner_of, not is_small or has_time or namespace.is_here
+                )
             except OSError as error:
                 if namespace.is_here:
                     raise
@@ -127,7 +132,10 @@ class _Look:
                 continue
             yield f"thread_us\t{took_us}"
             dumped = dumped._replace(counters={**dumped.counters, "unread_processes": unread_in[namespace.inode]})
-            self._dump_us += took_us
+            if is_small:
+                self._small_us += took_us
+            else:
+                self._large_us += took_us
             if dumped.is_dumped:
                 covered += _sockets(dumped.counters)
             for group in dumped.groups:
@@ -142,7 +150,7 @@ class _Look:
             yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)
             yield from (_group_line(namespace, group) for group in dumped.groups)
         yield f"module\t{describe_module(state_before, module_state())}"
-        yield from map(_process_line, samples)
+        yield from (_process_line(sample, namespace_of[sample.pid]) for sample in samples)
         yield from self._cgroup_lines(sockets_of)
         yield from _user_lines(users)
 
@@ -253,11 +261,11 @@ def _group_line(namespace: NetNamespace, group: Group) -> str:
     return f"group\t{text}\t{owner}\t{group.sockets}\t{' '.join(map(str, group.sums))}\t{key.peer}"
 
 
-def _process_line(sample: OwnerSample) -> str:
+def _process_line(sample: OwnerSample, namespace: int | None) -> str:
     sockets = len(sample.low) + len(sample.sampled)
     whole = "whole" if sample.is_whole else "sample"
     command = printable(decode_text(os.fsencode(sample.command)))
-    columns = (_number(sample.max_descriptors), whole, sockets, f"{sample.weight:.6g}", command)
+    columns = (_number(sample.max_descriptors), whole, sockets, f"{sample.weight:.6g}", command, _number(namespace))
     return f"process\t{sample.pid}\t{sample.descriptors}\t" + "\t".join(map(str, columns))
 
 

@@ -6,6 +6,7 @@ The text may come from a recording or a saved tree, so nothing in it is trusted.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -23,12 +24,14 @@ from tcptop.snapshot.socket_table import (
 )
 from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
 from tcptop.sock_diag.dump import STATE_NAMES
-from tcptop.sources.source import Damage, FileSource, Pace, failed_reading, make_reading, parse_count, unread
+from tcptop.sources.source import AS_ROOT, Damage, FileSource, Pace, failed_reading, make_reading, parse_count, unread
 from tcptop.text.printable import decode_text, printable, printable_name
 
 ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
 MAX_NAMESPACES = 1_000
+DENIED = os.strerror(errno.EACCES)
+"""The kernel's reason where only root may look."""
 MAX_BYTES = 1 << 62
 
 
@@ -160,7 +163,7 @@ class _Parser:
                 ASKED[asked],
                 {key: _count(value) for key, _, value in pairs},
                 printable_name(name),
-                printable_name(reason),
+                f"{reason}; root sees more: {AS_ROOT}" if reason == DENIED else printable_name(reason),
             )
         )
 
@@ -208,7 +211,7 @@ class _Parser:
         )
 
     def _add_process(self, columns: list[str]) -> None:
-        pid, descriptors, limit, whole, sockets, weight, command = columns
+        pid, descriptors, limit, whole, sockets, weight, command, *namespace = columns
         number = float(weight)
         if not 1 <= number <= 1e9:
             raise ValueError("not a weight")
@@ -220,6 +223,7 @@ class _Parser:
             _count(sockets),
             number,
             printable_name(command),
+            _known(namespace[0]) if namespace else None,  # the first looks that were recorded have none
         )
 
     def _add_cgroup(self, columns: list[str]) -> None:

@@ -58,6 +58,13 @@ def crop_line(line: Line, columns: int) -> Line:
     return tuple(pieces)
 
 
+def shorten_line(line: Line, columns: int) -> Line:
+    """The line if it fits the width; otherwise cut, with `…` at its end."""
+    if line_width(line) <= columns:
+        return line
+    return (*crop_line(line, columns - 1), ("…", line[-1][1]))
+
+
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:
     """A line with `left` at the left end and `right` at the right end.
 

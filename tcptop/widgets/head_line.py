@@ -20,6 +20,9 @@ from tcptop.widgets.pane import Pane
 COUNTED = re.compile(r", \d+ more| \+\d+$")
 """Matches the end of a text that counts alarms instead of naming them."""
 
+MAX_LOOK_AGE_S = 60
+"""Age from which on a look at the sockets says nothing about now."""
+
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
 
@@ -43,6 +46,9 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     host, choices = ledger.host, view.choices
     # The usual case needs no words: open sockets, on all nodes.
     shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
+    verdicts = _verdicts_text(ledger)
+    if verdicts:
+        shown.append((f"{verdicts} · ", "warning"))
     if choices.node is not None:
         shown.append((f"node {choices.node} · ", "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
@@ -76,6 +82,14 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)
+
+
+def _verdicts_text(ledger: Ledger) -> str:
+    """How many verdicts the last look at the sockets gave; empty without one, or if that look is old."""
+    holders = ledger.holders
+    if holders is None or not holders.verdicts or (holders.age_s or 0) > MAX_LOOK_AGE_S:
+        return ""
+    return f"! W {len(holders.verdicts)} verdict{'' if len(holders.verdicts) == 1 else 's'}"
 
 
 def _state_texts(ledger: Ledger, view: View) -> list[str]:

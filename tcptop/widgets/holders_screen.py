@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.cells import set_cell_size
 from textual.binding import Binding, BindingType
 from textual.events import Click, Key
 
-from tcptop.explanation.holder_page import holder_page, is_about
+from tcptop.explanation.holder_page import holder_page, warned_columns
 from tcptop.explanation.holder_rows import (
     BY_PROCESS,
     GROUPINGS,
@@ -27,7 +29,7 @@ from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph, text_of
 from tcptop.text.table import Heading, Layout
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import cell_width, crop_line, first_fitting
+from tcptop.widgets.cell_width import cell_width, first_fitting, shorten_line
 from tcptop.widgets.key_line import KeyHint, key_line
 from tcptop.widgets.limits_pane import EIGHTHS
 from tcptop.widgets.overlay_screen import SCROLLING_KEYS, OverlayScreen
@@ -43,7 +45,7 @@ COLUMNS: Sequence[str] = (
 FIRST_WIDTH = 19
 WIDTHS: Mapping[str, int] = {
     "SOCKETS": 7,
-    "STATE": 11,
+    "STATE": 10,
     "SERVICE": 9,
     "SLAB": 7,
     "BUFFERS": 7,
@@ -59,9 +61,11 @@ WIDTHS: Mapping[str, int] = {
     "SOCK": 7,
     "KERNEL": 7,
 }
-"""The width of each column, the most important one first; the columns depend on the width of the table alone."""
+"""The width of each column, the most important one first."""
+TELLING_AT = list(WIDTHS).index("SLAB")
+"""Place among the columns of those that tell rows apart."""
 WIDER: Sequence[tuple[str, int]] = (
-    *(("", 22), ("CGROUP", 14), ("SERVICE", 13), ("SHARE", 14), ("", 30), ("CGROUP", 32), ("OWNER", 24)),
+    *(("", 24), ("STATE", 11), ("SERVICE", 13), ("CGROUP", 14), ("", 30), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
     *(("", 40), ("CGROUP", 60)),
 )
 """Columns that grow to a width if there is room, one after the other; "" is the first column."""
@@ -119,6 +123,10 @@ class HoldersPane(ScrollPane):
         """Sockets of each row in the look before; None without a look before."""
         self._rows_of: tuple[object, ...] = ()
         """What `_rows` depend on."""
+        self._needless: frozenset[str] = frozenset()
+        """Columns that say nothing about any row."""
+        self._telling: Sequence[str] = ()
+        """Columns that tell rows apart which are alike otherwise."""
         self._cursor = 0
         self._cursor_key = ""
         self._opened: str | None = None
@@ -127,6 +135,13 @@ class HoldersPane(ScrollPane):
         self._layout: Layout | None = None
 
     # What is shown
+
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """The title; its last parts are left out where there is no room."""
+        title, note = super().edge_titles(ledger, choices)
+        parts = title.split(TITLE_SEPARATOR)
+        shorter = [TITLE_SEPARATOR.join(parts[:end]) for end in range(len(parts), 0, -1)]
+        return first_fitting(shorter, self.max_title_width), note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The grouping, the filter, the scope, and when and at what cost the look was taken."""
@@ -146,7 +161,7 @@ class HoldersPane(ScrollPane):
         room = rows - with_keys
         self._layout = None
         if holders is None:
-            drawn = self._fixed(paragraph(self._reason(ledger, choices), columns, "text", WARNING), room)
+            drawn = self._fixed(self._reason_lines(ledger, choices, columns), room)
             keys = TABLE_KEYS[-2:]
         elif self._opened is not None:
             self._find_rows(holders)
@@ -159,14 +174,14 @@ class HoldersPane(ScrollPane):
         self.set_titles(*self.edge_titles(ledger, choices))
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
-    def _reason(self, ledger: Ledger, choices: Choices) -> str:
-        """Why there is no table."""
-        if self._view.player is not None:
-            return NOT_RECORDED
+    def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
+        """Why there is no table; that the answer is still to come is no warning."""
         source = ledger.sources["socket_table"]
-        if source.state in ("off", "waiting", "late"):
-            return PAUSED if choices.paused else ASKING
-        return source.reason or ASKING
+        if self._view.player is not None:
+            return paragraph(NOT_RECORDED, columns, "text", WARNING)
+        if source.state in ("off", "waiting", "late") or source.reason is None:
+            return paragraph(PAUSED if choices.paused else ASKING, columns, "dim")
+        return paragraph(source.reason, columns, "text", WARNING)
 
     def _fixed(self, lines: Sequence[Line], height: int) -> list[Line]:
         """The visible part of lines that scroll, filled up to a height."""
@@ -190,6 +205,7 @@ class HoldersPane(ScrollPane):
         chosen = RowFilter(text=text if self._opened is None else "")
         self._rows_of = depends_on
         self._rows = holder_rows(holders, by, chosen, sort)
+        self._needless, self._telling = needless_columns(self._rows), telling_columns(self._rows)
         self._changes = None
         if holders.groups_before is not None:
             before = holder_rows(holders._replace(groups=holders.groups_before), by)
@@ -201,7 +217,7 @@ class HoldersPane(ScrollPane):
 
     def _table(self, holders: Holders, columns: int, height: int) -> list[Line]:
         """The headings and the visible rows, filled up to a height."""
-        layout = lay_out(self.choice.by, columns)
+        layout = lay_out(self.choice.by, columns, self._needless, self._telling)
         self._layout = layout
         self._kept_line = self._cursor
         self.place(len(self._rows), height - 1)
@@ -211,8 +227,9 @@ class HoldersPane(ScrollPane):
         for index in range(self._first, min(len(self._rows), self._first + self._body_height)):
             row = self._rows[index]
             texts = self._cells(row, layout, total)
-            is_warned = any(is_about(verdict, row) for verdict in holders.verdicts)
-            line = layout.line(texts, ["warning" if is_warned else "text", *["text"] * (len(texts) - 1)])  # type: ignore[list-item]
+            warned = warned_columns(holders, row)
+            warned |= {layout.titles[0]} if warned else set()
+            line = layout.line(texts, ["warning" if title in warned else "text" for title in layout.titles])
             lines.append(((text_of(line).ljust(columns), "cursor"),) if index == self._cursor else line)
         if not self._rows:
             why = f"no row has {self.choice.text!r}: / changes it" if self.choice.text else "there is no TCP socket"
@@ -230,8 +247,9 @@ class HoldersPane(ScrollPane):
         if len(cells["DROPS"]) > WIDTHS["DROPS"]:
             cells["DROPS"] = units.short_count(round(row.drops), WIDTHS["DROPS"])
         share = None if row.bytes is None or not total_bytes else row.bytes / total_bytes
-        if "CGROUP" in widths:
-            cells["CGROUP"] = first_fitting(path_ends(cells["CGROUP"]), widths["CGROUP"])
+        for title, variants in VARIANTS.items():
+            if title in widths:
+                cells[title] = first_fitting(variants(cells[title], widths[title]), widths[title])
         cells["SHARE"] = share_text(share, widths.get("SHARE", 0))
         change = None if self._changes is None else row.sockets - self._changes.get(row.key, 0)
         cells["Δ"] = change_text(change, about)
@@ -359,16 +377,50 @@ class HoldersScreen(OverlayScreen):
 
 CELL_TITLES = [title for title in COLUMNS if title not in ("Δ", "SHARE")]
 
+SAYS_NOTHING: Mapping[str, tuple[Callable[[HolderRow], object], Collection[object]]] = {
+    "CGROUP": (lambda row: row.cgroup, ("", "/")),
+    "NETNS": (lambda row: row.namespace, ("here",)),
+    "USER": (lambda row: row.user, ("",)),
+    "SOCK": (lambda row: row.cgroup_sock_bytes, (None,)),
+    "KERNEL": (lambda row: row.cgroup_kernel_bytes, (None,)),
+}
+"""For each column that may say nothing: its value in a row, and the values that say nothing."""
 
-def lay_out(by: Grouping, columns: int) -> Layout:
-    """The columns that a table of some width shows, whatever its rows hold."""
+
+def needless_columns(rows: Sequence[HolderRow]) -> frozenset[str]:
+    """Columns with one and the same value in all rows that says nothing."""
+    return frozenset(
+        title for title, (value_of, nothing) in SAYS_NOTHING.items() if all(value_of(row) in nothing for row in rows)
+    )
+
+
+def telling_columns(rows: Sequence[HolderRow]) -> Sequence[str]:
+    """The columns that differ in rows with the same name, state and service."""
+    alike: dict[tuple[str, ...], list[HolderRow]] = defaultdict(list)
+    for row in rows:
+        alike[row.name, row.state, row.service].append(row)
+    return [
+        title
+        for title in ("NETNS", "CGROUP")
+        if any(len({SAYS_NOTHING[title][0](row) for row in group}) > 1 for group in alike.values())
+    ]
+
+
+def lay_out(by: Grouping, columns: int, needless: Collection[str] = (), telling: Sequence[str] = ()) -> Layout:
+    """The columns of a table of some width, without the needless ones; the telling ones come before SLAB.
+
+    All else depends on the width alone, so that columns stay where they are while rows change.
+    """
     first = TITLES[by]
     widths = {first: FIRST_WIDTH}
     free_columns = columns - FIRST_WIDTH
-    for title, width in WIDTHS.items():
-        if title != first and width + len(GAP) <= free_columns and (title != "OWNER" or by not in BY_PROCESS):
-            widths[title] = width
-            free_columns -= width + len(GAP)
+    order = list(WIDTHS)
+    order[TELLING_AT:] = [*telling, *(title for title in order[TELLING_AT:] if title not in telling)]
+    without = {first, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
+    for title in order:
+        if title not in without and WIDTHS[title] + len(GAP) <= free_columns:
+            widths[title] = WIDTHS[title]
+            free_columns -= WIDTHS[title] + len(GAP)
     for title, most in WIDER:
         name = title or first
         if name in widths and (not title or name != first):
@@ -381,28 +433,51 @@ def lay_out(by: Grouping, columns: int) -> Layout:
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
-    """The sums and the verdicts in at most `height` lines; where there is no room, verdicts are cut, and sums go."""
+    """The sums and the verdicts in at most `height` lines; where there is no room, the sums go first.
+
+    A text that does not fit ends in `…`. Of the verdicts, the most urgent ones stay.
+    """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:
-        verdicts = [crop_line(line, columns) for line in verdict_lines(holders, UNWRAPPED)]
+        verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED)]
     if len(verdicts) > height > 0:
         left = len(verdicts) - height + 1
         verdicts = [*verdicts[: height - 1], ((f"   … {left} more", "dim"),)] if height > 1 else verdicts[:1]
-    sums = sum_lines(holders, columns)[: max(0, height - len(verdicts))]
-    return [*sums, *verdicts[:height]]
+    sums = sum_lines(holders, columns)
+    room = max(0, height - len(verdicts))
+    if len(sums) > room > 0:
+        sums = [*sums[: room - 1], shorten_line((*sums[room - 1], (" …", "dim")), columns - 1)]
+    return [*sums[:room], *verdicts[:height]]
 
 
-def path_ends(path: str) -> list[str]:
+def owner_variants(name: str, width: int) -> list[str]:
+    """The name of an owner, and the name cut before the number of its process."""
+    start, bracket, number = name.rpartition("[")
+    free_columns = width - len(f"…[{number}")
+    return (
+        [name, f"{set_cell_size(start, free_columns).rstrip()}…[{number}"] if bracket and free_columns > 0 else [name]
+    )
+
+
+def path_ends(path: str, _: int = 0) -> list[str]:
     """A path, its ends from long to short, and its last name."""
     names = path.split("/")
     return [path, *(f"…/{'/'.join(names[start:])}" for start in range(2, len(names))), names[-1] or path]
+
+
+VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
+    "OWNER": owner_variants,
+    "PROCESS": owner_variants,
+    "CGROUP": path_ends,
+}
+"""Shorter texts of the cells of a column for a width, the longest first."""
 
 
 def share_text(share: float | None, width: int) -> str:
     """A share as a percentage; with a bar where the column is wide."""
     text = f"{units.percent(share):>{WIDTHS['SHARE']}}"
     cells = width - WIDTHS["SHARE"] - 1
-    if cells < 4 or not share:
+    if cells < 4 or not share or not units.whole_percent(share):
         return text
     eighths = int(8 * cells * share + units.ROUNDING_ERROR) or 1
     return f"{text} {'█' * (eighths // 8)}{EIGHTHS[eighths % 8 - 1] if eighths % 8 else ''}"

@@ -69,6 +69,12 @@ def test_a_verdict_of_two_looks(
     assert verdicts(lines(enough), lines(few)) == {}
 
 
+def test_a_name_with_braces() -> None:
+    lines = (group("whole:10", 600, "CLOSE_WAIT", rmem=int(0.02 * tcp_mem_bytes())), process(10, "{b} {0} {count}"))
+    assert verdicts(lines)["close_wait"].startswith("{b} {0} {count}[10] holds 600 sockets")
+    assert verdicts(lines)["unread"].startswith("{b} {0} {count}[10] leaves")
+
+
 def test_orphans() -> None:
     few, many = (
         (group("none", 50, "FIN_WAIT1", wmem_queued=int(share * tcp_mem_bytes())),) for share in (0.009, 0.011)
@@ -92,8 +98,11 @@ def test_many_sockets_in_time_wait() -> None:
 def test_a_full_accept_queue_that_drops() -> None:
     full = listen(8080, 301, 300, 199, 10), process(10, "sleeper")
     assert verdicts(full) == {"queue_full": "sleeper[10] :8080 accept queue 301 of 300, FULL, 199 dropped"}
-    assert verdicts(full, (listen(8080, 301, 300, 100, 10),)).keys() == {"queue_full"}
-    assert verdicts(full, full) == {}
+    grown = verdicts(full, (listen(8080, 301, 300, 187, 10),))
+    assert grown["queue_full"].endswith("FULL, 199 dropped, 12 since the look before")
+    assert verdicts(full, full)["queue_full"].endswith("FULL, 199 dropped, none since the look before")
+    assert verdicts(full, (listen(9090),))["queue_full"].endswith("199 dropped")
+    assert verdicts(full, (listen(8080, 0, 300, 900, 10),))["queue_full"].endswith("199 dropped")
     assert verdicts((listen(8080, 300, 300, 199),)) == {}
     assert verdicts((listen(8080, 301, 300, 0),)) == {}
     assert verdicts((listen(8080, 301, 300, None),)) == {}
@@ -101,8 +110,22 @@ def test_a_full_accept_queue_that_drops() -> None:
 
 def test_listeners_that_share_a_port_are_compared_together() -> None:
     before = listen(80, 9, 8, 500, 10), listen(80, 2, 8, 5, 11)
-    assert verdicts(before, (before[1], before[0])) == {}
-    assert verdicts((before[0], listen(80, 2, 8, 6, 11)), before).keys() == {"queue_full"}
+    assert "none since" in verdicts(before, (before[1], before[0]))["queue_full"]
+    assert "1 since" in verdicts((before[0], listen(80, 2, 8, 6, 11)), before)["queue_full"]
+
+
+def test_the_most_urgent_verdict_is_the_first() -> None:
+    lines = (
+        net(tw=9_000, tcp_max_tw_buckets=16_384, alloc=5_000),
+        listen(8080, 301, 300, 199, 10),
+        *close_wait(600),
+        *unread(0.02),
+        group("unseen", 500, port=1),
+        group("none", 50, "FIN_WAIT1", wmem_queued=int(0.02 * tcp_mem_bytes())),
+    )
+    assert list(verdicts(lines)) == [
+        *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash", "time_wait")
+    ]
 
 
 def test_deferred_connections_are_no_verdict() -> None:

@@ -10,6 +10,7 @@ from recorded import snapshot
 from tcptop.accounting import account
 from tcptop.ledger.holders import HolderGroup, Holders
 from tcptop.snapshot import Reading
+from tcptop.sources.source import AS_ROOT
 
 
 def holders_of(*lines: str, kernel: str = "6.18-1n", live_at_s: float | None = None) -> Holders:
@@ -26,6 +27,13 @@ def holders_of(*lines: str, kernel: str = "6.18-1n", live_at_s: float | None = N
 def group_of(found: Holders, kind: str, state: str) -> HolderGroup:
     [each] = [each for each in found.groups if (each.holder.kind, each.state) == (kind, state)]
     return each
+
+
+def test_a_plain_user_is_told_that_root_sees_more() -> None:
+    hidden = net(None, False, "refused", reason="Permission denied")
+    [text] = holders_of(net(), hidden).missing
+    assert text.endswith(f"Permission denied; root sees more: {AS_ROOT}")
+    assert "root" not in str(holders_of(net(), net(9, False, "refused", reason="Operation not permitted")).missing)
 
 
 def test_a_sample_without_a_look_has_no_holders() -> None:

@@ -55,7 +55,9 @@ def test_no_process_is_told_from_not_seen() -> None:
     large = process(10, "x", False, 100)
     assert owners(net(), unseen, large) == {("not_seen", None): 200}
     assert owners(net(), unseen, large, group("sampled:10", port=1, uid=1))["not_seen", None] == 200
-    # All that is known of the large process are sockets of another namespace.
+    assert owners(net(), unseen, process(10, "x", False, 100, namespace=HERE))["not_seen", None] == 200
+    # The process is in another namespace, or all that is known of it are sockets of another.
+    assert owners(net(), unseen, process(10, "x", False, 100, namespace=5)) == {("no_process", None): 200}
     assert owners(net(), unseen, large, group("sampled:10", namespace=5))["no_process", None] == 200
 
 

@@ -265,7 +265,7 @@ def test_a_name_with_braces_stays_as_it_is(command: str, tmp_path: Path, capsys:
         (look_text(net(HERE, alloc=1000), group(), "group\tnonsense"), "unknown format"),
         (look_text(net(HERE, alloc=1000), group(sockets=10))[:-9], "in the middle of a line"),
         (look_text(), ""),
-        (look_text(net(HERE, alloc=1000), group("unseen", sockets=5)), "the process of 5 sockets"),
+        (look_text(net(HERE, unread_processes=1), group("unseen", sockets=5)), "the process of 5 sockets"),
     ],
     ids=["container", "here", "damaged", "cut", "no namespace", "not seen"],
 )

@@ -35,6 +35,15 @@ def test_every_name_of_an_entry_finds_it(entry: object) -> None:
         assert found in find_entries(name), name
 
 
+@pytest.mark.parametrize(
+    "word", ["in no dump", "one look", "SOCK", "KERNEL", "verdict", "others", "not asked", "reserved", "dump", "sock"]
+)
+def test_the_entry_of_a_word_comes_first(word: str) -> None:
+    page = explain_word(LEDGER, word)
+    assert page is not None
+    assert text_of(page.lines(LEDGER, 80)[0]).strip() == word
+
+
 def test_no_two_entries_have_the_same_word() -> None:
     words = [entry.word for entry in ENTRIES]
     assert len(set(words)) == len(words)

@@ -124,7 +124,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "holder kind": set(get_args(HolderKind)),
     "answer": set(get_args(Asked)),
     "socket state": set(STATES),
-    "verdict kind": VERDICT_KINDS,
+    "verdict kind": set(VERDICT_KINDS),
 }
 """Values of the enumerations that the code defines. For any other enumeration, every value must occur in a case."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,15 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
+from made_look import cgroup, group, listen, look_text, net, process
 from test_words import unknown_words
 
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.app import TcptopApp
 from tcptop.sources.socket_table import SocketTableSource
+from tcptop.text.line import text_of
+from tcptop.widgets.head_line import head_line
 from tcptop.widgets.holders_screen import HoldersPane, HoldersScreen
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -54,7 +58,7 @@ def shown(app: TcptopApp) -> list[str]:
 
 
 async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
-    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+    async with tree_app(folder).run_test(size=(80, 30)) as pilot:
         lines = shown(await open_holders(pilot))
         assert lines[0].split() == ["OWNER", "STATE", "SERVICE", "SOCKETS", "SLAB", "BUFFERS", "CGROUP"]
         assert any(line.split()[:4] == ["hoarder[32274]", "CLOSE_WAIT", "in", ":8080"] for line in lines)
@@ -64,11 +68,90 @@ async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("width", "columns"),
-    [(40, {"SERVICE"}), (120, {"UNREAD", "UNSENT", "DROPS", "SHARE", "Δ", "NETNS"}), (160, {"USER", "SOCK", "KERNEL"})],
+    [(40, {"STATE"}), (120, {"UNREAD", "UNSENT", "DROPS", "SHARE", "Δ", "NETNS"}), (160, {"USER", "SOCK", "KERNEL"})],
 )
 async def test_the_columns_follow_from_the_width(folder: Path, width: int, columns: set[str]) -> None:
     async with tree_app(folder).run_test(size=(width, 40)) as pilot:
         assert columns <= set(shown(await open_holders(pilot))[0].split())
+
+
+async def test_what_does_not_fit_is_the_least_urgent_and_no_text_ends_without_a_sign(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(40, 12)) as pilot:
+        app = await open_holders(pilot)
+        lines = shown(app)
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        whole = {f"!  {verdict.text}" for verdict in app._ledger.holders.verdicts}
+        marked = [line.rstrip() for line in lines if line.startswith("!")]
+        assert "accept queue" in marked[0]
+        assert all(line.endswith("…") or line in whole for line in marked)
+        assert any(re.fullmatch(r"   … \d+ more", line.rstrip()) for line in lines)
+
+
+def made_tree(tmp_path: Path, *lines: str) -> Path:
+    folder = copy_tree(tree("6.18-1n"), tmp_path / "web-17")
+    (folder / "sock_diag").mkdir()
+    (folder / SOCKETS).write_text(look_text(*lines))
+    return folder
+
+
+def colour(app: TcptopApp, row: str, text: str) -> str:
+    """The colour of a text in the row of the table that matches `row`."""
+    pane = app.screen.query_one(HoldersPane)
+    [number] = [number for number, line in enumerate(shown(app)) if re.search(row, line)]
+    [segment] = [each for each in pane.render_line(number) if text in each.text]
+    return str(segment.style and segment.style.color)
+
+
+async def test_a_cell_is_coloured_only_if_a_verdict_is_about_it(tmp_path: Path) -> None:
+    folder = made_tree(
+        tmp_path,
+        *(net(), listen(7070, 0, 128, 5, 10), listen(8080, 301, 300, 2_189, 11)),
+        *(group("whole:10", 600, "CLOSE_WAIT", port=7070, rmem=900_000), group("none", 301)),
+        *(process(10, "hoarder"), process(11, "sleeper")),
+    )
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot, "end")
+        plain, warning = (str(app.screen.query_one(HoldersPane)._style(role).color) for role in ("text", "warning"))
+        assert colour(app, "CLOSE_WAIT", "CLOSE_WAIT") == colour(app, "CLOSE_WAIT", "hoarder[10]") == warning
+        assert colour(app, "CLOSE_WAIT", "879K") == plain
+        assert colour(app, r"hoarder.* LISTEN", "hoarder[10]") == plain
+        assert colour(app, "queue of", "queue of sleeper[11]") == warning
+        for _ in range(5):
+            await pilot.press("right")
+        await pilot.press("end")
+        await pilot.pause()
+        assert shown(app)[0].startswith("STATE")
+        assert colour(app, "CLOSE_WAIT", "CLOSE_WAIT") == warning
+
+
+async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_apart_are_not(tmp_path: Path) -> None:
+    lines = (process(1234567, "long-program-name"), cgroup(1, "/"))
+    one = made_tree(tmp_path, net(), *lines, group("whole:1234567", 5, cgroup=1), group("none", 3))
+    async with tree_app(one).run_test(size=(120, 40)) as pilot:
+        lines_shown = shown(await open_holders(pilot))
+        assert not {"CGROUP", "NETNS", "SOCK", "KERNEL"} & set(lines_shown[0].split())
+        assert "long-program-name[1234567]" in "\n".join(lines_shown)
+    async with tree_app(one).run_test(size=(40, 12)) as pilot:
+        lines_shown = shown(await open_holders(pilot))
+        assert "long-prog…[1234567]" in "\n".join(lines_shown)
+        assert "ESTABLISH…" in "\n".join(lines_shown)
+    nets = (net(), net(9, False, name="blue"), net(8, False, name="red"))
+    mini = [group("none", 70 + number, "TIME_WAIT", mini=True, namespace=number) for number in (8, 9)]
+    several = made_tree(tmp_path / "b", *nets, *mini)
+    async with tree_app(several).run_test(size=(80, 24)) as pilot:
+        text = "\n".join(shown(await open_holders(pilot)))
+        assert "NETNS" in text
+        assert "red" in text
+        assert "blue" in text
+
+
+async def test_no_part_of_the_title_is_cut(folder: Path) -> None:
+    for width in range(30, 100, 7):
+        async with tree_app(folder).run_test(size=(width, 24)) as pilot:
+            pane = (await open_holders(pilot)).screen.query_one(HoldersPane)
+            title = str(pane.border_title)
+            assert title.endswith(("Who", "by owner", "machine: 9 netns", "s of CPU")) or " of " in title, title
 
 
 async def test_keys_group_sort_and_filter(folder: Path) -> None:
@@ -95,7 +178,16 @@ async def test_the_page_of_a_row(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(100, 40)) as pilot:
         app = await open_holders(pilot, "right", "right", "down", "enter")
         text = "\n".join(shown(app))
-        for part in ("SYN_SENT", "queue of sleeper[32272]", "3.37M", "301    300", "FULL", "hoarder[32274] holds"):
+        for part in (
+            "reserved",
+            "The peer has closed, and the program has not",
+            "SYN_SENT",
+            "queue of sleeper[32272]",
+            "3.37M",
+            "301    300",
+            "FULL",
+            "hoarder[32274] holds",
+        ):
             assert part in text
         assert "orphans hold" not in text
         await pilot.press("q")
@@ -108,6 +200,20 @@ async def test_the_page_of_a_row(folder: Path) -> None:
 async def test_every_word_is_explained(folder: Path, size: tuple[int, int], keys: list[str]) -> None:
     async with tree_app(folder).run_test(size=size) as pilot:
         assert unknown_words(screen_text(await open_holders(pilot, *keys))) == set()
+
+
+async def test_every_kind_of_holder_has_its_meaning(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot)
+        count = len(app.screen.query_one(HoldersPane)._rows)
+        for _ in range(count):
+            await pilot.press("enter")
+            await pilot.pause()
+            lines = shown(app)
+            assert any(re.match(r" (\(\w+( \w+)?\)|queue|[A-Z_]+) +\w+", line) for line in lines[1:6]), lines[:6]
+            assert unknown_words(screen_text(app)) == set()
+            await pilot.press("escape", "down")
+            await pilot.pause()
 
 
 async def test_a_tree_without_a_look_gives_the_reason() -> None:
@@ -134,6 +240,27 @@ async def test_sockets_are_asked_for_only_while_the_screen_is_open() -> None:
         await pilot.press("space")
         await pilot.pause(0.4)
         assert host.asked.count(SOCKETS) == looks
+
+
+async def test_the_head_line_counts_the_verdicts_of_a_look(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+        app = await open_holders(pilot, "escape")
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        count = len(app._ledger.holders.verdicts)
+        assert f"! W {count} verdicts" in screen_text(app).splitlines()[0]
+    ledger = app._ledger
+    assert ledger is not None
+    assert ledger.holders is not None
+    for holders, words in (
+        (None, ""),
+        (ledger.holders._replace(age_s=59.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict ·"),
+        (ledger.holders._replace(age_s=61.0), ""),
+        (ledger.holders._replace(verdicts=()), ""),
+    ):
+        line = text_of(head_line(ledger._replace(holders=holders), app.view, 100))
+        assert words in line
+        assert ("! W" in line) == bool(words)
 
 
 async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
