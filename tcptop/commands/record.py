@@ -9,7 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from tcptop.commands.common import Parser, argument_type, open_host, read_thresholds, write_stdout
+from tcptop.commands.common import (
+    Parser,
+    argument_type,
+    default_period_s,
+    open_chosen_host,
+    read_thresholds,
+    write_stdout,
+)
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
@@ -26,7 +33,7 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(arguments: Sequence[str]) -> int:
     """Records until a signal arrives or the time given by --for has passed; returns the exit code."""
     options = _parse_options(arguments)
-    host = open_host(options.root)
+    host = open_chosen_host(options)
     on_sample: Callable[[Snapshot], None] | None = None
     if options.json:
         from tcptop.accounting import account
@@ -43,9 +50,10 @@ def run(arguments: Sequence[str]) -> int:
     recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrub_read if options.scrub else None)
     try:
         _print_message(options, f"recording into {options.write}; Ctrl-C ends it")
-        record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample)
+        record_until_signal(recorder, host, default_period_s(options), options.length_s, on_sample)
     finally:
         recorder.close()
+        host.close()
     samples = "1 sample" if recorder.samples == 1 else f"{recorder.samples} samples"
     _print_message(options, f"{samples} recorded; tcptop --json -r {options.write} prints them")
     return 0

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from tcptop.commands.common import (
+    SOCKETS_ARE_LOCAL,
     Parser,
     argument_type,
     join_offsets,
@@ -128,6 +129,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording made with record --who")
     parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
+    if options.host is not None:
+        raise TcptopError(f"who goes without --host: {SOCKETS_ARE_LOCAL}")
     if options.detail and (options.port is None or options.replay is not None or options.root != "/"):
         raise TcptopError("--detail goes with --port N, and asks the running kernel")
     if options.delay is not None and options.count is None:
