@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_host_options(SSH)
     options = parser.parse_args(arguments)
-    names = (options.before, options.after)
+    names: tuple[str, ...] = (options.before, options.after)
     if options.host is not None:
         if LIVE not in names:
             raise TcptopError(f"--host is the machine of A or B that is called {LIVE}; neither is")

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+from tcptop.errors import TcptopError
+
 Answer = TypeVar("Answer")
 
 
@@ -64,7 +66,7 @@ class NotAllowedError(PermissionError):
     """Error for a file that needs other rights on another machine. `strerror` tells the user how to get them."""
 
 
-class HostLostError(Exception):
+class HostLostError(TcptopError):
     """Error with the reason, in one line, why a host does not answer now. It may answer again later."""
 
 
