@@ -52,6 +52,29 @@ def skip_reason() -> str | None:
     return None
 
 
+SSHD_CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized
+PidFile {folder}/pid
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+MaxStartups 100
+"""
+SSH_CONFIG = """\
+Host {name}
+  HostName 127.0.0.1
+  Port {port}
+  User root
+  IdentityFile {key}
+  IdentitiesOnly yes
+  UserKnownHostsFile {known}
+  GlobalKnownHostsFile /dev/null
+"""
+
+
 class LoopbackSsh:
     """A running sshd. `environment` makes the programs of a test find its hosts."""
 
@@ -87,10 +110,7 @@ class LoopbackSsh:
         (programs / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/config "$@"\n')
         (programs / "ssh").chmod(0o755)
         self.environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-        (folder / "sshd_config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
-            f"AuthorizedKeysFile {folder}/authorized\nPidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nMaxStartups 100\n"
-        )
+        (folder / "sshd_config").write_text(SSHD_CONFIG.format(port=self.port, folder=folder))
         self._sshd = subprocess.Popen(
             [SSHD, "-D", "-f", f"{folder}/sshd_config", "-E", f"{folder}/log"], stdin=subprocess.DEVNULL
         )
@@ -98,10 +118,8 @@ class LoopbackSsh:
 
     def block(self, name: str, key: str, known: str = "known", port: int | None = None) -> str:
         """The lines of ssh's configuration for a name."""
-        return (
-            f"Host {name}\n HostName 127.0.0.1\n Port {port or self.port}\n User root\n"
-            f" IdentityFile {self.folder}/{key}\n IdentitiesOnly yes\n UserKnownHostsFile {self.folder}/{known}\n GlobalKnownHostsFile /dev/null\n"
-        )
+        files = {"key": f"{self.folder}/{key}", "known": f"{self.folder}/{known}"}
+        return SSH_CONFIG.format(name=name, port=port or self.port, **files)
 
     def tcptop(self, *arguments: str | Path, timeout_s: float = GUARD_S) -> subprocess.CompletedProcess[str]:
         """Runs tcptop to its end, without a terminal."""

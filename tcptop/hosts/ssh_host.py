@@ -39,7 +39,7 @@ WHOLE_FILE_S = 60.0
 MAX_LISTS = 500
 """Number of lists of paths that the other machine keeps; beyond, the numbers are used again."""
 
-RECONNECT_WAIT_S = 1.0
+RECONNECT_WAIT_S = 0.7
 """Longest wait of a read for a session that is being made again; most sessions are made in less."""
 FIRST_DELAY_S = 1.0
 MAX_DELAY_S = 60.0
