@@ -121,18 +121,9 @@ class LoopbackSsh:
         files = {"key": f"{self.folder}/{key}", "known": f"{self.folder}/{known}"}
         return SSH_CONFIG.format(name=name, port=port or self.port, **files)
 
-    def tcptop(self, *arguments: str | Path, timeout_s: float = GUARD_S) -> subprocess.CompletedProcess[str]:
+    def tcptop(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Runs tcptop to its end, without a terminal."""
-        return subprocess.run(
-            [sys.executable, "-m", "tcptop", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-            env=self.environment,
-            cwd=Path(__file__).resolve().parents[1],
-        )
+        return run_tcptop(*arguments, environment=self.environment)
 
     def clients(self) -> list[int]:
         """The ids of the ssh processes that use this configuration."""
@@ -171,6 +162,20 @@ class LoopbackSsh:
                 time.sleep(0.02)
             else:
                 return
+
+
+def run_tcptop(*arguments: str | Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs tcptop to its end, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "tcptop", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=GUARD_S,
+        check=False,
+        env=environment,
+        cwd=Path(__file__).resolve().parents[1],
+    )
 
 
 def processes() -> Iterator[tuple[int, list[str]]]:
