@@ -32,8 +32,8 @@ slab memory's growth the sockets explain."""
 
 EPILOG = """\
 A and B are each one of
-  live      this machine now, or that of --host NAME (a file of that name: ./live)
-  ssh:NAME  another machine now, as --host NAME (a file of that name: ./ssh:NAME)
+  live      this machine now, or that of --host (a file of that name: ./live)
+  ssh:NAME  another machine now, over ssh (a file of that name: ./ssh:NAME)
   FILE      a recording of tcptop record, and of that the last sample; else
   FILE@TIME the sample nearest to a time: web.tcptop@12:04:31, web.tcptop@+90s
             (from the start), web.tcptop@-5m (from the end)

@@ -211,7 +211,7 @@ def test_attempts_are_rarer_and_rarer(host: SshHost, monkeypatch: pytest.MonkeyP
     host.close()
     host._closed = False
     monkeypatch.setattr(ssh_host, "SshSession", refuse)
-    monkeypatch.setattr(ssh_host.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     lines = set()
     while now_s[0] < 2000:
         with pytest.raises(HostLostError) as raised:
