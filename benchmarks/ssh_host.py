@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests")]
-
-from loopback_ssh import LoopbackSsh, running
-
 from tcptop.hosts.ssh_host import SshHost
 from tcptop.hosts.ssh_session import SshSession
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.sources.machine_load import MachineLoadSource
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from loopback_ssh import LoopbackSsh, running
 
 INTERVAL_S = 0.3
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
@@ -75,6 +75,11 @@ def measure(server: LoopbackSsh, looks: int) -> Sequence[float]:
             read_due(sampler)
             waits.append((time.monotonic() - look_s) * 1000)
         after = (cpu_ms(shell), cpu_ms(parent(shell)), own_cpu_ms())
+        session = host._session
+        assert session is not None
+        assert session._process.stdin is not None
+        session._process.stdin.close()  # ssh then ends by itself, and says how much it has transferred
+        session._process.wait(10)
     finally:
         SshSession.exchange = exchange  # type: ignore[method-assign] # as before
         host.close()

@@ -62,12 +62,12 @@ class MachineLoadSource(Source[MachineLoad]):
         damages: list[Damage] = []
         available = parse_fields_bytes((small_text(meminfo) or "").splitlines(), damages).get("MemAvailable")
         # The line `cpu user nice system idle iowait …` has the sums of all CPUs (fs/proc/stat.c, show_stat).
-        name, *fields = (small_text(stat) or "").partition("\n")[0].split()
+        fields = (small_text(stat) or "").partition("\n")[0].split()
         try:
-            times = parse_counts(fields)
+            times = parse_counts(fields[1:])
         except ValueError:
             times = ()
-        if name != "cpu" or len(times) < 5 or available is None:
+        if fields[:1] != ["cpu"] or len(times) < 5 or available is None:
             return unread("strange", "/proc/stat or /proc/meminfo has an unknown format", stat.took_us)
         # user and nice include the time of guests, which the last two fields have again.
         busy = self._busy_percent(sum(times[:8]), times[3] + times[4])

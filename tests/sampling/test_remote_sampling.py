@@ -1,4 +1,4 @@
-"""Sampling of a host that is asked over a network: one request for all due sources, and what happens while it is lost."""
+"""Sampling of a host that is asked over a network: one request for all due sources, and a host that is lost."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ async def test_a_host_that_hangs_is_late_and_is_named(host: AskedHost) -> None:
 def test_the_load_of_a_remote_host_is_that_of_its_own_files(host: AskedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     source = MachineLoadSource()
     times = iter(
-        (b"cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1\n", b"cpu  150 0 150 750 150 0 0 0 60 0\n", b"cpu x\n", b"")
+        (b"cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1\n", b"cpu  150 0 150 750 150 0 0 0 60 0\n", b"\ncpu 1\n", b"")
     )
 
     def answer_all(requests: Sequence[tuple[str, ...]]) -> list[list[FileRead] | FolderRead]:
