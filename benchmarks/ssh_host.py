@@ -35,13 +35,16 @@ def main() -> None:
         os.environ["PATH"] = server.environment["PATH"]
         wrapper = Path(folder) / "bin/ssh"
         wrapper.write_text(wrapper.read_text().replace('"$@"', f'-v -E {folder}/debug "$@"'))
+        measure(server, 0)
+        first_kb = wire_kb(folder)
         rows = [measure(server, looks) for _ in range(3)]
         rows.sort(key=lambda row: row[3])
         names = ("ready, ms", "first look, ms", "its bytes, KB", "wait, ms", "requests", "bytes sent")
         names += ("bytes read, KB", "remote CPU, ms", "sshd CPU, ms", "own CPU, ms")
         for name, value in zip(names, rows[1], strict=True):
             print(f"{name:<16}{value:8.1f}")
-        print(f"on the wire, all sessions, KB a look, first looks included: {wire_kb(folder) / (3 * looks):.1f}")
+        print(f"{'on the wire, KB':<16}{(wire_kb(folder) - 4 * first_kb) / (3 * looks):8.1f}")
+        print(f"{'first, KB':<16}{first_kb:8.1f}")
 
 
 def measure(server: LoopbackSsh, looks: int) -> Sequence[float]:
@@ -83,12 +86,13 @@ def measure(server: LoopbackSsh, looks: int) -> Sequence[float]:
     finally:
         SshSession.exchange = exchange  # type: ignore[method-assign] # as before
         host.close()
+    looks = max(1, looks)
     spent = [(late - early) / looks for early, late in zip(before, after, strict=True)]
     return (
         (ready_s - started_s) * 1000,
         (first_s - ready_s) * 1000,
         first_bytes / 1000,
-        median(waits),
+        median(waits or [0.0]),
         len(sent) / looks,
         sum(out for out, _ in sent) / looks,
         sum(got for _, got in sent) / looks / 1000,

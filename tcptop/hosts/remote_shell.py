@@ -198,7 +198,8 @@ def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, b
             return nothing
         found.append((own[at], match.start(), match.end() + 1))
         next_place = own[at] + 1
-    if [place for place, _, _ in found if not expected[place][1]] != places.get(SEPARATOR.encode(), []):
+    separators = [place for place, _, _ in found if not expected[place][1]]
+    if not found or separators != places[SEPARATOR.encode()]:
         return nothing
     ends = [start for _, start, _ in found[1:]] + [len(data)]
     for (place, _, start), end in zip(found, ends, strict=True):

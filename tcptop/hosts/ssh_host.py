@@ -85,6 +85,8 @@ class SshHost:
         self._reasons: dict[str, str] = {}
         self._costs: deque[tuple[int, float]] = deque(maxlen=MEASURED_LOOKS)
         self._total_us = 0
+        self._longest: tuple[str, ...] = ()
+        self._longest_first = False
         self._session: SshSession | None = None
         try:
             self._session = SshSession(name, sudo, may_ask)
@@ -151,57 +153,67 @@ class SshHost:
         return HostLostError(f"{self._name}: {reason}")
 
     def _answer(self, session: SshSession, requests: Sequence[_Request]) -> list[list[FileRead] | FolderRead]:
-        texts = dict.fromkeys(
-            tuple(path for path in request.paths if path not in WHOLE_FILES and can_ask(path))
-            for request in requests
-            if not request.is_folder
-        )
-        texts.pop((), None)
-        wholes = dict.fromkeys(
-            path for request in requests if not request.is_folder for path in request.paths if path in WHOLE_FILES
-        )
-        folders = dict.fromkeys(request.paths[0] for request in requests if request.is_folder)
-        folders = {path: None for path in folders if can_ask(path)}
-        if len(self._lists) + len(texts) > MAX_LISTS:
-            self._lists.clear()
-        new = [paths for paths in texts if paths not in self._lists]
-        self._lists.update({paths: len(self._lists) + number for number, paths in enumerate(new)})
-        lines = [f"d {self._lists[paths]} {' '.join(paths)}" for paths in new]
+        files = [request.paths for request in requests if not request.is_folder]
+        texts = self._in_order([_text_paths(paths) for paths in files])
+        wholes = list(dict.fromkeys(path for paths in files for path in paths if path in WHOLE_FILES))
+        folders = list(dict.fromkeys(each.paths[0] for each in requests if each.is_folder and can_ask(each.paths[0])))
+        lines = self._name_lists(texts)
         if texts:
             lines.append(f"h {' '.join(str(self._lists[paths]) for paths in texts)}")
-        lines += [f"c {path}" for path in wholes]
-        lines += [f"l {path}" for path in folders]
-        lines.append("t")
+        lines += [*(f"c {path}" for path in wholes), *(f"l {path}" for path in folders), "t"]
         number = bool(texts) + len(wholes) + len(folders) + 1
-        answers = session.exchange(lines, number, WHOLE_FILE_S if wholes else ANSWER_S)
-        whole_files = dict(zip(wholes, answers[bool(texts) :], strict=False))
-        listed = dict(zip(folders, answers[bool(texts) + len(wholes) :], strict=False))
-        reads = self._text_reads(session, list(texts), answers[0][0]) if texts else {}
+        answers = iter(session.exchange(lines, number, WHOLE_FILE_S if wholes else ANSWER_S))
+        text = next(answers)[0] if texts else b""
         packs = session.hello is not None and session.hello.packs
-        reads.update({path: self._whole_read(path, *answer, packs) for path, answer in whole_files.items()})
-        text_bytes = sum(len(answer) for answer, _ in (*answers[: bool(texts)], *listed.values()))
-        whole_us = sum(read.took_us for path, read in reads.items() if path in WHOLE_FILES)
+        reads = {path: self._whole_read(path, *next(answers), packs) for path in wholes}
+        whole_us = sum(read.took_us for read in reads.values())
+        listed = {path: next(answers) for path in folders}
+        [(times, _)] = answers
+        reads.update(self._text_reads(session, texts, text))
         self._failures = 0
-        us_per_byte = self._measure(parse_cpu_us(answers[-1][0]), text_bytes, whole_us)
+        text_bytes = len(text) + sum(len(names) for names, _ in listed.values())
+        us_per_byte = self._measure(parse_cpu_us(times), text_bytes, whole_us)
         result: list[list[FileRead] | FolderRead] = []
         for request in requests:
             if request.is_folder:
                 [path] = request.paths
-                answer = listed.get(path, (b"", NOT_ALLOWED))
-                result.append(self._folder_read(path, *answer, int(len(answer[0]) * us_per_byte)))
-                continue
-            files = [reads.get(path) or FileRead(path, None, _refusal(path), 0) for path in request.paths]
-            result.append([_with_cost(read, us_per_byte) for read in files])
+                names, code = listed.get(path, (b"", NOT_ALLOWED))
+                result.append(self._folder_read(path, names, code, int(len(names) * us_per_byte)))
+            else:
+                known = [reads.get(path) or FileRead(path, None, _refusal(path), 0) for path in request.paths]
+                result.append([_with_cost(read, us_per_byte) for read in known])
         return result
+
+    def _in_order(self, lists: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """The lists without those that are empty or there twice; the longest one is first and last in turn.
+
+        ssh compresses what is like the last 32 KB. An answer is often longer, so that in a fixed order nothing would
+        be like the answer before; in this one, about half of it is.
+        """
+        distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
+        if not self._longest or self._longest not in lists:
+            return distinct
+        self._longest_first = not self._longest_first
+        return [self._longest, *distinct] if self._longest_first else [*distinct, self._longest]
+
+    def _name_lists(self, lists: Sequence[tuple[str, ...]]) -> list[str]:
+        """The requests that name those lists of paths that have no name yet."""
+        if len(self._lists) + len(lists) > MAX_LISTS:
+            self._lists.clear()
+        new = [paths for paths in lists if paths not in self._lists]
+        self._lists.update({paths: number for number, paths in enumerate(new, len(self._lists))})
+        return [f"d {self._lists[paths]} {' '.join(paths)}" for paths in new]
 
     def _text_reads(self, session: SshSession, lists: list[tuple[str, ...]], data: bytes) -> dict[str, FileRead]:
         """The reads of all lists, by path.
 
         Why a file is missing is asked only once for each file.
         """
-        found: dict[str, bytes] = {}
-        for files in split_files(data, lists):
-            found.update(files)
+        split = split_files(data, lists)
+        found = {path: content for files in split for path, content in files.items()}
+        if lists:
+            lengths = [sum(map(len, files.values())) for files in split]
+            self._longest = lists[lengths.index(max(lengths))]
         unknown = [paths for paths in lists if any(path not in found and path not in self._reasons for path in paths)]
         if unknown:
             asked = session.exchange([f"w {self._lists[paths]}" for paths in unknown], len(unknown))
@@ -260,6 +272,11 @@ class SshHost:
         measured_us = sum(us for _, us in self._costs)
         measured_bytes = sum(length for length, _ in self._costs)
         return measured_us / measured_bytes if measured_us >= MIN_MEASURED_US and measured_bytes else US_PER_BYTE
+
+
+def _text_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """Those of some paths that `head` reads."""
+    return tuple(path for path in paths if path not in WHOLE_FILES and can_ask(path))
 
 
 def _with_cost(read: FileRead, us_per_byte: float) -> FileRead:

@@ -11,11 +11,10 @@ import psutil
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import MachineLoad, Reading
-from tcptop.sources.meminfo import parse_fields_bytes
-from tcptop.sources.source import Damage, Source, failed_reading, make_reading, parse_counts, small_text, unread
+from tcptop.sources.source import Source, failed_reading, make_reading, parse_counts, small_text, unread
 from tcptop.text.printable import printable
 
-STAT, MEMINFO = "proc/stat", "proc/meminfo"
+STAT = "proc/stat"
 
 
 class MachineLoadSource(Source[MachineLoad]):
@@ -54,24 +53,22 @@ class MachineLoadSource(Source[MachineLoad]):
         return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000
 
     async def _read_over_ssh(self, host: Host) -> Reading[MachineLoad]:
-        """Reads /proc/stat and /proc/meminfo of another machine, which psutil cannot."""
-        stat, meminfo = await host.read((STAT, MEMINFO))
-        failed: Reading[MachineLoad] | None = failed_reading(stat) or failed_reading(meminfo)
+        """Reads /proc/stat of another machine, which psutil cannot."""
+        [stat] = await host.read((STAT,))
+        failed: Reading[MachineLoad] | None = failed_reading(stat)
         if failed is not None:
             return failed
-        damages: list[Damage] = []
-        available = parse_fields_bytes((small_text(meminfo) or "").splitlines(), damages).get("MemAvailable")
         # The line `cpu user nice system idle iowait …` has the sums of all CPUs (fs/proc/stat.c, show_stat).
         fields = (small_text(stat) or "").partition("\n")[0].split()
         try:
             times = parse_counts(fields[1:])
         except ValueError:
             times = ()
-        if fields[:1] != ["cpu"] or len(times) < 5 or available is None:
-            return unread("strange", "/proc/stat or /proc/meminfo has an unknown format", stat.took_us)
+        if fields[:1] != ["cpu"] or len(times) < 5:
+            return unread("strange", f"/{STAT} has an unknown format", stat.took_us)
         # user and nice include the time of guests, which the last two fields have again.
         busy = self._busy_percent(sum(times[:8]), times[3] + times[4])
-        return make_reading(MachineLoad(available, busy), None, STAT, stat.took_us + meminfo.took_us)
+        return make_reading(MachineLoad(None, busy), None, STAT, stat.took_us)
 
     def _busy_percent(self, total: float, idle: float) -> float | None:
         """The CPU time in use since the call before, in percent of all; None at the first call."""

@@ -88,6 +88,8 @@ def test_a_header_that_head_cannot_have_printed_there_spoils_the_answer() -> Non
     answer = head([null, ("/proc/meminfo", feigned), null, sockstat, null])
     assert split_files(answer, LISTS) == [{}, {}, {}]
     assert split_files(head([null, ("/proc/meminfo", b"x"), null]), LISTS) == [{}, {}, {}]
+    assert split_files(b"", LISTS) == [{}, {}, {}]
+    assert split_files(head([null]), []) == []
 
 
 @given(st.binary())
