@@ -15,6 +15,7 @@ from tcptop.hosts.remote_shell import (
     ALLOWED,
     HEADER,
     PROGRAM,
+    PROGRAM_PATH,
     SCRIPT,
     can_ask,
     find_hello,
@@ -176,6 +177,21 @@ def test_the_command_has_nothing_that_a_login_shell_replaces() -> None:
         assert not set(remote_command(sudo)) & set("$`!\\'*?[]{}~#")
     assert "\r" not in SCRIPT
     assert max(map(len, SCRIPT.splitlines())) < 1000
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "csh"])
+def test_sudo_runs_the_installed_program_or_a_shell(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs the Debian package {shell}")
+    (tmp_path / "sudo").write_text('#!/bin/sh\necho sudo "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    for command, wanted in (
+        (remote_command(True), "sudo -n /bin/sh\n"),
+        (remote_command(True).replace(PROGRAM_PATH, "/bin/true"), "sudo -n /bin/true\n"),
+    ):
+        ran = subprocess.run([shell, "-c", command], env=environment, capture_output=True, text=True, check=True)
+        assert ran.stdout == wanted
 
 
 def test_the_page_has_the_program() -> None:
