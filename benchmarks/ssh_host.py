@@ -39,8 +39,10 @@ def main() -> None:
         first_kb = wire_kb(folder)
         rows = [measure(server, looks) for _ in range(3)]
         rows.sort(key=lambda row: row[3])
-        names = ("ready, ms", "first look, ms", "its bytes, KB", "wait, ms", "requests", "bytes sent")
-        names += ("bytes read, KB", "remote CPU, ms", "sshd CPU, ms", "own CPU, ms")
+        names = (
+            *("ready, ms", "first look, ms", "its bytes, KB", "wait, ms", "requests", "bytes sent"),
+            *("bytes read, KB", "remote CPU, ms", "sshd CPU, ms", "own CPU, ms"),
+        )
         for name, value in zip(names, rows[1], strict=True):
             print(f"{name:<16}{value:8.1f}")
         print(f"{'on the wire, KB':<16}{(wire_kb(folder) - 4 * first_kb) / (3 * looks):8.1f}")
@@ -60,7 +62,7 @@ def measure(server: LoopbackSsh, looks: int) -> Sequence[float]:
     started_s = time.monotonic()
     host = SshHost("loop")
     ready_s = time.monotonic()
-    SshSession.exchange = count  # type: ignore[method-assign] # counts what passes
+    SshSession.exchange = count  # type: ignore[assignment, method-assign] # counts what passes
     try:
         sampler = Sampler(host, [*kernel_sources(), MachineLoadSource()], INTERVAL_S)
         read_due(sampler)

@@ -360,6 +360,9 @@ class Sampler:
         source = self._sources[name]
         if self._not_needed(source) is not None:
             return False
+        # What is needed in place of another source is not needed because the host is lost.
+        if self._was_lost and name not in self._asked_for and source.not_needed_reason({}) is not None:
+            return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:
             return not source.needs_release
         return self._off_reason(source) is None

@@ -8,11 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from loopback_ssh import LoopbackSsh, run_tcptop, running, skip_reason
 from session import Session
+
+from tcptop.hosts.host import Host, Identity
+from tcptop.screen.feed import host_options
 
 needs_sshd = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
@@ -209,3 +212,26 @@ def test_the_screen_says_that_a_session_is_lost_and_goes_on(server: LoopbackSsh)
     finally:
         session.end()
     session.wait(lambda: not server.clients(), "no ssh is left")
+
+
+@needs_sshd
+@pytest.mark.slow
+def test_ssh_asks_on_the_terminal_before_the_screen_begins(server: LoopbackSsh) -> None:
+    command = [sys.executable, "-m", "tcptop", "--host", "unknown", "-d", "0.5"]
+    session = Session(command, environment=server.environment, folder=Path(__file__).resolve().parents[2])
+    try:
+        session.until_shown("Are you sure you want to continue connecting")
+        session.type("yes\n")
+        session.until_shown("TCPv6")
+        session.type("q")
+        assert session.until_ended() == 0
+    finally:
+        session.end()
+        (server.folder / "none").write_text("")
+
+
+def test_the_screen_names_the_options_of_the_host() -> None:
+    class Remote:
+        identity = Identity(live=True, place="ssh:root@db1", remote_name="root@db1", remote_sudo=True)
+
+    assert host_options(cast("Host", Remote()), "a.slice") == ["--host", "root@db1", "--sudo", "--cgroup", "a.slice"]

@@ -34,6 +34,7 @@ class AskedHost:
     def __init__(self) -> None:
         self.tree = FolderHost(str(TREE))
         self.turns: list[list[str]] = []
+        self.changed: dict[str, FileRead] = {}
         self.is_lost = False
         self.released = threading.Event()
         self.released.set()
@@ -56,7 +57,7 @@ class AskedHost:
         return [
             run_sync(self.tree.list_folder(request[0][:-1]))
             if request[0].endswith("/")
-            else [file._replace(took_us=1) for file in run_sync(self.tree.read(request))]
+            else [self.changed.get(file.path, file)._replace(took_us=1) for file in run_sync(self.tree.read(request))]
             for request in requests
         ]
 
@@ -123,7 +124,9 @@ def test_sockets_are_counted_beside_slabinfo_also_when_they_are_not_due(host: As
 def test_sources_of_a_lost_host_say_why_and_all_are_read_when_it_is_back(host: AskedHost) -> None:
     clock = Clock()
     sampler = Sampler(host, kernel_sources(), monotonic=clock)
+    host.changed["sys/kernel/security/lsm"] = FileRead("sys/kernel/security/lsm", b"capability", None, 1)
     read_due(sampler)
+    assert states(sampler.snapshot())["btf"][0] == "off"
     host.is_lost = True
     clock.now_s += 2
     read_due(sampler)
@@ -136,6 +139,7 @@ def test_sources_of_a_lost_host_say_why_and_all_are_read_when_it_is_back(host: A
     read_due(sampler)
     assert states(sampler.snapshot())["slabinfo"] == ("ok", None)
     asked = {path for turn in host.turns for path in turn}
+    assert "sys/kernel/btf/vmlinux" not in asked  # it is large, and slabinfo was never unreadable
     assert "sys/devices/system/node/" in asked  # it may have started again with another kernel
 
 
