@@ -109,6 +109,14 @@ def check_host_name(name: str) -> None:
     """Raises TcptopError if ssh would take the name of a host for an option, or if no host can have it."""
     if not name or name.startswith("-") or not name.isprintable() or " " in name:
         raise TcptopError(f"--host: a name as ssh takes it (web17, root@web17), not {name[:80]!r}")
+    from tcptop.hosts.host_names import expand_names
+
+    try:
+        names = expand_names(name)
+    except ValueError as error:
+        raise TcptopError(f"--host: {error}") from None
+    if len(names) > 1:
+        raise TcptopError(f"--host: one machine at a time; {name[:80]!r} names {len(names)}")
 
 
 def default_period_s(options: argparse.Namespace) -> float:
