@@ -105,8 +105,11 @@ def _check_host_options(options: argparse.Namespace, prefix: str | None) -> None
     check_host_name(name)
 
 
-def check_host_name(name: str) -> None:
-    """Raises TcptopError if ssh would take the name of a host for an option, or if no host can have it."""
+def check_host_name(name: str) -> str:
+    """The one name that a text such as `web17` or `web[17]` stands for.
+
+    Raises TcptopError if ssh would take the name for an option, if no host can have it, or if there are several.
+    """
     if not name or name.startswith("-") or not name.isprintable() or " " in name:
         raise TcptopError(f"--host: a name as ssh takes it (web17, root@web17), not {name[:80]!r}")
     from tcptop.hosts.host_names import expand_names
@@ -117,6 +120,7 @@ def check_host_name(name: str) -> None:
         raise TcptopError(f"--host: {error}") from None
     if len(names) > 1:
         raise TcptopError(f"--host: one machine at a time; {name[:80]!r} names {len(names)}")
+    return names[0]
 
 
 def default_period_s(options: argparse.Namespace) -> float:
@@ -204,7 +208,7 @@ def open_remote(name: str, sudo: bool) -> Host:
         TcptopError: if the name cannot be one of a host, or no session can be made.
 
     """
-    check_host_name(name)
+    name = check_host_name(name)
     from tcptop.hosts.ssh_host import SshHost
 
     try:

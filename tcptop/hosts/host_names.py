@@ -40,9 +40,8 @@ def _split_at_commas(text: str) -> list[str]:
     """The parts of a text between those commas that are not in a list of numbers."""
     commas_inside = {at for match in NUMBERS.finditer(text) for at in range(*match.span())}
     ends = [at for at, character in enumerate(text) if character == "," and at not in commas_inside]
-    parts = [
-        text[start:end].strip() for start, end in zip([0, *(end + 1 for end in ends)], [*ends, len(text)], strict=True)
-    ]
+    starts = [0, *(end + 1 for end in ends)]
+    parts = [text[start:end].strip() for start, end in zip(starts, [*ends, len(text)], strict=True)]
     if not all(parts):
         raise ValueError(f"an empty name in {text[:80]!r}")
     return parts
@@ -67,6 +66,5 @@ def _numbers(text: str) -> Iterator[str]:
         last = last or first
         if len(first) > 9 or len(last) > 9 or not 0 <= int(last) - int(first) < MAX_NAMES:
             raise ValueError(f"[{piece[:40]}] is no range of at most {MAX_NAMES} numbers")
-        yield from (
-            f"{number:0{len(first) if first.startswith('0') else 1}}" for number in range(int(first), int(last) + 1)
-        )
+        digits = len(first) if first.startswith("0") else 1
+        yield from (f"{number:0{digits}}" for number in range(int(first), int(last) + 1))
