@@ -127,12 +127,8 @@ class LoopbackSsh:
 
     def clients(self) -> list[int]:
         """The ids of the ssh processes that use this configuration."""
-        return [
-            pid
-            for pid, words in processes()
-            if words[:1] == ["ssh"] or words[0].endswith("/ssh")
-            if f"{self.folder}/config" in words
-        ]
+        config = f"{self.folder}/config"
+        return [pid for pid, words in processes() if words[0].rpartition("/")[2] == "ssh" and config in words]
 
     def servers(self) -> list[int]:
         """The ids of the sshd processes that serve a session."""

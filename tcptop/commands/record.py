@@ -118,6 +118,8 @@ def record_until_signal(
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)
+        if ended.is_set() and host.identity.remote_name is not None:
+            return  # Ctrl-C has ended ssh too, so the sample may have nothing
         snapshot = sampler.snapshot()
         recorder.write(snapshot)
         if on_sample is not None:
