@@ -179,6 +179,7 @@ def test_a_host_that_cannot_be_asked_says_why_in_one_line(name: str, words: str)
     assert (raised.value.strerror or "").isprintable()
 
 
+@pytest.mark.slow
 def test_silence_before_and_after_the_greeting_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_session, "ANSWER_S", 1.5)
     monkeypatch.setattr(ssh_host, "ANSWER_S", 0.5)
