@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tcptop.errors import TcptopError
+from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
 if TYPE_CHECKING:
     from tcptop.hosts.host import Host
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tcptop.sampling.sampler import Sampler
     from tcptop.snapshot import LabMeasurement, Snapshot
 
-SOCKETS_ARE_LOCAL = "the kernel is asked for its sockets on the machine itself; run tcptop there"
 HERE_S, OVER_SSH_S = 1.0, 2.0
 """Default time from one sample to the next."""
 TIME_OPTIONS = ("--at", "--from", "--to")
@@ -30,6 +30,9 @@ TIME_OPTIONS = ("--at", "--from", "--to")
 class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line and then exits with code 1, as slabtop does."""
 
+    _host_prefix: str | None = None
+    """Beginning of an argument that names another machine; None if only --host does."""
+
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
@@ -37,8 +40,6 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 (as argparse)
         """Prints the help or the version. argparse's own method would not notice a full disk."""
         write_stdout(message)
-
-    _host_prefix: str | None = None
 
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (as argparse, whose types are overloads)
         """Parses as argparse does; raises TcptopError if --host or --sudo cannot be combined with the other options."""

@@ -9,7 +9,6 @@ from contextlib import closing
 from typing import Any
 
 from tcptop.commands.common import (
-    SOCKETS_ARE_LOCAL,
     Parser,
     argument_type,
     join_offsets,
@@ -28,6 +27,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Reading
 from tcptop.snapshot.socket_table import SocketRow
+from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
 from tcptop.sock_diag.socket_rows import MAX_ROWS, RowAsk

@@ -30,6 +30,7 @@ from tcptop.hosts.remote_shell import (
 from tcptop.hosts.run_sync import Ask
 from tcptop.hosts.ssh_session import ANSWER_S, SessionEndedError, SshSession
 from tcptop.sock_diag import PREFIX as SOCK_DIAG
+from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
 WHOLE_FILES = frozenset(("sys/kernel/btf/vmlinux", "sys/kernel/notes", "proc/kallsyms"))
 """Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
@@ -51,8 +52,6 @@ WHOLE_US_PER_BYTE = 0.02
 MEASURED_LOOKS = 30
 """Number of answers over which the remote CPU time is averaged: the clock of `times` has steps of 10 ms."""
 MIN_MEASURED_US = 50_000
-
-SOCKETS_ARE_LOCAL = "the kernel is asked for its sockets on the machine itself; run tcptop there"
 
 
 class _Request(NamedTuple):

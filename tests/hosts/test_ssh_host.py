@@ -21,6 +21,7 @@ from tcptop.hosts.host import FileRead, FolderRead, HostLostError
 from tcptop.hosts.run_sync import run_sync, run_together
 from tcptop.hosts.ssh_host import SshHost
 from tcptop.hosts.ssh_session import SshSession
+from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
 pytestmark = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 
@@ -127,7 +128,7 @@ def test_why_a_file_is_missing_is_asked_once(host: SshHost, sent: list[list[str]
     assert isinstance(folder, FolderRead)
     assert isinstance(folder.error, FileNotFoundError)
     [sockets] = read(host, "sock_diag/sockets")
-    assert ssh_host.SOCKETS_ARE_LOCAL in str(sockets.error)
+    assert SOCKETS_ARE_LOCAL in str(sockets.error)
 
 
 def test_a_killed_session_is_made_again(server: LoopbackSsh, host: SshHost) -> None:
