@@ -60,6 +60,7 @@ class SshSession:
         self._waiting = start_text(self._nonce).encode("ascii")
         self._data = bytearray()
         self._stderr = b""
+        self._has_stderr = True
         self._end_s = time.monotonic() + (ASKED_S if may_ask else ANSWER_S)
         batch = () if may_ask else ("-o", "BatchMode=yes")
         try:
@@ -163,7 +164,8 @@ class SshSession:
         """Writes and reads what can be written and read before a time; raises SessionEndedError if ssh has ended."""
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
-        poll.register(self._error, select.POLLIN)
+        if self._has_stderr:
+            poll.register(self._error, select.POLLIN)
         if self._waiting:
             poll.register(self._stdin, select.POLLOUT)
         ready = dict(poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000))
@@ -171,7 +173,7 @@ class SshSession:
             with suppress(BlockingIOError, BrokenPipeError):  # a broken pipe is seen where ssh's output ends
                 self._waiting = self._waiting[os.write(self._stdin, self._waiting) :]
         if self._error in ready:
-            self._read_stderr()
+            self._has_stderr = self._read_stderr()
         if self._stdout in ready:
             chunk = os.read(self._stdout, CHUNK_BYTES)
             if not chunk:

@@ -231,6 +231,21 @@ def test_ssh_asks_on_the_terminal_before_the_screen_begins(server: LoopbackSsh) 
         (server.folder / "none").write_text("")
 
 
+@needs_sshd
+@pytest.mark.slow
+def test_ctrl_c_ends_the_question_and_leaves_no_ssh(server: LoopbackSsh) -> None:
+    command = [sys.executable, "-m", "tcptop", "--host", "unknown"]
+    session = Session(command, environment=server.environment, folder=Path(__file__).resolve().parents[2])
+    try:
+        session.until_shown("Are you sure you want to continue connecting")
+        session.type("\x03")
+        assert session.until_ended() in (0, 1)
+        assert session.attributes() == session.before
+        session.wait(lambda: not server.clients(), "no ssh is left")
+    finally:
+        session.end()
+
+
 def test_the_screen_names_the_options_of_the_host() -> None:
     class Remote:
         identity = Identity(live=True, place="ssh:root@db1", remote_name="root@db1", remote_sudo=True)

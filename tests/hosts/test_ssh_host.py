@@ -241,3 +241,14 @@ def test_what_only_root_may_read_names_the_way(host: SshHost, monkeypatch: pytes
         "refused",
         "/proc/slabinfo is for root only: --sudo, or --host root@loop",
     )
+
+
+@pytest.mark.parametrize(("look_us", "us_per_byte"), [(6_000, 0.2), (12_000, 0.4)])
+def test_the_cost_of_a_byte_is_averaged_over_steps_of_the_clock(
+    host: SshHost, look_us: int, us_per_byte: float
+) -> None:
+    step_us, found = 10_000, 0.0
+    for look in range(1, 61):
+        found = host._measure(1_000_000 + look * look_us // step_us * step_us, 30_000, 0)
+    assert found == pytest.approx(us_per_byte, rel=0.06)
+    assert host._measure(1_000_000 + 60 * look_us + 90_000, 30_000, 90_000) == pytest.approx(us_per_byte, rel=0.06)
