@@ -142,6 +142,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
+    options: argparse.Namespace
     options, others = parser.parse_known_args(join_offsets(arguments))
     problem = _misplaced_argument(others) or _conflict(options)
     if problem is not None:

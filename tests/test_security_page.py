@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tcptop.exporter import server, web_config
-from tcptop.hosts import archive, folder, tar_members
+from tcptop.hosts import archive, folder, remote_shell, ssh_session, tar_members
 from tcptop.lab import result_file
 from tcptop.recording import blocks, exported_folder, reader
 from tcptop.sampling.sampler import wanted_paths
@@ -33,6 +33,8 @@ def test_the_page_names_every_path_that_is_read_and_no_other() -> None:
         f"| a file of the kernel's, live or saved | {folder.MAX_FILE_BYTES // MIB} MiB, "
         f"`proc/zoneinfo` {folder.MAX_ZONEINFO_BYTES // MIB} MiB |",
         f"| names in a folder | {folder.MAX_FOLDER_NAMES:_} |",
+        f"| an answer over ssh | {ssh_session.MAX_ANSWER_BYTES // MIB} MiB in {ssh_session.ANSWER_S:.0f} s |",
+        f"| what a login over ssh prints before it | {remote_shell.MAX_BEFORE_HELLO_BYTES // KIB} KiB |",
         f"| what is kept of an archive | {archive.MAX_KEPT_BYTES // MIB} MiB in {archive.MAX_KEPT_ENTRIES:_} files |",
         f"| members of an archive | {tar_members.MAX_MEMBERS:_} |",
         f"| samples of a recording | {reader.MAX_SAMPLES:_} |",

@@ -207,6 +207,7 @@ def _mostly_ipv6(cost: ConnectionCost) -> bool:
 def _host_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
     sysctls = snapshot.sysctls.value
     meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
+    available = (load.memory_available_bytes if load else None, meminfo.available_bytes if meminfo else None)
     return HostFacts(
         name=sysctls.host_name if sysctls else None,
         place=snapshot.place,
@@ -215,7 +216,7 @@ def _host_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
         page_size_bytes=page_bytes,
         cpus=_online_cpus(snapshot),
         memory_bytes=meminfo.total_bytes if meminfo else None,
-        memory_available_bytes=load.memory_available_bytes if load else (meminfo.available_bytes if meminfo else None),
+        memory_available_bytes=next((each for each in available if each is not None), None),
         cpu_busy_percent=load.cpu_busy_percent if load else None,
     )
 

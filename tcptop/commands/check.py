@@ -19,7 +19,7 @@ from tcptop.commands.common import (
     argument_type,
     join_offsets,
     make_sampler,
-    open_host,
+    open_chosen_host,
     read_snapshot,
     read_thresholds,
     write_stdout,
@@ -192,7 +192,7 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
     If growth is needed and the host is live, takes two samples, `--delay` seconds apart.
     """
     delay_s = options.delay or 1.0
-    with closing(open_host(options.root, options.cgroup)) as host:
+    with closing(open_chosen_host(options)) as host:
         sampler = make_sampler(host, delay_s, options.lab, options.cgroup)
         snapshot = read_snapshot(sampler)
         if not needs_growth:

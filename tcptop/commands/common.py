@@ -10,9 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tcptop.errors import TcptopError
+from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
 if TYPE_CHECKING:
     from tcptop.hosts.host import Host
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     from tcptop.sampling.sampler import Sampler
     from tcptop.snapshot import LabMeasurement, Snapshot
 
+HERE_S, OVER_SSH_S = 1.0, 2.0
+"""Default time from one sample to the next."""
 TIME_OPTIONS = ("--at", "--from", "--to")
 
 
 class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line and then exits with code 1, as slabtop does."""
+
+    _host_prefix: str | None = None
+    """Beginning of an argument that names another machine; None if only --host does."""
 
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
@@ -35,14 +41,32 @@ class Parser(argparse.ArgumentParser):
         """Prints the help or the version. argparse's own method would not notice a full disk."""
         write_stdout(message)
 
+    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (as argparse, whose types are overloads)
+        """Parses as argparse does; raises TcptopError if --host or --sudo cannot be combined with the other options."""
+        options, others = super().parse_known_args(*arguments, **named)
+        _check_host_options(options, self._host_prefix)
+        return options, others
+
     def add_root_option(self) -> None:
-        """Adds --root, the folder or archive whose files are read."""
+        """Adds --root, the folder or archive whose files are read, and the options of `add_host_options`."""
         self.add_argument(
             "--root",
             metavar="DIR",
             default="/",
             help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
         )
+        self.add_host_options()
+
+    def add_host_options(self, prefix: str | None = None) -> None:
+        """Adds --host, another machine that is asked over ssh, and --sudo.
+
+        An argument that begins with `prefix` names such a machine too.
+        """
+        self._host_prefix = prefix
+        self.add_argument(
+            "--host", metavar="NAME", help="ask another machine over ssh, as ssh NAME does; nothing is installed there"
+        )
+        self.add_argument("--sudo", action="store_true", help="with --host: read there with sudo -n")
 
     def add_cgroup_option(self) -> None:
         """Adds --cgroup, a memory cgroup whose limit is added to the list of limits."""
@@ -65,6 +89,46 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--from", dest="first", metavar="TIME", help="samples from then on")
         self.add_argument("--to", dest="last", metavar="TIME", help="samples up to then")
+
+
+def _check_host_options(options: argparse.Namespace, prefix: str | None) -> None:
+    """Raises TcptopError if --host or --sudo cannot be combined with the other options."""
+    name = getattr(options, "host", None)
+    if name is None:
+        named = prefix is not None and any(str(value).startswith(prefix) for value in vars(options).values())
+        if getattr(options, "sudo", False) and not named:
+            raise TcptopError("--sudo goes with --host NAME; here, run tcptop itself with sudo")
+        return
+    if getattr(options, "root", "/") != "/" or getattr(options, "replay", None) is not None:
+        raise TcptopError("--host is a running machine; it goes without --root and -r")
+    if getattr(options, "who", False):
+        raise TcptopError(f"--who goes without --host: {SOCKETS_ARE_LOCAL}")
+    check_host_name(name)
+
+
+def check_host_name(name: str) -> str:
+    """The one name that a text such as `web17` or `web[17]` stands for.
+
+    Raises TcptopError if ssh would take the name for an option, if no host can have it, or if there are several.
+    """
+    if not name or name.startswith("-") or not name.isprintable() or " " in name:
+        raise TcptopError(f"--host: a name as ssh takes it (web17, root@web17), not {name[:80]!r}")
+    from tcptop.hosts.host_names import expand_names
+
+    try:
+        names = expand_names(name)
+    except ValueError as error:
+        raise TcptopError(f"--host: {error}") from None
+    if len(names) > 1:
+        raise TcptopError(f"--host: one machine at a time; {name[:80]!r} names {len(names)}")
+    return names[0]
+
+
+def default_period_s(options: argparse.Namespace) -> float:
+    """The time from one sample to the next: the value of -d, or one second, or two over ssh."""
+    if options.delay is not None:
+        return float(options.delay)
+    return HERE_S if options.host is None else OVER_SSH_S
 
 
 def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
@@ -125,6 +189,33 @@ def open_host(root: str, cgroup: str | None = None) -> Host:
         return opening.open_host(root, (*wanted_paths(), *more))
     except (OSError, ValueError) as error:
         raise TcptopError(f"--root {root}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def open_chosen_host(options: argparse.Namespace) -> Host:
+    """Opens the host that the options --host, --root and, if the command has it, --cgroup choose.
+
+    Raises:
+        TcptopError: as `open_host`, or if the other machine cannot be reached.
+
+    """
+    cgroup = getattr(options, "cgroup", None)
+    return open_host(options.root, cgroup) if options.host is None else open_remote(options.host, options.sudo)
+
+
+def open_remote(name: str, sudo: bool) -> Host:
+    """Connects to another machine. If there is a terminal, ssh may ask on it.
+
+    Raises:
+        TcptopError: if the name cannot be one of a host, or no session can be made.
+
+    """
+    name = check_host_name(name)
+    from tcptop.hosts.ssh_host import SshHost
+
+    try:
+        return SshHost(name, sudo, may_ask=sys.stdin is not None and sys.stdin.isatty())
+    except OSError as error:
+        raise TcptopError(f"{name}: {error.strerror}") from None
 
 
 def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str | None = None) -> Sampler:

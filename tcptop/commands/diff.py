@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 
 from tcptop.accounting import account, ledger_before
-from tcptop.commands.common import Parser, make_sampler, read_ledger, terminal_columns, write_stdout
+from tcptop.commands.common import (
+    Parser,
+    make_sampler,
+    open_remote,
+    read_ledger,
+    terminal_columns,
+    write_stdout,
+)
 from tcptop.errors import TcptopError
 from tcptop.hosts.folder import FolderHost
 from tcptop.lab.result_file import Json, load_result_json
@@ -25,7 +32,8 @@ slab memory's growth the sockets explain."""
 
 EPILOG = """\
 A and B are each one of
-  live      this machine now (a file of that name: ./live)
+  live      this machine now, or that of --host (a file of that name: ./live)
+  ssh:NAME  another machine now, over ssh (a file of that name: ./ssh:NAME)
   FILE      a recording of tcptop record, and of that the last sample; else
   FILE@TIME the sample nearest to a time: web.tcptop@12:04:31, web.tcptop@+90s
             (from the start), web.tcptop@-5m (from the end)
@@ -39,6 +47,7 @@ The exit code is 0 also where they differ.
 
 COMMAND = "diff"
 LIVE = "live"
+SSH = "ssh:"
 FIRST_OF_JSON = b"{"
 COLUMNS_IN_A_PIPE = 80
 
@@ -55,15 +64,21 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("before", metavar="A", help="what it was before")
     parser.add_argument("after", metavar="B", help="what it is after")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_host_options(SSH)
     options = parser.parse_args(arguments)
-    write_stdout(_diff_text((options.before, options.after), options.json))
+    names: tuple[str, ...] = (options.before, options.after)
+    if options.host is not None:
+        if LIVE not in names:
+            raise TcptopError(f"--host is the machine of A or B that is called {LIVE}; neither is")
+        names = tuple(f"{SSH}{options.host}" if name == LIVE else name for name in names)
+    write_stdout(_diff_text(names, options.json, options.sudo))
     return 0
 
 
-def _diff_text(names: tuple[str, str], as_json: bool) -> str:
+def _diff_text(names: tuple[str, ...], as_json: bool, sudo: bool = False) -> str:
     # Other users' files are read last, because root's privileges are dropped before such a read. Reading the other
     # input may need these privileges.
-    read = {name: _read_named(name) for name in sorted(names, key=_is_strangers)}
+    read = {name: _read_named(name, sudo) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):
         return _labs_text(before, after, as_json)
@@ -75,20 +90,25 @@ def _diff_text(names: tuple[str, str], as_json: bool) -> str:
 
 def _is_strangers(name: str) -> bool:
     with suppress(OSError, ValueError):
-        return name != LIVE and is_strangers(split_time(name)[0])
+        return not _is_running(name) and is_strangers(split_time(name)[0])
     return False
 
 
-def _read_named(name: str) -> Ledger | Json:
+def _is_running(name: str) -> bool:
+    """Whether a name is that of a running machine, and not that of a file."""
+    return name == LIVE or name.startswith(SSH)
+
+
+def _read_named(name: str, sudo: bool) -> Ledger | Json:
     """Reads the input called `name`: returns the JSON object if the input is a lab result, otherwise a ledger."""
     if _is_strangers(name):
         drop_root_for(split_time(name)[0])
-    if name != LIVE and is_lab_result(name):
+    if not _is_running(name) and is_lab_result(name):
         return load_result_json(name, COMMAND)
-    return read_named_ledger(name)
+    return read_named_ledger(name, sudo)
 
 
-def _ledgers_text(before: Ledger, after: Ledger, names: tuple[str, str], as_json: bool) -> str:
+def _ledgers_text(before: Ledger, after: Ledger, names: tuple[str, ...], as_json: bool) -> str:
     from tcptop.comparison.compare import compare_ledgers
 
     labels = (printable_name(names[0]), printable_name(names[1]))
@@ -119,8 +139,8 @@ def is_lab_result(name: str) -> bool:
         return False
 
 
-def read_named_ledger(name: str) -> Ledger:
-    """The ledger of this machine (if `name` is `live`), of a saved tree, or of one sample of a recording.
+def read_named_ledger(name: str, sudo: bool = False) -> Ledger:
+    """The ledger of this machine (`live`), of another one (`ssh:NAME`), of a saved tree, or of a recorded sample.
 
     `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 
@@ -128,8 +148,8 @@ def read_named_ledger(name: str) -> Ledger:
         TcptopError: if the tree or the recording cannot be opened; the text of the error begins with `COMMAND`.
 
     """
-    if name == LIVE:
-        with closing(FolderHost()) as host:
+    if _is_running(name):
+        with closing(FolderHost() if name == LIVE else open_remote(name.removeprefix(SSH), sudo)) as host:
             return read_ledger(make_sampler(host, 1.0, None))
     path, moment = split_time(name)
     from tcptop.recording.opening import open_recording

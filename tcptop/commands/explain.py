@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.commands.common import Parser, make_sampler, open_host, read_ledger, terminal_columns, write_stdout
+from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
 from tcptop.explanation import nearest_words
 from tcptop.hosts.run_sync import run_sync
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_root_option()
     parser.add_lab_option()
     options = parser.parse_args(arguments)
-    sampler = make_sampler(open_host(options.root), 1.0, options.lab)
+    sampler = make_sampler(open_chosen_host(options), 1.0, options.lab)
     sampler.ask_for("btf")
     symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
     ledger = read_ledger(sampler)._replace(symbols=symbols)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import closing
 
-from tcptop.commands.common import Parser, join_offsets, time_range
+from tcptop.commands.common import Parser, join_offsets, open_remote, read_snapshot, time_range
+from tcptop.errors import TcptopError
 from tcptop.recording.exported_folder import export
 from tcptop.recording.opening import open_recording
 from tcptop.recording.time_spec import select_samples
@@ -18,11 +20,35 @@ DESCRIPTION = (
 def run(arguments: Sequence[str]) -> int:
     """Exports the selected samples; returns the exit code."""
     parser = Parser(prog="tcptop export", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("-r", "--replay", metavar="FILE", required=True, help="the recording")
+    parser.add_argument("-r", "--replay", metavar="FILE", help="the recording")
     parser.add_argument("folder", metavar="DIR", help="a folder that is not there yet")
     parser.add_time_options()
+    parser.add_host_options()
     options = parser.parse_args(join_offsets(arguments))
+    if options.host is not None:
+        _export_now(options)
+        return 0
+    if options.replay is None:
+        raise TcptopError(f"a recording, -r FILE, or a machine, --host NAME ({parser.prog} --help lists the options)")
     with closing(open_recording(options.replay)) as recording:
         export(recording, select_samples(recording, time_range(options)), options.folder)
         recording.raise_if_damaged()
     return 0
+
+
+def _export_now(options: argparse.Namespace) -> None:
+    """Exports one sample that is taken of another machine now; it is recorded into a file that is removed again."""
+    from tempfile import TemporaryDirectory
+
+    from tcptop.recording.recorder import Recorder
+    from tcptop.sampling.sampler import Sampler, kernel_sources
+
+    if options.at or options.first or options.last:
+        raise TcptopError("--at, --from and --to choose samples of a recording: -r FILE")
+    with TemporaryDirectory(prefix="tcptop-") as folder, closing(open_remote(options.host, options.sudo)) as host:
+        path = f"{folder}/recording"
+        with closing(Recorder(path)) as recorder:
+            snapshot = read_snapshot(Sampler(host, kernel_sources(), on_read=recorder.add_read))
+            recorder.write(snapshot)
+        with closing(open_recording(path)) as recording:
+            export(recording, [0], options.folder)

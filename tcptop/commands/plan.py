@@ -16,7 +16,7 @@ from tcptop.commands.common import (
     join_offsets,
     load_lab_result,
     make_sampler,
-    open_host,
+    open_chosen_host,
     read_snapshot,
     read_thresholds,
     write_stdout,
@@ -192,7 +192,7 @@ def _option_type(parse: Callable[[str], Value]) -> Callable[[str], Value]:
 
 
 def _host_snapshot(options: argparse.Namespace) -> Snapshot:
-    with closing(open_host(options.root, options.cgroup)) as host:
+    with closing(open_chosen_host(options)) as host:
         return read_snapshot(make_sampler(host, 1.0, options.lab, options.cgroup))
 
 

@@ -9,7 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from tcptop.commands.common import Parser, add_socket_table, argument_type, open_host, read_thresholds, write_stdout
+from tcptop.commands.common import (
+    Parser,
+    add_socket_table,
+    argument_type,
+    default_period_s,
+    open_chosen_host,
+    read_thresholds,
+    write_stdout,
+)
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
@@ -27,7 +35,7 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(arguments: Sequence[str]) -> int:
     """Records until a signal arrives or the time given by --for has passed; returns the exit code."""
     options = _parse_options(arguments)
-    host = open_host(options.root)
+    host = open_chosen_host(options)
     on_sample: Callable[[Snapshot], None] | None = None
     if options.json:
         from tcptop.accounting import account
@@ -46,9 +54,10 @@ def run(arguments: Sequence[str]) -> int:
     )
     try:
         _print_message(options, f"recording into {options.write}; Ctrl-C ends it")
-        record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample, options.who)
+        record_until_signal(recorder, host, default_period_s(options), options.length_s, on_sample, options.who)
     finally:
         recorder.close()
+        host.close()
     samples = "1 sample" if recorder.samples == 1 else f"{recorder.samples} samples"
     _print_message(options, f"{samples} recorded; tcptop --json -r {options.write} prints them")
     return 0
@@ -119,6 +128,8 @@ def record_until_signal(
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)
+        if ended.is_set() and host.identity.remote_name is not None:
+            return  # Ctrl-C has ended ssh too, so the sample may have nothing
         snapshot = sampler.snapshot()
         recorder.write(snapshot)
         if on_sample is not None:

@@ -10,9 +10,10 @@ from contextlib import closing
 
 from tcptop.commands.common import (
     add_socket_table,
+    default_period_s,
     load_lab_result,
     make_sampler,
-    open_host,
+    open_chosen_host,
     read_ledger,
     read_thresholds,
     time_range,
@@ -47,9 +48,9 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
 
 
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
-    period_s = options.delay or 1.0
+    period_s = default_period_s(options)
     thresholds = read_thresholds()
-    sampler = make_sampler(open_host(options.root, options.cgroup), period_s, options.lab, options.cgroup)
+    sampler = make_sampler(open_chosen_host(options), period_s, options.lab, options.cgroup)
     add_socket_table(sampler, options.who)
     count = options.count or 1
     next_s = time.monotonic()

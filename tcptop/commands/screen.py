@@ -7,7 +7,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from tcptop.commands.common import load_lab_result, open_host, time_range
+from tcptop.commands.common import OVER_SSH_S, load_lab_result, open_chosen_host, time_range
 from tcptop.terminal.requirements import remove_textual_variables, require_terminal
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def run(options: argparse.Namespace) -> int:
     from tcptop.text.ascii import needs_ascii
 
     settings, mistakes = read_settings(settings_path())
-    given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
+    delay_s = options.delay
+    if delay_s is None and options.host is not None:
+        delay_s = settings.interval or OVER_SSH_S
+    given = {"interval": delay_s, "sort": options.sort, "theme": options.theme}
     settings = replace(
         settings,
         **{key: value for key, value in given.items() if value is not None},
@@ -53,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _live_feed(options: argparse.Namespace) -> Feed:
-    host, lab_result = open_host(options.root, options.cgroup), load_lab_result(options.lab)
+    host, lab_result = open_chosen_host(options), load_lab_result(options.lab)
     if host.identity.live:
         from tcptop.screen.live_feed import LiveFeed
 

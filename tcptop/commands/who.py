@@ -27,7 +27,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Reading
 from tcptop.snapshot.socket_table import SocketRow
-from tcptop.sock_diag import SOCKETS_PATH
+from tcptop.sock_diag import SOCKETS_ARE_LOCAL, SOCKETS_PATH
 from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
 from tcptop.sock_diag.socket_rows import MAX_ROWS as MAX_SOCKETS
@@ -131,6 +131,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording made with record --who")
     parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
+    if options.host is not None:
+        raise TcptopError(f"who goes without --host: {SOCKETS_ARE_LOCAL}")
     if options.detail and (options.port is None or options.replay is not None or options.root != "/"):
         raise TcptopError("--detail goes with --port N, and asks the running kernel")
     if options.delay is not None and options.count is None:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+from tcptop.errors import TcptopError
+
 Answer = TypeVar("Answer")
 
 
@@ -50,10 +52,22 @@ class Identity(NamedTuple):
     """Path of the live procfs, for libraries that read procfs themselves (psutil); None for a saved tree."""
     taken_at_unix_s: float | None = None
     """Time at which a saved tree was made, in seconds since the epoch; None if unknown."""
+    remote_name: str | None = None
+    """Name with which a machine is asked over ssh, such as `root@web17`; None for a host that is read here."""
+    remote_sudo: bool = False
+    """Whether the files are read there by `sudo -n`."""
 
 
 class NotSavedError(FileNotFoundError):
     """Error for a file that is missing from a saved tree for a known reason. `strerror` tells the user the reason."""
+
+
+class NotAllowedError(PermissionError):
+    """Error for a file that needs other rights on another machine. `strerror` tells the user how to get them."""
+
+
+class HostLostError(TcptopError):
+    """Error with the reason, in one line, why a host does not answer now. It may answer again later."""
 
 
 class Host(Protocol):

@@ -1,24 +1,94 @@
-"""Runs coroutines that never suspend, without an event loop."""
+"""Runs the coroutines of hosts without an event loop.
+
+The coroutines of most hosts never suspend. Those of a host that is asked over a network suspend with an `Ask`, so that
+the requests of several coroutines become one round trip.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
+import time
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from types import coroutine
+from typing import Any, Generic, TypeVar
 
-from tcptop.hosts.host import Answer
+from tcptop.hosts.host import Answer, HostLostError
+
+Request = TypeVar("Request")
+Asked = TypeVar("Asked")
+
+
+class Ask(Generic[Request, Asked]):
+    """What a coroutine of a host waits for: the answer to a request.
+
+    `answer_all` answers the requests of all coroutines that run together. It raises HostLostError if it cannot.
+    """
+
+    def __init__(self, request: Request, answer_all: Callable[[Sequence[Request]], Sequence[Asked]]) -> None:
+        self.request = request
+        self.answer_all = answer_all
+
+    def __await__(self) -> Generator[Ask[Request, Asked], Asked | HostLostError, Asked]:
+        answer = yield self
+        if isinstance(answer, HostLostError):
+            raise answer
+        return answer
 
 
 def run_sync(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-    """Runs a coroutine that never suspends, and returns its result.
+    """Runs one coroutine, and returns its result.
 
     Raises:
-        RuntimeError: if the coroutine suspends.
+        RuntimeError: if the coroutine waits for anything but an `Ask`.
 
     """
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer
-    coroutine.close()
-    raise RuntimeError("a coroutine that must not suspend did")
+    [result] = run_together([coroutine])
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def run_together(coroutines: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer | Exception]:
+    """Runs coroutines of one host, and returns the result or the exception of each.
+
+    Whenever all of them have ended or wait, the host gets the requests of those that wait at once.
+    """
+    results: list[Any] = [None] * len(coroutines)
+    steps: list[tuple[int, Any]] = [(number, None) for number in range(len(coroutines))]
+    while steps:
+        asks: list[tuple[int, Ask[Any, Any]]] = []
+        for number, answer in steps:
+            try:
+                ask = coroutines[number].send(answer)
+            except StopIteration as end:
+                results[number] = end.value
+            except Exception as error:
+                results[number] = error
+            else:
+                if isinstance(ask, Ask):
+                    asks.append((number, ask))
+                else:
+                    coroutines[number].close()
+                    results[number] = RuntimeError("a coroutine that must not suspend did")
+        steps = []
+        if asks:
+            try:
+                answers = asks[0][1].answer_all([ask.request for _, ask in asks])
+            except HostLostError as error:
+                answers = [error] * len(asks)
+            steps = [(number, answer) for (number, _), answer in zip(asks, answers, strict=True)]
+    return results
+
+
+@coroutine
+def measure_cpu(measured: Coroutine[Any, Any, Answer]) -> Generator[Any, Any, tuple[Answer, int]]:
+    """Runs a coroutine; returns its result, and its own CPU time in microseconds without that of others meanwhile."""
+    took_ns = 0
+    answer: Any = None
+    while True:
+        started_ns = time.thread_time_ns()
+        try:
+            ask = measured.send(answer)
+        except StopIteration as end:
+            return end.value, (took_ns + time.thread_time_ns() - started_ns) // 1000
+        took_ns += time.thread_time_ns() - started_ns
+        answer = yield ask

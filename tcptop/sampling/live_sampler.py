@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
-from tcptop.hosts.run_sync import run_sync
 from tcptop.sampling.reader_thread import ReaderThread
 from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
 """Longest wait for slow sources. After this wait, the sample is delivered without new values from the slow sources."""
+
+REMOTE_PATIENCE_S = 1.0
+"""The same wait for a host that is asked over ssh."""
 
 MIN_PATIENCE_S = 0.01
 """Minimum time to wait in each round of reads, even if an earlier round has used up `PATIENCE_S`."""
@@ -24,7 +26,9 @@ class LiveSampler:
         self.sampler = sampler
         self.sample_requested = False
         """True from a call of `sample_now` until the requested sample begins."""
-        self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
+        self._is_remote = sampler.host.identity.remote_name is not None
+        self._patience_s = REMOTE_PATIENCE_S if self._is_remote else PATIENCE_S
+        self._reader = ReaderThread[Sequence[AnySource], list[Fetched | Exception]](sampler.fetch_together)
         self._pending: dict[str, tuple[AnySource, float]] = {}
         """Each source whose read has not returned, with the time when the read was submitted. The key is the name of
         the source."""
@@ -64,16 +68,17 @@ class LiveSampler:
                 # Sources that depend on the late value have become due.
                 yield self.sampler.snapshot() if self._paused else await self.look()
 
-    async def look(self, patience_s: float = PATIENCE_S) -> Snapshot:
+    async def look(self, patience_s: float | None = None) -> Snapshot:
         """Reads all due sources, and returns the latest reading of every source; waits at most for `patience_s`."""
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + patience_s
+        deadline_s = loop.time() + (self._patience_s if patience_s is None else patience_s)
         self._store_results()
         # The second round reads the sources that become due because of values read in the first round.
         for _ in range(2):
             due = [source for source in self.sampler.due() if source.name not in self._pending]
             self._pending.update((source.name, (source, loop.time())) for source in due)
-            self._reader.submit(due)
+            # A source of this machine is read alone, so that one that hangs holds up no other.
+            self._reader.submit([due] if self._is_remote and due else [[source] for source in due])
             end_s = max(deadline_s, loop.time() + MIN_PATIENCE_S)
             while any(source.name in self._pending for source in due) and loop.time() < end_s:
                 await self._reader.wait(end_s - loop.time())
@@ -85,12 +90,14 @@ class LiveSampler:
     def _store_results(self) -> bool:
         """Stores the results of finished reads; returns whether any read has finished."""
         results = self._reader.take_results()
-        for source, result in results:
-            del self._pending[source.name]
-            if isinstance(result, BaseException):
-                self.sampler.mark_failed(source, result)
-            else:
-                self.sampler.store(result)
+        for sources, fetched in results:
+            each = [fetched] * len(sources) if isinstance(fetched, BaseException) else fetched
+            for source, result in zip(sources, each, strict=True):
+                del self._pending[source.name]
+                if isinstance(result, BaseException):
+                    self.sampler.mark_failed(source, result)
+                else:
+                    self.sampler.store(result)
         return bool(results)
 
     async def _late_read_returned(self, at_s: float) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.hosts.host import Host, Identity
+from tcptop.hosts.host import Host, HostLostError, Identity
 from tcptop.hosts.recording_host import HostAnswer, RecordingHost
-from tcptop.hosts.run_sync import run_sync
+from tcptop.hosts.run_sync import measure_cpu, run_sync, run_together
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.sampling.pace import Paces
 from tcptop.snapshot import (
@@ -35,7 +35,7 @@ from tcptop.sources.slabinfo import SlabinfoSource
 from tcptop.sources.snmp import SnmpSource
 from tcptop.sources.socket_limits import SocketLimitsSource
 from tcptop.sources.sockstat import Sockstat6Source, SockstatSource
-from tcptop.sources.source import Source
+from tcptop.sources.source import Source, unread
 from tcptop.sources.sysctls import SysctlsSource
 from tcptop.sources.tls_stat import TlsStatSource
 from tcptop.sources.topology import TopologySource
@@ -153,6 +153,8 @@ class Fetched(NamedTuple):
     """CPU time of an additional read of sockstat; 0 if sockstat was not read again."""
     parse_us: int
     """CPU time of parsing."""
+    is_lost: bool = False
+    """Whether the host did not answer. Nothing was read then, and the source is due again at once."""
 
 
 class Sampler:
@@ -191,6 +193,7 @@ class Sampler:
         self._lab_measurement = lab_measurement
         self._on_read = on_read
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
+        self._was_lost = False
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
         """Sets the function that is called with every read from now on; None means that no function is called.
@@ -244,11 +247,33 @@ class Sampler:
 
     async def fetch(self, source: AnySource) -> Fetched:
         """Reads one source. May run in another thread, because it changes no attribute that `store` changes."""
-        started_s, started_ns = self._monotonic(), time.thread_time_ns()
+        started_s = self._monotonic()
+        try:
+            return await self._fetch(source, started_s)
+        except HostLostError as error:
+            reading: AnyReading = unread("failed", str(error), 0)._replace(taken_at_s=self._monotonic())
+            return Fetched(source, started_s, reading, (), None, 0, 0, is_lost=True)
+
+    def fetch_together(self, sources: Sequence[AnySource]) -> list[Fetched | Exception]:
+        """Reads sources; a host that is asked over a network gets their requests at once.
+
+        The sockets are counted in the same answer as what is divided by their number.
+        """
+        counts = self._sources.get("sockstat") if self.host.identity.remote_name is not None else None
+        reads = list(sources)
+        if counts is not None and any(source.pairs_with_sockstat for source in sources):
+            reads.sort(key=lambda source: source is not counts)
+            if reads[0] is not counts:
+                reads.insert(0, counts)
+        fetched_of = dict(zip(reads, run_together([self.fetch(source) for source in reads]), strict=True))
+        return [fetched_of[source] for source in sources]
+
+    async def _fetch(self, source: AnySource, started_s: float) -> Fetched:
         host = self.host if self._on_read is None else RecordingHost(self.host)
-        reading: AnyReading = await source.read(host)
+        reading, parse_us = await measure_cpu(source.read(host))
         reading = reading._replace(taken_at_s=self._monotonic())
-        parse_us = (time.thread_time_ns() - started_ns) // 1000 - (reading.read_us or 0)
+        if self.host.identity.remote_name is None:
+            parse_us -= reading.read_us or 0
         answers = tuple(host.answers) if isinstance(host, RecordingHost) else None
         if source.name == "sockstat":
             self._sockstat = (reading, answers)
@@ -260,10 +285,17 @@ class Sampler:
     def store(self, fetched: Fetched) -> None:
         """Stores a reading and charges its cost."""
         source = fetched.source
+        if fetched.is_lost:
+            self._was_lost = True
+        elif self._was_lost:
+            self._was_lost = False
+            self.make_all_due()  # the machine may have started again meanwhile
         reading = source.check(fetched.reading, self._readings)
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
-        retry = reading.state in ("missing", "refused", "empty", "failed")
+        retry = reading.state in ("missing", "refused", "empty", "failed") and not fetched.is_lost
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
+        if fetched.is_lost:
+            wanted_s = self.interval_s
         self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us)
         self._paces.charge(fetched.sockstat_us)
         self.total_read_us += took_us + fetched.sockstat_us
@@ -276,7 +308,7 @@ class Sampler:
             return
         if fetched.answers is None:
             self._paces.make_due(source.name)  # the read began before `on_read` was set, so no answers were kept
-        else:
+        elif not fetched.is_lost:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
@@ -308,7 +340,9 @@ class Sampler:
             age_s = self._monotonic() - old.taken_at_s
             if age_s > max(self.late_values_s, 2 * (old.every_s or 0)):
                 old, stand = NOT_READ._replace(taken_at_s=old.taken_at_s), ""
-        reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s{stand}"
+        name = self.host.identity.remote_name
+        who = "the kernel" if name is None else printable(name)
+        reason = f"{source.name}: {who} has not answered for {waited_s:.0f} s{stand}"
         # The previous value is kept. If the previous value is damaged, the state must still show the damage.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)
@@ -350,6 +384,9 @@ class Sampler:
         source = self._sources[name]
         if self._not_needed(source) is not None:
             return False
+        # What is needed in place of another source is not needed because the host is lost.
+        if self._was_lost and name not in self._asked_for and source.not_needed_reason({}) is not None:
+            return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:
             return not source.needs_release
         return self._off_reason(source) is None
@@ -370,5 +407,12 @@ def read_due(sampler: Sampler) -> None:
     The second round reads the sources that become due because of values read in the first round.
     """
     for _ in range(2):
-        for source in sampler.due():
-            run_sync(sampler.read(source))
+        due = sampler.due()
+        if sampler.host.identity.remote_name is None:
+            for source in due:
+                run_sync(sampler.read(source))
+            continue
+        for fetched in sampler.fetch_together(due):
+            if isinstance(fetched, Exception):
+                raise fetched
+            sampler.store(fetched)

@@ -47,8 +47,12 @@ class Sampled(Message):
 
 def host_options(host: Host, cgroup: str | None) -> list[str]:
     """The options that choose a host and a memory cgroup."""
-    root = [] if host.identity.place is None else ["--root", host.identity.place]
-    return [*root, *([] if cgroup is None else ["--cgroup", cgroup])]
+    name, place = host.identity.remote_name, host.identity.place
+    if name is not None:
+        chosen = ["--host", name, *(["--sudo"] if host.identity.remote_sudo else [])]
+    else:
+        chosen = [] if place is None else ["--root", place]
+    return [*chosen, *([] if cgroup is None else ["--cgroup", cgroup])]
 
 
 def has_rates(ledger: Ledger) -> bool:

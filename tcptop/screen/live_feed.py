@@ -69,6 +69,8 @@ class LiveFeed(Feed):
             from concurrent.futures import wait
 
             wait([self._recording.stop()], timeout=END_S)
+        if self._host.identity.remote_name is not None:
+            self._host.close()
 
     def draw(self, ledger: Ledger) -> None:
         """Draws the latest sample, unless the user is looking at an earlier sample."""

@@ -386,9 +386,10 @@ class SecurityModules(NamedTuple):
 
 
 class MachineLoad(NamedTuple):
-    """Memory and CPU load of the whole machine, from psutil."""
+    """Memory and CPU load of the whole machine, from psutil, or from /proc/stat of a host that is asked over ssh."""
 
-    memory_available_bytes: int
+    memory_available_bytes: int | None
+    """None if only meminfo has it."""
     cpu_busy_percent: float | None
     """CPU load since the previous reading; None at the first reading."""
 

@@ -11,8 +11,10 @@ import psutil
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import MachineLoad, Reading
-from tcptop.sources.source import Source, make_reading
+from tcptop.sources.source import Source, failed_reading, make_reading, parse_counts, small_text, unread
 from tcptop.text.printable import printable
+
+STAT = "proc/stat"
 
 
 class MachineLoadSource(Source[MachineLoad]):
@@ -29,6 +31,8 @@ class MachineLoadSource(Source[MachineLoad]):
 
     async def read(self, host: Host) -> Reading[MachineLoad]:
         """Calls psutil on the host's procfs."""
+        if host.identity.remote_name is not None:
+            return await self._read_over_ssh(host)
         proc = host.identity.proc_folder
         if proc is None:
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
@@ -45,9 +49,31 @@ class MachineLoadSource(Source[MachineLoad]):
         available = psutil.virtual_memory().available
         # psutil.cpu_percent() keeps the previous times per thread, and each call here may be in another thread.
         times = psutil.cpu_times()
-        total, idle = sum(times), times.idle + times.iowait
+        busy = self._busy_percent(sum(times), times.idle + times.iowait)
+        return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000
+
+    async def _read_over_ssh(self, host: Host) -> Reading[MachineLoad]:
+        """Reads /proc/stat of another machine, which psutil cannot."""
+        [stat] = await host.read((STAT,))
+        failed: Reading[MachineLoad] | None = failed_reading(stat)
+        if failed is not None:
+            return failed
+        # The line `cpu user nice system idle iowait …` has the sums of all CPUs (fs/proc/stat.c, show_stat).
+        fields = (small_text(stat) or "").partition("\n")[0].split()
+        try:
+            times = parse_counts(fields[1:])
+        except ValueError:
+            times = ()
+        if fields[:1] != ["cpu"] or len(times) < 5:
+            return unread("strange", f"/{STAT} has an unknown format", stat.took_us)
+        # user and nice include the time of guests, which the last two fields have again.
+        busy = self._busy_percent(sum(times[:8]), times[3] + times[4])
+        return make_reading(MachineLoad(None, busy), None, STAT, stat.took_us)
+
+    def _busy_percent(self, total: float, idle: float) -> float | None:
+        """The CPU time in use since the call before, in percent of all; None at the first call."""
         busy = None
         if self._before is not None and total > self._before[0]:
             busy = 100 * (1 - (idle - self._before[1]) / (total - self._before[0]))
         self._before = (total, idle)
-        return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000
+        return busy

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tcptop.hosts.host import FileRead, Host, NotSavedError
+from tcptop.hosts.host import FileRead, Host, NotAllowedError, NotSavedError
 from tcptop.privileges import add_note
 from tcptop.snapshot import Reading, ReadState
 from tcptop.text.own_command import as_root
@@ -175,6 +175,8 @@ def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
 
 def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
     """The state of a reading that failed with `error`, and a line that tells the user what is wrong and what to do."""
+    if isinstance(error, NotAllowedError):
+        return "refused", f"{printable_path(path)} is for root only: {printable(error.strerror or '')}"
     if error.errno in (errno.EACCES, errno.EPERM):
         denied = f"{printable_path(path)}: Permission denied"
         noted = add_note(denied)

@@ -1,0 +1,70 @@
+"""Expands names of hosts: `web[01-40],db[1-3,7]-eu` and `@FILE`. Pure: the caller reads the files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import product
+
+MAX_NAMES = 1000
+MAX_TEXT_CHARACTERS = 64 << 10
+NUMBERS = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
+"""A list of numbers and ranges in brackets. Any other brackets, as in `ssh://[::1]`, are a part of the name."""
+
+
+def expand_names(text: str, read_file: Callable[[str], str] | None = None) -> list[str]:
+    """The names that a text stands for, each once, in its order.
+
+    `read_file` returns the text of a file, whose lines are such texts again, but name no files; `#` begins a comment.
+
+    Raises:
+        ValueError: with the reason in one line, if the text stands for no name or for too many.
+
+    """
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise ValueError(f"more than {MAX_TEXT_CHARACTERS >> 10} K characters")
+    names: dict[str, None] = {}
+    for part in _split_at_commas(text):
+        if part.startswith("@") and read_file is not None:
+            lines = (line.partition("#")[0].strip() for line in read_file(part[1:]).splitlines())
+            more = [name for line in lines if line for name in expand_names(line)]
+        else:
+            more = list(_expand_part(part))
+        names.update(dict.fromkeys(more))
+        if len(names) > MAX_NAMES:
+            raise ValueError(f"more than {MAX_NAMES} names")
+    return list(names)
+
+
+def _split_at_commas(text: str) -> list[str]:
+    """The parts of a text between those commas that are not in a list of numbers."""
+    commas_inside = {at for match in NUMBERS.finditer(text) for at in range(*match.span())}
+    ends = [at for at, character in enumerate(text) if character == "," and at not in commas_inside]
+    starts = [0, *(end + 1 for end in ends)]
+    parts = [text[start:end].strip() for start, end in zip(starts, [*ends, len(text)], strict=True)]
+    if not all(parts):
+        raise ValueError(f"an empty name in {text[:80]!r}")
+    return parts
+
+
+def _expand_part(part: str) -> Iterator[str]:
+    # re.split with one group returns texts and lists of numbers in turn.
+    pieces = NUMBERS.split(part)
+    choices = [list(_numbers(piece)) if number % 2 else [piece] for number, piece in enumerate(pieces)]
+    total = 1
+    for each in choices:
+        total *= len(each)
+    if total > MAX_NAMES:
+        raise ValueError(f"{part[:80]!r} is more than {MAX_NAMES} names")
+    return map("".join, product(*choices))
+
+
+def _numbers(text: str) -> Iterator[str]:
+    """The numbers of `01-03,7`, with as many digits as the first number of their range is written with."""
+    for piece in text.split(","):
+        first, _, last = piece.partition("-")
+        last = last or first
+        if len(first) > 9 or len(last) > 9 or not 0 <= int(last) - int(first) < MAX_NAMES:
+            raise ValueError(f"[{piece[:40]}] is no range of at most {MAX_NAMES} numbers")
+        digits = len(first) if first.startswith("0") else 1
+        yield from (f"{number:0{digits}}" for number in range(int(first), int(last) + 1))
