@@ -133,7 +133,7 @@ MEANINGS: Sequence[Meaning] = (
 )
 """The first that fits a group is its meaning."""
 MAX_MEANINGS = 3
-MEANING_WIDTH = 12
+FACT_WIDTH = 12
 
 
 def is_about(verdict: HolderVerdict, row: HolderRow) -> bool:
@@ -174,7 +174,7 @@ def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
             lines += paragraph(verdict.text, columns - 1, "text", WARNING)
     lines += paragraph(f"{MARGIN}{_sums_text(row)}", columns - 1, "text")
     for meaning in _meanings(row):
-        lines += fact_lines(meaning.name, meaning.text, columns, MEANING_WIDTH)
+        lines += fact_lines(meaning.name, meaning.text, columns, FACT_WIDTH)
     of_row = holders._replace(groups=row.groups)
     tables: list[Line] = []
     for grouping in PAGE_GROUPINGS:
@@ -182,9 +182,9 @@ def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
         if len(rows) > 1:
             tables += [EMPTY_LINE, *_table(grouping, rows, columns)]
         elif rows[0].name != row.name:
-            lines += fact_lines(TITLES[grouping].lower(), rows[0].name, columns)
+            lines += fact_lines(TITLES[grouping].lower(), rows[0].name, columns, FACT_WIDTH)
     for text in _process_texts(holders, row):
-        lines += fact_lines("descriptors", text, columns)
+        lines += fact_lines("descriptors", text, columns, FACT_WIDTH)
     lines += tables
     for headings, cells in ((LISTENERS, _listener_cells(holders, row)), (CGROUPS, _cgroup_cells(holders, row))):
         if cells:

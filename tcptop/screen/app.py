@@ -461,9 +461,9 @@ class TcptopApp(App[int]):
         """Opens the help: keys, figures, columns."""
         if self._ledger is None:
             return
-        from tcptop.widgets.help_screen import HelpScreen
+        from tcptop.widgets.help_screen import HelpPane, HelpScreen
 
-        self.push_screen(HelpScreen(help_keys(self.feed.bindings), self._ledger, self.view))
+        self.push_screen(HelpScreen(HelpPane(help_keys(self.feed.bindings)), self._ledger, self.view))
 
     def action_plan(self) -> None:
         """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from textual.screen import ModalScreen
 
+from tcptop.explanation.glossary import find_entries
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line, paragraph
 from tcptop.text.table import fact_lines
-from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
@@ -35,6 +35,22 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
 )
 """Keys that are bound by Textual or by a pane, not by the app."""
 
+HOLDER_KEYS: tuple[tuple[str, str], ...] = (
+    ("↑ ↓ PgUp PgDn", "choose a row; Home and End, too"),
+    ("ENTER", "open the row: what it means, its other groupings, listeners and cgroups"),
+    ("← →", "group by owner, process, cgroup, netns, port, state or user"),
+    ("s", "sort by the next column, as a click on a heading does"),
+    ("/", "only rows with a text"),
+    ("SPACE", "look now"),
+    ("ESC q W", "back, and close"),
+)
+HOLDER_WORDS = ("≈", "look", "verdict", "one look", "not seen", "no process", "not asked")
+HOLDER_COLUMNS = (
+    *("OWNER", "SERVICE", "Δ", "SHARE", "UNREAD", "UNSENT", "BUFFERS", "DROPS", "USER", "NETNS"),
+    *("CGROUP", "SOCK", "KERNEL"),
+)
+"""Words of the glossary that the help of the table of holders explains."""
+
 KeyGroups = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 """Names of groups, each with pairs of key names and their meaning."""
 
@@ -46,7 +62,7 @@ class HelpPane(ScrollPane):
     HelpPane { width: 96; max-width: 100%; height: 90%; border: round $secondary; background: $surface; }
     """
 
-    def __init__(self, keys: KeyGroups) -> None:
+    def __init__(self, keys: KeyGroups = ()) -> None:
         super().__init__(id="help")
         self._keys = tuple(keys)
 
@@ -74,10 +90,29 @@ class HelpPane(ScrollPane):
         return [], lines
 
 
+class HoldersHelpPane(HelpPane):
+    """Pane with the help of the table of who holds the sockets."""
+
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """An empty head, and a body with the keys, the signs and the columns."""
+        lines: list[Line] = [(("Who holds the sockets: keys", "head"),)]
+        for key, text in HOLDER_KEYS:
+            lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
+        lines += [(), (("Words and signs", "head"),)]
+        for word in HOLDER_WORDS:
+            lines += _entry_lines(word, columns)
+        lines += [(), (("Columns", "head"),)]
+        for word in HOLDER_COLUMNS:
+            lines += _entry_lines(word, columns)
+        return [], lines
+
+
+def _entry_lines(word: str, columns: int) -> list[Line]:
+    entry = find_entries(word)[0]
+    return fact_lines(word, f"{entry.meaning} {entry.more}".rstrip(), columns, COLUMN_WIDTH, "accent")
+
+
 class HelpScreen(OverlayScreen, ModalScreen[None]):
     """Screen that shows the help over the panes; scrolling keys scroll the help, any other key closes the screen."""
 
     CSS = "HelpScreen { align: center middle; }"
-
-    def __init__(self, keys: KeyGroups, ledger: Ledger, view: View) -> None:
-        super().__init__(HelpPane(keys), ledger, view)

@@ -57,18 +57,19 @@ WIDTHS: Mapping[str, int] = {
     "Δ": 6,
     "DROPS": 5,
     "NETNS": 10,
+    "": 30,
     "USER": 8,
     "SOCK": 7,
     "KERNEL": 7,
 }
-"""The width of each column, the most important one first."""
+"""The width of each column, the most important one first; "" is the first column, which is FIRST_WIDTH at least."""
 TELLING_AT = list(WIDTHS).index("SLAB")
 """Place among the columns of those that tell rows apart."""
 WIDER: Sequence[tuple[str, int]] = (
-    *(("", 24), ("STATE", 11), ("SERVICE", 13), ("CGROUP", 14), ("", 30), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
+    *(("STATE", 11), ("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
     *(("", 40), ("CGROUP", 60)),
 )
-"""Columns that grow to a width if there is room, one after the other; "" is the first column."""
+"""Columns that grow to a width if there is room, one after the other."""
 GAP = " "
 LEFT = frozenset({*TITLES.values(), "SHARE"})
 SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
@@ -352,7 +353,8 @@ class HoldersPane(ScrollPane):
 class HoldersScreen(OverlayScreen):
     """Screen of the table; ESC, `q` and `W` close it, ESC and `q` an opened page first."""
 
-    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T", "question_mark")
+    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T")
+    HELP_KEYS = ("question_mark", "h", "H", "f1")
     PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash")
     CLOSES_ON_CLICK = False
 
@@ -371,7 +373,11 @@ class HoldersScreen(OverlayScreen):
         if event.key in (*self.PANE_KEYS, *self.PASSED_ON_KEYS):
             return
         event.stop()
-        if event.key == "W" or (event.key in ("escape", "q", "Q") and not self._holders_pane.back()):
+        if event.key in self.HELP_KEYS:
+            from tcptop.widgets.help_screen import HelpScreen, HoldersHelpPane
+
+            self.app.push_screen(HelpScreen(HoldersHelpPane(), self._ledger, self._view))
+        elif event.key == "W" or (event.key in ("escape", "q", "Q") and not self._holders_pane.back()):
             self._close()
 
 
@@ -416,17 +422,18 @@ def lay_out(by: Grouping, columns: int, needless: Collection[str] = (), telling:
     free_columns = columns - FIRST_WIDTH
     order = list(WIDTHS)
     order[TELLING_AT:] = [*telling, *(title for title in order[TELLING_AT:] if title not in telling)]
-    without = {first, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
-    for title in order:
-        if title not in without and WIDTHS[title] + len(GAP) <= free_columns:
-            widths[title] = WIDTHS[title]
-            free_columns -= WIDTHS[title] + len(GAP)
-    for title, most in WIDER:
+    without = {*needless, *(("OWNER",) if by in BY_PROCESS else ())} - {first}
+    for title, width in (*((title, WIDTHS[title]) for title in order), *WIDER):
         name = title or first
-        if name in widths and (not title or name != first):
-            more = max(0, min(free_columns, most - widths[name]))
-            widths[name] += more
-            free_columns -= more
+        if name in widths:
+            more = max(0, min(free_columns, width - widths[name]))
+        elif name not in without and width + len(GAP) <= free_columns:
+            widths[name], more = 0, width
+            free_columns -= len(GAP)
+        else:
+            continue
+        widths[name] += more
+        free_columns -= more
     titles = [title for title in (first, *(title for title in COLUMNS if title != first)) if title in widths]
     headings = [Heading(title, left=title in LEFT) for title in titles]
     return Layout(headings, range(len(titles)), [widths[title] for title in titles], GAP, cell_width)

@@ -30,6 +30,7 @@ from tcptop.screen.app import TcptopApp
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.line import text_of
 from tcptop.widgets.head_line import head_line
+from tcptop.widgets.help_screen import HoldersHelpPane
 from tcptop.widgets.holders_screen import HoldersPane, HoldersScreen
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -214,6 +215,21 @@ async def test_every_kind_of_holder_has_its_meaning(folder: Path) -> None:
             assert unknown_words(screen_text(app)) == set()
             await pilot.press("escape", "down")
             await pilot.pause()
+
+
+async def test_the_help_of_the_table(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(120, 70)) as pilot:
+        app = await open_holders(pilot, "question_mark")
+        pane = app.screen.query_one(HoldersHelpPane)
+        text = "\n".join(drawn_lines(pane))
+        await pilot.press("end")
+        await pilot.pause()
+        text += "\n".join(drawn_lines(pane))
+        for part in ("group by owner", "≈ ", "one look", "not seen", "no process", "UNREAD", "KERNEL"):
+            assert part in text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, HoldersScreen)
 
 
 async def test_a_tree_without_a_look_gives_the_reason() -> None:
