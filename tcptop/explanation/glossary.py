@@ -100,7 +100,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "mini", "tw_sock", "tw", "mini-sockets fit"),
+        ("mini-socket", "mini", "tw_sock", "tw"),
     ),
     Entry(
         "TCP in the kernel",
@@ -696,7 +696,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
         " limits count: the use of nofile, ports and listen queues needs a dump.",
         "tcptop; key i, page headroom, has every limit",
-        ("fits more", "room", "more", "known limits", "first of known"),
+        ("fits more", "room", "more", "known limits", "first of known limits"),
     ),
     Entry(
         "nearest first",

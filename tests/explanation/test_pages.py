@@ -571,7 +571,7 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     before = "all" if sockets == before_reclaim else before_reclaim
     buffers = "buffers as now" if found.buffer_bytes else "idle"
     assert headroom_sentence(figures).startswith(
-        f"{sockets} more sockets fit (half client side, {buffers}), memory first of the known limits, {before} before"
+        f"{sockets} more sockets fit, memory first of known limits, {before} before reclaim; half client side, {buffers}"
     )
 
 
@@ -582,13 +582,13 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first of the known limits, all before reclaim",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all before reclaim; half client side, idle",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
     figures = figures._replace(headroom={**figures.headroom, "full": memory})
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first of the known limits, ≤ 1 000 before",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, ≤ 1 000 before",
         headroom_sentence(figures),
     )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))

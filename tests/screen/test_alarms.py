@@ -139,10 +139,8 @@ async def test_alarms_below_the_last_line_are_counted_in_the_title(alarming: Pat
     assert "more alarm" not in (await lines_of(alarming, (80, 24), LimitsPane))[0]
 
 
-@pytest.mark.parametrize(
-    ("size", "words"), [((60, 20), "(known limits)"), ((80, 24), "first of known"), ((160, 50), "of the known limits")]
-)
-async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], tmp_path: Path) -> None:
     """How many files a process has, and how many ports are in use for a peer, is not known without a dump."""
     root = copy_recording("6.1-4n", "established", tmp_path)
-    assert words in (await lines_of(root, size, LimitsPane))[0]
+    assert "more sockets fit, memory first of known limits" in (await lines_of(root, size, LimitsPane))[0]
