@@ -64,7 +64,7 @@ def tcp_lines(
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
     facts = [
-        _memory_facts(ledger, view, unit, columns - left),
+        _memory_facts(ledger, view, unit if mode == "full" or not figure else f"{unit} TCP", columns - left),
         _socket_facts(ledger, view, mode, columns - left),
         _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left),
     ]
@@ -154,13 +154,28 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     """The number of sockets or, in TIME_WAIT accounting, of mini-sockets, with the change per second."""
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     if mode == "full":
-        noun = "socket" if counts.allocated == 1 else "sockets"
         number, per_s = units.count(counts.allocated), rates.allocated_per_s
+        nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")
     else:
-        number, noun, per_s = units.count(counts.time_wait), "TIME_WAIT", rates.time_wait_per_s
+        number, per_s = units.count(counts.time_wait), rates.time_wait_per_s
+        nouns = _time_wait_nouns(counts)
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
-    text = first_fitting((f" {noun}{rate}", rate[1:], f" {noun}", ""), columns - cell_width(number))
-    return ((number, "strong"), (text, "text"))
+    texts = [*(f"{noun}{rate}" for noun in nouns), *nouns, ""]
+    if mode == "time_wait":
+        # What the number counts is worth more than its change.
+        texts = [text for noun in nouns for text in (f"{noun}{rate}", noun)]
+    return ((number, "strong"), (first_fitting((*texts, ""), columns - cell_width(number)), "text"))
+
+
+def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
+    """What stands behind the number of mini-sockets, from long to short: which namespace it counts, and the bound."""
+    if counts.time_wait_scope != "here":
+        return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
+    bound = counts.time_wait_machine_max
+    if bound is None:
+        return (" TIME_WAIT this netns", " this netns")
+    machine = f" this netns, ≤ {units.count(bound)} machine"
+    return (f" TIME_WAIT{machine}", machine, " TIME_WAIT this netns", " this netns")
 
 
 def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
@@ -186,7 +201,11 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
     if mode == "time_wait":
-        starts: tuple[str, ...] = (f"sockets {units.count(counts.allocated)}", f"{units.count(counts.allocated)}")
+        sockets = f"sockets {units.count(counts.allocated)}"
+        starts: tuple[str, ...] = (sockets, units.count(counts.allocated))
+        if counts.time_wait_scope == "here" and bound is not None:
+            of_all = f"all netns ≤ {units.count(bound)}"
+            starts = (f"{of_all}{GAP}{sockets}", of_all)
     elif counts.time_wait_scope == "machine":
         starts = (f"TIME_WAIT {units.count(counts.time_wait)}",)
     elif bound is not None:
