@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.headroom_page import ratio_text
-from tcptop.explanation.memory_page import buffer_memory_text
+from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
@@ -217,10 +217,19 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     texts = [
         *(f"{starts[0]}{GAP}buffer charge {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
         *(f"{start}{GAP}buffer charge {buffers}, {memory}" for start in starts if memory),
-        *(f"{start}{GAP}{words} {buffers}" for words in ("buffer charge", "charged") for start in starts),
-        starts[-1],
     ]
-    return ((first_fitting(texts, columns), "dim"),)
+    if memory:
+        # The charge alone would be a part that is larger than the total.
+        texts += [*(f"{start}{GAP}{_charge_and_memory(ledger)}" for start in starts), _charge_and_memory(ledger)]
+    else:
+        texts += [f"{start}{GAP}{words} {buffers}" for words in ("buffer charge", "charged") for start in starts]
+    return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
+
+
+def _charge_and_memory(ledger: Ledger) -> str:
+    """The buffer charge and how much of it is memory, in few words: `charged 97.7M, memory ≈ 27.2M`."""
+    charge = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
+    return f"charged {charge}, memory {buffer_memory_amount(ledger, units.short_size)}"
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
@@ -254,6 +263,10 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
+        if title == "buffer charge" and not note and buffer_memory_text(ledger):
+            texts = (_charge_and_memory(ledger), f"buffer memory {buffer_memory_amount(ledger, units.short_size)}", "")
+            lines.append(((first_fitting(texts, columns), "dim"),))
+            continue
         lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))
     return lines
 
@@ -302,7 +315,8 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     ]
     # The total has only the part of the charge that is memory, so this part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
-    return text, (*with_memory, *([memory] if memory else notes))
+    short_memory = [memory, f"memory {buffer_memory_amount(ledger)}"]
+    return text, (*with_memory, *(short_memory if memory else notes))
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
