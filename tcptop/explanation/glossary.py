@@ -40,6 +40,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What one socket takes on average at this moment: the bytes of TCP's slabs, and the shared objects, ÷ sockets.",
         "Idle objects and half-empty slabs are in it: after many sockets closed it jumps, and `332 idle` beside it says"
         " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
+        " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
         ("now", "average", "of them idle", "needs", "needs 200 sockets", "too few"),
