@@ -676,6 +676,13 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         ("available", "RAM"),
     ),
     Entry(
+        "machine's CPU",
+        "The share of the time in which the machine's CPUs were busy, of all of them together, with every program.",
+        "It is no figure of TCP. Idle and I/O wait do not count as busy; it changes once in five seconds.",
+        "/proc/stat",
+        ("CPU", "machine's CPUs"),
+    ),
+    Entry(
         "vm.zone_reclaim_mode",
         "A setting: if not 0, a node reclaims its own page cache before it takes memory of other nodes.",
         "It is 0 on most machines.",
@@ -981,7 +988,6 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "How many CPUs the node has.",
         "A node without CPUs gives memory to other nodes' CPUs.",
         "/sys/devices/system/node/node*/cpulist",
-        ("CPU",),
     ),
     Entry(
         "TCP",

@@ -194,7 +194,10 @@ class CachesPane(ScrollPane):
         if not rows:
             self._drawn = {}
             return [], _empty_lines(ledger, choices, columns)
-        self.place(len(rows), self.size.height - len(notes) - 1)
+        # On a low screen, a row is worth more than notes, and than titles without a row.
+        notes = notes[: max(0, self.size.height - 2)]
+        titles_height = min(1, self.size.height - 1)
+        self.place(len(rows), self.size.height - len(notes) - titles_height)
         in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
         self._known = known = _known_columns(ledger, choices)
         self._skipped = max(0, min(self._skipped, len(known) - 1))
@@ -211,7 +214,8 @@ class CachesPane(ScrollPane):
             self.post_message(self.CursorMoved(self._cursor_cache))
         if self.has_focus or "explanation" in self._view.panes:
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
-        return [*notes, ((layout.text(layout.titles), "head"),)], lines
+        titles: list[Line] = [((layout.text(layout.titles), "head"),)]
+        return [*notes, *titles[:titles_height]], lines
 
     def _node_shares(self, ledger: Ledger) -> list[str]:
         """The texts of `node_shares_texts`, made once for each sample: a machine may have many nodes."""

@@ -18,7 +18,7 @@ from tcptop.view.choices import Choices
 from tcptop.view.plan_form import BUFFERS, FIELDS, MAX_CHARACTERS, PlanForm
 from tcptop.widgets.cell_width import crop_line, first_fitting, first_fitting_line
 from tcptop.widgets.overlay_screen import OverlayScreen
-from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane, without_last_heading
 
 GRIDS = ((100, 4), (38, 2), (0, 1))
 """Minimum width in columns, and the number of fields side by side."""
@@ -100,7 +100,7 @@ class PlanPane(ScrollPane):
             return lines
         self._body_height -= 1
         self.set_titles(*self.edge_titles(ledger, choices))
-        return [*lines[:-1], ((MORE, "accent"),)]
+        return [*without_last_heading(lines[:-1]), ((MORE, "accent"),)]
 
     def on_key(self, event: Key) -> None:
         """Changes the form; a key that does not change the form goes on to the screen."""

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line, text_of
+from tcptop.text.line import EMPTY_LINE, Line, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
@@ -34,6 +34,12 @@ def shorten_title(title: str, position: str, columns: int) -> str:
     candidates = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if position else [parts]
     texts = [TITLE_SEPARATOR.join([*each, position] if position else each) for each in candidates]
     return first_fitting(texts, columns)
+
+
+def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
+    """The lines, the last one blank if it is the heading of rows that are out of sight."""
+    is_heading = bool(lines) and bool(lines[-1]) and all(role == "head" for text, role in lines[-1] if text.strip())
+    return [*lines[:-1], EMPTY_LINE] if is_heading and text_of(lines[-1]).strip() else lines
 
 
 class ScrollPane(Pane, can_focus=True):
@@ -79,7 +85,8 @@ class ScrollPane(Pane, can_focus=True):
         head, body = self.content(ledger, choices, columns)
         self.place(len(body), rows - len(head))
         self.set_titles(*self.edge_titles(ledger, choices))
-        return [*head, *body[self._first : self._first + self._body_height]]
+        shown = body[self._first : self._first + self._body_height]
+        return [*head, *(without_last_heading(shown) if self._first + len(shown) < len(body) else shown)]
 
     def place(self, length: int, height: int) -> None:
         """Determines the first visible line of a body that has `length` lines, of which `height` lines are visible."""

@@ -63,8 +63,11 @@ def tcp_lines(
     figure, unit = total_texts(ledger)
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
+    # The details have the available memory in their third line.
+    has_available = rows < HEIGHT + 3
+    unit = unit if mode == "full" or not figure else f"{unit} TCP"
     facts = [
-        _memory_facts(ledger, view, unit if mode == "full" or not figure else f"{unit} TCP", columns - left),
+        _memory_facts(ledger, view, unit, columns - left, has_available),
         _socket_facts(ledger, view, mode, columns - left),
         _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left),
     ]
@@ -110,16 +113,17 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
     return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit
 
 
-def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int) -> Line:
-    """The unit of the total, the share of the machine's memory, and the growth."""
+def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
+    """The unit of the total, the share of the machine's memory, and the growth.
+
+    Of a total that is not known, the reason; beside it the available memory, if `with_available` is True.
+    """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
     if total.bytes is None:
         available = f"RAM available {units.size((view.rates or ledger).host.memory_available_bytes)}"
-        reasons = (
-            (f"TCP memory {unit}{GAP}{available}", f"TCP memory {unit}", f"memory {unit}", unit)
-            if unit
-            else (available, "")
-        )
+        reasons = [f"TCP memory {unit}", f"memory {unit}", unit] if unit else [""]
+        if with_available:
+            reasons.insert(0, f"TCP memory {unit}{GAP}{available}" if unit else available)
         return ((first_fitting(reasons, columns), "text"),)
     start = f"{unit}{GAP}" if unit else ""
     share = _percent(total.low_bytes if total.missing else total.bytes, memory_bytes)
@@ -240,7 +244,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     counts, host = ledger.sockets, slow.host
     total = ledger.tcp_memory
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
-    busy = f", CPU {max(0.0, host.cpu_busy_percent):.0f} %" if host.cpu_busy_percent is not None else ""
+    busy = "" if host.cpu_busy_percent is None else f"machine's CPU {max(0.0, host.cpu_busy_percent):.0f} %"
     memory_size = units.size(host.memory_bytes)
     apart = f"≥ {units.count(counts.apart)}" if counts.apart else units.count(counts.apart)
     time_wait = ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(counts))
@@ -251,7 +255,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         (
             "RAM available",
             units.size(host.memory_available_bytes),
-            (f"of {memory_size}{busy}", f"of {memory_size}", ""),
+            (f"of {memory_size}{busy and ', '}{busy}", busy or f"of {memory_size}", f"of {memory_size}"),
         ),
         ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", families, "this netns")),
         ("orphans", units.count(counts.orphans), ("machine",)),
