@@ -7,11 +7,11 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
-HEADINGS = make_headings("<STATE", "SERVER", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
+HEADINGS = make_headings("<STATE", "SERVER", "CLIENT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
 
 INTRODUCTION = (
-    "Bytes of slab that one socket takes in each state: on the server side, and with a local port of its own, as on the"
-    " client side (at most, since ports may be shared). machine: all network namespaces; this netns: one of them."
+    "Bytes of slab that one socket takes in each state: on the server side, and on the client side with a local"
+    " port of its own (at most, since ports may be shared). machine: all network namespaces; this netns: one of them."
 )
 
 FILE = "file"

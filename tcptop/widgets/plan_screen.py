@@ -30,7 +30,7 @@ MORE = " ↓ more: PgDn"
 """The last line of a page that goes on below."""
 POSITION_WIDTH = 16
 """Columns of the scroll position in the title, with its separator."""
-MOVES: Mapping[str, int] = {"down": 1, "tab": 1, "up": -1, "shift+tab": -1}
+MOVES: Mapping[str, int] = {"enter": 1, "down": 1, "tab": 1, "up": -1, "shift+tab": -1}
 STEPS: Mapping[str, int] = {"right": 1, "space": 1, "left": -1}
 CLOSING_CHARACTERS = "qQ"
 
@@ -126,7 +126,7 @@ class PlanPane(ScrollPane):
 
 
 class PlanScreen(OverlayScreen):
-    """Screen of the plan; Enter, ESC and `q` close it."""
+    """Screen of the plan; ESC and `q` close it."""
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l")
     CLOSES_ON_CLICK = False
@@ -203,9 +203,11 @@ def advice_line(form: PlanForm, columns: int) -> Line:
     use = "Space ← → change" if field.parse is None else "type a number"
     role: Role = "dim"
     variants: list[Line] = [
-        ((f" {meaning}; {use}, ↑ ↓ Tab next field, PgDn scrolls, ESC closes", role),),
-        ((f" {meaning}; {use}, ↑ ↓ field, ESC closes", role),),
-        ((f" {use}, ↑ ↓ field, ESC closes", role),),
-        ((f" {use}, ↑ ↓, ESC", role),),
+        ((f" {meaning}; {use}, ENTER ↓ ↑ next field, PgDn scrolls, ESC closes", role),),
+        ((f" {meaning}; {use}, ENTER next field, ESC closes", role),),
+        ((f" {meaning}; {use}, ENTER next, ESC closes", role),),
+        ((f" {use}, ENTER next field, ESC closes", role),),
+        ((f" {use}, ENTER next, ESC closes", role),),
+        ((f" {use}, ENTER next, ESC", role),),
     ]
     return crop_line(first_fitting_line(variants, columns), columns)

@@ -36,14 +36,32 @@ def shorten_title(title: str, position: str, columns: int) -> str:
     return first_fitting(texts, columns)
 
 
+def is_heading(line: Line) -> bool:
+    """Whether a line has the column titles of a table."""
+    roles = [role for text, role in line if text.strip()]
+    return bool(roles) and all(role in ("head", "accent") for role in roles) and "head" in roles
+
+
+def heading_above(lines: Sequence[Line], index: int) -> Line | None:
+    """The column titles of the table that the line belongs to, if the line is below the table's first row."""
+    for above in range(index - 1, -1, -1):
+        if not text_of(lines[index]).strip() or not text_of(lines[above]).strip():
+            return None
+        if is_heading(lines[above]):
+            return lines[above]
+    return None
+
+
 def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
-    """The lines, the last one blank if it is the heading of rows that are out of sight."""
-    is_heading = bool(lines) and bool(lines[-1]) and all(role == "head" for text, role in lines[-1] if text.strip())
-    return [*lines[:-1], EMPTY_LINE] if is_heading and text_of(lines[-1]).strip() else lines
+    """The lines, the last one blank if it has the column titles of rows that are out of sight."""
+    return [*lines[:-1], EMPTY_LINE] if lines and is_heading(lines[-1]) else lines
 
 
 class ScrollPane(Pane, can_focus=True):
-    """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`."""
+    """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`.
+
+    Instead of the first visible line, the pane shows the column titles of that line's table, if they are out of sight.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(-1)", "scroll", show=False),
@@ -85,7 +103,9 @@ class ScrollPane(Pane, can_focus=True):
         head, body = self.content(ledger, choices, columns)
         self.place(len(body), rows - len(head))
         self.set_titles(*self.edge_titles(ledger, choices))
-        shown = body[self._first : self._first + self._body_height]
+        shown = [*body[self._first : self._first + self._body_height]]
+        if self._first and self._kept_line is None and len(shown) > 1:
+            shown[0] = heading_above(body, self._first) or shown[0]
         return [*head, *(without_last_heading(shown) if self._first + len(shown) < len(body) else shown)]
 
     def place(self, length: int, height: int) -> None:

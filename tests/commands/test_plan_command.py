@@ -991,3 +991,12 @@ def test_help_has_the_multipliers_and_the_exit_codes() -> None:
     for words in ("1 000, 1 000 000", "powers of 1 024", "Exit code: 0", "never set", "two files"):
         assert words in output
     assert max(map(len, output.splitlines())) <= 80
+
+
+def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run) -> None:
+    """Such a plan names no tcp_mem."""
+    idle = "idle sockets: buffers are not counted (--buffers now counts them)"
+    for options, is_idle in (((), True), (("--buffers", "0"), True), (("--buffers", "4K"), False)):
+        code, output = run("--root", TREE, "--connections", "100K", *options)
+        assert code == 0
+        assert (idle in " ".join(output.partition("\n\n")[0].split())) == is_idle
