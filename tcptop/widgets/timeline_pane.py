@@ -77,5 +77,6 @@ def _graph_line(bucket: int, graph: Graph, columns: int, title_width: int = 0, r
     graph_width = columns - line_width(title) - line_width(range_text)
     if graph_width < 1:
         return title
-    text, mark = sparkline(column_maxima(graph.values, graph_width)), bucket_column(bucket, graph_width)
+    text = sparkline(column_maxima(graph.values, graph_width), graph.min_span)
+    mark = bucket_column(bucket, graph_width)
     return (*title, (text[:mark], "slice-2"), (POSITION_MARK, "accent"), (text[mark + 1 :], "slice-2"), *range_text)
