@@ -85,6 +85,7 @@ class BuddyPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
+    KEEPS_HEADINGS = True
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale.

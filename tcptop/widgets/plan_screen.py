@@ -58,6 +58,8 @@ class PlanPane(ScrollPane):
     PlanPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
     """
 
+    KEEPS_HEADINGS = True
+
     def __init__(self, form: PlanForm, source: PlanSource) -> None:
         """Takes the form, and the source of the sample on the screen."""
         super().__init__(id="plan", classes="-titled")

@@ -58,10 +58,7 @@ def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
 
 
 class ScrollPane(Pane, can_focus=True):
-    """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`.
-
-    Instead of the first visible line, the pane shows the column titles of that line's table, if they are out of sight.
-    """
+    """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(-1)", "scroll", show=False),
@@ -71,6 +68,12 @@ class ScrollPane(Pane, can_focus=True):
         Binding("home", "scroll_to_end(-1)", "first, last line", show=False),
         Binding("end", "scroll_to_end(1)", "first, last line", show=False),
     ]
+
+    KEEPS_HEADINGS: ClassVar[bool] = False
+    """Whether the first visible line gives way to the column titles of its table, if these are out of sight.
+
+    The last visible line then has no column titles of rows that are out of sight.
+    """
 
     _first = 0
     _body_length = 0
@@ -104,9 +107,10 @@ class ScrollPane(Pane, can_focus=True):
         self.place(len(body), rows - len(head))
         self.set_titles(*self.edge_titles(ledger, choices))
         shown = [*body[self._first : self._first + self._body_height]]
-        if self._first and self._kept_line is None and len(shown) > 1:
+        if self.KEEPS_HEADINGS and self._first and len(shown) > 1:
             shown[0] = heading_above(body, self._first) or shown[0]
-        return [*head, *(without_last_heading(shown) if self._first + len(shown) < len(body) else shown)]
+        goes_on = self._first + len(shown) < len(body)
+        return [*head, *(without_last_heading(shown) if self.KEEPS_HEADINGS and goes_on else shown)]
 
     def place(self, length: int, height: int) -> None:
         """Determines the first visible line of a body that has `length` lines, of which `height` lines are visible."""
