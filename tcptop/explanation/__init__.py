@@ -18,11 +18,11 @@ from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, kn
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
-from tcptop.explanation.states_page import states_page
+from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line
+from tcptop.text.line import Line, paragraph
 
 DrawLines = Callable[[Ledger, int], list[Line]]
 
@@ -63,6 +63,10 @@ PAGE_ALIASES = {
     "words": "glossary",
 }
 """Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""
+
+
+OF_AVERAGE = ("average now", "one more socket")
+"""Words whose entry is followed by the sentence that compares the average with the cost of one more socket."""
 
 
 def page_of_cache(name: str) -> Page:
@@ -114,7 +118,12 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
     title = entries[0].word if page is None else page.title
 
     def lines(ledger: Ledger, columns: int) -> list[Line]:
-        return [*entry_lines(entries, columns), *([] if page is None else page.lines(ledger, columns))]
+        sentence = average_sentence(ledger) if entries[0].word in OF_AVERAGE else ""
+        return [
+            *entry_lines(entries, columns),
+            *(paragraph(f" {sentence}", columns - 1, "text") if sentence else ()),
+            *([] if page is None else page.lines(ledger, columns)),
+        ]
 
     return Page(page.name if page is not None else title, title, lines)
 

@@ -40,6 +40,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What one socket takes on average at this moment: the bytes of TCP's slabs, and the shared objects, ÷ sockets.",
         "Idle objects and half-empty slabs are in it: after many sockets closed it jumps, and `332 idle` beside it says"
         " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
+        " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
         ("now", "average", "of them idle", "needs", "needs 200 sockets", "too few"),
@@ -100,7 +101,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "mini", "tw_sock", "tw", "mini-sockets fit"),
+        ("mini-socket", "mini", "tw_sock", "tw"),
     ),
     Entry(
         "TCP in the kernel",
@@ -675,6 +676,13 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         ("available", "RAM"),
     ),
     Entry(
+        "machine's CPU",
+        "The share of the time in which the machine's CPUs were busy, of all of them together, with every program.",
+        "It is no figure of TCP. Idle and I/O wait do not count as busy; it changes once in five seconds.",
+        "/proc/stat",
+        ("CPU", "machine's CPUs"),
+    ),
+    Entry(
         "vm.zone_reclaim_mode",
         "A setting: if not 0, a node reclaims its own page cache before it takes memory of other nodes.",
         "It is 0 on most machines.",
@@ -696,7 +704,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
         " limits count: the use of nofile, ports and listen queues needs a dump.",
         "tcptop; key i, page headroom, has every limit",
-        ("fits more", "room", "more", "known limits", "first of known"),
+        ("fits more", "room", "more", "known limits", "first of known limits"),
     ),
     Entry(
         "nearest first",
@@ -1034,7 +1042,6 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "How many CPUs the node has.",
         "A node without CPUs gives memory to other nodes' CPUs.",
         "/sys/devices/system/node/node*/cpulist",
-        ("CPU",),
     ),
     Entry(
         "TCP",

@@ -41,6 +41,8 @@ ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
     25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
 }
 """What the kernel does with orphans from which use of tcp_max_orphans on, in per cent (tcp_out_of_resources)."""
+OF_KNOWN = " of known limits"
+"""Follows the first limit if the use of another limit is not known."""
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
@@ -195,43 +197,33 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 
 
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
-    """Sentences about the headroom, from long to short, the last without the limit that is reached first.
+    """One sentence about the headroom, from its whole to its first words: each is the one before without its end.
 
-    Example: `2 460 000 more sockets fit (half client side, buffers as now), file-max first; memory for 5 800 000`
+    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, buffers as now`. Only
+    the last one, for the narrowest terminal, leaves out a word within.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
     reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
     if first is None:
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
         return [f"{unknown}{reason}", unknown, "headroom not known"]
-    at_most = "≤ " if headroom.is_at_most else ""
+    # Some limits are never known, such as the number of files of each process.
+    is_known = all(limit.used is not None for limit in ledger.limits[mode].rows)
     memory = ""
     if first.name != MEMORY and headroom.sockets is not None:
-        memory = f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
+        memory = f"; memory for {'≤ ' if headroom.is_at_most else ''}{units.rough_count(headroom.sockets)}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
-    short = f"{number} more fit"
-    of_limit = f", {limit_label(first.name)} first"
-    # Some limits are never known, such as the number of files of each process.
-    known = "" if all(limit.used is not None for limit in ledger.limits[mode].rows) else " of the known limits"
-    short_known = known.replace(" the", "").replace(" limits", "")
-    sentence = f"{number} more {SOCKETS[mode]} fit"
-    assumed = f"{sentence} ({headroom_assumption(headroom)}){of_limit}{known}"
-    return list(
-        dict.fromkeys(
-            (
-                f"{assumed}{memory}{reason}",
-                f"{assumed}{memory}",
-                f"{sentence}{of_limit}{known}{memory}",
-                f"{sentence}{of_limit}{known}",
-                f"{sentence}{of_limit}{short_known}",
-                f"{short}{of_limit}{known}",
-                f"{short}{of_limit}{short_known}",
-                f"{short}{' (known limits)' if known else ''}",
-                short,
-            )
-        )
+    parts = (
+        f"{number} more {SOCKETS[mode]} fit",
+        f", {limit_label(first.name)} first",
+        "" if is_known else OF_KNOWN,
+        memory,
+        f"; {headroom_assumption(headroom)}",
+        reason,
     )
+    sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    return [*dict.fromkeys(sentences), f"{number} more fit"]
 
 
 def headroom_assumption(headroom: Headroom) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory
 from tcptop.text import units
@@ -93,7 +93,13 @@ def buffers_row(ledger: Ledger) -> TableRow:
 
 
 def buffer_memory_text(ledger: Ledger) -> str:
-    """How much of the buffer charge the total counts, because it is memory in use; empty if unknown, or if it is all.
+    """How much of the buffer charge the total counts as memory in use, in words; empty if unknown, or if it is all."""
+    amount = buffer_memory_amount(ledger)
+    return f"{amount} of it memory" if amount else ""
+
+
+def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
+    """The amount of `buffer_memory_text`.
 
     `≤` stands before an amount that is the most that the machine's memory leaves room for.
     """
@@ -101,11 +107,10 @@ def buffer_memory_text(ledger: Ledger) -> str:
     charge = ledger.sockets.buffer_bounds
     if ledger.tcp_memory.bytes is None or part is None or charge is None or not charge.low:
         return ""
-    text = units.size(part.bytes)
-    if text == units.size(charge.low):
+    if units.size(part.bytes) == units.size(charge.low):
         return ""
     sign = "≤ " if part.bytes == part.high_bytes > part.low_bytes else "≈ " if part.low_bytes < part.high_bytes else ""
-    return f"{sign}{text} of it memory"
+    return f"{sign}{format_size(part.bytes)}"
 
 
 def _range(memory: SlabMemory) -> str:

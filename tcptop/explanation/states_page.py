@@ -7,17 +7,59 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
-HEADINGS = make_headings("<STATE", "SERVER", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
+HEADINGS = make_headings("<STATE", "SERVER", "CLIENT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
 
 INTRODUCTION = (
-    "Bytes of slab that one socket takes in each state: on the server side, and with a local port of its own, as on the"
-    " client side (at most, since ports may be shared). machine: all network namespaces; this netns: one of them."
+    "Bytes of slab that one socket takes in each state: on the server side, and on the client side with a local"
+    " port of its own (at most, since ports may be shared). machine: all network namespaces; this netns: one of them."
 )
+
+FILE = "file"
+"""Label of the part of a socket that a socket without accept(2) lacks."""
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:
     """The page with an introduction and the table of states."""
-    return [*paragraph(" " + INTRODUCTION, columns - 1, "dim"), EMPTY_LINE, *states_table(ledger, columns)]
+    sentence = average_sentence(ledger)
+    return [
+        *paragraph(f" {INTRODUCTION}", columns - 1, "dim"),
+        EMPTY_LINE,
+        *states_table(ledger, columns),
+        *([EMPTY_LINE, *paragraph(f" {sentence}", columns - 1, "text")] if sentence else []),
+    ]
+
+
+def average_sentence(ledger: Ledger) -> str:
+    """Why the present average is not what one more socket at the server side takes; empty if one of them is unknown.
+
+    Idle slab memory raises the average. Sockets without a file and an inode lower it: orphans, and sockets that wait in
+    an accept queue, which get both from accept(2).
+    """
+    cost, sockets = ledger.costs["full"], ledger.sockets
+    accepted = cost.by_family["mix"].accepted
+    if cost.now_bytes is None or accepted.slab_bytes is None or accepted.missing:
+        return ""
+    now, one_more = units.exact_bytes(cost.now_bytes), units.exact_bytes(accepted.slab_bytes)
+    if now == one_more:
+        return ""
+    is_below = cost.now_bytes < accepted.slab_bytes
+    difference = units.exact_bytes(abs(cost.now_bytes - accepted.slab_bytes))
+    start = (
+        f"The average now, {now} B, is {difference} B {'less' if is_below else 'more'} than one more socket at the"
+        f" server side, {one_more} B:"
+    )
+    idle = f"{units.exact_bytes(cost.idle_bytes_per_socket or 0)} B of each socket are idle"
+    files = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.label == FILE)
+    now_files = sum(part.bytes for part in cost.now_slices if part.label == FILE)
+    share = now_files / files if files else 1.0
+    without = 0 if sockets.allocated is None else round(sockets.allocated * (1 - share))
+    reasons = [idle] if not is_below or without <= 0 else []
+    if without > 0:
+        reasons.append(
+            f"about {units.grouped(without)} of {units.count(sockets.allocated)} sockets have no file and no inode"
+            f" (orphans: {units.count(sockets.orphans)}; others wait in accept queues, or are the kernel's own)"
+        )
+    return f"{start} {'; '.join(reasons)}."
 
 
 def states_table(ledger: Ledger, columns: int) -> list[Line]:

@@ -159,7 +159,7 @@ def _cache_cells(row: CacheChange) -> list[str]:
     ]
 
 
-STATE_COST_HEADINGS = make_headings("<STATE", "SERVER A", "B", "CHANGE", "OWN PORT A", "B", "CHANGE")
+STATE_COST_HEADINGS = make_headings("<STATE", "SERVER A", "B", "CHANGE", "CLIENT A", "B", "CHANGE")
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:

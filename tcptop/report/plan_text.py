@@ -18,12 +18,18 @@ from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import paragraph, text_of
 
 COLUMNS = 80
+IDLE = "idle sockets: buffers are not counted (--buffers now counts them)"
+"""Says why a plan names no tcp_mem."""
 
 
 def plan_as_text(ledger: Ledger, plan: Plan) -> str:
     """The plan as ASCII text, at most 80 columns wide, with a newline at the end."""
     sections = [
-        [*paragraph(verdict_text(plan), COLUMNS - 1, "text"), *not_counted_lines(plan, COLUMNS)],
+        [
+            *paragraph(verdict_text(plan), COLUMNS - 1, "text"),
+            *(paragraph(IDLE, COLUMNS - 1, "text") if not plan.request.buffer_bytes else ()),
+            *not_counted_lines(plan, COLUMNS),
+        ],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),
         *(section(plan, COLUMNS) for section in (sysctl_lines, limit_lines, sum_lines, part_lines, node_lines)),
         remark_lines(ledger, plan, COLUMNS),

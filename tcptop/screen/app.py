@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from tcptop.widgets.holders_screen import TableChoice
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
+NODES = "nodes"
+"""The id of the nodes pane, which `=` lets fill the screen."""
 """Numbers of the buttons of a mouse, as the terminal reports them."""
 CURSOR_HOME = "\x1b[1;1H"
 """Output that moves the cursor to the top left corner; Textual, too, leaves the cursor there.
@@ -157,7 +159,7 @@ class TcptopApp(App[int]):
         return arrange(
             size.width,
             size.height,
-            several_nodes=len(self._node_numbers) > 1,
+            nodes=len(self._node_numbers),
             timeline=self.view.player is not None,
             graphs=self._ledger is None or self._ledger.live or self.view.player is not None,
             zoomed=self._zoomed,
@@ -300,10 +302,17 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
-        """Takes the number of a node, and shows that node; None shows all nodes.
+        """Takes the number of a node, and shows that node; None shows all nodes, or if it does, their table.
 
         An unknown number only shows a message.
         """
+        if self._zoomed == NODES:
+            self._zoom(None)
+        elif (
+            node is None and self.choices.node is None and len(self._node_numbers) > 1 and NODES not in self.view.panes
+        ):
+            self._zoom(NODES)
+            self.query_one(NodesPane).focus()
         if node is None or node in self._node_numbers:
             self.choose(replace(self.choices, node=node))
         else:
@@ -358,6 +367,8 @@ class TcptopApp(App[int]):
     def _zoom(self, pane_id: str | None) -> None:
         self._zoomed = pane_id
         self._place_panes(self.size)
+        if pane_id is None and NODES not in self.view.panes and isinstance(self.focused, NodesPane):
+            self.query_one(CachesPane).focus()
 
     def action_leave(self) -> None:
         """Ends the zoom; if no pane fills the screen, clears the name filter."""

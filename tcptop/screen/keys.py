@@ -30,7 +30,7 @@ SHARED_BINDINGS: list[Binding] = [
     *(Binding(str(digit), f"node({digit})", "show the node of that number") for digit in range(10)),
     Binding("left_square_bracket", "step_node(-1)", "show the previous node"),
     Binding("right_square_bracket", "step_node(1)", "show the next node"),
-    Binding("equals_sign,f5", "node(None)", "show all nodes"),
+    Binding("equals_sign,f5", "node(None)", "show all nodes; again: their table, on a low screen"),
     Binding("g", "ask_node", "go to node…"),
     *(
         Binding(_both_cases(key), f"sort('{column}')", f"sort by {find_column(column).heading.title}; again reverses")

@@ -16,6 +16,8 @@ SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 ROUNDED_LIMIT = 1023.5
 """An amount of at least this number would round to 1024 or more, and is therefore shown in the next larger unit."""
+MAX_IN_SMALLER_UNIT = 10_000
+"""A range whose ends would have two units has the smaller unit if its upper end is below this number in that unit."""
 
 
 def grouped(number: int) -> str:
@@ -75,11 +77,22 @@ def short_figure(amount: float) -> tuple[str, str]:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range of memory. If both ends have the same unit, the unit is written once: `28.4 to 33.4 MiB`."""
+    """Both ends of a range of memory with one unit, which is written once: `28.4 to 33.4 MiB`, `1 018 to 1 039 MiB`."""
     start, end = size(low), size(high)
-    if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
-        start = start.rpartition(" ")[0]
-    return f"{start} to {end}"
+    unit, high_unit = (each.rpartition(" ")[2] for each in (start, end))
+    if low is None or high is None:
+        return f"{start} to {end}"
+    if unit == high_unit:
+        return f"{start.rpartition(' ')[0]} to {end}"
+    in_low_unit = [round(each / _unit_bytes(unit)) for each in (low, high)]
+    if low and in_low_unit[1] < MAX_IN_SMALLER_UNIT:
+        return f"{' to '.join(map(grouped, in_low_unit))} {unit}"
+    return f"{low / _unit_bytes(high_unit):.1f} to {end}" if low else f"0 to {end}"
+
+
+def _unit_bytes(unit: str) -> int:
+    """The bytes of a unit of `size`: 1 for `B`, 1024 for `KiB`."""
+    return 1 << 10 * SHORT_UNITS.index(unit.removesuffix("B").removesuffix("i"))
 
 
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:

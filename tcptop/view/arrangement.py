@@ -56,6 +56,8 @@ THIRD_COLUMNS = 150
 """The smallest width at which the graphs stand beside the TCP pane."""
 EXPLANATION_COLUMNS, EXPLANATION_ROWS = 190, 48
 """The smallest screen with a right column: the graphs, and the explanation of the selected cache."""
+NODES_SHARE = 0.3
+"""The largest share of the lines of the screen that the band with the nodes takes to show all of them."""
 TALL_ROWS = 32
 """The smallest height at which the nodes and the graphs have panes of their own."""
 
@@ -63,7 +65,7 @@ TALL_ROWS = 32
 def arrange(
     columns: int,
     rows: int,
-    several_nodes: bool = False,
+    nodes: int = 0,
     timeline: bool = False,
     graphs: bool = True,
     zoomed: str | None = None,
@@ -73,7 +75,7 @@ def arrange(
     Args:
         columns: the width of the screen.
         rows: the height of the screen.
-        several_nodes: whether the machine has several NUMA nodes.
+        nodes: the number of NUMA nodes of the machine; a single one has no pane.
         timeline: whether the screen shows a recording.
         graphs: whether there is more than one sample, so that graphs can be drawn.
         zoomed: the id of the pane that takes all lines between the head line and the key line; None for no such pane.
@@ -86,6 +88,10 @@ def arrange(
             zoomed: Box(0, 1, columns, rows - 2, titled=True),
             "keys": Box(0, rows - 1, columns, 1),
         }
+    nodes_rows = 0
+    if nodes > 1:
+        # The titles of the pane and of its columns, and a line for each node, as far as other panes keep their lines.
+        nodes_rows = max(heights.limits, min(nodes + 2, int(rows * NODES_SHARE)))
     boxes = {"head": Box(0, 0, columns, 1)}
     body_rows = rows - 1 - heights.keys
     if heights.keys:
@@ -95,13 +101,13 @@ def arrange(
         boxes["timeline"] = Box(0, 1 + body_rows, columns, heights.timeline)
     if columns >= EXPLANATION_COLUMNS and rows >= EXPLANATION_ROWS:
         left = columns * 6 // 10
-        graph_rows = heights.top + heights.limits if graphs else 0
+        graph_rows = heights.top + (nodes_rows or heights.limits) if graphs else 0
         if graphs:
             boxes["graphs"] = Box(left, 1, columns - left, graph_rows, titled=True)
         boxes["explanation"] = Box(left, 1 + graph_rows, columns - left, body_rows - graph_rows, titled=True)
-        bands = _bands(left, heights, several_nodes, with_graphs=False)
+        bands = _bands(left, heights, nodes_rows, with_graphs=False)
     else:
-        bands = _bands(columns, heights, several_nodes, with_graphs=graphs and rows >= TALL_ROWS)
+        bands = _bands(columns, heights, nodes_rows, with_graphs=graphs and rows >= TALL_ROWS)
     boxes.update(_stack(bands, body_rows, heights))
     return boxes
 
@@ -113,7 +119,7 @@ class Band(NamedTuple):
     panes: tuple[tuple[str, int], ...]
 
 
-def _bands(columns: int, heights: Heights, several_nodes: bool, with_graphs: bool) -> list[Band]:
+def _bands(columns: int, heights: Heights, nodes_rows: int, with_graphs: bool) -> list[Band]:
     """The bands above the caches pane, from top to bottom."""
     tall = heights.min_rows >= TALL_ROWS
     graphs_on_top = with_graphs and columns >= THIRD_COLUMNS
@@ -126,14 +132,14 @@ def _bands(columns: int, heights: Heights, several_nodes: bool, with_graphs: boo
     else:
         figure = columns * (55 if columns >= SECOND_COLUMNS else 51) // 100
         bands = [Band(heights.top, (("figure", figure), ("tcp", columns - figure)))]
-    second = "nodes" if several_nodes else "graphs" if with_graphs and not graphs_on_top else None
+    second = "nodes" if nodes_rows else "graphs" if with_graphs and not graphs_on_top else None
     if tall and second is not None and columns >= SECOND_COLUMNS:
         limits = columns * 55 // 100
-        bands.append(Band(heights.limits, (("limits", limits), (second, columns - limits))))
+        bands.append(Band(nodes_rows or heights.limits, (("limits", limits), (second, columns - limits))))
     else:
         bands.append(Band(heights.limits, (("limits", columns),)))
         if tall and second is not None:
-            bands.append(Band(heights.limits, ((second, columns),)))
+            bands.append(Band(nodes_rows or heights.limits, ((second, columns),)))
     return bands
 
 

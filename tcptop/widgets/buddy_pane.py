@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, zip_longest
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -85,15 +85,20 @@ class BuddyPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
+    KEEPS_HEADINGS = True
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale."""
+        """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale.
+
+        The rows of the zones are then of the same age, so that they are the sums of the rows below them.
+        """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if stale and any(zone.migrate_types for zone in ledger.zones):
-            title += f" ─ migrate types {stale.removesuffix(' old').replace('≤', 'up to')} old"
+            what = "migrate types" if any(zone.capped for zone in ledger.zones) else "counts"
+            title += f" ─ {what} {stale.removesuffix(' old').replace('≤', 'up to')} old"
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
@@ -101,7 +106,9 @@ class BuddyPane(ScrollPane):
 
         The titles show the block size of each order. The notes and the titles do not scroll.
         """
-        body = body_lines(ledger, choices, columns, with_nodes="nodes" not in self._view.panes)
+        age = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
+        ledger = with_one_age(ledger, bool(age))
+        body = body_lines(ledger, choices, columns, with_nodes="nodes" not in self._view.panes, age=age)
         rows = [line for line in body if isinstance(line, BlockRow)]
         drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
@@ -109,7 +116,27 @@ class BuddyPane(ScrollPane):
         return [*source_notes(ledger, columns), *titles], lines
 
 
-def body_lines(ledger: Ledger, choices: Choices, columns: int, with_nodes: bool) -> list[BlockRow | Line]:
+def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
+    """The ledger with free blocks of one moment: if the counts by migrate type are older, those of the zones are sums.
+
+    A zone whose counts by migrate type are capped keeps its newer counts.
+    """
+
+    def summed(zone: ZoneMemory) -> ZoneMemory:
+        types = zone.migrate_types
+        if not types or zone.capped or zone.free_area is None:
+            return zone
+        return zone._replace(free_area=tuple(map(sum, zip_longest(*types.values(), fillvalue=0))))
+
+    if not is_stale:
+        return ledger
+    nodes = tuple(node._replace(zones=tuple(map(summed, node.zones))) for node in ledger.nodes)
+    return ledger._replace(zones=tuple(map(summed, ledger.zones)), nodes=nodes)
+
+
+def body_lines(
+    ledger: Ledger, choices: Choices, columns: int, with_nodes: bool, age: str = ""
+) -> list[BlockRow | Line]:
     """The zones of the chosen node, or of the machine; for all nodes, then the zones of each node.
 
     The largest zone comes first, since most allocations come from that zone. The result mixes finished lines with
@@ -120,12 +147,13 @@ def body_lines(ledger: Ledger, choices: Choices, columns: int, with_nodes: bool)
         choices: the chosen node.
         columns: the width of the pane.
         with_nodes: whether a table of the nodes follows the zones of the machine.
+        age: the age of the counts by migrate type, which stands in their rows if the zone's row is newer.
 
     """
     nodes, page_bytes = selected_nodes(ledger, choices), ledger.host.page_size_bytes
     if len(nodes) == 1:
-        return _zones_lines(nodes[0].zones, page_bytes, columns) or _no_zone_lines(nodes[0], columns)
-    lines = _zones_lines(ledger.zones, page_bytes, columns)
+        return _zones_lines(nodes[0].zones, page_bytes, columns, age) or _no_zone_lines(nodes[0], columns)
+    lines = _zones_lines(ledger.zones, page_bytes, columns, age)
     if nodes and with_nodes:
         lines += [EMPTY_LINE, *node_lines(ledger, columns, choices.mode), EMPTY_LINE]
     for node in nodes:
@@ -142,13 +170,16 @@ def _no_zone_lines(node: NodeMemory, columns: int) -> list[BlockRow | Line]:
     return [*wide_lines(columns, f"node {node.node}: {_no_zone_reason(node)}")]
 
 
-def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: int) -> list[BlockRow | Line]:
+def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: int, age: str) -> list[BlockRow | Line]:
     """The lines of all zones; one line for all zones that are smaller than SMALL_SHARE of the memory together."""
     pages = {zone.zone: zone.managed_pages or zone.free_pages or 0 for zone in zones}
     total = sum(pages.values())
     small = [zone for zone in zones if pages[zone.zone] < SMALL_SHARE * total and not is_below_low(zone)]
     lines = [
-        line for zone in _largest_first(zones) if zone not in small for line in _zone_lines(zone, page_bytes, columns)
+        line
+        for zone in _largest_first(zones)
+        if zone not in small
+        for line in _zone_lines(zone, page_bytes, columns, age)
     ]
     if small:
         free_pages = [zone.free_pages for zone in small if zone.free_pages is not None]
@@ -176,14 +207,17 @@ def source_notes(ledger: Ledger, columns: int) -> list[Line]:
 
 def _zone_row(zone: ZoneMemory, page_bytes: int | None, node: NodeMemory | None = None) -> BlockRow:
     """The row of all free blocks of a zone; the label begins with the number of the node if a node is given."""
-    free_bytes = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
+    free_pages = zone.free_pages
+    if zone.free_area is not None:
+        free_pages = sum(count << order for order, count in enumerate(zone.free_area))
+    free_bytes = free_pages * page_bytes if free_pages is not None and page_bytes is not None else None
     label = zone.zone if node is None else f"{node.node} {zone.zone}"
     return BlockRow(
         label, zone.free_area, (), units.compact_size(free_bytes), is_zone=True, watermarks=watermark_bar(zone)
     )
 
 
-def _zone_lines(zone: ZoneMemory, page_bytes: int | None, columns: int) -> list[BlockRow | Line]:
+def _zone_lines(zone: ZoneMemory, page_bytes: int | None, columns: int, age: str) -> list[BlockRow | Line]:
     """The row of a zone, a row for each migrate type with free blocks, the fragmentation, and the watermarks."""
     lines: list[BlockRow | Line] = []
     types, capped = zone.migrate_types or {}, zone.capped or {}
@@ -194,7 +228,8 @@ def _zone_lines(zone: ZoneMemory, page_bytes: int | None, columns: int) -> list[
         if name not in empty_types:
             type_pages = sum(count << order for order, count in enumerate(blocks))
             type_bytes = type_pages * page_bytes if page_bytes is not None and not capped.get(name) else None
-            lines.append(BlockRow(f"  {name}", blocks, capped.get(name, ()), units.compact_size(type_bytes)))
+            label = f"  {name}, {age}" if age and capped else f"  {name}"
+            lines.append(BlockRow(label, blocks, capped.get(name, ()), units.compact_size(type_bytes)))
     if zone.unusable_index is not None and zone.free_pages:
         texts = tuple("" if share < 0.01 else units.hundredths(share) for share in zone.unusable_index)
         if any(texts):

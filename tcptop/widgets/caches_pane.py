@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.message import Message
 
-from tcptop.ledger import CacheLine, Ledger
+from tcptop.ledger import AccountingMode, CacheLine, Ledger
 from tcptop.text import cache_columns, units
 from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
@@ -126,8 +126,11 @@ class CachesPane(ScrollPane):
         self._source: tuple[object, ...] = ()
         """Everything that the selection of rows depends on: the caches and the mark (by identity), and the choices."""
         self._selected: list[CacheRow] = []
-        self._order: tuple[str, bool] | None = None
-        """The column by which `_rows` are sorted, and whether the direction is reversed."""
+        self._order: tuple[str, bool, AccountingMode] | None = None
+        """The column by which `_rows` are sorted, whether the direction is reversed, and the accounting mode.
+
+        In TIME_WAIT accounting, the caches of mini-sockets come first.
+        """
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
         """The rows in sight. They are kept, because most rows do not change from one sample to the next."""
@@ -191,7 +194,10 @@ class CachesPane(ScrollPane):
         if not rows:
             self._drawn = {}
             return [], _empty_lines(ledger, choices, columns)
-        self.place(len(rows), self.size.height - len(notes) - 1)
+        # On a low screen, a row is worth more than notes, and than titles without a row.
+        notes = notes[: max(0, self.size.height - 2)]
+        titles_height = min(1, self.size.height - 1)
+        self.place(len(rows), self.size.height - len(notes) - titles_height)
         in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
         self._known = known = _known_columns(ledger, choices)
         self._skipped = max(0, min(self._skipped, len(known) - 1))
@@ -208,7 +214,8 @@ class CachesPane(ScrollPane):
             self.post_message(self.CursorMoved(self._cursor_cache))
         if self.has_focus or "explanation" in self._view.panes:
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
-        return [*notes, ((layout.text(layout.titles), "head"),)], lines
+        titles: list[Line] = [((layout.text(layout.titles), "head"),)]
+        return [*notes, *titles[:titles_height]], lines
 
     def _node_shares(self, ledger: Ledger) -> list[str]:
         """The texts of `node_shares_texts`, made once for each sample: a machine may have many nodes."""
@@ -220,7 +227,7 @@ class CachesPane(ScrollPane):
         """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
         mark, node = self._view.mark, table_node(ledger, choices)
         selection = (node, not choices.all_caches, choices.name_filter)
-        order = (choices.sort, choices.reverse)
+        order = (choices.sort, choices.reverse, choices.mode)
         is_selected = self._source == (id(ledger.caches), id(mark), id(self._view.rates), selection)
         if is_selected and order == self._order:
             return
@@ -235,7 +242,11 @@ class CachesPane(ScrollPane):
                     self._by_name, *selection, at_mark, None if rates is None else rates.caches
                 )
                 self._source = (id(ledger.caches), id(mark), id(self._view.rates), selection)
-            self._rows = cache_columns.sort_rows(self._selected, *order)
+            self._rows = cache_columns.sort_rows(self._selected, choices.sort, choices.reverse)
+            if choices.mode == "time_wait":
+                self._rows.sort(key=lambda row: not _has_mini_sockets(row))
+        if self._order is not None and self._order[-1] != choices.mode:
+            self._cursor_key = None  # the other kind of socket is at the top
         self._order = order
         self._cursor_index = self._find_cursor()
 
@@ -359,6 +370,10 @@ def _cell_text(column: Column, row: CacheRow, width: int) -> str:
         return text
     sign = text[: len("≤ ")] if text.startswith(("≤ ", "≥ ")) else ""
     return f"{sign}{units.short_count(round(value), width - len(sign))}"
+
+
+def _has_mini_sockets(row: CacheRow) -> bool:
+    return any(name.endswith("timewait_sock") for name in row.cache.objects_of)
 
 
 def _is_idle(row: CacheRow) -> bool:

@@ -35,6 +35,11 @@ class Graph:
         return cls(title, values, units.span((min(known), max(known)), format_value) if known else units.UNKNOWN)
 
     @property
+    def min_span(self) -> float:
+        """The `min_span` of `area`: 0 if the text names two ends, of which the lower one is then the baseline."""
+        return 0.0 if " to " in self.range_text else MIN_SPAN
+
+    @property
     def label_width(self) -> int:
         """The width of a graph's title and range, plus the two spaces that separate title, graph and range."""
         return len(self.title) + len(self.range_text) + 2
@@ -45,20 +50,20 @@ def format_count(value: float) -> str:
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
-def sparkline(values: Series) -> str:
+def sparkline(values: Series, min_span: float = MIN_SPAN) -> str:
     """A bar character for each value, scaled from the lowest value to the highest; a space for an unknown value."""
-    return area(values, 1)[0]
+    return area(values, 1, min_span)[0]
 
 
-def area(values: Series, rows: int) -> list[str]:
+def area(values: Series, rows: int, min_span: float = MIN_SPAN) -> list[str]:
     """The lines of a graph, from top to bottom, with a column for each value; an unknown value has an empty column.
 
     The lowest value is one eighth of a line high, and the highest value as high as all lines. Values that differ by
-    less than MIN_SPAN are drawn near the middle, unless all of them are 0.
+    less than `min_span` of the highest are drawn near the middle, unless all of them are 0.
     """
     known = [value for value in values if value is not None]
     middle = (min(known) + max(known)) / 2 if known else 0.0
-    span = max(max(known) - min(known), MIN_SPAN * max(known)) if known else 0.0
+    span = max(max(known) - min(known), min_span * max(known)) if known else 0.0
     steps = len(LEVELS) * rows - 1
     heights = [
         0 if value is None else 1 + round(steps * ((value - middle) / span + 0.5)) if span else 1 for value in values

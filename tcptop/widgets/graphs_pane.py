@@ -26,6 +26,8 @@ from tcptop.widgets.pane import Pane
 MIN_GRAPH_WIDTH = 6
 AREA_ROWS = 3
 """The smallest height of an area graph, in lines."""
+NETNS = " this netns"
+"""Follows the title of a graph that counts one network namespace, if there is room."""
 MIN_ROWS = 12
 """The smallest height of a pane with area graphs; a lower pane has one line for each graph."""
 
@@ -49,7 +51,6 @@ TREND_LOOKS = (
 """The graphs, from the most important."""
 FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
 """The series whose graph comes first in each accounting mode."""
-TITLE_WIDTH = max(len(each.title) for each in TREND_LOOKS)
 
 
 class GraphsPane(Pane):
@@ -69,11 +70,13 @@ class GraphsPane(Pane):
         reason = no_graph_reason(ledger, self._view)
         if reason:
             return paragraph(reason, columns, "dim")
+        formats = {"buffer_bytes": partial(_charge_text, ledger.sockets)}
+        titles = {"time_wait": time_wait_title(ledger)}
         looks = sorted(
             (
-                look._replace(format_value=partial(_charge_text, ledger.sockets))
-                if look.series == "buffer_bytes"
-                else look
+                look._replace(
+                    format_value=formats.get(look.series, look.format_value), title=titles.get(look.series, look.title)
+                )
                 for look in TREND_LOOKS
                 if past_values(self._view, look.series)
             ),
@@ -89,20 +92,29 @@ def _charge_text(sockets: SocketCounts, amount: float) -> str:
     return units.bounded(sockets._replace(buffer_bytes=round(amount)).buffer_bounds, units.short_size)
 
 
+def time_wait_title(ledger: Ledger) -> str:
+    """The title of a graph of the mini-sockets, with `this netns` if their number is that of one namespace."""
+    return f"TIME_WAIT{NETNS}" if ledger.sockets.time_wait_scope == "here" else "TIME_WAIT"
+
+
 def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
     """A line for each graph, with its title, its lowest and its highest value."""
+    title_width = max(len(look.title) for look in looks)
+    if columns < 2 * title_width:
+        looks = [look._replace(title=look.title.removesuffix(NETNS)) for look in looks]
+        title_width = max(len(look.title) for look in looks)
     graphs = [(look, Graph.of(look.title, past_values(view, look.series), look.format_value)) for look in looks]
     range_width = max(len(graph.range_text) for _, graph in graphs)
-    if columns - TITLE_WIDTH - range_width - 2 < MIN_GRAPH_WIDTH:
+    if columns - title_width - range_width - 2 < MIN_GRAPH_WIDTH:
         range_width = -1
-    width = max(0, columns - TITLE_WIDTH - range_width - 2)
+    width = max(0, columns - title_width - range_width - 2)
     lines: list[Line] = []
     for look, graph in graphs:
         text = sparkline(past_columns(view, look.series, width))
         range_text = f" {graph.range_text}" if range_width >= 0 else ""
-        title = f"{graph.title:<{TITLE_WIDTH}} "
+        title = f"{graph.title:<{title_width}} "
         lines.append(((title, "text"), (text.rjust(width), look.role), (range_text, "dim")))
-    return [*lines, _time_axis(view, TITLE_WIDTH + 1, width)] if rows > len(lines) else lines
+    return [*lines, _time_axis(view, title_width + 1, width)] if rows > len(lines) else lines
 
 
 def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:

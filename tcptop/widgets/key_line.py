@@ -41,6 +41,7 @@ KEYS: tuple[KeyHint, ...] = (
 )
 """Key hints, the most used keys first, since a narrow terminal leaves out the last keys."""
 
+MODE_HINT, NODES_HINT = (next(hint for hint in KEYS if hint[0] == key) for key in ("m", "="))
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
@@ -85,18 +86,23 @@ class KeyLine(Pane):
                 return
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The line with the keys that fit."""
+        """The line with the keys that fit; that of the nodes comes early if their table is not on the screen."""
+        hints = KEYS if self._view.player is None else REPLAY_KEYS
         if self._view.looking_back:
-            return [key_line(columns, LOOKING_BACK_KEYS)]
-        return [key_line(columns, KEYS if self._view.player is None else REPLAY_KEYS)]
+            hints = LOOKING_BACK_KEYS
+        return [key_line(columns, hints, len(ledger.nodes) > 1 and "nodes" not in self._view.panes)]
 
 
 @lru_cache(32)
-def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS) -> Line:
-    """The keys that fit in `columns`.
+def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS, nodes_early: bool = False) -> Line:
+    """The keys that fit in `columns`; with `nodes_early`, the key of the nodes stands before the accounting's.
 
     If all keys fit with their full meanings, each key has its full meaning; otherwise each key has a one-word meaning.
     """
+    if nodes_early:
+        others = [hint for hint in hints if hint != NODES_HINT]
+        others.insert(others.index(MODE_HINT), NODES_HINT)
+        hints = tuple(others)
     full = _line([(key, meaning) for key, meaning, _ in hints])
     entries = [(key, word) for key, _, word in hints]
     return first_fitting_line([full, *(_line(entries[:end]) for end in range(len(entries), -1, -1))], columns)

@@ -10,12 +10,14 @@ from textual.binding import Binding, BindingType
 from tcptop.explanation.events_page import ALARM_SIGN
 from tcptop.explanation.headroom_page import (
     MEMORY,
+    OF_KNOWN,
     STATE_ROLES,
     STATE_WORDS,
     alarm_reasons,
     before_reclaim_text,
     fits_more_text,
     headroom_assumption,
+    headroom_number,
     headroom_sentences,
     limit_text,
     orphan_notes,
@@ -39,7 +41,7 @@ EIGHTHS = "▏▎▍▌▋▊▉"
 TRACK = "·"
 """A cell of a bar that is not filled."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
-FITS_TITLES: dict[AccountingMode, str] = {"full": "fits more", "time_wait": "mini-sockets fit"}
+FITS_TITLE = "fits more"
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 7, 12, 26, 24, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
@@ -94,16 +96,17 @@ class LimitsPane(ScrollPane):
         if not self.gutter.top:
             return "", ""
         limits, mode = shown_limits(ledger, choices.mode), choices.mode
-        fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLES[mode])
+        fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLE)
         hidden = self._hidden_alarms(limits)
-        longest, *sentences = headroom_sentences(ledger, mode)
-        parts = [["nearest first", longest], ["nearest first", *sentences[:1]], *([each] for each in sentences)]
+        sentences = headroom_sentences(ledger, mode)
+        parts = [*(["nearest first", each] for each in sentences[:2]), *([each] for each in sentences[1:])]
         titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", hidden, *each, self.position))) for each in parts]
-        # That only the known limits count is worth more than the title of a column; the last sentence leaves it out.
+        # That only the known limits count is worth more than the title of a column.
+        needed = OF_KNOWN if any(OF_KNOWN in each for each in sentences) else sentences[-3]
         headed = [
-            f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLES[mode]}"
-            for title in titles[:-1]
-            if cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
+            f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLE}"
+            for title in titles
+            if needed in title and cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
         reason = ledger.headroom[mode].unknown_because
         if ledger.limits[mode].first is None and reason is not None:
@@ -158,7 +161,7 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     """The nearest limit, and the headroom of the machine, in one line."""
     limit = shown_limits(ledger, mode)[0]
     name, percent = _name_piece(limit), _percent_text(limit)
-    sentences = headroom_sentences(ledger, mode)
+    sentences = _nearest_sentences(ledger, mode, limit)
     lines: list[Line] = []
     for sentence, min_bar in (*((each, MIN_BAR_WIDTH) for each in sentences), (sentences[-1], 0), ("", 0)):
         used = cell_width(f"{name[0]}  {percent}  {sentence}")
@@ -178,6 +181,20 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
             )
         )
     return first_fitting_line(lines, columns)
+
+
+def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> list[str]:
+    """Sentences beside the name of a limit: the headroom of the machine, if this limit is the first that is reached.
+
+    Beside the name of another limit stands that limit's own headroom; the machine's follows with the name of its limit.
+    """
+    first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
+    if first is None or first.name == limit.name:
+        return sentences
+    is_known = limit.stops_new_sockets and limit.headroom_sockets is not None
+    own = f"{fits_more_text(limit, units.rough_count)} more fit" if is_known else ""
+    named = [f"{first.label} first: {headroom_number(ledger, mode)} more fit", f"{first.label} first"]
+    return [*(f"{own}; {each}" if own else each for each in named), own]
 
 
 def column_widths(limits: Sequence[Limit], columns: int) -> Columns:

@@ -13,11 +13,15 @@ from tcptop.text import units
 from tcptop.text.line import Line, Role, text_of
 from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import cell_width, first_fitting
+from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
 """Cells of the bar: memory of TCP's slabs, less than half a cell of it, other used memory, free memory."""
+CHOSEN = "›"
+"""Sign before the number of the node that all panes show."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
 
 
@@ -38,8 +42,8 @@ def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
     )
 
 
-def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
-    """The titles and a line for each node. Each bar is of the node's own memory."""
+def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chosen: int | None = None) -> list[Line]:
+    """The titles and a line for each node, with CHOSEN at the chosen one. Each bar is of the node's own memory."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     all_tcp = sum(filter(None, tcp))
@@ -50,7 +54,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> l
         fits = headroom[node.node].without_reclaim if node.node in headroom else None
         rows.append(
             (
-                str(node.node),
+                f"{CHOSEN if node.node == chosen else ''}{node.node}",
                 units.count(node.cpus),
                 units.compact_size(node.memory_bytes),
                 node_bar(tcp_bytes, free_bytes, node.memory_bytes),
@@ -99,21 +103,36 @@ class NodesPane(ScrollPane):
             self.node = node
 
     _cursor_index = 0
+    _chosen: int | None = None
+    """The node that the other panes show; the cursor is on its line when it is chosen."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title, with the meaning of the bars."""
         return f"Nodes ─ TCP {TCP} other {OTHER} free {FREE}"
 
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """The title; at its end the keys: of the table that fills the screen, or how to reach nodes out of sight."""
+        title, _ = super().edge_titles(ledger, choices)
+        notes: tuple[str, ...] = ()
+        if "caches" not in self._view.panes:
+            notes = ("ENTER shows a node, ESC closes", "ENTER, ESC")
+        elif self.position and not self.has_focus:
+            notes = ("Tab scrolls", "Tab")
+        return title, first_fitting((*notes, ""), self.max_title_width - cell_width(title) - TITLE_GAP)
+
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
         """The titles of the columns, and a line for each node; the chosen node and the cursor's node are marked."""
-        titles, *lines = node_lines(ledger, columns, choices.mode)
+        titles, *lines = node_lines(ledger, columns, choices.mode, choices.node)
         numbers = [node.node for node in ledger.nodes]
-        if choices.node in numbers:
-            index = numbers.index(choices.node)
-            lines[index] = ((text_of(lines[index]), "strong"),)
-        self._kept_line = self._cursor_index if self.has_focus and lines else None
-        if self._kept_line is not None:
-            self._cursor_index = min(self._cursor_index, len(lines) - 1)
+        chosen = numbers.index(choices.node) if choices.node in numbers else None
+        if chosen is not None:
+            lines[chosen] = ((text_of(lines[chosen]), "strong"),)
+            if choices.node != self._chosen:
+                self._cursor_index = chosen
+        self._chosen = choices.node
+        self._kept_line = chosen
+        if self.has_focus and lines:
+            self._kept_line = self._cursor_index = min(self._cursor_index, len(lines) - 1)
             lines[self._cursor_index] = ((text_of(lines[self._cursor_index]).ljust(columns), "cursor"),)
         return [titles], lines
 

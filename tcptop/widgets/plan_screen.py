@@ -18,7 +18,7 @@ from tcptop.view.choices import Choices
 from tcptop.view.plan_form import BUFFERS, FIELDS, MAX_CHARACTERS, PlanForm
 from tcptop.widgets.cell_width import crop_line, first_fitting, first_fitting_line
 from tcptop.widgets.overlay_screen import OverlayScreen
-from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
+from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane, without_last_heading
 
 GRIDS = ((100, 4), (38, 2), (0, 1))
 """Minimum width in columns, and the number of fields side by side."""
@@ -30,7 +30,7 @@ MORE = " ↓ more: PgDn"
 """The last line of a page that goes on below."""
 POSITION_WIDTH = 16
 """Columns of the scroll position in the title, with its separator."""
-MOVES: Mapping[str, int] = {"down": 1, "tab": 1, "up": -1, "shift+tab": -1}
+MOVES: Mapping[str, int] = {"enter": 1, "down": 1, "tab": 1, "up": -1, "shift+tab": -1}
 STEPS: Mapping[str, int] = {"right": 1, "space": 1, "left": -1}
 CLOSING_CHARACTERS = "qQ"
 
@@ -57,6 +57,8 @@ class PlanPane(ScrollPane):
     DEFAULT_CSS = """
     PlanPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
     """
+
+    KEEPS_HEADINGS = True
 
     def __init__(self, form: PlanForm, source: PlanSource) -> None:
         """Takes the form, and the source of the sample on the screen."""
@@ -100,7 +102,7 @@ class PlanPane(ScrollPane):
             return lines
         self._body_height -= 1
         self.set_titles(*self.edge_titles(ledger, choices))
-        return [*lines[:-1], ((MORE, "accent"),)]
+        return [*without_last_heading(lines[:-1]), ((MORE, "accent"),)]
 
     def on_key(self, event: Key) -> None:
         """Changes the form; a key that does not change the form goes on to the screen."""
@@ -126,7 +128,7 @@ class PlanPane(ScrollPane):
 
 
 class PlanScreen(OverlayScreen):
-    """Screen of the plan; Enter, ESC and `q` close it."""
+    """Screen of the plan; ESC and `q` close it."""
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l")
     CLOSES_ON_CLICK = False
@@ -203,9 +205,11 @@ def advice_line(form: PlanForm, columns: int) -> Line:
     use = "Space ← → change" if field.parse is None else "type a number"
     role: Role = "dim"
     variants: list[Line] = [
-        ((f" {meaning}; {use}, ↑ ↓ Tab next field, PgDn scrolls, ESC closes", role),),
-        ((f" {meaning}; {use}, ↑ ↓ field, ESC closes", role),),
-        ((f" {use}, ↑ ↓ field, ESC closes", role),),
-        ((f" {use}, ↑ ↓, ESC", role),),
+        ((f" {meaning}; {use}, ENTER ↓ ↑ next field, PgDn scrolls, ESC closes", role),),
+        ((f" {meaning}; {use}, ENTER next field, ESC closes", role),),
+        ((f" {meaning}; {use}, ENTER next, ESC closes", role),),
+        ((f" {use}, ENTER next field, ESC closes", role),),
+        ((f" {use}, ENTER next, ESC closes", role),),
+        ((f" {use}, ENTER next, ESC", role),),
     ]
     return crop_line(first_fitting_line(variants, columns), columns)

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line, text_of
+from tcptop.text.line import EMPTY_LINE, Line, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
@@ -36,6 +36,27 @@ def shorten_title(title: str, position: str, columns: int) -> str:
     return first_fitting(texts, columns)
 
 
+def is_heading(line: Line) -> bool:
+    """Whether a line has the column titles of a table."""
+    roles = [role for text, role in line if text.strip()]
+    return bool(roles) and all(role in ("head", "accent") for role in roles) and "head" in roles
+
+
+def heading_above(lines: Sequence[Line], index: int) -> Line | None:
+    """The column titles of the table that the line belongs to, if the line is below the table's first row."""
+    for above in range(index - 1, -1, -1):
+        if not text_of(lines[index]).strip() or not text_of(lines[above]).strip():
+            return None
+        if is_heading(lines[above]):
+            return lines[above]
+    return None
+
+
+def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
+    """The lines, the last one blank if it has the column titles of rows that are out of sight."""
+    return [*lines[:-1], EMPTY_LINE] if lines and is_heading(lines[-1]) else lines
+
+
 class ScrollPane(Pane, can_focus=True):
     """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`."""
 
@@ -47,6 +68,12 @@ class ScrollPane(Pane, can_focus=True):
         Binding("home", "scroll_to_end(-1)", "first, last line", show=False),
         Binding("end", "scroll_to_end(1)", "first, last line", show=False),
     ]
+
+    KEEPS_HEADINGS: ClassVar[bool] = False
+    """Whether the first visible line gives way to the column titles of its table, if these are out of sight.
+
+    The last visible line then has no column titles of rows that are out of sight.
+    """
 
     _first = 0
     _body_length = 0
@@ -79,7 +106,11 @@ class ScrollPane(Pane, can_focus=True):
         head, body = self.content(ledger, choices, columns)
         self.place(len(body), rows - len(head))
         self.set_titles(*self.edge_titles(ledger, choices))
-        return [*head, *body[self._first : self._first + self._body_height]]
+        shown = [*body[self._first : self._first + self._body_height]]
+        if self.KEEPS_HEADINGS and self._first and len(shown) > 1:
+            shown[0] = heading_above(body, self._first) or shown[0]
+        goes_on = self._first + len(shown) < len(body)
+        return [*head, *(without_last_heading(shown) if self.KEEPS_HEADINGS and goes_on else shown)]
 
     def place(self, length: int, height: int) -> None:
         """Determines the first visible line of a body that has `length` lines, of which `height` lines are visible."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.headroom_page import ratio_text
-from tcptop.explanation.memory_page import buffer_memory_text
+from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph
@@ -63,8 +63,11 @@ def tcp_lines(
     figure, unit = total_texts(ledger)
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
+    # The details have the available memory in their third line.
+    has_available = rows < HEIGHT + 3
+    unit = unit if mode == "full" or not figure else f"{unit} TCP"
     facts = [
-        _memory_facts(ledger, view, unit, columns - left),
+        _memory_facts(ledger, view, unit, columns - left, has_available),
         _socket_facts(ledger, view, mode, columns - left),
         _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left),
     ]
@@ -110,16 +113,17 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
     return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit
 
 
-def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int) -> Line:
-    """The unit of the total, the share of the machine's memory, and the growth."""
+def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
+    """The unit of the total, the share of the machine's memory, and the growth.
+
+    Of a total that is not known, the reason; beside it the available memory, if `with_available` is True.
+    """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
     if total.bytes is None:
         available = f"RAM available {units.size((view.rates or ledger).host.memory_available_bytes)}"
-        reasons = (
-            (f"TCP memory {unit}{GAP}{available}", f"TCP memory {unit}", f"memory {unit}", unit)
-            if unit
-            else (available, "")
-        )
+        reasons = [f"TCP memory {unit}", f"memory {unit}", unit] if unit else [""]
+        if with_available:
+            reasons.insert(0, f"TCP memory {unit}{GAP}{available}" if unit else available)
         return ((first_fitting(reasons, columns), "text"),)
     start = f"{unit}{GAP}" if unit else ""
     share = _percent(total.low_bytes if total.missing else total.bytes, memory_bytes)
@@ -154,13 +158,28 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     """The number of sockets or, in TIME_WAIT accounting, of mini-sockets, with the change per second."""
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     if mode == "full":
-        noun = "socket" if counts.allocated == 1 else "sockets"
         number, per_s = units.count(counts.allocated), rates.allocated_per_s
+        nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")
     else:
-        number, noun, per_s = units.count(counts.time_wait), "TIME_WAIT", rates.time_wait_per_s
+        number, per_s = units.count(counts.time_wait), rates.time_wait_per_s
+        nouns = _time_wait_nouns(counts)
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
-    text = first_fitting((f" {noun}{rate}", rate[1:], f" {noun}", ""), columns - cell_width(number))
-    return ((number, "strong"), (text, "text"))
+    texts = [*(f"{noun}{rate}" for noun in nouns), *nouns, ""]
+    if mode == "time_wait":
+        # What the number counts is worth more than its change.
+        texts = [text for noun in nouns for text in (f"{noun}{rate}", noun)]
+    return ((number, "strong"), (first_fitting((*texts, ""), columns - cell_width(number)), "text"))
+
+
+def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
+    """What stands behind the number of mini-sockets, from long to short: which namespace it counts, and the bound."""
+    if counts.time_wait_scope != "here":
+        return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
+    bound = counts.time_wait_machine_max
+    if bound is None:
+        return (" TIME_WAIT this netns", " this netns")
+    machine = f" this netns, ≤ {units.count(bound)} machine"
+    return (f" TIME_WAIT{machine}", machine, " TIME_WAIT this netns", " this netns")
 
 
 def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
@@ -186,7 +205,11 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
     if mode == "time_wait":
-        starts: tuple[str, ...] = (f"sockets {units.count(counts.allocated)}", f"{units.count(counts.allocated)}")
+        sockets = f"sockets {units.count(counts.allocated)}"
+        starts: tuple[str, ...] = (sockets, units.count(counts.allocated))
+        if counts.time_wait_scope == "here" and bound is not None:
+            of_all = f"all netns ≤ {units.count(bound)}"
+            starts = (f"{of_all}{GAP}{sockets}", of_all)
     elif counts.time_wait_scope == "machine":
         starts = (f"TIME_WAIT {units.count(counts.time_wait)}",)
     elif bound is not None:
@@ -198,10 +221,19 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     texts = [
         *(f"{starts[0]}{GAP}buffer charge {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
         *(f"{start}{GAP}buffer charge {buffers}, {memory}" for start in starts if memory),
-        *(f"{start}{GAP}{words} {buffers}" for words in ("buffer charge", "charged") for start in starts),
-        starts[-1],
     ]
-    return ((first_fitting(texts, columns), "dim"),)
+    if memory:
+        # The charge alone would be a part that is larger than the total.
+        texts += [*(f"{start}{GAP}{_charge_and_memory(ledger)}" for start in starts), _charge_and_memory(ledger)]
+    else:
+        texts += [f"{start}{GAP}{words} {buffers}" for words in ("buffer charge", "charged") for start in starts]
+    return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
+
+
+def _charge_and_memory(ledger: Ledger) -> str:
+    """The buffer charge and how much of it is memory, in few words: `charged 97.7M, memory ≈ 27.2M`."""
+    charge = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
+    return f"charged {charge}, memory {buffer_memory_amount(ledger, units.short_size)}"
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
@@ -212,7 +244,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     counts, host = ledger.sockets, slow.host
     total = ledger.tcp_memory
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
-    busy = f", CPU {max(0.0, host.cpu_busy_percent):.0f} %" if host.cpu_busy_percent is not None else ""
+    busy = "" if host.cpu_busy_percent is None else f"machine's CPU {max(0.0, host.cpu_busy_percent):.0f} %"
     memory_size = units.size(host.memory_bytes)
     apart = f"≥ {units.count(counts.apart)}" if counts.apart else units.count(counts.apart)
     time_wait = ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(counts))
@@ -223,7 +255,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         (
             "RAM available",
             units.size(host.memory_available_bytes),
-            (f"of {memory_size}{busy}", f"of {memory_size}", ""),
+            (f"of {memory_size}{busy and ', '}{busy}", busy or f"of {memory_size}", f"of {memory_size}"),
         ),
         ("in use", units.count(counts.inuse_of_both), (f"this netns: {families}", families, "this netns")),
         ("orphans", units.count(counts.orphans), ("machine",)),
@@ -235,6 +267,10 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
+        if title == "buffer charge" and not note and buffer_memory_text(ledger):
+            texts = (_charge_and_memory(ledger), f"buffer memory {buffer_memory_amount(ledger, units.short_size)}", "")
+            lines.append(((first_fitting(texts, columns), "dim"),))
+            continue
         lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))
     return lines
 
@@ -283,7 +319,8 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     ]
     # The total has only the part of the charge that is memory, so this part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
-    return text, (*with_memory, *([memory] if memory else notes))
+    short_memory = [memory, f"memory {buffer_memory_amount(ledger)}"]
+    return text, (*with_memory, *(short_memory if memory else notes))
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:

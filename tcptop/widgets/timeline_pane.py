@@ -12,12 +12,13 @@ from tcptop.view.choices import Choices
 from tcptop.view.timeline import bucket_column, bucket_of, column_maxima
 from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.graph import Graph, format_count, sparkline
+from tcptop.widgets.graphs_pane import time_wait_title
 from tcptop.widgets.pane import Pane
 
 MIN_GRAPH_WIDTH = 12
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "TCP memory", "time_wait": "TIME_WAIT"}
-"""Title of the graph that comes first in each accounting mode, so that even a narrow terminal shows that graph."""
+"""Start of the title of the graph that comes first in each accounting mode, so that a narrow terminal shows it."""
 POSITION_MARK = "│"
 """Character that marks the column of the shown sample in a graph."""
 
@@ -28,7 +29,7 @@ class TimelinePane(Pane):
     If the pane has too few rows, the pane shows a single line with as many graphs as fit side by side.
     """
 
-    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines of the graphs. If all graphs share one line, the graph of the accounting mode comes first."""
         player, timeline = self._view.player, self._view.timeline
         if player is None:
@@ -37,7 +38,7 @@ class TimelinePane(Pane):
         graphs = [
             Graph.of("sockets", timeline.sockets, format_count),
             Graph.of("TCP memory", timeline.tcp_bytes, units.short_size),
-            Graph.of("TIME_WAIT", timeline.time_wait, format_count),
+            Graph.of(time_wait_title(ledger), timeline.time_wait, format_count),
             Graph.of("B/conn", timeline.bytes_per_connection, units.exact_bytes),
         ]
         if timeline.read_share < 1:
@@ -56,7 +57,7 @@ def _join_graphs(bucket: int, graphs: Sequence[Graph], columns: int, mode: Accou
 
     The graphs share the columns equally. Each graph is at least MIN_GRAPH_WIDTH wide, not counting title and range.
     """
-    fitting = sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[mode])
+    fitting = sorted(graphs, key=lambda graph: not graph.title.startswith(FIRST_GRAPH[mode]))
     while fitting:
         width = (columns + GAP - sum(graph.label_width + GAP for graph in fitting)) // len(fitting)
         if width >= MIN_GRAPH_WIDTH:
@@ -76,5 +77,6 @@ def _graph_line(bucket: int, graph: Graph, columns: int, title_width: int = 0, r
     graph_width = columns - line_width(title) - line_width(range_text)
     if graph_width < 1:
         return title
-    text, mark = sparkline(column_maxima(graph.values, graph_width)), bucket_column(bucket, graph_width)
+    text = sparkline(column_maxima(graph.values, graph_width), graph.min_span)
+    mark = bucket_column(bucket, graph_width)
     return (*title, (text[:mark], "slice-2"), (POSITION_MARK, "accent"), (text[mark + 1 :], "slice-2"), *range_text)

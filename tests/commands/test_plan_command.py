@@ -516,7 +516,7 @@ def test_the_headroom_of_a_cgroup_is_at_least_so_many(
     assert row["headroom_sockets"] == pytest.approx(200_000_000 / most, rel=1e-3)
     assert row["headroom_is_at_least"]
     assert re.search(
-        r">= [\d ]+ more sockets fit \(half client side, (idle|buffers as now)\), memory_cgroup first",
+        r">= [\d ]+ more sockets fit, memory_cgroup first",
         " ".join(as_text.split()),
     )
 
@@ -991,3 +991,12 @@ def test_help_has_the_multipliers_and_the_exit_codes() -> None:
     for words in ("1 000, 1 000 000", "powers of 1 024", "Exit code: 0", "never set", "two files"):
         assert words in output
     assert max(map(len, output.splitlines())) <= 80
+
+
+def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run) -> None:
+    """Such a plan names no tcp_mem."""
+    idle = "idle sockets: buffers are not counted (--buffers now counts them)"
+    for options, is_idle in (((), True), (("--buffers", "0"), True), (("--buffers", "4K"), False)):
+        code, output = run("--root", TREE, "--connections", "100K", *options)
+        assert code == 0
+        assert (idle in " ".join(output.partition("\n\n")[0].split())) == is_idle

@@ -12,10 +12,10 @@ from recorded import copy_recording, ledger, ledger_of, link_caches, row_of, sla
 from rich.cells import cell_len
 
 from tcptop.accounting import account
-from tcptop.explanation import PAGES, Page, find_page, page_of_cache, page_of_label
+from tcptop.explanation import PAGES, Page, explain_word, find_page, page_of_cache, page_of_label
 from tcptop.explanation.headroom_page import headroom_number, headroom_page, headroom_sentence
 from tcptop.explanation.live_size import live_size
-from tcptop.explanation.states_page import side_amount
+from tcptop.explanation.states_page import average_sentence, side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import SCOPE_LABELS, Ledger
@@ -570,9 +570,8 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     )
     before = "all" if sockets == before_reclaim else before_reclaim
     buffers = "buffers as now" if found.buffer_bytes else "idle"
-    assert headroom_sentence(figures).startswith(
-        f"{sockets} more sockets fit (half client side, {buffers}), memory first of the known limits, {before} before"
-    )
+    start = f"{sockets} more sockets fit, memory first of known limits, {before} before reclaim"
+    assert headroom_sentence(figures).startswith(f"{start}; half client side, {buffers}")
 
 
 def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_path: Path) -> None:
@@ -582,13 +581,13 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first of the known limits, all before reclaim",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all before reclaim; half client side, idle",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
     figures = figures._replace(headroom={**figures.headroom, "full": memory})
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit \(half client side, idle\), memory first of the known limits, ≤ 1 000 before",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, ≤ 1 000 before",
         headroom_sentence(figures),
     )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
@@ -693,3 +692,27 @@ def test_no_line_holds_a_line_break_or_a_control_character() -> None:
         for page in all_pages(ledger(kernel, phase)):
             for line in draw(page, ledger(kernel, phase), 80):
                 assert line.isprintable(), (page.name, line)
+
+
+# The average beside the cost of one more socket.
+
+
+@pytest.mark.parametrize("word", ["average now", "one more socket", "states"])
+def test_an_average_below_one_more_socket_is_explained_with_the_machines_numbers(word: str) -> None:
+    """Of 16 001 sockets, 8 000 wait in the accept queue of a listener."""
+    figures = ledger_of(tree("6.1-4n", "unaccepted"))
+    page = explain_word(figures, word)
+    assert page is not None
+    drawn = " ".join("\n".join(map(text_of, page.lines(figures, 100))).split())
+    assert re.search(
+        r"The average now, 3 045 B, is 659 B less than one more socket at the server side, 3 704 B: about 7 \d\d\d of"
+        r" 16 001 sockets have no file and no inode \(orphans: 0; others wait in accept queues, or are the",
+        drawn,
+    )
+
+
+def test_an_average_above_one_more_socket_is_explained_by_idle_objects() -> None:
+    figures = ledger_of(tree("6.1-4n", "halfclosed"))
+    assert average_sentence(figures).endswith(", 3 704 B: 2 345 B of each socket are idle.")
+    few = ledger_of(tree("6.1-4n", "base"))
+    assert average_sentence(few) == ""

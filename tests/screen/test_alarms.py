@@ -109,12 +109,11 @@ async def lines_of(root: Path, size: tuple[int, int], pane: type[LimitsPane] | t
         return [pane_title(app, pane), *pane_lines(app, pane)]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (200, 60)])
+@pytest.mark.parametrize("size", [(60, 40), (80, 24), (80, 40), (100, 40), (120, 40), (160, 50), (200, 60)])
 async def test_a_charge_above_the_total_says_how_much_of_it_is_memory(alarming: Path, size: tuple[int, int]) -> None:
     """100 000 pages are charged, but the machine's used memory leaves less room."""
-    [line] = [line for line in await lines_of(alarming, size, TcpPane) if "390.6 MiB" in line]
-    assert re.search(r"\bcharged? +390.6 MiB", line)
-    assert size[0] < 120 or re.search(r"390.6 MiB  ≤ \d+\.\d MiB of it memory", line)
+    [line] = [line for line in await lines_of(alarming, size, TcpPane) if re.search("390.6 MiB|391M|buffer", line)]
+    assert re.search(r"≤ \d+\.\d MiB of it memory|memory ≤ \d+\.\d+( MiB|M)", line)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
@@ -139,10 +138,8 @@ async def test_alarms_below_the_last_line_are_counted_in_the_title(alarming: Pat
     assert "more alarm" not in (await lines_of(alarming, (80, 24), LimitsPane))[0]
 
 
-@pytest.mark.parametrize(
-    ("size", "words"), [((60, 20), "(known limits)"), ((80, 24), "first of known"), ((160, 50), "of the known limits")]
-)
-async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], tmp_path: Path) -> None:
     """How many files a process has, and how many ports are in use for a peer, is not known without a dump."""
     root = copy_recording("6.1-4n", "established", tmp_path)
-    assert words in (await lines_of(root, size, LimitsPane))[0]
+    assert "more sockets fit, memory first of known limits" in (await lines_of(root, size, LimitsPane))[0]

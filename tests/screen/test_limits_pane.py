@@ -172,7 +172,8 @@ async def test_in_time_wait_accounting_mini_sockets_are_counted_and_named() -> N
         assert pane_title(app, LimitsPane).endswith("fits more")
         sockets = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
         await pilot.press("m")
-        assert pane_title(app, LimitsPane).endswith("mini-sockets fit")
+        assert "more mini-sockets fit" in pane_title(app, LimitsPane)
+        assert pane_title(app, LimitsPane).endswith("fits more")
         minis = {line.split()[0]: line for line in pane_lines(app, LimitsPane)}
         assert re.search(r" \d[\d ]+$", sockets["file-max"])
         for name in ("file-max", "orphans"):
@@ -290,9 +291,9 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         app = await wait_for_app(pilot)
         app.query_one(LimitsPane).focus()
         await pilot.press("down")
-        assert " ─ 2–4 of 5 ─" in pane_title(app, LimitsPane)
+        assert " ─ 2–4 of 5" in pane_title(app, LimitsPane)
         await pilot.press("end")
-        assert " ─ 3–5 of 5 ─" in pane_title(app, LimitsPane)
+        assert " ─ 3–5 of 5" in pane_title(app, LimitsPane)
         assert pane_lines(app, LimitsPane)[-1].startswith("TIME_WAIT")
         await pilot.press("enter")
         await pilot.pause()
@@ -339,9 +340,36 @@ async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path
         assert "buffers as now" in line
         await pilot.press("i", "right", "right")
         text = " ".join(screen_text(app).replace("│", " ").split())
-        assert "(half client side, buffers as now), tcp_mem first" in text
+        assert "more sockets fit, tcp_mem first of known limits; memory for " in text
+        assert "; half client side, buffers as now." in text
         assert "B of slab, if half of them are client side and" in text
         assert "Buffers as now: the kernel charges 25 598 B per socket, which tcp_mem limits;" in text
     async with tree_app(tree("6.1-4n")).run_test(size=(200, 60)) as pilot:
         app = await wait_for_app(pilot)
         assert "buffers as now" not in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (76, 12), (100, 12)], ids=str)
+async def test_a_number_beside_the_name_of_a_limit_is_the_headroom_of_that_limit(size: tuple[int, int]) -> None:
+    """Of file-max a smaller part is in use, but it is reached first."""
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        [snapshot] = sample_phases("6.1-4n", ["established"])
+        await feed(pilot, with_use(snapshot, 0.93, 0.94))
+        line = pane_lines(app, LimitsPane)[0]
+        assert re.match(r"! NEAR conntrack .*9[34] %  15 700 more fit(; file-max first(: 14 000 more fit)?)?$", line)
+        assert ("file-max first" in line) == (size[0] > 40)
+
+
+@pytest.mark.parametrize("kernel", ["6.1-1n", "6.1-4n", "6.1-8n"])
+async def test_the_title_is_one_sentence_cut_at_its_end(kernel: str) -> None:
+    titles: list[str] = []
+    for size in SIZES[2:]:
+        async with tree_app(tree(kernel)).run_test(size=size) as pilot:
+            app = await wait_for_app(pilot)
+            titles += [
+                part.partition(" ──")[0] for part in pane_title(app, LimitsPane).split(" ─ ") if " more sockets" in part
+            ]
+    assert len(titles) == len(SIZES[2:])
+    longest = max(titles, key=len)
+    assert all(longest.startswith(title) for title in titles), titles

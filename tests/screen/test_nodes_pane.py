@@ -6,15 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import tree
+from drive import pane_lines, tree, tree_app, wait_for_app
 from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import ledger_of
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
+from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import node_shares_texts
-from tcptop.widgets.nodes_pane import BAR_WIDTH, FREE, OTHER, TCP, TRACE, node_bar, node_lines
+from tcptop.widgets.key_line import KeyLine
+from tcptop.widgets.nodes_pane import BAR_WIDTH, FREE, OTHER, TCP, TRACE, NodesPane, node_bar, node_lines
 
 WIDTHS = range(34, 121)
 
@@ -149,3 +151,63 @@ def test_bar_of_unknown_and_of_small_amounts() -> None:
     assert node_bar(4.0, 0.0, 4.0) == TCP * BAR_WIDTH
     assert node_bar(1.0, 1e6, 1e6) == TRACE + FREE * (BAR_WIDTH - 1)
     assert node_bar(2.0, 1.0, 4.0) == TCP * 5 + OTHER * 3 + FREE * 2
+
+
+# The pane on the screen.
+
+
+def shown_nodes(app: TcptopApp) -> list[str]:
+    return [line.split()[0] for line in pane_lines(app, NodesPane)[1:] if line]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 40), (160, 50), (200, 60)], ids=str)
+async def test_all_nodes_are_shown_where_there_is_room(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert shown_nodes(app) == [*"01234567"]
+        await pilot.press("6")
+        assert shown_nodes(app) == [*"012345", "›6", "7"]
+
+
+async def test_the_chosen_node_is_in_sight_and_tab_scrolls_to_the_others() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(120, 32)) as pilot:
+        app = await wait_for_app(pilot)
+        assert shown_nodes(app) == [*"0123456"]
+        await pilot.press("7")
+        assert shown_nodes(app) == [*"123456", "›7"]
+        assert "Tab" in app.query_one(NodesPane)._titles[1]
+        for _ in range(6):
+            await pilot.press("tab")
+            if app.focused is app.query_one(NodesPane):
+                break
+        await pilot.press("up", "up", "enter")
+        assert app.choices.node == 5, "the cursor begins at the chosen node"
+        await pilot.press("home")
+        assert shown_nodes(app)[0] == "0"
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 24)], ids=str)
+async def test_the_key_of_all_nodes_leads_to_their_table_at_every_size(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        panes = app.view.panes
+        assert "  = nodes" in pane_lines(app, KeyLine)[0]
+        await pilot.press("equals_sign")
+        assert shown_nodes(app) == [*"01234567"]
+        assert app.view.panes == {"head", "nodes", "keys"}
+        await pilot.press("down", "down", "enter")
+        assert (app.choices.node, app.view.panes) == (2, panes)
+        await pilot.press("equals_sign")
+        assert (app.choices.node, app.view.panes) == (None, panes)
+        for key in ("escape", "equals_sign"):
+            await pilot.press("equals_sign", key)
+            assert app.view.panes == panes
+            assert app.focused is not None
+            assert app.focused.display
+
+
+async def test_a_single_node_has_no_table() -> None:
+    async with tree_app(tree("6.1-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("equals_sign")
+        assert "caches" in app.view.panes

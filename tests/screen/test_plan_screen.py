@@ -292,7 +292,7 @@ async def test_a_pasted_number_replaces_the_number() -> None:
         assert "100 000 connections, half client side" in page_text(app)
 
 
-@pytest.mark.parametrize("key", ["escape", "enter", "q"])
+@pytest.mark.parametrize("key", ["escape", "q"])
 async def test_the_numbers_stay_until_the_plan_is_opened_again(key: str) -> None:
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot, *"77k")
@@ -488,3 +488,29 @@ async def test_nodes_have_their_free_memory_and_what_fits_there() -> None:
                 units.rough_count(node.connections),
             ]
             assert " ".join(lines[heading + 1 + number].split()) == " ".join(cells)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40)], ids=str)
+async def test_enter_goes_to_the_next_field_and_the_line_of_keys_says_so(size: tuple[int, int]) -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=size) as pilot:
+        app = await open_plan(pilot, *"500k")
+        assert "ENTER next" in screen_text(app) or "ENTER ↓ ↑ next field" in screen_text(app)
+        await pilot.press("enter", "7", "enter")
+        form = app.screen.query_one(PlanPane).form
+        assert (form.request.connections, form.request.time_wait, form.field.label) == (500_000, 7, "buffers")
+        await pilot.press("escape")
+        assert not isinstance(app.screen, PlanScreen)
+
+
+async def test_rows_of_nodes_keep_their_column_titles_when_they_scroll() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
+        app = await open_plan(pilot)
+        seen: set[str] = set()
+        for _ in range(4):
+            await pilot.press("pagedown")
+            lines = page(app)
+            rows = [number for number, line in enumerate(lines) if re.match(r" +[0-7] +[\d.]+ [KMG]iB ", line)]
+            seen |= {lines[number].split()[0] for number in rows}
+            if rows:
+                assert any(line.split()[:1] == ["NODE"] for line in lines[: rows[0]]), lines
+        assert "7" in seen

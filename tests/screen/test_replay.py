@@ -342,3 +342,16 @@ def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
             assert 1 <= sample_number(app) <= len(PHASES)
 
     asyncio.run(drive())
+
+
+async def test_the_timeline_begins_at_the_lowest_value_and_names_both_ends(tmp_path: Path) -> None:
+    """Less than one per cent lies between them."""
+    file = tmp_path / "recording"
+    recorder = Recorder(str(file))
+    sample_counts([16_000, 16_010, 16_040, 16_050], recorder)
+    recorder.close()
+    async with replay_app(file).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_replay(pilot)
+        [line] = [line for line in pane_lines(app, TimelinePane) if line.startswith("sockets")]
+        assert {"▁", "█"} <= set(line)
+        assert line.endswith("16 000 to 16 050")

@@ -124,7 +124,6 @@ def phrases_in(text: str) -> Iterator[str]:
         ("needs 200", "average now"),
         ("average: needs 200 sockets", "average now"),
         ("mini-sockets", "TIME_WAIT"),
-        ("mini-sockets fit", "TIME_WAIT"),
         ("in use", "in use"),
         ("fits more", "FITS MORE"),
         ("before reclaim", "reclaim"),

@@ -9,6 +9,8 @@ import pytest
 
 from tcptop.text import units
 
+MIB = 1 << 20
+
 K, M, G, T, P = (1 << shift for shift in (10, 20, 30, 40, 50))
 BOUNDARIES = sorted(
     {
@@ -265,3 +267,17 @@ def test_an_amount_shows_its_bounds(bounds: tuple[float, float] | None, text: st
 def test_a_span_of_equal_texts_is_one() -> None:
     assert units.span((3829.2, 3829.4), units.exact_bytes) == "3 829"
     assert units.span((-5, 12), units.signed_count) == "-5 to +12"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (1018 * MIB, 1039 * MIB, "1 018 to 1 039 MiB"),
+        (3 * MIB, 4 * MIB, "3.0 to 4.0 MiB"),
+        (56 * MIB, 12_700 * MIB, "0.1 to 12.4 GiB"),
+        (0, 12 * MIB, "0 to 12.0 MiB"),
+        (600, 2048, "600 to 2 048 B"),
+    ],
+)
+def test_a_range_has_one_unit(low: int, high: int, text: str) -> None:
+    assert units.size_range(low, high) == text

@@ -70,15 +70,15 @@ def test_the_number_of_limits_follows_from_the_size(columns: int, rows: int, lin
 
 def test_the_pane_beside_the_limits() -> None:
     """The nodes where there are several, otherwise the graphs."""
-    assert "nodes" in arrange(120, 40, several_nodes=True)
-    assert "graphs" not in arrange(120, 40, several_nodes=True)
+    assert "nodes" in arrange(120, 40, nodes=4)
+    assert "graphs" not in arrange(120, 40, nodes=4)
     assert "graphs" in arrange(120, 40)
-    assert {"nodes", "graphs"} <= arrange(160, 50, several_nodes=True).keys()
+    assert {"nodes", "graphs"} <= arrange(160, 50, nodes=4).keys()
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(200, 60), (240, 70)])
 def test_wide_screens_explain_the_selected_cache(columns: int, rows: int) -> None:
-    boxes = arrange(columns, rows, several_nodes=True)
+    boxes = arrange(columns, rows, nodes=4)
     assert {"nodes", "graphs", "explanation"} <= boxes.keys()
     assert boxes["explanation"].x == boxes["graphs"].x > boxes["caches"].x
     assert boxes["explanation"].rows >= 30
@@ -88,7 +88,7 @@ def test_wide_screens_explain_the_selected_cache(columns: int, rows: int) -> Non
 def test_the_larger_screen_has_no_smaller_pane() -> None:
     smaller: dict[str, Box] = {}
     for columns, rows in DESIGNED[3:6]:
-        boxes = arrange(columns, rows, several_nodes=True)
+        boxes = arrange(columns, rows, nodes=4)
         for name, box in smaller.items():
             assert boxes[name].rows >= box.rows, (name, columns, rows)
         smaller = dict(boxes)

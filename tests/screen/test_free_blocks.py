@@ -1,0 +1,52 @@
+"""Free blocks: the row of a zone is the sum of its rows by migrate type, even if these are older than the zone's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from drive import feed, pane_lines, pane_title, sample_phases, tree, tree_app, wait_for_app
+
+from tcptop.snapshot import Snapshot
+from tcptop.widgets.buddy_pane import BuddyPane
+
+KERNEL = "6.1-1n"
+
+
+def with_older_types(capped_order: int | None = None) -> Snapshot:
+    """A sample with buddyinfo of one phase, and pagetypeinfo of the phase ten seconds before."""
+    before, after = sample_phases(KERNEL, ["base", "established"])
+    types = before.pagetypeinfo.value
+    assert types is not None
+    if capped_order is not None:
+        areas = [
+            area._replace(capped_orders=(capped_order,)) if area.migrate_type == "Movable" else area
+            for area in types.areas
+        ]
+        types = types._replace(areas=tuple(areas))
+    return after._replace(pagetypeinfo=before.pagetypeinfo._replace(value=types))
+
+
+def counts(line: str) -> list[int]:
+    """The counts by order, without the label, the bytes and the bar."""
+    return [0 if cell == "·" else int(cell) for cell in re.findall(r"(?<=\s)(\d+|·)(?=\s)", line)]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_the_row_of_a_zone_is_the_sum_of_its_older_types(size: tuple[int, int]) -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await feed(pilot, with_older_types())
+        _, zone, *others = pane_lines(app, BuddyPane)
+        types = [counts(line) for line in others if re.match(r"  [A-Z]", line)]
+        types = types[: next(n for n, line in enumerate(others) if not re.match(r"  [A-Z]", line))]
+        assert counts(zone) == [sum(column) for column in zip(*types, strict=True)]
+        assert re.search(r"─ counts (10 s|up to \d+ s) old", pane_title(app, BuddyPane))
+
+
+async def test_types_without_an_exact_count_have_their_age_in_their_rows() -> None:
+    async with tree_app(tree(KERNEL)).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await feed(pilot, with_older_types(capped_order=0))
+        assert any(re.match(r"  Movable, .*\d s old +≥", line) for line in pane_lines(app, BuddyPane))
+        assert re.search(r"─ migrate types (10 s|up to \d+ s) old", pane_title(app, BuddyPane))

@@ -1,0 +1,62 @@
+"""Screens of a plain user and low screens: no heading without a row, no figure twice, and whose CPU it is."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+from drive import ScriptedHost, host_app, pane_lines, root_only, screen_text, tree, tree_app, wait_for_app
+from recorded import ledger
+
+from tcptop.explanation import explain_word
+from tcptop.screen.app import TcptopApp
+from tcptop.text.line import text_of
+from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.tcp_pane import TcpPane, detail_lines
+
+
+def plain_app() -> TcptopApp:
+    """The app of a user who may not read slabinfo, pagetypeinfo and the attributes of caches."""
+    host = ScriptedHost(tree("6.1-4n"))
+    host.refused = root_only
+    return host_app(host)
+
+
+@pytest.mark.parametrize("rows", range(9, 16))
+async def test_a_plain_users_caches_have_a_row_below_their_heading(rows: int) -> None:
+    async with plain_app().run_test(size=(40, rows)) as pilot:
+        app = await wait_for_app(pilot)
+        lines = [line for line in pane_lines(app, CachesPane) if line]
+        assert lines
+        assert not lines[-1].startswith("CACHE"), lines
+
+
+@pytest.mark.parametrize("rows", range(8, 24))
+async def test_the_plan_shows_no_heading_without_a_row(rows: int) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(40, rows)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("M")
+        await pilot.pause()
+        lines = screen_text(app).splitlines()
+        for line, below in pairwise(lines):
+            assert not (re.match(r" ?[A-Z]{3,} .*[A-Z]{3,}", line) and "↓ more" in below), line
+        assert not re.match(r" ?LIMIT ", [line for line in lines if line][-1])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (200, 60)], ids=str)
+async def test_the_available_memory_stands_once(size: tuple[int, int]) -> None:
+    async with plain_app().run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert "\n".join(pane_lines(app, TcpPane)).count("RAM available") == (size[0] > 80)
+
+
+@pytest.mark.parametrize("columns", [50, 60, 90])
+def test_the_use_of_the_cpus_is_called_the_machines(columns: int) -> None:
+    figures = ledger("6.1-4n", "established")
+    figures = figures._replace(host=figures.host._replace(cpu_busy_percent=99.2))
+    [line] = [line for line in map(text_of, detail_lines(figures, figures, "full", columns)) if "RAM" in line]
+    assert line.endswith("machine's CPU 99 %")
+    page = explain_word(figures, "CPU")
+    assert page is not None
+    assert "no figure of TCP" in "\n".join(map(text_of, page.lines(figures, 100)))

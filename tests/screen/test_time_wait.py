@@ -1,0 +1,60 @@
+"""TIME_WAIT accounting (`m`): what the number of mini-sockets counts, the label of the total, and the first caches."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from drive import feed, pane_lines, sample_phases, screen_text, tree, tree_app, wait_for_app
+
+from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.explain_screen import ExplainScreen
+from tcptop.widgets.graphs_pane import GraphsPane
+from tcptop.widgets.tcp_pane import TcpPane
+
+TREE = tree("6.1-4n", "timewait")
+
+
+@pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40), (200, 60)], ids=str)
+async def test_the_number_of_mini_sockets_has_its_namespace_and_the_bound_of_all(size: tuple[int, int]) -> None:
+    async with tree_app(TREE).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("m")
+        text = "\n".join(pane_lines(app, TcpPane))
+        assert re.search(r"8 000( TIME_WAIT)? this netns", text)
+        # 20 columns beside the digits have no room for the bound.
+        assert size == (60, 20) or re.search(r"≤ 8 160 machine|all netns ≤ 8 160", text)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+async def test_the_total_beside_mini_sockets_is_called_that_of_tcp(size: tuple[int, int]) -> None:
+    async with tree_app(TREE).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert "MiB TCP" not in pane_lines(app, TcpPane)[0]
+        await pilot.press("m")
+        assert "MiB TCP" in pane_lines(app, TcpPane)[0]
+
+
+@pytest.mark.parametrize("phase", ["established", "timewait"])
+async def test_the_caches_begin_with_those_of_mini_sockets_and_the_cursor_is_there(phase: str) -> None:
+    async with tree_app(tree("6.1-4n", phase)).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("down", "down", "m")
+        assert [line.split()[0] for line in pane_lines(app, CachesPane)[1:3]] == ["tw_sock_TCP", "tw_sock_TCPv6"]
+        await pilot.press("c", "c")
+        assert pane_lines(app, CachesPane)[1].startswith("tw_sock_TCP"), "whatever the order"
+        await pilot.press("e", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, ExplainScreen)
+        assert "tw_sock_TCP" in screen_text(app).splitlines()[0]
+        await pilot.press("escape", "m")
+        assert pane_lines(app, CachesPane)[1].startswith("TCP " if phase == "established" else "tw_sock_TCP ")
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_the_graph_of_mini_sockets_names_the_namespace(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-1n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        for snapshot in sample_phases("6.1-1n", ["base", "established", "timewait"]):
+            await feed(pilot, snapshot)
+        assert any("TIME_WAIT this netns" in line for line in pane_lines(app, GraphsPane))
