@@ -38,16 +38,17 @@ def find_holders(
     if table is None:
         return None
     before = reading.before.value if reading.before is not None else None
-    costs = {State(cost.state): cost for cost in states}
+    costs = tuple(_slab_costs(states))
     release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
     knows_users = release is not None and release >= USER_OF_EVERY_SOCKET
     _recall_groups.begin_round()
-    groups = _recall_groups(_Looked(table), tuple(costs.values()), knows_users)
+    groups = _recall_groups(_Looked(table), costs, knows_users)
     sums = holder_sums(table, sockets, page_bytes, reading.state in ("cut", "strange"))
     look_before: Look | None = None
     if before is not None:
-        groups_before = _recall_groups(_Looked(before), tuple(costs.values()), knows_users)
-        look_before = (before, groups_before, holder_sums(before, sockets, page_bytes))
+        groups_before = _recall_groups(_Looked(before), costs, knows_users)
+        was_damaged = reading.before is not None and reading.before.state in ("cut", "strange")
+        look_before = (before, groups_before, holder_sums(before, sockets, page_bytes, was_damaged))
     verdicts = find_verdicts((table, groups, sums), look_before, _verdict_limits(snapshot, page_bytes))
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
@@ -90,9 +91,31 @@ class _Looked:
         return id(self.table)
 
 
-def _groups_of(looked: _Looked, states: Sequence[StateCost], knows_users: bool) -> tuple[HolderGroup, ...]:
-    costs = {State(cost.state): cost for cost in states}
-    return tuple(holder_groups(looked.table, costs, knows_users))
+SlabCost = tuple[State, bool, Amount]
+"""Slab bytes of one socket in a state, on the server side (True) or on the client side."""
+
+
+CostOf = Mapping[tuple[State, bool], Amount]
+
+
+def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
+    """The bytes of each state and side. The client side has at most a port of its own.
+
+    A state that only one side can be in costs the same on both, since the dump may place a socket on either.
+    """
+    for cost in states:
+        accepted = cost.accepted.slab_bounds() if cost.accepted else None
+        outgoing = cost.outgoing.slab_bounds() if cost.outgoing else None
+        server, client = accepted or outgoing, outgoing or accepted
+        if server is not None and client is not None:
+            low = client.low if accepted is None else min(accepted.low, client.low)
+            yield State(cost.state), True, server
+            yield State(cost.state), False, Amount(low, client.high)
+
+
+def _groups_of(looked: _Looked, costs: Sequence[SlabCost], knows_users: bool) -> tuple[HolderGroup, ...]:
+    cost_of = {(state, is_server): amount for state, is_server, amount in costs}
+    return tuple(_holder_groups(looked.table, cost_of, knows_users))
 
 
 _recall_groups = Recall(_groups_of)
@@ -140,7 +163,7 @@ def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits
     )
 
 
-def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_users: bool) -> Iterator[HolderGroup]:
+def _holder_groups(table: SocketTable, cost_of: CostOf, knows_users: bool) -> Iterator[HolderGroup]:
     """The groups of a table by holder: one for all sockets that have the holder and everything else in common."""
     merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
@@ -154,7 +177,7 @@ def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_us
             merged[key][index] += amount * share
     for each, (group, holder) in first.items():
         count, buffer_bytes, unread_bytes, unsent_bytes, drops = merged[each]
-        slab = _slab_bytes(costs.get(_state_of(group)), group.is_server, count)
+        slab = _slab_bytes(cost_of.get((_state_of(group), group.is_server)), count)
         # Mini-sockets and request socks have no user: inet_twsk_diag_fill() and inet_req_diag_fill() give 0.
         is_sock = not group.is_mini and group.state != "SYN_RECV"
         uid = group.uid if group.owner != "none" or (knows_users and is_sock) else None
@@ -177,10 +200,10 @@ def holder_groups(table: SocketTable, costs: Mapping[State, StateCost], knows_us
             drops,
         )
     for listener in table.listeners:
-        yield _listening(listener, table, costs)
+        yield _listening(listener, table, cost_of)
 
 
-def _listening(listener: Listener, table: SocketTable, costs: Mapping[State, StateCost]) -> HolderGroup:
+def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> HolderGroup:
     """A listener as a group of one socket."""
     return HolderGroup(
         listener_owner(listener, table),
@@ -194,7 +217,7 @@ def _listening(listener: Listener, table: SocketTable, costs: Mapping[State, Sta
         listener.cgroup,
         "",
         1.0,
-        _slab_bytes(costs.get(State.LISTEN), True, 1),
+        cost_of.get((State.LISTEN, True)),
         0.0,
         0.0,
         0.0,
@@ -211,18 +234,8 @@ def _state_of(group: SocketGroup) -> State:
     return SAME_STATE.get(group.state, State.ESTABLISHED)
 
 
-def _slab_bytes(cost: StateCost | None, is_server: bool, number: float) -> Amount | None:
-    """Slab bytes of a number of sockets; those of the client side have at most a port of their own."""
-    if cost is None:
-        return None
-    accepted = cost.accepted.slab_bounds() if cost.accepted else None
-    outgoing = cost.outgoing.slab_bounds() if cost.outgoing else None
-    one, other = (accepted, outgoing) if is_server else (outgoing, accepted)
-    one = one or other
-    if one is None:
-        return None
-    low = one.low if is_server or accepted is None else min(accepted.low, one.low)
-    return Amount(low * number, one.high * number)
+def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
+    return None if cost is None else Amount(cost.low * number, cost.high * number)
 
 
 def holder_sums(

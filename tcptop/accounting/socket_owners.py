@@ -144,16 +144,15 @@ def _process(pid: int, process_of: Mapping[int, SocketProcess], is_estimated: bo
 
 def _without_inode(group: SocketGroup, queue_owner: Mapping[tuple[int, int | None], Holder]) -> Holder:
     """The owner of sockets without an inode, which follows from their state."""
-    kind: HolderKind = "kernel"
+    kind: HolderKind = "queue"
     if group.is_mini:
         kind = "kernel"
     elif group.state == "SYN_RECV":
         kind = "handshake"
     elif group.state in ORPHAN_STATES:
         kind = "orphan"
-    else:
-        return queue_owner.get((group.namespace, group.port), Holder("queue", None, "", False))
-    return Holder(kind, None, "", False)
+    unknown = Holder(kind, None, "", False)
+    return queue_owner.get((group.namespace, group.port), unknown) if kind == "queue" else unknown
 
 
 def _queue_owners(table: SocketTable) -> dict[tuple[int, int | None], Holder]:

@@ -119,7 +119,6 @@ NOT_ALLOWED, MISSING, REFUSED = 102, 103, 104
 """Exit codes of the requests `c` and `l`: the program does not read such a path, it does not exist, or may not be read.
 """
 
-REASONS = ("missing", "refused", "other")
 MAX_BEFORE_HELLO_BYTES = 64 << 10
 PATH = re.compile(r"(?:proc|sys)(?:/[A-Za-z0-9._:@,+\\-]+)+")
 SEPARATOR = "/dev/null"

@@ -104,3 +104,15 @@ def test_the_age_is_known_of_a_running_machine_alone() -> None:
     assert holders_of(group(), live_at_s=10.5).age_s == 7.5
     assert holders_of(group()).age_s is None
     assert holders_of(net(HERE)).groups == ()
+
+
+def test_groups_of_a_look_are_made_once_while_other_counts_change() -> None:
+    """A look of a large machine stands for minutes, and the number of established connections changes every second."""
+    reading: Reading[Any] = Reading("ok", table_of(net(), group(sockets=5)), None, 3.0, 12, 5.0, None, None)
+    of = snapshot("6.18-1n", "established")._replace(socket_table=reading)
+    assert of.snmp.value is not None
+    later = of._replace(snmp=of.snmp._replace(value=of.snmp.value._replace(established=123)))
+    first, second = account(of).holders, account(later).holders
+    assert first is not None
+    assert second is not None
+    assert first.groups is second.groups
