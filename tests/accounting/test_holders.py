@@ -107,11 +107,11 @@ def test_the_age_is_known_of_a_running_machine_alone() -> None:
 
 
 def test_groups_of_a_look_are_made_once_while_other_counts_change() -> None:
-    """A look of a large machine stands for minutes, and the number of established connections changes every second."""
+    """A look of a large machine stands for minutes, and the number of orphans changes every second."""
     reading: Reading[Any] = Reading("ok", table_of(net(), group(sockets=5)), None, 3.0, 12, 5.0, None, None)
     of = snapshot("6.18-1n", "established")._replace(socket_table=reading)
-    assert of.snmp.value is not None
-    later = of._replace(snmp=of.snmp._replace(value=of.snmp.value._replace(established=123)))
+    assert of.sockstat.value is not None
+    later = of._replace(sockstat=of.sockstat._replace(value=of.sockstat.value._replace(orphans=123)))
     first, second = account(of).holders, account(later).holders
     assert first is not None
     assert second is not None
