@@ -64,7 +64,7 @@ def constants(document: dict[str, Any]) -> dict[str, Any]:
     costs = {
         family: {side: [part["object"] for part in cost["parts"]] for side, cost in sides.items() if cost}
         for family, sides in document["bytes_per_connection"]["full"].items()
-        if isinstance(sides, dict)
+        if isinstance(sides, dict) and family != "mix"  # changes with the sockets of other programs
     }
     sources = {name: [each["state"], each["reason"]] for name, each in document["sources"].items()}
     zones = [
