@@ -10,9 +10,13 @@ from tcptop.text.line import EMPTY_LINE, Line, paragraph
 
 
 def glossary_page(ledger: Ledger, columns: int) -> list[Line]:  # noqa: ARG001 (as every page)
+    """All entries, as `sorted_entries` gives them."""
+    return list(entry_lines(sorted_entries(), columns))
+
+
+def sorted_entries() -> list[Entry]:
     """All entries, sorted by word; signs come last."""
-    entries = sorted(ENTRIES, key=lambda entry: (not entry.word[0].isalnum(), entry.word.lower()))
-    return list(entry_lines(entries, columns))
+    return sorted(ENTRIES, key=lambda entry: (not entry.word[0].isalnum(), entry.word.lower()))
 
 
 def entry_lines(entries: Sequence[Entry], columns: int) -> Iterator[Line]:
