@@ -23,6 +23,7 @@ from tcptop.kernel.objects import (
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
     OBJECT_OF_CACHE,
+    SOCKET_ALLOC,
     SOCKS,
     State,
 )
@@ -60,13 +61,20 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
-    """The caches, with `tcp_bytes` set on every slabinfo row that contains objects of TCP."""
+    """The caches, with `tcp_bytes` set on every slabinfo row that contains objects of TCP.
+
+    What others use too lies on the nodes as their objects do: dentries where the machine booted. TCP's part lies where
+    the sockets' inodes do, which the same system call allocates.
+    """
     by_row: dict[str, int] = {}
+    inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
     for part in memory.parts:
         if part.row is not None:
             by_row[part.row] = by_row.get(part.row, 0) + part.bytes
     return tuple(
-        cache._replace(tcp_bytes=by_row[cache.name]) if cache.name == cache.row and cache.name in by_row else cache
+        cache._replace(tcp_bytes=by_row[cache.name], tcp_nodes=inodes if cache.shared else None)
+        if cache.name == cache.row and cache.name in by_row
+        else cache
         for cache in caches
     )
 

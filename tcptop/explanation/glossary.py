@@ -56,7 +56,8 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "one more socket",
         "What the next socket takes: for each of its objects, the object's share of a full slab.",
-        "It is a constant of a kernel and its configuration. The sizes are read from this machine, never assumed.",
+        "It is a constant of a kernel and its configuration, but for objects that are known within bounds alone."
+        " The sizes are read from this machine, never assumed.",
         "/proc/slabinfo, /sys/kernel/slab, /sys/kernel/btf/vmlinux",
         ("one more", "next", "next socket"),
     ),
@@ -84,7 +85,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "without slab padding",
-        "The sum of the objects alone, without the bytes that slabs leave over between and behind objects.",
+        "The sum of the objects alone, each with its alignment and free pointer, without what is left over in slabs.",
         "The difference to one more socket is the price of packing objects into whole pages.",
         "/sys/kernel/slab/*/slab_size",
         ("slab padding", "objects alone"),
@@ -309,7 +310,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "The three segments that open a connection: SYN, SYN and ACK, ACK.",
         "A server keeps a request sock from the SYN to accept(2).",
         "net/ipv4/tcp_input.c, tcp_conn_request()",
-        ("SYN", "ACK", "FIN", "RST", "segment"),
+        ("SYN", "ACK", "FIN", "segment"),
     ),
 )
 
@@ -458,7 +459,7 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "SLUB",
         "The part of the kernel that cuts pages into objects: the slab allocator of today's kernels.",
-        "It replaced SLAB and SLOB, which were taken out in Linux 6.5 and 6.8.",
+        "It replaced SLOB, taken out in Linux 6.4, and SLAB, taken out in 6.8.",
         "mm/slub.c",
     ),
     Entry(
@@ -501,7 +502,7 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "padding",
         "Unused bytes at the end of a struct, so that its size is a multiple of its alignment.",
-        "Slab padding is more: also the free pointer, and what is left over in a slab.",
+        "Slab padding is another thing: what is left over in a slab behind its last object.",
         "/sys/kernel/btf/vmlinux",
         ("tail padding",),
     ),
@@ -602,7 +603,8 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "zone",
         "A range of a node's memory by address: DMA, DMA32, Normal, Movable.",
-        "TCP's slabs come from Normal, and from DMA32 when Normal is short. Device keeps memory of devices.",
+        "TCP's slabs come from Normal, and from DMA32 or DMA where a node has no Normal or little free in it. Which"
+        " addresses a zone has depends on the architecture. Device keeps memory of devices.",
         "/proc/zoneinfo",
         ("DMA", "DMA32", "Normal", "Device", "HighMem"),
     ),
@@ -658,9 +660,9 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "reclaim",
         "The kernel frees page cache and unused slabs to get free pages.",
         "Sockets that fit before reclaim take memory that is free already. The number that fits with reclaim is the"
-        " end: with still more, no page is left, and opening a socket fails.",
+        " end: with still more, the OOM killer ends a process, or opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
-        ("before reclaim", "with reclaim"),
+        ("before reclaim", "with reclaim", "all before reclaim"),
     ),
     Entry(
         "page cache",
@@ -742,8 +744,9 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "file-max",
-        "The largest number of open files of the machine; each open socket is one.",
-        "Each process has its own limit too (ulimit -n), which is usually reached first.",
+        "The largest number of open files of the machine; each socket that a process has open is one.",
+        "The kernel counts them for each CPU, so that the sum lags by some hundreds."
+        " Each process has its own limit too (ulimit -n), which is usually reached first.",
         "/proc/sys/fs/file-nr",
         ("file_max",),
     ),
@@ -799,6 +802,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "A connection that ended with an RST segment: at once, and what was not delivered is lost.",
         "The page events counts resets by reason.",
         "/proc/net/snmp, OutRsts and EstabResets",
+        ("RST",),
     ),
     Entry(
         "loopback",
@@ -1103,7 +1107,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "plan",
         "What more connections would take beside what there is now, which limit they reach first, and what to change.",
-        "It begins with the assumptions of FITS MORE: mixed, half of the connections client side. Each sysctl to change"
+        "On the screen it begins with the assumptions of FITS MORE: mixed, half of the connections client side;"
+        " tcptop plan with the server side. Each sysctl to change"
         " is the need ÷ 0.8, so that the plan uses less than 80 % of it; capped: memory or the kernel allows no more.",
         "tcptop plan; M on the screen",
         ("mixed", "sysctls", "capped"),
@@ -1163,7 +1168,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "▸",
-        "Marks the order of the blocks that TCP's slabs are made of.",
+        "Marks the order of the slabs of socks, TCP's largest objects, in both accountings.",
         "If free blocks of that order and above are gone, slabs are made of smaller blocks. In ASCII: @.",
         "/sys/kernel/slab/TCP/order",
         ("@",),

@@ -332,7 +332,7 @@ def _ratio(limit: PlanLimit) -> str:
     if limit.ratio is None:
         return units.UNKNOWN
     signs = ("! " if limit.verdict == "exceeded" else "") + ("≥ " if limit.high_takes is None else "")
-    return f"{signs}{units.percent(limit.ratio, ' ')}"
+    return f"{signs}{units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
 
 
 def _connections(limit: PlanLimit) -> str:

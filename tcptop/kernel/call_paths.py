@@ -332,7 +332,7 @@ CLOSE = Call(
                 Call(
                     "the FIN is acknowledged: tcp_time_wait(FIN_WAIT2) → inet_twsk_alloc() → kmem_cache_alloc()",
                     allocates=MINI_SOCKETS,
-                    note="if tcp_fin_timeout is 60 s or less",
+                    note="if tcp_fin_timeout is 60 s or less; later, when the ACK arrives: tcp_rcv_state_process()",
                 ),
                 Call("inet_twsk_hashdance_schedule()", note="takes over the buckets of a port that the socket owned"),
                 Call(

@@ -140,6 +140,8 @@ class CacheLine(NamedTuple):
     """
     more_aliases: int = 0
     """Number of further caches whose objects the row counts; their names are not in `aliases`."""
+    tcp_nodes: Mapping[int, NodeCount] | None = None
+    """Counts of the cache whose objects are spread over the nodes as TCP's part is; None for the cache itself."""
 
     @property
     def present_share_bytes(self) -> float | None:
@@ -158,22 +160,29 @@ class CacheLine(NamedTuple):
 
     def share_on(self, node: int) -> float | None:
         """Objects of the cache on one node ÷ objects of the cache on all nodes, 0 to 1; None if unknown."""
-        counts = {} if self.nodes is None else {number: count.objects for number, count in self.nodes.items()}
-        on_all = sum(filter(None, counts.values()))
-        objects = counts.get(node, 0)
-        return objects / on_all if objects is not None and on_all else None
+        return _share_on(node, self.nodes)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's bytes on one node; None if unknown.
+        """TCP's bytes on one node, at most the cache's; None if unknown.
 
-        `tcp_bytes` is split among the nodes in proportion to the number of the cache's objects on each node.
+        `tcp_bytes` is split among the nodes as the objects of `tcp_nodes` are, or as the cache's own.
         """
         if self.tcp_bytes is None:
             return None
         if not self.objects:
             return 0.0
-        share = self.share_on(node)
-        return None if share is None else self.tcp_bytes * share
+        own = self.share_on(node)
+        share = own if self.tcp_nodes is None or own is None else _share_on(node, self.tcp_nodes)
+        if share is None or own is None:
+            return None
+        return min(self.tcp_bytes * share, (self.bytes or inf) * own)
+
+
+def _share_on(node: int, nodes: Mapping[int, NodeCount] | None) -> float | None:
+    counts = {} if nodes is None else {number: count.objects for number, count in nodes.items()}
+    on_all = sum(filter(None, counts.values()))
+    objects = counts.get(node, 0)
+    return objects / on_all if objects is not None and on_all else None
 
 
 class ObjectCost(NamedTuple):

@@ -156,7 +156,7 @@ def _active_bound(row: CacheRow) -> str:
 def _use(row: CacheRow) -> str:
     """The use of a cache, with `≤` for a bound; a bound of 100 % says nothing, so the text is then that of unknown."""
     bound = _active_bound(row).rstrip()
-    return units.UNKNOWN if bound and row.cache.use == 1 else f"{bound}{units.percent(row.cache.use)}"
+    return units.UNKNOWN if bound and row.cache.use == 1 else (bound + units.percent(row.cache.use)).replace("≤<", "<")
 
 
 def _object_bytes(row: CacheRow) -> str:

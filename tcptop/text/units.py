@@ -152,8 +152,11 @@ def whole_percent(share: float) -> int:
 
 
 def percent(share: float | None, gap: str = "") -> str:
-    """A share from 0 to 1 as a whole percentage, rounded down, so that only a share of 1 is `100%`."""
-    return UNKNOWN if share is None else f"{whole_percent(share)}{gap}%"
+    """A share from 0 to 1 as a whole percentage, rounded down, so that only a share of 1 is `100%`; or `<1%`."""
+    if share is None:
+        return UNKNOWN
+    whole = whole_percent(share)
+    return f"{whole}{gap}%" if whole or share <= 0 else f"<1{gap}%"
 
 
 def at_most_percent(share: float) -> str:

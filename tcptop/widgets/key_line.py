@@ -42,6 +42,8 @@ KEYS: tuple[KeyHint, ...] = (
 """Key hints, the most used keys first, since a narrow terminal leaves out the last keys."""
 
 MODE_HINT, NODES_HINT = (next(hint for hint in KEYS if hint[0] == key) for key in ("m", "="))
+BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
+"""In place of MODE_HINT while TIME_WAIT is shown."""
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
@@ -90,11 +92,14 @@ class KeyLine(Pane):
         hints = KEYS if self._view.player is None else REPLAY_KEYS
         if self._view.looking_back:
             hints = LOOKING_BACK_KEYS
-        return [key_line(columns, hints, len(ledger.nodes) > 1 and "nodes" not in self._view.panes)]
+        nodes_early = len(ledger.nodes) > 1 and "nodes" not in self._view.panes
+        return [key_line(columns, hints, nodes_early, choices.mode == "time_wait")]
 
 
 @lru_cache(32)
-def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS, nodes_early: bool = False) -> Line:
+def key_line(
+    columns: int, hints: tuple[KeyHint, ...] = KEYS, nodes_early: bool = False, in_time_wait: bool = False
+) -> Line:
     """The keys that fit in `columns`; with `nodes_early`, the key of the nodes stands before the accounting's.
 
     If all keys fit with their full meanings, each key has its full meaning; otherwise each key has a one-word meaning.
@@ -103,6 +108,8 @@ def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS, nodes_early: bool 
         others = [hint for hint in hints if hint != NODES_HINT]
         others.insert(others.index(MODE_HINT), NODES_HINT)
         hints = tuple(others)
+    if in_time_wait:
+        hints = tuple(BACK_HINT if hint == MODE_HINT else hint for hint in hints)
     full = _line([(key, meaning) for key, meaning, _ in hints])
     entries = [(key, word) for key, _, word in hints]
     return first_fitting_line([full, *(_line(entries[:end]) for end in range(len(entries), -1, -1))], columns)

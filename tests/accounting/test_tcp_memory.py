@@ -205,3 +205,17 @@ def test_unexplained_slab_memory_is_unknown_without_meminfo(tmp_path: Path) -> N
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/meminfo").unlink()
     assert ledger_of(root).slab_memory.unexplained_bytes is None
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n", "6.12-4n", "7.3-4n"])
+def test_tcps_part_of_shared_caches_lies_where_the_sockets_are(kernel: str) -> None:
+    # The sockets were opened evenly on all nodes; dentries and LSM blobs of the boot lie mostly on one.
+    figures = ledger(kernel, "established")
+    assert figures.tcp_memory.bytes is not None
+    on_nodes = [figures.tcp_bytes_on(node.node) or 0.0 for node in figures.nodes]
+    assert max(on_nodes) < 1.08 * min(on_nodes)
+    assert sum(on_nodes) <= sum(cache.tcp_bytes or 0 for cache in figures.caches)
+    for cache in figures.caches:
+        for node in figures.nodes if cache.tcp_bytes and cache.nodes and cache.bytes else ():
+            of_cache = (cache.bytes or 0) * (cache.share_on(node.node) or 0.0)
+            assert (cache.tcp_bytes_on(node.node) or 0.0) <= of_cache + 1, (cache.name, node.node)

@@ -181,7 +181,12 @@ def test_an_upper_bound_is_rounded_up() -> None:
 def test_percent_is_rounded_down() -> None:
     for whole in (3, 7, 13, 997, 18_002):
         for part in range(0, whole + 1, max(1, whole // 200)):
-            assert units.percent(part / whole) == f"{part * 100 // whole}%", (part, whole)
+            assert units.percent(part / whole) == (
+                f"{part * 100 // whole}%" if part * 100 >= whole or not part else "<1%"
+            ), (
+                part,
+                whole,
+            )
 
 
 @pytest.mark.parametrize(
