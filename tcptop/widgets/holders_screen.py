@@ -479,6 +479,7 @@ VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
     "OWNER": owner_variants,
     "PROCESS": owner_variants,
     "CGROUP": path_ends,
+    "SERVICE": lambda text, _: [text, text.replace("many ports", "many")],
 }
 """Shorter texts of the cells of a column for a width, the longest first."""
 

@@ -169,6 +169,15 @@ async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_ap
         assert "blue" in text
 
 
+async def test_many_ports_are_never_cut(tmp_path: Path) -> None:
+    folder = made_tree(tmp_path, net(), group("none", 70, "TIME_WAIT", mini=True, server=False, port=None))
+    for width, text in ((60, " to many  "), (120, " to many ports ")):
+        async with tree_app(folder).run_test(size=(width, 24)) as pilot:
+            lines = shown(await open_holders(pilot))
+            assert text in lines[1]
+            assert "…" not in lines[1]
+
+
 async def test_no_part_of_the_title_is_cut(folder: Path) -> None:
     for width in range(30, 100, 7):
         async with tree_app(folder).run_test(size=(width, 24)) as pilot:
