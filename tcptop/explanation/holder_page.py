@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
@@ -37,18 +37,26 @@ def _of(*kinds: HolderKind) -> Callable[[HolderGroup], bool]:
     return lambda group: group.holder.kind in kinds
 
 
-ABOUT: Mapping[str, tuple[str, Callable[[HolderGroup], bool]]] = {
-    "queue_full": ("DROPS", lambda group: group.holder.kind == "queue" or group.state == "LISTEN"),
-    "orphans": ("UNSENT", _of("orphan")),
-    "unread": ("UNREAD", lambda group: group.holder.kind == "process" and group.unread_bytes > 0),
-    "close_wait": ("STATE", lambda group: group.holder.kind == "process" and group.state == "CLOSE_WAIT"),
-    "no_process": ("SOCKETS", _of("no_process")),
-    "TCPReqQFullDrop": ("SOCKETS", _of("handshake")),
-    "TCPReqQFullDoCookies": ("SOCKETS", _of("handshake")),
-    "TCPTimeWaitOverflow": ("SOCKETS", _of("kernel")),
-    "time_wait": ("SOCKETS", _of("kernel")),
-}
-"""For each kind of verdict, the column that shows it, and whether it is about a group of its process and place."""
+class About(NamedTuple):
+    """A column that shows what a kind of verdict is about, and whether it is about a group of its process and place."""
+
+    verdict_kind: str
+    column: str
+    is_meant: Callable[[HolderGroup], bool]
+
+
+ABOUT: Sequence[About] = (
+    About("queue_full", "SOCKETS", _of("queue")),
+    About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops > 0),
+    About("orphans", "UNSENT", _of("orphan")),
+    About("unread", "UNREAD", lambda group: group.holder.kind == "process" and group.unread_bytes > 0),
+    About("close_wait", "STATE", lambda group: group.holder.kind == "process" and group.state == "CLOSE_WAIT"),
+    About("no_process", "SOCKETS", _of("no_process")),
+    About("TCPReqQFullDrop", "SOCKETS", _of("handshake")),
+    About("TCPReqQFullDoCookies", "SOCKETS", _of("handshake")),
+    About("TCPTimeWaitOverflow", "SOCKETS", _of("kernel")),
+    About("time_wait", "SOCKETS", _of("kernel")),
+)
 
 
 class Meaning(NamedTuple):
@@ -136,23 +144,25 @@ MAX_MEANINGS = 3
 FACT_WIDTH = 12
 
 
-def is_about(verdict: HolderVerdict, row: HolderRow) -> bool:
-    """Whether a verdict is about sockets of a row."""
-    if verdict.kind not in ABOUT:
-        return False
-    is_meant = ABOUT[verdict.kind][1]
-    return any(
-        verdict.pid in (None, group.holder.pid)
-        and verdict.namespace in (None, group.namespace)
-        and verdict.port in (None, group.port)
-        and is_meant(group)
-        for group in row.groups
-    )
+def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
+    """The columns of a row that a verdict is about; empty if it is about none of the row's sockets."""
+    return {
+        about.column
+        for about in ABOUT
+        if about.verdict_kind == verdict.kind
+        and any(
+            verdict.pid in (None, group.holder.pid)
+            and verdict.namespace in (None, group.namespace)
+            and verdict.port in (None, group.port)
+            and about.is_meant(group)
+            for group in row.groups
+        )
+    }
 
 
 def warned_columns(holders: Holders, row: HolderRow) -> set[str]:
     """The columns of a row that a verdict is about."""
-    return {ABOUT[verdict.kind][0] for verdict in holders.verdicts if is_about(verdict, row)}
+    return {column for verdict in holders.verdicts for column in verdict_columns(verdict, row)}
 
 
 def _meanings(row: HolderRow) -> Iterator[Meaning]:
@@ -170,7 +180,7 @@ def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
     """The lines of the page."""
     lines: list[Line] = []
     for verdict in holders.verdicts:
-        if is_about(verdict, row):
+        if verdict_columns(verdict, row):
             lines += paragraph(verdict.text, columns - 1, "text", WARNING)
     lines += paragraph(f"{MARGIN}{_sums_text(row)}", columns - 1, "text")
     for meaning in _meanings(row):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import compress
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 from tcptop.sock_diag.dump import HEADER
@@ -38,8 +39,11 @@ MAX_GROUPS = 20_000
 """Number of groups from which on new groups are made without a port."""
 
 LONE_SOCKETS = 2
+MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
+"""Mini-sockets of an ephemeral port are few below this share of all that differ from them by such a port alone, if the
+port is none of those that a machine with a range of its own may have for known services (ip_local_port_range)."""
 MAX_LONE_GROUPS = 4
-"""Number of groups of at most LONE_SOCKETS sockets that may differ by an ephemeral port alone."""
+"""Number of groups with few sockets that may differ by an ephemeral port alone."""
 
 OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
@@ -71,6 +75,9 @@ _Key = tuple[int, int, int, int, int | None, str]
 """A GroupKey as it is counted: the word with family, state and timer, the port in the byte order of the network (~port
 on the client side), user, cgroup, owner (None if not sampled) and peer."""
 
+_MiniKey = tuple[Any, ...]
+"""A _Key without its port."""
+
 
 class Group(NamedTuple):
     """The sockets of one group: their number, and their sums in the order of SUMS."""
@@ -94,7 +101,8 @@ class Fold:
     """Adds rows up. `owner_of` maps the inodes of sampled descriptors to processes.
 
     `listening` and `ephemeral` are ports: a socket is of the server side if its port has a listener, or if only the
-    port of the other end is an ephemeral one.
+    port of the other end is an ephemeral one. Where that does not tell, a mini-socket, which may outlive its listener,
+    is of the server side if many others have its port, and fewer have the port of the other end.
     """
 
     def __init__(
@@ -113,6 +121,8 @@ class Fold:
         self._with_peers = with_peers
         self._counts: Counter[_Key] = Counter()
         self._sums: dict[_Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+        self._minis: dict[_MiniKey, array[int]] = defaultdict(lambda: array("I"))
+        """Both ports of each mini-socket, in one word as in its row; whose they are follows from all of them."""
         self._waiting: dict[int, list[bytes]] = defaultdict(list)
         self._waiting_bytes = 0
 
@@ -136,6 +146,7 @@ class Fold:
     def groups(self) -> list[Group]:
         """The groups, in no particular order."""
         self._add_waiting()
+        self._count_minis()
         merged: dict[GroupKey, list[int]] = defaultdict(lambda: [0] * (1 + len(SUMS)))
         for key, count in self._counts.items():
             amounts = merged[_group_key(key)]
@@ -146,18 +157,47 @@ class Fold:
         return [Group(key, count, tuple(sums)) for key, (count, *sums) in merged.items()]
 
     def _join_lone_ports(self, merged: dict[GroupKey, list[int]]) -> None:
-        """Joins groups that differ by an ephemeral port alone and have one or two sockets each, if they are many.
+        """Joins groups that differ by an ephemeral port alone and have few sockets each, if they are many.
 
         Where the listener is gone, both ports of a connection may be ephemeral, and each would be a group of its own.
         """
-        lone: dict[GroupKey, list[GroupKey]] = defaultdict(list)
-        for key, amounts in merged.items():
-            if key.port in self._ephemeral and amounts[0] <= LONE_SOCKETS:
-                lone[key._replace(port=None)].append(key)
-        for joined, keys in lone.items():
-            if len(keys) > MAX_LONE_GROUPS:
-                for key in keys:
+        alike: dict[GroupKey, list[GroupKey]] = defaultdict(list)
+        for key in merged:
+            if key.port in self._ephemeral:
+                alike[key._replace(port=None)].append(key)
+        for joined, keys in alike.items():
+            few = MINI_SHARE * sum(merged[key][0] for key in keys) if joined.mini else 0
+            lone = [
+                key
+                for key in keys
+                if merged[key][0] <= LONE_SOCKETS or (merged[key][0] < few and (key.port or 0) >= MINI_PORTS_FROM)
+            ]
+            if len(lone) > MAX_LONE_GROUPS:
+                for key in lone:
                     merged[joined] = [one + other for one, other in zip(merged[joined], merged.pop(key), strict=True)]
+
+    def _count_minis(self) -> None:
+        """Counts the mini-sockets by their service, once all are known."""
+        for (state, uid, cgroup, owner, peer), pairs in self._minis.items():
+            halves = memoryview(pairs).cast("B").cast("H")
+            services = self._services(halves[::2].tolist(), halves[1::2].tolist())
+            for port, number in services.items():
+                kept = [port] if len(self._counts) < MAX_GROUPS else self._many([port])
+                self._counts[state, kept[0], uid, cgroup, owner, peer] += number
+        self._minis.clear()
+
+    def _services(self, near: Sequence[int], far: Sequence[int]) -> Counter[int]:
+        """The number of mini-sockets of each service, as `_ports` tells it or else the port that more of them have."""
+        kind, ports = self._kind_of_port, self._ports(near, far)
+        services = Counter(ports)
+        if len(services) <= MAX_LONE_GROUPS:
+            return services
+        unsure = [port < 0 and kind[one] == kind[other] for one, other, port in zip(near, far, ports, strict=True)]
+        with_near, with_far = Counter(compress(near, unsure)), Counter(compress(far, unsure))
+        return Counter(
+            one if is_unsure and with_near[one] > max(MAX_LONE_GROUPS, with_far[other]) else port
+            for one, other, port, is_unsure in zip(near, far, ports, unsure, strict=True)
+        )
 
     def _add_waiting(self) -> None:
         for length, parts in self._waiting.items():
@@ -182,22 +222,28 @@ class Fold:
         def column(at: int) -> list[int]:
             return words[at // 4 :: step // 4].tolist()
 
-        halves = rows.cast("H")
-        near, far = halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist()
-        ports = self._ports(near, far)
-        if len(self._counts) >= MAX_GROUPS:
-            ports = [MANY_PORTS if port >= 0 else ~MANY_PORTS for port in ports]
         states = column(16)
         if states.count(states[0]) != count:
             states = [word & FAMILY_STATE_TIMER for word in states]
+        minis = {word for word in set(states) if _is_mini(word)}
+        if minis and any(word not in minis for word in states):
+            for chosen in (True, False):
+                places = (index * step for index, word in enumerate(states) if (word in minis) == chosen)
+                self._add_run(memoryview(b"".join(rows[at : at + step] for at in places)), length)
+            return
         columns: list[list[Any]] = [
             states,
-            ports,
             column(80),
             [0] if layout.cgroup_at is None else _cgroups(words, layout.cgroup_at, step),
             list(map(self._owner_of.get, column(84))),
             _peers(rows, step) if self._with_peers else [""],
         ]
+        if minis:
+            self._add_minis(columns, column(20))
+            return
+        halves = rows.cast("H")
+        ports = self._ports(halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist())
+        columns.insert(1, self._many(ports) if len(self._counts) >= MAX_GROUPS else ports)
         # Only what differs from row to row is counted row by row, since hashing takes most of the time.
         varying = [index for index, values in enumerate(columns) if values.count(values[0]) != len(values)]
         parts = list(zip(*(columns[index] for index in varying), strict=True)) if varying else [()] * count
@@ -223,6 +269,22 @@ class Fold:
                 for part, total in totals.items():
                     self._sums[key_of(part)][index] += total
 
+    def _add_minis(self, columns: Sequence[Sequence[Any]], pairs: Sequence[int]) -> None:
+        """Adds mini-sockets, which have no buffers and no queue (inet_twsk_diag_fill)."""
+        words, *others = columns
+        states = [word & FAMILY_STATE_TIMER for word in words]
+        if all(values.count(values[0]) == len(values) for values in (states, *others)):
+            self._minis[tuple(values[0] for values in (states, *others))].extend(pairs)
+            return
+        whole = (values if len(values) > 1 else repeat(values[0]) for values in (states, *others))
+        for pair, key in zip(pairs, zip(*whole, strict=False), strict=False):
+            self._minis[key].append(pair)
+
+    @staticmethod
+    def _many(ports: Iterable[int]) -> list[int]:
+        """The sides alone of these ports."""
+        return [MANY_PORTS if port >= 0 else ~MANY_PORTS for port in ports]
+
     def _ports(self, near: Iterable[int], far: Iterable[int]) -> list[int]:
         """The local port of each socket of the server side, and ~port of the other end for the others."""
         kind = self._kind_of_port
@@ -237,6 +299,11 @@ class Fold:
 _WORD = struct.Struct("=I")
 [FAMILY_STATE_TIMER] = _WORD.unpack(b"\xff\xff\xff\0")
 """Mask of the first three bytes of a struct inet_diag_msg; the fourth counts retransmissions."""
+
+
+def _is_mini(word: int) -> bool:
+    """Whether a row is that of a mini-socket, by the word with its family, state and timer."""
+    return _WORD.pack(word)[2] == TIME_WAIT_TIMER
 
 
 def _place(name: str, layout: _Layout) -> int | None:
@@ -270,12 +337,11 @@ def _ephemeral_kinds(ephemeral: range) -> bytes:
 
 def _group_key(key: _Key) -> GroupKey:
     word, port, uid, cgroup, owner, peer = key
-    family, state, timer, _ = _WORD.pack(word)
+    family, state, *_ = _WORD.pack(word)
     is_server = port >= 0
     number = None if port in (MANY_PORTS, ~MANY_PORTS) else socket.ntohs(port if is_server else ~port)
-    is_mini = timer == TIME_WAIT_TIMER
     owner = NOT_SAMPLED if owner is None else owner
-    return GroupKey(family, state, is_mini, is_server, number, uid, cgroup, owner, peer)
+    return GroupKey(family, state, _is_mini(word), is_server, number, uid, cgroup, owner, peer)
 
 
 def peer_network(family: int, address: bytes) -> str:

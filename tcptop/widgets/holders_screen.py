@@ -42,10 +42,10 @@ COLUMNS: Sequence[str] = (
     *("USER", "NETNS", "SOCK", "KERNEL", "CGROUP"),
 )
 """All columns in their order; that of the grouping comes first."""
-FIRST_WIDTH = 19
+FIRST_WIDTH = 18
 WIDTHS: Mapping[str, int] = {
     "SOCKETS": 7,
-    "STATE": 10,
+    "STATE": 11,
     "SERVICE": 9,
     "SLAB": 7,
     "BUFFERS": 7,
@@ -62,11 +62,14 @@ WIDTHS: Mapping[str, int] = {
     "SOCK": 7,
     "KERNEL": 7,
 }
-"""The width of each column, the most important one first; "" is the first column, which is FIRST_WIDTH at least."""
+"""The width of each column, the most important one first; "" is the first column, which is FIRST_WIDTH at least.
+
+The first three are whole in 40 columns of a terminal: what a socket waits for tells more than its port.
+"""
 TELLING_AT = list(WIDTHS).index("SLAB")
 """Place among the columns of those that tell rows apart."""
 WIDER: Sequence[tuple[str, int]] = (
-    *(("STATE", 11), ("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
+    *(("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
     *(("", 40), ("CGROUP", 60)),
 )
 """Columns that grow to a width if there is room, one after the other."""
@@ -476,6 +479,7 @@ VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
     "OWNER": owner_variants,
     "PROCESS": owner_variants,
     "CGROUP": path_ends,
+    "SERVICE": lambda text, _: [text, text.replace("many ports", "many")],
 }
 """Shorter texts of the cells of a column for a width, the longest first."""
 

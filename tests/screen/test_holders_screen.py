@@ -76,6 +76,15 @@ async def test_the_columns_follow_from_the_width(folder: Path, width: int, colum
         assert columns <= set(shown(await open_holders(pilot))[0].split())
 
 
+@pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40), (200, 60)])
+async def test_states_are_whole(folder: Path, size: tuple[int, int]) -> None:
+    async with tree_app(folder).run_test(size=size) as pilot:
+        lines = shown(await open_holders(pilot))
+        at = lines[0].index("STATE")
+        states = {line[at : at + 12].strip() for line in lines[1:7]}
+        assert {"TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "ESTABLISHED"} <= states
+
+
 async def test_what_does_not_fit_is_the_least_urgent_and_no_text_ends_without_a_sign(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(40, 12)) as pilot:
         app = await open_holders(pilot)
@@ -98,10 +107,20 @@ def made_tree(tmp_path: Path, *lines: str) -> Path:
 
 def colour(app: TcptopApp, row: str, text: str) -> str:
     """The colour of a text in the row of the table that matches `row`."""
-    pane = app.screen.query_one(HoldersPane)
+    [found] = [colour for part, colour in parts(app, row) if text in part]
+    return found
+
+
+def coloured(app: TcptopApp, row: str, colour: str) -> list[str]:
+    """The texts that have a colour in the row of the table that matches `row`."""
+    return [part.strip() for part, each in parts(app, row) if each == colour]
+
+
+def parts(app: TcptopApp, row: str) -> list[tuple[str, str]]:
+    """The texts of the row of the table that matches `row`, each with its colour."""
     [number] = [number for number, line in enumerate(shown(app)) if re.search(row, line)]
-    [segment] = [each for each in pane.render_line(number) if text in each.text]
-    return str(segment.style and segment.style.color)
+    segments = app.screen.query_one(HoldersPane).render_line(number)
+    return [(each.text, str(each.style and each.style.color)) for each in segments]
 
 
 async def test_a_cell_is_coloured_only_if_a_verdict_is_about_it(tmp_path: Path) -> None:
@@ -117,7 +136,10 @@ async def test_a_cell_is_coloured_only_if_a_verdict_is_about_it(tmp_path: Path) 
         assert colour(app, "CLOSE_WAIT", "CLOSE_WAIT") == colour(app, "CLOSE_WAIT", "hoarder[10]") == warning
         assert colour(app, "CLOSE_WAIT", "879K") == plain
         assert colour(app, r"hoarder.* LISTEN", "hoarder[10]") == plain
-        assert colour(app, "queue of", "queue of sleeper[11]") == warning
+        assert coloured(app, "^queue of", warning) == ["queue of sleeper[11]", "301"]
+        await pilot.press("home")
+        await pilot.pause()
+        assert coloured(app, "^sleeper.* LISTEN", warning) == ["sleeper[11]", "2 189"]
         for _ in range(5):
             await pilot.press("right")
         await pilot.press("end")
@@ -135,8 +157,8 @@ async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_ap
         assert "long-program-name[1234567]" in "\n".join(lines_shown)
     async with tree_app(one).run_test(size=(40, 12)) as pilot:
         lines_shown = shown(await open_holders(pilot))
-        assert "long-prog…[1234567]" in "\n".join(lines_shown)
-        assert "ESTABLISH…" in "\n".join(lines_shown)
+        assert "long-pro…[1234567]" in "\n".join(lines_shown)
+        assert "ESTABLISHED" in "\n".join(lines_shown)
     nets = (net(), net(9, False, name="blue"), net(8, False, name="red"))
     mini = [group("none", 70 + number, "TIME_WAIT", mini=True, namespace=number) for number in (8, 9)]
     several = made_tree(tmp_path / "b", *nets, *mini)
@@ -145,6 +167,15 @@ async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_ap
         assert "NETNS" in text
         assert "red" in text
         assert "blue" in text
+
+
+async def test_many_ports_are_never_cut(tmp_path: Path) -> None:
+    folder = made_tree(tmp_path, net(), group("none", 70, "TIME_WAIT", mini=True, server=False, port=None))
+    for width, text in ((60, " to many  "), (120, " to many ports ")):
+        async with tree_app(folder).run_test(size=(width, 24)) as pilot:
+            lines = shown(await open_holders(pilot))
+            assert text in lines[1]
+            assert "…" not in lines[1]
 
 
 async def test_no_part_of_the_title_is_cut(folder: Path) -> None:

@@ -145,11 +145,13 @@ def test_a_fold_of_a_dump_is_the_merge_of_the_folds_of_its_parts(
     chance.shuffle(rows)
     cuts = sorted(chance.randrange(len(rows) + 1) for _ in range(parts - 1))
     pieces = [b"".join(rows[low:high]) for low, high in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
-    whole = totals(fold_all([b"".join(rows)]).groups())
+    ports = [listener[1] for listener in counted(release)["listeners"]]
+    whole = totals(fold_all([b"".join(rows)], listening=ports).groups())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fold_module, "BATCH_BYTES", batch_bytes)
-        assert totals(fold_all(pieces).groups()) == whole
-    assert totals(group for piece in pieces for group in fold_all([piece]).groups()) == whole
+        assert totals(fold_all(pieces, listening=ports).groups()) == whole
+        assert totals(fold_all(pieces).groups()) == totals(fold_all([b"".join(rows)]).groups())
+    assert totals(group for piece in pieces for group in fold_all([piece], listening=ports).groups()) == whole
 
 
 def use(data: bytes) -> None:
@@ -357,3 +359,43 @@ def test_lone_ephemeral_ports_are_one_group() -> None:
     rows += [make_row(ports=(45_000 + number, 50_051)) for number in range(3)]
     groups = fold_all(rows, ephemeral=range(32768, 61000)).groups()
     assert {group.key.port: group.sockets for group in groups} == {None: 10, 50_051: 3}
+
+
+def ports_of_minis(pairs: Iterable[tuple[int, int]], batch: int = 7, **options: Any) -> dict[Any, int]:  # noqa: ANN401
+    """The sockets in TIME_WAIT, by side and port, of a dump without a listener."""
+    rows = [make_row(state=STATES["TIME_WAIT"], timer=3, ports=each) for each in pairs]
+    parts = [b"".join(rows[start : start + batch]) for start in range(0, len(rows), batch)]
+    options = {"ephemeral": range(32768, 61000), **options}
+    return {key: value[0] for key, value in totals(fold_all(parts, **options).groups(), "is_server", "port").items()}
+
+
+def test_the_service_of_mini_sockets_is_the_port_that_many_have() -> None:
+    """The listener is gone, and both ports are ephemeral, or neither is."""
+    for service, first in ((45_000, 50_000), (8080, 10_000)):
+        pairs = [(service, first + number) for number in range(10)]
+        assert ports_of_minis(pairs) == {(True, service): 10}
+        assert ports_of_minis([(far, near) for near, far in pairs]) == {(False, service): 10}
+        assert ports_of_minis(pairs[:3]).keys() == {(False, far) for _, far in pairs[:3]}
+    clients = [(40_000 + number % 900, 443) for number in range(9_000)]
+    assert ports_of_minis(clients) == {(False, 443): 9_000}, "local ports come again, to other addresses"
+
+
+def test_mini_sockets_of_many_ephemeral_services_are_one_group() -> None:
+    small = [(35_000 + number, 40_000 + number // 3) for number in range(3 * 40)]
+    large = [(36_000 + number, 55_000) for number in range(200)]
+    assert ports_of_minis(small + large) == {(False, None): 120, (False, 55_000): 200}
+    known = [(40_000 + number, 2_000 + number // 3) for number in range(3 * 40)]
+    assert len(ports_of_minis(known, ephemeral=range(1024, 65536))) == 40
+    assert ports_of_minis(small, listening=range(40_000, 40_040)).keys() == {(False, None)}
+
+
+def test_mini_sockets_beside_others_in_a_datagram() -> None:
+    rows = [make_row(state=STATES["SYN_RECV"], timer=1, ports=(8080, 40_000 + number)) for number in range(9)]
+    rows += [make_row(state=STATES[name], timer=3) for name in ("TIME_WAIT", "FIN_WAIT2") for _ in range(4)]
+    random.Random(1).shuffle(rows)
+    seen = totals(fold_all([b"".join(rows)], listening=[8080]).groups(), "state", "mini")
+    assert {key: value[0] for key, value in seen.items()} == {
+        (STATES["SYN_RECV"], False): 9,
+        (STATES["TIME_WAIT"], True): 4,
+        (STATES["FIN_WAIT2"], True): 4,
+    }
