@@ -21,17 +21,15 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
-from tcptop.explanation.holder_rows import GROUPINGS, MAX_ROWS, SORTS, RowFilter, holder_rows
+from tcptop.explanation.holder_rows import GROUPINGS, MAX_ROWS, SORTS, RowFilter, holder_rows, row_asks
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Reading
-from tcptop.snapshot.socket_table import SocketRow
+from tcptop.snapshot.socket_table import MAX_SOCKET_ROWS, SocketRow
 from tcptop.sock_diag import SOCKETS_ARE_LOCAL, SOCKETS_PATH
 from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
-from tcptop.sock_diag.socket_rows import MAX_ROWS as MAX_SOCKETS
-from tcptop.sock_diag.socket_rows import RowAsk
 from tcptop.sources.socket_rows import read_socket_rows
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.own_command import as_root
@@ -79,25 +77,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> list[SocketRow]:
-    """The single sockets of the port and the states that the options choose, at most MAX_SOCKETS."""
+def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> tuple[SocketRow, ...]:
+    """The single sockets of the port and the states that the options choose, at most MAX_SOCKET_ROWS."""
     groups = ledger.holders.groups if ledger.holders is not None else ()
-    asks = dict.fromkeys(
-        RowAsk(group.namespace, group.state, group.is_server, options.port)
-        for group in sorted(groups, key=lambda each: -each.sockets)
-        if group.port == options.port
-        and not group.is_mini
-        and group.state != "LISTEN"
-        and (not options.state or group.state in options.state)
-    )
-    rows: list[SocketRow] = []
-    for ask in asks:
-        if len(rows) < MAX_SOCKETS:
-            found, reason = run_sync(read_socket_rows(host, ask))
-            if reason is not None:
-                raise TcptopError(reason)
-            rows += found
-    return rows[:MAX_SOCKETS]
+    chosen = (group for group in groups if group.port == options.port and group.state in (options.state or STATES))
+    found = run_sync(read_socket_rows(host, row_asks(chosen)))
+    if found.reason is not None:
+        raise TcptopError(found.reason)
+    return found.rows
 
 
 def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -120,7 +107,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--detail",
         action="store_true",
-        help=f"with --port: single sockets too, at most {MAX_SOCKETS}",
+        help=f"with --port: single sockets too, at most {MAX_SOCKET_ROWS}",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a look")
     parser.add_argument(
@@ -176,7 +163,7 @@ def _raise_if_unread(reading: Reading[Any]) -> None:
         raise TcptopError(reading.reason or "the sockets were not asked")
 
 
-def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: list[SocketRow] | None = None) -> str:
+def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: Sequence[SocketRow] | None = None) -> str:
     holders = ledger.holders
     if holders is None:
         raise TcptopError(NO_LOOK)

@@ -906,6 +906,41 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "sk_wmem_queued, in SKMEMINFO",
     ),
     Entry(
+        "tcp_info",
+        "What the kernel tells of a single connection: its round-trip time, its window, what it sent again.",
+        "Key d on the page of a row asks for at most 200 sockets of one port, and so does `tcptop who --detail`. The"
+        " kernel locks each socket for a moment. SENT and RECEIVED are the times since data was last sent and received.",
+        "net/ipv4/tcp.c, tcp_get_info(); INET_DIAG_INFO",
+        ("single sockets", "RECEIVED", "SENT", "CONTROL", "cubic", "bbr", "congestion control"),
+    ),
+    Entry(
+        "UNACKED",
+        "Bytes that a socket holds for sending: not sent yet, or not acknowledged by the peer.",
+        "Of a listener, the number of its accept queue's places.",
+        "idiag_wqueue, in tcp_diag_get_info()",
+    ),
+    Entry(
+        "RTT",
+        "The smoothed time from sending a segment to its acknowledgement, in milliseconds (ms).",
+        "",
+        "tcpi_rtt, in tcp_get_info()",
+        ("ms", "round-trip time"),
+    ),
+    Entry(
+        "CWND",
+        "The congestion window: how many segments may be on their way without an acknowledgement.",
+        "",
+        "tcpi_snd_cwnd, in tcp_get_info()",
+        ("congestion window",),
+    ),
+    Entry(
+        "RETRANS",
+        "Segments that a connection has sent again since it was opened.",
+        "",
+        "tcpi_total_retrans, in tcp_get_info()",
+        ("retransmissions",),
+    ),
+    Entry(
         "DROPS",
         "Segments or connections that these sockets have dropped since they were opened.",
         "Alone it is no fault: with TCP_DEFER_ACCEPT the kernel counts a drop for each connection.",

@@ -16,9 +16,9 @@ from tcptop.explanation.holder_rows import (
     namespace_name,
     process_name,
 )
-from tcptop.explanation.holders_page import TITLES, holder_cells
+from tcptop.explanation.holders_page import ROW_HEADINGS, TITLES, holder_cells, socket_row_cells
 from tcptop.ledger.holders import HolderGroup, HolderKind, Holders, HolderVerdict
-from tcptop.snapshot.socket_table import Listener
+from tcptop.snapshot.socket_table import MAX_SOCKET_ROWS, Listener, RowAsk, SocketRows
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph
 from tcptop.text.table import Heading, fact_lines, fit_columns, make_headings
@@ -57,6 +57,22 @@ ABOUT: Sequence[About] = (
     About("TCPTimeWaitOverflow", "SOCKETS", _of("kernel")),
     About("time_wait", "SOCKETS", _of("kernel")),
 )
+
+
+class SingleSockets(NamedTuple):
+    """What the page has of single sockets."""
+
+    asks: Sequence[RowAsk]
+    """What to ask the kernel for; empty if the row has none but mini-sockets and listeners."""
+    can_ask: bool
+    """Whether there is a running kernel to ask."""
+    is_asked: bool = False
+    answer: SocketRows | None = None
+    age_s: float = 0.0
+    """Time since the answer."""
+
+
+NO_SINGLE_SOCKETS = SingleSockets((), False)
 
 
 class Meaning(NamedTuple):
@@ -142,6 +158,7 @@ MEANINGS: Sequence[Meaning] = (
 """The first that fits a group is its meaning."""
 MAX_MEANINGS = 3
 FACT_WIDTH = 12
+TCP_INFO = "tcp_info"
 
 
 def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
@@ -176,7 +193,9 @@ def _meanings(row: HolderRow) -> Iterator[Meaning]:
     yield from nlargest(MAX_MEANINGS, sockets, key=lambda each: sockets[each])
 
 
-def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
+def holder_page(
+    holders: Holders, row: HolderRow, columns: int, single: SingleSockets = NO_SINGLE_SOCKETS
+) -> list[Line]:
     """The lines of the page."""
     lines: list[Line] = []
     for verdict in holders.verdicts:
@@ -195,11 +214,35 @@ def holder_page(holders: Holders, row: HolderRow, columns: int) -> list[Line]:
             lines += fact_lines(TITLES[grouping].lower(), rows[0].name, columns, FACT_WIDTH)
     for text in _process_texts(holders, row):
         lines += fact_lines("descriptors", text, columns, FACT_WIDTH)
+    lines += _single_lines(single, columns) if single.asks else []
     lines += tables
     for headings, cells in ((LISTENERS, _listener_cells(holders, row)), (CGROUPS, _cgroup_cells(holders, row))):
         if cells:
             lines += [EMPTY_LINE, *_lines(headings, cells, columns)]
     return lines
+
+
+def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
+    """The single sockets, or how to ask for them, or why nobody can."""
+    ask, answer = single.asks[0], single.answer
+    which = f"{'in' if ask.is_server else 'to'} :{ask.port}"
+    if answer is not None:
+        number = len(answer.rows)
+        first = "the first " if number == MAX_SOCKET_ROWS else ""
+        text = (
+            f"{first}{number} single socket{'' if number == 1 else 's'} {which}, of all holders;"
+            f" asked {units.seconds(round(single.age_s))} ago, {answer.took_us / 1e6:.2f} s of CPU"
+        )
+        lines = fact_lines(TCP_INFO, text, columns, FACT_WIDTH)
+        lines += paragraph(answer.reason, columns - 1, "text", WARNING) if answer.reason else []
+        return [*lines, *(_lines(ROW_HEADINGS, [*map(socket_row_cells, answer.rows)], columns) if number else [])]
+    if not single.can_ask:
+        text = "only a live kernel tells single sockets"
+    elif single.is_asked:
+        text = f"asking the kernel for single sockets {which} …"
+    else:
+        text = f"d asks the kernel for at most {MAX_SOCKET_ROWS} single sockets {which}; it locks each for a moment"
+    return fact_lines(TCP_INFO, text, columns, FACT_WIDTH)
 
 
 def _sums_text(row: HolderRow) -> str:

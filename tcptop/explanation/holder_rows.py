@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 from tcptop.ledger import Amount
 from tcptop.ledger.holders import Holder, HolderGroup, Holders
+from tcptop.snapshot.socket_table import RowAsk
 from tcptop.text.units import grouped
 
 Grouping = Literal["owner", "process", "cgroup", "netns", "port", "state", "user", "peer"]
@@ -118,6 +119,20 @@ def _measure(row: HolderRow, sort: SortKey) -> float:
         "drops": row.drops,
     }
     return amounts[sort]
+
+
+def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
+    """How to ask for the single sockets of the port that the most of some sockets have, the largest group first.
+
+    Mini-sockets and listeners are left out: they have no queues and no connection to tell of.
+    """
+    chosen = [group for group in groups if not group.is_mini and group.state != "LISTEN"]
+    asks = dict.fromkeys(
+        RowAsk(group.namespace, group.state, group.is_server, group.port)
+        for group in sorted(chosen, key=lambda each: -each.sockets)
+        if group.port is not None
+    )
+    return [ask for ask in asks if ask.port == next(iter(asks)).port]
 
 
 def owner_name(holder: Holder) -> str:

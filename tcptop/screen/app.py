@@ -499,7 +499,7 @@ class TcptopApp(App[int]):
             return
         from tcptop.widgets.holders_screen import HoldersScreen, TableChoice
 
-        screen = HoldersScreen(self._table_choice or TableChoice(), self._ledger, self.view)
+        screen = HoldersScreen(self._table_choice or TableChoice(), self.feed, self._ledger, self.view)
 
         def end_looks(_: None) -> None:
             self._table_choice = screen.choice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -24,6 +24,7 @@ from tcptop.view.trends import NO_TRENDS, add_sample, step_of
 
 if TYPE_CHECKING:
     from tcptop.screen.app import TcptopApp
+    from tcptop.snapshot.socket_table import RowAsk, SocketRows
 
 
 NOTHING_RECORDED = "nothing is recorded yet; w records into a file"
@@ -108,6 +109,14 @@ class Feed:
 
     def ask_for_sockets(self, wanted: bool) -> None:
         """Begins or ends to ask the kernel for all sockets; does nothing for a recording."""
+
+    @property
+    def asks_kernel(self) -> bool:
+        """Whether the sample on the screen is of a running kernel, which can be asked for single sockets."""
+        return False
+
+    def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
+        """Reads single sockets once, and passes them to `use`; does nothing if no kernel can be asked."""
 
     def receive(self, snapshot: Snapshot) -> None:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""

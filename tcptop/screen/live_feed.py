@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
+from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
@@ -25,6 +27,7 @@ from tcptop.widgets.buddy_pane import BuddyPane
 if TYPE_CHECKING:
     from tcptop.screen.live_recording import LiveRecording
     from tcptop.screen.replay_feed import ReplayFeed
+    from tcptop.snapshot.socket_table import RowAsk, SocketRows
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 END_S = 1.0
@@ -43,6 +46,7 @@ class LiveFeed(Feed):
         self._cgroup = cgroup
         self._latest: Ledger | None = None
         self._disk = Worker("tcptop recorder")
+        self._kernel = Worker("tcptop single sockets")
         self._recording: LiveRecording | None = None
         self._first_sample_began = False
         self._knows_sockets = False
@@ -113,6 +117,17 @@ class LiveFeed(Feed):
             sampler.add_source(SocketTableSource())
         if wanted:
             self._live.sample_due()
+
+    @property
+    def asks_kernel(self) -> bool:
+        """Whether the sample on the screen is of this machine now."""
+        identity = self._host.identity
+        return self._past is None and identity.remote_name is None and identity.place is None
+
+    def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
+        """Reads single sockets once, in a thread of its own."""
+        if self.asks_kernel:
+            self.start(self._read_rows(asks, use), "read single sockets")
 
     def sample(self) -> None:
         """Samples all sources now. If an earlier sample is shown, returns to the live sample first."""
@@ -194,6 +209,11 @@ class LiveFeed(Feed):
         if self._past is not None:
             self._past.end()
             self._past = None
+
+    async def _read_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
+        from tcptop.sources.socket_rows import read_socket_rows
+
+        use(await self._kernel.run(lambda: run_sync(read_socket_rows(self._host, asks))))
 
     async def _follow(self) -> None:
         async for snapshot in self._live.snapshots():

@@ -107,6 +107,28 @@ class SocketRow(NamedTuple):
     peer: str
 
 
+MAX_SOCKET_ROWS = 200
+"""Most single sockets of one look, since the kernel locks each of them."""
+
+
+class RowAsk(NamedTuple):
+    """The sockets that the kernel is asked for one by one: those of a namespace, a state, a side and a port."""
+
+    namespace: int
+    state: str
+    is_server: bool
+    port: int
+
+
+class SocketRows(NamedTuple):
+    """Single sockets, and the CPU time of the look at them in microseconds."""
+
+    rows: tuple[SocketRow, ...]
+    reason: str | None
+    """Why there are no more; None if all were read, or as many as are asked for."""
+    took_us: int
+
+
 class SocketProcess(NamedTuple):
     """A process that has sockets, or more descriptors than were looked up."""
 

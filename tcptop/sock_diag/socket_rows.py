@@ -1,4 +1,4 @@
-"""Single sockets of one group: their queues, and the struct tcp_info of each. At most MAX_ROWS are asked for.
+"""Single sockets of one group: their queues, and the struct tcp_info of each. At most MAX_SOCKET_ROWS are asked for.
 
 The kernel locks each socket to fill a struct tcp_info (net/ipv4/tcp.c, tcp_get_info), so it fills those that match
 alone: the request has a filter of ports (net/ipv4/inet_diag.c, inet_diag_bc_run).
@@ -11,8 +11,8 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
+from tcptop.snapshot.socket_table import MAX_SOCKET_ROWS, RowAsk
 from tcptop.sock_diag import ROWS_PATH
 from tcptop.sock_diag.dump import (
     ASK_CONGESTION,
@@ -26,7 +26,6 @@ from tcptop.sock_diag.dump import (
 from tcptop.sock_diag.fold import ATTRIBUTES_AT, TIME_WAIT_TIMER, peer_network
 from tcptop.sock_diag.net_namespaces import call_in_thread, find_namespaces, list_pids
 
-MAX_ROWS = 200
 TIME_LIMIT_S = 5.0
 
 BYTECODE = 1
@@ -48,18 +47,9 @@ INFO_FIELDS = {
 COLUMNS = ("far_port", "inode", "rqueue", "wqueue", "rmem", "wmem_queued", *INFO_FIELDS)
 
 
-class RowAsk(NamedTuple):
-    """The group of sockets whose rows are asked for."""
-
-    namespace: int
-    state: str
-    is_server: bool
-    port: int
-
-    @property
-    def path(self) -> str:
-        """The path with which a host is asked for these rows."""
-        return f"{ROWS_PATH},{self.namespace},{self.state},{'server' if self.is_server else 'client'},{self.port}"
+def rows_path(ask: RowAsk) -> str:
+    """The path with which a host is asked for these rows."""
+    return f"{ROWS_PATH},{ask.namespace},{ask.state},{'server' if ask.is_server else 'client'},{ask.port}"
 
 
 def parse_row_ask(path: str) -> RowAsk:
@@ -67,7 +57,7 @@ def parse_row_ask(path: str) -> RowAsk:
     with suppress(ValueError):
         name, namespace, state, side, port = path.split(",")
         ask = RowAsk(int(namespace), state, side == "server", int(port))
-        if name == ROWS_PATH and state in STATES and 0 <= ask.port < 1 << 16 and ask.path == path:
+        if name == ROWS_PATH and state in STATES and 0 <= ask.port < 1 << 16 and rows_path(ask) == path:
             return ask
     raise FileNotFoundError(errno.ENOENT, "No such rows", path)
 
@@ -99,9 +89,9 @@ def rows_as_text(ask: RowAsk) -> str:
     with open_diag_socket() as diag:
         for rows in dump_datagrams(diag, request_rows(ask), time.monotonic() + TIME_LIMIT_S):
             lines += row_lines(rows)
-            if len(lines) >= MAX_ROWS:
+            if len(lines) >= MAX_SOCKET_ROWS:
                 break  # closing the socket ends the dump
-    return "".join(f"{line}\n" for line in lines[:MAX_ROWS])
+    return "".join(f"{line}\n" for line in lines[:MAX_SOCKET_ROWS])
 
 
 def row_lines(rows: memoryview) -> Iterator[str]:

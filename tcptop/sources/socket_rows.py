@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 
 from tcptop.hosts.host import FileRead, Host
-from tcptop.snapshot.socket_table import SocketRow
-from tcptop.sock_diag.socket_rows import COLUMNS, RowAsk
+from tcptop.snapshot.socket_table import MAX_SOCKET_ROWS, RowAsk, SocketRow, SocketRows
+from tcptop.sock_diag.socket_rows import COLUMNS, TIME_LIMIT_S, rows_path
 from tcptop.sources.source import explain_error, parse_count
 from tcptop.text.printable import decode_text, printable_name
 
 
-async def read_socket_rows(host: Host, ask: RowAsk) -> tuple[list[SocketRow], str | None]:
-    """The rows of a group; also the reason that there are none, None if they were read."""
-    [file] = await host.read((ask.path,))
-    return list(parse_rows(file)), None if file.error is None else explain_error(file.path, file.error)[1]
+async def read_socket_rows(host: Host, asks: Iterable[RowAsk]) -> SocketRows:
+    """The first MAX_SOCKET_ROWS sockets of all that is asked for; no further ask begins after TIME_LIMIT_S."""
+    rows: list[SocketRow] = []
+    took_us, started_s = 0, time.monotonic()
+    for ask in asks:
+        if len(rows) >= MAX_SOCKET_ROWS:
+            break
+        if time.monotonic() - started_s > TIME_LIMIT_S:
+            return SocketRows(tuple(rows), f"the looks were ended after {TIME_LIMIT_S:.0f} s", took_us)
+        [file] = await host.read((rows_path(ask),))
+        took_us += file.took_us
+        if file.error is not None:
+            return SocketRows(tuple(rows), explain_error(file.path, file.error)[1], took_us)
+        rows += parse_rows(file)
+    return SocketRows(tuple(rows[:MAX_SOCKET_ROWS]), None, took_us)
 
 
 def parse_rows(file: FileRead) -> Iterator[SocketRow]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 from rich.cells import set_cell_size
 from textual.binding import Binding, BindingType
 from textual.events import Click, Key
 
-from tcptop.explanation.holder_page import holder_page, warned_columns
+from tcptop.explanation.holder_page import SingleSockets, holder_page, warned_columns
 from tcptop.explanation.holder_rows import (
     BY_PROCESS,
     GROUPINGS,
@@ -20,10 +21,12 @@ from tcptop.explanation.holder_rows import (
     RowFilter,
     SortKey,
     holder_rows,
+    row_asks,
 )
 from tcptop.explanation.holders_page import TITLES, holder_cells, sum_lines, title_text, verdict_lines
 from tcptop.ledger import Ledger
 from tcptop.ledger.holders import Holders
+from tcptop.snapshot.socket_table import RowAsk, SocketRows
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph, text_of
 from tcptop.text.table import Heading, Layout
@@ -90,7 +93,11 @@ TABLE_KEYS: tuple[KeyHint, ...] = (
     ("ESC", "close", "close"),
 )
 REPLAY_TABLE_KEYS = (*TABLE_KEYS[:4], ("t T", "later/earlier", "step"), TABLE_KEYS[5])
-PAGE_KEYS: tuple[KeyHint, ...] = (("ESC", "back to the table", "back"), ("↑ ↓", "scroll", "scroll"))
+PAGE_KEYS: tuple[KeyHint, ...] = (
+    ("ESC", "back to the table", "back"),
+    ("↑ ↓", "scroll", "scroll"),
+    ("d", "single sockets", "sockets"),
+)
 ASKING = "asking the kernel for its sockets …"
 PAUSED = "paused: SPACE asks the kernel for its sockets"
 NOT_RECORDED = "no look at the sockets in this sample; record --who takes them"
@@ -105,6 +112,19 @@ class TableChoice(NamedTuple):
     """Only rows with this text in their name, owner, cgroup or service; empty for all."""
 
 
+class SocketSource(Protocol):
+    """The feed that delivers the looks."""
+
+    @property
+    def asks_kernel(self) -> bool:
+        """Whether there is a running kernel to ask for single sockets."""
+        ...
+
+    def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
+        """Reads single sockets once, without waiting for them, and passes them to `use`."""
+        ...
+
+
 class HoldersPane(ScrollPane):
     """Table with a cursor; Enter shows the page of a row in its place."""
 
@@ -117,11 +137,13 @@ class HoldersPane(ScrollPane):
         Binding("left", "step_grouping(-1)", show=False),
         Binding("s,S", "step_sort", show=False),
         Binding("slash", "ask_text", show=False),
+        Binding("d,D", "ask_single", show=False),
     ]
 
-    def __init__(self, choice: TableChoice) -> None:
+    def __init__(self, choice: TableChoice, source: SocketSource) -> None:
         super().__init__(id="holders", classes="-titled")
         self.choice = choice
+        self._source = source
         self._rows: list[HolderRow] = []
         self._changes: Mapping[str, float] | None = None
         """Sockets of each row in the look before; None without a look before."""
@@ -136,6 +158,10 @@ class HoldersPane(ScrollPane):
         self._opened: str | None = None
         """Key of the row whose page is shown; None for the table."""
         self._opened_name = ""
+        self._asked: Sequence[RowAsk] = ()
+        """What was asked for on the opened page, last."""
+        self._answer: SocketRows | None = None
+        self._answered_at_s = 0.0
         self._layout: Layout | None = None
 
     # What is shown
@@ -169,7 +195,8 @@ class HoldersPane(ScrollPane):
             keys = TABLE_KEYS[-2:]
         elif self._opened is not None:
             self._find_rows(holders)
-            drawn, keys = self._fixed(self._page(holders, columns), room), PAGE_KEYS
+            drawn = self._fixed(self._page(holders, columns), room)
+            keys = PAGE_KEYS if self._single().can_ask and self._single().asks else PAGE_KEYS[:2]
         else:
             self._find_rows(holders)
             foot = foot_lines(holders, columns, max(0, room - 1) // FOOT_SHARE)
@@ -195,10 +222,20 @@ class HoldersPane(ScrollPane):
         return [*shown, *[EMPTY_LINE] * (height - len(shown))]
 
     def _page(self, holders: Holders, columns: int) -> Sequence[Line]:
-        row = next((row for row in self._rows if row.key == self._opened), None)
+        row = self._opened_row()
         if row is None:
             return paragraph(f"{self._opened_name} has no socket in this look", columns, "text", WARNING)
-        return holder_page(holders, row, columns)
+        return holder_page(holders, row, columns, self._single())
+
+    def _opened_row(self) -> HolderRow | None:
+        return next((row for row in self._rows if row.key == self._opened), None)
+
+    def _single(self) -> SingleSockets:
+        """What the page has of single sockets: what the user has asked for, or what there is to ask for."""
+        row = self._opened_row()
+        asks = self._asked or ([] if row is None else row_asks(row.groups))
+        age_s = time.monotonic() - self._answered_at_s
+        return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, age_s)
 
     def _find_rows(self, holders: Holders) -> None:
         """Finds the rows again if the look or the choice changed; the cursor stays on its row."""
@@ -290,7 +327,26 @@ class HoldersPane(ScrollPane):
         """Shows the page of the row with the cursor."""
         if self._opened is None and self._rows:
             self._opened, self._opened_name = self._cursor_key, self._rows[self._cursor].name
+            self._asked, self._answer = (), None
             self._first = 0
+            self.redraw()
+
+    def action_ask_single(self) -> None:
+        """Asks for the single sockets of the opened row, unless an answer is still to come."""
+        row = self._opened_row()
+        is_waiting = self._asked and self._answer is None
+        if row is None or is_waiting or not self._source.asks_kernel:
+            return
+        self._asked = asked = row_asks(row.groups)
+        self._answer = None
+
+        def use(answer: SocketRows) -> None:
+            if self._asked is asked and self.is_attached:
+                self._answer, self._answered_at_s = answer, time.monotonic()
+                self.redraw()
+
+        if asked:
+            self._source.ask_for_rows(asked, use)
             self.redraw()
 
     def back(self) -> bool:
@@ -358,11 +414,11 @@ class HoldersScreen(OverlayScreen):
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T")
     HELP_KEYS = ("question_mark", "h", "H", "f1")
-    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash")
+    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash", "d", "D")
     CLOSES_ON_CLICK = False
 
-    def __init__(self, choice: TableChoice, ledger: Ledger, view: View) -> None:
-        self._holders_pane = HoldersPane(choice)
+    def __init__(self, choice: TableChoice, source: SocketSource, ledger: Ledger, view: View) -> None:
+        self._holders_pane = HoldersPane(choice, source)
         super().__init__(self._holders_pane, ledger, view)
 
     @property

@@ -289,6 +289,73 @@ async def test_sockets_are_asked_for_only_while_the_screen_is_open() -> None:
         assert host.asked.count(SOCKETS) == looks
 
 
+ROWS_OF_HOARDER = "sock_diag/rows,4026532405,CLOSE_WAIT,server,8080"
+A_ROW = "row\t40000\t77\t0\t1200\t2048\t0\t12000\t900\t1500\t10\t3\t100\tcubic\t203.0.113.0/24\n"
+
+
+def live_host() -> ScriptedHost:
+    """A host that is asked like this machine, with the look at eight loads."""
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)
+    host.texts[SOCKETS] = LOOK.read_bytes()
+    return host
+
+
+async def open_hoarder(pilot: AppPilot) -> TcptopApp:
+    """The page of the row with CLOSE_WAIT."""
+    app = await wait_for_app(pilot)
+    await pilot.press("W")
+    await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+    await pilot.press("down", "down", "enter")
+    await pilot.pause()
+    return app
+
+
+async def test_single_sockets_are_asked_for_by_a_key_on_the_page_alone() -> None:
+    host = live_host()
+    host.texts[ROWS_OF_HOARDER] = A_ROW.encode() * 2
+
+    def asked() -> list[str]:
+        return [path for path in host.asked if path.startswith("sock_diag/rows")]
+
+    async with host_app(host, 0.1).run_test(size=(120, 40)) as pilot:
+        app = await open_hoarder(pilot)
+        assert any("d asks the kernel for at most 200 single sockets in :8080" in line for line in shown(app))
+        await pilot.press("escape", "d", "enter")
+        await pilot.pause(0.3)
+        assert not asked()
+        host.hanging.add(ROWS_OF_HOARDER)
+        await pilot.press("d", "d")
+        await wait_until(pilot, lambda: any("asking the kernel for single" in line for line in shown(app)), "a line")
+        await pilot.press("down", "up")
+        host.release()
+        await wait_until(pilot, lambda: any("2 single sockets in :8080" in line for line in shown(app)), "sockets")
+        assert asked() == [ROWS_OF_HOARDER], "while one runs, no other begins"
+        text = "\n".join(shown(app))
+        assert "of all holders; asked 0 s ago, 0.00 s of CPU" in text
+        assert re.search(r"203\.0\.113\.0/24 +40000 +0 +1 200 +100 +12 s +0\.9 s +1\.5 ms +10 +3 +cubic", text)
+        assert unknown_words(screen_text(app)) == set()
+        await pilot.press("escape", "enter")
+        await pilot.pause()
+        assert any("d asks the kernel" in line for line in shown(app))
+
+
+async def test_the_reason_that_there_are_no_single_sockets() -> None:
+    host = live_host()
+    host.refused = lambda path: path == ROWS_OF_HOARDER
+    async with host_app(host, 0.1).run_test(size=(80, 24)) as pilot:
+        app = await open_hoarder(pilot)
+        await pilot.press("d")
+        await wait_until(pilot, lambda: any("is for root only" in line for line in shown(app)), "the reason")
+
+
+async def test_a_saved_tree_has_no_single_sockets(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+        app = await open_holders(pilot, "down", "down", "enter", "d")
+        assert sum("only a live kernel tells single sockets" in line for line in shown(app)) == 1
+        assert "d single" not in shown(app)[-1]
+
+
 async def test_the_head_line_counts_the_verdicts_of_a_look(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(80, 24)) as pilot:
         app = await open_holders(pilot, "escape")

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded_dumps import RELEASES, datagrams, each_release, make_row, messages
 
+from tcptop.snapshot.socket_table import RowAsk
 from tcptop.sock_diag.dump import (
     ALL_STATES_MASK,
     ASK_MEMORY,
@@ -27,7 +28,7 @@ from tcptop.sock_diag.dump import (
     open_diag_socket,
     rows_end,
 )
-from tcptop.sock_diag.socket_rows import RowAsk, request_rows
+from tcptop.sock_diag.socket_rows import request_rows
 
 BOUND_INACTIVE = 13
 SOCK_DESTROY = 21
