@@ -909,7 +909,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "tcp_info",
         "What the kernel tells of a single connection: its round-trip time, its window, what it sent again.",
         "Key d on the page of a row asks for at most 200 sockets of one port, and so does `tcptop who --detail`. The"
-        " kernel locks each socket for a moment. SENT and RECEIVED are the times since data was last sent and received.",
+        " kernel locks each socket for a moment. SENT and RECEIVED: the time since data was sent and received.",
         "net/ipv4/tcp.c, tcp_get_info(); INET_DIAG_INFO",
         ("single sockets", "RECEIVED", "SENT", "CONTROL", "cubic", "bbr", "congestion control"),
     ),
