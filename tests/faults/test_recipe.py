@@ -1,4 +1,4 @@
-"""README's recipe for a machine without tcptop: it copies every path that is read, and gives the same figures."""
+"""The recipe for a machine without tcptop: it copies every path that is read, and gives the same figures."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SLAB = "sys/kernel/slab"
 
 
 def recipe() -> str:
-    """The shell commands after `On a machine without tcptop` in the README of the checkout under test."""
-    readme = Path(program()[1]["PYTHONPATH"], "README.md").read_text()
-    after = readme[readme.index("On a machine without tcptop") :]
+    """The shell commands after `On a machine without tcptop` in the page of the checkout under test."""
+    page = Path(program()[1]["PYTHONPATH"], "docs/other-machines.md").read_text()
+    after = page[page.index("On a machine without tcptop") :]
     block = re.search(r"^```sh\n(.*?)^```$", after, re.DOTALL | re.MULTILINE)
     assert block is not None
     return block[1]
