@@ -35,6 +35,8 @@ SHOWN_TREE = tree("6.1-4n", "established")
 TESTED_ELSEWHERE = {
     "pipx install": "tests/test_install.py",
     "pip install": "tests/test_install.py",
+    "uv tool install": "tests/test_install.py",
+    "python -m build": "tests/test_install.py",
     "scripts/run": "tests/test_install.py",
     'sudo "$(command -v tcptop)"': "tests/test_install.py",
     "sudo tcptop exporter --listen 10.0.0.17:10097": "tests/exporter/test_web_config.py",

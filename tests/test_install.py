@@ -18,6 +18,7 @@ import tcptop
 
 PROJECT = Path(__file__).resolve().parents[1]
 NOBODY = 65534
+GUARD_S = 240.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("installations")]
 
@@ -29,6 +30,7 @@ def run(*command: str | Path, expected: int = 0, **options: object) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=GUARD_S,
         **options,
     )
     assert ran.returncode == expected, ran.stdout
