@@ -173,6 +173,8 @@ def test_every_command_of_the_pages_runs(command: str, workplace: Path) -> None:
     finally:
         process.kill()
     output = (workplace / "output").read_text()
+    if "the kernel has no module tls" in output:
+        pytest.skip("needs the kernel module tls")
     expected = next((code for start, code in EXIT_CODES.items() if command.startswith(start)), 0)
     if words[1] == "check" and expected == 0:
         assert process.returncode in (0, 1, 2), output  # the state of this machine
