@@ -131,7 +131,14 @@ def prepared(command: str, workplace: Path) -> str:
         command = command.replace(" DIR", " written/DIR")
     if command.endswith("tcptop exporter"):
         command += " --listen 127.0.0.1:0"
-    for example, moment in (("12:04:31", "12:00:02"), ("+90s", "+1s"), ("-5m", "-1s")):
+    for example, moment in (
+        ("12:04:31", "12:00:02"),
+        ("+90s", "+1s"),
+        ("-5m", "-1s"),
+        ("-d 5 -n 12", "-d 1 -n 3"),
+        ("-d 10 -n 3", "-d 5 -n 2"),
+        ("-n 10", "-n 3"),
+    ):
         command = command.replace(example, moment)
     return command
 
