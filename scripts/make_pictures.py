@@ -37,7 +37,7 @@ Cells = list[list[Char]]
 
 
 class Frame(NamedTuple):
-    """What is pressed, and the caption below the screen."""
+    """The keys to press, and the caption below the screen."""
 
     keys: str
     caption: str

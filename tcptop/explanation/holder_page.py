@@ -60,12 +60,12 @@ ABOUT: Sequence[About] = (
 
 
 class SingleSockets(NamedTuple):
-    """What the page has of single sockets."""
+    """The state of the question for single sockets, as the page of a row shows it."""
 
     asks: Sequence[RowAsk]
-    """What to ask the kernel for; empty if the row has none but mini-sockets and listeners."""
+    """Questions to the kernel; empty if the row consists of mini-sockets and listeners."""
     can_ask: bool
-    """Whether there is a running kernel to ask."""
+    """Whether a running kernel can be asked."""
     is_asked: bool = False
     answer: SocketRows | None = None
     age_s: float = 0.0
@@ -223,7 +223,7 @@ def holder_page(
 
 
 def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
-    """The single sockets, or how to ask for them, or why nobody can."""
+    """The lines of the single sockets, or of the key that asks for them, or of the reason that it cannot."""
     ask, answer = single.asks[0], single.answer
     which = f"{'in' if ask.is_server else 'to'} :{ask.port}"
     if answer is not None:

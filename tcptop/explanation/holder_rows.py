@@ -122,7 +122,7 @@ def _measure(row: HolderRow, sort: SortKey) -> float:
 
 
 def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
-    """How to ask for the single sockets of the port that the most of some sockets have, the largest group first.
+    """Questions for the single sockets of the port with the most sockets, the largest group first.
 
     Mini-sockets and listeners are left out: they have no queues and no connection to tell of.
     """

@@ -112,7 +112,7 @@ class Feed:
 
     @property
     def asks_kernel(self) -> bool:
-        """Whether the sample on the screen is of a running kernel, which can be asked for single sockets."""
+        """Whether a running kernel can be asked for the single sockets of the sample on the screen."""
         return False
 
     def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:

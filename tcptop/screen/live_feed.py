@@ -120,7 +120,7 @@ class LiveFeed(Feed):
 
     @property
     def asks_kernel(self) -> bool:
-        """Whether the sample on the screen is of this machine now."""
+        """Whether the screen shows the present sample of this machine."""
         identity = self._host.identity
         return self._past is None and identity.remote_name is None and identity.place is None
 

@@ -125,7 +125,7 @@ class SocketRows(NamedTuple):
 
     rows: tuple[SocketRow, ...]
     reason: str | None
-    """Why there are no more; None if all were read, or as many as are asked for."""
+    """The reason that sockets are missing; None if all were read, or MAX_SOCKET_ROWS."""
     took_us: int
 
 

@@ -302,7 +302,7 @@ _WORD = struct.Struct("=I")
 
 
 def _is_mini(word: int) -> bool:
-    """Whether a row is that of a mini-socket, by the word with its family, state and timer."""
+    """Whether a row with this word of family, state and timer describes a mini-socket."""
     return _WORD.pack(word)[2] == TIME_WAIT_TIMER
 
 

@@ -117,7 +117,7 @@ class SocketSource(Protocol):
 
     @property
     def asks_kernel(self) -> bool:
-        """Whether there is a running kernel to ask for single sockets."""
+        """Whether a running kernel can be asked for single sockets."""
         ...
 
     def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
@@ -159,7 +159,7 @@ class HoldersPane(ScrollPane):
         """Key of the row whose page is shown; None for the table."""
         self._opened_name = ""
         self._asked: Sequence[RowAsk] = ()
-        """What was asked for on the opened page, last."""
+        """The last question on the opened page."""
         self._answer: SocketRows | None = None
         self._answered_at_s = 0.0
         self._layout: Layout | None = None
@@ -195,8 +195,10 @@ class HoldersPane(ScrollPane):
             keys = TABLE_KEYS[-2:]
         elif self._opened is not None:
             self._find_rows(holders)
-            drawn = self._fixed(self._page(holders, columns), room)
-            keys = PAGE_KEYS if self._single().can_ask and self._single().asks else PAGE_KEYS[:2]
+            row = self._opened_row()
+            single = self._single(row)
+            drawn = self._fixed(self._page(holders, row, single, columns), room)
+            keys = PAGE_KEYS if single.can_ask and single.asks else PAGE_KEYS[:2]
         else:
             self._find_rows(holders)
             foot = foot_lines(holders, columns, max(0, room - 1) // FOOT_SHARE)
@@ -221,18 +223,16 @@ class HoldersPane(ScrollPane):
         shown = lines[self._first : self._first + self._body_height]
         return [*shown, *[EMPTY_LINE] * (height - len(shown))]
 
-    def _page(self, holders: Holders, columns: int) -> Sequence[Line]:
-        row = self._opened_row()
+    def _page(self, holders: Holders, row: HolderRow | None, single: SingleSockets, columns: int) -> Sequence[Line]:
         if row is None:
             return paragraph(f"{self._opened_name} has no socket in this look", columns, "text", WARNING)
-        return holder_page(holders, row, columns, self._single())
+        return holder_page(holders, row, columns, single)
 
     def _opened_row(self) -> HolderRow | None:
         return next((row for row in self._rows if row.key == self._opened), None)
 
-    def _single(self) -> SingleSockets:
-        """What the page has of single sockets: what the user has asked for, or what there is to ask for."""
-        row = self._opened_row()
+    def _single(self, row: HolderRow | None) -> SingleSockets:
+        """The single sockets of the opened row: the answer to the last question, or the question to ask."""
         asks = self._asked or ([] if row is None else row_asks(row.groups))
         age_s = time.monotonic() - self._answered_at_s
         return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, age_s)
