@@ -129,7 +129,7 @@ def _in_no_hash(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     sums = look[2]
     number = sums.in_no_hash
     if number is not None and number > max(MIN_SOCKETS, UNHASHED_SHARE * (sums.allocated or 0)):
-        text = f"{grouped(number)} sockets are allocated but in no dump: never bound or connected"
+        text = f"{grouped(number)} sockets are in no dump: never bound or connected, or in a hidden netns"
         verdict = HolderVerdict("in_no_hash", text, number, None)
         yield Candidate(("in_no_hash",), number, verdict)
 

@@ -981,10 +981,10 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "in no dump",
-        "Sockets that were made and never got a port nor a peer.",
-        "They are allocated, but in no table of the kernel, so no dump has them.",
+        "Sockets that no answer of the kernel has: they never got a port nor a peer, or their netns is hidden.",
+        "They are allocated all the same. A netns is hidden if only a thread or a descriptor holds it.",
         "net/ipv4/af_inet.c, inet_create()",
-        ("never bound", "never bound or connected", "bound or", "or connected"),
+        ("never bound", "never bound or connected", "bound or", "or connected", "hidden netns", "hidden"),
     ),
     Entry(
         "NETNS",

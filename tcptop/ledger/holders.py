@@ -71,7 +71,10 @@ class HolderSums(NamedTuple):
     allocated: int | None
     """`alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Sockets in no dump: allocated, but never bound or connected. None unless every namespace was asked."""
+    """Sockets in no dump: never bound or connected, or in a namespace that no process's main thread is in.
+
+    None unless every namespace that was found was asked.
+    """
     orphans: int
     orphans_counted: int | None
     time_wait: int
