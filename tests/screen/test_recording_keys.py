@@ -122,7 +122,7 @@ async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
         before = allocated(app)
         await wait_until(pilot, lambda: POSITION_MARK in pane_lines(app, TimelinePane)[0], "the timeline is drawn")
         assert pane_lines(app, KeyLine)[0].startswith(" t T step  j jump  Z live")
-        await pilot.press("j", *"+0.01", "enter")
+        await pilot.press("j", *"+0.0001", "enter")
         await wait_until(pilot, lambda: " · 1 of " in head(app), "the first sample is shown")
         assert allocated(app) < before or before == 701
         host.texts[SOCKSTAT] = sockstat(799)
