@@ -640,7 +640,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "20 means that an access takes twice as long. The way back may have another distance. CPUs of a full node take"
         " memory of the nearest nodes first.",
         "/sys/devices/system/node/node*/distance; drivers/base/node.c, node_read_distance()",
-        ("DISTANCES", "DISTANCE FROM", "TO", "far", "twice as far", "nearest nodes", "firmware", "numactl"),
+        ("DISTANCES", "DISTANCE FROM", "far", "twice as far", "nearest nodes", "firmware", "numactl"),
     ),
     Entry(
         "online",
