@@ -20,6 +20,9 @@ from tcptop.snapshot import Snapshot
 
 FOLDER = Path(__file__).resolve().parent / "recordings"
 
+DISTANCES_TREE = FOLDER.parent / "faults/recordings/6.1-4n-distances/established"
+"""A guest with unlike distances, a node without memory, one without CPUs, and a CPU that is offline."""
+
 FOUR_PHASES = ("base", "established", "halfclosed", "timewait")
 
 RECORDINGS: Mapping[str, tuple[str, ...]] = {

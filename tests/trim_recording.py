@@ -63,7 +63,7 @@ SLAB_FILES = (
     "total_objects",
 )
 NODES = "sys/devices/system/node"
-NODE_FILES = ("cpulist", "meminfo")
+NODE_FILES = ("cpulist", "meminfo", "distance")
 
 HOST_NAME = b"reference\n"
 RELEASE = re.compile(rb"\d+\.\d+(\.\d+)?")

@@ -78,9 +78,18 @@ class NodeTable:
             memory = facts.memory_bytes if facts else None
             if memory is None and self._page_bytes is not None and (managed or node in self._names):
                 memory = sum(managed) * self._page_bytes if managed or not zones else None
-            nodes.append(
-                NodeMemory(node, facts.cpus if facts else None, facts.cpu_list if facts else None, memory, zones)
+            made = NodeMemory(
+                node=node,
+                cpus=facts.cpus if facts else None,
+                cpu_list=facts.cpu_list if facts else None,
+                memory_bytes=memory,
+                free_bytes=facts.free_bytes if facts else None,
+                distances=facts.distances if facts else None,
+                zones=zones,
             )
+            if made.free_pages is not None and self._page_bytes is not None:
+                made = made._replace(free_bytes=made.free_pages * self._page_bytes)
+            nodes.append(made)
         return tuple(nodes)
 
     def _is_populated(self, node: int, name: str) -> bool:

@@ -15,7 +15,7 @@ from tcptop.comparison.difference import (
     sort_by_change,
 )
 from tcptop.comparison.slab_growth import has_all_rows, slabinfo_rows
-from tcptop.ledger import Amount, CacheLine, Ledger, NodeMemory, ZoneMemory
+from tcptop.ledger import Amount, CacheLine, Ledger, ZoneMemory
 
 
 def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
@@ -89,7 +89,7 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
     changes = []
     for number in sorted(sides[0].keys() | sides[1].keys()):
         one, two = (side.get(number) for side in sides)
-        free = [_free_bytes(node, ledger) for node, ledger in ((one, before), (two, after))]
+        free = [None if node is None else node.free_bytes for node in (one, two)]
         headroom = [_free_sockets(number, ledger) for ledger in (before, after)]
         bounds: list[Bound] = [
             "at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in (before, after)
@@ -109,11 +109,6 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
 def _free_sockets(node: int, ledger: Ledger) -> int | None:
     nodes = ledger.headroom["full"].nodes
     return nodes[node].without_reclaim if node in nodes else None
-
-
-def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
-    page_bytes = ledger.host.page_size_bytes
-    return None if node is None or node.free_pages is None or page_bytes is None else node.free_pages * page_bytes
 
 
 def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:

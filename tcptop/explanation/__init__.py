@@ -1,4 +1,4 @@
-"""Explanation pages: states, memory, headroom, events, attached objects, call trees, catalogue, glossary, each cache.
+"""Explanation pages: states, memory, nodes, headroom, events, attached objects, call trees, catalogue, words, caches.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -18,6 +18,7 @@ from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, kn
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
+from tcptop.explanation.numa_page import numa_page
 from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
@@ -38,6 +39,7 @@ class Page(NamedTuple):
 PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
+    Page("numa", "NUMA nodes: CPUs, memory and distances", numa_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),
@@ -60,6 +62,8 @@ PAGE_ALIASES = {
     "conntrack": "attached",
     "ktls": "attached",
     "buffers": "attached",
+    "nodes": "numa",
+    "distances": "numa",
     "words": "glossary",
 }
 """Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""

@@ -637,6 +637,21 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         ("NUMA", "all nodes"),
     ),
     Entry(
+        "distance",
+        "How far the memory of a node is from the CPUs of another, as the firmware says: 10 is the node itself.",
+        "20 means that an access takes twice as long. The way back may have another distance. CPUs of a full node take"
+        " memory of the nearest nodes first.",
+        "/sys/devices/system/node/node*/distance; drivers/base/node.c, node_read_distance()",
+        ("DISTANCES", "DISTANCE FROM", "far", "twice as far", "nearest nodes", "firmware", "numactl"),
+    ),
+    Entry(
+        "online",
+        "A CPU or a node that the kernel uses now.",
+        "A CPU that is switched off is in no list and no count. A node may be online without CPUs or without memory.",
+        "/sys/devices/system/cpu/online, /sys/devices/system/node/online",
+        ("offline", "node online", "nodes online", "CPUs online", "processors"),
+    ),
+    Entry(
         "protection",
         "Pages of a small zone that stay free for those who can use no other zone.",
         "They are added to the watermarks for everybody else.",

@@ -842,6 +842,10 @@ class NodeMemory(NamedTuple):
     cpus: int | None
     cpu_list: str | None
     memory_bytes: int | None
+    free_bytes: int | None
+    """Free memory: of the node's zones, or MemFree of the node where no zone is known; None if unknown."""
+    distances: Mapping[int, int] | None
+    """Distance to each online node by the node's number, as the firmware gives it; 10 is the node itself."""
     zones: tuple[ZoneMemory, ...]
 
     @property

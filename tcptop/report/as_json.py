@@ -138,7 +138,7 @@ def _to_json(value: object, left_out: Container[str] = ()) -> object:
             return [_to_json(each) for each in value]
         record = {RENAMED.get(name, name): each for name, each in value._asdict().items() if name not in left_out}
         return _to_json(record)
-    return {key: _to_json(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+    return {str(key): _to_json(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _cache(cache: CacheLine) -> Json:

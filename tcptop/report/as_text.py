@@ -8,6 +8,7 @@ from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
 from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
 from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
+from tcptop.explanation.numa_page import node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
 from tcptop.ledger import SCOPE_LABELS, AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
@@ -44,6 +45,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _holders(ledger),
         _events(ledger),
         _caches(ledger, sort_key),
+        _page_section("NUMA nodes", numa_page(ledger, COLUMNS)),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
     ]
@@ -201,8 +203,7 @@ def _caches(ledger: Ledger, sort_key: str) -> list[str]:
 
 
 def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
-    cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
-    yield f"Node {node.node}: {cpus}, {units.size(node.memory_bytes)} memory"
+    yield f"Node {node.node}: {node_cpus_text(node)}, {units.size(node.memory_bytes)} memory"
     if not node.zones:
         yield ("  no memory: no zone of this node has a page" if node.memory_bytes == 0 else "  no zone is known")
         return

@@ -253,6 +253,9 @@ class NodeFacts(NamedTuple):
     cpu_list: str | None
     cpus: int | None
     memory_bytes: int | None
+    free_bytes: int | None = None
+    distances: Mapping[int, int] | None = None
+    """Distance to each online node, this node included, by the number of the other node; None if unknown."""
 
 
 class Topology(NamedTuple):

@@ -1,6 +1,8 @@
-"""/sys/devices/system/node and cpu (drivers/base/node.c, cpu.c): the nodes, their CPUs and their memory."""
+"""/sys/devices/system/node and cpu (drivers/base/node.c, cpu.c): the nodes, their CPUs, memory and distances."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
@@ -20,6 +22,7 @@ from tcptop.sources.source import (
 from tcptop.text.printable import printable_name
 
 NODES = "sys/devices/system/node"
+NODE_FILES = ("cpulist", "meminfo", "distance")
 ONLINE_CPUS = "sys/devices/system/cpu/online"
 
 
@@ -27,7 +30,7 @@ class TopologySource(Source[Topology]):
     """A source that is read once a minute, because only hotplug changes the topology."""
 
     name = "topology"
-    paths = (f"{NODES}/", f"{NODES}/node*/cpulist", f"{NODES}/node*/meminfo", ONLINE_CPUS)
+    paths = (f"{NODES}/", *(f"{NODES}/node*/{name}" for name in NODE_FILES), ONLINE_CPUS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Topology]:
@@ -40,20 +43,53 @@ class TopologySource(Source[Topology]):
         )[:MAX_NODES]
         paths = [ONLINE_CPUS]
         for number in numbers:
-            paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
+            paths += [f"{NODES}/node{number}/{name}" for name in NODE_FILES]
         files = await host.read(paths)
         took_us = folder.took_us + sum(file.took_us for file in files)
         texts = [small_text(file) for file in files]
         damages: list[Damage] = []
         nodes: list[NodeFacts] = []
-        for number, cpu_list, meminfo in zip(numbers, texts[1::2], texts[2::2], strict=True):
+        for number, cpu_list, meminfo, distance in zip(numbers, texts[1::3], texts[2::3], texts[3::3], strict=True):
             fields = parse_fields_bytes((meminfo or "").splitlines(), damages)
             printable_list = None if cpu_list is None else printable_name(cpu_list.strip())
-            nodes.append(NodeFacts(number, printable_list, _count_cpus_in(cpu_list, damages), fields.get("MemTotal")))
+            nodes.append(
+                NodeFacts(
+                    node=number,
+                    cpu_list=printable_list,
+                    cpus=_count_cpus_in(cpu_list, damages),
+                    memory_bytes=fields.get("MemTotal"),
+                    free_bytes=fields.get("MemFree"),
+                    distances=_parse_distances(distance, numbers, number, damages),
+                )
+            )
         online_cpus = _count_cpus_in(texts[0], damages)
         if not nodes and online_cpus is None:
             return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
         return make_reading(Topology(tuple(nodes), online_cpus), worst_damage(damages), NODES, took_us)
+
+
+def _parse_distances(
+    text: str | None, numbers: Sequence[int], number: int, damages: list[Damage]
+) -> dict[int, int] | None:
+    """The distances from a node to all nodes: one number for each online node, in order (node_read_distance).
+
+    None if the text is missing, cut, or does not have a number for each of the nodes `numbers`.
+    """
+    if not text:
+        return None
+    name = f"the distance file of node {number}"
+    if not text.endswith("\n"):
+        damages.append(Damage("cut", f"{name} ends in the middle of its line; its distances are unknown"))
+        return None
+    try:
+        distances = [parse_count(word) for word in text.split()]
+    except ValueError:
+        damages.append(Damage("strange", f"{name} has an unknown format: {printable_name(text.strip())[:60]!r}"))
+        return None
+    if len(distances) != len(numbers):
+        damages.append(Damage("strange", f"{name} has {len(distances)} numbers for {len(numbers)} nodes"))
+        return None
+    return dict(zip(numbers, distances, strict=True))
 
 
 def _count_cpus_in(text: str | None, damages: list[Damage]) -> int | None:

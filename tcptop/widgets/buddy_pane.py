@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from tcptop.explanation.numa_page import node_cpus_text
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph
@@ -280,8 +281,11 @@ def _watermark_lines(zone: ZoneMemory, empty_types: Sequence[str], columns: int)
 
 
 def _no_zone_reason(node: NodeMemory) -> str:
-    cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
-    return f"no memory, {cpus}; its sockets are on other nodes" if node.memory_bytes == 0 else "no zone is known"
+    return (
+        f"no memory, {node_cpus_text(node)}; its sockets are on other nodes"
+        if node.memory_bytes == 0
+        else "no zone is known"
+    )
 
 
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:

@@ -39,33 +39,34 @@ def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
         Heading("FREE", importance=4, min_width=5),
         Heading(f"{block}BLOCKS FREE", importance=2),
         Heading("MEMORY FITS", min_width=11),
+        *([Heading("DISTANCES", importance=0)] if any(node.distances for node in ledger.nodes) else []),
     )
 
 
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chosen: int | None = None) -> list[Line]:
     """The titles and a line for each node, with CHOSEN at the chosen one. Each bar is of the node's own memory."""
-    page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     all_tcp = sum(filter(None, tcp))
     headroom = ledger.headroom[mode].nodes
+    headings = node_headings(ledger)
     rows: list[tuple[str, ...]] = []
     for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
-        free_bytes = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
         fits = headroom[node.node].without_reclaim if node.node in headroom else None
         rows.append(
             (
                 f"{CHOSEN if node.node == chosen else ''}{node.node}",
                 units.count(node.cpus),
                 units.compact_size(node.memory_bytes),
-                node_bar(tcp_bytes, free_bytes, node.memory_bytes),
+                node_bar(tcp_bytes, node.free_bytes, node.memory_bytes),
                 units.compact_size(tcp_bytes),
                 units.percent(tcp_bytes / all_tcp if tcp_bytes is not None and all_tcp else None),
-                units.compact_size(free_bytes),
+                units.compact_size(node.free_bytes),
                 units.rough_count(node.tcp_slabs_free),
                 units.rough_count(fits),
-            )
+                " ".join(map(str, (node.distances or {}).values())),
+            )[: len(headings)]
         )
-    layout = fit_columns(node_headings(ledger), rows, columns)
+    layout = fit_columns(headings, rows, columns)
     roles: list[Role] = ["text"] * len(layout.headings)
     lines = [layout.line(layout.titles, ["head"] * len(layout.headings))]
     return lines + [_with_bar_roles(layout.line(cells, roles)) for cells in rows]

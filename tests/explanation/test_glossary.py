@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from recorded import ledger
+from recorded import DISTANCES_TREE, ledger, ledger_of
 
 from tcptop.explanation import explain_word, nearest_words
 from tcptop.explanation.glossary import ENTRIES, find_entries
@@ -14,6 +14,7 @@ from tcptop.text.line import text_of
 from tcptop.widgets.nodes_pane import node_headings
 
 LEDGER = ledger("6.1-4n", "established")
+DISTANCES = ledger_of(DISTANCES_TREE)
 
 
 def words_of(word: str) -> list[str]:
@@ -51,7 +52,7 @@ def test_no_two_entries_have_the_same_word() -> None:
 
 def test_every_column_source_and_limit_has_an_entry() -> None:
     headings = [column.heading.title for column in COLUMNS]
-    headings += [heading.title for heading in node_headings(LEDGER) if heading.title]
+    headings += [heading.title for heading in node_headings(DISTANCES) if heading.title]
     limits = [LIMIT_LABELS.get(limit.name, limit.name) for limit in LEDGER.limits["full"].rows]
     for word in (*headings, *LEDGER.sources, *limits):
         assert find_entries(word), word

@@ -97,7 +97,7 @@ COST = {
 SIDE = {"object_bytes", "slab_bytes", "high_slab_bytes", "complete", "missing", "parts"}
 PART = {"object", "cache", "count", "object_bytes", "slab_bytes", "high_slab_bytes", "estimated"}
 MEMORY = {"bytes", "low_bytes", "high_bytes", "unexplained_bytes", "parts"}
-NODE = {"node", "cpus", "cpu_list", "memory_bytes", "zones"}
+NODE = {"node", "cpus", "cpu_list", "memory_bytes", "free_bytes", "distances", "zones"}
 ZONE = {
     "zone",
     "managed_pages",

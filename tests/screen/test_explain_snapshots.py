@@ -6,7 +6,7 @@ import pytest
 from drive import tree, tree_app
 from test_snapshots import CheckScreen, at_usual_sizes, check_screen  # noqa: F401 (a fixture)
 
-TURNS = {"states": 0, "memory": 1, "headroom": 2, "events": 3, "attached": 4, "socket": 5}
+TURNS = {"states": 0, "memory": 1, "numa": 2, "headroom": 3, "events": 4, "attached": 5, "socket": 6}
 """How many times → is pressed to reach each page."""
 
 

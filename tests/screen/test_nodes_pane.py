@@ -6,15 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-from drive import pane_lines, tree, tree_app, wait_for_app
+from drive import drawn_lines, pane_lines, tree, tree_app, wait_for_app
 from made_machine import MACHINES, PAGE_BYTES, make_machine
-from recorded import ledger_of
+from recorded import DISTANCES_TREE, ledger_of
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import node_shares_texts
+from tcptop.widgets.explain_screen import ExplainPane
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.nodes_pane import BAR_WIDTH, FREE, OTHER, TCP, TRACE, NodesPane, node_bar, node_lines
 
@@ -211,3 +212,17 @@ async def test_a_single_node_has_no_table() -> None:
         app = await wait_for_app(pilot)
         await pilot.press("equals_sign")
         assert "caches" in app.view.panes
+
+
+async def test_the_keys_of_all_nodes_and_of_explain_show_the_distances() -> None:
+    async with tree_app(DISTANCES_TREE).run_test(size=(120, 14)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("equals_sign")
+        await pilot.pause()
+        titles, *rows = pane_lines(app, NodesPane)
+        assert titles.rstrip().endswith("DISTANCES")
+        assert [row.split()[-4:] for row in rows[2:4]] == [["24", "18", "10", "44"], ["28", "33", "45", "10"]]
+        await pilot.press("escape", "i", "right", "right")
+        await pilot.pause()
+        page = drawn_lines(app.screen.query_one(ExplainPane))
+        assert ["2", "24", "18", "10", "44"] in [line.split() for line in page]

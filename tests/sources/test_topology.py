@@ -38,10 +38,11 @@ def test_the_nodes_of_a_recording_equal_its_folders(kernel: str, phase: str) -> 
     expected = []
     for folder in sorted((tree(kernel, phase) / NODES).iterdir()):
         cpu_list = (folder / "cpulist").read_text()
-        match = re.search(r"MemTotal: +(\d+) kB", (folder / "meminfo").read_text())
-        assert match
+        total, free = (
+            int(each) << 10 for each in re.findall(r"Mem(?:Total|Free): +(\d+) kB", (folder / "meminfo").read_text())
+        )
         number = int(folder.name.removeprefix("node"))
-        expected.append(NodeFacts(number, cpu_list.strip(), cpus_in(cpu_list), int(match[1]) << 10))
+        expected.append(NodeFacts(number, cpu_list.strip(), cpus_in(cpu_list), total, free))
     assert reading.value is not None
     assert list(reading.value.nodes) == expected
     assert reading.value.online_cpus == cpus_in(text(kernel, phase, ONLINE))
@@ -50,7 +51,7 @@ def test_the_nodes_of_a_recording_equal_its_folders(kernel: str, phase: str) -> 
 def test_a_node_without_memory_has_none_and_keeps_its_cpus() -> None:
     value = snapshot("6.1-4n-memoryless", "established").topology.value
     assert value is not None
-    assert value.nodes[3] == NodeFacts(3, "6-7", 2, 0)
+    assert value.nodes[3] == NodeFacts(3, "6-7", 2, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,30 @@ def test_only_a_malformed_cpu_list_is_unknown_and_it_is_reported() -> None:
     assert [node.cpus for node in reading.value.nodes] == [None, 2]
     assert reading.value.online_cpus == 4
     assert all((node.cpu_list or "").isprintable() for node in reading.value.nodes)
+
+
+@pytest.mark.parametrize(
+    ("distance", "state", "reason"),
+    [
+        (b"10 20\n", "ok", None),
+        (b"10 2", "cut", "the distance file of node 0 ends in the middle of its line"),
+        (b"10\n", "strange", "the distance file of node 0 has 1 numbers for 2 nodes"),
+        (b"10 20 30\n", "strange", "the distance file of node 0 has 3 numbers for 2 nodes"),
+        (b"10 -1\n", "strange", "the distance file of node 0 has an unknown format: '10 -1'"),
+        (b"10 \x1b[1m\n", "strange", "the distance file of node 0 has an unknown format"),
+        (b"", "ok", None),
+    ],
+)
+def test_distances_of_a_damaged_file_are_unknown(distance: bytes, state: str, reason: str | None) -> None:
+    files = {f"{NODES}/node0/distance": distance, f"{NODES}/node5/distance": b"21 10\n"}
+    reading = read(MemoryHost(files, {NODES: {"node0": None, "node5": None}}))
+    assert reading.state == state
+    assert reading.reason is None if reason is None else reason in (reading.reason or "")
+    assert (reading.reason or "").isprintable()
+    assert reading.value is not None
+    one, two = reading.value.nodes
+    assert one.distances == ({0: 10, 5: 20} if distance == b"10 20\n" else None)
+    assert two.distances == {0: 21, 5: 10}
 
 
 def test_a_kernel_without_numa_has_its_online_cpus() -> None:
