@@ -121,6 +121,7 @@ def account(
         held=held_objects(snapshot, table, sockets),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
+        chosen_cache=snapshot.chosen_cache,
         holders=holders,
     )
 

@@ -33,6 +33,8 @@ class Page(NamedTuple):
     name: str
     title: str
     lines: DrawLines
+    cache: str | None = None
+    """The slab cache whose attributes the page shows, if they are read; None for a page that is not about a cache."""
 
 
 PAGES: tuple[Page, ...] = (
@@ -71,7 +73,7 @@ OF_AVERAGE = ("average now", "one more socket")
 
 def page_of_cache(name: str) -> Page:
     """The page of a slab cache or of a slabinfo row."""
-    return Page(name, name, partial(cache_page, name))
+    return Page(name, name, partial(cache_page, name), name)
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
@@ -125,7 +127,7 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
             *([] if page is None else page.lines(ledger, columns)),
         ]
 
-    return Page(page.name if page is not None else title, title, lines)
+    return Page(title, title, lines) if page is None else page._replace(lines=lines)
 
 
 def nearest_words(ledger: Ledger, word: str) -> list[str]:

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
-from tcptop.snapshot import CgroupMemory, StructLayout
+from tcptop.snapshot import CacheAttributes, CgroupMemory, StructLayout
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -941,6 +941,8 @@ class Ledger(NamedTuple):
     """The user's lab result; None if the user gave no lab result."""
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named; None if the user named no cgroup."""
+    chosen_cache: CacheAttributes | None = None
+    """The attributes of the slab cache whose page the user reads; None if they were not read."""
     holders: Holders | None = None
     """Who holds the sockets; None unless the user asked for a look at them."""
     symbols: frozenset[str] | None = None

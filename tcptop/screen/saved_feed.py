@@ -7,6 +7,7 @@ from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources, rea
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
+from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.text.printable import printable
 
 NO_INTERVAL = "saved: there is one sample, and no interval"
@@ -33,10 +34,13 @@ class SavedFeed(Feed):
         self._cgroup = cgroup
         self._with_layouts = False
         self._with_sockets = False
+        self._chosen_cache: str | None = None
 
     def begin(self) -> None:
         """Samples the tree."""
         sources = [*kernel_sources(), *cgroup_sources(self._cgroup)]
+        if self._chosen_cache is not None:
+            sources.append(CacheAttributesSource(self._chosen_cache))
         sampler = Sampler(self._host, sources, lab_measurement=self.lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
@@ -67,6 +71,12 @@ class SavedFeed(Feed):
         """Samples the tree again, this time with its struct layouts (BTF); only the first request does so."""
         if not self._with_layouts:
             self._with_layouts = True
+            self.begin()
+
+    def ask_for_cache(self, cache: str | None) -> None:
+        """Samples the tree again, this time with the attributes of another slab cache."""
+        if cache is not None and cache != self._chosen_cache:
+            self._chosen_cache = cache
             self.begin()
 
     def ask_for_sockets(self, wanted: bool) -> None:
