@@ -12,7 +12,7 @@ from tcptop.text.cache_columns import CacheRow, find_column
 from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.text.table import TableRow, fact_lines, make_headings, table_lines
 
-NO_ATTRIBUTES = "not read: they come with the next sample of a running machine, and are not in a recording"
+NO_ATTRIBUTES = "not read yet, or not in the recording"
 
 FLAGS: Mapping[str, str] = {
     "hwcache_align": "whole cache lines",
@@ -30,7 +30,7 @@ DEBUG_FLAGS: Mapping[str, str] = {
 }
 """Attributes of 0 or 1 that slab_debug switches on."""
 NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
-NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "")
+NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "", least=("ON CPUS", "PARTLY USED"))
 
 
 def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool) -> Iterator[Line]:
