@@ -1,4 +1,4 @@
-"""Explanation pages: states, memory, headroom, events, attached objects, call trees, catalogue, glossary, each cache.
+"""Explanation pages: states, memory, headroom, events, attached objects, calls, relations, catalogue, words, caches.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -18,6 +18,7 @@ from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, kn
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
+from tcptop.explanation.relations_page import relations_page
 from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
@@ -44,6 +45,7 @@ PAGES: tuple[Page, ...] = (
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
+    Page("relations", "Relations of a socket's objects", relations_page),
     Page("catalogue", "Every object behind a socket", catalogue_page),
     Page("glossary", "Every word on the screen", glossary_page),
 )
@@ -63,6 +65,8 @@ PAGE_ALIASES = {
     "ktls": "attached",
     "buffers": "attached",
     "words": "glossary",
+    "pointers": "relations",
+    "links": "relations",
 }
 """Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""
 

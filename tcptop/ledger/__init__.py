@@ -932,6 +932,8 @@ class Ledger(NamedTuple):
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
+    member_offsets: Mapping[str, Mapping[str, int]]
+    """By struct, the offset in bytes of each member that links objects of a socket; empty if BTF was not read."""
     unseen_objects: Mapping[str, UnseenObject]
     """Those objects of the catalogue whose cache does not appear in any file; the key is the object's struct."""
     live_objects: LiveObjects | None

@@ -9,6 +9,7 @@ from tcptop.hosts.host import Host, HostLostError, Identity
 from tcptop.hosts.recording_host import HostAnswer, RecordingHost
 from tcptop.hosts.run_sync import measure_cpu, run_sync, run_together
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
+from tcptop.kernel.relations import member_paths
 from tcptop.sampling.pace import Paces
 from tcptop.snapshot import (
     CGROUP_SOURCE,
@@ -62,7 +63,7 @@ def kernel_sources() -> list[AnySource]:
         TopologySource(),
         SecurityModulesSource(),
         MemoryCgroupsSource(),
-        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS),
+        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, member_paths()),
         ProtocolsSource(),
         SlabLinksSource(),
         SlabSizesSource(SLAB_CACHES),

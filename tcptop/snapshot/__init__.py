@@ -442,6 +442,8 @@ class Btf(NamedTuple):
     """/sys/kernel/btf/vmlinux: by name, the layouts of those catalogued structs that exist in the kernel."""
 
     structs: Mapping[str, StructLayout]
+    offsets: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    """By struct, the offset in bytes of each wanted member that the struct has; a member's name is its dotted path."""
 
 
 class MeasuredRow(NamedTuple):

@@ -535,3 +535,28 @@ async def test_only_the_cache_whose_page_is_open_is_read() -> None:
         await wait_until(pilot, lambda: host.asked.count("proc/net/sockstat") > reads + 3, "more samples")
         assert len([path for path in host.asked if path.endswith(f"{name}/align")]) == 1
     host.close()
+
+
+@pytest.mark.parametrize("size", TERMINALS)
+@pytest.mark.parametrize("way", ["palette", "pages"])
+async def test_the_relations_are_reached_by_the_palette_and_by_turning_pages(size: tuple[int, int], way: str) -> None:
+    async with tree_app(tree("6.12-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        if way == "palette":
+            await press_keys(pilot, "colon", *"point at", "enter")
+        else:
+            number = [page.name for page in PAGES].index("relations")
+            await press_keys(pilot, "i", *["right"] * number)
+        assert open_page_name(app) == "Relations of a socket's objects"
+        seen: list[str] = []
+        for _ in range(30):
+            seen += page_lines(app)
+            await press_keys(pilot, "pagedown")
+        page = "\n".join(seen)
+        for text in (
+            "descriptor table",
+            "d_sib → no list",
+            "In TIME_WAIT",
+            "i_data.i_pages → the pages of its contents",
+        ):
+            assert text in page
