@@ -547,7 +547,7 @@ async def test_the_relations_are_reached_by_the_palette_and_by_turning_pages(siz
         else:
             number = [page.name for page in PAGES].index("relations")
             await press_keys(pilot, "i", *["right"] * number)
-        assert open_page_name(app) == "Relations of a socket's objects"
+        assert (open_page_name(app) or "").startswith("Relations")
         seen: list[str] = []
         for _ in range(30):
             seen += page_lines(app)
