@@ -24,7 +24,7 @@ SKETCH = """
       │ private_data              │ d_inode
   [ socket                      inode ]  one socket_alloc
       │ sk (and back by sk_socket)
-  tcp_sock ──── icsk_bind_hash → bind bucket of the port
+  tcp_sock ──── icsk_bind_hash → bind bucket
       │ skc_nulls_node            │ tw_tb
    ehash ────── skc_nulls_node ─ tcp_timewait_sock
 """.strip("\n").split("\n")
