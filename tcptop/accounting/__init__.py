@@ -116,11 +116,13 @@ def account(
         events=events,
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
+        member_offsets=snapshot.btf.value.offsets if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
         held=held_objects(snapshot, table, sockets),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
+        chosen_cache=snapshot.chosen_cache,
         holders=holders,
     )
 

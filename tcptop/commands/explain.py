@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
-from tcptop.explanation import nearest_words
+from tcptop.explanation import explain_word, nearest_words
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.function_names import FUNCTIONS
 from tcptop.report.explain_text import overview_text, page_text
+from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.sources.kallsyms import read_symbols
 
 COLUMNS_IN_A_PIPE = 100
@@ -32,9 +33,15 @@ def run(arguments: Sequence[str]) -> int:
     sampler = make_sampler(open_chosen_host(options), 1.0, options.lab)
     sampler.ask_for("btf")
     symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
-    ledger = read_ledger(sampler)._replace(symbols=symbols)
-    columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
+    ledger = read_ledger(sampler)
     what = " ".join(options.what)
+    page = explain_word(ledger, what) if what else None
+    if page is not None and page.cache is not None:
+        # Only the ledger shows which cache a word means.
+        sampler.add_source(CacheAttributesSource(page.cache))
+        ledger = read_ledger(sampler)
+    ledger = ledger._replace(symbols=symbols)
+    columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
     text = page_text(ledger, what, columns) if options.what else overview_text(ledger, columns)
     if text is None:
         near = ", ".join(nearest_words(ledger, what))

@@ -1,4 +1,4 @@
-"""Explanation pages: states, memory, nodes, headroom, events, attached objects, call trees, catalogue, words, caches.
+"""Explanation pages: states, memory, nodes, headroom, events, attached objects, calls, relations, catalogue, words, caches.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -19,6 +19,7 @@ from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.numa_page import numa_page
+from tcptop.explanation.relations_page import relations_page
 from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
@@ -34,6 +35,8 @@ class Page(NamedTuple):
     name: str
     title: str
     lines: DrawLines
+    cache: str | None = None
+    """The slab cache whose attributes the page shows, if they are read; None for a page that is not about a cache."""
 
 
 PAGES: tuple[Page, ...] = (
@@ -44,6 +47,7 @@ PAGES: tuple[Page, ...] = (
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
+    Page("relations", "Relations of a socket's objects", relations_page),
     Page("catalogue", "Every object behind a socket", catalogue_page),
     Page("glossary", "Every word on the screen", glossary_page),
 )
@@ -65,6 +69,8 @@ PAGE_ALIASES = {
     "nodes": "numa",
     "distances": "numa",
     "words": "glossary",
+    "pointers": "relations",
+    "links": "relations",
 }
 """Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""
 
@@ -75,7 +81,7 @@ OF_AVERAGE = ("average now", "one more socket")
 
 def page_of_cache(name: str) -> Page:
     """The page of a slab cache or of a slabinfo row."""
-    return Page(name, name, partial(cache_page, name))
+    return Page(name, name, partial(cache_page, name), name)
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
@@ -129,7 +135,7 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
             *([] if page is None else page.lines(ledger, columns)),
         ]
 
-    return Page(page.name if page is not None else title, title, lines)
+    return Page(title, title, lines) if page is None else page._replace(lines=lines)
 
 
 def nearest_words(ledger: Ledger, word: str) -> list[str]:

@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
+from tcptop.explanation.slab_section import share_text, slab_section, spacing_text
 from tcptop.explanation.struct_layout import (
     PARTLY_USED_WORD,
     UNUSED_WORD,
@@ -58,7 +59,10 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
     objects = find_objects(ledger, name, line)
     lines: list[Line] = []
     if line is not None:
-        lines += [*_draw_row(ledger, line, columns), EMPTY_LINE]
+        lines += _draw_row(ledger, line, columns)
+        lines += slab_section(ledger, line, columns, with_sizes=not objects)
+        lines += [] if objects else _draw_slab(ledger.cache(line.row) or line, columns)
+        lines.append(EMPTY_LINE)
     if not objects:
         lines += paragraph(f" {NO_TCP_OBJECT}", columns - 1, "text")
     return [*lines, *objects_page(objects, ledger, columns)]
@@ -209,20 +213,12 @@ def size_facts(
     if struct_bytes is not None:
         yield "struct", f"{units.count(struct_bytes)} B{'' if layout is None else ', by BTF'}"
     if object_bytes is not None:
-        padding = ""
-        if struct_bytes and object_bytes > struct_bytes:
-            padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
-        yield "spacing", f"{units.count(object_bytes)} B from one object to the next{padding}"
+        yield "spacing", spacing_text(object_bytes, struct_bytes)
     elif struct_bytes is None and (size.object_bytes is not None or (size.slab and size.slab.high)):
         yield "size", size.text
-    if line is not None and line.slab_share_bytes is not None and object_bytes is not None and line.pages_per_slab:
-        waste_bytes = line.slab_share_bytes - object_bytes
-        pages = "page" if line.pages_per_slab == 1 else "pages"
-        yield (
-            "slab share",
-            f"{line.slab_share_bytes:.1f} B: {line.objects_per_slab} objects in"
-            f" {line.pages_per_slab} {pages} (order {line.order}), {waste_bytes:.1f} B left over for each",
-        )
+    share = share_text(line) if line is not None else None
+    if share is not None:
+        yield "slab share", share
     if item.kmalloc_bytes is not None:
         aligned = ", in whole cache lines" if item.cache_line_aligned else ""
         yield "asked for", f"{item.kmalloc_bytes} B of kmalloc{aligned}"

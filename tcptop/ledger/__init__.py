@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
-from tcptop.snapshot import CgroupMemory, StructLayout
+from tcptop.snapshot import CacheAttributes, CgroupMemory, StructLayout
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -945,6 +945,8 @@ class Ledger(NamedTuple):
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
+    member_offsets: Mapping[str, Mapping[str, int]]
+    """By struct, the offset in bytes of each member that links objects of a socket; empty if BTF was not read."""
     unseen_objects: Mapping[str, UnseenObject]
     """Those objects of the catalogue whose cache does not appear in any file; the key is the object's struct."""
     live_objects: LiveObjects | None
@@ -954,6 +956,8 @@ class Ledger(NamedTuple):
     """The user's lab result; None if the user gave no lab result."""
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named; None if the user named no cgroup."""
+    chosen_cache: CacheAttributes | None = None
+    """The attributes of the slab cache whose page the user reads; None if they were not read."""
     holders: Holders | None = None
     """Who holds the sockets; None unless the user asked for a look at them."""
     symbols: frozenset[str] | None = None

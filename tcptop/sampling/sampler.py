@@ -9,9 +9,11 @@ from tcptop.hosts.host import Host, HostLostError, Identity
 from tcptop.hosts.recording_host import HostAnswer, RecordingHost
 from tcptop.hosts.run_sync import measure_cpu, run_sync, run_together
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
+from tcptop.kernel.relations import member_paths
 from tcptop.sampling.pace import Paces
 from tcptop.snapshot import (
     CGROUP_SOURCE,
+    CHOSEN_CACHE_SOURCE,
     NOT_READ,
     READING_NAMES,
     UNREAD_READINGS,
@@ -23,6 +25,7 @@ from tcptop.snapshot import (
 from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
+from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.sources.conntrack_stats import ConntrackStatsSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.memory_cgroups import MemoryCgroupsSource
@@ -60,7 +63,7 @@ def kernel_sources() -> list[AnySource]:
         TopologySource(),
         SecurityModulesSource(),
         MemoryCgroupsSource(),
-        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS),
+        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, member_paths()),
         ProtocolsSource(),
         SlabLinksSource(),
         SlabSizesSource(SLAB_CACHES),
@@ -98,7 +101,8 @@ def cgroup_sources(cgroup: str | None) -> list[AnySource]:
 
 def wanted_paths() -> tuple[str, ...]:
     """Patterns of all paths that the sources of a report may read, written in the same way as `Source.paths`."""
-    return (*(path for source in kernel_sources() for path in source.paths), SOCKETS_PATH)
+    paths = (path for source in kernel_sources() for path in source.paths)
+    return (*paths, *CacheAttributesSource.paths, SOCKETS_PATH)
 
 
 def has_saved_sockets(host: Host) -> bool:
@@ -364,7 +368,8 @@ class Sampler:
         readings = {name: self._reading(name) for name in READING_NAMES}
         snapshot = make_snapshot(identity, taken_at_unix_s, self._monotonic(), readings)
         cgroup = self._readings.get(CGROUP_SOURCE, NOT_READ).value
-        return snapshot._replace(lab_measurement=self._lab_measurement, cgroup=cgroup)
+        chosen_cache = self._readings.get(CHOSEN_CACHE_SOURCE, NOT_READ).value
+        return snapshot._replace(lab_measurement=self._lab_measurement, cgroup=cgroup, chosen_cache=chosen_cache)
 
     def _reading(self, name: str) -> AnyReading:
         reading: AnyReading = self._readings.get(name) or unread_reading(name)

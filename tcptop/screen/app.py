@@ -116,6 +116,8 @@ class TcptopApp(App[int]):
         """The form of the plan as the user has left it; None before the plan is first closed."""
         self._table_choice: TableChoice | None = None
         """The choice of the table of holders as the user has left it; None before it is first closed."""
+        self._explained_beside: str | None = None
+        """The cache in the row of the cursor, which the pane beside the table explains on a large screen."""
         self._node_chosen = False
         self._zoomed: str | None = None
         """Id of the pane that fills the screen; None for no such pane."""
@@ -528,8 +530,10 @@ class TcptopApp(App[int]):
         for screen in self.screen_stack[:1]:
             for pane in screen.query(CacheExplanationPane):
                 pane.explain(message.name)
+        self._explained_beside = message.name
         if "explanation" in self.view.panes:
             self.feed.ask_for_layouts()
+            self.feed.ask_for_cache(message.name)
 
     def on_nodes_pane_node_selected(self, message: NodesPane.NodeSelected) -> None:
         """Shows the node of the selected row."""
@@ -544,8 +548,15 @@ class TcptopApp(App[int]):
             return
         from tcptop.widgets.explain_screen import ExplainScreen
 
+        page = found(self._ledger)
         self.feed.ask_for_layouts()
-        self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self.view))
+        if page is not None and page.cache is not None:
+            self.feed.ask_for_cache(page.cache)
+
+        def end_reads(_: None) -> None:
+            self.feed.ask_for_cache(self._explained_beside if "explanation" in self.view.panes else None)
+
+        self.push_screen(ExplainScreen(page, self._ledger, self.view), end_reads)
 
     def action_save_settings(self) -> None:
         """Writes the current choices to the settings file."""

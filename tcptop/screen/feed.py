@@ -107,6 +107,9 @@ class Feed:
     def ask_for_layouts(self) -> None:
         """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
+    def ask_for_cache(self, cache: str | None) -> None:
+        """Requests the attributes of one slab cache instead of those of another; does nothing for a recording."""
+
     def ask_for_sockets(self, wanted: bool) -> None:
         """Begins or ends to ask the kernel for all sockets; does nothing for a recording."""
 

@@ -142,6 +142,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Groups of the palette, with the actions in each group."""
 SORT_MEANING = "sort by a column, whose letter stands below; again reverses"
 KEYLESS_COMMANDS = (
+    ("explain how the objects of a socket point at each other", "explain('relations')"),
     ("switch between dark and light", "switch_theme"),
     ("write these settings to the settings file", "save_settings"),
 )

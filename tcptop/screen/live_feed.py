@@ -17,7 +17,8 @@ from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
-from tcptop.snapshot import LabMeasurement, Snapshot
+from tcptop.snapshot import CHOSEN_CACHE_SOURCE, LabMeasurement, Snapshot
+from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.sources.machine_load import MachineLoadSource
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -49,6 +50,8 @@ class LiveFeed(Feed):
         self._kernel = Worker("tcptop single sockets")
         self._recording: LiveRecording | None = None
         self._first_sample_began = False
+        self._chosen_cache: str | None = None
+        """The cache of the sampler's source of attributes."""
         self._knows_sockets = False
         """Whether the sampler has the source of sockets."""
         self._recorded_path: str | None = None
@@ -104,6 +107,16 @@ class LiveFeed(Feed):
     def ask_for_layouts(self) -> None:
         """Requests the struct layouts (BTF), which only the explanation needs."""
         self._live.sampler.ask_for("btf")
+
+    def ask_for_cache(self, cache: str | None) -> None:
+        """Requests the attributes of one slab cache, which are read at once; None ends the reading of such."""
+        sampler = self._live.sampler
+        sampler.set_enabled(CHOSEN_CACHE_SOURCE, cache is not None)
+        if cache is not None and cache != self._chosen_cache:
+            self._chosen_cache = cache
+            sampler.add_source(CacheAttributesSource(cache))
+        if cache is not None:
+            self._live.sample_due()
 
     def ask_for_sockets(self, wanted: bool) -> None:
         """Begins or ends to ask the kernel for all sockets; the first look comes at once."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
+from tcptop.hosts.run_sync import run_sync
+from tcptop.ledger import Ledger
 from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources, read_due
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
-from tcptop.snapshot import LabMeasurement
+from tcptop.snapshot import CacheAttributes, LabMeasurement
+from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.text.printable import printable
 
 NO_INTERVAL = "saved: there is one sample, and no interval"
@@ -33,6 +36,8 @@ class SavedFeed(Feed):
         self._cgroup = cgroup
         self._with_layouts = False
         self._with_sockets = False
+        self._chosen_cache: CacheAttributes | None = None
+        self._latest: Ledger | None = None
 
     def begin(self) -> None:
         """Samples the tree."""
@@ -68,6 +73,19 @@ class SavedFeed(Feed):
         if not self._with_layouts:
             self._with_layouts = True
             self.begin()
+
+    def ask_for_cache(self, cache: str | None) -> None:
+        """Reads the attributes of another slab cache, and draws the sample with them."""
+        if cache is None or (self._chosen_cache is not None and cache == self._chosen_cache.cache):
+            return
+        self._chosen_cache = run_sync(CacheAttributesSource(cache).read(self._host)).value
+        if self._latest is not None:
+            self.draw(self._latest)
+
+    def draw(self, ledger: Ledger) -> None:
+        """Draws the sample with the attributes of the chosen cache."""
+        self._latest = ledger
+        super().draw(ledger._replace(chosen_cache=self._chosen_cache))
 
     def ask_for_sockets(self, wanted: bool) -> None:
         """Samples the tree again, this time with its look at the sockets; only the first request does so."""

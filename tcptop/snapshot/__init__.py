@@ -94,6 +94,23 @@ class SlabCounts(NamedTuple):
     caches: Mapping[str, SlabCount]
 
 
+class CacheAttributes(NamedTuple):
+    """The attributes of one slab cache in /sys/kernel/slab, which are read only while the user looks at the cache.
+
+    An attribute that could not be read is in neither mapping.
+    """
+
+    cache: str
+    numbers: Mapping[str, int]
+    """By the name of the attribute (mm/slub.c, SLAB_ATTR): a size, a flag of 0 or 1, or a total."""
+    by_node: Mapping[str, Mapping[int, int]]
+    """The counts on each node with a count above 0, for those attributes that the kernel counts by node."""
+    constructor: str | None
+    """The function that prepares new objects; empty if there is none, None if unknown."""
+    reason: str | None
+    """One line that says why no attribute could be read; None if any could be read."""
+
+
 class Zone(NamedTuple):
     """One zone of /proc/zoneinfo (mm/vmstat.c, zoneinfo_show_print)."""
 
@@ -428,6 +445,8 @@ class Btf(NamedTuple):
     """/sys/kernel/btf/vmlinux: by name, the layouts of those catalogued structs that exist in the kernel."""
 
     structs: Mapping[str, StructLayout]
+    offsets: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    """By struct, the offset in bytes of each wanted member that the struct has; a member's name is its dotted path."""
 
 
 class MeasuredRow(NamedTuple):
@@ -522,6 +541,9 @@ CGROUP_SOURCE = "cgroup"
 of the field.
 """
 
+CHOSEN_CACHE_SOURCE = "chosen_cache"
+"""Name of the source of `Snapshot.chosen_cache`, which is no `Reading` either, for the same reasons."""
+
 Doubt = Literal["size", "counts"]
 """Which numbers of a slabinfo row are impossible.
 
@@ -585,6 +607,8 @@ class Snapshot(NamedTuple):
     """Lab result that the user gave; accounting checks whether the result was measured on this kernel."""
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named."""
+    chosen_cache: CacheAttributes | None = None
+    """The attributes of the slab cache whose page the user reads; None if no page of a cache is open."""
     contradictions: Contradictions = Contradictions()
     """The sources and slabinfo rows in which accounting found impossible figures; empty before accounting.
 

@@ -1,6 +1,7 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Any user may read the file. Only the structs named by the catalogue are returned.
+Any user may read the file. Only the structs named by the catalogue, and the offsets of the members that link objects,
+are returned.
 """
 
 import struct
@@ -8,6 +9,7 @@ import sys
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
@@ -59,12 +61,19 @@ class BtfSource(Source[Btf]):
     paths = (PATH,)
     pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
-    def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        structs: Collection[str],
+        modules: Collection[str] = (),
+        members: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Takes the names of the structs to return, and the names of certain Linux security modules.
 
-        Each of these modules keeps one of the structs for every socket.
+        Each of these modules keeps one of the structs for every socket. `members` has, by struct, the members whose
+        offsets to return.
         """
         self._structs = frozenset(structs)
+        self._members = members
         self._modules = frozenset(modules)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
@@ -93,7 +102,7 @@ class BtfSource(Source[Btf]):
         failed: Reading[Btf] | None = failed_reading(file)
         if failed is not None:
             return failed
-        value, damage = parse(file.data or b"", self._structs)
+        value, damage = parse(file.data or b"", self._structs, self._members)
         return make_reading(value, damage, PATH, file.took_us)
 
 
@@ -122,29 +131,75 @@ class _Types(NamedTuple):
         return printable_name(decode_text(self.names[offset : offset + MAX_NAME_BYTES].partition(b"\0")[0]))
 
 
-def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
-    """Parses BTF; returns the layouts of those `structs` that exist in the kernel. Never raises."""
+def parse(
+    data: bytes, structs: Collection[str], members: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> tuple[Btf | None, Damage | None]:
+    """Parses BTF; returns the layouts of `structs`, and the offsets of `members`, that the kernel has. Never raises."""
     try:
-        return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
+        types, found = _find_structs(data, {*structs, *members})
+        return Btf(
+            {name: _layout(types, name, type_id) for name, type_id in found.items() if name in structs},
+            {name: _offsets(types, found[name], paths) for name, paths in members.items() if name in found},
+        ), None
     except (struct.error, ValueError, IndexError) as error:
         return None, Damage("strange", f"not understood as BTF ({error})")
 
 
-def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayout]:
-    words, names = _sections(data)
+def _find_structs(data: bytes, names: Collection[str]) -> tuple[_Types, dict[str, int]]:
+    """All types, and by name the type IDs of those structs that the kernel has."""
+    words, strings = _sections(data)
     # The string section holds each name once.
-    wanted = {offset: name for name in structs if (offset := _find_name(names, name)) is not None}
-    free_pointer_name = _find_name(names, FREE_POINTER_TYPE)
+    wanted = {offset: name for name in names if (offset := _find_name(strings, name)) is not None}
     starts, named = _index_types(words, wanted)
-    types = _Types(words, names, starts)
+    types = _Types(words, strings, starts)
+    found: dict[str, int] = {}
     for type_id in named:
-        name_at, kind, _, size = types.header(type_id)
-        if kind == STRUCT and name_at in wanted:
-            members = tuple(islice(_members(types, type_id), MAX_MEMBERS + 1))
-            if len(members) > MAX_MEMBERS:
-                raise ValueError(f"more than {MAX_MEMBERS} members in one struct")
-            holds = holds_free_pointer(types, type_id, free_pointer_name)
-            yield StructLayout(wanted.pop(name_at), size, members, holds)
+        name_at, kind, _, _ = types.header(type_id)
+        if kind == STRUCT:
+            found.setdefault(wanted[name_at], type_id)
+    return types, found
+
+
+def _layout(types: _Types, name: str, type_id: int) -> StructLayout:
+    members = tuple(islice(_members(types, type_id), MAX_MEMBERS + 1))
+    if len(members) > MAX_MEMBERS:
+        raise ValueError(f"more than {MAX_MEMBERS} members in one struct")
+    holds = holds_free_pointer(types, type_id, _find_name(types.names, FREE_POINTER_TYPE))
+    return StructLayout(name, types.header(type_id)[3], members, holds)
+
+
+def _offsets(types: _Types, type_id: int, paths: Collection[str]) -> dict[str, int]:
+    """The offsets in bytes of those members that a struct has; a path has a dot before each member of a member."""
+    found: dict[str, int] = {}
+    for path in paths:
+        inner, bits = type_id, 0
+        for name in path.split("."):
+            member = _find_member(types, inner, name, set())
+            if member is None:
+                break
+            inner, bits = member[0], bits + member[1]
+        else:
+            found[path] = bits // 8
+    return found
+
+
+def _find_member(types: _Types, type_id: int, name: str, seen: set[int]) -> tuple[int, int] | None:
+    """The type ID and the first bit of a member of a struct or union, also in an anonymous struct or union in it.
+
+    `seen` has the types that were searched.
+    """
+    type_id = strip_qualifiers(types, type_id)
+    if type_id in seen or len(seen) > MAX_DEPTH or types.header(type_id)[1] not in (STRUCT, UNION):
+        return None
+    seen.add(type_id)
+    for name_at, member_type, first_bit, _ in _direct_members(types, type_id):
+        own = types.name(name_at)
+        if own == name:
+            return member_type, first_bit
+        inner = None if own else _find_member(types, member_type, name, seen)
+        if inner is not None:
+            return inner[0], first_bit + inner[1]
+    return None
 
 
 def _find_name(names: bytes, name: str) -> int | None:

@@ -137,7 +137,11 @@ def test_the_palette_has_every_binding_once(feed: type[Feed]) -> None:
     commands = palette_commands(feed.bindings)
     keys_in_palette = [each.keys for each in commands if each.keys]
     assert sorted(keys_in_palette) == sorted(keys for keys, _ in bound_keys(feed.bindings) if keys not in ("0-9", ":"))
-    assert {each.action for each in commands if not each.keys} == {"switch_theme", "save_settings"}
+    assert {each.action for each in commands if not each.keys} == {
+        "explain('relations')",
+        "switch_theme",
+        "save_settings",
+    }
     for command in commands:
         name = parse(command.action)[1]
         assert name == "feed" or hasattr(TcptopApp, f"action_{name}"), command

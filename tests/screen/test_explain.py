@@ -31,6 +31,7 @@ from textual.geometry import Size
 
 from tcptop.explanation import PAGES
 from tcptop.screen.app import TcptopApp
+from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
@@ -488,3 +489,74 @@ async def test_opening_pages_reads_btf_once_more_at_most() -> None:
     host.close()
     assert read[0] <= 2
     assert read == read[:1] * 4
+
+
+def attributes_asked(host: ScriptedHost) -> set[str]:
+    """The caches whose attribute `align`, which only the page of a cache shows, was read."""
+    return {path.split("/")[-2] for path in host.asked if path.endswith("/align")}
+
+
+@pytest.mark.parametrize("size", TERMINALS)
+async def test_enter_on_any_cache_shows_its_slabs(size: tuple[int, int], tmp_path: Path) -> None:
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
+    attributes = {"object_size": 632, "align": 8, "hwcache_align": 0, "slabs": "955 N0=900 N1=55", "partial": 2}
+    (folder / "sys/kernel/slab/inode_cache").mkdir()
+    for name, value in {**attributes, "cpu_slabs": 4, "ctor": "init_once+0x0/0x10"}.items():
+        (folder / "sys/kernel/slab/inode_cache" / name).write_text(f"{value}\n")
+    async with tree_app(folder).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "r", "slash", *"inode_cache", "enter")
+        names = [row.cache.name for row in app.query_one(CachesPane)._rows]
+        await press_keys(pilot, "home", *["down"] * names.index("inode_cache"), "enter")
+        assert open_page_name(app) == "inode_cache"
+        await wait_until(pilot, lambda: "aligned to 8 B" in " ".join(page_texts(app)), "the attributes are read")
+        page = "\n".join(page_texts(app))
+        assert "slabs       955: 949 full, 2 partly used, 4 on CPUs" in page
+        assert "init_once()" in page
+
+
+def page_texts(app: TcptopApp) -> list[str]:
+    """All lines of the open page, also those out of sight."""
+    pane = app.screen.query_one(ExplainPane)
+    assert pane._ledger is not None
+    return [text_of(line) for line in pane.content(pane._ledger, app.choices, 76)[1]]
+
+
+async def test_only_the_cache_whose_page_is_open_is_read() -> None:
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    async with host_app(host, 0.1).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        assert attributes_asked(host) == set()
+        name = cache_names(app)[1]
+        await press_keys(pilot, "down", "enter")
+        await wait_until(pilot, lambda: attributes_asked(host) == {name}, "the attributes of the cache are read")
+        await press_keys(pilot, "x")
+        reads = host.asked.count("proc/net/sockstat")
+        await wait_until(pilot, lambda: host.asked.count("proc/net/sockstat") > reads + 3, "more samples")
+        assert len([path for path in host.asked if path.endswith(f"{name}/align")]) == 1
+    host.close()
+
+
+@pytest.mark.parametrize("size", TERMINALS)
+@pytest.mark.parametrize("way", ["palette", "pages"])
+async def test_the_relations_are_reached_by_the_palette_and_by_turning_pages(size: tuple[int, int], way: str) -> None:
+    async with tree_app(tree("6.12-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        if way == "palette":
+            await press_keys(pilot, "colon", *"point at", "enter")
+        else:
+            number = [page.name for page in PAGES].index("relations")
+            await press_keys(pilot, "i", *["right"] * number)
+        assert (open_page_name(app) or "").startswith("Relations")
+        seen: list[str] = []
+        for _ in range(30):
+            seen += page_lines(app)
+            await press_keys(pilot, "pagedown")
+        page = "\n".join(seen)
+        for text in (
+            "descriptor table",
+            "d_sib → no list",
+            "In TIME_WAIT",
+            "i_data.i_pages → the pages of its contents",
+        ):
+            assert text in page

@@ -1,0 +1,53 @@
+"""Where the bytes of a cache's slabs are: in objects in use, in free objects, in alignment, at the ends of slabs.
+
+The tool slabinfo of the kernel's sources (tools/mm/slabinfo.c, report) prints these figures as `Used`, `Loss`, `Lalig`
+and `Lpadd`. It counts every slab at the preferred order; here the bytes are corrected for order fallback.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tcptop.ledger import CacheLine
+
+
+class SlabLoss(NamedTuple):
+    """The bytes of all slabs of one cache, in four parts that add up to all bytes."""
+
+    used_bytes: int
+    """Active objects × size of the struct."""
+    free_bytes: int
+    """Objects that are not active × step from one object to the next."""
+    alignment_bytes: int
+    """Active objects × the bytes behind each struct: padding, alignment, free pointer, debug fields."""
+    end_bytes: int
+    """Bytes of the slabs behind their last objects, too few for one more."""
+
+    @property
+    def total_bytes(self) -> int:
+        """All bytes of the slabs."""
+        return sum(self)
+
+    @property
+    def lost_bytes(self) -> int:
+        """The bytes that are not in a struct in use."""
+        return self.total_bytes - self.used_bytes
+
+
+def slab_loss(row: CacheLine, struct_bytes: int | None) -> SlabLoss | None:
+    """The parts of a cache's bytes; None if a figure is unknown, or if the figures contradict each other."""
+    if (
+        row.bytes is None
+        or row.objects is None
+        or row.active_objects is None
+        or row.object_bytes is None
+        or struct_bytes is None
+    ):
+        return None
+    loss = SlabLoss(
+        row.active_objects * struct_bytes,
+        (row.objects - row.active_objects) * row.object_bytes,
+        row.active_objects * (row.object_bytes - struct_bytes),
+        row.bytes - row.objects * row.object_bytes,
+    )
+    return loss if min(loss) >= 0 else None

@@ -1,0 +1,154 @@
+"""The section of a cache's page on its slabs: what slabinfo of the kernel's tools prints, for any cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tcptop.accounting.slab_loss import slab_loss
+from tcptop.ledger import CacheLine, Ledger
+from tcptop.snapshot import CacheAttributes
+from tcptop.text import units
+from tcptop.text.cache_columns import CacheRow, find_column
+from tcptop.text.line import EMPTY_LINE, Line
+from tcptop.text.table import TableRow, fact_lines, make_headings, table_lines
+
+NO_ATTRIBUTES = "not read yet, or not in the recording"
+
+FLAGS: Mapping[str, str] = {
+    "hwcache_align": "whole cache lines",
+    "destroy_by_rcu": "slabs freed after an RCU grace period",
+    "reclaim_account": "counted as reclaimable",
+    "cache_dma": "from the DMA zone",
+}
+"""Attributes of 0 or 1 that say how a cache allocates, with their meanings."""
+DEBUG_FLAGS: Mapping[str, str] = {
+    "sanity_checks": "sanity checks",
+    "red_zone": "red zones",
+    "poison": "poison",
+    "store_user": "tracking of users",
+    "trace": "tracing",
+}
+"""Attributes of 0 or 1 that slab_debug switches on."""
+NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
+NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "", least=("ON CPUS", "PARTLY USED"))
+
+
+def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool) -> Iterator[Line]:
+    """Facts on a cache's slabs: one slab, all slabs, where their bytes are, flags, and the counts of each node.
+
+    `with_sizes` adds the sizes of an object, which the sections of the catalogue's objects have too.
+    """
+    chosen = ledger.chosen_cache
+    attributes = chosen if chosen is not None and chosen.cache == line.name else None
+    row = ledger.cache(line.row) or line
+    for title, text in (*(_sizes(row, attributes) if with_sizes else ()), *_facts(ledger, row, attributes)):
+        yield from fact_lines(title, text, columns)
+    by_node = _counts_by_node(line, attributes)
+    if len(ledger.nodes) > 1 and by_node:
+        yield EMPTY_LINE
+        nodes = sorted({node for counts in by_node.values() for node in counts})
+        cells = [
+            (str(node), *(units.count(by_node[name].get(node, 0) if name in by_node else None) for name in NODE_COUNTS))
+            for node in nodes
+        ]
+        yield from table_lines(NODE_HEADINGS, [TableRow(each) for each in cells], columns)
+
+
+def share_text(line: CacheLine) -> str | None:
+    """An object's share of a slab, and of what is left over in it; None if unknown."""
+    if line.slab_share_bytes is None or line.object_bytes is None or not line.pages_per_slab:
+        return None
+    pages = "page" if line.pages_per_slab == 1 else "pages"
+    return (
+        f"{line.slab_share_bytes:.1f} B: {line.objects_per_slab} objects in {line.pages_per_slab} {pages}"
+        f" (order {line.order}), {line.slab_share_bytes - line.object_bytes:.1f} B left over for each"
+    )
+
+
+def spacing_text(object_bytes: int, struct_bytes: int | None) -> str:
+    """The step from one object to the next, and how much of it lies behind the struct."""
+    padding = ""
+    if struct_bytes and object_bytes > struct_bytes:
+        padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
+    return f"{units.count(object_bytes)} B from one object to the next{padding}"
+
+
+def _sizes(row: CacheLine, attributes: CacheAttributes | None) -> Iterator[tuple[str, str]]:
+    struct_bytes = _struct_bytes(row, attributes)
+    yield "struct", f"not known: {_reason(attributes)}" if struct_bytes is None else f"{units.count(struct_bytes)} B"
+    if row.object_bytes is not None:
+        yield "spacing", spacing_text(row.object_bytes, struct_bytes)
+    share = share_text(row)
+    if share is not None:
+        yield "slab share", share
+
+
+def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -> Iterator[tuple[str, str]]:
+    page_bytes = ledger.host.page_size_bytes
+    if page_bytes and row.pages_per_slab and row.objects_per_slab and row.object_bytes and not row.computed:
+        slab_bytes = page_bytes * row.pages_per_slab
+        end_bytes = slab_bytes - row.objects_per_slab * row.object_bytes
+        yield "slab", f"{units.count(slab_bytes)} B, {units.count(end_bytes)} B of it behind the last object"
+    numbers = attributes.numbers if attributes is not None else {}
+    slabs, partial, on_cpus = (numbers.get(name) for name in ("slabs", "partial", "cpu_slabs"))
+    if slabs is not None and partial is not None and on_cpus is not None:
+        full = max(0, slabs - partial - on_cpus)
+        yield (
+            "slabs",
+            f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly used,"
+            f" {units.count(on_cpus)} on CPUs",
+        )
+    loss = slab_loss(row, _struct_bytes(row, attributes))
+    if loss is not None and loss.total_bytes:
+        # Objects that wait on CPUs count as active; where there may be many of them, the active objects are a bound.
+        is_bound = find_column("active").text(CacheRow(row, None)).startswith("≤")
+        most, least = ("≤ ", "≥ ") if is_bound else ("", "")
+        lost = (
+            (loss.alignment_bytes, "alignment"),
+            (loss.end_bytes, "ends of slabs"),
+            (loss.free_bytes, "free objects"),
+        )
+        parts = ", ".join(f"{units.count(size)} B {where}" for size, where in lost)
+        yield (
+            "used",
+            f"{most}{units.count(loss.used_bytes)} of {units.count(loss.total_bytes)} B:"
+            f" {units.percent(loss.used_bytes / loss.total_bytes, ' ')} in structs of active objects",
+        )
+        yield "loss", f"{least}{units.count(loss.lost_bytes)} B: {parts}"
+    if not numbers:
+        yield "flags", f"not known: {_reason(attributes)}"
+        return
+    align = numbers.get("align")
+    alignment = "" if align is None else f"aligned to {units.count(align)} B"
+    yield "flags", ", ".join(filter(None, (alignment, _flags_text(FLAGS, numbers)))) or "none"
+    yield "debugging", _flags_text(DEBUG_FLAGS, numbers) or "off"
+    if attributes is not None and attributes.constructor:
+        yield "constructor", f"{attributes.constructor.partition('+')[0]}()"
+
+
+def _flags_text(meanings: Mapping[str, str], numbers: Mapping[str, int]) -> str:
+    """The meanings of the flags that are set, and after them the names of the files that lack; empty for neither."""
+    known = ", ".join(meaning for name, meaning in meanings.items() if numbers.get(name))
+    lacking = ", ".join(name for name in meanings if name not in numbers)
+    return "; ".join(filter(None, (known, lacking and f"not known, for lack of {lacking}")))
+
+
+def _reason(attributes: CacheAttributes | None) -> str:
+    return (attributes.reason if attributes is not None else None) or NO_ATTRIBUTES
+
+
+def _struct_bytes(row: CacheLine, attributes: CacheAttributes | None) -> int | None:
+    chosen = attributes.numbers.get("object_size") if attributes is not None else None
+    return row.object_size_bytes if chosen is None else chosen
+
+
+def _counts_by_node(line: CacheLine, attributes: CacheAttributes | None) -> Mapping[str, Mapping[int, int]]:
+    """The counts of each node: of the attributes, or if they were not read, of the sources of TCP's caches."""
+    if attributes is not None and attributes.by_node:
+        return {name: attributes.by_node.get(name, {}) for name in NODE_COUNTS if name in attributes.numbers}
+    if not line.nodes:
+        return {}
+    return {
+        "slabs": {node: count.slabs for node, count in line.nodes.items() if count.slabs is not None},
+        "total_objects": {node: count.objects for node, count in line.nodes.items() if count.objects is not None},
+    }

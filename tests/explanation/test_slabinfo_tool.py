@@ -1,0 +1,211 @@
+"""The pages of caches against slabinfo of the kernel's sources (tools/vm/slabinfo.c, since 6.3 tools/mm/slabinfo.c).
+
+`slabinfo_tool_6.1.json` has the output of the 6.1 tool in a guest of four nodes, and the files that it read there. With
+TCPTOP_SLABINFO_TOOL, the path of a built tool (`gcc -o slabinfo slabinfo.c`), all caches of this machine are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import write_tree
+
+from tcptop.accounting import account
+from tcptop.accounting.slab_loss import slab_loss
+from tcptop.explanation import page_of_cache
+from tcptop.hosts.folder import FolderHost
+from tcptop.ledger import Ledger
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sources.cache_attributes import CacheAttributesSource
+from tcptop.text.line import text_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+GUEST: dict[str, Any] = json.loads(Path(__file__).with_name("slabinfo_tool_6.1.json").read_text(encoding="utf-8"))
+TOOL = os.environ.get("TCPTOP_SLABINFO_TOOL", "")
+CACHES = {
+    "TCP": "TCP",
+    "kmalloc-4k": "kmalloc-4k",
+    "ext4_inode_cache": "ext4_inode_cache",
+    "radix_tree_node": "radix_tree_node",
+    "inode_cache": "inode_cache",
+    "Acpi-Operand": ":0000072",
+    "skbuff_fclone_cache": ":0000512",
+    "pid": ":A-0000128",
+    "tcp_bind_bucket": ":A-0000128",
+}
+"""The caches of the guest, each with the name by which the tool reports it."""
+FLAGS = {
+    "Hardware cacheline aligned": "whole cache lines",
+    "Slabs are destroyed via RCU": "slabs freed after an RCU grace period",
+    "Reclaim accounting active": "counted as reclaimable",
+    "Memory is allocated in a special DMA zone": "from the DMA zone",
+}
+
+
+def split_reports(output: str) -> dict[str, str]:
+    """The output of `slabinfo -r`, by the name of the cache."""
+    parts = re.split(r"^(?=Slabcache: )", output, flags=re.MULTILINE)
+    return {found[1]: part for part in parts if (found := re.match(r"Slabcache: (\S+)", part))}
+
+
+def figure(report: str, title: str, column: int = 0) -> int:
+    """A number of a report. Three titles stand twice in it: Objects, Total and Loss."""
+    return int(re.findall(rf"\b{title} *: +(-?\d+)", report)[column])
+
+
+def nodes(report: str, title: str) -> list[int]:
+    found = re.search(rf"^{title} +(.+)$", report, re.MULTILINE)
+    assert found, report
+    return [int(number) for number in found[1].split()]
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Path:
+    root = write_tree(tmp_path, GUEST["files"])
+    for name, folder in GUEST["links"].items():
+        (root / "sys/kernel/slab" / name).symlink_to(folder)
+    return root
+
+
+def with_attributes(root: Path, cache: str) -> Ledger:
+    host = FolderHost(str(root))
+    sampler = Sampler(host, kernel_sources(), monotonic=lambda: 0.0)
+    read_due(sampler)
+    sampler.add_source(CacheAttributesSource(cache))
+    read_due(sampler)
+    host.close()
+    return account(sampler.snapshot())
+
+
+def explain(root: Path, *words: str, encoding: str = "utf-8", columns: int = 100) -> str:
+    command = [sys.executable, "-m", "tcptop", "explain", *words, "--root", str(root)]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": str(columns)}
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def fact(page: str, title: str) -> str:
+    found = re.search(rf"^ {title:<11} (.+(?:\n {{12,}}.+)*)", page, re.MULTILINE)
+    assert found, (title, page)
+    return " ".join(found[1].split())
+
+
+def numbers(text: str) -> list[int]:
+    return [int(each.replace(" ", "")) for each in re.findall(r"\d{1,3}(?: \d{3})+|\d+", text)]
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_explain_has_the_figures_of_the_tool(guest: Path, cache: str) -> None:
+    report, page = split_reports(GUEST["report"])[CACHES[cache]], explain(guest, cache)
+    slab, per_slab, step = figure(report, "SlabSiz"), figure(report, "Objects", 1), figure(report, "SlabObj")
+    if "struct " not in page:
+        assert numbers(fact(page, "struct")) == [figure(report, "Object")]
+        assert numbers(fact(page, "spacing"))[0] == step
+    assert numbers(fact(page, "slab")) == [slab, slab - per_slab * step]
+    titles = ("Total", "Full", "Partial", "CpuSlab")
+    assert numbers(fact(page, "slabs")) == [figure(report, title) for title in titles]
+    if figure(report, "Total", 1):
+        lost = fact(page, "loss")
+        assert numbers(fact(page, "used"))[:2] == [figure(report, "Used"), figure(report, "Total", 1)]
+        free = figure(report, "Loss") - figure(report, "Lalig") - figure(report, "Lpadd")
+        assert numbers(lost) == [figure(report, "Loss"), figure(report, "Lalig"), figure(report, "Lpadd"), free]
+    flags = fact(page, "flags")
+    assert numbers(flags)[0] == figure(report, "Align")
+    assert {own for title, own in FLAGS.items() if title in report} == {own for own in FLAGS.values() if own in flags}
+    assert fact(page, "debugging") == "off"
+
+
+@pytest.mark.parametrize("cache", [cache for cache, name in CACHES.items() if name != "ext4_inode_cache"])
+def test_explain_has_the_nodes_of_the_tool(guest: Path, cache: str) -> None:
+    report, page = split_reports(GUEST["report"])[CACHES[cache]], explain(guest, cache)
+    rows = [line.split() for line in page.split(" NODE ", 1)[1].splitlines()[1:5]]
+    slabs = {int(row[0]): int(row[1]) for row in rows if row and row[0].isdigit()}
+    partial = {int(row[0]): int(row[2]) for row in rows if row and row[0].isdigit()}
+    assert [slabs.get(node, 0) for node in range(4)] == nodes(report, "All slabs")
+    assert [partial.get(node, 0) for node in range(4)] == nodes(report, "Partial slabs")
+
+
+@pytest.mark.parametrize("cache", ["Acpi-Operand", "pid", "skbuff_fclone_cache"])
+def test_explain_has_the_aliases_of_the_tool(guest: Path, cache: str) -> None:
+    [names] = [line.partition("<-")[2].split() for line in GUEST["aliases"].splitlines() if CACHES[cache] in line]
+    merged = fact(explain(guest, cache), "counted in").partition("merged: ")[2]
+    assert sorted(merged.split(", ")) == sorted(names)
+
+
+def test_without_sysfs_the_rest_is_unknown_with_its_reason(guest: Path) -> None:
+    for path in (guest / "sys/kernel/slab").iterdir():
+        path.unlink() if path.is_symlink() else [file.unlink() for file in path.iterdir()]
+    page = explain(guest, "inode_cache")
+    assert fact(page, "struct").startswith("not known: there is no /sys/kernel/slab/inode_cache/object_size here")
+    assert fact(page, "flags").startswith("not known: there is no /sys/kernel/slab/inode_cache/object_size here")
+    report = split_reports(GUEST["report"])["inode_cache"]
+    assert numbers(fact(page, "spacing")) == [figure(report, "SlabObj")]
+    assert not re.search(r"^ (?:used|loss|slabs|debugging) ", page, re.MULTILINE)
+
+
+def test_files_that_an_older_kernel_lacks_are_named(guest: Path) -> None:
+    (guest / "sys/kernel/slab/inode_cache/reclaim_account").unlink()
+    assert fact(explain(guest, "inode_cache"), "flags").endswith("not known, for lack of reclaim_account")
+
+
+def test_a_debugging_option_is_named(guest: Path) -> None:
+    for name in ("red_zone", "poison"):
+        (guest / "sys/kernel/slab/inode_cache" / name).write_text("1\n")
+    assert fact(explain(guest, "inode_cache"), "debugging") == "red zones, poison"
+
+
+@pytest.mark.parametrize("name", ["..", "../../../proc", "."])
+def test_a_name_that_leads_out_of_the_folder_reads_nothing(guest: Path, name: str) -> None:
+    rows = (guest / "proc/slabinfo").read_text()
+    (guest / "proc/slabinfo").write_text(rows.replace("inode_cache  ", f"{name}  "))
+    ledger = with_attributes(guest, name)
+    assert ledger.chosen_cache is not None
+    assert (ledger.chosen_cache.numbers, ledger.chosen_cache.reason) == ({}, f"no cache has the name {name!r}")
+
+
+@pytest.mark.parametrize("columns", [56, 76, 116])
+@pytest.mark.parametrize("cache", ["inode_cache", "pid"])
+def test_the_page_fits_its_columns_and_ascii(guest: Path, cache: str, columns: int) -> None:
+    ledger = with_attributes(guest, cache)
+    lines = [text_of(line) for line in page_of_cache(cache).lines(ledger, columns)]
+    assert max(map(len, lines)) <= columns
+    assert explain(guest, cache, encoding="ascii", columns=columns + 4).isascii()
+
+
+@pytest.mark.skipif(not TOOL, reason="TCPTOP_SLABINFO_TOOL names no tool")
+def test_all_caches_of_this_machine_against_the_tool() -> None:
+    """The tool runs before and after; a cache that changed meanwhile is left out."""
+    folder = Path("/sys/kernel/slab")
+    names: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        names.setdefault(path.readlink().name if path.is_symlink() else path.name, path.name)
+    aliases = {path.name: path.readlink().name if path.is_symlink() else path.name for path in folder.iterdir()}
+    run = [TOOL, "-r"]
+    before = split_reports(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+    host = FolderHost("/")
+    sampler = Sampler(host, kernel_sources())
+    read_due(sampler)
+    ledger = account(sampler.snapshot())
+    after = split_reports(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+    compared = 0
+    for row in {line.row for line in ledger.caches if line.row is not None}:
+        report = before.get(aliases.get(row, ""))
+        if report is None or report != after.get(aliases[row]):
+            continue
+        line = ledger.cache(row)
+        assert line is not None
+        loss = slab_loss(line, figure(report, "Object"))
+        assert loss is not None, row
+        own = (loss.total_bytes, loss.used_bytes, loss.lost_bytes, loss.alignment_bytes, loss.end_bytes)
+        titles = (("Total", 1), ("Used", 0), ("Loss", 0), ("Lalig", 0), ("Lpadd", 0))
+        assert own == tuple(figure(report, *title) for title in titles), row
+        compared += 1
+    host.close()
+    print(f"{compared} caches of {len(after)} are as the tool says")
+    assert compared > len(after) // 2
