@@ -19,7 +19,7 @@ from tcptop.recording.time_spec import select_samples
 DESCRIPTION = (
     "Makes a recording of an export, of a saved tree, or of a part of another recording; what was kept stays as it is."
 )
-EXAMPLES = (("tcptop import DIR -w FILE", "back, byte for byte"),)
+EXAMPLES = (("tcptop import DIR -w FILE", "a recording of an exported folder, byte for byte as it was"),)
 
 
 def make_parser() -> Parser:
