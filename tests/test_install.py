@@ -88,7 +88,12 @@ def test_the_wheel_has_the_package_and_the_sdist_what_a_builder_needs(built: Pat
     release = f"tcptop-{tcptop.__version__}"
     assert {name.split("/")[0] for name in names} == {"tcptop", f"{release}.dist-info", f"{release}.data"}
     shared = {name.removeprefix(f"{release}.data/data/") for name in names if name.startswith(f"{release}.data/")}
-    assert shared == {f"share/man/man1/{path.name}" for path in (PROJECT / "packaging/man").iterdir()}
+    assert shared == {
+        *(f"share/man/man1/{path.name}" for path in (PROJECT / "packaging/man").iterdir()),
+        "share/bash-completion/completions/tcptop",
+        "share/zsh/site-functions/_tcptop",
+        "share/fish/vendor_completions.d/tcptop.fish",
+    }
     packaged = {name for name in names if name.startswith("tcptop/")}
     assert packaged == {
         str(path.relative_to(PROJECT))
