@@ -37,6 +37,8 @@ TESTED_ELSEWHERE = {
     "pip install": "tests/test_install.py",
     "uv tool install": "tests/test_install.py",
     "python -m build": "tests/test_install.py",
+    "python -m scripts.make_pyz": "tests/test_install.py",
+    "./tcptop-0.2.0-cp311-x86_64.pyz": "tests/test_install.py",
     "scripts/run": "tests/test_install.py",
     'sudo "$(command -v tcptop)"': "tests/test_install.py",
     "sudo tcptop exporter --listen 10.0.0.17:10097": "tests/exporter/test_web_config.py",
