@@ -6,13 +6,13 @@ usage: python -m scripts.make_pyz [WHEEL [DIR]]    (in the checkout; writes dist
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+from scripts.bundled_packages import install_packages
 from tcptop import __version__
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -42,16 +42,6 @@ def make_pyz(source: str, folder: Path) -> Path:
                         archive.writestr(member, path.read_bytes(), zipfile.ZIP_DEFLATED)
     target.chmod(0o755)
     return target
-
-
-def install_packages(requirement: str, place: Path) -> None:
-    """Installs a requirement and what it needs into a folder, without programs and shared files."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*command, "--target", place, requirement], check=True)
-    for path in sorted(place.rglob("*"), reverse=True):
-        is_left_out = path.relative_to(place).parts[0] in ("bin", "share") or path.name in ("RECORD", "direct_url.json")
-        if is_left_out:
-            path.rmdir() if path.is_dir() else path.unlink()
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ TESTED_ELSEWHERE = {
     "uv tool install": "tests/test_install.py",
     "python -m build": "tests/test_install.py",
     "python -m scripts.make_pyz": "tests/test_install.py",
+    "python -m scripts.make_deb": "tests/test_install.py",
     "./tcptop-0.2.0-cp311-x86_64.pyz": "tests/test_install.py",
     "scripts/run": "tests/test_install.py",
     'sudo "$(command -v tcptop)"': "tests/test_install.py",
@@ -45,7 +46,16 @@ TESTED_ELSEWHERE = {
 }
 """Commands that need a machine of their own, by their first words."""
 
-NOT_RUN = ("podman", "kubectl", "cd /var/lib/pcp", "echo 'http", "sudo chmod", "pminfo", "install -D")
+NOT_RUN = (
+    "podman",
+    "kubectl",
+    "cd /var/lib/pcp",
+    "echo 'http",
+    "sudo chmod",
+    "pminfo",
+    "install -D",
+    "sudo apt install",
+)
 """Commands of other programs, which the pages say were not run, or which write outside of the test's folder."""
 
 RECIPES = ("(", "# ")

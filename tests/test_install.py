@@ -259,6 +259,59 @@ def test_without_roots_privileges_the_single_file_shows_a_strangers_tree(
         session.end()
 
 
+@pytest.fixture(scope="module")
+def debian_package(built: Path) -> Path:
+    """The Debian package, made of the wheel."""
+    for program, package in (("dpkg-deb", "dpkg"), ("strip", "binutils")):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs the package {package}")
+    folder = built / "debian"
+    run(built / "tools/bin/python", "-m", "scripts.make_deb", wheel(built), folder, cwd=built / "source")
+    [path] = folder.iterdir()
+    return path
+
+
+def test_the_debian_package_depends_on_python_alone_and_runs_with_its_own_packages(
+    debian_package: Path, tmp_path: Path
+) -> None:
+    assert run("dpkg-deb", "-f", debian_package, "Version").strip() == tcptop.__version__
+    assert run("dpkg-deb", "-f", debian_package, "Depends").strip() == "libc6 (>= 2.28), python3 (>= 3.10)"
+    run("dpkg-deb", "-x", debian_package, tmp_path)
+    assert (tmp_path / "usr/bin/tcpmemtop").readlink() == Path("tcptop")
+    assert not (tmp_path / "usr/sbin").exists(), "libbpf-tools has a tcptop there"
+    packages = tmp_path / "usr/lib/tcptop"
+    # The program names the folder in which it is installed.
+    program = tmp_path / "usr/bin/tcptop"
+    program.write_text(program.read_text().replace('"/usr/lib/tcptop"', repr(str(packages))))
+    arguments = ("-o", "--root", tree("6.1-4n", "established"))
+    assert "Total kernel memory in TCP" in run(sys.executable, "-IB", tmp_path / "usr/bin/tcpmemtop", *arguments)
+    run(sys.executable, "-IB", program, "exporter", "--help")
+    assert not list(packages.rglob("__pycache__"))
+    minors = {path.name.split("-")[1] for path in packages.glob("backports/zstd/*.so")}
+    assert minors == {"310", "311", "312", "313"}
+
+
+def test_the_units_of_the_debian_package_start_its_program_and_stay_disabled(
+    debian_package: Path, tmp_path: Path
+) -> None:
+    run("dpkg-deb", "-R", debian_package, tmp_path)
+    units = sorted((tmp_path / "lib/systemd/system").iterdir())
+    assert [unit.name for unit in units] == [f"tcptop-{name}.service" for name in ("exporter", "record", "textfile")]
+    for unit in units:
+        assert "ExecStart=/usr/bin/tcptop " in unit.read_text()
+    assert "enable" not in (tmp_path / "DEBIAN/postinst").read_text()
+    for script in ("postinst", "prerm", "postrm"):
+        run("sh", "-n", tmp_path / "DEBIAN" / script)
+        assert "@" not in (tmp_path / "DEBIAN" / script).read_text()
+
+
+def test_lintian_finds_nothing_in_the_debian_package(debian_package: Path) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("needs the package lintian")
+    found = run("lintian", debian_package).splitlines()
+    assert [line for line in found if line.startswith(("E:", "W:"))] == []
+
+
 def test_checks_of_packages_find_nothing(built: Path) -> None:
     run(built / "tools/bin/pip", "install", "-q", "twine", "check-wheel-contents")
     packages = sorted([*built.glob("*.whl"), *built.glob("*.tar.gz")])
