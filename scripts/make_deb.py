@@ -17,6 +17,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from scripts.bundled_packages import install_packages
+from scripts.release_date import release_date
 from tcptop import __version__
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -111,9 +112,7 @@ def _add_control(tree: Path, architecture: str) -> None:
 
 def _changelog() -> str:
     """The changelog in the form of Debian, of this version alone."""
-    date = re.search(rf"^## {re.escape(__version__)} - (\S+)", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert date is not None, f"CHANGELOG.md has no section of {__version__}"
-    at = format_datetime(datetime.fromisoformat(date[1]).replace(tzinfo=timezone.utc))
+    at = format_datetime(datetime.fromisoformat(release_date()).replace(tzinfo=timezone.utc))
     return (
         f"tcptop ({__version__}) unstable; urgency=medium\n\n"
         f"  * Release {__version__}; what is new is in CHANGELOG.md of the source.\n\n -- {MAINTAINER}  {at}\n"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from scripts.command_parsers import command_parsers
+from scripts.release_date import release_date
 from tcptop import __version__
 from tcptop.commands.common import Parser
 from tcptop.screen.keys import LIVE_BINDINGS, SORT_MEANING, help_keys
@@ -120,18 +120,11 @@ def _page(command: str, parser: Parser) -> str:
         ("EXIT STATUS", _rows(prose.exit_codes)),
         ("SEE ALSO", _see_also(command, prose.see_also)),
     ]
-    lines = [f'.TH {name.upper()} 1 {_release_date()} "tcptop {__version__}" "User Commands"']
+    lines = [f'.TH {name.upper()} 1 {release_date()} "tcptop {__version__}" "User Commands"']
     for title, body in sections:
         found = list(body)
         lines += [f".SH {title}", *found] if found else []
     return "\n".join(lines) + "\n"
-
-
-def _release_date() -> str:
-    """The date of this version in the changelog."""
-    found = re.search(rf"^## {re.escape(__version__)} - (\S+)", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert found is not None, f"CHANGELOG.md has no section of {__version__}"
-    return found[1]
 
 
 def _text(text: str) -> str:
