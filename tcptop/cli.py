@@ -28,9 +28,16 @@ tcptop plan --connections N: what N more connections take, and whether it fits.
 tcptop who: which process, container, port or user holds the sockets.
 tcptop exporter: metrics for Prometheus, over HTTP or in a file.
 tcptop check: a check for Nagios and its kin: one line, exit code 0 to 3.
+tcptop help COMMAND: the options of one of them.
 Root sees more: {as_root}.
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
+
+EXAMPLES = (
+    ("tcptop -o", "the report of this machine, once, as text"),
+    ("tcptop --root web17.tgz", "the screen of another machine, from an archive of its files"),
+    ("tcptop -o -r FILE --at 12:04:31", "a report of one moment of a recording"),
+)
 
 SUBCOMMANDS = {
     "lab": "lab",
@@ -77,6 +84,8 @@ def _end_with_error(text: str, exit_code: int = 1) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"]:
+        arguments = _help_arguments(arguments[1:])
     if arguments and arguments[0] in SUBCOMMANDS:
         code: int = import_module(f"tcptop.commands.{SUBCOMMANDS[arguments[0]]}").run(arguments[1:])
         return code
@@ -91,6 +100,13 @@ def _run(arguments: list[str]) -> int:
     return screen.run(options)
 
 
+def _help_arguments(words: list[str]) -> list[str]:
+    """The arguments that do what `tcptop help WORDS` asks for."""
+    if len(words) > 1 or not {*words} <= {*SUBCOMMANDS, "help"}:
+        raise TcptopError(f"help: one of {', '.join(SUBCOMMANDS)}, or nothing; not {' '.join(words)!r:.60}")
+    return [*({*words} - {"help"}), "--help"]
+
+
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """Parses the options of the screen and of reports.
 
@@ -98,13 +114,23 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         TcptopError: if an option is wrong, or options cannot be combined.
 
     """
+    options: argparse.Namespace
+    options, others = make_parser().parse_known_args(join_offsets(arguments))
+    problem = _misplaced_argument(others) or _conflict(options)
+    if problem is not None:
+        raise TcptopError(problem)
+    return options
+
+
+def make_parser() -> Parser:
+    """The parser of the screen and of reports."""
     parser = Parser(
         prog="tcptop",
         description=DESCRIPTION,
         epilog=EPILOG.format(as_root=as_root()),
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=79),
         add_help=False,
-        allow_abbrev=False,
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "-d",
@@ -142,12 +168,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
-    options: argparse.Namespace
-    options, others = parser.parse_known_args(join_offsets(arguments))
-    problem = _misplaced_argument(others) or _conflict(options)
-    if problem is not None:
-        raise TcptopError(problem)
-    return options
+    return parser
 
 
 def _parse_sort_key(text: str) -> str:

@@ -40,6 +40,9 @@ IMPORTED_LATE = (
     "tomli",
     "tomllib",
 )
+IMPORTED_LATE_BY_SCREEN = ("textual.pilot", "textual.drivers.headless_driver")
+LATE_PACKAGES_OF_SCREEN = ("textual.layouts", "rich._unicode_data")
+"""What Textual and Rich import only when they run."""
 
 
 class Caller(NamedTuple):
@@ -274,7 +277,12 @@ def _import_everything() -> None:
                     import_module(module.name)
         elif not module.name.startswith(not_needed):
             import_module(module.name)
-    for name in IMPORTED_LATE:
+    late = [*IMPORTED_LATE]
+    if "textual" in sys.modules:
+        late += IMPORTED_LATE_BY_SCREEN
+        for package in LATE_PACKAGES_OF_SCREEN:
+            late += [module.name for module in walk_packages(import_module(package).__path__, f"{package}.")]
+    for name in late:
         with suppress(ImportError):
             import_module(name)
 

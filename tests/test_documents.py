@@ -37,13 +37,25 @@ TESTED_ELSEWHERE = {
     "pip install": "tests/test_install.py",
     "uv tool install": "tests/test_install.py",
     "python -m build": "tests/test_install.py",
+    "python -m scripts.make_pyz": "tests/test_install.py",
+    "python -m scripts.make_deb": "tests/test_install.py",
+    "./tcptop-0.2.0-cp311-x86_64.pyz": "tests/test_install.py",
     "scripts/run": "tests/test_install.py",
     'sudo "$(command -v tcptop)"': "tests/test_install.py",
     "sudo tcptop exporter --listen 10.0.0.17:10097": "tests/exporter/test_web_config.py",
 }
 """Commands that need a machine of their own, by their first words."""
 
-NOT_RUN = ("podman", "kubectl", "cd /var/lib/pcp", "echo 'http", "sudo chmod", "pminfo", "install -D")
+NOT_RUN = (
+    "podman",
+    "kubectl",
+    "cd /var/lib/pcp",
+    "echo 'http",
+    "sudo chmod",
+    "pminfo",
+    "install -D",
+    "sudo apt install",
+)
 """Commands of other programs, which the pages say were not run, or which write outside of the test's folder."""
 
 RECIPES = ("(", "# ")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from recorded import tree
+from session import Session
 
 import tcptop
 
@@ -85,7 +89,15 @@ def test_the_version_is_one(built: Path) -> None:
 def test_the_wheel_has_the_package_and_the_sdist_what_a_builder_needs(built: Path) -> None:
     with zipfile.ZipFile(wheel(built)) as archive:
         names = archive.namelist()
-    assert {name.split("/")[0] for name in names} == {"tcptop", f"tcptop-{tcptop.__version__}.dist-info"}
+    release = f"tcptop-{tcptop.__version__}"
+    assert {name.split("/")[0] for name in names} == {"tcptop", f"{release}.dist-info", f"{release}.data"}
+    shared = {name.removeprefix(f"{release}.data/data/") for name in names if name.startswith(f"{release}.data/")}
+    assert shared == {
+        *(f"share/man/man1/{path.name}" for path in (PROJECT / "packaging/man").iterdir()),
+        "share/bash-completion/completions/tcptop",
+        "share/zsh/site-functions/_tcptop",
+        "share/fish/vendor_completions.d/tcptop.fish",
+    }
     packaged = {name for name in names if name.startswith("tcptop/")}
     assert packaged == {
         str(path.relative_to(PROJECT))
@@ -145,6 +157,159 @@ def test_other_installers_take_the_wheel(built: Path, tool: str) -> None:
     run(built / "tools/bin" / tool, *words, wheel(built), env={key: each for key, each in environment.items() if each})
     for name in ("tcptop", "tcpmemtop"):
         assert run(place / "bin" / name, "--version").startswith(f"tcptop {tcptop.__version__} ")
+
+
+@pytest.fixture(scope="module")
+def one_file(built: Path) -> Path:
+    """The single file, made of the wheel."""
+    folder = built / "one_file"
+    folder.mkdir()
+    make_pyz = (built / "tools/bin/python", "-m", "scripts.make_pyz", wheel(built), folder)
+    run(*make_pyz, cwd=built / "source")
+    [path] = folder.iterdir()
+    assert (
+        path.name
+        == f"tcptop-{tcptop.__version__}-cp{sys.version_info[0]}{sys.version_info[1]}-{os.uname().machine}.pyz"
+    )
+    return path
+
+
+def caches(folder: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_CACHE_HOME": str(folder)}
+
+
+def test_the_single_file_unpacks_once_below_the_users_cache(one_file: Path, tmp_path: Path) -> None:
+    environment = caches(tmp_path / "cache")
+    arguments = ("-o", "--root", tree("6.1-4n", "established"))
+    assert "Total kernel memory in TCP" in run(sys.executable, one_file, *arguments, env=environment, cwd="/")
+    [place] = (tmp_path / "cache/tcptop").iterdir()
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+    before = place.stat().st_mtime_ns
+    assert f"{sys.executable} {one_file}" in run(sys.executable, one_file, "--help", env=environment)
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "cache/tcptop").iterdir()] == [before]
+    run(sys.executable, one_file, "exporter", "--help", env=environment)
+
+
+def test_the_single_file_says_which_python_it_needs(one_file: Path, tmp_path: Path) -> None:
+    other = tmp_path / one_file.name
+    with zipfile.ZipFile(one_file) as archive, zipfile.ZipFile(other, "w") as changed:
+        changed.writestr("__main__.py", archive.read("__main__.py"))
+        changed.writestr("pyz_target.py", "NEEDS = 'Python 3.99 on m68k'\nSUFFIX = '.cpython-399-m68k-linux-gnu.so'\n")
+    output = run(sys.executable, other, "-V", expected=1, env=caches(tmp_path / "cache"))
+    assert output.count("\n") == 1
+    assert "needs Python 3.99 on m68k" in output
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_single_file_refuses_a_folder_that_another_user_may_change(one_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache/tcptop").mkdir(parents=True, mode=0o755)
+    refused = [run(sys.executable, one_file, "-V", expected=1, env=caches(tmp_path / "cache"))]
+    (tmp_path / "cache/tcptop").chmod(0o700)
+    (tmp_path / "cache").chmod(0o777)
+    refused.append(run(sys.executable, one_file, "-V", expected=1, env=caches(tmp_path / "cache")))
+    if os.geteuid() == 0:
+        (tmp_path / "cache").chmod(0o755)
+        os.chown(tmp_path / "cache/tcptop", NOBODY, NOBODY)
+        refused.append(run(sys.executable, one_file, "-V", expected=1, env=caches(tmp_path / "cache")))
+    for output in refused:
+        assert output.count("\n") == 1
+        assert "XDG_CACHE_HOME" in output
+    assert not list((tmp_path / "cache/tcptop").iterdir())
+
+
+@pytest.fixture
+def folder_of_nobody() -> Iterator[Path]:
+    """A folder that nobody owns, below folders that anyone may pass."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chown(name, NOBODY, NOBODY)
+        yield Path(name)
+
+
+def test_the_single_file_runs_as_a_plain_user(one_file: Path, folder_of_nobody: Path) -> None:
+    program = shutil.copy(one_file, folder_of_nobody / one_file.name)
+    plain = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable, program)
+    assert "Bytes per connection" in run(*plain, "-o", cwd="/", env=caches(folder_of_nobody))
+    homeless = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+    output = run(*plain, "-o", cwd="/", env=homeless, expected=1)
+    assert output.count("\n") == 1
+    assert "XDG_CACHE_HOME" in output
+
+
+def test_without_roots_privileges_the_single_file_shows_a_strangers_tree(
+    one_file: Path, folder_of_nobody: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tree("6.1-4n", "established"), folder_of_nobody / "tree", symlinks=True)
+    run("chown", "-R", f"{NOBODY}:{NOBODY}", folder_of_nobody / "tree")
+    (tmp_path / "cache").mkdir(mode=0o700)
+    environment = {**caches(tmp_path / "cache"), "SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
+    session = Session(
+        [sys.executable, str(one_file), "--root", str(folder_of_nobody / "tree")], environment=environment
+    )
+    try:
+        session.until_shown("Bytes per connection")
+        session.type("?")
+        session.until_shown("switch between open sockets and TIME_WAIT")
+        session.type("\x1bq")
+        session.until_quiet()
+        session.type("q")
+        assert session.until_ended() == 0
+    finally:
+        session.end()
+
+
+@pytest.fixture(scope="module")
+def debian_package(built: Path) -> Path:
+    """The Debian package, made of the wheel."""
+    for program, package in (("dpkg-deb", "dpkg"), ("strip", "binutils")):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs the package {package}")
+    folder = built / "debian"
+    run(built / "tools/bin/python", "-m", "scripts.make_deb", wheel(built), folder, cwd=built / "source")
+    [path] = folder.iterdir()
+    return path
+
+
+def test_the_debian_package_depends_on_python_alone_and_runs_with_its_own_packages(
+    debian_package: Path, tmp_path: Path
+) -> None:
+    assert run("dpkg-deb", "-f", debian_package, "Version").strip() == tcptop.__version__
+    assert run("dpkg-deb", "-f", debian_package, "Depends").strip() == "libc6 (>= 2.28), python3 (>= 3.10)"
+    run("dpkg-deb", "-x", debian_package, tmp_path)
+    assert (tmp_path / "usr/bin/tcpmemtop").readlink() == Path("tcptop")
+    assert not (tmp_path / "usr/sbin").exists(), "libbpf-tools has a tcptop there"
+    packages = tmp_path / "usr/lib/tcptop"
+    # The program names the folder in which it is installed.
+    program = tmp_path / "usr/bin/tcptop"
+    program.write_text(program.read_text().replace('"/usr/lib/tcptop"', repr(str(packages))))
+    arguments = ("-o", "--root", tree("6.1-4n", "established"))
+    assert "Total kernel memory in TCP" in run(sys.executable, "-IB", tmp_path / "usr/bin/tcpmemtop", *arguments)
+    run(sys.executable, "-IB", program, "exporter", "--help")
+    assert not list(packages.rglob("__pycache__"))
+    minors = {path.name.split("-")[1] for path in packages.glob("backports/zstd/*.so")}
+    assert minors == {"310", "311", "312", "313"}
+
+
+def test_the_units_of_the_debian_package_start_its_program_and_stay_disabled(
+    debian_package: Path, tmp_path: Path
+) -> None:
+    run("dpkg-deb", "-R", debian_package, tmp_path)
+    units = sorted((tmp_path / "lib/systemd/system").iterdir())
+    assert [unit.name for unit in units] == [f"tcptop-{name}.service" for name in ("exporter", "record", "textfile")]
+    for unit in units:
+        assert "ExecStart=/usr/bin/tcptop " in unit.read_text()
+    assert "enable" not in (tmp_path / "DEBIAN/postinst").read_text()
+    for script in ("postinst", "prerm", "postrm"):
+        run("sh", "-n", tmp_path / "DEBIAN" / script)
+        assert "@" not in (tmp_path / "DEBIAN" / script).read_text()
+
+
+def test_lintian_finds_nothing_in_the_debian_package(debian_package: Path) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("needs the package lintian")
+    found = run("lintian", debian_package).splitlines()
+    assert [line for line in found if line.startswith(("E:", "W:"))] == []
 
 
 def test_checks_of_packages_find_nothing(built: Path) -> None:

@@ -58,6 +58,14 @@ then UNKNOWN, then OK. UNKNOWN is an asked figure that is not known, or a wrong
 call. A counter whose error reaches across a threshold raises no alarm.
 """
 
+EXAMPLES = (
+    ("tcptop check", "every limit, with the thresholds of the settings file or the default ones"),
+    (
+        "tcptop check --warn memory=85 --critical tcp_mem=90 growth idle",
+        "two limits with ranges of their own, the growth and the idle memory",
+    ),
+)
+
 MAX_GROWTH_SAMPLES = 300
 OTHER_ORIGIN = "the samples come from two machines, kernels, boots or network namespaces"
 
@@ -120,14 +128,15 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
     return plugin_line(checks, sources["meminfo"].reason or sources["socket_limits"].reason), code
 
 
-def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+def make_parser() -> Parser:
+    """The parser of the command."""
     units = "\n".join(f"  {name:<22}{unit}" for name, unit in check_units())
     parser = Parser(
         prog="tcptop check",
         description=DESCRIPTION,
         epilog=EPILOG.format(names=units),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        examples=EXAMPLES,
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="a limit or a figure to check; names are below")
     parser.add_argument("--warn", metavar="NAME=RANGE", action="append", default=[], help="warning; may be repeated")
@@ -147,7 +156,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: its last sample")
     parser.add_argument("--at", metavar="TIME", help="the sample of the recording nearest to a time")
     parser.add_lab_option()
-    options = parser.parse_args(join_offsets(arguments))
+    return parser
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    options = make_parser().parse_args(join_offsets(arguments))
     unknown = next((name for name in options.names if name not in CHECK_NAMES), None)
     if unknown is not None:
         raise TcptopError(f"there is no check {unknown!r:.60}; there are: {', '.join(CHECK_NAMES)}")

@@ -33,6 +33,16 @@ class Parser(argparse.ArgumentParser):
     _host_prefix: str | None = None
     """Beginning of an argument that names another machine; None if only --host does."""
 
+    def __init__(self, *, examples: Sequence[tuple[str, str]], **named: Any) -> None:  # noqa: ANN401 (as argparse)
+        super().__init__(allow_abbrev=False, **named)
+        self.examples = examples
+        """Commands and what they do; the last part of the help."""
+
+    def format_help(self) -> str:
+        """The help of argparse, and the examples."""
+        lines = "".join(f"  {command}\n      {meaning}\n" for command, meaning in self.examples)
+        return f"{super().format_help()}\nexamples:\n{lines}"
+
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")

@@ -44,6 +44,11 @@ caches that it holds its bytes in, are compared.
 
 The exit code is 0 also where they differ.
 """
+EXAMPLES = (
+    ("tcptop diff before.tgz after.tgz", "what changed between two saved trees"),
+    ("tcptop diff web17.tcptop@12:04:31 web17.tcptop@+90s", "between two moments of a recording"),
+    ("tcptop diff web17.tcptop live", "from the end of a recording to now"),
+)
 
 COMMAND = "diff"
 LIVE = "live"
@@ -52,20 +57,25 @@ FIRST_OF_JSON = b"{"
 COLUMNS_IN_A_PIPE = 80
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Prints the difference; returns the exit code."""
+def make_parser() -> Parser:
+    """The parser of the command."""
     parser = Parser(
         prog="tcptop diff",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        examples=EXAMPLES,
     )
     parser.add_argument("before", metavar="A", help="what it was before")
     parser.add_argument("after", metavar="B", help="what it is after")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_host_options(SSH)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the difference; returns the exit code."""
+    options = make_parser().parse_args(arguments)
     names: tuple[str, ...] = (options.before, options.after)
     if options.host is not None:
         if LIVE not in names:

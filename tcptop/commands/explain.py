@@ -17,11 +17,16 @@ COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
 
 DESCRIPTION = "What the words on the screen mean, and the kernel objects behind a TCP connection, with their sizes."
+EXAMPLES = (
+    ("tcptop explain TCP", "a cache: what it is for, who allocates it, its size"),
+    ("tcptop explain memory", "a page: whose the machine's slab memory is"),
+    ("tcptop explain watermark", "a word on the screen"),
+)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Prints the explanation; returns the exit code."""
-    parser = Parser(prog="tcptop explain", description=DESCRIPTION, allow_abbrev=False)
+def make_parser() -> Parser:
+    """The parser of the command."""
+    parser = Parser(prog="tcptop explain", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument(
         "what",
         nargs="*",
@@ -29,7 +34,12 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_root_option()
     parser.add_lab_option()
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the explanation; returns the exit code."""
+    options = make_parser().parse_args(arguments)
     sampler = make_sampler(open_chosen_host(options), 1.0, options.lab)
     sampler.ask_for("btf")
     symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))

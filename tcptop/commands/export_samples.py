@@ -15,21 +15,27 @@ from tcptop.recording.time_spec import select_samples
 DESCRIPTION = (
     "Writes samples of a recording as folders, each in the layout that --root takes, with their times beside them."
 )
+EXAMPLES = (("tcptop export -r FILE --at -5m DIR", "the sample of five minutes before the end"),)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Exports the selected samples; returns the exit code."""
-    parser = Parser(prog="tcptop export", description=DESCRIPTION, allow_abbrev=False)
+def make_parser() -> Parser:
+    """The parser of the command."""
+    parser = Parser(prog="tcptop export", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("-r", "--replay", metavar="FILE", help="the recording")
     parser.add_argument("folder", metavar="DIR", help="a folder that is not there yet")
     parser.add_time_options()
     parser.add_host_options()
-    options = parser.parse_args(join_offsets(arguments))
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exports the selected samples; returns the exit code."""
+    options = make_parser().parse_args(join_offsets(arguments))
     if options.host is not None:
         _export_now(options)
         return 0
     if options.replay is None:
-        raise TcptopError(f"a recording, -r FILE, or a machine, --host NAME ({parser.prog} --help lists the options)")
+        raise TcptopError("a recording, -r FILE, or a machine, --host NAME (tcptop export --help lists the options)")
     with closing(open_recording(options.replay)) as recording:
         export(recording, select_samples(recording, time_range(options)), options.folder)
         recording.raise_if_damaged()

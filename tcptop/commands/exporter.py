@@ -42,6 +42,11 @@ Rules, a dashboard, units and manifests: docs/fleet in the source of tcptop.
 Root sees more: {as_root} exporter.
 """
 
+EXAMPLES = (
+    ("sudo tcptop exporter", "serve the metrics on loopback"),
+    ("sudo tcptop exporter --textfile /var/lib/prometheus/node-exporter/tcptop.prom", "write them for node_exporter"),
+)
+
 Address = tuple[str, int]
 
 
@@ -58,13 +63,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+def make_parser() -> Parser:
+    """The parser of the command."""
     parser = Parser(
         prog="tcptop exporter",
         description=DESCRIPTION,
         epilog=EPILOG.format(as_root=as_root()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "--listen",
@@ -99,7 +105,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_root_option()
     parser.add_cgroup_option()
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    options = make_parser().parse_args(arguments)
     has_file = options.textfile is not None
     conflicts = (
         (

@@ -19,16 +19,22 @@ from tcptop.recording.time_spec import select_samples
 DESCRIPTION = (
     "Makes a recording of an export, of a saved tree, or of a part of another recording; what was kept stays as it is."
 )
+EXAMPLES = (("tcptop import DIR -w FILE", "a recording of an exported folder, byte for byte as it was"),)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Imports the selected samples into a new file, all or none; returns the exit code."""
-    parser = Parser(prog="tcptop import", description=DESCRIPTION, allow_abbrev=False)
+def make_parser() -> Parser:
+    """The parser of the command."""
+    parser = Parser(prog="tcptop import", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
     parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
     parser.add_argument("--scrub", action="store_true", help=SCRUB_HELP)
     parser.add_time_options()
-    options = parser.parse_args(join_offsets(arguments))
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Imports the selected samples into a new file, all or none; returns the exit code."""
+    options = make_parser().parse_args(join_offsets(arguments))
     if os.path.lexists(options.write):
         raise TcptopError(f"{options.write}: is there already; an import makes a new file")
     with closing(open_recording(options.source)) as recording:

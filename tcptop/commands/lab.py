@@ -23,19 +23,24 @@ from tcptop.named_files import check_writable, write_bytes
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."
 )
+EXAMPLES = (
+    ("sudo tcptop lab -w new.json", "measure this kernel, print the result and keep it"),
+    ("tcptop lab --compare a.json b.json", "set the results of two kernels side by side"),
+)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs a measurement or a comparison of results; returns the exit code."""
     try:
-        _run(_parse_options(arguments))
+        _run(make_parser().parse_args(arguments))
     except KeyboardInterrupt:
         raise TcptopError("lab interrupted; its sockets and its namespace are gone") from None
     return 0
 
 
-def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(prog="tcptop lab", description=DESCRIPTION, allow_abbrev=False)
+def make_parser() -> Parser:
+    """The parser of the command."""
+    parser = Parser(prog="tcptop lab", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument(
         "-c",
         "--connections",
@@ -60,7 +65,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         help="set the kernel of FILE (from -w) beside this one; with two files, those two, and nothing is opened",
     )
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _parse_states(text: str) -> tuple[str, ...]:

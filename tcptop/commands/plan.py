@@ -55,6 +55,11 @@ names the first limit; 2 it cannot be said, or the call is wrong. Limits that
 are not counted do not change it.
 """
 
+EXAMPLES = (
+    ("tcptop plan --connections 2M", "whether two million more accepted connections fit here"),
+    ("tcptop plan --connections 300K --root web17.tgz", "the same of another machine, from an archive of its files"),
+)
+
 EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
 
 
@@ -115,13 +120,14 @@ def _run(arguments: Sequence[str]) -> int:
     return EXIT_CODES[plan.verdict]
 
 
-def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+def make_parser() -> Parser:
+    """The parser of the command."""
     parser = Parser(
         prog="tcptop plan",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "--connections",
@@ -171,7 +177,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: beside its last sample")
     parser.add_argument("--at", metavar="TIME", help="the sample of the recording nearest to a time")
     parser.add_lab_option()
-    options = parser.parse_args(join_offsets(arguments))
+    return parser
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    options = make_parser().parse_args(join_offsets(arguments))
     if options.replay is not None and (options.root != "/" or options.cgroup is not None):
         raise TcptopError("-r is a recording; it goes without --root and --cgroup")
     if options.at is not None and options.replay is None:

@@ -29,6 +29,11 @@ from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_duration_s, parse_interval_s, parse_size_bytes
 
 DESCRIPTION = "Keeps what tcptop reads, sample by sample, in one file that tcptop -r FILE shows again."
+EXAMPLES = (
+    ("sudo tcptop record -w FILE --max-size 200M --max-age 7d", "a ring: the oldest goes"),
+    ("sudo tcptop record --who -w FILE", "who holds the sockets too"),
+)
+
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -63,8 +68,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser(prog="tcptop record", description=DESCRIPTION, allow_abbrev=False)
+def make_parser() -> Parser:
+    """The parser of the command."""
+    parser = Parser(prog="tcptop record", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument(
         "-w", "--write", metavar="FILE", required=True, help="the recording; one that is there already goes on"
     )
@@ -90,7 +96,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--scrub", action="store_true", help=SCRUB_HELP)
     parser.add_argument("--json", action="store_true", help="print each sample as JSON too")
     parser.add_root_option()
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    options = make_parser().parse_args(arguments)
     if options.scrub and options.json:
         raise TcptopError("--scrub and --json cannot be combined: what is printed is not scrubbed")
     return options

@@ -49,6 +49,11 @@ Otherwise: those of this network namespace, and your own processes.
 The first look may make the kernel load the module tcp_diag.
 """
 
+EXAMPLES = (
+    ("sudo tcptop who --by cgroup --sort buffers", "the containers whose sockets hold the most in buffers"),
+    ("sudo tcptop who --state close_wait,fin_wait2 --port 8080 --top 10", "who leaves them half closed"),
+)
+
 NO_LOOK = "nobody asked for the sockets when this was recorded; record --who keeps looks"
 
 
@@ -87,13 +92,14 @@ def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> 
     return found.rows
 
 
-def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+def make_parser() -> Parser:
+    """The parser of the command."""
     parser = Parser(
         prog="tcptop who",
         description=DESCRIPTION,
         epilog=f"{EPILOG}Root sees more: {as_root()} who.\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        examples=EXAMPLES,
     )
     parser.add_argument("--by", choices=GROUPINGS, default="owner", help="what a row has in common (owner)")
     parser.add_argument("--sort", choices=SORTS, default="sockets", help="the column to sort by (sockets)")
@@ -117,7 +123,11 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_root_option()
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording made with record --who")
     parser.add_time_options()
-    options = parser.parse_args(join_offsets(arguments))
+    return parser
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    options = make_parser().parse_args(join_offsets(arguments))
     if options.host is not None:
         raise TcptopError(f"who goes without --host: {SOCKETS_ARE_LOCAL}")
     if options.detail and (options.port is None or options.replay is not None or options.root != "/"):

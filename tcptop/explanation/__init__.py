@@ -1,4 +1,4 @@
-"""Explanation pages: states, memory, nodes, headroom, events, attached objects, calls, relations, catalogue, words, caches.
+"""Explanation pages: states, memory, nodes, headroom, events, attached, calls, relations, catalogue, words, caches.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from tcptop.text.printable import printable
 
 PROGRAM = "tcptop"
+NAMES = (PROGRAM, "tcpmemtop")
+ONE_FILE = ".pyz"
+"""End of the name of the single file, which runs with the Python that it was made for."""
 PLAIN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%:,=")
 
 
@@ -20,9 +23,12 @@ def own_command(arguments: Sequence[str], interpreter: str) -> str:
         interpreter: the path of the Python interpreter; empty if unknown.
 
     """
+    started = arguments[0] if arguments else ""
+    if started.endswith(ONE_FILE) and os.path.isfile(started):  # noqa: PTH113
+        return f"{_quote(interpreter)} {_quote(os.path.abspath(started))}"  # noqa: PTH100
     beside = os.path.join(os.path.dirname(interpreter), PROGRAM)  # noqa: PTH118, PTH120 (pathlib takes 15 ms to import)
-    for path in (arguments[0] if arguments else "", beside):
-        if os.path.basename(path) == PROGRAM and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113, PTH119
+    for path in (started, beside):
+        if os.path.basename(path) in NAMES and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113, PTH119
             return _quote(os.path.abspath(path))  # noqa: PTH100
     return f"{_quote(interpreter or 'python3')} -m {PROGRAM}"
 

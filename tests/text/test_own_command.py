@@ -22,8 +22,17 @@ def make_program(path: Path) -> str:
 def test_the_program_that_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = make_program(tmp_path / "bin/tcptop")
     assert own_command([program], "/usr/bin/python3") == program
+    second_name = make_program(tmp_path / "bin/tcpmemtop")
+    assert own_command([second_name], "/usr/bin/python3") == second_name
     monkeypatch.chdir(tmp_path / "bin")
     assert own_command(["./tcptop"], "/usr/bin/python3") == program
+
+
+def test_the_single_file_is_started_with_its_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tcptop-0.2.0-cp311-x86_64.pyz"
+    path.touch()
+    monkeypatch.chdir(tmp_path)
+    assert own_command([f"./{path.name}"], "/usr/bin/python3.11") == f"/usr/bin/python3.11 {path}"
 
 
 def test_a_module_of_a_checkout_names_the_program_beside_the_interpreter(tmp_path: Path) -> None:
