@@ -507,7 +507,7 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "Checks that find users who write beside an object, or after it is freed: red zones, poison, sanity checks.",
         "The boot parameter slab_debug switches them on, for all caches or some; they make objects larger and slower.",
         "/sys/kernel/slab/*/red_zone, poison, sanity_checks, store_user, trace",
-        ("debugging", "red zones", "red zone", "poison", "sanity checks", "tracking of users", "tracing"),
+        ("debugging", "red zones", "red zone", "poison", "sanity checks", "tracking of users", "trace", "tracing"),
     ),
     Entry(
         "relations",

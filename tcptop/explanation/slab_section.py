@@ -127,10 +127,10 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
 
 
 def _flags_text(meanings: Mapping[str, str], numbers: Mapping[str, int]) -> str:
-    """The meanings of the flags that are set, and after them the names of the files that lack; empty for neither."""
+    """The meanings of the flags that are set, then the names of the missing files; empty for neither."""
     known = ", ".join(meaning for name, meaning in meanings.items() if numbers.get(name))
-    lacking = ", ".join(name for name in meanings if name not in numbers)
-    return "; ".join(filter(None, (known, lacking and f"not known, for lack of {lacking}")))
+    missing = ", ".join(name for name in meanings if name not in numbers)
+    return "; ".join(filter(None, (known, missing and f"not known without {missing}")))
 
 
 def _reason(attributes: CacheAttributes | None) -> str:
