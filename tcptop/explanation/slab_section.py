@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tcptop.accounting.slab_loss import slab_loss
+from tcptop.explanation.slab_loss import slab_loss
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import CacheAttributes
 from tcptop.text import units

@@ -18,8 +18,8 @@ import pytest
 from recorded import write_tree
 
 from tcptop.accounting import account
-from tcptop.accounting.slab_loss import slab_loss
 from tcptop.explanation import page_of_cache
+from tcptop.explanation.slab_loss import slab_loss
 from tcptop.hosts.folder import FolderHost
 from tcptop.ledger import Ledger
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -140,7 +140,8 @@ def test_explain_has_the_aliases_of_the_tool(guest: Path, cache: str) -> None:
 
 def test_without_sysfs_the_rest_is_unknown_with_its_reason(guest: Path) -> None:
     for path in (guest / "sys/kernel/slab").iterdir():
-        path.unlink() if path.is_symlink() else [file.unlink() for file in path.iterdir()]
+        for file in [path] if path.is_symlink() else list(path.iterdir()):
+            file.unlink()
     page = explain(guest, "inode_cache")
     assert fact(page, "struct").startswith("not known: there is no /sys/kernel/slab/inode_cache/object_size here")
     assert fact(page, "flags").startswith("not known: there is no /sys/kernel/slab/inode_cache/object_size here")
