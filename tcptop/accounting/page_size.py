@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.kernel.architecture import ARCHITECTURES
+from tcptop.kernel.architecture import ARCHITECTURES, PAGE_SIZES
 from tcptop.snapshot import SlabRow, Snapshot
-
-PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
-"""Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
 
 MIN_SHARE = 2 / 3
 """The page size must fit at least this share of slabinfo's rows.

@@ -247,11 +247,18 @@ def add_socket_table(sampler: Sampler, is_asked: bool) -> None:
         sampler.add_source(SocketTableSource())
 
 
-def read_snapshot(sampler: Sampler) -> Snapshot:
-    """Reads the sources that are due, and returns the latest reading of every source."""
+def read_snapshot(sampler: Sampler, may_be_lost: bool = False) -> Snapshot:
+    """Reads the sources that are due, and returns the latest reading of every source.
+
+    Raises:
+        TcptopError: if the host does not answer, unless it `may_be_lost`: its sources are `failed` then.
+
+    """
     from tcptop.sampling.sampler import read_due
 
     read_due(sampler)
+    if sampler.lost_because is not None and not may_be_lost:
+        raise TcptopError(sampler.lost_because)
     return sampler.snapshot()
 
 
@@ -260,11 +267,12 @@ def read_ledger(
 ) -> Ledger:
     """Reads the sources that are due, and returns the ledger computed from the latest reading of every source.
 
-    `before` is the ledger of the previous sample.
+    `before` is the ledger of the previous sample. Without one, raises TcptopError if the host does not answer; a later
+    sample says so in the states of its sources.
     """
     from tcptop.accounting import account
 
-    snapshot = read_snapshot(sampler)
+    snapshot = read_snapshot(sampler, may_be_lost=before is not None)
     return account(snapshot, before=before) if thresholds is None else account(snapshot, thresholds, before=before)
 
 

@@ -69,6 +69,11 @@ class NotAllowedError(PermissionError):
 class HostLostError(TcptopError):
     """Error with the reason, in one line, why a host does not answer now. It may answer again later."""
 
+    def __init__(self, reason: str, again: str = "") -> None:
+        """Takes the reason, and when the host is asked again; nothing if that is not known."""
+        super().__init__(f"{reason}; {again}" if again else reason)
+        self.reason = reason
+
 
 class Host(Protocol):
     """An origin of kernel files. Paths are relative to the host's root, such as `proc/slabinfo`."""

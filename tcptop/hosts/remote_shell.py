@@ -21,6 +21,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tcptop.kernel.architecture import PAGE_SIZES
+
 ALLOWED = """\
 proc/buddyinfo|proc/cgroups|proc/cmdline|proc/filesystems|proc/kallsyms|proc/meminfo|proc/pagetypeinfo
 proc/slabinfo|proc/stat|proc/version|proc/zoneinfo
@@ -132,6 +134,7 @@ class Hello(NamedTuple):
 
     uid: int
     page_size_bytes: int | None
+    """One of PAGE_SIZES; None if the machine names none of them."""
     system: str
     packs: bool
     """Whether the answer to `c` is packed with gzip."""
@@ -168,8 +171,8 @@ def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
     if match is None:
         return None
     uid, page, system, packer = (group.decode("ascii") for group in match.groups())
-    size = int(page) if page != "-" and int(page) else None
-    return Hello(int(uid), size, system, packer == "gzip"), match.end()
+    size = None if page == "-" else int(page)
+    return Hello(int(uid), size if size in PAGE_SIZES else None, system, packer == "gzip"), match.end()
 
 
 def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, bytes]]:

@@ -28,14 +28,12 @@ from tcptop.hosts.remote_shell import (
     split_files,
 )
 from tcptop.hosts.run_sync import Ask
-from tcptop.hosts.ssh_session import ANSWER_S, SessionEndedError, SshSession
+from tcptop.hosts.ssh_session import SessionEndedError, SshSession
 from tcptop.sock_diag import PREFIX as SOCK_DIAG
 from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
 WHOLE_FILES = frozenset(("sys/kernel/btf/vmlinux", "sys/kernel/notes", "proc/kallsyms"))
 """Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
-WHOLE_FILE_S = 60.0
-"""Longest time of an answer with such a file: BTF has 2 MB packed."""
 
 MAX_LISTS = 500
 """Number of lists of paths that the other machine keeps; beyond, the numbers are used again."""
@@ -67,8 +65,10 @@ class SshHost:
     Its coroutines wait with `Ask`, so `run_sync` and `run_together` run them.
     """
 
-    def __init__(self, name: str, sudo: bool = False, may_ask: bool = False) -> None:
+    def __init__(self, name: str, sudo: bool = False, may_ask: bool = False, connect: bool = True) -> None:
         """Connects; with `may_ask`, ssh may ask on the terminal. Later connections never ask.
+
+        Without `connect`, the first session is made by `connect` or by the first read.
 
         Raises:
             OSError: with the reason in one line, if no session can be made.
@@ -78,6 +78,8 @@ class SshHost:
         self._lock = threading.Lock()
         self._closed = False
         self._failures = 0
+        self._has_answered = False
+        """Whether the present session has answered a request."""
         self._next_try_s = 0.0
         self._reason = ""
         self._lists: dict[tuple[str, ...], int] = {}
@@ -87,16 +89,14 @@ class SshHost:
         self._longest: tuple[str, ...] = ()
         self._longest_first = False
         self._session: SshSession | None = None
+        self.identity = Identity(live=True, place=f"ssh:{name}", remote_name=name, remote_sudo=sudo)
+        if not connect:
+            return
         try:
             self._session = SshSession(name, sudo, may_ask)
-            self._session.wait_for_hello()
+            self._wait_for_hello(self._session, None)
         except SessionEndedError as error:
             raise OSError(errno.EIO, str(error)) from None
-        hello = self._session.hello
-        page = hello.page_size_bytes if hello is not None else None
-        self.identity = Identity(
-            live=True, page_size_bytes=page, place=f"ssh:{name}", remote_name=name, remote_sudo=sudo
-        )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """Reads files of the other machine, all at once.
@@ -113,6 +113,30 @@ class SshHost:
         assert isinstance(answer, FolderRead)
         return answer
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a session that can be asked."""
+        return self._session is not None and self._session.hello is not None
+
+    @property
+    def next_try_in_s(self) -> float | None:
+        """Seconds until a lost session may be made again; None while there is one, or one is being made."""
+        return None if self._session is not None else max(0.0, self._next_try_s - time.monotonic())
+
+    def connect(self) -> None:
+        """Makes a session if there is none and the time has come, and waits for its greeting; raises HostLostError."""
+        with self._lock:
+            try:
+                self._ready_session(None)
+            except SessionEndedError as error:
+                raise self._lose(str(error)) from None
+
+    def begin_close(self) -> None:
+        """Ends the session without waiting for the end of ssh, which `close` does; no new session is made."""
+        self._closed = True
+        if self._session is not None:
+            self._session.terminate()
+
     def close(self) -> None:
         """Ends the session, also while another thread waits for an answer."""
         self._closed = True
@@ -126,27 +150,38 @@ class SshHost:
             except SessionEndedError as error:
                 raise self._lose(str(error)) from None
 
-    def _ready_session(self) -> SshSession:
-        """The session, which is made again if it was lost and the time has come."""
+    def _ready_session(self, wait_s: float | None = RECONNECT_WAIT_S) -> SshSession:
+        """The session, which is made again if it was lost and the time has come; its greeting is waited for."""
         session = self._session
         if session is None:
             left_s = self._next_try_s - time.monotonic()
             if self._closed or left_s > 0:
-                raise HostLostError(f"{self._name}: {self._reason}; again in {max(1.0, left_s):.0f} s")
+                raise HostLostError(f"{self._name}: {self._reason}", f"again in {max(1.0, left_s):.0f} s")
             self._lists, self._reasons, self._total_us = {}, {}, 0
             self._costs.clear()
             session = self._session = SshSession(self._name, self._sudo, may_ask=False)
-        if session.hello is None and not session.wait_for_hello(RECONNECT_WAIT_S):
-            raise HostLostError(f"{self._name}: {self._reason}; connecting again")
+            if self._closed:  # by another thread, which has not seen this session
+                session.end("closed")
+        if session.hello is None and not self._wait_for_hello(session, wait_s):
+            raise HostLostError(f"{self._name}: {self._reason}", "connecting again")
         return session
 
+    def _wait_for_hello(self, session: SshSession, wait_s: float | None) -> bool:
+        """Waits for the greeting, which has the page size; returns whether it came within `wait_s`."""
+        if not session.wait_for_hello(wait_s):
+            return False
+        assert session.hello is not None
+        self.identity = self.identity._replace(page_size_bytes=session.hello.page_size_bytes)
+        return True
+
     def _lose(self, reason: str) -> HostLostError:
-        """Forgets the session; the first new attempt is made at once, the next ones after 1 to 60 s."""
+        """Forgets the session. A new one is made at once if this one has answered, otherwise after 1 to 60 s."""
         if self._session is not None:
             self._session.close()
             self._session = None
-        delay_s = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** min(self._failures - 1, 10)) if self._failures else 0.0
-        self._failures += 1
+        delay_s = 0.0 if self._has_answered else min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** min(self._failures, 10))
+        self._failures += not self._has_answered
+        self._has_answered = False
         self._next_try_s = time.monotonic() + delay_s * random.uniform(0.5, 1.0)
         self._reason = reason
         return HostLostError(f"{self._name}: {reason}")
@@ -161,7 +196,7 @@ class SshHost:
             lines.append(f"h {' '.join(str(self._lists[paths]) for paths in texts)}")
         lines += [*(f"c {path}" for path in wholes), *(f"l {path}" for path in folders), "t"]
         number = bool(texts) + len(wholes) + len(folders) + 1
-        answers = iter(session.exchange(lines, number, WHOLE_FILE_S if wholes else ANSWER_S))
+        answers = iter(session.exchange(lines, number))
         text = next(answers)[0] if texts else b""
         packs = session.hello is not None and session.hello.packs
         reads = {path: self._whole_read(path, *next(answers), packs) for path in wholes}
@@ -169,7 +204,7 @@ class SshHost:
         listed = {path: next(answers) for path in folders}
         [(times, _)] = answers
         reads.update(self._text_reads(session, texts, text))
-        self._failures = 0
+        self._failures, self._has_answered = 0, True
         text_bytes = len(text) + sum(len(names) for names, _ in listed.values())
         us_per_byte = self._measure(parse_cpu_us(times), text_bytes, whole_us)
         result: list[list[FileRead] | FolderRead] = []

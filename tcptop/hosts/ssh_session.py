@@ -23,6 +23,10 @@ MAX_EXIT_CODE_BYTES = 16
 """Longest text between the nonce at the end of an answer and the line feed behind it."""
 ANSWER_S = 10.0
 """Longest time from a request to its whole answer, and from the start of ssh to the greeting."""
+STEADY_BYTES_PER_S, STEADY_ANSWER_S = 40_000, 60.0
+"""An answer may take longer, up to STEADY_ANSWER_S, while it comes at this rate at least: BTF has 2 MB packed."""
+STEADY_STEP_S = 1.0
+"""Time from one measurement of that rate to the next."""
 ASKED_S = 120.0
 """Longest time to the greeting while ssh may ask for a password on the terminal; sshd's own LoginGraceTime."""
 END_S = 0.5
@@ -57,6 +61,7 @@ class SshSession:
         """
         self._nonce = secrets.token_hex(16)
         self.hello: Hello | None = None
+        self.received_bytes = 0
         self._waiting = start_text(self._nonce).encode("ascii")
         self._data = bytearray()
         self._stderr = b""
@@ -110,15 +115,19 @@ class SshSession:
             self.end(f"runs {printable(self.hello.system)}, not Linux")
         return True
 
-    def exchange(self, lines: Sequence[str], answers: int, timeout_s: float = ANSWER_S) -> list[tuple[bytes, int]]:
+    def exchange(self, lines: Sequence[str], answers: int) -> list[tuple[bytes, int]]:
         """Sends request lines, and returns as many answers: the bytes and the exit code of each.
+
+        All answers together have ANSWER_S, or more while their bytes come steadily.
 
         Raises:
             SessionEndedError: if the session has ended, or an answer goes beyond the bounds of time or bytes.
 
         """
         self._waiting += "".join(f"{line}\n" for line in lines).encode("ascii")
-        deadline_s = time.monotonic() + timeout_s
+        started_s = time.monotonic()
+        deadline_s = started_s + ANSWER_S
+        earlier_bytes = self.received_bytes
         found: list[tuple[bytes, int]] = []
         mark = b"\n%b " % self._nonce.encode("ascii")
         searched = 0
@@ -137,8 +146,12 @@ class SshSession:
                 self.end(f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB")
             if start >= 0 and len(self._data) - start - len(mark) > MAX_EXIT_CODE_BYTES:
                 self.end("its answer was not understood")
-            if time.monotonic() >= deadline_s:
-                self.end(f"no answer in {timeout_s:.0f} s")
+            now_s = time.monotonic()
+            if now_s >= deadline_s:
+                took_s = now_s - started_s
+                if took_s >= STEADY_ANSWER_S or self.received_bytes - earlier_bytes < STEADY_BYTES_PER_S * took_s:
+                    self.end(f"no {'whole ' if self.received_bytes > earlier_bytes else ''}answer in {took_s:.0f} s")
+                deadline_s = min(now_s + STEADY_STEP_S, started_s + STEADY_ANSWER_S)
             searched = start if start >= 0 else max(0, len(self._data) - len(mark))
             self._pump(deadline_s)
         return found
@@ -148,11 +161,15 @@ class SshSession:
         self.close()
         raise SessionEndedError(reason)
 
+    def terminate(self) -> None:
+        """Tells ssh to end, and does not wait for it. May be called from another thread."""
+        with suppress(OSError):
+            self._process.terminate()
+
     def close(self) -> None:
         """Ends ssh, and waits for its end. May be called from another thread, and more than once."""
         atexit.unregister(self.close)
-        with suppress(OSError):
-            self._process.terminate()
+        self.terminate()
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:
@@ -179,6 +196,7 @@ class SshSession:
             if not chunk:
                 self._raise_ended()
             self._data += chunk
+            self.received_bytes += len(chunk)
 
     def _read_stderr(self) -> bool:
         """Reads what ssh has printed on standard error; returns whether anything was there."""

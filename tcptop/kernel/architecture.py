@@ -18,6 +18,9 @@ class Architecture(NamedTuple):
     """The page size of the architecture (PAGE_SHIFT); None if the architecture has several page sizes."""
 
 
+PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
+"""Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "x86_64": Architecture(8, 64, 64, 4096),
     # The cache line size depends on the oldest processor for which the kernel was built (arch/x86/Kconfig.cpu,

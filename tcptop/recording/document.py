@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
+from tcptop.kernel.architecture import PAGE_SIZES
 from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot, unread_reading
 from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Snapshot
 from tcptop.text.printable import printable
@@ -387,9 +388,10 @@ def failed_reading(reason: str) -> AnyReading:
 
 
 def _parse_identity(document: Json) -> Identity:
+    page_size = _valid_count(document.get("page_size_bytes"))
     return Identity(
         live=document.get("live") is True,
-        page_size_bytes=_valid_count(document.get("page_size_bytes")),
+        page_size_bytes=page_size if page_size in PAGE_SIZES else None,
         place=_valid_text(document.get("place")),
         net_namespace=_valid_text(document.get("net_namespace")),
     )

@@ -157,8 +157,9 @@ class Fetched(NamedTuple):
     """CPU time of an additional read of sockstat; 0 if sockstat was not read again."""
     parse_us: int
     """CPU time of parsing."""
-    is_lost: bool = False
-    """Whether the host did not answer. Nothing was read then, and the source is due again at once."""
+    lost_because: str | None = None
+    """Reason why the host did not answer; None if it did. Nothing was read then, and the source is due again at once.
+    """
 
 
 class Sampler:
@@ -197,7 +198,8 @@ class Sampler:
         self._lab_measurement = lab_measurement
         self._on_read = on_read
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
-        self._was_lost = False
+        self.lost_because: str | None = None
+        """Reason why the host did not answer the last read; None if it did."""
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
         """Sets the function that is called with every read from now on; None means that no function is called.
@@ -256,7 +258,7 @@ class Sampler:
             return await self._fetch(source, started_s)
         except HostLostError as error:
             reading: AnyReading = unread("failed", str(error), 0)._replace(taken_at_s=self._monotonic())
-            return Fetched(source, started_s, reading, (), None, 0, 0, is_lost=True)
+            return Fetched(source, started_s, reading, (), None, 0, 0, lost_because=error.reason)
 
     def fetch_together(self, sources: Sequence[AnySource]) -> list[Fetched | Exception]:
         """Reads sources; a host that is asked over a network gets their requests at once.
@@ -289,16 +291,16 @@ class Sampler:
     def store(self, fetched: Fetched) -> None:
         """Stores a reading and charges its cost."""
         source = fetched.source
-        if fetched.is_lost:
-            self._was_lost = True
-        elif self._was_lost:
-            self._was_lost = False
+        is_lost, was_lost = fetched.lost_because is not None, self.lost_because is not None
+        if not (is_lost and was_lost):  # the first reason says more than that of the attempts that follow
+            self.lost_because = fetched.lost_because
+        if was_lost and not is_lost:
             self.make_all_due()  # the machine may have started again meanwhile
         reading = source.check(fetched.reading, self._readings)
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
-        retry = reading.state in ("missing", "refused", "empty", "failed") and not fetched.is_lost
+        retry = reading.state in ("missing", "refused", "empty", "failed") and not is_lost
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
-        if fetched.is_lost:
+        if is_lost:
             wanted_s = self.interval_s
         self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us)
         self._paces.charge(fetched.sockstat_us)
@@ -312,7 +314,7 @@ class Sampler:
             return
         if fetched.answers is None:
             self._paces.make_due(source.name)  # the read began before `on_read` was set, so no answers were kept
-        elif not fetched.is_lost:
+        elif not is_lost:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
@@ -390,7 +392,7 @@ class Sampler:
         if self._not_needed(source) is not None:
             return False
         # What is needed in place of another source is not needed because the host is lost.
-        if self._was_lost and name not in self._asked_for and source.not_needed_reason({}) is not None:
+        if self.lost_because is not None and name not in self._asked_for and source.not_needed_reason({}) is not None:
             return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:
             return not source.needs_release
