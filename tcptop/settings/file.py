@@ -143,13 +143,14 @@ def _parse_toml(text: str, name: str) -> dict[str, Any]:
     if _is_too_deep(text):
         raise TcptopError(f"{name}: a key, a list or a table is more than {MOST_DEPTH} levels deep")
     try:
-        return tomllib.loads(text)
+        values: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         message = str(error)
         where = ERROR_LINE.search(message)
         line = f":{where[1]}" if where is not None and where[1] is not None else ""
         reason = shorten(printable(ERROR_LINE.sub("", message)))
         raise TcptopError(f"{name}{line}: not TOML: {reason}") from None
+    return values
 
 
 def _is_too_deep(text: str) -> bool:
