@@ -42,6 +42,16 @@ def run(*command: str | Path, expected: int = 0, **options: object) -> str:
     return output
 
 
+def make_place(place: Path, *packages: str | Path) -> Path:
+    """The bin folder of a place of its own with packages, made as the README says for Python and pip alone."""
+    lines = [line for line in (PROJECT / "README.md").read_text().splitlines() if line.startswith("python3 -m ")]
+    assert len(lines) == 2
+    for line in lines:
+        words = [word.replace("~/.local/tcptop", str(place)) for word in line.split()]
+        run(sys.executable, *words[1:] if "venv" in words else (*words[1:-1], "-q", *packages))
+    return place / "bin"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the sdist of the files in git, as `python -m build` makes them."""
@@ -53,24 +63,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (PROJECT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, source / name)
-    tools = folder / "tools"
-    run(sys.executable, "-m", "venv", tools)
-    got = subprocess.run(
-        [tools / "bin/pip", "install", "-q", "build", "hatchling"], capture_output=True, text=True, check=False
-    )
+    download = (sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", folder / "index", "build")
+    got = subprocess.run([*map(str, download)], capture_output=True, text=True, check=False)
     if got.returncode:
         pytest.skip(f"pip reaches no index: {got.stderr.strip().splitlines()[-1][:200]}")
-    run(tools / "bin/python", "-m", "build", "--no-isolation", "--outdir", folder, source)
+    make_place(folder / "tools", "pip", "build", "hatchling")
+    run(folder / "tools/bin/python", "-m", "build", "--no-isolation", "--outdir", folder, source)
     return folder
 
 
 @pytest.fixture(scope="module")
 def installed(built: Path) -> Path:
     """The bin folder of a place of its own that the wheel, with its extra for the exporter, is installed into."""
-    place = built / "place"
-    run(sys.executable, "-m", "venv", place)
-    run(place / "bin/pip", "install", "-q", f"{wheel(built)}[exporter]")
-    return place / "bin"
+    return make_place(built / "place", f"{wheel(built)}[exporter]")
 
 
 def wheel(built: Path) -> Path:
@@ -132,9 +137,15 @@ def test_the_extra_of_the_exporter_is_enough_for_it(installed: Path) -> None:
     run(installed / "python", "-c", "import tcptop.exporter.server, tcptop.exporter.exposition")
 
 
-def test_scripts_run_makes_its_environment_and_starts(built: Path) -> None:
-    ran = run("sh", built / "source/scripts/run", "--version", cwd=built)
+def test_scripts_run_makes_its_environment_with_python_and_pip_alone(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "ensurepip.py").write_text("raise ImportError")  # as in Debian without python3-venv
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHON": sys.executable}
+    ran = run("sh", built / "source/scripts/run", "--version", cwd=built, env=environment)
     assert f"tcptop {tcptop.__version__} " in ran
+    (tmp_path / "pip.py").write_text("raise ImportError")
+    shutil.rmtree(built / "source/.venv")
+    ran = run("sh", built / "source/scripts/run", "--version", cwd=built, env=environment, expected=1)
+    assert "has no pip; install the package python3-venv (Debian, Ubuntu) or python3-pip (others)" in ran
 
 
 @pytest.mark.parametrize("tool", ["pipx", "uv"])
