@@ -11,6 +11,7 @@ from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.events import EventCounts, find_events
 from tcptop.accounting.free_memory import NodeTable, sum_zones
 from tcptop.accounting.growth_since_mark import live_objects
+from tcptop.accounting.hardware import find_hardware
 from tcptop.accounting.headroom import memory_headroom
 from tcptop.accounting.held_objects import held_objects
 from tcptop.accounting.lab_result import lab_result_use
@@ -124,6 +125,7 @@ def account(
         cgroup=snapshot.cgroup,
         chosen_cache=snapshot.chosen_cache,
         holders=holders,
+        hardware=find_hardware(snapshot),
     )
 
 

@@ -21,7 +21,7 @@ from tcptop.comparison.slab_growth import slab_growth
 from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, CountScope, Ledger, SocketCost, SocketCounts, TcpMemory
 
 GOOD_STATES = ("ok", "off", "waiting")
-NOT_COMPARED = ("machine_load", "tls_stat")
+NOT_COMPARED = ("machine_load", "smbios", "tls_stat")
 """Sources that contribute no figure to the comparison."""
 
 MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}

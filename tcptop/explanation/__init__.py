@@ -1,4 +1,4 @@
-"""Explanation pages: states, memory, nodes, headroom, events, attached, calls, relations, catalogue, words, caches.
+"""Explanation pages: states, memory, nodes, hardware, headroom, events, attached, calls, relations, words, caches.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -16,6 +16,7 @@ from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
 from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, known_words
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
+from tcptop.explanation.hardware_page import hardware_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.numa_page import numa_page
@@ -43,6 +44,7 @@ PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
     Page("numa", "NUMA nodes: CPUs, memory and distances", numa_page),
+    Page("hardware", "Processor sockets and memory slots", hardware_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),
@@ -68,6 +70,10 @@ PAGE_ALIASES = {
     "buffers": "attached",
     "nodes": "numa",
     "distances": "numa",
+    "dimm": "hardware",
+    "dimms": "hardware",
+    "smbios": "hardware",
+    "dmidecode": "hardware",
     "words": "glossary",
     "pointers": "relations",
     "links": "relations",

@@ -32,7 +32,15 @@ from tcptop.hosts.ssh_session import SessionEndedError, SshSession
 from tcptop.sock_diag import PREFIX as SOCK_DIAG
 from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 
-WHOLE_FILES = frozenset(("sys/kernel/btf/vmlinux", "sys/kernel/notes", "proc/kallsyms"))
+WHOLE_FILES = frozenset(
+    (
+        "sys/kernel/btf/vmlinux",
+        "sys/kernel/notes",
+        "proc/kallsyms",
+        "sys/firmware/dmi/tables/smbios_entry_point",
+        "sys/firmware/dmi/tables/DMI",
+    )
+)
 """Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
 
 MAX_LISTS = 500

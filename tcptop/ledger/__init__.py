@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
-from tcptop.snapshot import CacheAttributes, CgroupMemory, StructLayout
+from tcptop.snapshot import CacheAttributes, CgroupMemory, Smbios, StructLayout
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -960,6 +960,8 @@ class Ledger(NamedTuple):
     """The attributes of the slab cache whose page the user reads; None if they were not read."""
     holders: Holders | None = None
     """Who holds the sockets; None unless the user asked for a look at them."""
+    hardware: Smbios | None = None
+    """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
     symbols: frozenset[str] | None = None
     """Those old and new names of renamed kernel functions that /proc/kallsyms contains.
 

@@ -28,7 +28,7 @@ from tcptop.recording.store import (
     sqlite_error_text,
 )
 from tcptop.sampling.sampler import SourceRead
-from tcptop.snapshot import SOCKET_TABLE, Snapshot
+from tcptop.snapshot import SMBIOS, SOCKET_TABLE, Snapshot
 from tcptop.sources.btf import BtfSource
 from tcptop.text.printable import printable
 
@@ -111,6 +111,11 @@ class Recorder:
             from tcptop.recording.scrub_sockets import forget_peers
 
             read = forget_peers(read)
+        if read.source == SMBIOS:
+            # Imported here, because the tables are read once a day.
+            from tcptop.recording.scrub import forget_serial_numbers
+
+            read = forget_serial_numbers(read)
         self._reads.append(self._scrub(read) if self._scrub else read)
 
     def write(self, snapshot: Snapshot) -> None:

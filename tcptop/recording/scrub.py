@@ -12,6 +12,7 @@ from tcptop.hosts.recording_host import HostAnswer
 from tcptop.kernel.architecture import find_architecture
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import SOCKET_TABLE
+from tcptop.sources.smbios import TABLE, blank_private
 from tcptop.sources.sysctls import DEBUG_OPTIONS, NO_MERGE_OPTIONS
 from tcptop.text.printable import decode_text
 
@@ -52,8 +53,20 @@ def scrub_read(read: SourceRead) -> SourceRead:
     return read._replace(answers=tuple(map(_scrub_answer, read.answers)))
 
 
+def forget_serial_numbers(read: SourceRead) -> SourceRead:
+    """A copy of a read of the SMBIOS tables, without serial numbers, asset tags, part numbers and the UUID.
+
+    Every recording is without them.
+    """
+    return read._replace(answers=tuple(_change_answer(answer, {TABLE: blank_private}) for answer in read.answers))
+
+
 def _scrub_answer(answer: HostAnswer) -> HostAnswer:
-    change = CHANGES.get(answer.path)
+    return _change_answer(answer, CHANGES)
+
+
+def _change_answer(answer: HostAnswer, changes: Mapping[str, Callable[[bytes], bytes]]) -> HostAnswer:
+    change = changes.get(answer.path)
     if change is None or not isinstance(answer, FileRead) or answer.data is None:
         return answer
     return answer._replace(data=change(answer.data))

@@ -88,6 +88,7 @@ def as_object(ledger: Ledger) -> Json:
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "holders": holders_of(ledger),
         "nodes": _to_json(ledger.nodes),
+        "hardware": None if ledger.hardware is None else _to_json(ledger.hardware),
         "sources": {
             name: _to_json(source, {"name"})
             for name, source in ledger.sources.items()

@@ -134,7 +134,9 @@ def _kernel(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Value]]:
         yield (ledger.host.kernel, "" if page_bytes is None else str(page_bytes)), 1
 
 
-OPTIONAL_SOURCES = frozenset({"btf", "conntrack_stats", "tls_stat", "memory_cgroups", "security_modules", "sockstat6"})
+OPTIONAL_SOURCES = frozenset(
+    {"btf", "conntrack_stats", "tls_stat", "memory_cgroups", "security_modules", "smbios", "sockstat6"}
+)
 """Sources whose files a kernel lacks by its configuration; without their files they are not down."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
+from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
 from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
 from tcptop.explanation.numa_page import node_cpus_text, numa_page
@@ -14,7 +15,7 @@ from tcptop.ledger import SCOPE_LABELS, AccountingMode, ConnectionCost, CostBySi
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
-from tcptop.text.line import Line, text_of
+from tcptop.text.line import Line, paragraph, text_of
 from tcptop.text.table import Heading, make_headings, plain_table
 
 MODE_TITLES: dict[AccountingMode, str] = {
@@ -23,9 +24,10 @@ MODE_TITLES: dict[AccountingMode, str] = {
 }
 COLUMNS = 96
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
-UNLISTED = {("tls_stat", "missing"), ("socket_table", "off")}
+UNLISTED = {("tls_stat", "missing"), ("smbios", "missing"), ("socket_table", "off")}
 """Names and states of sources that the report does not list, because no figure needs them: the source of the kernel
-module tls where the module is not loaded, and the sockets where nobody asked for them.
+module tls where the module is not loaded, the firmware's tables where it made none, and the sockets where nobody asked
+for them.
 """
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
@@ -46,6 +48,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _events(ledger),
         _caches(ledger, sort_key),
         _page_section("NUMA nodes", numa_page(ledger, COLUMNS)),
+        _hardware(ledger),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
     ]
@@ -200,6 +203,12 @@ def _caches(ledger: Ledger, sort_key: str) -> list[str]:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
     texts = [[each.text(line) for each in shown] for line in lines]
     return ["TCP caches", *plain_table([Heading(each.heading.title, each.heading.left) for each in shown], texts)]
+
+
+def _hardware(ledger: Ledger) -> list[str]:
+    """Processor sockets and memory slots in two lines; nothing if the firmware's tables were not read."""
+    lines = [line for text in hardware_sentences(ledger) for line in paragraph(f" {text}", COLUMNS, "text")]
+    return list(_page_section("Hardware, as the firmware says", lines)) if lines else []
 
 
 def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:

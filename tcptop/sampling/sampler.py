@@ -35,6 +35,7 @@ from tcptop.sources.protocols import ProtocolsSource
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource
 from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.sources.smbios import SmbiosSource
 from tcptop.sources.snmp import SnmpSource
 from tcptop.sources.socket_limits import SocketLimitsSource
 from tcptop.sources.sockstat import Sockstat6Source, SockstatSource
@@ -61,6 +62,7 @@ def kernel_sources() -> list[AnySource]:
     return [
         SysctlsSource(),
         TopologySource(),
+        SmbiosSource(),
         SecurityModulesSource(),
         MemoryCgroupsSource(),
         BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, member_paths()),

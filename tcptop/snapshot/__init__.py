@@ -282,6 +282,73 @@ class Topology(NamedTuple):
     online_cpus: int | None
 
 
+SMBIOS = "smbios"
+"""Name of the source of `Snapshot.smbios`."""
+
+ProcessorStatus = Literal["enabled", "disabled by user", "disabled by firmware", "idle", "other", "unknown", "empty"]
+"""Status of a processor socket; `empty` is a socket without a processor."""
+
+
+class Processor(NamedTuple):
+    """A processor socket, in the words of the firmware (SMBIOS type 4). None is what the firmware does not say."""
+
+    designation: str | None
+    """Name of the socket on the board."""
+    status: ProcessorStatus
+    manufacturer: str | None
+    version: str | None
+    """Name of the processor."""
+    cores: int | None
+    cores_enabled: int | None
+    threads: int | None
+    threads_enabled: int | None
+    max_speed_mhz: int | None
+    """The most that the socket supports, not the processor."""
+    current_speed_mhz: int | None
+    """The speed at the start of the machine."""
+    node: int | None = None
+    """The NUMA node of the socket; None if unknown, and before accounting."""
+
+
+class MemoryArray(NamedTuple):
+    """A group of memory slots (SMBIOS type 16)."""
+
+    handle: int
+    """Number of the structure, by which the slots name their array."""
+    use: str | None
+    slots: int | None
+    max_capacity_bytes: int | None
+
+
+class MemoryDevice(NamedTuple):
+    """A memory slot with its device, such as a DIMM (SMBIOS type 17)."""
+
+    array: int | None
+    """Handle of the array that the slot belongs to."""
+    locator: str | None
+    """Name of the slot on the board."""
+    bank: str | None
+    """Name of the slot's bank, channel or node."""
+    size_bytes: int | None
+    """0 if the slot is empty."""
+    memory_type: str | None
+    max_speed_mts: int | None
+    """Highest speed of the device in megatransfers per second."""
+    configured_speed_mts: int | None
+    ranks: int | None
+    node: int | None = None
+    """The NUMA node of the slot; None if unknown, and before accounting."""
+
+
+class Smbios(NamedTuple):
+    """/sys/firmware/dmi/tables: the processor sockets and memory slots that the firmware describes."""
+
+    version: str
+    processors: tuple[Processor, ...]
+    memory_arrays: tuple[MemoryArray, ...]
+    memory_devices: tuple[MemoryDevice, ...]
+
+
 class Sysctls(NamedTuple):
     """The values of /proc/sys that a figure or a label needs."""
 
@@ -592,6 +659,7 @@ class Snapshot(NamedTuple):
     protocols: Reading[Protocols]
     meminfo: Reading[Meminfo]
     topology: Reading[Topology]
+    smbios: Reading[Smbios]
     sysctls: Reading[Sysctls]
     security_modules: Reading[SecurityModules]
     btf: Reading[Btf]

@@ -1,0 +1,77 @@
+"""The NUMA nodes of processor sockets and memory slots, where a name of the firmware's and the kernel's files agree."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tcptop.snapshot import MemoryDevice, NodeFacts, Smbios, Snapshot
+
+NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
+PROCESSOR = re.compile(r"(?<![A-Za-z])(?:p|cpu|proc|processor|socket)[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
+
+MIN_MANAGED_SHARE = 0.5
+"""The kernel manages at least this share of a node's memory; the rest is the firmware's, or kept for a crash kernel."""
+
+
+def find_hardware(snapshot: Snapshot) -> Smbios | None:
+    """The processor sockets and memory slots with their nodes; None if the tables were not read.
+
+    On a machine with a single node, everything is on that node. With several nodes, only names of memory slots that
+    have the word `node` tell, and only if they agree with what the kernel says of its nodes.
+    """
+    smbios, topology = snapshot.smbios.value, snapshot.topology.value
+    if smbios is None or topology is None:
+        return smbios
+    devices = smbios.memory_devices
+    if len(topology.nodes) == 1:
+        only = topology.nodes[0].node
+        return smbios._replace(
+            processors=tuple(each._replace(node=only) for each in smbios.processors),
+            memory_devices=tuple(each._replace(node=only) for each in devices),
+        )
+    named = [_named_node(device) for device in devices]
+    if not _agree(devices, named, topology.nodes):
+        return smbios
+    known = {facts.node for facts in topology.nodes}
+    nodes = (number if number in known else None for number in named)
+    return smbios._replace(
+        memory_devices=tuple(each._replace(node=node) for each, node in zip(devices, nodes, strict=True))
+    )
+
+
+def _texts(device: MemoryDevice) -> str:
+    return f"{device.locator or ''} {device.bank or ''}"
+
+
+def _named_node(device: MemoryDevice) -> int | None:
+    """The node that the names of a slot have; None if they have none, or several."""
+    numbers = {int(number) for number in NODE.findall(_texts(device))}
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def _agree(devices: Sequence[MemoryDevice], named: Sequence[int | None], nodes: Sequence[NodeFacts]) -> bool:
+    """Whether the nodes in the names of the filled slots can be the kernel's nodes.
+
+    They are the same numbers, each is of one processor, and each node's slots have room for the memory that the kernel
+    has there. Firmware also counts nodes within a processor, and does not know of nodes that it splits in two.
+    """
+    bytes_on: dict[int, int] = defaultdict(int)
+    processors_of: dict[int, set[str]] = defaultdict(set)
+    for device, node in zip(devices, named, strict=True):
+        if device.size_bytes == 0:
+            continue
+        if device.size_bytes is None or node is None:
+            return False
+        bytes_on[node] += device.size_bytes
+        processors_of[node].update(PROCESSOR.findall(_texts(device)))
+    managed = {facts.node: facts.memory_bytes for facts in nodes if facts.memory_bytes != 0}
+    return (
+        managed.keys() == bytes_on.keys()
+        and all(len(numbers) <= 1 for numbers in processors_of.values())
+        and all(
+            managed_bytes is not None and bytes_on[node] * MIN_MANAGED_SHARE <= managed_bytes <= bytes_on[node]
+            for node, managed_bytes in managed.items()
+        )
+    )
