@@ -36,6 +36,7 @@ MODULES = (
     "tcptop.sampling.sampler",
     "tcptop.sources.btf",
     "tcptop.sources.kernel_notes",
+    "tcptop.sources.smbios",
     "tcptop.recording.blocks",
     "tcptop.recording.document",
     "tcptop.lab.result_file",
@@ -103,6 +104,17 @@ def parse_btf(data: bytes) -> None:
     half = len(data) // 8 * 4
     header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, half, half, len(data) - half + 6)
     parse(header + data[:half] + b"\0sock\0" + data[half:], ("sock", "a", "b"))
+
+
+def parse_smbios(data: bytes) -> None:
+    """An entry point as it is, and a table behind one that is right; it parses alike without what is private."""
+    from tcptop.sources.smbios import EntryPoint, blank_private, parse_entry_point, parse_table
+
+    with suppress(ValueError):
+        parse_entry_point(data)
+    for entry in (EntryPoint("3.6", 1 << 20, None), EntryPoint("2.8", 300, 5)):
+        if parse_table(entry, data) != parse_table(entry, blank_private(data)):
+            raise AssertionError("a recording differs")
 
 
 def read_recording(data: bytes) -> None:
@@ -185,6 +197,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "files": parse_files,
     "tar": read_tar,
     "btf": parse_btf,
+    "smbios": parse_smbios,
     "recording": read_recording,
     "lab": read_lab_result,
     "dump": fold_dump,

@@ -13,7 +13,7 @@ from tcptop.lab import result_file
 from tcptop.recording import blocks, exported_folder, reader
 from tcptop.sampling.sampler import wanted_paths
 from tcptop.settings import file as settings
-from tcptop.sources import kallsyms
+from tcptop.sources import kallsyms, smbios
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = (PROJECT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -32,6 +32,8 @@ def test_the_page_names_every_path_that_is_read_and_no_other() -> None:
     [
         f"| a file of the kernel's, live or saved | {folder.MAX_FILE_BYTES // MIB} MiB, "
         f"`proc/zoneinfo` {folder.MAX_ZONEINFO_BYTES // MIB} MiB |",
+        f"| SMBIOS tables | {smbios.MAX_TABLE_BYTES // MIB} MiB, {smbios.MAX_STRUCTURES:_} structures, "
+        f"{smbios.MAX_ROWS:_} of each type |",
         f"| names in a folder | {folder.MAX_FOLDER_NAMES:_} |",
         f"| an answer over ssh | {ssh_session.MAX_ANSWER_BYTES // MIB} MiB in {ssh_session.ANSWER_S:.0f} s, "
         f"or in {ssh_session.STEADY_ANSWER_S:.0f} s while {ssh_session.STEADY_BYTES_PER_S // 1000} KB/s come |",

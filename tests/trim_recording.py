@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tcptop.kernel.objects import SLAB_CACHES
 from tcptop.sources.kernel_notes import parse_build_id
+from tcptop.sources.smbios import TABLE, blank_private
 
 FILES = (
     "proc/slabinfo",
@@ -46,6 +47,8 @@ FILES = (
     "sys/fs/cgroup/cgroup.subtree_control",
     "sys/fs/cgroup/cgroup.type",
     "sys/fs/cgroup/memory.max",
+    "sys/firmware/dmi/tables/smbios_entry_point",
+    "sys/firmware/dmi/tables/DMI",
     "sys/kernel/notes",
     "sys/kernel/security/lsm",
     "sys/module/apparmor/parameters/enabled",
@@ -122,6 +125,8 @@ def trim(source: Path, destination: Path) -> None:
             continue
         target = destination / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        if path == TABLE:
+            data = blank_private(data)
         target.write_bytes(anonymise(path, data) if live else data)
     for name, link_target in slab_links(source):
         (destination / SLAB / name).symlink_to(link_target)

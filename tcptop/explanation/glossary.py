@@ -722,6 +722,89 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         ("offline", "node online", "nodes online", "CPUs online", "processors"),
     ),
     Entry(
+        "SMBIOS",
+        "Tables in which the firmware describes the machine: processor sockets, memory slots, board, serial numbers.",
+        "dmidecode prints them. The firmware writes them when the machine starts; those of a virtual machine are"
+        " its hypervisor's. Only root may read them. tcptop reads types 4, 16 and 17, and never a serial number.",
+        "/sys/firmware/dmi/tables; drivers/firmware/dmi_scan.c",
+        (
+            "DMI",
+            "dmidecode",
+            "hardware",
+            "firmware",
+            "firmware's tables",
+            "as the firmware says",
+        ),
+    ),
+    Entry(
+        "processor socket",
+        "A place for a processor on the board; it may be empty.",
+        "A processor has one or more cores, and each core one or more threads, which the kernel calls CPUs. `16 of"
+        " 32` are switched on by the firmware. MHZ is the speed when the machine started, MAX MHZ the most that the"
+        " socket supports.",
+        "SMBIOS type 4: /sys/firmware/dmi/tables/DMI",
+        (
+            "CPU SOCKET",
+            "STATUS",
+            "PROCESSOR",
+            "cores",
+            "threads",
+            "MHZ",
+            "MAX MHZ",
+            "populated",
+            "disabled by firmware",
+        ),
+    ),
+    Entry(
+        "DIMM",
+        "A memory module: a board with memory chips, which stands in a memory slot.",
+        "A machine whose slots are filled unevenly may run at less than its full memory bandwidth.",
+        "SMBIOS type 17: /sys/firmware/dmi/tables/DMI",
+        (
+            "DIMMs",
+            "memory module",
+            "memory device",
+        ),
+    ),
+    Entry(
+        "memory slot",
+        "A place for a memory module on the board, by its locator: the name that is printed beside it.",
+        "BANK is the name of the slot's bank, channel or node, as the maker wrote it. NODE is known where the"
+        " machine has one node, or where the names have the numbers of nodes whose memory fits. The most memory"
+        " that all slots take is that of their arrays (type 16).",
+        "SMBIOS types 16 and 17: /sys/firmware/dmi/tables/DMI",
+        (
+            "SLOT",
+            "locator",
+            "bank",
+            "memory array",
+            "filled",
+            "slots filled",
+            "empty",
+            "empty slot",
+            "SIZE",
+        ),
+    ),
+    Entry(
+        "MT/S",
+        "Millions of transfers in a second: the speed at which a memory module runs.",
+        "MAX MT/S is the most that it supports; the processor, or other modules of its channel, may hold it below"
+        " that.",
+        "SMBIOS type 17: /sys/firmware/dmi/tables/DMI",
+        (
+            "MAX MT/S",
+            "MT/s",
+            "configured speed",
+        ),
+    ),
+    Entry(
+        "rank",
+        "A group of chips of a memory module that answer together.",
+        "A module has one or more of them; the others can prepare while one transfers.",
+        "SMBIOS type 17: /sys/firmware/dmi/tables/DMI",
+        ("RANKS",),
+    ),
+    Entry(
         "protection",
         "Pages of a small zone that stay free for those who can use no other zone.",
         "They are added to the watermarks for everybody else.",
@@ -1348,6 +1431,11 @@ SOURCES: tuple[tuple[str, str, str], ...] = (
     ("sockstat6", "Counts of IPv6 sockets.", "/proc/net/sockstat6"),
     ("protocols", "Size of each protocol's sock, and whether it is under pressure.", "/proc/net/protocols"),
     ("meminfo", "Memory of the machine by use.", "/proc/meminfo"),
+    (
+        "smbios",
+        "Processor sockets and memory slots, by the firmware. Only root may read them.",
+        "/sys/firmware/dmi/tables",
+    ),
     ("topology", "Nodes with their CPUs and memory.", "/sys/devices/system/node"),
     (
         "sysctls",

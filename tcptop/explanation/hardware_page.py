@@ -20,16 +20,20 @@ NO_NODE = (
     "– The node is unknown: the machine has several, and the names of the filled slots do not each have the number of a"
     " node whose memory fits. A number of a processor in a name is not the number of a node."
 )
-NOT_READ = "Sockets and slots are not known: "
+NOT_READ = (
+    "The firmware's tables (SMBIOS) have them, for root alone. Containers, machines with a device tree and some virtual"
+    " machines have no such tables."
+)
 
 
 def hardware_page(ledger: Ledger, columns: int) -> list[Line]:
     """The page with a row for each processor socket and for each memory slot."""
     hardware = ledger.hardware
     if hardware is None:
-        reason = NOT_READ + (ledger.sources["smbios"].reason or units.UNKNOWN)
-        return paragraph(f" {reason}", columns - 1, "text")
-    lines: list[Line] = []
+        reason = ledger.sources["smbios"].reason or units.UNKNOWN
+        lines = paragraph(f" Processor sockets and memory slots are not known: {reason}.", columns - 1, "text")
+        return [*lines, EMPTY_LINE, *paragraph(f" {NOT_READ}", columns - 1, "dim")]
+    lines = []
     for sentence in hardware_sentences(ledger):
         lines += paragraph(f" {sentence}", columns - 1, "text")
     if hardware.processors:
@@ -80,7 +84,8 @@ def _sum_text(noun: str, numbers: Sequence[int | None]) -> str:
 
 def _device_text(device: MemoryDevice) -> str:
     speed = device.configured_speed_mts or device.max_speed_mts
-    texts = (whole_size(device.size_bytes), device.memory_type, speed and f"at {units.grouped(speed)} MT/s")
+    at_speed = None if speed is None else f"at {units.grouped(speed)} MT/s"
+    texts = (whole_size(device.size_bytes), device.memory_type, at_speed)
     return " ".join(filter(None, texts))
 
 
@@ -102,7 +107,7 @@ def _system_devices(hardware: Smbios) -> list[MemoryDevice]:
 
 
 def _processor_table(processors: Sequence[Processor], columns: int) -> list[Line]:
-    titles = ("<SOCKET", "<STATUS", "CORES", "THREADS", "MHZ", "MAX MHZ", "NODE", "PROCESSOR")
+    titles = ("<CPU SOCKET", "<STATUS", "CORES", "THREADS", "MHZ", "MAX MHZ", "NODE", "PROCESSOR")
     headings = make_headings(*titles, least=("MAX MHZ", "MHZ", "NODE"))
     rows = [
         TableRow(
@@ -146,7 +151,7 @@ def _memory_table(hardware: Smbios, columns: int) -> list[Line]:
                 units.count(each.ranks),
                 units.count(each.node),
             ),
-            ", ".join(filter(None, (each.bank, uses.get(each.array) if each.array is not None else None))),
+            ", ".join(filter(None, (each.bank, uses.get(each.array)))),
             role="dim" if each.size_bytes == 0 else "text",
         )
         for each in hardware.memory_devices

@@ -316,14 +316,14 @@ class MemoryArray(NamedTuple):
     handle: int
     """Number of the structure, by which the slots name their array."""
     use: str | None
-    slots: int | None
+    slots: int
     max_capacity_bytes: int | None
 
 
 class MemoryDevice(NamedTuple):
     """A memory slot with its device, such as a DIMM (SMBIOS type 17)."""
 
-    array: int | None
+    array: int
     """Handle of the array that the slot belongs to."""
     locator: str | None
     """Name of the slot on the board."""

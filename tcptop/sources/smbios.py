@@ -262,14 +262,14 @@ def _memory_array(structure: _Structure) -> MemoryArray:
     return MemoryArray(
         handle=structure.number(2, 2) or 0,
         use=USES.get(structure.data[0x05]),
-        slots=structure.number(0x0D, 2),
+        slots=structure.number(0x0D, 2) or 0,
         max_capacity_bytes=capacity_bytes or None,
     )
 
 
 def _memory_device(structure: _Structure) -> MemoryDevice:
     device = MemoryDevice(
-        array=structure.number(0x04, 2),
+        array=structure.number(0x04, 2) or 0,
         locator=structure.text(0x10),
         bank=structure.text(0x11),
         size_bytes=_device_size_bytes(structure),

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import made_smbios
 from made_look import HERE, WHOLE_MACHINE, group, net, table_of
 from made_machine import make_machine
 from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, snapshot_of, take_snapshot, text, tree
@@ -21,6 +22,7 @@ from tcptop.comparison.compare import compare_ledgers
 from tcptop.explanation.holder_rows import GROUPINGS, holder_rows
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.run_sync import run_sync
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.compare import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
@@ -31,6 +33,7 @@ from tcptop.report.check_json import checks_as_object
 from tcptop.report.diff_json import diff_as_object
 from tcptop.report.plan_json import plan_as_object
 from tcptop.snapshot import CgroupMemory, EventCounters, LabMeasurement, MeasuredState, Reading, Snapshot
+from tcptop.sources.smbios import SmbiosSource
 from tcptop.text.ranges import parse_range
 
 Json = dict[str, Any]
@@ -209,6 +212,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
         **ledgers_with_cgroup(),
+        **ledgers_with_hardware(),
         **ledgers_with_looks(),
         **{
             name: ledger_of(make_machine(name, folder / name))
@@ -260,6 +264,22 @@ def who_looks(special: Mapping[str, Ledger]) -> Iterator[Json]:
             for by in GROUPINGS:
                 rows = holder_rows(of.holders, by, top=4)
                 yield {**head_as_object(of), **(holders_of(of, by, rows) or {})}
+
+
+def ledgers_with_hardware() -> dict[str, Ledger]:
+    """Ledgers of machines with one node and with four, with the tables of two sockets and of nothing but slots."""
+    slot_without_anything = made_smbios.structure(17, 1, {0x0C: (2, 0xFFFF)})
+    array_without_anything = made_smbios.structure(16, 2, {})
+    bare = slot_without_anything + array_without_anything + made_smbios.END
+    found = {}
+    for kernel, table in (("6.1-1n", made_smbios.small_machine()), (KERNEL, bare)):
+        reading = run_sync(SmbiosSource().read(MemoryHost(dict(made_smbios.files(table)))))
+        found[f"firmware tables, {kernel}"] = account(snapshot(kernel, PHASE)._replace(smbios=reading))
+    statuses = b"".join(
+        made_smbios.structure(4, status, {0x18: (1, status)}) for status in (0x40, 0x42, 0x43, 0x44, 0x47)
+    )
+    reading = run_sync(SmbiosSource().read(MemoryHost(dict(made_smbios.files(statuses + made_smbios.END)))))
+    return {**found, "processors": account(snapshot(KERNEL, PHASE)._replace(smbios=reading))}
 
 
 def ledgers_with_cgroup() -> dict[str, Ledger]:

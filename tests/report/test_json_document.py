@@ -36,7 +36,7 @@ from tcptop.lab.result_file import STATE_PATHS
 from tcptop.ledger import PLANNED_BUFFERS, CountScope, Limit, LimitState, LimitVerdict, Side, Verdict
 from tcptop.ledger.holders import HolderKind
 from tcptop.report.as_json import as_object
-from tcptop.snapshot import READING_NAMES, ReadState
+from tcptop.snapshot import READING_NAMES, ProcessorStatus, ReadState
 from tcptop.snapshot.socket_table import Asked
 from tcptop.sock_diag.dump import STATES
 
@@ -94,6 +94,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "source": set(READING_NAMES) - {"machine_load"},
     "source state": set(get_args(ReadState)),
     "state": {state.value for state in State},
+    "processor status": set(get_args(ProcessorStatus)),
     "count scope": set(get_args(CountScope)),
     "concern": set(get_args(get_type_hints(Limit)["concerns"])),
     "limit state": set(get_args(LimitState)),

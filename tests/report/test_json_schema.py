@@ -50,6 +50,7 @@ TOP = {
     "lab",
     "holders",
     "nodes",
+    "hardware",
     "sources",
 }
 HOST = {"name", "kernel", "page_size", "cpus", "nodes"}
@@ -127,6 +128,7 @@ SOURCES = {
     "protocols",
     "meminfo",
     "topology",
+    "smbios",
     "sysctls",
     "security_modules",
     "btf",

@@ -6,7 +6,16 @@ import pytest
 from drive import tree, tree_app
 from test_snapshots import CheckScreen, at_usual_sizes, check_screen  # noqa: F401 (a fixture)
 
-TURNS = {"states": 0, "memory": 1, "numa": 2, "headroom": 3, "events": 4, "attached": 5, "socket": 6}
+TURNS = {
+    "states": 0,
+    "memory": 1,
+    "numa": 2,
+    "hardware": 3,
+    "headroom": 4,
+    "events": 5,
+    "attached": 6,
+    "socket": 7,
+}
 """How many times → is pressed to reach each page."""
 
 

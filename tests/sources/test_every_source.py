@@ -54,8 +54,10 @@ SOURCES = sorted(READING_NAMES)
 IN_A_REPORT = sorted(set(SOURCES) - {"machine_load"})
 BY_NEED = {"btf"}
 """Read only if slabinfo cannot be, or if a security module keeps data for each socket."""
-NEVER_RECORDED = {"memory_cgroups", "conntrack_stats", "tls_stat"}
-"""No kernel of the recordings had conntrack or the module tls; the sources' own tests have the files."""
+NEVER_RECORDED = {"memory_cgroups", "conntrack_stats", "smbios", "tls_stat"}
+"""No kernel of the recordings had conntrack or the module tls, and the firmware's tables were not copied; the sources'
+own tests have the files.
+"""
 NOT_IN_6_18 = {"snmp", "netstat", "socket_limits"}
 
 
