@@ -92,7 +92,7 @@ def test_tables_that_were_not_read_have_a_reason_on_the_page_and_no_lines_in_the
     assert "firmware" not in as_text(figures)
 
 
-def test_a_plain_user_learns_that_the_tables_are_for_root(tmp_path: Path) -> None:
+def test_a_plain_user_learns_that_the_tables_are_for_root() -> None:
     sample = snapshot("6.1-4n", "established")
     reading: Reading[Smbios] = Reading("refused", None, "/sys/x is for root only", None, 1, None, None, None)
     figures = account(sample._replace(smbios=reading))

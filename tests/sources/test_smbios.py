@@ -421,6 +421,42 @@ needs_dmidecode = pytest.mark.skipif(
 )
 
 
+GUESTS = Path(__file__).with_name("smbios")
+"""The tables of guests of QEMU with two nodes, of 512 MiB and of 10 GiB each:
+`-smbios type=4,sock_pfx=SKT,manufacturer=Maker,version=Model,max-speed=4000,current-speed=2600,serial=S3CR3T1,…` and
+`-smbios type=17,loc_pfx=DIMM,bank=BANK,speed=3200,serial=S3CR3T4,…`; the second with smbios-entry-point-type=64."""
+
+
+def guest(name: str) -> tuple[bytes, bytes]:
+    entry, table = ((GUESTS / name / file).read_bytes() for file in ("smbios_entry_point", "DMI"))
+    return entry, table
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "designation", "sizes_bytes"),
+    [("guest-32", "2.8", "SKT 0", [1 << 30]), ("guest-64", "3.0", "CPU 0", [16 << 30, 4 << 30])],
+)
+def test_the_tables_of_a_guest_are_what_it_was_started_with(
+    name: str, version: str, designation: str, sizes_bytes: list[int]
+) -> None:
+    entry, table = guest(name)
+    reading = read({made.ENTRY_POINT: entry, made.TABLE: table})
+    assert (reading.state, reading.reason) == ("ok", None)
+    assert reading.value is not None
+    assert reading.value.version == version
+    assert reading.value.processors == (Processor(designation, "enabled", "Maker", "Model", 4, 4, 4, None, 4000, 2600),)
+    assert [device.size_bytes for device in reading.value.memory_devices] == sizes_bytes
+    assert made.SECRET.encode() in table
+    assert made.SECRET.encode() not in blank_private(table)
+
+
+@needs_dmidecode
+@pytest.mark.parametrize("name", ["guest-32", "guest-64"])
+def test_a_guest_has_the_figures_of_dmidecode_also_without_what_is_private(name: str, tmp_path: Path) -> None:
+    entry, table = guest(name)
+    assert assert_same(tmp_path / "dump", entry, table) == assert_same(tmp_path / "dump", entry, blank_private(table))
+
+
 @needs_dmidecode
 def test_a_small_machine_has_the_figures_of_dmidecode(tmp_path: Path) -> None:
     table = made.small_machine()
