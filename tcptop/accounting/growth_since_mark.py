@@ -38,8 +38,18 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
     return LiveObjects(sockstat.allocated, total) if rows else None
 
 
-def growth_since_mark(mark: Ledger, now: Ledger) -> GrowthSinceMark:
-    """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement."""
+def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None = None) -> GrowthSinceMark:
+    """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement.
+
+    `before` is the growth up to the sample before, whose error is kept if it is larger: what other programs took and
+    gave back meanwhile shows in no comparison of the two ends.
+    """
+    changes = (_changes_of_others(mark, now), None if before is None else before.others_bytes)
+    largest = max((each for each in changes if each is not None), default=None)
+    return _growth(mark, now, None if changes[0] is None else largest)._replace(others_bytes=largest)
+
+
+def _growth(mark: Ledger, now: Ledger, others_bytes: float | None) -> GrowthSinceMark:
     elapsed_s = increase(mark.taken_at_unix_s, now.taken_at_unix_s)
     if mark.live_objects is None or now.live_objects is None:
         unread = next((name for name in ("slabinfo", "sockstat") if now.sources[name].state in UNREAD), "slabinfo")
@@ -49,7 +59,6 @@ def growth_since_mark(mark: Ledger, now: Ledger) -> GrowthSinceMark:
     minimum = MIN_SOCKETS_PER_CPU * (now.host.cpus or 1)
     if abs(sockets) < minimum:
         return GrowthSinceMark(elapsed_s, sockets, live_bytes, None, f"too few to measure (needs {grouped(minimum)})")
-    others_bytes = _changes_of_others(mark, now)
     error = None if others_bytes is None else others_bytes / abs(sockets)
     return GrowthSinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None, error)
 

@@ -63,7 +63,8 @@ def memory_headroom(
     meminfo = _machine_meminfo(snapshot, zones, page_bytes)
     socket = _new_socket(table, page_bytes, cost, buffers)
     sysctls = snapshot.sysctls.value
-    reclaims_first = bool(sysctls and sysctls.zone_reclaim_mode)
+    reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
+    reclaims_first = None if reclaim_mode is None else reclaim_mode != 0
     at_most = bool(cost.by_family["mix"].outgoing.missing)
     unknown = Headroom(
         mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, at_most

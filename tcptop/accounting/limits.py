@@ -116,9 +116,9 @@ def find_limits(
         _memory(snapshot, headroom),
         *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
-        *_file_max(files, mode, open_files_error(snapshot, cpus)),
+        *_file_max(files, mode, open_files_error(snapshot, cpus), _why_unread(snapshot)),
         _orphans(files, sockets, snapshot, mode),
-        _time_wait(files, sockets, mode),
+        _time_wait(files, sockets, mode, _why_unread(snapshot)),
         *_conntrack(files, snapshot),
         _ports(files, holders),
         _nofile(holders),
@@ -294,7 +294,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif per_socket is None:
-        note = "headroom not known: the charge may be the counter's error, or too few sockets have it"
+        why = "charge within its error" if sockets.buffers_within_error else "too few sockets"
+        note = f"headroom not known: {why}"
     elif not per_socket:
         note = "idle sockets are charged nothing"
     else:
@@ -303,7 +304,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 
-def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None) -> Iterator[Limit]:
+def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why_unread: str) -> Iterator[Limit]:
     """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file).
 
     `error` is the error of fs.file-nr; the kernel itself compares the exact sum with the limit.
@@ -314,7 +315,9 @@ def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None) -> 
     if mode == "time_wait":
         yield _limit("file_max", use, None, "a mini-socket has no file", unit="files")
     else:
-        yield _limit("file_max", use, _left(use), "each process has its own limit, too", unit="files")
+        is_known = use.used is not None and use.maximum is not None
+        note = "each process has its own limit, too" if is_known else why_unread
+        yield _limit("file_max", use, _left(use), note, unit="files")
 
 
 def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
@@ -332,11 +335,13 @@ def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mo
     return _limit("tcp_max_orphans", use, left, note, concerns="orphans")
 
 
-def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode) -> Limit:
+def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode, why_unread: str) -> Limit:
     use = Use(sockets.time_wait, limits.max_time_wait)
     headroom = _left(use) if mode == "time_wait" else None
     scope = "machine" if sockets.time_wait_scope == "machine" else "here"
     note = "" if mode == "time_wait" else "only mini-sockets count"
+    if limits.max_time_wait is None:
+        note = why_unread
     return _limit(TIME_WAIT_LIMIT, use, headroom, note, concerns="TIME_WAIT", scope=scope)
 
 
@@ -427,10 +432,13 @@ def _why_unseen(snapshot: Snapshot) -> str:
     Only the first network namespace has such sysctls.
     """
     limits = snapshot.socket_limits.value
-    if snapshot.socket_limits.state == "strange":
-        return "not known: its file is damaged"
-    elsewhere = limits is not None and limits.local_ports is not None
-    return "not visible from this network namespace" if elsewhere else "not known: its file was not read"
+    elsewhere = limits is not None and limits.local_ports is not None and snapshot.socket_limits.state != "strange"
+    return "not visible from this network namespace" if elsewhere else _why_unread(snapshot)
+
+
+def _why_unread(snapshot: Snapshot) -> str:
+    """The reason that a file with a limit gave no number."""
+    return f"not known: its file {'is damaged' if snapshot.socket_limits.state == 'strange' else 'was not read'}"
 
 
 def _left(use: Use) -> int | None:

@@ -146,7 +146,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "mark",
         "A moment that key k keeps: from then on, counts show what has changed since.",
         "The bytes of each socket opened since the mark are measured, with an error (±) for what the machine's other"
-        " slabs did meanwhile.",
+        " slabs did meanwhile: their largest change in any sample since the mark.",
         "tcptop",
         ("since mark", "measured"),
     ),
@@ -1377,9 +1377,9 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "▴ ▾",
         "The column by which the table is sorted: ▾ the largest first, ▴ the smallest.",
-        "",
+        "In ASCII, as in the option --sort of ps: - and +.",
         "tcptop",
-        ("▴", "▾", "^"),
+        ("▴", "▾"),
     ),
     Entry("!", "A limit that is near or reached, an event that grew, or a file that was not read.", "", "tcptop"),
     Entry(

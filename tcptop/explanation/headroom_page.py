@@ -154,6 +154,11 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             f"After {units.rough_count(local)} more {what}, spread as now, the CPUs of node {number} use memory of"
             " other nodes."
         )
+    if headroom.reclaims_node_first is None and len(headroom.nodes) > 1:
+        yield (
+            "vm.zone_reclaim_mode is not known: if it is not 0, a node reclaims its own page cache before it uses other"
+            " nodes' memory."
+        )
     if headroom.reclaims_node_first:
         yield "vm.zone_reclaim_mode is not 0: a node reclaims its own page cache before it uses other nodes' memory."
     if ledger.sockets.apart:
@@ -193,7 +198,7 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     complete = memory.sockets is not None and (first.name != MEMORY or not memory.is_at_most)
     if complete and first.headroom_is_at_least:
         return f"≥ {units.rough_count(first.headroom_sockets)}"
-    return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets)}"
+    return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"
 
 
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
@@ -211,7 +216,8 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     is_known = all(limit.used is not None for limit in ledger.limits[mode].rows)
     memory = ""
     if first.name != MEMORY and headroom.sockets is not None:
-        memory = f"; memory for {'≤ ' if headroom.is_at_most else ''}{units.rough_count(headroom.sockets)}"
+        sign = "≤ " if headroom.is_at_most else ""
+        memory = f"; memory for {sign}{units.rough_count(headroom.sockets, up=headroom.is_at_most)}"
     if before_reclaim := before_reclaim_text(headroom):
         memory += f", {before_reclaim}"
     parts = (
@@ -237,8 +243,8 @@ def before_reclaim_text(headroom: Headroom) -> str:
     """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown."""
     if headroom.without_reclaim_high is None:
         return ""
-    number = units.rough_count(headroom.without_reclaim_high)
-    if number == units.rough_count(headroom.sockets):
+    number = units.rough_count(headroom.without_reclaim_high, up=headroom.is_at_most)
+    if number == units.rough_count(headroom.sockets, up=headroom.is_at_most):
         return "all before reclaim"
     return f"{'≤ ' if headroom.is_at_most else ''}{number} before reclaim"
 

@@ -114,7 +114,7 @@ def _sum_text(plan: Plan) -> str:
     memory = next((limit for limit in plan.limits if limit.name == MEMORY), None)
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
-    before = f"{at_most}{units.rough_count(plan.connections_before_reclaim)}"
+    before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
     return (
         f"{one} per connection, {total_text(plan)} in all. Memory fits {before} before reclaim (free memory only),"
         f" {fit} after (page cache is given up): {SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}."
@@ -276,7 +276,7 @@ def node_lines(plan: Plan, columns: int) -> list[Line]:
                 str(number),
                 f"{least}{units.size(node.bytes)}",
                 units.size(node.free_bytes),
-                f"{'' if node.connections is None else most}{units.rough_count(node.connections)}",
+                f"{'' if node.connections is None else most}{units.rough_count(node.connections, up=bool(most))}",
             ),
             "above its own free memory" if number in plan.full_nodes else "",
         )
@@ -337,12 +337,14 @@ def _ratio(limit: PlanLimit) -> str:
 
 def _connections(limit: PlanLimit) -> str:
     """The number of planned connections that fit below the limit; marked if this number is an upper bound."""
-    return f"{'≤ ' if limit.connections_are_at_most else ''}{units.rough_count(limit.connections)}"
+    is_at_most = limit.connections_are_at_most
+    return f"{'≤ ' if is_at_most else ''}{units.rough_count(limit.connections, up=is_at_most)}"
 
 
 def _after(limit: PlanLimit) -> str:
-    about = "at most" if limit.connections_are_at_most else "about"
-    return f"after {about} {units.rough_count(limit.connections)} connections"
+    is_at_most = limit.connections_are_at_most
+    about = "at most" if is_at_most else "about"
+    return f"after {about} {units.rough_count(limit.connections, up=is_at_most)} connections"
 
 
 def _amount(limit: PlanLimit, amount: int | None) -> str:

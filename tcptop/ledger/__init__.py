@@ -633,8 +633,11 @@ class Headroom(NamedTuple):
     late_bytes: int | None
     """Free memory that the kernel has not initialised yet, so that no zone counts this memory; None if unknown."""
     nodes: Mapping[int, NodeHeadroom]
-    reclaims_node_first: bool
-    """Whether, by vm.zone_reclaim_mode, an allocation reclaims memory of its node before trying other nodes."""
+    reclaims_node_first: bool | None
+    """Whether, by vm.zone_reclaim_mode, an allocation reclaims memory of its node before trying other nodes.
+
+    None if unknown.
+    """
     unknown_because: str | None
     is_at_most: bool
     """Whether all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
@@ -701,8 +704,13 @@ class GrowthSinceMark(NamedTuple):
     error_bytes_per_socket: float | None = None
     """What other programs' objects may have added to `bytes_per_socket`, or taken away.
 
-    The error is the change of all slabinfo rows that no socket has objects in, per socket: programs that changed these
-    rows also changed dentries and files, which are in the rows of sockets. None if unknown.
+    The error is `others_bytes` per socket: programs that changed the rows of others also changed dentries and files,
+    which are in the rows of sockets. None if unknown.
+    """
+    others_bytes: float | None = None
+    """The largest change of all slabinfo rows that no socket has objects in, in any sample since the mark.
+
+    None if unknown.
     """
 
     @property

@@ -261,7 +261,7 @@ class TcptopApp(App[int]):
         if self._ledger is None:
             return
         if self.view.mark is not None:
-            self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger))
+            self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger, self.view.since))
         self._ledger = self._ledger._replace(events=events_since_mark(self.view.mark, self._ledger))
         driver = self._driver
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
@@ -371,6 +371,7 @@ class TcptopApp(App[int]):
         self._place_panes(self.size)
         if pane_id is None and NODES not in self.view.panes and isinstance(self.focused, NodesPane):
             self.query_one(CachesPane).focus()
+        self._draw()
 
     def action_leave(self) -> None:
         """Ends the zoom; if no pane fills the screen, clears the name filter."""

@@ -53,6 +53,10 @@ class MainScreen(Screen[object]):
         """The boxes of the panes that are shown."""
         self.styles.set_rule("layout", PaneLayout(find_boxes))  # the property `layout` takes only names of layouts
 
+    def on_descendant_focus(self) -> None:
+        """Draws the key line again: what ENTER does depends on the pane with the focus."""
+        self.query_one(KeyLine).redraw()
+
     def place_panes(self, size: Size) -> None:
         """Shows the panes that have a box on a screen of a size, and hides the others, if the boxes have changed."""
         boxes = self._find_boxes(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -154,9 +155,15 @@ def _active_bound(row: CacheRow) -> str:
 
 
 def _use(row: CacheRow) -> str:
-    """The use of a cache, with `≤` for a bound; a bound of 100 % says nothing, so the text is then that of unknown."""
-    bound = _active_bound(row).rstrip()
-    return units.UNKNOWN if bound and row.cache.use == 1 else (bound + units.percent(row.cache.use)).replace("≤<", "<")
+    """The use of a cache, with `≤` for a bound, which is rounded up.
+
+    A bound of 100 % says nothing, so the text is then that of unknown.
+    """
+    use = row.cache.use
+    if use is None or not _active_bound(row):
+        return units.percent(use)
+    bound = ceil(use * 100 - units.ROUNDING_ERROR)
+    return f"≤{bound}%" if bound < 100 else units.UNKNOWN
 
 
 def _object_bytes(row: CacheRow) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, inf
+from math import ceil, floor, inf
 
 UNKNOWN = "–"
 
@@ -35,23 +35,29 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else grouped(number)
 
 
-def rough_count(number: int | None) -> str:
-    """An estimate rounded down to three significant digits, since further digits would only flicker on the screen."""
+def rough_count(number: int | None, up: bool = False) -> str:
+    """An estimate rounded down to three significant digits, since further digits would only flicker on the screen.
+
+    An upper bound is rounded up, if `up` is True.
+    """
     if number is None:
         return UNKNOWN
     step = 10 ** max(0, len(str(abs(number))) - 3)
-    return grouped(number // step * step)
+    return grouped((-(-number // step) if up else number // step) * step)
 
 
-def short_count(number: int | None, width: int) -> str:
-    """A count in full if it fits the width; otherwise in thousands, millions and so on, rounded down: `351k`."""
+def short_count(number: int | None, width: int, up: bool = False) -> str:
+    """A count in full if it fits the width; otherwise in thousands, millions and so on, rounded down: `351k`.
+
+    An upper bound is rounded up, if `up` is True.
+    """
     if number is None:
         return UNKNOWN
     text = str(number)
     step = 0
     while len(text) > width and step + 1 < len(DECIMAL_UNITS) and number >= 1000 ** (step + 1):
         step += 1
-        text = f"{number // 1000**step}{DECIMAL_UNITS[step]}"
+        text = f"{-(-number // 1000**step) if up else number // 1000**step}{DECIMAL_UNITS[step]}"
     return text
 
 
@@ -99,16 +105,16 @@ def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float],
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
     Any other range is shown as its lower bound. If the bounds differ when rounded to whole numbers, `≈` precedes the
-    lower bound.
+    lower bound. An upper bound is rounded up to a whole number, and a lower bound down.
     """
     if bounds is None:
         return UNKNOWN
     low, high = bounds
     if high == inf:
-        return f"≥{gap}{format_amount(low)}"
+        return f"≥{gap}{format_amount(floor(low + ROUNDING_ERROR))}"
     if round(high) <= round(low):
         return format_amount(low)
-    return f"≈{gap}{format_amount(low)}" if low else f"≤{gap}{format_amount(high)}"
+    return f"≈{gap}{format_amount(low)}" if low else f"≤{gap}{format_amount(ceil(high - ROUNDING_ERROR))}"
 
 
 def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> str:

@@ -172,13 +172,18 @@ class CachesPane(ScrollPane):
         return title
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, and the number of hidden columns, if the number fits; Shift-→ scrolls to these columns."""
+        """The title, and the number of hidden columns with the key that scrolls to them, if they fit."""
         title, _ = super().edge_titles(ledger, choices)
         hidden = len(self._known) - len(self._columns)
-        if not hidden or self._skipped:
-            return title, ""
-        notes = (f"+{hidden} {'column' if hidden == 1 else 'columns'} →", f"+{hidden} →", "")
-        return title, first_fitting(notes, self.max_title_width - cell_width(title) - TITLE_GAP)
+        # In a recording, < and > go to its ends.
+        left, right = ("<", ">") if self._view.player is None or self._view.looking_back else ("Shift-←", "Shift-→")
+        if self._skipped:
+            notes: tuple[str, ...] = (f"{left} {right} columns", f"{left} {right}")
+        elif hidden:
+            notes = (f"{right} {hidden} more {'column' if hidden == 1 else 'columns'}", f"{right} {hidden} more")
+        else:
+            notes = ()
+        return title, first_fitting((*notes, ""), self.max_title_width - cell_width(title) - TITLE_GAP)
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
         """The head with notes and column titles, and the body with the rows.
@@ -310,6 +315,12 @@ class CachesPane(ScrollPane):
         self._skipped = max(0, self._skipped + step)
         self.redraw_after_key()
 
+    @property
+    def enter_meaning(self) -> str:
+        """ENTER explains the cache in the cursor's row, if there are rows."""
+        is_drawn, is_known = self._order is not None, self._ledger is not None and bool(self._ledger.caches)
+        return super().enter_meaning if (self._rows if is_drawn else is_known) else ""
+
     def action_choose(self) -> None:
         """Sends `RowSelected` for the cursor's row."""
         if self._rows:
@@ -369,7 +380,7 @@ def _cell_text(column: Column, row: CacheRow, width: int) -> str:
     if len(text) <= width or not isinstance(value, (int, float)):
         return text
     sign = text[: len("≤ ")] if text.startswith(("≤ ", "≥ ")) else ""
-    return f"{sign}{units.short_count(round(value), width - len(sign))}"
+    return f"{sign}{units.short_count(round(value), width - len(sign), up=sign == '≤ ')}"
 
 
 def _has_mini_sockets(row: CacheRow) -> bool:

@@ -39,7 +39,8 @@ class ExplainPane(ScrollPane):
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title for the upper edge, and the keys for the lower edge."""
-        return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
+        scroll = "↑ ↓ scroll, " if self.position else ""
+        return super().edge_titles(ledger, choices)[0], f"← → pages, {scroll}ESC closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """All lines of the page; every line scrolls, because the head is empty."""

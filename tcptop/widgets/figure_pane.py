@@ -28,6 +28,8 @@ TIGHT_COLUMNS = 34
 """Below this width, the digits of the large figure are not grouped."""
 IDLE_SHARE = 0.02
 """The smallest share of the average for which the idle part of the average is named beside it."""
+WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
+"""Titles of a figure that has only the sockets' own objects: the buffers are charged apart, in the pane beside it."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -74,10 +76,22 @@ class FigurePane(Pane, can_focus=True):
             signs=not self.has_shades,
         )
 
+    @property
+    def enter_meaning(self) -> str:
+        """ENTER explains the part of the bar that is selected, if there is a bar."""
+        return super().enter_meaning if self._labels() else ""
+
     def _title(self, ledger: Ledger, choices: Choices) -> str:
-        added = " + attached" if _attached_of(ledger, choices) else ""
+        """The title: the accounting mode, and whether the figure contains attached objects, or no buffers.
+
+        A mini-socket has no buffers.
+        """
         mode = MODE_NAMES[choices.mode]
-        titles = (f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}")
+        if choices.mode == "full" and _attached_of(ledger, choices) is None:
+            titles = [f"Bytes per connection ─ {mode}, without buffers", *WITHOUT_BUFFERS]
+        else:
+            added = " + attached" if choices.mode == "full" else ""
+            titles = [f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}"]
         return first_fitting(titles, self.max_title_width)
 
     def _note(self, ledger: Ledger, choices: Choices, columns: int) -> str:

@@ -22,6 +22,9 @@ COUNTED = re.compile(r", \d+ more| \+\d+$")
 
 MAX_LOOK_AGE_S = 60
 """Age from which on a look at the sockets says nothing about now."""
+MANY_SOCKETS = 10_000
+"""Number of sockets from which on the line names the key that shows who holds them, if there is room."""
+WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
@@ -41,7 +44,8 @@ class HeadLine(Pane):
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     """The head line: the machine on the left; alarms, the accounting of TIME_WAIT, a node, and the state on the right.
 
-    Details of the machine are dropped if the whole line does not fit; the names of alarms are shortened last.
+    With many sockets, the key that shows who holds them stands before the state. Details of the machine are dropped if
+    the whole line does not fit; the names of alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
     # The usual case needs no words: open sockets, on all nodes.
@@ -63,10 +67,12 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     lefts.append([(" ", "text"), (name, "strong")])  # the program's name is dropped before the machine's name
     role: Role = "warning" if choices.paused and view.player is None else "text"
     rights: list[list[Piece]] = [[*shown, (text, role)] for text in _state_texts(ledger, view)]
-    variants = [(left, rights[0]) for left in lefts] + [(lefts[-1], right) for right in rights]
+    hinted = [[*WHO_HINT, *rights[0]]] if _has_who_hint(ledger, view, bool(verdicts)) else []
+    variants = [(left, right) for right in (*hinted, rights[0]) for left in lefts]
+    variants += [(lefts[-1], right) for right in rights]
     alarms, events = ledger.limits[choices.mode].alarms, [event for event in ledger.events if event.is_alarm]
     if alarms or events:
-        ends = [*rights, *([(text, role)] for text in _state_texts(ledger, view))]
+        ends = [*hinted, *rights, *([(text, role)] for text in _state_texts(ledger, view))]
         percent, *others = alarm_variants(alarms, events)
         gap: Piece = ("  ", "text")
         variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
@@ -82,6 +88,12 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)
+
+
+def _has_who_hint(ledger: Ledger, view: View, has_verdicts: bool) -> bool:
+    """Whether there are many sockets, and the kernel can be asked who holds them; verdicts name the key themselves."""
+    can_ask = view.player is None and ledger.live
+    return can_ask and not has_verdicts and (ledger.sockets.allocated or 0) >= MANY_SOCKETS
 
 
 def _verdicts_text(ledger: Ledger) -> str:

@@ -69,7 +69,7 @@ class HelpPane(ScrollPane):
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title of the help."""
-        return "Help ─ arrows scroll, any other key closes"
+        return f"Help ─ {'arrows scroll, any other key' if self.position else 'any key'} closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """An empty head, and a body with what the panes show, the keys and the columns."""

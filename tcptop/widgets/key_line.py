@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from textual.events import Click
 from textual.keys import _character_to_key
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, Piece
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import cell_width, first_fitting_line
+from tcptop.widgets.palette import has_room
 from tcptop.widgets.pane import Pane
 
 KeyHint = tuple[str, str, str]
@@ -46,6 +49,9 @@ BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
 """In place of MODE_HINT while TIME_WAIT is shown."""
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
+ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
+FILTER_HINT: KeyHint = ("ESC", "all names", "unfilter")
+"""Hints that are there only while a pane fills the screen, or while a name filter is set."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
@@ -64,8 +70,79 @@ LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
 )
 
 
-NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab"}
+NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab", "ESC": "escape"}
 """Names of the hints that are no single characters."""
+NO_FOCUS_PANES = frozenset({"head", "keys", "timeline"})
+"""Ids of the panes that Tab passes over."""
+
+
+class Moment(NamedTuple):
+    """What decides which keys have an effect now."""
+
+    ledger: Ledger
+    view: View
+    enter: str
+    """What ENTER does in the pane with the focus; empty if it does nothing."""
+    has_palette: bool
+
+    @property
+    def panes(self) -> frozenset[str]:
+        """Ids of the panes on the screen that Tab reaches."""
+        return self.view.panes - NO_FOCUS_PANES
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether there is a single sample that never changes."""
+        return not self.ledger.live and self.view.player is None
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether the machine has several nodes."""
+        return len(self.ledger.nodes) > 1
+
+    @property
+    def has_nodes_beside(self) -> bool:
+        """Whether the table of the nodes is on the screen beside other panes."""
+        return "nodes" in self.panes and len(self.panes) > 1
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether a recording has more than one sample."""
+        return self.view.player is not None and self.view.player.last_index > 0
+
+
+WORKS: Mapping[str, Callable[[Moment], bool]] = {
+    "W": lambda now: now.view.player is None or now.ledger.holders is not None,
+    "ENTER": lambda now: bool(now.enter),
+    "Tab": lambda now: len(now.panes) > 1,
+    ":": lambda now: now.has_palette,
+    "=": lambda now: now.has_nodes and (now.view.choices.node is not None or not now.has_nodes_beside),
+    "k": lambda now: not now.is_saved,
+    "/": lambda now: "caches" in now.panes,
+    "0-9[]": lambda now: now.has_nodes,
+    "c n …": lambda now: "caches" in now.panes,
+    "r": lambda now: "caches" in now.panes,
+    "z": lambda now: not now.is_saved,
+    "SPACE": lambda now: not now.is_saved and (now.view.player is None or now.view.looking_back or now.has_steps),
+    "x": lambda now: not now.is_saved,
+    "y": lambda now: "buddy" in now.panes and now.ledger.host.page_size_bytes is not None,
+    "+-": lambda now: not now.is_saved and (now.view.player is None or now.has_steps),
+    "t T": lambda now: now.has_steps,
+    "< >": lambda now: now.has_steps,
+}
+"""For each key that does not always have an effect: whether it has one now."""
+
+
+def working_hints(hints: Sequence[KeyHint], now: Moment) -> tuple[KeyHint, ...]:
+    """The hints whose keys have an effect now."""
+    shown = [hint for hint in hints if hint[0] not in WORKS or WORKS[hint[0]](now)]
+    enter: KeyHint = ("ENTER", now.enter, now.enter.partition(" ")[0])
+    shown = [enter if hint[0] == "ENTER" else hint for hint in shown]
+    if len(now.panes) == 1:
+        shown.insert(0, ZOOM_HINT)
+    elif now.view.choices.name_filter:
+        shown.insert(0, FILTER_HINT)
+    return tuple(shown)
 
 
 class KeyLine(Pane):
@@ -88,11 +165,17 @@ class KeyLine(Pane):
                 return
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The line with the keys that fit; that of the nodes comes early if their table is not on the screen."""
+        """The keys that have an effect now, as far as they fit.
+
+        The key of the nodes comes early if their table is not on the screen.
+        """
         hints = KEYS if self._view.player is None else REPLAY_KEYS
         if self._view.looking_back:
             hints = LOOKING_BACK_KEYS
-        nodes_early = len(ledger.nodes) > 1 and "nodes" not in self._view.panes
+        focused = self.screen.focused
+        enter = focused.enter_meaning if isinstance(focused, Pane) else ""
+        hints = working_hints(hints, Moment(ledger, self._view, enter, has_room(self.app.size)))
+        nodes_early = NODES_HINT in hints
         return [key_line(columns, hints, nodes_early, choices.mode == "time_wait")]
 
 

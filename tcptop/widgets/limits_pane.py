@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
@@ -99,14 +100,16 @@ class LimitsPane(ScrollPane):
         fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLE)
         hidden = self._hidden_alarms(limits)
         sentences = headroom_sentences(ledger, mode)
-        parts = [*(["nearest first", each] for each in sentences[:2]), *([each] for each in sentences[1:])]
+        of_known = any(OF_KNOWN in each for each in sentences)
+        order = "nearest known first" if of_known else "nearest first"
+        parts = [*([order, each] for each in sentences[:2]), *([each] for each in sentences[1:] if OF_KNOWN in each)]
+        parts += [*([order, each] for each in sentences[-2:]), *([each] for each in sentences[-2:])]
         titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", hidden, *each, self.position))) for each in parts]
-        # That only the known limits count is worth more than the title of a column.
-        needed = OF_KNOWN if any(OF_KNOWN in each for each in sentences) else sentences[-3]
+        has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
             f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLE}"
             for title in titles
-            if needed in title and cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
+            if has_numbers and cell_width(title) + len(TITLE_SEPARATOR) <= fits_start
         ]
         reason = ledger.headroom[mode].unknown_because
         if ledger.limits[mode].first is None and reason is not None:
@@ -137,10 +140,11 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
     for limit in limits:
         use = first_fitting(_use_texts(ledger, limit), widths.use - 2) if widths.use else ""
         note = first_fitting(_note_texts(ledger, mode, limit, limits_in_s.get(limit.name)), widths.note)
+        up = limit.headroom_is_at_most
         fits = first_fitting(
             [
-                fits_more_text(limit, units.rough_count),
-                fits_more_text(limit, lambda number: units.short_count(number, FITS_WIDTH - 2)),
+                fits_more_text(limit, partial(units.rough_count, up=up)),
+                fits_more_text(limit, partial(units.short_count, width=FITS_WIDTH - 2, up=up)),
             ],
             FITS_WIDTH,
         )
@@ -276,7 +280,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
     if not texts and limit.headroom_sockets is None:
-        texts = [limit.note, *limit.note.split("; ")[::-1]]
+        texts = [limit.note, *limit.note.split("; ")[::-1], limit.note.rpartition(": ")[2]]
     if in_s is not None and 0 < in_s <= FAR_S:
         time = units.seconds(round(in_s))
         texts = [*(f"in about {time}, {each}" for each in texts[:1]), f"in about {time}", f"≈ {time}"]

@@ -9,6 +9,7 @@ from typing import ClassVar, get_args
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
@@ -133,6 +134,12 @@ class Pane(Widget):
     def text_to_copy(self) -> str:
         """The text that is copied to the clipboard: the lines of the pane."""
         return "\n".join(text_of(line).rstrip() for line in self._lines).rstrip()
+
+    @property
+    def enter_meaning(self) -> str:
+        """What ENTER does now while the pane has the focus; empty if it does nothing."""
+        meanings = [each.description for each in self.BINDINGS if isinstance(each, Binding) and each.key == "enter"]
+        return meanings[0] if meanings else ""
 
     @property
     def max_title_width(self) -> int:

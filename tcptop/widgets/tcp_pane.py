@@ -213,7 +213,7 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     elif counts.time_wait_scope == "machine":
         starts = (f"TIME_WAIT {units.count(counts.time_wait)}",)
     elif bound is not None:
-        starts = (f"TIME_WAIT ≤ {units.count(bound)}", f"TIME_WAIT ≤ {units.short_count(bound, 4)}")
+        starts = (f"TIME_WAIT ≤ {units.count(bound)}", f"TIME_WAIT ≤ {units.short_count(bound, 4, up=True)}")
     else:
         starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
     buffers, notes = buffers_texts(ledger)
@@ -285,7 +285,7 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
     return (
         f"this netns, all netns ≤ {bound}",
         f"all netns ≤ {bound}",
-        f"all netns ≤ {units.short_count(counts.time_wait_machine_max, 6)}",
+        f"all netns ≤ {units.short_count(counts.time_wait_machine_max, 6, up=True)}",
         "this netns",
     )
 

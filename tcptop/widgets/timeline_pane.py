@@ -19,6 +19,8 @@ MIN_GRAPH_WIDTH = 12
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "TCP memory", "time_wait": "TIME_WAIT"}
 """Start of the title of the graph that comes first in each accounting mode, so that a narrow terminal shows it."""
+TO_THE_END: Line = (("  >", "accent"), (" last sample", "text"))
+"""Hint at the first sample, at which a recording opens: the key that goes to the last one."""
 POSITION_MARK = "│"
 """Character that marks the column of the shown sample in a graph."""
 
@@ -45,11 +47,14 @@ class TimelinePane(Pane):
             # The range of a graph that still grows would be wrong; the counts of sockets come from the index.
             reading = f"reading {units.percent(timeline.read_share, ' ')}"
             graphs[1], graphs[3] = (replace(graphs[index], range_text=reading) for index in (1, 3))
+        hint = TO_THE_END if player.index == 0 < player.last_index and not self._view.looking_back else EMPTY_LINE
+        columns -= line_width(hint)
         if rows >= len(graphs):
             title_width = max(len(graph.title) for graph in graphs)
             range_width = max(len(graph.range_text) for graph in graphs)
-            return [_graph_line(bucket, graph, columns, title_width, range_width) for graph in graphs]
-        return [_join_graphs(bucket, graphs, columns, choices.mode)]
+            first, *others = [_graph_line(bucket, graph, columns, title_width, range_width) for graph in graphs]
+            return [(*first, *hint), *others]
+        return [(*_join_graphs(bucket, graphs, columns, choices.mode), *hint)]
 
 
 def _join_graphs(bucket: int, graphs: Sequence[Graph], columns: int, mode: AccountingMode) -> Line:

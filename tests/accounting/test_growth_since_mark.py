@@ -137,3 +137,17 @@ def test_the_error_is_unknown_without_all_rows(tmp_path: Path) -> None:
     assert found.bytes_per_socket is not None
     assert found.error_bytes_per_socket is None
     assert not found.is_disturbed
+
+
+def test_what_others_took_and_gave_back_meanwhile_stays_in_the_error(tmp_path: Path) -> None:
+    """The rows of both ends alone would not show it."""
+    folder = copy_recording("6.1-4n", "established", tmp_path)
+    slabinfo = folder / "proc/slabinfo"
+    inodes = "ext4_inode_cache 9018 9018 1192 27 8 : tunables 0 0 0 : slabdata 334 334 0"
+    slabinfo.write_text(re.sub("^ext4_inode_cache .*$", inodes, slabinfo.read_text(), flags=re.MULTILINE))
+    mark, end = ledger("6.1-4n", "base"), ledger("6.1-4n", "established")
+    between = growth_since_mark(mark, ledger_of(folder))
+    found = growth_since_mark(mark, end, between)
+    assert found.error_bytes_per_socket == between.error_bytes_per_socket
+    assert found.is_disturbed
+    assert not growth_since_mark(mark, end).is_disturbed

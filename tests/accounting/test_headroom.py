@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tarfile
@@ -12,6 +13,7 @@ from recorded import RECORDINGS, copy_recording, each_recording, ledger, ledger_
 
 from tcptop.accounting.free_memory import protection_pages
 from tcptop.accounting.page_size import page_size_bytes
+from tcptop.explanation.headroom_page import headroom_page
 from tcptop.hosts.zstd import zstd
 from tcptop.snapshot import Snapshot, Zone
 
@@ -225,4 +227,18 @@ def test_zone_reclaim_mode_is_named(tmp_path: Path) -> None:
     root = copied(tmp_path)
     write_tree(root, {"proc/sys/vm/zone_reclaim_mode": "1\n"})
     assert ledger_of(root).headroom["full"].reclaims_node_first
-    assert not ledger("6.1-4n", "established").headroom["full"].reclaims_node_first
+    write_tree(root, {"proc/sys/vm/zone_reclaim_mode": "0\n"})
+    assert ledger_of(root).headroom["full"].reclaims_node_first is False
+
+
+def test_zone_reclaim_mode_that_cannot_be_read_is_not_known(tmp_path: Path) -> None:
+    """A named pipe in its place is not read, and is no 0."""
+    root = copied(tmp_path)
+    file = root / "proc/sys/vm/zone_reclaim_mode"
+    for is_pipe in (False, True):
+        if is_pipe:
+            os.mkfifo(file)
+        found = ledger_of(root)
+        assert found.headroom["full"].reclaims_node_first is None
+        lines = " ".join("".join(text for text, _ in line) for line in headroom_page(found, 200))
+        assert "vm.zone_reclaim_mode is not known" in lines

@@ -338,7 +338,7 @@ async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if "tcp_mem " in line]
         assert "buffers as now" in line
-        await pilot.press("i", "right", "right")
+        await pilot.press("i", "right", "right", "right")
         text = " ".join(screen_text(app).replace("│", " ").split())
         assert "more sockets fit, tcp_mem first of known limits; memory for " in text
         assert "; half client side, buffers as now." in text
@@ -362,13 +362,18 @@ async def test_a_number_beside_the_name_of_a_limit_is_the_headroom_of_that_limit
 
 
 @pytest.mark.parametrize("kernel", ["6.1-1n", "6.1-4n", "6.1-8n"])
-async def test_the_title_is_one_sentence_cut_at_its_end(kernel: str) -> None:
+async def test_the_title_is_one_sentence_cut_at_its_end_and_the_numbers_have_a_heading(kernel: str) -> None:
     titles: list[str] = []
     for size in SIZES[2:]:
         async with tree_app(tree(kernel)).run_test(size=size) as pilot:
             app = await wait_for_app(pilot)
+            title = pane_title(app, LimitsPane)
+            assert title.endswith("─ fits more")
+            assert re.search("nearest (known )?first|first of known", title) or size[0] < 80
             titles += [
-                part.partition(" ──")[0] for part in pane_title(app, LimitsPane).split(" ─ ") if " more sockets" in part
+                part.partition(" ──")[0].replace("more fit", "more sockets fit")
+                for part in title.split(" ─ ")
+                if re.search(" more (sockets )?fit", part)
             ]
     assert len(titles) == len(SIZES[2:])
     longest = max(titles, key=len)

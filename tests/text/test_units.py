@@ -60,6 +60,13 @@ def test_short_counts_are_rounded_down(number: int | None, width: int, text: str
     assert units.short_count(number, width) == text
 
 
+def test_upper_bounds_are_rounded_up() -> None:
+    assert units.short_count(8160, 3, up=True) == "9k"
+    assert units.short_count(8000, 3, up=True) == "8k"
+    assert units.rough_count(1_234_567, up=True) == "1 240 000"
+    assert units.rough_count(1_230_000, up=True) == "1 230 000"
+
+
 @pytest.mark.parametrize("width", [3, 4, 5, 6])
 def test_short_counts_of_a_positive_number_are_never_0(width: int) -> None:
     for exponent in range(1, 15):
@@ -258,7 +265,9 @@ def test_exact_bytes_round_to_the_nearest() -> None:
     [
         (None, "–"),
         ((3829.2, inf), "≥ 3 829"),
-        ((0, 3829.2), "≤ 3 829"),
+        ((0, 3829.2), "≤ 3 830"),
+        ((0, 3829.0000000001), "≤ 3 829"),
+        ((3829.9, inf), "≥ 3 829"),
         ((3829.2, 3829.4), "3 829"),
         ((3829.2, 3840.0), "≈ 3 829"),
         ((0, 0), "0"),
