@@ -1,4 +1,4 @@
-"""Explanation pages: states, memory, nodes, hardware, headroom, events, attached, calls, relations, words, caches.
+"""Explanation pages: by subject, by cache, and of every word.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -14,6 +14,7 @@ from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
+from tcptop.explanation.free_blocks_page import free_blocks_page
 from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, known_words
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.hardware_page import hardware_page
@@ -46,6 +47,7 @@ PAGES: tuple[Page, ...] = (
     Page("numa", "NUMA nodes: CPUs, memory and distances", numa_page),
     Page("hardware", "Processor sockets and memory slots", hardware_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
+    Page("free", "Free blocks by order and migrate type", free_blocks_page),
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
@@ -69,6 +71,9 @@ PAGE_ALIASES = {
     "ktls": "attached",
     "buffers": "attached",
     "nodes": "numa",
+    "buddy": "free",
+    "free_area": "free",
+    "free blocks": "free",
     "distances": "numa",
     "dimm": "hardware",
     "dimms": "hardware",

@@ -53,6 +53,8 @@ FIGURE_COLUMNS = 68
 """Columns of a line of bars beside the bar itself, as far as there is room."""
 OVERFLOW_SIGN = "▶"
 """Last cell of a bar whose limit would be exceeded."""
+MAX_SHOWN_CONNECTIONS = 1_000_000_000
+"""A limit that more connections than these fit below is no limit of a plan: the digits would only be wide."""
 NOT_COUNTED = "uncounted"
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
@@ -134,7 +136,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     The limits with an alarm that the plan does not count come last, with their present use.
     """
     cells = max(MIN_BAR_CELLS, min(MAX_BAR_CELLS, columns - FIGURE_COLUMNS))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             limit_label(limit.name),
             _bar(limit.present_ratio, limit.ratio, bool(limit.takes), cells),
@@ -160,7 +162,10 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
         )
         for limit, _ in plan.not_counted
     ]
-    layout = fit_columns(BAR_HEADINGS, rows, columns, narrow_gap=" ")
+    headings = BAR_HEADINGS
+    if all(row[-1] in ("", units.UNKNOWN) for row in rows):
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
+    layout = fit_columns(headings, rows, columns, narrow_gap=" ")
     lines: list[Line] = [((layout.text(layout.titles), "head"),)]
     states = [*(limit.state for limit in plan.limits), *(each.limit.state for each in plan.not_counted)]
     for state, texts in zip(states, rows, strict=True):
@@ -323,21 +328,34 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def _takes(limit: PlanLimit) -> str:
-    """The most that the plan takes of the limit; marked as a lower bound if there is no upper bound."""
+    """The most that the plan takes of the limit, marked if it is an upper bound, or a lower one without such."""
     is_open = limit.high_takes is None and limit.takes is not None
-    return f"≥ {_amount(limit, limit.takes)}" if is_open else _amount(limit, limit.high_takes)
+    if is_open:
+        return f"≥ {_amount(limit, limit.takes)}"
+    most = _amount(limit, limit.high_takes)
+    return most if most == _amount(limit, limit.takes) else f"≤ {most}"
 
 
 def _ratio(limit: PlanLimit) -> str:
     if limit.ratio is None:
         return units.UNKNOWN
-    signs = ("! " if limit.verdict == "exceeded" else "") + ("≥ " if limit.high_takes is None else "")
-    return f"{signs}{units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
+    alarm = "! " if limit.verdict == "exceeded" else ""
+    return f"{alarm}{_percent_range(limit)}"
+
+
+def _percent_range(limit: PlanLimit) -> str:
+    """The use with the plan in per cent: a range if what the plan takes is one, and a bound if it has no upper end."""
+    if limit.high_takes is None:
+        return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
+    least, most = units.percent(limit.low_ratio, " "), units.percent(limit.ratio, " ")
+    return most if least == most else f"{least.removesuffix(' %')} to {most}"
 
 
 def _connections(limit: PlanLimit) -> str:
     """The number of planned connections that fit below the limit; marked if this number is an upper bound."""
     is_at_most = limit.connections_are_at_most
+    if (limit.connections or 0) > MAX_SHOWN_CONNECTIONS:
+        return f"> {units.grouped(MAX_SHOWN_CONNECTIONS)}"
     return f"{'≤ ' if is_at_most else ''}{units.rough_count(limit.connections, up=is_at_most)}"
 
 

@@ -1108,6 +1108,12 @@ class PlanLimit(NamedTuple):
         return self.used / self.maximum if self.used is not None and self.maximum else None
 
     @property
+    def low_ratio(self) -> float | None:
+        """The use with the planned connections at their least ÷ the maximum; None if unknown."""
+        known = self.used is not None and self.takes is not None and self.maximum
+        return (self.used + self.takes) / self.maximum if known else None  # type: ignore[operator]
+
+    @property
     def ratio(self) -> float | None:
         """The use with the planned connections at their most ÷ the maximum; None if unknown.
 

@@ -109,6 +109,7 @@ def _limit(limit: PlanLimit) -> Json:
         "takes": limit.takes,
         "high_takes": limit.high_takes,
         "limit": limit.maximum,
+        "low_ratio": None if limit.low_ratio is None else round(limit.low_ratio, 4),
         "ratio": None if limit.ratio is None else round(limit.ratio, 4),
         "connections": limit.connections,
         "connections_are_at_most": limit.connections_are_at_most,

@@ -82,10 +82,10 @@ def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line
 class BuddyPane(ScrollPane):
     """Pane of the free blocks (free_area) of the chosen node; for all nodes, of the machine, and then of each node.
 
-    Enter opens the explanation page on headroom.
+    Enter opens the explanation page on free blocks.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('free')", "explain", show=False)]
     KEEPS_HEADINGS = True
 
     def title(self, ledger: Ledger, choices: Choices) -> str:

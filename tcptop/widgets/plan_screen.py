@@ -32,6 +32,8 @@ POSITION_WIDTH = 16
 """Columns of the scroll position in the title, with its separator."""
 MOVES: Mapping[str, int] = {"enter": 1, "down": 1, "tab": 1, "up": -1, "shift+tab": -1}
 STEPS: Mapping[str, int] = {"right": 1, "space": 1, "left": -1}
+ROOM = "·"
+"""A free cell of the field of a number."""
 CLOSING_CHARACTERS = "qQ"
 
 
@@ -173,7 +175,10 @@ def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> li
 
 
 def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: str) -> Line:
-    """The label and the value of a field; `›` marks the field with the cursor. A long number loses its beginning."""
+    """The label and the value of a field; `›` marks the field with the cursor, dots the free cells of a number.
+
+    A long number loses its beginning.
+    """
     field, text, has_cursor = FIELDS[index], form.texts[index], index == form.index
     sign: Piece = ("›" if has_cursor else " ", "accent")
     label: Piece = (f"{field.label:<{label_columns}} ", "head" if has_cursor else "dim")
@@ -189,7 +194,9 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
         text = f"…{text[1 - room :]}" if room > 1 else "…"
     more = f" ({buffers})" if field.name == BUFFERS and buffers else ""
     more = more if len(text + more) < room else ""
-    return (sign, label, (text, role), (f"{more:<{room - len(text)}}", "text"))
+    # Dots show that a number can be typed there, and how long it may be.
+    dots = "" if field.parse is None or more else ROOM * (min(room - 1, MAX_CHARACTERS) - len(text))
+    return (sign, label, (text, role), (dots, "dim"), (f"{more:<{room - len(text) - len(dots)}}", "text"))
 
 
 def advice_line(form: PlanForm, columns: int) -> Line:

@@ -12,9 +12,10 @@ TURNS = {
     "numa": 2,
     "hardware": 3,
     "headroom": 4,
-    "events": 5,
-    "attached": 6,
-    "socket": 7,
+    "free": 5,
+    "events": 6,
+    "attached": 7,
+    "socket": 8,
 }
 """How many times → is pressed to reach each page."""
 
