@@ -180,7 +180,7 @@ def room_sentences(ledger: Ledger) -> list[str]:
 def _socket_caches(ledger: Ledger) -> list[CacheLine]:
     """The caches in which one more socket has its objects, the largest object first."""
     names = dict.fromkeys(part.cache for part in ledger.costs["full"].by_family["mix"].outgoing.parts)
-    caches = [cache for name in names if name is not None and (cache := ledger.cache(name)) is not None]
+    caches = [cache for name in names if (cache := ledger.cache(name)) is not None]
     return sorted(caches, key=lambda cache: -(cache.object_bytes or 0))
 
 

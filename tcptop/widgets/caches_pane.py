@@ -180,7 +180,8 @@ class CachesPane(ScrollPane):
         if self._skipped:
             notes: tuple[str, ...] = (f"{left} {right} columns", f"{left} {right}")
         elif hidden:
-            notes = (f"{right} {hidden} more {'column' if hidden == 1 else 'columns'}", f"{right} {hidden} more")
+            word = "column" if hidden == 1 else "columns"
+            notes = (f"{right} {hidden} more {word}", f"{right} {hidden} more", f"{right} +{hidden}")
         else:
             notes = ()
         return title, first_fitting((*notes, ""), self.max_title_width - cell_width(title) - TITLE_GAP)

@@ -50,7 +50,7 @@ BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
-FILTER_HINT: KeyHint = ("ESC", "all names", "unfilter")
+FILTER_HINT: KeyHint = ("ESC", "all names", "names")
 """Hints that are there only while a pane fills the screen, or while a name filter is set."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 

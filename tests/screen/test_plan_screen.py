@@ -87,7 +87,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
         assert ("– " if limit["ratio"] is None else units.percent(limit["ratio"], " ")) in line
         assert ("█" in line) == (limit["ratio"] is not None)
         sign = "≤ " if limit["connections_are_at_most"] else "  "
-        assert line.endswith(f"{sign}{units.rough_count(limit['connections'])}")
+        assert line.endswith(f"{sign}{units.rough_count(limit['connections'], up=sign == '≤ ')}")
     verdict, request = found["verdict"], found["request"]
     is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
     words = "fits, idle" if verdict == "fits" and is_idle else verdict
