@@ -338,7 +338,9 @@ async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if "tcp_mem " in line]
         assert "buffers as now" in line
-        await pilot.press("i", "right", "right", "right")
+        app.query_one(LimitsPane).focus()
+        await pilot.press("enter")
+        await pilot.pause()
         text = " ".join(screen_text(app).replace("│", " ").split())
         assert "more sockets fit, tcp_mem first of known limits; memory for " in text
         assert "; half client side, buffers as now." in text
