@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import NoReturn
 from tcptop import __version__
 from tcptop.commands.common import Parser, argument_type, join_offsets, parse_positive
 from tcptop.errors import TcptopError
+from tcptop.standard_streams import flush_streams, occupy_descriptors, write_stderr
 from tcptop.text.own_command import as_root
 from tcptop.text.quantities import parse_interval_s
 
@@ -56,31 +56,27 @@ SUBCOMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs tcptop and ends the program with its exit code."""
+    occupy_descriptors()
     try:
-        sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
     except TcptopError as error:
         from tcptop.privileges import add_note
         from tcptop.text.printable import printable
 
-        _end_with_error(printable(add_note(str(error))), error.exit_code)
+        code = error.exit_code
+        write_stderr(f"tcptop: {printable(add_note(str(error)))}\n")
     except BrokenPipeError:
-        # The program that reads the pipe has ended. Without this redirection, the interpreter's flush at exit would
-        # print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = 1  # the program that reads the pipe has ended
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-        _end_with_error("too many open files; raise the limit (ulimit -n 256)")
+        code = 1
+        write_stderr("tcptop: too many open files; raise the limit (ulimit -n 256)\n")
     except KeyboardInterrupt:
-        sys.exit(0)
-
-
-def _end_with_error(text: str, exit_code: int = 1) -> NoReturn:
-    """Prints one line, or nothing if standard error is closed, and ends the program with an exit code."""
-    if sys.stderr is not None:  # None if stderr was closed at start: print(file=None) writes to stdout
-        print(f"tcptop: {text}", file=sys.stderr)
-    sys.exit(exit_code)
+        code = 0
+    finally:
+        flush_streams()
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:

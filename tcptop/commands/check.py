@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -22,12 +20,12 @@ from tcptop.commands.common import (
     open_chosen_host,
     read_snapshot,
     read_thresholds,
-    write_stdout,
 )
 from tcptop.errors import TcptopError
 from tcptop.ledger import Ledger
 from tcptop.report.plugin_line import EXIT_CODES, plugin_line, state_line
 from tcptop.snapshot import Snapshot
+from tcptop.standard_streams import WriteError, write_stderr, write_stdout
 from tcptop.text.quantities import parse_interval_s
 from tcptop.text.ranges import Range, parse_range
 
@@ -82,30 +80,28 @@ class Sample(NamedTuple):
 def run(arguments: Sequence[str]) -> int:
     """Prints the line; returns the exit code. On every error, the printed line says UNKNOWN and the exit code is 3."""
     try:
-        line, code = _run(arguments)
-    except TcptopError as error:
-        line, code = state_line("UNKNOWN", str(error)), EXIT_CODES["UNKNOWN"]
-    except KeyboardInterrupt:
-        line, code = state_line("UNKNOWN", "interrupted"), EXIT_CODES["UNKNOWN"]
-    except Exception as error:  # Python itself would exit with 1, which means WARNING
-        reason = f"{type(error).__name__}: {error}; please report it"
-        line, code = state_line("UNKNOWN", reason), EXIT_CODES["UNKNOWN"]
-    return code if _print_line(line) else EXIT_CODES["UNKNOWN"]
-
-
-def _print_line(line: str) -> bool:
-    """Prints the line; returns whether printing the line succeeded."""
-    try:
+        line, code = _line_and_code(arguments)
         write_stdout(f"{line}\n")
     except BrokenPipeError:
-        # Without this redirection, the interpreter's flush at exit would print an error and end with exit code 120.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
+        return EXIT_CODES["UNKNOWN"]
+    except WriteError as error:
+        write_stderr(f"tcptop: {error}\n")
+        return EXIT_CODES["UNKNOWN"]
+    return code
+
+
+def _line_and_code(arguments: Sequence[str]) -> tuple[str, int]:
+    try:
+        return _run(arguments)
+    except WriteError:  # of --help
+        raise
     except TcptopError as error:
-        if sys.stderr is not None:
-            print(f"tcptop: {error}", file=sys.stderr)
-        return False
-    return True
+        reason = str(error)
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    except Exception as error:  # Python itself would exit with 1, which means WARNING
+        reason = f"{type(error).__name__}: {error}; please report it"
+    return state_line("UNKNOWN", reason), EXIT_CODES["UNKNOWN"]
 
 
 def _run(arguments: Sequence[str]) -> tuple[str, int]:

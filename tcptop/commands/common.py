@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tcptop.errors import TcptopError
 from tcptop.sock_diag import SOCKETS_ARE_LOCAL
+from tcptop.standard_streams import write_stderr, write_stdout
 
 if TYPE_CHECKING:
     from tcptop.hosts.host import Host
@@ -295,8 +296,7 @@ def read_thresholds() -> Mapping[str, Threshold]:
 
     settings, mistakes = read_settings(Path(path))
     for mistake in mistakes:
-        if sys.stderr is not None:
-            print(f"tcptop: {mistake}", file=sys.stderr)
+        write_stderr(f"tcptop: {mistake}\n")
     return settings.thresholds
 
 
@@ -319,24 +319,3 @@ def terminal_columns() -> int | None:
     from shutil import get_terminal_size
 
     return get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
-
-
-def write_stdout(text: str) -> None:
-    """Writes a text to standard output and flushes it.
-
-    Raises:
-        TcptopError: if standard output is closed, or the disk is full.
-        BrokenPipeError: if standard output is a pipe whose reader has ended.
-
-    """
-    if sys.stdout is None:  # Python sets None if the descriptor was closed at start
-        raise TcptopError("standard output is closed; nothing to write to")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Without this redirection, the interpreter's flush at exit would print a second error for the same text.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise TcptopError(f"write error: {error.strerror}") from None

@@ -15,7 +15,6 @@ from tcptop.commands.common import (
     open_remote,
     read_ledger,
     terminal_columns,
-    write_stdout,
 )
 from tcptop.errors import TcptopError
 from tcptop.hosts.folder import FolderHost
@@ -23,6 +22,7 @@ from tcptop.lab.result_file import Json, load_result_json
 from tcptop.ledger import Ledger
 from tcptop.named_files import read_start
 from tcptop.privileges import drop_root_for, is_strangers
+from tcptop.standard_streams import write_stdout
 from tcptop.text.printable import printable, printable_name
 
 DESCRIPTION = """\

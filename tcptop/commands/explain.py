@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns, write_stdout
+from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns
 from tcptop.errors import TcptopError
 from tcptop.explanation import explain_word, nearest_words
 from tcptop.hosts.run_sync import run_sync
@@ -12,6 +12,7 @@ from tcptop.kernel.function_names import FUNCTIONS
 from tcptop.report.explain_text import overview_text, page_text
 from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.sources.kallsyms import read_symbols
+from tcptop.standard_streams import write_stdout
 
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tcptop.commands.common import Parser, argument_type, make_sampler, open_host, parse_positive, write_stdout
+from tcptop.commands.common import Parser, argument_type, make_sampler, open_host, parse_positive
 from tcptop.errors import TcptopError
+from tcptop.standard_streams import write_notice, write_stderr
 from tcptop.text.own_command import as_root
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -244,11 +244,8 @@ def _warn_of_missing(ledger: Ledger) -> None:
 
 
 def _say(text: str) -> None:
-    """Prints a line, unless standard output is closed."""
-    if sys.stdout is not None:
-        write_stdout(f"tcptop exporter: {text}\n")
+    write_notice(f"tcptop exporter: {text}\n")
 
 
 def _warn(text: str) -> None:
-    if sys.stderr is not None:
-        print(f"tcptop exporter: warning: {text}", file=sys.stderr, flush=True)
+    write_stderr(f"tcptop exporter: warning: {text}\n")

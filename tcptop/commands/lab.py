@@ -9,7 +9,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from tcptop.commands.common import Parser, parse_positive, terminal_columns, write_stdout
+from tcptop.commands.common import Parser, parse_positive, terminal_columns
 from tcptop.errors import TcptopError
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import result_as_text
@@ -19,6 +19,7 @@ from tcptop.lab.result import LabResult
 from tcptop.lab.result_file import Json, load_result_json
 from tcptop.lab.runs import KTLS, STATES
 from tcptop.named_files import check_writable, write_bytes
+from tcptop.standard_streams import write_stdout
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."

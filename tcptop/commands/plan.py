@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TypeVar
@@ -19,11 +17,11 @@ from tcptop.commands.common import (
     open_chosen_host,
     read_snapshot,
     read_thresholds,
-    write_stdout,
 )
 from tcptop.errors import TcptopError
 from tcptop.ledger import PlannedFamily, PlanRequest, Side, Verdict
 from tcptop.snapshot import Snapshot
+from tcptop.standard_streams import write_stdout
 from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count
 
 Value = TypeVar("Value")
@@ -78,10 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         return _run(arguments)
     except TcptopError as error:
         raise PlanError(str(error)) from None
-    except BrokenPipeError:
-        # Without this redirection, the interpreter's flush at exit would print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
+    except (BrokenPipeError, KeyboardInterrupt):
         pass
     except Exception as error:  # Python itself would exit with 1, which means "does not fit"
         raise PlanError(f"{type(error).__name__}: {error}; please report it") from error

@@ -16,7 +16,6 @@ from tcptop.commands.common import (
     default_period_s,
     open_chosen_host,
     read_thresholds,
-    write_stdout,
 )
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
@@ -25,6 +24,7 @@ from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
 from tcptop.recording.scrub import SCRUB_HELP, make_scrub
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
+from tcptop.standard_streams import write_notice, write_stdout
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_duration_s, parse_interval_s, parse_size_bytes
 
@@ -157,4 +157,4 @@ def _print_message(options: argparse.Namespace, text: str) -> None:
     No such line gets into a service's journal or between lines of JSON.
     """
     if not options.json and sys.stdout is not None and sys.stdout.isatty():
-        print(printable(text), flush=True)
+        write_notice(f"{printable(text)}\n")

@@ -17,9 +17,9 @@ from tcptop.commands.common import (
     read_ledger,
     read_thresholds,
     time_range,
-    write_stdout,
 )
 from tcptop.ledger import Ledger
+from tcptop.standard_streams import write_stdout
 
 Formatter = Callable[[Ledger], str]
 

@@ -18,7 +18,6 @@ from tcptop.commands.common import (
     read_ledger,
     terminal_columns,
     time_range,
-    write_stdout,
 )
 from tcptop.errors import TcptopError
 from tcptop.explanation.holder_rows import GROUPINGS, MAX_ROWS, SORTS, RowFilter, holder_rows, row_asks
@@ -32,6 +31,7 @@ from tcptop.sock_diag.dump import STATES
 from tcptop.sock_diag.look import Ask
 from tcptop.sources.socket_rows import read_socket_rows
 from tcptop.sources.socket_table import SocketTableSource
+from tcptop.standard_streams import write_stdout
 from tcptop.text.own_command import as_root
 from tcptop.text.quantities import parse_interval_s
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tcptop.standard_streams import write_stderr
+
 MAX_BAR_COLUMNS = 30
 MIN_BAR_COLUMNS = 6
 DEFAULT_COLUMNS = 80
@@ -21,15 +23,13 @@ class ProgressBar:
         """Draws the title of the current run, and the progress of the lab; `share` is the progress from 0 to 1."""
         line = progress_line(title, share, stderr_columns())
         if self._terminal and line != self._shown:
-            sys.stderr.write(f"\r{line.ljust(len(self._shown))}")
-            sys.stderr.flush()
+            write_stderr(f"\r{line.ljust(len(self._shown))}")
             self._shown = line
 
     def clear(self) -> None:
         """Clears the line and moves the cursor to its start."""
         if self._shown:
-            sys.stderr.write(f"\r{' ' * len(self._shown)}\r")
-            sys.stderr.flush()
+            write_stderr(f"\r{' ' * len(self._shown)}\r")
             self._shown = ""
 
 
