@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from tcptop.errors import TcptopError
 from tcptop.text.printable import printable
 
 READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -160,7 +161,8 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
 
     The block receives the path of an empty temporary file in the same folder, and writes into this file. If the path
     leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed:
-    files whose names are the path plus a suffix in `companions`.
+    files whose names are the path plus a suffix in `companions`. A TcptopError of the block that names the temporary
+    file is raised again with `path` in its place.
 
     Raises:
         FileExistsError: if the path leads to a file that is not empty.
@@ -171,7 +173,8 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
         temporary, descriptor = _create_beside(folder, mode)
         os.close(descriptor)
         try:
-            yield f"/proc/self/fd/{folder}/{temporary}"
+            with _errors_naming(path, f"/proc/self/fd/{folder}/{temporary}") as place:
+                yield place
             is_empty = _is_empty(folder, name)
             if is_empty or not _exists(folder, name):
                 for suffix in companions:
@@ -204,7 +207,8 @@ def new_folder(path: str) -> Iterator[str]:
         temporary = _free_name()
         os.mkdir(temporary, 0o700, dir_fd=folder)
         try:
-            yield f"/proc/self/fd/{folder}/{temporary}"
+            with _errors_naming(path, f"/proc/self/fd/{folder}/{temporary}") as place:
+                yield place
             if _exists(folder, name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -213,6 +217,15 @@ def new_folder(path: str) -> Iterator[str]:
 
             shutil.rmtree(f"/proc/self/fd/{folder}/{temporary}", ignore_errors=True)
             raise
+
+
+@contextmanager
+def _errors_naming(path: str, place: str) -> Iterator[str]:
+    """Context manager that yields a temporary path; an error that names it names the user's path instead."""
+    try:
+        yield place
+    except TcptopError as error:
+        raise TcptopError(str(error).replace(place, printable(path))) from None
 
 
 def require_own(path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -11,6 +12,7 @@ from tcptop.errors import TcptopError
 from tcptop.recording.exported_folder import export
 from tcptop.recording.opening import open_recording
 from tcptop.recording.time_spec import select_samples
+from tcptop.text.printable import printable
 
 DESCRIPTION = (
     "Writes samples of a recording as folders, each in the layout that --root takes, with their times beside them."
@@ -51,10 +53,18 @@ def _export_now(options: argparse.Namespace) -> None:
 
     if options.at or options.first or options.last:
         raise TcptopError("--at, --from and --to choose samples of a recording: -r FILE")
-    with TemporaryDirectory(prefix="tcptop-") as folder, closing(open_remote(options.host, options.sudo)) as host:
+    try:
+        temporary = TemporaryDirectory(prefix="tcptop-")
+    except OSError as error:
+        raise TcptopError(f"the folder for temporary files: {error.strerror}; TMPDIR=DIR names another") from None
+    with temporary as folder, closing(open_remote(options.host, options.sudo)) as host:
         path = f"{folder}/recording"
-        with closing(Recorder(path)) as recorder:
-            snapshot = read_snapshot(Sampler(host, kernel_sources(), on_read=recorder.add_read))
-            recorder.write(snapshot)
+        try:
+            with closing(Recorder(path)) as recorder:
+                snapshot = read_snapshot(Sampler(host, kernel_sources(), on_read=recorder.add_read))
+                recorder.write(snapshot)
+        except TcptopError as error:
+            where = f"{os.path.dirname(folder)}, the folder for temporary files"  # noqa: PTH120
+            raise TcptopError(str(error).replace(path, printable(where))) from None
         with closing(open_recording(path)) as recording:
             export(recording, [0], options.folder)

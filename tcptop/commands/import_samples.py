@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
             new_file(options.write, 0o600, COMPANIONS) as place,
             closing(Recorder(place, scrub=make_scrub() if options.scrub else None)) as recorder,
         ):
-            recorder.path, recorder.stays = options.write, False  # for errors
+            recorder.stays = False
             copy_samples(recording, indices, recorder)
         recording.raise_if_damaged()
     return 0

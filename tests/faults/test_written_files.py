@@ -150,21 +150,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+def full_disk_lines(path: Path) -> tuple[str, str]:
+    return f"tcptop: {path}: the disk is full", f"tcptop: {path}: No space left on device"
+
+
 @needs_mount
 @pytest.mark.parametrize("free_kib", [0, 4, 8, 16, 24, 32])
 def test_a_full_disk_leaves_no_name_blocked(small_disk: Path, free_kib: int) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes((64 - free_kib) << 10))
     line = error_line("record", "--root", TREE, "-w", small_disk / "file")
-    assert "disk is full" in line or "No space left" in line
-    assert "can be read" not in line, "there is no file"
+    assert line in full_disk_lines(small_disk / "file"), "there is no file, and the path is the given one"
     line = error_line("import", TREE, "-w", small_disk / "imported")
-    assert "disk is full" in line or "No space left" in line
-    assert "can be read" not in line, "there is no file"
+    assert line in full_disk_lines(small_disk / "imported")
+    record(TREE, small_disk.parent / "elsewhere")
+    line = error_line("export", "-r", small_disk.parent / "elsewhere", small_disk / "exported")
+    assert line in full_disk_lines(small_disk / "exported")
     assert not [each.name for each in small_disk.iterdir() if each.name.startswith(".")]
     filler.unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
     record(TREE, small_disk / "file")
+
+
+@needs_mount
+def test_a_full_disk_is_named_by_the_path_of_a_textfile(small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(64 << 10))
+    path = small_disk / "tcptop.prom"
+    assert error_line("exporter", "--root", TREE, "--textfile", path) in full_disk_lines(path)
+    assert [each.name for each in small_disk.iterdir()] == ["filler"]
 
 
 def test_an_empty_file_is_a_new_recording(tmp_path: Path) -> None:
