@@ -14,6 +14,7 @@ from tcptop.commands.common import Parser, argument_type, join_offsets, parse_po
 from tcptop.errors import TcptopError
 from tcptop.standard_streams import flush_streams, occupy_descriptors, write_stderr
 from tcptop.text.own_command import as_root
+from tcptop.text.printable import quoted
 from tcptop.text.quantities import parse_interval_s
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
@@ -173,7 +174,7 @@ def _parse_sort_key(text: str) -> str:
 
     key = text.lower()
     if key not in SORT_KEYS:
-        raise argparse.ArgumentTypeError(f"one of {' '.join(sorted(SORT_KEYS))}, not {text!r}")
+        raise argparse.ArgumentTypeError(f"one of {' '.join(sorted(SORT_KEYS))}, not {quoted(text)}")
     return key
 
 
@@ -182,7 +183,8 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
         if subcommand in others:
             return f"{subcommand} comes first: tcptop {subcommand}"
     if others:
-        return f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)"
+        wrong = quoted(others[0])
+        return f"{wrong} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)"
     return None
 
 

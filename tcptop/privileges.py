@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.named_files import MAX_LINKS, NO_SUCH_NAME
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, quoted
 
 MAX_ID = (1 << 32) - 2
 MAX_TREE_ENTRIES = 200_000
@@ -187,7 +187,7 @@ def add_note(error: str) -> str:
 def _parse_id(name: str) -> int:
     text = os.environ.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= MAX_ID):
-        raise TcptopError(f"{name}={printable(text)!r} is not an id; run tcptop with sudo, or unset it")
+        raise TcptopError(f"{name}={quoted(text)} is not an id; run tcptop with sudo, or unset it")
     return int(text)
 
 

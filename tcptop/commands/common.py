@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tcptop.errors import TcptopError
 from tcptop.sock_diag import SOCKETS_ARE_LOCAL
 from tcptop.standard_streams import write_stderr, write_stdout
+from tcptop.text.printable import printable_name, quoted
 
 if TYPE_CHECKING:
     from tcptop.hosts.host import Host
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HERE_S, OVER_SSH_S = 1.0, 2.0
 """Default time from one sample to the next."""
+MAX_ERROR_CHARACTERS = 400
 TIME_OPTIONS = ("--at", "--from", "--to")
 
 
@@ -44,8 +46,16 @@ class Parser(argparse.ArgumentParser):
         lines = "".join(f"  {command}\n      {meaning}\n" for command, meaning in self.examples)
         return f"{super().format_help()}\nexamples:\n{lines}"
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:  # noqa: ANN401 (as argparse)
+        """Converts an argument as argparse does; an argument of blanks alone is an error."""
+        if not arg_string.strip():
+            advice = f"; give {action.metavar}" if action.option_strings and action.metavar else ""
+            raise argparse.ArgumentError(action, f"is empty{advice}")
+        return super()._get_value(action, arg_string)
+
     def error(self, message: str) -> NoReturn:
-        """Raises TcptopError instead of printing the usage."""
+        """Raises TcptopError instead of printing the usage; argparse's messages quote arguments of any length."""
+        message = printable_name(message, MAX_ERROR_CHARACTERS)
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 (as argparse)
@@ -55,6 +65,8 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (as argparse, whose types are overloads)
         """Parses as argparse does; raises TcptopError if --host or --sudo cannot be combined with the other options."""
         options, others = super().parse_known_args(*arguments, **named)
+        if not all(map(str.strip, others)):
+            self.error("an argument is empty")
         _check_host_options(options, self._host_prefix)
         return options, others
 
@@ -161,7 +173,7 @@ def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
 def parse_positive(text: str) -> int:
     """Argparse type that parses a whole number above 0, of up to nine digits."""
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a whole number above 0, not {quoted(text)}")
     return int(text)
 
 

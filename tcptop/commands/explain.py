@@ -13,6 +13,7 @@ from tcptop.report.explain_text import overview_text, page_text
 from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.sources.kallsyms import read_symbols
 from tcptop.standard_streams import write_stdout
+from tcptop.text.printable import quoted
 
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
@@ -57,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     if text is None:
         near = ", ".join(nearest_words(ledger, what))
         raise TcptopError(
-            f"explain: no word, cache or struct {what!r}; {f'like it: {near}' if near else 'words lists all'}"
+            f"explain: no word, cache or struct {quoted(what)}; {f'like it: {near}' if near else 'words lists all'}"
         )
     write_stdout(text)
     return 0

@@ -20,6 +20,7 @@ from tcptop.lab.result_file import Json, load_result_json
 from tcptop.lab.runs import KTLS, STATES
 from tcptop.named_files import check_writable, write_bytes
 from tcptop.standard_streams import write_stdout
+from tcptop.text.printable import quoted
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."
@@ -72,9 +73,11 @@ def make_parser() -> Parser:
 def _parse_states(text: str) -> tuple[str, ...]:
     """Argparse type that parses a comma-separated list of states; returns the states in the order of `STATES`."""
     asked = {name.strip().lower() for name in text.split(",")}
+    if "" in asked:
+        raise argparse.ArgumentTypeError(f"an empty name in {quoted(text)}")
     unknown = sorted(asked - set(STATES))
     if unknown:
-        raise argparse.ArgumentTypeError(f"some of {','.join(STATES)}, not {unknown[0]!r}")
+        raise argparse.ArgumentTypeError(f"some of {','.join(STATES)}, not {quoted(unknown[0])}")
     return tuple(name for name in STATES if name in asked)
 
 

@@ -25,7 +25,7 @@ from tcptop.recording.scrub import SCRUB_HELP, make_scrub
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 from tcptop.standard_streams import write_notice, write_stdout
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, quoted
 from tcptop.text.quantities import parse_duration_s, parse_interval_s, parse_size_bytes
 
 DESCRIPTION = "Keeps what tcptop reads, sample by sample, in one file that tcptop -r FILE shows again."
@@ -110,7 +110,7 @@ def ring_bytes(text: str) -> int:
     """Parses the size of a ring, in bytes; raises ValueError if the size is below `MIN_RING_BYTES`."""
     found = parse_size_bytes(text)
     if found < MIN_RING_BYTES:
-        raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {text!r}")
+        raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {quoted(text)}")
     return found
 
 

@@ -33,6 +33,7 @@ from tcptop.sources.socket_rows import read_socket_rows
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.standard_streams import write_stdout
 from tcptop.text.own_command import as_root
+from tcptop.text.printable import quoted
 from tcptop.text.quantities import parse_interval_s
 
 DESCRIPTION = """\
@@ -146,16 +147,18 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 def _parse_states(text: str) -> frozenset[str]:
     """Argparse type that parses names of TCP states, separated by commas, in upper or lower case."""
     names = frozenset(name.strip().upper().replace("-", "_") for name in text.split(","))
+    if "" in names:
+        raise argparse.ArgumentTypeError(f"an empty name in {quoted(text)}")
     unknown = sorted(names - STATES.keys())
     if unknown:
-        raise argparse.ArgumentTypeError(f"no TCP state: {unknown[0]!r}; one of {', '.join(STATES).lower()}")
+        raise argparse.ArgumentTypeError(f"no TCP state: {quoted(unknown[0])}; one of {', '.join(STATES).lower()}")
     return names
 
 
 def _parse_port(text: str) -> int:
     """Argparse type that parses the number of a port."""
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"a port from 1 to 65535, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a port from 1 to 65535, not {quoted(text)}")
     return int(text)
 
 

@@ -24,7 +24,7 @@ from tcptop.errors import TcptopError
 from tcptop.exporter.server import Request, Response, plain_response
 from tcptop.named_files import open_to_read, read_bytes
 from tcptop.privileges import is_strangers
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, printable_name
 
 MAX_FILE_BYTES = 64 << 10
 MAX_CACHED = 100
@@ -84,7 +84,7 @@ def parse_web_config(text: str, folder: str) -> WebConfig:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "cannot be parsed"
+        problem = printable_name(getattr(error, "problem", None) or "cannot be parsed")
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"not YAML: {problem}" + (f", line {mark.line + 1}" if mark is not None else "")) from None
     except RecursionError:

@@ -20,6 +20,7 @@ from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
 from tcptop.hosts.wanted_paths import WantedPaths
 from tcptop.named_files import open_to_read
+from tcptop.text.printable import printable_name
 
 MAX_KEPT_BYTES = 96 << 20
 MAX_KEPT_ENTRIES = 200_000
@@ -99,8 +100,9 @@ class ArchiveHost(BlockingHost):
         if self.top is None:
             self.top = top
         elif self.top != top:
+            first, second = (printable_name(name or ".") for name in (self.top, top))
             raise DamagedArchiveError(
-                f"it holds more than one tree, {self.top or '.'} and {top or '.'}; unpack it and choose one of them"
+                f"it holds more than one tree, {first} and {second}; unpack it and choose one of them"
             )
         if is_kept:
             self._add(path, member, members)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tcptop.hosts.remote_shell import MAX_BEFORE_HELLO_BYTES, Hello, find_hello, remote_command, start_text
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable_name
 
 MAX_ANSWER_BYTES = 16 << 20
 MAX_EXIT_CODE_BYTES = 16
@@ -31,7 +31,7 @@ ASKED_S = 120.0
 """Longest time to the greeting while ssh may ask for a password on the terminal; sshd's own LoginGraceTime."""
 END_S = 0.5
 MAX_STDERR_BYTES = 4096
-MAX_REASON_CHARACTERS = 200
+MAX_REASON_CHARACTERS = 120
 CHUNK_BYTES = 1 << 16
 
 OPTIONS = (
@@ -112,7 +112,7 @@ class SshSession:
             else:
                 self._pump(deadline_s)
         if self.hello.system != "Linux":
-            self.end(f"runs {printable(self.hello.system)}, not Linux")
+            self.end(f"runs {printable_name(self.hello.system)}, not Linux")
         return True
 
     def exchange(self, lines: Sequence[str], answers: int) -> list[tuple[bytes, int]]:
@@ -213,5 +213,5 @@ class SshSession:
             pass
         code = self._process.returncode
         lines = [line.strip() for line in self._stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-        last = printable(lines[-1])[:MAX_REASON_CHARACTERS] if lines else ""
+        last = printable_name(lines[-1], MAX_REASON_CHARACTERS) if lines else ""
         self.end(last or f"ssh ended with exit code {code}")

@@ -23,7 +23,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.architecture import PAGE_SIZES
 from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot, unread_reading
 from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Snapshot
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, printable_name
 
 UNRECORDED_READING = "machine_load"
 """The only reading that is not recorded: psutil opens the files for this reading, so no host sees the files' bytes."""
@@ -37,6 +37,7 @@ MAX_SOURCES = 64
 MAX_ANSWERS = 20_000
 """Maximum number of answers in one read of a source."""
 MAX_TEXT = 4096
+MAX_REASON_CHARACTERS = 500
 MAX_SHARED_BYTES = 32 << 20
 """Limit on the total size of the large files of a sample.
 
@@ -295,7 +296,9 @@ class DocumentParser:
             state, reason = _valid_text(stored["state"]), _valid_text(stored.get("reason"))
             if state not in STATES:
                 raise ValueError("its state is unknown")
-            reading = reading._replace(state=STATES[state], reason=None if reason is None else printable(reason))
+            reading = reading._replace(
+                state=STATES[state], reason=None if reason is None else printable_name(reason, MAX_REASON_CHARACTERS)
+            )
         return reading
 
     def _parse_read(
@@ -343,7 +346,7 @@ def _parse_answer(stored: object, files: Iterator[bytes]) -> HostAnswer:
             return read_type(path, None, OSError(_valid_count(error[0]) or 0, _valid_text(error[1]) or ""), 0)
     entries = stored.get("entries")
     if not isinstance(entries, dict):
-        raise ValueError(f"/{printable(path)} has no names")
+        raise ValueError(f"/{printable_name(path)} has no names")
     return FolderRead(path, {name: _valid_text(target) for name, target in entries.items()}, None, 0)
 
 

@@ -30,7 +30,7 @@ from tcptop.recording.document import (
 from tcptop.recording.recording import Recording
 from tcptop.snapshot import Sockstat
 from tcptop.sock_diag import PREFIX
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, printable_name
 
 SCHEMA = 1
 SCHEMA_KEY = "tcptop_export"
@@ -320,5 +320,5 @@ def _read_bytes(tree: ConfinedTree, path: str, first_bytes: int = MAX_FILE_BYTES
     with os.fdopen(tree.open_file(path), "rb") as file:
         data = file.read(first_bytes)
     if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
+        raise ValueError(f"{printable_name(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
     return data

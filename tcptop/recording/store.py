@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tcptop.errors import TcptopError
 from tcptop.named_files import NO_SUCH_NAME, new_file, open_to_read, read_start, require_own
 from tcptop.recording.checksum import DamagedError
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, printable_name
 
 APPLICATION_ID = 0x54435054
 """`TCPT`, the application id at byte 68 of the SQLite header (https://www.sqlite.org/fileformat.html)."""
@@ -228,7 +228,7 @@ def sqlite_error_text(error: Exception) -> str:
         return "damaged: SQLite does not come to an end with it"
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
-    return printable(text)
+    return printable_name(text)
 
 
 def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int | bytes, max_bytes: int) -> bytes:

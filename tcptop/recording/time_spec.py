@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, quoted
 from tcptop.text.quantities import parse_duration_s
 
 ACCEPTED_TIMES = "12:04:31, 2026-11-22T12:04:31 (local; with Z: UTC), +5m (from the start) or -5m (from the end)"
@@ -84,7 +84,7 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
             return last_unix_s - parse_duration_s(text[1:])
         return _parse_clock_or_date(text.strip(), first_unix_s)
     except (ValueError, OverflowError):
-        raise ValueError(f"{ACCEPTED_TIMES}; not {text!r}") from None
+        raise ValueError(f"{ACCEPTED_TIMES}; not {quoted(text)}") from None
 
 
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:

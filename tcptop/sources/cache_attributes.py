@@ -12,7 +12,7 @@ from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import CHOSEN_CACHE_SOURCE, CacheAttributes, Reading
 from tcptop.sources.slab_sysfs import FOLDER, parse_total_by_node
 from tcptop.sources.source import EVERY_FIVE_SECONDS, Source, explain_error, make_reading, small_text
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable, quoted
 
 CONSTRUCTOR = "ctor"
 ATTRIBUTES = (
@@ -56,7 +56,7 @@ class CacheAttributesSource(Source[CacheAttributes]):
     async def read(self, host: Host) -> Reading[CacheAttributes]:
         """Reads every attribute of the cache; a reading without any still has a value, with the reason."""
         if self._cache in NO_FOLDER_NAMES or "/" in self._cache:
-            wrong_name = f"no cache has the name {printable(self._cache)!r}"
+            wrong_name = f"no cache has the name {quoted(self._cache)}"
             return make_reading(CacheAttributes(self._cache, {}, {}, None, wrong_name), None, FOLDER, 0)
         files = await host.read([f"{FOLDER}/{self._cache}/{attribute}" for attribute in ATTRIBUTES])
         texts = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tcptop.sources.source import Damage, parse_count, report_repeated
+from tcptop.text.printable import quoted
 
 BELOW_ZERO = 1 << 63
 """From this value up, a printed number stands for a negative number.
@@ -82,5 +83,5 @@ def parse_hexadecimal(text: str) -> int:
     Raises ValueError for any other text.
     """
     if len(text) > 16 or not HEXADECIMAL_DIGITS.issuperset(text):
-        raise ValueError(f"not a count: {text!r}")
+        raise ValueError(f"not a count: {quoted(text)}")
     return int(text, 16)

@@ -9,7 +9,7 @@ from tcptop.hosts.host import FileRead, Host, NotAllowedError, NotSavedError
 from tcptop.privileges import add_note
 from tcptop.snapshot import Reading, ReadState
 from tcptop.text.own_command import as_root
-from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable, quoted
 
 Value = TypeVar("Value")
 Row = TypeVar("Row")
@@ -288,7 +288,7 @@ def parse_count(text: str) -> int:
 
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
-        raise ValueError(f"not a count: {text!r}")
+        raise ValueError(f"not a count: {quoted(text)}")
     return int(text)
 
 

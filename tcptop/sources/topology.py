@@ -19,7 +19,7 @@ from tcptop.sources.source import (
     unread,
     worst_damage,
 )
-from tcptop.text.printable import printable_name
+from tcptop.text.printable import printable_name, quoted
 
 NODES = "sys/devices/system/node"
 NODE_FILES = ("cpulist", "meminfo", "distance")
@@ -116,6 +116,6 @@ def count_cpus(text: str) -> int:
         low = parse_count(first)
         high = parse_count(last.partition(":")[0]) if dash else low
         if high < low:
-            raise ValueError(f"a range that runs backwards: {part!r}")
+            raise ValueError(f"a range that runs backwards: {quoted(part)}")
         total += high - low + 1
     return total

@@ -25,10 +25,15 @@ def printable(text: str) -> str:
     )
 
 
-def printable_name(text: str) -> str:
-    """The name, escaped by `printable` and cut to MAX_NAME_CHARACTERS; a cut name ends in `…`."""
-    clean = printable(text[: MAX_NAME_CHARACTERS + 1])
-    return clean if len(clean) <= MAX_NAME_CHARACTERS else f"{clean[: MAX_NAME_CHARACTERS - 1]}…"
+def printable_name(text: str, max_characters: int = MAX_NAME_CHARACTERS) -> str:
+    """The name, escaped by `printable` and cut to `max_characters`; a cut name ends in `…`."""
+    clean = printable(text[: max_characters + 1])
+    return clean if len(clean) <= max_characters else f"{clean[: max_characters - 1]}…"
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, for an error; escaped and cut by `printable_name`."""
+    return repr(printable_name(text))
 
 
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:

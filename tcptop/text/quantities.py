@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from tcptop.text.printable import quoted
+
 COUNT_UNITS: Mapping[str, int] = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 MAX_COUNT = 10_000_000_000
 MAX_BUFFER_BYTES = 1 << 40
@@ -30,7 +32,7 @@ def parse_count(text: str) -> int:
     amount = _parse_quantity(text, COUNT_UNITS)
     if amount is None or amount > MAX_COUNT or amount != int(amount):
         largest = MAX_COUNT // COUNT_UNITS["G"]
-        raise ValueError(f"a whole number up to {largest}G, such as 20000, 300K or 2M, not {text!r}")
+        raise ValueError(f"a whole number up to {largest}G, such as 20000, 300K or 2M, not {quoted(text)}")
     return int(amount)
 
 
@@ -38,7 +40,7 @@ def parse_positive_count(text: str) -> int:
     """Parses a whole number as `parse_count` does, but not 0."""
     number = parse_count(text)
     if not number:
-        raise ValueError(f"a number above 0, not {text!r}")
+        raise ValueError(f"a number above 0, not {quoted(text)}")
     return number
 
 
@@ -51,7 +53,7 @@ def parse_buffer_bytes(text: str) -> int:
     """
     size = 0 if text == "0" else parse_size_bytes(text)
     if size > MAX_BUFFER_BYTES:
-        raise ValueError(f"at most 1T, not {text!r}")
+        raise ValueError(f"at most 1T, not {quoted(text)}")
     return size
 
 
@@ -69,7 +71,7 @@ def parse_size_bytes(text: str) -> int:
     """
     amount = _parse_quantity(text.upper().removesuffix("IB").removesuffix("B"), SIZE_UNITS_BYTES)
     if amount is None or amount < 1:
-        raise ValueError(f"a size such as 200M or 1G, not {text!r}")
+        raise ValueError(f"a size such as 200M or 1G, not {quoted(text)}")
     return int(amount)
 
 
@@ -82,7 +84,7 @@ def parse_duration_s(text: str) -> float:
     """
     amount = _parse_quantity(text, DURATION_UNITS_S)
     if amount is None or not 0 < amount <= MAX_DURATION_S:
-        raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {text!r}")
+        raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {quoted(text)}")
     return amount
 
 
@@ -98,7 +100,7 @@ def parse_interval_s(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not MIN_INTERVAL_S <= seconds <= MAX_INTERVAL_S:
-        raise ValueError(f"a number of seconds from {MIN_INTERVAL_S} to {MAX_INTERVAL_S:.0f}, not {text!r}")
+        raise ValueError(f"a number of seconds from {MIN_INTERVAL_S} to {MAX_INTERVAL_S:.0f}, not {quoted(text)}")
     return seconds
 
 
