@@ -1,7 +1,8 @@
 """HTTP server of the exporter: GET of /metrics and /, on an event loop, with bounds on all that a client can take.
 
-A connection has at most HEADER_BYTES of headers and IDLE_S for each request. Above MAX_CONNECTIONS, the connection that
-has been silent for longest is closed, so that silent clients keep no scraper out.
+A connection has at most HEADER_BYTES of headers, IDLE_S to send a whole request, and IDLE_S to take the answer. Above
+MAX_CONNECTIONS, the connection that has waited longest for its client is closed, so that clients that send or read
+nothing, or slowly, keep no scraper out.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Server:
         self._tls_context = tls_context
         self._accepting: list[asyncio.Task[None]] = []
         self._connections: dict[asyncio.Task[None], bool] = {}
-        """Each connection, and whether it is silent; the one that has been so for longest comes first."""
+        """Each connection, and whether it waits for its client; the one that has done so for longest comes first."""
+        self._room = asyncio.Event()
+        """Set when a connection has ended, or begins to wait for its client."""
 
     def listen(self, sockets: Sequence[socket.socket]) -> None:
         """Accepts connections from now on."""
@@ -105,16 +108,29 @@ class Server:
             except OSError:
                 await asyncio.sleep(ACCEPT_RETRY_S)
                 continue
-            if len(self._connections) >= MAX_CONNECTIONS:
-                silent = next((task for task, is_silent in self._connections.items() if is_silent), None)
-                if silent is None:
-                    connection.close()
-                    continue
-                del self._connections[silent]
-                silent.cancel()
+            try:
+                await self._make_room()
+            except asyncio.CancelledError:
+                connection.close()
+                raise
             task = asyncio.create_task(self._serve(connection))
             self._connections[task] = True
-            task.add_done_callback(lambda task: self._connections.pop(task, None))
+            task.add_done_callback(self._forget)
+
+    async def _make_room(self) -> None:
+        """Closes a connection that waits for its client if there are too many; if none does, waits until one does."""
+        while len(self._connections) >= MAX_CONNECTIONS:
+            waiting = next((task for task, is_waiting in self._connections.items() if is_waiting), None)
+            if waiting is not None:
+                del self._connections[waiting]
+                waiting.cancel()
+            else:
+                self._room.clear()
+                await self._room.wait()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task, None)
+        self._room.set()
 
     async def _serve(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -139,7 +155,8 @@ class Server:
 
     async def _serve_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answers one request; returns whether the connection goes on."""
-        self._mark(is_silent=True)
+        self._mark(is_waiting=True)
+        await asyncio.sleep(0)  # a newcomer goes before the next request of this client
         request: Request | None = None
         try:
             header = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE_S)
@@ -148,10 +165,11 @@ class Server:
             response = plain_response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         except BadRequestError as error:
             response = plain_response(HTTPStatus.BAD_REQUEST, str(error))
-        self._mark(is_silent=False)
+        self._mark(is_waiting=False)
         if request is not None:
             response = await self._answer_or_500(request)
         keeps_alive = request is not None and request.keeps_alive
+        self._mark(is_waiting=True)
         writer.write(_to_bytes(response, request, keeps_alive))
         await asyncio.wait_for(writer.drain(), IDLE_S)
         return keeps_alive
@@ -163,12 +181,14 @@ class Server:
             asyncio.get_running_loop().call_exception_handler({"message": "please report it", "exception": error})
             return plain_response(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _mark(self, is_silent: bool) -> None:
-        """Moves this connection to the end of the list, so that those silent for longest come first."""
+    def _mark(self, is_waiting: bool) -> None:
+        """Moves this connection to the end of the list, so that those that wait for longest come first."""
         task = asyncio.current_task()
         if task in self._connections:
             del self._connections[task]
-            self._connections[task] = is_silent
+            self._connections[task] = is_waiting
+        if is_waiting:
+            self._room.set()
 
 
 def parse_request(header: bytes) -> Request:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 import pytest
 from exporters import GUARD_S, Clock, exporter, read_answer, scrape, send
@@ -19,7 +21,17 @@ from tcptop.exporter import looks as looks_module
 from tcptop.exporter import server as server_module
 from tcptop.exporter.endpoint import Endpoint, patience_s
 from tcptop.exporter.looks import Looks
-from tcptop.exporter.server import HEADER_BYTES, MAX_CONNECTIONS, BadRequestError, parse_request
+from tcptop.exporter.server import (
+    HEADER_BYTES,
+    IDLE_S,
+    MAX_CONNECTIONS,
+    BadRequestError,
+    Request,
+    Response,
+    Server,
+    open_sockets,
+    parse_request,
+)
 from tcptop.report.as_metrics import MetricOptions
 from tcptop.sampling.live_sampler import PATIENCE_S
 from tcptop.sampling.sampler import Sampler, kernel_sources
@@ -64,6 +76,70 @@ async def test_silent_clients_keep_nobody_out() -> None:
         # Those silent for longest were closed.
         assert await asyncio.wait_for(silent[0][0].read(), GUARD_S) == b""
         for _, writer in silent:
+            writer.close()
+
+
+@asynccontextmanager
+async def server_of(answer: Callable[[Request], Awaitable[Response]]) -> AsyncIterator[int]:
+    """The port of a server with this answer."""
+    [listening] = open_sockets([("127.0.0.1", 0)])
+    server = Server(answer)
+    server.listen([listening])
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        await server.close()
+        listening.close()
+
+
+async def status_of(port: int) -> bytes:
+    """The status line that a client gets which asks for / on a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    line = await asyncio.wait_for(reader.readline(), IDLE_S / 2)
+    writer.close()
+    return line
+
+
+async def test_clients_that_read_no_answer_keep_nobody_out() -> None:
+    taken = 0
+
+    async def answer(request: Request) -> Response:
+        nonlocal taken
+        taken += request.path == "/large"
+        return Response(HTTPStatus.OK, bytes(16 << 20 if request.path == "/large" else 1))
+
+    async with server_of(answer) as port:
+        slow = [await asyncio.open_connection("127.0.0.1", port, limit=1) for _ in range(MAX_CONNECTIONS)]
+        for _, writer in slow:
+            writer.write(b"GET /large HTTP/1.1\r\n\r\n")
+        while taken < len(slow):
+            await asyncio.sleep(0.01)
+        assert await status_of(port) == b"HTTP/1.1 200 OK\r\n"
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_a_newcomer_waits_while_all_are_answered_and_comes_before_their_next_requests() -> None:
+    begun, may_end = 0, asyncio.Event()
+
+    async def answer(request: Request) -> Response:
+        nonlocal begun
+        begun += 1
+        await may_end.wait()
+        return Response(HTTPStatus.OK, request.path.encode())
+
+    async with server_of(answer) as port:
+        busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        for _, writer in busy:
+            writer.write(GET * 20)
+        while begun < len(busy):
+            await asyncio.sleep(0.01)
+        newcomer = asyncio.create_task(status_of(port))
+        await asyncio.sleep(0.1)  # it is accepted, and finds all connections busy
+        may_end.set()
+        assert await newcomer == b"HTTP/1.1 200 OK\r\n"
+        for _, writer in busy:
             writer.close()
 
 
