@@ -22,6 +22,7 @@ NEW_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 MAX_LINKS = 40
 """Maximum number of links in a path, as in the kernel (include/linux/namei.h, MAXSYMLINKS)."""
+NOT_REGULAR = "not a regular file"
 NO_SUCH_NAME = "no file can have such a name"
 
 
@@ -54,7 +55,7 @@ def _check_regular(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
+        raise OSError(errno.EINVAL, NOT_REGULAR)
 
 
 def read_bytes(path: str, max_bytes: int) -> bytes:

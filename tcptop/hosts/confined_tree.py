@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
-from tcptop.named_files import require_regular
+from tcptop.named_files import NOT_REGULAR, require_regular
 
 MAX_LINKS = 20
 SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -58,6 +59,8 @@ class ConfinedTree:
                     os.close(folders.pop())
                     continue
                 try:
+                    if not names and not flags & os.O_DIRECTORY:
+                        _check_before_opening(name, folders[-1])
                     opened = os.open(name, (FOLDER_FLAGS if names else flags) | SAFE_FLAGS, dir_fd=folders[-1])
                 except OSError as error:
                     target = _link_target(name, folders[-1]) if error.errno in LINK_ERRORS else None
@@ -77,6 +80,13 @@ class ConfinedTree:
         finally:
             for folder in folders[1:]:
                 os.close(folder)
+
+
+def _check_before_opening(name: str, folder: int) -> None:
+    """Raises OSError for a device or a socket: opening a device may act on it, as on a watchdog."""
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise OSError(errno.EINVAL, NOT_REGULAR)
 
 
 def split_path(path: str) -> list[str]:

@@ -16,8 +16,10 @@ from tcptop.sources.source import (
     make_reading,
     parse_count,
     printable_path,
+    report_unread,
     small_text,
     unread,
+    worst_damage,
 )
 
 COMMAND_LINE = "proc/cmdline"
@@ -59,8 +61,10 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
         command_line, *cgroup2 = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
         took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
         charged = False if is_switched_off(small_text(command_line) or "") else charged_by_cgroup2(*cgroup2)
+        damages: list[Damage] = []
+        report_unread((command_line, *cgroup2), CGROUP2, damages)
         if charged is not None:
-            return make_reading(MemoryCgroups(charged), None, CGROUP2, took_us)
+            return make_reading(MemoryCgroups(charged), worst_damage(damages), CGROUP2, took_us)
         [cgroups] = await host.read((CGROUPS,))
         took_us += cgroups.took_us
         controllers, subtree, kind, _ = cgroup2
@@ -68,6 +72,8 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
         charged, damage = charged_by_proc_cgroups(small_text(cgroups), cgroup2_has_none)
         if charged is not None or damage is not None:
             return make_reading(None if charged is None else MemoryCgroups(charged), damage, CGROUPS, took_us)
+        if damages:
+            return make_reading(None, worst_damage(damages), CGROUP2, took_us)
         if cgroups.error is not None:
             return unread(*explain_error(CGROUPS, cgroups.error), took_us)
         files = f"neither {printable_path(CGROUPS)} nor {printable_path(SUBTREE_CONTROL)}"
@@ -95,7 +101,8 @@ def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead,
         return None
     if IMPLIES_MEMORY in enabled_below:
         return True
-    return False if is_whole_cgroup2(subtree, kind) else None
+    is_root = is_whole_cgroup2(subtree, kind) and isinstance(memory_max.error, FileNotFoundError)
+    return False if is_root else None
 
 
 def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:

@@ -22,6 +22,7 @@ from tcptop.sources.source import (
     parse_count,
     parse_node,
     report_skipped,
+    report_unread,
     small_text,
     unread,
     worst_damage,
@@ -91,6 +92,7 @@ class _CachesSource(Source[Value]):
             return unread(*_explain_none(files, self.attributes[0]), took_us)
         damages: list[Damage] = []
         report_skipped(skipped, damages)
+        report_unread(files, FOLDER, damages)
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:

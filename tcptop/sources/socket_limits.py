@@ -16,6 +16,7 @@ from tcptop.sources.source import (
     parse_counts,
     parse_longs,
     parse_sysctl,
+    report_unread,
     stripped_texts,
     unread,
     worst_damage,
@@ -53,8 +54,10 @@ class SocketLimitsSource(Source[SocketLimits]):
         if not any(texts.values()):
             error = next((file.error for file in files if file.error is not None), OSError("empty"))
             return unread(*explain_error("proc/sys", error), took_us)
+        damages: list[Damage] = []
         value, damage = parse(texts)
-        return make_reading(value, damage, "proc/sys", took_us)
+        report_unread(files, "proc/sys", damages)
+        return make_reading(value, damage or worst_damage(damages), "proc/sys", took_us)
 
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:

@@ -223,6 +223,17 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
         damages.append(Damage("strange", f"{number} not understood and left out, the first: {first!r}"))
 
 
+def report_unread(files: Iterable[FileRead], folder: str, damages: list[Damage]) -> None:
+    """Records in `damages` each file that is there and cannot be read, such as a named pipe.
+
+    A file that is missing, or for root only, is no damage: such a source is made of the files that are readable.
+    """
+    for file in files:
+        if file.error is not None and explain_error(file.path, file.error)[0] == "failed":
+            name = printable(file.path.removeprefix(f"{folder}/"))
+            damages.append(Damage("strange", f"{name}: {printable(file.error.strerror or str(file.error))}"))
+
+
 def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: list[Damage]) -> list[Row]:
     """For each key, returns the first row that has this key, in the order of `rows`.
 

@@ -19,6 +19,7 @@ from tcptop.sources.source import (
     parse_count,
     parse_longs,
     parse_sysctl,
+    report_unread,
     stripped_texts,
     unread,
     worst_damage,
@@ -71,6 +72,7 @@ class SysctlsSource(Source[Sysctls]):
             release = next(iter(texts[VERSION].split()[2:]), "")
         options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
         damages: list[Damage] = []
+        report_unread((*files, notes), "proc/sys", damages)
         value = Sysctls(
             host_name=printable_name(texts[HOST_NAME]) or None,
             kernel_release=printable_name(release) or None,

@@ -15,6 +15,7 @@ from tcptop.sources.source import (
     explain_error,
     make_reading,
     parse_count,
+    report_unread,
     small_text,
     unread,
     worst_damage,
@@ -48,6 +49,7 @@ class TopologySource(Source[Topology]):
         took_us = folder.took_us + sum(file.took_us for file in files)
         texts = [small_text(file) for file in files]
         damages: list[Damage] = []
+        report_unread(files, NODES, damages)
         nodes: list[NodeFacts] = []
         for number, cpu_list, meminfo, distance in zip(numbers, texts[1::3], texts[2::3], texts[3::3], strict=True):
             fields = parse_fields_bytes((meminfo or "").splitlines(), damages)
