@@ -150,7 +150,7 @@ def test_lab_results_are_compared_only_with_lab_results(tmp_path: Path) -> None:
         (["live", "live", "live"], "unrecognized"),
         (["a\x1b[2Jb", "live"], "No such file"),
         (["live", "nul\\0"], "No such file"),
-        (["", "live"], "No such file"),
+        (["", "live"], "argument A: is empty"),
     ],
 )
 def test_arguments_that_cannot_be_opened_are_a_one_line_error(arguments: list[str], word: str) -> None:

@@ -173,7 +173,7 @@ def test_a_host_that_cannot_be_reached_is_one_line(server: LoopbackSsh, name: st
     ("arguments", "words"),
     [
         (("--json", "--host=-oProxyCommand=id"), "a name as ssh takes it"),
-        (("--json", "--host", ""), "a name as ssh takes it"),
+        (("--json", "--host", ""), "--host: is empty"),
         (("--json", "--host", "a b"), "a name as ssh takes it"),
         (("--json", "--host", "web[01-40],db1"), "one machine at a time; 'web[01-40],db1' names 41"),
         (("diff", "ssh:-oProxyCommand=id", "live"), "a name as ssh takes it"),
