@@ -47,7 +47,8 @@ def test_the_page_names_every_path_that_is_read_and_no_other() -> None:
         f"| a lab result | {result_file.MAX_FILE_BYTES // MIB} MiB |",
         f"| the settings | {settings.MOST_BYTES // KIB} KiB |",
         f"| headers of a request to the exporter | {server.HEADER_BYTES // KIB} KiB |",
-        f"| connections to the exporter | {server.MAX_CONNECTIONS}, each silent for {server.IDLE_S:.0f} s |",
+        f"| connections to the exporter | {server.MAX_CONNECTIONS}; {server.IDLE_S:.0f} s for a request, "
+        f"{server.IDLE_S:.0f} s for its answer to be taken |",
         f"| the exporter's web configuration | {web_config.MAX_FILE_BYTES // KIB} KiB |",
     ],
 )
