@@ -4,8 +4,6 @@ The members were read in include/linux/{fs,dcache,fdtable,net}.h and include/net
 inet_connection_sock,inet_timewait_sock}.h, and held against the BTF of 6.1, 6.12, 6.18 and 7.3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

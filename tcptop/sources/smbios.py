@@ -4,8 +4,6 @@ The format is that of the SMBIOS specification (DMTF DSP0134). Only types 4, 16 
 memory slots, and the slots themselves. Serial numbers, asset tags and part numbers are never read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
