@@ -99,6 +99,11 @@ def process(
     )
 
 
+def shared(pid: int, other_pid: int, sockets: int) -> str:
+    """The line of sockets that two processes have."""
+    return f"shared\t{pid}\t{other_pid}\t{sockets}"
+
+
 def cgroup(number: int, path: str, sock: int | None = None, kernel: int | None = None) -> str:
     """The line of a cgroup."""
     return f"cgroup\t{number}\t{_text(sock)}\t{_text(kernel)}\t{path}"

@@ -56,6 +56,7 @@ def find_holders(
     # While the next look runs, this one stands; that its reading is late is no news.
     missing = (
         *_missing(table),
+        *_unexplained(sums),
         *_unseen(groups),
         *([reading.reason] if reading.reason and reading.state != "late" else []),
     )
@@ -70,6 +71,7 @@ def find_holders(
         sums=sums,
         groups=groups,
         listeners=table.listeners,
+        shared=table.shared,
         process_of=table.process_of,
         cgroup_of=table.cgroup_of,
         user_of=table.user_of,
@@ -279,6 +281,17 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
     return sum(each.get(name, 0) for each in known for name in names) if known else None
 
 
+def _unexplained(sums: HolderSums) -> Iterator[str]:
+    """Sockets that the kernel counts and no dump has; that they are not counted is a reason, too."""
+    if not sums.complete:
+        return
+    if sums.in_no_hash is None:
+        yield "sockets in no dump, since /proc/net/sockstat does not say how many are allocated"
+    elif sums.in_no_hash:
+        which = "socket that is" if sums.in_no_hash == 1 else "sockets that are"
+        yield f"{grouped(sums.in_no_hash)} {which} in no dump: never bound or connected, or in a hidden netns"
+
+
 def _unseen(groups: Sequence[HolderGroup]) -> Iterator[str]:
     number = round(sum(group.sockets for group in groups if group.holder.kind == "not_seen"))
     if number:
@@ -306,6 +319,8 @@ def _missing(table: SocketTable) -> Iterator[str]:
     for reason, inodes in reasons.items():
         many = f"{grouped(len(inodes))} network namespaces were" if len(inodes) > 1 else "a network namespace was"
         yield f"{many} not asked, or not to the end: {reason}"
+    if table.unread_threads:
+        yield f"the network namespaces of {grouped(table.unread_threads)} threads were not looked at"
     if table.unread_processes:
         many = "processes" if table.unread_processes > 1 else "process"
         yield f"the descriptors of {grouped(table.unread_processes)} {many} were not read"

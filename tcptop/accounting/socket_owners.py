@@ -4,13 +4,13 @@ A look finds at most 64 descriptors of a process, drawn at random. The rest of a
 owner is `unseen`. Each such group is shared out among the processes whose sample has sockets like it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
-from tcptop.ledger.holders import Holder, HolderKind
-from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketProcess, SocketTable
+from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
+from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
 """Sockets of a group that a sample would contain, on average, if its process had the whole group.
@@ -41,6 +41,9 @@ class OwnedGroup(NamedTuple):
 
 _Like = tuple[object, ...]
 
+_Port = tuple[int, int | None]
+"""A network namespace and a port."""
+
 
 def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
     """Every group with its owner. The shares of a group add up to 1."""
@@ -51,7 +54,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         if group.pid is not None:
             near[_near(group)].add(group.pid)
     unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
-    queue_owner = _queue_owners(table)
+    listeners = _listeners_by_port(table)
     sampled = {pid: process for pid, process in table.process_of.items() if not process.is_whole}
     heaviest = {
         key: nlargest(MAX_NEAR + 1, ((sampled[pid].weight, pid) for pid in pids if pid in sampled))
@@ -62,7 +65,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         unseen = [group for group in groups if group.owner == "unseen"]
         for group in groups:
             if group.owner == "none":
-                yield OwnedGroup(group, _without_inode(group, queue_owner), 1.0)
+                yield from _without_inode(group, listeners, table.process_of)
             elif group.pid is not None:
                 is_estimated = bool(unseen) and group.pid in sampled
                 yield OwnedGroup(group, _process(group.pid, table.process_of, is_estimated), 1.0)
@@ -142,8 +145,10 @@ def _process(pid: int, process_of: Mapping[int, SocketProcess], is_estimated: bo
     return Holder("process", pid, process.command if process else "", is_estimated)
 
 
-def _without_inode(group: SocketGroup, queue_owner: Mapping[tuple[int, int | None], Holder]) -> Holder:
-    """The owner of sockets without an inode, which follows from their state."""
+def _without_inode(
+    group: SocketGroup, listeners: Mapping[_Port, Sequence[Listener]], process_of: Mapping[int, SocketProcess]
+) -> Iterator[OwnedGroup]:
+    """The owner of sockets without an inode, which follows from their state; of an accept queue, its listeners."""
     kind: HolderKind = "queue"
     if group.is_mini:
         kind = "kernel"
@@ -151,15 +156,41 @@ def _without_inode(group: SocketGroup, queue_owner: Mapping[tuple[int, int | Non
         kind = "handshake"
     elif group.state in ORPHAN_STATES:
         kind = "orphan"
-    unknown = Holder(kind, None, "", False)
-    return queue_owner.get((group.namespace, group.port), unknown) if kind == "queue" else unknown
+    waiting: Mapping[int | None, int] = {None: 1}
+    if kind == "queue":
+        waiting = _waiting(queue_listeners(group, listeners)) or waiting
+    total = sum(waiting.values())
+    for pid, number in waiting.items():
+        process = None if pid is None else process_of.get(pid)
+        holder = Holder(kind, pid, process.command if process else "", len(waiting) > 1)
+        yield OwnedGroup(group, holder, number / total)
 
 
-def _queue_owners(table: SocketTable) -> dict[tuple[int, int | None], Holder]:
-    """The owner of the accept queue of each port; of several listeners, the one with the most connections waiting."""
-    owners: dict[tuple[int, int | None], Holder] = {}
-    for listener in sorted(table.listeners, key=lambda each: each.queue):
-        process = None if listener.pid is None else table.process_of.get(listener.pid)
-        command = process.command if process else ""
-        owners[listener.namespace, listener.port] = Holder("queue", listener.pid, command, False)
-    return owners
+def _listeners_by_port(table: SocketTable) -> Mapping[_Port, Sequence[Listener]]:
+    listeners: dict[_Port, list[Listener]] = defaultdict(list)
+    for listener in table.listeners:
+        listeners[listener.namespace, listener.port].append(listener)
+    return listeners
+
+
+def queue_listeners(
+    group: SocketGroup | HolderGroup, listeners: Mapping[_Port, Sequence[Listener]]
+) -> Sequence[Listener]:
+    """The listeners in whose queues a group's sockets may wait.
+
+    A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener has that family,
+    it is one of IPv6, which takes IPv4 too. If none has that cgroup, the listener was moved, or is gone.
+    """
+    found = listeners.get((group.namespace, group.port), ())
+    found = [each for each in found if each.family == group.family] or [
+        each for each in found if each.family == AF_INET6
+    ]
+    return [each for each in found if each.cgroup == group.cgroup] or found
+
+
+def _waiting(listeners: Iterable[Listener]) -> Mapping[int | None, int]:
+    """The connections that wait for each process; one for each where none waited when the listeners were asked."""
+    waiting: Counter[int | None] = Counter()
+    for listener in listeners:
+        waiting[listener.pid] += listener.queue
+    return {pid: number for pid, number in waiting.items() if number} or dict.fromkeys(waiting, 1)

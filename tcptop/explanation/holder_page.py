@@ -18,7 +18,7 @@ from tcptop.explanation.holder_rows import (
 )
 from tcptop.explanation.holders_page import ROW_HEADINGS, TITLES, holder_cells, socket_row_cells
 from tcptop.ledger.holders import HolderGroup, HolderKind, Holders, HolderVerdict
-from tcptop.snapshot.socket_table import MAX_SOCKET_ROWS, Listener, RowAsk, SocketRows
+from tcptop.snapshot.socket_table import AF_INET6, MAX_SOCKET_ROWS, Listener, RowAsk, SocketRows
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph
 from tcptop.text.table import Heading, fact_lines, fit_columns, make_headings
@@ -286,8 +286,10 @@ def _lines(headings: Sequence[Heading], cells: Sequence[Sequence[str]], columns:
 
 def _listener_cells(holders: Holders, row: HolderRow) -> list[list[str]]:
     """The accept queues of the listeners of the row's ports, the fullest first."""
-    places = {(group.namespace, group.family, group.port) for group in row.groups if group.is_server}
-    listeners = [each for each in holders.listeners if (each.namespace, each.family, each.port) in places]
+    places = {(group.namespace, group.port, group.family) for group in row.groups if group.is_server}
+    # A listener of IPv6 takes IPv4 too, and its handshakes are of IPv4.
+    places |= {(namespace, port, AF_INET6) for namespace, port, _ in places}
+    listeners = [each for each in holders.listeners if (each.namespace, each.port, each.family) in places]
     listeners.sort(key=lambda each: (-each.queue, each.port))
     return [_one_listener(holders, each) for each in listeners[:MAX_ROWS]]
 

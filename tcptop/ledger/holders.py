@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from tcptop.ledger import Amount
-from tcptop.snapshot.socket_table import Listener, SocketCgroup, SocketNamespace, SocketProcess
+from tcptop.snapshot.socket_table import Listener, SharedSockets, SocketCgroup, SocketNamespace, SocketProcess
 
 HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_process", "not_seen"]
 """What owns a group of sockets.
@@ -71,7 +71,7 @@ class HolderSums(NamedTuple):
     allocated: int | None
     """`alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Sockets in no dump: never bound or connected, or in a namespace that no process's main thread is in.
+    """Sockets in no dump: never bound or connected, or in a namespace that was not found.
 
     None unless every namespace that was found was asked.
     """
@@ -88,7 +88,7 @@ class HolderSums(NamedTuple):
     buffer_error_bytes: int | None
     """Error of `buffer_bytes_counted`: each CPU may hold back 1 MiB (tcp_memory_per_cpu_fw_alloc)."""
     complete: bool
-    """Whether every namespace was asked, and every dump ended."""
+    """Whether every namespace that was found was asked, and every dump ended."""
 
 
 class HolderVerdict(NamedTuple):
@@ -115,12 +115,14 @@ class Holders(NamedTuple):
     took_us: int
     module: str
     complete: bool
+    """Whether nothing is missing: every socket that is allocated is in a group, and its owner is known."""
     missing: tuple[str, ...]
     """What was not seen, and why."""
     namespaces: tuple[SocketNamespace, ...]
     sums: HolderSums
     groups: tuple[HolderGroup, ...]
     listeners: tuple[Listener, ...]
+    shared: tuple[SharedSockets, ...]
     process_of: Mapping[int, SocketProcess]
     cgroup_of: Mapping[int, SocketCgroup]
     user_of: Mapping[int, str]

@@ -23,7 +23,7 @@ POD = re.compile(r"kubepods|pod[0-9a-f]{8}")
 CGROUP_KINDS = ("service", "scope", "slice")
 
 WORDS = (
-    *("here", "other", "process", "mount", "asked", "listeners", "cut", "refused", "server", "client"),
+    *("here", "other", "process", "thread", "mount", "descriptor", "asked", "listeners", "cut", "refused", "server", "client"),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
 """Words of a look, which name nothing of this machine."""
@@ -34,7 +34,7 @@ PLAIN = re.compile(
 )
 """A column that is a number, numbers, an owner, counters, or one of WORDS."""
 
-UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2}
+UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2, "threads": 1}
 """Kinds of lines that hold no name, with their number of columns."""
 
 NAMED = {
@@ -43,9 +43,10 @@ NAMED = {
     "group": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
     "process": ((0, "pid"), (7, "namespace")),
     "cgroup": ((0, "cgroup"),),
+    "shared": ((0, "pid"), (1, "pid")),
 }
 """For each other kind of line, the columns that are replaced by numbers, and what they are numbers of."""
-COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4}
+COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4, "shared": 3}
 KEPT = {("uid", "0"), ("cgroup", "0")}
 """Numbers that name nothing of this machine: root, and a cgroup that is not known."""
 

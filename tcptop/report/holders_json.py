@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from math import inf
 from typing import Any
 
 from tcptop.explanation.holder_rows import Grouping, HolderRow, cgroup_name
 from tcptop.ledger.holders import Holder, HolderGroup, Holders
-from tcptop.snapshot.socket_table import Listener, SocketNamespace
+from tcptop.snapshot.socket_table import AF_INET, AF_INET6, Listener, SharedSockets, SocketNamespace
 
 Json = dict[str, Any]
 
-FAMILIES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
+FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
 
 
 def holders_as_object(
@@ -34,6 +33,7 @@ def holders_as_object(
         **({} if rows is None else {"rows": [_row(row) for row in rows]}),
         "groups": [_group(holders, group) for group in groups],
         "listeners": [_listener(holders, each) for each in holders.listeners],
+        "shared": [_shared(holders, each) for each in holders.shared],
         "verdicts": [
             {"kind": each.kind, "text": each.text, "sockets": _whole(each.sockets), "bytes": _whole(each.bytes)}
             for each in holders.verdicts
@@ -126,6 +126,18 @@ def _listener(holders: Holders, listener: Listener) -> Json:
         "limit": listener.limit,
         "drops": listener.drops,
         "owner": None if process is None else {"pid": process.pid, "comm": process.command},
+    }
+
+
+def _shared(holders: Holders, shared: SharedSockets) -> Json:
+    of = (holders.process_of.get(pid) for pid in (shared.pid, shared.other_pid))
+    command, other_command = (None if process is None else process.command for process in of)
+    return {
+        "pid": shared.pid,
+        "comm": command,
+        "other_pid": shared.other_pid,
+        "other_comm": other_command,
+        "sockets": shared.sockets,
     }
 
 

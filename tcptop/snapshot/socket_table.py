@@ -14,13 +14,17 @@ process. `none`: the sockets have no inode, so no process has them. `unseen`: th
 """
 
 
+AF_INET, AF_INET6 = 2, 10
+"""Families of sockets on Linux."""
+
+
 class SocketNamespace(NamedTuple):
     """A network namespace, with its counters when it was asked."""
 
     inode: int | None
     is_here: bool
     found_by: str
-    """`process` or `mount`."""
+    """What leads to it: `process`, `thread`, `mount` or `descriptor`."""
     asked: Asked
     counters: Mapping[str, int]
     """Counts of sockstat (`inuse`, `inuse6`, `tw`, and `orphan`, `alloc`, `mem` of the machine), of netstat, and two
@@ -155,6 +159,17 @@ class SocketCgroup(NamedTuple):
     kernel_bytes: int | None
 
 
+class SharedSockets(NamedTuple):
+    """Sockets of a process that were found in another one, too: it has inherited or received the descriptors.
+
+    They count for `pid` alone. Of sampled processes, these are those that both samples have.
+    """
+
+    pid: int
+    other_pid: int
+    sockets: int
+
+
 class SocketTable(NamedTuple):
     """All that one look found."""
 
@@ -172,3 +187,6 @@ class SocketTable(NamedTuple):
     process_of: Mapping[int, SocketProcess]
     cgroup_of: Mapping[int, SocketCgroup]
     user_of: Mapping[int, str]
+    shared: tuple[SharedSockets, ...]
+    unread_threads: int
+    """Threads whose network namespace was not looked at."""

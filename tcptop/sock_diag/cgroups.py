@@ -7,6 +7,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import NamedTuple
 
+from tcptop.sock_diag.mounts import read_mounts
+
 MAX_FOLDERS = 20_000
 
 
@@ -53,14 +55,8 @@ def _keep(found: dict[int, CgroupMemory], left: set[int], number: int, path: str
 
 
 def _cgroup2_mount() -> str | None:
-    """The first mount of cgroup2, according to /proc/self/mountinfo."""
-    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-        for line in mounts:
-            left, _, right = line.partition(" - ")
-            fields = left.split()
-            if right.startswith("cgroup2 ") and len(fields) > 4 and fields[3] == "/":
-                return fields[4]
-    return None
+    """The first mount of the whole of cgroup2."""
+    return next((mount.path for mount in read_mounts() if mount.kind == "cgroup2" and mount.root == "/"), None)
 
 
 def _with_memory(mount: str, cgroup: CgroupMemory) -> CgroupMemory:

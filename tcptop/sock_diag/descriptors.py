@@ -1,4 +1,4 @@
-"""Sample of the descriptors of each process: which process has which socket.
+"""Sample of the descriptors of each process: which process has which socket, and which holds a network namespace.
 
 Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
 proc_fill_cache). Descriptors are looked up by number instead, a bounded number for each process.
@@ -11,6 +11,8 @@ import random
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
+
+from tcptop.sock_diag.net_namespaces import namespace_number
 
 MAX_PER_PROCESS = 64
 MAX_IN_ALL = 20_000
@@ -45,14 +47,26 @@ class OwnerSample(NamedTuple):
     """Inodes of the sockets that were drawn at random from the other numbers."""
 
 
-def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> tuple[list[OwnerSample], set[int]]:
-    """A sample of each process that has sockets or unread descriptors, and the processes that were not read.
+class Sampled(NamedTuple):
+    """What the descriptors that were looked up lead to."""
+
+    owners: list[OwnerSample]
+    """Processes that have sockets or unread descriptors, in the order of the question."""
+    unread: set[int]
+    """Processes that were not read."""
+    namespaces: dict[int, str]
+    """The path of a descriptor for each network namespace that one leads to."""
+
+
+def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
+    """Looks up descriptors of processes.
 
     All descriptors of the process `exact_pid` are looked up. After MAX_IN_ALL descriptors or MAX_TRIES_IN_ALL tries, no
     further process is read.
     """
     samples: list[OwnerSample] = []
     unread: set[int] = set()
+    namespaces: dict[int, str] = {}
     looked_up = tried = 0
     counts_are_known = os.stat("/proc/self/fd").st_size > 0
     for pid in pids:
@@ -61,7 +75,7 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> tuple[li
             continue
         limit = 1 << 30 if pid == exact_pid else MAX_PER_PROCESS
         try:
-            found = _sample_process(pid, limit, counts_are_known)
+            found = _sample_process(pid, limit, counts_are_known, namespaces)
         except PermissionError:
             unread.add(pid)
             continue
@@ -73,13 +87,18 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> tuple[li
             tried += tries
             if sample.low or sample.sampled or not sample.is_whole:
                 samples.append(sample)
-    return samples, unread
+    return Sampled(samples, unread, namespaces)
 
 
-def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[OwnerSample, int, int] | None:
-    """The sample of one process, and how many descriptors were found and tried; None if nothing is open."""
+def _sample_process(
+    pid: int, limit: int, counts_are_known: bool, namespaces: dict[int, str]
+) -> tuple[OwnerSample, int, int] | None:
+    """The sample of one process, and how many descriptors were found and tried; None if nothing is open.
+
+    Adds the network namespaces that the descriptors lead to.
+    """
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    others: list[str] = []
+    others: dict[int, str] = {}
     tries = span = 0
     try:
         opened: int | None = os.fstat(folder).st_size if counts_are_known else None
@@ -107,7 +126,11 @@ def _sample_process(pid: int, limit: int, counts_are_known: bool) -> tuple[Owner
     if opened is None:
         opened = len(low) + (round(len(others) * span / tries) if tries else 0)
     weight = 1.0 if is_whole or not others else (opened - len(low)) / len(others)
-    low_inodes, other_inodes = _inodes(low), _inodes(others)
+    low_inodes, other_inodes = _inodes(low.values()), _inodes(others.values())
+    for descriptor, target in (*low.items(), *others.items()):
+        namespace = namespace_number(target)
+        if namespace is not None:
+            namespaces.setdefault(namespace, f"/proc/{pid}/fd/{descriptor}")
     if is_whole:
         low_inodes, other_inodes = low_inodes + other_inodes, ()
     command = _command(pid) if low_inodes or other_inodes or not is_whole else ""
@@ -138,16 +161,16 @@ def _has_program(pid: int) -> bool:
     return True
 
 
-def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[list[str], int]:
-    """What the first `wanted` open descriptors of these numbers lead to, and the number of tries."""
-    targets: list[str] = []
+def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[dict[int, str], int]:
+    """What the first `wanted` open descriptors of these numbers lead to, by number, and the number of tries."""
+    targets: dict[int, str] = {}
     tries = 0
     for number in numbers:
         if len(targets) >= wanted:
             break
         tries += 1
         try:
-            targets.append(os.readlink(str(number), dir_fd=folder))
+            targets[number] = os.readlink(str(number), dir_fd=folder)
         except FileNotFoundError:
             continue
     return targets, tries

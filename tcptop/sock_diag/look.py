@@ -7,6 +7,7 @@ columns, separated by tabs; an unknown number is `-`. Its first line is FIRST_LI
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import socket
 import time
@@ -20,10 +21,11 @@ from tcptop.sock_diag.cgroups import find_cgroups
 from tcptop.sock_diag.counters import read_counters, read_ephemeral_ports, read_own_sysctls
 from tcptop.sock_diag.descriptors import OwnerSample, sample_owners
 from tcptop.sock_diag.dump import LISTEN_MASK, UNLISTENING_MASK, dump_datagrams, dump_request, open_diag_socket
-from tcptop.sock_diag.fold import NO_INODE, NOT_SAMPLED, Fold, Group
+from tcptop.sock_diag.fold import NO_INODE, NOT_SAMPLED, Fold, Group, GroupKey
 from tcptop.sock_diag.listeners import ListenerRow, listener_rows
 from tcptop.sock_diag.net_namespaces import (
     NetNamespace,
+    add_held,
     call_in_thread,
     find_namespaces,
     list_pids,
@@ -40,7 +42,10 @@ SMALL_SHARE = 0.5
 CGROUPS_WITH_MEMORY = 50
 """Number of cgroups, those with the most sockets, whose memory.stat is read."""
 MAX_LISTENERS = 20_000
+MAX_SHARED_LINES = 1_000
 SAMPLED_BIT = 1
+FIRST_SHARED = -2
+"""Owner of the sockets that the first set of processes shares; the next set's is one less."""
 
 
 class Ask(NamedTuple):
@@ -98,37 +103,45 @@ class _Look:
         self._ask = ask
         self._deadline_s = time.monotonic() + TIME_LIMIT_S
         self._large_us = self._small_us = 0
+        self._shared_sockets: Counter[tuple[int, int]] = Counter()
 
     def lines(self) -> Iterator[str]:
         state_before = module_state()
-        namespaces, processes = find_namespaces(list_pids())
+        namespaces, processes, unread_threads = find_namespaces(list_pids())
         yield f"scope\t{'here' if self._ask.here_only else 'machine' if sees_all_processes() else 'container'}"
         if self._ask.here_only:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        # A process may have sockets of another namespace than its own (socket activation), but most have not.
-        pids = [each.pid for each in sorted(processes, key=lambda each: each.namespace not in with_sockets)]
-        samples, unread_pids = sample_owners(pids, self._ask.exact_pid)
+        # A process may have sockets of another namespace than its own (socket activation), but most have not. The
+        # first process that has a socket is its owner, so the one whose sockets are all wanted is asked first.
+        exact = self._ask.exact_pid
+        processes.sort(key=lambda each: (each.pid != exact, each.namespace not in with_sockets))
+        samples, unread_pids, held = sample_owners((each.pid for each in processes), exact)
+        if not self._ask.here_only:
+            namespaces = add_held(namespaces, held)
+            yield f"threads\t{unread_threads}"
         yield f"processes\t{len(processes)}\t{len(unread_pids)}"
         namespace_of = {process.pid: process.namespace for process in processes}
         unread_in = Counter(process.namespace for process in processes if process.pid in unread_pids)
-        owner_of = index_owners(samples)
+        owners = index_owners(samples)
         total = sum(map(_sockets, counters.values()))
+        few = (1 - WHOLE_SHARE) * total
         covered = 0
         sockets_of: dict[int, int] = {}
         users: set[int] = set()
-        for namespace in sorted(namespaces, key=lambda each: (-_sockets(counters[each]), not each.is_here)):
+        known = counters.get
+        for namespace in sorted(namespaces, key=lambda each: (-_sockets(known(each, {})), not each.is_here)):
             is_small = covered >= WHOLE_SHARE * total
             has_time = self._small_us <= max(SMALL_BUDGET_US, SMALL_SHARE * self._large_us)
             try:
                 dumped, took_us = self._ask_namespace(
-                    namespace, owner_of, not is_small or has_time or namespace.is_here
+                    namespace, owners.owner_of, few, not is_small or has_time or namespace.is_here
                 )
             except OSError as error:
                 if namespace.is_here:
                     raise
-                yield _namespace_line(namespace, "refused", counters[namespace], error.strerror or str(error))
+                yield _namespace_line(namespace, "refused", known(namespace, {}), error.strerror or str(error))
                 continue
             yield f"thread_us\t{took_us}"
             dumped = dumped._replace(counters={**dumped.counters, "unread_processes": unread_in[namespace.inode]})
@@ -138,7 +151,8 @@ class _Look:
                 self._large_us += took_us
             if dumped.is_dumped:
                 covered += _sockets(dumped.counters)
-            for group in dumped.groups:
+            groups = self._single_owners(dumped.groups, owners)
+            for group in groups:
                 cgroup = group.key.cgroup
                 sockets_of[cgroup] = sockets_of.get(cgroup, 0) + group.sockets
                 users.add(group.key.uid)
@@ -147,28 +161,54 @@ class _Look:
                 users.add(row.uid)
             asked = "cut" if dumped.cut_reason else "asked" if dumped.is_dumped else "listeners"
             yield _namespace_line(namespace, asked, dumped.counters, dumped.cut_reason or "")
-            yield from (_listener_line(namespace, row, owner_of) for row in dumped.listeners)
-            yield from (_group_line(namespace, group) for group in dumped.groups)
+            for row in dumped.listeners:
+                owner = owners.owner_of.get(row.inode, NOT_SAMPLED)
+                yield _listener_line(namespace, row, self._single_owner(owner, 1, owners))
+            yield from (_group_line(namespace, group) for group in groups)
         yield f"module\t{describe_module(state_before, module_state())}"
         yield from (_process_line(sample, namespace_of[sample.pid]) for sample in samples)
+        for (pid, other), number in self._shared_sockets.most_common(MAX_SHARED_LINES):
+            yield f"shared\t{pid}\t{other}\t{number}"
         yield from self._cgroup_lines(sockets_of)
         yield from _user_lines(users)
 
+    def _single_owners(self, groups: Sequence[Group], owners: Owners) -> list[Group]:
+        """The groups, those of several processes as groups of the first."""
+        merged: dict[GroupKey, Group] = {}
+        for group in groups:
+            key = group.key._replace(owner=self._single_owner(group.key.owner, group.sockets, owners))
+            other = merged.get(key)
+            if other is None:
+                merged[key] = group._replace(key=key)
+            else:
+                sums = tuple(map(operator.add, other.sums, group.sums))
+                merged[key] = Group(key, other.sockets + group.sockets, sums)
+        return list(merged.values())
+
+    def _single_owner(self, owner: int, sockets: int, owners: Owners) -> int:
+        """The first of the processes that share sockets; counts how many it shares with each of the others."""
+        if owner > FIRST_SHARED:
+            return owner
+        shared = owners.shared[FIRST_SHARED - owner]
+        for pid in shared.other_pids:
+            self._shared_sockets[shared.first >> 1, pid] += sockets
+        return shared.first
+
     def _ask_namespace(
-        self, namespace: NetNamespace, owner_of: Mapping[int, int], dump_all: bool
+        self, namespace: NetNamespace, owner_of: Mapping[int, int], few: float, dump_all: bool
     ) -> tuple[Dumped, int]:
         if namespace.inode is None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        path = None if namespace.is_here else namespace.path
-        return call_in_thread(lambda: self._dump(owner_of, dump_all), path)
+        return call_in_thread(lambda: self._dump(owner_of, few, dump_all), namespace)
 
-    def _dump(self, owner_of: Mapping[int, int], dump_all: bool) -> Dumped:
-        """Asks the namespace of the calling thread."""
+    def _dump(self, owner_of: Mapping[int, int], few: float, dump_all: bool) -> Dumped:
+        """Asks the namespace of the calling thread: for all sockets if `dump_all`, or if it has more than `few`."""
         listeners: list[ListenerRow] = []
         with open_diag_socket() as diag:
             cut_reason = self._receive(diag, LISTEN_MASK, lambda rows: listeners.extend(listener_rows(rows)))
             counters = {**read_counters(), **read_own_sysctls()}
-            dump_all = cut_reason is None and (dump_all or _sockets(counters) <= len(listeners))
+            sockets = _sockets(counters)
+            dump_all = cut_reason is None and (dump_all or sockets > few or sockets <= len(listeners))
             fold = Fold(owner_of, {row.port for row in listeners}, read_ephemeral_ports(), self._ask.with_peers)
             if dump_all:
                 cut_reason = self._receive(diag, UNLISTENING_MASK, fold.add)
@@ -210,15 +250,40 @@ def describe_module(before: str, after: str) -> str:
     return "builtin" if after == "absent" else "loaded now"
 
 
-def index_owners(samples: Iterable[OwnerSample]) -> dict[int, int]:
-    """Maps the inode of each sampled socket to its owner: the process times 2, plus SAMPLED_BIT if drawn at random."""
+class SharedOwner(NamedTuple):
+    """Processes that have the same sockets."""
+
+    first: int
+    """The owner that the sockets count for: the process times 2, plus SAMPLED_BIT if they were drawn at random."""
+    other_pids: tuple[int, ...]
+
+
+class Owners(NamedTuple):
+    """The owners of the sampled sockets."""
+
+    owner_of: dict[int, int]
+    """For the inode of each socket, its owner as in SharedOwner; FIRST_SHARED less the place in `shared` if several
+    processes have it."""
+    shared: list[SharedOwner]
+
+
+def index_owners(samples: Iterable[OwnerSample]) -> Owners:
+    """The owner of each sampled socket. A socket of several processes (after fork(2)) is that of the first."""
     owner_of: dict[int, int] = {}
+    others: dict[int, list[int]] = {}
     for sample in samples:
-        for inode in sample.low:
-            owner_of.setdefault(inode, sample.pid << 1)
-        for inode in sample.sampled:
-            owner_of.setdefault(inode, sample.pid << 1 | SAMPLED_BIT)
-    return owner_of
+        for inodes, bit in ((sample.low, 0), (sample.sampled, SAMPLED_BIT)):
+            for inode in inodes:
+                first = owner_of.setdefault(inode, sample.pid << 1 | bit)
+                if first >> 1 != sample.pid:
+                    pids = others.setdefault(inode, [])
+                    if sample.pid not in pids[-1:]:  # a process may have several descriptors of a socket
+                        pids.append(sample.pid)
+    place_of: dict[SharedOwner, int] = {}
+    for inode, pids in others.items():
+        place = place_of.setdefault(SharedOwner(owner_of[inode], tuple(pids)), len(place_of))
+        owner_of[inode] = FIRST_SHARED - place
+    return Owners(owner_of, list(place_of))
 
 
 def _sockets(counters: Mapping[str, int]) -> int:
@@ -243,8 +308,7 @@ def _namespace_line(namespace: NetNamespace, asked: str, counters: Mapping[str, 
     return "\t".join(columns)
 
 
-def _listener_line(namespace: NetNamespace, row: ListenerRow, owner_of: Mapping[int, int]) -> str:
-    owner = owner_of.get(row.inode, NOT_SAMPLED)
+def _listener_line(namespace: NetNamespace, row: ListenerRow, owner: int) -> str:
     pid = owner >> 1 if owner > 0 else None
     columns = (namespace.inode, row.family, row.port, row.queue, row.limit, row.drops, row.uid, row.cgroup, pid)
     return "listen\t" + "\t".join(map(_number, columns))

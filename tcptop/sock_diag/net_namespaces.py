@@ -1,23 +1,30 @@
 """The network namespaces of this machine, and calls that run in one of them.
 
-A namespace is found by the processes in it, and by the mounts that hold it (ip netns, container runtimes).
+A namespace is found by the processes and the threads in it, by the mounts that hold it (ip netns, container runtimes),
+and by the sampled descriptors that lead to it (descriptors.py). One that only sockets hold is not found.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Literal, NamedTuple, TypeVar
+
+from tcptop.sock_diag.mounts import OWN_MOUNTS, read_mounts
 
 Answer = TypeVar("Answer")
 
 CLONE_NEWNET = 0x40000000
 LOWEST_PRIORITY = 19
 MAX_PROCESSES = 200_000
+MAX_THREADS = 10_000
+"""Threads, besides the first of each process, whose namespace is looked at; each takes about 8 µs."""
+LONE_THREAD_LINKS = 3
+"""Links of /proc/PID/task with one thread: each thread is one more (fs/proc/base.c, proc_task_getattr)."""
 FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
 """PROC_PID_INIT_INO (include/linux/proc_ns.h)."""
 
@@ -28,7 +35,7 @@ class NetNamespace(NamedTuple):
     inode: int | None
     """Number of the namespace, as in `net:[4026531840]`; None if only root may see it."""
     is_here: bool
-    found_by: Literal["process", "mount"]
+    found_by: Literal["process", "thread", "mount", "descriptor"]
     path: str
     """File for setns(2)."""
     name: str
@@ -56,64 +63,114 @@ def list_pids() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isascii() and name.isdigit())[:MAX_PROCESSES]
 
 
-def find_namespaces(pids: Iterable[int]) -> tuple[list[NetNamespace], list[Process]]:
-    """All network namespaces that processes or mounts lead to, this process's first; and the processes."""
-    here = os.stat("/proc/self/ns/net").st_ino
-    own = NetNamespace(here, True, "process", "/proc/self/ns/net", "", "/proc/self/net")
-    found: dict[int, NetNamespace] = {here: own}
+class Found(NamedTuple):
+    """The network namespaces that were found, this process's first, and the processes."""
+
+    namespaces: list[NetNamespace]
+    processes: list[Process]
+    unread_threads: int
+    """Threads whose namespace was not looked at, since there are more than MAX_THREADS."""
+
+
+def find_namespaces(pids: Iterable[int]) -> Found:
+    """The network namespaces that processes, their threads and mounts lead to."""
+    own = os.stat("/proc/self/ns/net")
+    here = own.st_ino
+    found = {here: NetNamespace(here, True, "process", "/proc/self/ns/net", "", "/proc/self/net")}
     hidden: dict[int, NetNamespace] = {}
+    by_thread: dict[int, NetNamespace] = {}
     processes: list[Process] = []
     counters_here = os.stat("/proc/self/net/sockstat").st_ino
+    threads = unread_threads = 0
     for pid in pids:
         folder = f"/proc/{pid}"
+        inode: int | None = None
         try:
             inode = os.stat(f"{folder}/ns/net").st_ino
         except PermissionError:
             # The counters of the namespace are readable by all. Their inodes differ by namespace.
             with suppress(OSError):
-                number = os.stat(f"{folder}/net/sockstat").st_ino
-                if number == counters_here:
+                counters = os.stat(f"{folder}/net/sockstat").st_ino
+                if counters == counters_here:
                     processes.append(Process(pid, here))
                     continue
-                hidden.setdefault(number, NetNamespace(None, False, "process", "", "", f"{folder}/net"))
+                hidden.setdefault(counters, NetNamespace(None, False, "process", "", "", f"{folder}/net"))
                 processes.append(Process(pid, None))
             continue
         except OSError:
-            continue  # the process has ended
-        processes.append(Process(pid, inode))
-        if inode not in found:
+            pass  # the process has ended, or its first thread alone
+        if inode is not None and inode not in found:
             found[inode] = NetNamespace(inode, False, "process", f"{folder}/ns/net", "", f"{folder}/net")
+        others = _other_threads(pid)
+        for thread in others[: MAX_THREADS - threads]:
+            number = _namespace_of(f"{thread}/ns/net")
+            if number is not None and number not in found and number not in by_thread:
+                by_thread[number] = NetNamespace(number, False, "thread", f"{thread}/ns/net", "", f"{thread}/net")
+            inode = number if inode is None else inode
+        unread_threads += max(0, len(others) - (MAX_THREADS - threads))
+        threads = min(MAX_THREADS, threads + len(others))
+        if inode is not None:
+            processes.append(Process(pid, inode))
+    found |= {number: each for number, each in by_thread.items() if number not in found}
     for inode, path in _mounted_namespaces():
-        name = os.path.basename(path)
         known = found.get(inode)
         if known is None:
-            found[inode] = NetNamespace(inode, False, "mount", path, name, None)
+            found[inode] = NetNamespace(inode, False, "mount", path, os.path.basename(path), None)
         elif not known.name:
-            found[inode] = known._replace(name=name)
-    return [*found.values(), *hidden.values()], processes
+            found[inode] = known._replace(name=os.path.basename(path))
+    return Found([*found.values(), *hidden.values()], processes, unread_threads)
 
 
-def _mounted_namespaces() -> list[tuple[int, str]]:
-    """Number and path of each network namespace that is held by a mount of this mount namespace."""
-    found: list[tuple[int, str]] = []
-    with suppress(OSError), open("/proc/self/mountinfo", "rb") as mounts:
-        for line in mounts:
-            fields = line.split()
-            number = re.fullmatch(rb"net:\[(\d{1,18})\]", fields[3]) if len(fields) > 4 else None
-            if number is not None and b"nsfs" in fields[5:]:
-                found.append((int(number[1]), os.fsdecode(_unescape(fields[4]))))
-    return found
+def add_held(namespaces: Iterable[NetNamespace], held: Mapping[int, str]) -> list[NetNamespace]:
+    """The namespaces, and those that only a descriptor leads to; `held` maps their numbers to paths."""
+    known = list(namespaces)
+    numbers = {each.inode for each in known}
+    return known + [
+        NetNamespace(inode, False, "descriptor", path, "", None) for inode, path in held.items() if inode not in numbers
+    ]
 
 
-def _unescape(field: bytes) -> bytes:
-    r"""Replaces the octal escapes of mountinfo, such as `\040` (fs/seq_file.c, mangle_path)."""
-    return re.sub(rb"\\([0-3][0-7][0-7])", lambda match: bytes([int(match[1], 8)]), field)
+def _other_threads(pid: int) -> list[str]:
+    """The folders of all threads of a process but the first."""
+    folder = f"/proc/{pid}/task"
+    with suppress(OSError):
+        if os.stat(folder).st_nlink > LONE_THREAD_LINKS:
+            return [f"{folder}/{name}" for name in os.listdir(folder) if name != str(pid)]
+    return []
 
 
-def call_in_thread(call: Callable[[], Answer], namespace_path: str | None = None) -> tuple[Answer, int]:
+def _namespace_of(path: str) -> int | None:
+    with suppress(OSError):
+        return os.stat(path).st_ino
+    return None
+
+
+def namespace_number(target: str) -> int | None:
+    """The number of a network namespace, from the target of a link or the root of a mount: `net:[4026532300]`."""
+    digits = target[5:-1]
+    is_one = target.startswith("net:[") and target.endswith("]") and digits.isascii() and digits.isdigit()
+    return int(digits) if is_one and len(digits) < 19 else None
+
+
+def _mounted_namespaces() -> Iterator[tuple[int, str]]:
+    """Number and path of each network namespace that a mount holds.
+
+    The mounts are those of this mount namespace, and of the machine's, if this is a container with the machine's pids.
+    """
+    tables = [(OWN_MOUNTS, "")]
+    if _namespace_of("/proc/1/ns/mnt") not in (None, _namespace_of("/proc/self/ns/mnt")):
+        tables.append(("/proc/1/mountinfo", "/proc/1/root"))
+    for table, root in tables:
+        for mount in read_mounts(table):
+            number = namespace_number(mount.root) if mount.kind == "nsfs" else None
+            if number is not None:
+                yield number, root + mount.path
+
+
+def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = None) -> tuple[Answer, int]:
     """Runs a call in a thread of its own at the lowest priority; returns the result and the CPU time in microseconds.
 
-    With `namespace_path`, the thread enters that network namespace first. The other threads stay where they are.
+    With `namespace`, the thread enters it first unless it is this one. The other threads stay where they are.
 
     Raises OSError if the namespace may not be entered, and what the call raises.
     """
@@ -124,8 +181,8 @@ def call_in_thread(call: Callable[[], Answer], namespace_path: str | None = None
         try:
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
-            if namespace_path is not None:
-                _enter(namespace_path)
+            if namespace is not None and not namespace.is_here:
+                _enter(namespace)
             results.append((call(), time.thread_time_ns() // 1000))
         except BaseException as error:
             errors.append(error)
@@ -138,14 +195,26 @@ def call_in_thread(call: Callable[[], Answer], namespace_path: str | None = None
     return results[0]
 
 
-def _enter(path: str) -> None:
+def _enter(namespace: NetNamespace) -> None:
+    """Moves the calling thread to a network namespace.
+
+    The file is opened for reading only once it is known to be the namespace: its process or descriptor may be gone, and
+    another file in its place.
+    """
     import ctypes
 
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    found = os.open(namespace.path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        status = os.fstat(found)
+        if (status.st_dev, status.st_ino) != (os.stat("/proc/self/ns/net").st_dev, namespace.inode):
+            raise FileNotFoundError(errno.ENOENT, "the network namespace is gone", namespace.path)
+        descriptor = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.setns(descriptor, CLONE_NEWNET) != 0:
             number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
+            raise OSError(number, os.strerror(number), namespace.path)
     finally:
         os.close(descriptor)

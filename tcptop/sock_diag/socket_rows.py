@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from tcptop.snapshot.socket_table import MAX_SOCKET_ROWS, RowAsk
 from tcptop.sock_diag import ROWS_PATH
+from tcptop.sock_diag.descriptors import sample_owners
 from tcptop.sock_diag.dump import (
     ASK_CONGESTION,
     ASK_MEMORY,
@@ -24,7 +25,7 @@ from tcptop.sock_diag.dump import (
     open_diag_socket,
 )
 from tcptop.sock_diag.fold import ATTRIBUTES_AT, TIME_WAIT_TIMER, peer_network
-from tcptop.sock_diag.net_namespaces import call_in_thread, find_namespaces, list_pids
+from tcptop.sock_diag.net_namespaces import add_held, call_in_thread, find_namespaces, list_pids
 
 TIME_LIMIT_S = 5.0
 
@@ -64,11 +65,14 @@ def parse_row_ask(path: str) -> RowAsk:
 
 def look_at_rows(ask: RowAsk) -> tuple[bytes, int]:
     """The rows of a group as text, and the CPU time in microseconds; raises OSError if they cannot be asked for."""
-    namespaces, _ = find_namespaces(list_pids())
+    pids = list_pids()
+    namespaces = find_namespaces(pids).namespaces
+    if not any(each.inode == ask.namespace for each in namespaces):
+        namespaces = add_held(namespaces, sample_owners(pids).namespaces)
     namespace = next((each for each in namespaces if each.inode == ask.namespace), None)
     if namespace is None:
         raise FileNotFoundError(errno.ENOENT, "the network namespace is gone")
-    text, took_us = call_in_thread(lambda: rows_as_text(ask), None if namespace.is_here else namespace.path)
+    text, took_us = call_in_thread(lambda: rows_as_text(ask), namespace)
     return text.encode("ascii", "replace"), took_us
 
 

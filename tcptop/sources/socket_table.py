@@ -16,6 +16,7 @@ from tcptop.snapshot.socket_table import (
     Asked,
     Listener,
     OwnerKind,
+    SharedSockets,
     SocketCgroup,
     SocketGroup,
     SocketNamespace,
@@ -110,6 +111,8 @@ class _Parser:
         self._process_of: dict[int, SocketProcess] = {}
         self._cgroup_of: dict[int, SocketCgroup] = {}
         self._user_of: dict[int, str] = {}
+        self._shared: list[SharedSockets] = []
+        self._unread_threads = 0
         self.kinds = {
             "took_us": self._add_took,
             "module": self._add_module,
@@ -121,6 +124,8 @@ class _Parser:
             "process": self._add_process,
             "cgroup": self._add_cgroup,
             "user": self._add_user,
+            "shared": self._add_shared,
+            "threads": self._add_threads,
         }
 
     def table(self) -> SocketTable:
@@ -136,6 +141,8 @@ class _Parser:
             self._process_of,
             self._cgroup_of,
             self._user_of,
+            tuple(self._shared),
+            self._unread_threads,
         )
 
     def _add_took(self, columns: list[str]) -> None:
@@ -233,6 +240,13 @@ class _Parser:
     def _add_user(self, columns: list[str]) -> None:
         uid, name = columns
         self._user_of[_count(uid)] = printable_name(name)
+
+    def _add_shared(self, columns: list[str]) -> None:
+        pid, other_pid, sockets = columns
+        self._shared.append(SharedSockets(_count(pid), _count(other_pid), _count(sockets)))
+
+    def _add_threads(self, columns: list[str]) -> None:
+        self._unread_threads = _count(columns[0])
 
 
 def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:

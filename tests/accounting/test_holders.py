@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from made_look import HERE, WHOLE_MACHINE, group, net, process, table_of
+from made_look import HERE, WHOLE_MACHINE, group, net, process, shared, table_of
 from recorded import snapshot
 
 from tcptop.accounting import account
@@ -86,12 +86,34 @@ def test_the_sums_stand_beside_the_counters() -> None:
 def test_sockets_in_no_hash_are_unknown_unless_every_namespace_was_asked() -> None:
     counted = net(alloc=500, inuse=10)
     assert holders_of(counted, group("whole:10", 10)).sums.in_no_hash == 490
+    assert "490 sockets that are in no dump" in str(holders_of(counted, group("whole:10", 10)).missing)
     for asked in ("cut", "refused", "listeners"):
         found = holders_of(counted, net(7, False, asked, reason="why"), group("whole:10", 10))
         assert found.sums.in_no_hash is None
         assert not found.complete
         assert found.missing == ("a network namespace was not asked, or not to the end: why",)
     assert holders_of(net(), group()).sums.in_no_hash is None
+
+
+def test_a_look_is_complete_only_if_it_has_every_socket_that_is_allocated() -> None:
+    def found(*lines: str) -> tuple[bool, tuple[str, ...]]:
+        each = holders_of(*lines, process(10))
+        return each.complete, each.missing
+
+    assert found(net(alloc=10), group(sockets=10)) == (True, ())
+    one = "1 socket that is in no dump: never bound or connected, or in a hidden netns"
+    assert found(net(alloc=11), group(sockets=10)) == (False, (one,))
+    unknown = "sockets in no dump, since /proc/net/sockstat does not say how many are allocated"
+    assert found(net(inuse=10), group(sockets=10)) == (False, (unknown,))
+    threads = "the network namespaces of 3 threads were not looked at"
+    assert found(net(alloc=10), group(sockets=10), "threads\t3") == (False, (threads,))
+    assert found(net(alloc=10), group(sockets=10), "threads\t0") == (True, ())
+
+
+def test_sockets_of_several_processes_are_listed() -> None:
+    found = holders_of(net(), group(sockets=10), process(10), process(11), shared(10, 11, 4))
+    assert [tuple(each) for each in found.shared] == [(10, 11, 4)]
+    assert found.sums.full == 10
 
 
 def test_the_user_of_sockets_without_an_inode_is_known_since_6_18() -> None:

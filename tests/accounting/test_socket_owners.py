@@ -100,15 +100,47 @@ def test_sockets_without_an_inode_are_named_by_their_state() -> None:
         assert [holder.kind for holder in holders(group("none", 5, state, mini=mini))] == [kind]
 
 
-def test_the_owner_of_a_queue_is_the_listener_with_the_most_waiting() -> None:
+def queue(name: str, pid: int, is_estimated: bool = False) -> Holder:
+    return Holder("queue", pid, name, is_estimated)
+
+
+FOUR = tuple(process(pid, f"p{pid}") for pid in range(10, 14))
+
+
+def test_the_owner_of_a_queue_is_the_one_listener_of_its_port() -> None:
+    lines = (listen(80, 0, pid=10), listen(81, 9, pid=11), listen(80, 9, pid=12, namespace=5), *FOUR)
+    assert holders(*lines, group("none", 9, port=80)) == [queue("p10", 10)]
+    assert holders(*lines, group("none", 9, port=80, namespace=5)) == [queue("p12", 12)]
+    assert holders(*lines, group("none", 4, port=99)) == [Holder("queue", None, "", False)]
+    assert holders(listen(80, 9), group("none", 4, port=80)) == [Holder("queue", None, "", False)]
+
+
+def test_listeners_of_several_processes_share_a_queue() -> None:
+    """SO_REUSEPORT: the kernel spreads connections over them; how many wait in each is known."""
+    lines = (listen(80, 30, pid=10), listen(80, 10, pid=11), listen(80, 0, pid=12), *FOUR, group("none", 80, port=80))
+    assert owners(*lines) == {("queue", 10): 60, ("queue", 11): 20}
+    assert set(holders(*lines)) == {queue("p10", 10, True), queue("p11", 11, True)}
+    # Only one of them has a queue; or one process has them all.
+    assert holders(listen(80, 5, pid=10), listen(80, 0, pid=11), *FOUR, group("none", 5, port=80)) == [queue("p10", 10)]
+    assert holders(listen(80, 5, pid=10), listen(80, 7, pid=10), *FOUR, group("none", 9, port=80)) == [queue("p10", 10)]
+    # All came after the listeners were asked.
+    late = (listen(80, 0, pid=10), listen(80, 0, pid=11), *FOUR, group("none", 8, port=80))
+    assert owners(*late) == {("queue", 10): 4, ("queue", 11): 4}
+
+
+def test_a_queue_has_the_family_and_the_cgroup_of_its_listener() -> None:
     lines = (
-        *(listen(80, 3, pid=10), listen(80, 90, pid=11), listen(81, 500, pid=12)),
-        listen(80, 700, pid=13, namespace=5),
-        *(process(pid, f"p{pid}") for pid in range(10, 14)),
-        group("none", 93, port=80, namespace=HERE),
-        group("none", 4, port=99),
+        *(listen(80, 9, pid=10, family=2), listen(80, 9, pid=11, family=10)),
+        *(listen(81, 9, pid=12, family=2, cgroup=7), listen(81, 9, pid=13, family=2, cgroup=8)),
+        *(listen(82, 9, pid=13, family=10), listen(83, 9, pid=13, family=2), *FOUR),
     )
-    assert holders(*lines) == [Holder("queue", 11, "p11", False), Holder("queue", None, "", False)]
+    assert holders(*lines, group("none", 5, port=80, family=10)) == [queue("p11", 11)]
+    assert holders(*lines, group("none", 5, port=80, family=2)) == [queue("p10", 10)]
+    assert holders(*lines, group("none", 5, port=81, cgroup=8)) == [queue("p13", 13)]
+    assert len(holders(*lines, group("none", 5, port=81, cgroup=9))) == 2
+    # A listener of IPv6 takes IPv4, and one of IPv4 no IPv6.
+    assert holders(*lines, group("none", 5, port=82, family=2)) == [queue("p13", 13)]
+    assert holders(*lines, group("none", 5, port=83, family=10)) == [Holder("queue", None, "", False)]
 
 
 def test_a_listener_without_a_process() -> None:

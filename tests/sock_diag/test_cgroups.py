@@ -8,6 +8,7 @@ import pytest
 
 from tcptop.sock_diag import cgroups
 from tcptop.sock_diag.cgroups import CgroupMemory, find_cgroups
+from tcptop.sock_diag.mounts import read_mounts
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_the_mount_of_the_whole_tree_is_taken(tmp_path: Path, monkeypatch: pytes
     file.write_text(
         "30 1 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
         "31 1 0:27 /docker/a1 /part rw - cgroup2 cgroup2 rw\n"
-        "32 1 0:27 / /sys/fs/cgroup/unified rw shared:4 - cgroup2 cgroup2 rw\n"
+        "32 1 0:27 / /sys/fs/c\\040group rw shared:4 - cgroup2 cgroup2 rw\n"
     )
-    monkeypatch.setattr(cgroups, "open", lambda *_, **__: file.open(), raising=False)
-    assert cgroups._cgroup2_mount() == "/sys/fs/cgroup/unified"
+    monkeypatch.setattr(cgroups, "read_mounts", lambda: read_mounts(str(file)))
+    assert cgroups._cgroup2_mount() == "/sys/fs/c group"

@@ -54,7 +54,7 @@ def estimate(sample: OwnerSample) -> float:
 
 def test_few_descriptors_are_all_looked_up() -> None:
     with processes(30) as pids:
-        [sample], unread = sample_owners(pids)
+        [sample], unread, _ = sample_owners(pids)
         links = [path.readlink().name for path in Path(f"/proc/{pids[0]}/fd").iterdir()]
     assert sorted(f"socket:[{inode}]" for inode in sample.low) == sorted(link for link in links if "socket" in link)
     assert (len(sample.low), sample.is_whole, sample.weight, sample.sampled, unread) == (30, True, 1.0, (), set())
@@ -72,21 +72,21 @@ def test_of_many_descriptors_a_bounded_number_is_looked_up(monkeypatch: pytest.M
     with processes(5_000) as pids:
         monkeypatch.setattr(os, "readlink", counted)
         monkeypatch.setattr(os, "listdir", None)
-        [sample], _ = sample_owners(pids)
+        [sample], *_ = sample_owners(pids)
         assert len(looked_up) <= MAX_PER_PROCESS
         assert len(set(looked_up)) == len(looked_up)
         assert not sample.is_whole
         assert 5_000 <= sample.descriptors <= 5_010
         assert abs(estimate(sample) - 5_000) < 500
         looked_up.clear()
-        [sample], _ = sample_owners(pids, exact_pid=pids[0])
+        [sample], *_ = sample_owners(pids, exact_pid=pids[0])
         assert sample.is_whole
         assert len(sample.low) == 5_000
 
 
 def test_the_shares_of_thirteen_processes_are_right_within_a_quarter() -> None:
     with processes(*[400] * 12, 200) as pids:
-        samples, _ = sample_owners(pids)
+        samples, *_ = sample_owners(pids)
         total = sum(map(estimate, samples))
         for sample, number in zip(sorted(samples), [400] * 12 + [200], strict=True):
             assert abs(estimate(sample) / total / (number / 5_000) - 1) < 0.25
@@ -94,7 +94,7 @@ def test_the_shares_of_thirteen_processes_are_right_within_a_quarter() -> None:
 
 def test_before_6_2_the_number_of_descriptors_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     with processes(2_000) as pids:
-        found = descriptors._sample_process(pids[0], MAX_PER_PROCESS, counts_are_known=False)
+        found = descriptors._sample_process(pids[0], MAX_PER_PROCESS, False, {})
     assert found is not None
     assert 1_000 < found[0].descriptors < 4_000
     assert found[1] <= MAX_PER_PROCESS
@@ -104,7 +104,7 @@ def test_before_6_2_the_number_of_descriptors_is_estimated(monkeypatch: pytest.M
 def test_a_look_has_an_upper_bound_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(descriptors, "MAX_IN_ALL", 10)
     with processes(200, 200, 200) as pids:
-        samples, unread = sample_owners(pids)
+        samples, unread, _ = sample_owners(pids)
     assert [sample.pid for sample in samples] == pids[:1]
     assert unread == {*pids[1:]}
 
@@ -112,7 +112,7 @@ def test_a_look_has_an_upper_bound_in_all(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_process_that_has_ended_is_no_process() -> None:
     with processes(1) as pids:
         pass
-    assert sample_owners(pids) == ([], set())
+    assert sample_owners(pids) == ([], set(), {})
 
 
 def test_only_sockets_are_taken_for_sockets() -> None:

@@ -39,7 +39,7 @@ def holder(count: int, first: int) -> Iterator[tuple[int, Sequence[int]]]:
 
 
 def sample(pid: int, counts_are_known: bool) -> tuple[OwnerSample, int, int]:
-    found = descriptors._sample_process(pid, MAX_PER_PROCESS, counts_are_known)
+    found = descriptors._sample_process(pid, MAX_PER_PROCESS, counts_are_known, {})
     assert found is not None
     return found
 
@@ -69,7 +69,7 @@ def test_few_descriptors_are_all_found_with_few_tries(counts_are_known: bool) ->
 def test_few_descriptors_with_large_numbers_are_all_found() -> None:
     skip_without_counts(True)
     with holder(20, 4000) as (pid, inodes):
-        [found] = sample_owners([pid])[0]
+        [found] = sample_owners([pid]).owners
     assert found.is_whole
     assert sorted(found.low) == sorted(inodes)
 
@@ -90,7 +90,7 @@ def test_many_descriptors_are_sampled(counts_are_known: bool) -> None:
 
 def test_all_descriptors_of_the_exact_process_are_found() -> None:
     with holder(600, 24) as (pid, inodes):
-        [found] = sample_owners([pid], exact_pid=pid)[0]
+        [found] = sample_owners([pid], exact_pid=pid).owners
     assert found.is_whole
     assert sorted(found.low) == sorted(inodes)
 
@@ -101,6 +101,6 @@ def test_after_a_bound_no_further_process_is_read_but_the_exact_one(
 ) -> None:
     monkeypatch.setattr(descriptors, bound, 1)
     with holder(2, 10) as (one, _), holder(2, 10) as (other, _), holder(2, 10) as (exact, _):
-        samples, unread = sample_owners([one, other, exact], exact_pid=exact)
+        samples, unread, _ = sample_owners([one, other, exact], exact_pid=exact)
     assert [each.pid for each in samples] == [one, exact]
     assert unread == {other}

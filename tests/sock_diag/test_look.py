@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 from made_look import HERE, net, process, table_of
 
 from tcptop.sock_diag import look as look_module
-from tcptop.sock_diag.look import Ask, look
-from tcptop.sock_diag.net_namespaces import NetNamespace
+from tcptop.sock_diag.descriptors import OwnerSample
+from tcptop.sock_diag.fold import Group, GroupKey
+from tcptop.sock_diag.look import Ask, index_owners, look
+from tcptop.sock_diag.net_namespaces import Found, NetNamespace
 from tcptop.sources.socket_table import SocketTableSource
 
 
@@ -44,14 +48,15 @@ def dumps(monkeypatch: pytest.MonkeyPatch, large_us: int, small_us: int) -> int:
     here = Path("/proc/self/ns/net").stat().st_ino
     found = [NetNamespace(here + number, not number, "process", f"/{number}", "", f"{number}") for number in range(21)]
 
-    def call(dump: Callable[[], Any], path: str | None = None) -> tuple[Any, int]:
+    def call(dump: Callable[[], Any], namespace: NetNamespace | None = None) -> tuple[Any, int]:
         asked = inspect.getclosurevars(dump).nonlocals
         if "dump_all" not in asked:
             return dump(), 0  # the look as a whole
-        counters = {"inuse": 1 if path else 10_000}
-        return look_module.Dumped(counters, [], [], asked["dump_all"], None), small_us if path else large_us
+        is_small = namespace is not None and not namespace.is_here
+        counters = {"inuse": 1 if is_small else 10_000}
+        return look_module.Dumped(counters, [], [], asked["dump_all"], None), small_us if is_small else large_us
 
-    monkeypatch.setattr(look_module, "find_namespaces", lambda _: (found, []))
+    monkeypatch.setattr(look_module, "find_namespaces", lambda _: Found(found, [], 0))
     monkeypatch.setattr(look_module, "read_counters", lambda name: {"inuse": 1 if name != "0" else 10_000})
     monkeypatch.setattr(look_module, "call_in_thread", call)
     text, _ = look(Ask())
@@ -64,3 +69,55 @@ def test_small_namespaces_are_dumped_while_that_takes_little(monkeypatch: pytest
     assert dumps(monkeypatch, 900_000, 2_000) == 20
     assert dumps(monkeypatch, 50_000, 30_000) == 4
     assert dumps(monkeypatch, 900_000, 100_000) == 5
+
+
+def sample(pid: int, low: tuple[int, ...], sampled: tuple[int, ...] = ()) -> OwnerSample:
+    return OwnerSample(pid, f"p{pid}", 99, None, not sampled, 1.0, low, sampled)
+
+
+def test_a_socket_of_several_processes_is_that_of_the_first() -> None:
+    owners = index_owners([sample(10, (1, 2, 3), (9,)), sample(11, (2, 3, 4, 2)), sample(12, (3, 5), (9,))])
+    assert [owners.owner_of[inode] for inode in (1, 4, 5)] == [20, 22, 24]
+    shared = {inode: owners.shared[look_module.FIRST_SHARED - owners.owner_of[inode]] for inode in (2, 3, 9)}
+    assert shared == {2: (20, (11,)), 3: (20, (11, 12)), 9: (21, (12,))}
+
+
+def test_shared_sockets_count_once() -> None:
+    owners = index_owners([sample(10, (1, 2, 3)), sample(11, (2, 3)), sample(12, (3,))])
+    asked = look_module._Look(Ask())
+
+    def group_of(owner: int, sockets: int) -> Group:
+        return Group(GroupKey(2, 1, False, True, 80, 0, 0, owner, ""), sockets, (sockets,) * 6)
+
+    groups = [group_of(owners.owner_of[inode], 5 * inode) for inode in (1, 2, 3)]
+    [merged] = asked._single_owners([*groups, group_of(0, 7)], owners)[:1]
+    assert (merged.key.owner, merged.sockets, merged.sums) == (20, 30, (30,) * 6)
+    assert dict(asked._shared_sockets) == {(10, 11): 25, (10, 12): 15}
+
+
+def test_forked_processes_share_their_sockets() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        accepted, _ = server.accept()
+        ends_with_parent, stays_open = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(stays_open)
+            os.read(ends_with_parent, 1)
+            os._exit(0)
+        try:
+            for exact, first, other in ((None, os.getpid(), child), (child, child, os.getpid())):
+                try:
+                    text, _ = look(Ask(here_only=True, exact_pid=exact))
+                except OSError as error:
+                    pytest.skip(f"no sock_diag here: {error}")
+                table, _ = SocketTableSource().parse(text.decode())
+                assert table is not None
+                assert (first, other, 3) in table.shared
+                ports = (server.getsockname()[1], client.getsockname()[1])
+                mine = [each for each in (*table.groups, *table.listeners) if each.port in ports]
+                assert {each.pid for each in mine} == {first}
+                assert sum(getattr(each, "sockets", 1) for each in mine) == 3
+        finally:
+            os.close(stays_open)
+            os.waitpid(child, 0)
+            accepted.close()

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tcptop.sock_diag import net_namespaces
-from tcptop.sock_diag.net_namespaces import call_in_thread, find_namespaces, list_pids
+from tcptop.sock_diag.descriptors import sample_owners
+from tcptop.sock_diag.mounts import read_mounts
+from tcptop.sock_diag.net_namespaces import (
+    add_held,
+    call_in_thread,
+    find_namespaces,
+    list_pids,
+    namespace_number,
+)
 
 CHILD = "print('ready', flush=True); import sys; sys.stdin.read()"
 
@@ -21,24 +31,51 @@ def namespace_of(process: int | str) -> int:
     return Path(f"/proc/{process}/ns/net").stat().st_ino
 
 
+@contextmanager
+def child(program: str, *prefix: str) -> Iterator[tuple[int, str]]:
+    """A process that runs a Python program, which prints a line; its number and the line."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs root, who may make a network namespace here")
+    command = [*prefix, sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield process.pid, process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+
+
 @pytest.fixture
 def stranger() -> Iterator[int]:
     """A process in a network namespace of its own."""
-    if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root, who may make a network namespace here")
-    child = subprocess.Popen(
-        ["unshare", "-n", sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with child:
-        assert child.stdout is not None
-        assert child.stdin is not None
-        assert child.stdout.readline() == "ready\n"
-        yield child.pid
-        child.stdin.close()
+    with child(CHILD, "unshare", "-n") as (pid, line):
+        assert line == "ready"
+        yield pid
+
+
+THREAD = """
+import ctypes, os, sys, threading
+ready, end = threading.Event(), threading.Event()
+def enter():
+    if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):
+        sys.exit("unshare")
+    found.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
+    ready.set()
+    {after}
+found = []
+thread = threading.Thread(target=enter)
+thread.start()
+{wait}
+print(os.fstat(found[0]).st_ino, found[0], flush=True)
+sys.stdin.read()
+end.set()
+"""
+"""A thread that makes a network namespace; and prints its number, and the descriptor that leads to it."""
 
 
 def test_the_own_namespace_is_first() -> None:
-    namespaces, processes = find_namespaces([os.getpid()])
+    namespaces, processes, _ = find_namespaces([os.getpid()])
     assert (namespaces[0].inode, namespaces[0].is_here) == (namespace_of("self"), True)
     assert [each.is_here for each in namespaces[1:]] == [False] * (len(namespaces) - 1)
     assert [(each.pid, each.namespace) for each in processes] == [(os.getpid(), namespace_of("self"))]
@@ -47,9 +84,9 @@ def test_the_own_namespace_is_first() -> None:
 
 def test_a_namespace_is_found_by_its_process_and_entered(stranger: int) -> None:
     before = namespace_of("self")
-    namespaces, _ = find_namespaces([os.getpid(), stranger])
+    namespaces = find_namespaces([os.getpid(), stranger]).namespaces
     [other] = [each for each in namespaces if each.inode == namespace_of(stranger)]
-    inside, took_us = call_in_thread(lambda: namespace_of("thread-self"), other.path)
+    inside, took_us = call_in_thread(lambda: namespace_of("thread-self"), other)
     assert inside == other.inode != before
     assert took_us >= 0
     assert namespace_of("self") == namespace_of("thread-self") == before
@@ -62,10 +99,70 @@ def test_what_the_call_raises_is_raised() -> None:
 
     with pytest.raises(TimeoutError, match="late"):
         call_in_thread(fail)
-    with pytest.raises(FileNotFoundError):
-        call_in_thread(lambda: 1, "/proc/self/ns/no-such-namespace")
-    with pytest.raises(OSError, match="Invalid argument"):
-        call_in_thread(lambda: 1, "/proc/self/ns/uts")
+
+
+def test_a_namespace_that_only_a_thread_is_in() -> None:
+    with child(THREAD.format(after="end.wait()", wait="ready.wait()")) as (pid, line):
+        inode = int(line.split()[0])
+        assert inode != namespace_of(pid)
+        found = find_namespaces([pid])
+        [other] = [each for each in found.namespaces if each.inode == inode]
+        assert (other.found_by, other.is_here) == ("thread", False)
+        assert other.counters is not None
+        assert Path(other.counters, "sockstat").read_text().startswith("sockets: used 0")
+        assert call_in_thread(lambda: namespace_of("thread-self"), other)[0] == inode
+        assert [each.pid for each in found.processes] == [pid]
+
+
+def test_threads_beyond_the_most_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(net_namespaces, "MAX_THREADS", 2)
+    with child(f"import threading\nfor _ in range(5): threading.Thread(target=input).start()\n{CHILD}") as (pid, _):
+        assert find_namespaces([pid]).unread_threads == 3
+        assert find_namespaces([pid, pid]).unread_threads == 8
+
+
+def test_a_namespace_that_only_a_descriptor_leads_to() -> None:
+    with child(THREAD.format(after="pass", wait="thread.join()")) as (pid, line):
+        inode, descriptor = map(int, line.split())
+        assert inode not in {each.inode for each in find_namespaces([pid]).namespaces}
+        held = sample_owners([pid]).namespaces
+        assert held == {inode: f"/proc/{pid}/fd/{descriptor}"}
+        own = find_namespaces([]).namespaces
+        [*before, other] = add_held(own, {**held, namespace_of("self"): "/proc/self/fd/0"})
+        assert (before, other.found_by, other.inode) == (own, "descriptor", inode)
+        assert call_in_thread(lambda: namespace_of("thread-self"), other)[0] == inode
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip of the package iproute2")
+def test_a_namespace_that_only_a_mount_holds() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who may mount a network namespace")
+    name = f"tcptop-test-{os.getpid()}"
+    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
+        pytest.skip("a network namespace cannot be mounted here")
+    try:
+        [other] = [each for each in find_namespaces(list_pids()).namespaces if each.name == name]
+        assert (other.found_by, other.path) == ("mount", f"/run/netns/{name}")
+        assert call_in_thread(lambda: namespace_of("thread-self"), other)[0] == other.inode
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def test_a_file_that_is_no_longer_the_namespace_is_not_opened(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)  # to open it for reading would wait for a writer
+    [own] = [each for each in find_namespaces([]).namespaces if each.is_here]
+    for path in (str(fifo), "/proc/self/ns/uts", "/no/such/file"):
+        with pytest.raises(FileNotFoundError):
+            call_in_thread(lambda: 1, own._replace(is_here=False, path=path))
+    with pytest.raises(FileNotFoundError, match="gone"):
+        call_in_thread(lambda: 1, own._replace(is_here=False, inode=1))
+
+
+def test_numbers_of_namespaces() -> None:
+    assert namespace_number("net:[4026532300]") == 4026532300
+    for target in ("net:[]", "net:[x]", "net:[1", "socket:[1]", "mnt:[1]", "net:[²]", f"net:[{'9' * 19}]", ""):
+        assert namespace_number(target) is None
 
 
 def test_mounts_with_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -79,10 +176,10 @@ def test_mounts_with_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     )
     file = tmp_path / "mountinfo"
     file.write_text(mounts)
-    monkeypatch.setattr(net_namespaces, "open", lambda *_, **__: file.open("rb"), raising=False)
-    assert net_namespaces._mounted_namespaces() == [
+    monkeypatch.setattr(net_namespaces, "read_mounts", lambda _: read_mounts(str(file)))
+    assert list(net_namespaces._mounted_namespaces())[:2] == [
         (4026532300, "/run/netns/blue"),
         (4026532301, "/run/netns/a b"),
     ]
-    namespaces, _ = find_namespaces([])
+    namespaces = find_namespaces([]).namespaces
     assert [(each.name, each.found_by) for each in namespaces[1:]] == [("blue", "mount"), ("a b", "mount")]

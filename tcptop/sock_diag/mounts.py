@@ -1,0 +1,41 @@
+"""Mounts of a mount namespace: the files below /proc that list them (fs/proc_namespace.c, show_mountinfo)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+OWN_MOUNTS = "/proc/self/mountinfo"
+MAX_BYTES = 1 << 23
+"""Most bytes that are read of a mountinfo: about 50 000 mounts."""
+
+
+class Mount(NamedTuple):
+    """One mount."""
+
+    root: str
+    """What of the file system is mounted: a folder, or the name of a namespace such as `net:[4026532300]`."""
+    path: str
+    """Where it is mounted."""
+    kind: str
+    """Type of the file system."""
+
+
+def read_mounts(path: str = OWN_MOUNTS) -> Iterator[Mount]:
+    """The mounts that a mountinfo lists; none if it cannot be read. A line of another format is left out."""
+    data = b""
+    with suppress(OSError), open(path, "rb") as file:
+        data = file.read(MAX_BYTES)
+    for line in data.split(b"\n")[:-1]:
+        start, dash, end = line.partition(b" - ")
+        fields, kind = start.split(b" "), end.split(b" ")[0]
+        if dash and kind and len(fields) > 5:
+            yield Mount(_text(fields[3]), _text(fields[4]), _text(kind))
+
+
+def _text(field: bytes) -> str:
+    r"""A field without its octal escapes, such as `\040` for a space (fs/seq_file.c, mangle_path)."""
+    return os.fsdecode(re.sub(rb"\\([0-3][0-7][0-7])", lambda match: bytes([int(match[1], 8)]), field))
