@@ -12,7 +12,9 @@ MIN_SOCKETS = 100
 """Fewest sockets of a verdict on CLOSE_WAIT, and on sockets that no process has."""
 BUFFER_SHARE = 0.01
 """Share of the maximum of tcp_mem from which on orphans or unread data are worth a verdict."""
-ORPHAN_SHARE = 0.5
+ORPHAN_SHARE = 0.25
+"""Share of tcp_max_orphans from which on the kernel may reset orphans: one that retransmits counts as up to four
+(tcp_out_of_resources). Fewer are usual."""
 TIME_WAIT_SHARE = 0.5
 UNHASHED_SHARE = 0.01
 
@@ -135,15 +137,14 @@ def _in_no_hash(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
 
 
 def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
-    for namespace in look[0].namespaces:
+    of_each = look[2].time_wait_scope == "here"
+    for namespace in look[0].namespaces if of_each else look[0].namespaces[:1]:
         number, most = namespace.counters.get("tw", 0), namespace.counters.get("tcp_max_tw_buckets", 0)
         if most and number > TIME_WAIT_SHARE * most:
-            text = f"{grouped(number)} sockets in TIME_WAIT of at most {grouped(most)}{_where(namespace)}"
-            yield Candidate(
-                ("time_wait", namespace.inode),
-                number,
-                HolderVerdict("time_wait", text, number, None, None, namespace.inode),
-            )
+            where = _where(namespace) if of_each else " of the machine"
+            text = f"{grouped(number)} sockets in TIME_WAIT{where}, of at most {grouped(most)}"
+            place = namespace.inode if of_each else None
+            yield Candidate(("time_wait", place), number, HolderVerdict("time_wait", text, number, None, None, place))
 
 
 FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (

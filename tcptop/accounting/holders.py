@@ -7,7 +7,7 @@ from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts
 from tcptop.accounting.socket_owners import ORPHAN_STATES, listener_owner, owned_groups
 from tcptop.kernel.objects import State
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import Amount, SocketCounts, StateCost
+from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums
 from tcptop.recall import Recall
 from tcptop.snapshot import Reading, Snapshot
@@ -265,7 +265,8 @@ def holder_sums(
         orphans=sum(group.sockets for group in without_inode if group.state in ORPHAN_STATES),
         orphans_counted=machine.get("orphan"),
         time_wait=sum(group.sockets for group in table.groups if group.is_mini),
-        time_wait_counted=_total(asked, ("tw",)),
+        time_wait_counted=_time_wait(asked, sockets.time_wait_scope),
+        time_wait_scope=sockets.time_wait_scope,
         queued=sum(group.sockets for group in without_inode if group.state not in ORPHAN_STATES),
         queued_counted=sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes),
         buffer_bytes=sum(group.buffer_bytes for group in table.groups),
@@ -273,6 +274,13 @@ def holder_sums(
         buffer_error_bytes=sockets.buffer_error_bytes,
         complete=is_whole,
     )
+
+
+def _time_wait(asked: Sequence[SocketNamespace], scope: CountScope) -> int | None:
+    """`tw` of all namespaces; None if it may be that of the machine in each."""
+    if scope == "machine or here" and len(asked) > 1:
+        return None
+    return _total(asked if scope == "here" else asked[:1], ("tw",))
 
 
 def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int | None:

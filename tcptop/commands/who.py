@@ -103,7 +103,9 @@ def make_parser() -> Parser:
         examples=EXAMPLES,
     )
     parser.add_argument("--by", choices=GROUPINGS, default="owner", help="what a row has in common (owner)")
-    parser.add_argument("--sort", choices=SORTS, default="sockets", help="the column to sort by (sockets)")
+    parser.add_argument(
+        "--sort", choices=SORTS, default="memory", help="the column to sort by (memory: slab and buffers)"
+    )
     parser.add_argument("--state", metavar="STATES", type=_parse_states, help="only these: close_wait,fin_wait2")
     parser.add_argument("--port", metavar="N", type=_parse_port, help="only this local port, or port of the peer")
     parser.add_argument("--here", action="store_true", help="only this network namespace")
@@ -193,7 +195,7 @@ def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: Sequence[So
     from tcptop.report.who_text import rows_as_text, who_as_text
 
     columns = terminal_columns()
-    text = who_as_text(holders, rows, options.by, columns)
+    text = who_as_text(holders, rows, options.by, options.sort, columns)
     return text if sockets is None else f"{text}\n{rows_as_text(sockets, columns)}"
 
 

@@ -991,10 +991,10 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "verdict",
         "A line with `!` below the table: sockets that someone should look at. The most urgent one is the first.",
-        "A full accept queue that has dropped; orphans or unread data (UNREAD) above 1 % of tcp_mem's maximum; 100"
-        " sockets in CLOSE_WAIT, or without a process; in no dump: more than 100 and 1 % of the allocated; TIME_WAIT"
-        " above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5 verdicts` in the head line counts those"
-        " of a look of the last minute.",
+        "A full accept queue that has dropped; orphans or unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans"
+        " above a quarter of tcp_max_orphans, below which they are usual; 100 sockets in CLOSE_WAIT, or without a"
+        " process; in no dump: more than 100 and 1 % of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a"
+        " SYN queue that overflows. `! W 5 verdicts` in the head line counts those of a look of the last minute.",
         "tcptop, from a look and the look before",
         ("verdicts", "FULL", "W", "since the look before", "W verdicts"),
     ),
@@ -1257,8 +1257,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "MEMORY",
-        "The memory of a node.",
-        "The bar beside it is of this memory: TCP's slabs, other used memory, free memory.",
+        "The memory of a node; in the table of who holds the sockets, the slab and the buffers of a row.",
+        "The bar beside a node's is of this memory: TCP's slabs, other used memory, free memory.",
         "/sys/devices/system/node/node*/meminfo, MemTotal",
     ),
     Entry("FREE", "Free memory of a node, a zone or a migrate type.", "Page cache is not in it.", "/proc/buddyinfo"),

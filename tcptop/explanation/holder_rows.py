@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Literal, NamedTuple, get_args
 
 from tcptop.ledger import Amount
@@ -16,7 +17,7 @@ GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
 """Groupings whose rows are estimates if a process was sampled; in all others, the shares of the processes add up."""
 
-SortKey = Literal["sockets", "slab", "buffers", "unread", "unsent", "drops"]
+SortKey = Literal["memory", "sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)
 
 MAX_ROWS = 30
@@ -66,6 +67,12 @@ class HolderRow(NamedTuple):
         """Slab at least, and buffers; None if the slab is unknown."""
         return None if self.slab_bytes is None else self.slab_bytes.low + self.buffer_bytes
 
+    @property
+    def memory(self) -> Amount:
+        """Slab and buffers."""
+        low, high = self.slab_bytes or (0.0, inf)
+        return Amount(low + self.buffer_bytes, high + self.buffer_bytes)
+
 
 class RowFilter(NamedTuple):
     """Which groups a table has; an empty field lets all through."""
@@ -83,10 +90,10 @@ def holder_rows(
     holders: Holders,
     by: Grouping = "owner",
     chosen: RowFilter = ALL_ROWS,
-    sort: SortKey = "sockets",
+    sort: SortKey = "memory",
     top: int | None = None,
 ) -> list[HolderRow]:
-    """The rows of a table, the largest first. With `top`, all further rows are added up in one."""
+    """The rows of a table, the largest by `sort` first. With `top`, all further rows are added up in one."""
     key_of = KEYS[by]
     merged: dict[str, list[HolderGroup]] = defaultdict(list)
     for group in holders.groups:
@@ -109,9 +116,10 @@ def holder_rows(
 
 
 def _measure(row: HolderRow, sort: SortKey) -> float:
-    if sort == "slab":
-        return row.slab_bytes.low if row.slab_bytes is not None else 0.0
+    """What rows are sorted by: of what is known within bounds, the least."""
     amounts = {
+        "memory": row.memory.low,
+        "slab": row.memory.low - row.buffer_bytes,
         "sockets": row.sockets,
         "buffers": row.buffer_bytes,
         "unread": row.unread_bytes,

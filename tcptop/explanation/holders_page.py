@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from tcptop.explanation.holder_rows import Grouping, HolderRow
+from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey
 from tcptop.ledger import Amount
 from tcptop.ledger.holders import Holders
 from tcptop.snapshot.socket_table import SocketRow
@@ -32,16 +32,20 @@ MAX_NAME_COLUMNS = 40
 MAX_CGROUP_COLUMNS = 32
 
 
-def holder_headings(by: Grouping) -> list[Heading]:
-    """The columns of the table; the first names the row, and the least important go first where there is no room."""
+def holder_headings(by: Grouping, sort: SortKey = "memory") -> list[Heading]:
+    """The columns of the table; the first names the row, and the least important go first where there is no room.
+
+    The column that the rows are sorted by is never left out.
+    """
     columns = [
         Heading(TITLES[by], left=True, min_width=12, max_width=MAX_NAME_COLUMNS),
         Heading("OWNER", left=True, importance=6, max_width=24),
         Heading("STATE", left=True, importance=20, max_width=12),
         Heading("SERVICE", left=True, importance=19, max_width=13),
-        Heading("SOCKETS"),
-        Heading("SLAB", importance=18),
-        Heading("BUFFERS", importance=17),
+        Heading("SOCKETS", importance=21),
+        Heading("MEMORY", importance=18),
+        Heading("SLAB", importance=17),
+        Heading("BUFFERS", importance=16),
         Heading("UNREAD", importance=12),
         Heading("UNSENT", importance=11),
         Heading("DROPS", importance=7),
@@ -51,7 +55,11 @@ def holder_headings(by: Grouping) -> list[Heading]:
         Heading("KERNEL", importance=1),
         Heading("CGROUP", left=True, importance=8, max_width=MAX_CGROUP_COLUMNS),
     ]
-    return [columns[0], *(each for each in columns[1:] if each.title != TITLES[by])]
+    others = [each for each in columns[1:] if each.title != TITLES[by]]
+    return [
+        columns[0],
+        *(each._replace(importance=None) if each.title == sort.upper() else each for each in others),
+    ]
 
 
 def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[str]:
@@ -62,7 +70,8 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
         "STATE": row.state,
         "SERVICE": row.service,
         "SOCKETS": f"≈{count}" if row.is_estimated else count,
-        "SLAB": _slab(row.slab_bytes),
+        "MEMORY": _memory(row.memory),
+        "SLAB": _memory(row.slab_bytes),
         "BUFFERS": units.short_size(row.buffer_bytes),
         "UNREAD": units.short_size(row.unread_bytes),
         "UNSENT": units.short_size(row.unsent_bytes),
@@ -77,8 +86,8 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
     return [cells[title] for title in titles]
 
 
-def _slab(amount: Amount | None) -> str:
-    """Bytes of slab: the low end, with a sign if it is a bound or a range."""
+def _memory(amount: Amount | None) -> str:
+    """Bytes known within bounds: the low end, with a sign if it is a bound or a range."""
     if amount is None or (amount.high == inf and not amount.low):
         return units.UNKNOWN
     return units.bounded(amount, units.short_size, "")
@@ -94,8 +103,8 @@ def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -
     return [headings[index] for index in kept], [[texts[index] for index in kept] for texts in rows]
 
 
-def title_text(holders: Holders, by: Grouping) -> str:
-    """What the table shows, of how many namespaces, and when and at what cost the look was taken."""
+def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
+    """What the table shows, in which order, of how many namespaces, and when and at what cost the look was taken."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
@@ -103,7 +112,7 @@ def title_text(holders: Holders, by: Grouping) -> str:
     age = "" if holders.age_s is None else f"taken {units.seconds(round(holders.age_s))} ago, "
     if holders.age_s is not None and holders.age_s < 1:
         age = "taken now, "
-    return f"Who holds it ─ by {by} ─ {scope} ─ {age}{holders.took_us / 1e6:.2f} s of CPU"
+    return f"Who holds it ─ by {by}, most {sort} first ─ {scope} ─ {age}{holders.took_us / 1e6:.2f} s of CPU"
 
 
 def sum_lines(holders: Holders, columns: int) -> list[Line]:
@@ -113,9 +122,10 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
-    parts.append(f"TIME_WAIT {_beside(sums.time_wait, sums.time_wait_counted)}")
-    # Two counters are of the whole machine, also where only a part of it was asked.
+    # Two counters are of the whole machine, also where only a part of it was asked; on old kernels a third one.
     machine = "counter" if sums.complete else "machine"
+    counter = "counter" if sums.time_wait_scope == "here" else machine
+    parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted)}")
     buffers = f"buffers {units.size(sums.buffer_bytes)}"
@@ -124,6 +134,14 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
         source = "sockstat" if sums.complete else "machine"
         buffers += f" ({source} {units.size(sums.buffer_bytes_counted)}{error})"
     return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
+
+
+def _where(holders: Holders) -> str:
+    """The scope of the sums that are made of each namespace's sockets."""
+    asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
+    if holders.sums.complete:
+        return "of the machine"
+    return "of this netns" if asked == 1 else f"of {asked} netns"
 
 
 def _beside(number: int, counted: int | None, name: str = "counter") -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tcptop.ledger import Amount
+from tcptop.ledger import Amount, CountScope
 from tcptop.snapshot.socket_table import Listener, SharedSockets, SocketCgroup, SocketNamespace, SocketProcess
 
 HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_process", "not_seen"]
@@ -79,6 +79,8 @@ class HolderSums(NamedTuple):
     orphans_counted: int | None
     time_wait: int
     time_wait_counted: int | None
+    """`tw` of all namespaces that were asked; of one of them if each counts the machine's."""
+    time_wait_scope: CountScope
     queued: int
     queued_counted: int
     """Connections in the accept queues, according to the listeners."""

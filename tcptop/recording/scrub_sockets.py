@@ -23,7 +23,20 @@ POD = re.compile(r"kubepods|pod[0-9a-f]{8}")
 CGROUP_KINDS = ("service", "scope", "slice")
 
 WORDS = (
-    *("here", "other", "process", "thread", "mount", "descriptor", "asked", "listeners", "cut", "refused", "server", "client"),
+    *(
+        "here",
+        "other",
+        "process",
+        "thread",
+        "mount",
+        "descriptor",
+        "asked",
+        "listeners",
+        "cut",
+        "refused",
+        "server",
+        "client",
+    ),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
 """Words of a look, which name nothing of this machine."""

@@ -180,7 +180,7 @@ def _holders(ledger: Ledger) -> Sequence[str]:
     from tcptop.explanation.holder_rows import MAX_ROWS, holder_rows
     from tcptop.report.who_text import who_lines
 
-    return who_lines(ledger.holders, holder_rows(ledger.holders, top=MAX_ROWS), "owner", None)
+    return who_lines(ledger.holders, holder_rows(ledger.holders, top=MAX_ROWS), "owner", "memory", None)
 
 
 def _events(ledger: Ledger) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation.holder_rows import Grouping, HolderRow
+from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey
 from tcptop.explanation.holders_page import (
     ROW_HEADINGS,
     filled_columns,
@@ -31,22 +31,22 @@ def rows_as_text(rows: Sequence[SocketRow], columns: int | None) -> str:
     return report_to_ascii("".join(f"{line}\n" for line in plain_table(ROW_HEADINGS, cells, columns or COLUMNS)))
 
 
-def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, columns: int | None) -> str:
+def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortKey, columns: int | None) -> str:
     """The report in ASCII, with a newline at the end."""
-    return report_to_ascii("".join(f"{line}\n" for line in who_lines(holders, rows, by, columns)))
+    return report_to_ascii("".join(f"{line}\n" for line in who_lines(holders, rows, by, sort, columns)))
 
 
-def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, columns: int | None) -> list[str]:
+def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortKey, columns: int | None) -> list[str]:
     """The report as lines."""
     columns = columns or COLUMNS
-    headings = holder_headings(by)
+    headings = holder_headings(by, sort)
     titles = [heading.title for heading in headings]
     headings, cells = filled_columns(headings, [holder_cells(row, by, titles) for row in rows])
     # A cut cell ends in two dots, since the ASCII of an ellipsis would be wider than the column.
     limits = [heading.max_width or columns for heading in headings]
     cells = [[cut_text(text, limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells]
     lines = [
-        title_text(holders, by),
+        title_text(holders, by, sort),
         "",
         *plain_table(headings, cells, columns),
         "",

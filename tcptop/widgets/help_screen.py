@@ -41,13 +41,14 @@ HOLDER_KEYS: tuple[tuple[str, str], ...] = (
     ("d", "on the page of a row: single sockets with their tcp_info"),
     ("← →", "group by owner, process, cgroup, netns, port, state or user"),
     ("s", "sort by the next column, as a click on a heading does"),
+    ("< >", "scroll the columns, where not all fit; Shift-← Shift-→, too"),
     ("/", "only rows with a text"),
     ("SPACE", "look now"),
     ("ESC q W", "back, and close"),
 )
 HOLDER_WORDS = ("≈", "look", "verdict", "one look", "not seen", "no process", "not asked")
 HOLDER_COLUMNS = (
-    *("OWNER", "SERVICE", "Δ", "SHARE", "UNREAD", "UNSENT", "BUFFERS", "DROPS", "USER", "NETNS"),
+    *("OWNER", "SERVICE", "Δ", "MEMORY", "SHARE", "UNREAD", "UNSENT", "BUFFERS", "DROPS", "USER", "NETNS"),
     *("CGROUP", "SOCK", "KERNEL"),
 )
 """Words of the glossary that the help of the table of holders explains."""

@@ -41,18 +41,19 @@ from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, ScrollPane
 SCREEN_GROUPINGS = tuple(grouping for grouping in GROUPINGS if grouping != "peer")
 """Groupings on the screen; the look of the screen does not ask for addresses."""
 COLUMNS: Sequence[str] = (
-    *("OWNER", "STATE", "SERVICE", "SOCKETS", "Δ", "SLAB", "BUFFERS", "SHARE", "UNREAD", "UNSENT", "DROPS"),
+    *("OWNER", "STATE", "SERVICE", "SOCKETS", "Δ", "MEMORY", "SLAB", "BUFFERS", "SHARE", "UNREAD", "UNSENT", "DROPS"),
     *("USER", "NETNS", "SOCK", "KERNEL", "CGROUP"),
 )
 """All columns in their order; that of the grouping comes first."""
 FIRST_WIDTH = 18
 WIDTHS: Mapping[str, int] = {
-    "SOCKETS": 7,
     "STATE": 11,
+    "SOCKETS": 7,
     "SERVICE": 9,
-    "SLAB": 7,
+    "MEMORY": 7,
     "BUFFERS": 7,
     "CGROUP": 8,
+    "SLAB": 7,
     "OWNER": 12,
     "UNREAD": 6,
     "UNSENT": 6,
@@ -65,11 +66,13 @@ WIDTHS: Mapping[str, int] = {
     "SOCK": 7,
     "KERNEL": 7,
 }
-"""The width of each column, the most important one first; "" is the first column, which is FIRST_WIDTH at least.
+"""The width of each column, the most important one first, after the column that the rows are sorted by; "" is the first
+column, which is FIRST_WIDTH at least.
 
-The first three are whole in 40 columns of a terminal: what a socket waits for tells more than its port.
+The first, the sort's and the state are whole in 40 columns of a terminal: what a socket waits for tells more than its
+port.
 """
-TELLING_AT = list(WIDTHS).index("SLAB")
+TELLING_AT = list(WIDTHS).index("MEMORY")
 """Place among the columns of those that tell rows apart."""
 WIDER: Sequence[tuple[str, int]] = (
     *(("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
@@ -89,15 +92,15 @@ TABLE_KEYS: tuple[KeyHint, ...] = (
     ("← →", "group by", "by"),
     ("s", "sort", "sort"),
     ("/", "find", "find"),
-    ("SPACE", "look now", "look"),
-    ("ESC", "close", "close"),
 )
-REPLAY_TABLE_KEYS = (*TABLE_KEYS[:4], ("t T", "later/earlier", "step"), TABLE_KEYS[5])
-PAGE_KEYS: tuple[KeyHint, ...] = (
-    ("ESC", "back to the table", "back"),
-    ("↑ ↓", "scroll", "scroll"),
-    ("d", "single sockets", "sockets"),
-)
+COLUMNS_KEY: KeyHint = ("< >", "columns", "columns")
+LIVE_KEY: KeyHint = ("SPACE", "look now", "look")
+REPLAY_KEY: KeyHint = ("t T", "later/earlier", "step")
+CLOSE_KEY: KeyHint = ("ESC", "close", "close")
+END_FILTER_KEY: KeyHint = ("ESC", "all rows", "all")
+BACK_KEY: KeyHint = ("ESC", "back to the table", "back")
+SCROLL_KEY: KeyHint = ("↑ ↓", "scroll", "scroll")
+SINGLE_KEY: KeyHint = ("d", "single sockets", "sockets")
 ASKING = "asking the kernel for its sockets …"
 PAUSED = "paused: SPACE asks the kernel for its sockets"
 NOT_RECORDED = "no look at the sockets in this sample; record --who takes them"
@@ -107,7 +110,7 @@ class TableChoice(NamedTuple):
     """What the user chose for the table, kept until the program ends."""
 
     by: Grouping = "owner"
-    sort: SortKey = "sockets"
+    sort: SortKey = "memory"
     text: str = ""
     """Only rows with this text in their name, owner, cgroup or service; empty for all."""
 
@@ -138,6 +141,8 @@ class HoldersPane(ScrollPane):
         Binding("s,S", "step_sort", show=False),
         Binding("slash", "ask_text", show=False),
         Binding("d,D", "ask_single", show=False),
+        Binding("less_than_sign,shift+left", "scroll_columns(-1)", show=False),
+        Binding("greater_than_sign,shift+right", "scroll_columns(1)", show=False),
     ]
 
     def __init__(self, choice: TableChoice, source: SocketSource) -> None:
@@ -163,6 +168,10 @@ class HoldersPane(ScrollPane):
         self._answer: SocketRows | None = None
         self._answered_at_s = 0.0
         self._layout: Layout | None = None
+        self._skipped = 0
+        """Number of columns that are scrolled out at the left, besides those that always stay."""
+        self._hidden = 0
+        """Number of columns that are not in sight."""
 
     # What is shown
 
@@ -177,7 +186,7 @@ class HoldersPane(ScrollPane):
         """The grouping, the filter, the scope, and when and at what cost the look was taken."""
         if ledger.holders is None:
             return "Who holds it"
-        parts = title_text(ledger.holders, self.choice.by).split(TITLE_SEPARATOR)
+        parts = title_text(ledger.holders, self.choice.by, self.choice.sort).split(TITLE_SEPARATOR)
         if self._opened is not None:
             parts[1] = f"{self.choice.by} {self._opened_name}"
         elif self.choice.text:
@@ -192,13 +201,14 @@ class HoldersPane(ScrollPane):
         self._layout = None
         if holders is None:
             drawn = self._fixed(self._reason_lines(ledger, choices, columns), room)
-            keys = TABLE_KEYS[-2:]
+            keys: tuple[KeyHint, ...] = (*self._step_keys(), CLOSE_KEY)
         elif self._opened is not None:
             self._find_rows(holders)
             row = self._opened_row()
             single = self._single(row)
             drawn = self._fixed(self._page(holders, row, single, columns), room)
-            keys = PAGE_KEYS if single.can_ask and single.asks else PAGE_KEYS[:2]
+            keys = (BACK_KEY, *([SCROLL_KEY] if self.position else []))
+            keys += (SINGLE_KEY,) if single.can_ask and single.asks else ()
         else:
             self._find_rows(holders)
             foot = foot_lines(holders, columns, max(0, room - 1) // FOOT_SHARE)
@@ -258,7 +268,9 @@ class HoldersPane(ScrollPane):
 
     def _table(self, holders: Holders, columns: int, height: int) -> list[Line]:
         """The headings and the visible rows, filled up to a height."""
-        layout = lay_out(self.choice.by, columns, self._needless, self._telling)
+        layout, self._hidden, self._skipped = lay_out(
+            self.choice.by, self.choice.sort, columns, self._needless, self._telling, self._skipped
+        )
         self._layout = layout
         self._kept_line = self._cursor
         self.place(len(self._rows), height - 1)
@@ -283,7 +295,7 @@ class HoldersPane(ScrollPane):
         cells = dict(zip(known, holder_cells(row, self.choice.by, known), strict=True))
         widths = dict(zip(titles, layout.widths, strict=True))
         about = "≈" if row.is_estimated else ""
-        if len(cells["SOCKETS"]) > widths["SOCKETS"]:
+        if len(cells["SOCKETS"]) > widths.get("SOCKETS", 0):
             cells["SOCKETS"] = f"{about}{units.short_count(round(row.sockets), WIDTHS['SOCKETS'] - 1)}"
         if len(cells["DROPS"]) > WIDTHS["DROPS"]:
             cells["DROPS"] = units.short_count(round(row.drops), WIDTHS["DROPS"])
@@ -296,12 +308,22 @@ class HoldersPane(ScrollPane):
         cells["Δ"] = change_text(change, about)
         return [cells[title] for title in titles]
 
+    def _step_keys(self) -> tuple[KeyHint, ...]:
+        """The key that gives another look: of the kernel, or of another sample; none in a saved tree."""
+        if self._view.player is not None:
+            return (REPLAY_KEY,)
+        return (LIVE_KEY,) if self._source.asks_kernel else ()
+
     def _table_keys(self) -> tuple[KeyHint, ...]:
-        """The keys, with the order of the rows."""
-        keys = TABLE_KEYS if self._view.player is None else REPLAY_TABLE_KEYS
-        return tuple(
-            (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word) for key, meaning, word in keys
-        )
+        """The keys that do something here, with the order of the rows."""
+        keys = [
+            (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word)
+            for key, meaning, word in TABLE_KEYS
+            if key != "ENTER" or self._rows
+        ]
+        if self._hidden:
+            keys.append(COLUMNS_KEY)
+        return (*keys, *self._step_keys(), END_FILTER_KEY if self.choice.text else CLOSE_KEY)
 
     def text_to_copy(self) -> str:
         """The lines of the page; in the table, the cells of the row with the cursor, separated by tabs."""
@@ -372,8 +394,16 @@ class HoldersPane(ScrollPane):
             self._cursor, self._cursor_key = 0, ""
             self.choose(self.choice._replace(by=SCREEN_GROUPINGS[index % len(SCREEN_GROUPINGS)]))
 
+    def action_scroll_columns(self, step: int) -> None:
+        """Scrolls the columns to the right if `step` is 1, or to the left if it is -1."""
+        if self._opened is None:
+            self._skipped = max(0, self._skipped + step)
+            self.redraw_after_key()
+
     def action_step_sort(self) -> None:
-        """Sorts by the next column."""
+        """Sorts by the next column, unless the page of a row is shown."""
+        if self._opened is not None:
+            return
         self.choose(self.choice._replace(sort=SORTS[(SORTS.index(self.choice.sort) + 1) % len(SORTS)]))
 
     def action_ask_text(self) -> None:
@@ -414,7 +444,8 @@ class HoldersScreen(OverlayScreen):
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T")
     HELP_KEYS = ("question_mark", "h", "H", "f1")
-    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash", "d", "D")
+    COLUMN_KEYS = ("less_than_sign", "greater_than_sign", "shift+left", "shift+right")
+    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash", "d", "D", *COLUMN_KEYS)
     CLOSES_ON_CLICK = False
 
     def __init__(self, choice: TableChoice, source: SocketSource, ledger: Ledger, view: View) -> None:
@@ -471,31 +502,61 @@ def telling_columns(rows: Sequence[HolderRow]) -> Sequence[str]:
     ]
 
 
-def lay_out(by: Grouping, columns: int, needless: Collection[str] = (), telling: Sequence[str] = ()) -> Layout:
-    """The columns of a table of some width, without the needless ones; the telling ones come before SLAB.
+class LaidOut(NamedTuple):
+    """The columns that are in sight."""
 
-    All else depends on the width alone, so that columns stay where they are while rows change.
+    layout: Layout
+    hidden: int
+    """Number of the others."""
+    skipped: int
+    """Number of columns that are scrolled out at the left: at most so many that the last one comes into sight."""
+
+
+def lay_out(
+    by: Grouping,
+    sort: SortKey,
+    columns: int,
+    needless: Collection[str] = (),
+    telling: Sequence[str] = (),
+    skipped: int = 0,
+) -> LaidOut:
+    """The columns of a table of some width, without the needless ones; the telling ones come before MEMORY.
+
+    The first column and the one that the rows are sorted by are always in sight. Of the others, those are that are the
+    most important, or, if some are scrolled out, the next ones in their order. All else depends on the width alone, so
+    that columns stay where they are while rows change.
     """
-    first = TITLES[by]
-    widths = {first: FIRST_WIDTH}
-    free_columns = columns - FIRST_WIDTH
+    first, sorted_by = TITLES[by], sort.upper()
+    without = {first, sorted_by, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
+    others = [title for title in COLUMNS if title not in without]
     order = list(WIDTHS)
     order[TELLING_AT:] = [*telling, *(title for title in order[TELLING_AT:] if title not in telling)]
-    without = {*needless, *(("OWNER",) if by in BY_PROCESS else ())} - {first}
-    for title, width in (*((title, WIDTHS[title]) for title in order), *WIDER):
+    if skipped:
+        room = columns - FIRST_WIDTH - WIDTHS[sorted_by] - len(GAP)
+        needed = [sum(WIDTHS[title] + len(GAP) for title in others[start:]) for start in range(len(others) + 1)]
+        skipped = min(skipped, next(start for start, width in enumerate(needed) if width <= max(0, room)))
+    if skipped:
+        order = others[skipped:]
+    allowed = {sorted_by, *others[skipped:]}
+    widths = {first: FIRST_WIDTH}
+    free_columns = columns - FIRST_WIDTH
+    for title, width in ((sorted_by, WIDTHS[sorted_by]), *((title, WIDTHS[title]) for title in order), *WIDER):
         name = title or first
         if name in widths:
             more = max(0, min(free_columns, width - widths[name]))
-        elif name not in without and width + len(GAP) <= free_columns:
+        elif name in allowed and width + len(GAP) <= free_columns:
             widths[name], more = 0, width
             free_columns -= len(GAP)
         else:
+            if skipped:
+                allowed = set()  # no later column in place of one that does not fit
             continue
         widths[name] += more
         free_columns -= more
     titles = [title for title in (first, *(title for title in COLUMNS if title != first)) if title in widths]
     headings = [Heading(title, left=title in LEFT) for title in titles]
-    return Layout(headings, range(len(titles)), [widths[title] for title in titles], GAP, cell_width)
+    layout = Layout(headings, range(len(titles)), [widths[title] for title in titles], GAP, cell_width)
+    return LaidOut(layout, len(others) + 2 - len(titles), skipped)
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:

@@ -9,19 +9,23 @@ import pytest
 from made_look import group, listen, net, process, table_of
 from recorded import snapshot
 
-from tcptop.accounting import account
+from tcptop.accounting import account, holders
+from tcptop.accounting.holder_verdicts import VerdictLimits
 from tcptop.snapshot import Reading
 
 Lines = tuple[str, ...]
 KERNEL = "6.18-1n"
 
 
-def verdicts(now: Lines, before: Lines | None = None) -> dict[str, str]:
+def verdicts(now: Lines, before: Lines | None = None, release: str | None = None) -> dict[str, str]:
     """The texts of the verdicts on a look by kind; `before` is the look before it."""
+    of = snapshot(KERNEL, "established")
+    if release is not None and of.sysctls.value is not None:
+        of = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
     reading: Reading[Any] = Reading("ok", table_of(*now), None, 9.0, 12, 5.0, None, None)
     if before is not None:
         reading = reading._replace(before=reading._replace(value=table_of(*before), taken_at_s=3.0))
-    found = account(snapshot(KERNEL, "established")._replace(socket_table=reading, live=True)).holders
+    found = account(of._replace(socket_table=reading, live=True)).holders
     assert found is not None
     assert len({each.kind for each in found.verdicts}) == len(found.verdicts)
     return {each.kind: each.text for each in found.verdicts}
@@ -83,6 +87,12 @@ def test_orphans() -> None:
     assert verdicts(many)["orphans"].startswith("50 orphans hold ")
 
 
+def test_orphans_are_usual_below_a_quarter_of_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holders, "_verdict_limits", lambda *_: VerdictLimits(None, 400))
+    assert verdicts((group("none", 100, "FIN_WAIT1"),)) == {}
+    assert verdicts((group("none", 101, "FIN_WAIT1"),))["orphans"].startswith("101 orphans hold ")
+
+
 def test_sockets_that_no_process_has() -> None:
     assert verdicts((group("unseen", 99),)) == {}
     assert verdicts((group("unseen", 100),)).keys() == {"no_process"}
@@ -93,6 +103,17 @@ def test_many_sockets_in_time_wait() -> None:
     assert verdicts((net(tw=8_192, tcp_max_tw_buckets=16_384),)) == {}
     assert verdicts((net(tw=8_193, tcp_max_tw_buckets=16_384),)).keys() == {"time_wait"}
     assert verdicts((net(tw=5, tcp_max_tw_buckets=0),)) == {}
+    other = net(7, False, name="blue", tw=9_000, tcp_max_tw_buckets=16_384)
+    assert verdicts((other,))["time_wait"] == (
+        "9 000 sockets in TIME_WAIT in the network namespace blue, of at most 16 384"
+    )
+
+
+def test_old_kernels_count_time_wait_of_the_machine_in_every_namespace() -> None:
+    each = net(tw=9_000, tcp_max_tw_buckets=16_384), net(7, False, tw=9_000, tcp_max_tw_buckets=16_384)
+    assert verdicts(each, release="3.10.0") == {
+        "time_wait": "9 000 sockets in TIME_WAIT of the machine, of at most 16 384"
+    }
 
 
 def test_a_full_accept_queue_that_drops() -> None:

@@ -13,10 +13,14 @@ from tcptop.snapshot import Reading
 from tcptop.sources.source import AS_ROOT
 
 
-def holders_of(*lines: str, kernel: str = "6.18-1n", live_at_s: float | None = None) -> Holders:
+def holders_of(
+    *lines: str, kernel: str = "6.18-1n", live_at_s: float | None = None, release: str | None = None
+) -> Holders:
     """The holders of the recording with a look of these lines."""
     reading: Reading[Any] = Reading("ok", table_of(*lines), None, 3.0, 12, 5.0, None, None)
     of = snapshot(kernel, "established")._replace(socket_table=reading)
+    if release is not None and of.sysctls.value is not None:
+        of = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
     if live_at_s is not None:
         of = of._replace(live=True, monotonic_s=live_at_s)
     found = account(of).holders
@@ -81,6 +85,18 @@ def test_the_sums_stand_beside_the_counters() -> None:
     assert sums.buffer_bytes_counted == 6_000 * 4096
     assert sums.in_no_hash == 0
     assert sums.complete
+
+
+def test_time_wait_is_counted_by_its_scope() -> None:
+    lines = net(tw=5), net(7, False, tw=6)
+    for kernel, scope, counted in (
+        ("3.10.0", "machine", 5),
+        ("4.10.0", "machine or here", None),
+        ("6.1.0", "here", 11),
+    ):
+        sums = holders_of(*lines, release=kernel).sums
+        assert (sums.time_wait_scope, sums.time_wait_counted) == (scope, counted)
+    assert holders_of(net(tw=5), release="4.10.0").sums.time_wait_counted == 5
 
 
 def test_sockets_in_no_hash_are_unknown_unless_every_namespace_was_asked() -> None:

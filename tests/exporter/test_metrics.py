@@ -154,9 +154,9 @@ def group(command: str, cgroup: int, sockets: float, state: str = "ESTABLISHED")
 
 
 def with_holders(groups: list[HolderGroup], complete: bool = True) -> Holders:
-    sums = HolderSums._make([0] * 13 + [complete])
+    sums = HolderSums._make([0] * 14 + [complete])
     cgroups = {1: SocketCgroup(HOSTILE, None, None), 2: SocketCgroup("/b", None, None)}
-    return Holders(0.0, 1.0, 1, "loaded", complete, (), (), sums, tuple(groups), (), {}, cgroups, {}, (), None)
+    return Holders(0.0, 1.0, 1, "loaded", complete, (), (), sums, tuple(groups), (), (), {}, cgroups, {}, (), None)
 
 
 def test_hostile_names_are_escaped() -> None:

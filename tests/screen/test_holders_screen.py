@@ -24,6 +24,7 @@ from drive import (
 from made_look import cgroup, group, listen, look_text, net, process
 from test_words import unknown_words
 
+from tcptop.explanation.holder_rows import SORTS
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.app import TcptopApp
@@ -31,7 +32,7 @@ from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.line import text_of
 from tcptop.widgets.head_line import head_line
 from tcptop.widgets.help_screen import HoldersHelpPane
-from tcptop.widgets.holders_screen import HoldersPane, HoldersScreen
+from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
 SOCKETS = "sock_diag/sockets"
@@ -61,7 +62,7 @@ def shown(app: TcptopApp) -> list[str]:
 async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(80, 30)) as pilot:
         lines = shown(await open_holders(pilot))
-        assert lines[0].split() == ["OWNER", "STATE", "SERVICE", "SOCKETS", "SLAB", "BUFFERS", "CGROUP"]
+        assert lines[0].split() == ["OWNER", "STATE", "SERVICE", "SOCKETS", "MEMORY", "BUFFERS", "CGROUP"]
         assert any(line.split()[:4] == ["hoarder[32274]", "CLOSE_WAIT", "in", ":8080"] for line in lines)
         assert any("FULL, 1 194 dropped" in line for line in lines)
         assert any("all: 3 109 sockets" in line for line in lines)
@@ -69,7 +70,12 @@ async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("width", "columns"),
-    [(40, {"STATE"}), (120, {"UNREAD", "UNSENT", "DROPS", "SHARE", "Δ", "NETNS"}), (160, {"USER", "SOCK", "KERNEL"})],
+    [
+        (40, {"STATE"}),
+        (120, {"SLAB", "UNREAD", "UNSENT", "DROPS", "SHARE", "Δ"}),
+        (160, {"NETNS", "USER"}),
+        (180, {"SOCK", "KERNEL"}),
+    ],
 )
 async def test_the_columns_follow_from_the_width(folder: Path, width: int, columns: set[str]) -> None:
     async with tree_app(folder).run_test(size=(width, 40)) as pilot:
@@ -79,7 +85,7 @@ async def test_the_columns_follow_from_the_width(folder: Path, width: int, colum
 @pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40), (200, 60)])
 async def test_states_are_whole(folder: Path, size: tuple[int, int]) -> None:
     async with tree_app(folder).run_test(size=size) as pilot:
-        lines = shown(await open_holders(pilot))
+        lines = shown(await open_holders(pilot, "s"))
         at = lines[0].index("STATE")
         states = {line[at : at + 12].strip() for line in lines[1:7]}
         assert {"TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "ESTABLISHED"} <= states
@@ -171,7 +177,7 @@ async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_ap
 
 async def test_many_ports_are_never_cut(tmp_path: Path) -> None:
     folder = made_tree(tmp_path, net(), group("none", 70, "TIME_WAIT", mini=True, server=False, port=None))
-    for width, text in ((60, " to many  "), (120, " to many ports ")):
+    for width, text in ((60, " to many  "), (160, " to many ports ")):
         async with tree_app(folder).run_test(size=(width, 24)) as pilot:
             lines = shown(await open_holders(pilot))
             assert text in lines[1]
@@ -183,15 +189,15 @@ async def test_no_part_of_the_title_is_cut(folder: Path) -> None:
         async with tree_app(folder).run_test(size=(width, 24)) as pilot:
             pane = (await open_holders(pilot)).screen.query_one(HoldersPane)
             title = str(pane.border_title)
-            assert title.endswith(("Who", "by owner", "machine: 9 netns", "s of CPU")) or " of " in title, title
+            assert title.endswith(("Who", "by owner, most memory first", "machine: 9 netns", "s of CPU")) or " of " in title, title
 
 
 async def test_keys_group_sort_and_filter(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(120, 40)) as pilot:
-        app = await open_holders(pilot, "left", "left")
+        app = await open_holders(pilot, "left", "left", "s")
         lines = shown(app)
         assert lines[1].split()[0] == "ESTABLISHED"
-        await pilot.press("s", "s")
+        await pilot.press("s", "s", "s", "s")
         await pilot.pause()
         assert shown(app)[1].split()[0] == "FIN_WAIT1"
         await pilot.press("slash", *"hoarder", "enter")
@@ -206,9 +212,83 @@ async def test_keys_group_sort_and_filter(folder: Path) -> None:
         assert not isinstance(app.screen, HoldersScreen)
 
 
+def titles(app: TcptopApp) -> list[str]:
+    """The headings of the columns in sight."""
+    return shown(app)[0].split()
+
+
+async def test_the_most_memory_is_first_and_the_title_says_so(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(100, 24)) as pilot:
+        app = await open_holders(pilot)
+        pane = app.screen.query_one(HoldersPane)
+        memory = [row.memory.low for row in pane._rows]
+        assert memory == sorted(memory, reverse=True)
+        assert "by owner, most memory first" in str(pane.border_title)
+        await pilot.press("s")
+        await pilot.pause()
+        assert "by owner, most sockets first" in str(pane.border_title)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_the_sorted_column_is_always_in_sight(folder: Path, width: int) -> None:
+    async with tree_app(folder).run_test(size=(width, 24)) as pilot:
+        app = await open_holders(pilot)
+        for sort in (*SORTS, SORTS[0]):
+            assert sort.upper() in titles(app)
+            await pilot.press("greater_than_sign", "greater_than_sign")
+            await pilot.pause()
+            assert {"OWNER", sort.upper()} <= set(titles(app))
+            await pilot.press("less_than_sign", "less_than_sign", "s")
+            await pilot.pause()
+
+
+@pytest.mark.parametrize("keys", [("greater_than_sign", "less_than_sign"), ("shift+right", "shift+left")])
+async def test_every_column_scrolls_into_sight(folder: Path, keys: tuple[str, str]) -> None:
+    async with tree_app(folder).run_test(size=(60, 24)) as pilot:
+        app = await open_holders(pilot)
+        first = titles(app)
+        seen = set(first)
+        assert "< > columns" in shown(app)[-1]
+        for _ in range(len(COLUMNS)):
+            await pilot.press(keys[0])
+            await pilot.pause()
+            seen |= set(titles(app))
+        assert seen == set(COLUMNS)
+        last = titles(app)
+        assert last[-1] == "CGROUP"
+        await pilot.press(keys[1])
+        await pilot.pause()
+        assert titles(app) != last, "a key beyond the last column is not kept"
+        for _ in range(len(COLUMNS)):
+            await pilot.press(keys[1])
+            await pilot.pause()
+        assert titles(app) == first
+
+
+async def test_the_last_line_has_the_keys_that_work_here(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(250, 40)) as pilot:
+        app = await open_holders(pilot)
+        assert "columns" not in shown(app)[-1], "all columns are in sight"
+        assert "SPACE" not in shown(app)[-1], "a saved tree has one look"
+        assert "ESC close" in shown(app)[-1]
+        await pilot.press("slash", *"nothing has this", "enter")
+        await pilot.pause()
+        assert "ENTER" not in shown(app)[-1]
+        assert "ESC all rows" in shown(app)[-1]
+        await pilot.press("escape", "enter")
+        await pilot.pause()
+        assert shown(app)[-1].split() == ["ESC", "back", "to", "the", "table"]
+    host = live_host()
+    async with host_app(host, 0.1).run_test(size=(120, 20)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("W")
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        assert "SPACE look now" in shown(app)[-1]
+
+
 async def test_the_page_of_a_row(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(100, 40)) as pilot:
-        app = await open_holders(pilot, "right", "right", "down", "enter")
+        app = await open_holders(pilot, "right", "right", "s", "down", "enter")
         text = "\n".join(shown(app))
         for part in (
             "reserved",
