@@ -84,7 +84,10 @@ def test_every_grouping_has_all_sockets(by: str, machine: Path, capsys: pytest.C
     assert sum(row["sockets"] for row in found["rows"]) == 600 + 301 + 300 + 1500 + 10 + 200 + 400 + 2
     assert found["by"] == by
     assert len(names(found)) == len(set(names(found))) or by == "owner"
-    sockets = [row["sockets"] for row in found["rows"]]
+    memory = [(row["slab_bytes"] or 0) + row["buffer_bytes"] for row in found["rows"]]
+    assert memory == sorted(memory, reverse=True)
+    by_sockets = looked(capsys, machine, "--by", by, "--sort", "sockets")["rows"]
+    sockets = [row["sockets"] for row in by_sockets]
     assert sockets == sorted(sockets, reverse=True)
     assert run(capsys, "who", "--root", machine, "--by", by)
 
@@ -121,9 +124,9 @@ def test_a_look_for_which_the_kernel_loaded_its_module_says_so(
 
 
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["hoarder[10]", "(orphan)"]
+    assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["(orphan)", "hoarder[10]"]
     assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]
-    first = looked(capsys, machine, "--by", "state", "--top", "2")
+    first = looked(capsys, machine, "--by", "state", "--sort", "sockets", "--top", "2")
     assert names(first)[:2] == ["TIME_WAIT", "ESTABLISHED"]
     assert names(first)[2].endswith(" others")
     assert not any(row["estimated"] for row in first["rows"])

@@ -85,7 +85,7 @@ async def test_the_columns_follow_from_the_width(folder: Path, width: int, colum
 @pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40), (200, 60)])
 async def test_states_are_whole(folder: Path, size: tuple[int, int]) -> None:
     async with tree_app(folder).run_test(size=size) as pilot:
-        lines = shown(await open_holders(pilot, "s"))
+        lines = shown(await open_holders(pilot, "s", "home"))
         at = lines[0].index("STATE")
         states = {line[at : at + 12].strip() for line in lines[1:7]}
         assert {"TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "ESTABLISHED"} <= states
@@ -189,7 +189,10 @@ async def test_no_part_of_the_title_is_cut(folder: Path) -> None:
         async with tree_app(folder).run_test(size=(width, 24)) as pilot:
             pane = (await open_holders(pilot)).screen.query_one(HoldersPane)
             title = str(pane.border_title)
-            assert title.endswith(("Who", "by owner, most memory first", "machine: 9 netns", "s of CPU")) or " of " in title, title
+            assert (
+                title.endswith(("Who", "by owner, most memory first", "machine: 9 netns", "s of CPU"))
+                or " of " in title
+            ), title
 
 
 async def test_keys_group_sort_and_filter(folder: Path) -> None:
@@ -288,7 +291,7 @@ async def test_the_last_line_has_the_keys_that_work_here(folder: Path) -> None:
 
 async def test_the_page_of_a_row(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(100, 40)) as pilot:
-        app = await open_holders(pilot, "right", "right", "s", "down", "enter")
+        app = await open_holders(pilot, "right", "right", "s", "home", "down", "enter")
         text = "\n".join(shown(app))
         for part in (
             "reserved",
