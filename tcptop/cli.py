@@ -87,6 +87,10 @@ def _run(arguments: list[str]) -> int:
         code: int = import_module(f"tcptop.commands.{SUBCOMMANDS[arguments[0]]}").run(arguments[1:])
         return code
     options = parse_options(arguments)
+    if len(options.hosts) > 1:
+        from tcptop.commands import hosts
+
+        return hosts.run(options)
     if options.once or options.json:
         from tcptop.commands import report
 
@@ -148,7 +152,8 @@ def make_parser() -> Parser:
     parser.add_argument(
         "-n", "--count", metavar="COUNT", type=parse_positive, help="with -o or --json: print so many, every N seconds"
     )
-    parser.add_root_option()
+    parser.add_root_option(takes_hosts=True)
+    parser.set_defaults(hosts=())
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording; with --json each sample, with -o the last")
     parser.add_time_options()
     parser.add_lab_option()
@@ -193,7 +198,11 @@ def _conflict(options: argparse.Namespace) -> str | None:
     is_replay = options.replay is not None
     has_delay, has_count = options.delay is not None, options.count is not None
     has_times = options.at or options.first or options.last
+    many = len(options.hosts) > 1
     conflicts = (
+        (many and (options.lab or options.cgroup), "--lab and --cgroup go with one machine; --host names several"),
+        (many and options.once and has_count, "-o is one table of several machines; -n goes with --json there"),
+        (many and options.sort is not None, "-s sorts the caches of one machine; keys sort the table of several"),
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),
         (has_count and not (options.once or options.json), "-n goes with -o or --json"),
         (

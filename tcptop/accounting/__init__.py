@@ -67,7 +67,7 @@ def account(
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
-    host = _host_facts(snapshot, page_bytes)
+    host = machine_facts(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
     mixes = family_mixes(table, sockets, host.cpus)
@@ -77,7 +77,7 @@ def account(
     sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
     buffers = buffer_memory(snapshot, table, sockets, page_bytes)
     memory = tcp_memory(snapshot, table, sockets, buffers)
-    headroom = _headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
+    headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
     events = find_events(snapshot, minute_ago)
     nodes = NodeTable(snapshot, page_bytes, sock).nodes()
     states = state_costs(snapshot, table, sockets, mixes)
@@ -169,7 +169,7 @@ def _held(before: Ledger | None, cost: ConnectionCost) -> Attached | None:
     return before.attached if before.costs["full"].now_read_at_unix_s == cost.now_read_at_unix_s else None
 
 
-def _headroom(
+def machine_headroom(
     snapshot: Snapshot,
     table: CacheTable,
     page_bytes: int | None,
@@ -208,7 +208,8 @@ def _mostly_ipv6(cost: ConnectionCost) -> bool:
     return any(part.object == TCP6_SOCK.struct and part.count > 0.5 for part in parts)
 
 
-def _host_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
+def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
+    """The machine: its name, kernel, page size, CPUs and memory."""
     sysctls = snapshot.sysctls.value
     meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
     available = (load.memory_available_bytes if load else None, meminfo.available_bytes if meminfo else None)

@@ -35,6 +35,8 @@ class Parser(argparse.ArgumentParser):
 
     _host_prefix: str | None = None
     """Beginning of an argument that names another machine; None if only --host does."""
+    _takes_hosts = False
+    """Whether --host may name several machines."""
 
     def __init__(self, *, examples: Sequence[tuple[str, str]], **named: Any) -> None:  # noqa: ANN401 (as argparse)
         super().__init__(allow_abbrev=False, **named)
@@ -67,11 +69,15 @@ class Parser(argparse.ArgumentParser):
         options, others = super().parse_known_args(*arguments, **named)
         if not all(map(str.strip, others)):
             self.error("an argument is empty")
-        _check_host_options(options, self._host_prefix)
+        _check_host_options(options, self._host_prefix, self._takes_hosts)
         return options, others
 
-    def add_root_option(self) -> None:
-        """Adds --root, the folder or archive whose files are read, and the options of `add_host_options`."""
+    def add_root_option(self, takes_hosts: bool = False) -> None:
+        """Adds --root, the folder or archive whose files are read, and the options of `add_host_options`.
+
+        With `takes_hosts`, --host may name several machines.
+        """
+        self._takes_hosts = takes_hosts
         self.add_argument(
             "--root",
             metavar="DIR",
@@ -86,8 +92,11 @@ class Parser(argparse.ArgumentParser):
         An argument that begins with `prefix` names such a machine too.
         """
         self._host_prefix = prefix
+        many = "; several, as web[01-40],db1 or @FILE, are a table" if self._takes_hosts else ""
         self.add_argument(
-            "--host", metavar="NAME", help="ask another machine over ssh, as ssh NAME does; nothing is installed there"
+            "--host",
+            metavar="NAME",
+            help=f"ask another machine over ssh, as ssh NAME does; nothing is installed there{many}",
         )
         self.add_argument("--sudo", action="store_true", help="with --host: read there with sudo -n")
 
@@ -114,7 +123,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--to", dest="last", metavar="TIME", help="samples up to then")
 
 
-def _check_host_options(options: argparse.Namespace, prefix: str | None) -> None:
+def _check_host_options(options: argparse.Namespace, prefix: str | None, takes_hosts: bool) -> None:
     """Raises TcptopError if --host or --sudo cannot be combined with the other options."""
     name = getattr(options, "host", None)
     if name is None:
@@ -126,25 +135,45 @@ def _check_host_options(options: argparse.Namespace, prefix: str | None) -> None
         raise TcptopError("--host is a running machine; it goes without --root and -r")
     if getattr(options, "who", False):
         raise TcptopError(f"--who goes without --host: {SOCKETS_ARE_LOCAL}")
-    check_host_name(name)
+    names = expand_host_names(name)
+    if takes_hosts:
+        options.hosts = names
+    elif len(names) > 1:
+        raise TcptopError(ONE_MACHINE.format(name[:80], len(names)))
 
 
-def check_host_name(name: str) -> str:
+ONE_MACHINE = "--host: one machine at a time; {!r} names {}"
+
+
+def check_host_name(text: str) -> str:
     """The one name that a text such as `web17` or `web[17]` stands for.
 
-    Raises TcptopError if ssh would take the name for an option, if no host can have it, or if there are several.
+    Raises TcptopError as `expand_host_names`, and if there are several.
     """
-    if not name or name.startswith("-") or not name.isprintable() or " " in name:
-        raise TcptopError(f"--host: a name as ssh takes it (web17, root@web17), not {name[:80]!r}")
-    from tcptop.hosts.host_names import expand_names
+    names = expand_host_names(text)
+    if len(names) > 1:
+        raise TcptopError(ONE_MACHINE.format(text[:80], len(names)))
+    return names[0]
+
+
+def expand_host_names(text: str) -> list[str]:
+    """The names that a text such as `web17`, `web[01-40],db1` or `@FILE` stands for.
+
+    Raises TcptopError if ssh would take a name for an option, or if no host can have it.
+    """
+    from tcptop.hosts.host_names import expand_names, read_names
 
     try:
-        names = expand_names(name)
+        names = expand_names(text, read_names)
     except ValueError as error:
         raise TcptopError(f"--host: {error}") from None
-    if len(names) > 1:
-        raise TcptopError(f"--host: one machine at a time; {name[:80]!r} names {len(names)}")
-    return names[0]
+    except OSError as error:
+        raise TcptopError(f"--host {text[:80]}: {error.strerror}") from None
+    for name in names:
+        if name.startswith("-") or not name.isprintable() or " " in name:
+            wrong = "a line of the file is none" if "@" in text and name not in text else f"not {name[:80]!r}"
+            raise TcptopError(f"--host: a name as ssh takes it (web17, root@web17), {wrong}")
+    return names
 
 
 def default_period_s(options: argparse.Namespace) -> float:

@@ -1186,6 +1186,38 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
 )
 
+HOST_ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "HOST",
+        "The name by which a machine is asked over ssh, in the table of hosts.",
+        "A host that does not answer has what ssh said in place of its figures, and when it is asked again. The last"
+        " row has the sums of the hosts that answer, and says how many these are.",
+        "tcptop --host 'web[01-40],db1'; ssh",
+        ("hosts", "of hosts", "every host", "table of hosts"),
+    ),
+    Entry(
+        "NEAREST LIMIT",
+        "The limit of a host that alarms, otherwise the one that stops new sockets first, with its use in per cent.",
+        "By it the table is sorted at first: FULL, PRESSURE and NEAR, growing events, hosts that do not answer, then"
+        " the hosts on which the fewest sockets fit more. Rows keep their places for five seconds.",
+        "the files of the limits",
+        ("nearest", "urgent", "most urgent"),
+    ),
+    Entry(
+        "RATE",
+        "Change of the number of sockets per second, over the last six seconds.",
+        "",
+        "/proc/net/sockstat",
+        ("rates per second", "change of sockets"),
+    ),
+    Entry(
+        "AGE",
+        "How old the figures of a host are: ≤ and the time between looks, or the seconds if a look is late.",
+        "TCP memory, bytes and the memory of the machine are read every ten seconds, all else with each look.",
+        "tcptop",
+        ("age of the figures", "late", "connecting", "connecting again", "again in"),
+    ),
+)
 SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "live",
@@ -1466,6 +1498,7 @@ ENTRIES: tuple[Entry, ...] = (
     *LIMIT_ENTRIES,
     *TABLE_ENTRIES,
     *HOLDER_ENTRIES,
+    *HOST_ENTRIES,
     *(Entry(column.heading.title, column.help, "A column of the cache table.", column.source) for column in COLUMNS),
     *SCREEN_ENTRIES,
     *SIGN_ENTRIES,

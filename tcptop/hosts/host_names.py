@@ -1,4 +1,4 @@
-"""Expands names of hosts: `web[01-40],db[1-3,7]-eu` and `@FILE`. Pure: the caller reads the files."""
+"""Expands names of hosts: `web[01-40],db[1-3,7]-eu` and `@FILE`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
+from tcptop.named_files import read_bytes
+
 MAX_NAMES = 1000
 MAX_TEXT_CHARACTERS = 64 << 10
+MAX_FILE_BYTES = 1 << 20
 NUMBERS = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
 """A list of numbers and ranges in brackets. Any other brackets, as in `ssh://[::1]`, are a part of the name."""
 
@@ -26,14 +29,32 @@ def expand_names(text: str, read_file: Callable[[str], str] | None = None) -> li
     names: dict[str, None] = {}
     for part in _split_at_commas(text):
         if part.startswith("@") and read_file is not None:
-            lines = (line.partition("#")[0].strip() for line in read_file(part[1:]).splitlines())
-            more = [name for line in lines if line for name in expand_names(line)]
+            more = _expand_lines(read_file(part[1:]))
         else:
             more = list(_expand_part(part))
         names.update(dict.fromkeys(more))
         if len(names) > MAX_NAMES:
             raise ValueError(f"more than {MAX_NAMES} names")
     return list(names)
+
+
+def read_names(path: str) -> str:
+    """The text of a file with names; raises OSError."""
+    return read_bytes(path, MAX_FILE_BYTES).decode("utf-8", "replace")
+
+
+def _expand_lines(text: str) -> list[str]:
+    """The names in the lines of a file; an error has the number of a line, and no text that only root may read."""
+    names: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.partition("#")[0].strip()
+        try:
+            names += expand_names(bare) if bare else []
+        except ValueError:
+            raise ValueError(f"line {number} of the file is no list of names") from None
+    if not names:
+        raise ValueError("the file has no name")
+    return names
 
 
 def _split_at_commas(text: str) -> list[str]:

@@ -53,12 +53,12 @@ def as_object(ledger: Ledger) -> Json:
     memory = ledger.tcp_memory
     return {
         **head_as_object(ledger),
-        "sockets": _to_json(ledger.sockets, NOT_IN_SOCKETS),
+        "sockets": record_as_object(ledger.sockets, NOT_IN_SOCKETS),
         "caches": [_cache(cache) for cache in ledger.caches],
         "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
         "attached": {
             "kinds": [_attached(each) for each in ledger.attached.kinds],
-            **_bounds("now_{}_bytes", ledger.attached.now_bytes),
+            **bounds_as_entries("now_{}_bytes", ledger.attached.now_bytes),
         },
         "tcp_memory": {
             "bytes": memory.bytes,
@@ -79,18 +79,18 @@ def as_object(ledger: Ledger) -> Json:
                 for part in memory.parts
             ],
         },
-        "slab_memory": _to_json(ledger.slab_memory),
+        "slab_memory": record_as_object(ledger.slab_memory),
         "states": [_state(state) for state in ledger.states],
-        "headroom": _headroom(ledger.headroom["full"]),
-        "limits": [_limit(limit) for limit in ledger.limits["full"].rows],
-        "events": {event.name: _event(event) for event in ledger.events},
-        "memory_cgroup": None if ledger.cgroup is None else _to_json(ledger.cgroup),
+        "headroom": headroom_as_object(ledger.headroom["full"]),
+        "limits": [limit_as_object(limit) for limit in ledger.limits["full"].rows],
+        "events": {event.name: event_as_object(event) for event in ledger.events},
+        "memory_cgroup": None if ledger.cgroup is None else record_as_object(ledger.cgroup),
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "holders": holders_of(ledger),
-        "nodes": _to_json(ledger.nodes),
-        "hardware": None if ledger.hardware is None else _to_json(ledger.hardware),
+        "nodes": record_as_object(ledger.nodes),
+        "hardware": None if ledger.hardware is None else record_as_object(ledger.hardware),
         "sources": {
-            name: _to_json(source, {"name"})
+            name: record_as_object(source, {"name"})
             for name, source in ledger.sources.items()
             if name != "machine_load"  # the machine's load is shown on the screen only
         },
@@ -129,17 +129,17 @@ def holders_of(ledger: Ledger, by: Grouping = "owner", rows: Iterable[HolderRow]
     return holders_as_object(holders, by, rows, utc_text(taken_at_unix_s))
 
 
-def _to_json(value: object, left_out: Container[str] = ()) -> object:
+def record_as_object(value: object, left_out: Container[str] = ()) -> object:
     """A value of the ledger as JSON: a record or a mapping becomes an object, any other tuple becomes a list.
 
     The keys of a record's object are the field names, renamed by RENAMED; fields in `left_out` are left out.
     """
     if isinstance(value, tuple):
         if not hasattr(value, "_asdict"):
-            return [_to_json(each) for each in value]
+            return [record_as_object(each) for each in value]
         record = {RENAMED.get(name, name): each for name, each in value._asdict().items() if name not in left_out}
-        return _to_json(record)
-    return {str(key): _to_json(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+        return record_as_object(record)
+    return {str(key): record_as_object(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _cache(cache: CacheLine) -> Json:
@@ -172,9 +172,9 @@ def _cost(cost: ConnectionCost) -> Json:
             family: {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
             for family, figure in cost.by_family.items()
         },
-        "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
-        "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
-        "now_bytes": _number(cost.now_bytes),
+        "idle_bytes_per_socket": rounded(cost.idle_bytes_per_socket),
+        "buffer_bytes_per_socket": rounded(cost.buffer_bytes_per_socket),
+        "now_bytes": rounded(cost.now_bytes),
         "now_is_at_most": cost.now_is_at_most,
         "now_read_at": utc_text(cost.now_read_at_unix_s),
         "now_held_because": cost.now_held_because,
@@ -185,28 +185,28 @@ def _attached(attached: AttachedObjects) -> Json:
     return {
         "name": attached.name,
         "counted": attached.counted,
-        **_bounds("{}_number", attached.number, 0),
-        **_bounds("{}_bytes", attached.bytes, 0),
-        **_bounds("{}_bytes_per_socket", attached.bytes_per_socket),
+        **bounds_as_entries("{}_number", attached.number, 0),
+        **bounds_as_entries("{}_bytes", attached.bytes, 0),
+        **bounds_as_entries("{}_bytes_per_socket", attached.bytes_per_socket),
         "unknown_because": attached.unknown_because,
     }
 
 
-def _bounds(key: str, amount: Amount | None, digits: int = 2) -> Json:
+def bounds_as_entries(key: str, amount: Amount | None, digits: int = 2) -> Json:
     """Two JSON entries: the lower bound and the upper bound. An infinite upper bound becomes null."""
     low, high = amount or (None, None)
     return {
-        key.format("low"): _number(low, digits),
-        key.format("high"): None if high == inf else _number(high, digits),
+        key.format("low"): rounded(low, digits),
+        key.format("high"): None if high == inf else rounded(high, digits),
     }
 
 
 def _state(state: StateCost) -> Json:
     return {
         "state": state.state,
-        "accepted": None if state.accepted is None else _side_sums(state.accepted),
-        "outgoing": None if state.outgoing is None else _side_sums(state.outgoing),
-        "unread_fin_bytes": _number(state.unread_fin_bytes),
+        "accepted": None if state.accepted is None else side_sums(state.accepted),
+        "outgoing": None if state.outgoing is None else side_sums(state.outgoing),
+        "unread_fin_bytes": rounded(state.unread_fin_bytes),
         "sockets": state.count,
         "sockets_are_at_most": state.count_is_upper_bound,
         "scope": state.scope,
@@ -214,12 +214,12 @@ def _state(state: StateCost) -> Json:
     }
 
 
-def _side_sums(side: SocketCost) -> Json:
+def side_sums(side: SocketCost) -> Json:
     """The total bytes of an accepted or outgoing socket, without the list of the socket's parts."""
     return {
-        "object_bytes": _number(side.object_bytes),
-        "slab_bytes": _number(side.slab_bytes),
-        "high_slab_bytes": None if side.missing else _number(side.high_slab_bytes),
+        "object_bytes": rounded(side.object_bytes),
+        "slab_bytes": rounded(side.slab_bytes),
+        "high_slab_bytes": None if side.missing else rounded(side.high_slab_bytes),
         "complete": side.complete,
         "missing": list(side.missing),
     }
@@ -230,33 +230,35 @@ def _side(side: SocketCost) -> Json:
         {
             "object": part.object,
             "cache": part.cache,
-            "count": _number(part.count, 4),
-            "object_bytes": _number(part.object_bytes),
-            "slab_bytes": _number(part.slab_bytes),
-            "high_slab_bytes": _number(part.high_slab_bytes),
+            "count": rounded(part.count, 4),
+            "object_bytes": rounded(part.object_bytes),
+            "slab_bytes": rounded(part.slab_bytes),
+            "high_slab_bytes": rounded(part.high_slab_bytes),
             "estimated": part.estimated,
         }
         for part in side.parts
     ]
-    return {**_side_sums(side), "parts": parts}
+    return {**side_sums(side), "parts": parts}
 
 
-def _headroom(headroom: Headroom) -> Json:
+def headroom_as_object(headroom: Headroom) -> Json:
+    """The headroom of memory."""
     return {
         "accounting": headroom.mode,
         "sockets": headroom.sockets,
         "with_reclaim": headroom.with_reclaim,
         "without_reclaim_low": headroom.without_reclaim_low,
         "without_reclaim_high": headroom.without_reclaim_high,
-        "bytes_per_socket": _number(headroom.bytes_per_socket),
+        "bytes_per_socket": rounded(headroom.bytes_per_socket),
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
         "is_at_most": headroom.is_at_most,
-        "nodes": {str(number): _to_json(node) for number, node in headroom.nodes.items()},
+        "nodes": {str(number): record_as_object(node) for number, node in headroom.nodes.items()},
     }
 
 
-def _limit(limit: Limit) -> Json:
+def limit_as_object(limit: Limit) -> Json:
+    """A limit, with its use and its state."""
     threshold = limit.threshold
     return {
         "name": limit.name,
@@ -267,7 +269,7 @@ def _limit(limit: Limit) -> Json:
         "used_error": limit.used_error,
         "used_is_at_most": limit.used_is_at_most,
         "limit": limit.maximum,
-        "ratio": _number(limit.ratio, 4),
+        "ratio": rounded(limit.ratio, 4),
         "headroom_sockets": limit.headroom_sockets,
         "headroom_is_at_least": limit.headroom_is_at_least,
         "headroom_is_at_most": limit.headroom_is_at_most,
@@ -279,11 +281,12 @@ def _limit(limit: Limit) -> Json:
     }
 
 
-def _event(event: Event) -> Json:
-    return {"total": event.total, "per_s": _number(event.per_s, 4), "unit": event.unit, "limit": event.limit}
+def event_as_object(event: Event) -> Json:
+    """A counter of events."""
+    return {"total": event.total, "per_s": rounded(event.per_s, 4), "unit": event.unit, "limit": event.limit}
 
 
-def _number(amount: float | None, digits: int = 2) -> float | None:
+def rounded(amount: float | None, digits: int = 2) -> float | None:
     """The amount rounded to `digits` decimal places; an integer if the rounded amount is a whole number."""
     if amount is None:
         return None

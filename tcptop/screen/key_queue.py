@@ -41,6 +41,11 @@ class KeyQueue:
         after = self._waiting[0] if self._waiting else None
         return isinstance(self._handled, Key) and isinstance(after, Key) and self._handled.key == after.key
 
+    @property
+    def handled_key(self) -> str | None:
+        """The key that is being handled; None if none is."""
+        return self._handled.key if isinstance(self._handled, Key) else None
+
     def put(self, event: Event) -> None:
         """Adds a key.
 

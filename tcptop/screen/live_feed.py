@@ -41,8 +41,16 @@ class LiveFeed(Feed):
     bindings = LIVE_BINDINGS
     keeps_states = True
 
-    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None, cgroup: str | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        lab_measurement: LabMeasurement | None = None,
+        cgroup: str | None = None,
+        keeps_host: bool = False,
+    ) -> None:
+        """With `keeps_host`, the session with another machine is left open at the end."""
         super().__init__(lab_measurement)
+        self._keeps_host = keeps_host
         self._host = host
         self._cgroup = cgroup
         self._latest: Ledger | None = None
@@ -76,7 +84,7 @@ class LiveFeed(Feed):
             from concurrent.futures import wait
 
             wait([self._recording.stop()], timeout=END_S)
-        if self._host.identity.remote_name is not None:
+        if self._host.identity.remote_name is not None and not self._keeps_host:
             self._host.close()
 
     def draw(self, ledger: Ledger) -> None:

@@ -27,6 +27,7 @@ EXIT_WAIT_S = 2.0
 """Time for the program to exit by itself, in seconds, before os._exit() ends it."""
 
 
+_ended = threading.Event()
 received_signals: list[int] = []
 """Deadly signals in the order received.
 
@@ -73,8 +74,14 @@ def die_by_received_signal() -> None:
         os.kill(os.getpid(), received_signals[0])
 
 
+def is_ending() -> bool:
+    """Whether a signal or a hang-up has begun to end the program, so that no further screen may be shown."""
+    return _ended.is_set()
+
+
 def end(leave: Callable[[], object]) -> None:
     """Calls `leave`. If the program still runs EXIT_WAIT_S later, ends the program with exit code 1."""
+    _ended.set()
     with suppress(RuntimeError):  # the event loop has ended already
         leave()
     timer = threading.Timer(EXIT_WAIT_S, os._exit, [1])

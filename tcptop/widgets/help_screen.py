@@ -102,16 +102,17 @@ class HoldersHelpPane(HelpPane):
             lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
         lines += [(), (("Words and signs", "head"),)]
         for word in HOLDER_WORDS:
-            lines += _entry_lines(word, columns)
+            lines += entry_lines(word, columns)
         lines += [(), (("Columns", "head"),)]
         for word in HOLDER_COLUMNS:
-            lines += _entry_lines(word, columns)
+            lines += entry_lines(word, columns)
         return [], lines
 
 
-def _entry_lines(word: str, columns: int) -> list[Line]:
+def entry_lines(word: str, columns: int, title: str | None = None, width: int = COLUMN_WIDTH) -> list[Line]:
+    """The lines of a word's entry in the glossary, beside the word or another title."""
     entry = find_entries(word)[0]
-    return fact_lines(word, f"{entry.meaning} {entry.more}".rstrip(), columns, COLUMN_WIDTH, "accent")
+    return fact_lines(title or word, f"{entry.meaning} {entry.more}".rstrip(), columns, width, "accent")
 
 
 class HelpScreen(OverlayScreen, ModalScreen[None]):

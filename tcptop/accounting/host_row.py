@@ -1,0 +1,161 @@
+"""The row of one machine in the table of hosts: the figures of a Ledger that the table shows, and no others.
+
+Most looks of the table read only counters that change all the time. The figures of slab caches and of memory are then
+those of the last look that read these files.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tcptop.accounting import machine_facts, machine_headroom
+from tcptop.accounting.connection_cost import connection_costs, family_mixes
+from tcptop.accounting.contradictions import without_contradictions
+from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
+from tcptop.accounting.events import find_events
+from tcptop.accounting.limits import THRESHOLDS, find_limits, states_by_use
+from tcptop.accounting.origin import origin_of
+from tcptop.accounting.page_size import page_size_bytes
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_buffers import buffer_memory
+from tcptop.accounting.socket_counts import socket_counts
+from tcptop.accounting.tcp_memory import tcp_memory
+from tcptop.kernel.objects import SLAB_CACHES
+from tcptop.ledger import AccountingMode, ConnectionCost, Headroom, HostFacts, LimitState, TcpMemory, Threshold
+from tcptop.ledger.host_row import HostRow
+from tcptop.rates import per_second
+from tcptop.snapshot import READING_NAMES, Reading, Slabinfo, SlabLinks, Snapshot
+
+EACH_LOOK = ("sockstat", "netstat", "conntrack_stats", "socket_limits")
+"""The sources that every look of the table reads; the others are read once in some seconds."""
+SELDOM_READ = tuple(name for name in READING_NAMES if name not in EACH_LOOK)
+RATE_S = 6.0
+"""Time over which the changes per second of sockets are computed."""
+KMALLOC = ("kmalloc-", "size-")
+"""Beginnings of the names of the caches that serve kmalloc()."""
+REASONS = ("sockstat", "slabinfo", "sysctls", "meminfo", "zoneinfo")
+"""Sources whose reasons a row gives, the most important first."""
+Read = tuple[float | None, str]
+"""The time and the state of a reading, by which a new one is told from the one before."""
+
+
+class _Seldom(NamedTuple):
+    """The figures that are computed only when one of the sources SELDOM_READ was read again."""
+
+    reads: tuple[Read, ...]
+    is_sound: bool
+    """Whether no file contradicts another one."""
+    page_bytes: int | None
+    facts: HostFacts
+    table: CacheTable
+    costs: Mapping[AccountingMode, ConnectionCost]
+    memory: TcpMemory
+    headroom: Headroom
+
+
+class RowAccount:
+    """Computes the rows of one machine, in the order of its looks."""
+
+    def __init__(self, thresholds: Mapping[str, Threshold] = THRESHOLDS) -> None:
+        self._thresholds = thresholds
+        self._seldom: _Seldom | None = None
+        self._states: Mapping[str, LimitState] = {}
+        self._event_samples: tuple[EventSample, ...] = ()
+        self._counts: deque[tuple[float, int | None, int | None]] = deque()
+        """Time, sockets and mini-sockets of the looks of the last RATE_S."""
+
+    def row(self, snapshot: Snapshot) -> HostRow:
+        """The row of a sample."""
+        reads = tuple(_read_of(getattr(snapshot, name)) for name in SELDOM_READ)
+        seldom = self._seldom
+        if seldom is None or not seldom.is_sound or reads != seldom.reads:
+            snapshot = without_contradictions(only_tcp_caches(snapshot), page_size_bytes(snapshot))
+            seldom = self._seldom = _find_seldom(snapshot, reads, seldom)
+        facts, table, cost = seldom.facts, seldom.table, seldom.costs["full"]
+        sockets = socket_counts(snapshot, table, seldom.page_bytes, facts.cpus)
+        origin = origin_of(snapshot)
+        minute_ago = totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin)
+        events = find_events(snapshot, minute_ago)
+        self._event_samples = add_event_sample(self._event_samples, snapshot.taken_at_unix_s, origin)
+        limits = find_limits(
+            snapshot,
+            table,
+            sockets,
+            "full",
+            cost,
+            seldom.headroom,
+            events,
+            self._thresholds,
+            self._states,
+            None,
+            facts.cpus,
+        )
+        self._states = states_by_use(limits, events, self._states)
+        per_s, time_wait_per_s = self._rates(snapshot.monotonic_s, sockets.allocated, sockets.time_wait)
+        return HostRow(
+            taken_at_unix_s=snapshot.taken_at_unix_s,
+            host=facts,
+            one_more=cost.by_family["mix"].accepted,
+            average=cost.now_bounds,
+            sockets=sockets._replace(allocated_per_s=per_s, time_wait_per_s=time_wait_per_s),
+            tcp_memory=seldom.memory,
+            headroom=seldom.headroom,
+            limits=limits,
+            events=events,
+            reason=next((reason for name in REASONS if (reason := getattr(snapshot, name).reason)), None),
+        )
+
+    def _rates(self, at_s: float, sockets: int | None, time_wait: int | None) -> tuple[float | None, float | None]:
+        """The changes per second of sockets and mini-sockets since the oldest look that is kept."""
+        while self._counts and at_s - self._counts[0][0] > RATE_S:
+            self._counts.popleft()
+        self._counts.append((at_s, sockets, time_wait))
+        then_s, *then = self._counts[0]
+        return per_second(then[0], at_s - then_s, sockets), per_second(then[1], at_s - then_s, time_wait)
+
+
+def _read_of(reading: Reading[object]) -> Read:
+    return reading.taken_at_s, reading.state
+
+
+def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | None) -> _Seldom:
+    page_bytes = page_size_bytes(snapshot)
+    facts = machine_facts(snapshot, page_bytes)
+    if before is not None and (before.facts.name, before.facts.kernel) != (facts.name, facts.kernel):
+        before = None
+    table = CacheTable(snapshot, page_bytes)
+    sockets = socket_counts(snapshot, table, page_bytes, facts.cpus)
+    mixes = family_mixes(table, sockets, facts.cpus)
+    costs = connection_costs(snapshot, table, sockets, facts.cpus, mixes, before.costs if before else None)
+    buffers = buffer_memory(snapshot, table, sockets, page_bytes)
+    memory = tcp_memory(snapshot, table, sockets, buffers)
+    headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)["full"]
+    is_sound = not snapshot.contradictions.sources
+    return _Seldom(reads, is_sound, page_bytes, facts, table, costs, memory, headroom)
+
+
+def only_tcp_caches(snapshot: Snapshot) -> Snapshot:
+    """The sample with those rows of slabinfo alone that may count an object of a socket.
+
+    These are the caches of the catalogue, those that are merged with one of them, and kmalloc's. Without
+    /sys/kernel/slab, which says what is merged, all rows are kept.
+    """
+    slabinfo, links = snapshot.slabinfo, snapshot.slab_links.value
+    if slabinfo.value is None or links is None:
+        return snapshot
+    before = None if slabinfo.before is None else _with_rows_of(slabinfo.before, links)
+    return snapshot._replace(slabinfo=_with_rows_of(slabinfo, links)._replace(before=before))
+
+
+def _with_rows_of(reading: Reading[Slabinfo], links: SlabLinks) -> Reading[Slabinfo]:
+    if reading.value is None:
+        return reading
+    groups = {links.group_of.get(name, name) for name in SLAB_CACHES}
+    rows = tuple(
+        row
+        for row in reading.value.rows
+        if row.name in SLAB_CACHES or links.group_of.get(row.name, row.name) in groups or row.name.startswith(KMALLOC)
+    )
+    return reading._replace(value=reading.value._replace(rows=rows))

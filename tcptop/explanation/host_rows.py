@@ -1,0 +1,323 @@
+"""The table of hosts as texts: its columns, the order of its rows, the filter, and the sums in the last row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import NamedTuple
+
+from tcptop.explanation.events_page import ALARM_SIGN
+from tcptop.explanation.headroom_page import STATE_ROLES, STATE_WORDS, fits_more_text, ratio_text
+from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
+from tcptop.ledger.host_row import HostLook, HostRow
+from tcptop.text import units
+from tcptop.text.line import Role
+from tcptop.text.printable import printable_name
+
+LATE_S = 3.0
+"""A look that takes longer is late: its row keeps its figures, and says how old they are."""
+Value = float | None
+
+
+class HostColumn(NamedTuple):
+    """A column of the table."""
+
+    title: str
+    key: str
+    """The key that sorts by the column."""
+    width: int
+    """The width of its cells at least, in columns of the terminal."""
+    text: Callable[[HostRow], str]
+    value: Callable[[HostRow], Value]
+    """What is sorted by, the largest first."""
+    total: Callable[[Sequence[HostRow]], str] | None = None
+    """The text in the row of sums; None for a column without a sum."""
+    left: bool = False
+
+
+def nearest_text(row: HostRow) -> str:
+    """The nearest limit with its use, after the word of its state if that is an alarm: `! NEAR conntrack 91 %`."""
+    limit = nearest_limit(row)
+    if limit is None:
+        return units.UNKNOWN
+    percent = "" if limit.ratio is None else f" {ratio_text(limit)} %"
+    alarm = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} " if limit.state in ALARM_STATES else ""
+    return f"{alarm}{limit.label}{percent}"
+
+
+def nearest_limit(row: HostRow) -> Limit | None:
+    """The limit that alarms, or the one that stops new sockets first; None if no limit is known."""
+    return next((limit for limit in row.limits.rows if limit.ratio is not None or limit.state in ALARM_STATES), None)
+
+
+def severity(row: HostRow) -> int:
+    """How severe the worst alarm is: 0 without an alarm, 1 for events that grow, then the states of limits."""
+    limit = nearest_limit(row)
+    if limit is not None and limit.state in ALARM_STATES:
+        return 2 + ALARM_STATES.index(limit.state)
+    return 1 if row.growing else 0
+
+
+def row_role(row: HostRow) -> Role:
+    """The role of the cell with the nearest limit."""
+    limit = nearest_limit(row)
+    return "text" if limit is None else STATE_ROLES.get(limit.state, "text")
+
+
+def events_text(row: HostRow) -> str:
+    """The events that have grown within the last minute: `ListenOverflows +12, 1 more`; empty if none has."""
+    growing = sorted(row.growing, key=lambda event: -(event.grown or 0))
+    if not growing:
+        return ""
+    more = f", {len(growing) - 1} more" if len(growing) > 1 else ""
+    return f"{growing[0].name} +{units.grouped(growing[0].grown or 0)}{more}"
+
+
+def _time_wait(counts: SocketCounts) -> Amount | None:
+    """Bounds on the mini-sockets of the machine."""
+    if counts.time_wait_scope == "machine" and counts.time_wait is not None:
+        return Amount(counts.time_wait, counts.time_wait)
+    if counts.time_wait_machine_max is not None:
+        return Amount(0.0, counts.time_wait_machine_max)
+    return None if counts.time_wait is None else Amount(counts.time_wait, inf)
+
+
+def _tcp_bytes(row: HostRow) -> Amount | None:
+    memory = row.tcp_memory
+    if memory.bytes is None:
+        return None
+    return Amount(memory.low_bytes or 0, inf) if memory.missing else Amount(memory.bytes, memory.bytes)
+
+
+def _one_more(row: HostRow) -> Amount | None:
+    cost = row.one_more
+    if cost.slab_bytes is None:
+        return None
+    return Amount(cost.slab_bytes, cost.high_slab_bytes or cost.slab_bytes if cost.complete else inf)
+
+
+def _headroom(row: HostRow) -> Value:
+    first = row.limits.first
+    return None if first is None else first.headroom_sockets
+
+
+def _shown(amount: Amount | None) -> Value:
+    """The bound of an amount that its text shows."""
+    if amount is None:
+        return None
+    return amount.high if not amount.low and amount.high < inf else amount.low
+
+
+def _short(number: float) -> str:
+    return units.short_count(round(number), 7)
+
+
+def _sum(amounts: Iterable[Amount | None], text: Callable[[float], str]) -> str:
+    """The sum of bounds; with those that are unknown it is a lower bound."""
+    known = list(amounts)
+    parts = [each for each in known if each is not None]
+    if not parts:
+        return units.UNKNOWN
+    high = sum(each.high for each in parts) if len(parts) == len(known) else inf
+    return units.bounded(Amount(sum(each.low for each in parts), high), text)
+
+
+def _exact(number: Value) -> Amount | None:
+    return None if number is None else Amount(number, number)
+
+
+def _rate_total(rows: Sequence[HostRow]) -> str:
+    known = [each for row in rows if (each := row.sockets.allocated_per_s) is not None]
+    return units.short_signed_count(sum(known)) if known and len(known) == len(rows) else units.UNKNOWN
+
+
+COLUMNS: tuple[HostColumn, ...] = (
+    HostColumn("NEAREST LIMIT", "u", 17, nearest_text, severity, left=True),
+    HostColumn(
+        "FITS MORE",
+        "o",
+        9,
+        lambda row: units.UNKNOWN if row.limits.first is None else fits_more_text(row.limits.first, units.rough_count),
+        lambda row: None if (room := _headroom(row)) is None else -room,
+        lambda rows: _rough_sum([_headroom(row) for row in rows]),
+    ),
+    HostColumn(
+        "SOCKETS",
+        "c",
+        9,
+        lambda row: units.count(row.sockets.allocated),
+        lambda row: row.sockets.allocated,
+        lambda rows: _sum([_exact(row.sockets.allocated) for row in rows], lambda number: units.count(round(number))),
+    ),
+    HostColumn(
+        "RATE",
+        "v",
+        6,
+        lambda row: units.short_signed_count(row.sockets.allocated_per_s),
+        lambda row: row.sockets.allocated_per_s,
+        _rate_total,
+    ),
+    HostColumn(
+        "TIME_WAIT",
+        "t",
+        9,
+        lambda row: units.bounded(_time_wait(row.sockets), _short),
+        lambda row: _shown(_time_wait(row.sockets)),
+        lambda rows: _sum([_time_wait(row.sockets) for row in rows], _short),
+    ),
+    HostColumn(
+        "TCP MEMORY",
+        "m",
+        10,
+        lambda row: units.bounded(_tcp_bytes(row), units.short_size),
+        lambda row: _shown(_tcp_bytes(row)),
+        lambda rows: _sum([_tcp_bytes(row) for row in rows], units.short_size),
+    ),
+    HostColumn(
+        "B/CONN",
+        "b",
+        7,
+        lambda row: units.bounded(_one_more(row), units.exact_bytes),
+        lambda row: _shown(_one_more(row)),
+    ),
+    HostColumn(
+        "BUFFERS",
+        "f",
+        8,
+        lambda row: units.bounded(row.sockets.buffer_bounds, units.short_size),
+        lambda row: _shown(row.sockets.buffer_bounds),
+        lambda rows: _sum([row.sockets.buffer_bounds for row in rows], units.short_size),
+    ),
+    HostColumn(
+        "EVENTS",
+        "e",
+        14,
+        events_text,
+        lambda row: sum(event.grown or 0 for event in row.growing) or None,
+        left=True,
+    ),
+)
+"""The columns between the host's name and the age of its figures."""
+NAME_KEY, AGE_KEY, URGENCY_KEY = "n", "a", "u"
+SORT_TITLES = {NAME_KEY: "HOST", **{column.key: column.title for column in COLUMNS}, AGE_KEY: "AGE"}
+"""The titles of the columns by the keys that sort by them."""
+
+
+def _rough_sum(numbers: Sequence[Value]) -> str:
+    known = [int(number) for number in numbers if number is not None]
+    if not known:
+        return units.UNKNOWN
+    return f"{'' if len(known) == len(numbers) else '≥ '}{units.rough_count(sum(known))}"
+
+
+class TableOrder(NamedTuple):
+    """What the user chose for the table: the order of the rows, and a text in their names."""
+
+    sort: str = URGENCY_KEY
+    """A key of SORT_TITLES."""
+    reverse: bool = False
+    text: str = ""
+
+
+def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
+    """The rows with the text of the filter in their names, in order.
+
+    By NEAREST LIMIT, the most urgent is first: alarms by their severity, then machines that do not answer, then by how
+    few more sockets fit. By any other column, unknown values are last.
+    """
+    chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
+    if order.sort == NAME_KEY:
+        chosen.sort(key=lambda look: _name_parts(look.name), reverse=order.reverse)
+        return chosen
+    chosen.sort(key=lambda look: _name_parts(look.name))
+    if order.sort == URGENCY_KEY:
+        chosen.sort(key=_urgency, reverse=order.reverse)
+        return chosen
+    known = [(value, look) for look in chosen if (value := _sort_value(look, order.sort)) is not None]
+    known.sort(key=lambda pair: pair[0], reverse=not order.reverse)
+    unknown = [look for look in chosen if _sort_value(look, order.sort) is None]
+    return [*(look for _, look in known), *unknown]
+
+
+def _sort_value(look: HostLook, key: str) -> Value:
+    if key == AGE_KEY:
+        return look.age_s
+    column = next(column for column in COLUMNS if column.key == key)
+    return None if look.row is None or not look.answers else column.value(look.row)
+
+
+def _urgency(look: HostLook) -> tuple[int, float]:
+    row = look.row
+    if row is None or look.lost_because is not None:
+        return (-2, 0.0) if look.lost_because is not None else (1, 0.0)
+    level, limit = severity(row), nearest_limit(row)
+    if level >= 2 and limit is not None:
+        return -1 - level, -(limit.ratio or 0.0)
+    room = _headroom(row)
+    # With all its digits, rows with nearly the same number would take turns.
+    return -level, inf if room is None else float(f"{room:.1e}")
+
+
+def _name_parts(name: str) -> list[tuple[int, int, str]]:
+    """The name split for sorting, so that web9 comes before web10."""
+    parts: list[tuple[int, int, str]] = []
+    digits = ""
+    for character in f"{name}\0":
+        if character.isdecimal():
+            digits += character
+            continue
+        if digits:
+            parts.append((0, int(digits), ""))
+            digits = ""
+        parts.append((1, 0, character))
+    return parts
+
+
+def host_name(look: HostLook) -> str:
+    """The name of a machine as plain text."""
+    return printable_name(look.name)
+
+
+def lost_text(look: HostLook) -> str:
+    """Why a machine has no figures now, and when it is asked again; empty if it has."""
+    if look.lost_because is not None:
+        if look.again_in_s is None:
+            return f"{look.lost_because}; connecting again"
+        return f"{look.lost_because}; again in {max(1, round(look.again_in_s))} s"
+    return "connecting" if look.row is None else ""
+
+
+def age_text(look: HostLook, interval_s: float) -> str:
+    """The age of a machine's figures: an upper bound while looks come in time, otherwise the seconds."""
+    if look.age_s is None:
+        return ""
+    if look.age_s <= interval_s + LATE_S:
+        return f"≤ {units.plain_number(interval_s)}s"
+    return f"{look.age_s:.0f}s" if look.age_s < 1000 else f"{look.age_s / 60:.0f}m"
+
+
+def is_late(look: HostLook, interval_s: float) -> bool:
+    """Whether a machine's figures are older than they should be."""
+    return look.age_s is not None and look.age_s > interval_s + LATE_S
+
+
+def answering_rows(looks: Sequence[HostLook]) -> list[HostRow]:
+    """The rows of the machines that answer."""
+    return [look.row for look in looks if look.row is not None and look.answers]
+
+
+def count_text(looks: Sequence[HostLook]) -> str:
+    """How many machines the sums are of: `40 hosts`, or `38 of 40 hosts`."""
+    answering = len(answering_rows(looks))
+    noun = "host" if len(looks) == 1 else "hosts"
+    return f"{answering} {noun}" if answering == len(looks) else f"{answering} of {len(looks)} {noun}"
+
+
+def alarm_count_text(looks: Sequence[HostLook]) -> str:
+    """How many machines have an alarm, by the words of their worst state: `1 FULL, 2 NEAR`; empty if none has."""
+    worst = [nearest_limit(row) for row in answering_rows(looks)]
+    words = [STATE_WORDS[limit.state] for limit in worst if limit is not None and limit.state in ALARM_STATES]
+    counts = [(word, words.count(word)) for state in reversed(ALARM_STATES) if (word := STATE_WORDS[state]) in words]
+    events = sum(severity(row) == 1 for row in answering_rows(looks))
+    texts = [f"{count} {word}" for word, count in counts] + ([f"{events} with events"] if events else [])
+    return f"{ALARM_SIGN} {', '.join(texts)}" if texts else ""

@@ -1,0 +1,211 @@
+"""Looks at many machines at once, for the table of hosts: a thread for each, and bounds for all.
+
+A look of the table reads what changes all the time with each look, and everything else once in SELDOM_S seconds. The
+answers stay so small that ssh, which compresses what is like its last 32 KB, sends little more than the changes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from tcptop.hosts.host import Host, HostLostError
+from tcptop.ledger.host_row import HostLook, HostRow
+from tcptop.sampling.sampler import AnySource, Sampler, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
+
+SELDOM_S = 10.0
+"""Time between two reads of a file that does not change with every look, or whose figures may be as old as that."""
+NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "snmp", "tls_stat"})
+"""Sources of figures that the table does not show."""
+MAX_CONNECTING = 6
+"""Number of sessions that are being made at once: sshd refuses some of more than ten (MaxStartups)."""
+MAX_HOSTS = 200
+"""Number of machines in one table; each has an ssh process."""
+
+
+class RemoteHost(Host, Protocol):
+    """A host with a session that may be lost and made again."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a session that can be asked."""
+        ...
+
+    @property
+    def next_try_in_s(self) -> float | None:
+        """Time until a lost session may be made again; None while there is one, or one is being made."""
+        ...
+
+    def connect(self) -> None:
+        """Makes a session if there is none; raises HostLostError."""
+        ...
+
+    def begin_close(self) -> None:
+        """Ends the session without waiting for its end."""
+        ...
+
+
+def table_sources(each_look: Collection[str]) -> list[AnySource]:
+    """The sources of a row; those that are not named are read once in SELDOM_S seconds at most."""
+    sources = [source for source in kernel_sources() if source.name not in NOT_FOR_A_ROW]
+    for source in sources:
+        if source.name not in each_look:
+            source.pace = source.pace._replace(min_period_s=max(SELDOM_S, source.pace.min_period_s))
+    return sources
+
+
+class _Watched:
+    """One machine, its sampler, and the state that its thread leaves for others to read."""
+
+    def __init__(self, host: RemoteHost, sampler: Sampler, account: Callable[[Snapshot], HostRow]) -> None:
+        self.host, self.sampler, self.account = host, sampler, account
+        self.name = host.identity.remote_name or ""
+        self.row: HostRow | None = None
+        self.looked_s: float | None = None
+        self.lost_because: str | None = None
+        self.waits_since_s: float | None = None
+        self.is_paused = False
+        self.wake = threading.Event()
+        """Set to begin a look at once, to end a pause, or to end the thread."""
+
+    def state(self) -> HostLook:
+        """What is known now."""
+        now_s = time.monotonic()
+        since_s, looked_s = self.waits_since_s, self.looked_s
+        return HostLook(
+            self.name,
+            self.row,
+            None if looked_s is None else now_s - looked_s,
+            self.lost_because,
+            self.host.next_try_in_s if self.lost_because is not None and since_s is None else None,
+            0.0 if since_s is None else now_s - since_s,
+        )
+
+
+class Fleet:
+    """The machines of a table. `states` may be called at any time; the other methods belong to one thread."""
+
+    def __init__(
+        self,
+        hosts: Sequence[RemoteHost],
+        make_account: Callable[[], Callable[[Snapshot], HostRow]],
+        each_look: Collection[str],
+        interval_s: float,
+        looks: int | None = None,
+        on_look: Callable[[HostLook], None] | None = None,
+    ) -> None:
+        """Takes the machines, and what makes for each of them a function that computes a row from a sample.
+
+        Each machine is looked at `looks` times (None: until `end`). `on_look` is called in the machine's thread after
+        each look, also one that was not answered.
+        """
+        self.interval_s = interval_s
+        self._looks, self._on_look = looks, on_look
+        self._watched = [
+            _Watched(host, Sampler(host, table_sources(each_look), interval_s), make_account()) for host in hosts
+        ]
+        self._connecting = threading.BoundedSemaphore(MAX_CONNECTING)
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._began_s = time.monotonic()
+
+    @property
+    def hosts(self) -> list[RemoteHost]:
+        """The machines, in the order of `states`."""
+        return [watched.host for watched in self._watched]
+
+    def start(self) -> None:
+        """Starts the looks."""
+        self._began_s = time.monotonic()
+        for number, watched in enumerate(self._watched):
+            phase_s = number / len(self._watched) * self.interval_s
+            thread = threading.Thread(
+                target=self._watch, args=(watched, phase_s), name=f"tcptop {watched.name}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def states(self) -> list[HostLook]:
+        """What is known of each machine now."""
+        return [watched.state() for watched in self._watched]
+
+    def join(self) -> None:
+        """Waits until each machine has been looked at as often as asked."""
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(0.2)  # a join without a time could not be interrupted
+
+    def stop(self) -> None:
+        """Begins no further look."""
+        self._ended.set()
+        for watched in self._watched:
+            watched.wake.set()
+
+    def look_now(self) -> None:
+        """Begins a look at each machine that is not being looked at."""
+        for watched in self._watched:
+            watched.wake.set()
+
+    def pause(self, number: int, is_paused: bool) -> None:
+        """Ends or resumes the looks at one machine, while another sampler asks it."""
+        self._watched[number].is_paused = is_paused
+        self._watched[number].wake.set()
+
+    def end(self) -> None:
+        """Ends all looks and sessions. All sessions are told to end before the end of one is waited for."""
+        self.stop()
+        for watched in self._watched:
+            watched.host.begin_close()
+        for watched in self._watched:
+            watched.host.close()
+
+    def _watch(self, watched: _Watched, phase_s: float) -> None:
+        done = 0
+        while not self._ended.is_set():
+            if watched.is_paused:
+                watched.wake.wait()
+                watched.wake.clear()
+                continue
+            self._look(watched)
+            if self._ended.is_set():
+                return
+            if self._on_look is not None:
+                self._on_look(watched.state())
+            done += 1
+            if done == self._looks:
+                return
+            watched.wake.wait(self._pause_s(watched, phase_s))
+            watched.wake.clear()
+
+    def _pause_s(self, watched: _Watched, phase_s: float) -> float:
+        """Time to the next look: machines take turns within an interval, and a lost one waits for its next attempt."""
+        left_s = self.interval_s - (time.monotonic() - self._began_s - phase_s) % self.interval_s
+        return max(left_s, watched.host.next_try_in_s or 0.0)
+
+    def _look(self, watched: _Watched) -> None:
+        if not watched.host.is_connected and (watched.host.next_try_in_s or 0.0) > 0:
+            return  # asked for too early
+        watched.waits_since_s = time.monotonic()
+        try:
+            if not watched.host.is_connected:
+                with self._connecting:
+                    if self._ended.is_set():
+                        return
+                    watched.waits_since_s = time.monotonic()
+                    watched.host.connect()
+            read_due(watched.sampler)
+            if watched.sampler.lost_because is not None:
+                raise HostLostError(watched.sampler.lost_because)
+            row = watched.account(watched.sampler.snapshot())
+        except HostLostError as error:
+            watched.lost_because = printable(error.reason.removeprefix(f"{watched.name}: "))
+        except Exception as error:  # one machine's strange files must not end the table
+            watched.lost_because = f"{type(error).__name__}: {printable(str(error))}; please report it"
+        else:
+            watched.row, watched.looked_s, watched.lost_because = row, time.monotonic(), None
+        finally:
+            watched.waits_since_s = None

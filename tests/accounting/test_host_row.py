@@ -1,0 +1,54 @@
+"""Rows of the table of hosts against the ledger of the same files: on every recording, and between two full reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recorded import each_recording, tree
+
+from tcptop.accounting import account
+from tcptop.accounting.host_row import EACH_LOOK, RowAccount, only_tcp_caches
+from tcptop.hosts.folder import FolderHost
+from tcptop.sampling.fleet import NOT_FOR_A_ROW, table_sources
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+
+
+def samples(folder: Path) -> tuple[Snapshot, Snapshot]:
+    """A sample as a report takes it, and one as the table takes it."""
+    found = []
+    for sources in ([source for source in kernel_sources() if source.name != "btf"], table_sources(EACH_LOOK)):
+        host = FolderHost(str(folder))
+        sampler = Sampler(host, sources)
+        read_due(sampler)
+        found.append(sampler.snapshot())
+        host.close()
+    whole, row = found
+    return whole, row
+
+
+@each_recording
+def test_a_row_has_the_figures_of_the_report(kernel: str, phase: str) -> None:
+    whole, seen = samples(tree(kernel, phase))
+    ledger, row = account(whole), RowAccount().row(seen)
+    assert row.one_more == ledger.costs["full"].by_family["mix"].accepted
+    assert row.average == ledger.costs["full"].now_bounds
+    assert row.sockets == ledger.sockets
+    assert row.tcp_memory == ledger.tcp_memory
+    assert row.host == ledger.host
+    assert row.limits == ledger.limits["full"]
+    assert row.headroom.sockets == ledger.headroom["full"].sockets
+    own = {event.name for event in row.events if event.total is not None}
+    assert [event for event in row.events if event.name in own] == [
+        event for event in ledger.events if event.name in own
+    ]
+
+
+def test_less_is_read_and_parsed_than_for_a_report() -> None:
+    whole, seen = samples(tree("6.1-4n", "established"))
+    assert seen.slabinfo.value is not None
+    kept = only_tcp_caches(seen).slabinfo.value
+    assert kept is not None
+    assert len(kept.rows) < len(seen.slabinfo.value.rows) / 2
+    assert all(getattr(seen, name).value is None for name in NOT_FOR_A_ROW)
+    assert whole.snmp.value is not None
