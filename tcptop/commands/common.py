@@ -161,6 +161,8 @@ def expand_host_names(text: str) -> list[str]:
 
     Raises TcptopError if ssh would take a name for an option, or if no host can have it.
     """
+    if not text:
+        raise TcptopError("--host: a name as ssh takes it (web17, root@web17), not ''")
     from tcptop.hosts.host_names import expand_names, read_names
 
     try:

@@ -71,20 +71,20 @@ def look_as_json(look: HostLook) -> str:
 def look_as_object(look: HostLook) -> Json:
     """A look at one machine; its figures are null if it did not answer."""
     row = look.row if look.answers else None
-    return {
+    head = {
         "schema": SCHEMA,
         "version": __version__,
         "asked": look.name,
         "answers": look.answers,
         "reason": look.lost_because if row is None else row.reason,
-        "taken_at": None if row is None else utc_text(row.taken_at_unix_s),
-        "figures": None if row is None else _figures(row),
     }
+    return {**head, **(_NO_FIGURES if row is None else _figures(row))}
 
 
 def _figures(row: HostRow) -> Json:
     memory = row.tcp_memory
     return {
+        "taken_at": utc_text(row.taken_at_unix_s),
         "name": row.host.name,
         "kernel": row.host.kernel,
         "memory_bytes": row.host.memory_bytes,
@@ -101,3 +101,12 @@ def _figures(row: HostRow) -> Json:
         "limits": [limit_as_object(limit) for limit in row.limits.rows],
         "events": {event.name: event_as_object(event) for event in row.events},
     }
+
+
+FIGURES = (
+    *("taken_at", "name", "kernel", "memory_bytes", "memory_available_bytes", "one_more_socket"),
+    *("average_low_bytes", "average_high_bytes", "sockets", "sockets_per_s", "time_wait_per_s"),
+    *("tcp_memory_bytes", "tcp_memory_low_bytes", "tcp_memory_high_bytes", "headroom", "limits", "events"),
+)
+"""The keys of a machine's figures."""
+_NO_FIGURES: Json = dict.fromkeys(FIGURES)

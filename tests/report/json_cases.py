@@ -17,22 +17,26 @@ from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, s
 
 from tcptop.accounting import account
 from tcptop.accounting.checks import CHECK_NAMES, Ranges, SocketGrowth, run_checks
+from tcptop.accounting.host_row import RowAccount
 from tcptop.accounting.plan import make_plan
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.explanation.holder_rows import GROUPINGS, holder_rows
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.compare import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import KTLS, RUNS
 from tcptop.ledger import Ledger, PlanRequest
+from tcptop.ledger.host_row import HostLook
 from tcptop.report.as_json import as_object, head_as_object, holders_of
 from tcptop.report.check_json import checks_as_object
 from tcptop.report.diff_json import diff_as_object
+from tcptop.report.hosts_report import look_as_object
 from tcptop.report.plan_json import plan_as_object
-from tcptop.snapshot import CgroupMemory, EventCounters, LabMeasurement, MeasuredState, Reading, Snapshot
+from tcptop.sampling.sampler import make_snapshot
+from tcptop.snapshot import NOT_READ, CgroupMemory, EventCounters, LabMeasurement, MeasuredState, Reading, Snapshot
 from tcptop.sources.smbios import SmbiosSource
 from tcptop.text.ranges import parse_range
 
@@ -280,6 +284,22 @@ def ledgers_with_hardware() -> dict[str, Ledger]:
     )
     reading = run_sync(SmbiosSource().read(MemoryHost(dict(made_smbios.files(statuses + made_smbios.END)))))
     return {**found, "processors": account(snapshot(KERNEL, PHASE)._replace(smbios=reading))}
+
+
+def host_looks() -> Iterator[Json]:
+    """Yields lines of `tcptop --json --host` with several machines: answered looks, lost ones, and unreadable files."""
+    yield look_as_object(HostLook("web22", None, None, "ssh: Connection refused", 7.0))
+    for phases in (("established",), ("base", "timewait")):
+        account_row = RowAccount()
+        for number, phase in enumerate(phases):
+            of = snapshot(KERNEL, phase)._replace(live=True, monotonic_s=2.0 * number, taken_at_unix_s=1795348800.4)
+            row = account_row.row(of)
+            yield look_as_object(HostLook("root@web17", row._replace(host=row.host._replace(name="web17")), 0.2))
+    unread: Reading[Any] = NOT_READ._replace(state="refused", reason="/proc/slabinfo is for root only")
+    of = snapshot(KERNEL, PHASE)
+    yield look_as_object(HostLook("db1", RowAccount().row(of._replace(slabinfo=unread)), 0.2))
+    nothing = make_snapshot(Identity(live=True), 1795348800.4, 2.0, {})
+    yield look_as_object(HostLook("db2", RowAccount().row(nothing), 0.2))
 
 
 def ledgers_with_cgroup() -> dict[str, Ledger]:

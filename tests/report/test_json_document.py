@@ -13,6 +13,7 @@ import pytest
 from json_cases import (
     checks,
     differences,
+    host_looks,
     lab_comparisons,
     lab_differences,
     lab_results,
@@ -61,6 +62,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checker:
         checker.check("check-result", result)
     for looked in who_looks(special):
         checker.check("who", looked)
+    for looked in host_looks():
+        checker.check("host-look", looked)
     for difference in lab_differences():
         checker.check("lab-difference", difference)
     for comparison in lab_comparisons():
