@@ -249,13 +249,13 @@ def _sort_value(look: HostLook, key: str) -> Value:
 def _urgency(look: HostLook) -> tuple[int, float]:
     row = look.row
     if row is None or look.lost_because is not None:
-        return (-2, 0.0) if look.lost_because is not None else (1, 0.0)
+        return (-1, 0.0) if look.lost_because is not None else (1, 0.0)
     level, limit = severity(row), nearest_limit(row)
     if level >= 2 and limit is not None:
         return -1 - level, -(limit.ratio or 0.0)
     room = _headroom(row)
     # With all its digits, rows with nearly the same number would take turns.
-    return -level, inf if room is None else float(f"{room:.1e}")
+    return -2 * level, inf if room is None else float(f"{room:.1e}")
 
 
 def _name_parts(name: str) -> list[tuple[int, int, str]]:

@@ -57,7 +57,15 @@ SHOWN_FIRST = (
 """The columns, the most important first; a narrow terminal leaves out the last ones."""
 AGE_AT = 4
 """The age has a place after so many of them."""
-WIDER = (("NEAREST LIMIT", 30), ("EVENTS", 40), ("FITS MORE", 13), ("SOCKETS", 12), ("TIME_WAIT", 12))
+WIDER = (
+    ("NEAREST LIMIT", 21),
+    ("EVENTS", 22),
+    ("NEAREST LIMIT", 30),
+    ("EVENTS", 40),
+    ("FITS MORE", 13),
+    ("SOCKETS", 12),
+    ("TIME_WAIT", 12),
+)
 """Columns that grow to a width if there is room, one after the other."""
 HOLD_S = 5.0
 """For how long the rows keep their order, unless the user changes it."""

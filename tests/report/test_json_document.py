@@ -155,6 +155,8 @@ def test_maps_have_the_documented_keys(checked: Checker) -> None:
 
 
 UNIT_OF_SUFFIX = {
+    "sockets_per_s": "sockets per second",
+    "time_wait_per_s": "sockets per second",
     "per_s": "`unit` per second",
     "_bytes": "bytes",
     "_pages": "pages",
