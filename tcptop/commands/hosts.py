@@ -12,10 +12,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from tcptop.accounting.host_row import EACH_LOOK, RowAccount
-from tcptop.commands.common import OVER_SSH_S, read_thresholds, terminal_columns, write_stdout
+from tcptop.commands.common import OVER_SSH_S, read_thresholds, terminal_columns
 from tcptop.errors import TcptopError
 from tcptop.hosts.ssh_host import SshHost
 from tcptop.sampling.fleet import MAX_HOSTS, Fleet
+from tcptop.standard_streams import write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,7 +19,7 @@ from tcptop.text.printable import printable
 
 SELDOM_S = 10.0
 """Time between two reads of a file that does not change with every look, or whose figures may be as old as that."""
-NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "snmp", "tls_stat"})
+NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "smbios", "snmp", "tls_stat"})
 """Sources of figures that the table does not show."""
 MAX_CONNECTING = 6
 """Number of sessions that are being made at once: sshd refuses some of more than ten (MaxStartups)."""
