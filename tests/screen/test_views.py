@@ -399,9 +399,11 @@ async def test_a_message_covers_the_key_line_alone(size: tuple[int, int]) -> Non
 
 @pytest.mark.parametrize("widths", WIDTHS, ids=len)
 async def test_no_key_is_cut(widths: Sequence[int]) -> None:
+    """A saved tree with a single node has the keys that need neither time nor several nodes."""
+    without = ("=", "k", "0-9[]", "z", "SPACE", "x", "+-")
     async with tree_app(tree("6.1-1n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
-        both = [(f"{key} {long}", f"{key} {short}") for key, long, short in KEYS]
+        both = [(f"{key} {long}", f"{key} {short}") for key, long, short in KEYS if key not in without]
         for columns in widths:
             await resize(pilot, (columns, 24))
             [line] = pane_lines(app, KeyLine)
@@ -409,7 +411,7 @@ async def test_no_key_is_cut(widths: Sequence[int]) -> None:
             entries = line.strip().split("  ")
             assert all(entry in texts for entry, texts in zip(entries, both, strict=False)), line
             assert "? help" in entries
-            assert len(entries) == len(KEYS) or len(line) > columns - 20, "keys that fit are shown"
+            assert len(entries) == len(both) or len(line) > columns - 20, "keys that fit are shown"
 
 
 async def test_80_columns_show_a_key_for_every_view() -> None:
