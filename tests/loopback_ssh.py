@@ -6,11 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import forked_program
 
 from tcptop.hosts.remote_shell import PROGRAM
 
@@ -162,16 +163,7 @@ class LoopbackSsh:
 
 def run_tcptop(*arguments: str | Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs tcptop to its end, without a terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "tcptop", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=GUARD_S,
-        check=False,
-        env=environment,
-        cwd=Path(__file__).resolve().parents[1],
-    )
+    return forked_program.run(*arguments, environment=environment)
 
 
 def processes() -> Iterator[tuple[int, list[str]]]:

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked_program
 import pytest
 from lab_results import result
 from packed_trees import archive_of, sosreport_of
@@ -306,10 +307,4 @@ def slab_bytes(kernel: str, phase: str) -> int:
 
 
 def tcptop(*arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", "tcptop", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-    ).stdout
+    return forked_program.run(*arguments).stdout

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from pathlib import Path
 
+import forked_program
 import pytest
 from plugin_output import Output, parse_output
 from recorded import RECORDINGS, copy_recording, counters, text, tree, write_tree
@@ -505,16 +506,16 @@ def test_the_error_of_the_open_files(root: Path, run: Run, release: str, state: 
     files = {"proc/sys/fs/file-nr": "80000\t0\t100000\n", "proc/sys/kernel/osrelease": f"{release}\n"}
     path = edited(root, files)
     assert run("--root", path, "file_max").state == state
-    command = [sys.executable, "-m", "tcptop", "check", "--json", "--root", path, "file_max"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=GUARD_S, check=False)
+    done = forked_program.run("check", "--json", "--root", path, "file_max")
     [found] = json.loads(done.stdout)["checks"]
     assert (found["low"], found["high"]) == (low, high)
 
 
 def printed(path: str, option: str) -> str:
     """The report of a tree."""
-    command = [sys.executable, "-m", "tcptop", "--root", path, option]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=GUARD_S, check=True).stdout
+    done = forked_program.run("--root", path, option)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_upper_bound_of_tcp_mem_is_shown_in_per_cent(root: Path, run: Run) -> None:
@@ -579,6 +580,8 @@ def test_a_cgroup_in_an_archive(root: Path, run: Run, tmp_path: Path) -> None:
 def ran(
     *arguments: str, stdout: int | None = subprocess.PIPE, shell: str | None = None
 ) -> subprocess.CompletedProcess[str]:
+    if shell is None and stdout == subprocess.PIPE:
+        return forked_program.run("check", *arguments)
     command = [sys.executable, "-m", "tcptop", "check", *arguments]
     return subprocess.run(
         command if shell is None else ["sh", "-c", f'"$@" {shell}', "sh", *command],

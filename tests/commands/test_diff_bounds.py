@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forked_program
 import pytest
 from recorded import copy_recording, slab_rows, tree
-from test_diff_command import PROJECT, diff_output
+from test_diff_command import diff_output
 
 Json = dict[str, Any]
 
@@ -26,8 +25,9 @@ def difference(before: Path, after: Path) -> Json:
 
 
 def report(root: Path) -> Json:
-    command = [sys.executable, "-m", "tcptop", "--json", "--root", str(root)]
-    found: Json = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT).stdout)
+    done = forked_program.run("--json", "--root", root)
+    assert done.returncode == 0, done.stderr
+    found: Json = json.loads(done.stdout)
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
+import forked_program
 import pytest
 from packed_trees import DATE, SOSREPORT, archive_of, sosreport_of
 from recorded import copy_recording, counters, tree
@@ -19,16 +20,7 @@ BASE, ESTABLISHED = (str(tree("6.1-4n", phase)) for phase in ("base", "establish
 
 
 def diff(*arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tcptop", "diff", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-    )
+    return forked_program.run("diff", *arguments, folder=folder)
 
 
 def diff_output(*arguments: str, folder: Path = PROJECT) -> str:
@@ -112,7 +104,8 @@ def test_samples_of_a_recording_by_time(recording: Path) -> None:
     for key in ("allocated", "inuse", "time_wait"):
         sides = found["sockets"][key]
         assert (sides["before"], sides["after"]) == (first["sockets"][key], last["sockets"][key])
-    early = json.loads(diff_output("--json", f"{recording}@+0.5s", "live"))
+    begun, second = (datetime.fromisoformat(each["taken_at"].replace("Z", "+00:00")) for each in samples[:2])
+    early = json.loads(diff_output("--json", f"{recording}@+{(second - begun).total_seconds()}s", "live"))
     assert early["before"]["taken_at"] == samples[1]["taken_at"]
 
 

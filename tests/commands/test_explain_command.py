@@ -12,6 +12,7 @@ import termios
 from collections.abc import Mapping
 from pathlib import Path
 
+import forked_program
 import pytest
 from recorded import slab_rows, text, write_tree
 
@@ -29,16 +30,7 @@ Completed = subprocess.CompletedProcess[str]
 
 def explain(*arguments: str, root: str | None = TREE, env: Mapping[str, str] | None = None) -> Completed:
     rooted = [] if root is None else ["--root", root]
-    return subprocess.run(
-        [sys.executable, "-m", "tcptop", "explain", *arguments, *rooted],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=GUARD_S,
-        check=False,
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},
-    )
+    return forked_program.run("explain", *arguments, *rooted, environment={**os.environ, **(env or {})})
 
 
 def explain_text(*arguments: str, root: str | None = TREE) -> str:
@@ -117,16 +109,7 @@ def test_wrong_options(arguments: list[str]) -> None:
 
 
 def test_explain_after_an_option_is_refused() -> None:
-    completed = subprocess.run(
-        [sys.executable, "-m", "tcptop", "--root", TREE, "explain", "TCP"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=GUARD_S,
-        check=False,
-        cwd=PROJECT,
-    )
-    assert_refused(completed, "tcptop explain")
+    assert_refused(forked_program.run("--root", TREE, "explain", "TCP"), "tcptop explain")
 
 
 def test_help() -> None:

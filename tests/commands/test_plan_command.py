@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import forked_program
 import pytest
 from made_machine import MACHINES, make_machine
 from recorded import (
@@ -502,10 +503,8 @@ def test_the_headroom_of_a_cgroup_is_at_least_so_many(
 ) -> None:
     """Half of the new sockets are taken as accepted: their socks may be charged or not."""
     root = with_cgroup(kernel, tmp_path)
-    command = [sys.executable, "-m", "tcptop", "--root", str(root), "--cgroup", "web.slice"]
     as_json, as_text = (
-        subprocess.run([*command, way], capture_output=True, text=True, timeout=GUARD_S, check=True, cwd=PROJECT).stdout
-        for way in ("--json", "-o")
+        forked_program.run("--root", root, "--cgroup", "web.slice", way).stdout for way in ("--json", "-o")
     )
     row = limit(json.loads(as_json), "memory_cgroup")
     found = re.search(r"at least so many: a socket is charged ([\d ]+) to ([\d ]+) B", row["note"])
@@ -745,10 +744,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
 def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json: RunJson) -> None:
     """The same number of connections fits as on the screen; the exit code is that of the verdict."""
     write_tree(root, ALARMS)
-    report = [sys.executable, "-m", "tcptop", "--root", str(root), "--json"]
-    found = json.loads(
-        subprocess.run(report, capture_output=True, text=True, timeout=GUARD_S, check=True, cwd=PROJECT).stdout
-    )
+    found = json.loads(forked_program.run("--root", root, "--json").stdout)
     arguments = ("--root", str(root), "--side", "proxy", "--buffers", "now", "--no-conntrack", "--connections", "1K")
     planned = run_json(*arguments)
     assert planned["request"]["buffers_as_now"]
@@ -846,8 +842,7 @@ def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
 def test_conntracks_limit_may_be_lower_in_the_first_namespace(root: Path, release: str, says: bool) -> None:
     (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
     (root / "proc/sys/net/ipv4/tcp_max_orphans").unlink()
-    command = [sys.executable, "-m", "tcptop", "--json", "--root", str(root)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True)
+    done = forked_program.run("--json", "--root", root)
     row = next(each for each in json.loads(done.stdout)["limits"] if each["name"] == "nf_conntrack_max")
     assert ("the first netns may have a lower limit" in row["note"]) == says
 

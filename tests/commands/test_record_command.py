@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import forked_program
 import pytest
 from recorded import tree
 from samples import recording_at
@@ -40,9 +41,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def tcptop(*arguments: str | Path) -> Ran:
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
-    )
+    return forked_program.run(*arguments)
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:

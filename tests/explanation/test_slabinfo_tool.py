@@ -10,10 +10,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forked_program
 import pytest
 from recorded import write_tree
 
@@ -85,9 +85,10 @@ def with_attributes(root: Path, cache: str) -> Ledger:
 
 
 def explain(root: Path, *words: str, encoding: str = "utf-8", columns: int = 100) -> str:
-    command = [sys.executable, "-m", "tcptop", "explain", *words, "--root", str(root)]
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": str(columns)}
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True).stdout
+    done = forked_program.run("explain", *words, "--root", root, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def fact(page: str, title: str) -> str:

@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import forked_program
+
 from tcptop.commands.common import make_sampler, open_host, read_ledger
 from tcptop.commands.report import report_formatter
 
@@ -31,6 +33,8 @@ def program() -> tuple[list[str], dict[str, str]]:
 
 def run(*arguments: str | Path, prepare: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs the program with these arguments; its output is text. The child calls `prepare` before the program."""
+    if prepare is None and not {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON"} & os.environ.keys():
+        return forked_program.run(*arguments)
     command, environment = program()
     return subprocess.run(
         [*command, *map(str, arguments)],

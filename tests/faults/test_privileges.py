@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import forked_program
 import pytest
 from program import TIME_LIMIT_S, program
 from session import Session
@@ -45,22 +46,12 @@ def folder() -> Iterator[Path]:
 
 def run(*arguments: str | Path, sudo: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:
     """Runs the program as sudo does, in a supplementary group that a file could be readable for."""
-    command, environment = program()
+    environment = dict(os.environ)
     for name in ("SUDO_UID", "SUDO_GID", "SUDO_USER"):
         environment.pop(name, None)
     if sudo:
         environment |= {"SUDO_UID": str(CALLER), "SUDO_GID": str(CALLER), **changes}
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        env=environment,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT_S,
-        extra_groups=[STRANGER],
-        check=False,
-    )
+    return forked_program.run(*arguments, environment=environment, folder=Path("/"), extra_groups=[STRANGER])
 
 
 def give(path: Path, owner: int, mode: int = 0o600) -> Path:
