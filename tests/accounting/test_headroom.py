@@ -170,7 +170,14 @@ def test_memory_that_is_not_initialised_yet_is_free(tmp_path: Path) -> None:
     root = copied(tmp_path)
     total_kib = int(text("6.1-4n", "established", "proc/meminfo").split()[1])
     [free_kib] = re.findall(r"MemFree: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
-    change_meminfo(root, MemTotal=total_kib + (1 << 20), MemFree=int(free_kib) + (1 << 20))
+    [available_kib] = re.findall(r"MemAvailable: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
+    late_kib = 1 << 20
+    change_meminfo(
+        root,
+        MemTotal=total_kib + late_kib,
+        MemFree=int(free_kib) + late_kib,
+        MemAvailable=int(available_kib) + late_kib,
+    )
     before, after = ledger("6.1-4n", "established").headroom["full"], ledger_of(root).headroom["full"]
     assert (before.late_bytes, after.late_bytes) == (0, 1 << 30)
     assert after.bytes_per_socket is not None

@@ -305,7 +305,7 @@ def test_the_pressure_of_net_protocols_is_shown(tmp_path: Path) -> None:
     [
         ({"conntrack_entries": 62_260}, "nf_conntrack_max", "full"),
         ({"conntrack_entries": 55_000}, "nf_conntrack_max", "near"),
-        ({"max_open_files": 21_400}, "file_max", "full"),
+        ({"open_files": 900, "max_open_files": 600}, "file_max", "full"),
         ({"max_time_wait": 9_000}, "tcp_max_tw_buckets", "near"),
     ],
 )
