@@ -126,6 +126,7 @@ def account(
         chosen_cache=snapshot.chosen_cache,
         holders=holders,
         hardware=find_hardware(snapshot),
+        contradictory=snapshot.contradictions.sources,
     )
 
 

@@ -7,6 +7,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.limits import CGROUP_LIMIT, NEEDS_DUMP, STATE_BY_EVENT, THEN
+from tcptop.accounting.slab_caches import COST_SOURCES
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
 from tcptop.text.units import grouped, plain_number
@@ -29,6 +30,21 @@ CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 UNLIMITED = "no limit"
 SYSCTL_UNKNOWN = ("not known", "not visible")
 """Beginnings of the notes that say why a sysctl is unknown; see limits.py, _why_unseen."""
+
+
+LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "memory": ("meminfo",),
+    "file_max": ("socket_limits",),
+    "nf_conntrack_max": ("socket_limits",),
+    CGROUP_LIMIT: (),
+}
+COUNT_SOURCES = ("sockstat", "socket_limits")
+"""Sources of the limits that are not in LIMIT_SOURCES."""
+FIGURE_SOURCES: Mapping[str, tuple[str, ...]] = {
+    BYTES_PER_CONNECTION: COST_SOURCES,
+    IDLE: COST_SOURCES,
+    GROWTH: ("sockstat",),
+}
 
 
 class Ranges(NamedTuple):
@@ -92,7 +108,11 @@ def run_checks(
     known = (
         []
         if names
-        else [name for name, limit in limits.items() if limit.ratio is not None or limit.state in ALARM_STATES]
+        else [
+            name
+            for name, limit in limits.items()
+            if limit.ratio is not None or limit.state in ALARM_STATES or _contradiction(ledger, name)
+        ]
     )
     checks = [
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
@@ -101,10 +121,18 @@ def run_checks(
     # A counter's error may be too large to decide the state of a limit. If the user did not name this limit, the state
     # is set to OK. Otherwise the plugin would alert an administrator without a reason.
     checks = [
-        check._replace(state="OK") if check.state == "UNKNOWN" and check.name not in named else check
+        check._replace(state="OK")
+        if check.state == "UNKNOWN" and check.name not in named and not _contradiction(ledger, check.name)
+        else check
         for check in checks
     ]
     return tuple(sorted(checks, key=lambda check: -SEVERITY.index(check.state)))
+
+
+def _contradiction(ledger: Ledger, name: str) -> str:
+    """The reason that a limit or figure is not believed: impossible figures in a file it is made of; may be empty."""
+    sources = FIGURE_SOURCES.get(name) or LIMIT_SOURCES.get(name, COUNT_SOURCES)
+    return next((ledger.sources[source].reason or "" for source in sources if source in ledger.contradictory), "")
 
 
 def worst_state(checks: Sequence[Check]) -> CheckState:
@@ -121,14 +149,20 @@ def _check(
     has_conntrack_limit: bool | None,
 ) -> Check:
     if name in FIGURE_UNITS:
-        return _figure(name, *_bounds(ledger, name, growth), ranges)
+        found = _figure(name, *_bounds(ledger, name, growth), ranges)
+        contradiction = _contradiction(ledger, name)
+        if not contradiction:
+            return found
+        return found._replace(state=max(found.state, "UNKNOWN", key=SEVERITY.index), note=contradiction)
     if limit is None:
         return _absent_limit(ledger, name, ranges, has_conntrack_limit)
     threshold = limit.threshold
     bounds = _percent_bounds(limit)
     least, alarm = _alarm(ledger, limit)
     by_range = _state_by_range(limit, bounds, ranges)
-    state = max(by_range, least, key=SEVERITY.index)
+    contradiction = _contradiction(ledger, name)
+    believed: CheckState = "UNKNOWN" if contradiction else "OK"
+    state = max(by_range, least, believed, key=SEVERITY.index)
     return Check(
         name=name,
         unit="%",
@@ -137,7 +171,7 @@ def _check(
         warn=ranges.warn.text if ranges.warn else plain_number(threshold.warn) if threshold else None,
         critical=ranges.critical.text if ranges.critical else plain_number(threshold.critical) if threshold else None,
         limit=limit,
-        note=_limit_note(ledger, limit),
+        note=contradiction or _limit_note(ledger, limit),
         bounds=bounds,
         is_beyond_range=by_range == state,
         alarm=alarm if least == state else "",

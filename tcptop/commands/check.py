@@ -52,8 +52,9 @@ multipliers: 10 alerts below 0 and above 10, 10: below 10, ~:10 above 10,
 checked too. The default thresholds of a limit alert when they are reached.
 
 Of several checks the worst state is that of the line: CRITICAL, then WARNING,
-then UNKNOWN, then OK. UNKNOWN is an asked figure that is not known, or a wrong
-call. A counter whose error reaches across a threshold raises no alarm.
+then UNKNOWN, then OK. UNKNOWN is an asked figure that is not known, one made
+of files that contradict each other, or a wrong call. A counter whose error
+reaches across a threshold raises no alarm.
 """
 
 EXAMPLES = (

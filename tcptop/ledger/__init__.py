@@ -971,6 +971,8 @@ class Ledger(NamedTuple):
     hardware: Smbios | None = None
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
     symbols: frozenset[str] | None = None
+    contradictory: frozenset[str] = frozenset()
+    """Names of the sources with figures that no healthy kernel prints."""
     """Those old and new names of renamed kernel functions that /proc/kallsyms contains.
 
     None if /proc/kallsyms was not read.

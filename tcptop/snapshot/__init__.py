@@ -151,6 +151,8 @@ class Zone(NamedTuple):
     """
     zone_file_pages: int | None = None
     """Page cache on the LRU lists, only the part in this zone; None before 4.8."""
+    spanned_pages: int | None = None
+    """Pages from the first to the last page of the zone, holes included."""
 
     @property
     def own_file_pages(self) -> int | None:
@@ -261,6 +263,8 @@ class Meminfo(NamedTuple):
     reclaimable_bytes: int | None = None
     """Kernel memory that reclaim may free: `KReclaimable`, or `SReclaimable` before 4.20."""
     reclaimable_slab_bytes: int | None = None
+    unreclaimable_slab_bytes: int | None = None
+    """SUnreclaim."""
 
 
 class NodeFacts(NamedTuple):

@@ -13,7 +13,7 @@ MAX_FOLDERS = 20_000
 
 
 class CgroupMemory(NamedTuple):
-    """A cgroup's folder below the mount, and two lines of its memory.stat in bytes; None if a line is missing."""
+    """A cgroup's folder below the mount, and two lines of its memory.stat in bytes; None if missing or repeated."""
 
     path: str
     sock_bytes: int | None = None
@@ -60,10 +60,10 @@ def _cgroup2_mount() -> str | None:
 
 
 def _with_memory(mount: str, cgroup: CgroupMemory) -> CgroupMemory:
-    values: dict[bytes, int] = {}
+    values: dict[bytes, int | None] = {}
     with suppress(OSError, ValueError), open(f"{mount}{cgroup.path}/memory.stat", "rb") as file:
         for line in file:
             name, _, value = line.partition(b" ")
             if name in (b"sock", b"kernel"):
-                values[name] = int(value)
+                values[name] = None if name in values else int(value)
     return cgroup._replace(sock_bytes=values.get(b"sock"), kernel_bytes=values.get(b"kernel"))

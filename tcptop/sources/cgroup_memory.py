@@ -14,6 +14,7 @@ CGROUP2 = "sys/fs/cgroup"
 FILES = ("memory.max", "memory.current", "memory.stat")
 UNLIMITED = "max"
 CACHE_FIELDS = ("active_file", "inactive_file")
+STAT_FIELDS = (*CACHE_FIELDS, "sock", "kernel")
 MAX_PATH_CHARACTERS = 4096
 
 
@@ -63,10 +64,11 @@ class CgroupMemorySource(Source[CgroupMemory]):
 def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> CgroupMemory:
     """The memory of a cgroup. The figures of a file that cannot be read are None.
 
-    If memory.max or memory.current cannot be read, `unknown_because` says why.
+    If memory.max or memory.current cannot be read, `unknown_because` says why. The kernel prints each field of
+    memory.stat once, so if a field is there more than once, nothing is known of the used memory.
     """
     text = (small_text(maximum) or "").strip()
-    fields = _parse_stat(small_text(stat) or "")
+    fields, repeated = _parse_stat(small_text(stat) or "")
     cache = [fields.get(name) for name in CACHE_FIELDS]
     max_bytes, current_bytes = _parse_bytes(text), _parse_bytes((small_text(current) or "").strip())
     reason: str | None = None
@@ -74,6 +76,10 @@ def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> Cg
         reason = _why(maximum)
     elif current_bytes is None:
         reason = _why(current)
+    elif repeated:
+        reason = f"{printable_path(stat.path)}: {printable(repeated[0])} is there more than once"
+    if repeated:
+        current_bytes, fields, cache = None, {}, [None]
     return CgroupMemory(
         path=printable(path),
         current_bytes=current_bytes,
@@ -99,12 +105,19 @@ def _parse_bytes(text: str) -> int | None:
         return None
 
 
-def _parse_stat(text: str) -> dict[str, int]:
-    """The fields of memory.stat by name. Each line is a name and a number of bytes; any other line is left out."""
+def _parse_stat(text: str) -> tuple[dict[str, int], list[str]]:
+    """The wanted fields of memory.stat by name, and the names of those that are there more than once.
+
+    Each line is a name and a number of bytes; any other line is left out.
+    """
     fields: dict[str, int] = {}
+    repeated: list[str] = []
     for line in text.splitlines():
         name, _, amount = line.partition(" ")
         value = _parse_bytes(amount)
-        if value is not None:
-            fields.setdefault(name, value)
-    return fields
+        if value is None or name not in STAT_FIELDS:
+            continue
+        if name in fields:
+            repeated.append(name)
+        fields[name] = value
+    return fields, repeated

@@ -7,7 +7,7 @@ from tcptop.sources.source import Damage, FileSource, parse_count, report_repeat
 
 FIELDS = (
     *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab"),
-    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable"),
+    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable", "SUnreclaim"),
 )
 """The fields of /proc/meminfo from which the program computes figures."""
 
@@ -41,6 +41,7 @@ class MeminfoSource(FileSource[Meminfo]):
             if any(line.startswith("KReclaimable:") for line in lines)
             else fields.get("SReclaimable"),
             reclaimable_slab_bytes=fields.get("SReclaimable"),
+            unreclaimable_slab_bytes=fields.get("SUnreclaim"),
         )
 
 

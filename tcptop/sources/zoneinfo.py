@@ -28,6 +28,7 @@ PAGE_COUNTS = {
     "managed": "managed_pages",
     "nr_free_cma": "free_cma_pages",
     "boost": "boost_pages",
+    "spanned": "spanned_pages",
 }
 """Maps keys of the file to fields of Zone, for the page counts of a whole zone.
 

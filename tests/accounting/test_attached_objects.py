@@ -22,7 +22,7 @@ def kind(of: Ledger, name: str) -> AttachedObjects:
 
 
 def set_row(root: Path, name: str, active: int) -> None:
-    """Gives a row of slabinfo this many active objects, in full slabs; adds a row of conntrack if there is none."""
+    """Gives a cache this many active objects, in full slabs; adds a row of conntrack if there is none."""
     path = root / "proc/slabinfo"
     lines = path.read_text().splitlines()
     rows = slab_rows(path.read_text())
@@ -33,6 +33,9 @@ def set_row(root: Path, name: str, active: int) -> None:
     line += f" : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
     lines = [each for each in lines if not each.startswith(f"{name} ")] + [line]
     path.write_text("\n".join(lines) + "\n")
+    for attribute, number in (("slabs", slabs), ("total_objects", slabs * per_slab)):
+        if (file := root / "sys/kernel/slab" / name / attribute).exists():
+            file.write_text(f"{number} N0={number}\n")
 
 
 def watched_tree(tmp_path: Path, watched: int, other_files: int, in_each: int = 1) -> Path:

@@ -151,6 +151,8 @@ def test_page_cache_never_lowers_the_headroom(tmp_path: Path) -> None:
             moved_pages += moved
             line = f"  pages free     {free - moved}"
         lines.append(line)
+    first = next(number for number, line in enumerate(lines) if line.split()[0] == "nr_inactive_file")
+    lines[first] = f"      nr_inactive_file {moved_pages}"
     (root / "proc/zoneinfo").write_text("\n".join(lines) + "\n")
     assert moved_pages > 700_000
     [free_kib] = re.findall(r"MemFree: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
@@ -168,7 +170,14 @@ def test_memory_that_is_not_initialised_yet_is_free(tmp_path: Path) -> None:
     root = copied(tmp_path)
     total_kib = int(text("6.1-4n", "established", "proc/meminfo").split()[1])
     [free_kib] = re.findall(r"MemFree: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
-    change_meminfo(root, MemTotal=total_kib + (1 << 20), MemFree=int(free_kib) + (1 << 20))
+    [available_kib] = re.findall(r"MemAvailable: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
+    late_kib = 1 << 20
+    change_meminfo(
+        root,
+        MemTotal=total_kib + late_kib,
+        MemFree=int(free_kib) + late_kib,
+        MemAvailable=int(available_kib) + late_kib,
+    )
     before, after = ledger("6.1-4n", "established").headroom["full"], ledger_of(root).headroom["full"]
     assert (before.late_bytes, after.late_bytes) == (0, 1 << 30)
     assert after.bytes_per_socket is not None

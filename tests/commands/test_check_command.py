@@ -91,7 +91,7 @@ def test_every_recording_is_ok_and_its_figures_are_those_of_the_files(kernel: st
         assert not found.data.keys() & {"ports", "nofile", "listen_queues", "idle", "growth", "bytes_per_connection"}
 
 
-SOCKSTAT = "sockets: used 9\nTCP: inuse 100 orphan {orphans} tw {tw} alloc 20000 mem {mem}\n"
+SOCKSTAT = "sockets: used 9\nTCP: inuse 16001 orphan {orphans} tw {tw} alloc 20000 mem {mem}\n"
 TCP_MEM_MAX = int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_mem").split()[2])
 NO_RESERVES = {"proc/sys/net/core/mem_pcpu_rsv": "0\n"}
 """Without reserves of the CPUs, the counter of buffers has no error."""
@@ -99,6 +99,11 @@ NO_RESERVES = {"proc/sys/net/core/mem_pcpu_rsv": "0\n"}
 
 def sockstat(orphans: int = 0, tw: int = 0, mem: int = 0) -> dict[str, str]:
     return {"proc/net/sockstat": SOCKSTAT.format(orphans=orphans, tw=tw, mem=mem)}
+
+
+def open_files(count: int) -> dict[str, str | None]:
+    """So many open files, without the cache of their objects."""
+    return {"proc/sys/fs/file-nr": f"{count}\t0\t100000\n", "proc/slabinfo": None}
 
 
 def conntrack(count: int) -> dict[str, str]:
@@ -124,10 +129,10 @@ def pressure(root: Path) -> dict[str, str]:
         (conntrack(950), "nf_conntrack_max", "CRITICAL", 95),
         (conntrack(1000), "nf_conntrack_max", "CRITICAL", 100),
         (conntrack(1100), "nf_conntrack_max", "CRITICAL", 110),
-        ({"proc/sys/fs/file-nr": "79999\t0\t100000\n"}, "file_max", "OK", 79.99),
-        ({"proc/sys/fs/file-nr": "80256\t0\t100000\n"}, "file_max", "WARNING", 80.25),
-        ({"proc/sys/fs/file-nr": "94999\t0\t100000\n"}, "file_max", "WARNING", 94.99),
-        ({"proc/sys/fs/file-nr": "99999\t0\t100000\n"}, "file_max", "CRITICAL", 99.99),
+        (open_files(79999), "file_max", "OK", 79.99),
+        (open_files(80256), "file_max", "WARNING", 80.25),
+        (open_files(94999), "file_max", "WARNING", 94.99),
+        (open_files(99999), "file_max", "CRITICAL", 99.99),
         ({**sockstat(orphans=250), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "WARNING", 25),
         ({**sockstat(orphans=500), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "CRITICAL", 50),
         ({**sockstat(tw=960), "proc/sys/net/ipv4/tcp_max_tw_buckets": "1000\n"}, "tcp_max_tw_buckets", "CRITICAL", 96),
@@ -138,7 +143,7 @@ def pressure(root: Path) -> dict[str, str]:
     ],
 )
 def test_the_states_of_limits(
-    root: Path, run: Run, files: dict[str, str], name: str, state: str, percent: float
+    root: Path, run: Run, files: dict[str, str | None], name: str, state: str, percent: float
 ) -> None:
     found = run("--root", edited(root, files))
     assert found.state == state
@@ -373,6 +378,7 @@ def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) 
     for number in range(MIN_SAMPLES):
         root = copy_recording("6.1-4n", "base", tmp_path / str(number))
         alloc = 1000 + 50 * number
+        (root / "proc/net/protocols").unlink()
         (root / "proc/net/sockstat").write_text(f"TCP: inuse {alloc} orphan 0 tw 0 alloc {alloc} mem 0\n")
         roots.append(root)
     path = tmp_path / "many.tcptop"
@@ -390,6 +396,7 @@ def test_growth_begins_again_where_a_recording_goes_on_after_a_boot(
         for number in range(MIN_SAMPLES):
             root = copy_recording("6.1-4n", "base", tmp_path / f"{turn} {number}")
             alloc = 100 + 50 * number if turn else 16_000
+            (root / "proc/net/protocols").unlink()
             (root / "proc/net/sockstat").write_text(f"TCP: inuse {alloc} orphan 0 tw 0 alloc {alloc} mem 0\n")
             (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
             roots.append(root)
@@ -503,7 +510,7 @@ def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
 )
 def test_the_error_of_the_open_files(root: Path, run: Run, release: str, state: str, low: float, high: float) -> None:
     """8 CPUs may keep 256 files to themselves; since 6.16, file-nr has them all."""
-    files = {"proc/sys/fs/file-nr": "80000\t0\t100000\n", "proc/sys/kernel/osrelease": f"{release}\n"}
+    files = open_files(80_000) | {"proc/sys/kernel/osrelease": f"{release}\n"}
     path = edited(root, files)
     assert run("--root", path, "file_max").state == state
     done = forked_program.run("check", "--json", "--root", path, "file_max")

@@ -238,7 +238,7 @@ FILES: Mapping[str, str] = {
     "proc/sys/net/netfilter/nf_conntrack_max": "100000\n",
     "proc/sys/fs/file-nr": "21200\t0\t120000\n",
     "proc/sys/net/ipv4/tcp_max_tw_buckets": "5000\n",
-    "proc/net/sockstat": "TCP: inuse 100 orphan 0 tw 1000 alloc 16000 mem 1000\n",
+    "proc/net/sockstat": "TCP: inuse 16000 orphan 0 tw 1000 alloc 16000 mem 1000\n",
     "proc/sys/net/core/mem_pcpu_rsv": "0\n",
     "proc/sys/net/ipv4/tcp_mem": "20000 30000 40000\n",
 }

@@ -161,6 +161,8 @@ def test_two_rows_of_different_sizes_are_not_one_cache(tmp_path: Path) -> None:
 def test_rows_beyond_the_slab_memory(tmp_path: Path) -> None:
     root = copied(tmp_path)
     change(root, "proc/meminfo", r"^Slab: .*$", "Slab: 20000 kB")
+    change(root, "proc/meminfo", r"^SReclaimable: .*$", "SReclaimable: 8000 kB")
+    change(root, "proc/meminfo", r"^SUnreclaim: .*$", "SUnreclaim: 12000 kB")
     found = report(root)
     assert_strange(found, "slabinfo", "Slab of /proc/meminfo")
     assert_incomplete(found, "slabinfo")

@@ -22,6 +22,7 @@ NAMES = {
     "AnonPages": "anonymous_bytes",
     "KReclaimable": "reclaimable_bytes",
     "SReclaimable": "reclaimable_slab_bytes",
+    "SUnreclaim": "unreclaimable_slab_bytes",
 }
 
 

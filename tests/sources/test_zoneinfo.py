@@ -40,6 +40,7 @@ def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] =
         file_pages=more.get("file"),
         reclaimable_pages=more.get("reclaimable"),
         zone_file_pages=more.get("zone_file"),
+        spanned_pages=more.get("spanned"),
     )
 
 
@@ -75,6 +76,7 @@ def zones_of(file: str) -> list[Zone]:
                 file_pages=total(block, "nr_(?:in)?active_file"),
                 reclaimable_pages=total(block, "nr_(?:slab|kernel_misc)_reclaimable"),
                 zone_file_pages=total(block, "nr_zone_(?:in)?active_file"),
+                spanned_pages=number(block, "spanned"),
             )
         )
     return found
@@ -108,6 +110,7 @@ def test_a_zone_read_by_hand() -> None:
             on_cpu_lists=4337,
             file=0,
             reclaimable=2326,
+            spanned=393216,
             zone_file=0,
         )
     ]
@@ -199,7 +202,20 @@ def test_the_3_10_layout_with_protection_after_the_counters() -> None:
     assert damage is None
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1, on_cpu_lists=0),
+        zone(
+            0,
+            "DMA",
+            3976,
+            33,
+            41,
+            49,
+            3998,
+            3977,
+            protection=(0, 2796, 15806, 15806),
+            cpus=1,
+            on_cpu_lists=0,
+            spanned=4095,
+        ),
         zone(0, "Normal", 12, 3, 4, 5, 100, 90, protection=(0, 0, 0, 0)),
     )
 
@@ -209,8 +225,23 @@ def test_the_6_18_layout_where_page_sets_have_their_own_high() -> None:
     assert damage is None
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3840, 8, 11, 14, 3998, 3840, protection=PROTECTION, free_cma=9, cpus=2, boost=1, on_cpu_lists=7),
-        zone(0, "Device", 0, 0, 0, 0, 0, 0, protection=(0, 0, 0, 0, 0), boost=0),
+        zone(
+            0,
+            "DMA",
+            3840,
+            8,
+            11,
+            14,
+            3998,
+            3840,
+            protection=PROTECTION,
+            free_cma=9,
+            cpus=2,
+            boost=1,
+            on_cpu_lists=7,
+            spanned=4095,
+        ),
+        zone(0, "Device", 0, 0, 0, 0, 0, 0, protection=(0, 0, 0, 0, 0), boost=0, spanned=0),
     )
 
 
@@ -232,7 +263,20 @@ def test_lines_after_a_malformed_zone_header_belong_to_no_zone() -> None:
     value, damage = parse(OLD.replace("Node 0, zone   Normal", "Node ?, zone   Normal"))
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1, on_cpu_lists=0),
+        zone(
+            0,
+            "DMA",
+            3976,
+            33,
+            41,
+            49,
+            3998,
+            3977,
+            protection=(0, 2796, 15806, 15806),
+            cpus=1,
+            on_cpu_lists=0,
+            spanned=4095,
+        ),
     )
     assert damage is not None
 
@@ -322,6 +366,7 @@ def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, tuple[int, ...
             protection=tuple(protection),
             cpus=1,
             boost=boost,
+            spanned=present,
             on_cpu_lists=1,
         )
         for node, (free, boost, least, low, high, present, managed), protection in zones

@@ -1,0 +1,477 @@
+"""Relations of the machine's memory: meminfo, the zones, the free blocks, the nodes and a memory cgroup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tcptop.accounting.contradictions.relation import (
+    MAX_MEMORY_BYTES,
+    ONE_AT_A_TIME,
+    Facts,
+    Machine,
+    Relation,
+    difference,
+    times,
+)
+from tcptop.snapshot import CgroupMemory, FreeArea, Meminfo, NodeFacts, Pageblocks, Zone
+
+MEMINFO, ZONEINFO, BUDDYINFO, PAGETYPEINFO = "/proc/meminfo", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/pagetypeinfo"
+NODES = "/sys/devices/system/node"
+
+COUNTERS = "125 pages on each CPU of each node (mm/vmstat.c, calculate_normal_threshold)"
+ANY_MOMENT = (
+    "a quarter of the zones, 512 MiB and 64 GiB a second: pages may be taken or freed between the reads, "
+    "and a figure made of both would be wrong by as much"
+)
+UNDER_LOCK = "none: both are printed under zone->lock (mm/vmstat.c, walk_zones_in_node)"
+HOTPLUG = "a sixty-fourth: memory may be added or removed between the reads"
+SUM_SHARE = 100
+"""Slab may differ from the sum of its parts by one part in SUM_SHARE: a container's meminfo (lxcfs) is rounded."""
+
+
+class Moments(NamedTuple):
+    """One amount of memory, in pages, as two files show it."""
+
+    what: str
+    other_file: str
+    pages: int | None
+    other_pages: int | None
+    slack_pages: int | None
+    """How far the amounts may be apart; None if the files were not read at one time."""
+
+
+class Available(NamedTuple):
+    """MemAvailable, and the bounds that the kernel's rule sets; a bound is None if unknown."""
+
+    total_bytes: int
+    available_bytes: int
+    most_bytes: int | None
+    """MemFree, page cache on the LRU lists and reclaimable kernel memory."""
+    least_bytes: int | None
+    """MemFree less the largest reserve of all zones: watermarks with a boost, and protection."""
+
+
+class NodePair(NamedTuple):
+    """A node in sysfs, and its zones in zoneinfo, in bytes."""
+
+    facts: NodeFacts
+    managed_bytes: int | None
+    """None if zoneinfo was read at another time."""
+    present_bytes: int | None
+
+
+class BlockCount(NamedTuple):
+    """The pageblocks of a zone, and the pages that the zone spans."""
+
+    row: Pageblocks
+    blocks: int
+    spanned_blocks: int | None
+    """Most pageblocks that the zone can have."""
+
+
+class Orders(NamedTuple):
+    """The numbers of orders in the lines of two files, such as `11`, or `10 or 11` in a damaged file."""
+
+    of_types: str
+    of_blocks: str
+
+
+class CpuCounts(NamedTuple):
+    """The number of online CPUs as three files show it; None if unknown."""
+
+    online: int | None
+    of_nodes: int | None
+    of_zones: int | None
+
+
+MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
+    Relation(
+        "MemTotal of any machine",
+        MEMINFO,
+        ("total_bytes",),
+        lambda meminfo, _: (meminfo.total_bytes, MAX_MEMORY_BYTES),
+        "MemTotal is {figure} B, more than any machine has",
+        "none",
+    ),
+    Relation(
+        "MemAvailable of MemTotal",
+        MEMINFO,
+        ("available_bytes", "total_bytes"),
+        lambda meminfo, _: (meminfo.available_bytes, meminfo.total_bytes),
+        "MemAvailable is {figure} B, and MemTotal {bound} B",
+        "none (mm/show_mem.c, si_mem_available)",
+    ),
+    Relation(
+        "Slab of MemTotal",
+        MEMINFO,
+        ("slab_bytes", "total_bytes"),
+        lambda meminfo, _: (meminfo.slab_bytes, meminfo.total_bytes),
+        "Slab is {figure} B, and MemTotal {bound} B",
+        "none",
+    ),
+    Relation(
+        "SReclaimable of Slab",
+        MEMINFO,
+        ("reclaimable_slab_bytes", "reclaimable_bytes"),
+        lambda meminfo, _: (meminfo.reclaimable_slab_bytes, meminfo.slab_bytes),
+        "SReclaimable is {figure} B, and Slab {bound} B",
+        ONE_AT_A_TIME,
+    ),
+    Relation(
+        "Slab is the sum of its parts",
+        MEMINFO,
+        ("slab_bytes", "reclaimable_slab_bytes", "reclaimable_bytes"),
+        lambda meminfo, machine: (
+            None
+            if meminfo.reclaimable_slab_bytes is None or meminfo.unreclaimable_slab_bytes is None
+            else difference(meminfo.slab_bytes, meminfo.reclaimable_slab_bytes + meminfo.unreclaimable_slab_bytes),
+            (meminfo.slab_bytes or 0) // SUM_SHARE + machine.drift_bytes,
+        ),
+        "Slab is {item.slab_bytes} B, and SReclaimable and SUnreclaim together differ from it by {figure} B",
+        f"a hundredth and {COUNTERS}; one sum (fs/proc/meminfo.c, meminfo_proc_show), rounded by lxcfs",
+    ),
+    Relation(
+        "SReclaimable of KReclaimable",
+        MEMINFO,
+        ("reclaimable_slab_bytes", "reclaimable_bytes"),
+        lambda meminfo, machine: (
+            meminfo.reclaimable_slab_bytes,
+            None if meminfo.reclaimable_bytes is None else meminfo.reclaimable_bytes + machine.drift_bytes,
+        ),
+        "SReclaimable is {figure} B, and KReclaimable, which includes it, {item.reclaimable_bytes} B",
+        f"{COUNTERS} (fs/proc/meminfo.c, meminfo_proc_show)",
+    ),
+    Relation(
+        "parts of MemTotal",
+        MEMINFO,
+        ("free_bytes", "file_bytes", "reclaimable_bytes"),
+        lambda meminfo, machine: (
+            (meminfo.free_bytes or 0) + (meminfo.file_bytes or 0) + (meminfo.reclaimable_bytes or 0),
+            None if meminfo.total_bytes is None else meminfo.total_bytes + machine.drift_bytes,
+        ),
+        "MemFree, page cache and reclaimable memory are {figure} B, and MemTotal is less",
+        f"{COUNTERS}; a page is free, on a list of page cache, or kernel memory",
+    ),
+)
+
+AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
+    Relation(
+        "MemAvailable of what can be freed",
+        MEMINFO,
+        ("available_bytes",),
+        lambda of, machine: (
+            of.available_bytes,
+            None if of.most_bytes is None else of.most_bytes + of.total_bytes // 64 + machine.drift_bytes,
+        ),
+        "MemAvailable is {figure} B, and MemFree, page cache and reclaimable memory are {item.most_bytes} B",
+        f"a sixty-fourth of MemTotal and {COUNTERS}; the sum is its largest value (mm/show_mem.c, si_mem_available)",
+    ),
+    Relation(
+        "MemAvailable of free memory",
+        f"{MEMINFO}, {ZONEINFO}",
+        ("available_bytes",),
+        lambda of, machine: (
+            of.least_bytes,
+            of.available_bytes + of.total_bytes // 64 + machine.drift_bytes,
+        ),
+        "MemAvailable is {item.available_bytes} B, and free memory above all reserves {figure} B",
+        f"a sixty-fourth of MemTotal and {COUNTERS}; free memory less totalreserve_pages is its least value "
+        "(mm/show_mem.c, si_mem_available)",
+    ),
+)
+"""Relations of the machine's own MemAvailable; a container computes MemAvailable by other rules (lxcfs)."""
+
+MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
+    "memory of meminfo and of the zones",
+    f"{MEMINFO}, {ZONEINFO}",
+    ("total_bytes", "free_bytes", "file_bytes", "reclaimable_bytes"),
+    lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
+    "{item.what} is {item.pages} pages, and {item.other_pages} in {item.other_file}: not read at one time, or damaged",
+    ANY_MOMENT,
+)
+
+
+def _zone_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zone, Machine]:
+    """The relation that a count of pages of a zone is not larger than the number of pages that the zone manages."""
+    return Relation(
+        f"pages {words} of a zone",
+        ZONEINFO,
+        (),
+        lambda zone, machine: (
+            pages(zone),
+            None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
+        ),
+        f"zone {{item.name}} of node {{item.node}} has {{figure}} pages {words} of {{item.managed_pages}}",
+        COUNTERS,
+    )
+
+
+def _machine_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zone, Machine]:
+    """The relation that a count of pages in a zone is not larger than the number of pages of the machine."""
+    return Relation(
+        f"pages {words} of the machine",
+        f"{ZONEINFO}, {MEMINFO}",
+        (),
+        lambda zone, machine: (
+            pages(zone),
+            machine.memory_bytes // machine.page_bytes + machine.drift_pages if machine.page_bytes else None,
+        ),
+        f"zone {{item.name}} of node {{item.node}} has {{figure}} pages {words}, and the machine {{bound}}",
+        COUNTERS,
+    )
+
+
+def _with_lists(zone: Zone) -> int | None:
+    """The free pages of a zone with those on per-CPU lists, less a share of pages that moved while it was printed."""
+    if zone.free_pages is None or zone.on_cpu_lists_pages is None:
+        return None
+    return zone.free_pages + zone.on_cpu_lists_pages - (zone.managed_pages or 0) // 64
+
+
+ZONE_RELATIONS: tuple[Relation[Zone, Machine], ...] = (
+    _zone_pages(lambda zone: zone.on_cpu_lists_pages, "on per-CPU lists"),
+    _zone_pages(lambda zone: zone.free_cma_pages, "of free CMA memory"),
+    _zone_pages(lambda zone: zone.zone_file_pages, "of page cache"),
+    _machine_pages(lambda zone: zone.file_pages, "of page cache"),
+    _machine_pages(lambda zone: zone.reclaimable_pages, "of reclaimable memory"),
+    _machine_pages(lambda zone: max(zone.protection_pages, default=None), "of protection"),
+    _machine_pages(lambda zone: zone.low_pages, "below its low watermark"),
+    Relation(
+        "free pages of a zone",
+        ZONEINFO,
+        (),
+        lambda zone, machine: (
+            zone.free_pages,
+            None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
+        ),
+        "zone {item.name} of node {item.node} has {figure} free pages of {item.managed_pages}",
+        COUNTERS,
+    ),
+    Relation(
+        "free and listed pages of a zone",
+        ZONEINFO,
+        (),
+        lambda zone, machine: (
+            _with_lists(zone),
+            None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
+        ),
+        "zone {item.name} of node {item.node} has {item.free_pages} free pages and {item.on_cpu_lists_pages} on "
+        "per-CPU lists, of {item.managed_pages}",
+        f"a sixty-fourth of the zone, moved from list to list while it is printed; {COUNTERS}",
+    ),
+    Relation(
+        "free CMA pages of free pages",
+        ZONEINFO,
+        (),
+        lambda zone, machine: (
+            zone.free_cma_pages,
+            None if zone.free_pages is None else zone.free_pages + machine.drift_pages,
+        ),
+        "zone {item.name} of node {item.node} has {figure} free pages of CMA, and {item.free_pages} free pages",
+        COUNTERS,
+    ),
+    Relation(
+        "managed pages of present ones",
+        ZONEINFO,
+        (),
+        lambda zone, _: (zone.managed_pages, zone.present_pages),
+        "zone {item.name} of node {item.node} has {figure} managed pages of {bound}",
+        "none (include/linux/mmzone.h, struct zone)",
+    ),
+    Relation(
+        "present pages of spanned ones",
+        ZONEINFO,
+        (),
+        lambda zone, _: (zone.present_pages, zone.spanned_pages),
+        "zone {item.name} of node {item.node} has {figure} present pages in a span of {bound}",
+        "none (include/linux/mmzone.h, struct zone)",
+    ),
+    Relation(
+        "low watermark of high watermark",
+        ZONEINFO,
+        (),
+        lambda zone, _: (max(zone.min_pages or 0, zone.low_pages or 0), zone.high_pages),
+        "zone {item.name} of node {item.node} has a lower watermark of {figure} pages and a high one of {bound}",
+        UNDER_LOCK,
+    ),
+    Relation(
+        "min watermark of low watermark",
+        ZONEINFO,
+        (),
+        lambda zone, _: (zone.min_pages, zone.low_pages),
+        "zone {item.name} of node {item.node} has a min watermark of {figure} pages and a low one of {bound}",
+        UNDER_LOCK,
+    ),
+    Relation(
+        "boost of min watermark",
+        ZONEINFO,
+        (),
+        lambda zone, _: (zone.boost_pages, zone.min_pages),
+        "zone {item.name} of node {item.node} has a boost of {figure} pages and a min watermark of {bound}",
+        "none: the watermarks include the boost (include/linux/mmzone.h, wmark_pages)",
+    ),
+    Relation(
+        "zone of any machine",
+        ZONEINFO,
+        (),
+        lambda zone, machine: (times(zone.managed_pages, machine.page_bytes or 1), MAX_MEMORY_BYTES),
+        "zone {item.name} of node {item.node} has {figure} B, more than any machine",
+        "none",
+    ),
+)
+
+CGROUP_RELATIONS: tuple[Relation[CgroupMemory, Machine], ...] = (
+    Relation(
+        "memory.current of the machine",
+        f"/sys/fs/cgroup, {MEMINFO}",
+        (),
+        lambda cgroup, machine: (cgroup.current_bytes, machine.memory_bytes),
+        "memory.current is {figure} B, and the machine has {bound} B",
+        "none",
+    ),
+    Relation(
+        "memory.stat of memory.current",
+        "/sys/fs/cgroup",
+        (),
+        lambda cgroup, machine: (
+            (cgroup.cache_bytes or 0) + (cgroup.sock_bytes or 0) + (cgroup.kernel_bytes or 0),
+            None
+            if cgroup.current_bytes is None
+            else cgroup.current_bytes + cgroup.current_bytes // 8 + machine.drift_pages * (machine.page_bytes or 4096),
+        ),
+        "page cache, sock and kernel of memory.stat are {figure} B, and memory.current is {item.current_bytes} B",
+        "an eighth, charged between the two reads, and a batch of pages on each CPU (mm/memcontrol.c, "
+        "memcg_rstat_updated); each page is charged once",
+    ),
+)
+
+AREA_RELATIONS: tuple[Relation[FreeArea, Facts], ...] = (
+    Relation(
+        "free blocks of a zone",
+        f"{BUDDYINFO}, {ZONEINFO}",
+        (),
+        lambda area, facts: (
+            pages_of(area),
+            facts.managed_pages.get(
+                (area.node, area.zone), facts.machine.memory_bytes // (facts.machine.page_bytes or 1)
+            )
+            + facts.machine.drift_pages,
+        ),
+        "zone {item.zone} of node {item.node} has {figure} free pages, more than it manages",
+        COUNTERS,
+    ),
+)
+
+FREE_MOMENTS: Relation[Moments, Machine] = Relation(
+    "free pages in two files",
+    f"{BUDDYINFO} or {PAGETYPEINFO}, {ZONEINFO} or {BUDDYINFO}",
+    (),
+    lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
+    "{item.what} has {item.pages} free pages, and {item.other_pages} in {item.other_file}: not read at one time, or "
+    "damaged",
+    ANY_MOMENT,
+)
+
+ORDER_RELATION: Relation[Orders, Machine] = Relation(
+    "orders of free blocks",
+    f"{PAGETYPEINFO}, {BUDDYINFO}",
+    (),
+    lambda orders, _: (len({orders.of_types, orders.of_blocks}), 1),
+    "it has {item.of_types} orders, and /proc/buddyinfo {item.of_blocks}",
+    "none: both loop over NR_PAGE_ORDERS (mm/vmstat.c)",
+)
+
+BLOCK_RELATION: Relation[BlockCount, Machine] = Relation(
+    "pageblocks of a zone",
+    f"{PAGETYPEINFO}, {ZONEINFO}",
+    (),
+    lambda pair, _: (pair.blocks, pair.spanned_blocks),
+    "zone {item.row.zone} of node {item.row.node} has {figure} pageblocks, and spans {bound}",
+    "none (mm/vmstat.c, pagetypeinfo_showblockcount_print)",
+)
+
+NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
+    Relation(
+        "free memory of a node",
+        NODES,
+        ("memory_bytes", "free_bytes"),
+        lambda node, machine: (
+            node.facts.free_bytes,
+            None if node.facts.memory_bytes is None else node.facts.memory_bytes + machine.drift_bytes,
+        ),
+        "node {item.facts.node} has {figure} B of free memory in {item.facts.memory_bytes} B",
+        COUNTERS,
+    ),
+    Relation(
+        "managed memory of a node",
+        f"{NODES}, {ZONEINFO}",
+        ("memory_bytes", "free_bytes"),
+        lambda node, machine: (
+            node.managed_bytes,
+            None
+            if node.facts.memory_bytes is None
+            else node.facts.memory_bytes + node.facts.memory_bytes // 64 + machine.drift_bytes,
+        ),
+        "node {item.facts.node} has {item.facts.memory_bytes} B, and its zones manage {figure} B",
+        f"{HOTPLUG} (mm/show_mem.c, si_meminfo_node)",
+    ),
+    Relation(
+        "memory of a node is present",
+        f"{NODES}, {ZONEINFO}",
+        ("memory_bytes", "free_bytes"),
+        lambda node, machine: (
+            node.facts.memory_bytes,
+            None if node.present_bytes is None else node.present_bytes + node.present_bytes // 64 + machine.drift_bytes,
+        ),
+        "node {item.facts.node} has {figure} B, and its zones {item.present_bytes} B",
+        f"{HOTPLUG}; up to 3.11 the present pages count (mm/page_alloc.c, si_meminfo_node)",
+    ),
+    Relation(
+        "distance of a node to itself",
+        NODES,
+        ("distances",),
+        lambda node, _: (
+            (node.facts.distances or {}).get(node.facts.node),
+            min((node.facts.distances or {}).values(), default=None),
+        ),
+        "node {item.facts.node} has the distance {figure} to itself, and {bound} to another node",
+        "none: the smallest distance is that of a node to itself (drivers/acpi/numa/srat.c, slit_valid)",
+    ),
+)
+
+CPU_RELATIONS: tuple[Relation[CpuCounts, Machine], ...] = (
+    Relation(
+        "online CPUs of the nodes",
+        f"/sys/devices/system/cpu/online, {NODES}",
+        ("online_cpus",),
+        lambda cpus, _: (cpus.online, cpus.of_nodes),
+        "{figure} CPUs are online, and the nodes have {bound}",
+        "none: every CPU has a node, and both files were read together; in a container lxcfs shows fewer",
+    ),
+    Relation(
+        "online CPUs of the zones",
+        f"/sys/devices/system/cpu/online, {ZONEINFO}",
+        ("online_cpus",),
+        lambda cpus, _: (cpus.online, cpus.of_zones),
+        "{figure} CPUs are online, and the zones have lists of {bound}",
+        "none: a zone is printed with each online CPU (mm/vmstat.c, zoneinfo_show_print); in a container lxcfs shows "
+        "fewer; live the files are not compared, because a CPU may have come between the reads",
+    ),
+)
+
+
+NODE_MOMENTS: Relation[Moments, Machine] = Relation(
+    "free memory of a node and its zones",
+    f"{NODES}, {ZONEINFO}",
+    (),
+    lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
+    "{item.what} has {item.pages} free pages, and {item.other_pages} in {item.other_file}: not read at one time, or "
+    "damaged",
+    ANY_MOMENT,
+)
+
+
+def pages_of(area: FreeArea) -> int:
+    """The free pages in the blocks of a zone."""
+    return sum(count << order for order, count in enumerate(area.blocks))

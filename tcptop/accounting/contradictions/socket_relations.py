@@ -1,0 +1,188 @@
+"""Relations of the counts of sockets, files and flows: within sockstat, and with the caches of their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tcptop.accounting.contradictions.relation import (
+    SOCKETS_LATER,
+    Facts,
+    Relation,
+    times,
+    total,
+    with_later_sockets,
+)
+from tcptop.snapshot import EventCounters, Sockstat, TlsStat
+
+SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
+"""Lower bounds on the size of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
+
+SOCKSTAT, SLABINFO = "/proc/net/sockstat", "/proc/slabinfo"
+LISTEN_COUNTERS = ("ListenOverflows", "ListenDrops")
+
+OWN_CACHE = f"{SOCKETS_LATER}; the caches are never merged (SLAB_TYPESAFE_BY_RCU)"
+
+
+def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, Facts]:
+    """The relation that the machine's memory can hold the counted objects, each of at least `size` bytes."""
+    return Relation(
+        f"{field} of {file.rpartition('/')[2]} in memory",
+        f"{file}, /proc/meminfo, /proc/zoneinfo",
+        (field,),
+        lambda value, facts: (times(getattr(value, field), size), facts.machine.memory_bytes),
+        f"{{item.{field}}} {things}: these are {{figure}} B at least, and the machine has {{bound}} B",
+        "none: the size is a lower bound on all kernels",
+    )
+
+
+def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
+    """The relation that no more sockets have kernel TLS in one direction than the machine has TCP sockets.
+
+    A socket is in at most one of the two counts of a direction.
+    """
+    return Relation(
+        f"sockets that {verb} with kernel TLS",
+        f"/proc/net/tls_stat, {SOCKSTAT}",
+        (software, device),
+        lambda stat, facts: (
+            (getattr(stat, software) or 0) + (getattr(stat, device) or 0),
+            with_later_sockets(facts.sockets),
+        ),
+        f"{{figure}} sockets {verb} with kernel TLS, more than the machine has TCP sockets",
+        SOCKETS_LATER,
+    )
+
+
+def larger_and_smaller(one: int | None, other: int | None) -> tuple[int | None, int | None]:
+    """The larger of two counts, and the most that it may be if the other is right; None if either is unknown."""
+    if one is None or other is None:
+        return None, None
+    return max(one, other), with_later_sockets(min(one, other))
+
+
+def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
+    """The relation that sockstat and protocols show the same number of sockets in use."""
+    return Relation(
+        f"sockets of {protocol} in both files",
+        f"/proc/net/sockstat{'6' if protocol.endswith('6') else ''}, /proc/net/protocols",
+        ("inuse",),
+        lambda value, facts: larger_and_smaller(value.inuse, facts.protocol_sockets.get(protocol)),
+        f"{{item.inuse}} {words} in use, and another number in /proc/net/protocols: not read at one time, or damaged",
+        f"{SOCKETS_LATER} (net/core/sock.c, sock_prot_inuse_get)",
+    )
+
+
+SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
+    *(_in_memory(SOCKSTAT, field, SOCK_BYTES, "sockets") for field in ("allocated", "inuse", "orphans")),
+    _in_memory(SOCKSTAT, "time_wait", MINI_SOCKET_BYTES, "TIME_WAIT sockets"),
+    _in_memory(SOCKSTAT, "buffer_units", 4096, "pages of buffers"),
+    Relation(
+        "orphans of allocated sockets",
+        SOCKSTAT,
+        Sockstat._fields,
+        lambda sockstat, _: (sockstat.orphans, with_later_sockets(sockstat.allocated)),
+        "{figure} orphans of {item.allocated} sockets",
+        f"{SOCKETS_LATER}; both count the machine (net/ipv4/proc.c, sockstat_seq_show)",
+    ),
+    Relation(
+        "sockets in use of allocated ones",
+        SOCKSTAT,
+        Sockstat._fields,
+        lambda sockstat, _: (sockstat.inuse, with_later_sockets(sockstat.allocated)),
+        "{figure} sockets in use, and the machine has {item.allocated}",
+        f"{SOCKETS_LATER}; the counter `inuse` is of the network namespace (net/ipv4/proc.c, sockstat_seq_show)",
+    ),
+    Relation(
+        "allocated sockets of objects",
+        f"{SOCKSTAT}, {SLABINFO}",
+        ("allocated",),
+        lambda sockstat, facts: (sockstat.allocated, with_later_sockets(facts.socks)),
+        "{figure} sockets, more than their caches have objects",
+        OWN_CACHE,
+    ),
+    Relation(
+        "TIME_WAIT sockets of objects",
+        f"{SOCKSTAT}, {SLABINFO}",
+        ("time_wait",),
+        lambda sockstat, facts: (sockstat.time_wait, with_later_sockets(facts.mini_sockets)),
+        "{figure} TIME_WAIT sockets, more than their caches have objects",
+        OWN_CACHE,
+    ),
+    _protocol_sockets("TCP", "sockets"),
+)
+
+VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
+    "sockstat": SOCKSTAT_RELATIONS,
+    "sockstat6": (
+        _in_memory("/proc/net/sockstat6", "inuse", SOCK_BYTES, "sockets"),
+        Relation(
+            "sockets of both families in use",
+            f"/proc/net/sockstat6, {SOCKSTAT}",
+            ("inuse",),
+            lambda value, facts: (total(value.inuse, facts.inuse), with_later_sockets(facts.sockets)),
+            "{item.inuse} sockets in use, with those of IPv4 {figure}: more than the machine has",
+            f"{SOCKETS_LATER}; the counters `inuse` are of the network namespace",
+        ),
+        _protocol_sockets("TCPv6", "sockets"),
+    ),
+    "snmp": (
+        _in_memory("/proc/net/snmp", "established", SOCK_BYTES, "connections"),
+        Relation(
+            "established of sockets in use",
+            f"/proc/net/snmp, {SOCKSTAT}, /proc/net/sockstat6",
+            ("established",),
+            lambda value, facts: (value.established, with_later_sockets(facts.namespace_sockets)),
+            "CurrEstab is {figure}, more than there are TCP sockets",
+            f"{SOCKETS_LATER}; a socket in ESTABLISHED or CLOSE_WAIT is in use (net/ipv4/tcp.c, tcp_set_state)",
+        ),
+    ),
+    "tls_stat": (
+        *(_in_memory("/proc/net/tls_stat", field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
+        _in_sockets("tx_software", "tx_device", "send"),
+        _in_sockets("rx_software", "rx_device", "receive"),
+    ),
+    "socket_limits": (
+        _in_memory("/proc/sys/fs/file-nr", "open_files", FILE_BYTES, "open files"),
+        Relation(
+            "open files of sockets",
+            f"/proc/sys/fs/file-nr, {SOCKSTAT}, {SLABINFO}",
+            ("open_files",),
+            lambda limits, facts: (facts.sockets_with_file, with_later_sockets(limits.open_files)),
+            "fs/file-nr has {item.open_files} open files, and at least {figure} TCP sockets have a file",
+            f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); sockets of the kernel have no file",
+        ),
+        Relation(
+            "open files of objects",
+            f"/proc/sys/fs/file-nr, {SLABINFO}",
+            ("open_files",),
+            lambda limits, facts: (limits.open_files, with_later_sockets(facts.files)),
+            "fs/file-nr has {figure} open files, more than their cache has objects",
+            f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); the objects of a merged row too",
+        ),
+        _in_memory("/proc/sys/net/netfilter/nf_conntrack_count", "conntrack_entries", FLOW_BYTES, "tracked flows"),
+        Relation(
+            "tracked flows of objects",
+            f"/proc/sys/net/netfilter/nf_conntrack_count, {SLABINFO}",
+            ("conntrack_entries",),
+            lambda limits, facts: (limits.conntrack_entries, with_later_sockets(facts.flows)),
+            "nf_conntrack_count is {figure}, more than the machine's cache nf_conntrack has objects",
+            f"{SOCKETS_LATER}; the count is of the network namespace, the cache of the machine",
+        ),
+    ),
+}
+"""The relations of each source that has only a few counts, by name of the source."""
+
+
+LISTEN_RELATION: Relation[EventCounters, Facts] = Relation(
+    "listen overflows of listen drops",
+    "/proc/net/netstat",
+    LISTEN_COUNTERS,
+    lambda value, _: (
+        value.counters.get("ListenOverflows"),
+        with_later_sockets(value.counters.get("ListenDrops")),
+    ),
+    "ListenOverflows is {figure}, and ListenDrops, which includes it, {item.counters[ListenDrops]}",
+    f"{SOCKETS_LATER} (net/ipv4/tcp_ipv4.c, tcp_v4_syn_recv_sock)",
+)
+"""Each overflow of an accept queue is a drop, too."""

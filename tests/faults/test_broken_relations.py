@@ -1,0 +1,368 @@
+"""Each relation that the kernel guarantees between its files, broken by one edit: the source is strange, and says why.
+
+The figures that are made of the source are not complete, and neither `check` nor `plan` relies on them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from program import CHECKOUT, output, report, run, text_report
+
+from tcptop.accounting.contradictions import RELATIONS
+
+WHOLE = CHECKOUT / "tests/recordings/6.12-4n/established"
+SLABINFO, SOCKSTAT, MEMINFO = "proc/slabinfo", "proc/net/sockstat", "proc/meminfo"
+ZONEINFO, BUDDYINFO, PAGETYPEINFO = "proc/zoneinfo", "proc/buddyinfo", "proc/pagetypeinfo"
+TCP, NODE = "sys/kernel/slab/TCP", "sys/devices/system/node"
+TCP_ROW = r"^TCP +\d+ +\d+ +\d+ +\d+ +\d+ : tunables    0    0    0 : slabdata +\d+ +\d+ "
+NORMAL = r"(?s)(Node 3, zone   Normal.*?"
+"""The beginning of a pattern for a line of a zone in zoneinfo."""
+
+
+class Edit(NamedTuple):
+    """The replacement of a pattern in a file; without a pattern, the text of the whole file."""
+
+    path: str
+    pattern: str
+    text: str
+
+
+def row(active: int, objects: int, size: int, per_slab: int, pages: int, slabs: int) -> Edit:
+    """The row TCP with these numbers; 16 016 objects of 2 432 B, 13 in each of 1 232 slabs of 8 pages, are right."""
+    text = f"TCP {active} {objects} {size} {per_slab} {pages} : tunables    0    0    0 : slabdata {slabs} {slabs} "
+    return Edit(SLABINFO, TCP_ROW, text)
+
+
+def line(path: str, name: str, number: int) -> Edit:
+    """The amount of a line of meminfo in kB."""
+    return Edit(path, rf"{name}: +\d+", f"{name}: {number}")
+
+
+def zone(key: str, number: int) -> Edit:
+    """A count of pages of the zone Normal of node 3."""
+    return Edit(ZONEINFO, rf"{NORMAL}\n +{key} +)\d+", rf"\g<1>{number}")
+
+
+def sockstat(key: str, number: int) -> Edit:
+    """A count of the TCP line: 16 001 in use and allocated."""
+    return Edit(SOCKSTAT, rf"(TCP: .*{key} )\d+", rf"\g<1>{number}")
+
+
+SLAB_HEADER = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>\n"
+TLS = "TlsCurrTxSw {}\nTlsCurrRxSw {}\nTlsCurrTxDevice {}\nTlsCurrRxDevice {}\n"
+NETSTAT = Edit("proc/net/netstat", "", "TcpExt: ListenOverflows ListenDrops TCPOFODrop\nTcpExt: 90000 12 7\n")
+COUNT = "proc/sys/net/netfilter/nf_conntrack_count"
+MEMORY_KB = 6_084_512
+MANY = 1 << 34
+
+EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
+    "sizes of a row": ("slabinfo", [row(16001, 16016, 2432, 0, 8, 1232)]),
+    "pages of a slab": ("slabinfo", [row(16001, 16016, 2432, 11, 7, 1456)]),
+    "objects of a slab fit": ("slabinfo", [row(16001, 16016, 2432, 14, 8, 1232)]),
+    "objects fill a slab": ("slabinfo", [row(16001, 16016, 2432, 12, 8, 1335)]),
+    "active objects of objects": ("slabinfo", [row(160010, 16016, 2432, 13, 8, 1232)]),
+    "slabs have objects": ("slabinfo", [row(3001, 3016, 2432, 13, 8, 6232)]),
+    "objects have slabs": ("slabinfo", [row(16001, 16016, 2432, 13, 8, 123)]),
+    "objects of the SLAB allocator": (
+        "slabinfo",
+        [
+            Edit(
+                SLABINFO,
+                "",
+                f"{SLAB_HEADER}TCP 5 16 1536 5 2 : tunables 24 12 8 : slabdata 3 3 0\n"
+                "kmem_cache 1 24 160 24 1 : tunables 32 16 8 : slabdata 1 1 0\n",
+            )
+        ],
+    ),
+    "slabs in memory": ("slabinfo", [row(160010000, 160160000, 2432, 13, 8, 12320000)]),
+    "objects in memory": ("slabinfo", [row(3000000, 3000010, 2432, 13, 8, 230770)]),
+    "struct in its object": ("slabinfo", [row(16001, 16016, 1216, 26, 8, 616)]),
+    "object size in both files": ("slabinfo", [row(16001, 16016, 2440, 13, 8, 1232)]),
+    "objects of a slab in both files": (
+        "slabinfo",
+        [Edit(f"{TCP}/objs_per_slab", r"\d+", "6"), *([Edit(f"{TCP}/order", r"\d+", "2")])],
+    ),
+    "pages of a slab in both files": (
+        "slabinfo",
+        [Edit(f"{TCP}/order", r"\d+", "2"), *([Edit(f"{TCP}/objs_per_slab", r"(?s).*", "")])],
+    ),
+    "rows of one name": (
+        "slabinfo",
+        [
+            Edit(SLABINFO, r"^(TCP +\d+ .*\n)", r"\1TCP 4 4 2432 1 1 : tunables    0    0    0 : slabdata 4 4 0\n"),
+            Edit(f"{TCP}/objs_per_slab", r"(?s).+", ""),
+            Edit(f"{TCP}/order", r"(?s).+", ""),
+        ],
+    ),
+    "rows in Slab": (
+        "slabinfo",
+        [line(MEMINFO, "Slab", 20000), line(MEMINFO, "SReclaimable", 8000), line(MEMINFO, "SUnreclaim", 12000)],
+    ),
+    "sockets with an inode": (
+        "slabinfo",
+        [
+            Edit(SLABINFO, r"^sock_inode_cache .* : tunables", "sock_inode_cache 1600 1600 832 39 8 : tunables"),
+            Edit(SLABINFO, r"^(sock_inode_cache .*slabdata) +\d+ +\d+", r"\1 42 42"),
+            Edit("sys/kernel/slab/sock_inode_cache/slabs", r"(?s).*", "42 N0=42"),
+            Edit("sys/kernel/slab/sock_inode_cache/total_objects", r"(?s).*", "1600 N0=1600"),
+        ],
+    ),
+    "struct in its step": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "99999")]),
+    "objects of an order": ("slab_sizes", [Edit(f"{TCP}/objs_per_slab", r"\d+", "17")]),
+    "struct of a protocol": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "2360")]),
+    "slabs have objects in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16 N0=16")]),
+    "slabs in memory in sysfs": (
+        "slab_counts",
+        [Edit(f"{TCP}/slabs", r"^\d+", str(1 << 63)), *([Edit(f"{TCP}/total_objects", r"^\d+", str(1 << 63))])],
+    ),
+    "slabs of the nodes": ("slab_counts", [Edit(f"{TCP}/slabs", r"N0=\d+", "N0=309")]),
+    "objects of the nodes": ("slab_counts", [Edit(f"{TCP}/total_objects", r"N0=\d+", "N0=4017")]),
+    "slabs of sysfs in slabinfo": ("slab_counts", [Edit(f"{TCP}/slabs", r"(?s).*", "3000 N0=3000")]),
+    "slabs of slabinfo in sysfs": ("slab_counts", [Edit(f"{TCP}/slabs", r"(?s).*", "123 N0=123")]),
+    "objects of sysfs in slabinfo": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "32000 N0=32000")]),
+    "objects of slabinfo in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "1600 N0=1600")]),
+    "allocated of sockstat in memory": ("sockstat", [sockstat("alloc", 2_000_000_000)]),
+    "inuse of sockstat6 in memory": ("sockstat6", [Edit("proc/net/sockstat6", r"(TCP6: inuse) \d+", r"\1 2000000000")]),
+    "inuse of sockstat in memory": ("sockstat", [sockstat("inuse", 2_000_000_000)]),
+    "orphans of sockstat in memory": ("sockstat", [sockstat("orphan", 2_000_000_000)]),
+    "time_wait of sockstat in memory": ("sockstat", [sockstat("tw", 2_000_000_000)]),
+    "buffer_units of sockstat in memory": ("sockstat", [sockstat("mem", 4_000_000)]),
+    "orphans of allocated sockets": ("sockstat", [sockstat("orphan", 30_000)]),
+    "sockets in use of allocated ones": ("sockstat", [sockstat("inuse", 160_010)]),
+    "allocated sockets of objects": ("sockstat", [sockstat("alloc", 32_000)]),
+    "TIME_WAIT sockets of objects": ("sockstat", [sockstat("tw", 100_000)]),
+    "sockets of TCP in both files": ("sockstat", [sockstat("inuse", 160)]),
+    "sockets of both families in use": ("sockstat6", [Edit("proc/net/sockstat6", r"(TCP6: inuse) \d+", r"\1 9000")]),
+    "sockets of TCPv6 in both files": (
+        "sockstat6",
+        [Edit("proc/net/protocols", r"^(TCPv6 +\d+) +0", r"\1 9000")],
+    ),
+    "established of snmp in memory": ("snmp", [Edit("proc/net/snmp", r"^(Tcp: \d.*) 16000 ", r"\1 9000000000000 ")]),
+    "established of sockets in use": ("snmp", [Edit("proc/net/snmp", r"^(Tcp: \d.*) 16000 ", r"\1 160000 ")]),
+    "listen overflows of listen drops": ("netstat", [NETSTAT]),
+    "tx_software of tls_stat in memory": ("tls_stat", [Edit("proc/net/tls_stat", "", TLS.format(MANY, 0, 0, 0))]),
+    "rx_software of tls_stat in memory": ("tls_stat", [Edit("proc/net/tls_stat", "", TLS.format(0, MANY, 0, 0))]),
+    "tx_device of tls_stat in memory": ("tls_stat", [Edit("proc/net/tls_stat", "", TLS.format(0, 0, MANY, 0))]),
+    "rx_device of tls_stat in memory": ("tls_stat", [Edit("proc/net/tls_stat", "", TLS.format(0, 0, 0, MANY))]),
+    "sockets that send with kernel TLS": ("tls_stat", [Edit("proc/net/tls_stat", "", TLS.format(30_000, 0, 0, 0))]),
+    "sockets that receive with kernel TLS": ("tls_stat", [Edit("proc/net/tls_stat", "", TLS.format(0, 0, 0, 30_000))]),
+    "open_files of file-nr in memory": ("socket_limits", [Edit("proc/sys/fs/file-nr", r"^\d+", str(1 << 62))]),
+    "open files of sockets": ("socket_limits", [Edit("proc/sys/fs/file-nr", r"^\d+", "158")]),
+    "open files of objects": ("socket_limits", [Edit("proc/sys/fs/file-nr", r"^\d+", "158720")]),
+    "conntrack_entries of nf_conntrack_count in memory": ("socket_limits", [Edit(COUNT, "", f"{MANY}\n")]),
+    "tracked flows of objects": (
+        "socket_limits",
+        [
+            Edit(COUNT, "", "9000\n"),
+            Edit(
+                SLABINFO,
+                r"^(TCP +\d+ .*\n)",
+                r"\1nf_conntrack 16 16 256 16 1 : tunables    0    0    0 : slabdata 1 1 0\n",
+            ),
+        ],
+    ),
+    "MemTotal of any machine": ("meminfo", [line(MEMINFO, "MemTotal", 1 << 50)]),
+    "MemAvailable of MemTotal": ("meminfo", [line(MEMINFO, "MemAvailable", 999_999_999)]),
+    "Slab of MemTotal": ("meminfo", [line(MEMINFO, "Slab", 999_999_999)]),
+    "SReclaimable of Slab": ("meminfo", [line(MEMINFO, "SReclaimable", 99_999)]),
+    "Slab is the sum of its parts": ("meminfo", [line(MEMINFO, "SUnreclaim", 99_999)]),
+    "SReclaimable of KReclaimable": ("meminfo", [line(MEMINFO, "KReclaimable", 2_394)]),
+    "parts of MemTotal": ("meminfo", [Edit(MEMINFO, r"^Active\(file\): +\d+", f"Active(file): {MEMORY_KB}")]),
+    "MemAvailable of what can be freed": ("meminfo", [line(MEMINFO, "MemAvailable", 6_084_000)]),
+    "MemAvailable of free memory": ("meminfo", [line(MEMINFO, "MemAvailable", 565_996)]),
+    "memory of meminfo and of the zones": ("meminfo", [line(MEMINFO, "MemFree", 586_069)]),
+    "pages on per-CPU lists of a zone": ("zoneinfo", [zone("count:", 99_999_999)]),
+    "pages of free CMA memory of a zone": ("zoneinfo", [zone("nr_free_cma", 99_999_999)]),
+    "pages of page cache of a zone": ("zoneinfo", [zone("nr_zone_inactive_file", 99_999_999)]),
+    "pages of page cache of the machine": ("zoneinfo", [zone("nr_inactive_file", 99_999_999)]),
+    "pages of reclaimable memory of the machine": ("zoneinfo", [zone("nr_slab_reclaimable", 99_999_999)]),
+    "pages of protection of the machine": (
+        "zoneinfo",
+        [Edit(ZONEINFO, r"protection: \(0, \d+", "protection: (0, 99999999")],
+    ),
+    "pages below its low watermark of the machine": ("zoneinfo", [zone("low", 9_999_999), zone("high", 99_999_999)]),
+    "free pages of a zone": ("zoneinfo", [zone("pages free", 99_999_999)]),
+    "free and listed pages of a zone": ("zoneinfo", [zone("count:", 300_000)]),
+    "free CMA pages of free pages": ("zoneinfo", [zone("pages free", 3_000), zone("nr_free_cma", 300_000)]),
+    "managed pages of present ones": ("zoneinfo", [zone("managed", 99_999_999)]),
+    "present pages of spanned ones": ("zoneinfo", [zone("spanned", 4_096)]),
+    "low watermark of high watermark": ("zoneinfo", [zone("high", 10)]),
+    "min watermark of low watermark": ("zoneinfo", [zone("low", 10)]),
+    "boost of min watermark": ("zoneinfo", [zone("boost", 999_999)]),
+    "zone of any machine": ("zoneinfo", [zone("present", 1 << 51), zone("managed", 1 << 50), zone("spanned", 1 << 51)]),
+    "free blocks of a zone": ("buddyinfo", [Edit(BUDDYINFO, r"(zone +Normal +)\d+", r"\g<1>99999999")]),
+    "free pages in two files": ("buddyinfo", [Edit(BUDDYINFO, r"(?s)(Node 3.*) 347 ", r"\1 3 ")]),
+    "orders of free blocks": (
+        "pagetypeinfo",
+        [Edit(BUDDYINFO, "", (WHOLE / BUDDYINFO).read_text().replace(" \n", " 0 \n"))],
+    ),
+    "pageblocks of a zone": (
+        "pagetypeinfo",
+        [Edit(PAGETYPEINFO, r"(?s)(Number of blocks.*?Node 0, zone +DMA32 +)29", r"\g<1>2900")],
+    ),
+    "free memory of a node": ("topology", [line(f"{NODE}/node0/meminfo", "MemFree", 9_999_999)]),
+    "managed memory of a node": (
+        "topology",
+        [line(f"{NODE}/node0/meminfo", "MemTotal", 999_999), line(f"{NODE}/node0/meminfo", "MemFree", 999_999)],
+    ),
+    "memory of a node is present": ("topology", [line(f"{NODE}/node0/meminfo", "MemTotal", 9_999_999)]),
+    "distance of a node to itself": (
+        "topology",
+        [Edit(f"{NODE}/node{node}/distance", "", f"{'21' if node == 0 else '20'} 20 20 20\n") for node in range(4)],
+    ),
+    "free memory of a node and its zones": ("topology", [line(f"{NODE}/node3/meminfo", "MemFree", 1_000)]),
+    "online CPUs of the nodes": ("topology", [Edit("sys/devices/system/cpu/online", r".*", "0-63")]),
+    "online CPUs of the zones": (
+        "topology",
+        [
+            Edit("sys/devices/system/cpu/online", r".*", "0-63"),
+            Edit(f"{NODE}/node0/cpulist", r".*", "0-15"),
+            Edit(f"{NODE}/node1/cpulist", r".*", "16-63"),
+        ],
+    ),
+}
+"""The edits that break each relation, by its name, and the source that becomes strange."""
+
+CGROUP_STATS: dict[str, dict[str, str]] = {
+    "memory.current of the machine": {"memory.current": str(1 << 45)},
+    "memory.stat of memory.current": {"memory.stat": f"active_file 0\ninactive_file 0\nsock {1 << 31}\nkernel 4096\n"},
+}
+
+
+def edited(destination: Path, edits: Sequence[Edit]) -> Path:
+    root = Path(shutil.copytree(WHOLE, destination / "tree", symlinks=True))
+    for path, pattern, text in edits:
+        file = root / path
+        if pattern:
+            text, number = re.subn(pattern, text, file.read_text(), count=1, flags=re.MULTILINE)
+            assert number == 1, path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+def sentence_pattern(name: str) -> str:
+    """The pattern of the sentence that the user reads."""
+    [relation] = [relation for relation in RELATIONS if relation.name == name]
+    words = re.split(r"\{[^}]*\}", relation.sentence)
+    return ".+".join(map(re.escape, words))
+
+
+def test_every_relation_has_an_edit() -> None:
+    names = [relation.name for relation in RELATIONS]
+    assert len(set(names)) == len(names)
+    assert set(names) == {*EDITS, *CGROUP_STATS}
+    assert all(relation.slack and relation.files for relation in RELATIONS)
+
+
+def test_the_tree_without_an_edit_is_not_strange() -> None:
+    assert {each["state"] for each in report(WHOLE)["sources"].values()} <= {"ok", "missing", "off", "waiting"}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_broken_relation_is_strange_and_no_figure_of_it_is_complete(tmp_path: Path, name: str) -> None:
+    source, edits = EDITS[name]
+    root = edited(tmp_path, edits)
+    found = report(root)
+    health = found["sources"][source]
+    assert health["state"] == "strange", health
+    assert re.search(sentence_pattern(name), health["reason"]), health
+    assert health["reason"].split(": ", 1)[1] in text_report(root)
+    assert_not_complete(found, source)
+
+
+def assert_not_complete(found: dict[str, Any], source: str) -> None:
+    """No figure that is made of the source is complete."""
+    if source in ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6"):
+        sides = [side for mode in found["bytes_per_connection"].values() for side in mode["mix"].values()]
+        assert not any(side["complete"] for side in sides)
+        assert not found["tcp_memory"]["complete"]
+        assert found["headroom"]["sockets"] is None
+    if source in ("meminfo", "zoneinfo"):
+        assert found["headroom"]["sockets"] is None
+        assert found["headroom"]["unknown_because"]
+    if source == "buddyinfo":
+        assert found["headroom"]["without_reclaim_low"] is None
+
+
+LIMITS_OF: dict[str, set[str]] = {
+    "sockets in use of allocated ones": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
+    "sockets of TCP in both files": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
+    "TIME_WAIT sockets of objects": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
+    "open files of objects": {"file_max"},
+    "Slab is the sum of its parts": {"memory"},
+    "MemAvailable of free memory": {"memory"},
+    "memory of meminfo and of the zones": {"memory"},
+}
+"""Limits whose use is made of the figures of a broken relation."""
+
+
+@pytest.mark.parametrize("name", LIMITS_OF)
+def test_check_is_unknown_where_a_limit_is_made_of_a_broken_relation(tmp_path: Path, name: str) -> None:
+    root = edited(tmp_path, EDITS[name][1])
+    done = run("check", "--root", root, "--json")
+    checks = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 3
+    assert LIMITS_OF[name] <= {limit for limit, each in checks.items() if each["state"] == "UNKNOWN"}
+    line = run("check", "--root", root)
+    assert (line.returncode, line.stdout.split(" - ")[0]) == (3, "TCPTOP UNKNOWN")
+    assert re.search(sentence_pattern(name), line.stdout.replace("...", " "))
+
+
+@pytest.mark.parametrize("name", ["bytes_per_connection", "idle"])
+def test_check_does_not_believe_a_figure_of_a_broken_relation(tmp_path: Path, name: str) -> None:
+    root = edited(tmp_path, EDITS["slabs of sysfs in slabinfo"][1])
+    assert run("check", "--root", root, "--warn", f"{name}=0:", name).stdout.startswith("TCPTOP UNKNOWN")
+    assert run("check", "--root", WHOLE, "--warn", f"{name}=0:", name).stdout.startswith("TCPTOP OK")
+
+
+UNPLANNED = (
+    *("sockets with an inode", "slabs of sysfs in slabinfo", "sockets in use of allocated ones"),
+    *("sockets of TCP in both files", "open files of objects", "memory of meminfo and of the zones"),
+    *("min watermark of low watermark", "present pages of spanned ones"),
+)
+
+
+@pytest.mark.parametrize("name", UNPLANNED)
+def test_a_plan_from_a_broken_relation_cannot_say(tmp_path: Path, name: str) -> None:
+    done = run("plan", "--connections", "1000", "--root", edited(tmp_path, EDITS[name][1]), "--json")
+    assert json.loads(done.stdout)["verdict"] == "cannot say"
+    assert json.loads(done.stdout)["unknown_because"]
+
+
+def test_the_tree_without_an_edit_has_room_and_is_ok() -> None:
+    assert json.loads(output("plan", "--connections", "1000", "--root", WHOLE, "--json"))["verdict"] == "fits"
+    assert output("check", "--root", WHOLE).startswith("TCPTOP OK")
+
+
+@pytest.mark.parametrize("name", CGROUP_STATS)
+def test_a_cgroup_that_contradicts_itself_has_no_amounts(tmp_path: Path, name: str) -> None:
+    found = cgroup_report(tmp_path, CGROUP_STATS[name])
+    assert re.search(sentence_pattern(name), found["unknown_because"])
+    assert found["current_bytes"] is None
+
+
+REPEATED = "active_file 0\ninactive_file 0\nsock 4096\nkernel 4096\nsock 9000000\n"
+
+
+def test_a_field_that_memory_stat_has_twice_is_unknown(tmp_path: Path) -> None:
+    found = cgroup_report(tmp_path, {"memory.stat": REPEATED})
+    assert found["sock_bytes"] is None
+    assert found["current_bytes"] is None
+    assert "sock is there more than once" in found["unknown_because"]
+
+
+def cgroup_report(tmp_path: Path, changes: dict[str, str]) -> dict[str, Any]:
+    """What the report shows of a memory cgroup, some of whose files are changed."""
+    stat = "active_file 0\ninactive_file 0\nsock 4096\nkernel 4096\n"
+    files = {"memory.max": "1073741824\n", "memory.current": "8388608\n", "memory.stat": stat} | changes
+    root = edited(tmp_path, [Edit(f"sys/fs/cgroup/web/{name}", "", text) for name, text in files.items()])
+    found: dict[str, Any] = json.loads(output("--root", root, "--cgroup", "web", "--json"))["memory_cgroup"]
+    return found
