@@ -28,6 +28,16 @@ PER_PROCESS = 8_000
 PORTS = (1_024, 60_000)
 
 
+def enter_own_namespace() -> None:
+    """Makes a network namespace with a loopback device and many ports, and enters it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        sys.exit("only root may make a network namespace")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{PORTS[0]} {PORTS[1]}")
+
+
 def hold(count: int, port: int) -> None:
     """Opens connections to a port of this process, reports it, and waits for the parent's end."""
     server = socket.socket()
@@ -46,7 +56,7 @@ def open_connections(count: int) -> list[subprocess.Popen[str]]:
     children = []
     for number in range(-(-count // PER_PROCESS)):
         part = min(PER_PROCESS, count - number * PER_PROCESS)
-        command = [sys.executable, __file__, "--hold", str(part), str(PORTS[1] + 1 + number)]
+        command = [sys.executable, str(PROJECT / "benchmarks/who.py"), "--hold", str(part), str(PORTS[1] + 1 + number)]
         children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     for child in children:
         assert child.stdout is not None
@@ -74,12 +84,7 @@ def main() -> None:
         hold(int(sys.argv[2]), int(sys.argv[3]))
     connections = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        sys.exit("only root may make a network namespace")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
-    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{PORTS[0]} {PORTS[1]}")
+    enter_own_namespace()
     programs = {"tcptop who": [sys.executable, "-m", "tcptop", "who", "--here"]}
     if shutil.which("ss"):
         programs["ss -tanm"] = ["ss", "-tanm"]

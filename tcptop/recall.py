@@ -6,6 +6,21 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
+class Same(Generic[Result]):
+    """A value as a key that is equal only to itself, for values that take long to compare."""
+
+    def __init__(self, value: Result) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other key has the same object."""
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        """The identity of the object, which the key keeps alive."""
+        return id(self.value)
+
+
 class Recall(Generic[Result]):
     """A function that keeps the results of all calls in the current round and in the round before.
 

@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     verdict: HolderVerdict
 
 
-Look = tuple[SocketTable, Sequence[HolderGroup], HolderSums]
+Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
 IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
 """Kinds of verdicts that hold only if the look before found at most as much."""

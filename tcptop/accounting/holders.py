@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts
 from tcptop.accounting.socket_owners import ORPHAN_STATES, listener_owner, owned_groups
 from tcptop.kernel.objects import State
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
-from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums
-from tcptop.recall import Recall
+from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, HolderVerdict
+from tcptop.recall import Recall, Same
 from tcptop.snapshot import Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
 from tcptop.text.units import grouped, seconds
@@ -29,6 +30,13 @@ BOTH_MINI_STATES: Mapping[str, str] = {
 """Notes of the two states of mini-sockets: TIME_WAIT counts both, as sockstat does."""
 
 
+SlabCost = tuple[State, bool, Amount]
+"""Slab bytes of one socket in a state, on the server side (True) or on the client side."""
+
+
+CostOf = Mapping[tuple[State, bool], Amount]
+
+
 def find_holders(
     snapshot: Snapshot, states: Iterable[StateCost], sockets: SocketCounts, page_bytes: int | None
 ) -> Holders | None:
@@ -37,29 +45,35 @@ def find_holders(
     table = reading.value
     if table is None:
         return None
-    before = reading.before.value if reading.before is not None else None
-    costs = tuple(_slab_costs(states))
     release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
-    knows_users = release is not None and release >= USER_OF_EVERY_SOCKET
-    _recall_groups.begin_round()
-    groups = _recall_groups(_Looked(table), costs, knows_users)
-    sums = holder_sums(table, sockets, page_bytes, reading.state in ("cut", "strange"))
-    look_before: Look | None = None
-    if before is not None:
-        groups_before = _recall_groups(_Looked(before), costs, knows_users)
-        was_damaged = reading.before is not None and reading.before.state in ("cut", "strange")
-        look_before = (before, groups_before, holder_sums(before, sockets, page_bytes, was_damaged))
-    verdicts = find_verdicts((table, groups, sums), look_before, _verdict_limits(snapshot, page_bytes))
+    facts = _Facts(
+        tuple(_slab_costs(states)),
+        release is not None and release >= USER_OF_EVERY_SOCKET,
+        page_bytes,
+        sockets.buffer_error_bytes,
+        sockets.time_wait_scope,
+    )
+    for recall in (_recall_merged, _recall_look, _recall_findings, _recall_counts):
+        recall.begin_round()
+    before: Same[SocketTable] | None = None
+    was_damaged = False
+    if reading.before is not None and reading.before.value is not None:
+        before, was_damaged = Same(reading.before.value), reading.before.state in DAMAGED
+    for each in (Same(table), before):
+        if each is not None:
+            _recall_merged(each)  # so that it is kept while no figure of the look changes
+    look = _recall_look(Same(table), facts, reading.state in DAMAGED)
+    look_before = None if before is None else _recall_look(before, facts, was_damaged)
+    verdicts, missing = _recall_findings(
+        Same(look), None if look_before is None else Same(look_before), _verdict_limits(snapshot, page_bytes)
+    )
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
     # While the next look runs, this one stands; that its reading is late is no news.
-    missing = (
-        *_missing(table),
-        *_unexplained(sums),
-        *_unseen(groups),
-        *([reading.reason] if reading.reason and reading.state != "late" else []),
-    )
+    if reading.reason and reading.state != "late":
+        missing = (*missing, reading.reason)
+    _, groups, sums = look
     return Holders(
         taken_at_s=reading.taken_at_s,
         age_s=age_s,
@@ -76,28 +90,22 @@ def find_holders(
         cgroup_of=table.cgroup_of,
         user_of=table.user_of,
         verdicts=verdicts,
-        groups_before=None if look_before is None else tuple(look_before[1]),
+        groups_before=None if look_before is None else look_before[1],
     )
 
 
-class _Looked:
-    """A table as a key. A look stands for many samples, and to compare groups takes as long as to make them."""
-
-    def __init__(self, table: SocketTable) -> None:
-        self.table = table
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Looked) and self.table is other.table
-
-    def __hash__(self) -> int:
-        return id(self.table)
+DAMAGED = ("cut", "strange")
+"""States of a look that has lost lines."""
 
 
-SlabCost = tuple[State, bool, Amount]
-"""Slab bytes of one socket in a state, on the server side (True) or on the client side."""
+class _Facts(NamedTuple):
+    """What the figures of a look depend on besides the look."""
 
-
-CostOf = Mapping[tuple[State, bool], Amount]
+    costs: tuple[SlabCost, ...]
+    knows_users: bool
+    page_bytes: int | None
+    buffer_error_bytes: int | None
+    time_wait_scope: CountScope
 
 
 def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
@@ -115,27 +123,45 @@ def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
             yield State(cost.state), False, Amount(low, client.high)
 
 
-def _groups_of(looked: _Looked, costs: Sequence[SlabCost], knows_users: bool) -> tuple[HolderGroup, ...]:
-    cost_of = {(state, is_server): amount for state, is_server, amount in costs}
-    return tuple(_holder_groups(looked.table, cost_of, knows_users))
+def _find_look(table: Same[SocketTable], facts: _Facts, is_damaged: bool) -> Look:
+    """The groups and the sums of a table."""
+    cost_of = {(state, is_server): amount for state, is_server, amount in facts.costs}
+    groups = tuple(_holder_groups(table.value, _recall_merged(table), cost_of, facts.knows_users))
+    return table.value, groups, holder_sums(table.value, facts, is_damaged)
 
 
-_recall_groups = Recall(_groups_of)
+def _find_findings(
+    look: Same[Look], before: Same[Look] | None, limits: VerdictLimits
+) -> tuple[tuple[HolderVerdict, ...], tuple[str, ...]]:
+    """The verdicts of a look, and what is missing in it."""
+    table, groups, sums = look.value
+    missing = (*_missing(table), *_unexplained(sums), *_unseen(groups))
+    return find_verdicts(look.value, None if before is None else before.value, limits), missing
+
+
+def _count_by_state(groups: Same[Sequence[HolderGroup]]) -> Mapping[str, float]:
+    counts: dict[str, float] = defaultdict(float)
+    for group in groups.value:
+        for state in _counted_in(group):
+            counts[state.value] += group.sockets
+    return counts
+
+
+_recall_look = Recall(_find_look)
+_recall_findings = Recall(_find_findings)
+_recall_counts = Recall(_count_by_state)
 
 
 def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
     """The states with the machine's number of sockets in each; unchanged unless the look has all sockets."""
     if not holders.sums.complete:
         return states
-    counts: dict[str, float] = defaultdict(float)
-    for group in holders.groups:
-        for state in _counted_in(group):
-            counts[state.value] += group.sockets
+    counts = _recall_counts(Same(holders.groups))
     age = "" if holders.age_s is None else f" {seconds(round(holders.age_s))} ago"
     note = f"counted by the look at all sockets{age}"
     return tuple(
         state._replace(
-            count=round(counts[state.state]),
+            count=round(counts.get(state.state, 0)),
             count_is_upper_bound=False,
             scope="machine",
             note=f"{BOTH_MINI_STATES[state.state]}; {note}" if state.state in BOTH_MINI_STATES else note,
@@ -165,11 +191,19 @@ def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits
     )
 
 
-def _holder_groups(table: SocketTable, cost_of: CostOf, knows_users: bool) -> Iterator[HolderGroup]:
+class _Merged(NamedTuple):
+    """The part of a table that one holder has of sockets that are alike: their number, and their sums in bytes."""
+
+    group: SocketGroup
+    holder: Holder
+    amounts: Sequence[float]
+
+
+def _merge_groups(table: Same[SocketTable]) -> Sequence[_Merged]:
     """The groups of a table by holder: one for all sockets that have the holder and everything else in common."""
     merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
-    for group, holder, share in owned_groups(table):
+    for group, holder, share in owned_groups(table.value):
         key = (holder._replace(is_estimated=False), *group[:8], group.peer)
         known, merged_holder = first.get(key, (group, holder))
         is_estimated = merged_holder.is_estimated or holder.is_estimated
@@ -177,8 +211,18 @@ def _holder_groups(table: SocketTable, cost_of: CostOf, knows_users: bool) -> It
         amounts = (group.sockets, group.buffer_bytes, group.rmem, group.wmem_queued, group.drops)
         for index, amount in enumerate(amounts):
             merged[key][index] += amount * share
-    for each, (group, holder) in first.items():
-        count, buffer_bytes, unread_bytes, unsent_bytes, drops = merged[each]
+    return [_Merged(group, holder, merged[key]) for key, (group, holder) in first.items()]
+
+
+_recall_merged = Recall(_merge_groups)
+
+
+def _holder_groups(
+    table: SocketTable, merged: Iterable[_Merged], cost_of: CostOf, knows_users: bool
+) -> Iterator[HolderGroup]:
+    """The groups with their slab."""
+    for group, holder, amounts in merged:
+        count, buffer_bytes, unread_bytes, unsent_bytes, drops = amounts
         slab = _slab_bytes(cost_of.get((_state_of(group), group.is_server)), count)
         # Mini-sockets and request socks have no user: inet_twsk_diag_fill() and inet_req_diag_fill() give 0.
         is_sock = not group.is_mini and group.state != "SYN_RECV"
@@ -240,9 +284,7 @@ def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
     return None if cost is None else Amount(cost.low * number, cost.high * number)
 
 
-def holder_sums(
-    table: SocketTable, sockets: SocketCounts, page_bytes: int | None, is_damaged: bool = False
-) -> HolderSums:
+def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> HolderSums:
     """The sums of a table, beside the counters of sockstat at the time of the look.
 
     They are never complete if lines of the look were lost (`is_damaged`).
@@ -265,13 +307,15 @@ def holder_sums(
         orphans=sum(group.sockets for group in without_inode if group.state in ORPHAN_STATES),
         orphans_counted=machine.get("orphan"),
         time_wait=sum(group.sockets for group in table.groups if group.is_mini),
-        time_wait_counted=_time_wait(asked, sockets.time_wait_scope),
-        time_wait_scope=sockets.time_wait_scope,
+        time_wait_counted=_time_wait(asked, facts.time_wait_scope),
+        time_wait_scope=facts.time_wait_scope,
         queued=sum(group.sockets for group in without_inode if group.state not in ORPHAN_STATES),
         queued_counted=sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes),
         buffer_bytes=sum(group.buffer_bytes for group in table.groups),
-        buffer_bytes_counted=None if charged_pages is None or page_bytes is None else charged_pages * page_bytes,
-        buffer_error_bytes=sockets.buffer_error_bytes,
+        buffer_bytes_counted=None
+        if charged_pages is None or facts.page_bytes is None
+        else charged_pages * facts.page_bytes,
+        buffer_error_bytes=facts.buffer_error_bytes,
         complete=is_whole,
     )
 

@@ -264,9 +264,9 @@ class TcptopApp(App[int]):
             self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger, self.view.since))
         self._ledger = self._ledger._replace(events=events_since_mark(self.view.mark, self._ledger))
         driver = self._driver
-        if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
-            # No screen or message covers the panes, so Textual's compositor is bypassed. Even to draw only a few
-            # changed lines, the compositor would process the lines of all panes.
+        if isinstance(driver, CellDriver) and len(self._seen_screens()) == 1 and not self._notifications:
+            # One screen fills the terminal, and no message covers its panes, so Textual's compositor is bypassed. Even
+            # to draw only a few changed lines, the compositor would process the lines of all panes.
             panes = [pane for pane in self.screen.walk_children(Pane) if pane.display]
             for pane in panes:
                 pane.lay_out(self._ledger, self.view)

@@ -26,6 +26,7 @@ from tcptop.explanation.holder_rows import (
 from tcptop.explanation.holders_page import TITLES, holder_cells, sum_lines, title_text, verdict_lines
 from tcptop.ledger import Ledger
 from tcptop.ledger.holders import Holders
+from tcptop.recall import Same
 from tcptop.snapshot.socket_table import RowAsk, SocketRows
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph, text_of
@@ -168,6 +169,9 @@ class HoldersPane(ScrollPane):
         self._answer: SocketRows | None = None
         self._answered_at_s = 0.0
         self._layout: Layout | None = None
+        self._drawn: Sequence[Line] = ()
+        self._drawn_of: tuple[object, ...] | None = None
+        """What the lines of `_drawn` follow from; None if they must be drawn again."""
         self._skipped = 0
         """Number of columns that are scrolled out at the left, besides those that always stay."""
         self._hidden = 0
@@ -194,7 +198,29 @@ class HoldersPane(ScrollPane):
         return TITLE_SEPARATOR.join(parts)
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The table, the sums, the verdicts and the keys; or the page of the opened row."""
+        """The table, the sums, the verdicts and the keys; or the page of the opened row.
+
+        The lines are kept until the look or something that the user chose changes.
+        """
+        depends_on = self._lines_depend_on(ledger, columns, rows)
+        if depends_on is None or depends_on != self._drawn_of:
+            self._drawn = self._draw_lines(ledger, choices, columns, rows)
+            # Drawing moves what does not fit into sight.
+            self._drawn_of = self._lines_depend_on(ledger, columns, rows)
+        self.set_titles(*self.edge_titles(ledger, choices))
+        return self._drawn
+
+    def _lines_depend_on(self, ledger: Ledger, columns: int, rows: int) -> tuple[object, ...] | None:
+        """All that the lines follow from; None if there is no look."""
+        holders = ledger.holders
+        if holders is None:
+            return None
+        look = map(Same, (holders.groups, holders.groups_before, holders.verdicts, holders.namespaces))
+        single = (Same(self._asked), Same(self._answer), self._answer and round(self._answer_age_s))
+        chosen = (self.choice, self._opened, self._cursor, self._first, self._skipped, self._step_keys())
+        return (*look, holders.sums, holders.missing, *single, *chosen, columns, rows)
+
+    def _draw_lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         holders = ledger.holders
         with_keys = rows >= MIN_ROWS_WITH_KEYS
         room = rows - with_keys
@@ -214,7 +240,6 @@ class HoldersPane(ScrollPane):
             foot = foot_lines(holders, columns, max(0, room - 1) // FOOT_SHARE)
             drawn = [*self._table(holders, columns, room - len(foot)), *foot]
             keys = self._table_keys()
-        self.set_titles(*self.edge_titles(ledger, choices))
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
     def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
@@ -244,8 +269,11 @@ class HoldersPane(ScrollPane):
     def _single(self, row: HolderRow | None) -> SingleSockets:
         """The single sockets of the opened row: the answer to the last question, or the question to ask."""
         asks = self._asked or ([] if row is None else row_asks(row.groups))
-        age_s = time.monotonic() - self._answered_at_s
-        return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, age_s)
+        return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, self._answer_age_s)
+
+    @property
+    def _answer_age_s(self) -> float:
+        return time.monotonic() - self._answered_at_s
 
     def _find_rows(self, holders: Holders) -> None:
         """Finds the rows again if the look or the choice changed; the cursor stays on its row."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from made_look import HERE, WHOLE_MACHINE, group, net, process, shared, table_of
 from recorded import snapshot
 
-from tcptop.accounting import account
+from tcptop.accounting import account, holders
 from tcptop.ledger.holders import HolderGroup, Holders
 from tcptop.snapshot import Reading
 from tcptop.sources.source import AS_ROOT
@@ -154,3 +155,19 @@ def test_groups_of_a_look_are_made_once_while_other_counts_change() -> None:
     assert first is not None
     assert second is not None
     assert first.groups is second.groups
+    assert first.verdicts is second.verdicts
+    assert first.sums is second.sums
+
+
+def test_a_look_is_merged_once_while_the_cost_of_a_socket_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: Reading[Any] = Reading("ok", table_of(net(), group(sockets=5)), None, 3.0, 12, 5.0, None, None)
+    of = snapshot("6.18-1n", "established")._replace(socket_table=reading)
+    merged = account(of).holders
+    assert merged is not None
+    assert account(of).holders is not None
+    monkeypatch.setattr(holders, "owned_groups", lambda _: pytest.fail("the groups were merged again"))
+    dearer = snapshot("6.12-4n", "established")._replace(socket_table=reading)
+    found = account(dearer).holders
+    assert found is not None
+    assert found.groups[0].slab_bytes != merged.groups[0].slab_bytes
+    assert found.groups[0].sockets == merged.groups[0].sockets
