@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import made_smbios
-from made_look import HERE, WHOLE_MACHINE, group, net, table_of
+from made_look import HERE, WHOLE_MACHINE, group, net, process, shared, table_of
 from made_machine import make_machine
 from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, snapshot_of, take_snapshot, text, tree
 
@@ -248,6 +248,8 @@ def ledgers_with_looks() -> dict[str, Ledger]:
         *(net(HERE), REFUSED, SMALL, CUT),
         *(group("unseen", 5, uid=7, cgroup=5, peer="10.1.2.0/24"), group("none", 3, uid=7, family=10)),
         group("unseen", 5, "FIN_WAIT2", server=False),
+        *(net(number, False, found_by=word) for number, word in ((5, "thread"), (6, "descriptor"))),
+        *(process(10), process(11), shared(10, 11, 4), shared(98, 99, 2)),
     )._replace(unread_processes=2)
     unsure: Reading[Any] = first._replace(state="strange", reason="2 lines were left out", value=unseen)
     nothing = take_snapshot(MemoryHost({}))
