@@ -23,14 +23,15 @@ from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.tcp_memory import tcp_memory
 from tcptop.kernel.objects import SLAB_CACHES
-from tcptop.ledger import AccountingMode, ConnectionCost, Headroom, HostFacts, LimitState, TcpMemory, Threshold
+from tcptop.ledger import AccountingMode, ConnectionCost, Event, Headroom, HostFacts, LimitState, TcpMemory, Threshold
 from tcptop.ledger.host_row import HostRow
 from tcptop.rates import per_second
 from tcptop.snapshot import READING_NAMES, Reading, Slabinfo, SlabLinks, Snapshot
 
-EACH_LOOK = ("sockstat", "netstat", "conntrack_stats", "socket_limits")
+EACH_LOOK = ("sockstat", "socket_limits")
 """The sources that every look of the table reads; the others are read once in some seconds."""
-SELDOM_READ = tuple(name for name in READING_NAMES if name not in EACH_LOOK)
+EVENT_SOURCES = ("netstat", "conntrack_stats")
+SELDOM_READ = tuple(name for name in READING_NAMES if name not in (*EACH_LOOK, *EVENT_SOURCES))
 RATE_S = 6.0
 """Time over which the changes per second of sockets are computed."""
 KMALLOC = ("kmalloc-", "size-")
@@ -63,6 +64,8 @@ class RowAccount:
         self._seldom: _Seldom | None = None
         self._states: Mapping[str, LimitState] = {}
         self._event_samples: tuple[EventSample, ...] = ()
+        self._events: tuple[tuple[Read, ...], tuple[Event, ...]] = ((), ())
+        """The reads of EVENT_SOURCES, and the events in them."""
         self._counts: deque[tuple[float, int | None, int | None]] = deque()
         """Time, sockets and mini-sockets of the looks of the last RATE_S."""
 
@@ -75,10 +78,7 @@ class RowAccount:
             seldom = self._seldom = _find_seldom(snapshot, reads, seldom)
         facts, table, cost = seldom.facts, seldom.table, seldom.costs["full"]
         sockets = socket_counts(snapshot, table, seldom.page_bytes, facts.cpus)
-        origin = origin_of(snapshot)
-        minute_ago = totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin)
-        events = find_events(snapshot, minute_ago)
-        self._event_samples = add_event_sample(self._event_samples, snapshot.taken_at_unix_s, origin)
+        events = self._find_events(snapshot)
         limits = find_limits(
             snapshot,
             table,
@@ -106,6 +106,16 @@ class RowAccount:
             events=events,
             reason=next((reason for name in REASONS if (reason := getattr(snapshot, name).reason)), None),
         )
+
+    def _find_events(self, snapshot: Snapshot) -> tuple[Event, ...]:
+        """The events, with what they have grown within the last minute; those before, if none was read again."""
+        reads = tuple(_read_of(getattr(snapshot, name)) for name in EVENT_SOURCES)
+        if reads != self._events[0]:
+            origin = origin_of(snapshot)
+            minute_ago = totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin)
+            self._events = reads, find_events(snapshot, minute_ago)
+            self._event_samples = add_event_sample(self._event_samples, snapshot.taken_at_unix_s, origin)
+        return self._events[1]
 
     def _rates(self, at_s: float, sockets: int | None, time_wait: int | None) -> tuple[float | None, float | None]:
         """The changes per second of sockets and mini-sockets since the oldest look that is kept."""

@@ -11,11 +11,11 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from tcptop.accounting.host_row import EACH_LOOK, RowAccount
+from tcptop.accounting.host_row import EACH_LOOK, EVENT_SOURCES, RowAccount
 from tcptop.commands.common import OVER_SSH_S, read_thresholds, terminal_columns
 from tcptop.errors import TcptopError
 from tcptop.hosts.ssh_host import SshHost
-from tcptop.sampling.fleet import MAX_HOSTS, Fleet
+from tcptop.sampling.fleet import MAX_HOSTS, Fleet, table_sources
 from tcptop.standard_streams import write_stdout
 
 if TYPE_CHECKING:
@@ -53,7 +53,14 @@ def make_fleet(
 ) -> Fleet:
     """The machines of these names, not connected yet; ssh never asks on the terminal for one of several."""
     hosts = [SshHost(name, sudo, connect=False) for name in names]
-    return Fleet(hosts, partial(_account, thresholds), EACH_LOOK, interval_s, looks, on_look)
+    return Fleet(
+        hosts,
+        partial(_account, thresholds),
+        partial(table_sources, EACH_LOOK, EVENT_SOURCES),
+        interval_s,
+        looks,
+        on_look,
+    )
 
 
 def _account(thresholds: Mapping[str, Threshold]) -> Callable[[Snapshot], HostRow]:

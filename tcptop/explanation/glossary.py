@@ -1213,7 +1213,8 @@ HOST_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "AGE",
         "How old the figures of a host are: ≤ and the time between looks, or the seconds if a look is late.",
-        "TCP memory, bytes and the memory of the machine are read every ten seconds, all else with each look.",
+        "TCP memory, bytes and the memory of the machine are read every ten seconds, events every five, all else with"
+        " each look.",
         "tcptop",
         ("age of the figures", "late", "connecting", "connecting again", "again in"),
     ),

@@ -17,9 +17,9 @@ from tcptop.sampling.sampler import AnySource, Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
-SELDOM_S = 10.0
-"""Time between two reads of a file that does not change with every look, or whose figures may be as old as that."""
-NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "smbios", "snmp", "tls_stat"})
+SELDOM_S, EVENTS_S = 10.0, 5.0
+"""Time between two reads of a file whose figures may be as old as that; of the counters of events, half of it."""
+NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "slab_counts", "smbios", "snmp", "tls_stat"})
 """Sources of figures that the table does not show."""
 MAX_CONNECTING = 6
 """Number of sessions that are being made at once: sshd refuses some of more than ten (MaxStartups)."""
@@ -49,12 +49,13 @@ class RemoteHost(Host, Protocol):
         ...
 
 
-def table_sources(each_look: Collection[str]) -> list[AnySource]:
-    """The sources of a row; those that are not named are read once in SELDOM_S seconds at most."""
+def table_sources(each_look: Collection[str], events: Collection[str]) -> list[AnySource]:
+    """The sources of a row: those to be read with each look, those of events, and others, read in SELDOM_S seconds."""
     sources = [source for source in kernel_sources() if source.name not in NOT_FOR_A_ROW]
     for source in sources:
         if source.name not in each_look:
-            source.pace = source.pace._replace(min_period_s=max(SELDOM_S, source.pace.min_period_s))
+            period_s = EVENTS_S if source.name in events else SELDOM_S
+            source.pace = source.pace._replace(min_period_s=max(period_s, source.pace.min_period_s))
     return sources
 
 
@@ -93,21 +94,19 @@ class Fleet:
         self,
         hosts: Sequence[RemoteHost],
         make_account: Callable[[], Callable[[Snapshot], HostRow]],
-        each_look: Collection[str],
+        make_sources: Callable[[], list[AnySource]],
         interval_s: float,
         looks: int | None = None,
         on_look: Callable[[HostLook], None] | None = None,
     ) -> None:
-        """Takes the machines, and what makes for each of them a function that computes a row from a sample.
+        """Takes the machines, and what makes for each of them its sources and a function that computes its rows.
 
         Each machine is looked at `looks` times (None: until `end`). `on_look` is called in the machine's thread after
         each look, also one that was not answered.
         """
         self.interval_s = interval_s
         self._looks, self._on_look = looks, on_look
-        self._watched = [
-            _Watched(host, Sampler(host, table_sources(each_look), interval_s), make_account()) for host in hosts
-        ]
+        self._watched = [_Watched(host, Sampler(host, make_sources(), interval_s), make_account()) for host in hosts]
         self._connecting = threading.BoundedSemaphore(MAX_CONNECTING)
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []

@@ -17,8 +17,8 @@ TITLE = "Help ─ arrows scroll, any other key closes"
 INTRODUCTION = (
     "One row for each host, asked over ssh. The most urgent is first: alarms, hosts that do not answer, then those on"
     " which the fewest sockets fit more.",
-    "Sockets, buffers, limits and events are read with each look; TCP memory, bytes and the memory of the machine"
-    " every ten seconds. The last row has the sums of the hosts that answer.",
+    "Sockets, buffers and limits are read with each look, events every five seconds, TCP memory, bytes and the memory"
+    " of the machine every ten. The last row has the sums of the hosts that answer.",
 )
 KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "choose a host; Home and End, too"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from recorded import each_recording, tree
 
 from tcptop.accounting import account
-from tcptop.accounting.host_row import EACH_LOOK, RowAccount, only_tcp_caches
+from tcptop.accounting.host_row import EACH_LOOK, EVENT_SOURCES, RowAccount, only_tcp_caches
 from tcptop.hosts.folder import FolderHost
 from tcptop.sampling.fleet import NOT_FOR_A_ROW, table_sources
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -17,7 +17,10 @@ from tcptop.snapshot import Snapshot
 def samples(folder: Path) -> tuple[Snapshot, Snapshot]:
     """A sample as a report takes it, and one as the table takes it."""
     found = []
-    for sources in ([source for source in kernel_sources() if source.name != "btf"], table_sources(EACH_LOOK)):
+    for sources in (
+        [source for source in kernel_sources() if source.name != "btf"],
+        table_sources(EACH_LOOK, EVENT_SOURCES),
+    ):
         host = FolderHost(str(folder))
         sampler = Sampler(host, sources)
         read_due(sampler)
