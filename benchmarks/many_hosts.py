@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -71,7 +71,7 @@ def measure(hosts: int, seconds: float, folder: Path, server: LoopbackSsh | None
         elapsed_s = time.monotonic() - begin_s
         after = [cpu_ms(session.process.pid), sum(map(cpu_ms, clients)), sum(map(cpu_ms, far))]
         memory = memory_mib(session.process.pid)
-        wire = None if server is None else looked_kb(folder, clients)
+        wire = None if server is None else looked_kb(folder, server)
         session.type("q")
         session.until_ended()
     finally:
@@ -95,13 +95,12 @@ def measure(hosts: int, seconds: float, folder: Path, server: LoopbackSsh | None
         print(f"{'on the wire':<26}{total_kb / (looks + sessions):9.1f} KB a look, the first ones too")
 
 
-def looked_kb(folder: Path, clients: list[int]) -> tuple[float, int]:
-    """Ends the sessions, and returns the KB that all have sent and received, and their number."""
-    for pid in clients:
-        try:
-            os.kill(pid, 15)
-        except ProcessLookupError:
-            continue
+def looked_kb(folder: Path, server: LoopbackSsh) -> tuple[float, int]:
+    """Ends the remote programs, and returns the KB that all sessions have sent and received, and their number."""
+    for pid in server.servers():
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text() == "sh\n":
+                os.kill(pid, 9)
     time.sleep(2)
     files = list(folder.glob("debug-*"))
     return sum(wire_of(file) for file in files), len(files)
