@@ -91,15 +91,19 @@ textual.driver:Driver
   45a80443 suspend_application_mode terminal/driver.py     calls stop_application_mode() and close()
 textual.app:App
   bd88351e _driver                  screen/app.py          the driver; None before the app runs
+  bd88351e _driver                  screen/hosts_app.py    the driver; None before the app runs
   5389992d _exit                    screen/key_queue.py    true once exit() was called
   5389992d _exit                    terminal/driver.py     true once exit() was called
   cc6381ea _notifications           screen/app.py          the messages on the screen, each with .message
+  cc6381ea _notifications           screen/hosts_app.py    the messages on the screen; empty if there is none
   8fba4f16 _suspend_signal          screen/app.py          tells the app that it will be suspended
   72cd130d _background_screens      screen/screen_copy.py  the screens that show through, for render_update()
   15ef4f62 action_command_palette   screen/app.py          the action of Textual's palette; overridden
   5d85c755 action_suspend_process   screen/app.py          overridden to stop the whole process group
   3df5283a on_event                 screen/app.py          gets each key first; overridden to queue keys
+  3df5283a on_event                 screen/hosts_app.py    gets each key first; overridden to queue keys
   233cfd9e pop_screen               screen/app.py          overridden; dismiss() calls it too
+  233cfd9e pop_screen               screen/hosts_app.py    overridden; dismiss() calls it too
 textual.screen:Screen
   bcd24b89 _compositor              screen/screen_copy.py  render_update() draws as for export_screenshot()
 textual.message_pump:MessagePump
@@ -134,7 +138,7 @@ textual.message_pump:MessagePump
 
 DOCUMENTED_HOOKS = {
     *("ALLOW_SELECT", "BINDINGS", "COMPONENT_CLASSES", "CSS", "DEFAULT_CSS", "ENABLE_COMMAND_PALETTE", "TITLE"),
-    *("arrange", "can_focus", "can_replace", "compose", "get_default_screen"),
+    *("action_quit", "arrange", "can_focus", "can_replace", "compose", "get_default_screen"),
     *("name", "notify", "notify_style_update", "render_line"),
 }
 """Names that Textual's documentation tells an app, a screen, a widget or a message to override."""
