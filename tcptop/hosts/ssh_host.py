@@ -46,6 +46,9 @@ WHOLE_FILES = frozenset(
 MAX_LISTS = 500
 """Number of lists of paths that the other machine keeps; beyond, the numbers are used again."""
 
+WINDOW_BYTES = 32 << 10
+"""Distance up to which ssh's compression (zlib) finds what an answer repeats."""
+
 RECONNECT_WAIT_S = 0.7
 """Longest wait of a read for a session that is being made again; most sessions are made in less."""
 FIRST_DELAY_S = 1.0
@@ -96,6 +99,8 @@ class SshHost:
         self._total_us = 0
         self._longest: tuple[str, ...] = ()
         self._longest_first = False
+        self._text_bytes = 0
+        """Length of the last answer."""
         self._session: SshSession | None = None
         self.identity = Identity(live=True, place=f"ssh:{name}", remote_name=name, remote_sudo=sudo)
         if not connect:
@@ -206,6 +211,7 @@ class SshHost:
         number = bool(texts) + len(wholes) + len(folders) + 1
         answers = iter(session.exchange(lines, number))
         text = next(answers)[0] if texts else b""
+        self._text_bytes = len(text)
         packs = session.hello is not None and session.hello.packs
         reads = {path: self._whole_read(path, *next(answers), packs) for path in wholes}
         whole_us = sum(read.took_us for read in reads.values())
@@ -227,15 +233,16 @@ class SshHost:
         return result
 
     def _in_order(self, lists: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """The lists without those that are empty or there twice; the longest one is first and last in turn.
+        """The lists without those that are empty or there twice, the longest one first or last.
 
-        ssh compresses what is like the last 32 KB. An answer is often longer, so that in a fixed order nothing would
-        be like the answer before; in this one, about half of it is.
+        ssh compresses what is like the last 32 KB. After an answer that was longer, the longest list changes its place:
+        in the same order nothing would be like the answer before; in this one, about half of it is.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:
             return distinct
-        self._longest_first = not self._longest_first
+        if self._text_bytes > WINDOW_BYTES:
+            self._longest_first = not self._longest_first
         return [self._longest, *distinct] if self._longest_first else [*distinct, self._longest]
 
     def _name_lists(self, lists: Sequence[tuple[str, ...]]) -> list[str]:

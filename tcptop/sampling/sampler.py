@@ -49,6 +49,13 @@ from tcptop.text.printable import printable
 BESIDE_S = 0.05
 """Maximum age of a sockstat reading that is combined with the reading of another source."""
 
+SELDOM_OVER_SSH = frozenset({"netstat", "snmp", "conntrack_stats", "tls_stat"})
+"""Counters of events, which are read over ssh in every third sample only.
+
+The other two answers then fit, on most machines, into the 32 KB in which ssh finds what it need not send again.
+"""
+SELDOM_INTERVALS = 3
+
 Answers = tuple[HostAnswer, ...]
 AnySource = Source[Any]
 AnyReading = Reading[Any]
@@ -302,6 +309,8 @@ class Sampler:
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed") and not is_lost
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
+        if self.host.identity.remote_name is not None and source.name in SELDOM_OVER_SSH:
+            wanted_s = max(wanted_s, SELDOM_INTERVALS * self.interval_s)
         if is_lost:
             wanted_s = self.interval_s
         self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us)

@@ -107,11 +107,11 @@ def test_the_json_is_the_same_with_every_shell(server: LoopbackSsh, name: str) -
 
 @needs_sshd
 def test_several_reports_use_one_session_and_have_rates(server: LoopbackSsh) -> None:
-    ran = server.tcptop("--json", "-n", "3", "-d", "0.3", "--host", "loop")
+    ran = server.tcptop("--json", "-n", "4", "-d", "0.3", "--host", "loop")
     assert ran.returncode == 0
     samples = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert len(samples) == 3
-    assert any(event["per_s"] is not None for event in samples[2]["events"].values())
+    assert len(samples) == 4
+    assert any(event["per_s"] is not None for event in samples[3]["events"].values())
     assert all(each["sources"]["sockstat"]["state"] == "ok" for each in samples)
 
 
