@@ -29,6 +29,7 @@ from tcptop.terminal.hangup import die_by_received_signal, is_ending
 from tcptop.terminal.requirements import remove_textual_variables, require_terminal
 from tcptop.text.ascii import needs_ascii
 from tcptop.widgets.hosts_pane import HostsPane
+from tcptop.widgets.key_line import FROM_TABLE_CLASS
 from tcptop.widgets.pane import ASCII_CLASS
 
 DRAW_S = 1.0
@@ -245,6 +246,7 @@ def _show_opened(fleet: Fleet, name: str, settings: Settings, ascii_alone: bool)
     try:
         app = OpenedHostApp(LiveFeed(fleet.hosts[number], keeps_host=True), settings)
         app.set_class(ascii_alone, ASCII_CLASS)
+        app.add_class(FROM_TABLE_CLASS)
         app.run(mouse=bool(settings.mouse))
     finally:
         fleet.pause(number, False)

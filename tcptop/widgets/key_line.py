@@ -47,6 +47,10 @@ KEYS: tuple[KeyHint, ...] = (
 MODE_HINT, NODES_HINT = (next(hint for hint in KEYS if hint[0] == key) for key in ("m", "="))
 BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
 """In place of MODE_HINT while TIME_WAIT is shown."""
+TABLE_HINT: KeyHint = ("q", "table of hosts", "table")
+"""In place of the hint to quit, on the full screen of a machine of the table."""
+FROM_TABLE_CLASS = "-from-table"
+"""CSS class of an app from which `q` comes back to the table of hosts."""
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
@@ -176,6 +180,8 @@ class KeyLine(Pane):
         enter = focused.enter_meaning if isinstance(focused, Pane) else ""
         hints = working_hints(hints, Moment(ledger, self._view, enter, has_room(self.app.size)))
         nodes_early = NODES_HINT in hints
+        if self.app.has_class(FROM_TABLE_CLASS):
+            hints = tuple(TABLE_HINT if hint[0] == "q" else hint for hint in hints)
         return [key_line(columns, hints, nodes_early, choices.mode == "time_wait")]
 
 

@@ -90,6 +90,7 @@ def test_enter_opens_a_host_on_the_same_session_and_q_and_escape_come_back(serve
         table.type("\r")
         table.until_shown("live 2 s")
         table.until_shown("TCPv6")
+        table.until_shown("q table")
         assert sorted(server.clients()) == sorted(before)
         table.type(leave)
         table.until_shown("by NEAREST LIMIT")
