@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -154,9 +155,89 @@ def connected(count: int) -> None:
     pairs(count)
 
 
-LOADS = {
+def shared_port(count: int) -> None:
+    """Two processes listen on one port (SO_REUSEPORT), and do not accept `count` connections."""
+
+    def listen() -> None:
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        server.bind(("127.0.0.1", PORT))
+        server.listen(4096)
+        HELD.append(server)
+
+    for command in ("left", "right"):
+        in_child(command, listen)
+    name("caller")
+    for _ in range(count):
+        connect()
+
+
+def dual_stack(count: int) -> None:
+    """A listener of IPv6 does not accept connections of IPv4."""
+
+    def listen() -> None:
+        HELD.append(socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=4096, dualstack_ipv6=True))
+
+    in_child("sleeper", listen)
+    name("caller")
+    for _ in range(count):
+        connect()
+
+
+def crowd(count: int) -> None:
+    """13 processes, each with both ends of `count` connections to one port, in turn; all have the listener, too."""
+    server = listener()
+
+    def hold() -> None:
+        for _ in range(count):
+            connect()
+            HELD.append(server.accept()[0])
+
+    for number in range(13):
+        in_child(f"crowd{number}", hold)
+
+
+def in_thread(count: int, stays: bool = True, is_held: bool = False) -> int:
+    """A thread makes a namespace, and connections there; returns its number. `is_held`: a descriptor leads to it."""
+    made: list[int] = []
+    is_made = threading.Event()
+
+    def run() -> None:
+        enter_own_namespace()
+        pairs(count)
+        descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        made.append(os.fstat(descriptor).st_ino)
+        if not is_held:
+            os.close(descriptor)
+        is_made.set()
+        if stays:
+            signal.pause()
+
+    name("threaded")
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    is_made.wait()
+    if not stays:
+        thread.join()
+    return made[0]
+
+
+def by_descriptor(count: int) -> int:
+    """Only a descriptor, and the sockets, hold the namespace of the connections."""
+    return in_thread(count, stays=False, is_held=True)
+
+
+def by_sockets(count: int) -> int:
+    """Only the sockets hold the namespace of the connections."""
+    return in_thread(count, stays=False)
+
+
+LOADS: dict[str, Callable[[int], int | None]] = {
     load.__name__: load
-    for load in (close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected)
+    for load in (
+        *(close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected),
+        *(shared_port, dual_stack, crowd, in_thread, by_descriptor, by_sockets),
+    )
 }
 
 
@@ -165,8 +246,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.alarm(300)
     enter_own_namespace()
-    LOADS[sys.argv[1]](int(sys.argv[2]))
-    print("ready", Path("/proc/self/ns/net").stat().st_ino, os.getpid(), flush=True)
+    namespace = LOADS[sys.argv[1]](int(sys.argv[2])) or Path("/proc/self/ns/net").stat().st_ino
+    print("ready", namespace, os.getpid(), flush=True)
     sys.stdin.read()
 
 

@@ -1087,10 +1087,10 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "RTT",
-        "The smoothed time from sending a segment to its acknowledgement, in milliseconds (ms).",
+        "The smoothed time from sending a segment to its acknowledgement, in milliseconds (ms) or microseconds (µs).",
         "",
         "tcpi_rtt, in tcp_get_info()",
-        ("ms", "round-trip time"),
+        ("ms", "µs", "round-trip time"),
     ),
     Entry(
         "CWND",

@@ -16,7 +16,14 @@ from tcptop.explanation.holder_rows import (
     namespace_name,
     process_name,
 )
-from tcptop.explanation.holders_page import ROW_HEADINGS, TITLES, holder_cells, socket_row_cells
+from tcptop.explanation.holders_page import (
+    PEER_HEADINGS,
+    ROW_HEADINGS,
+    TITLES,
+    holder_cells,
+    peer_cells,
+    socket_row_cells,
+)
 from tcptop.ledger.holders import HolderGroup, HolderKind, Holders, HolderVerdict
 from tcptop.snapshot.socket_table import AF_INET6, MAX_SOCKET_ROWS, Listener, RowAsk, SocketRows
 from tcptop.text import units
@@ -157,6 +164,8 @@ MEANINGS: Sequence[Meaning] = (
 )
 """The first that fits a group is its meaning."""
 MAX_MEANINGS = 3
+MAX_SHARED = 3
+"""Processes that are named as having the same sockets."""
 FACT_WIDTH = 12
 TCP_INFO = "tcp_info"
 
@@ -214,6 +223,8 @@ def holder_page(
             lines += fact_lines(TITLES[grouping].lower(), rows[0].name, columns, FACT_WIDTH)
     for text in _process_texts(holders, row):
         lines += fact_lines("descriptors", text, columns, FACT_WIDTH)
+    for text in _shared_texts(holders, row):
+        lines += fact_lines("shared", text, columns, FACT_WIDTH)
     lines += _single_lines(single, columns) if single.asks else []
     lines += tables
     for headings, cells in ((LISTENERS, _listener_cells(holders, row)), (CGROUPS, _cgroup_cells(holders, row))):
@@ -235,6 +246,9 @@ def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
         )
         lines = fact_lines(TCP_INFO, text, columns, FACT_WIDTH)
         lines += paragraph(answer.reason, columns - 1, "text", WARNING) if answer.reason else []
+        peers = peer_cells(answer.rows, MAX_ROWS)
+        if len(peers) > 1:
+            lines += [EMPTY_LINE, *_lines(PEER_HEADINGS, peers, columns), EMPTY_LINE]
         return [*lines, *(_lines(ROW_HEADINGS, [*map(socket_row_cells, answer.rows)], columns) if number else [])]
     if not single.can_ask:
         text = "only a live kernel tells single sockets"
@@ -264,6 +278,21 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
     most = "" if process.max_descriptors is None else f" of at most {units.grouped(process.max_descriptors)}"
     text = f"{units.grouped(process.descriptors)} open{most}"
     yield text if process.is_whole else f"{text}; a sample of them was looked up, so counts are estimates"
+
+
+def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
+    """The processes that sockets of the row's process are open in, too, or that its sockets count for."""
+    pids = {group.holder.pid for group in row.groups if group.holder.kind == "process"}
+    found = [each for each in holders.shared if each.pid in pids]
+    if found:
+        others = ", ".join(_shared_with(holders, each.other_pid) for each in found[:MAX_SHARED])
+        more = f" and {units.grouped(len(found) - MAX_SHARED)} more" if len(found) > MAX_SHARED else ""
+        number = max(each.sockets for each in found)
+        yield f"{units.grouped(number)} of its sockets are open in {others}{more} too, and count here alone"
+
+
+def _shared_with(holders: Holders, pid: int) -> str:
+    return process_name(holders, pid) or f"process {pid}"
 
 
 def _table(by: Grouping, rows: Sequence[HolderRow], columns: int) -> list[Line]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
 from math import inf
 
 from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey
@@ -166,11 +168,36 @@ def socket_row_cells(row: SocketRow) -> list[str]:
         units.count(row.unsent),
         _ago(row.last_sent_ms),
         _ago(row.last_received_ms),
-        units.UNKNOWN if row.rtt_us is None else f"{row.rtt_us / 1000:.1f} ms",
+        _round_trip(row.rtt_us),
         units.count(row.cwnd),
         units.count(row.retransmitted),
         row.congestion_control,
     ]
+
+
+PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT", least=("UNSENT",))
+
+
+def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
+    """The cells of the `most` networks of peers with the most of these sockets, and the sums of their queues."""
+    by_peer: dict[str, list[SocketRow]] = defaultdict(list)
+    for row in rows:
+        by_peer[row.peer].append(row)
+    return [
+        [
+            peer,
+            units.grouped(len(found)),
+            *(units.grouped(sum(getattr(row, name) or 0 for row in found)) for name in ("rqueue", "wqueue", "unsent")),
+        ]
+        for peer, found in nlargest(most, by_peer.items(), key=lambda each: len(each[1]))
+    ]
+
+
+def _round_trip(amount_us: int | None) -> str:
+    """A round trip time: on one machine or in one rack it is below a millisecond."""
+    if amount_us is None:
+        return units.UNKNOWN
+    return f"{amount_us} µs" if amount_us < 1000 else f"{amount_us / 1000:.1f} ms"
 
 
 def _ago(amount_ms: int | None) -> str:

@@ -21,7 +21,7 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
-from made_look import cgroup, group, listen, look_text, net, process
+from made_look import cgroup, group, listen, look_text, net, process, shared
 from test_words import unknown_words
 
 from tcptop.explanation.holder_rows import SORTS
@@ -421,6 +421,29 @@ async def test_single_sockets_are_asked_for_by_a_key_on_the_page_alone() -> None
         await pilot.press("escape", "enter")
         await pilot.pause()
         assert any("d asks the kernel" in line for line in shown(app))
+
+
+async def test_the_peers_of_single_sockets_and_round_trips_with_their_unit() -> None:
+    host = live_host()
+    near = A_ROW.replace("203.0.113", "198.51.100").replace("\t1500\t10", "\t31\t10")
+    host.texts[ROWS_OF_HOARDER] = (A_ROW * 2 + near * 3).encode()
+    async with host_app(host, 0.1).run_test(size=(120, 60)) as pilot:
+        app = await open_hoarder(pilot)
+        await pilot.press("d")
+        await wait_until(pilot, lambda: any("5 single sockets in :8080" in line for line in shown(app)), "sockets")
+        text = "\n".join(shown(app))
+        assert re.search(r"PEER +SOCKETS +UNREAD +UNACKED +UNSENT\n 198\.51\.100\.0/24 +3 +0 +3 600 +300 *\n 203", text)
+        assert re.search(r"198\.51\.100\.0/24 .* 31 µs ", text)
+        assert re.search(r"203\.0\.113\.0/24 .* 1\.5 ms ", text)
+        assert unknown_words(screen_text(app)) == set()
+
+
+async def test_the_page_names_the_processes_that_share_the_sockets(tmp_path: Path) -> None:
+    lines = (net(), group("whole:10", 9), *(process(pid, "worker") for pid in range(10, 16)))
+    folder = made_tree(tmp_path, *lines, *(shared(10, pid, 4) for pid in range(11, 16)))
+    async with tree_app(folder).run_test(size=(120, 40)) as pilot:
+        text = " ".join(shown(await open_holders(pilot, "enter")))
+        assert "4 of its sockets are open in worker[11], worker[12], worker[13] and 2 more too, and count here" in text
 
 
 async def test_the_reason_that_there_are_no_single_sockets() -> None:
