@@ -1193,7 +1193,7 @@ HOST_ENTRIES: tuple[Entry, ...] = (
         "A host that does not answer has what ssh said in place of its figures, and when it is asked again. The last"
         " row has the sums of the hosts that answer, and says how many these are.",
         "tcptop --host 'web[01-40],db1'; ssh",
-        ("hosts", "of hosts", "every host", "table of hosts"),
+        ("hosts", "of hosts", "every host", "table of hosts", "ssh"),
     ),
     Entry(
         "NEAREST LIMIT",
