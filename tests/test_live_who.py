@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from session import Session
 
 PROJECT = Path(__file__).resolve().parents[1]
 LOADS = PROJECT / "tests/socket_loads.py"
@@ -244,6 +245,33 @@ def test_the_sums_agree_with_the_counters() -> None:
             pytest.fail(str(sums))
         if shutil.which("ip") is not None:
             assert ("mount", name) in {(each["found_by"], each["name"]) for each in found["namespaces"]}
+
+
+def test_the_screen_draws_one_look_after_the_other() -> None:
+    """While the table fills the terminal, its lines are drawn without Textual's compositor."""
+    with load("close_wait", 600) as of:
+        session = Session(tcptop("-d", "0.5"), size=(120, 30))
+        try:
+            session.until_shown("W who")
+            session.type("W")
+            session.until_shown(f"hoarder[{of.pid}]")
+            ages: set[str] = set()
+
+            def shows_ages() -> bool:
+                ages.update(re.findall(r"taken (\d+ s ago|now)", session.screen.text()))
+                return len(ages) >= 3
+
+            session.until(shows_ages, "the age of the look grows")
+            session.until_shown("(one look)")
+            session.type(" ")
+            session.until(lambda: "(one look)" not in session.screen.text(), "a second look")
+            lines = session.screen.text().splitlines()
+            assert sum(f"hoarder[{of.pid}] " in line and "CLOSE_WAIT" in line for line in lines) == 1
+            session.type("\x1b")
+            session.until_shown("Limits")
+            assert "Who holds it" not in session.screen.text()
+        finally:
+            session.end()
 
 
 def traced(tmp_path: Path, *arguments: str) -> str:
