@@ -42,7 +42,9 @@ class ReaderThread(Generic[Argument, Answer]):
 
     def submit(self, arguments: Iterable[Argument]) -> None:
         """Queues a call for each argument."""
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._returned = loop, asyncio.Event()  # an event belongs to the loop that first waits for it
         for argument in arguments:
             self._arguments.put(argument)
         self._replace_if_stuck()
