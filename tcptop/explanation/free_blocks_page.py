@@ -23,7 +23,7 @@ TYPE_MEANINGS: Mapping[str, str] = {
     RECLAIMABLE: "caches that the kernel can empty: slabs of inodes and dentries, also those of sockets",
     "HighAtomic": "kept for allocations that cannot wait, such as those for received packets",
     "CMA": "kept for devices; until one needs it, programs' memory may be there",
-    "Isolate": "being emptied, for nobody's use",
+    "Isolate": "being emptied: nothing is allocated from them",
 }
 """What memory of each migrate type is for (include/linux/mmzone.h, enum migratetype)."""
 RECLAIMABLE_CACHES = frozenset({"dentry", "sock_inode_cache"})

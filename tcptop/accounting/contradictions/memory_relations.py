@@ -1,7 +1,5 @@
 """Relations of the machine's memory: meminfo, the zones, the free blocks, the nodes and a memory cgroup."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

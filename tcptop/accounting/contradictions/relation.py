@@ -1,9 +1,6 @@
 """A relation that the kernel guarantees between figures, and the facts of a machine that such relations need."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from tcptop.snapshot import SlabRow
@@ -83,28 +80,36 @@ Item = TypeVar("Item")
 Context = TypeVar("Context")
 
 
-@dataclass(frozen=True)
 class Relation(Generic[Item, Context]):
     """A relation that every kernel guarantees: a figure does not exceed its upper bound.
 
     If the figure or the upper bound is unknown (None), the relation holds.
     """
 
-    name: str
-    """Two to six words, unique among all relations."""
-    files: str
-    """The files that are compared; the source of the first becomes `strange`."""
-    doubts: tuple[str, ...]
-    """The fields that become unknown; for a row of slabinfo, names of type `Doubt`.
+    def __init__(
+        self,
+        name: str,
+        files: str,
+        doubts: tuple[str, ...],
+        bounds: Callable[[Item, Context], tuple[int | None, int | None]],
+        sentence: str,
+        slack: str,
+    ) -> None:
+        self.name = name
+        """Two to six words, unique among all relations."""
+        self.files = files
+        """The files that are compared; the source of the first becomes `strange`."""
+        self.doubts = doubts
+        """The fields that become unknown; for a row of slabinfo, names of type `Doubt`.
 
-    Empty if the whole item becomes unknown: the zone, the node, the cache.
-    """
-    bounds: Callable[[Item, Context], tuple[int | None, int | None]]
-    """The figure and its upper bound."""
-    sentence: str
-    """What the user reads: a format string with the fields `figure`, `bound` and `item`."""
-    slack: str
-    """How far the figure may lawfully exceed the other, and the kernel function that is the reason."""
+        Empty if the whole item becomes unknown: the zone, the node, the cache.
+        """
+        self.bounds = bounds
+        """The figure and its upper bound."""
+        self.sentence = sentence
+        """What the user reads: a format string with the fields `figure`, `bound` and `item`."""
+        self.slack = slack
+        """How far the figure may lawfully exceed the other, and the kernel function that is the reason."""
 
     def failure(self, item: Item, context: Context) -> str | None:
         """If the relation does not hold, a sentence about the contradiction; otherwise None."""

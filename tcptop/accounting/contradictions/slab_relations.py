@@ -1,7 +1,5 @@
 """Relations of the slab caches: within a row of slabinfo, within a cache of sysfs, and between the two."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from tcptop.accounting.contradictions.relation import (
