@@ -23,6 +23,7 @@ from samples import phase_trees, record
 from session import Session
 
 from scripts.make_glossary import glossary_text
+from tcptop import __version__
 from tcptop.lab.as_json import result_as_json
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -284,6 +285,18 @@ def test_the_readme_names_every_page() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
+
+
+def test_nothing_says_that_it_is_published_and_every_version_is_this_one() -> None:
+    handed_out = [*PAGES, *(PROJECT / "docs").rglob("*.service"), *(PROJECT / "docs").rglob("*.yaml")]
+    handed_out += [*(PROJECT / "packaging").rglob("*.1"), *(PROJECT / "tcptop").rglob("*.py")]
+    for path in handed_out:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(
+            r"(pip|pipx|uv tool|apt|apt-get) install '?tcptop\b(?!-)|pypi\.org/project/tcptop", text
+        ), path
+        versions = set(re.findall(r"tcptop[-_:/]v?(\d+\.\d+\.\d+)", text))
+        assert versions <= {__version__}, path
 
 
 def test_the_glossary_is_that_of_the_program() -> None:

@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         import tcptop.exporter.exposition  # noqa: F401
     except ImportError:
-        raise TcptopError("the exporter needs prometheus-client: pip install 'tcptop[exporter]'") from None
+        raise TcptopError("the exporter needs prometheus-client: pip install prometheus-client") from None
     asyncio.run(_export(options))
     return 0
 
@@ -101,7 +101,7 @@ def make_parser() -> Parser:
         "--web.config.file",
         dest="web_config",
         metavar="FILE",
-        help="TLS and passwords, in the format of Prometheus' exporters; needs pip install 'tcptop[web-config]'",
+        help="TLS and passwords, in the format of Prometheus' exporters; needs PyYAML and bcrypt",
     )
     parser.add_root_option()
     parser.add_cgroup_option()
@@ -232,7 +232,7 @@ def _open_gate(path: str | None) -> WebGate | None:
     try:
         from tcptop.exporter.web_config import WebGate
     except ImportError:
-        raise TcptopError("--web.config.file needs PyYAML and bcrypt: pip install 'tcptop[web-config]'") from None
+        raise TcptopError("--web.config.file needs PyYAML and bcrypt: pip install PyYAML bcrypt") from None
     return WebGate(path, _warn)
 
 

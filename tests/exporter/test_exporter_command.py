@@ -124,8 +124,8 @@ def test_a_wrong_call_is_one_line(arguments: list[str], words: str) -> None:
 @pytest.mark.parametrize(
     ("missing", "arguments", "extra"),
     [
-        ("prometheus_client", [], "pip install 'tcptop[exporter]'"),
-        ("yaml", ["--web.config.file", "x.yml"], "pip install 'tcptop[web-config]'"),
+        ("prometheus_client", [], "pip install prometheus-client"),
+        ("yaml", ["--web.config.file", "x.yml"], "pip install PyYAML bcrypt"),
     ],
 )
 def test_a_missing_extra_is_one_line(missing: str, arguments: list[str], extra: str) -> None:
