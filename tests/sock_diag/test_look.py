@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
-import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,30 +95,36 @@ def test_shared_sockets_count_once() -> None:
     assert dict(asked._shared_sockets) == {(10, 11): 25, (10, 12): 15}
 
 
+FORKED = """
+import os, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+accepted, _ = server.accept()
+child = os.fork()
+if child:
+    print(os.getpid(), child, server.getsockname()[1], client.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+"""Two processes with the same listener and both ends of a connection; prints their numbers and the ports."""
+
+
 def test_forked_processes_share_their_sockets() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
-        accepted, _ = server.accept()
-        ends_with_parent, stays_open = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(stays_open)
-            os.read(ends_with_parent, 1)
-            os._exit(0)
-        try:
-            for exact, first, other in ((None, os.getpid(), child), (child, child, os.getpid())):
-                try:
-                    text, _ = look(Ask(here_only=True, exact_pid=exact))
-                except OSError as error:
-                    pytest.skip(f"no sock_diag here: {error}")
-                table, _ = SocketTableSource().parse(text.decode())
-                assert table is not None
-                assert (first, other, 3) in table.shared
-                ports = (server.getsockname()[1], client.getsockname()[1])
-                groups = [each for each in table.groups if each.port in ports]
-                listeners = [each for each in table.listeners if each.port in ports]
-                assert {each.pid for each in groups} | {each.pid for each in listeners} == {first}
-                assert sum(each.sockets for each in groups) + len(listeners) == 3
-        finally:
-            os.close(stays_open)
-            os.waitpid(child, 0)
-            accepted.close()
+    command = [sys.executable, "-c", FORKED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        one, other, *ports = map(int, parent.stdout.readline().split())
+        for exact in (None, one, other):
+            first = exact or min(one, other)
+            try:
+                text, _ = look(Ask(here_only=True, exact_pid=exact))
+            except OSError as error:
+                pytest.skip(f"no sock_diag here: {error}")
+            table, _ = SocketTableSource().parse(text.decode())
+            assert table is not None
+            assert (first, one + other - first, 3) in table.shared
+            groups = [each for each in table.groups if each.port in ports]
+            listeners = [each for each in table.listeners if each.port in ports]
+            assert {each.pid for each in groups} | {each.pid for each in listeners} == {first}
+            assert sum(each.sockets for each in groups) + len(listeners) == 3
+        parent.stdin.close()
