@@ -43,15 +43,23 @@ def replace(path: Path, pattern: str, text: str) -> None:
 
 
 def set_row(root: Path, name: str, active: int, objects: int, slabs: int) -> None:
-    """Changes the counts of a row of slabinfo, and the field Slab of /proc/meminfo by the same bytes."""
+    """Changes the counts of a cache in slabinfo and sysfs, and the sums of /proc/meminfo by the same bytes."""
     slabinfo, meminfo = root / "proc/slabinfo", root / "proc/meminfo"
     [line] = re.findall(rf"^{name} +\d+ +\d+ (.*) : slabdata +(\d+)", slabinfo.read_text(), re.MULTILINE)
     sizes, pages = line[0], int(line[0].split()[2])
     pattern = rf"^{name} .*$"
     replace(slabinfo, pattern, f"{name} {active} {objects} {sizes} : slabdata {slabs} {slabs} 0")
-    [slab] = re.findall(r"^Slab: +(\d+) kB", meminfo.read_text(), re.MULTILINE)
-    more = (slabs - int(line[1])) * pages * 4
-    replace(meminfo, r"^Slab: .*$", f"Slab: {int(slab) + more} kB")
+    add_slab_kib(meminfo, (slabs - int(line[1])) * pages * 4)
+    for attribute, number in (("slabs", slabs), ("total_objects", objects)):
+        if (file := root / "sys/kernel/slab" / name / attribute).exists():
+            file.write_text(f"{number} N0={number}\n")
+
+
+def add_slab_kib(meminfo: Path, more: int) -> None:
+    """Changes Slab and SUnreclaim by the same amount."""
+    for field in ("Slab", "SUnreclaim"):
+        [amount] = re.findall(rf"^{field}: +(\d+) kB", meminfo.read_text(), re.MULTILINE)
+        replace(meminfo, rf"^{field}: .*$", f"{field}: {int(amount) + more} kB")
 
 
 def grow_row(root: Path, name: str, more: int) -> None:
@@ -120,6 +128,7 @@ def test_new_sockets_of_the_other_family_have_their_own_size(tmp_path: Path) -> 
         grow_row(after, name, 8_000)
     replace(after / "proc/net/sockstat", "alloc 16001", "alloc 24001")
     replace(after / "proc/net/sockstat6", "TCP6: inuse 0", "TCP6: inuse 8000")
+    replace(after / "proc/net/protocols", r"^(TCPv6 +\d+ +)0", r"\g<1>8000")
     socks = part(difference(before, after)["slab_growth"], "socks")
     assert (socks["low_count"], socks["high_count"]) == (8_000, 8_000)
     blob = 8_000 * 16
@@ -195,9 +204,7 @@ def test_bytes_under_live_sockets_are_not_idle_after_order_fallback(tmp_path: Pa
     """Every sock has a slab of a single page."""
     before, after = tree("6.1-4n", "base"), copy_recording("6.1-4n", "established", tmp_path)
     set_row(after, "TCP", 16_001, 16_002, 16_002)
-    meminfo = after / "proc/meminfo"
-    [slab] = re.findall(r"^Slab: +(\d+) kB", meminfo.read_text(), re.MULTILINE)
-    replace(meminfo, r"^Slab: .*$", f"Slab: {int(slab) - 16_002 * 7 * 4} kB")
+    add_slab_kib(after / "proc/meminfo", -16_002 * 7 * 4)
     for name in ("slabs", "total_objects"):
         (after / "sys/kernel/slab/TCP" / name).unlink(missing_ok=True)
     socks = part(difference(before, after)["slab_growth"], "socks")

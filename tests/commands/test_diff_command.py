@@ -164,12 +164,14 @@ def test_diff_imports_no_screen() -> None:
 
 
 def with_slab_kib(name: str, change_kib: int, destination: Path) -> str:
-    """A copy of a recording of 6.1-4n with another amount in the field Slab of /proc/meminfo."""
+    """A copy of a recording of 6.1-4n with other amounts of Slab and SUnreclaim in /proc/meminfo."""
     folder = copy_recording("6.1-4n", name, destination)
     meminfo = folder / "proc/meminfo"
     more = meminfo.read_text()
-    [slab] = re.findall(r"^Slab: +(\d+) kB$", more, re.MULTILINE)
-    meminfo.write_text(re.sub(r"^Slab: .*$", f"Slab: {int(slab) + change_kib} kB", more, flags=re.MULTILINE))
+    for field in ("Slab", "SUnreclaim"):
+        [amount] = re.findall(rf"^{field}: +(\d+) kB$", more, re.MULTILINE)
+        more = re.sub(rf"^{field}: .*$", f"{field}: {int(amount) + change_kib} kB", more, flags=re.MULTILINE)
+    meminfo.write_text(more)
     return str(folder)
 
 

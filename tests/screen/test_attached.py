@@ -30,6 +30,10 @@ def watched(tmp_path: Path) -> Path:
         slabs = active // per_slab
         counts = f"{name} {active} {active} {size} {per_slab} 1 : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
         lines.append(counts)
+        folder = root / "sys/kernel/slab" / name
+        if folder.exists():
+            (folder / "slabs").write_text(f"{slabs} N0={slabs}\n")
+            (folder / "total_objects").write_text(f"{active} N0={active}\n")
     slabinfo.write_text("\n".join(lines) + "\n")
     (root / "proc/net/tls_stat").write_text("TlsCurrTxSw 0\nTlsCurrRxSw 0\nTlsCurrTxDevice 0\nTlsCurrRxDevice 0\n")
     (root / "proc/sys/fs/file-nr").write_text("16200\t0\t9000000\n")

@@ -26,7 +26,7 @@ from recorded import copy_recording
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.ledger import Limits
 from tcptop.settings.file import Settings
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import Slabinfo, Snapshot
 from tcptop.text.line import text_of
 from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits
 from tcptop.widgets.tcp_pane import TcpPane
@@ -37,7 +37,7 @@ BAR = re.compile(rf"[█{EIGHTHS}{TRACK}]+")
 
 
 def with_use(snapshot: Snapshot, files: float, flows: float | None) -> Snapshot:
-    """The sample with these shares of file-max and of nf_conntrack_max in use."""
+    """The sample with these shares of file-max and of nf_conntrack_max in use, whose cache is not known."""
     limits = snapshot.socket_limits.value
     assert limits is not None
     limits = limits._replace(
@@ -46,7 +46,13 @@ def with_use(snapshot: Snapshot, files: float, flows: float | None) -> Snapshot:
         conntrack_entries=None if flows is None else round(flows * FLOW_MAX),
         max_conntrack_entries=FLOW_MAX,
     )
-    return snapshot._replace(socket_limits=snapshot.socket_limits._replace(value=limits))
+    slabinfo = snapshot.slabinfo.value
+    assert slabinfo is not None
+    rows = tuple(row for row in slabinfo.rows if row.name not in ("filp", "cred_jar"))
+    return snapshot._replace(
+        socket_limits=snapshot.socket_limits._replace(value=limits),
+        slabinfo=snapshot.slabinfo._replace(value=Slabinfo(rows)),
+    )
 
 
 async def first_names(pilot: AppPilot, uses: Sequence[tuple[float, float]], every_s: float) -> list[str]:
