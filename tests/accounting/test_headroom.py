@@ -246,6 +246,7 @@ def test_zone_reclaim_mode_that_cannot_be_read_is_not_known(tmp_path: Path) -> N
     file = root / "proc/sys/vm/zone_reclaim_mode"
     for is_pipe in (False, True):
         if is_pipe:
+            file.parent.mkdir(parents=True)
             os.mkfifo(file)
         found = ledger_of(root)
         assert found.headroom["full"].reclaims_node_first is None

@@ -566,7 +566,7 @@ def test_bounds_in_the_table_of_limits_are_marked_where_a_part_is_not_known(
     _, output = run("--root", str(root), "--connections", "1K")
     [line] = [line for line in output.splitlines() if line.startswith(" memory ")]
     assert ">=" not in line
-    assert "<=" not in line
+    assert line.count("<= ") == 1, "what the plan takes at most"
 
 
 def test_a_cgroup_whose_page_cache_is_unknown_cannot_exceed_its_limit_for_sure(root: Path, run_json: RunJson) -> None:
