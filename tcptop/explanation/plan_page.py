@@ -53,6 +53,7 @@ FIGURE_COLUMNS = 68
 """Columns of a line of bars beside the bar itself, as far as there is room."""
 OVERFLOW_SIGN = "▶"
 """Last cell of a bar whose limit would be exceeded."""
+MAX_SHOWN_RATIO = 100
 MAX_SHOWN_CONNECTIONS = 1_000_000_000
 """A limit that more connections than these fit below is no limit of a plan: the digits would only be wide."""
 NOT_COUNTED = "uncounted"
@@ -347,6 +348,8 @@ def _percent_range(limit: PlanLimit) -> str:
     """The use with the plan in per cent: a range if what the plan takes is one, and a bound if it has no upper end."""
     if limit.high_takes is None:
         return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
+    if (limit.low_ratio or 0) > MAX_SHOWN_RATIO:
+        return f"> {units.grouped(MAX_SHOWN_RATIO * 100)} %"
     least, most = units.percent(limit.low_ratio, " "), units.percent(limit.ratio, " ")
     return most if least == most else f"{least.removesuffix(' %')} to {most}"
 
