@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
-from tcptop.explanation.slab_section import share_text, slab_section, spacing_text
+from tcptop.explanation.slab_section import attributes_of, share_text, slab_section, spacing_text
 from tcptop.explanation.struct_layout import (
     PARTLY_USED_WORD,
     UNUSED_WORD,
@@ -22,7 +22,7 @@ from tcptop.explanation.struct_layout import (
 from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import CacheLine, Ledger, Presence
-from tcptop.snapshot import StructLayout
+from tcptop.snapshot import CacheAttributes, StructLayout
 from tcptop.text import units
 from tcptop.text.cache_columns import CacheRow, find_column
 from tcptop.text.line import EMPTY_LINE, Line, Piece, paragraph
@@ -158,7 +158,8 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     if unseen is not None:
         yield from fact_lines("this kernel", f"{PRESENCE_TEXTS[unseen.presence]}: {unseen.reason}", columns)
     line = next((each for each in ledger.caches if each.name in item.names), None)
-    for title, text in size_facts(item, size, line, layout):
+    attributes = attributes_of(ledger, line) if line is not None else None
+    for title, text in size_facts(item, size, line, layout, attributes):
         yield from fact_lines(title, text, columns)
     yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
     if line is not None:
@@ -202,7 +203,11 @@ def releases_text(item: KernelObject) -> str:
 
 
 def size_facts(
-    item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
+    item: KernelObject,
+    size: LiveSize,
+    line: CacheLine | None,
+    layout: StructLayout | None,
+    attributes: CacheAttributes | None,
 ) -> Iterator[tuple[str, str]]:
     """Titles and texts of the size of the struct, the object size with padding, and the object's share of a slab.
 
@@ -213,7 +218,7 @@ def size_facts(
     if struct_bytes is not None:
         yield "struct", f"{units.count(struct_bytes)} B{'' if layout is None else ', by BTF'}"
     if object_bytes is not None:
-        yield "spacing", spacing_text(object_bytes, struct_bytes)
+        yield "spacing", spacing_text(object_bytes, struct_bytes, attributes)
     elif struct_bytes is None and (size.object_bytes is not None or (size.slab and size.slab.high)):
         yield "size", size.text
     share = share_text(line) if line is not None else None

@@ -465,7 +465,8 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "spacing",
         "The bytes from the start of one object of a slab to the start of the next.",
-        "It is the size of the struct with its alignment and its free pointer. The column OBJ SIZE has it.",
+        "It is the size of the struct with its alignment, its free pointer and the fields of slab_debug. The column OBJ"
+        " SIZE has it.",
         "/sys/kernel/slab/*/slab_size",
         ("asked for",),
     ),
@@ -490,10 +491,11 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "loss",
-        "The bytes of a cache's slabs that hold no struct in use: alignment, ends of slabs and free objects.",
-        "slabinfo of the kernel's sources prints it under the same name. Free objects on CPUs' lists count as used.",
+        "The bytes of a cache's slabs without a struct in use: between objects, at ends of slabs and in free objects.",
+        "slabinfo of the kernel's sources prints it under the same name. Between objects are padding, alignment, the"
+        " free pointer, and the fields of slab_debug where it is on. Free objects on CPUs' lists count as used.",
         "tools/mm/slabinfo.c, report()",
-        ("used bytes", "ends of slabs"),
+        ("used bytes", "ends of slabs", "between objects"),
     ),
     Entry(
         "partly used",

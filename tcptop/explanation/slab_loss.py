@@ -1,4 +1,4 @@
-"""Where the bytes of a cache's slabs are: in objects in use, in free objects, in alignment, at the ends of slabs.
+"""Where the bytes of a cache's slabs are: in objects in use, in free ones, between objects, at ends of slabs.
 
 The tool slabinfo of the kernel's sources (tools/mm/slabinfo.c, report) prints these figures as `Used`, `Loss`, `Lalig`
 and `Lpadd`. It counts every slab at the preferred order; here the bytes are corrected for order fallback.
@@ -18,8 +18,8 @@ class SlabLoss(NamedTuple):
     """Active objects × size of the struct."""
     free_bytes: int
     """Objects that are not active × step from one object to the next."""
-    alignment_bytes: int
-    """Active objects × the bytes behind each struct: padding, alignment, free pointer, debug fields."""
+    between_bytes: int
+    """Active objects × the bytes between one struct and the next: padding, alignment, free pointer, debugging."""
     end_bytes: int
     """Bytes of the slabs behind their last objects, too few for one more."""
 

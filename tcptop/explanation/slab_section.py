@@ -29,6 +29,8 @@ DEBUG_FLAGS: Mapping[str, str] = {
     "trace": "tracing",
 }
 """Attributes of 0 or 1 that slab_debug switches on."""
+DEBUG_BYTES = ("red_zone", "store_user")
+"""Those of them that put bytes of their own beside each object (mm/slub.c, calculate_sizes)."""
 NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
 NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "", least=("ON CPUS", "PARTLY USED"))
 
@@ -38,8 +40,7 @@ def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool
 
     `with_sizes` adds the sizes of an object, which the sections of the catalogue's objects have too.
     """
-    chosen = ledger.chosen_cache
-    attributes = chosen if chosen is not None and chosen.cache == line.name else None
+    attributes = attributes_of(ledger, line)
     row = ledger.cache(line.row) or line
     for title, text in (*(_sizes(row, attributes) if with_sizes else ()), *_facts(ledger, row, attributes)):
         yield from fact_lines(title, text, columns)
@@ -54,6 +55,12 @@ def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool
         yield from table_lines(NODE_HEADINGS, [TableRow(each) for each in cells], columns)
 
 
+def attributes_of(ledger: Ledger, line: CacheLine) -> CacheAttributes | None:
+    """The attributes of a cache; None unless the user looks at this cache."""
+    chosen = ledger.chosen_cache
+    return chosen if chosen is not None and chosen.cache == line.name else None
+
+
 def share_text(line: CacheLine) -> str | None:
     """An object's share of a slab, and of what is left over in it; None if unknown."""
     if line.slab_share_bytes is None or line.object_bytes is None or not line.pages_per_slab:
@@ -65,19 +72,27 @@ def share_text(line: CacheLine) -> str | None:
     )
 
 
-def spacing_text(object_bytes: int, struct_bytes: int | None) -> str:
-    """The step from one object to the next, and how much of it lies behind the struct."""
-    padding = ""
+def spacing_text(object_bytes: int, struct_bytes: int | None, attributes: CacheAttributes | None) -> str:
+    """The step from one object to the next, and how much of it lies outside the struct."""
+    between = ""
     if struct_bytes and object_bytes > struct_bytes:
-        padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
-    return f"{units.count(object_bytes)} B from one object to the next{padding}"
+        between = f": {units.count(object_bytes - struct_bytes)} B {_between_text(attributes)}"
+    return f"{units.count(object_bytes)} B from one object to the next{between}"
+
+
+def _between_text(attributes: CacheAttributes | None) -> str:
+    """What may lie between two structs, with the debugging that is on; with its title where that is unknown."""
+    numbers = attributes.numbers if attributes is not None else {}
+    on = [DEBUG_FLAGS[name] for name in DEBUG_BYTES if numbers.get(name)]
+    unknown = ["debugging"] if any(name not in numbers for name in DEBUG_BYTES) else []
+    return f"between objects ({', '.join(('padding', 'alignment', 'free pointer', *on, *unknown))})"
 
 
 def _sizes(row: CacheLine, attributes: CacheAttributes | None) -> Iterator[tuple[str, str]]:
     struct_bytes = _struct_bytes(row, attributes)
     yield "struct", f"not known: {_reason(attributes)}" if struct_bytes is None else f"{units.count(struct_bytes)} B"
     if row.object_bytes is not None:
-        yield "spacing", spacing_text(row.object_bytes, struct_bytes)
+        yield "spacing", spacing_text(row.object_bytes, struct_bytes, attributes)
     share = share_text(row)
     if share is not None:
         yield "slab share", share
@@ -104,9 +119,9 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         is_bound = find_column("active").text(CacheRow(row, None)).startswith("≤")
         most, least = ("≤ ", "≥ ") if is_bound else ("", "")
         lost = (
-            (loss.alignment_bytes, "alignment"),
-            (loss.end_bytes, "ends of slabs"),
-            (loss.free_bytes, "free objects"),
+            (loss.between_bytes, _between_text(attributes)),
+            (loss.end_bytes, "at ends of slabs"),
+            (loss.free_bytes, "in free objects"),
         )
         parts = ", ".join(f"{units.count(size)} B {where}" for size, where in lost)
         yield (

@@ -120,6 +120,8 @@ def test_explain_has_the_figures_of_the_tool(guest: Path, cache: str) -> None:
     assert numbers(flags)[0] == figure(report, "Align")
     assert {own for title, own in FLAGS.items() if title in report} == {own for own in FLAGS.values() if own in flags}
     assert fact(page, "debugging") == "off"
+    if figure(report, "Total", 1):
+        assert "between objects (padding, alignment, free pointer)," in fact(page, "loss")
 
 
 @pytest.mark.parametrize("cache", [cache for cache, name in CACHES.items() if name != "ext4_inode_cache"])
@@ -159,7 +161,11 @@ def test_files_that_an_older_kernel_lacks_are_named(guest: Path) -> None:
 def test_a_debugging_option_is_named(guest: Path) -> None:
     for name in ("red_zone", "poison"):
         (guest / "sys/kernel/slab/inode_cache" / name).write_text("1\n")
-    assert fact(explain(guest, "inode_cache"), "debugging") == "red zones, poison"
+    page = explain(guest, "inode_cache")
+    assert fact(page, "debugging") == "red zones, poison"
+    between = "between objects (padding, alignment, free pointer, red zones)"
+    assert between in fact(page, "spacing")
+    assert between in fact(page, "loss")
 
 
 @pytest.mark.parametrize("name", ["..", "../../../proc", "."])
@@ -204,7 +210,7 @@ def test_all_caches_of_this_machine_against_the_tool() -> None:
         assert line is not None
         loss = slab_loss(line, figure(report, "Object"))
         assert loss is not None, row
-        own = (loss.total_bytes, loss.used_bytes, loss.lost_bytes, loss.alignment_bytes, loss.end_bytes)
+        own = (loss.total_bytes, loss.used_bytes, loss.lost_bytes, loss.between_bytes, loss.end_bytes)
         titles = (("Total", 1), ("Used", 0), ("Loss", 0), ("Lalig", 0), ("Lpadd", 0))
         assert own == tuple(figure(report, *title) for title in titles), row
         compared += 1
