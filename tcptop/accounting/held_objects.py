@@ -20,7 +20,7 @@ from tcptop.accounting.socket_counts import (
     sockets_with_file,
     sockets_with_inode,
 )
-from tcptop.kernel.objects import CGROUP_VECTORS, MINI_SOCKETS, REQUEST_SOCKS, SOCKS, KernelObject, State
+from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, MINI_SOCKETS, REQUEST_SOCKS, SOCKS, KernelObject, State
 from tcptop.ledger import Amount, HeldName, HeldObjects, HeldPart, ObjectCost, SocketCounts
 from tcptop.snapshot import Snapshot
 
@@ -28,7 +28,7 @@ ZERO = Amount(0, 0)
 OF_SOCK = objects_held(State.ORPHAN, owns_port=False)
 OF_FILE = tuple(item for item in objects_held(State.ESTABLISHED, owns_port=False) if item not in OF_SOCK)
 OF_INODE = tuple(item for item in OF_FILE if item.struct in HELD_WITH_INODE)
-OF_PORT = tuple(item for item in objects_held(State.ORPHAN, owns_port=True) if item.per == "local port")
+OF_PORT = tuple(item for item in objects_held(State.ORPHAN, owns_port=True) if item in BIND_BUCKETS)
 
 
 def held_objects(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> tuple[HeldObjects, ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, KernelObject, State
+from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, KERNEL_OBJECTS, KernelObject, State
 from tcptop.ledger import ObjectCost, Slice, SocketCost
 from tcptop.snapshot import Snapshot
 
@@ -56,7 +56,7 @@ def objects_held(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
         if state in item.held_in
         and item.always_held
         and item is not CGROUP_VECTORS
-        and (owns_port or item.per != "local port")
+        and (owns_port or item not in BIND_BUCKETS)
     )
 
 

@@ -11,6 +11,8 @@ from tcptop.text.table import TableRow, make_headings, table_lines
 
 HEADINGS = make_headings("<OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 
+FAMILIES = {None: "", "ipv4": "IPv4 ", "ipv6": "IPv6 "}
+
 
 def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
     """A table with one row for each object of the catalogue."""
@@ -27,7 +29,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """A phrase that says when an object exists, such as `for each socket`, or `only with` and the name of a feature."""
+    """Says when an object exists: `for each IPv4 socket`, or `only with` and the name of a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
-    return "for each " + item.per
+    return f"for each {FAMILIES[item.family]}{item.per}"

@@ -76,7 +76,7 @@ BIND = Call(
         Call(
             "inet_bind2_bucket_create() → kmem_cache_alloc()",
             allocates=(BIND2_BUCKET,),
-            note="for each port and address",
+            note="for each local port and address",
         ),
     ),
 )

@@ -42,7 +42,15 @@ WITH_PORT = WITH_SOCK | AS_MINI_SOCKET
 AS_REQUEST = frozenset({State.SYN_RECV, State.ACCEPT_QUEUE})
 ANY_STATE = frozenset(State)
 
-Per = Literal["socket", "local port", "slab", "destination"]
+Per = Literal[
+    "socket",
+    "mini-socket, as in TIME_WAIT",
+    "handshake",
+    "local port",
+    "local port and address",
+    "slab",
+    "destination",
+]
 
 
 class KernelObject(NamedTuple):
@@ -272,6 +280,7 @@ TW_SOCK = KernelObject(
     outer_free_pointer=True,
     accounted=True,
     held_in=AS_MINI_SOCKET,
+    per="mini-socket, as in TIME_WAIT",
     family="ipv4",
     tcp_only=True,
     allocated_by="tcp_time_wait() → inet_twsk_alloc()",
@@ -289,6 +298,7 @@ TW6_SOCK = KernelObject(
     outer_free_pointer=True,
     accounted=True,
     held_in=AS_MINI_SOCKET,
+    per="mini-socket, as in TIME_WAIT",
     family="ipv6",
     tcp_only=True,
     allocated_by="tcp_time_wait() → inet_twsk_alloc()",
@@ -322,7 +332,7 @@ BIND2_BUCKET = KernelObject(
     hwcache_align=True,
     accounted=True,
     held_in=WITH_PORT,
-    per="local port",
+    per="local port and address",
     allocated_by="inet_bind2_bucket_create()",
     freed_by="inet_bind2_bucket_destroy()",
     always=True,
@@ -340,6 +350,7 @@ REQUEST_SOCK = KernelObject(
     outer_free_pointer=True,
     accounted=True,
     held_in=AS_REQUEST,
+    per="handshake",
     family="ipv4",
     tcp_only=True,
     allocated_by="tcp_conn_request() → inet_reqsk_alloc()",
@@ -357,6 +368,7 @@ REQUEST6_SOCK = KernelObject(
     outer_free_pointer=True,
     accounted=True,
     held_in=AS_REQUEST,
+    per="handshake",
     family="ipv6",
     tcp_only=True,
     allocated_by="tcp_conn_request() → inet_reqsk_alloc()",

@@ -467,6 +467,27 @@ def test_each_size_of_an_object_has_a_name_of_its_own() -> None:
     assert fact_text(lines, "found by").startswith("the name of its cache")
 
 
+@pytest.mark.parametrize(
+    ("cache", "scope"),
+    [
+        ("TCP", "IPv4 socket"),
+        ("TCPv6", "IPv6 socket"),
+        ("tw_sock_TCP", "IPv4 mini-socket, as in TIME_WAIT"),
+        ("tw_sock_TCPv6", "IPv6 mini-socket, as in TIME_WAIT"),
+        ("request_sock_TCP", "IPv4 handshake"),
+        ("request_sock_TCPv6", "IPv6 handshake"),
+        ("tcp_bind_bucket", "local port"),
+        ("tcp_bind2_bucket", "local port and address"),
+        ("dentry", "socket"),
+    ],
+)
+def test_an_object_is_said_to_be_of_just_the_sockets_that_have_it(cache: str, scope: str) -> None:
+    figures = ledger("6.18-1n", "established")
+    assert fact_text(draw(page_of_cache(cache), figures, 100), "there is") == f"one for each {scope}"
+    catalogue = " ".join(" ".join(draw(named_page("catalogue"), figures, 400)).split())
+    assert f"(for each {scope})" in re.split(rf" {cache}(?: in \S+)?: ", catalogue)[1].split(" B ")[0]
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 120])
 def test_the_bar_of_a_slab_shows_each_of_its_objects_or_is_left_out(columns: int) -> None:
     figures = ledger("6.1-4n", "established")
