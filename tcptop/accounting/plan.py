@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from math import ceil, inf
 from typing import Literal, NamedTuple
 
@@ -103,17 +104,22 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     table = CacheTable(snapshot, page_bytes)
     ports = next((limit.maximum for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
 
+    mini_sockets = _mini_sockets(ledger, request)
+
+    @cache
     def needs_of(connections: int) -> Needs:
-        time_wait = request.time_wait * connections // request.connections
-        return _needs(snapshot, table, ledger, request._replace(connections=connections, time_wait=time_wait), ports)
+        return _needs(snapshot, table, ledger, request._replace(connections=connections), mini_sockets, ports)
+
+    def fit_into(free: float) -> int | None:
+        return _most_connections(free, lambda number: _most(needs_of(number).memory))
 
     needs = needs_of(request.connections)
-    parts, missing, (total, high) = needs.parts, needs.missing, needs.memory
-    most = total if high == inf else high
-    limits = sorted(_limits(snapshot, ledger, request, needs, needs_of), key=_connections)
-    sysctls = _sysctls(snapshot, ledger, limits, parts)
+    parts, missing = needs.parts, needs.missing
+    alone = _needs(snapshot, table, ledger, request._replace(time_wait=0), 0, ports)
+    limits = sorted(_limits(snapshot, ledger, request, mini_sockets, needs, needs_of), key=_connections)
+    sysctls = _sysctls(snapshot, ledger, request, limits, parts)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
-    nodes = _by_node(table, ledger, total, most / request.connections)
+    nodes = _by_node(table, ledger, needs.memory[0], fit_into)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
     reasons += [f"{limit_label(limit.name)}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
@@ -135,9 +141,21 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         unknown_because=reasons[0] if reasons and not exceeded else None,
         buffers=PlanBuffers(_buffer_charge(ledger, request), _buffer_bytes(ledger, request)),
         tracks_flows=has_flows,
-        connections_before_reclaim=_before_reclaim(ledger, request, most),
+        mini_sockets=mini_sockets,
+        bytes_per_connection=_most(alone.memory) / request.connections if alone.parts else None,
+        connections_before_reclaim=_before_reclaim(ledger, fit_into),
         not_counted=_not_counted(ledger, {limit.name for limit in limits}),
     )
+
+
+def _mini_sockets(ledger: Ledger, request: PlanRequest) -> int:
+    """Number of planned mini-sockets: at most as many as tcp_max_tw_buckets has room for.
+
+    A further connection skips TIME_WAIT when it is closed (net/ipv4/tcp_minisocks.c, tcp_time_wait).
+    """
+    row = next(limit for limit in ledger.limits["full"].rows if limit.name == TIME_WAIT_LIMIT)
+    free = _free(row)
+    return request.time_wait if free is None else min(request.time_wait, free)
 
 
 def _not_counted(ledger: Ledger, counted: Collection[str]) -> tuple[UncountedLimit, ...]:
@@ -167,8 +185,15 @@ def _buffer_charge(ledger: Ledger, request: PlanRequest) -> float | None:
     return -(-request.buffer_bytes // unit) * unit if unit else None
 
 
-def _needs(snapshot: Snapshot, table: CacheTable, ledger: Ledger, request: PlanRequest, ports: int | None) -> Needs:
-    costs, missing = _object_costs(snapshot, table, ledger, request, ports)
+def _needs(
+    snapshot: Snapshot,
+    table: CacheTable,
+    ledger: Ledger,
+    request: PlanRequest,
+    mini_sockets: int,
+    ports: int | None,
+) -> Needs:
+    costs, missing = _object_costs(snapshot, table, ledger, request, mini_sockets, ports)
     parts = [_part(cost) for cost in costs if cost.count]
     ktls = measured_ktls(snapshot) if request.with_ktls else None
     if ktls is not None:
@@ -194,13 +219,11 @@ def _needs(snapshot: Snapshot, table: CacheTable, ledger: Ledger, request: PlanR
     return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + buffers, high_charged))
 
 
-def _before_reclaim(ledger: Ledger, request: PlanRequest, total_bytes: float) -> int | None:
-    """Number of planned connections that fit into memory before reclaim; `total_bytes` is the size of the plan."""
+def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> int | None:
+    """Number of planned connections that fit into memory before reclaim; None if unknown."""
     headroom = ledger.headroom["full"]
     sockets, socket_bytes = headroom.without_reclaim_high, headroom.bytes_per_socket
-    if sockets is None or not socket_bytes or not total_bytes:
-        return None
-    return int(sockets * socket_bytes * request.connections / total_bytes)
+    return None if sockets is None or not socket_bytes else fit_into(sockets * socket_bytes)
 
 
 def tracks_flows(snapshot: Snapshot) -> bool:
@@ -242,17 +265,26 @@ def _why_no_ktls(ledger: Ledger) -> str:
 
 
 def _object_costs(
-    snapshot: Snapshot, table: CacheTable, ledger: Ledger, request: PlanRequest, ports: int | None
+    snapshot: Snapshot,
+    table: CacheTable,
+    ledger: Ledger,
+    request: PlanRequest,
+    mini_sockets: int,
+    ports: int | None,
 ) -> tuple[list[ObjectCost], list[str]]:
-    """The cost of all planned objects of each kind, and the objects whose size is unknown."""
+    """The cost of all planned objects of each kind, and the objects whose size is unknown.
+
+    A connection that skips TIME_WAIT still has its tracked flow for a while, so `request` has the number of the flows.
+    """
     costs: list[ObjectCost] = []
     missing: list[str] = []
     full, time_wait = _sides(ledger, "full", request), _sides(ledger, "time_wait", request)
+    outgoing = request._replace(time_wait=mini_sockets).outgoing_time_wait
     numbers = (
         (full.accepted, request.accepted),
         (full.outgoing, request.outgoing),
-        (time_wait.accepted, request.time_wait - request.outgoing_time_wait),
-        (time_wait.outgoing, request.outgoing_time_wait),
+        (time_wait.accepted, mini_sockets - outgoing),
+        (time_wait.outgoing, outgoing),
     )
     for side, number in numbers:
         if number:
@@ -383,12 +415,14 @@ def _limits(
     snapshot: Snapshot,
     ledger: Ledger,
     request: PlanRequest,
+    mini_sockets: int,
     needs: Needs,
     needs_of: Callable[[int], Needs],
 ) -> Iterator[PlanLimit]:
     """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum.
 
-    `needs` are the needs of the request, and `needs_of` are the needs of another number of connections.
+    `needs` are the needs of the request, and `needs_of` are the needs of another number of connections, with as many
+    mini-sockets.
     """
     missing = needs.missing
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
@@ -398,13 +432,14 @@ def _limits(
     most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
     why = parts or headroom.unknown_because or ""
     memory = _limit(rows["memory"], request, needs.memory, headroom.with_reclaim_bytes, why, most_free)
-    yield _with_exact_connections(memory, lambda number: _most(needs_of(number).memory))
+    free = most_free if memory.free is None else memory.free
+    yield _with_exact_connections(memory, free, lambda number: _most(needs_of(number).memory, memory.free is None))
     if CGROUP_LIMIT in rows:
         row = rows[CGROUP_LIMIT]
         if row.maximum is not None or row.used_error is None:
             note = parts if _free(row) is not None and parts else row.note
             cgroup = _limit(row, request, needs.charged, _free(row), note)
-            yield _with_exact_connections(cgroup, lambda number: _most(needs_of(number).charged))
+            yield _with_exact_connections(cgroup, cgroup.free, lambda number: _most(needs_of(number).charged))
     if request.buffer_bytes:
         row, charge = rows["tcp_mem"], _buffer_charge(ledger, request)
         note = "the size of a page is not known" if row.maximum is not None and row.unit != "bytes" else row.note
@@ -422,7 +457,10 @@ def _limits(
         row = rows[TIME_WAIT_LIMIT]
         why = _why_unread(snapshot, TIME_WAIT_LIMIT)
         note = f"its file {why}" if row.maximum is None else "sockstat was not read, or is damaged"
-        yield _limit(row, request, (request.time_wait,) * 2, _free(row), note)
+        found = _limit(row, request, (mini_sockets,) * 2, _free(row), note)
+        # It ends no connection: a closed one goes on without a mini-socket.
+        skips = f"{row.then} then" if mini_sockets < request.time_wait else found.note
+        yield found._replace(connections=None, note=skips)
     if request.with_conntrack:
         yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
 
@@ -443,7 +481,8 @@ def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> I
     if row is not None:
         name = "nf_conntrack_max" if row.maximum is None else "nf_conntrack_count"
         note = f"{name} {_why_unread(snapshot, name)}"
-        yield _limit(row, request, (request.flows,) * 2, _free(row), note)
+        found = _limit(row, request, (request.flows,) * 2, _free(row), note)
+        yield _with_exact_connections(found, found.free, lambda number: request._replace(connections=number).flows)
     elif limits is None or limits.max_conntrack_entries != 0:
         is_damaged = _why_unread(snapshot, "nf_conntrack_max") != "was not read"
         note = "conntrack is not loaded, or its files cannot be seen here" + (", or are damaged" if is_damaged else "")
@@ -524,28 +563,39 @@ def _limit(
     )
 
 
-def _most(bounds: tuple[float, float]) -> float:
-    """The upper bound on an amount, or the lower bound if there is no upper bound."""
-    return bounds[0] if bounds[1] == inf else bounds[1]
+def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
+    """The upper bound on an amount; the lower bound if there is no upper bound, or if `is_least` asks for it."""
+    return bounds[0] if is_least or bounds[1] == inf else bounds[1]
 
 
-def _with_exact_connections(limit: PlanLimit, amount_of: Callable[[int], float]) -> PlanLimit:
-    """The limit, with the largest number of connections whose amount fits below the limit.
+def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Callable[[int], float]) -> PlanLimit:
+    """The limit, with the largest number of connections whose amount is at most `free`.
 
-    The number in `limit` is a first guess that takes the amount as proportional to the number of connections. The
-    amount of each connection is smaller where connections share local ports, so the guess may be wrong.
+    The number in `limit` takes the amount as proportional to the number of connections. It is not: the mini-sockets
+    are a fixed amount, and the amount of each connection is smaller where connections share local ports.
     """
-    guess, free = limit.connections, limit.free
-    if not guess or free is None:
+    if limit.connections is None or free is None:
         return limit
+    return limit._replace(connections=_most_connections(free, amount_of))
+
+
+def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:
+    """The largest number of connections whose amount is at most `free`; None if connections have no amount."""
+    first = amount_of(1)
+    if first > free:
+        return 0
+    guess = 2
     for _ in range(MAX_GUESSES):
-        better = int(free * guess / amount_of(guess))
+        grown = amount_of(guess) - first
+        if not grown:
+            return None
+        better = max(2, 1 + int((free - first) * (guess - 1) / grown))
         if abs(better - guess) <= 1:
             break
         guess = better
-    while guess and amount_of(guess) > free:
+    while guess > 1 and amount_of(guess) > free:
         guess -= 1
-    return limit._replace(connections=guess + 1 if amount_of(guess + 1) <= free else guess)
+    return guess + 1 if amount_of(guess + 1) <= free else guess
 
 
 def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | None) -> LimitState:
@@ -570,7 +620,7 @@ def _connections(limit: PlanLimit) -> float:
 
 
 def _by_node(
-    table: CacheTable, ledger: Ledger, total_bytes: float, bytes_per_connection: float
+    table: CacheTable, ledger: Ledger, total_bytes: float, fit_into: Callable[[float], int | None]
 ) -> dict[int, PlanNode] | None:
     """The share of each node, if new sockets spread over the nodes like the present socks; None if that is unknown."""
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
@@ -584,13 +634,17 @@ def _by_node(
         free = None
         if number in headroom.nodes and headroom.bytes_per_socket is not None:
             free = headroom.nodes[number].without_reclaim * headroom.bytes_per_socket
-        fits = None if free is None or not bytes_per_connection else int(free / bytes_per_connection)
+        fits = None if free is None else fit_into(free)
         nodes[number] = PlanNode(total_bytes * (share or 0.0), free, fits)
     return nodes
 
 
 def _sysctls(
-    snapshot: Snapshot, ledger: Ledger, limits: Sequence[PlanLimit], parts: Sequence[PlanPart]
+    snapshot: Snapshot,
+    ledger: Ledger,
+    request: PlanRequest,
+    limits: Sequence[PlanLimit],
+    parts: Sequence[PlanPart],
 ) -> dict[str, PlanSysctl | str]:
     """The sysctls that would need another value, by limit, with the smallest value for which the plan fits.
 
@@ -603,8 +657,8 @@ def _sysctls(
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
-        needed = limit.used + limit.high_takes
-        if limit.name in SYSCTLS and limit.verdict != "fits":
+        needed = limit.used + (request.time_wait if limit.name == TIME_WAIT_LIMIT else limit.high_takes)
+        if limit.name in SYSCTLS and (limit.verdict != "fits" or needed > limit.maximum):
             name, largest, objects = SYSCTLS[limit.name]
             each = min((part.high_bytes / part.count for part in parts if part.object in objects), default=0.0)
             needed += errors[limit.name] or 0

@@ -111,9 +111,8 @@ def sum_lines(plan: Plan, columns: int) -> list[Line]:
 
 def _sum_text(plan: Plan) -> str:
     one = units.UNKNOWN
-    if plan.bytes is not None:
-        amount = plan.bytes if plan.high_bytes is None else plan.high_bytes
-        one = f"{'≥ ' if plan.high_bytes is None else ''}{units.exact_bytes(amount / plan.request.connections)} B"
+    if plan.bytes_per_connection is not None:
+        one = f"{'≥ ' if plan.high_bytes is None else ''}{units.exact_bytes(plan.bytes_per_connection)} B"
     memory = next((limit for limit in plan.limits if limit.name == MEMORY), None)
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
@@ -407,7 +406,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     request = plan.request
     if text := main_screen_text(ledger, plan):
         yield text
-    on_ports = request.outgoing + request.outgoing_time_wait
+    on_ports = request.outgoing + request._replace(time_wait=plan.mini_sockets).outgoing_time_wait
     if request.outgoing and plan.ports and on_ports > plan.ports:
         pairs = -(-on_ports // plan.ports)
         yield (
@@ -471,9 +470,9 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     Empty if the main screen has no such number.
     """
     headroom = ledger.headroom["full"]
-    if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes is None:
+    if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:
         return ""
-    most = (plan.bytes if plan.high_bytes is None else plan.high_bytes) / plan.request.sockets
+    most = plan.bytes_per_connection * plan.request.connections / plan.request.sockets
     ports = ", and sockets share local ports" if plan.request.outgoing else ""
     return (
         f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"

@@ -1094,11 +1094,12 @@ class PlanLimit(NamedTuple):
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
 
-    If `connections_are_at_most` is True, this number is an upper bound. The number of planned TIME_WAIT sockets is
-    scaled in proportion to the number of connections.
+    If `connections_are_at_most` is True, this number is an upper bound. The planned mini-sockets are beside them,
+    whatever the number of connections. None for tcp_max_tw_buckets, which ends no connection.
     """
     note: str
-    """Reason that the verdict is `unknown`, and a sentence if no value of its sysctl is enough; may be empty."""
+    """Reason that the verdict is `unknown`, what follows if a limit without `connections` is full, and a sentence if
+    no value of its sysctl is enough; may be empty."""
     connections_are_at_most: bool = False
     """Whether `connections` is an upper bound, because the size of a part or the free amount is unknown."""
     state: LimitState = "unknown"
@@ -1147,7 +1148,8 @@ class PlanSysctl(NamedTuple):
     name: str
     now: tuple[int, ...]
     at_least: tuple[int, ...]
-    """The least values with which the plan fits; of tcp_mem, without memory pressure."""
+    """The least values with which the plan fits; of tcp_mem, without memory pressure; of tcp_max_tw_buckets, with which
+    no connection skips TIME_WAIT."""
     advised: tuple[int, ...]
     """Values of which the plan leaves a part unused, as far as memory and the kernel allow."""
     note: str = ""
@@ -1200,6 +1202,10 @@ class Plan(NamedTuple):
     buffers: PlanBuffers
     tracks_flows: bool
     """Whether this network namespace has tracked flows now, so that a plan has them unless the user says no."""
+    mini_sockets: int = 0
+    """Number of planned mini-sockets: of `request`, at most as many as tcp_max_tw_buckets has room for."""
+    bytes_per_connection: float | None = None
+    """Bytes of a planned connection at most, or at least if a size is missing; without the mini-sockets."""
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.
 

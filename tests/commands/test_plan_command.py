@@ -264,11 +264,6 @@ def root(tmp_path: Path) -> Path:
             120_000,
             ("fs.file-max", [120_514]),
         ),
-        (["--connections", "10K", "--time-wait", "4K"], "tcp_max_tw_buckets", 4000, 1000, 5000, None),
-        (
-            ["--connections", "10K", "--time-wait", "4001"],
-            *("tcp_max_tw_buckets", 4001, 1000, 5000, ("net.ipv4.tcp_max_tw_buckets", [5001])),
-        ),
         (["--connections", "98500", "--conntrack"], "nf_conntrack_max", 98_500, 250, 100_000, None),
         (
             ["--connections", "49K", "--conntrack", "--side", "proxy", "--time-wait", "2K"],
@@ -306,9 +301,50 @@ def test_the_limits(
         [value] = each["advised"][-2:][:1]
         assert value - 1 <= needed / 0.8 < value, "one rule for all of them: below 80 % in use"
         assert each["note"] == ""
-    connections = found["request"]["connections"]
-    assert row["connections"] == pytest.approx((maximum - used) * connections / takes, abs=1)
-    assert found["first_limit"] == min(found["limits"], key=lambda each: each["connections"])["name"]
+    connections, time_wait = found["request"]["connections"], found["request"]["time_wait"]
+    flows = time_wait if name == "nf_conntrack_max" else 0
+    assert row["connections"] == pytest.approx((maximum - used - flows) * connections / (takes - flows), abs=1)
+    assert (
+        found["first_limit"]
+        == min(
+            (each for each in found["limits"] if each["connections"] is not None), key=lambda each: each["connections"]
+        )["name"]
+    )
+
+
+TIME_WAIT = "tcp_max_tw_buckets"
+
+
+@pytest.mark.parametrize(
+    ("asked", "takes", "note", "sysctls"),
+    [
+        ("4K", 4000, "", []),
+        ("4001", 4000, "a closed connection skips TIME_WAIT then", [f"net.ipv4.{TIME_WAIT}"]),
+        ("3.6M", 4000, "a closed connection skips TIME_WAIT then", [f"net.ipv4.{TIME_WAIT}"]),
+    ],
+)
+def test_a_full_table_of_time_wait_stops_no_connection(
+    root: Path, run: Run, run_json: RunJson, asked: str, takes: int, note: str, sysctls: list[str]
+) -> None:
+    """Of 5000 mini-sockets 1000 are in use; the rest is a fixed amount, whatever the number of connections is."""
+    arguments = ("--root", str(root), "--no-conntrack", "--connections", "10K", "--time-wait", asked)
+    found, full = run_json(*arguments), run_json(*arguments[:-1], "4K")
+    row = limit(found, TIME_WAIT)
+    assert (row["takes"], row["high_takes"], row["connections"]) == (takes, takes, None)
+    assert (row["verdict"], row["note"], row["ratio"]) == ("fits", note, 1)
+    assert (found["verdict"], found["first_limit"]) == ("fits", "file_max")
+    assert [each["name"] for each in found["sysctls"]] == sysctls
+    assert found["takes"] == full["takes"]
+    memory, with_full, alone = (limit(each, "memory") for each in (found, full, run_json(*arguments[:-1], "0")))
+    assert memory == with_full
+    lost = (memory["high_takes"] - alone["high_takes"]) / (alone["high_takes"] / 10_000)
+    assert alone["connections"] - memory["connections"] == pytest.approx(lost, rel=0.1)
+    code, output = run(*arguments)
+    assert (code, output.partition(":")[0]) == (0, "fits, idle")
+    [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT ")]
+    assert line.split()[-4:] == ["100", "%", "-", "FULL"]
+    size = alone["high_takes"] / 10_000
+    assert re.search(r"([\d ]+) B per connection", output)[1].replace(" ", "") == f"{size:.0f}"  # type: ignore[index]
 
 
 MAX_INT = 2_147_483_647
@@ -328,15 +364,22 @@ def test_a_sysctl_is_an_int(
     write_tree(root, {"proc/meminfo": re.sub(r"MemTotal: *\d+", f"MemTotal: {1 << 40}", meminfo)})
     largest = run_json("--root", str(root), *arguments, str(MAX_INT - used))
     assert {each["name"]: each["at_least"] for each in largest["sysctls"]}[sysctl] == [MAX_INT]
-    assert limit(largest, name)["note"] == ""
+    is_time_wait = name == TIME_WAIT
+    skips = "a closed connection skips TIME_WAIT then"
+    assert limit(largest, name)["note"] == (skips if is_time_wait else "")
     [each] = [each for each in largest["sysctls"] if each["name"] == sysctl]
     assert each["advised"] == [MAX_INT]
-    assert each["note"] == (f"capped, since it is at most {MAX_INT}: 100 % of it in use, so the plan does not fit")
+    assert each["note"] == (
+        f"capped, since it is at most {MAX_INT}: 100 % of it in use"
+        f"{'' if is_time_wait else ', so the plan does not fit'}"
+    )
     call = ("--root", str(root), *arguments, str(MAX_INT - used + 1))
     above = run_json(*call)
     assert sysctl not in [each["name"] for each in above["sysctls"]]
     note = f"no value of {sysctl} is enough: it is at most {MAX_INT}"
-    assert (limit(above, name)["verdict"], limit(above, name)["note"]) == ("exceeded", note)
+    row = limit(above, name)
+    expected = ("fits", f"{skips}; {note}") if is_time_wait else ("exceeded", note)
+    assert (row["verdict"], row["note"]) == expected
     _, output = run(*call)
     assert note in " ".join(output.split())
     assert f"{sysctl} =" not in output
@@ -417,11 +460,11 @@ def test_exactly_so_many_connections_fit_into_memory(kernel: str, side: str, ask
     assert most["connections"] == above["connections"] == fit
 
 
-def test_the_connections_that_fit_have_their_part_of_the_mini_sockets(run_json: RunJson) -> None:
-    arguments = ("--root", TREE, "--side", "outgoing", "--connections")
-    fit = limit(run_json(*arguments, "1M", "--time-wait", "5M"), "memory")["connections"]
+def test_the_connections_that_fit_are_beside_the_mini_sockets(run_json: RunJson) -> None:
+    arguments = ("--root", TREE, "--side", "outgoing", "--time-wait", "200K", "--connections")
+    fit = limit(run_json(*arguments, "1"), "memory")["connections"]
     for number, verdict in ((fit, "fits"), (fit + 1, "unknown")):
-        found = limit(run_json(*arguments, str(number), "--time-wait", str(5 * number)), "memory")
+        found = limit(run_json(*arguments, str(number)), "memory")
         assert (found["verdict"], found["connections"]) == (verdict, fit)
 
 
@@ -476,6 +519,7 @@ def test_bind_buckets_alone_do_not_exceed_a_limit(tmp_path: Path, run_json: RunJ
 def test_mini_sockets_and_kernel_tls_are_charged_at_most(tmp_path: Path, run_json: RunJson) -> None:
     """Softirq may create a mini-socket, and kernel TLS allocates without __GFP_ACCOUNT."""
     root = with_cgroup("6.1-4n-nomerge", tmp_path)
+    write_tree(root, {"proc/sys/net/ipv4/tcp_max_tw_buckets": "1000000\n"})
     arguments = ("--root", str(root), "--cgroup", "web.slice", "--connections")
     alone = limit(run_json(*arguments, "1"), "memory_cgroup")
     mini = limit(run_json(*arguments, "1", "--time-wait", "800K"), "memory_cgroup")
@@ -784,9 +828,9 @@ def test_sysctls_to_change_stand_above_the_limits_with_their_rule(root: Path, ru
     sections = output.split("\n\n")
     assert sections[2].splitlines() == [
         " Sysctls to change (need / 0.8, at most what memory and the kernel allow):",
-        " net.ipv4.tcp_max_tw_buckets = 12501 (now 5000)",
         " net.netfilter.nf_conntrack_max = 261563 (now 100000)",
         " fs.file-max = 276821 (now 120000)",
+        " net.ipv4.tcp_max_tw_buckets = 12501 (now 5000)",
     ]
     assert sections[3].startswith(" LIMIT ")
 
