@@ -114,6 +114,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
             Edit("sys/kernel/slab/sock_inode_cache/total_objects", r"(?s).*", "1600 N0=1600"),
         ],
     ),
+    "counted objects are active": ("slabinfo", [row(0, 16016, 2432, 13, 8, 1232)]),
     "struct in its step": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "99999")]),
     "objects of an order": ("slab_sizes", [Edit(f"{TCP}/objs_per_slab", r"\d+", "17")]),
     "struct of a protocol": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "2360")]),
@@ -316,15 +317,21 @@ def test_check_is_unknown_where_a_limit_is_made_of_a_broken_relation(tmp_path: P
     assert re.search(sentence_pattern(name), line.stdout.replace("...", " "))
 
 
+@pytest.mark.parametrize("relation", ["slabs of sysfs in slabinfo", "counted objects are active"])
 @pytest.mark.parametrize("name", ["bytes_per_connection", "idle"])
-def test_check_does_not_believe_a_figure_of_a_broken_relation(tmp_path: Path, name: str) -> None:
-    root = edited(tmp_path, EDITS["slabs of sysfs in slabinfo"][1])
+def test_check_does_not_believe_a_figure_of_a_broken_relation(tmp_path: Path, name: str, relation: str) -> None:
+    root = edited(tmp_path, EDITS[relation][1])
     assert run("check", "--root", root, "--warn", f"{name}=0:", name).stdout.startswith("TCPTOP UNKNOWN")
     assert run("check", "--root", WHOLE, "--warn", f"{name}=0:", name).stdout.startswith("TCPTOP OK")
 
 
 UNPLANNED = (
-    *("sockets with an inode", "slabs of sysfs in slabinfo", "sockets in use of allocated ones"),
+    *(
+        "sockets with an inode",
+        "counted objects are active",
+        "slabs of sysfs in slabinfo",
+        "sockets in use of allocated ones",
+    ),
     *("sockets of TCP in both files", "open files of objects", "memory of meminfo and of the zones"),
     *("min watermark of low watermark", "present pages of spanned ones"),
 )

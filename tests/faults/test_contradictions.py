@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import CHECKOUT, output, report, text_report
+from program import CHECKOUT, output, report, run, text_report
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 KERNEL, PHASE = "6.1-4n", "established"
@@ -156,6 +156,27 @@ def test_two_rows_of_different_sizes_are_not_one_cache(tmp_path: Path) -> None:
     found = report(root)
     assert_strange(found, "slabinfo", "TCP")
     assert_incomplete(found, "slabinfo")
+
+
+ACTIVE_ROWS: Mapping[str, tuple[str, str]] = {
+    "TCP": (PHASE, "TCP and TCPv6: 0 active objects, and there are 16 001 TCP sockets"),
+    "tw_sock_TCP": ("timewait", "tw_sock_TCP and tw_sock_TCPv6: 0 active objects, and there are 8 000 TIME_WAIT"),
+    "filp": (PHASE, "filp: 0 active objects, and there are 15 616 open files"),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVE_ROWS)
+def test_objects_in_use_that_are_not_active(tmp_path: Path, name: str) -> None:
+    phase, sentence = ACTIVE_ROWS[name]
+    root = copied(tmp_path, phase=phase)
+    assert report(root)["sources"]["slabinfo"]["state"] == "ok"
+    change_row(root, name, {ACTIVE: 0})
+    found = report(root)
+    assert_strange(found, "slabinfo", sentence)
+    assert next(cache for cache in found["caches"] if cache["name"] == name)["active_objects"] is None
+    checked = run("check", "--root", root, "--warn", "idle=0:", "idle").stdout
+    assert checked.startswith("TCPTOP UNKNOWN - idle ")
+    assert f"(/proc/slabinfo: {name}" in checked
 
 
 def test_rows_beyond_the_slab_memory(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     slab_relations.SAME_NAME_RELATION,
     slab_relations.SLAB_RELATION,
     *slab_relations.SOCKET_ROW_RELATIONS,
+    slab_relations.ACTIVE_RELATION,
     *slab_relations.CACHE_SIZE_RELATIONS,
     slab_relations.PROTOCOL_SIZE_RELATION,
     *slab_relations.CACHE_COUNT_RELATIONS,

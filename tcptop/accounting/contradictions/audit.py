@@ -40,6 +40,7 @@ from tcptop.accounting.contradictions.relation import (
     with_later_sockets,
 )
 from tcptop.accounting.contradictions.slab_relations import (
+    ACTIVE_RELATION,
     CACHE_COUNT_RELATIONS,
     CACHE_SIZE_RELATIONS,
     NAMED_ROW_RELATIONS,
@@ -48,6 +49,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SAME_NAME_RELATION,
     SLAB_RELATION,
     SOCKET_ROW_RELATIONS,
+    ActiveCount,
     RowsInSlab,
     SameName,
 )
@@ -96,6 +98,9 @@ MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
 
 MAX_BOOST = 3
 """A zone's reserve may have been computed while its high watermark was boosted to this many times its present value."""
+
+ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
+"""First release that estimates a cache's free objects from some slabs if a node has more partial slabs than that."""
 
 MAX_SOCKETS_APART_S = 0.05
 """Numbers of sockets in two files of a running kernel are compared only if the reads are at most this long apart."""
@@ -164,6 +169,7 @@ class _Audit:
             if source in ("sockstat", "sockstat6"):
                 facts = _with_sockstat(self._snapshot, facts, miscounted)
         self._check_socket_rows(facts, doubts)
+        self._check_active_objects(facts.machine, doubts)
         self._check_listen_drops(facts)
         self._check_zones(facts)
         self._check_meminfo_of_zones(machine)
@@ -227,6 +233,12 @@ class _Audit:
         rows = [row for row in unique_rows(slabinfo.rows) if row.name in names] if slabinfo else []
         for row, relation, sentence in _failures(rows, SOCKET_ROW_RELATIONS, facts):
             self._add_doubts(doubts, row.name, relation.doubts, sentence)
+
+    def _check_active_objects(self, machine: Machine, doubts: dict[str, frozenset[Doubt]]) -> None:
+        """Compares active objects with the counts of other files, which were checked; adds to `doubts`."""
+        for count, relation, sentence in _failures(_active_counts(self._snapshot), [ACTIVE_RELATION], machine):
+            for name in count.names:
+                self._add_doubts(doubts, name, relation.doubts, f"{' and '.join(count.names)}: {sentence}")
 
     def _check_rows(self, facts: Facts) -> dict[str, frozenset[Doubt]]:
         """Checks slabinfo; returns the doubts about each row that fails a check."""
@@ -702,7 +714,7 @@ def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) ->
     may be opened or closed between the reads of slabinfo and sockstat, so there is no contradiction if at least one of
     the counts of sockstat agrees with slabinfo.
     """
-    slabinfo, sockstat = snapshot.slabinfo, snapshot.sockstat
+    slabinfo = snapshot.slabinfo
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
         return None
     names = _cache_names(objects)
@@ -710,10 +722,49 @@ def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) ->
     if not any(row.name in objects[0].caches for row in rows):
         return None
     objects_of_rows = sum(row.objects for row in rows)
-    readings = (slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
-    counts = [getattr(reading, field) for reading in readings if reading is not None]
-    least = min((count for count in counts if count is not None), default=None)
+    least = _least_count(snapshot, field)
     return objects_of_rows if least is not None and least > (with_later_sockets(objects_of_rows) or 0) else None
+
+
+def _least_count(snapshot: Snapshot, field: str) -> int | None:
+    """The least of the counts of sockstat that were read around slabinfo."""
+    sockstat = snapshot.sockstat
+    readings = (snapshot.slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
+    counts = [getattr(reading, field) for reading in readings if reading is not None]
+    return min((count for count in counts if count is not None), default=None)
+
+
+def _active_counts(snapshot: Snapshot) -> list[ActiveCount]:
+    """The active objects of the rows of socks, mini-sockets and files, and the counts of sockstat and file-nr."""
+    slabinfo, sockstat, limits = snapshot.slabinfo.value, snapshot.sockstat.value, snapshot.socket_limits.value
+    if slabinfo is None:
+        return []
+    files, cpus = None, _cpus(snapshot)
+    is_near = _are_of_one_moment(snapshot, "socket_limits", "slabinfo")
+    if is_near and limits is not None and limits.open_files is not None and cpus is not None:
+        files = limits.open_files - file_count_error(cpus)
+    sockets = _least_count(snapshot, "allocated") if sockstat and sockstat.allocated is not None else None
+    mini_sockets = _least_count(snapshot, "time_wait") if sockstat and sockstat.time_wait is not None else None
+    unique = unique_rows(slabinfo.rows)
+    found: list[ActiveCount] = []
+    for names, needed, objects_named, counted in (
+        (_cache_names(SOCKS), set(SOCKS[0].caches), "TCP sockets", sockets),
+        (_cache_names(MINI_SOCKETS), set(MINI_SOCKETS[0].caches), "TIME_WAIT sockets", mini_sockets),
+        (_names_of_files(snapshot), _names_of_files(snapshot), "open files", files),
+    ):
+        rows = [row for row in unique if row.name in names]
+        is_estimated = _estimates_free_objects(snapshot) and any(row.slabs > MAX_COUNTED_SLABS for row in rows)
+        if not is_estimated and any(row.name in needed for row in rows):
+            active = sum(row.active_objects for row in rows)
+            found.append(ActiveCount(tuple(sorted(row.name for row in rows)), objects_named, active, counted))
+    return found
+
+
+def _estimates_free_objects(snapshot: Snapshot) -> bool:
+    """Whether the kernel may estimate the free objects of a cache with many slabs."""
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    return release is None or release >= ESTIMATES_SINCE
 
 
 def _flows(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
@@ -773,14 +824,20 @@ def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int 
 
 def _max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     """Upper bound on fs.file-nr: the objects in the row that holds struct file, and the error; None if unknown."""
-    slabinfo, links, cpus = snapshot.slabinfo.value, snapshot.slab_links.value, _cpus(snapshot)
+    slabinfo, cpus = snapshot.slabinfo.value, _cpus(snapshot)
     if slabinfo is None or cpus is None or not _are_of_one_moment(snapshot, "socket_limits", "slabinfo"):
         return None
-    names = set(FILE.caches)
-    for name in FILE.caches if links else ():
-        names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()
+    names = _names_of_files(snapshot)
     row = next((row for row in unique_rows(slabinfo.rows) if row.name in names), None)
     return None if row is None or row.name in miscounted else row.objects + file_count_error(cpus)
+
+
+def _names_of_files(snapshot: Snapshot) -> set[str]:
+    """The names that the row of struct file may have: its own, and those of the caches merged with it."""
+    links, names = snapshot.slab_links.value, set(FILE.caches)
+    for name in FILE.caches if links else ():
+        names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()
+    return names
 
 
 def _min_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:

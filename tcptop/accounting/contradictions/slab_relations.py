@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tcptop.accounting.contradictions.relation import (
     DRIFT_SLABS,
     ONE_AT_A_TIME,
+    SOCKETS_LATER,
     CachePair,
     Facts,
     Machine,
@@ -13,6 +14,7 @@ from tcptop.accounting.contradictions.relation import (
     fitting,
     times,
     with_drift,
+    with_later_sockets,
 )
 from tcptop.accounting.slab_bytes import smallest_slab
 from tcptop.snapshot import SlabRow, SlabSize
@@ -37,6 +39,16 @@ class RowsInSlab(NamedTuple):
     slab_bytes: int
     bound_bytes: int
     """The most that the rows may take: Slab, the error of the counters, and the growth between the reads."""
+
+
+class ActiveCount(NamedTuple):
+    """The active objects of all rows of one kind of object, and how many such objects another file counts."""
+
+    names: tuple[str, ...]
+    objects_named: str
+    active_objects: int
+    counted: int | None
+    """The least count of the reads around slabinfo's; None if it cannot be compared."""
 
 
 def _objects_of_small_slabs(row: SlabRow, machine: Machine) -> int | None:
@@ -211,6 +223,17 @@ SOCKET_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
     ),
 )
 """The relation of the row sock_inode_cache, which is never merged because it has a constructor."""
+
+ACTIVE_RELATION: Relation[ActiveCount, Machine] = Relation(
+    "counted objects are active",
+    f"{SLABINFO}, /proc/net/sockstat, /proc/sys/fs/file-nr",
+    ("counts",),
+    lambda count, _: (count.counted, with_later_sockets(count.active_objects)),
+    "{item.active_objects} active objects, and there are {figure} {item.objects_named}",
+    f"{SOCKETS_LATER}; free objects on lists of CPUs count as active (mm/slub.c, get_slabinfo); from 6.10 on, the "
+    "free objects of more than 10 000 slabs are estimated (count_partial_free_approx) and not compared",
+)
+"""The sockets, mini-sockets and files that other files count are in use, so slabinfo counts them as active."""
 
 CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (
     Relation(
