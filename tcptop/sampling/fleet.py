@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host, HostLostError
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.sampling.sampler import AnySource, Sampler, kernel_sources, read_due
@@ -108,7 +109,7 @@ class Fleet:
         self._looks, self._on_look = looks, on_look
         self._watched = [_Watched(host, Sampler(host, make_sources(), interval_s), make_account()) for host in hosts]
         self._connecting = threading.BoundedSemaphore(MAX_CONNECTING)
-        self._ended = threading.Event()
+        self._started, self._ended = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self._began_s = time.monotonic()
 
@@ -118,7 +119,7 @@ class Fleet:
         return [watched.host for watched in self._watched]
 
     def start(self) -> None:
-        """Starts the looks."""
+        """Starts the looks; raises TcptopError if the limits of the process leave no room for the threads."""
         self._began_s = time.monotonic()
         for number, watched in enumerate(self._watched):
             phase_s = number / len(self._watched) * self.interval_s
@@ -126,7 +127,16 @@ class Fleet:
                 target=self._watch, args=(watched, phase_s), name=f"tcptop {watched.name}", daemon=True
             )
             self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._threads.pop()
+                self.stop()
+                raise TcptopError(
+                    f"no room for the threads of {len(self._watched)} machines; raise the limit (ulimit -v, -u), "
+                    "or name fewer"
+                ) from error
+        self._started.set()
 
     def states(self) -> list[HostLook]:
         """What is known of each machine now."""
@@ -141,6 +151,7 @@ class Fleet:
     def stop(self) -> None:
         """Begins no further look."""
         self._ended.set()
+        self._started.set()
         for watched in self._watched:
             watched.wake.set()
 
@@ -163,6 +174,7 @@ class Fleet:
             watched.host.close()
 
     def _watch(self, watched: _Watched, phase_s: float) -> None:
+        self._started.wait()  # no session is made before there is room for all threads
         done = 0
         while not self._ended.is_set():
             if watched.is_paused:

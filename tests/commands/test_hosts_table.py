@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from tcptop.sampling.fleet import MAX_CONNECTING
 needs_sshd = pytest.mark.skipif(skip_reason() is not None, reason=str(skip_reason()))
 PROJECT = Path(__file__).resolve().parents[2]
 HOSTS = 20
+MANY_HOSTS, FEW_BYTES = 100, 700 << 20
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +190,19 @@ def wait(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.02)
+
+
+def test_too_little_memory_for_the_threads_is_one_line_and_leaves_no_ssh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads of a C library have a stack each, and here no session is ever made."""
+    made = tmp_path / "made"
+    put_first(monkeypatch, tmp_path, f"echo $$ >> {made}; exec sleep 600")
+    command = [sys.executable, "-m", "tcptop", "-o", "--host", f"web[1-{MANY_HOSTS}]"]
+    done = subprocess.run(
+        ["prlimit", f"--as={FEW_BYTES}", *command], cwd=PROJECT, capture_output=True, text=True, timeout=GUARD_S
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"tcptop: no room for the threads of {MANY_HOSTS} machines")
+    assert done.stderr.count("\n") == 1
+    assert not made.exists()
