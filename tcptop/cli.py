@@ -187,6 +187,8 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
     for subcommand in SUBCOMMANDS:
         if subcommand in others:
             return f"{subcommand} comes first: tcptop {subcommand}"
+    if others[:1] == ["replay"]:
+        return "replay is an option: tcptop -r FILE"
     if others:
         wrong = quoted(others[0])
         return f"{wrong} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)"

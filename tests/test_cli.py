@@ -26,7 +26,8 @@ from packed_trees import archive_of
 from slow_case import slow
 
 from tcptop import __version__
-from tcptop.cli import SUBCOMMANDS
+from tcptop.cli import SUBCOMMANDS, parse_options
+from tcptop.errors import TcptopError
 
 PROJECT = Path(__file__).resolve().parents[1]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
@@ -680,3 +681,8 @@ def test_a_standard_stream_that_is_no_terminal_is_refused(stream: str) -> None:
     finally:
         os.close(master)
         os.close(slave)
+
+
+def test_a_word_for_replaying_names_the_option() -> None:
+    with pytest.raises(TcptopError, match="tcptop -r FILE"):
+        parse_options(["replay", "x.tcptop"])

@@ -560,6 +560,7 @@ def _limit(
         note="" if verdict != "unknown" and not limit.used_is_at_most else note or "its use is not known",
         connections_are_at_most=connections is not None and (high == inf or free is None),
         state=_state(limit, verdict, takes),
+        at_most_used=limit.at_most_used,
     )
 
 

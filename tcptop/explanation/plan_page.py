@@ -142,7 +142,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
             _bar(limit.present_ratio, limit.ratio, bool(limit.takes), cells),
             _ratio(limit).removeprefix("! "),
             STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
-            _amount(limit, limit.used),
+            _used(limit),
             _takes(limit),
             _amount(limit, limit.maximum),
             _connections(limit),
@@ -299,7 +299,7 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
         TableRow(
             (
                 limit_label(limit.name),
-                _amount(limit, limit.used),
+                _used(limit),
                 _takes(limit),
                 _amount(limit, limit.maximum),
                 _ratio(limit),
@@ -325,6 +325,13 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
         for limit, _ in plan.not_counted
     ]
     return table_lines(LIMIT_HEADINGS, rows, columns)
+
+
+def _used(limit: PlanLimit) -> str:
+    """The present use, or the upper bound that the main screen has where the use may be 0."""
+    if limit.at_most_used is not None:
+        return f"≤ {_amount(limit, limit.at_most_used)}"
+    return _amount(limit, limit.used)
 
 
 def _takes(limit: PlanLimit) -> str:
@@ -437,13 +444,11 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         )
         yield f"Buffers: none, the sockets are idle. {adds}"
     elif request.buffer_bytes != "now":
-        yield (
-            f"Buffers: {buffers_text(plan)}: a given size is memory in full, and its charge is whole pages. As now, the"
-            " charge is above the memory, because it includes unused and reserved parts of pages."
-        )
+        yield (f"Buffers: {buffers_text(plan)}: a given size is memory in full, and its charge is whole pages.")
     elif text := buffers_as_now_text(ledger):
         yield text
-    if plan.full_nodes:
+    has_other_nodes = sum(node.memory_bytes != 0 for node in ledger.nodes) > 1
+    if plan.full_nodes and has_other_nodes:
         numbers = ", ".join(map(str, plan.full_nodes))
         plural = "s" if len(plan.full_nodes) > 1 else ""
         yield f"The CPUs of node{plural} {numbers} will use memory of other nodes, too."

@@ -1104,6 +1104,8 @@ class PlanLimit(NamedTuple):
     """Whether `connections` is an upper bound, because the size of a part or the free amount is unknown."""
     state: LimitState = "unknown"
     """The state that the limit would have with the planned connections."""
+    at_most_used: int | None = None
+    """As of `Limit`: an upper bound on the present use, if the use may be 0."""
 
     @property
     def present_ratio(self) -> float | None:

@@ -6,7 +6,7 @@ https://www.monitoring-plugins.org/doc/guidelines.html, "Plugin Output" and "Per
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
+from math import ceil, floor
 
 from tcptop.accounting.checks import BYTES_PER_CONNECTION, GROWTH, IDLE, UNLIMITED, Check, CheckState, worst_state
 from tcptop.explanation.headroom_page import limit_text
@@ -56,13 +56,19 @@ def check_text(check: Check) -> str:
 def _value_text(check: Check) -> str:
     value = check.value or 0.0
     if check.unit == "%":
-        high = check.limit.at_most_ratio if check.limit is not None else None
-        return f"{_floored(value, 1):.1f} %" if high is None else f"<= {100 * high:.1f} %"
+        bound = _percent_bound(check)
+        return f"{_floored(value, 1):.1f} %" if bound is None else f"<= {_raised(bound, 1):.1f} %"
     if check.name == BYTES_PER_CONNECTION:
         return f"{report_to_ascii(units.bounded(check.bounds, units.exact_bytes))} B"
     if check.name == IDLE:
         return units.size(value)
     return f"{value:+.1f} sockets/s" if check.name == GROWTH else f"{value:g}"
+
+
+def _percent_bound(check: Check) -> float | None:
+    """Upper bound on the use in per cent, if the use may be 0; else None."""
+    ratio = check.limit.at_most_ratio if check.limit is not None else None
+    return None if ratio is None else 100 * ratio
 
 
 def _use_text(check: Check) -> str:
@@ -93,17 +99,27 @@ def _range_text(check: Check) -> str:
 
 
 def performance_data(check: Check) -> str:
-    """Performance data of a check, `'label'=value[unit];warn;critical;min;max`; an unknown value is written as `U`."""
+    """Performance data of a check, `'label'=value[unit];warn;critical;min;max`; an unknown value is written as `U`.
+
+    The value of a limit whose use may be 0 is the upper bound that the text has, rounded up.
+    """
+    bound = _percent_bound(check)
     limits = [check.warn or "", check.critical or "", "" if check.name == GROWTH else "0"]
-    if check.unit == "%" and (check.value is None or check.value <= 100):
+    if check.unit == "%" and (check.value is None or (check.value if bound is None else bound) <= 100):
         limits.append("100")
-    value = "U" if check.value is None else f"{number_text(check.value)}{check.unit}"
+    number = check.value if bound is None else _raised(bound, 2)
+    value = "U" if number is None else f"{number_text(number)}{check.unit}"
     return ";".join([f"'{check.name}'={value}", *limits]).rstrip(";")
 
 
 def number_text(value: float) -> str:
     """A number rounded down to two decimal places, so that a value below a threshold never looks like the threshold."""
     return f"{_floored(value, 2):.2f}".rstrip("0").rstrip(".")
+
+
+def _raised(value: float, digits: int) -> float:
+    step = float(10**digits)
+    return ceil(value * step - units.ROUNDING_ERROR) / step
 
 
 def _floored(value: float, digits: int) -> float:

@@ -532,7 +532,24 @@ def test_the_upper_bound_of_tcp_mem_is_shown_in_per_cent(root: Path, run: Run) -
     ]
     percent = 100 * error / (2400 * 4096)
     assert percent > 10
-    assert f"tcp_mem <= {percent:.1f} %" in run("--root", path, "tcp_mem").text
+    found = run("--root", path, "tcp_mem")
+    assert f"tcp_mem <= {ceil(percent * 10) / 10:.1f} %" in found.text
+    assert found.data["tcp_mem"].value == ceil(percent * 100) / 100
+
+
+def test_an_upper_bound_is_rounded_up(root: Path, run: Run) -> None:
+    found = run("--root", edited(root, {"proc/sys/fs/file-nr": "64\t0\t4000000\n"}), "file_max")
+    [bound] = re.findall(r"file-max <= ([0-9.]+) %", found.text)
+    assert float(bound) >= (found.data["file_max"].value or 0.0) >= 100 * 64 / 4_000_000
+    assert float(bound) > 0
+
+
+def test_the_report_has_the_upper_bound_of_tcp_mem(root: Path) -> None:
+    path = edited(root, {**sockstat(), "proc/sys/net/ipv4/tcp_mem": "1000\t1500\t2400\n"})
+    [error] = [
+        limit["used_error"] for limit in json.loads(printed(path, "--json"))["limits"] if limit["name"] == "tcp_mem"
+    ]
+    percent = 100 * error / (2400 * 4096)
     line = next(
         line for line in printed(path, "-o").splitlines() if line.lstrip().startswith("tcp_mem ") and "80/95" in line
     )

@@ -1039,3 +1039,27 @@ def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run
         code, output = run("--root", TREE, "--connections", "100K", *options)
         assert code == 0
         assert (idle in " ".join(output.partition("\n\n")[0].split())) == is_idle
+
+
+@pytest.mark.parametrize(("kernel", "says"), [("6.1-1n", False), ("6.1-4n", True), ("6.1-4n-memoryless", True)])
+def test_only_cpus_beside_other_nodes_use_their_memory(kernel: str, says: bool, run_json: RunJson) -> None:
+    found = run_json("--root", str(tree(kernel, "established")), "--connections", "10M")
+    assert any("memory of other nodes" in each for each in found["remarks"]) == says
+
+
+def test_a_typed_size_of_buffers_says_nothing_of_the_present_charge(run_json: RunJson) -> None:
+    found = run_json("--root", TREE, "--connections", "1K", "--buffers", "16K")
+    [note] = [each for each in found["remarks"] if each.startswith("Buffers:")]
+    assert "its charge is whole pages" in note
+    assert "As now" not in note
+
+
+def test_the_use_of_tcp_mem_is_bounded_as_in_the_report(run: Run) -> None:
+    """Its counter is within its error, so that the use may be 0."""
+    root = str(tree("6.1-4n", "base"))
+    report = forked_program.run("-o", "--root", root).stdout
+    [row] = [line for line in report.splitlines() if line.lstrip().startswith("tcp_mem ") and "80/95" in line]
+    [bound] = re.findall(r"<= [0-9.]+ [KM]iB", row)
+    _, output = run("--root", root, "--connections", "1K", "--buffers", "16K")
+    [line] = [line for line in output.splitlines() if line.startswith(" tcp_mem ")]
+    assert line.split()[1:4] == bound.split()
