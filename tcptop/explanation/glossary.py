@@ -1300,9 +1300,9 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "OF TCP",
         "The share of TCP's slab memory that lies on this node.",
-        "The counts by node come from the caches' own files.",
+        "The counts by node come from the caches' own files. even: no node has two per cent of TCP more than another.",
         "/sys/kernel/slab/*/slabs and total_objects",
-        ("most on", "most on node", "TCP on node"),
+        ("most on", "most on node", "TCP on node", "TCP even"),
     ),
     Entry(
         "BLOCKS FREE",

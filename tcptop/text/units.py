@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil, floor, inf
 
 UNKNOWN = "–"
@@ -163,6 +163,20 @@ def percent(share: float | None, gap: str = "") -> str:
         return UNKNOWN
     whole = whole_percent(share)
     return f"{whole}{gap}%" if whole or share <= 0 else f"<1{gap}%"
+
+
+def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
+    """The share of each amount in their sum as a whole percentage, rounded so that they add up to 100.
+
+    Below one per cent it is `<1%`, which counts as 0, and only an amount that is the whole sum is `100%`.
+    """
+    total = sum(amounts)
+    shares = [amount / total if total else 0.0 for amount in amounts]
+    whole = [whole_percent(share) for share in shares]
+    rests = [share * 100 - percent if percent < 99 else 0.0 for share, percent in zip(shares, whole, strict=True)]
+    for index in sorted(range(len(rests)), key=lambda each: -rests[each])[: 100 - sum(whole) if total else 0]:
+        whole[index] += 1
+    return [f"{part}{gap}%" if part or not share else f"<1{gap}%" for part, share in zip(whole, shares, strict=True)]
 
 
 def at_most_percent(share: float) -> str:

@@ -21,6 +21,7 @@ from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
 from tcptop.text.table import Heading, Layout
 from tcptop.view.choices import Choices, lacks_counts_by_node, node_title, table_node
+from tcptop.view.node_shares import node_shares
 from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
@@ -48,6 +49,8 @@ The widths, in which a sort mark fits, are fixed, so that the columns of a table
 """
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to a width if there is room, one after the other."""
+EVEN_SHARES = 0.02
+"""The shares of the nodes are even if the largest and the smallest of them are at most this far apart."""
 SHARES_ROOM = 38
 """Columns of the title line that the shares of the nodes leave for the scroll position, for signs and for the note."""
 SAMPLED_ROWS = 100
@@ -443,13 +446,18 @@ def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]
 
 
 def node_shares_texts(ledger: Ledger) -> list[str]:
-    """Texts on how TCP's slabs are spread over the nodes, from long to short; empty for a machine with one node."""
+    """Texts on how TCP's slabs are spread over the nodes, from long to short; empty for a machine with one node.
+
+    No node has most if all shares are within EVEN_SHARES of each other.
+    """
     amounts = {node.node: ledger.tcp_bytes_on(node.node) for node in ledger.nodes}
     known = {node: amount for node, amount in amounts.items() if amount is not None}
     total = sum(known.values())
     if len(amounts) < 2 or len(known) < len(amounts) or not total:
         return []
-    shares = {node: units.percent(amount / total, " ") for node, amount in known.items()}
+    shares = node_shares(ledger, " ")
     most = max(known, key=lambda node: known[node])
     each = ", ".join(f"{node} {share}" for node, share in shares.items())
+    if max(known.values()) - min(known.values()) <= EVEN_SHARES * total:
+        return [f"TCP on node {each}", f"TCP even on {len(known)} nodes", "TCP even"]
     return [f"TCP on node {each}", f"most on node {most}, {shares[most]}", f"most on {most}: {shares[most]}"]

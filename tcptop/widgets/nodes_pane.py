@@ -13,6 +13,7 @@ from tcptop.text import units
 from tcptop.text.line import Line, Role, text_of
 from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import Choices
+from tcptop.view.node_shares import node_shares
 from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
@@ -46,7 +47,7 @@ def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chosen: int | None = None) -> list[Line]:
     """The titles and a line for each node, with CHOSEN at the chosen one. Each bar is of the node's own memory."""
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
-    all_tcp = sum(filter(None, tcp))
+    shares = node_shares(ledger)
     headroom = ledger.headroom[mode].nodes
     headings = node_headings(ledger)
     rows: list[tuple[str, ...]] = []
@@ -59,7 +60,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 units.compact_size(node.memory_bytes),
                 node_bar(tcp_bytes, node.free_bytes, node.memory_bytes),
                 units.compact_size(tcp_bytes),
-                units.percent(tcp_bytes / all_tcp if tcp_bytes is not None and all_tcp else None),
+                shares.get(node.node, units.UNKNOWN),
                 units.compact_size(node.free_bytes),
                 units.rough_count(node.tcp_slabs_free),
                 units.rough_count(fits),

@@ -21,10 +21,11 @@ from drive import (
     wait_for_app,
     wait_until,
 )
+from recorded import ledger_of
 from slow_case import slow
 
 from tcptop.screen.app import TcptopApp
-from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.caches_pane import CachesPane, node_shares_texts
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.tcp_pane import TcpPane
 
@@ -85,19 +86,27 @@ async def test_title_has_the_share_of_each_node(kernel: str) -> None:
     total = sum(by_node.values())
     shares = {int(node): int(share) for node, share in re.findall(r"(\d+) (\d+) %", title)}
     assert shares.keys() == by_node.keys()
-    assert abs(sum(shares.values()) - 100) <= len(shares)
+    assert sum(shares.values()) == 100
     for node, slabs in by_node.items():
         assert shares[node] == pytest.approx(100 * slabs / total, abs=4)
 
 
-async def test_narrow_title_names_the_node_with_most() -> None:
+async def test_narrow_title_names_no_node_where_all_have_the_same() -> None:
     async with tree_app(tree("6.1-8n")).run_test(size=(80, 24)) as pilot:
         title = pane_title(await wait_for_app(pilot), CachesPane)
     by_node = count_on_nodes(tree("6.1-8n"), "TCP", "slabs")
-    named = re.search(r"most on (?:node )?(\d)[,:] \d+ %", title)
-    assert named is not None
-    # The sockets were opened evenly: by the other caches, any node with about the most TCP slabs may have most.
-    assert by_node[int(named[1])] >= 0.98 * max(by_node.values())
+    assert max(by_node.values()) - min(by_node.values()) <= 0.02 * sum(by_node.values())
+    assert re.search(r"TCP even(?: on 8 nodes)?", title)
+    assert "most on" not in title
+
+
+def test_a_short_title_names_the_node_with_most() -> None:
+    ledger = ledger_of(tree("6.1-4n-memoryless"))
+    by_node = {node.node: ledger.tcp_bytes_on(node.node) or 0 for node in ledger.nodes}
+    for text in node_shares_texts(ledger)[1:]:
+        named = re.search(r"most on (?:node )?(\d)[,:] \d+ %", text)
+        assert named is not None
+        assert by_node[int(named[1])] == max(by_node.values())
 
 
 async def test_merged_rows_are_marked_and_the_title_says_so() -> None:

@@ -172,6 +172,23 @@ def test_100_percent_means_all() -> None:
     assert units.percent(18_001 / 18_002) == "99%"
 
 
+@pytest.mark.parametrize(
+    ("amounts", "texts"),
+    [
+        ([1] * 3, ["34%", "33%", "33%"]),
+        ([1] * 8, ["13%"] * 4 + ["12%"] * 4),
+        ([126, 874], ["13%", "87%"]),
+        ([997, 3], ["99%", "1%"]),
+        ([3, 0, 1], ["75%", "0%", "25%"]),
+        ([1, 250, 749], ["<1%", "25%", "75%"]),
+        ([5], ["100%"]),
+        ([0, 0], ["0%", "0%"]),
+    ],
+)
+def test_percentages_of_a_whole_add_up(amounts: list[int], texts: list[str]) -> None:
+    assert units.percents_of_whole(amounts) == texts
+
+
 def test_percent_of_whole_hundredths_is_exact() -> None:
     assert [units.percent(number / 100) for number in range(101)] == [f"{number}%" for number in range(101)]
 
