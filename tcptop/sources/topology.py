@@ -26,6 +26,9 @@ NODES = "sys/devices/system/node"
 NODE_FILES = ("cpulist", "meminfo", "distance")
 ONLINE_CPUS = "sys/devices/system/cpu/online"
 
+MAX_CPUS = 1 << 16
+"""Upper bound on the number of CPUs of a kernel; CONFIG_NR_CPUS is at most 8192 on all architectures."""
+
 
 class TopologySource(Source[Topology]):
     """A source that is read once a minute, because only hotplug changes the topology."""
@@ -50,21 +53,28 @@ class TopologySource(Source[Topology]):
         texts = [small_text(file) for file in files]
         damages: list[Damage] = []
         report_unread(files, NODES, damages)
+        numbers_of = {
+            number: _parse_cpus(cpu_list, f"of node {number}", damages)
+            for number, cpu_list in zip(numbers, texts[1::3], strict=True)
+        }
+        _drop_cpus_of_two_nodes(numbers_of, damages)
         nodes: list[NodeFacts] = []
         for number, cpu_list, meminfo, distance in zip(numbers, texts[1::3], texts[2::3], texts[3::3], strict=True):
             fields = parse_fields_bytes((meminfo or "").splitlines(), damages)
-            printable_list = None if cpu_list is None else printable_name(cpu_list.strip())
+            cpus = numbers_of[number]
+            printable_list = None if cpu_list is None or cpus is None else printable_name(cpu_list.strip())
             nodes.append(
                 NodeFacts(
                     node=number,
                     cpu_list=printable_list,
-                    cpus=_count_cpus_in(cpu_list, damages),
+                    cpus=None if cpus is None else len(cpus),
                     memory_bytes=fields.get("MemTotal"),
                     free_bytes=fields.get("MemFree"),
                     distances=_parse_distances(distance, numbers, number, damages),
                 )
             )
-        online_cpus = _count_cpus_in(texts[0], damages)
+        online = _parse_cpus(texts[0], "that are online", damages)
+        online_cpus = None if online is None else len(online)
         if not nodes and online_cpus is None:
             return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
         return make_reading(Topology(tuple(nodes), online_cpus), worst_damage(damages), NODES, took_us)
@@ -94,30 +104,52 @@ def _parse_distances(
     return dict(zip(numbers, distances, strict=True))
 
 
-def _count_cpus_in(text: str | None, damages: list[Damage]) -> int | None:
+def _drop_cpus_of_two_nodes(cpus: dict[int, frozenset[int] | None], damages: list[Damage]) -> None:
+    """Sets the CPUs of nodes that have a CPU in common to None (drivers/base/node.c, register_cpu_under_node)."""
+    first_with: dict[int, int] = {}
+    shared: set[int] = set()
+    for node, numbers in cpus.items():
+        for cpu in sorted(numbers or ()):
+            other = first_with.setdefault(cpu, node)
+            if other != node:
+                if not shared:
+                    damages.append(Damage("strange", f"CPU {cpu} is in the lists of nodes {other} and {node}"))
+                shared |= {other, node}
+    cpus.update(dict.fromkeys(shared))
+
+
+def _parse_cpus(text: str | None, what: str, damages: list[Damage]) -> frozenset[int] | None:
+    """The numbers of the CPUs in a list; None, with a damage, if the list cannot be one of a kernel."""
     try:
-        return count_cpus(text) if text else None
-    except ValueError:
-        shown = printable_name((text or "").strip())[:60]
-        damages.append(Damage("strange", f"a list of CPUs has an unknown format: {shown!r}"))
+        return parse_cpus(text) if text else None
+    except ValueError as error:
+        damages.append(Damage("strange", f"the list of CPUs {what}: {error}"))
         return None
 
 
-def count_cpus(text: str) -> int:
-    """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, which is the list of a node without CPUs.
+def parse_cpus(text: str) -> frozenset[int]:
+    """The CPUs in a list such as `0-3,8,10-11`; none for a blank line, which is the list of a node without CPUs.
 
     Raises:
-        ValueError: if the list does not have this format.
+        ValueError: if the list has another format, a CPU twice, or a number that no kernel gives a CPU.
 
     """
-    total = 0
+    cpus: set[int] = set()
     for part in text.strip().split(","):
         if not part:
             continue
         first, dash, last = part.strip().partition("-")
-        low = parse_count(first)
-        high = parse_count(last.partition(":")[0]) if dash else low
+        try:
+            low = parse_count(first)
+            high = parse_count(last.partition(":")[0]) if dash else low
+        except ValueError:
+            raise ValueError(f"it has an unknown format: {quoted(text.strip()[:60])}") from None
         if high < low:
             raise ValueError(f"a range that runs backwards: {quoted(part)}")
-        total += high - low + 1
-    return total
+        if high >= MAX_CPUS:
+            raise ValueError(f"CPU {high}, and a kernel has {MAX_CPUS} at most")
+        more = range(low, high + 1)
+        if not cpus.isdisjoint(more):
+            raise ValueError(f"{quoted(part)} has a CPU for the second time")
+        cpus.update(more)
+    return frozenset(cpus)

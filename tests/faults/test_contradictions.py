@@ -463,3 +463,28 @@ def test_counts_that_are_not_read_at_one_time_may_be_off_by_some(tmp_path: Path)
 def test_no_healthy_machine_contradicts_itself(tree: Path) -> None:
     states = {name: source["state"] for name, source in report(tree)["sources"].items()}
     assert "strange" not in states.values()
+
+
+NODE = "sys/devices/system/node"
+CPU_LISTS: Mapping[str, tuple[Mapping[str, str], str, set[int]]] = {
+    "a number of no kernel": ({f"{NODE}/node0/cpulist": "0-99999999\n"}, "CPU 99999999, and a kernel has", {0}),
+    "a CPU twice": ({f"{NODE}/node0/cpulist": "0-1,1\n"}, "has a CPU for the second time", {0}),
+    "a CPU of two nodes": ({f"{NODE}/node1/cpulist": "0-1\n"}, "CPU 0 is in the lists of nodes 0 and 1", {0, 1}),
+}
+
+
+@pytest.mark.parametrize("kind", CPU_LISTS)
+def test_an_impossible_list_of_cpus(tmp_path: Path, kind: str) -> None:
+    files, sentence, unknown = CPU_LISTS[kind]
+    root = copied(tmp_path)
+    write(root, files)
+    found = report(root)
+    assert_strange(found, "topology", sentence)
+    assert {node["node"] for node in found["nodes"] if node["cpus"] is None} == unknown
+    assert "99999999" not in text_report(root).split("topology")[0]
+
+
+def test_an_impossible_list_of_online_cpus(tmp_path: Path) -> None:
+    root = write(copied(tmp_path), {"sys/devices/system/cpu/online": "0-99999999\n"})
+    assert_strange(report(root), "topology", "the list of CPUs that are online: CPU 99999999")
+    assert "100 000 000" not in text_report(root)
