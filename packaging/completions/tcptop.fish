@@ -187,7 +187,7 @@ complete -c tcptop -n '_shtab_tcptop_using exporter' -l every -x -d 'seconds fro
 complete -c tcptop -n '_shtab_tcptop_using exporter' -l who -d 'sockets and buffers by state, from a look at all sockets'
 complete -c tcptop -n '_shtab_tcptop_using exporter' -l who-top -x -d 'with --who: the N owners with the most sockets too, by name and cgroup; the series come and go with them'
 complete -c tcptop -n '_shtab_tcptop_using exporter' -l no-free-blocks -d 'leave out free blocks by node and order'
-complete -c tcptop -n '_shtab_tcptop_using exporter' -l web.config.file -xka "(__fish_complete_path (commandline -ct))" -d 'TLS and passwords, in the format of Prometheus'"'"' exporters; needs pip install '"'"'tcptop[web-config]'"'"''
+complete -c tcptop -n '_shtab_tcptop_using exporter' -l web.config.file -xka "(__fish_complete_path (commandline -ct))" -d 'TLS and passwords, in the format of Prometheus'"'"' exporters; needs PyYAML and bcrypt'
 complete -c tcptop -n '_shtab_tcptop_using exporter' -l root -xka "(__fish_complete_path (commandline -ct))" -d 'read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container'"'"'s /host'
 complete -c tcptop -n '_shtab_tcptop_using exporter' -l host -x -d 'ask another machine over ssh, as ssh NAME does; nothing is installed there'
 complete -c tcptop -n '_shtab_tcptop_using exporter' -l sudo -d 'with --host: read there with sudo -n'

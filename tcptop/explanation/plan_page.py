@@ -54,6 +54,7 @@ FIGURE_COLUMNS = 68
 OVERFLOW_SIGN = "▶"
 """Last cell of a bar whose limit would be exceeded."""
 MAX_SHOWN_RATIO = 100
+"""A use above this multiple of a limit is shown as `> 10 000 %`: the digits would only be wide."""
 MAX_SHOWN_CONNECTIONS = 1_000_000_000
 """A limit that more connections than these fit below is no limit of a plan: the digits would only be wide."""
 NOT_COUNTED = "uncounted"
