@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_the_headings_of_figures_are_never_lost() -> None:
             narrow = [line.split() for line in heading_lines(page, figures, columns)]
             lost = {title for titles in wide for title in titles} - {title for titles in narrow for title in titles}
             # The heading of the text column may go: the text below the row explains itself.
-            lost -= {"HOLDS", "CACHE,", "AND", "WHAT", "FOR"} if page.name != "headroom" else set()
+            lost -= {"HOLDS", "CACHE,", "AND", "WHAT", "FOR", "NOW"} if page.name != "headroom" else set()
             for title in lost:
                 words = title.lower().replace("-", " ")
                 assert any(re.search(rf"^ {{5}}(.*, )?{words} ", line) for line in lines), (page.name, title)
@@ -563,9 +564,8 @@ def test_a_figure_with_a_range_is_about_or_at_most() -> None:
         assert side.high_slab_bytes == pytest.approx(high, abs=0.01)
     low = sum(part.slab_bytes or 0 for part in figure.accepted.parts)
     assert side_amount(figure.accepted) == f"≈ {round(low):,}".replace(",", " ")
-    assert side_amount(figure.outgoing, own_port=True) == f"≤ {round(figure.outgoing.high_slab_bytes or 0):,}".replace(
-        ",", " "
-    )
+    most = ceil(figure.outgoing.high_slab_bytes or 0)
+    assert side_amount(figure.outgoing, own_port=True) == f"≤ {most:,}".replace(",", " ")
 
 
 def test_a_figure_without_a_range_is_exact() -> None:
