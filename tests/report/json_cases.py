@@ -155,9 +155,12 @@ BEFORE_THE_SOCKETS = {
         "".join(line for line in SLABINFO.splitlines(keepends=True) if OF_SOCKETS.match(line)),
     )
     + FEW_OBJECTS,
-    "sys/kernel/slab/filp/slabs": None,
-    "sys/kernel/slab/dentry/slabs": None,
-    "sys/kernel/slab/sock_inode_cache/slabs": None,
+    **{
+        f"sys/kernel/slab/{folder.name}/{count}": None
+        for folder in (tree(KERNEL, PHASE) / "sys/kernel/slab").iterdir()
+        if not folder.name.startswith(("TCP", "tw_sock", "request_sock"))
+        for count in ("slabs", "total_objects")
+    },
 }
 """Files with fewer objects than the sockets hold, as if read before most sockets were opened."""
 
