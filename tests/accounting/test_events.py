@@ -220,8 +220,9 @@ def test_a_sample_that_was_damaged_a_minute_ago_hides_no_growth() -> None:
 
 def test_few_samples_are_kept() -> None:
     samples: tuple[EventSample, ...] = ()
+    origin = origin_at(at(0, 0))
     for second in range(500):
-        samples = add_event_sample(samples, float(second), origin_at(at(second, second)))
+        samples = add_event_sample(samples, float(second), origin)
     assert len(samples) == 61
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from recorded import (
-    FOLDER,
     RECORDINGS,
     copy_recording,
     each_kernel,
@@ -378,21 +377,35 @@ FILES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict[tuple[str | int, ...], object]]]:
+    """Copies of two recordings, which a test leaves as they were, with the figures of each."""
+    folder = tmp_path_factory.mktemp("copies")
+    return [
+        (copy_recording(kernel, phase, folder / kernel), dict(leaves(as_object(ledger(kernel, phase)))))
+        for kernel, phase in (("6.1-4n", "halfclosed"), ("6.18-1n", "established"))
+    ]
+
+
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("how", ["absent", "empty"])
-def test_no_figure_becomes_zero_without_a_file(path: str, how: str, tmp_path: Path) -> None:
-    for kernel, phase in (("6.1-4n", "halfclosed"), ("6.18-1n", "established")):
-        if not (FOLDER / kernel / phase / path).exists():
+def test_no_figure_becomes_zero_without_a_file(
+    path: str, how: str, copies: list[tuple[Path, dict[tuple[str | int, ...], object]]]
+) -> None:
+    for root, whole in copies:
+        if not (root / path).exists():
             continue
-        root = copy_recording(kernel, phase, tmp_path)
-        if how == "absent":
-            (root / path).unlink()
-        else:
+        content = (root / path).read_bytes()
+        (root / path).unlink()
+        if how == "empty":
             (root / path).write_bytes(b"")
-        whole = dict(leaves(as_object(ledger(kernel, phase))))
-        damaged = ledger_of(root)
-        assert_schema(as_object(damaged))
-        for at, value in leaves(as_object(damaged)):
+        try:
+            damaged = ledger_of(root)
+        finally:
+            (root / path).write_bytes(content)
+        found = as_object(damaged)
+        assert_schema(found)
+        for at, value in leaves(found):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or at[0] == "sources":
                 continue
             if value == 0 and whole.get(at) != 0:
