@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LAB = """
-import os, shutil, sys  # argparse imports shutil when it formats an error
+import locale, os, shutil, sys  # argparse imports locale and shutil when it needs them
 from tcptop import cli
 from tcptop.commands import lab
 from tcptop.hosts import folder
