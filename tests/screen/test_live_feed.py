@@ -122,9 +122,12 @@ async def test_hung_source_is_marked_late(host: ScriptedHost, path: str) -> None
         assert getattr(host_value(app), name) is not None, "the last value stays"
 
         before = ledger(app)
-        meminfo = (tree("6.1-4n") / "proc/meminfo").read_text().replace("MemAvailable:", "MemAvailable: 1 kB\nOld:")
+        meminfo = (tree("6.1-4n") / "proc/meminfo").read_text()
+        meminfo = meminfo.replace("MemAvailable:", "MemAvailable: 5670000 kB\nOld:")
         host.texts["proc/meminfo"] = meminfo.encode()
-        await wait_until(pilot, lambda: ledger(app).host.memory_available_bytes == 1024, "other sources are read")
+        await wait_until(
+            pilot, lambda: ledger(app).host.memory_available_bytes == 5_670_000 << 10, "other sources are read"
+        )
         assert ledger(app) is not before
         assert ledger(app).sources[name].state == "late"
 
