@@ -53,8 +53,12 @@ def with_row(root: Path, name: str, active: int) -> None:
 
 
 def with_sockets(root: Path, allocated: int) -> None:
-    """Lets sockstat count so many sockets of the machine; those in use are as before."""
-    [in_use] = re.findall(r"TCP: inuse (\d+)", (root / "proc/net/sockstat").read_text())
+    """Lets sockstat count so many sockets of the machine; those in use are as before, or fewer if it has no more."""
+    [before] = re.findall(r"TCP: inuse (\d+)", (root / "proc/net/sockstat").read_text())
+    in_use = min(int(before), allocated)
+    if in_use < int(before):
+        protocols = root / "proc/net/protocols"
+        protocols.write_text(re.sub(r"^(TCP +\d+ +)\d+", rf"\g<1>{in_use}", protocols.read_text(), flags=re.MULTILINE))
     line = f"TCP: inuse {in_use} orphan 0 tw 0 alloc {allocated} mem 0\n"
     write_tree(root, {"proc/net/sockstat": f"sockets: used {allocated}\n{line}"})
 
