@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import resource
 import signal
 import threading
@@ -24,6 +25,10 @@ def bounded_example(test: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(test)
     def run(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (any test function)
+        # Compressors of megabytes stand in cycles, whose few objects start no collection by themselves.
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        if limit != resource.RLIM_INFINITY and limit - _data_bytes() < MEMORY_BYTES * 2 // 3:
+            gc.collect()
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         try:
             return test(*arguments, **named)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import shutil
@@ -113,6 +112,5 @@ def test_no_sequence_ends_sampling_or_the_recording(steps: Sequence[tuple[Any, f
         finally:
             recorder.close()
             host.close()
-            gc.collect()  # a compressor, of megabytes, stands in a cycle, and all examples together have 300 MB
         with recording_at(file) as recording:
             assert [recording.snapshot(index) for index in range(len(recording))] == live
