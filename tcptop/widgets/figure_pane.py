@@ -89,6 +89,8 @@ class FigurePane(Pane, can_focus=True):
         mode = MODE_NAMES[choices.mode]
         if choices.mode == "full" and _attached_of(ledger, choices) is None:
             titles = [f"Bytes per connection ─ {mode}, without buffers", *WITHOUT_BUFFERS]
+            if _attached_texts(ledger.attached, added=False):
+                titles = titles[1:]  # the note on attached objects has the room
         else:
             added = " + attached" if choices.mode == "full" else ""
             titles = [f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}"]

@@ -17,7 +17,9 @@ def sample(allocated: int, previous: int, at_s: float) -> Snapshot:
     saved = sample_tree(tree("6.1-4n"))
     sockstat = saved.sockstat.value
     assert sockstat is not None
-    own, before = sockstat._replace(allocated=allocated), sockstat._replace(allocated=previous)
+    own, before = (
+        sockstat._replace(allocated=number, inuse=min(number, sockstat.inuse or 0)) for number in (allocated, previous)
+    )
     slabinfo = saved.slabinfo._replace(taken_at_s=at_s, sockstat=own, before=None)
     return saved._replace(
         live=True,

@@ -461,11 +461,14 @@ async def test_space_and_z_work_on_a_page() -> None:
     host.close()
 
 
-async def test_edge_of_a_page_names_its_keys() -> None:
-    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+@pytest.mark.parametrize(
+    ("size", "keys"), [(LARGE, "← → pages, ESC closes"), ((80, 24), "← → pages, ↑ ↓ scroll, ESC closes")]
+)
+async def test_edge_of_a_page_names_the_keys_that_work(size: tuple[int, int], keys: str) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "i")
-        assert str(app.screen.query_one(ExplainPane).border_subtitle) == "← → pages, ↑ ↓ scroll, ESC closes"
+        assert str(app.screen.query_one(ExplainPane).border_subtitle) == keys
 
 
 async def test_opening_pages_reads_btf_once_more_at_most() -> None:
