@@ -294,7 +294,7 @@ def ledgers_with_hardware() -> dict[str, Ledger]:
 def host_looks() -> Iterator[Json]:
     """Yields lines of `tcptop --json --host` with several machines: answered looks, lost ones, and unreadable files."""
     yield look_as_object(HostLook("web22", None, None, "ssh: Connection refused", 7.0))
-    for phases in (("established",), ("base", "timewait", "base")):
+    for phases in (("established",), ("base", "established", "base", "timewait", "base")):
         account_row = RowAccount()
         for number, phase in enumerate(phases):
             of = snapshot(KERNEL, phase)._replace(live=True, monotonic_s=2.0 * number, taken_at_unix_s=1795348800.4)
