@@ -388,6 +388,7 @@ def differences(special: Mapping[str, Ledger]) -> Iterator[Json]:
         for kernel, phases in RECORDINGS.items()
         for before, after in pairwise(phases)
     ]
+    pairs += [(after, before) for before, after in pairs]
     pairs += [(base, each) for each in special.values()]
     pairs += [(special[name], whole) for name in ("nothing", "without slabinfo", "counts that are capped")]
     pairs += [(special["nothing"], special["nothing"]), (special["live"], special["live"])]
