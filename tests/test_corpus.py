@@ -232,11 +232,12 @@ def test_migrate_types_of_vendors_keep_their_names() -> None:
     assert {"Mirror", "Reserve"} <= set(types)
 
 
-def test_a_node_without_cpulist_and_with_a_wrapped_negative_amount() -> None:
-    nodes = ledger_of(CORPUS / "ppc64-2.6.16-memoryless-sysfs").nodes
-    assert [(node.node, node.cpus) for node in nodes] == [(0, None), (1, None)]
-    assert all(node.memory_bytes is None or 0 <= node.memory_bytes < 1 << 50 for node in nodes)
-    assert nodes[1].memory_bytes
+def test_a_node_without_cpulist_and_with_more_free_memory_than_memory() -> None:
+    ledger = ledger_of(CORPUS / "ppc64-2.6.16-memoryless-sysfs")
+    assert [(node.node, node.cpus) for node in ledger.nodes] == [(0, None), (1, None)]
+    assert [(node.memory_bytes, node.free_bytes) for node in ledger.nodes] == [(229376 << 10, 0), (None, None)]
+    sentence = "node 1 has 446 160 896 B of free memory in 335 544 320 B"
+    assert sentence in (ledger.sources["topology"].reason or "")
 
 
 def test_high_memory_and_movable_zones_hold_no_slabs() -> None:

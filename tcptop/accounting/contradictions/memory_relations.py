@@ -126,7 +126,7 @@ MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
             else difference(meminfo.slab_bytes, meminfo.reclaimable_slab_bytes + meminfo.unreclaimable_slab_bytes),
             (meminfo.slab_bytes or 0) // SUM_SHARE + machine.drift_bytes,
         ),
-        "Slab is {item.slab_bytes} B, and SReclaimable and SUnreclaim together differ from it by {figure} B",
+        "Slab is {item.slab_bytes:,} B, and SReclaimable and SUnreclaim together differ from it by {figure} B",
         f"a hundredth and {COUNTERS}; one sum (fs/proc/meminfo.c, meminfo_proc_show), rounded by lxcfs",
     ),
     Relation(
@@ -137,7 +137,7 @@ MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
             meminfo.reclaimable_slab_bytes,
             None if meminfo.reclaimable_bytes is None else meminfo.reclaimable_bytes + machine.drift_bytes,
         ),
-        "SReclaimable is {figure} B, and KReclaimable, which includes it, {item.reclaimable_bytes} B",
+        "SReclaimable is {figure} B, and KReclaimable, which includes it, {item.reclaimable_bytes:,} B",
         f"{COUNTERS} (fs/proc/meminfo.c, meminfo_proc_show)",
     ),
     Relation(
@@ -162,7 +162,7 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
             of.available_bytes,
             None if of.most_bytes is None else of.most_bytes + of.total_bytes // 64 + machine.drift_bytes,
         ),
-        "MemAvailable is {figure} B, and MemFree, page cache and reclaimable memory are {item.most_bytes} B",
+        "MemAvailable is {figure} B, and MemFree, page cache and reclaimable memory are {item.most_bytes:,} B",
         f"a sixty-fourth of MemTotal and {COUNTERS}; the sum is its largest value (mm/show_mem.c, si_mem_available)",
     ),
     Relation(
@@ -173,7 +173,7 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
             of.least_bytes,
             of.available_bytes + of.total_bytes // 64 + machine.drift_bytes,
         ),
-        "MemAvailable is {item.available_bytes} B, and free memory above all reserves {figure} B",
+        "MemAvailable is {item.available_bytes:,} B, and free memory above all reserves {figure} B",
         f"a sixty-fourth of MemTotal and {COUNTERS}; free memory less totalreserve_pages is its least value "
         "(mm/show_mem.c, si_mem_available)",
     ),
@@ -185,7 +185,8 @@ MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
     f"{MEMINFO}, {ZONEINFO}",
     ("total_bytes", "free_bytes", "file_bytes", "reclaimable_bytes"),
     lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
-    "{item.what} is {item.pages} pages, and {item.other_pages} in {item.other_file}: not read at one time, or damaged",
+    "{item.what} is {item.pages:,} pages, and {item.other_pages:,} in {item.other_file}: not read at one time, or "
+    "damaged",
     ANY_MOMENT,
 )
 
@@ -200,7 +201,7 @@ def _zone_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zon
             pages(zone),
             None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
         ),
-        f"zone {{item.name}} of node {{item.node}} has {{figure}} pages {words} of {{item.managed_pages}}",
+        f"zone {{item.name}} of node {{item.node}} has {{figure}} pages {words} of {{item.managed_pages:,}}",
         COUNTERS,
     )
 
@@ -243,7 +244,7 @@ ZONE_RELATIONS: tuple[Relation[Zone, Machine], ...] = (
             zone.free_pages,
             None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
         ),
-        "zone {item.name} of node {item.node} has {figure} free pages of {item.managed_pages}",
+        "zone {item.name} of node {item.node} has {figure} free pages of {item.managed_pages:,}",
         COUNTERS,
     ),
     Relation(
@@ -254,8 +255,8 @@ ZONE_RELATIONS: tuple[Relation[Zone, Machine], ...] = (
             _with_lists(zone),
             None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
         ),
-        "zone {item.name} of node {item.node} has {item.free_pages} free pages and {item.on_cpu_lists_pages} on "
-        "per-CPU lists, of {item.managed_pages}",
+        "zone {item.name} of node {item.node} has {item.free_pages:,} free pages and {item.on_cpu_lists_pages:,} on "
+        "per-CPU lists, of {item.managed_pages:,}",
         f"a sixty-fourth of the zone, moved from list to list while it is printed; {COUNTERS}",
     ),
     Relation(
@@ -266,7 +267,7 @@ ZONE_RELATIONS: tuple[Relation[Zone, Machine], ...] = (
             zone.free_cma_pages,
             None if zone.free_pages is None else zone.free_pages + machine.drift_pages,
         ),
-        "zone {item.name} of node {item.node} has {figure} free pages of CMA, and {item.free_pages} free pages",
+        "zone {item.name} of node {item.node} has {figure} free pages of CMA, and {item.free_pages:,} free pages",
         COUNTERS,
     ),
     Relation(
@@ -338,7 +339,7 @@ CGROUP_RELATIONS: tuple[Relation[CgroupMemory, Machine], ...] = (
             if cgroup.current_bytes is None
             else cgroup.current_bytes + cgroup.current_bytes // 8 + machine.drift_pages * (machine.page_bytes or 4096),
         ),
-        "page cache, sock and kernel of memory.stat are {figure} B, and memory.current is {item.current_bytes} B",
+        "page cache, sock and kernel of memory.stat are {figure} B, and memory.current is {item.current_bytes:,} B",
         "an eighth, charged between the two reads, and a batch of pages on each CPU (mm/memcontrol.c, "
         "memcg_rstat_updated); each page is charged once",
     ),
@@ -366,8 +367,8 @@ FREE_MOMENTS: Relation[Moments, Machine] = Relation(
     f"{BUDDYINFO} or {PAGETYPEINFO}, {ZONEINFO} or {BUDDYINFO}",
     (),
     lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
-    "{item.what} has {item.pages} free pages, and {item.other_pages} in {item.other_file}: not read at one time, or "
-    "damaged",
+    "{item.what} has {item.pages:,} free pages, and {item.other_pages:,} in {item.other_file}: not read at one time, "
+    "or damaged",
     ANY_MOMENT,
 )
 
@@ -398,7 +399,7 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
             node.facts.free_bytes,
             None if node.facts.memory_bytes is None else node.facts.memory_bytes + machine.drift_bytes,
         ),
-        "node {item.facts.node} has {figure} B of free memory in {item.facts.memory_bytes} B",
+        "node {item.facts.node} has {figure} B of free memory in {item.facts.memory_bytes:,} B",
         COUNTERS,
     ),
     Relation(
@@ -411,7 +412,7 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
             if node.facts.memory_bytes is None
             else node.facts.memory_bytes + node.facts.memory_bytes // 64 + machine.drift_bytes,
         ),
-        "node {item.facts.node} has {item.facts.memory_bytes} B, and its zones manage {figure} B",
+        "node {item.facts.node} has {item.facts.memory_bytes:,} B, and its zones manage {figure} B",
         f"{HOTPLUG} (mm/show_mem.c, si_meminfo_node)",
     ),
     Relation(
@@ -422,7 +423,7 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
             node.facts.memory_bytes,
             None if node.present_bytes is None else node.present_bytes + node.present_bytes // 64 + machine.drift_bytes,
         ),
-        "node {item.facts.node} has {figure} B, and its zones {item.present_bytes} B",
+        "node {item.facts.node} has {figure} B, and its zones {item.present_bytes:,} B",
         f"{HOTPLUG}; up to 3.11 the present pages count (mm/page_alloc.c, si_meminfo_node)",
     ),
     Relation(
@@ -464,8 +465,8 @@ NODE_MOMENTS: Relation[Moments, Machine] = Relation(
     f"{NODES}, {ZONEINFO}",
     (),
     lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
-    "{item.what} has {item.pages} free pages, and {item.other_pages} in {item.other_file}: not read at one time, or "
-    "damaged",
+    "{item.what} has {item.pages:,} free pages, and {item.other_pages:,} in {item.other_file}: not read at one time, "
+    "or damaged",
     ANY_MOMENT,
 )
 

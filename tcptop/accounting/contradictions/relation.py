@@ -1,5 +1,6 @@
 """A relation that the kernel guarantees between figures, and the facts of a machine that such relations need."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
@@ -107,7 +108,10 @@ class Relation(Generic[Item, Context]):
         self.bounds = bounds
         """The figure and its upper bound."""
         self.sentence = sentence
-        """What the user reads: a format string with the fields `figure`, `bound` and `item`."""
+        """What the user reads: a format string with the fields `figure`, `bound` and `item`.
+
+        Digits of `figure`, `bound` and `{item.slabs:,}` are in groups of three.
+        """
         self.slack = slack
         """How far the figure may lawfully exceed the other, and the kernel function that is the reason."""
 
@@ -116,7 +120,8 @@ class Relation(Generic[Item, Context]):
         figure, bound = self.bounds(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
-        return self.sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
+        sentence = self.sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
+        return re.sub(r"(?<=\d),(?=\d{3})", " ", sentence)
 
 
 class CachePair(NamedTuple):

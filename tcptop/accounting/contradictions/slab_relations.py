@@ -65,7 +65,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
         SLABINFO,
         ("size",),
         lambda row, _: (1, min(row.object_bytes, row.objects_per_slab, row.pages_per_slab)),
-        "{item.name} has objects of {item.object_bytes} B, {item.objects_per_slab} in {item.pages_per_slab} pages",
+        "{item.name} has objects of {item.object_bytes:,} B, {item.objects_per_slab:,} in {item.pages_per_slab} pages",
         ONE_AT_A_TIME,
     ),
     Relation(
@@ -81,7 +81,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
         SLABINFO,
         ("size",),
         lambda row, machine: (row.objects_per_slab, fitting(row.object_bytes, row.pages_per_slab, machine)),
-        "{item.name} has {figure} objects of {item.object_bytes} B in a slab that holds {bound}",
+        "{item.name} has {figure} objects of {item.object_bytes:,} B in a slab that holds {bound}",
         "none (mm/slub.c, order_objects; mm/slab.c, cache_estimate)",
     ),
     Relation(
@@ -92,7 +92,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
             fitting(row.object_bytes, row.pages_per_slab, machine) if machine.is_slub else None,
             row.objects_per_slab,
         ),
-        "{item.name} has {bound} objects of {item.object_bytes} B in a slab that holds {figure}",
+        "{item.name} has {bound} objects of {item.object_bytes:,} B in a slab that holds {figure}",
         "none with SLUB (mm/slub.c, order_objects); the SLAB allocator may keep a list of free objects in the slab",
     ),
     Relation(
@@ -111,7 +111,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
             _objects_of_small_slabs(row, machine),
             row.objects + row.objects // 8 + DRIFT_SLABS * max(1, row.objects_per_slab),
         ),
-        "{item.name} has {item.slabs} slabs and only {item.objects} objects",
+        "{item.name} has {item.slabs:,} slabs and only {item.objects:,} objects",
         f"{UNLOCKED}; slabs of the smallest order (mm/slub.c, allocate_slab)",
     ),
     Relation(
@@ -119,7 +119,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
         SLABINFO,
         ("counts",),
         lambda row, _: (row.objects, with_drift(row.slabs) * row.objects_per_slab),
-        "{item.name} has {figure} objects in {item.slabs} slabs of {item.objects_per_slab}",
+        "{item.name} has {figure} objects in {item.slabs:,} slabs of {item.objects_per_slab:,}",
         UNLOCKED,
     ),
     Relation(
@@ -130,7 +130,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
             None if machine.is_slub else difference(row.objects, row.slabs * row.objects_per_slab),
             0,
         ),
-        "{item.name} has {item.objects} objects, and {item.slabs} slabs of {item.objects_per_slab}",
+        "{item.name} has {item.objects:,} objects, and {item.slabs:,} slabs of {item.objects_per_slab:,}",
         "none: one is the product of the others (mm/slab.c, get_slabinfo)",
     ),
     Relation(
@@ -138,7 +138,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
         f"{SLABINFO}, /proc/meminfo, /proc/zoneinfo",
         ("counts",),
         lambda row, machine: (row.slabs * (machine.page_bytes or 1), machine.memory_bytes),
-        "{item.name} has {item.slabs} slabs of at least a page, and the machine has {bound} B",
+        "{item.name} has {item.slabs:,} slabs of at least a page, and the machine has {bound} B",
         NO_LARGER,
     ),
     Relation(
@@ -146,7 +146,7 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
         f"{SLABINFO}, /proc/meminfo, /proc/zoneinfo",
         ("counts", "size"),
         lambda row, machine: (row.objects * row.object_bytes, machine.memory_bytes),
-        "{item.name} has {item.objects} objects of {item.object_bytes} B, and the machine has {bound} B",
+        "{item.name} has {item.objects:,} objects of {item.object_bytes:,} B, and the machine has {bound} B",
         NO_LARGER,
     ),
 )
@@ -165,7 +165,7 @@ NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
         f"{SLABINFO}, {SYSFS}",
         ("size",),
         lambda row, facts: (difference(facts.step_bytes.get(row.name), row.object_bytes), 0),
-        "{item.name} has objects of {item.object_bytes} B, and of another size in /sys/kernel/slab",
+        "{item.name} has objects of {item.object_bytes:,} B, and of another size in /sys/kernel/slab",
         ONE_AT_A_TIME,
     ),
     Relation(
@@ -173,7 +173,7 @@ NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
         f"{SLABINFO}, {SYSFS}",
         ("size",),
         lambda row, facts: (difference(facts.per_slab.get(row.name), row.objects_per_slab), 0),
-        "{item.name} has {item.objects_per_slab} objects in a slab, and another number in /sys/kernel/slab",
+        "{item.name} has {item.objects_per_slab:,} objects in a slab, and another number in /sys/kernel/slab",
         ONE_AT_A_TIME,
     ),
     Relation(
@@ -204,7 +204,7 @@ SLAB_RELATION: Relation[RowsInSlab, Machine] = Relation(
     f"{SLABINFO}, /proc/meminfo",
     (),
     lambda rows, _: (rows.rows_bytes, rows.bound_bytes),
-    "its rows take {figure} B, and Slab of /proc/meminfo is {item.slab_bytes} B",
+    "its rows take {figure} B, and Slab of /proc/meminfo is {item.slab_bytes:,} B",
     "a hundredth, 1 GiB a second between the reads, and 125 pages on each CPU of each node (mm/slub.c, account_slab)",
 )
 
@@ -217,7 +217,7 @@ SOCKET_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
             facts.sockets_with_inode,
             row.objects + row.objects // 4 + 1000,
         ),
-        "{item.name} has {item.objects} objects, and at least {figure} TCP sockets have one",
+        "{item.name} has {item.objects:,} objects, and at least {figure} TCP sockets have one",
         "a quarter and 1 000 sockets, opened between the reads; orphans, sockets in an accept queue and MPTCP's "
         "subflows have none (net/socket.c, sock_alloc; net/ipv4/inet_connection_sock.c, inet_csk_reqsk_queue_add)",
     ),
@@ -229,7 +229,7 @@ ACTIVE_RELATION: Relation[ActiveCount, Machine] = Relation(
     f"{SLABINFO}, /proc/net/sockstat, /proc/sys/fs/file-nr",
     ("counts",),
     lambda count, _: (count.counted, with_later_sockets(count.active_objects)),
-    "{item.active_objects} active objects, and there are {figure} {item.objects_named}",
+    "{item.active_objects:,} active objects, and there are {figure} {item.objects_named}",
     f"{SOCKETS_LATER}; free objects on lists of CPUs count as active (mm/slub.c, get_slabinfo); from 6.10 on, the "
     "free objects of more than 10 000 slabs are estimated (count_partial_free_approx) and not compared",
 )
@@ -255,7 +255,7 @@ CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (
             ),
             0,
         ),
-        "{item.objects_per_slab} objects of {item.slab_size_bytes} B in a slab of order {item.order}",
+        "{item.objects_per_slab:,} objects of {item.slab_size_bytes:,} B in a slab of order {item.order}",
         "none (mm/slub.c, order_objects)",
     ),
 )
@@ -278,7 +278,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
         SYSFS,
         (),
         lambda count, _: (count.slabs, None if count.objects is None else with_drift(count.objects)),
-        "{figure} slabs and only {item.objects} objects",
+        "{figure} slabs and only {item.objects:,} objects",
         UNLOCKED,
     ),
     Relation(
@@ -297,7 +297,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
             difference(sum(count.slabs_by_node.values()), count.slabs),
             0 if count.slabs_by_node else None,
         ),
-        "{item.slabs} slabs, and another number on the nodes together",
+        "{item.slabs:,} slabs, and another number on the nodes together",
         _ON_NODES,
     ),
     Relation(
@@ -308,7 +308,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
             difference(sum(count.objects_by_node.values()), count.objects),
             0 if count.objects_by_node else None,
         ),
-        "{item.objects} objects, and another number on the nodes together",
+        "{item.objects:,} objects, and another number on the nodes together",
         _ON_NODES,
     ),
     Relation(
@@ -319,7 +319,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
             count.slabs if count.row else None,
             count.row.slabs + count.row_slabs_drift if count.row else None,
         ),
-        "{figure} slabs, and {item.row.slabs} in /proc/slabinfo: not read at one time, or damaged",
+        "{figure} slabs, and {item.row.slabs:,} in /proc/slabinfo: not read at one time, or damaged",
         _BOTH_FILES,
     ),
     Relation(
@@ -330,7 +330,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
             count.row.slabs if count.row and count.is_whole else None,
             None if count.slabs is None else count.slabs + count.row_slabs_drift,
         ),
-        "{item.slabs} slabs, and {figure} in /proc/slabinfo: not read at one time, or damaged",
+        "{item.slabs:,} slabs, and {figure} in /proc/slabinfo: not read at one time, or damaged",
         _BOTH_FILES,
     ),
     Relation(
@@ -341,7 +341,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
             count.objects if count.row else None,
             count.row.objects + count.row_slabs_drift * count.row.objects_per_slab if count.row else None,
         ),
-        "{figure} objects, and {item.row.objects} in /proc/slabinfo: not read at one time, or damaged",
+        "{figure} objects, and {item.row.objects:,} in /proc/slabinfo: not read at one time, or damaged",
         _BOTH_FILES,
     ),
     Relation(
@@ -354,7 +354,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
             if count.objects is None or count.row is None
             else count.objects + count.row_slabs_drift * count.row.objects_per_slab,
         ),
-        "{item.objects} objects, and {figure} in /proc/slabinfo: not read at one time, or damaged",
+        "{item.objects:,} objects, and {figure} in /proc/slabinfo: not read at one time, or damaged",
         _BOTH_FILES,
     ),
 )

@@ -68,7 +68,7 @@ def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
         f"/proc/net/sockstat{'6' if protocol.endswith('6') else ''}, /proc/net/protocols",
         ("inuse",),
         lambda value, facts: larger_and_smaller(value.inuse, facts.protocol_sockets.get(protocol)),
-        f"{{item.inuse}} {words} in use, and another number in /proc/net/protocols: not read at one time, or damaged",
+        f"{{item.inuse:,}} {words} in use, and another number in /proc/net/protocols: not read at one time, or damaged",
         f"{SOCKETS_LATER} (net/core/sock.c, sock_prot_inuse_get)",
     )
 
@@ -82,7 +82,7 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         SOCKSTAT,
         Sockstat._fields,
         lambda sockstat, _: (sockstat.orphans, with_later_sockets(sockstat.allocated)),
-        "{figure} orphans of {item.allocated} sockets",
+        "{figure} orphans of {item.allocated:,} sockets",
         f"{SOCKETS_LATER}; both count the machine (net/ipv4/proc.c, sockstat_seq_show)",
     ),
     Relation(
@@ -90,7 +90,7 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         SOCKSTAT,
         Sockstat._fields,
         lambda sockstat, _: (sockstat.inuse, with_later_sockets(sockstat.allocated)),
-        "{figure} sockets in use, and the machine has {item.allocated}",
+        "{figure} sockets in use, and the machine has {item.allocated:,}",
         f"{SOCKETS_LATER}; the counter `inuse` is of the network namespace (net/ipv4/proc.c, sockstat_seq_show)",
     ),
     Relation(
@@ -121,7 +121,7 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
             f"/proc/net/sockstat6, {SOCKSTAT}",
             ("inuse",),
             lambda value, facts: (total(value.inuse, facts.inuse), with_later_sockets(facts.sockets)),
-            "{item.inuse} sockets in use, with those of IPv4 {figure}: more than the machine has",
+            "{item.inuse:,} sockets in use, with those of IPv4 {figure}: more than the machine has",
             f"{SOCKETS_LATER}; the counters `inuse` are of the network namespace",
         ),
         _protocol_sockets("TCPv6", "sockets"),
@@ -149,7 +149,7 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
             f"/proc/sys/fs/file-nr, {SOCKSTAT}, {SLABINFO}",
             ("open_files",),
             lambda limits, facts: (facts.sockets_with_file, with_later_sockets(limits.open_files)),
-            "fs/file-nr has {item.open_files} open files, and at least {figure} TCP sockets have a file",
+            "fs/file-nr has {item.open_files:,} open files, and at least {figure} TCP sockets have a file",
             f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); sockets of the kernel have no file",
         ),
         Relation(
@@ -182,7 +182,7 @@ LISTEN_RELATION: Relation[EventCounters, Facts] = Relation(
         value.counters.get("ListenOverflows"),
         with_later_sockets(value.counters.get("ListenDrops")),
     ),
-    "ListenOverflows is {figure}, and ListenDrops, which includes it, {item.counters[ListenDrops]}",
+    "ListenOverflows is {figure}, and ListenDrops, which includes it, {item.counters[ListenDrops]:,}",
     f"{SOCKETS_LATER} (net/ipv4/tcp_ipv4.c, tcp_v4_syn_recv_sock)",
 )
 """Each overflow of an accept queue is a drop, too."""
