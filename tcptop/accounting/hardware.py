@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from tcptop.accounting.contradictions.hardware_relations import CAPACITY_REMARK, THREADS_REMARK, devices_of_arrays
 from tcptop.snapshot import MemoryDevice, NodeFacts, Smbios, Snapshot
 
 NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
@@ -22,7 +23,10 @@ def find_hardware(snapshot: Snapshot) -> Smbios | None:
     have the word `node` tell, and only if they agree with what the kernel says of its nodes.
     """
     smbios, topology = snapshot.smbios.value, snapshot.topology.value
-    if smbios is None or topology is None:
+    if smbios is None:
+        return None
+    smbios = smbios._replace(remarks=_find_remarks(smbios))
+    if topology is None:
         return smbios
     devices = smbios.memory_devices
     if len(topology.nodes) == 1:
@@ -39,6 +43,18 @@ def find_hardware(snapshot: Snapshot) -> Smbios | None:
     return smbios._replace(
         memory_devices=tuple(each._replace(node=node) for each, node in zip(devices, nodes, strict=True))
     )
+
+
+def _find_remarks(smbios: Smbios) -> tuple[str, ...]:
+    """One sentence for each kind of figure that real firmware gets wrong."""
+    remarks = [
+        next(filter(None, (THREADS_REMARK.failure(each, None) for each in smbios.processors)), None),
+        next(filter(None, (CAPACITY_REMARK.failure(each, None) for each in devices_of_arrays(smbios))), None),
+    ]
+    if smbios.repeated_handles:
+        handle = f"0x{smbios.repeated_handles[0]:04x}"
+        remarks.append(f"Several structures have the handle {handle}, which should be unique: one may be there twice.")
+    return tuple(filter(None, remarks))
 
 
 def _texts(device: MemoryDevice) -> str:

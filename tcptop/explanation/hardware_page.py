@@ -53,7 +53,7 @@ def hardware_sentences(ledger: Ledger) -> Iterator[str]:
     populated = [each for each in hardware.processors if each.status != "empty"]
     sockets = f"{_of(len(populated), len(hardware.processors), 'processor socket')} populated"
     cores = _sum_text("core", [each.cores_enabled or each.cores for each in populated])
-    threads = _sum_text("thread", [each.threads_enabled or each.threads for each in populated])
+    threads = _sum_text("thread", [_threads_of(each) for each in populated])
     yield f"{', '.join(filter(None, (sockets, cores, threads)))}."
     slots = _system_devices(hardware)
     filled = [each for each in slots if each.size_bytes != 0]
@@ -65,9 +65,18 @@ def hardware_sentences(ledger: Ledger) -> Iterator[str]:
         parts.append(f": {', '.join(f'{number} × {text}' for text, number in kinds.items())}")
         parts.append(f"; {at_least}{whole_size(known_bytes)} in all")
     capacities = [each.max_capacity_bytes for each in hardware.memory_arrays if each.use == SYSTEM_MEMORY]
-    if capacities and None not in capacities:
-        parts.append(f", {whole_size(sum(filter(None, capacities)))} at most")
+    capacity = sum(filter(None, capacities))
+    if capacities and None not in capacities and capacity >= known_bytes:
+        parts.append(f", {whole_size(capacity)} at most")
     yield f"{''.join(parts)}."
+    yield from hardware.remarks
+
+
+def _threads_of(processor: Processor) -> int | None:
+    """The enabled threads of a processor; None if the firmware gives those of one core, or does not say."""
+    if processor.threads is not None and processor.cores is not None and processor.threads < processor.cores:
+        return None
+    return processor.threads_enabled or processor.threads
 
 
 def _of(number: int, total: int, noun: str) -> str:

@@ -320,7 +320,8 @@ class MemoryArray(NamedTuple):
     handle: int
     """Number of the structure, by which the slots name their array."""
     use: str | None
-    slots: int
+    slots: int | None
+    """None if the array has more memory devices than slots."""
     max_capacity_bytes: int | None
 
 
@@ -351,6 +352,10 @@ class Smbios(NamedTuple):
     processors: tuple[Processor, ...]
     memory_arrays: tuple[MemoryArray, ...]
     memory_devices: tuple[MemoryDevice, ...]
+    repeated_handles: tuple[int, ...] = ()
+    """Handles that several structures have. A handle should be unique, but some firmware repeats it."""
+    remarks: tuple[str, ...] = ()
+    """One sentence for each kind of figure that is probably wrong; empty before accounting."""
 
 
 class Sysctls(NamedTuple):

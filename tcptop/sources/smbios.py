@@ -4,6 +4,7 @@ The format is that of the SMBIOS specification (DMTF DSP0134). Only types 4, 16 
 memory slots, and the slots themselves. Serial numbers, asset tags and part numbers are never read.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -172,7 +173,10 @@ def parse_table(entry: EntryPoint, table: bytes) -> tuple[Smbios | None, Damage 
         damages.append(Damage("strange", f"of one type, {MAX_ROWS} structures are kept; left out are {too_many}"))
     arrays = first_of_each(map(_memory_array, found[MEMORY_ARRAY]), lambda array: array.handle, damages)
     processors, devices = map(_processor, found[PROCESSOR]), map(_memory_device, found[MEMORY_DEVICE])
-    return Smbios(entry.version, tuple(processors), tuple(arrays), tuple(devices)), worst_damage(damages)
+    handles = Counter(structure.handle for structures in found.values() for structure in structures)
+    repeated = tuple(sorted(handle for handle, number in handles.items() if number > 1))
+    value = Smbios(entry.version, tuple(processors), tuple(arrays), tuple(devices), repeated)
+    return value, worst_damage(damages)
 
 
 class _Structure(NamedTuple):
@@ -180,6 +184,11 @@ class _Structure(NamedTuple):
 
     data: bytes
     strings: tuple[bytes, ...]
+
+    @property
+    def handle(self) -> int:
+        """The number of the structure, by which others name it."""
+        return int.from_bytes(self.data[2:4], "little")
 
     def number(self, at: int, size_bytes: int) -> int | None:
         """The unsigned number at an offset; None if the structure, which may be of an older version, ends before."""
@@ -258,7 +267,7 @@ def _memory_array(structure: _Structure) -> MemoryArray:
     capacity_kib = structure.number(0x07, 4) or 0
     capacity_bytes = structure.number(0x0F, 8) if capacity_kib == IN_EXTENDED_CAPACITY else capacity_kib << 10
     return MemoryArray(
-        handle=structure.number(2, 2) or 0,
+        handle=structure.handle,
         use=USES.get(structure.data[0x05]),
         slots=structure.number(0x0D, 2) or 0,
         max_capacity_bytes=capacity_bytes or None,

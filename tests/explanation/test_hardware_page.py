@@ -174,3 +174,52 @@ def test_names_of_a_hostile_table_are_plain_text(tmp_path: Path) -> None:
     page = page_text(ledger_of(root))
     assert "[red]\\x1b[2J\\u202e" in page
     assert "\x1b" not in page
+
+
+# What real firmware gets wrong is shown with a remark
+
+
+def with_firmware(tmp_path: Path, *structures: bytes) -> Ledger:
+    table = b"".join([*structures, made.END])
+    return ledger_of(write_tree(copy_recording("6.1-1n", "established", tmp_path), made.files(table)))
+
+
+def test_threads_of_one_core_are_in_no_sum(tmp_path: Path) -> None:
+    """QEMU before 8.1 gives 4 cores and 1 thread for four cores of one thread each."""
+    per_core = with_fields(made.SOCKET, at_23=4, at_24=4, at_25=1, at_30=0)
+    figures = with_firmware(tmp_path, structure(4, 1, per_core), structure(4, 2, made.SOCKET))
+    assert figures.sources["smbios"].state == "ok"
+    first, *remarks = [line for line in hardware_sentences(figures) if "slot" not in line]
+    assert first == "2 of 2 processor sockets populated, 16 cores."
+    assert remarks == [
+        "A processor has 4 cores and fewer threads, 1: some firmware gives the threads of one core. No sum has them."
+    ]
+    assert "A processor has 4 cores and fewer threads, 1" in as_text(figures)
+    assert figures.hardware is not None
+    assert figures.hardware.remarks == tuple(remarks)
+
+
+def test_more_memory_than_the_maximum_of_its_array_is_shown_with_a_remark(tmp_path: Path) -> None:
+    small = with_fields(made.ARRAY, at_07=16 << 20)
+    slots = [structure(17, 0x1100 + at, DIMM) for at in range(4)]
+    for number, is_beyond in ((1, False), (2, True), (4, True)):
+        figures = with_firmware(tmp_path / str(number), structure(16, 0x1000, small), *slots[:number])
+        assert figures.sources["smbios"].state == "ok"
+        sentences = list(hardware_sentences(figures))
+        assert f"{16 * number} GiB in all" in sentences[1]
+        assert (len(sentences) == 3) == is_beyond
+        assert ("16 GiB at most" in sentences[1]) is not is_beyond
+    assert "have 68 719 476 736 B, more than its maximum, 17 179 869 184 B" in sentences[2]
+
+
+@pytest.mark.parametrize(("kind", "fields"), [(4, made.SOCKET), (17, DIMM)])
+def test_structures_of_one_handle_are_shown_with_a_remark(
+    kind: int, fields: dict[int, tuple[int, int]], tmp_path: Path
+) -> None:
+    """VMware gives several processors one handle."""
+    figures = with_firmware(tmp_path, structure(kind, 4, fields), structure(kind, 4, fields), structure(16, 5, {}))
+    assert figures.sources["smbios"].state == "ok"
+    assert figures.hardware is not None
+    assert len((*figures.hardware.processors, *figures.hardware.memory_devices)) == 2
+    assert figures.hardware.repeated_handles == (4,)
+    assert "Several structures have the handle 0x0004, which should be unique" in " ".join(as_text(figures).split())

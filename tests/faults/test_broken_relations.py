@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import made_smbios as made
 import pytest
 from program import CHECKOUT, output, report, run, text_report
 
@@ -53,6 +54,12 @@ def zone(key: str, number: int) -> Edit:
 def sockstat(key: str, number: int) -> Edit:
     """A count of the TCP line: 16 001 in use and allocated."""
     return Edit(SOCKSTAT, rf"(TCP: .*{key} )\d+", rf"\g<1>{number}")
+
+
+def firmware(*structures: bytes) -> list[Edit]:
+    """Tables of the firmware with these structures."""
+    files = made.files(b"".join([*structures, made.END]))
+    return [Edit(path, "", content.decode("latin-1")) for path, content in files.items()]
 
 
 SLAB_HEADER = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>\n"
@@ -178,7 +185,10 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "parts of MemTotal": ("meminfo", [Edit(MEMINFO, r"^Active\(file\): +\d+", f"Active(file): {MEMORY_KB}")]),
     "MemAvailable of what can be freed": ("meminfo", [line(MEMINFO, "MemAvailable", 6_084_000)]),
     "MemAvailable of free memory": ("meminfo", [line(MEMINFO, "MemAvailable", 565_996)]),
+    "MemTotal of the zones": ("meminfo", [line(MEMINFO, "MemTotal", 6_300_000)]),
     "memory of meminfo and of the zones": ("meminfo", [line(MEMINFO, "MemFree", 586_069)]),
+    "protections of a zone": ("zoneinfo", [Edit(ZONEINFO, r"protection: \(([^)]*), \d+\)", r"protection: (\1)")]),
+    "distance of any two nodes": ("topology", [Edit(f"{NODE}/node3/distance", "", "256 20 20 10\n")]),
     "pages on per-CPU lists of a zone": ("zoneinfo", [zone("count:", 99_999_999)]),
     "pages of free CMA memory of a zone": ("zoneinfo", [zone("nr_free_cma", 99_999_999)]),
     "pages of page cache of a zone": ("zoneinfo", [zone("nr_zone_inactive_file", 99_999_999)]),
@@ -228,6 +238,19 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
             Edit(f"{NODE}/node1/cpulist", r".*", "16-63"),
         ],
     ),
+    "enabled cores of a processor": ("smbios", firmware(made.structure(4, 1, made.with_fields(made.SOCKET, at_24=17)))),
+    "enabled threads of a processor": (
+        "smbios",
+        firmware(made.structure(4, 1, made.with_fields(made.SOCKET, at_30=33))),
+    ),
+    "memory devices of an array": (
+        "smbios",
+        firmware(
+            made.structure(16, 0x1000, made.with_fields(made.ARRAY, at_0d=1)),
+            made.structure(17, 0x1100, made.DIMM),
+            made.structure(17, 0x1101, made.with_fields(made.DIMM, at_0c=0)),
+        ),
+    ),
 }
 """The edits that break each relation, by its name, and the source that becomes strange."""
 
@@ -245,7 +268,7 @@ def edited(destination: Path, edits: Sequence[Edit]) -> Path:
             text, number = re.subn(pattern, text, file.read_text(), count=1, flags=re.MULTILINE)
             assert number == 1, path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(text, encoding="latin-1")
     return root
 
 
@@ -286,6 +309,9 @@ def assert_not_complete(found: dict[str, Any], source: str) -> None:
         assert not any(side["complete"] for side in sides)
         assert not found["tcp_memory"]["complete"]
         assert found["headroom"]["sockets"] is None
+    if source == "smbios":
+        figures = [each["cores"] and each["threads"] for each in found["hardware"]["processors"]]
+        assert None in figures + [each["slots"] for each in found["hardware"]["memory_arrays"]]
     if source in ("meminfo", "zoneinfo"):
         assert found["headroom"]["sockets"] is None
         assert found["headroom"]["unknown_because"]
@@ -301,6 +327,7 @@ LIMITS_OF: dict[str, set[str]] = {
     "Slab is the sum of its parts": {"memory"},
     "MemAvailable of free memory": {"memory"},
     "memory of meminfo and of the zones": {"memory"},
+    "MemTotal of the zones": {"memory"},
 }
 """Limits whose use is made of the figures of a broken relation."""
 

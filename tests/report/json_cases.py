@@ -288,7 +288,13 @@ def ledgers_with_hardware() -> dict[str, Ledger]:
         made_smbios.structure(4, status, {0x18: (1, status)}) for status in (0x40, 0x42, 0x43, 0x44, 0x47)
     )
     reading = run_sync(SmbiosSource().read(MemoryHost(dict(made_smbios.files(statuses + made_smbios.END)))))
-    return {**found, "processors": account(snapshot(KERNEL, PHASE)._replace(smbios=reading))}
+    found["processors"] = account(snapshot(KERNEL, PHASE)._replace(smbios=reading))
+    two_in_one_slot = (
+        made_smbios.structure(16, 0x1000, {0x0D: (2, 1)}) + made_smbios.structure(17, 7, made_smbios.DIMM) * 2
+    )
+    reading = run_sync(SmbiosSource().read(MemoryHost(dict(made_smbios.files(two_in_one_slot + made_smbios.END)))))
+    found["two devices in one slot"] = account(snapshot(KERNEL, PHASE)._replace(smbios=reading))
+    return found
 
 
 def host_looks() -> Iterator[Json]:

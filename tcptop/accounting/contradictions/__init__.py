@@ -4,7 +4,8 @@ To find such figures, figures are compared with each other and with the machine'
 or copied from another machine, and still have the right format. Files are read at different times, and the kernel
 counts without a lock, so every bound leaves room for changes between the reads.
 
-The relations are data, in three tables: `slab_relations`, `socket_relations` and `memory_relations`. These are not
+The relations are data, in four tables: `slab_relations`, `socket_relations`, `memory_relations` and
+`hardware_relations`. These are not
 relations, because a kernel may break them:
 
 - A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
@@ -17,7 +18,7 @@ relations, because a kernel may break them:
 
 from typing import Any
 
-from tcptop.accounting.contradictions import memory_relations, slab_relations, socket_relations
+from tcptop.accounting.contradictions import hardware_relations, memory_relations, slab_relations, socket_relations
 from tcptop.accounting.contradictions.audit import without_contradictions
 from tcptop.accounting.contradictions.relation import Relation
 
@@ -35,8 +36,10 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     socket_relations.LISTEN_RELATION,
     *memory_relations.MEMINFO_RELATIONS,
     *memory_relations.AVAILABLE_RELATIONS,
+    memory_relations.TOTAL_RELATION,
     memory_relations.MEMINFO_MOMENTS,
     *memory_relations.ZONE_RELATIONS,
+    memory_relations.PROTECTION_RELATION,
     *memory_relations.AREA_RELATIONS,
     memory_relations.FREE_MOMENTS,
     memory_relations.ORDER_RELATION,
@@ -45,6 +48,8 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     memory_relations.NODE_MOMENTS,
     *memory_relations.CPU_RELATIONS,
     *memory_relations.CGROUP_RELATIONS,
+    *hardware_relations.PROCESSOR_RELATIONS,
+    hardware_relations.ARRAY_RELATION,
 )
 """Every relation that is checked."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from tcptop.accounting.contradictions.hardware_relations import ARRAY_RELATION, PROCESSOR_RELATIONS, devices_of_arrays
 from tcptop.accounting.contradictions.memory_relations import (
     AREA_RELATIONS,
     AVAILABLE_RELATIONS,
@@ -18,6 +20,8 @@ from tcptop.accounting.contradictions.memory_relations import (
     NODE_MOMENTS,
     NODE_RELATIONS,
     ORDER_RELATION,
+    PROTECTION_RELATION,
+    TOTAL_RELATION,
     ZONE_RELATIONS,
     Available,
     BlockCount,
@@ -25,6 +29,8 @@ from tcptop.accounting.contradictions.memory_relations import (
     Moments,
     NodePair,
     Orders,
+    Protections,
+    TotalMemory,
     pages_of,
 )
 from tcptop.accounting.contradictions.relation import (
@@ -108,6 +114,9 @@ MAX_SOCKETS_APART_S = 0.05
 HOTPLUG_SHARE = 0.01
 """Share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
 
+ALL_MANAGED_SINCE = (3, 11)
+"""First release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
+
 MAX_APART_S = 0.5
 """Figures of a running kernel are compared only if the time between the reads of the figures is at most this long."""
 
@@ -131,6 +140,7 @@ FILES: Mapping[str, str] = {
     "buddyinfo": "/proc/buddyinfo",
     "pagetypeinfo": "/proc/pagetypeinfo",
     "topology": "/sys/devices/system",
+    "smbios": "/sys/firmware/dmi/tables/DMI",
 }
 """The file names that the sentences about contradictions use, by name of the source."""
 
@@ -176,6 +186,7 @@ class _Audit:
         self._check_available(machine)
         self._check_topology(machine)
         self._check_cgroup(machine)
+        self._check_hardware(machine)
         if not self._sources:
             return self._snapshot
         return self._snapshot._replace(contradictions=Contradictions(frozenset(self._sources), doubts))
@@ -333,6 +344,8 @@ class _Audit:
             failed: dict[Zone, str] = {}
             for zone, _, sentence in _failures(zoneinfo.zones, ZONE_RELATIONS, facts.machine):
                 failed.setdefault(zone, sentence)
+            for pair, _, sentence in _failures(_protections(zoneinfo.zones), [PROTECTION_RELATION], facts.machine):
+                failed.setdefault(pair.zone, sentence)
             unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
             kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zoneinfo.zones)
             self._mark("zoneinfo", failed.values(), zoneinfo._replace(zones=kept))
@@ -415,6 +428,9 @@ class _Audit:
         if meminfo is None or zoneinfo is None or not page_bytes or not _is_of_machine(self._snapshot, machine):
             return
         zones = zoneinfo.zones
+        whole = _total_memory(self._snapshot, machine)
+        texts = [] if whole is None else [text for *_, text in _failures([whole], [TOTAL_RELATION], machine)]
+        self._mark("meminfo", texts, meminfo._replace(**dict.fromkeys(TOTAL_RELATION.doubts)))
         used = None
         if meminfo.total_bytes is not None and meminfo.free_bytes is not None:
             used = (meminfo.total_bytes - meminfo.free_bytes) // page_bytes
@@ -491,6 +507,21 @@ class _Audit:
         failed = [text for *_, text in _failures([counts], CPU_RELATIONS, machine)]
         value = topology._replace(nodes=tuple(nodes), online_cpus=None if failed else topology.online_cpus)
         self._mark("topology", [*failed, *sentences], value)
+
+    def _check_hardware(self, machine: Machine) -> None:
+        """Checks the processors and the arrays of memory slots of the firmware's tables."""
+        smbios = self._snapshot.smbios.value
+        if smbios is None:
+            return
+        checked = [_examine(processor, PROCESSOR_RELATIONS, machine) for processor in smbios.processors]
+        sentences = [text for texts, _ in checked for text in texts]
+        arrays = []
+        for pair in devices_of_arrays(smbios):
+            text = ARRAY_RELATION.failure(pair, machine)
+            sentences += [text] if text else []
+            arrays.append(pair.array._replace(slots=None) if text else pair.array)
+        processors = tuple(processor for _, processor in checked)
+        self._mark("smbios", sentences, smbios._replace(processors=processors, memory_arrays=tuple(arrays)))
 
 
 def _failures(
@@ -614,6 +645,34 @@ def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one:
         return None
     moved_bytes = MOVED_BYTES + int(apart_s * FREED_BYTES_PER_S)
     return managed // MOMENT_SHARE + moved_bytes // machine.page_bytes + machine.drift_pages
+
+
+def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
+    """MemTotal and the memory of the zones; None if a figure is unknown, or not of the same moment.
+
+    Up to 3.10, huge pages of the boot command line are in MemTotal, and no zone manages them.
+    """
+    meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    apart_s = _seconds_apart(snapshot.meminfo, snapshot.zoneinfo, snapshot.live)
+    if meminfo is None or zoneinfo is None or snapshot.zoneinfo.state != "ok" or apart_s is None:
+        return None
+    total_pages, free_pages = (_pages(size, machine.page_bytes) for size in (meminfo.total_bytes, meminfo.free_bytes))
+    managed, present, free = (
+        _sum_of(zoneinfo.zones, field) for field in ("managed_pages", "present_pages", "free_pages")
+    )
+    if total_pages is None or managed is None or present is None or (release or ALL_MANAGED_SINCE) < ALL_MANAGED_SINCE:
+        return None
+    late = max(0, free_pages - free) if free_pages is not None and free is not None else present
+    moved = machine.drift_pages + int(apart_s * FREED_BYTES_PER_S) // (machine.page_bytes or 1)
+    return TotalMemory(total_pages, managed, present, late, moved)
+
+
+def _protections(zones: Sequence[Zone]) -> list[Protections]:
+    """The protection of each zone that has it, and the number of zones that a node may have."""
+    of_nodes = Counter(zone.node for zone in zones)
+    needed = max([*of_nodes.values(), *(len(zone.protection_pages) for zone in zones)], default=0)
+    return [Protections(zone, needed) for zone in zones if zone.protection_pages]
 
 
 def _pages(size: int | None, page_bytes: int | None) -> int | None:

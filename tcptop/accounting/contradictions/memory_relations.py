@@ -28,6 +28,9 @@ SUM_SHARE = 100
 """Slab may differ from the sum of its parts by one part in SUM_SHARE: a container's meminfo (lxcfs) is rounded."""
 
 
+MAX_DISTANCE = 255
+
+
 class Moments(NamedTuple):
     """One amount of memory, in pages, as two files show it."""
 
@@ -48,6 +51,31 @@ class Available(NamedTuple):
     """MemFree, page cache on the LRU lists and reclaimable kernel memory."""
     least_bytes: int | None
     """MemFree less the largest reserve of all zones: watermarks with a boost, and protection."""
+
+
+class TotalMemory(NamedTuple):
+    """MemTotal, and the memory that the zones have, in pages."""
+
+    pages: int
+    managed_pages: int
+    present_pages: int
+    late_pages: int
+    """Pages that are free in meminfo but in no zone: memory that the kernel has not initialised yet."""
+    moved_pages: int
+    """Pages that may be freed, or added to the machine, between the reads of the two files."""
+
+    @property
+    def most_pages(self) -> int:
+        """Upper bound on MemTotal: the pages that are managed now or later, which are at most the present ones."""
+        managed = self.managed_pages + self.managed_pages // 64 + self.late_pages + self.late_pages // 16
+        return min(managed, self.present_pages + self.present_pages // 64) + self.moved_pages
+
+
+class Protections(NamedTuple):
+    """The numbers in the line `protection` of a zone, and how many there must be."""
+
+    zone: Zone
+    needed: int
 
 
 class NodePair(NamedTuple):
@@ -179,6 +207,17 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
     ),
 )
 """Relations of the machine's own MemAvailable; a container computes MemAvailable by other rules (lxcfs)."""
+
+TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
+    "MemTotal of the zones",
+    f"{MEMINFO}, {ZONEINFO}",
+    ("total_bytes", "free_bytes", "file_bytes", "reclaimable_bytes"),
+    lambda total, _: (total.pages, total.most_pages),
+    "MemTotal is {figure} pages, and the zones manage {item.managed_pages:,}",
+    f"{HOTPLUG}, and the free memory of a kernel that initialises it late, which no zone manages yet, with a sixteenth "
+    "that may be used between the reads; MemTotal is the managed pages of all zones since 3.11 (mm/page_alloc.c, "
+    "adjust_managed_page_count)",
+)
 
 MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
     "memory of meminfo and of the zones",
@@ -320,6 +359,15 @@ ZONE_RELATIONS: tuple[Relation[Zone, Machine], ...] = (
     ),
 )
 
+PROTECTION_RELATION: Relation[Protections, Machine] = Relation(
+    "protections of a zone",
+    ZONEINFO,
+    (),
+    lambda pair, _: (pair.needed, len(pair.zone.protection_pages)),
+    "zone {item.zone.name} of node {item.zone.node} has {bound} numbers of protection, and {figure} are needed",
+    "none: one for each zone that a node may have (mm/vmstat.c, zoneinfo_show_print)",
+)
+
 CGROUP_RELATIONS: tuple[Relation[CgroupMemory, Machine], ...] = (
     Relation(
         "memory.current of the machine",
@@ -436,6 +484,14 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
         ),
         "node {item.facts.node} has the distance {figure} to itself, and {bound} to another node",
         "none: the smallest distance is that of a node to itself (drivers/acpi/numa/srat.c, slit_valid)",
+    ),
+    Relation(
+        "distance of any two nodes",
+        NODES,
+        ("distances",),
+        lambda node, _: (max((node.facts.distances or {}).values(), default=None), MAX_DISTANCE),
+        "node {item.facts.node} has the distance {figure} to a node, and a distance is at most {bound}",
+        "none: a distance is a byte (mm/numa_memblks.c and drivers/base/arch_numa.c, numa_set_distance)",
     ),
 )
 
