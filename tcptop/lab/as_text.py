@@ -26,7 +26,7 @@ SUMMARY = make_headings(
     least=("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED"),
 )
 FIRST_CHECK = 5
-"""Index of a column of the summary. On a narrow terminal, this column and all later columns form a second table."""
+"""Index of the summary column at which a narrow terminal begins a second table."""
 
 DETAIL = make_headings(
     "<STATE",

@@ -1,9 +1,9 @@
 """Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
-The control run opens and drops connections. Growth of slab rows in the control run therefore does not belong to
-endpoints; fit.py subtracts that growth from every other run. `StateResult.disturbance` is the share of a run's bytes
-that may be wrong because of other programs. The thresholds below follow from two promises to the user: a figure that
-may be wrong by more than 1 % is marked, and the lab takes 20 to 30 s on a quiet machine.
+The control run opens and drops connections, so its growth of slab rows does not belong to endpoints. fit.py subtracts
+the growth in the control run from every other run. `StateResult.disturbance` is the share of a run's bytes that may be
+wrong because of other programs. The thresholds below follow from two promises to the user: a figure that may be wrong
+by more than 1 % is marked, and the lab takes 20 to 30 s on a quiet machine.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""
 
 PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2", "time_wait/outgoing"})
-"""Keys of the runs whose endpoints do not share local ports. For each endpoint, the prediction for these runs includes
-the bind buckets of one port."""
+"""Keys of the runs whose endpoints do not share local ports. If endpoints share no port, the prediction for each
+endpoint includes the bind buckets of one port."""
 
 
 class LabPlan(NamedTuple):
@@ -65,7 +65,7 @@ class LabPlan(NamedTuple):
     states: tuple[str, ...]
     connections: int
     may_take_fewer: bool
-    """Whether the lab may reduce the number of connections on a slow machine; True if the user gave no number."""
+    """True if the user gave no number of connections, so the lab may open fewer connections on a slow machine."""
     ipv6: bool
 
 
@@ -76,7 +76,7 @@ Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run, and the progress of the lab from 0 to 1."""
 
 MIN_VECTORS_RATIO = 0.5
-"""Minimum ratio of measured to predicted vectors from which the lab concludes that every slab has a vector."""
+"""Minimum ratio of measured to predicted obj_cgroup vectors that counts as one vector for every slab."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -142,8 +142,8 @@ def skip_states(plan: LabPlan) -> dict[str, str]:
 def measure_control(runner: Runner, predictor: Predictor) -> tuple[dict[str, float], float]:
     """The slopes of the control run, and the duration of a control run in seconds.
 
-    There are up to `MAX_REPEATS` control runs; the slopes of the run with the least growth are returned. Every other
-    run is corrected by these slopes, so the slopes of a disturbed control run would make all figures wrong.
+    There are up to `MAX_REPEATS` control runs; the slopes of the run with the least growth are returned. The slopes of
+    the control run are subtracted in every other run, so a disturbed control run would make all figures wrong.
     """
     shapes = predictor.row_shapes()
     endpoint_rows = predictor.watched_rows().releasing
@@ -226,9 +226,9 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. The two byte figures are sums
     over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs, since
     memory cgroups charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is
-    replaced by 1, which means that every slab has a vector. A smaller ratio is used without change. The measured ratio
-    is that small if the run's objects fill slabs that other programs left partly free, because these slabs already have
-    vectors. An endpoint's share of such a slab includes a share of the slab's vector.
+    replaced by 1, which means that every slab has a vector. A smaller ratio is used without change. The ratio is small
+    if the run's objects fill slabs that other programs left partly free: a partly free slab already has its vector. An
+    endpoint's share of a slab includes a share of the slab's vector.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes
@@ -287,7 +287,8 @@ def make_state_result(
         connections=connections,
         sockets=connections * (run.full_sockets + run.mini_sockets),
         parts=make_parts(run_fit, predicted, predictor),
-        # In the kTLS runs the vectors are not separated, because kmalloc rows also contain objects of kernel TLS.
+        # In the kTLS runs, kmalloc rows contain obj_cgroup vectors and objects of kernel TLS, which cannot be told
+        # apart.
         vectors=None if tls_rows else make_vectors_part(run_fit.vectors, predicted, predictor),
         catalogue_bytes=predicted.bytes,
         catalogue_missing=predicted.missing,

@@ -2,8 +2,8 @@
 
 The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects on the whole machine. The
 fit uses only the ramp: five readings, at x = 0 and after each of four steps. The slope b is the row's objects per
-endpoint; a is the number of all other objects in the row. The fit subtracts from b the slope of the row in the control
-run.
+endpoint; a is the number of all other objects in the row. The fit subtracts the row's slope in the control run from the
+slope b.
 
 Other programs' objects are removed before the fit:
 
@@ -14,12 +14,13 @@ Other programs' objects are removed before the fit:
 A row is known if the catalogue predicts objects of the endpoints in the row. Every kmalloc row is also a known row,
 since a kmalloc row may contain vectors.
 
-A row is accepted as holding objects of the endpoints if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is
-not negligible (`MIN_BYTES`), and its growth is gone after the endpoints are freed (`MIN_RELEASED_SHARE`).
+A row is accepted as holding objects of the endpoints if it passes three tests: its line is straight (`MIN_R2`,
+`MIN_R2_UNKNOWN`); its slope is large enough (`MIN_BYTES`); its growth is gone after the endpoints are freed
+(`MIN_RELEASED_SHARE`).
 
 For every row that is not accepted, `most_per_endpoint` is an upper bound on the endpoints' objects in the row.
-`Fit.all_rows_bytes` is the sum of these bounds and of the accepted rows, so no object of the endpoints can hide in a
-row that another program disturbed.
+`Fit.all_rows_bytes` is the sum of the accepted rows and of the upper bounds of the other rows. The sum therefore
+includes endpoints' objects in rows that another program disturbed.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
 
 MIN_R2 = 0.9
-"""Minimum r² that a known row must have to be accepted. Growth of a known row is expected, so moderate noise is not a
-reason to reject the row."""
+"""Minimum r² that a known row must have to be accepted. The catalogue predicts that a known row grows, so the row is
+accepted in spite of moderate noise."""
 
 MIN_R2_UNKNOWN = 0.985
 """Minimum r² that an unknown row must have to be accepted. This limit is stricter than `MIN_R2`, since the number of
@@ -43,8 +44,8 @@ other programs' objects can grow nearly linearly over a few seconds."""
 MIN_RELEASED_SHARE = 0.5
 """A row is accepted only if closing the endpoints reverses at least this share of the row's growth.
 
-The share is near 1 if the row grew by objects of the endpoints, and near 0 if the row grew for another reason. One half
-is far from 0 and from 1.
+The reversed share is near 1 if the row grew by objects of the endpoints, and near 0 if it grew for another reason. The
+limit of one half separates the two cases.
 """
 
 MIN_BYTES = 0.5
@@ -52,21 +53,20 @@ MIN_BYTES = 0.5
 slabs count as active, and the number of these free objects varies."""
 
 MIN_CONTROL_R2 = 0.9
-"""Minimum r² of a row in the control run. If the r² is smaller, the counts of the row do not grow steadily but only
-jitter, and the slope of the row is not subtracted from the other runs."""
+"""Minimum r² of a row in the control run. A row with a smaller r² only jitters, so its slope is not subtracted from the
+other runs."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
-"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The line from the second
-fit is used if its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. It would not be sufficient that the r² of the second
-line is larger: a line through four of the five readings nearly always has a larger r² than the line through all five
-readings. But a line through four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was
-disturbed."""
+"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The second fit is used if
+its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. A line through four of the five readings nearly always has a larger r²
+than the line through all five, so a larger r² proves nothing. A line through four readings reaches
+`STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was disturbed."""
 
 MAX_DRIFT_SHARE = 0.15
 """Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A larger drift is more
-likely a burst of allocations by another program. A drift is removed as if it were linear in time, so the removal of a
-burst would tilt the line."""
+likely a burst of allocations by another program. Drifts are removed as if they were linear in time, so removing a burst
+would change the slope of the fitted line."""
 
 SLACK_CPUS = 2
 """Number of CPUs on which a run frees objects: the CPU of the child process, and the CPU of the kernel worker that
@@ -91,12 +91,12 @@ class RowShape(NamedTuple):
     def slack_objects(self) -> int:
         """Maximum number of free objects that this row has on per-CPU slabs.
 
-        These free objects count as active. A change between two readings is therefore significant only if the change is
-        larger than this maximum.
+        Free objects on per-CPU slabs count as active, so a change between two readings is significant only above this
+        maximum.
 
         Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The partial slabs of one CPU have
-        a total of 2 · cpu_partial objects; the factor is 2 since the kernel assumes that partial slabs are half full
-        (mm/slub.c, set_cpu_partial).
+        2 · cpu_partial objects. The kernel assumes that partial slabs are half full, hence the factor 2 (mm/slub.c,
+        set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
@@ -146,9 +146,9 @@ class FittedLine(NamedTuple):
 
 
 class RelatedRows(NamedTuple):
-    """Rows whose counts follow the counts of other rows.
+    """Rows whose counts depend on the counts of other rows.
 
-    Dentries and LSM inode blobs follow inodes; vectors in kmalloc rows follow the slabs of accounted caches.
+    Each inode adds dentries and an LSM inode blob; each slab of an accounted cache adds a vector to a kmalloc row.
     """
 
     dentry: str | None
@@ -188,11 +188,10 @@ class Fit(NamedTuple):
     """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are no vectors, or if
     vectors.py has not yet separated the vectors from the kmalloc rows."""
     observer: FittedRow
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. The bytes include the dentries and LSM blobs of
-    these inodes. `rows` does not contain these objects."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd; `rows` leaves these inodes out. The bytes
+    include the dentries and LSM blobs of the inodes."""
     control_bytes: float
-    """Growth of all rows per connection in the control run, which has no endpoints. `rows` does not include this
-    growth."""
+    """Growth of all rows per connection in the control run, which has no endpoints; `rows` leaves this growth out."""
     all_rows_bytes: float
     """Upper bound on the bytes of one endpoint in all rows: the bytes of the accepted rows, plus the bytes of
     `most_per_endpoint` objects for every row that was not accepted."""
@@ -200,9 +199,9 @@ class Fit(NamedTuple):
     """Growth of all rows minus the sum of `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. The figure is
     negative if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the bytes of the catalogued rows; such rows also contain other programs' objects. For each row,
-    the bound includes the sum of `slope_uncertainty` and the row's slope in the control run, because another program
-    may have caused the growth in the control run."""
+    """Error bound on the bytes of the catalogued rows, which also contain other programs' objects. The error bound of a
+    row is `slope_uncertainty` plus the row's slope in the control run: another program may have caused the growth in
+    the control run."""
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
@@ -229,7 +228,7 @@ def fit_run(
         series: the readings of the run.
         control: the slopes of the control run, from `fit_control_run`.
         shapes: the slab size of each row.
-        related: the rows whose counts follow the counts of other rows.
+        related: the rows whose counts depend on the counts of other rows.
         catalogued: the rows in which the catalogue predicts objects of the endpoints of this run.
 
     """
@@ -285,8 +284,8 @@ def fit_control_run(
 
     Other programs' inodes and drifts are removed in the same way as in `fit_run`. `endpoint_rows` are the rows that
     only TCP uses. The control run leaves no endpoints, so a row of `endpoint_rows` grows only if the kernel frees
-    objects after the reading or if another program opens sockets. Growth of `endpoint_rows` is therefore not returned.
-    If such growth were returned, it would be subtracted from the endpoints of every other run.
+    objects after the reading or if another program opens sockets. The returned growth is subtracted from the endpoints
+    of every other run, so growth of `endpoint_rows` is left out.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
@@ -307,10 +306,10 @@ def remove_drifts(
 ) -> dict[str, Column]:
     """Subtracts the drift from each column. The drift is assumed to be linear in time.
 
-    The drift is the count of the closing reading minus the count of the opening reading. No endpoint exists at these
-    two readings, so the drift belongs to other programs. A drift of at most `slack_objects` is too small to be
-    subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is not subtracted, because such a drift is
-    more likely a burst of allocations by another program.
+    The drift is the count of the closing reading minus the count of the opening reading. No endpoint exists at the
+    opening and closing readings, so the drift belongs to other programs. A drift of at most `slack_objects` is too
+    small to be subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is kept: it is more likely a
+    burst of allocations by another program.
     """
     first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
     corrected = dict(columns)
@@ -326,12 +325,11 @@ def remove_drifts(
 def most_per_endpoint(series: Series, column: Column) -> float:
     """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
-    Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Objects that other
-    programs allocate make a step larger, so the growth in even a small step is an upper bound on the objects of the
-    step's endpoints. The first bound is the growth per endpoint in the second smallest step, since another program may
-    have freed objects during the smallest step. The second bound is the number of objects per endpoint that the kernel
-    freed between the last reading of the ramp and the closing reading. The function returns the smaller of the two
-    bounds.
+    Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Other programs'
+    allocations make a step larger, so the growth in a small step is an upper bound on the objects of its endpoints. The
+    first bound is the growth per endpoint in the second smallest step, since another program may have freed objects
+    during the smallest step. The second bound is the number of objects per endpoint that the kernel freed between the
+    last reading of the ramp and the closing reading. The function returns the smaller of the two bounds.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -361,10 +359,10 @@ def fit_ramp(series: Series, column: Column) -> FittedLine:
 def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
     """The line through the readings of the ramp, without one outlier.
 
-    An outlier is a reading or a step that another program disturbed. A reading is left out if it counts objects of
-    another program but no other reading counts these objects. If another program allocated objects in one step and kept
-    them, the mean of the other steps replaces the disturbed step. The text below `STRAIGHT_WITHOUT_OUTLIER_R2` says
-    when an outlier is left out.
+    An outlier is a reading or a step that another program disturbed. A reading is left out if another program's objects
+    existed during that one reading only. If another program allocated objects in one step and kept them, the mean of
+    the other steps replaces the disturbed step. The text below `STRAIGHT_WITHOUT_OUTLIER_R2` says when an outlier is
+    left out.
     """
     line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
@@ -405,15 +403,15 @@ def subtract_other_inodes(
 ) -> dict[str, Column]:
     """Removes from the columns the objects that belong to inodes of file systems; returns the new columns.
 
-    Each reading also counts these inodes, and the number of inodes determines the number of objects to subtract.
+    Each reading counts the inodes of file systems, and their number determines the number of objects to subtract.
 
-    A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. The kernel then keeps three objects for
-    every descriptor: an inode of /proc, the inode's dentry, and the inode's LSM blob. Inodes of other file systems also
-    have an LSM blob each. The kernel caches and frees the dentries of other file systems independently of the inodes,
-    so dentries are subtracted for inodes of /proc only.
+    A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. For every descriptor walked, the kernel
+    keeps three objects: an inode of /proc, the inode's dentry, and the inode's LSM blob. Inodes of other file systems
+    also have an LSM blob each. The kernel caches and frees the dentries of other file systems independently of the
+    inodes, so dentries are subtracted for inodes of /proc only.
 
-    Slabs of /proc inodes and slabs of dentries have vectors only if memory cgroups are charged. The vectors are
-    therefore subtracted from a kmalloc row only if the subtraction makes the line of the kmalloc row straighter.
+    Slabs of /proc inodes and slabs of dentries have vectors only if memory cgroups are charged. Vectors are therefore
+    subtracted from a kmalloc row only if the subtraction makes the row's line straighter.
     """
     corrected = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
     proc_inodes = growth(columns.get(OBSERVER_ROW))

@@ -19,8 +19,7 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""Minimum number of connections. If the number were smaller, one additional slab in a step would distort the
-figures."""
+"""Minimum number of connections. With fewer connections, one additional slab in a step would distort the figures."""
 
 MAX_CONNECTIONS = 24_000
 """Maximum number of connections. Each client needs its own local port, and a new namespace has 28 000 local ports
@@ -61,8 +60,8 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
         states: the states to measure.
 
     Raises:
-        TcptopError: if the requested number exceeds the number that the limits allow, or if one of these two numbers is
-            below `MIN_CONNECTIONS`.
+        TcptopError: if the requested number exceeds the number that the limits allow, or if either number is below
+            `MIN_CONNECTIONS`.
 
     """
     raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))

@@ -114,8 +114,8 @@ class Predictor:
 
         Args:
             state: the state of both ends.
-            ports_per_connection: the number of local ports divided by the number of connections. The ratio is below 1
-                if several connections share a local port, and thus the bind buckets of the port.
+            ports_per_connection: the number of local ports divided by the number of connections. `ports_per_connection`
+                is below 1 if several connections share a local port and the port's bind buckets.
 
         """
         accepted, outgoing = (
@@ -132,7 +132,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes from a prediction the vectors of all slabs that `objects` objects of the row would fill."""
+        """Removes a row's vectors from a prediction: one vector for each slab that `objects` objects fill."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:
@@ -151,7 +151,7 @@ class Predictor:
         }
 
     def related_rows(self) -> RelatedRows:
-        """The rows whose counts follow the counts of other rows (see `RelatedRows` in fit.py)."""
+        """The rows whose counts depend on the counts of other rows (see `RelatedRows` in fit.py)."""
         kmalloc: dict[int, str] = {}
         for name in self.row_shapes():
             size = kmalloc_size_bytes(name)

@@ -9,15 +9,15 @@ from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
 NOTABLE_BYTES = 8.0
-"""Minimum bytes of an unexplained row for a note in the report; also the minimum for the observer's objects."""
+"""The report has a note about an unexplained row, or about the objects of an observer, from this many bytes on."""
 
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
 SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
-"""The caches of socks and of mini-sockets. Every endpoint has exactly one object in all these caches together."""
+"""The caches of socks and of mini-sockets. Every endpoint is either one sock or one mini-socket."""
 
 MAX_DISTURBANCE = 0.01
-"""Maximum disturbance of a reliable result. A result above this maximum is in doubt, and its run is repeated. The
-maximum is the accuracy that the lab promises."""
+"""Maximum disturbance of a reliable result. A result above this maximum is in doubt, and its run is repeated. The lab
+promises to mark every figure that may be wrong by more than this maximum."""
 
 
 class LabPart(NamedTuple):
@@ -25,42 +25,44 @@ class LabPart(NamedTuple):
 
     row: str
     names: tuple[str, ...]
-    """The caches in which the catalogue predicts these objects; without a prediction, all caches that share the row."""
+    """The caches in which the catalogue predicts the row's objects; without a prediction, all caches that share the
+    row."""
     objects: float
     bytes: float
     r2: float
     catalogue_objects: float | None
-    """None if the catalogue predicts no object in this row."""
+    """Predicted objects; None if the catalogue predicts no object in this row."""
     catalogue_bytes: float | None
 
 
 class StateResult(NamedTuple):
     """Result of the run for one state and side.
 
-    The figures of the runs `pair` and `few_ports` are the sums for both ends of a connection. The figures of all other
-    runs apply to one endpoint.
+    Figures are those of one endpoint, except in the runs `pair` and `few_ports`. In the runs `pair` and `few_ports`,
+    figures are the sums for both ends of a connection.
     """
 
     connections: int
     sockets: int
     parts: tuple[LabPart, ...]
     vectors: LabPart | None
-    """Memory cgroups' obj_cgroup vectors. `bytes` includes these vectors only if the catalogue also predicts
+    """Memory cgroups' obj_cgroup vectors. `bytes` includes measured vectors only if the catalogue also predicts
     vectors."""
     catalogue_bytes: float
     catalogue_missing: tuple[str, ...]
-    """Parts whose size is unknown on this machine. Unless this tuple is empty, `catalogue_bytes` is a lower bound."""
+    """Parts whose size is unknown on this machine. If the size of a part is unknown, `catalogue_bytes` is a lower
+    bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes these inodes."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd; all other figures leave them out."""
     control_bytes: float
-    """Growth per connection in the control run. This growth has been subtracted from the other figures."""
+    """Growth per connection in the control run, which has been subtracted from the other figures."""
     all_rows_bytes: float
     """Upper bound on the bytes of one endpoint in all rows, including vectors."""
     other_programs_bytes: float
     """Excess of the growth of all rows over `all_rows_bytes`; negative if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the bytes of the catalogued rows. These rows also contain other programs' objects."""
+    """Error bound on the bytes of the catalogued rows, which also contain other programs' objects."""
     local_ports: int
     """Number of local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
@@ -76,7 +78,7 @@ class StateResult(NamedTuple):
 
     @property
     def with_vectors_bytes(self) -> float:
-        """Measured bytes. These bytes always include vectors, even if the catalogue predicts no vectors."""
+        """Measured bytes with the measured vectors, even if the catalogue predicts no vectors."""
         return sum(part.bytes for part in self.parts) + (self.vectors.bytes if self.vectors else 0.0)
 
     @property
@@ -109,10 +111,10 @@ class StateResult(NamedTuple):
         The known bytes are the measured bytes of the expected parts and of the vectors. The disturbance is the largest
         of four shares:
 
-        - the ratio of the excess of `all_rows_bytes` over the known bytes to the known bytes;
-        - the ratio of the error bound `uncertain_bytes` to the known bytes;
-        - the ratio of the number of other programs' sockets that were opened or closed to the number of the run's
-          sockets (slab rows count the sockets of all programs);
+        - (`all_rows_bytes` − known bytes) ÷ known bytes;
+        - `uncertain_bytes` ÷ known bytes;
+        - sockets that other programs opened or closed ÷ sockets of the run (slab rows count the sockets of all
+          programs);
         - `sock_error`.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.
@@ -128,8 +130,8 @@ class StateResult(NamedTuple):
     def sock_error(self) -> float:
         """Relative difference between the measured number of socks and the true number.
 
-        The true number is known without the catalogue, since each socket has exactly one sock. If the two numbers
-        differ, the measurement is wrong.
+        The true number is known without the catalogue, since each socket has exactly one sock. If the measured number
+        of socks differs from the true number, the measurement is wrong.
         """
         return max(
             (

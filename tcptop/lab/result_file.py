@@ -73,8 +73,8 @@ def load_result_json(path: str, option: str) -> Json:
 
     Checks that all numbers in the object are finite, but does not check any other value.
 
-    Under sudo, this process reads the file itself if only root can write to the file. Otherwise a child process that
-    has dropped root's privileges reads the file.
+    Under sudo, this process reads the file itself if only root can write to the file. A file that other users can write
+    to is read by a child process that has dropped root's privileges.
 
     Args:
         path: the file.

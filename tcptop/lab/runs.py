@@ -29,24 +29,24 @@ from tcptop.lab.socket_program import LISTENERS
 STEPS = 4
 WARM_UP = 1000
 """Number of connections opened before the first reading of the ramp, so that the first step resembles the other steps.
-Free objects on per-CPU slabs count as active, and the connections use up such free objects. Like the connections of
-every step, these first connections also leave freed objects behind."""
+The warm-up connections use up free objects on per-CPU slabs, which count as active. Like the connections of every step,
+the warm-up connections also leave freed objects behind."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
 """Number of connections that share one local port in the run with few ports: one connection to each listener."""
 
 TOLERANCE_OBJECTS = 48
 TOLERANCE_SHARE = 0.005
-"""Two readings agree if the number of objects by which the watched rows changed is at most a tolerance. The tolerance
-is `TOLERANCE_SHARE` times the connections of a step, but at least `TOLERANCE_OBJECTS`."""
+"""Two readings agree if the watched rows changed by no more objects than a tolerance. The tolerance is
+`TOLERANCE_SHARE` times the connections of a step, but at least `TOLERANCE_OBJECTS`."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""The only command that the parent process executes itself. The command waits until the closed ends of the connections
-have become mini-sockets."""
+"""Command to wait until the closed ends of the connections have become mini-sockets. The parent process executes this
+command itself, and no other."""
 
 IDLE_MINI_SOCKETS = 300
-"""Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Such objects count as active, so a
-change of at most this number of objects is ignored."""
+"""Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Free objects on per-CPU slabs count as
+active, so a change of at most this number of objects is ignored."""
 
 
 class Run(NamedTuple):
@@ -69,7 +69,7 @@ class Run(NamedTuple):
 
     @property
     def closes_sockets(self) -> bool:
-        """Whether a step closes sockets.
+        """True if a step closes sockets.
 
         The kernel frees the inodes of closed sockets only after an RCU grace period.
         """
@@ -80,7 +80,7 @@ KTLS = "ktls"
 """State of the three runs that give kernel TLS to ESTABLISHED sockets. The first run only attaches kernel TLS, the
 second run also sets the keys for sending, and the third run also sets the keys for receiving.
 
-The figures of kernel TLS are the differences between these runs and `established/pair`.
+The figures of kernel TLS are the differences between the runs of kernel TLS and `established/pair`.
 """
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
@@ -156,7 +156,7 @@ def spread_beyond(counts: Sequence[int], slack: int) -> int:
 
 
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that measure these states, in the order of `RUNS`. For kTLS, these include the runs of ESTABLISHED."""
+    """The runs that measure these states, in the order of `RUNS`. A lab of kTLS also makes the runs of ESTABLISHED."""
     wanted = {*states, *(["established"] if KTLS in states else [])}
     return tuple(run for run in RUNS if run.state in wanted)
 

@@ -244,8 +244,7 @@ def set_namespace_limits(max_connections: int) -> None:
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
-        # Without this setting, a new client could reuse the port of a mini-socket. The kernel would then free a
-        # mini-socket that the run still counts.
+        # Prevents that a new client reuses the port of a mini-socket, since the kernel would then free the mini-socket.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
     }

@@ -17,8 +17,8 @@ the estimate assumes full slabs. In fact some slabs are partly free, so the true
 than the estimated numbers."""
 
 MIN_REST_BYTES = 4.0
-"""Minimum bytes per endpoint of a kmalloc row after the vectors are moved out. A row with fewer bytes is removed, since
-so few bytes are noise."""
+"""Minimum bytes per endpoint of a kmalloc row after the vectors are moved out. A kmalloc row with fewer bytes is noise,
+and is removed."""
 
 VECTORS = "obj_cgroup vectors"
 
