@@ -55,12 +55,12 @@ class GzipDecompressor:
 
     @property
     def eof(self) -> bool:
-        """Whether the member has ended."""
+        """True if the member has ended."""
         return self._zlib.eof
 
     @property
     def needs_input(self) -> bool:
-        """Whether all input has been consumed."""
+        """True if all input has been consumed."""
         return not self._zlib.unconsumed_tail
 
     @property

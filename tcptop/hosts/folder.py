@@ -30,11 +30,11 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""Of the descriptors that `ulimit -n` allows, the number that the host leaves to the rest of the process."""
+"""The number of descriptors that the host leaves to the rest of the process, out of the limit `ulimit -n`."""
 
 
 def is_on_procfs(folder: str) -> bool:
-    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo; False if the folder is a link."""
+    """True if the folder is on a mounted procfs, according to /proc/self/mountinfo; False if the folder is a link."""
     try:
         device = os.lstat(folder).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
@@ -49,7 +49,7 @@ def is_on_procfs(folder: str) -> bool:
 
 
 def is_same_folder(one: str, other: str) -> bool:
-    """Whether two paths lead to the same folder; False if one of the paths cannot be read."""
+    """True if two paths lead to the same folder; False if one of the paths cannot be read."""
     try:
         return os.path.samefile(one, other)  # noqa: PTH121
     except OSError:
@@ -78,7 +78,8 @@ class FolderHost(BlockingHost):
         limit = os.sysconf("SC_OPEN_MAX")
         self._max_descriptors = limit - RESERVED_DESCRIPTORS if limit >= 0 else sys.maxsize
         live = own or is_on_procfs(proc)
-        # Below another root, /proc/net shows tcptop's own network namespace; /proc/1/net shows the host's.
+        # Below another root, /proc/net shows tcptop's own network namespace, but /proc/1/net shows the host's
+        # namespace.
         self._net_of_init = live and not own
         self.identity = Identity(
             live=live,
@@ -89,7 +90,10 @@ class FolderHost(BlockingHost):
         )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path. A path below SOCK_DIAG of this machine's own root is a look at the TCP sockets."""
+        """Reads each path.
+
+        A path that begins with SOCK_DIAG asks the running kernel for its TCP sockets.
+        """
         if self._tree is None and any(path.startswith(SOCK_DIAG) for path in paths):
             return [_look_at_sockets(path) for path in paths]
         return await super().read(paths)

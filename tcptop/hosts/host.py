@@ -15,8 +15,8 @@ class FileRead(NamedTuple):
     """The bytes of one file, or the kernel's error, with the time that the read took in microseconds.
 
     `took_us` is CPU time of the thread that reads, not elapsed time. Elapsed time includes the time that the thread
-    waits for the Python interpreter or for a busy CPU. Such a wait costs the kernel nothing, but would look as if the
-    kernel had held a lock for a long time.
+    waits for the Python interpreter or for a busy CPU. Waiting for the interpreter or a CPU costs the kernel nothing,
+    but would look like a lock held for a long time.
     """
 
     path: str
@@ -53,9 +53,9 @@ class Identity(NamedTuple):
     taken_at_unix_s: float | None = None
     """Time at which a saved tree was made, in seconds since the epoch; None if unknown."""
     remote_name: str | None = None
-    """Name with which a machine is asked over ssh, such as `root@web17`; None for a host that is read here."""
+    """Name of a machine for ssh, such as `root@web17`; None if the files are read without ssh."""
     remote_sudo: bool = False
-    """Whether the files are read there by `sudo -n`."""
+    """True if the files on the other machine are read by `sudo -n`."""
 
 
 class NotSavedError(FileNotFoundError):
@@ -63,20 +63,20 @@ class NotSavedError(FileNotFoundError):
 
 
 class NotAllowedError(PermissionError):
-    """Error for a file that needs other rights on another machine. `strerror` tells the user how to get them."""
+    """Error for a file that the ssh user may not read. `strerror` tells the user how to get the right to read it."""
 
 
 class HostLostError(TcptopError):
-    """Error with the reason, in one line, why a host does not answer now. It may answer again later."""
+    """Error raised when a host does not answer now, but may answer again later; the reason is one line."""
 
     def __init__(self, reason: str, again: str = "") -> None:
-        """Takes the reason, and when the host is asked again; nothing if that is not known."""
+        """Takes the reason, and a text that says when the host is asked again; empty if the time is unknown."""
         super().__init__(f"{reason}; {again}" if again else reason)
         self.reason = reason
 
 
 class Host(Protocol):
-    """An origin of kernel files. Paths are relative to the host's root, such as `proc/slabinfo`."""
+    """Reads kernel files of one machine or saved tree. Paths are relative to the root, such as `proc/slabinfo`."""
 
     identity: Identity
 

@@ -12,16 +12,16 @@ MAX_NAMES = 1000
 MAX_TEXT_CHARACTERS = 64 << 10
 MAX_FILE_BYTES = 1 << 20
 NUMBERS = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
-"""A list of numbers and ranges in brackets. Any other brackets, as in `ssh://[::1]`, are a part of the name."""
+"""Matches a list of numbers and ranges in brackets. Any other brackets, as in `ssh://[::1]`, are a part of the name."""
 
 
 def expand_names(text: str, read_file: Callable[[str], str] | None = None) -> list[str]:
-    """The names that a text stands for, each once, in its order.
+    """The names that a text expands to, in the order of the text, without repetitions.
 
-    `read_file` returns the text of a file, whose lines are such texts again, but name no files; `#` begins a comment.
+    `read_file` returns the text of a file. Each line of the file is expanded too, except `@FILE`; `#` begins a comment.
 
     Raises:
-        ValueError: with the reason in one line, if the text stands for no name or for too many.
+        ValueError: with the reason in one line, if the text expands to no name or to too many names.
 
     """
     if len(text) > MAX_TEXT_CHARACTERS:
@@ -44,7 +44,10 @@ def read_names(path: str) -> str:
 
 
 def _expand_lines(text: str) -> list[str]:
-    """The names in the lines of a file; an error has the number of a line, and no text that only root may read."""
+    """The names in the lines of a file.
+
+    An error gives only the line's number, since only root may be allowed to read the file.
+    """
     names: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.partition("#")[0].strip()
@@ -58,7 +61,7 @@ def _expand_lines(text: str) -> list[str]:
 
 
 def _split_at_commas(text: str) -> list[str]:
-    """The parts of a text between those commas that are not in a list of numbers."""
+    """Splits a text at its commas, except at commas in a list of numbers."""
     commas_inside = {at for match in NUMBERS.finditer(text) for at in range(*match.span())}
     ends = [at for at, character in enumerate(text) if character == "," and at not in commas_inside]
     starts = [0, *(end + 1 for end in ends)]
@@ -81,7 +84,7 @@ def _expand_part(part: str) -> Iterator[str]:
 
 
 def _numbers(text: str) -> Iterator[str]:
-    """The numbers of `01-03,7`, with as many digits as the first number of their range is written with."""
+    """The numbers in a list such as `01-03,7`; leading zeros are kept: 01, 02, 03, 7."""
     for piece in text.split(","):
         first, _, last = piece.partition("-")
         last = last or first

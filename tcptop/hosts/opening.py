@@ -24,7 +24,8 @@ def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
     patterns are kept.
 
     Raises:
-        OSError: if the path is not a folder or archive of these kinds; `strerror` gives the reason in one line.
+        OSError: if the path is neither a folder nor an archive that tcptop can read; `strerror` gives the reason in one
+        line.
     """
     if find_caller() is not None and not is_on_procfs(os.path.join(path, "proc")):  # noqa: PTH118
         drop_root_for(path)

@@ -115,20 +115,21 @@ while read -r word nonce; do
   [ "$word" = {SERVE} ] && {SERVE} "$nonce"
 done
 """
-"""The program as a file, for machines on which a key or a rule of sudo may run nothing else."""
+"""The program as a file, which the administrator can install as the only command that an ssh key or a sudo rule
+allows."""
 
 PROGRAM_PATH = "/usr/local/lib/tcptop/remote"
 
 NOT_ALLOWED, MISSING, REFUSED = 102, 103, 104
-"""Exit codes of the requests `c` and `l`: the program does not read such a path, it does not exist, or may not be read.
-"""
+"""Exit codes of the requests `c` and `l`: the path is not in `ALLOWED`, it does not exist, or reading it is refused."""
 
 MAX_BEFORE_HELLO_BYTES = 64 << 10
 PATH = re.compile(r"(?:proc|sys)(?:/[A-Za-z0-9._:@,+\\-]+)+")
 SEPARATOR = "/dev/null"
 HEADER = re.compile(rb"\n==> (/[^\n]*) <==(?=\n)")
 FIRST_HEADER = re.compile(rb"==> (/[^\n]*) <==(?=\n)")
-"""The header at the start of an answer. One pattern for both would be tried at each byte, ten times as slow."""
+"""Matches the header at the start of an answer. A single pattern for both headers would be ten times as slow, since it
+would be tried at each byte."""
 LS_LINE = re.compile(r"([-a-z])\S* +[0-9]+ +[0-9]+ +[0-9]+ +(?:[0-9]+, *)?[0-9]+ +\S+ +\S+ +\S+ ([^\n]+)")
 TIME = re.compile(r"\b([0-9]{1,9})m([0-9]{1,2}(?:\.[0-9]{1,9})?)s")
 
@@ -138,27 +139,27 @@ class Hello(NamedTuple):
 
     uid: int
     page_size_bytes: int | None
-    """One of PAGE_SIZES; None if the machine names none of them."""
+    """Page size, one of PAGE_SIZES; None if the machine reports any other value."""
     system: str
     packs: bool
-    """Whether the answer to `c` is packed with gzip."""
+    """True if the answer to `c` is packed with gzip."""
 
 
 def can_ask(path: str) -> bool:
-    """Whether a request may have this path: it is below proc or sys, and has no `..` and nothing that is not plain."""
+    """True if a request may name the path: a path below proc or sys, without `..`, that matches `PATH`."""
     return PATH.fullmatch(path) is not None and ".." not in path.split("/") and len(path) < 1000
 
 
 def start_text(nonce: str) -> str:
-    """The text that starts the program in a shell. Nothing may be sent after it before the greeting has arrived.
+    """The text that starts the program in a shell. The first request must be sent only after the greeting has arrived.
 
-    dash and busybox read ahead, and would take a request for a part of the program.
+    dash and busybox read ahead, and would run an early request as a part of the program.
     """
     return f"{SCRIPT}{SERVE} {nonce}\n"
 
 
 def remote_command(sudo: bool) -> str:
-    """The command for the login shell, which may be any shell: without a character that one of them replaces."""
+    """The command for the login shell, which may be any shell: it has no character that a shell would expand."""
     if not sudo:
         return "exec /bin/sh"
     file = f"test -x {PROGRAM_PATH} && exec sudo -n {PROGRAM_PATH}"
@@ -166,9 +167,9 @@ def remote_command(sudo: bool) -> str:
 
 
 def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
-    """The greeting in the first bytes of a session, and where it ends; None if it has not arrived.
+    """The greeting in the first bytes of a session, and the offset of its end; None if the greeting has not arrived.
 
-    What the login shell prints before it is skipped.
+    Text that the login shell prints before the greeting is skipped.
     """
     pattern = rb"\n%b hello ([0-9]{1,10}) ([0-9]{1,7}|-) ([A-Za-z0-9_.-]{1,40}) (gzip|cat)\n" % nonce.encode("ascii")
     match = re.search(pattern, data)
@@ -182,8 +183,8 @@ def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
 def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, bytes]]:
     """Splits the answer to `h`: for each list, the bytes of the files that could be opened, by path.
 
-    A file may contain lines that look like a header. They count as one if head may print this header there. If
-    a header occurs more often than head prints it, or one is lacking before a list, no file is returned.
+    A file may contain a line that looks like a header; the line counts as a header only where `head` may print that
+    header. No file is returned if a header occurs too often, or if the header before a list is missing.
     """
     expected: list[tuple[int, str]] = []
     places: dict[bytes, list[int]] = {}
@@ -217,7 +218,7 @@ def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, b
 
 
 def parse_reasons(data: bytes) -> dict[str, str]:
-    """The answer to `w`: by path, one of the words `missing`, `refused` and `other`."""
+    """The answer to `w`: maps each path to one of the words `missing`, `refused` and `other`."""
     rows = (line.partition(" ") for line in data.decode("utf-8", "replace").split("\n"))
     return {
         path[1:]: word for word, _, path in rows if path.startswith("/") and word in ("missing", "refused", "other")
@@ -225,7 +226,7 @@ def parse_reasons(data: bytes) -> dict[str, str]:
 
 
 def parse_ls(data: bytes) -> dict[str, str | None]:
-    """The answer to `l`: the name of each link with its target, and any other name with None."""
+    """The answer to `l`: maps the name of a link to its target, and any other name to None."""
     entries: dict[str, str | None] = {}
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
         match = LS_LINE.fullmatch(line)
@@ -236,6 +237,6 @@ def parse_ls(data: bytes) -> dict[str, str | None]:
 
 
 def parse_cpu_us(data: bytes) -> int:
-    """The answer to `t`: the CPU time in microseconds since the start, as the shell's `times` prints it."""
+    """The answer to `t`: the CPU time in microseconds that the shell has used, from the output of `times`."""
     times = TIME.findall(data[:400].decode("ascii", "replace"))
     return sum(int(minutes) * 60_000_000 + int(float(seconds) * 1e6) for minutes, seconds in times)

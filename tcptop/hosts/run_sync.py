@@ -1,7 +1,7 @@
 """Runs the coroutines of hosts without an event loop.
 
-The coroutines of most hosts never suspend. Those of a host that is asked over a network suspend with an `Ask`, so that
-the requests of several coroutines become one round trip.
+The coroutines of most hosts never suspend. The coroutines of a host behind a network suspend with an `Ask`, so that
+several requests take one round trip.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Asked = TypeVar("Asked")
 
 
 class Ask(Generic[Request, Asked]):
-    """What a coroutine of a host waits for: the answer to a request.
+    """An awaitable request to a host: the coroutine that awaits it gets the answer.
 
-    `answer_all` answers the requests of all coroutines that run together. It raises HostLostError if it cannot.
+    `answer_all` answers the requests of all coroutines that run together, or raises HostLostError.
     """
 
     def __init__(self, request: Request, answer_all: Callable[[Sequence[Request]], Sequence[Asked]]) -> None:
@@ -50,7 +50,7 @@ def run_sync(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
 def run_together(coroutines: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer | Exception]:
     """Runs coroutines of one host, and returns the result or the exception of each.
 
-    Whenever all of them have ended or wait, the host gets the requests of those that wait at once.
+    When every coroutine has ended or waits, the host gets all waiting requests at once.
     """
     results: list[Any] = [None] * len(coroutines)
     steps: list[tuple[int, Any]] = [(number, None) for number in range(len(coroutines))]
@@ -81,7 +81,7 @@ def run_together(coroutines: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answ
 
 @coroutine
 def measure_cpu(measured: Coroutine[Any, Any, Answer]) -> Generator[Any, Any, tuple[Answer, int]]:
-    """Runs a coroutine; returns its result, and its own CPU time in microseconds without that of others meanwhile."""
+    """Runs a coroutine; returns its result and its CPU time in microseconds, without the time in which it waits."""
     took_ns = 0
     answer: Any = None
     while True:

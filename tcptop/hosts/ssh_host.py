@@ -44,18 +44,18 @@ WHOLE_FILES = frozenset(
 """Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
 
 MAX_LISTS = 500
-"""Number of lists of paths that the other machine keeps; beyond, the numbers are used again."""
+"""Maximum number of lists of paths that the other machine keeps; the lists are then named again from 0."""
 
 WINDOW_BYTES = 32 << 10
-"""Distance up to which ssh's compression (zlib) finds what an answer repeats."""
+"""Window of ssh's compression (zlib): text that repeats within this distance is compressed."""
 
 RECONNECT_WAIT_S = 0.7
-"""Longest wait of a read for a session that is being made again; most sessions are made in less."""
+"""Longest time that a read waits for a reconnection; most reconnections take less."""
 FIRST_DELAY_S = 1.0
 MAX_DELAY_S = 60.0
 
 US_PER_BYTE = 0.2
-"""Remote CPU time for a byte of text, until enough has been measured."""
+"""Assumed remote CPU time for a byte of text, until `MIN_MEASURED_US` have been measured."""
 WHOLE_US_PER_BYTE = 0.02
 """Remote CPU time for a byte that gzip packs."""
 MEASURED_LOOKS = 30
@@ -71,15 +71,15 @@ class _Request(NamedTuple):
 
 
 class SshHost:
-    """Host on the other side of an ssh session. Lost sessions are made again, at growing intervals.
+    """Host on the other side of an ssh session. A lost session is replaced by a new one, at growing intervals.
 
-    Its coroutines wait with `Ask`, so `run_sync` and `run_together` run them.
+    `read` and `list_folder` wait with `Ask`, so `run_sync` and `run_together` run them.
     """
 
     def __init__(self, name: str, sudo: bool = False, may_ask: bool = False, connect: bool = True) -> None:
-        """Connects; with `may_ask`, ssh may ask on the terminal. Later connections never ask.
+        """Connects; if `may_ask` is set, ssh may ask questions on the terminal. Later connections never ask.
 
-        Without `connect`, the first session is made by `connect` or by the first read.
+        If `connect` is not set, the method `connect` or the first read makes the first session.
 
         Raises:
             OSError: with the reason in one line, if no session can be made.
@@ -90,7 +90,7 @@ class SshHost:
         self._closed = False
         self._failures = 0
         self._has_answered = False
-        """Whether the present session has answered a request."""
+        """True if the present session has answered a request."""
         self._next_try_s = 0.0
         self._reason = ""
         self._lists: dict[tuple[str, ...], int] = {}
@@ -128,16 +128,16 @@ class SshHost:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a session that can be asked."""
+        """True if a session exists that can answer requests."""
         return self._session is not None and self._session.hello is not None
 
     @property
     def next_try_in_s(self) -> float | None:
-        """Seconds until a lost session may be made again; None while there is one, or one is being made."""
+        """Seconds until the next connection may be tried; None while a session exists or is being made."""
         return None if self._session is not None else max(0.0, self._next_try_s - time.monotonic())
 
     def connect(self) -> None:
-        """Makes a session if there is none and the time has come, and waits for its greeting; raises HostLostError."""
+        """Makes a session if none exists and one is due, and waits for its greeting; raises HostLostError."""
         with self._lock:
             try:
                 self._ready_session(None)
@@ -145,7 +145,7 @@ class SshHost:
                 raise self._lose(str(error)) from None
 
     def begin_close(self) -> None:
-        """Ends the session without waiting for the end of ssh, which `close` does; no new session is made."""
+        """Ends the session, but does not wait for the end of ssh, as `close` does; no new session is made."""
         self._closed = True
         if self._session is not None:
             self._session.terminate()
@@ -164,7 +164,10 @@ class SshHost:
                 raise self._lose(str(error)) from None
 
     def _ready_session(self, wait_s: float | None = RECONNECT_WAIT_S) -> SshSession:
-        """The session, which is made again if it was lost and the time has come; its greeting is waited for."""
+        """The session, after its greeting has arrived.
+
+        Makes a new session if the old session was lost and the next connection is due.
+        """
         session = self._session
         if session is None:
             left_s = self._next_try_s - time.monotonic()
@@ -173,14 +176,14 @@ class SshHost:
             self._lists, self._reasons, self._total_us = {}, {}, 0
             self._costs.clear()
             session = self._session = SshSession(self._name, self._sudo, may_ask=False)
-            if self._closed:  # by another thread, which has not seen this session
+            if self._closed:  # another thread closed the host, without seeing this session
                 session.end("closed")
         if session.hello is None and not self._wait_for_hello(session, wait_s):
             raise HostLostError(f"{self._name}: {self._reason}", "connecting again")
         return session
 
     def _wait_for_hello(self, session: SshSession, wait_s: float | None) -> bool:
-        """Waits for the greeting, which has the page size; returns whether it came within `wait_s`."""
+        """Waits for the greeting, which has the page size; returns True if the greeting came within `wait_s`."""
         if not session.wait_for_hello(wait_s):
             return False
         assert session.hello is not None
@@ -188,7 +191,10 @@ class SshHost:
         return True
 
     def _lose(self, reason: str) -> HostLostError:
-        """Forgets the session. A new one is made at once if this one has answered, otherwise after 1 to 60 s."""
+        """Ends the session.
+
+        If the session had answered a request, a new session may be made at once, otherwise after 1 to 60 s.
+        """
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -233,10 +239,11 @@ class SshHost:
         return result
 
     def _in_order(self, lists: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """The lists without those that are empty or there twice, the longest one first or last.
+        """The lists without empty and repeated lists; the longest list is first or last.
 
-        ssh compresses what is like the last 32 KB. After an answer that was longer, the longest list changes its place:
-        in the same order nothing would be like the answer before; in this one, about half of it is.
+        ssh compresses text that repeats within 32 KB. If the last answer was longer, the longest list moves to the
+        other end, so that its text follows its own previous text closely. About half of the answer then repeats within
+        32 KB; in the old order, nothing would.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:
@@ -246,7 +253,7 @@ class SshHost:
         return [self._longest, *distinct] if self._longest_first else [*distinct, self._longest]
 
     def _name_lists(self, lists: Sequence[tuple[str, ...]]) -> list[str]:
-        """The requests that name those lists of paths that have no name yet."""
+        """The requests that give a number to each list of paths that has none yet."""
         if len(self._lists) + len(lists) > MAX_LISTS:
             self._lists.clear()
         new = [paths for paths in lists if paths not in self._lists]
@@ -256,7 +263,7 @@ class SshHost:
     def _text_reads(self, session: SshSession, lists: list[tuple[str, ...]], data: bytes) -> dict[str, FileRead]:
         """The reads of all lists, by path.
 
-        Why a file is missing is asked only once for each file.
+        The reason why a file is missing is requested only once for each file.
         """
         split = split_files(data, lists)
         found = {path: content for files in split for path, content in files.items()}
@@ -315,7 +322,7 @@ class SshHost:
     def _measure(self, total_us: int, text_bytes: int, whole_us: int) -> float:
         """Adds the remote CPU time of an answer, and returns the time for each byte of text in microseconds."""
         spent_us = max(0.0, total_us - self._total_us - whole_us)
-        if self._total_us:  # the first answer would be charged with the start of the shell
+        if self._total_us:  # the first time includes the start of the shell
             self._costs.append((text_bytes, spent_us))
         self._total_us = total_us
         measured_us = sum(us for _, us in self._costs)
@@ -324,12 +331,12 @@ class SshHost:
 
 
 def _text_paths(paths: Sequence[str]) -> tuple[str, ...]:
-    """Those of some paths that `head` reads."""
+    """The paths that are read by `head`."""
     return tuple(path for path in paths if path not in WHOLE_FILES and can_ask(path))
 
 
 def _with_cost(read: FileRead, us_per_byte: float) -> FileRead:
-    """The read with its remote CPU time, by its length; a whole file has it already."""
+    """Sets the remote CPU time of a read from its length; a read of a whole file already has its time."""
     return read if read.path in WHOLE_FILES else read._replace(took_us=int(len(read.data or b"") * us_per_byte))
 
 

@@ -1,7 +1,7 @@
 """One session of the system's ssh with the remote program: the process, its greeting, and answers within bounds.
 
-Everything that comes from the other machine is untrusted: an answer is bounded in bytes and in time, and a session that
-breaks a bound is ended.
+Everything that comes from the other machine is untrusted. Each answer has a limit on its bytes and on its time; a
+session that exceeds a limit is ended.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from tcptop.text.printable import printable_name
 
 MAX_ANSWER_BYTES = 16 << 20
 MAX_EXIT_CODE_BYTES = 16
-"""Longest text between the nonce at the end of an answer and the line feed behind it."""
+"""Maximum length of the text between the nonce at the end of an answer and the next line feed."""
 ANSWER_S = 10.0
 """Longest time from a request to its whole answer, and from the start of ssh to the greeting."""
 STEADY_BYTES_PER_S, STEADY_ANSWER_S = 40_000, 60.0
-"""An answer may take longer, up to STEADY_ANSWER_S, while it comes at this rate at least: BTF has 2 MB packed."""
+"""An answer may take up to STEADY_ANSWER_S if its rate is at least STEADY_BYTES_PER_S. BTF, for example, has 2 MB when
+packed."""
 STEADY_STEP_S = 1.0
-"""Time from one measurement of that rate to the next."""
+"""Time from one measurement of an answer's rate to the next."""
 ASKED_S = 120.0
-"""Longest time to the greeting while ssh may ask for a password on the terminal; sshd's own LoginGraceTime."""
+"""Longest time to the greeting while ssh may ask for a password on the terminal; the default LoginGraceTime of sshd."""
 END_S = 0.5
 MAX_STDERR_BYTES = 4096
 MAX_REASON_CHARACTERS = 120
@@ -42,15 +43,18 @@ OPTIONS = (
     *("-o", "ClearAllForwardings=yes"),
     *("-o", "RemoteCommand=none"),
 )
-"""Options of ssh beside the user's own configuration. Never one that trusts an unknown host key."""
+"""Options of ssh in addition to the user's configuration. No option may make ssh trust an unknown host key."""
 
 
 class SessionEndedError(Exception):
-    """Error with the reason, in one line, why a session has ended or was ended."""
+    """Error raised when a session has ended or was ended; the reason is one line."""
 
 
 class SshSession:
-    """A running ssh. `wait_for_hello` must have returned True before anything is asked."""
+    """A running ssh process.
+
+    `wait_for_hello` must have returned True before the first request.
+    """
 
     def __init__(self, name: str, sudo: bool, may_ask: bool) -> None:
         """Starts ssh for a host; with `may_ask`, ssh may ask on the terminal for a password or about a host key.
@@ -75,7 +79,7 @@ class SshSession:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                # A session of its own has no terminal to ask on, and Ctrl-C does not end it.
+                # In a session of its own, ssh has no terminal to ask on, and Ctrl-C does not end ssh.
                 start_new_session=not may_ask,
             )
         except OSError as error:
@@ -94,7 +98,7 @@ class SshSession:
         """Waits for the greeting; returns False if it has not arrived after `timeout_s` (None: no such limit).
 
         Raises:
-            SessionEndedError: if the session has ended, or no greeting came within the bounds of time and bytes.
+            SessionEndedError: if the session has ended, or no greeting came within the limits on time and bytes.
 
         """
         deadline_s = self._end_s if timeout_s is None else min(self._end_s, time.monotonic() + timeout_s)
@@ -116,12 +120,12 @@ class SshSession:
         return True
 
     def exchange(self, lines: Sequence[str], answers: int) -> list[tuple[bytes, int]]:
-        """Sends request lines, and returns as many answers: the bytes and the exit code of each.
+        """Sends request lines, and returns the given number of answers: the bytes and the exit code of each.
 
-        All answers together have ANSWER_S, or more while their bytes come steadily.
+        All answers together may take ANSWER_S, or up to STEADY_ANSWER_S at a rate of at least STEADY_BYTES_PER_S.
 
         Raises:
-            SessionEndedError: if the session has ended, or an answer goes beyond the bounds of time or bytes.
+            SessionEndedError: if the session has ended, or an answer exceeds a limit on time or bytes.
 
         """
         self._waiting += "".join(f"{line}\n" for line in lines).encode("ascii")
@@ -178,7 +182,10 @@ class SshSession:
                 self._process.wait(END_S)
 
     def _pump(self, deadline_s: float) -> None:
-        """Writes and reads what can be written and read before a time; raises SessionEndedError if ssh has ended."""
+        """Waits until ssh accepts or has bytes, or until a deadline, and transfers the bytes.
+
+        Raises SessionEndedError if ssh has ended.
+        """
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         if self._has_stderr:
@@ -187,7 +194,7 @@ class SshSession:
             poll.register(self._stdin, select.POLLOUT)
         ready = dict(poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000))
         if self._stdin in ready:
-            with suppress(BlockingIOError, BrokenPipeError):  # a broken pipe is seen where ssh's output ends
+            with suppress(BlockingIOError, BrokenPipeError):  # the end of ssh's output reports a broken pipe
                 self._waiting = self._waiting[os.write(self._stdin, self._waiting) :]
         if self._error in ready:
             self._has_stderr = self._read_stderr()
@@ -199,7 +206,7 @@ class SshSession:
             self.received_bytes += len(chunk)
 
     def _read_stderr(self) -> bool:
-        """Reads what ssh has printed on standard error; returns whether anything was there."""
+        """Reads the text that ssh has printed on standard error; returns True if there was any."""
         with suppress(BlockingIOError):
             chunk = os.read(self._error, CHUNK_BYTES)
             self._stderr = (self._stderr + chunk)[-MAX_STDERR_BYTES:]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 PROCESS_LINKS = ("proc/self", "proc/thread-self")
-"""Links on the way to a path below proc/net.
+"""Links that must be followed to reach a path below proc/net.
 
 proc/net is a link to self/net, and proc/self is a link to a PID (fs/proc/proc_net.c, fs/proc/self.c).
 """
@@ -27,11 +27,11 @@ class WantedPaths:
         self._folder_above = _expression({*above, *PROCESS_LINKS})
 
     def matches(self, path: str) -> bool:
-        """Whether a pattern matches the path."""
+        """True if a pattern matches the path."""
         return self._file.fullmatch(path) is not None
 
     def is_above(self, path: str) -> bool:
-        """Whether the path is a folder above a wanted path; a link at such a path must be kept too."""
+        """True if the path is a folder above a wanted path; if it is a link, the link must be kept too."""
         return self._folder_above.fullmatch(path) is not None
 
     def listed_name(self, path: str) -> tuple[str, str] | None:

@@ -18,8 +18,8 @@ __all__ = ["make_decompressor", "zstd"]
 def make_decompressor(max_window_bytes: int) -> zstd.ZstdDecompressor:
     """A decompressor of one frame in bounded memory.
 
-    The decompressor raises ZstdError if the frame needs a window larger than `max_window_bytes`, after
-    `max_window_bytes` is rounded down to a power of two.
+    The decompressor raises ZstdError if the frame needs a window larger than `max_window_bytes`. `max_window_bytes` is
+    rounded down to a power of two.
     """
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: max_window_bytes.bit_length() - 1}
     decompressor: zstd.ZstdDecompressor = zstd.ZstdDecompressor(options=options)

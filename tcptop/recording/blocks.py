@@ -36,8 +36,8 @@ MAX_WINDOW_BYTES = 16 << 20
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
-    # With these values, zstd's hash table and chain table take 2 MiB, instead of the 16 MiB of level 9. Documents of
-    # 100 KB are compressed equally well.
+    # The values of hash_log and chain_log limit zstd's hash and chain tables to 2 MiB, instead of the 16 MiB of level
+    # 9. Documents of 100 KB are compressed equally well.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }
@@ -51,7 +51,7 @@ class BlockWriter:
         self._place = 0
 
     def begins_block(self) -> bool:
-        """Whether the next record begins a block."""
+        """True if the next record begins a block."""
         return self._compressor is None or self._place == BLOCK_SAMPLES
 
     def forget_block(self) -> None:
@@ -94,7 +94,7 @@ class BlockReader:
             self._first = self._next = first
             self._documents.clear()
             self._cached_bytes = 0
-        decompressor, self._decompressor = self._decompressor, None  # stays None after damage
+        decompressor, self._decompressor = self._decompressor, None  # None after damage
         document = b""
         for earlier in range(self._next, number + 1):
             try:

@@ -62,7 +62,7 @@ AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 ReadKey = tuple[str, "float | None", int]
 """Key of a read: the name of the source, the time of the reading, and the `id` of the reading's value.
 
-This reading was parsed from the bytes of the read.
+The key has the reading that was parsed from the bytes of the read.
 """
 
 PutFile = Callable[[str, bytes], Json]
@@ -86,7 +86,7 @@ class RecordedSample(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether nothing of the sample is left."""
+        """True if nothing of the sample is left."""
         return self.damage is not None and not self.reads
 
 
@@ -198,7 +198,7 @@ def load_json(text: bytes) -> Json:
 def _reading_document(name: str, reading: AnyReading, read_of: dict[ReadKey, SourceRead], put_file: PutFile) -> Json:
     read = read_of.get(_read_key(name, reading))
     if read is None and reading.value is not None:
-        reading = NOT_READ  # read before the recording began
+        reading = NOT_READ  # the value was read before the recording began.
     # The document has a state only if parsing the files yields another state, for example because the read was late or
     # failed.
     is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
@@ -317,20 +317,20 @@ class DocumentParser:
         contents = iter(files)
         answers = tuple(_parse_answer(answer, contents) for answer in stored)
         if name == SOCKET_TABLE and name not in self._sources:
-            # Imported here, because few recordings have it.
+            # Imported here, because few recordings have looks at the sockets.
             from tcptop.sources.socket_table import SocketTableSource
 
             self._sources[name] = SocketTableSource()
             self._parsed[name] = deque(maxlen=REMEMBERED_READS)
         if name not in self._sources:
-            return answers, NOT_READ  # a source that only a later tcptop has
+            return answers, NOT_READ  # a source that a later tcptop added
         reading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
         self._parsed[name].append((read, answers, reading))
         return answers, reading
 
 
 def _is_file(stored: object) -> bool:
-    """Whether a stored answer is a file that was read: neither an error nor the names in a folder."""
+    """True if a stored answer is a file that was read: neither an error nor the names in a folder."""
     return isinstance(stored, dict) and stored.keys().isdisjoint(("error", "folder_error", "entries"))
 
 

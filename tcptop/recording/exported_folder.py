@@ -97,7 +97,7 @@ def _folder_mode(path: str) -> int:
 
 
 def is_below_root(path: str) -> bool:
-    """Whether a relative path is below one of ROOTS, and has no `.`, `..` or empty parts."""
+    """True if a relative path is below one of ROOTS, and has no `.`, `..` or empty parts."""
     parts = path.split("/")
     return (
         len(parts) > 1

@@ -137,7 +137,7 @@ class FileRecording(Recording):
                 _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
     def _list_around_damage(self, query: str) -> None:
-        """The table `sample` is damaged: adds to the arrays every sample that follows the first damage.
+        """Called if the table `sample` is damaged: adds to the arrays every sample that follows the first damage.
 
         In the damaged part of `sample`, only the samples' numbers are known, because the table `record` has these
         numbers too. After the damaged part, the rows of `sample` are added.
@@ -172,7 +172,7 @@ class FileRecording(Recording):
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             self._list_is_damaged = True
             if chunk:
-                yield chunk  # the rows before the damage
+                yield chunk  # these rows precede the damage
 
 
 def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:

@@ -79,7 +79,7 @@ class Recorder:
         """
         self.path = path
         self.stays = True
-        """False if the caller removes the file after an error."""
+        """True if the file remains after an error; False if the caller removes the file."""
         self.samples = 0
         self._bounds = bounds
         self._scrub = scrub
@@ -107,12 +107,12 @@ class Recorder:
     def add_read(self, read: SourceRead) -> None:
         """Keeps a read of a source for the next samples; does not write to the file yet."""
         if read.source == SOCKET_TABLE:
-            # Imported here, because few recordings have it.
+            # Imported here, because few recordings have looks at the sockets.
             from tcptop.recording.scrub_sockets import forget_peers
 
             read = forget_peers(read)
         if read.source == SMBIOS:
-            # Imported here, because the tables are read once a day.
+            # Imported here, because the SMBIOS tables are read once a day.
             from tcptop.recording.scrub import forget_serial_numbers
 
             read = forget_serial_numbers(read)
@@ -251,7 +251,7 @@ class Recorder:
         return bool((pages - free_pages + needed_pages) * self._page_bytes > most_bytes)
 
     def _is_too_old(self, next_at_unix_s: float | None, now_unix_s: float | None) -> bool:
-        """Whether the oldest block is too old as a whole, i.e. the next block began before the oldest time to keep."""
+        """True if the oldest block is too old as a whole, i.e. the next block began before the oldest time to keep."""
         age_s = self._bounds.age_s
         if age_s is None or next_at_unix_s is None or now_unix_s is None:
             return False

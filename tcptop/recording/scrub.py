@@ -36,7 +36,7 @@ def make_scrub() -> Callable[[SourceRead], SourceRead]:
         if read.source != SOCKET_TABLE:
             return scrub_read(read)
         if not of_sockets:
-            # Imported here, because few recordings have it.
+            # Imported here, because few recordings have looks at the sockets.
             from tcptop.recording.scrub_sockets import SocketScrubber
 
             of_sockets.append(SocketScrubber().scrub)
@@ -56,7 +56,7 @@ def scrub_read(read: SourceRead) -> SourceRead:
 def forget_serial_numbers(read: SourceRead) -> SourceRead:
     """A copy of a read of the SMBIOS tables, without serial numbers, asset tags, part numbers and the UUID.
 
-    Every recording is without them.
+    No recording keeps these identifiers.
     """
     return read._replace(answers=tuple(_change_answer(answer, {TABLE: blank_private}) for answer in read.answers))
 

@@ -1,6 +1,7 @@
-"""Changes recorded looks at the sockets: addresses are never recorded, and scrubbing numbers all that has a name.
+"""Changes recorded looks at the sockets.
 
-The text of a look is that of sock_diag/look.py. Lines of an unknown kind or format are left out.
+Addresses are always removed; scrubbing also replaces names by numbers. The text of a look is that of sock_diag/look.py.
+Lines of an unknown kind or format are left out.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ WORDS = (
     ),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
-"""Words of a look, which name nothing of this machine."""
+"""Words that a look at the sockets may contain, and that reveal nothing about this machine."""
 PLAIN = re.compile(
     rf"-|(?:{'|'.join(WORDS)})|(?:whole|sampled):\d{{1,20}}|[-+.\de ]{{1,400}}"
     rf"|(?:(?:{'|'.join((*SOCKSTAT, *EVENTS, *SYSCTLS, 'unread_processes'))})=\d{{1,20}} ?)*",
     re.ASCII,
 )
-"""A column that is a number, numbers, an owner, counters, or one of WORDS."""
+"""Matches a column that has one or more numbers, an owner, counters, or one of WORDS."""
 
 UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2, "threads": 1}
-"""Kinds of lines that hold no name, with their number of columns."""
+"""Kinds of lines that hold no name, with the number of columns of each kind."""
 
 NAMED = {
     "net": ((0, "namespace"),),
@@ -58,14 +59,14 @@ NAMED = {
     "cgroup": ((0, "cgroup"),),
     "shared": ((0, "pid"), (1, "pid")),
 }
-"""For each other kind of line, the columns that are replaced by numbers, and what they are numbers of."""
+"""For every other kind of line, the columns that are replaced by numbers, and the kind of object in each column."""
 COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4, "shared": 3}
 KEPT = {("uid", "0"), ("cgroup", "0")}
-"""Numbers that name nothing of this machine: root, and a cgroup that is not known."""
+"""Numbers that are kept: the user ID of root, and 0 for an unknown cgroup."""
 
 
 def forget_peers(read: SourceRead) -> SourceRead:
-    """A copy of a read without the networks of peers; the answer has the path of a look without options."""
+    """A copy of a read without the networks of peers; the answers get the path of a look without options."""
     return read._replace(answers=tuple(map(_without_peers, read.answers)))
 
 
@@ -80,9 +81,10 @@ def _without_peers(answer: HostAnswer) -> HostAnswer:
 
 
 class SocketScrubber:
-    """Replaces names and numbers in the looks of one recording; what was equal stays equal from one look to the next.
+    """Replaces names and numbers in the looks at the sockets of one recording.
 
-    Numbers of what the last look did not have are forgotten, so that a recording of weeks needs little memory.
+    Equal values stay equal from one look to the next. The number of a value that the last look did not have is
+    forgotten, so that a recording of weeks needs little memory.
     """
 
     def __init__(self) -> None:
@@ -90,7 +92,7 @@ class SocketScrubber:
         self._last: Counter[str] = Counter()
 
     def scrub(self, read: SourceRead) -> SourceRead:
-        """A copy of a read, with commands, paths, users and peers removed, and with other numbers."""
+        """A copy of a read without commands, paths, users and peers; identifying numbers are replaced."""
         return read._replace(answers=tuple(map(self._scrub_answer, read.answers)))
 
     def _scrub_answer(self, answer: HostAnswer) -> HostAnswer:
@@ -106,7 +108,7 @@ class SocketScrubber:
         return answer._replace(data=f"{FIRST_LINE}\n{text}".encode())
 
     def _number(self, rows: Iterable[list[str]]) -> None:
-        """Numbers all values of these rows; new ones in ascending order, after those of the look before."""
+        """Numbers each value of the rows: known values keep their numbers, new values get the next numbers."""
         values = {(kind, row[1 + column].rpartition(":")[2]) for row in rows for column, kind in NAMED.get(row[0], ())}
         numbers = {each: self._number_of[each] for each in values & self._number_of.keys()}
         for each in sorted(values - numbers.keys(), key=lambda each: (each[0], len(each[1]), each[1])):
@@ -136,13 +138,13 @@ class SocketScrubber:
 
 
 def _is_plain(row: list[str]) -> bool:
-    """Whether all columns but those that are replaced hold only numbers and the words of a look."""
+    """True if every column that is not replaced holds only numbers and WORDS."""
     replaced = {"net": (6, 7), "group": (1 + PEER_COLUMN,), "process": (7,), "cgroup": (4,)}.get(row[0], ())
     return all(PLAIN.fullmatch(cell) for index, cell in enumerate(row) if index and index not in replaced)
 
 
 def _cgroup_name(path: str, number: str) -> str:
-    """The kind of a cgroup and its number; the root stays `/`."""
+    """A name for a cgroup, made of its kind and its number; the root stays `/`."""
     if path == "/":
         return path
     if POD.search(path):

@@ -97,7 +97,7 @@ def create_file(path: str) -> None:
 
     """
     with new_file(path, 0o600, COMPANIONS) as place, closing(_connect(place, "rw")) as connection:
-        connection.execute("PRAGMA journal_mode = MEMORY")  # then SQLite creates no journal file
+        connection.execute("PRAGMA journal_mode = MEMORY")  # so that SQLite creates no journal file
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -154,7 +154,7 @@ def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S
 
 
 def _is_damaged(connection: sqlite3.Connection) -> bool:
-    """Whether SQLite finds damage in the structure of the file within `MAX_CHECK_S`."""
+    """True if SQLite finds damage in the structure of the file within `MAX_CHECK_S`."""
     end_s = time.monotonic() + MAX_CHECK_S
     connection.set_progress_handler(lambda: time.monotonic() > end_s, PROGRESS_STEPS)
     try:
@@ -187,7 +187,7 @@ def check_header(path: str) -> None:
 
 
 def is_sqlite(header: bytes) -> bool:
-    """Whether the first bytes of a file are an SQLite header."""
+    """True if the first bytes of a file are an SQLite header."""
     return len(header) >= HEADER_BYTES and header.startswith(SQLITE_MAGIC)
 
 

@@ -90,7 +90,7 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
     """Parses a time as `parse_time` does, except for a clock time without a date.
 
-    Such a time means the occurrence nearest to `near_unix_s`, if the recording covers that occurrence.
+    A clock time without a date means its occurrence nearest to `near_unix_s`, if the recording covers that occurrence.
     """
     if text[:1] not in ("+", "-"):
         unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)

@@ -67,17 +67,17 @@ class BtfSource(Source[Btf]):
         modules: Collection[str] = (),
         members: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
-        """Takes the names of the structs to return, and the names of certain Linux security modules.
+        """Takes the names of the structs whose layouts to return, and of the Linux security modules that need BTF.
 
-        Each of these modules keeps one of the structs for every socket. `members` has, by struct, the members whose
-        offsets to return.
+        A Linux security module in `modules` keeps one of the structs for every socket. `members` maps a struct to the
+        members whose offsets to return.
         """
         self._structs = frozenset(structs)
         self._members = members
         self._modules = frozenset(modules)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
-        """Why BTF is not needed; None if BTF is needed.
+        """The reason why BTF is not needed; None if BTF is needed.
 
         BTF gives the sizes of structs if slabinfo cannot be read. BTF also gives the size of the data that
         Linux security modules keep for each socket.
@@ -146,7 +146,7 @@ def parse(
 
 
 def _find_structs(data: bytes, names: Collection[str]) -> tuple[_Types, dict[str, int]]:
-    """All types, and by name the type IDs of those structs that the kernel has."""
+    """Returns all types, and maps each wanted struct that the kernel has to its type ID."""
     words, strings = _sections(data)
     # The string section holds each name once.
     wanted = {offset: name for name in names if (offset := _find_name(strings, name)) is not None}
@@ -169,7 +169,7 @@ def _layout(types: _Types, name: str, type_id: int) -> StructLayout:
 
 
 def _offsets(types: _Types, type_id: int, paths: Collection[str]) -> dict[str, int]:
-    """The offsets in bytes of those members that a struct has; a path has a dot before each member of a member."""
+    """The offset in bytes of each member in `paths` that the struct has; `a.b` is the path of member b of member a."""
     found: dict[str, int] = {}
     for path in paths:
         inner, bits = type_id, 0
@@ -184,9 +184,9 @@ def _offsets(types: _Types, type_id: int, paths: Collection[str]) -> dict[str, i
 
 
 def _find_member(types: _Types, type_id: int, name: str, seen: set[int]) -> tuple[int, int] | None:
-    """The type ID and the first bit of a member of a struct or union, also in an anonymous struct or union in it.
+    """The type ID and the first bit of a member of a struct or union; also searches anonymous structs and unions.
 
-    `seen` has the types that were searched.
+    `seen` is the set of types that have been searched.
     """
     type_id = strip_qualifiers(types, type_id)
     if type_id in seen or len(seen) > MAX_DEPTH or types.header(type_id)[1] not in (STRUCT, UNION):
@@ -311,8 +311,8 @@ def strip_qualifiers(types: _Types, type_id: int) -> int:
 def union_label(types: _Types, type_id: int) -> str:
     """The label of an anonymous union: its first member's name, followed by `|...`, such as `skc_addrpair|...`.
 
-    If the first member has no name either, that member's own first member gives the name, and so on. The label is
-    empty if no name is found.
+    An unnamed first member is replaced by its own first member, until a member has a name. The label is empty if no
+    name is found.
     """
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
@@ -327,7 +327,7 @@ def union_label(types: _Types, type_id: int) -> str:
 
 
 def holds_free_pointer(types: _Types, type_id: int, free_pointer_name: int | None) -> bool:
-    """Whether a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h).
+    """True if a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h).
 
     `free_pointer_name` is the offset of the name `freeptr_t` in the string section; None if the kernel lacks the type.
     Raises ValueError if the struct contains more types than any kernel struct contains.

@@ -1,7 +1,8 @@
 """/sys/kernel/slab/CACHE (mm/slub.c): the attributes of the one slab cache whose page the user reads.
 
-They are those of the tool slabinfo of the kernel's sources, without `objects` and `objects_partial`: for these two, the
-kernel walks partial lists under list_lock. /proc/slabinfo has the first of them.
+The program reads the same attributes as the kernel's own tool slabinfo (tools/mm/slabinfo.c), except `objects` and
+`objects_partial`. To print `objects` or `objects_partial`, the kernel walks partial lists under list_lock.
+/proc/slabinfo has the count `objects` too.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ ATTRIBUTES = (
     CONSTRUCTOR,
 )
 NO_FOLDER_NAMES = ("", ".", "..")
-"""Names that a cache in a saved slabinfo may have, and that would lead out of the cache's folder."""
+"""Names that are refused as names of caches, since as a path they would lead out of the cache's folder."""
 
 
 class CacheAttributesSource(Source[CacheAttributes]):
-    """A source of a few small files, read while the page of a cache is open. The user asks for each by opening it."""
+    """A source of a few small files, read only while the user has the page of a cache open."""
 
     name = CHOSEN_CACHE_SOURCE
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in ATTRIBUTES)
@@ -50,11 +51,11 @@ class CacheAttributesSource(Source[CacheAttributes]):
     is_outside_budget = True
 
     def __init__(self, cache: str) -> None:
-        """Takes the name of the cache: its own, or that of the row into which it is merged."""
+        """Takes the name of the cache, or the name of the slabinfo row into which the cache is merged."""
         self._cache = cache
 
     async def read(self, host: Host) -> Reading[CacheAttributes]:
-        """Reads every attribute of the cache; a reading without any still has a value, with the reason."""
+        """Reads every attribute of the cache; if none can be read, the value of the reading has the reason."""
         if self._cache in NO_FOLDER_NAMES or "/" in self._cache:
             wrong_name = f"no cache has the name {quoted(self._cache)}"
             return make_reading(CacheAttributes(self._cache, {}, {}, None, wrong_name), None, FOLDER, 0)
@@ -76,7 +77,7 @@ class CacheAttributesSource(Source[CacheAttributes]):
 
 
 def _why_nothing(files: Sequence[FileRead]) -> str:
-    """The reason why no attribute of a cache could be read, from the error of the first."""
+    """The reason why no attribute of a cache could be read: the first error of its files."""
     error = next((file.error for file in files if file.error is not None), None)
     path = files[0].path
     return f"/{printable(path)} has no number" if error is None else explain_error(path, error)[1]

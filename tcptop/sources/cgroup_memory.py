@@ -65,7 +65,7 @@ def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> Cg
     """The memory of a cgroup. The figures of a file that cannot be read are None.
 
     If memory.max or memory.current cannot be read, `unknown_because` says why. The kernel prints each field of
-    memory.stat once, so if a field is there more than once, nothing is known of the used memory.
+    memory.stat once. If a field is repeated, the used memory is unknown.
     """
     text = (small_text(maximum) or "").strip()
     fields, repeated = _parse_stat(small_text(stat) or "")
@@ -106,7 +106,7 @@ def _parse_bytes(text: str) -> int | None:
 
 
 def _parse_stat(text: str) -> tuple[dict[str, int], list[str]]:
-    """The wanted fields of memory.stat by name, and the names of those that are there more than once.
+    """The wanted fields of memory.stat by name, and the names of the repeated fields.
 
     Each line is a name and a number of bytes; any other line is left out.
     """

@@ -1,4 +1,7 @@
-"""Pairs of lines with counters: a line with names and a line with values. Both lines begin with one label."""
+"""Pairs of lines with counters: a line with names and a line with values.
+
+The two lines of a pair begin with the same label.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def parse_counter_lines(
 
     A pair is left out if its two lines have different numbers of fields. If the number of lines is odd, the last line
     is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count. A
-    line of values that has names, as if the two lines were exchanged, is damage.
+    line of values that consists of names is damage: the two lines of the pair were exchanged.
 
     Raises:
         ValueError: if no complete pair is found.

@@ -47,13 +47,14 @@ class MachineLoadSource(Source[MachineLoad]):
         started_ns = time.thread_time_ns()
         psutil.PROCFS_PATH = proc_folder
         available = psutil.virtual_memory().available
-        # psutil.cpu_percent() keeps the previous times per thread, and each call here may be in another thread.
+        # psutil.cpu_percent() is unusable here: it keeps the previous times per thread, and each call may run in
+        # another thread.
         times = psutil.cpu_times()
         busy = self._busy_percent(sum(times), times.idle + times.iowait)
         return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000
 
     async def _read_over_ssh(self, host: Host) -> Reading[MachineLoad]:
-        """Reads /proc/stat of another machine, which psutil cannot."""
+        """Reads /proc/stat of another machine over ssh, since psutil reads only files of this machine."""
         [stat] = await host.read((STAT,))
         failed: Reading[MachineLoad] | None = failed_reading(stat)
         if failed is not None:
@@ -66,12 +67,12 @@ class MachineLoadSource(Source[MachineLoad]):
             times = ()
         if fields[:1] != ["cpu"] or len(times) < 5:
             return unread("strange", f"/{STAT} has an unknown format", stat.took_us)
-        # user and nice include the time of guests, which the last two fields have again.
+        # The last two fields, guest and guest_nice, are left out, since user and nice include the time of guests.
         busy = self._busy_percent(sum(times[:8]), times[3] + times[4])
         return make_reading(MachineLoad(None, busy), None, STAT, stat.took_us)
 
     def _busy_percent(self, total: float, idle: float) -> float | None:
-        """The CPU time in use since the call before, in percent of all; None at the first call."""
+        """The share of CPU time that was not idle since the previous call, in percent; None at the first call."""
         busy = None
         if self._before is not None and total > self._before[0]:
             busy = 100 * (1 - (idle - self._before[1]) / (total - self._before[0]))

@@ -1,7 +1,8 @@
 """/sys/fs/cgroup, /proc/cgroups and /proc/cmdline: whether memory cgroups charge kernel memory.
 
-Charging begins with the first memory cgroup below the root and never ends (mm/memcontrol.c, memcg_online_kmem): from
-then on each new slab of a SLAB_ACCOUNT cache gets a vector of obj_cgroup pointers (mm/slub.c, account_slab).
+Charging begins when the first memory cgroup below the root is made, and never ends (mm/memcontrol.c,
+memcg_online_kmem). While kernel memory is charged, each new slab of a SLAB_ACCOUNT cache gets a vector of obj_cgroup
+pointers (mm/slub.c, account_slab).
 """
 
 from __future__ import annotations
@@ -81,16 +82,16 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
 
 
 def is_switched_off(command_line: str) -> bool:
-    """Whether a kernel parameter turns off the memory controller, or only the charging of kernel memory."""
+    """True if a kernel parameter turns off the memory controller, or only the charging of kernel memory."""
     options = (option.partition("=") for option in command_line.split())
     return any(OFF_OPTIONS.get(name) in words.split(",") for name, _, words in options)
 
 
 def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, memory_max: FileRead) -> bool | None:
-    """Whether kernel memory is charged, according to the files of the mounted cgroup2.
+    """True if kernel memory is charged, according to the files of the mounted cgroup2.
 
-    None if these files do not show whether kernel memory is charged. In that case the memory controller may belong to
-    a cgroup v1 hierarchy, or only a part of the cgroup2 tree may be mounted.
+    The result is None if the files of cgroup2 do not show whether kernel memory is charged. The memory controller may
+    belong to a cgroup v1 hierarchy, or only a part of the cgroup2 tree may be mounted.
 
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """
@@ -106,16 +107,16 @@ def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead,
 
 
 def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
-    """Whether the mount is the root of cgroup2: only the root has no `cgroup.type` (kernel/cgroup/cgroup.c)."""
+    """True if the mount is the root of cgroup2: only the root has no `cgroup.type` (kernel/cgroup/cgroup.c)."""
     return subtree.data is not None and isinstance(kind.error, FileNotFoundError)
 
 
 def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[bool | None, Damage | None]:
-    """Whether kernel memory is charged, from the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
+    """True if kernel memory is charged, from the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
 
     None if the file does not show whether kernel memory is charged. `cgroup2_has_none` is True if the whole cgroup2
     tree is visible and no cgroup in the tree is a memory cgroup. A kernel built without the memory controller, or
-    without the cgroup v1 part of this controller, prints no `memory` line.
+    without its cgroup v1 part, prints no `memory` line.
     """
     if text is None:
         return None, None

@@ -42,7 +42,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """Why the file is not read, for a kernel before 5.4 or of unknown release; None for other kernels.
+        """The reason why the file is not read, for a kernel before 5.4 or of unknown release; None for other kernels.
 
         Before 5.4 the kernel walks each free list to its end (commit 93b3a674485f added a cap to the walk).
         """
@@ -114,10 +114,10 @@ class _Tables:
 
 
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
-    """Whether the last name in the header is cut off.
+    """True if the last name in the header is cut off.
 
-    The name is cut off if it is only the beginning of a migrate type's name in the first table, or if the name does
-    not end where the name's column (`%12s `) ends.
+    A name that is cut off is only the beginning of a migrate type's name in the first table, or ends before its column
+    (`%12s `) does.
     """
     if names[-1] in known:
         return False
@@ -147,7 +147,7 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """Whether the last number is cut off: the number then ends before the end of its column (`%6lu `).
+    """True if the last number is cut off: a number that is cut off ends before the end of its column (`%6lu `).
 
     The `>` of a capped count moves the end of the count's column, and of all later columns, by one character.
     """

@@ -1,8 +1,8 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
 The file is often missing in containers, because containers rarely mount securityfs. If the file cannot be read, the
-program reads a group of other files instead. Any user may read these other files. The other files show only which
-active modules keep data for each socket.
+program reads a group of other files, which any user may read. The other files show only which active modules keep data
+for each socket.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SecurityModulesSource(Source[SecurityModules]):
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
     """Returns the active modules that keep data for each socket, and the duration of the reads in microseconds.
 
-    None takes the place of unknown modules.
+    The modules are None if the files do not show them.
     """
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us

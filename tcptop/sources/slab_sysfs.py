@@ -96,10 +96,7 @@ class _CachesSource(Source[Value]):
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:
-        """Replaces the reason that the folder is missing if this reason is wrong.
-
-        The reason is wrong if the folder exists and only the files in the folder are missing.
-        """
+        """Corrects the reason `the folder is missing` if only the files in the folder are missing."""
         links = others["slab_links"].value if "slab_links" in others else None
         if not links or reading.reason != explain_error(FOLDER, FileNotFoundError(errno.ENOENT, ""))[1]:
             return reading

@@ -23,7 +23,8 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum error of a cache's counts, in objects; the kernel does not make these counts at the same time."""
+"""Maximum error of a cache's counts, in objects. Counts differ a little because the kernel makes them one after the
+other."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
@@ -35,7 +36,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
     name = "slabinfo"
     paths = ("proc/slabinfo",)
     max_lines = 30_000
-    """Far more than any kernel prints, and few enough that every command ends within seconds."""
+    """The limit on the number of lines is far above what any kernel prints, and keeps every command within seconds."""
     makes_rates = True
     pairs_with_sockstat = True
 
@@ -51,18 +52,15 @@ class SlabinfoSource(FileSource[Slabinfo]):
             raise ValueError(f"version {printable_name(version)} is not known ({' and '.join(VERSIONS)} are)")
         self._parse_row.begin_round()
         rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), self._parse_row, damages)
-        # If the file ends with the last row of an old SLUB kernel, `check` decides whether the file is cut. A file of
-        # too many lines is not cut: its last rows were left out.
+        # If the file ends with the last row of an old SLUB kernel, `check` decides whether the file is cut. If the file
+        # has too many lines, its last rows are missing because the program left them out.
         is_short = len(lines) < self.max_lines
         if is_short and not any(row.name == LAST_ROW for row in rows) and not _ends_as_old_slub(rows):
             damages.append(Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last"))
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks the file as cut if it ends with the last row of an old SLUB kernel, but the kernel is newer.
-
-        The file is also marked as cut if the kernel release is unknown.
-        """
+        """Marks a file that ends like a file of an old SLUB kernel as cut, unless the kernel is known to be old."""
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
             return reading
@@ -81,7 +79,7 @@ def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
 
 
 def _exceeds_for_a_moment(active: int, objects: int) -> bool:
-    """Whether the active objects outnumber all objects, but by so few that the excess is normal.
+    """True if there are more active objects than objects in all, by a small excess.
 
     A small excess is normal, because the kernel counts without locking all lists. To find the active objects, the
     kernel subtracts the free objects from all objects. The kernel prints a result below 0 as a number just below 2^32

@@ -19,14 +19,14 @@ TABLE = "sys/firmware/dmi/tables/DMI"
 PROCESSOR, MEMORY_ARRAY, MEMORY_DEVICE, END_OF_TABLE = 4, 16, 17, 127
 HEADER_BYTES = 4
 MIN_BYTES: Mapping[int, int] = {PROCESSOR: 0x1A, MEMORY_ARRAY: 0x0F, MEMORY_DEVICE: 0x15}
-"""Length of the oldest version of each structure that is read."""
+"""Minimum length of each structure that is read: the length of its oldest version."""
 KEPT_BYTES: Mapping[int, int] = {PROCESSOR: 0x32, MEMORY_ARRAY: 0x17, MEMORY_DEVICE: 0x5C}
-"""Number of the first bytes of each structure that are read, and that a recording keeps."""
+"""The number of bytes at the start of each structure that are read, and that a recording keeps."""
 KEPT_STRINGS: Mapping[int, tuple[int, ...]] = {PROCESSOR: (0x04, 0x07, 0x10), MEMORY_DEVICE: (0x10, 0x11)}
-"""Offsets of the numbers of those strings that are read: designation, manufacturer and version; locator and bank."""
+"""Offsets of the bytes that number the strings to read: designation, manufacturer and version; locator and bank."""
 
 MAX_TABLE_BYTES = 1 << 20
-"""Maximum size of a table; those of real machines have 1 to 200 KB."""
+"""Maximum size of a table; tables of real machines have 1 to 200 KB."""
 MAX_STRUCTURES = 1 << 16
 """Maximum number of structures: a handle has 16 bits."""
 MAX_ROWS = 4096
@@ -87,7 +87,7 @@ MEMORY_TYPES: Mapping[int, str] = {
 """Table 77 of the specification; an NVDIMM is its `logical non-volatile device`."""
 
 IN_EXTENDED_BYTE, IN_EXTENDED_SIZE, IN_EXTENDED_SPEED = 0xFF, 0x7FFF, 0xFFFF
-"""Values of a field that is too small: another field of the structure has the figure."""
+"""Values of a field that is too small for the figure; a larger field of the structure then has the figure."""
 UNKNOWN_SIZE, IS_IN_KIB = 0xFFFF, 0x8000
 IN_EXTENDED_CAPACITY = 0x80000000
 
@@ -117,13 +117,13 @@ class SmbiosSource(Source[Smbios]):
 
 
 class EntryPoint(NamedTuple):
-    """What the entry point says of the table."""
+    """Figures of the table that the entry point gives."""
 
     version: str
     table_bytes: int
-    """Size of the table, or, of a 64-bit entry point, its maximum."""
+    """Size of the table; a 64-bit entry point gives only the maximum size."""
     structures: int | None
-    """Number of structures; None of a 64-bit entry point, whose table ends with a structure of type 127."""
+    """Number of structures; None if the entry point is 64-bit, since its table ends with a structure of type 127."""
 
 
 def parse_entry_point(data: bytes) -> EntryPoint:
@@ -191,12 +191,12 @@ class _Structure(NamedTuple):
         return int.from_bytes(self.data[2:4], "little")
 
     def number(self, at: int, size_bytes: int) -> int | None:
-        """The unsigned number at an offset; None if the structure, which may be of an older version, ends before."""
+        """The unsigned number at an offset; None if the structure ends before the offset, as older versions may."""
         field = self.data[at : at + size_bytes]
         return int.from_bytes(field, "little") if len(field) == size_bytes else None
 
     def text(self, at: int) -> str | None:
-        """The string whose number is at an offset; None if there is none, or if it is blank."""
+        """The string whose number is at an offset; None if the string is missing or blank."""
         number = self.number(at, 1)
         if not number or number > len(self.strings):
             return None
@@ -204,14 +204,15 @@ class _Structure(NamedTuple):
 
 
 def _structures(entry: EntryPoint, table: bytes, damages: list[Damage]) -> Iterator[tuple[int, _Structure]]:
-    """Yields the structures of the types that are read. Adds damage if the table does not end as it should."""
+    """Yields the structures of the types that are read. Adds damage if the table ends too early."""
     number = end = 0
     for number, (start, strings_at, end) in enumerate(_places(table), 1):
         kind = table[start]
         if kind in MIN_BYTES:
             strings = table[strings_at : end - 2].split(b"\0", 255)
             yield kind, _Structure(table[start:strings_at], tuple(strings))
-        # Behind the end that a 32-bit entry point's table names, some machines have more structures of the vendor's.
+        # A 32-bit entry point gives the number of structures. On some machines, structures of the vendor follow the
+        # last one.
         if number == entry.structures or (entry.structures is None and kind == END_OF_TABLE):
             return
         if number == MAX_STRUCTURES:
@@ -226,7 +227,7 @@ def _structures(entry: EntryPoint, table: bytes, damages: list[Damage]) -> Itera
 
 
 def _places(table: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yields for each whole structure where it begins, where its strings begin, and where it ends."""
+    """Yields three offsets for each whole structure: its start, the start of its strings, and its end."""
     start = 0
     while len(table) >= start + HEADER_BYTES and table[start + 1] >= HEADER_BYTES:
         strings_at = start + table[start + 1]
@@ -257,7 +258,7 @@ def _processor(structure: _Structure) -> Processor:
 
 
 def _in_byte_or_word(structure: _Structure, at: int, extended_at: int) -> int | None:
-    """A number that is in a byte, or, if it does not fit there, in a word that SMBIOS 3.0 added; None for 0."""
+    """A number in a byte; numbers too large for a byte are in a word that SMBIOS 3.0 added. None if the number is 0."""
     number = structure.number(at, 1)
     extended = structure.number(extended_at, 2) if number == IN_EXTENDED_BYTE else None
     return (number if extended is None else extended) or None
@@ -286,7 +287,7 @@ def _memory_device(structure: _Structure) -> MemoryDevice:
         ranks=None,
     )
     if device.size_bytes == 0:
-        return device  # what follows means nothing for an empty slot
+        return device  # the other fields are unused in an empty slot
     return device._replace(
         max_speed_mts=_speed_mts(structure, 0x15, 0x54),
         configured_speed_mts=_speed_mts(structure, 0x20, 0x58),
@@ -295,7 +296,7 @@ def _memory_device(structure: _Structure) -> MemoryDevice:
 
 
 def _device_size_bytes(structure: _Structure) -> int | None:
-    """The size of a memory device; 0 if the slot is empty, None if the firmware does not know it."""
+    """The size of a memory device in bytes; 0 if the slot is empty, None if the firmware does not know the size."""
     size = structure.number(0x0C, 2)
     extended_mib = structure.number(0x1C, 4)
     if size is None or size == UNKNOWN_SIZE:
@@ -313,10 +314,11 @@ def _speed_mts(structure: _Structure, at: int, extended_at: int) -> int | None:
 
 
 def blank_private(table: bytes) -> bytes:
-    """A table that parses alike, without what is not read.
+    """Blanks the parts of a table that the program does not read; the new table gives the same figures.
 
-    Of structures of other types the header alone is left, and of those that are read the kept bytes and strings; other
-    bytes become 0, and characters of other strings blanks. No serial number, asset tag, part number or UUID is kept.
+    A structure of a type that is read keeps its `KEPT_BYTES` and `KEPT_STRINGS`; any other structure keeps only its
+    header. All other bytes become 0, and all characters of other strings become blanks. No serial number, asset tag,
+    part number or UUID is kept.
     """
     if len(table) > MAX_TABLE_BYTES:
         return bytes(MAX_TABLE_BYTES + 1)

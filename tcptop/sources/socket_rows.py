@@ -13,7 +13,7 @@ from tcptop.text.printable import decode_text, printable_name
 
 
 async def read_socket_rows(host: Host, asks: Iterable[RowAsk]) -> SocketRows:
-    """The first MAX_SOCKET_ROWS sockets of all that is asked for; no further ask begins after TIME_LIMIT_S."""
+    """The first MAX_SOCKET_ROWS sockets that match the requests; no request begins after TIME_LIMIT_S."""
     rows: list[SocketRow] = []
     took_us, started_s = 0, time.monotonic()
     for ask in asks:
@@ -30,7 +30,7 @@ async def read_socket_rows(host: Host, asks: Iterable[RowAsk]) -> SocketRows:
 
 
 def parse_rows(file: FileRead) -> Iterator[SocketRow]:
-    """The rows of a text; lines that are not understood are left out."""
+    """The sockets in a text, one on each line; lines of an unknown format are left out."""
     for line in decode_text(file.data or b"").split("\n"):
         kind, *fields = line.split("\t")
         if kind != "row" or len(fields) != len(COLUMNS) + 2:

@@ -32,7 +32,7 @@ ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
 MAX_NAMESPACES = 1_000
 DENIED = os.strerror(errno.EACCES)
-"""The kernel's reason where only root may look."""
+"""The kernel's error text if only root may read the sockets."""
 MAX_BYTES = 1 << 62
 
 
@@ -41,11 +41,14 @@ NOT_OF_ANOTHER_ROOT = (
     " run tcptop who without it, in the host: nsenter -t 1 -a"
 )
 NO_NETLINK = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
-"""Errors of socket(2) and of a request where seccomp, a sandbox or the kernel does not allow sock_diag."""
+"""Errors of socket(2), or of a request, if seccomp, a sandbox or the kernel forbids sock_diag."""
 
 
 class SocketTableSource(FileSource[SocketTable]):
-    """A source that is read only if asked for. `path` may ask for more than the path of the class."""
+    """A source that is read only at the user's request.
+
+    `path` may have options, such as the networks of peers (`Ask` in sock_diag/look.py).
+    """
 
     name = SOCKET_TABLE
     paths = (SOCKETS_PATH,)
@@ -58,11 +61,11 @@ class SocketTableSource(FileSource[SocketTable]):
         self.paths = (path,)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as the base class)
-        """Always a reason, so that only `Sampler.ask_for` has the source read."""
+        """Always returns a reason, so that only `Sampler.ask_for` starts a read."""
         return SOCKETS_NOT_ASKED.reason
 
     async def read(self, host: Host) -> Reading[SocketTable]:
-        """Reads and parses the text; the reason says why there is no look."""
+        """Reads and parses the text; if the read fails, the reason of the reading says why."""
         if host.identity.live and host.identity.place is not None:
             return unread("refused", NOT_OF_ANOTHER_ROOT, 0)
         [file] = await host.read(self.paths)
@@ -84,7 +87,7 @@ class SocketTableSource(FileSource[SocketTable]):
             kind, *columns = line.split("\t")
             parse = parser.kinds.get(kind)
             if parse is None:
-                continue  # a kind of line that only a later tcptop has
+                continue  # a kind of line that a later tcptop added
             try:
                 parse(columns)
             except (ValueError, LookupError):
@@ -98,7 +101,7 @@ class SocketTableSource(FileSource[SocketTable]):
 
 
 class _Parser:
-    """Collects the lines of a look, by kind."""
+    """Collects the lines of a look at the sockets, by kind."""
 
     def __init__(self) -> None:
         self._took_us = 0
@@ -129,7 +132,7 @@ class _Parser:
         }
 
     def table(self) -> SocketTable:
-        """The table of all lines."""
+        """The socket table that the collected lines form."""
         return SocketTable(
             self._took_us,
             self._module,
@@ -230,7 +233,7 @@ class _Parser:
             _count(sockets),
             number,
             printable_name(command),
-            _known(namespace[0]) if namespace else None,  # the first looks that were recorded have none
+            _known(namespace[0]) if namespace else None,  # missing in looks that early versions recorded
         )
 
     def _add_cgroup(self, columns: list[str]) -> None:
@@ -250,7 +253,7 @@ class _Parser:
 
 
 def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
-    """The state of a look that failed, and a line that tells why."""
+    """The state of a look at the sockets that failed, and a line that gives the reason."""
     text = printable(error.strerror or str(error))
     if not is_live and error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "missing", "sockets are asked of a running kernel, and this saved tree has no look at them"

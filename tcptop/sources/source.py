@@ -26,7 +26,10 @@ class Damage(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """How often a source may be read. The sampler waits longer after a read that took much CPU time."""
+    """The minimum times between two reads of a source.
+
+    The sampler waits longer after a read that took much CPU time.
+    """
 
     min_period_s: float = 0.0
     """Minimum time from one read to the next; 0 means one read at every interval of the screen."""
@@ -76,7 +79,7 @@ class Source(ABC, Generic[Value]):
     """True if `off_reason` depends on the kernel release; the source is then not read before the release is known."""
 
     is_outside_budget: bool = False
-    """True if the reads take nothing from the CPU time that all sources share, because the user asked for each."""
+    """True if the CPU time of the reads is not limited, because the user asks for each read."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
         """The reason to read this kernel's file only at the user's request; None if no request is needed."""
@@ -224,9 +227,9 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 
 
 def report_unread(files: Iterable[FileRead], folder: str, damages: list[Damage]) -> None:
-    """Records in `damages` each file that is there and cannot be read, such as a named pipe.
+    """Records in `damages` each file that exists but cannot be read, such as a named pipe.
 
-    A file that is missing, or for root only, is no damage: such a source is made of the files that are readable.
+    A file that is missing, or that only root may read, is not damage: the source then uses the other files.
     """
     for file in files:
         if file.error is not None and explain_error(file.path, file.error)[0] == "failed":
@@ -252,9 +255,9 @@ def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: 
 
 
 def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
-    """If `keys` is not empty, records in `damages` that each of these keys has several rows in the file.
+    """If `keys` is not empty, records in `damages` that several rows of the file have the same key.
 
-    Of the rows with the same key, the first is used.
+    The first row with a key is used.
     """
     if keys:
         first = " ".join(map(str, keys[0])) if isinstance(keys[0], tuple) else str(keys[0])

@@ -85,7 +85,7 @@ def _parse_distances(
 ) -> dict[int, int] | None:
     """The distances from a node to all nodes: one number for each online node, in order (node_read_distance).
 
-    None if the text is missing, cut, or does not have a number for each of the nodes `numbers`.
+    The result is None if the text is missing or cut, or lacks a number for one of the nodes `numbers`.
     """
     if not text:
         return None
@@ -119,7 +119,7 @@ def _drop_cpus_of_two_nodes(cpus: dict[int, frozenset[int] | None], damages: lis
 
 
 def _parse_cpus(text: str | None, what: str, damages: list[Damage]) -> frozenset[int] | None:
-    """The numbers of the CPUs in a list; None, with a damage, if the list cannot be one of a kernel."""
+    """The numbers of the CPUs in a list; None if no kernel prints such a list, which is added to `damages`."""
     try:
         return parse_cpus(text) if text else None
     except ValueError as error:
@@ -128,10 +128,10 @@ def _parse_cpus(text: str | None, what: str, damages: list[Damage]) -> frozenset
 
 
 def parse_cpus(text: str) -> frozenset[int]:
-    """The CPUs in a list such as `0-3,8,10-11`; none for a blank line, which is the list of a node without CPUs.
+    """The CPUs in a list such as `0-3,8,10-11`; a blank line is the list of a node without CPUs.
 
     Raises:
-        ValueError: if the list has another format, a CPU twice, or a number that no kernel gives a CPU.
+        ValueError: if the list has another format, repeats a CPU, or has a number that is too large for a CPU.
 
     """
     cpus: set[int] = set()
