@@ -184,11 +184,13 @@ def machine_headroom(
     A new whole socket has buffers of the present average size; a mini-socket has no buffers.
     """
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
-    per_socket = Amount(0.0, 0.0)
+    per_socket: Amount | None = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
         most = max(buffers.bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
         per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
-    by_mode: tuple[tuple[AccountingMode, Amount], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
+    if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
+        per_socket = None
+    by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     return {
         mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)
         for mode, amount in by_mode

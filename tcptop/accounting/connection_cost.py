@@ -228,6 +228,8 @@ def _full_cost(
     now: tuple[Slice, ...] = ()
     if cache_bytes is None:
         because = "what the TCP caches hold is not known"
+    elif sockstat is not None and sockstat.orphans is None:
+        because = because or "the number of orphans is not known"
     elif allocated and objects is not None and allocated > objects and because is None:
         if not snapshot.live and _changes_fast(allocated, objects):
             because = f"sockstat has {grouped(allocated)} sockets and slabinfo {grouped(objects)}: not read together"

@@ -49,7 +49,7 @@ def memory_headroom(
     page_bytes: int | None,
     mode: AccountingMode,
     cost: ConnectionCost,
-    buffers: Amount,
+    buffers: Amount | None,
     memory: TcpMemory,
 ) -> Headroom:
     """The headroom of memory in one accounting mode.
@@ -57,18 +57,19 @@ def memory_headroom(
     The headroom is a sum over all nodes, because slab pages have no preferred node (mm/slub.c, alloc_slab_page). The
     page allocator reclaims memory only if no zone of any node has free pages above the low watermark (mm/page_alloc.c,
     get_page_from_freelist). `buffers` is the memory in the buffers of one socket: `low` is the estimate, and `high` is
-    the maximum.
+    the maximum. If it is None, the memory is unknown, and the headroom an upper bound.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     meminfo = _machine_meminfo(snapshot, zones, page_bytes)
-    socket = _new_socket(table, page_bytes, cost, buffers)
+    socket = _new_socket(table, page_bytes, cost, buffers or Amount(0.0, 0.0))
     sysctls = snapshot.sysctls.value
     reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
     reclaims_first = None if reclaim_mode is None else reclaim_mode != 0
-    at_most = bool(cost.by_family["mix"].outgoing.missing)
+    at_most = bool(cost.by_family["mix"].outgoing.missing) or buffers is None
+    buffer_bytes = None if buffers is None else buffers.low
     unknown = Headroom(
         mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, at_most
-    )._replace(buffer_bytes=buffers.low)
+    )._replace(buffer_bytes=buffer_bytes)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
     if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
@@ -104,7 +105,7 @@ def memory_headroom(
         unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
         is_at_most=at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
-        buffer_bytes=buffers.low,
+        buffer_bytes=buffer_bytes,
     )
 
 

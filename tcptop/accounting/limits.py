@@ -274,7 +274,7 @@ def cgroup_bytes_per_socket(
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
     if None in slabs or headroom.bytes_per_socket is None:
         return None
-    buffers = headroom.buffer_bytes
+    buffers = headroom.buffer_bytes or 0
     accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)
     outgoing = charged_bytes(snapshot, table, sides.outgoing.parts, 0.0)
     return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + buffers)
@@ -288,7 +288,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if unit is None or sockets.buffer_bytes is None:
         # The use and the maximum have the same unit, so the ratio of the use to the maximum is known.
         use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
-        return _limit("tcp_mem", use, None, "headroom not known: the size of a page is not", unit="pages")
+        lacking = "sockstat's mem is not" if sockets.buffer_pages is None else "the size of a page is not"
+        return _limit("tcp_mem", use, None, f"headroom not known: {lacking}", unit="pages")
     use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
     headroom: int | None = None
     if mode == "time_wait":

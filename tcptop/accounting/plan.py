@@ -206,7 +206,7 @@ def _needs(
         each = _buffer_bytes(ledger, request)
         buffers = request.sockets * (each or 0.0)
         if each is None:
-            missing.append(f"{PLANNED_BUFFERS} (now: the charge is not known, or may be its counter's error)")
+            missing.append(f"{PLANNED_BUFFERS} (now: their memory is not known, or their charge may be its error)")
         else:
             is_now = request.buffer_bytes == "now"
             parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, is_now))

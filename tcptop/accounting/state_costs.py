@@ -22,7 +22,7 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
 ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
-
+NOT_COUNTED = "not known from sockstat"
 CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
 
 StateSides = Literal["both", "accepted", "outgoing"]
@@ -119,7 +119,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
         State.CLOSE_WAIT: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2_CLOSED: Count(None, None, "counted in TIME_WAIT"),
-        State.ORPHAN: Count(sockets.orphans, "machine", "" if sockets.orphans is not None else "no sockstat"),
+        State.ORPHAN: Count(sockets.orphans, "machine", "" if sockets.orphans is not None else NOT_COUNTED),
         State.TIME_WAIT: Count(sockets.time_wait, sockets.time_wait_scope, _time_wait_note(sockets)),
     }
 
@@ -150,6 +150,6 @@ def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
 
 def _time_wait_note(sockets: SocketCounts) -> str:
     if sockets.time_wait is None:
-        return "no sockstat"
+        return NOT_COUNTED
     bound = sockets.time_wait_machine_max
     return "with FIN_WAIT2 (closed)" if bound is None else f"with FIN_WAIT2 (closed); machine ≤ {grouped(bound)}"

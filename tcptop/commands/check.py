@@ -121,8 +121,7 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
         from tcptop.report.check_json import checks_as_json
 
         return checks_as_json(ledger, checks), code
-    sources = ledger.sources
-    return plugin_line(checks, sources["meminfo"].reason or sources["socket_limits"].reason), code
+    return plugin_line(checks, ledger), code
 
 
 def make_parser() -> Parser:

@@ -129,7 +129,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     what = SOCKETS[headroom.mode]
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
-        slab = units.exact_bytes(headroom.bytes_per_socket - headroom.buffer_bytes)
+        slab = units.exact_bytes(headroom.bytes_per_socket - (headroom.buffer_bytes or 0))
         buffers = (
             f" and {units.exact_bytes(headroom.buffer_bytes)} B of buffers as now" if headroom.buffer_bytes else ""
         )
@@ -173,6 +173,13 @@ def buffers_as_now_text(ledger: Ledger) -> str:
     charge, memory = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
     if not charge:
         return ""
+    if memory is None:
+        reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
+        return (
+            f"Buffers: the kernel charges {units.exact_bytes(charge)} B per present socket, which tcp_mem limits; how"
+            f" much of that counts as memory in use is not known{reason and f': {reason}'}. The headroom of memory is"
+            " without buffers."
+        )
     return (
         f"Buffers as now: the kernel charges {units.exact_bytes(charge)} B per socket, which tcp_mem limits;"
         f" {units.exact_bytes(memory)} B of that count as memory in use, because the charge includes unused and"

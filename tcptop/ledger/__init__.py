@@ -410,8 +410,7 @@ class SocketCounts(NamedTuple):
     @property
     def inuse_of_both(self) -> int | None:
         """Sockets in use, IPv4 and IPv6 together; on a kernel without IPv6, only IPv4. None if unknown."""
-        known = [count for count in (self.inuse, self.inuse6) if count is not None]
-        return sum(known) if known else None
+        return None if self.inuse is None else self.inuse + (self.inuse6 or 0)
 
 
 class StateCost(NamedTuple):
@@ -643,8 +642,8 @@ class Headroom(NamedTuple):
     """Whether all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
     with_reclaim_bytes: int | None = None
     """Bytes of memory that the figure `with_reclaim` was computed from; None if unknown."""
-    buffer_bytes: float = 0.0
-    """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers.
+    buffer_bytes: float | None = 0.0
+    """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers; None if unknown, and not a part.
 
     The charge for these buffers, which tcp_mem counts, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """

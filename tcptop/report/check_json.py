@@ -28,7 +28,7 @@ def checks_as_object(ledger: Ledger, checks: Sequence[Check]) -> Json:
         "live": ledger.live,
         "state": state,
         "exit_code": EXIT_CODES[state],
-        "line": plugin_line(checks),
+        "line": plugin_line(checks, ledger),
         "checks": [_check(check) for check in checks],
     }
 

@@ -67,8 +67,9 @@ def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> int | None:
     """The memory of a socket's buffers; None if the plan takes the present buffers, and these are unknown."""
     if request.buffer_bytes != "now":
         return request.buffer_bytes
+    present = ledger.headroom["full"].buffer_bytes
     is_known = ledger.costs["full"].buffer_bytes_per_socket is not None
-    return round(ledger.headroom["full"].buffer_bytes) if is_known else None
+    return round(present) if is_known and present is not None else None
 
 
 def _not_counted(uncounted: UncountedLimit) -> Json:

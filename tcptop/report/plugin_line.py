@@ -10,6 +10,7 @@ from math import ceil, floor
 
 from tcptop.accounting.checks import BYTES_PER_CONNECTION, GROWTH, IDLE, UNLIMITED, Check, CheckState, worst_state
 from tcptop.explanation.headroom_page import limit_text
+from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.printable import printable
@@ -21,13 +22,18 @@ MAX_TEXT_CHARACTERS = 4096
 """Nagios cuts output after 8 KiB; programs that pass the output to Nagios may cut the output earlier."""
 
 
-def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str:
+def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    If `checks` is empty, the line says `the use of no limit is known`, and gives `none_because` as the reason.
+    If `checks` is empty, the line says `the use of no limit is known`, with the reason. If files contradict each other
+    that no check is made of, the line says so at its end, and the state stays as it is.
     """
+    none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
     text = ", ".join(map(check_text, checks)) or none
+    doubts = [ledger.sources[source].reason or "" for source in sorted(ledger.contradictory)]
+    unsaid = [doubt for doubt in doubts if doubt and all(check.note != doubt for check in checks)]
+    text += "".join(f"; in doubt, and in no figure here: {doubt}" for doubt in unsaid[:1])
     performance = " ".join(map(performance_data, checks))
     return f"{state_line(worst_state(checks), text)}{f'|{performance}' if performance else ''}"
 

@@ -255,3 +255,46 @@ def test_the_next_mini_socket_is_of_the_family_of_the_sockets_where_mini_sockets
     assert accepted["slab_bytes"] == pytest.approx(only_v6["slab_bytes"], rel=0.01)
     [state] = [each for each in found["states"] if each["state"] == "TIME_WAIT"]
     assert state["accepted"]["slab_bytes"] == accepted["slab_bytes"]
+
+
+# Counts that sockstat lacks
+
+
+@pytest.mark.parametrize("field", ["inuse", "orphan", "tw", "alloc", "mem"])
+def test_no_figure_is_exact_where_sockstat_lacks_a_count(field: str, run: Run, report: Report, tmp_path: Path) -> None:
+    """Every kernel since 2.4 prints the five counts."""
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    sockstat = root / "proc/net/sockstat"
+    text, number = re.subn(rf"^(TCP:.*) {field} \d+", r"\1", sockstat.read_text(), flags=re.M)
+    assert number == 1
+    sockstat.write_text(text)
+    found = report(root)
+    assert found["sources"]["sockstat"]["state"] == "strange"
+    assert found["headroom"]["sockets"] is None
+    assert not found["tcp_memory"]["complete"]
+    sides = [side for mode in found["bytes_per_connection"].values() for side in mode["mix"].values()]
+    assert not any(side["complete"] for side in sides)
+    lines = [line.split() for line in run("-o", "--root", str(root))[1].splitlines()]
+    [average] = [line for line in lines if line[:2] == ["average", "now"]][:1]
+    assert average[2] in ("-", ">=")
+    [in_use] = [line for line in lines if line[:2] == ["in", "use"]]
+    assert in_use[2] == ("-" if field == "inuse" else "16")
+    code, line = run("check", "--root", str(root))
+    assert (code, "the line TCP has 4 counts that are known, and every kernel prints 5" in line) == (3, True)
+    code, plan = run("plan", "--root", str(root), "--connections", "1000")
+    assert (code, plan.startswith("cannot say")) == (2, True)
+
+
+def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, tmp_path: Path) -> None:
+    """A plain user reads the charge, but neither slabinfo nor the counts of the caches."""
+    root = copy_recording("6.1-4n", "halfclosed", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    for path in [path for name in ("slabs", "total_objects") for path in root.glob(f"sys/kernel/slab/*/{name}")]:
+        path.unlink(missing_ok=True)  # merged caches are links to one folder
+    text = " ".join(run("explain", "headroom", "--root", str(root))[1].split())
+    assert "charges 4 194 B per present socket" in text
+    assert "how much of that counts as memory in use is not known: there is no /proc/slabinfo here" in text
+    assert " 0 B of that" not in text
+    assert report(root)["headroom"]["is_at_most"]
+    arguments = ("plan", "--root", str(root), "--connections", "1000", "--buffers", "now", "--json")
+    assert json.loads(run(*arguments)[1])["request"]["buffer_bytes_per_socket"] is None

@@ -162,6 +162,7 @@ async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroo
         memory = app._ledger.headroom["full"].buffer_bytes
         buffers = f"(charge {units.exact_bytes(charge)} B, memory {units.exact_bytes(memory)} B)"
         assert f"buffers now {buffers}" in text
+        assert memory is not None
         assert memory < (charge or 0)
         assert (
             f"first limit: {first.label}, after about {units.rough_count(first.headroom_sockets)} connections" in text

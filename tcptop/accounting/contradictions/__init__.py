@@ -33,6 +33,7 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     slab_relations.PROTOCOL_SIZE_RELATION,
     *slab_relations.CACHE_COUNT_RELATIONS,
     *(relation for relations in socket_relations.VALUE_RELATIONS.values() for relation in relations),
+    socket_relations.FIELDS_RELATION,
     socket_relations.LISTEN_RELATION,
     *memory_relations.MEMINFO_RELATIONS,
     *memory_relations.AVAILABLE_RELATIONS,

@@ -59,7 +59,12 @@ from tcptop.accounting.contradictions.slab_relations import (
     RowsInSlab,
     SameName,
 )
-from tcptop.accounting.contradictions.socket_relations import LISTEN_RELATION, VALUE_RELATIONS
+from tcptop.accounting.contradictions.socket_relations import (
+    FIELDS_RELATION,
+    LISTEN_RELATION,
+    VALUE_RELATIONS,
+    counted_fields,
+)
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slab_caches import MEMCG_CHILDREN_UNTIL, idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
@@ -174,6 +179,8 @@ class _Audit:
             flows=_flows(self._snapshot, miscounted),
             files=_max_files(self._snapshot, miscounted),
         )
+        for line, _, sentence in _failures(counted_fields(self._snapshot), [FIELDS_RELATION], facts):
+            self._mark(line.source, [sentence])
         for source, relations in VALUE_RELATIONS.items():
             self._check_value(source, relations, facts)
             if source in ("sockstat", "sockstat6"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from tcptop.accounting.contradictions.relation import (
     SOCKETS_LATER,
@@ -13,7 +13,7 @@ from tcptop.accounting.contradictions.relation import (
     total,
     with_later_sockets,
 )
-from tcptop.snapshot import EventCounters, Sockstat, TlsStat
+from tcptop.snapshot import EventCounters, Reading, Snapshot, Sockstat, TlsStat
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
 """Lower bounds on the size of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
@@ -52,6 +52,34 @@ def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
         f"{{figure}} sockets {verb} with kernel TLS, more than the machine has TCP sockets",
         SOCKETS_LATER,
     )
+
+
+class CountedFields(NamedTuple):
+    """How many counts of the TCP line of sockstat are known, and how many every kernel prints."""
+
+    source: str
+    label: str
+    needed: int
+    known: int
+
+
+def counted_fields(snapshot: Snapshot) -> Iterator[CountedFields]:
+    """The counts of the lines TCP and TCP6. `mem` may be below 0 for a moment before 6.0, and is then not known."""
+    for source, label in (("sockstat", "TCP"), ("sockstat6", "TCP6")):
+        reading: Reading[Any] = getattr(snapshot, source)
+        if reading.value is not None:
+            counts = reading.value if reading.state in ("ok", "late") or source == "sockstat6" else reading.value[:-1]
+            yield CountedFields(source, label, len(counts), sum(count is not None for count in counts))
+
+
+FIELDS_RELATION: Relation[CountedFields, Facts] = Relation(
+    "counts of the TCP line",
+    f"{SOCKSTAT}, /proc/net/sockstat6",
+    (),
+    lambda line, _: (line.needed, line.known),
+    "the line {item.label} has {bound} counts that are known, and every kernel prints {figure}",
+    "none (net/ipv4/proc.c, sockstat_seq_show; net/ipv6/proc.c, sockstat6_seq_show)",
+)
 
 
 def larger_and_smaller(one: int | None, other: int | None) -> tuple[int | None, int | None]:
