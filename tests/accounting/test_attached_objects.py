@@ -112,7 +112,7 @@ def test_fewer_open_files_than_sockets_with_a_file_are_impossible(tmp_path: Path
     of = ledger_of(root)
     limits = of.sources["socket_limits"]
     assert limits.state == "strange"
-    assert "5000 open files" in (limits.reason or "")
+    assert "5 000 open files" in (limits.reason or "")
     epoll = kind(of, "epoll")
     assert epoll.number is None or epoll.number.low == 0
 

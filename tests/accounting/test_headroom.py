@@ -172,6 +172,10 @@ def test_memory_that_is_not_initialised_yet_is_free(tmp_path: Path) -> None:
     [free_kib] = re.findall(r"MemFree: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
     [available_kib] = re.findall(r"MemAvailable: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
     late_kib = 1 << 20
+    zoneinfo = root / "proc/zoneinfo"
+    present = re.compile(r"(spanned|present)( +)389120\b")
+    more = rf"\g<1>\g<2>{389120 + late_kib // 4}"
+    zoneinfo.write_text(present.sub(more, zoneinfo.read_text()))
     change_meminfo(
         root,
         MemTotal=total_kib + late_kib,
