@@ -1,1 +1,4 @@
-"""Sampling: decides when each source is read, with or without an event loop. Imports no accounting and no screen."""
+"""Sampling: decides when each source is read, with or without an event loop.
+
+The package imports neither the accounting nor the screen.
+"""

@@ -1,7 +1,7 @@
-"""Looks at many machines at once, for the table of hosts: a thread for each, and bounds for all.
+"""Reads many machines at once, for the table of hosts, with one thread for each machine.
 
-A look of the table reads what changes all the time with each look, and everything else once in SELDOM_S seconds. The
-answers stay so small that ssh, which compresses what is like its last 32 KB, sends little more than the changes.
+Files that change all the time are read with each look at a machine, all others every SELDOM_S seconds. The answers then
+stay within the 32 KB window of ssh's compression, so ssh sends little more than the changes.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 SELDOM_S, EVENTS_S = 10.0, 5.0
-"""Time between two reads of a file whose figures may be as old as that; of the counters of events, half of it."""
+"""SELDOM_S is the time between two reads of a file that changes seldom; EVENTS_S is the time for counters of events."""
 NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "slab_counts", "smbios", "snmp", "tls_stat"})
-"""Sources of figures that the table does not show."""
+"""Sources that are not read, since the table does not show their figures."""
 MAX_CONNECTING = 6
-"""Number of sessions that are being made at once: sshd refuses some of more than ten (MaxStartups)."""
+"""Maximum number of ssh sessions that are set up at the same time: with more than ten, sshd refuses some
+(MaxStartups)."""
 MAX_HOSTS = 200
-"""Number of machines in one table; each has an ssh process."""
+"""Maximum number of machines in one table; each machine needs an ssh process."""
 
 
 class RemoteHost(Host, Protocol):
-    """A host with a session that may be lost and made again."""
+    """A host with an ssh session, which may be lost and replaced by a new session."""
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a session that can be asked."""
+        """True if a session exists that can answer requests."""
         ...
 
     @property
     def next_try_in_s(self) -> float | None:
-        """Time until a lost session may be made again; None while there is one, or one is being made."""
+        """Seconds until the next connection may be tried; None while a session exists or is being made."""
         ...
 
     def connect(self) -> None:
-        """Makes a session if there is none; raises HostLostError."""
+        """Makes a session if none exists; raises HostLostError."""
         ...
 
     def begin_close(self) -> None:
@@ -51,7 +52,11 @@ class RemoteHost(Host, Protocol):
 
 
 def table_sources(each_look: Collection[str], events: Collection[str]) -> list[AnySource]:
-    """The sources of a row: those to be read with each look, those of events, and others, read in SELDOM_S seconds."""
+    """The sources of a row.
+
+    Sources in `each_look` are read with each look, sources in `events` every EVENTS_S seconds, and all others every
+    SELDOM_S seconds.
+    """
     sources = [source for source in kernel_sources() if source.name not in NOT_FOR_A_ROW]
     for source in sources:
         if source.name not in each_look:
@@ -61,7 +66,7 @@ def table_sources(each_look: Collection[str], events: Collection[str]) -> list[A
 
 
 class _Watched:
-    """One machine, its sampler, and the state that its thread leaves for others to read."""
+    """One machine, its sampler, and the state that the machine's thread sets and other threads read."""
 
     def __init__(self, host: RemoteHost, sampler: Sampler, account: Callable[[Snapshot], HostRow]) -> None:
         self.host, self.sampler, self.account = host, sampler, account
@@ -72,10 +77,10 @@ class _Watched:
         self.waits_since_s: float | None = None
         self.is_paused = False
         self.wake = threading.Event()
-        """Set to begin a look at once, to end a pause, or to end the thread."""
+        """Event that wakes the machine's thread: to look at once, to end a pause, or to end the thread."""
 
     def state(self) -> HostLook:
-        """What is known now."""
+        """The figures of the machine now, and the state of its connection."""
         now_s = time.monotonic()
         since_s, looked_s = self.waits_since_s, self.looked_s
         return HostLook(
@@ -100,10 +105,11 @@ class Fleet:
         looks: int | None = None,
         on_look: Callable[[HostLook], None] | None = None,
     ) -> None:
-        """Takes the machines, and what makes for each of them its sources and a function that computes its rows.
+        """Takes the machines.
 
-        Each machine is looked at `looks` times (None: until `end`). `on_look` is called in the machine's thread after
-        each look, also one that was not answered.
+        `make_sources` makes the sources of a machine, `make_account` the function that computes its rows. Each machine
+        is looked at `looks` times (None: until `end`). `on_look` is called in the machine's thread after each look,
+        even if the machine did not answer.
         """
         self.interval_s = interval_s
         self._looks, self._on_look = looks, on_look
@@ -139,14 +145,14 @@ class Fleet:
         self._started.set()
 
     def states(self) -> list[HostLook]:
-        """What is known of each machine now."""
+        """The figures of each machine now, and the state of its connection."""
         return [watched.state() for watched in self._watched]
 
     def join(self) -> None:
-        """Waits until each machine has been looked at as often as asked."""
+        """Waits until each machine has been looked at `looks` times."""
         for thread in self._threads:
             while thread.is_alive():
-                thread.join(0.2)  # a join without a time could not be interrupted
+                thread.join(0.2)  # a join without a timeout could not be interrupted
 
     def stop(self) -> None:
         """Begins no further look."""
@@ -161,12 +167,12 @@ class Fleet:
             watched.wake.set()
 
     def pause(self, number: int, is_paused: bool) -> None:
-        """Ends or resumes the looks at one machine, while another sampler asks it."""
+        """Pauses or resumes the looks at one machine; they are paused while another sampler reads the machine."""
         self._watched[number].is_paused = is_paused
         self._watched[number].wake.set()
 
     def end(self) -> None:
-        """Ends all looks and sessions. All sessions are told to end before the end of one is waited for."""
+        """Ends all looks and sessions. Every session is told to end before the method waits for the first one."""
         self.stop()
         for watched in self._watched:
             watched.host.begin_close()
@@ -193,13 +199,16 @@ class Fleet:
             watched.wake.clear()
 
     def _pause_s(self, watched: _Watched, phase_s: float) -> float:
-        """Time to the next look: machines take turns within an interval, and a lost one waits for its next attempt."""
+        """Time to the next look.
+
+        Machines take turns within an interval, and a lost machine waits for its next attempt.
+        """
         left_s = self.interval_s - (time.monotonic() - self._began_s - phase_s) % self.interval_s
         return max(left_s, watched.host.next_try_in_s or 0.0)
 
     def _look(self, watched: _Watched) -> None:
         if not watched.host.is_connected and (watched.host.next_try_in_s or 0.0) > 0:
-            return  # asked for too early
+            return  # the connection was requested too early
         watched.waits_since_s = time.monotonic()
         try:
             if not watched.host.is_connected:
@@ -214,7 +223,7 @@ class Fleet:
             row = watched.account(watched.sampler.snapshot())
         except HostLostError as error:
             watched.lost_because = printable(error.reason.removeprefix(f"{watched.name}: "))
-        except Exception as error:  # one machine's strange files must not end the table
+        except Exception as error:  # an error in one machine's files must not end the table
             watched.lost_because = f"{type(error).__name__}: {printable(str(error))}; please report it"
         else:
             watched.row, watched.looked_s, watched.lost_because = row, time.monotonic(), None

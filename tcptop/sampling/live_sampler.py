@@ -13,7 +13,7 @@ PATIENCE_S = 0.25
 """Longest wait for slow sources. After this wait, the sample is delivered without new values from the slow sources."""
 
 REMOTE_PATIENCE_S = 1.0
-"""The same wait for a host that is asked over ssh."""
+"""Longest wait for slow sources of a host that is read over ssh."""
 
 MIN_PATIENCE_S = 0.01
 """Minimum time to wait in each round of reads, even if an earlier round has used up `PATIENCE_S`."""
@@ -77,7 +77,8 @@ class LiveSampler:
         for _ in range(2):
             due = [source for source in self.sampler.due() if source.name not in self._pending]
             self._pending.update((source.name, (source, loop.time())) for source in due)
-            # A source of this machine is read alone, so that one that hangs holds up no other.
+            # Each source of this machine is read in a call of its own, so that a source that hangs delays no other
+            # source.
             self._reader.submit([due] if self._is_remote and due else [[source] for source in due])
             end_s = max(deadline_s, loop.time() + MIN_PATIENCE_S)
             while any(source.name in self._pending for source in due) and loop.time() < end_s:
@@ -88,7 +89,7 @@ class LiveSampler:
         return self.sampler.snapshot()
 
     def _store_results(self) -> bool:
-        """Stores the results of finished reads; returns whether any read has finished."""
+        """Stores the results of finished reads; returns True if any read has finished."""
         results = self._reader.take_results()
         for sources, fetched in results:
             each = [fetched] * len(sources) if isinstance(fetched, BaseException) else fetched

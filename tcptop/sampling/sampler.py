@@ -52,7 +52,7 @@ BESIDE_S = 0.05
 SELDOM_OVER_SSH = frozenset({"netstat", "snmp", "conntrack_stats", "tls_stat"})
 """Counters of events, which are read over ssh in every third sample only.
 
-The other two answers then fit, on most machines, into the 32 KB in which ssh finds what it need not send again.
+The answers of the other two samples then fit, on most machines, into the 32 KB window of ssh's compression.
 """
 SELDOM_INTERVALS = 3
 
@@ -115,7 +115,7 @@ def wanted_paths() -> tuple[str, ...]:
 
 
 def has_saved_sockets(host: Host) -> bool:
-    """Whether the host is a saved tree that has a look at the sockets; a running machine is never asked."""
+    """True if the host is a saved tree that has a look at the sockets; False for a running machine."""
     if host.identity.live:
         return False
     [file] = run_sync(host.read((SOCKETS_PATH,)))
@@ -167,7 +167,9 @@ class Fetched(NamedTuple):
     parse_us: int
     """CPU time of parsing."""
     lost_because: str | None = None
-    """Reason why the host did not answer; None if it did. Nothing was read then, and the source is due again at once.
+    """Reason why the host did not answer; None if it did.
+
+    After a failure of the host, the source is due again at once.
     """
 
 
@@ -220,7 +222,7 @@ class Sampler:
             self.make_all_due()
 
     def add_source(self, source: AnySource) -> None:
-        """Adds a source, or replaces the source of this name, and reads it from now on."""
+        """Adds a source, or replaces the source of the same name; the source is read from now on."""
         self._sources[source.name] = source
         if source.is_outside_budget:
             self._paces.outside_budget.add(source.name)
@@ -270,9 +272,9 @@ class Sampler:
             return Fetched(source, started_s, reading, (), None, 0, 0, lost_because=error.reason)
 
     def fetch_together(self, sources: Sequence[AnySource]) -> list[Fetched | Exception]:
-        """Reads sources; a host that is asked over a network gets their requests at once.
+        """Reads sources; a host behind a network gets all requests at once.
 
-        The sockets are counted in the same answer as what is divided by their number.
+        The same answer then has sockstat and the counts that are divided by the number of sockets.
         """
         counts = self._sources.get("sockstat") if self.host.identity.remote_name is not None else None
         reads = list(sources)
@@ -301,10 +303,10 @@ class Sampler:
         """Stores a reading and charges its cost."""
         source = fetched.source
         is_lost, was_lost = fetched.lost_because is not None, self.lost_because is not None
-        if not (is_lost and was_lost):  # the first reason says more than that of the attempts that follow
+        if not (is_lost and was_lost):  # the reason of the first failure says more than later reasons
             self.lost_because = fetched.lost_because
         if was_lost and not is_lost:
-            self.make_all_due()  # the machine may have started again meanwhile
+            self.make_all_due()  # the machine may have rebooted in the meantime
         reading = source.check(fetched.reading, self._readings)
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed") and not is_lost
@@ -402,7 +404,7 @@ class Sampler:
         source = self._sources[name]
         if self._not_needed(source) is not None:
             return False
-        # What is needed in place of another source is not needed because the host is lost.
+        # While the host is lost, a source that only replaces another source is not read.
         if self.lost_because is not None and name not in self._asked_for and source.not_needed_reason({}) is not None:
             return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:

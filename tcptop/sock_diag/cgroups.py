@@ -21,7 +21,9 @@ class CgroupMemory(NamedTuple):
 
 
 def find_cgroups(ids: Collection[int], with_memory: Collection[int] = ()) -> dict[int, CgroupMemory]:
-    """The cgroups with these numbers. `sock_bytes` and `kernel_bytes` are read for those in `with_memory` alone.
+    """The cgroups with these numbers.
+
+    `sock_bytes` and `kernel_bytes` are read only for the cgroups in `with_memory`.
 
     The number of a cgroup is the inode number of its folder (kernel/cgroup/cgroup.c, cgroup_id).
     """

@@ -19,7 +19,7 @@ SOCKSTAT = ("inuse", "inuse6", "orphan", "tw", "alloc", "mem")
 SYSCTLS = ("tcp_max_tw_buckets", "tcp_child_ehash_entries")
 
 OWN_NET = "/proc/thread-self/net"
-"""The folder of the calling thread's namespace; /proc/net would be that of the main thread."""
+"""The folder of the calling thread's namespace; /proc/net would show the namespace of the main thread."""
 
 
 def read_counters(folder: str = OWN_NET) -> dict[str, int]:
@@ -38,7 +38,7 @@ def read_counters(folder: str = OWN_NET) -> dict[str, int]:
 
 
 def read_own_sysctls() -> dict[str, int]:
-    """The sysctls of the calling thread's namespace that bound its sockets in TIME_WAIT and its chains of sockets."""
+    """The values of SYSCTLS in the calling thread's namespace, by name; a sysctl that cannot be read is left out."""
     values = {name: _lines(f"/proc/sys/net/ipv4/{name}") for name in SYSCTLS}
     return _numbers(list(SYSCTLS), [text[0] if text else "" for text in values.values()])
 

@@ -1,7 +1,7 @@
-"""Sample of the descriptors of each process: which process has which socket, and which holds a network namespace.
+"""Samples the descriptors of each process, to find the process of each socket and the network namespaces held open.
 
 Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
-proc_fill_cache). Descriptors are looked up by number instead, a bounded number for each process.
+proc_fill_cache). To avoid these objects, descriptors are looked up by number, with a limit for each process.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from tcptop.sock_diag.net_namespaces import namespace_number
 MAX_PER_PROCESS = 64
 MAX_IN_ALL = 20_000
 LOW_NUMBERS = 24
-"""The lowest numbers are all looked up: listeners are opened first."""
+"""All descriptors below this number are looked up, since a process usually opens its listeners first."""
 MAX_TRIES = 1024
-"""Maximum number of numbers that are tried; a number that is not open leaves nothing in the kernel."""
+"""Maximum number of descriptors that are tried in a process; trying a closed descriptor leaves no object in the
+kernel."""
 MAX_TRIES_FOR_ALL = 1 << 16
-"""Maximum number of numbers that are tried to find all descriptors of a process that has few."""
+"""Maximum number of descriptors that are tried to find all open descriptors of a process that has few."""
 MAX_TRIES_IN_ALL = 200_000
-"""Numbers that are tried in all processes; each takes about 3 µs."""
+"""Maximum number of descriptors that are tried in all processes together; each try takes about 3 µs."""
 SPARE_TRIES = 16
 DEFAULT_TABLE_SIZE = 1 << 10
 
@@ -38,24 +39,25 @@ class OwnerSample(NamedTuple):
     max_descriptors: int | None
     """RLIMIT_NOFILE; None if unknown, or if it was not read because few descriptors are open."""
     is_whole: bool
-    """Whether all descriptors were looked up."""
+    """True if all descriptors were looked up."""
     weight: float
     """Number of descriptors that one descriptor of `sampled` stands for."""
     low: tuple[int, ...]
-    """Inodes of the sockets with the lowest numbers, each of which stands for itself."""
+    """Inodes of the sockets with the lowest descriptors. All of these descriptors were looked up, so each inode has the
+    weight 1."""
     sampled: tuple[int, ...]
-    """Inodes of the sockets that were drawn at random from the other numbers."""
+    """Inodes of the sockets whose descriptors were drawn at random from the higher descriptors."""
 
 
 class Sampled(NamedTuple):
-    """What the descriptors that were looked up lead to."""
+    """The sockets and network namespaces that the descriptors lead to."""
 
     owners: list[OwnerSample]
-    """Processes that have sockets or unread descriptors, in the order of the question."""
+    """Processes that have sockets or unread descriptors, in the order in which they were given."""
     unread: set[int]
     """Processes that were not read."""
     namespaces: dict[int, str]
-    """The path of a descriptor for each network namespace that one leads to."""
+    """For each network namespace that a descriptor leads to, the path of the descriptor."""
 
 
 def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
@@ -93,9 +95,9 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
 def _sample_process(
     pid: int, limit: int, counts_are_known: bool, namespaces: dict[int, str]
 ) -> tuple[OwnerSample, int, int] | None:
-    """The sample of one process, and how many descriptors were found and tried; None if nothing is open.
+    """The sample of one process, and the numbers of descriptors found and tried.
 
-    Adds the network namespaces that the descriptors lead to.
+    The sample is None if no descriptor is open. Adds the network namespaces that the descriptors lead to.
     """
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     others: dict[int, str] = {}
@@ -140,9 +142,10 @@ def _sample_process(
 
 
 def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[int]:
-    """Random numbers above the low ones, so that each open descriptor is drawn with the same probability.
+    """Random descriptors from `LOW_NUMBERS` up, so that each open descriptor is drawn with the same probability.
 
-    `span` is the number of entries in the table above the low ones, `low` the number of descriptors found so far.
+    `span` is the number of entries in the descriptor table from `LOW_NUMBERS` up; `low` is the number of descriptors
+    found so far.
     """
     tries = MAX_TRIES
     if opened is not None:
@@ -151,7 +154,7 @@ def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[i
 
 
 def _has_program(pid: int) -> bool:
-    """Whether a process runs a program: a kernel thread has no executable, and no descriptors."""
+    """True if a process runs a program; a kernel thread has neither an executable nor descriptors."""
     try:
         os.readlink(f"/proc/{pid}/exe")
     except FileNotFoundError:
@@ -162,7 +165,7 @@ def _has_program(pid: int) -> bool:
 
 
 def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[dict[int, str], int]:
-    """What the first `wanted` open descriptors of these numbers lead to, by number, and the number of tries."""
+    """The link targets of the first `wanted` open descriptors in `numbers`, and the number of tries."""
     targets: dict[int, str] = {}
     tries = 0
     for number in numbers:
@@ -177,7 +180,7 @@ def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[dict[int
 
 
 def _inodes(targets: Iterable[str]) -> tuple[int, ...]:
-    """Numbers of the sockets among the targets: `socket:[123]` (net/socket.c, sockfs_dname)."""
+    """The inode numbers of the sockets among the link targets, such as `socket:[123]` (net/socket.c, sockfs_dname)."""
     return tuple(
         int(target[8:-1])
         for target in targets

@@ -1,6 +1,7 @@
 """Dump of TCP sockets from the kernel: the netlink request, and the datagrams of the answer.
 
-The formats are in include/uapi/linux/netlink.h, sock_diag.h and inet_diag.h; the kernel's side is net/ipv4/inet_diag.c.
+The formats are defined in include/uapi/linux/netlink.h, sock_diag.h and inet_diag.h; the kernel answers in
+net/ipv4/inet_diag.c.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ LISTEN_MASK = 1 << STATES["LISTEN"]
 ALL_STATES_MASK = 0xFFE
 """Bits of the states in STATES.
 
-Bit 13 (BOUND_INACTIVE, since 6.8) is never set: for that state the kernel holds the lock of a bind bucket, with
-bottom halves off, while it passes all sockets of a port.
+Bit 13 (BOUND_INACTIVE, since 6.8) is never set. For BOUND_INACTIVE, the kernel walks all sockets of a port under the
+lock of a bind bucket, with bottom halves off.
 """
 UNLISTENING_MASK = ALL_STATES_MASK & ~LISTEN_MASK
 
@@ -79,7 +80,7 @@ def open_diag_socket() -> socket.socket:
 def dump_datagrams(
     diag: socket.socket, request: bytes, deadline_s: float, monotonic: Callable[[], float] = time.monotonic
 ) -> Iterator[memoryview]:
-    """Yields the rows of each datagram of a dump; a view is valid until the next one.
+    """Yields the rows of each datagram of a dump; each view is valid only until the next view.
 
     Raises:
         TimeoutError: if the dump has not ended at `deadline_s`, on the clock of `monotonic`.
@@ -104,9 +105,9 @@ def dump_datagrams(
 
 
 def rows_end(datagram: memoryview) -> int:
-    """Offset of the first message that is no row; the length of the datagram if all messages are rows.
+    """Offset of the first message that is not a row; the length of the datagram if all messages are rows.
 
-    A message whose length cannot be right ends the rows, as NLMSG_OK does.
+    A message with an impossible length ends the rows, as with the macro NLMSG_OK.
     """
     at, size = 0, len(datagram)
     if size < HEADER.size:
@@ -114,7 +115,7 @@ def rows_end(datagram: memoryview) -> int:
     length, kind, *_ = HEADER.unpack_from(datagram)
     step = (length + 3) & ~3
     if kind in ROW_TYPES and step >= HEADER.size and size % step == 0:
-        # Most datagrams have rows of one length alone, and need no walk from row to row.
+        # In most datagrams, all rows have the same length, and no walk from row to row is needed.
         rows = size // step
         are_alike = datagram.cast("I")[:: step // 4].tolist().count(length) == rows
         if are_alike and datagram.cast("H")[2 :: step // 2].tolist().count(kind) == rows:
@@ -128,7 +129,7 @@ def rows_end(datagram: memoryview) -> int:
 
 
 def _is_last(rest: memoryview) -> bool:
-    """Whether a message ends the dump; raises OSError for a message with an error of the kernel."""
+    """True if a message ends the dump; raises OSError if the message has an error of the kernel."""
     if len(rest) < HEADER.size:
         return False
     kind: int = HEADER.unpack_from(rest)[1]

@@ -1,7 +1,7 @@
-"""Fold of a dump: the sockets of each datagram are added up by group, and no row is kept.
+"""Sums the sockets of a dump by group as the datagrams arrive; no row is kept.
 
 A row is a struct inet_diag_msg and its attributes (include/uapi/linux/inet_diag.h, net/ipv4/inet_diag.c,
-inet_sk_diag_fill). Rows of one length are read as columns, since reading them one by one takes four times as long.
+inet_sk_diag_fill). Rows of one length are read as columns, since reading row by row takes four times as long.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ TIME_WAIT_TIMER = 3
 """`idiag_timer` of a mini-socket in TIME_WAIT or FIN_WAIT2 (inet_twsk_diag_fill)."""
 
 SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "drops")
-"""What is added up for each group: bytes, except `drops`."""
+"""The values that are summed for each group; all are in bytes, except `drops`, which is a count."""
 
 BATCH_BYTES = 1 << 18
-"""Rows of one length are collected up to this size, since reading them as columns has a cost for each batch."""
+"""Rows of one length are collected up to this size, since reading as columns has a fixed cost for each batch."""
 
 MAX_GROUPS = 20_000
-"""Number of groups from which on new groups are made without a port."""
+"""Once there are this many groups, new groups are made without a port."""
 
 LONE_SOCKETS = 2
 MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
-"""Mini-sockets of an ephemeral port are few below this share of all that differ from them by such a port alone, if the
-port is none of those that a machine with a range of its own may have for known services (ip_local_port_range)."""
+"""A group of mini-sockets counts as small if it has less than MINI_SHARE of the mini-sockets whose groups differ by an
+ephemeral port alone. Ports below MINI_PORTS_FROM are exempt, since they may belong to known services on a machine with
+another ip_local_port_range."""
 MAX_LONE_GROUPS = 4
-"""Number of groups with few sockets that may differ by an ephemeral port alone."""
+"""If more small groups than this number differ by an ephemeral port alone, they are joined."""
 
 OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
@@ -53,27 +54,27 @@ NO_INODE, NOT_SAMPLED = 0, -1
 
 
 class GroupKey(NamedTuple):
-    """What the sockets of a group have in common."""
+    """The properties that all sockets of a group have in common."""
 
     family: int
     state: int
     mini: bool
-    """Whether the rows are mini-sockets (a struct tcp_timewait_sock)."""
+    """True if the rows are mini-sockets (a struct tcp_timewait_sock)."""
     is_server: bool
     port: int | None
-    """Local port of sockets of the server side, or port of the other end; None if the group has many ports."""
+    """Local port on the server side, port of the other end on the client side; None if the group has many ports."""
     uid: int
     cgroup: int
-    """Number of the cgroup2 folder; 0 if the kernel does not tell."""
+    """Number of the cgroup2 folder; 0 if the kernel does not report a number."""
     owner: int
     """Value of `owner_of`, NO_INODE or NOT_SAMPLED."""
     peer: str
-    """Network of the other end; empty unless asked for."""
+    """Network of the other end; empty if peers were not requested."""
 
 
 _Key = tuple[int, int, int, int, int | None, str]
-"""A GroupKey as it is counted: the word with family, state and timer, the port in the byte order of the network (~port
-on the client side), user, cgroup, owner (None if not sampled) and peer."""
+"""The GroupKey in the form that is fast to count: a word with family, state and timer; port; user; cgroup; owner (None
+if not sampled); peer. The port is in network byte order, and inverted (~port) on the client side."""
 
 _MiniKey = tuple[Any, ...]
 """A _Key without its port."""
@@ -88,7 +89,7 @@ class Group(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Where the attributes of a row are; offsets in bytes."""
+    """The places of the attributes in a row, as offsets in bytes."""
 
     headers: tuple[tuple[int, int], ...]
     """Offset and first word of the attributes that are read."""
@@ -98,11 +99,11 @@ class _Layout(NamedTuple):
 
 
 class Fold:
-    """Adds rows up. `owner_of` maps the inodes of sampled descriptors to processes.
+    """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
-    `listening` and `ephemeral` are ports: a socket is of the server side if its port has a listener, or if only the
-    port of the other end is an ephemeral one. Where that does not tell, a mini-socket, which may outlive its listener,
-    is of the server side if many others have its port, and fewer have the port of the other end.
+    `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
+    port of the other end is ephemeral. A mini-socket may outlive its listener. If the rule of ports leaves its side
+    open, it is on the server side if many mini-sockets share its port and fewer share the port of the other end.
     """
 
     def __init__(
@@ -122,12 +123,13 @@ class Fold:
         self._counts: Counter[_Key] = Counter()
         self._sums: dict[_Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
         self._minis: dict[_MiniKey, array[int]] = defaultdict(lambda: array("I"))
-        """Both ports of each mini-socket, in one word as in its row; whose they are follows from all of them."""
+        """Both ports of each mini-socket, in one word as in its row. The server side can be chosen only when all ports
+        are known."""
         self._waiting: dict[int, list[bytes]] = defaultdict(list)
         self._waiting_bytes = 0
 
     def add(self, rows: memoryview) -> None:
-        """Adds the rows of a datagram. A row that is too short to be one is left out."""
+        """Adds the rows of a datagram. A row that is shorter than its header is left out."""
         if len(rows) < HEADER.size:
             return
         length = rows[: HEADER.size].cast("I")[0]
@@ -157,9 +159,10 @@ class Fold:
         return [Group(key, count, tuple(sums)) for key, (count, *sums) in merged.items()]
 
     def _join_lone_ports(self, merged: dict[GroupKey, list[int]]) -> None:
-        """Joins groups that differ by an ephemeral port alone and have few sockets each, if they are many.
+        """Joins small groups that differ by an ephemeral port alone, if there are more than MAX_LONE_GROUPS.
 
-        Where the listener is gone, both ports of a connection may be ephemeral, and each would be a group of its own.
+        If the listener is gone, both ports of a connection may be ephemeral, and each connection would form its own
+        group.
         """
         alike: dict[GroupKey, list[GroupKey]] = defaultdict(list)
         for key in merged:
@@ -177,7 +180,7 @@ class Fold:
                     merged[joined] = [one + other for one, other in zip(merged[joined], merged.pop(key), strict=True)]
 
     def _count_minis(self) -> None:
-        """Counts the mini-sockets by their service, once all are known."""
+        """Counts the mini-sockets by service, after all mini-sockets have been added."""
         for (state, uid, cgroup, owner, peer), pairs in self._minis.items():
             halves = memoryview(pairs).cast("B").cast("H")
             services = self._services(halves[::2].tolist(), halves[1::2].tolist())
@@ -187,7 +190,10 @@ class Fold:
         self._minis.clear()
 
     def _services(self, near: Sequence[int], far: Sequence[int]) -> Counter[int]:
-        """The number of mini-sockets of each service, as `_ports` tells it or else the port that more of them have."""
+        """The number of mini-sockets of each service.
+
+        If `_ports` cannot find the service, the service is the port that more mini-sockets share.
+        """
         kind, ports = self._kind_of_port, self._ports(near, far)
         services = Counter(ports)
         if len(services) <= MAX_LONE_GROUPS:
@@ -214,7 +220,7 @@ class Fold:
         layout = find_layout(rows[:length])
         count = len(rows) // step
         if any(words[at // 4 :: step // 4].tolist().count(word) != count for at, word in layout.headers):
-            if count > 1:  # rows of one length with unlike attributes
+            if count > 1:  # the rows have one length but different attributes
                 for at in range(0, len(rows), step):
                     self._add_run(rows[at : at + step], length)
             return
@@ -244,7 +250,7 @@ class Fold:
         halves = rows.cast("H")
         ports = self._ports(halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist())
         columns.insert(1, self._many(ports) if len(self._counts) >= MAX_GROUPS else ports)
-        # Only what differs from row to row is counted row by row, since hashing takes most of the time.
+        # Only columns whose values differ are counted row by row, since hashing takes most of the time.
         varying = [index for index, values in enumerate(columns) if values.count(values[0]) != len(values)]
         parts = list(zip(*(columns[index] for index in varying), strict=True)) if varying else [()] * count
         common = [values[0] for values in columns]
@@ -282,11 +288,11 @@ class Fold:
 
     @staticmethod
     def _many(ports: Iterable[int]) -> list[int]:
-        """The sides alone of these ports."""
+        """Replaces each port by a mark of its side: MANY_PORTS, or ~MANY_PORTS on the client side."""
         return [MANY_PORTS if port >= 0 else ~MANY_PORTS for port in ports]
 
     def _ports(self, near: Iterable[int], far: Iterable[int]) -> list[int]:
-        """The local port of each socket of the server side, and ~port of the other end for the others."""
+        """The local port of each socket on the server side, and the inverted remote port of each other socket."""
         kind = self._kind_of_port
         return [
             one
@@ -302,7 +308,7 @@ _WORD = struct.Struct("=I")
 
 
 def _is_mini(word: int) -> bool:
-    """Whether a row with this word of family, state and timer describes a mini-socket."""
+    """True if a row whose first word has this family, state and timer describes a mini-socket."""
     return _WORD.pack(word)[2] == TIME_WAIT_TIMER
 
 
@@ -315,7 +321,7 @@ def _place(name: str, layout: _Layout) -> int | None:
 
 
 def _cgroups(words: memoryview, at: int, step: int) -> list[int]:
-    """The cgroup's number in each row: 64 bits at an offset that may be no multiple of 8."""
+    """The cgroup's number in each row: 64 bits, at an offset that may not be a multiple of 8."""
     one, other = (words[each // 4 :: step // 4].tolist() for each in (at, at + 4))
     low, high = (one, other) if sys.byteorder == "little" else (other, one)
     return [each | more << 32 for each, more in zip(low, high, strict=True)] if any(high) else low
@@ -356,7 +362,7 @@ def peer_network(family: int, address: bytes) -> str:
 
 
 def find_layout(row: memoryview) -> _Layout:
-    """Where the attributes of a row are. An attribute that does not fit ends the list."""
+    """Finds the attributes of a row. An attribute that exceeds the row ends the list."""
     headers: list[tuple[int, int]] = []
     memory_at: int | None = None
     memory_words = 0

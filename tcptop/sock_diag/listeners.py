@@ -1,4 +1,4 @@
-"""Rows of listening sockets, one by one: a machine has few, and each has a queue of its own."""
+"""Reads listening sockets one by one: a machine has few listeners, and each has an accept queue of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tcptop.sock_diag.fold import ATTRIBUTES_AT, SKMEMINFO_WORDS, find_layout
 
 FIXED_PART = struct.Struct("=16xBBBBHH48xIIII")
-"""Struct inet_diag_msg after the nlmsghdr, without the addresses and the cookie (include/uapi/linux/inet_diag.h)."""
+"""The fields that are read from struct inet_diag_msg, which follows the nlmsghdr (include/uapi/linux/inet_diag.h)."""
 
 
 class ListenerRow(NamedTuple):
@@ -20,9 +20,9 @@ class ListenerRow(NamedTuple):
     queue: int
     """Connections that wait to be accepted (sk_ack_backlog)."""
     limit: int
-    """sk_max_ack_backlog: the queue is full from one more connection on (sk_acceptq_is_full)."""
+    """sk_max_ack_backlog; the queue is full when it has more connections than this (sk_acceptq_is_full)."""
     drops: int | None
-    """Connections that were dropped since the socket exists (sk_drops)."""
+    """Connections that were dropped since the socket was made (sk_drops)."""
     uid: int
     cgroup: int
     inode: int

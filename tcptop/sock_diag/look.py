@@ -1,7 +1,7 @@
 """One look at all TCP sockets of this machine, as a text: namespaces, listeners, groups of sockets, and who owns them.
 
-The text is what the host hands over, a recording keeps and `sources/socket_table.py` parses. Each line is a kind and
-columns, separated by tabs; an unknown number is `-`. Its first line is FIRST_LINE.
+The host returns the text, a recording keeps the text, and `sources/socket_table.py` parses it. The first line of the
+text is FIRST_LINE. Every other line is a kind and columns, separated by tabs; an unknown number is `-`.
 """
 
 from __future__ import annotations
@@ -35,38 +35,40 @@ from tcptop.text.printable import decode_text, printable
 
 TIME_LIMIT_S = 10.0
 WHOLE_SHARE = 0.99
-"""Share of the machine's sockets that the large namespaces have; all others are small."""
+"""The largest namespaces that together have this share of the machine's sockets count as large; all others are
+small."""
 SMALL_BUDGET_US = 100_000
 SMALL_SHARE = 0.5
-"""CPU time of the dumps of small namespaces: at least SMALL_BUDGET_US, and SMALL_SHARE of what the large ones took."""
+"""Limit on the CPU time of the dumps of small namespaces: SMALL_BUDGET_US or, if larger, SMALL_SHARE of the CPU time
+for the large namespaces."""
 CGROUPS_WITH_MEMORY = 50
-"""Number of cgroups, those with the most sockets, whose memory.stat is read."""
+"""Number of cgroups whose memory.stat is read: those with the most sockets."""
 MAX_LISTENERS = 20_000
 MAX_SHARED_LINES = 1_000
 SAMPLED_BIT = 1
 FIRST_SHARED = -2
-"""Owner of the sockets that the first set of processes shares; the next set's is one less."""
+"""Owner number of the sockets that the first set of processes shares; each further set has the next lower number."""
 
 
 class Ask(NamedTuple):
-    """What a look is asked for."""
+    """The options of a request to look at the sockets."""
 
     with_peers: bool = False
     here_only: bool = False
-    """Whether other network namespaces are left out."""
+    """True if other network namespaces are left out."""
     exact_pid: int | None = None
-    """Process all of whose descriptors are looked up."""
+    """Process whose descriptors are all looked up, without sampling."""
 
     @property
     def path(self) -> str:
-        """The path with which a host is asked for this look."""
+        """The path that a host reads to make this look at the sockets."""
         words = [",peers" if self.with_peers else "", ",here" if self.here_only else ""]
         exact = "" if self.exact_pid is None else f",exact={self.exact_pid}"
         return SOCKETS_PATH + "".join(words) + exact
 
 
 def parse_ask(path: str) -> Ask:
-    """The Ask of a path; raises FileNotFoundError for any other path."""
+    """The Ask that a path stands for; raises FileNotFoundError if the path stands for none."""
     name, *words = path.removeprefix(PREFIX).split(",")
     exact = next((word.removeprefix("exact=") for word in words if word.startswith("exact=")), None)
     ask = Ask("peers" in words, "here" in words, int(exact) if exact is not None and exact.isdigit() else None)
@@ -76,7 +78,7 @@ def parse_ask(path: str) -> Ask:
 
 
 class Dumped(NamedTuple):
-    """The answer of one namespace."""
+    """The sockets of one network namespace."""
 
     counters: Mapping[str, int]
     listeners: Sequence[ListenerRow]
@@ -113,8 +115,8 @@ class _Look:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        # A process may have sockets of another namespace than its own (socket activation), but most have not. The
-        # first process that has a socket is its owner, so the one whose sockets are all wanted is asked first.
+        # A process may have sockets of a namespace other than its own (socket activation), but few processes do. The
+        # first process that has a socket counts as its owner, so `exact_pid` comes first.
         exact = self._ask.exact_pid
         processes.sort(key=lambda each: (each.pid != exact, each.namespace not in with_sockets))
         samples, unread_pids, held = sample_owners((each.pid for each in processes), exact)
@@ -173,7 +175,7 @@ class _Look:
         yield from _user_lines(users)
 
     def _single_owners(self, groups: Sequence[Group], owners: Owners) -> list[Group]:
-        """The groups, those of several processes as groups of the first."""
+        """The groups; a group that several processes share becomes a group of the first of these processes."""
         merged: dict[GroupKey, Group] = {}
         for group in groups:
             key = group.key._replace(owner=self._single_owner(group.key.owner, group.sockets, owners))
@@ -186,7 +188,10 @@ class _Look:
         return list(merged.values())
 
     def _single_owner(self, owner: int, sockets: int, owners: Owners) -> int:
-        """The first of the processes that share sockets; counts how many it shares with each of the others."""
+        """The first of the processes that share sockets.
+
+        Also counts the sockets that the first process shares with each other process.
+        """
         if owner > FIRST_SHARED:
             return owner
         shared = owners.shared[FIRST_SHARED - owner]
@@ -202,7 +207,10 @@ class _Look:
         return call_in_thread(lambda: self._dump(owner_of, few, dump_all), namespace)
 
     def _dump(self, owner_of: Mapping[int, int], few: float, dump_all: bool) -> Dumped:
-        """Asks the namespace of the calling thread: for all sockets if `dump_all`, or if it has more than `few`."""
+        """Asks the namespace of the calling thread for its listeners.
+
+        If `dump_all` is set, or the namespace has more than `few` sockets, asks for all sockets.
+        """
         listeners: list[ListenerRow] = []
         with open_diag_socket() as diag:
             cut_reason = self._receive(diag, LISTEN_MASK, lambda rows: listeners.extend(listener_rows(rows)))
@@ -217,7 +225,7 @@ class _Look:
         return Dumped(counters, listeners[:MAX_LISTENERS], fold.groups(), dump_all, cut_reason)
 
     def _receive(self, diag: socket.socket, states: int, add: Callable[[memoryview], None]) -> str | None:
-        """Adds the rows of a dump; returns the reason if it was ended before its end."""
+        """Adds the rows of a dump; if the dump was cut short, returns the reason."""
         try:
             for rows in dump_datagrams(diag, dump_request(states), self._deadline_s):
                 add(rows)
@@ -234,7 +242,7 @@ class _Look:
 
 
 def module_state() -> str:
-    """Whether the kernel has sock_diag's TCP part: `loaded`, `builtin`, or `absent` if no file shows it."""
+    """The state of the kernel module tcp_diag: `loaded`, `builtin`, or `absent` if no file shows the module."""
     if os.path.isdir("/sys/module/tcp_diag"):
         return "loaded"
     with suppress(OSError), open(f"/lib/modules/{os.uname().release}/modules.builtin", "rb") as file:
@@ -244,17 +252,20 @@ def module_state() -> str:
 
 
 def describe_module(before: str, after: str) -> str:
-    """Whether the look made the kernel load the module: `loaded now`; a kernel that never shows it has it built in."""
+    """The state of the module after a look; `loaded now` if the look made the kernel load the module.
+
+    A module that no file shows after a successful look must be built in.
+    """
     if before != "absent":
         return before
     return "builtin" if after == "absent" else "loaded now"
 
 
 class SharedOwner(NamedTuple):
-    """Processes that have the same sockets."""
+    """A set of processes that share sockets, for example after fork(2)."""
 
     first: int
-    """The owner that the sockets count for: the process times 2, plus SAMPLED_BIT if they were drawn at random."""
+    """The owner to which the sockets are counted: 2 · PID, plus SAMPLED_BIT if the sockets were drawn at random."""
     other_pids: tuple[int, ...]
 
 
@@ -262,13 +273,13 @@ class Owners(NamedTuple):
     """The owners of the sampled sockets."""
 
     owner_of: dict[int, int]
-    """For the inode of each socket, its owner as in SharedOwner; FIRST_SHARED less the place in `shared` if several
-    processes have it."""
+    """Maps the inode of a socket to its owner, in the form of `SharedOwner.first`. A socket of several processes is
+    mapped to FIRST_SHARED minus its index in `shared`."""
     shared: list[SharedOwner]
 
 
 def index_owners(samples: Iterable[OwnerSample]) -> Owners:
-    """The owner of each sampled socket. A socket of several processes (after fork(2)) is that of the first."""
+    """The owner of each sampled socket. A socket of several processes (after fork(2)) belongs to the first process."""
     owner_of: dict[int, int] = {}
     others: dict[int, list[int]] = {}
     for sample in samples:
@@ -277,7 +288,7 @@ def index_owners(samples: Iterable[OwnerSample]) -> Owners:
                 first = owner_of.setdefault(inode, sample.pid << 1 | bit)
                 if first >> 1 != sample.pid:
                     pids = others.setdefault(inode, [])
-                    if sample.pid not in pids[-1:]:  # a process may have several descriptors of a socket
+                    if sample.pid not in pids[-1:]:  # a process may have several descriptors of one socket
                         pids.append(sample.pid)
     place_of: dict[SharedOwner, int] = {}
     for inode, pids in others.items():
@@ -334,7 +345,7 @@ def _process_line(sample: OwnerSample, namespace: int | None) -> str:
 
 
 def _user_lines(users: Collection[int]) -> Iterator[str]:
-    """Names of these users, from /etc/passwd alone: a name service may ask the network."""
+    """Names of these users, from /etc/passwd only, since a name service may use the network."""
     with suppress(OSError), open("/etc/passwd", "rb") as file:
         for line in file.read(1 << 20).splitlines():
             name, _, number, *_ = [*line.split(b":"), b"", b"", b""]

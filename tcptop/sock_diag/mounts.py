@@ -10,22 +10,25 @@ from typing import NamedTuple
 
 OWN_MOUNTS = "/proc/self/mountinfo"
 MAX_BYTES = 1 << 23
-"""Most bytes that are read of a mountinfo: about 50 000 mounts."""
+"""Maximum number of bytes read from a mountinfo; enough for about 50 000 mounts."""
 
 
 class Mount(NamedTuple):
     """One mount."""
 
     root: str
-    """What of the file system is mounted: a folder, or the name of a namespace such as `net:[4026532300]`."""
+    """The part of the file system that is mounted: a folder, or the name of a namespace such as `net:[4026532300]`."""
     path: str
-    """Where it is mounted."""
+    """The folder or file on which the file system is mounted."""
     kind: str
     """Type of the file system."""
 
 
 def read_mounts(path: str = OWN_MOUNTS) -> Iterator[Mount]:
-    """The mounts that a mountinfo lists; none if it cannot be read. A line of another format is left out."""
+    """The mounts that a mountinfo lists; empty if the mountinfo cannot be read.
+
+    A line of another format is left out.
+    """
     data = b""
     with suppress(OSError), open(path, "rb") as file:
         data = file.read(MAX_BYTES)
@@ -37,5 +40,5 @@ def read_mounts(path: str = OWN_MOUNTS) -> Iterator[Mount]:
 
 
 def _text(field: bytes) -> str:
-    r"""A field without its octal escapes, such as `\040` for a space (fs/seq_file.c, mangle_path)."""
+    r"""Decodes the octal escapes in a field, such as `\040` for a space (fs/seq_file.c, mangle_path)."""
     return os.fsdecode(re.sub(rb"\\([0-3][0-7][0-7])", lambda match: bytes([int(match[1], 8)]), field))

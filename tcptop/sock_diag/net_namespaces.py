@@ -1,7 +1,7 @@
 """The network namespaces of this machine, and calls that run in one of them.
 
-A namespace is found by the processes and the threads in it, by the mounts that hold it (ip netns, container runtimes),
-and by the sampled descriptors that lead to it (descriptors.py). One that only sockets hold is not found.
+A namespace is found through the processes and threads in it, through mounts (ip netns, container runtimes), and through
+sampled descriptors (descriptors.py). A namespace that only sockets hold is not found.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ CLONE_NEWNET = 0x40000000
 LOWEST_PRIORITY = 19
 MAX_PROCESSES = 200_000
 MAX_THREADS = 10_000
-"""Threads, besides the first of each process, whose namespace is looked at; each takes about 8 µs."""
+"""Maximum number of threads whose namespace is read, besides the first thread of each process; each takes about 8
+µs."""
 LONE_THREAD_LINKS = 3
-"""Links of /proc/PID/task with one thread: each thread is one more (fs/proc/base.c, proc_task_getattr)."""
+"""Link count of /proc/PID/task of a process with one thread; each further thread adds 1 (fs/proc/base.c,
+proc_task_getattr)."""
 FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
 """PROC_PID_INIT_INO (include/linux/proc_ns.h)."""
 
@@ -33,26 +35,26 @@ class NetNamespace(NamedTuple):
     """A network namespace, with a file that leads to it."""
 
     inode: int | None
-    """Number of the namespace, as in `net:[4026531840]`; None if only root may see it."""
+    """Number of the namespace, as in `net:[4026531840]`; None if only root may see the number."""
     is_here: bool
     found_by: Literal["process", "thread", "mount", "descriptor"]
     path: str
     """File for setns(2)."""
     name: str
-    """Name of the mount; empty for a namespace that was found by a process."""
+    """Name of the mount; empty if the namespace was found through a process."""
     counters: str | None
-    """Folder with the namespace's sockstat; None if the namespace has to be entered to see it."""
+    """Folder with the namespace's sockstat; None if the file can be read only inside the namespace."""
 
 
 class Process(NamedTuple):
-    """A process, with the namespace that it is in; the inode is None if only root may see it."""
+    """A process and the number of its network namespace; None if only root may see the number."""
 
     pid: int
     namespace: int | None
 
 
 def sees_all_processes() -> bool:
-    """Whether this process is in the first pid namespace of the machine, whose procfs shows every process."""
+    """True if this process is in the machine's first PID namespace, whose procfs shows every process."""
     with suppress(OSError):
         return os.readlink("/proc/self/ns/pid") == FIRST_PID_NAMESPACE
     return False
@@ -64,12 +66,12 @@ def list_pids() -> list[int]:
 
 
 class Found(NamedTuple):
-    """The network namespaces that were found, this process's first, and the processes."""
+    """The network namespaces that were found, beginning with this process's own, and the processes."""
 
     namespaces: list[NetNamespace]
     processes: list[Process]
     unread_threads: int
-    """Threads whose namespace was not looked at, since there are more than MAX_THREADS."""
+    """Number of threads whose namespace was not read, since there are more than MAX_THREADS."""
 
 
 def find_namespaces(pids: Iterable[int]) -> Found:
@@ -88,7 +90,7 @@ def find_namespaces(pids: Iterable[int]) -> Found:
         try:
             inode = os.stat(f"{folder}/ns/net").st_ino
         except PermissionError:
-            # The counters of the namespace are readable by all. Their inodes differ by namespace.
+            # Any user may read the counters of the namespace, and the inode of the counters differs in each namespace.
             with suppress(OSError):
                 counters = os.stat(f"{folder}/net/sockstat").st_ino
                 if counters == counters_here:
@@ -98,7 +100,7 @@ def find_namespaces(pids: Iterable[int]) -> Found:
                 processes.append(Process(pid, None))
             continue
         except OSError:
-            pass  # the process has ended, or its first thread alone
+            pass  # the process has ended, or only its first thread has ended
         if inode is not None and inode not in found:
             found[inode] = NetNamespace(inode, False, "process", f"{folder}/ns/net", "", f"{folder}/net")
         others = _other_threads(pid)
@@ -122,7 +124,7 @@ def find_namespaces(pids: Iterable[int]) -> Found:
 
 
 def add_held(namespaces: Iterable[NetNamespace], held: Mapping[int, str]) -> list[NetNamespace]:
-    """The namespaces, and those that only a descriptor leads to; `held` maps their numbers to paths."""
+    """Adds the namespaces that only a descriptor leads to; `held` maps their numbers to paths of descriptors."""
     known = list(namespaces)
     numbers = {each.inode for each in known}
     return known + [
@@ -131,7 +133,7 @@ def add_held(namespaces: Iterable[NetNamespace], held: Mapping[int, str]) -> lis
 
 
 def _other_threads(pid: int) -> list[str]:
-    """The folders of all threads of a process but the first."""
+    """The folders of all threads of a process, except the first thread."""
     folder = f"/proc/{pid}/task"
     with suppress(OSError):
         if os.stat(folder).st_nlink > LONE_THREAD_LINKS:
@@ -155,7 +157,8 @@ def namespace_number(target: str) -> int | None:
 def _mounted_namespaces() -> Iterator[tuple[int, str]]:
     """Number and path of each network namespace that a mount holds.
 
-    The mounts are those of this mount namespace, and of the machine's, if this is a container with the machine's pids.
+    Reads the mounts of this mount namespace. In a container that sees the machine's PIDs, also reads the machine's
+    mounts.
     """
     tables = [(OWN_MOUNTS, "")]
     if _namespace_of("/proc/1/ns/mnt") not in (None, _namespace_of("/proc/self/ns/mnt")):
@@ -170,9 +173,10 @@ def _mounted_namespaces() -> Iterator[tuple[int, str]]:
 def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = None) -> tuple[Answer, int]:
     """Runs a call in a thread of its own at the lowest priority; returns the result and the CPU time in microseconds.
 
-    With `namespace`, the thread enters it first unless it is this one. The other threads stay where they are.
+    If `namespace` is given and is not this process's own, the new thread first enters it. All other threads stay in
+    their namespace.
 
-    Raises OSError if the namespace may not be entered, and what the call raises.
+    Raises OSError if the namespace may not be entered, and any exception that the call raises.
     """
     results: list[tuple[Answer, int]] = []
     errors: list[BaseException] = []
@@ -198,8 +202,8 @@ def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = 
 def _enter(namespace: NetNamespace) -> None:
     """Moves the calling thread to a network namespace.
 
-    The file is opened for reading only once it is known to be the namespace: its process or descriptor may be gone, and
-    another file in its place.
+    The file is opened for reading only after a check that it is the namespace. Its process or descriptor may be gone,
+    and another file may be in its place.
     """
     import ctypes
 

@@ -1,7 +1,8 @@
-"""Single sockets of one group: their queues, and the struct tcp_info of each. At most MAX_SOCKET_ROWS are asked for.
+"""Single sockets of one group: their queues, and the struct tcp_info of each.
 
-The kernel locks each socket to fill a struct tcp_info (net/ipv4/tcp.c, tcp_get_info), so it fills those that match
-alone: the request has a filter of ports (net/ipv4/inet_diag.c, inet_diag_bc_run).
+At most MAX_SOCKET_ROWS sockets are returned. The kernel locks a socket to fill its struct tcp_info (net/ipv4/tcp.c,
+tcp_get_info). A filter of ports in the request limits the locking to matching sockets (net/ipv4/inet_diag.c,
+inet_diag_bc_run).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TIME_LIMIT_S = 5.0
 BYTECODE = 1
 """Type of the attribute INET_DIAG_REQ_BYTECODE."""
 LOCAL_PORT_IS, FAR_PORT_IS = (2, 3), (4, 5)
-"""The operations S_GE and S_LE, and D_GE and D_LE: port at least, and port at most."""
+"""The operations S_GE and S_LE, and D_GE and D_LE: `port >= number` and `port <= number`."""
 
 TCP_INFO, CONGESTION, SKMEMINFO = 2, 4, 7
 INFO_FIELDS = {
@@ -43,18 +44,18 @@ INFO_FIELDS = {
     "retransmitted": 100,
     "unsent": 144,
 }
-"""Offsets of 32-bit fields in struct tcp_info (include/uapi/linux/tcp.h); older kernels end it earlier."""
+"""Offsets of 32-bit fields in struct tcp_info (include/uapi/linux/tcp.h); on older kernels the struct is shorter."""
 
 COLUMNS = ("far_port", "inode", "rqueue", "wqueue", "rmem", "wmem_queued", *INFO_FIELDS)
 
 
 def rows_path(ask: RowAsk) -> str:
-    """The path with which a host is asked for these rows."""
+    """The path that a host reads as the sockets of one group."""
     return f"{ROWS_PATH},{ask.namespace},{ask.state},{'server' if ask.is_server else 'client'},{ask.port}"
 
 
 def parse_row_ask(path: str) -> RowAsk:
-    """The RowAsk of a path; raises FileNotFoundError for any other path."""
+    """The RowAsk that a path stands for; raises FileNotFoundError if the path stands for none."""
     with suppress(ValueError):
         name, namespace, state, side, port = path.split(",")
         ask = RowAsk(int(namespace), state, side == "server", int(port))
@@ -64,7 +65,7 @@ def parse_row_ask(path: str) -> RowAsk:
 
 
 def look_at_rows(ask: RowAsk) -> tuple[bytes, int]:
-    """The rows of a group as text, and the CPU time in microseconds; raises OSError if they cannot be asked for."""
+    """The sockets of a group as text, and the CPU time in microseconds; raises OSError if reading fails."""
     pids = list_pids()
     namespaces = find_namespaces(pids).namespaces
     if not any(each.inode == ask.namespace for each in namespaces):
@@ -80,7 +81,8 @@ def request_rows(ask: RowAsk) -> bytes:
     """The request for the rows of a group."""
     request = dump_request(1 << STATES[ask.state], ASK_MEMORY | ASK_TCP_INFO | ASK_CONGESTION)
     at_least, at_most = LOCAL_PORT_IS if ask.is_server else FAR_PORT_IS
-    # Each operation has two words: code, length if true, jump if false; and the port. A jump beyond the end rejects.
+    # Each operation has two words. The first has the code, the length (used if true) and the jump (used if false); the
+    # second has the port. A jump beyond the end rejects the socket.
     filter_ = struct.pack("=BBHBBHBBHBBH", at_least, 8, 20, 0, 0, ask.port, at_most, 8, 12, 0, 0, ask.port)
     attribute = struct.pack("=HH", 4 + len(filter_), BYTECODE) + filter_
     length = len(request) + len(attribute)
@@ -88,13 +90,13 @@ def request_rows(ask: RowAsk) -> bytes:
 
 
 def rows_as_text(ask: RowAsk) -> str:
-    """The rows of a group in the calling thread's namespace, a line each; see `row_line`."""
+    """The sockets of a group in the calling thread's namespace, one on each line; see `row_line`."""
     lines: list[str] = []
     with open_diag_socket() as diag:
         for rows in dump_datagrams(diag, request_rows(ask), time.monotonic() + TIME_LIMIT_S):
             lines += row_lines(rows)
             if len(lines) >= MAX_SOCKET_ROWS:
-                break  # closing the socket ends the dump
+                break  # closing the netlink socket ends the dump
     return "".join(f"{line}\n" for line in lines[:MAX_SOCKET_ROWS])
 
 

@@ -23,7 +23,7 @@ JOINER = "\u200d"
 MAX_CELL_CHARACTERS = 16
 """Maximum number of characters in one cell.
 
-No script needs this many characters in one cell, but a hostile text may combine more.
+No writing system needs this many characters in one cell, but a hostile text may combine more.
 """
 NARROW: set[str] = set()
 """Characters known to fill exactly one cell next to any other character."""
@@ -37,9 +37,8 @@ A gap of at most this many cells may be written again instead of being skipped.
 PEN_CODE = re.compile(
     r"(?:(38;5;\d+|38;2;\d+;\d+;\d+|[39][0-7])|(48;5;\d+|48;2;\d+;\d+;\d+|4[0-7]|10[0-7])|([1-57-9]))(?:;(?=\d)|$)"
 )
-"""SGR code for one of three things: foreground, background, or an attribute.
-
-A code that sets one of these three things leaves the two others unchanged.
+"""SGR code for one of three things: foreground, background, or an attribute. An SGR code for a foreground, a background
+or an attribute leaves the two others unchanged.
 """
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
@@ -73,7 +72,7 @@ class CellScreen:
     def reset(self, columns: int, rows: int) -> None:
         """Sets the size, and forgets all cells.
 
-        A cell of the terminal stays unchanged until a frame covers that cell.
+        Each cell of the terminal stays unchanged until a frame covers the cell.
         """
         self._columns, self._rows = columns, rows
         self._wanted_text = [[" "] * columns for _ in range(rows)]
@@ -159,8 +158,8 @@ class CellScreen:
             if x + wide > self._columns:
                 x = self._columns - 1
                 if wide == 2:
-                    # Terminals differ in how they show a wide character of which only half fits; a blank replaces that
-                    # character.
+                    # Terminals differ in how they show a wide character of which only half fits, so a blank replaces
+                    # the character.
                     cluster, wide = " ", 1
             blank_cut_halves(cells, x, x + wide)
             cells[x : x + wide] = (cluster, "")[:wide]
@@ -233,7 +232,7 @@ class Drawing:
 
 
 def is_narrow(text: str) -> bool:
-    """Whether every character of a text fills exactly one cell."""
+    """True if every character of a text fills exactly one cell."""
     if NARROW.issuperset(text):
         return True
     for character in set(text) - NARROW:
@@ -244,7 +243,7 @@ def is_narrow(text: str) -> bool:
 
 
 def is_flag_letter(character: str) -> bool:
-    """Whether a character is a regional indicator; two regional indicators make a flag."""
+    """True if a character is a regional indicator; two regional indicators make a flag."""
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
@@ -302,9 +301,9 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 
 
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
-    """Whether rewriting a short gap costs no more than a cursor move over the gap."""
+    """True if rewriting a short gap costs no more than a cursor move over the gap."""
     around = pens[start - 1 : end + 1]
-    # A gap with cells that must not be written is expensive: these cells have the pen None, which adds two pen changes.
+    # Cells that must not be written have the pen None, and would add two pen changes to a gap.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])
@@ -333,7 +332,7 @@ def pen_of(parameters: str) -> Pen | None:
 
 @lru_cache(4096)
 def is_same_blank(one: str | None, other: str) -> bool:
-    """Whether a space looks the same with both pens: equal backgrounds, and no attribute that is visible on blanks."""
+    """True if a space looks the same with both pens: equal backgrounds, and no attribute that is visible on blanks."""
     pens = [None if one is None else pen_of(one), pen_of(other)]
     if any(pen is None or pen.attributes & VISIBLE_ON_BLANKS for pen in pens):
         return False

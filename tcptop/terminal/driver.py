@@ -169,7 +169,7 @@ class CellDriver(LinuxDriver):
         if self._output is None or in_background(self.fileno):
             return
         if self._app._exit:
-            # From here on, the terminal itself turns Ctrl-C into SIGINT. SIGINT must not interrupt the exit.
+            # From here on, the terminal turns Ctrl-C into SIGINT, which must not interrupt the exit.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         until_s = time.monotonic() + RESTORE_WAIT_S
         self._awaits_sample = self._drawing = False
@@ -270,10 +270,9 @@ class CellDriver(LinuxDriver):
     def _stop_soon(self) -> None:
         """Stops a background program again after BACKGROUND_S.
 
-        The kernel, too, stops a background program that changes the terminal's modes. The stop is delayed, because one
-        `kill` may send both SIGTERM and SIGCONT, and the program may handle the two signals in either order: any thread
-        can receive a signal, and one handler can interrupt the other handler. If the program stopped before it had
-        handled SIGTERM, it would not exit.
+        The kernel, too, stops a background program that changes the terminal's modes. The stop is delayed, because
+        SIGTERM and SIGCONT may arrive together, and the program may handle them in either order. If the program stopped
+        before it had handled SIGTERM, it would not exit.
         """
         if self._background_check is not None:
             self._background_check.cancel()
@@ -327,7 +326,7 @@ def clamp_size(columns: int, rows: int) -> tuple[int, int]:
 
 
 def in_background(descriptor: int) -> bool:
-    """Whether another process group is in the foreground; False if `descriptor` is not the controlling terminal.
+    """True if another process group is in the foreground; False if `descriptor` is not the controlling terminal.
 
     The kernel stops a background process that changes the terminal's modes (tty_check_change() in tty_jobctrl.c).
     """

@@ -75,7 +75,7 @@ def die_by_received_signal() -> None:
 
 
 def is_ending() -> bool:
-    """Whether a signal or a hang-up has begun to end the program, so that no further screen may be shown."""
+    """True if a signal or a hang-up has begun to end the program, so that no further screen may be shown."""
     return _ended.is_set()
 
 

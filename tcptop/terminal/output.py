@@ -34,7 +34,7 @@ class TerminalOutput:
 
     @property
     def idle(self) -> bool:
-        """Whether the backlog is empty."""
+        """True if the backlog is empty."""
         return not self._backlog
 
     def send(self, data: bytes) -> None:
@@ -104,7 +104,7 @@ def reopen_terminal(descriptor: int) -> int | None:
     with suppress(OSError):
         ways.append(os.ttyname(descriptor))
     with suppress(OSError):
-        os.tcgetpgrp(descriptor)  # This call fails if `descriptor` is not the controlling terminal.
+        os.tcgetpgrp(descriptor)  # tcgetpgrp() fails if `descriptor` is not the controlling terminal.
         ways.append("/dev/tty")  # After su, another user owns the terminal's device, but /dev/tty can be opened.
     for way in ways:
         with suppress(OSError):
