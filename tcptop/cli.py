@@ -102,7 +102,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _help_arguments(words: list[str]) -> list[str]:
-    """The arguments that do what `tcptop help WORDS` asks for."""
+    """The arguments of the command that `tcptop help WORDS` stands for."""
     if len(words) > 1 or not {*words} <= {*SUBCOMMANDS, "help"}:
         raise TcptopError(f"help: one of {', '.join(SUBCOMMANDS)}, or nothing; not {' '.join(words)!r:.60}")
     return [*({*words} - {"help"}), "--help"]

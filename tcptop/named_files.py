@@ -161,9 +161,9 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
     """Context manager that makes a new file at a path if the block ends without an exception.
 
     The block receives the path of an empty temporary file in the same folder, and writes into this file. If the path
-    leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed:
-    files whose names are the path plus a suffix in `companions`. A TcptopError of the block that names the temporary
-    file is raised again with `path` in its place.
+    leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed.
+    A companion is a file whose name is the path plus a suffix in `companions`. A TcptopError of the block that names
+    the temporary file is raised again with `path` in its place.
 
     Raises:
         FileExistsError: if the path leads to a file that is not empty.
@@ -338,7 +338,7 @@ def _link(folder: int, temporary: str, name: str) -> None:
         os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links, such as vfat
+    except OSError:  # the file system, for example vfat, has no hard links
         if _exists(folder, name):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -362,7 +362,7 @@ def _exists(folder: int, name: str) -> bool:
 
 
 def _is_empty(folder: int, name: str) -> bool:
-    """Whether the folder has an empty regular file of this name."""
+    """True if the folder has an empty regular file of this name."""
     with suppress(FileNotFoundError):
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         return stat.S_ISREG(status.st_mode) and status.st_size == 0

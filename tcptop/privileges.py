@@ -42,7 +42,7 @@ IMPORTED_LATE = (
 )
 IMPORTED_LATE_BY_SCREEN = ("textual.pilot", "textual.drivers.headless_driver")
 LATE_PACKAGES_OF_SCREEN = ("textual.layouts", "rich._unicode_data")
-"""What Textual and Rich import only when they run."""
+"""Modules that Textual and Rich import only while they run."""
 
 
 class Caller(NamedTuple):
@@ -70,9 +70,9 @@ def find_caller() -> Caller | None:
 
 
 def is_strangers(path: str) -> bool:
-    """Whether a file or tree must be read without root's privileges.
+    """True if a file or tree must be read without root's privileges.
 
-    True only under sudo, if users other than root can write to the file or tree.
+    The answer is True only under sudo, if users other than root can write to the file or tree.
 
     Raises:
         OSError: if the file or tree does not exist.
@@ -144,7 +144,7 @@ def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN40
 
 
 def _belongs_to_root(path: str, caller: Caller) -> bool:
-    """Whether only root can have written the file or tree at a path.
+    """True if only root can have written the file or tree at a path.
 
     Root must own the file, or the tree and everything in the tree. Only root may have the right to write to the file or
     tree. Every folder and link on the path must belong to root or to the caller of sudo. If other users may write to a
@@ -192,7 +192,7 @@ def _parse_id(name: str) -> int:
 
 
 def _is_safe_folder(status: os.stat_result, caller: Caller) -> bool:
-    """Whether only root and the caller of sudo can replace files in the folder."""
+    """True if only root and the caller of sudo can replace files in the folder."""
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, caller.gid)
     can_write = status.st_mode & stat.S_IWOTH or by_group
     return status.st_uid in (0, caller.uid) and not (can_write and not status.st_mode & stat.S_ISVTX)
@@ -246,9 +246,9 @@ def _groups(caller: Caller) -> list[int]:
 
 
 def _can_read_installation(caller: Caller) -> bool:
-    """Whether the caller may read the folders in which tcptop and Python are installed.
+    """True if the caller may read the folders in which tcptop and Python are installed.
 
-    On some machines, only root may read these folders.
+    On some machines, only root may read the folder of an installed program.
     """
     os.setegid(caller.gid)
     os.seteuid(caller.uid)
@@ -262,7 +262,7 @@ def _can_read_installation(caller: Caller) -> bool:
 
 
 def _import_everything() -> None:
-    """Imports the modules needed later, because the modules may be unreadable after root's privileges are dropped.
+    """Imports the modules needed later, because they may be unreadable after root's privileges are dropped.
 
     The modules of the screen, and those of the exporter, are imported only if they are in use.
     """
@@ -273,7 +273,7 @@ def _import_everything() -> None:
     for module in walk_packages([os.path.dirname(__file__)], "tcptop."):  # noqa: PTH120
         if module.name.startswith("tcptop.exporter"):
             if "prometheus_client" in sys.modules:
-                with suppress(ImportError):  # without the extra `web-config`
+                with suppress(ImportError):  # tcptop was installed without the extra `web-config`
                     import_module(module.name)
         elif not module.name.startswith(not_needed):
             import_module(module.name)

@@ -18,7 +18,7 @@ def per_second(before: float | None, elapsed_s: float, after: float | None) -> f
 
 
 def increase(before: object, after: object) -> float | None:
-    """`after` − `before`; None if at least one of the two is unknown or not a number."""
+    """`after` − `before`; None if at least one value is unknown or not a number."""
     if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
         return None
     return after - before

@@ -13,11 +13,11 @@ class Same(Generic[Result]):
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other key has the same object."""
+        """True if the other key has the same object."""
         return isinstance(other, Same) and self.value is other.value
 
     def __hash__(self) -> int:
-        """The identity of the object, which the key keeps alive."""
+        """The hash is the identity of the object, which the key keeps alive."""
         return id(self.value)
 
 

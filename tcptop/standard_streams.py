@@ -1,7 +1,7 @@
 """Standard output and standard error: one way to write to each, even if it is closed, full, or a pipe without a reader.
 
-After a failed write, the descriptor leads to /dev/null. Otherwise Python would try the same text again when it ends,
-print "Exception ignored", and end with exit code 120.
+After a failed write, the descriptor leads to /dev/null. Without /dev/null, Python would write the same text again at
+its exit, print "Exception ignored", and end with exit code 120.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class WriteError(TcptopError):
 def occupy_descriptors() -> None:
     """Opens /dev/null for each standard descriptor that is closed.
 
-    Otherwise a file opened later would get the number, and what is meant for standard error would be written into it.
+    Otherwise a file opened later could get the descriptor 2, and error messages would be written into that file.
     """
     for descriptor in DESCRIPTORS:
         try:
             os.fstat(descriptor)
         except OSError:
             with suppress(OSError):
-                os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+                os.open(os.devnull, os.O_RDWR)  # os.open() returns the lowest free descriptor, which is this one
 
 
 def write_stdout(text: str) -> None:
@@ -41,7 +41,7 @@ def write_stdout(text: str) -> None:
         BrokenPipeError: if standard output is a pipe whose reader has ended.
 
     """
-    if sys.stdout is None:  # Python sets None if the descriptor was closed at start
+    if sys.stdout is None:  # sys.stdout is None if the descriptor was closed at the start
         raise WriteError("standard output is closed; nothing to write to")
     try:
         _write(sys.stdout, text)
@@ -52,20 +52,20 @@ def write_stdout(text: str) -> None:
 
 
 def write_notice(text: str) -> None:
-    """Writes a text that is no result to standard output, or nothing if it cannot be written."""
+    """Writes a text other than a result to standard output; ignores errors."""
     with suppress(WriteError, BrokenPipeError):
         write_stdout(text)
 
 
 def write_stderr(text: str) -> None:
-    """Writes a text to standard error, or nothing if it cannot be written."""
+    """Writes a text to standard error; ignores errors."""
     if sys.stderr is not None:  # print(file=None) would write to standard output
         with suppress(OSError):
             _write(sys.stderr, text)
 
 
 def flush_streams() -> None:
-    """Writes what other code has left in the buffers, or drops it if it cannot be written."""
+    """Writes the text that other code has left in the buffers; drops the text if the write fails."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             with suppress(OSError):

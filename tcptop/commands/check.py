@@ -75,7 +75,7 @@ class Sample(NamedTuple):
     snapshot: Snapshot
     growth: SocketGrowth
     before: Ledger | None = None
-    """The ledger whose averages stand if the sample has none of its own."""
+    """The ledger whose averages are used if the sample has no averages of its own."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -250,9 +250,9 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
 
 
 def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]:
-    """The numbers and times of a sample and of the samples up to LENGTH_S before it, in the order of the recording.
+    """The numbers and times of a sample and of the samples up to LENGTH_S before that sample, in recorded order.
 
-    The series begins again where a time is unknown, or where the clock was set back.
+    Samples before an unknown time, or before the clock was set back, are left out.
     """
     found: list[tuple[int, float]] = []
     end_s = later_s = recording.taken_at_unix_s(index)
@@ -266,10 +266,10 @@ def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]
 
 
 def _start_of_origin(recording: Recording, numbers: Sequence[tuple[int, float]]) -> int:
-    """The position of the first sample that has the origin of the last sample.
+    """The position of the first sample from which on all samples have the same origin (machine, boot, namespace).
 
-    To save time, only samples at least GAP_S apart are read. A sample that is not read counts as one of the origin
-    before.
+    To save time, only samples at least GAP_S apart are read. A sample that is not read is taken to have the origin of
+    the previous sample.
     """
     start = 0
     origin, read_at_s = None, 0.0

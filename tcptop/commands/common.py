@@ -34,22 +34,22 @@ class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line and then exits with code 1, as slabtop does."""
 
     _host_prefix: str | None = None
-    """Beginning of an argument that names another machine; None if only --host does."""
+    """Beginning of an argument that names another machine; None if only --host names another machine."""
     _takes_hosts = False
-    """Whether --host may name several machines."""
+    """True if --host may name several machines."""
 
     def __init__(self, *, examples: Sequence[tuple[str, str]], **named: Any) -> None:  # noqa: ANN401 (as argparse)
         super().__init__(allow_abbrev=False, **named)
         self.examples = examples
-        """Commands and what they do; the last part of the help."""
+        """Each command with a description; the last part of the help."""
 
     def format_help(self) -> str:
-        """The help of argparse, and the examples."""
+        """The help text of argparse, followed by the examples."""
         lines = "".join(f"  {command}\n      {meaning}\n" for command, meaning in self.examples)
         return f"{super().format_help()}\nexamples:\n{lines}"
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:  # noqa: ANN401 (as argparse)
-        """Converts an argument as argparse does; an argument of blanks alone is an error."""
+        """Converts an argument as argparse does, but an argument that consists of blanks is an error."""
         if not arg_string.strip():
             advice = f"; give {action.metavar}" if action.option_strings and action.metavar else ""
             raise argparse.ArgumentError(action, f"is empty{advice}")
@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
     def add_root_option(self, takes_hosts: bool = False) -> None:
         """Adds --root, the folder or archive whose files are read, and the options of `add_host_options`.
 
-        With `takes_hosts`, --host may name several machines.
+        If `takes_hosts` is set, --host may name several machines.
         """
         self._takes_hosts = takes_hosts
         self.add_argument(
@@ -89,7 +89,7 @@ class Parser(argparse.ArgumentParser):
     def add_host_options(self, prefix: str | None = None) -> None:
         """Adds --host, another machine that is asked over ssh, and --sudo.
 
-        An argument that begins with `prefix` names such a machine too.
+        An argument that begins with `prefix` names another machine too.
         """
         self._host_prefix = prefix
         many = "; several, as web[01-40],db1 or @FILE, are a table" if self._takes_hosts else ""
@@ -146,9 +146,9 @@ ONE_MACHINE = "--host: one machine at a time; {!r} names {}"
 
 
 def check_host_name(text: str) -> str:
-    """The one name that a text such as `web17` or `web[17]` stands for.
+    """The single host name in a text such as `web17` or `web[17]`.
 
-    Raises TcptopError as `expand_host_names`, and if there are several.
+    Raises TcptopError in the same cases as `expand_host_names`, and if the text stands for several names.
     """
     names = expand_host_names(text)
     if len(names) > 1:
@@ -157,9 +157,9 @@ def check_host_name(text: str) -> str:
 
 
 def expand_host_names(text: str) -> list[str]:
-    """The names that a text such as `web17`, `web[01-40],db1` or `@FILE` stands for.
+    """The host names in a text such as `web17`, `web[01-40],db1` or `@FILE`.
 
-    Raises TcptopError if ssh would take a name for an option, or if no host can have it.
+    Raises TcptopError if ssh would take a name for an option, or if no host can have such a name.
     """
     if not text:
         raise TcptopError("--host: a name as ssh takes it (web17, root@web17), not ''")
@@ -249,7 +249,7 @@ def open_chosen_host(options: argparse.Namespace) -> Host:
     """Opens the host that the options --host, --root and, if the command has it, --cgroup choose.
 
     Raises:
-        TcptopError: as `open_host`, or if the other machine cannot be reached.
+        TcptopError: in the same cases as `open_host`, or if the other machine cannot be reached.
 
     """
     cgroup = getattr(options, "cgroup", None)
@@ -257,10 +257,10 @@ def open_chosen_host(options: argparse.Namespace) -> Host:
 
 
 def open_remote(name: str, sudo: bool) -> Host:
-    """Connects to another machine. If there is a terminal, ssh may ask on it.
+    """Connects to another machine. If there is a terminal, ssh may ask questions on the terminal.
 
     Raises:
-        TcptopError: if the name cannot be one of a host, or no session can be made.
+        TcptopError: if no host can have the name, or no session can be made.
 
     """
     name = check_host_name(name)
@@ -281,7 +281,7 @@ def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str 
 
 
 def add_socket_table(sampler: Sampler, is_asked: bool) -> None:
-    """Adds the source of who holds the sockets, if the user asks for it or a saved tree has it."""
+    """Adds the source of socket holders, if the user asks who holds the sockets or a saved tree has the answer."""
     from tcptop.sampling.sampler import has_saved_sockets
 
     if is_asked or has_saved_sockets(sampler.host):
@@ -295,7 +295,7 @@ def read_snapshot(sampler: Sampler, may_be_lost: bool = False) -> Snapshot:
     """Reads the sources that are due, and returns the latest reading of every source.
 
     Raises:
-        TcptopError: if the host does not answer, unless it `may_be_lost`: its sources are `failed` then.
+        TcptopError: if the host does not answer. If `may_be_lost` is set, the sources become `failed` instead.
 
     """
     from tcptop.sampling.sampler import read_due
@@ -311,8 +311,8 @@ def read_ledger(
 ) -> Ledger:
     """Reads the sources that are due, and returns the ledger computed from the latest reading of every source.
 
-    `before` is the ledger of the previous sample. Without one, raises TcptopError if the host does not answer; a later
-    sample says so in the states of its sources.
+    `before` is the ledger of the previous sample. In the first sample (`before` is None), raises TcptopError if the
+    host does not answer. In later samples, the sources become `failed`.
     """
     from tcptop.accounting import account
 

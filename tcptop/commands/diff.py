@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _diff_text(names: tuple[str, ...], as_json: bool, sudo: bool = False) -> str:
     # Other users' files are read last, because root's privileges are dropped before such a read. Reading the other
-    # input may need these privileges.
+    # input may need root's privileges.
     read = {name: _read_named(name, sudo) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):
@@ -105,7 +105,7 @@ def _is_strangers(name: str) -> bool:
 
 
 def _is_running(name: str) -> bool:
-    """Whether a name is that of a running machine, and not that of a file."""
+    """True if a name stands for a running machine, not for a file."""
     return name == LIVE or name.startswith(SSH)
 
 
@@ -142,7 +142,7 @@ def _labs_text(first: Json, second: Json, as_json: bool) -> str:
 
 
 def is_lab_result(name: str) -> bool:
-    """Whether a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
+    """True if a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
     try:
         return read_start(name, 64).lstrip()[:1] == FIRST_OF_JSON
     except OSError:
@@ -176,7 +176,7 @@ def read_named_ledger(name: str, sudo: bool = False) -> Ledger:
 def split_time(name: str) -> tuple[str, str | None]:
     """Splits `PATH@TIME` at the last @.
 
-    The time is None if `name` has no @, or if a file exists whose path is the whole of `name`, including the @.
+    The time is None if `name` has no @, or if all of `name`, including the @, is the path of a file.
     """
     path, at, moment = name.rpartition("@")
     return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)

@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     what = " ".join(options.what)
     page = explain_word(ledger, what) if what else None
     if page is not None and page.cache is not None:
-        # Only the ledger shows which cache a word means.
+        # A ledger is needed to find the cache that a word means.
         sampler.add_source(CacheAttributesSource(page.cache))
         ledger = read_ledger(sampler)
     ledger = ledger._replace(symbols=symbols)

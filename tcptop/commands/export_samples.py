@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _export_now(options: argparse.Namespace) -> None:
-    """Exports one sample that is taken of another machine now; it is recorded into a file that is removed again."""
+    """Takes a sample of another machine now, and exports it through a temporary recording."""
     from tempfile import TemporaryDirectory
 
     from tcptop.recording.recorder import Recorder

@@ -141,7 +141,7 @@ def parse_address(text: str) -> Address:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """True if only this machine can reach an address."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
@@ -172,7 +172,7 @@ def _make_sampler(options: argparse.Namespace) -> Sampler:
 
     sampler = make_sampler(open_host(options.root, options.cgroup), 1.0, None, options.cgroup)
     sampler.late_values_s = LATE_VALUES_S
-    # The costliest read here, and no metric needs it.
+    # This source is left out: it is the most expensive to read, and no metric needs it.
     sampler.set_enabled("pagetypeinfo", False)
     if options.who:
         source = SocketTableSource()
@@ -237,7 +237,7 @@ def _open_gate(path: str | None) -> WebGate | None:
 
 
 def _warn_of_missing(ledger: Ledger) -> None:
-    """Says which sources were refused, once at the start."""
+    """Prints the sources that were refused, once at the start."""
     refused = [name for name, source in ledger.sources.items() if source.state == "refused"]
     if refused:
         _warn(f"may not read {', '.join(refused)}: their figures have no series; root sees more")

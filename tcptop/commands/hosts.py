@@ -51,7 +51,10 @@ def make_fleet(
     looks: int | None = None,
     on_look: Callable[[HostLook], None] | None = None,
 ) -> Fleet:
-    """The machines of these names, not connected yet; ssh never asks on the terminal for one of several."""
+    """The machines of these names, not yet connected.
+
+    If there are several machines, ssh never asks questions on the terminal.
+    """
     hosts = [SshHost(name, sudo, connect=False) for name in names]
     return Fleet(
         hosts,
@@ -68,7 +71,7 @@ def _account(thresholds: Mapping[str, Threshold]) -> Callable[[Snapshot], HostRo
 
 
 def _print_looks(options: argparse.Namespace) -> int:
-    """Prints the table, or a line for each look at each machine; returns 1 if a machine has not answered."""
+    """Prints the table, or one line for each look at each machine; returns 1 if any machine has not answered."""
     from tcptop.explanation.host_rows import TableOrder
     from tcptop.report.hosts_report import hosts_as_text, look_as_json
 
@@ -110,7 +113,7 @@ def _raise_exit(number: int, _: FrameType | None) -> None:
 
 
 def raise_open_files(hosts: int) -> None:
-    """Raises the limit on open files as far as it may be raised; each machine takes three."""
+    """Raises the limit on open files as far as allowed, since each machine needs three."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

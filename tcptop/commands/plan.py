@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
-"""Maps the words of the option to the sides of a plan, whose names are those of the JSON."""
+"""Maps the words of the option to the sides of a plan; the sides have the same names as in the JSON."""
 FAMILY_OF_WORD: dict[str, PlannedFamily] = {"ipv4": "ipv4", "ipv6": "ipv6", "now": "mix"}
 
 

@@ -139,7 +139,7 @@ def record_until_signal(
     while True:
         read_due(sampler)
         if ended.is_set() and host.identity.remote_name is not None:
-            return  # Ctrl-C has ended ssh too, so the sample may have nothing
+            return  # Ctrl-C has ended ssh too, so the sample may be empty
         snapshot = sampler.snapshot()
         recorder.write(snapshot)
         if on_sample is not None:
@@ -154,7 +154,7 @@ def record_until_signal(
 def _print_message(options: argparse.Namespace, text: str) -> None:
     """Prints a line if standard output is a terminal and --json is not given.
 
-    No such line gets into a service's journal or between lines of JSON.
+    In a service's journal, or between lines of JSON, the line would disturb.
     """
     if not options.json and sys.stdout is not None and sys.stdout.isatty():
         write_notice(f"{printable(text)}\n")

@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     from tcptop.terminal.hangup import die_by_received_signal
     from tcptop.widgets.pane import ASCII_CLASS
 
-    # The files are opened only after the imports: an import may need root's privileges, and these privileges are
-    # dropped when another user's file is opened.
+    # The files are opened only after the imports: an import may need root's privileges, which are dropped when another
+    # user's file is opened.
     feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     app = TcptopApp(feed, settings, mistakes)
     app.set_class(ascii_alone, ASCII_CLASS)

@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> tuple[SocketRow, ...]:
-    """The single sockets of the port and the states that the options choose, at most MAX_SOCKET_ROWS."""
+    """The single sockets with the port and the states of the options; at most MAX_SOCKET_ROWS sockets."""
     groups = ledger.holders.groups if ledger.holders is not None else ()
     chosen = (group for group in groups if group.port == options.port and group.state in (options.state or STATES))
     found = run_sync(read_socket_rows(host, row_asks(chosen)))
@@ -165,7 +165,7 @@ def _parse_port(text: str) -> int:
 
 
 def _raise_if_asking(options: argparse.Namespace) -> None:
-    """Raises TcptopError for options that only a running kernel can answer."""
+    """Raises TcptopError for options that need a running kernel."""
     asked = {"--here": options.here, "--exact": options.exact, "--by peer": options.by == "peer", "-n": options.count}
     for option, is_given in asked.items():
         if is_given:
@@ -173,7 +173,7 @@ def _raise_if_asking(options: argparse.Namespace) -> None:
 
 
 def _raise_if_unread(reading: Reading[Any]) -> None:
-    """Raises TcptopError with the reason if there was no look."""
+    """Raises TcptopError with the reason if the look at the sockets failed."""
     if reading.value is None:
         raise TcptopError(reading.reason or "the sockets were not asked")
 
@@ -200,7 +200,7 @@ def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: Sequence[So
 
 
 def _print_recorded(options: argparse.Namespace) -> None:
-    """Prints the look of the last selected sample of a recording; with --json, of every selected sample."""
+    """Prints the sockets of the last selected sample of a recording; with --json, of every selected sample."""
     from tcptop.accounting import account, ledger_before
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import select_samples

@@ -1,4 +1,4 @@
-"""Compare two ledgers figure by figure."""
+"""Compares two ledgers figure by figure."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _buffer_bounds(counts: SocketCounts) -> Amount | None:
 
 
 def _scope(before: CountScope | None, after: CountScope | None) -> tuple[str, bool]:
-    """The text for the scope of a count, and whether the count has one scope in both ledgers."""
+    """The text for the scope of a count, and True if the count has the same scope in both ledgers."""
     scopes = list(dict.fromkeys(scope for scope in (before, after) if scope is not None))
     return ", then ".join(SCOPE_LABELS.get(scope, scope) for scope in scopes), len(scopes) < 2
 
@@ -163,7 +163,7 @@ def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | No
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
-    """The number that reports show for the cost of a socket, and whether this number is exact or a bound."""
+    """The number that reports show for the cost of a socket, and its kind: exact or a bound."""
     if bounds is None:
         return None, "exact"
     if bounds.low and bounds.low < bounds.high:

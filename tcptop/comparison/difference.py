@@ -11,13 +11,13 @@ from tcptop.ledger import Amount, HostFacts
 from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most", "about"]
-"""What a figure is: exact, a lower bound, an upper bound, or an estimate between two bounds (`about`)."""
+"""The kind of a figure: exact, a lower bound, an upper bound, or an estimate between two bounds (`about`)."""
 Unit = Literal["bytes", "count"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure with its values in both ledgers; `bounded_change` makes one of two amounts with bounds."""
+    """One figure with its values in both ledgers; `bounded_change` makes a Change from two amounts with bounds."""
 
     key: str
     """Name of the figure in the JSON report."""
@@ -26,7 +26,7 @@ class Change:
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
-    """Whether `before` is exact or a bound; without meaning if `before` is None."""
+    """The kind of `before`: exact or a bound; without meaning if `before` is None."""
     after_bound: Bound = "exact"
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
@@ -37,8 +37,8 @@ class Change:
     def increase(self) -> float | None:
         """`after` − `before`.
 
-        None if `before` or `after` is unknown, if the two values are not comparable, or if `before_bound` and
-        `after_bound` differ. If both values are bounds or estimates, so is the increase: it is not exact.
+        The increase is None if a value is unknown, or if the two values or their kinds cannot be compared. The increase
+        between two bounds or estimates is itself not exact.
         """
         is_known = self.is_comparable and self.before_bound == self.after_bound
         change = increase(self.before, self.after) if is_known else None
@@ -46,7 +46,7 @@ class Change:
 
     @property
     def changed(self) -> bool:
-        """True if the figures differ, or if only one of them is known."""
+        """True if the figures differ, or if only one figure is known."""
         return self.before != self.after
 
 
@@ -64,9 +64,9 @@ def bounded_change(
 
 
 def figure_and_bound(figure: float | None, bounds: Amount | None) -> tuple[float | None, Bound]:
-    """The number that a report shows for a figure, and what this number is.
+    """The number that a report shows for a figure, and the kind of the number.
 
-    The number is the lower bound if there is no upper bound, the upper bound if the lower bound is 0, and otherwise
+    A report shows the lower bound if there is no upper bound, the upper bound if the lower bound is 0, and otherwise
     the figure itself.
     """
     if figure is None or bounds is None:
@@ -97,7 +97,7 @@ class CacheChange:
 
     @property
     def changed(self) -> bool:
-        """Whether a figure other than `tcp_bytes` changed.
+        """True if a figure other than `tcp_bytes` changed.
 
         A change of `tcp_bytes` does not count, because `tcp_bytes` is computed from other rows.
         """
@@ -116,7 +116,7 @@ class StateChange:
 
     @property
     def changed(self) -> bool:
-        """Whether any figure of the state changed."""
+        """True if any figure of the state changed."""
         costs = [cost for cost in (self.accepted_bytes, self.outgoing_bytes) if cost is not None]
         return self.count.changed or any(cost.changed for cost in costs)
 
@@ -135,7 +135,7 @@ class FreeBlocksChange:
 
     @property
     def changed(self) -> bool:
-        """Whether the number of blocks changed."""
+        """True if the number of blocks changed."""
         return self.blocks.changed
 
 
@@ -149,16 +149,16 @@ class NodeChange:
 
     @property
     def changed(self) -> bool:
-        """Whether any figure of the node changed."""
+        """True if any figure of the node changed."""
         return self.free_bytes.changed or self.headroom_sockets.changed
 
 
 class HasChanged(Protocol):
-    """A row of figures, with a property that tells whether the row changed."""
+    """A row of figures, with a property that is True if the row changed."""
 
     @property
     def changed(self) -> bool:
-        """Whether any figure of the row changed."""
+        """True if any figure of the row changed."""
         ...
 
 
@@ -176,7 +176,7 @@ class ChangedRows(Generic[ChangedRow]):
 def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
     """The changed rows, sorted by the change of one figure, the largest change first.
 
-    A row with an unknown change is sorted by the value `before`. If `before` is unknown or 0, such a row is sorted by
+    A row with an unknown change is sorted by the value `before`. If `before` is also unknown or 0, the row is sorted by
     the value `after`.
     """
 
@@ -220,7 +220,7 @@ class SlabGrowth:
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown in a ledger.
 
-    If there are such objects, `socket_bytes` are lower bounds, and a row of `other_rows` may count such objects.
+    If any object is missing, `socket_bytes` are lower bounds, and `other_rows` may include rows with missing objects.
     """
     idle_bytes: Amount | None
     """Bounds on the growth of idle bytes in the slabinfo rows that count objects of sockets; None without slabinfo.
@@ -230,12 +230,11 @@ class SlabGrowth:
     In rows that only TCP uses, all bytes except those of sockets' objects count as idle.
     """
     others_bytes: Amount | None
-    """Bounds on the growth that users other than sockets cause in shared slabinfo rows; None without slabinfo.
-
-    This growth includes free objects that the kernel counts as active.
+    """Bounds on the growth that users other than sockets cause in shared slabinfo rows; None without slabinfo. Free
+    objects that the kernel counts as active are included.
     """
     other_rows: tuple[RowGrowth, ...] | None
-    """Growth of each slabinfo row that is not known to count objects that sockets hold in some TCP state.
+    """Growth of each slabinfo row that counts no objects of sockets, as far as the catalogue shows.
 
     None without slabinfo.
     """
@@ -252,7 +251,7 @@ class SlabGrowth:
     def shares(self) -> Amount | None:
         """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that is due to sockets.
 
-        The result is None if `bytes` is 0, or if a bound of `socket_bytes` is 0 or has another sign than `bytes`. If
+        The share is None if `bytes` is 0, or if a bound of `socket_bytes` is 0 or has the opposite sign of `bytes`. If
         objects are missing, the upper bound is infinite.
         """
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
@@ -263,7 +262,7 @@ class SlabGrowth:
 
 @dataclass(frozen=True, slots=True)
 class ComparedInput:
-    """Origin of one of the two ledgers: host, kernel and time."""
+    """The origin of one of the two compared ledgers: host, kernel and time."""
 
     label: str
     """Name that the user gave the input."""

@@ -62,7 +62,7 @@ def _tcp_bounds(ledger: Ledger) -> dict[str, Amount]:
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
-    """The rows of slabinfo. Without slabinfo, the caches whose size or number of slabs is known from sysfs."""
+    """The rows of slabinfo; without slabinfo, the caches whose size or number of slabs is known from sysfs."""
     return slabinfo_rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
 
 

@@ -1,8 +1,8 @@
 """Growth of slab memory between two ledgers, and the part of this growth that is due to sockets.
 
-The part due to one kind of object is the growth of the bytes that these objects take. The number of objects has bounds
-in each ledger, so the bytes have bounds too. Slabinfo rows that count no objects of sockets are listed, each row with
-its growth.
+For each kind of object, the part due to sockets is the growth of the bytes that the objects take. The number of objects
+has bounds in each ledger, so the bytes have bounds too. Slabinfo rows that count no objects of sockets are listed, each
+row with its growth.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
 
 
 def _no_growth(found: SlabGrowth) -> SlabGrowth:
-    """The growth between two equal ledgers: the bounds on a number do not matter if the number is the same."""
+    """The growth between two equal ledgers: a number with the same bounds in both ledgers has not changed."""
     return replace(
         found,
         sockets=(),
@@ -97,7 +97,7 @@ def _held(ledger: Ledger) -> dict[HeldName, HeldObjects]:
 
 
 def _changes_both_families(kinds: tuple[HeldObjects, HeldObjects]) -> bool:
-    """Whether the numbers of IPv4 socks and of IPv6 socks both changed for certain."""
+    """True if the numbers of IPv4 socks and of IPv6 socks both certainly changed."""
     numbers = [{part.family: part.number for part in kind.parts} for kind in kinds]
     changes = [numbers[1].get(family, ZERO).minus(numbers[0].get(family, ZERO)) for family in ("ipv4", "ipv6")]
     return all(change.low * change.high > 0 for change in changes)
@@ -117,7 +117,7 @@ def _missing(
 ) -> tuple[str, ...]:
     """Names of the objects whose size or number is unknown in at least one of the ledgers.
 
-    Everything that the reports of the ledgers name as missing from a socket or from TCP's memory is missing here too.
+    The result includes every object that the reports name as missing from a socket or from TCP's memory.
     """
     ledgers = (before, after)
     missing = [
@@ -165,8 +165,8 @@ def _growth_of_kind(
 def _units(pair: tuple[HeldPart | None, HeldPart | None]) -> tuple[Amount, Amount] | None:
     """Bounds on the bytes of one object in each ledger; None if neither ledger knows the size.
 
-    Objects of one kernel have one size, so that bounds of both ledgers hold for it. If the bounds do not overlap, the
-    kernel was started with other options, such as slub_debug, and each ledger has its own size.
+    An object has one size on one kernel, so the bounds of both ledgers apply to the size. If the bounds do not overlap,
+    the kernel was restarted with other options, such as slub_debug, and each ledger has its own size.
     """
     units = [part.unit_bytes for part in pair if part is not None and part.unit_bytes is not None]
     if not units:
@@ -182,7 +182,7 @@ def _scaled(amount: Amount, factor: float) -> Amount:
 def _sum_of_families(ends: list[Amount]) -> Amount:
     """Bounds on the bytes of IPv4 and IPv6 socks together.
 
-    The number of both together is exact, so that the least of one family goes with the most of the other family.
+    The total number of socks is exact, so the minimum of one family goes with the maximum of the other family.
     """
     if len(ends) != 2:
         return _sum(ends)
@@ -204,8 +204,8 @@ def _add(one: Amount, other: Amount) -> Amount:
 def _ports_growth(sides: tuple[Mapping[HeldName, HeldObjects], Mapping[HeldName, HeldObjects]]) -> Amount:
     """Bounds on the increase in the number of local ports in use.
 
-    The kernel has no counter of ports. Each sock and each mini-socket that is new may own a port, and each one that is
-    gone may have owned a port.
+    The kernel has no counter of ports. Each new sock or mini-socket may own a port, and each freed sock or mini-socket
+    may have owned a port.
     """
     low = high = 0.0
     names: tuple[Literal["socks"], Literal["mini-sockets"]] = ("socks", "mini-sockets")
@@ -225,9 +225,9 @@ def _ports_growth(sides: tuple[Mapping[HeldName, HeldObjects], Mapping[HeldName,
 def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | None:
     """Bounds on the increase in the number and in the bytes of queued segments, such as unread FINs; None if unknown.
 
-    The kernel has no counter of queued segments. The bounds are computed from slabinfo: from the number of objects in
-    use in each row that counts objects of segments. It is assumed that the numbers of other objects in these rows do
-    not change. Some of the active objects in a row may be free objects in per-CPU caches.
+    The kernel has no counter of queued segments. The bounds are computed from the number of objects in use in each
+    slabinfo row that counts objects of segments. The numbers of other objects in the rows of segments are assumed not
+    to change. Some of the active objects in a row may be free objects in per-CPU caches.
     """
     sides = [
         {part.object: part for part in _state(ledger, State.CLOSE_WAIT).unread_fin_parts or ()}
@@ -309,7 +309,7 @@ def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
 
 
 def has_all_rows(ledger: Ledger) -> bool:
-    """Whether slabinfo is complete, so that the kernel has no slab cache for a row missing from slabinfo."""
+    """True if slabinfo is complete, so that a row missing from slabinfo means a cache missing from the kernel."""
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 

@@ -1,1 +1,1 @@
-"""Exporter for Prometheus: looks at the machine when it is asked, and answers with metrics over HTTP or in a file."""
+"""Exporter for Prometheus: reads the machine on each request, and returns metrics over HTTP or in a file."""

@@ -1,4 +1,4 @@
-"""What the exporter answers: metrics under /metrics, and a page that leads there under /."""
+"""The exporter's answers: metrics under /metrics, and under / a page with a link to /metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tcptop.sampling.live_sampler import PATIENCE_S
 
 TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
 TIMEOUT_OFFSET_S = 0.5
-"""How much earlier than the scraper's timeout the answer must be there."""
+"""Time in seconds by which the answer must precede the scraper's timeout."""
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>tcptop</title></head>
 <body><h1>tcptop {__version__}</h1><p>Kernel memory of TCP connections.</p>
@@ -30,10 +30,10 @@ ALWAYS_KNOWN = frozenset(
         "tcptop_limits_unknown",
     }
 )
-"""Metrics that need no file of the kernel."""
+"""Metrics whose figures come from no kernel file."""
 
 Authorize = Callable[[Request], Awaitable[Response | None]]
-"""Gives the response that refuses a request; None lets the request through."""
+"""Returns the response that refuses a request; None if the request is allowed."""
 
 
 class Endpoint:
@@ -65,7 +65,7 @@ class Endpoint:
 
 
 def patience_s(timeout: str) -> float:
-    """How long a look may wait for slow sources, by the scraper's timeout in seconds; a header may be anything."""
+    """Longest wait for slow sources, from the header with the scraper's timeout; the header may be malformed."""
     try:
         seconds = float(timeout)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Families of metrics as text: prometheus-client's encoders, and what an HTTP client accepts."""
+"""Formats families of metrics as text, with the encoders of prometheus-client, in a format that the client accepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class Encoded(NamedTuple):
 
 
 class _Families(CollectorRegistry):
-    """Families in the form that the encoders take. No metric is ever registered: each look has its own families."""
+    """Families of metrics in the form that the encoders take.
+
+    Metrics are not registered, since each look has its own families.
+    """
 
     def __init__(self, families: Iterable[Metric]) -> None:
         super().__init__(auto_describe=False)
@@ -43,7 +46,7 @@ def text_0_0_4(families: Sequence[Family]) -> bytes:
 
 
 def negotiated(families: Sequence[Family], accept: str) -> Encoded:
-    """The families, and those of this process, in the format that the header `Accept` asks for."""
+    """The families, and the metrics of this process, in the format that the header `Accept` asks for."""
     encode: Callable[[CollectorRegistry], bytes]
     encode, content_type = choose_encoder(accept)
     return Encoded(encode(_Families([*map(_to_metric, families), *process_families()])), content_type)

@@ -1,4 +1,4 @@
-"""Looks: reads the machine when someone asks, once for all who ask within a second."""
+"""Reads the machine on request; one look answers all requests within a second."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from tcptop.sampling.sampler import Sampler
 from tcptop.snapshot import Snapshot
 
 FRESH_S = 1.0
-"""Age up to which a look answers further scrapes."""
+"""Maximum age of a look that is reused for further scrapes."""
 LATE_VALUES_S = 60.0
-"""Maximum age of the figures of a source that has stopped to answer."""
+"""Maximum age of the figures of a source that has stopped answering."""
 FIRST_PATIENCE_S = 2.0
-"""Longest wait of the look at the start, which no scraper waits for."""
+"""Longest wait for slow sources in the first look, which no scraper waits for."""
 GRACE_S = 0.2
-"""How much longer than the look a scrape waits, for accounting and for a look that another scrape began."""
+"""Additional time that a scrape waits after `patience_s`: for the accounting, and for a look that another scrape
+began."""
 
 
 class Looks:
-    """The latest ledger of a host. Nothing is read while nobody asks."""
+    """The latest ledger of a host. The host is read only on request."""
 
     def __init__(self, sampler: Sampler, account: Callable[[Snapshot], Ledger]) -> None:
         self.sampler = sampler
@@ -35,13 +36,13 @@ class Looks:
         self._look: asyncio.Task[Ledger] | None = None
 
     async def first(self) -> Ledger:
-        """Looks before anyone asks, and waits long enough for sources that are slow the first time."""
+        """Makes the first look, before any request; waits longer, since some sources are slow at the first read."""
         return await self._take(FIRST_PATIENCE_S)
 
     async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:
         """The ledger of a look that is younger than FRESH_S, or of a new look, which waits at most `patience_s`.
 
-        Gives an earlier ledger if the look takes longer; None if there is none.
+        Returns an earlier ledger if the look takes longer; None if there is no earlier ledger.
         """
         if self._look is None and asyncio.get_running_loop().time() - self._looked_s < FRESH_S:
             return self._ledger
@@ -49,7 +50,7 @@ class Looks:
             self._look = asyncio.create_task(self._take(patience_s))
             self._look.add_done_callback(self._forget)
         with suppress(asyncio.TimeoutError):
-            # A scraper that leaves must not end the look of the others.
+            # If one scraper disconnects, the look must go on for the other scrapers.
             return await asyncio.wait_for(asyncio.shield(self._look), patience_s + GRACE_S)
         return self._ledger
 

@@ -1,8 +1,8 @@
-"""HTTP server of the exporter: GET of /metrics and /, on an event loop, with bounds on all that a client can take.
+"""HTTP server of the exporter: GET of /metrics and /, on an event loop, with limits for each client.
 
 A connection has at most HEADER_BYTES of headers, IDLE_S to send a whole request, and IDLE_S to take the answer. Above
-MAX_CONNECTIONS, the connection that has waited longest for its client is closed, so that clients that send or read
-nothing, or slowly, keep no scraper out.
+MAX_CONNECTIONS, the connection that has waited longest for its client is closed. Clients that send or read slowly
+therefore cannot lock out a scraper.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Request(NamedTuple):
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the client wants to send more requests."""
+        """True if the client wants to send more requests."""
         options = self.headers.get("connection", "").lower()
         return "close" not in options and (self.version == "HTTP/1.1" or "keep-alive" in options)
 
     @property
     def accepts_gzip(self) -> bool:
-        """Whether the client takes a gzipped body."""
+        """True if the client accepts a gzipped body."""
         for coding in self.headers.get("accept-encoding", "").lower().split(","):
             name, _, weight = coding.partition(";")
             if name.strip() == "gzip":
@@ -70,7 +70,7 @@ TlsContext = Callable[[], ssl.SSLContext | None]
 
 
 def plain_response(status: HTTPStatus, text: str = "", headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """A response of one line of text; without a text, of the status's own words."""
+    """A response of one line of text; an empty text stands for the standard phrase of the status."""
     return Response(status, f"{text or status.phrase}\n".encode(), headers=headers)
 
 
@@ -78,14 +78,18 @@ class Server:
     """Answers requests on listening sockets until `close`."""
 
     def __init__(self, answer: Answer, tls_context: TlsContext = lambda: None) -> None:
-        """`tls_context` is asked for each connection; None means no TLS. It raises OSError or ValueError to refuse."""
+        """`tls_context` is called for each connection.
+
+        It returns None for a connection without TLS, and raises OSError or ValueError to refuse the connection.
+        """
         self._answer = answer
         self._tls_context = tls_context
         self._accepting: list[asyncio.Task[None]] = []
         self._connections: dict[asyncio.Task[None], bool] = {}
-        """Each connection, and whether it waits for its client; the one that has done so for longest comes first."""
+        """Maps each connection to True while it waits for its client; the connection that has waited longest comes
+        first."""
         self._room = asyncio.Event()
-        """Set when a connection has ended, or begins to wait for its client."""
+        """Event that is set when a connection has ended, or begins to wait for its client."""
 
     def listen(self, sockets: Sequence[socket.socket]) -> None:
         """Accepts connections from now on."""
@@ -118,7 +122,7 @@ class Server:
             task.add_done_callback(self._forget)
 
     async def _make_room(self) -> None:
-        """Closes a connection that waits for its client if there are too many; if none does, waits until one does."""
+        """If there are too many connections, closes one that waits for its client, or waits until one can be closed."""
         while len(self._connections) >= MAX_CONNECTIONS:
             waiting = next((task for task, is_waiting in self._connections.items() if is_waiting), None)
             if waiting is not None:
@@ -154,9 +158,9 @@ class Server:
             writer.close()
 
     async def _serve_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answers one request; returns whether the connection goes on."""
+        """Answers one request; returns True if the connection stays open."""
         self._mark(is_waiting=True)
-        await asyncio.sleep(0)  # a newcomer goes before the next request of this client
+        await asyncio.sleep(0)  # lets a new connection go before the next request of this client
         request: Request | None = None
         try:
             header = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE_S)
@@ -182,7 +186,7 @@ class Server:
             return plain_response(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _mark(self, is_waiting: bool) -> None:
-        """Moves this connection to the end of the list, so that those that wait for longest come first."""
+        """Moves this connection to the end of the list, so that the connections that wait longest come first."""
         task = asyncio.current_task()
         if task in self._connections:
             del self._connections[task]

@@ -1,4 +1,4 @@
-"""Textfile: writes the metrics into a file for node_exporter, every few seconds."""
+"""Writes the metrics into a file for node_exporter's textfile collector, every few seconds."""
 
 from __future__ import annotations
 

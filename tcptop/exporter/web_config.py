@@ -1,8 +1,7 @@
 """Web configuration: TLS and basic authentication of the exporter, in the file format of Prometheus' exporter-toolkit.
 
-The keys are those of
-https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md, of which a part is known here. Any
-other key is an error: a file that asks for more protection than it gets must not be taken.
+A part of the keys of https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md is supported.
+An unsupported key is an error, since ignoring it might mean less protection than the user asked for.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from tcptop.text.printable import printable, printable_name
 
 MAX_FILE_BYTES = 64 << 10
 MAX_CACHED = 100
-"""Maximum number of passwords whose check is remembered."""
+"""Maximum number of cached password checks."""
 MAX_PASSWORD_BYTES = 72
-"""bcrypt takes no more."""
+"""bcrypt uses at most this number of bytes."""
 TOP_KEYS = frozenset({"tls_server_config", "basic_auth_users"})
 TLS_KEYS = frozenset({"cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version"})
 CLIENT_AUTH: Mapping[str, ssl.VerifyMode] = {
@@ -40,7 +39,7 @@ CLIENT_AUTH: Mapping[str, ssl.VerifyMode] = {
 }
 MIN_VERSIONS: Mapping[str, ssl.TLSVersion] = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 NOBODY = b"$2b$10$7EqJtq98hPqEX7fNZaFWoO.1MQ0y0j7jQxUZfI6q3kqgbHvV8r1Zu"
-"""Hash that is checked for a user who is not in the file, so that the time tells nothing."""
+"""Hash that is checked for an unknown user, so that the response time does not reveal which users exist."""
 CHALLENGE = [("WWW-Authenticate", 'Basic realm="tcptop"')]
 
 
@@ -72,7 +71,7 @@ class TlsConfig(NamedTuple):
 
 
 class WebConfig(NamedTuple):
-    """What the file asks for."""
+    """The settings in the file."""
 
     tls: TlsConfig | None
     users: Mapping[str, bytes]
@@ -143,14 +142,14 @@ def _parse_users(users: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 class WebGate:
-    """Lets requests through as the file says, which is read again whenever it has changed."""
+    """Checks requests against the file, which is read again whenever it has changed."""
 
     def __init__(self, path: str, complain: Callable[[str], None]) -> None:
         """Reads the file; raises TcptopError. `complain` is called with a line if a later reading fails."""
         self._path = path
         self._complain = complain
         self._files: tuple[str, ...] = (path,)
-        """The file, and those that it named when it was last understood, even if they could not be read."""
+        """The file, and the files that its last valid version named, even if those files could not be read."""
         self._seen: tuple[object, ...] = ()
         self._config: WebConfig | None = None
         self._context: ssl.SSLContext | None = None
@@ -164,17 +163,17 @@ class WebGate:
 
     @property
     def has_tls(self) -> bool:
-        """Whether connections are encrypted."""
+        """True if connections are encrypted."""
         return self._config is not None and self._config.tls is not None
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """The context for a new connection; None without TLS. Raises ValueError while the file is wrong."""
+        """The TLS context for a new connection; None without TLS. Raises ValueError while the file is invalid."""
         if self._current() is None:
             raise ValueError("the file is wrong")
         return self._context
 
     async def authorize(self, request: Request) -> Response | None:
-        """The response that refuses a request; None if it may pass."""
+        """The response that refuses a request; None if the request is allowed."""
         config = self._current()
         if config is None:
             return plain_response(HTTPStatus.INTERNAL_SERVER_ERROR, "the web configuration cannot be read")
@@ -188,7 +187,7 @@ class WebGate:
     async def _is_right(self, hashed: bytes | None, password: bytes) -> bool:
         key = hashlib.sha256((hashed or b"") + b"\0" + password).digest()
         if key not in self._checked:
-            async with self._checking:  # wrong passwords take one CPU at most
+            async with self._checking:  # the lock limits the checking of passwords to one CPU
                 right = await asyncio.to_thread(_check_password, hashed or NOBODY, password)
             if len(self._checked) >= MAX_CACHED:
                 self._checked.pop(next(iter(self._checked)))
@@ -196,7 +195,7 @@ class WebGate:
         return self._checked[key]
 
     def _current(self) -> WebConfig | None:
-        """The configuration, read again if a file has changed; None if it cannot be read."""
+        """The configuration, read again if a file has changed; None if reading fails."""
         versions = self._versions()
         if versions != self._seen:
             self._seen = versions
@@ -217,7 +216,7 @@ class WebGate:
         return config
 
     def _versions(self) -> tuple[object, ...]:
-        """What changes when the file, or a file that it names, is replaced or written."""
+        """A version of the file, and of each file that it names; a replaced or written file has a new version."""
         return tuple(map(_version, self._files))
 
     def _error_text(self, error: Exception) -> str:
@@ -227,7 +226,10 @@ class WebGate:
 
 
 def refuse_strangers(path: str) -> None:
-    """Raises OSError if, under sudo, others than root can write to the file, which names files that root reads."""
+    """Under sudo, raises OSError if users other than root can write to the file.
+
+    The file names other files, which root reads.
+    """
     if is_strangers(path):
         raise OSError(0, "it does not belong to root alone; sudo chown root and sudo chmod go-w make it so")
 
@@ -241,7 +243,7 @@ def _version(path: str) -> tuple[int, ...] | None:
 
 
 def _credentials(header: str) -> tuple[str, bytes]:
-    """The user and the password of the header `Authorization`; empty if it has none."""
+    """The user and the password of the header `Authorization`; both empty if the header has none."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return "", b""

@@ -53,7 +53,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """A function or a chain of functions, and those calls inside the function that lead to an allocation or a free."""
+    """A function or a chain of functions, and the calls in the function that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()

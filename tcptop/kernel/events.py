@@ -17,9 +17,9 @@ class KernelEvent(NamedTuple):
     limit: str | None
     """Name of the limit that causes the event; None if the table of limits has no such limit."""
     counts: str
-    """What one step of the counter stands for."""
+    """The event that increments the counter by one."""
     is_routine: bool = False
-    """Whether ordinary traffic also increments the counter. Growth of such a counter is no alarm."""
+    """True if ordinary traffic also increments the counter, so that its growth is not an alarm."""
 
 
 CONNTRACK = "nf_conntrack_"

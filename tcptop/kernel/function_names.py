@@ -20,7 +20,7 @@ class Renamed(NamedTuple):
     since: Release
     """First release with the names in `now`."""
     by_symbol: bool = True
-    """Whether /proc/kallsyms shows which of the two names is right: True if no kernel has functions of both names."""
+    """True if no kernel has functions of both names, so that /proc/kallsyms shows which name is right."""
 
 
 RENAMED = (
@@ -60,7 +60,7 @@ FUNCTIONS = frozenset(
 def name_functions(text: str, release: Release | None, symbols: Collection[str] | None) -> str:
     """A chain of functions with the names of `release`, or with the newest names if `release` is None.
 
-    If /proc/kallsyms has only one of a function's two names, this name is used for any release, because vendors
+    If /proc/kallsyms has only one of a function's two names, that name is used for any release, because vendors
     backport changes. `symbols` contains those names in `FUNCTIONS` that are also in /proc/kallsyms; `symbols` is None
     if /proc/kallsyms was not read. A function that is inlined has no symbol.
     """

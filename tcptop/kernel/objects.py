@@ -2,9 +2,9 @@
 
 Each entry has the object's struct, the object's slab cache, the states in which a socket holds the object, and the
 functions that allocate and free the object. The catalogue has no sizes for objects with a cache of their own, because
-these sizes are read from the host. If the host's files do not show an object's cache, the fields `always`, `protocol`,
-`never_merged_since`, `since` and `until` help to decide whether the host's kernel has the object. The call paths from a
-system call to each allocation are in `call_paths`.
+these sizes are read from the host. If the host's files do not show an object's cache, the host's kernel may still have
+the object. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide. The call paths
+from a system call to each allocation are in `call_paths`.
 """
 
 from collections.abc import Iterable
@@ -74,13 +74,13 @@ class KernelObject(NamedTuple):
     object.
     """
     tcp_only: bool = False
-    """Whether only TCP uses the cache. If so, TCP owns all objects in the cache. If not, TCP's share of the objects is
-    computed from the numbers of sockets.
+    """True if only TCP uses the cache, so that TCP owns all objects in the cache. In any other cache, TCP's share of
+    the objects is computed from the numbers of sockets.
     """
     accounted: bool = False
     """True if the cache has SLAB_ACCOUNT: each slab then has a vector that records every object's memory cgroup."""
     detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
-    """File contents that show whether a kernel has the object."""
+    """The sign in the kernel's files that a kernel has the object."""
     btf_struct: str | None = None
     """BTF struct whose size is the size of the object; None if there is no such struct."""
     names_before_slub: tuple[str, ...] = ()
@@ -102,8 +102,8 @@ class KernelObject(NamedTuple):
     line size.
     """
     always: bool = False
-    """Whether every kernel with TCP has the object, in all releases from `since` to `until`. If so, and if the kernel's
-    files are complete but do not show the object's cache, the cache is merged with another cache.
+    """True if every kernel with TCP has the object, in all releases from `since` to `until`. If complete kernel files
+    do not show the cache of such an object, the cache is merged with another cache.
     """
     protocol: str | None = None
     """The protocol whose registration creates the cache, by its name in /proc/net/protocols. If the protocol is not
@@ -130,11 +130,11 @@ class KernelObject(NamedTuple):
 
     @property
     def always_held(self) -> bool:
-        """Whether every socket in a state of `held_in` has the object, whatever the socket's program does."""
+        """True if every socket in a state of `held_in` has the object, whatever the socket's program does."""
         return self.only_with is None and self.per != "destination"
 
     def is_outside(self, release: Release | None) -> bool:
-        """Whether a release is known to be too old or too new to have the object."""
+        """True if a release is too old or too new to have the object."""
         if release is None:
             return False
         return (self.since is not None and release < self.since) or (self.until is not None and release >= self.until)
@@ -801,7 +801,7 @@ LSM_WITHOUT_SOCKET_BLOB = frozenset(
 def unknown_security_modules(names: Iterable[str]) -> list[str]:
     """The given security modules that are in neither LSM_SOCKET_BLOB_BYTES nor LSM_WITHOUT_SOCKET_BLOB.
 
-    Each of these modules may allocate data of any size for a socket.
+    An unknown module may allocate data of any size for a socket.
     """
     return [name for name in names if name not in LSM_SOCKET_BLOB_BYTES and name not in LSM_WITHOUT_SOCKET_BLOB]
 

@@ -1,7 +1,7 @@
-"""How the objects of a socket point at each other: the member that holds each pointer, and what it points at.
+"""The pointers between the objects of a socket: the member that holds each pointer, and the object that it points at.
 
-The members were read in include/linux/{fs,dcache,fdtable,net}.h and include/net/{sock,inet_hashtables,
-inet_connection_sock,inet_timewait_sock}.h, and held against the BTF of 6.1, 6.12, 6.18 and 7.3.
+The members are those of include/linux/{fs,dcache,fdtable,net}.h and include/net/{sock,inet_hashtables,
+inet_connection_sock,inet_timewait_sock}.h, and were compared with the BTF of 6.1, 6.12, 6.18 and 7.3.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from tcptop.kernel.objects import (
 from tcptop.kernel.release import Release
 
 SK = "inet_conn.icsk_inet.sk"
-"""Path of struct sock in struct tcp_sock, which begins with it."""
+"""Path of struct sock in struct tcp_sock; a struct tcp_sock begins with a struct sock."""
 TW = "tw_sk"
 """Path of struct inet_timewait_sock in struct tcp_timewait_sock."""
 
 
 TB_LISTS_TB2 = ("inet_bind_bucket", "bhash2")
-"""Since 6.8 a bind bucket lists bind2 buckets, and these list the socks."""
+"""A member that exists since 6.8: a bind bucket then lists bind2 buckets, and each bind2 bucket lists its socks."""
 WQ_IS_EMBEDDED = ("socket_alloc", "socket.wq.wait")
-"""Since 5.3 struct socket holds struct socket_wq; before, it has a pointer of the same name."""
+"""A member that exists since 5.3: struct socket then holds a struct socket_wq. Before 5.3, `wq` is a pointer."""
 
 
 class Link(NamedTuple):
@@ -37,9 +37,9 @@ class Link(NamedTuple):
     members: tuple[str, ...]
     """The names of the member, newest first: dotted paths, in which anonymous structs and unions have no name."""
     target: str
-    """What the member leads to."""
+    """The object that the member leads to."""
     note: str = ""
-    """A sentence on when or why; may be empty."""
+    """A sentence that says when or why the link exists; may be empty."""
     renamed_in: tuple[Release, ...] = ()
     """The first release of each name except the oldest."""
     since: Release | None = None
@@ -47,9 +47,8 @@ class Link(NamedTuple):
     until: Release | None = None
     """First release without the member."""
     decided_by: tuple[str, str] | None = None
-    """A struct and a member of it that came in release `since`, or in release `until`.
-
-    Where BTF shows whether the kernel has it, this decides, and not the release: vendors backport changes.
+    """A struct and its member that was added in release `since`, or in release `until`. If BTF is readable, the
+    presence of the member decides instead of the release, since vendors backport changes.
     """
 
 
@@ -60,7 +59,7 @@ class Station(NamedTuple):
     about: str
     links: tuple[Link, ...]
     item: KernelObject | None = None
-    """The object in the catalogue; None for an object that is not a socket's own."""
+    """The object in the catalogue; None if the object does not belong to a single socket."""
 
 
 class Drawing(NamedTuple):
@@ -76,7 +75,7 @@ ALIAS = Link(
     "the list i_dentry of the inode",
     "alone: a socket has one name",
 )
-"""The union that holds it has a name on most releases, so both names are looked for."""
+"""The union around this member has a name on most releases only, so both names are looked for."""
 
 OPEN_SOCKET = Drawing(
     "An open socket",
@@ -280,7 +279,7 @@ DRAWINGS = (OPEN_SOCKET, TIME_WAIT_SOCKET, FILE_ON_DISK)
 
 
 def member_paths() -> dict[str, frozenset[str]]:
-    """By struct, the paths of all members whose offsets the drawings show."""
+    """Maps each struct to the paths of all members whose offsets the drawings show."""
     paths: dict[str, set[str]] = {}
     for drawing in DRAWINGS:
         for station in drawing.stations:
@@ -296,8 +295,8 @@ def member_of(
 ) -> str | None:
     """The member of a link on a kernel; None if the kernel has none.
 
-    `offsets` has the members that BTF shows, by struct. Without BTF the release decides; if it is None, the names are
-    the newest.
+    `offsets` maps a struct to the members that BTF shows. Without BTF the release decides; if the release is None, the
+    newest names are used.
     """
     known = offsets.get(station.struct)
     if known is not None:

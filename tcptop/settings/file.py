@@ -25,9 +25,8 @@ THEMES = ("dark", "light")
 MOST_BYTES = 64 << 10
 MOST_TEXT = 240
 MOST_DEPTH = 20
-"""Maximum number of dots in a key, and of brackets that are open at once.
-
-A TOML parser takes time and memory that grow with the square of the depth.
+"""Maximum number of dots in a key, and of brackets that are open at once. The time and memory of a TOML parser grow
+with the square of the depth.
 """
 MOST_NODE = 65_535
 MOST_PERCENT = 400
@@ -60,7 +59,7 @@ class Settings:
     ascii: bool | None = None
     mouse: bool | None = None
     extras: bool | None = None
-    """Whether the screen shows graphs, and whether it marks changed figures."""
+    """True if the screen shows graphs and marks changed figures."""
     limits: Mapping[str, Threshold] | None = None
     """Thresholds that the user has set, by limit. For every limit without a threshold here, THRESHOLDS has the
     threshold."""
@@ -154,7 +153,7 @@ def _parse_toml(text: str, name: str) -> dict[str, Any]:
 
 
 def _is_too_deep(text: str) -> bool:
-    """Whether a TOML text has a key of more than MOST_DEPTH dots, or more than MOST_DEPTH brackets open at once."""
+    """True if a TOML text has a key of more than MOST_DEPTH dots, or more than MOST_DEPTH brackets open at once."""
     bare = STRINGS.sub("", text)
     if DOTTED.search(bare):
         return True
@@ -212,7 +211,7 @@ def change_text(text: str, settings: Settings, name: str) -> str:
     """The new value of each changed key, as TOML text; None for a removed key."""
     for key in CHECKS:
         value = getattr(settings, key)
-        is_unset = value is None and key != "node"  # a node of None means all nodes, which the user may have chosen
+        is_unset = value is None and key != "node"  # None as the node means all nodes, which the user may have chosen
         if value != getattr(present, key) and not is_unset:
             changes[key] = None if value is None else json.dumps(value)
             wanted.pop(key, None)

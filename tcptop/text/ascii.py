@@ -66,7 +66,7 @@ ASCII_GLYPHS = {
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 ASCII_SIGNS = {"≤": "<=", "≥": ">=", "±": "+-"}
-"""Replacements of two characters, since each single character would be another statement."""
+"""Replacements of two characters, used where every single ASCII character would have another meaning."""
 SIGN = re.compile("([≤≥±]) | ([≤≥±])(?! )|([≤≥±])")
 LONGER_GLYPHS = {**ASCII_SIGNS, "…": "...", "→": "->"}
 """Longer replacements, used only in reports: in a report, these glyphs occur only where columns need not be exact."""
@@ -78,8 +78,8 @@ REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)
 def signs_to_ascii(text: str) -> str:
     """Replaces the signs of bounds: `≤ 3 868` becomes `<=3 868`, so that columns stay aligned.
 
-    The replacement takes the place of the sign and of a space beside the sign: the space after it, or else the space
-    before it. Without such a space, the text becomes longer by one character.
+    The replacement takes the place of the sign and of one space: the space after the sign, or else the space before the
+    sign. If there is no space on either side, the text becomes longer by one character.
     """
     return SIGN.sub(lambda match: ASCII_SIGNS[match[match.lastindex or 0]], text)
 
@@ -90,7 +90,7 @@ def report_to_ascii(text: str) -> str:
 
 
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
-    """Whether output must be ASCII: True without a UTF-8 locale, and on the Linux console, which lacks most glyphs.
+    """True if output must be ASCII: without a UTF-8 locale, and on the Linux console, which lacks most glyphs.
 
     If Python reports UTF-8 for the C locale, ASCII is not needed, since the C locale is usually just a default. With
     LC_ALL=C or LC_ALL=POSIX, ASCII is needed, since a user sets LC_ALL deliberately.

@@ -17,7 +17,8 @@ Scope = Literal["machine", "node"]
 _NAME = attrgetter("cache.name")
 
 MAX_IDLE_SHARE = 0.1
-"""The share of active objects that may be free on the lists of CPUs, up to which the number is shown without a sign."""
+"""Up to this share of active objects that may be free on the lists of CPUs, the number is shown without the sign
+`≤`."""
 
 NO_OBJECTS = NodeCount(0, 0, 0, None)
 
@@ -56,7 +57,7 @@ class CacheRow(NamedTuple):
 
     @property
     def tcp_bytes(self) -> float | None:
-        """The bytes that TCP uses in the cache; None if these bytes are unknown.
+        """The bytes that TCP uses in the cache; None if unknown.
 
         For a node: TCP's bytes on the whole machine × the share of the cache's objects that are on the node.
         """
@@ -121,7 +122,7 @@ class Column(NamedTuple):
 
     @property
     def descending(self) -> bool:
-        """Whether the column is sorted in descending order by default.
+        """True if the column is sorted in descending order by default.
 
         As in slabtop, figures descend and names ascend.
         """
@@ -155,9 +156,9 @@ def _active_bound(row: CacheRow) -> str:
 
 
 def _use(row: CacheRow) -> str:
-    """The use of a cache, with `≤` for a bound, which is rounded up.
+    """The use of a cache; an upper bound is rounded up, and gets the sign `≤`.
 
-    A bound of 100 % says nothing, so the text is then that of unknown.
+    An upper bound of 100 % has no information, so the text is then `–` for unknown.
     """
     use = row.cache.use
     if use is None or not _active_bound(row):
@@ -317,7 +318,8 @@ Key `v` (active slabs) sorts like key `l` (slabs), since SLUB reports every slab
 """
 
 DEFAULT_SORT_KEY = "e"
-"""The key that sorts by TCP's bytes. By any of slabtop's keys, dentry would be above TCP's caches on most machines."""
+"""The key that sorts by TCP's bytes. If the table were sorted by one of slabtop's keys, dentry would be above TCP's
+caches on most machines."""
 
 
 def find_column(column_id: str) -> Column:
@@ -328,7 +330,7 @@ def find_column(column_id: str) -> Column:
 def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
     """The columns of the table for the whole machine or for a node.
 
-    These are the name and the columns in `chosen`, or all columns if `chosen` is None.
+    The columns are the name and the columns in `chosen`, or all columns if `chosen` is None.
     """
     return [
         column
@@ -353,7 +355,7 @@ def select_rows(
     Args:
         caches: the caches of a ledger.
         node: the node to count; None for the whole machine.
-        only_catalogue: whether caches without objects of TCP are left out.
+        only_catalogue: True if caches without objects of TCP are left out.
         name_part: text in the name of the cache, of a merged cache or of a struct; an empty text selects all caches.
         at_mark: the caches at the time of the mark; a cache that did not exist at that time counts as empty.
         rates: the caches of the sample whose rates are shown; None for the rates of `caches`.
@@ -385,7 +387,7 @@ def _without_objects(cache: CacheLine) -> CacheLine:
 
 
 def has_name_part(cache: CacheLine, name_part: str) -> bool:
-    """Whether `name_part` occurs in the name of the cache, of a merged cache or of a struct; case is ignored.
+    """True if `name_part` occurs in the name of the cache, of a merged cache or of a struct; case is ignored.
 
     An empty `name_part` occurs in every name.
     """

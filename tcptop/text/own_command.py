@@ -11,7 +11,7 @@ from tcptop.text.printable import printable
 PROGRAM = "tcptop"
 NAMES = (PROGRAM, "tcpmemtop")
 ONE_FILE = ".pyz"
-"""End of the name of the single file, which runs with the Python that it was made for."""
+"""Suffix of tcptop as a single file, which runs only with the Python version that it was made for."""
 PLAIN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%:,=")
 
 

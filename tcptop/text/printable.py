@@ -8,7 +8,7 @@ MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
 """Maximum number of bytes that are decoded from a one-line file in /proc or /sys. Real one-line files are smaller."""
 MAX_ESCAPED_BYTES = 1 << 20
-"""In a file of at most this size, in bytes, invalid UTF-8 becomes escapes when the file is decoded."""
+"""Maximum size in bytes of a file whose invalid UTF-8 becomes escapes when the file is decoded."""
 
 
 def printable(text: str) -> str:

@@ -26,7 +26,7 @@ class Range(NamedTuple):
     alerts_inside: bool
 
     def alerts(self, low: float, high: float) -> bool | None:
-        """Whether a value between `low` and `high` alerts; None if only some values between `low` and `high` alert."""
+        """True if every value between `low` and `high` alerts; None if only some of these values alert."""
         is_inside = self.start <= low and high <= self.end
         is_outside = high < self.start or low > self.end
         if not is_inside and not is_outside:
@@ -38,7 +38,7 @@ def parse_range(text: str) -> Range:
     """Parses a range. If the text gives only the end of the range, the start is 0.
 
     Raises:
-        ValueError: the text is no range; the message names the accepted forms.
+        ValueError: the text is not a range; the message names the accepted forms.
 
     """
     match = RANGE.fullmatch(text)

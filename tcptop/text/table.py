@@ -23,9 +23,8 @@ MIN_CUT_CHARACTERS = 8
 EMPTY_CELLS = ("", UNKNOWN)
 """The note below a row leaves out cells with one of these texts."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
-"""Two patterns: a text that ends in a digit, and a text that begins with a group of three digits.
-
-With one space between such texts, `12` and `345` would look like the number 12 345.
+"""Two patterns: a text that ends in a digit, and a text that begins with a group of three digits. With only one space
+between the two texts, `12` and `345` would look like the number 12 345.
 """
 
 
@@ -35,7 +34,8 @@ class Heading(NamedTuple):
     title: str
     left: bool = False
     importance: int | None = None
-    """Importance of the column; columns of low importance are dropped first. None if the column is never dropped."""
+    """Importance of the column; columns of low importance are dropped first, and columns with None are never
+    dropped."""
     min_width: int = 0
     max_width: int | None = None
     """Width to which longer cells are cut; None for no limit."""
@@ -46,7 +46,7 @@ class Heading(NamedTuple):
 def make_headings(*titles: str, least: Sequence[str] = ()) -> list[Heading]:
     """Makes column headings from titles; a column whose title begins with `<` is aligned left.
 
-    `least` lists the titles of the columns that may be dropped, in the order in which these columns are dropped.
+    `least` lists the titles of the columns that may be dropped; the first title is dropped first.
     """
     return [
         Heading(title, left=text != title, importance=least.index(title) if title in least else None)
@@ -126,8 +126,8 @@ def fit_columns(
 
     If the columns that cannot be dropped do not fit, the layout is wider than `columns`.
 
-    If not all columns fit, the gap is narrowed first, and then an elastic column. If that is not enough, the least
-    important columns are dropped.
+    If not all columns fit, the gap is narrowed first, and then an elastic column. If the narrowed table is still too
+    wide, the least important columns are dropped.
 
     Args:
         headings: one heading for each column.
@@ -210,8 +210,8 @@ def plain_table(
         headings: one heading for each column.
         rows: the texts of the cells.
         columns: the width of the terminal; None if the width is not limited.
-        split_at: the index of a column. A table that is too wide is split before this column into two tables. The
-            second table repeats the first column. With 0, a table is never split.
+        split_at: the index of a column. A table that is too wide is split before column `split_at`; the second part
+            repeats the first column. If `split_at` is 0, a table is never split.
 
     """
     layout = fit_columns(headings, rows, None)

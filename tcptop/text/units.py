@@ -8,16 +8,17 @@ from math import ceil, floor, inf
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
-"""A small number that is added to a value before the value is rounded down: as a float, 0.29 * 100 is slightly less
-than 29.
+"""A small number that is added to a value before the value is rounded down, since 0.29 * 100 as a float is slightly
+less than 29.
 """
 
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 ROUNDED_LIMIT = 1023.5
-"""An amount of at least this number would round to 1024 or more, and is therefore shown in the next larger unit."""
+"""An amount of at least this number would be rounded to 1024, and is therefore shown in the next larger unit."""
 MAX_IN_SMALLER_UNIT = 10_000
-"""A range whose ends would have two units has the smaller unit if its upper end is below this number in that unit."""
+"""If the two ends of a range have different units, the smaller unit is used for both while the upper end is below this
+number."""
 
 
 def grouped(number: int) -> str:
@@ -83,7 +84,7 @@ def short_figure(amount: float) -> tuple[str, str]:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range of memory with one unit, which is written once: `28.4 to 33.4 MiB`, `1 018 to 1 039 MiB`."""
+    """Both ends of a range of memory, with one unit at the end: `28.4 to 33.4 MiB`, `1 018 to 1 039 MiB`."""
     start, end = size(low), size(high)
     unit, high_unit = (each.rpartition(" ")[2] for each in (start, end))
     if low is None or high is None:
@@ -153,7 +154,7 @@ def page_order_size(order: int, page_bytes: int | None) -> str:
 
 
 def whole_percent(share: float) -> int:
-    """A share from 0 to 1 in whole per cent, rounded down, so that no threshold is shown that is not reached."""
+    """A share from 0 to 1 in whole per cent, rounded down, so that a threshold is shown only after it is reached."""
     return int(share * 100 + ROUNDING_ERROR)
 
 
@@ -166,9 +167,9 @@ def percent(share: float | None, gap: str = "") -> str:
 
 
 def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
-    """The share of each amount in their sum as a whole percentage, rounded so that they add up to 100.
+    """The share of each amount in the sum of all amounts, as whole percentages that add up to 100.
 
-    Below one per cent it is `<1%`, which counts as 0, and only an amount that is the whole sum is `100%`.
+    A share below one per cent is `<1%` and counts as 0; only an amount equal to the sum is `100%`.
     """
     total = sum(amounts)
     shares = [amount / total if total else 0.0 for amount in amounts]
