@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tcptop.hosts.confined_tree import ConfinedTree
-from tcptop.hosts.host import BlockingHost, FileRead, Identity
+from tcptop.hosts.host import BlockingHost, FileRead, FolderRead, Identity, RootDeniedError
 from tcptop.named_files import open_to_read
 from tcptop.sock_diag import PREFIX as SOCK_DIAG
 from tcptop.sock_diag import ROWS_PATH
@@ -96,7 +96,12 @@ class FolderHost(BlockingHost):
         """
         if self._tree is None and any(path.startswith(SOCK_DIAG) for path in paths):
             return [_look_at_sockets(path) for path in paths]
-        return await super().read(paths)
+        return [file._replace(error=_as_root_sees(file.error)) for file in await super().read(paths)]
+
+    async def list_folder(self, path: str) -> FolderRead:
+        """Lists a folder without following the links in the folder."""
+        folder = await super().list_folder(path)
+        return folder._replace(error=_as_root_sees(folder.error))
 
     def close(self) -> None:
         """Closes every descriptor."""
@@ -159,6 +164,13 @@ class FolderHost(BlockingHost):
         if self._net_of_init and path.startswith("proc/net/"):
             return f"proc/1/net/{path.removeprefix('proc/net/')}"
         return path
+
+
+def _as_root_sees(error: OSError | None) -> OSError | None:
+    """The error; of another class if this process is root's, and may not read all the same."""
+    if error is not None and error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() == 0:
+        return RootDeniedError(error.errno, error.strerror)
+    return error
 
 
 def _look_at_sockets(path: str) -> FileRead:

@@ -66,6 +66,10 @@ class NotAllowedError(PermissionError):
     """Error for a file that the ssh user may not read. `strerror` tells the user how to get the right to read it."""
 
 
+class RootDeniedError(PermissionError):
+    """Error for a file that root itself may not read, here or on another machine."""
+
+
 class HostLostError(TcptopError):
     """Error raised when a host does not answer now, but may answer again later; the reason is one line."""
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tcptop.hosts.decompress import GZIP_FORMAT
 from tcptop.hosts.folder import MAX_FOLDER_NAMES, max_file_bytes
-from tcptop.hosts.host import FileRead, FolderRead, HostLostError, Identity, NotAllowedError
+from tcptop.hosts.host import FileRead, FolderRead, HostLostError, Identity, NotAllowedError, RootDeniedError
 from tcptop.hosts.remote_shell import (
     MISSING,
     NOT_ALLOWED,
@@ -290,6 +290,8 @@ class SshHost:
         if word == "missing":
             return FileNotFoundError(errno.ENOENT, "No such file or directory")
         if word == "refused":
+            if self._session is not None and self._session.hello is not None and self._session.hello.uid == 0:
+                return RootDeniedError(errno.EACCES, "Permission denied")
             user = self._name.rpartition("@")[2]
             return NotAllowedError(errno.EACCES, f"--sudo, or --host root@{user}")
         return OSError(errno.EIO, f"{self._name} has not answered with this file")

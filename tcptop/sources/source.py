@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tcptop.hosts.host import FileRead, Host, NotAllowedError, NotSavedError
+from tcptop.hosts.host import FileRead, Host, NotAllowedError, NotSavedError, RootDeniedError
 from tcptop.privileges import add_note
 from tcptop.snapshot import Reading, ReadState
 from tcptop.text.own_command import as_root
@@ -16,6 +16,7 @@ Row = TypeVar("Row")
 Parsed = TypeVar("Parsed")
 
 AS_ROOT = as_root()
+NOT_FOR_ROOT = "is refused to root: by a container, a security module or the kernel's lockdown"
 
 
 class Damage(NamedTuple):
@@ -180,6 +181,8 @@ def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
     """The state of a reading that failed with `error`, and a line that tells the user what is wrong and what to do."""
     if isinstance(error, NotAllowedError):
         return "refused", f"{printable_path(path)} is for root only: {printable(error.strerror or '')}"
+    if isinstance(error, RootDeniedError):
+        return "refused", f"{printable_path(path)} {NOT_FOR_ROOT}"
     if error.errno in (errno.EACCES, errno.EPERM):
         denied = f"{printable_path(path)}: Permission denied"
         noted = add_note(denied)

@@ -11,6 +11,7 @@ import pytest
 from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.hosts.run_sync import run_sync
+from tcptop.sources.slabinfo import SlabinfoSource
 
 
 def read(root: Path, path: str) -> FileRead:
@@ -258,3 +259,19 @@ def test_a_missing_root_raises_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):
         FolderHost(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(("uid", "reason"), [(0, "is refused to root: by a container"), (1000, "is for root only: ")])
+def test_what_root_may_not_read_is_not_for_root_only(
+    uid: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose root lacks the capability."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(FolderHost, "_open", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    reading = run_sync(SlabinfoSource().read(FolderHost(str(tmp_path))))
+    assert reading.state == "refused"
+    assert (reading.reason or "").startswith(f"/proc/slabinfo {reason}")

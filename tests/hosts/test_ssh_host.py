@@ -226,20 +226,28 @@ def test_attempts_are_rarer_and_rarer(host: SshHost, monkeypatch: pytest.MonkeyP
     assert "loop: ssh: Connection refused" in lines
 
 
-def test_what_only_root_may_read_names_the_way(host: SshHost, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("uid", "reason"),
+    [
+        (1000, "is for root only: --sudo, or --host root@loop"),
+        (0, "is refused to root: by a container, a security module or the kernel's lockdown"),
+    ],
+)
+def test_what_may_not_be_read_there_names_the_way_if_there_is_one(
+    host: SshHost, uid: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = {"h": b"==> /dev/null <==\n", "w": b"refused /proc/slabinfo\n", "t": b""}
 
-    def exchange(_: SshSession, lines: Sequence[str], *__: float) -> list[tuple[bytes, int]]:
+    def exchange(session: SshSession, lines: Sequence[str], *__: float) -> list[tuple[bytes, int]]:
+        assert session.hello is not None
+        session.hello = session.hello._replace(uid=uid)
         return [(answers[line[0]], 0) for line in lines if line[0] in answers]
 
     monkeypatch.setattr(SshSession, "exchange", exchange)
     from tcptop.sources.slabinfo import SlabinfoSource
 
     reading = run_sync(SlabinfoSource().read(host))
-    assert (reading.state, reading.reason) == (
-        "refused",
-        "/proc/slabinfo is for root only: --sudo, or --host root@loop",
-    )
+    assert (reading.state, reading.reason) == ("refused", f"/proc/slabinfo {reason}")
 
 
 @pytest.mark.parametrize(("look_us", "us_per_byte"), [(6_000, 0.2), (12_000, 0.4)])
