@@ -229,9 +229,11 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     own = ledger.headroom["full"].nodes.get(node.node)
     if own is not None and ledger.tcp_slab_order is not None:
         block = units.page_order_size(ledger.tcp_slab_order, page_bytes)
+        sign = "≤ " if ledger.headroom["full"].is_at_most else ""
+        with_reclaim = units.UNKNOWN if own.with_reclaim is None else f"{sign}{units.count(own.with_reclaim)}"
         yield (
-            f"  fits {units.count(own.without_reclaim)} more sockets in free memory,"
-            f" {units.count(own.with_reclaim)} with reclaim (TCP slabs are {block} blocks)"
+            f"  fits {sign}{units.count(own.without_reclaim)} more sockets in free memory,"
+            f" {with_reclaim} with reclaim (TCP slabs are {block} blocks)"
         )
 
 

@@ -49,6 +49,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     shares = node_shares(ledger)
     headroom = ledger.headroom[mode].nodes
+    is_at_most = ledger.headroom[mode].is_at_most
     headings = node_headings(ledger)
     rows: list[tuple[str, ...]] = []
     for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
@@ -63,7 +64,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 shares.get(node.node, units.UNKNOWN),
                 units.compact_size(node.free_bytes),
                 units.rough_count(node.tcp_slabs_free),
-                units.rough_count(fits),
+                f"{'≤ ' if is_at_most and fits is not None else ''}{units.rough_count(fits, up=is_at_most)}",
                 " ".join(map(str, (node.distances or {}).values())),
             )[: len(headings)]
         )

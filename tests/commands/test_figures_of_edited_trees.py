@@ -296,5 +296,10 @@ def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, 
     assert "how much of that counts as memory in use is not known: there is no /proc/slabinfo here" in text
     assert " 0 B of that" not in text
     assert report(root)["headroom"]["is_at_most"]
+    of_nodes = [line for line in run("-o", "--root", str(root))[1].splitlines() if line.startswith("  fits ")]
+    assert len(of_nodes) == 4
+    assert all(
+        re.match(r"  fits <= [\d ]+ more sockets in free memory, <= [\d ]+ with reclaim", line) for line in of_nodes
+    )
     arguments = ("plan", "--root", str(root), "--connections", "1000", "--buffers", "now", "--json")
     assert json.loads(run(*arguments)[1])["request"]["buffer_bytes_per_socket"] is None
