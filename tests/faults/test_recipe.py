@@ -54,15 +54,21 @@ def test_the_tree_of_the_recipe_gives_the_figures_of_this_machine(shell: str, tm
     if os.geteuid() != 0 or shutil.which(shell) is None:
         pytest.skip(f"needs root and {shell}")
     place = tmp_path / "web17"
-    done = subprocess.run(
-        [shell, "-c", recipe().replace("/tmp/web17", str(place))],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    live: Json = report(Path("/"))
+    for _ in range(3):
+        shutil.rmtree(place, ignore_errors=True)
+        done = subprocess.run(
+            [shell, "-c", recipe().replace("/tmp/web17", str(place))],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        live: Json = report(Path("/"))
+        if not any("not read at one time" in (source["reason"] or "") for source in report(place)["sources"].values()):
+            break
+    else:
+        pytest.skip("other programs changed the slabs while they were copied, three times")
     for root in (place, place.with_suffix(".tgz")):
         saved = report(root)
         assert sizes(saved) == sizes(live)
