@@ -199,7 +199,7 @@ def new_folder(path: str) -> Iterator[str]:
 
     Raises:
         FileExistsError: if there is a file or folder at the path.
-        OSError: as `new_file` does.
+        OSError: in the same cases as for `new_file`.
 
     """
     with _open_parent(path.rstrip("/") or path) as (folder, name):
@@ -222,7 +222,7 @@ def new_folder(path: str) -> Iterator[str]:
 
 @contextmanager
 def _errors_naming(path: str, place: str) -> Iterator[str]:
-    """Context manager that yields a temporary path; an error that names it names the user's path instead."""
+    """Context manager that yields a temporary path; in errors, the temporary path is replaced by the user's path."""
     try:
         yield place
     except TcptopError as error:
@@ -319,7 +319,7 @@ def _link_target(folder: int, name: str) -> str | None:
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
     """The status of a file that may be replaced; None if the file does not exist and may be created.
 
-    In all other cases, raises OSError.
+    Raises OSError if the path leads to anything else.
     """
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -7,7 +7,7 @@ Result = TypeVar("Result")
 
 
 class Same(Generic[Result]):
-    """A value as a key that is equal only to itself, for values that take long to compare."""
+    """Wraps a value as a key that is equal only to itself, since comparing the values would take long."""
 
     def __init__(self, value: Result) -> None:
         self.value = value
@@ -22,7 +22,7 @@ class Same(Generic[Result]):
 
 
 class Recall(Generic[Result]):
-    """A function that keeps the results of all calls in the current round and in the round before.
+    """A function that keeps the results of all calls in the current round and in the previous round.
 
     A cache of a fixed size would not help: in a round with more rows than the cache holds, every call would be a miss.
     """

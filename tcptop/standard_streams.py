@@ -30,7 +30,7 @@ def occupy_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             with suppress(OSError):
-                os.open(os.devnull, os.O_RDWR)  # os.open() returns the lowest free descriptor, which is this one
+                os.open(os.devnull, os.O_RDWR)  # os.open() returns the lowest free descriptor, here `descriptor`
 
 
 def write_stdout(text: str) -> None:
@@ -59,7 +59,7 @@ def write_notice(text: str) -> None:
 
 def write_stderr(text: str) -> None:
     """Writes a text to standard error; ignores errors."""
-    if sys.stderr is not None:  # print(file=None) would write to standard output
+    if sys.stderr is not None:  # otherwise print() would write to standard output
         with suppress(OSError):
             _write(sys.stderr, text)
 

@@ -1,4 +1,4 @@
 """Commands: one module for the screen, one module for reports, and one module for each subcommand.
 
-Imported by `cli` only.
+Only `cli` imports the modules of commands.
 """

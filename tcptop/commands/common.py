@@ -1,7 +1,7 @@
 """Functions shared by all commands: they parse options, open a host, compute one sample's ledger, and write output.
 
-A function here imports modules only when the function is called, so that each command loads only the modules that the
-command needs. The modules of the screen take much longer to import than the modules of a report.
+The functions import modules only when called, so that each command loads only the modules that it needs. The modules of
+the screen take much longer to import than the modules of a report.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def expand_host_names(text: str) -> list[str]:
 
 
 def default_period_s(options: argparse.Namespace) -> float:
-    """The time from one sample to the next: the value of -d, or one second, or two over ssh."""
+    """The time from one sample to the next: the value of -d; without -d, one second, or two seconds over ssh."""
     if options.delay is not None:
         return float(options.delay)
     return HERE_S if options.host is None else OVER_SSH_S

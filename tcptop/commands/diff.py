@@ -86,8 +86,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _diff_text(names: tuple[str, ...], as_json: bool, sudo: bool = False) -> str:
-    # Other users' files are read last, because root's privileges are dropped before such a read. Reading the other
-    # input may need root's privileges.
+    # Other users' files are read last, because root's privileges are dropped before another user's file is read.
+    # Reading the other input may need root's privileges.
     read = {name: _read_named(name, sudo) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):

@@ -39,8 +39,8 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
                         field,
                         field.replace("_", " "),
                         "bytes" if field == "bytes" else "count",
-                        # If slabinfo is complete, the figures of a missing row are 0. Otherwise the figures of a
-                        # missing row are unknown.
+                        # If slabinfo is complete, the figures of a missing row are 0. If slabinfo is incomplete, the
+                        # figures of a missing row are unknown.
                         _figure(one, field, known[0]),
                         _figure(two, field, known[1]),
                     )

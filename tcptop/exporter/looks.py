@@ -1,4 +1,4 @@
-"""Reads the machine on request; one look answers all requests within a second."""
+"""Reads the machine on request; one reading (a look) answers all requests within a second."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Looks:
     def __init__(self, sampler: Sampler, account: Callable[[Snapshot], Ledger]) -> None:
         self.sampler = sampler
         self.count = 0
-        """Number of looks so far."""
+        """Number of times that the host has been read."""
         self._account = account
         self._live = LiveSampler(sampler)
         self._ledger: Ledger | None = None
@@ -40,7 +40,9 @@ class Looks:
         return await self._take(FIRST_PATIENCE_S)
 
     async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:
-        """The ledger of a look that is younger than FRESH_S, or of a new look, which waits at most `patience_s`.
+        """The ledger of the last look, if it is younger than FRESH_S, or else of a new look.
+
+        A new look waits at most `patience_s` for slow sources.
 
         Returns an earlier ledger if the look takes longer; None if there is no earlier ledger.
         """

@@ -22,7 +22,7 @@ MAX_CONNECTIONS = 32
 HANDSHAKE_S = 3.0
 BACKLOG = 128
 ACCEPT_RETRY_S = 1.0
-"""Pause after a failed accept, as when the process has too many open files."""
+"""Pause after accept() has failed, for example because the process has too many open files."""
 MIN_GZIP_BYTES = 1000
 TEXT = "text/plain; charset=utf-8"
 

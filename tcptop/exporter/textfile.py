@@ -12,7 +12,7 @@ from tcptop.report.as_metrics import MetricOptions, metric_families
 from tcptop.text.printable import printable
 
 MODE = 0o644
-"""node_exporter runs as another user."""
+"""node_exporter runs as another user, so the file must be readable by all users."""
 
 
 async def write_textfiles(

@@ -63,7 +63,7 @@ class NotSavedError(FileNotFoundError):
 
 
 class NotAllowedError(PermissionError):
-    """Error for a file that the ssh user may not read. `strerror` tells the user how to get the right to read it."""
+    """Error for a file that the ssh user may not read. `strerror` says how to get the right to read the file."""
 
 
 class RootDeniedError(PermissionError):
@@ -98,7 +98,7 @@ class Host(Protocol):
 
 
 MAX_READ_BYTES = 32 << 20
-"""Limit on the total size of the files of one `read`; a source reads one large file, or many small files."""
+"""Limit on the total size of the files of one `read`. A source reads either one large file or many small files."""
 
 
 TOO_LARGE_TOGETHER = f"the files that are read with it have more than {MAX_READ_BYTES >> 20} MiB"

@@ -128,8 +128,8 @@ PATH = re.compile(r"(?:proc|sys)(?:/[A-Za-z0-9._:@,+\\-]+)+")
 SEPARATOR = "/dev/null"
 HEADER = re.compile(rb"\n==> (/[^\n]*) <==(?=\n)")
 FIRST_HEADER = re.compile(rb"==> (/[^\n]*) <==(?=\n)")
-"""Matches the header at the start of an answer. A single pattern for both headers would be ten times as slow, since it
-would be tried at each byte."""
+"""Matches the header at the start of an answer. A single pattern for the first and all later headers would be ten times
+as slow, since it would be tried at each byte."""
 LS_LINE = re.compile(r"([-a-z])\S* +[0-9]+ +[0-9]+ +[0-9]+ +(?:[0-9]+, *)?[0-9]+ +\S+ +\S+ +\S+ ([^\n]+)")
 TIME = re.compile(r"\b([0-9]{1,9})m([0-9]{1,2}(?:\.[0-9]{1,9})?)s")
 
@@ -183,7 +183,7 @@ def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
 def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, bytes]]:
     """Splits the answer to `h`: for each list, the bytes of the files that could be opened, by path.
 
-    A file may contain a line that looks like a header; the line counts as a header only where `head` may print that
+    A file may contain a line that looks like a header. The line counts as a header only where `head` may print this
     header. No file is returned if a header occurs too often, or if the header before a list is missing.
     """
     expected: list[tuple[int, str]] = []

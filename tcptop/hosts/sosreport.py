@@ -83,7 +83,8 @@ def one_word(text: str, _: str) -> str | None:
 def cpus_in_lscpu(text: str, path: str) -> str | None:
     """The list of CPUs in the output of `lscpu`, in the kernel's notation.
 
-    If the path names a node, the list contains the CPUs of this node. Otherwise the list contains the online CPUs.
+    If the path names a node, the list contains the CPUs of the node; for any other path, the list contains the online
+    CPUs.
     """
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"

@@ -1,4 +1,4 @@
-"""Host that is another machine, asked over the system's ssh; nothing is installed there.
+"""Host that is another machine, read over the system's ssh; nothing is installed on the other machine.
 
 The reads of all sources that are due together become one request, for which the other machine starts one `head`.
 """
@@ -44,7 +44,7 @@ WHOLE_FILES = frozenset(
 """Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
 
 MAX_LISTS = 500
-"""Maximum number of lists of paths that the other machine keeps; the lists are then named again from 0."""
+"""Maximum number of lists of paths that the other machine keeps; after that, the lists are numbered from 0 again."""
 
 WINDOW_BYTES = 32 << 10
 """Window of ssh's compression (zlib): text that repeats within this distance is compressed."""
@@ -151,7 +151,7 @@ class SshHost:
             self._session.terminate()
 
     def close(self) -> None:
-        """Ends the session, also while another thread waits for an answer."""
+        """Ends the session, even while another thread waits for an answer."""
         self._closed = True
         if self._session is not None:
             self._session.close()
@@ -243,7 +243,7 @@ class SshHost:
 
         ssh compresses text that repeats within 32 KB. If the last answer was longer, the longest list moves to the
         other end, so that its text follows its own previous text closely. About half of the answer then repeats within
-        32 KB; in the old order, nothing would.
+        32 KB; with an unchanged order, nothing would repeat.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:

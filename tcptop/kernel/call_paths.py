@@ -396,7 +396,7 @@ def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
 def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
     """The call trees that allocate at least one of `objects`; if `freed` is True, the trees that free at least one.
 
-    Each tree is cut down to the calls for these objects. Equal trees are yielded only once.
+    Each tree is cut down to the calls that concern `objects`. Equal trees are yielded only once.
     """
     seen: list[Call] = []
     for page in CALL_PATH_PAGES.values():

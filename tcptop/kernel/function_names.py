@@ -49,7 +49,8 @@ RENAMED = (
     Renamed("sk_attach_filter() → __sk_attach_prog() → kmalloc()", "sk_attach_filter()", (4, 1), by_symbol=False),
     Renamed("inet_twsk_hashdance_schedule()", "inet_twsk_hashdance()", (6, 11)),
 )
-"""Functions of the call paths and the catalogue; if a function was renamed twice, the later renaming comes first."""
+"""Renamed functions of the call paths and the catalogue; if a function was renamed twice, the later renaming comes
+first."""
 
 FUNCTIONS = frozenset(
     form.removesuffix("()") for renamed in RENAMED if renamed.by_symbol for form in (renamed.now, renamed.before)

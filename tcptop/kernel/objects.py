@@ -2,9 +2,9 @@
 
 Each entry has the object's struct, the object's slab cache, the states in which a socket holds the object, and the
 functions that allocate and free the object. The catalogue has no sizes for objects with a cache of their own, because
-these sizes are read from the host. If the host's files do not show an object's cache, the host's kernel may still have
-the object. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide. The call paths
-from a system call to each allocation are in `call_paths`.
+the host shows the size of each cache. If the host's files do not show an object's cache, the host's kernel may still
+have the object. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide. The call
+paths from a system call to each allocation are in `call_paths`.
 """
 
 from collections.abc import Iterable
@@ -103,7 +103,7 @@ class KernelObject(NamedTuple):
     """
     always: bool = False
     """True if every kernel with TCP has the object, in all releases from `since` to `until`. If complete kernel files
-    do not show the cache of such an object, the cache is merged with another cache.
+    do not show the cache of an object that every kernel has, the cache is merged with another cache.
     """
     protocol: str | None = None
     """The protocol whose registration creates the cache, by its name in /proc/net/protocols. If the protocol is not

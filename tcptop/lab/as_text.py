@@ -201,5 +201,5 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 ENOUGH_CONNECTIONS = 4_000
-"""The report contains a note if the lab opened fewer connections than this number: one additional or missing slab in a
-step then changes the figures."""
+"""If the lab opened fewer connections than this number, the report has a note that a single slab in a step changes the
+figures."""

@@ -1,9 +1,9 @@
 """Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
-The control run opens and drops connections, so its growth of slab rows does not belong to endpoints. fit.py subtracts
-the growth in the control run from every other run. `StateResult.disturbance` is the share of a run's bytes that may be
-wrong because of other programs. The thresholds below follow from two promises to the user: a figure that may be wrong
-by more than 1 % is marked, and the lab takes 20 to 30 s on a quiet machine.
+The control run opens and drops connections, so its growth of slab rows does not belong to endpoints. The fit (fit.py)
+subtracts the growth in the control run from every other run. `StateResult.disturbance` is the share of a run's bytes
+that may be wrong because of other programs. The thresholds below follow from two promises to the user: a figure that
+may be wrong by more than 1 % is marked, and the lab takes 20 to 30 s on a quiet machine.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ MAX_CONTROL_BYTES = 2.0
 repeated. The maximum is 1 % of a mini-socket, which is the smallest endpoint."""
 
 TARGET_S = 19.0
-"""Target duration of a lab without repeats. To meet the target on a slow machine, the default number of connections is
-reduced."""
+"""Target duration of a lab without repeats. On a slow machine, the default number of connections is reduced to meet the
+target."""
 
 MIN_CONNECTIONS_SHARE = 0.5
 """On a slow machine, the lab reduces the number of connections to no less than this share of the default number."""
@@ -177,7 +177,7 @@ class OverallProgress:
     """Computes the progress of the whole lab from the progress of each run.
 
     The number of repeats is not known in advance. When a run begins, the remaining progress is divided equally among
-    the remaining runs and one possible repeat. The progress therefore never reaches 1.
+    the remaining runs and one possible repeat. Because of the possible repeat, the progress never reaches 1.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -221,11 +221,11 @@ def repeat_disturbed_runs(
 
 
 def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
-    """Multiplies the predicted vector counts by one ratio for all runs; returns results with these new counts.
+    """Multiplies the predicted vector counts by one ratio for all runs; returns results with the new counts.
 
-    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. The two byte figures are sums
-    over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs, since
-    memory cgroups charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is
+    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Measured and predicted bytes
+    are sums over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs,
+    since memory cgroups charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is
     replaced by 1, which means that every slab has a vector. A smaller ratio is used without change. The ratio is small
     if the run's objects fill slabs that other programs left partly free: a partly free slab already has its vector. An
     endpoint's share of a slab includes a share of the slab's vector.

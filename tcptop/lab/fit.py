@@ -1,4 +1,6 @@
-"""Estimates the objects per endpoint from the readings of one run, by least squares. Does no input or output.
+"""Estimates the objects per endpoint from the readings of one run, by least squares.
+
+The module does no input or output.
 
 The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects on the whole machine. The
 fit uses only the ramp: five readings, at x = 0 and after each of four steps. The slope b is the row's objects per
@@ -44,8 +46,7 @@ other programs' objects can grow nearly linearly over a few seconds."""
 MIN_RELEASED_SHARE = 0.5
 """A row is accepted only if closing the endpoints reverses at least this share of the row's growth.
 
-The reversed share is near 1 if the row grew by objects of the endpoints, and near 0 if it grew for another reason. The
-limit of one half separates the two cases.
+The share is near 1 for rows that grew by objects of the endpoints, and near 0 for rows that grew for another reason.
 """
 
 MIN_BYTES = 0.5
@@ -53,8 +54,8 @@ MIN_BYTES = 0.5
 slabs count as active, and the number of these free objects varies."""
 
 MIN_CONTROL_R2 = 0.9
-"""Minimum r² of a row in the control run. A row with a smaller r² only jitters, so its slope is not subtracted from the
-other runs."""
+"""Minimum r² of a row in the control run. If the r² of a row is smaller, its counts only jitter, and its slope is not
+subtracted from the other runs."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
@@ -77,8 +78,8 @@ OBSERVER_ROW = "proc_inode_cache"
 with option -p."""
 
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Matches the name of each row that counts inodes of a file system; /proc is such a file system. Each inode has one LSM
-inode blob (fs/inode.c, inode_init_always)."""
+"""Matches the name of each row that counts inodes of a file system; /proc is such a file system. Each inode also adds
+one LSM inode blob (fs/inode.c, inode_init_always)."""
 
 
 class RowShape(NamedTuple):
@@ -95,7 +96,7 @@ class RowShape(NamedTuple):
         maximum.
 
         Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The partial slabs of one CPU have
-        2 · cpu_partial objects. The kernel assumes that partial slabs are half full, hence the factor 2 (mm/slub.c,
+        2 · cpu_partial objects, because the kernel assumes that partial slabs are half full (mm/slub.c,
         set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
@@ -329,7 +330,8 @@ def most_per_endpoint(series: Series, column: Column) -> float:
     allocations make a step larger, so the growth in a small step is an upper bound on the objects of its endpoints. The
     first bound is the growth per endpoint in the second smallest step, since another program may have freed objects
     during the smallest step. The second bound is the number of objects per endpoint that the kernel freed between the
-    last reading of the ramp and the closing reading. The function returns the smaller of the two bounds.
+    last reading of the ramp and the closing reading. The function returns the smaller of the first and the second
+    bound.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -342,9 +344,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two values.
 
-    The first value is the difference between the slope and `most_per_endpoint`. The second value is the drift per
-    endpoint, since other programs may have allocated or freed objects during the ramp. The drift is the difference
-    between the closing and the opening reading. A drift of at most `slack_objects` counts as 0.
+    One value is the difference between the slope and `most_per_endpoint`. The other value is the drift per endpoint,
+    since other programs may have allocated or freed objects during the ramp. The drift is the difference between the
+    closing and the opening reading. A drift of at most `slack_objects` counts as 0.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0

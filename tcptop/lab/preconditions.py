@@ -28,7 +28,7 @@ MAX_CONNECTIONS = 24_000
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
 """Memory for the slabs of both ends of a connection, plus the connection's share of the child process's memory. The
-value is twice the measured amount."""
+value is twice the measured memory of a connection."""
 
 KTLS_BYTES_PER_CONNECTION = 51_200
 """Memory for kernel TLS at both ends of a connection. The value is twice the amount measured on kernel 6.1. The

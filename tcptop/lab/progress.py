@@ -49,5 +49,5 @@ def stderr_columns() -> int:
     """Width of the terminal on standard error, in columns; `DEFAULT_COLUMNS` if the width is unknown."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or DEFAULT_COLUMNS
-    except (OSError, ValueError, AttributeError):  # AttributeError: standard error is closed
+    except (OSError, ValueError, AttributeError):  # AttributeError is raised if standard error is closed
         return DEFAULT_COLUMNS

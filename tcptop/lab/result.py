@@ -17,7 +17,7 @@ SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
 
 MAX_DISTURBANCE = 0.01
 """Maximum disturbance of a reliable result. A result above this maximum is in doubt, and its run is repeated. The lab
-promises to mark every figure that may be wrong by more than this maximum."""
+promises to mark every figure that may be wrong by more than this share."""
 
 
 class LabPart(NamedTuple):
@@ -38,8 +38,8 @@ class LabPart(NamedTuple):
 class StateResult(NamedTuple):
     """Result of the run for one state and side.
 
-    Figures are those of one endpoint, except in the runs `pair` and `few_ports`. In the runs `pair` and `few_ports`,
-    figures are the sums for both ends of a connection.
+    In most runs, the figures apply to one endpoint. In the runs `pair` and `few_ports`, figures are the sums for both
+    ends of a connection.
     """
 
     connections: int

@@ -10,7 +10,8 @@ Order of a run:
 - a step of connections followed by a reading, repeated `STEPS` times;
 - the closing reading, after the namespace is freed.
 
-The ramp consists of the readings after 0, 1, 2, … `STEPS` steps. For each row, fit.py fits a line to these readings.
+The ramp consists of the readings after 0, 1, 2, … `STEPS` steps. For each row, fit.py fits a line to the readings of
+the ramp.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ TOLERANCE_SHARE = 0.005
 `TOLERANCE_SHARE` times the connections of a step, but at least `TOLERANCE_OBJECTS`."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""Command to wait until the closed ends of the connections have become mini-sockets. The parent process executes this
-command itself, and no other."""
+"""Command to wait until the closed ends of the connections have become mini-sockets. This is the only command that the
+parent process executes itself."""
 
 IDLE_MINI_SOCKETS = 300
 """Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Free objects on per-CPU slabs count as
@@ -84,8 +85,8 @@ The figures of kernel TLS are the differences between the runs of kernel TLS and
 """
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
-"""The run that opens connections and drops both ends. No endpoint remains, so endpoints cannot be the cause of any
-growth."""
+"""The run that opens connections and drops both ends. No endpoint remains, so any growth in this run has another
+cause."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
@@ -133,10 +134,10 @@ class WatchedRows(NamedTuple):
     settling: frozenset[str]
     """Rows whose counts must agree in two consecutive readings."""
     releasing: frozenset[str]
-    """Rows that only TCP uses. After the namespace is freed, the counts of these rows must fall back to the counts of
-    the opening reading."""
+    """Rows that only TCP uses. After the namespace is freed, the counts of rows that only TCP uses must fall back to
+    the counts of the opening reading."""
     mini_sockets: frozenset[str]
-    """The rows of mini-sockets. The sum of the counts of these rows is the number of mini-sockets on the machine."""
+    """The rows of mini-sockets, whose counts add up to the number of mini-sockets on the machine."""
 
 
 class RunReadings(NamedTuple):

@@ -1,4 +1,6 @@
-"""Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Does no input or output.
+"""Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows.
+
+The module does no input or output.
 
 Every slab of accounted objects has one vector, allocated by kmalloc. The number of vectors per endpoint is therefore
 estimated from the number of slabs per endpoint in all fitted rows. If slabs are not full, the true numbers of slabs and

@@ -2,8 +2,8 @@
 
 A record is a checksum, the position of the record in its block (one byte), and the part of the stream that contains the
 document. Where a document repeats text of an earlier document of the block, the compressor writes a reference.
-Therefore only the first record of a block, the key frame, is as large as a whole sample. To unpack a document, the
-record of the document and all earlier records of the block are needed.
+Only the first record of a block, the key frame, is as large as a whole sample. To unpack a document, the record of the
+document and all earlier records of the block are needed.
 """
 
 from __future__ import annotations

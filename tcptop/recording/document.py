@@ -4,7 +4,8 @@ The document is a JSON object with the times, the identity of the host and, for 
 The JSON does not contain the bytes of files, but refers to them. In an exported folder, the JSON refers to a file by
 path (`file`). In a recording, most files follow the JSON one after another, and the JSON gives the length of each file
 (`bytes`). Other files are in the table `content` of the recording; the JSON refers to these files by digest (`sha256`).
-A Snapshot is made by parsing the bytes again, so that a later tcptop can compute more figures from an old recording.
+A Snapshot is made by parsing the recorded bytes again, so a later tcptop can compute more figures from an old
+recording.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ Json = dict[str, Any]
 ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
 """One parsed read.
 
-The first item of the tuple is the input of the parser: the JSON of the answers, the bytes of the files, and the
-identity of the host. The second item holds the answers, and the third item the reading that was parsed from the
-answers.
+A read with its result. The first item of the tuple is the input of the parser: the JSON of the answers, the bytes of
+the files, and the identity of the host. The second item of the tuple is the answers, and the third item is the reading
+that was parsed from them.
 """
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
@@ -129,8 +130,8 @@ def encode_sample(
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """The document of a sample as bytes: the JSON in one line, then the files.
 
-    Also returns the contents of the files at `shared_paths`, by digest. The document refers to these contents only by
-    digest.
+    Also returns the contents of the files at `shared_paths`, by digest. The document refers to the contents of
+    `shared_paths` only by digest.
     """
     files: list[bytes] = []
     contents: dict[bytes, bytes] = {}
@@ -164,8 +165,8 @@ class DecodedDocument:
     def get_file(self, stored: Json) -> bytes:
         """The bytes of one file.
 
-        If `stored` has a digest, returns the large file with this digest. Otherwise returns the next bytes of the
-        document.
+        If `stored` has a digest, returns the large file with this digest; without a digest, returns the next bytes of
+        the document.
 
         Raises ValueError if the bytes are missing.
         """
@@ -273,7 +274,7 @@ class DocumentParser:
     ) -> AnyReading:
         """Parses the current and the previous reading of a source, each from its own answers.
 
-        Adds both reads to `reads`.
+        Adds the reads of both readings to `reads`.
         """
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")

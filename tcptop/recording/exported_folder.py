@@ -277,7 +277,7 @@ class ExportedFolder(Recording):
             document = self._read_json(f"{name}/{SAMPLE_NAME}")
             return self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
         except (OSError, ValueError):
-            return None  # `damage` reports the error once the sample is read
+            return None  # when the sample is read, `damage` reports the error
 
     def _read_json(self, path: str) -> Json:
         """The JSON object in a file.

@@ -49,7 +49,7 @@ TRIES = 5
 
 
 class Bounds(NamedTuple):
-    """Bounds of a ring. None means no bound. A ring drops its oldest samples first."""
+    """Bounds of a ring. A bound of None sets no limit. A ring drops its oldest samples first."""
 
     size_bytes: int | None = None
     age_s: float | None = None
@@ -79,7 +79,7 @@ class Recorder:
         """
         self.path = path
         self.stays = True
-        """True if the file remains after an error; False if the caller removes the file."""
+        """False if the caller must remove the file after an error."""
         self.samples = 0
         self._bounds = bounds
         self._scrub = scrub
@@ -94,8 +94,8 @@ class Recorder:
                 os.close(self._lock_descriptor)
                 raise
             try:
-                # NORMAL syncs the data of each commit, but not the removal of the commit's journal. Therefore a commit
-                # every second is cheap, and a power failure can lose only the last sample.
+                # NORMAL syncs the data of each commit, but not the removal of the commit's journal. With NORMAL, a
+                # commit every second is cheap, and a power failure can lose only the last sample.
                 self._connection.execute("PRAGMA journal_mode = DELETE")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._next_number = self._block = self._find_next_number()

@@ -1,7 +1,7 @@
 """Changes recorded looks at the sockets.
 
-Addresses are always removed; scrubbing also replaces names by numbers. The text of a look is that of sock_diag/look.py.
-Lines of an unknown kind or format are left out.
+Addresses are always removed; scrubbing also replaces names by numbers. The text of a look at the sockets is the text
+that sock_diag/look.py returns. Lines of an unknown kind or format are left out.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ KEPT = {("uid", "0"), ("cgroup", "0")}
 
 
 def forget_peers(read: SourceRead) -> SourceRead:
-    """A copy of a read without the networks of peers; the answers get the path of a look without options."""
+    """A copy of a read without the networks of peers; the answers get the path of a request without options."""
     return read._replace(answers=tuple(map(_without_peers, read.answers)))
 
 
@@ -83,8 +83,8 @@ def _without_peers(answer: HostAnswer) -> HostAnswer:
 class SocketScrubber:
     """Replaces names and numbers in the looks at the sockets of one recording.
 
-    Equal values stay equal from one look to the next. The number of a value that the last look did not have is
-    forgotten, so that a recording of weeks needs little memory.
+    A value gets the same number in each look that has the value. The number of a value that the last look did not have
+    is forgotten, so that a recording of weeks needs little memory.
     """
 
     def __init__(self) -> None:

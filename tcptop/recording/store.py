@@ -37,9 +37,8 @@ Version 1 means a rollback journal, not a write-ahead log.
 """
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Last bytes of a journal that names a super-journal, i.e. of a transaction over several files.
-
-tcptop never writes such a journal.
+"""Last bytes of a journal that names a super-journal, i.e. of a transaction over several files; tcptop never writes
+one.
 """
 
 TABLES = (
@@ -66,7 +65,7 @@ DISK_FULL = "the disk is full"
 COMPANIONS = ("-journal", "-wal", "-shm")
 """Suffixes of the files that SQLite creates beside a database.
 
-SQLite reads these files when SQLite opens the database.
+SQLite also reads the files beside a database when it opens the database.
 """
 
 LOCK_TIMEOUT_S = 5.0
@@ -143,7 +142,8 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
     """Context manager that limits the CPU time of the `with` block: queries fail after `seconds` of CPU time.
 
-    Elapsed time is not limited. A slow disk takes no CPU time, but a file with a cycle in its tables takes CPU time.
+    Elapsed time is not limited. A slow disk takes no CPU time, but a query on a file with a cycle in its tables may
+    take CPU time without end.
     """
     end_s = time.thread_time() + seconds
     connection.set_progress_handler(lambda: time.thread_time() > end_s, PROGRESS_STEPS)

@@ -1,4 +1,4 @@
-"""Parses the times of --at, --from, --to and the jump prompt, and selects samples of a recording by such times.
+"""Parses the times of --at, --from, --to and the jump prompt, and selects samples of a recording by these times.
 
 A time without a zone is local time, as in journalctl and on the screen; `Z` is UTC, as in the JSON.
 """

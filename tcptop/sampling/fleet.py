@@ -155,7 +155,7 @@ class Fleet:
                 thread.join(0.2)  # a join without a timeout could not be interrupted
 
     def stop(self) -> None:
-        """Begins no further look."""
+        """Ends the looks: after the present look, no machine is looked at again."""
         self._ended.set()
         self._started.set()
         for watched in self._watched:
@@ -172,7 +172,10 @@ class Fleet:
         self._watched[number].wake.set()
 
     def end(self) -> None:
-        """Ends all looks and sessions. Every session is told to end before the method waits for the first one."""
+        """Ends all looks and sessions.
+
+        Every session is told to end before the method waits for the end of any session.
+        """
         self.stop()
         for watched in self._watched:
             watched.host.begin_close()

@@ -44,7 +44,7 @@ class ReaderThread(Generic[Argument, Answer]):
         """Queues a call for each argument."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._returned = loop, asyncio.Event()  # an event belongs to the loop that first waits for it
+            self._loop, self._returned = loop, asyncio.Event()  # an asyncio.Event belongs to one loop
         for argument in arguments:
             self._arguments.put(argument)
         self._replace_if_stuck()

@@ -169,7 +169,7 @@ class Fetched(NamedTuple):
     lost_because: str | None = None
     """Reason why the host did not answer; None if it did.
 
-    After a failure of the host, the source is due again at once.
+    If the host did not answer, the source is due again at once.
     """
 
 
@@ -192,7 +192,7 @@ class Sampler:
     ) -> None:
         """The method `store` calls `on_read` with every read; `on_read` must return quickly.
 
-        `late_values_s` is the maximum age of a value whose source is late; None keeps such a value without a limit.
+        `late_values_s` is the maximum age of a value whose source is late; None sets no maximum.
         """
         self.host = host
         self.late_values_s = late_values_s
@@ -274,7 +274,7 @@ class Sampler:
     def fetch_together(self, sources: Sequence[AnySource]) -> list[Fetched | Exception]:
         """Reads sources; a host behind a network gets all requests at once.
 
-        The same answer then has sockstat and the counts that are divided by the number of sockets.
+        A source whose counts are divided by the number of sockets is read together with sockstat.
         """
         counts = self._sources.get("sockstat") if self.host.identity.remote_name is not None else None
         reads = list(sources)
@@ -334,7 +334,7 @@ class Sampler:
         """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of a new read.
 
         Reads sockstat again if the latest reading is older than `BESIDE_S`, or if `on_read` needs the host's answers
-        and these answers were not kept.
+        and they were not kept.
         """
         source = self._sources.get("sockstat")
         if source is None:
@@ -404,7 +404,7 @@ class Sampler:
         source = self._sources[name]
         if self._not_needed(source) is not None:
             return False
-        # While the host is lost, a source that only replaces another source is not read.
+        # While the host does not answer, a source that only replaces another source is not read.
         if self.lost_because is not None and name not in self._asked_for and source.not_needed_reason({}) is not None:
             return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:

@@ -82,8 +82,8 @@ def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:
 def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
     """The settings of a file, and one line of text for each mistake in the file.
 
-    A missing file is no mistake. If a value is wrong, only the key of the value stays unset. If the file is not TOML,
-    every key stays unset.
+    A missing file is not a mistake. If a value is wrong, only the key of the value stays unset. If the file is not
+    TOML, every key stays unset.
     """
     if file is None:
         return NO_SETTINGS, []

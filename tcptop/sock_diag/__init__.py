@@ -6,9 +6,9 @@ Its code runs only if the user asks who holds the sockets.
 
 PREFIX = "sock_diag/"
 SOCKETS_PATH = f"{PREFIX}sockets"
-"""The path that a host reads as a look at all sockets; a saved tree may have the text of a look at this path."""
+"""A host that reads this path asks the kernel for all sockets; a saved tree may have the answer as a file."""
 ROWS_PATH = f"{PREFIX}rows"
-"""Beginning of the path that a host reads as the single sockets of one group."""
+"""A host that reads a path with this beginning asks the kernel for the single sockets of one group."""
 FIRST_LINE = "tcptop-sockets 1"
 """First line of the text of a look at the sockets, with the version of the format."""
 SOCKETS_ARE_LOCAL = "the kernel is asked for its sockets on the machine itself; run tcptop there"

@@ -57,7 +57,7 @@ def _keep(found: dict[int, CgroupMemory], left: set[int], number: int, path: str
 
 
 def _cgroup2_mount() -> str | None:
-    """The first mount of the whole of cgroup2."""
+    """The first mount point with the complete cgroup2 hierarchy."""
     return next((mount.path for mount in read_mounts() if mount.kind == "cgroup2" and mount.root == "/"), None)
 
 

@@ -1,7 +1,8 @@
 """Samples the descriptors of each process, to find the process of each socket and the network namespaces held open.
 
 Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
-proc_fill_cache). To avoid these objects, descriptors are looked up by number, with a limit for each process.
+proc_fill_cache). Looking up descriptors by number leaves no such objects; the number of look-ups in each process is
+limited.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class OwnerSample(NamedTuple):
     is_whole: bool
     """True if all descriptors were looked up."""
     weight: float
-    """Number of descriptors that one descriptor of `sampled` stands for."""
+    """Number of the process's descriptors that each descriptor in `sampled` represents."""
     low: tuple[int, ...]
-    """Inodes of the sockets with the lowest descriptors. All of these descriptors were looked up, so each inode has the
-    weight 1."""
+    """Inodes of the sockets with the lowest descriptors. Every low descriptor was looked up, so each of these inodes
+    has the weight 1."""
     sampled: tuple[int, ...]
     """Inodes of the sockets whose descriptors were drawn at random from the higher descriptors."""
 
@@ -207,7 +208,7 @@ def _max_descriptors(pid: int) -> int | None:
 
 
 def _command(pid: int) -> str:
-    """The process's name of up to 15 characters; empty if it has ended."""
+    """The name of a process, of up to 15 characters; empty if the process has ended."""
     with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
         return os.fsdecode(file.read(64).rstrip(b"\n"))
     return ""

@@ -36,7 +36,7 @@ BATCH_BYTES = 1 << 18
 """Rows of one length are collected up to this size, since reading as columns has a fixed cost for each batch."""
 
 MAX_GROUPS = 20_000
-"""Once there are this many groups, new groups are made without a port."""
+"""If a dump has more groups than this, the sockets of further groups are summed without regard to the port."""
 
 LONE_SOCKETS = 2
 MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
@@ -44,7 +44,7 @@ MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
 ephemeral port alone. Ports below MINI_PORTS_FROM are exempt, since they may belong to known services on a machine with
 another ip_local_port_range."""
 MAX_LONE_GROUPS = 4
-"""If more small groups than this number differ by an ephemeral port alone, they are joined."""
+"""Small groups that differ by an ephemeral port alone are joined if there are more than this number."""
 
 OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
@@ -67,7 +67,7 @@ class GroupKey(NamedTuple):
     cgroup: int
     """Number of the cgroup2 folder; 0 if the kernel does not report a number."""
     owner: int
-    """Value of `owner_of`, NO_INODE or NOT_SAMPLED."""
+    """Number of the owner: a value of `owner_of`, or NO_INODE, or NOT_SAMPLED."""
     peer: str
     """Network of the other end; empty if peers were not requested."""
 
@@ -77,11 +77,11 @@ _Key = tuple[int, int, int, int, int | None, str]
 if not sampled); peer. The port is in network byte order, and inverted (~port) on the client side."""
 
 _MiniKey = tuple[Any, ...]
-"""A _Key without its port."""
+"""A `_Key` without the port."""
 
 
 class Group(NamedTuple):
-    """The sockets of one group: their number, and their sums in the order of SUMS."""
+    """The sockets of one group: the number of sockets, and the sums of their values in the order of SUMS."""
 
     key: GroupKey
     sockets: int
@@ -102,8 +102,8 @@ class Fold:
     """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
     `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
-    port of the other end is ephemeral. A mini-socket may outlive its listener. If the rule of ports leaves its side
-    open, it is on the server side if many mini-sockets share its port and fewer share the port of the other end.
+    port of the other end is ephemeral. A mini-socket may outlive its listener. If both ports of a mini-socket are of
+    the same kind, the port that more mini-sockets share is taken to be the server's port.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class Fold:
         self._counts: Counter[_Key] = Counter()
         self._sums: dict[_Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
         self._minis: dict[_MiniKey, array[int]] = defaultdict(lambda: array("I"))
-        """Both ports of each mini-socket, in one word as in its row. The server side can be chosen only when all ports
-        are known."""
+        """Both ports of each mini-socket, as a word of 32 bits. The server side can be found only after all ports are
+        known."""
         self._waiting: dict[int, list[bytes]] = defaultdict(list)
         self._waiting_bytes = 0
 

@@ -20,7 +20,7 @@ class ListenerRow(NamedTuple):
     queue: int
     """Connections that wait to be accepted (sk_ack_backlog)."""
     limit: int
-    """sk_max_ack_backlog; the queue is full when it has more connections than this (sk_acceptq_is_full)."""
+    """Limit of the accept queue (sk_max_ack_backlog); a queue above the limit is full (sk_acceptq_is_full)."""
     drops: int | None
     """Connections that were dropped since the socket was made (sk_drops)."""
     uid: int

@@ -61,7 +61,7 @@ class Ask(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that a host reads to make this look at the sockets."""
+        """The path of the request: a host that reads the path looks at the sockets with these options."""
         words = [",peers" if self.with_peers else "", ",here" if self.here_only else ""]
         exact = "" if self.exact_pid is None else f",exact={self.exact_pid}"
         return SOCKETS_PATH + "".join(words) + exact
@@ -252,7 +252,7 @@ def module_state() -> str:
 
 
 def describe_module(before: str, after: str) -> str:
-    """The state of the module after a look; `loaded now` if the look made the kernel load the module.
+    """The state of the module tcp_diag after a look at the sockets; `loaded now` if the look made the kernel load it.
 
     A module that no file shows after a successful look must be built in.
     """

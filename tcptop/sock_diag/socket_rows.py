@@ -50,7 +50,7 @@ COLUMNS = ("far_port", "inode", "rqueue", "wqueue", "rmem", "wmem_queued", *INFO
 
 
 def rows_path(ask: RowAsk) -> str:
-    """The path that a host reads as the sockets of one group."""
+    """The path of the request for the single sockets of one group."""
     return f"{ROWS_PATH},{ask.namespace},{ask.state},{'server' if ask.is_server else 'client'},{ask.port}"
 
 
@@ -78,11 +78,11 @@ def look_at_rows(ask: RowAsk) -> tuple[bytes, int]:
 
 
 def request_rows(ask: RowAsk) -> bytes:
-    """The request for the rows of a group."""
+    """The netlink request for the sockets of one group."""
     request = dump_request(1 << STATES[ask.state], ASK_MEMORY | ASK_TCP_INFO | ASK_CONGESTION)
     at_least, at_most = LOCAL_PORT_IS if ask.is_server else FAR_PORT_IS
-    # Each operation has two words. The first has the code, the length (used if true) and the jump (used if false); the
-    # second has the port. A jump beyond the end rejects the socket.
+    # Each filter operation has two words: first the code, the length (used if true) and the jump (used if false); then
+    # the port. A jump beyond the end rejects the socket.
     filter_ = struct.pack("=BBHBBHBBHBBH", at_least, 8, 20, 0, 0, ask.port, at_most, 8, 12, 0, 0, ask.port)
     attribute = struct.pack("=HH", 4 + len(filter_), BYTECODE) + filter_
     length = len(request) + len(attribute)

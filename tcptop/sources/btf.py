@@ -148,7 +148,7 @@ def parse(
 def _find_structs(data: bytes, names: Collection[str]) -> tuple[_Types, dict[str, int]]:
     """Returns all types, and maps each wanted struct that the kernel has to its type ID."""
     words, strings = _sections(data)
-    # The string section holds each name once.
+    # The string section holds each name once, so one offset stands for one name.
     wanted = {offset: name for name in names if (offset := _find_name(strings, name)) is not None}
     starts, named = _index_types(words, wanted)
     types = _Types(words, strings, starts)

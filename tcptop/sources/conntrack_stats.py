@@ -29,7 +29,7 @@ class ConntrackStatsSource(FileSource[EventCounters]):
         if not columns or not any(map(str.strip, lines[1:])):
             raise ValueError("no line with the names of the counters, or none with values")
         report_repeated([name for name in columns if names.count(name) > 1], damages)
-        # If the line of one CPU were left out, the sum would be too small. The next full sum would then look like
+        # If the line of one CPU were left out, the sum would be too small, and the next full sum would look like
         # growth.
         is_whole = not damages
         counters = dict.fromkeys(columns, 0)

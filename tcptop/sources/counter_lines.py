@@ -11,7 +11,7 @@ from tcptop.sources.source import Damage, parse_count, report_repeated
 from tcptop.text.printable import quoted
 
 BELOW_ZERO = 1 << 63
-"""From this value up, a printed number stands for a negative number.
+"""A printed number of at least 2^63 is a negative sum.
 
 Per-CPU counters change while the kernel sums them, so the sum may be slightly below 0. The kernel prints the sum as an
 unsigned number.

@@ -16,9 +16,8 @@ PATH = "sys/kernel/security/lsm"
 
 FILESYSTEMS = "proc/filesystems"
 OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
-"""Maps a module to a file system. The module registers the file system only if the module was enabled at boot.
-
-See security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c.
+"""Maps a module to the file system that it registers if it was enabled at boot (security/selinux/selinuxfs.c,
+init_sel_fs, and security/smack/smackfs.c).
 """
 
 MODULES = "sys/module"
@@ -51,7 +50,7 @@ class SecurityModulesSource(Source[SecurityModules]):
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
     """Returns the active modules that keep data for each socket, and the duration of the reads in microseconds.
 
-    The modules are None if the files do not show them.
+    The modules are None if the files do not show which modules are active.
     """
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us

@@ -151,8 +151,8 @@ def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState,
 def parse_total_by_node(text: str | None, skipped: list[str]) -> Numbers:
     """Parses `143 N0=130 N2=13`: a total, and a count for each node whose count is not 0.
 
-    The kernel prints such a text in mm/slub.c, show_slab_objects. If the text is missing, empty or unparsable, the
-    total is None. An unparsable text is appended to `skipped`.
+    The format is that of mm/slub.c, show_slab_objects. If the text is missing, empty or unparsable, the total is None.
+    An unparsable text is appended to `skipped`.
     """
     fields = text.split() if text else []
     if not fields:

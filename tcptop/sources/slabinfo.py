@@ -23,8 +23,8 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum error of a cache's counts, in objects. Counts differ a little because the kernel makes them one after the
-other."""
+"""Maximum error of a cache's counts, in objects. The counts of a cache may contradict each other by a few objects,
+because the kernel makes one count after another."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
@@ -79,7 +79,7 @@ def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
 
 
 def _exceeds_for_a_moment(active: int, objects: int) -> bool:
-    """True if there are more active objects than objects in all, by a small excess.
+    """True if the number of active objects exceeds the number of all objects by a small amount.
 
     A small excess is normal, because the kernel counts without locking all lists. To find the active objects, the
     kernel subtracts the free objects from all objects. The kernel prints a result below 0 as a number just below 2^32

@@ -154,7 +154,7 @@ def _check_sum(data: bytes, length: int, least: int) -> None:
 
 
 def parse_table(entry: EntryPoint, table: bytes) -> tuple[Smbios | None, Damage | None]:
-    """Parses the structures of a table; returns those that are whole, and the worst damage. Never raises."""
+    """Parses the structures of a table; returns the complete structures, and the worst damage. Never raises."""
     if len(table) > MAX_TABLE_BYTES:
         return None, Damage("strange", f"a table of more than {MAX_TABLE_BYTES >> 10} KiB, which no machine has")
     damages: list[Damage] = []
@@ -187,7 +187,7 @@ class _Structure(NamedTuple):
 
     @property
     def handle(self) -> int:
-        """The number of the structure, by which others name it."""
+        """The number of the structure, by which other structures refer to it."""
         return int.from_bytes(self.data[2:4], "little")
 
     def number(self, at: int, size_bytes: int) -> int | None:

@@ -101,7 +101,7 @@ class SocketTableSource(FileSource[SocketTable]):
 
 
 class _Parser:
-    """Collects the lines of a look at the sockets, by kind."""
+    """Collects the lines of the text of a look at the sockets, by the kind of line."""
 
     def __init__(self) -> None:
         self._took_us = 0
@@ -233,7 +233,7 @@ class _Parser:
             _count(sockets),
             number,
             printable_name(command),
-            _known(namespace[0]) if namespace else None,  # missing in looks that early versions recorded
+            _known(namespace[0]) if namespace else None,  # early versions recorded no namespace
         )
 
     def _add_cgroup(self, columns: list[str]) -> None:
@@ -267,7 +267,7 @@ def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
 
 
 def _count(text: str, most: int = MAX_BYTES) -> int:
-    """A count of at most `most`; raises ValueError for anything else."""
+    """Parses a count of at most `most`; raises ValueError for any other text."""
     number = parse_count(text)
     if number > most:
         raise ValueError("more than its counter holds")

@@ -20,7 +20,7 @@ NOT_FOR_ROOT = "is refused to root: by a container, a security module or the ker
 
 
 class Damage(NamedTuple):
-    """What is wrong with a file that was read: the file is cut off, or parts of it have an unknown format."""
+    """The damage of a file that was read: the file is cut off, or parts of it have an unknown format."""
 
     state: Literal["cut", "strange"]
     what: str
@@ -63,8 +63,8 @@ class Source(ABC, Generic[Value]):
 
     From an archive, only files that match a pattern are kept.
 
-    `*` matches any part of one name. A pattern that ends in a slash stands for a folder: only the names in the
-    folder are listed.
+    In a pattern, `*` matches any part of one name. A pattern that ends in a slash stands for a folder: only the names
+    in the folder are listed.
     """
 
     pace: Pace = EVERY_INTERVAL
@@ -73,7 +73,7 @@ class Source(ABC, Generic[Value]):
     pairs_with_sockstat: bool = False
     """True if the program divides counts of this source by the number of sockets.
 
-    /proc/net/sockstat is then read right after this source.
+    /proc/net/sockstat, which has the number of sockets, is read right after such a source.
     """
 
     needs_release: bool = False
@@ -222,7 +222,7 @@ def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: l
 
 
 def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
-    """If `lines` is not empty, records in `damages` that these lines were not understood."""
+    """If `lines` is not empty, records in `damages` that the lines were not understood."""
     if lines:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
         first = printable(lines[0].strip()[:60])[:60]
@@ -275,7 +275,7 @@ def small_text(file: FileRead) -> str | None:
 def stripped_texts(files: Sequence[FileRead]) -> dict[str, str]:
     """The text of each small file without leading or trailing blanks and NULs; the key is the file's path.
 
-    The text of a file that could not be read is empty.
+    If a file could not be read, its text is empty.
     """
     return {file.path: (small_text(file) or "").strip("\0 \t\r\n") for file in files}
 

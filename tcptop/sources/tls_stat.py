@@ -18,9 +18,8 @@ The other names in the file belong to counters of events since the boot.
 """
 
 BELOW_ZERO = 1 << 63
-"""From this value up, a printed number stands for a negative number.
-
-As counter_lines.py explains, the kernel sums per-CPU counters as unsigned numbers.
+"""A printed number of at least 2^63 is a negative sum: the kernel sums per-CPU counters as unsigned numbers (see
+counter_lines.py).
 """
 
 NOT_LOADED = "only the module tls makes it: it is not loaded, or the kernel is older than 5.5"

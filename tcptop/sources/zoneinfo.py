@@ -32,7 +32,7 @@ PAGE_COUNTS = {
 }
 """Maps keys of the file to fields of Zone, for the page counts of a whole zone.
 
-The keys of the per-CPU page sets are similar, but end in a colon (`high:`), so these keys do not match.
+The similar keys of the per-CPU page sets do not match, since they end in a colon (`high:`).
 """
 NODE_PAGE_COUNTS = {
     "nr_active_file": "file_pages",
@@ -60,7 +60,7 @@ NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": 
 class ZoneinfoSource(FileSource[Zoneinfo]):
     """A source that is read every five seconds, because the kernel holds zone->lock while printing a zone.
 
-    A zone is printed with all its CPUs.
+    Each zone has lines for all its CPUs.
     """
 
     name = "zoneinfo"

@@ -37,8 +37,8 @@ A gap of at most this many cells may be written again instead of being skipped.
 PEN_CODE = re.compile(
     r"(?:(38;5;\d+|38;2;\d+;\d+;\d+|[39][0-7])|(48;5;\d+|48;2;\d+;\d+;\d+|4[0-7]|10[0-7])|([1-57-9]))(?:;(?=\d)|$)"
 )
-"""SGR code for one of three things: foreground, background, or an attribute. An SGR code for a foreground, a background
-or an attribute leaves the two others unchanged.
+"""SGR code for one of three things: foreground, background, or an attribute. For example, a code that sets the
+foreground changes neither the background nor the attributes.
 """
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
@@ -119,7 +119,7 @@ class CellScreen:
     def changes(self) -> str:
         """Output that makes the terminal show the wanted cells; empty if no cell differs.
 
-        The wanted cells then count as shown.
+        After the call, the wanted cells count as shown.
         """
         drawing = Drawing(self._columns)
         for y in sorted(self._touched):

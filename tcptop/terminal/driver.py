@@ -59,7 +59,7 @@ class CellDriver(LinuxDriver):
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._size = size or self._get_terminal_size()  # otherwise the app would start with the size of rich's console
+        self._size = size or self._get_terminal_size()  # rich's console may have another size
         self._cells = CellScreen(*self._get_terminal_size())
         self._output: TerminalOutput | None = None
         self._input: TerminalInput | None = None
@@ -95,7 +95,7 @@ class CellDriver(LinuxDriver):
             if not INVISIBLE_OUTPUT.fullmatch(data):
                 self._cells.reset(*self._cells.size)
             if data.startswith(CLIPBOARD_START) and "TMUX" in os.environ:
-                # tmux ignores the sequence itself or passes it on, whichever of the two tmux is set to.
+                # tmux either ignores the sequence or passes it on, depending on its configuration.
                 data += f"\x1bPtmux;{data.replace(ESCAPE, ESCAPE * 2)}\x1b\\"
             self._send(data)
 
@@ -127,7 +127,7 @@ class CellDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Sets up the terminal; after a suspension, also redraws the screen.
 
-        In the background, stops the program instead.
+        If the program is in the background, stops the program instead.
         """
         assert self._file is not None
         if in_background(self.fileno):

@@ -17,7 +17,7 @@ Scope = Literal["machine", "node"]
 _NAME = attrgetter("cache.name")
 
 MAX_IDLE_SHARE = 0.1
-"""Up to this share of active objects that may be free on the lists of CPUs, the number is shown without the sign
+"""Maximum share of the active objects that may be free on the lists of CPUs while the number is shown without the sign
 `≤`."""
 
 NO_OBJECTS = NodeCount(0, 0, 0, None)
@@ -70,7 +70,7 @@ class Column(NamedTuple):
     id: str
     heading: Heading
     help: str
-    """One sentence; the help and the glossary show it."""
+    """One sentence that describes the column, for the help and the glossary."""
     value: Callable[[CacheRow], float | str | None]
     """Function that returns the value of a row, a number or a text; the function returns None if the value is unknown.
     Rows are sorted by this value.

@@ -21,7 +21,7 @@ the figures.
 MIN_CUT_CHARACTERS = 8
 """The first column is never cut to fewer characters than this."""
 EMPTY_CELLS = ("", UNKNOWN)
-"""The note below a row leaves out cells with one of these texts."""
+"""Texts of cells that the note below a row leaves out."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
 """Two patterns: a text that ends in a digit, and a text that begins with a group of three digits. With only one space
 between the two texts, `12` and `345` would look like the number 12 345.
