@@ -23,7 +23,8 @@ class WriteError(TcptopError):
 def occupy_descriptors() -> None:
     """Opens /dev/null for each standard descriptor that is closed.
 
-    Otherwise a file opened later could get the descriptor 2, and error messages would be written into that file.
+    If descriptor 2 stayed closed, a file opened later could get the number 2, and error messages would be written into
+    the file.
     """
     for descriptor in DESCRIPTORS:
         try:

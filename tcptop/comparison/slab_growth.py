@@ -83,7 +83,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
 
 
 def _no_growth(found: SlabGrowth) -> SlabGrowth:
-    """The growth between two equal ledgers: a number with the same bounds in both ledgers has not changed."""
+    """The growth between two equal ledgers, in which every number is taken to be unchanged."""
     return replace(
         found,
         sockets=(),
@@ -252,7 +252,7 @@ def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | N
 
 
 def _fallback(ledger: Ledger, cache: str) -> float:
-    """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
+    """Bytes per object in the present slabs ÷ bytes per object in a full slab; above 1 after order fallback."""
     line = ledger.cache(cache)
     row = ledger.cache(line.row) if line is not None else None
     return 1.0 if row is None else row.fallback
@@ -309,12 +309,13 @@ def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
 
 
 def has_all_rows(ledger: Ledger) -> bool:
-    """True if slabinfo is complete, so that a row missing from slabinfo means a cache missing from the kernel."""
+    """True if slabinfo is complete; the kernel then has no slab cache without a row."""
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
 def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float:
-    """Idle bytes of the rows in `names`: the total size minus the shares that all active objects have of the slabs."""
+    """Idle bytes of the rows in `names`: the total size minus the bytes of all active objects, as shares of full
+    slabs."""
     return sum(
         line.bytes - (line.active_objects or 0) * line.present_share_bytes
         for line in slabinfo_rows(ledger)

@@ -80,7 +80,7 @@ class Server:
     def __init__(self, answer: Answer, tls_context: TlsContext = lambda: None) -> None:
         """`tls_context` is called for each connection.
 
-        It returns None for a connection without TLS, and raises OSError or ValueError to refuse the connection.
+        The result None means no TLS; OSError or ValueError means that the connection is refused.
         """
         self._answer = answer
         self._tls_context = tls_context
@@ -239,7 +239,7 @@ def open_sockets(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
                     host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
                 )[0]
                 if not host:
-                    # Without a name, all addresses of both families.
+                    # If the name is empty, listens on all addresses of both families.
                     family, address = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET, ("", port)
                 sockets.append(
                     socket.create_server(

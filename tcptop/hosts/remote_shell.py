@@ -1,7 +1,7 @@
 r"""The program that reads files on another machine over ssh, its requests, and the splitting of its answers. Pure.
 
-The program is a text for any POSIX shell, and calls only head, cat, ls and, if it is there, gzip. It reads requests
-from standard input, one in a line:
+The program is a text for any POSIX shell, and calls only head, cat, ls and, if it is there, gzip. The program reads one
+request from each line of standard input:
 
     d ID PATH...    names a list of files; no answer
     h ID...         all files of the lists, by one `head`, which prints `==> /path <==` before each file

@@ -80,7 +80,7 @@ class KernelObject(NamedTuple):
     accounted: bool = False
     """True if the cache has SLAB_ACCOUNT: each slab then has a vector that records every object's memory cgroup."""
     detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
-    """The sign in the kernel's files that a kernel has the object."""
+    """Text in a file of the kernel that shows that the kernel has the object."""
     btf_struct: str | None = None
     """BTF struct whose size is the size of the object; None if there is no such struct."""
     names_before_slub: tuple[str, ...] = ()
@@ -482,7 +482,8 @@ NF_CONN = KernelObject(
     label="conntrack",
     purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
     caches=("nf_conntrack",),
-    # Up to 4.7 the cache's name ends with an address or a number. The pattern must not match nf_conntrack_expect.
+    # In releases up to 4.7, the cache's name ends with an address or a number. The pattern must not match
+    # nf_conntrack_expect.
     name_in_namespace=r"nf_conntrack_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9]+)",
     btf_struct="nf_conn",
     hwcache_align=True,

@@ -40,8 +40,8 @@ MIN_R2 = 0.9
 accepted in spite of moderate noise."""
 
 MIN_R2_UNKNOWN = 0.985
-"""Minimum r² that an unknown row must have to be accepted. This limit is stricter than `MIN_R2`, since the number of
-other programs' objects can grow nearly linearly over a few seconds."""
+"""Minimum r² that an unknown row must have to be accepted. The limit for unknown rows is stricter than `MIN_R2`, since
+other programs' objects can grow nearly linearly for a few seconds."""
 
 MIN_RELEASED_SHARE = 0.5
 """A row is accepted only if closing the endpoints reverses at least this share of the row's growth.
@@ -50,8 +50,8 @@ The share is near 1 for rows that grew by objects of the endpoints, and near 0 f
 """
 
 MIN_BYTES = 0.5
-"""Minimum bytes per endpoint that a row must have to be accepted. A smaller figure is noise: free objects on per-CPU
-slabs count as active, and the number of these free objects varies."""
+"""Minimum bytes per endpoint that a row must have to be accepted. Fewer bytes are noise: free objects on per-CPU slabs
+count as active, and their number varies."""
 
 MIN_CONTROL_R2 = 0.9
 """Minimum r² of a row in the control run. If the r² of a row is smaller, its counts only jitter, and its slope is not
@@ -61,13 +61,13 @@ STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
 """A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The second fit is used if
 its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. A line through four of the five readings nearly always has a larger r²
-than the line through all five, so a larger r² proves nothing. A line through four readings reaches
-`STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was disturbed."""
+than the line through all five, so a larger r² does not prove that the omitted reading was disturbed. A line through
+four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was disturbed."""
 
 MAX_DRIFT_SHARE = 0.15
-"""Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A larger drift is more
-likely a burst of allocations by another program. Drifts are removed as if they were linear in time, so removing a burst
-would change the slope of the fitted line."""
+"""Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A drift above this
+maximum is more likely a burst of allocations by another program. Drifts are removed as if they were linear in time, so
+removing a burst would change the slope of the fitted line."""
 
 SLACK_CPUS = 2
 """Number of CPUs on which a run frees objects: the CPU of the child process, and the CPU of the kernel worker that
@@ -165,8 +165,8 @@ class RelatedRows(NamedTuple):
     def vector_row(self, shape: RowShape) -> str | None:
         """The row that contains the obj_cgroup vectors of slabs with the given shape.
 
-        Each slab has one vector, and the vector has one entry for each object of the slab. None if the vector is too
-        large for every kmalloc cache.
+        Each slab has one vector, and the vector has one entry for each object of the slab. The result is None if the
+        vector is too large for every kmalloc cache.
         """
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
@@ -309,8 +309,8 @@ def remove_drifts(
 
     The drift is the count of the closing reading minus the count of the opening reading. No endpoint exists at the
     opening and closing readings, so the drift belongs to other programs. A drift of at most `slack_objects` is too
-    small to be subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is kept: it is more likely a
-    burst of allocations by another program.
+    small to be subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is kept: so large a drift is
+    more likely a burst of allocations by another program.
     """
     first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
     corrected = dict(columns)
@@ -327,8 +327,8 @@ def most_per_endpoint(series: Series, column: Column) -> float:
     """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
     Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Other programs'
-    allocations make a step larger, so the growth in a small step is an upper bound on the objects of its endpoints. The
-    first bound is the growth per endpoint in the second smallest step, since another program may have freed objects
+    allocations enlarge a step, so the growth in a small step is an upper bound on the objects of the step's endpoints.
+    The first bound is the growth per endpoint in the second smallest step, since another program may have freed objects
     during the smallest step. The second bound is the number of objects per endpoint that the kernel freed between the
     last reading of the ramp and the closing reading. The function returns the smaller of the first and the second
     bound.

@@ -9,7 +9,7 @@ from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
 NOTABLE_BYTES = 8.0
-"""The report has a note about an unexplained row, or about the objects of an observer, from this many bytes on."""
+"""Minimum bytes of an unexplained row, or of an observer's objects, for a note in the report."""
 
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
 SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})

@@ -42,8 +42,8 @@ TOLERANCE_SHARE = 0.005
 `TOLERANCE_SHARE` times the connections of a step, but at least `TOLERANCE_OBJECTS`."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""Command to wait until the closed ends of the connections have become mini-sockets. This is the only command that the
-parent process executes itself."""
+"""Command to wait until the closed ends of the connections have become mini-sockets. The parent process executes only
+this command itself; the child executes all other commands."""
 
 IDLE_MINI_SOCKETS = 300
 """Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Free objects on per-CPU slabs count as

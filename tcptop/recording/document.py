@@ -27,7 +27,7 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Sn
 from tcptop.text.printable import printable, printable_name
 
 UNRECORDED_READING = "machine_load"
-"""The only reading that is not recorded: psutil opens the files for this reading, so no host sees the files' bytes."""
+"""Name of the only reading that is not recorded: psutil reads its files, so the host has no bytes to record."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -184,7 +184,7 @@ class DecodedDocument:
 
 
 def load_json(text: bytes) -> Json:
-    """Parses a JSON object; raises ValueError for anything else."""
+    """Parses a JSON object; raises ValueError if the text is not a JSON object."""
     if len(text) > MAX_JSON_BYTES:
         raise ValueError(f"its JSON has more than {MAX_JSON_BYTES >> 20} MiB")
     try:
@@ -324,7 +324,7 @@ class DocumentParser:
             self._sources[name] = SocketTableSource()
             self._parsed[name] = deque(maxlen=REMEMBERED_READS)
         if name not in self._sources:
-            return answers, NOT_READ  # a source that a later tcptop added
+            return answers, NOT_READ  # the source is of a later version of tcptop
         reading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
         self._parsed[name].append((read, answers, reading))
         return answers, reading
@@ -402,19 +402,19 @@ def _parse_identity(document: Json) -> Identity:
 
 
 def valid_number(value: object) -> float | None:
-    """A finite number below 1e15; None for anything else."""
+    """The value if it is a finite number below 1e15; otherwise None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < 1e15 and math.isfinite(value) else None
 
 
 def _valid_count(value: object) -> int | None:
-    """A non-negative integer below 2^62; None for anything else."""
+    """The value if it is a non-negative integer below 2^62; otherwise None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
 
 
 def _valid_text(value: object) -> str | None:
-    """A string of fewer than 4096 characters; None for anything else."""
+    """The value if it is a string of fewer than 4096 characters; otherwise None."""
     return value if isinstance(value, str) and len(value) < MAX_TEXT else None
 
 

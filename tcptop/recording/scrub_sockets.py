@@ -83,8 +83,8 @@ def _without_peers(answer: HostAnswer) -> HostAnswer:
 class SocketScrubber:
     """Replaces names and numbers in the looks at the sockets of one recording.
 
-    A value gets the same number in each look that has the value. The number of a value that the last look did not have
-    is forgotten, so that a recording of weeks needs little memory.
+    A value that occurs in several looks gets the same number in each look. The number of a value that the last look did
+    not have is forgotten, so that a recording of weeks needs little memory.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Asks the kernel for every TCP socket (sock_diag over netlink), and sums the sockets by group as the answer arrives.
 
 The package uses netlink, namespaces, descriptors and cgroups of this machine, but neither the ledger nor the screen.
-Its code runs only if the user asks who holds the sockets.
+The code of the package runs only if the user asks who holds the sockets.
 """
 
 PREFIX = "sock_diag/"

@@ -40,9 +40,9 @@ MAX_GROUPS = 20_000
 
 LONE_SOCKETS = 2
 MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
-"""A group of mini-sockets counts as small if it has less than MINI_SHARE of the mini-sockets whose groups differ by an
-ephemeral port alone. Ports below MINI_PORTS_FROM are exempt, since they may belong to known services on a machine with
-another ip_local_port_range."""
+"""Groups of mini-sockets that differ by an ephemeral port alone are compared. A group is small if it has less than
+MINI_SHARE of their mini-sockets. Ports below MINI_PORTS_FROM are exempt, since they may belong to known services on a
+machine with another ip_local_port_range."""
 MAX_LONE_GROUPS = 4
 """Small groups that differ by an ephemeral port alone are joined if there are more than this number."""
 
@@ -102,8 +102,8 @@ class Fold:
     """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
     `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
-    port of the other end is ephemeral. A mini-socket may outlive its listener. If both ports of a mini-socket are of
-    the same kind, the port that more mini-sockets share is taken to be the server's port.
+    port of the other end is ephemeral. A mini-socket may outlive its listener. If neither port of a mini-socket shows
+    the side, the port that more mini-sockets share is taken to be the server's port.
     """
 
     def __init__(

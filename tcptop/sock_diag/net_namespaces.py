@@ -202,8 +202,8 @@ def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = 
 def _enter(namespace: NetNamespace) -> None:
     """Moves the calling thread to a network namespace.
 
-    The file is opened for reading only after a check that it is the namespace. Its process or descriptor may be gone,
-    and another file may be in its place.
+    The file is opened for reading only after a check that it is the namespace. The process or descriptor of the
+    namespace may be gone, and another file may have the same path.
     """
     import ctypes
 

@@ -28,8 +28,8 @@ class BuddyinfoSource(FileSource[Buddyinfo]):
         areas = parse_rows(lines, _parse_area, damages)
         orders = max((len(area.blocks) for area in areas), default=0)
         if any(len(area.blocks) != orders for area in areas):
-            # A kernel prints the same number of orders for every zone. A shorter line has therefore lost its end, and
-            # the last number that is left in the line may be incomplete.
+            # A kernel prints the same number of orders for every zone. A line with fewer orders has lost its end, and
+            # the last number in the line may be incomplete.
             areas = [area for area in areas if len(area.blocks) == orders]
             damages.insert(0, Damage("cut", "some lines end early; they are left out"))
         if not areas:

@@ -114,9 +114,9 @@ def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
 def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[bool | None, Damage | None]:
     """True if kernel memory is charged, from the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
 
-    None if the file does not show whether kernel memory is charged. `cgroup2_has_none` is True if the whole cgroup2
-    tree is visible and no cgroup in the tree is a memory cgroup. A kernel built without the memory controller, or
-    without its cgroup v1 part, prints no `memory` line.
+    The result is None if /proc/cgroups does not show whether kernel memory is charged. `cgroup2_has_none` is True if
+    the whole cgroup2 tree is visible and no cgroup in the tree is a memory cgroup. A kernel built without the memory
+    controller, or without its cgroup v1 part, prints no `memory` line.
     """
     if text is None:
         return None, None

@@ -116,8 +116,8 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """True if the last name in the header is cut off.
 
-    A name that is cut off is only the beginning of a migrate type's name in the first table, or ends before its column
-    (`%12s `) does.
+    A cut name is only the beginning of a migrate type's name in the first table, or ends before the end of its column
+    (`%12s `).
     """
     if names[-1] in known:
         return False
@@ -147,7 +147,7 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """True if the last number is cut off: a number that is cut off ends before the end of its column (`%6lu `).
+    """True if the last number is cut off; a cut number ends before the end of its column (`%6lu `).
 
     The `>` of a capped count moves the end of the count's column, and of all later columns, by one character.
     """

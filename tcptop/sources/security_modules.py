@@ -23,7 +23,8 @@ init_sel_fs, and security/smack/smackfs.c).
 MODULES = "sys/module"
 APPARMOR = "apparmor"
 APPARMOR_ENABLED = f"{MODULES}/{APPARMOR}/parameters/enabled"
-"""A file with Y or N (security/apparmor/lsm.c, apparmor_enabled). The file is missing if the kernel has no AppArmor."""
+"""A file that has Y if AppArmor is enabled, otherwise N (security/apparmor/lsm.c, apparmor_enabled). The file is
+missing if the kernel has no AppArmor."""
 
 
 class SecurityModulesSource(Source[SecurityModules]):

@@ -60,7 +60,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks a file that ends like a file of an old SLUB kernel as cut, unless the kernel is known to be old."""
+        """Marks the file as cut if it ends as on an old SLUB kernel, but the kernel is newer or of unknown release."""
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
             return reading

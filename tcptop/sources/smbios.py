@@ -130,7 +130,7 @@ def parse_entry_point(data: bytes) -> EntryPoint:
     """Parses the 32-bit (`_SM_`) or the 64-bit (`_SM3_`) entry point.
 
     Raises:
-        ValueError: for anything else, and if a checksum is wrong.
+        ValueError: if the data are not an entry point, or if a checksum is wrong.
 
     """
     if data.startswith(b"_SM3_") and len(data) >= 0x18:

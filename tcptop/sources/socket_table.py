@@ -87,7 +87,7 @@ class SocketTableSource(FileSource[SocketTable]):
             kind, *columns = line.split("\t")
             parse = parser.kinds.get(kind)
             if parse is None:
-                continue  # a kind of line that a later tcptop added
+                continue  # the kind of line is of a later version of tcptop
             try:
                 parse(columns)
             except (ValueError, LookupError):

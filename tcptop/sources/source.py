@@ -73,7 +73,7 @@ class Source(ABC, Generic[Value]):
     pairs_with_sockstat: bool = False
     """True if the program divides counts of this source by the number of sockets.
 
-    /proc/net/sockstat, which has the number of sockets, is read right after such a source.
+    /proc/net/sockstat, which has the number of sockets, is read right after the source.
     """
 
     needs_release: bool = False

@@ -51,8 +51,8 @@ class CellDriver(LinuxDriver):
     """Driver that sends changed cells, one frame at a time.
 
     While the terminal has not accepted all of a frame, later frames are not sent: each later frame only changes the
-    wanted cells of CellScreen. So a slow terminal skips frames, and a blocked terminal delays neither the program nor
-    its exit.
+    wanted cells of CellScreen. A slow terminal therefore skips frames, and a blocked terminal delays neither the
+    program nor its exit.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class CellDriver(LinuxDriver):
         if self._output is None or in_background(self.fileno):
             return
         if self._app._exit:
-            # From here on, the terminal turns Ctrl-C into SIGINT, which must not interrupt the exit.
+            # After the modes are restored, the terminal turns Ctrl-C into SIGINT, which must not interrupt the exit.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         until_s = time.monotonic() + RESTORE_WAIT_S
         self._awaits_sample = self._drawing = False

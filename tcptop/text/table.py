@@ -23,8 +23,8 @@ MIN_CUT_CHARACTERS = 8
 EMPTY_CELLS = ("", UNKNOWN)
 """Texts of cells that the note below a row leaves out."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
-"""Two patterns: a text that ends in a digit, and a text that begins with a group of three digits. With only one space
-between the two texts, `12` and `345` would look like the number 12 345.
+"""Two patterns: one matches a text that ends in a digit, the other a text that begins with a group of three digits.
+With only one space between the two texts, `12` and `345` would look like the number 12 345.
 """
 
 
