@@ -220,7 +220,7 @@ class SlabGrowth:
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown in a ledger.
 
-    If any object is missing, `socket_bytes` are lower bounds, and `other_rows` may include rows with missing objects.
+    If any name is listed, `socket_bytes` are lower bounds, and `other_rows` may have the rows of the listed objects.
     """
     idle_bytes: Amount | None
     """Bounds on the growth of idle bytes in the slabinfo rows that count objects of sockets; None without slabinfo.

@@ -309,13 +309,12 @@ def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
 
 
 def has_all_rows(ledger: Ledger) -> bool:
-    """True if slabinfo is complete; the kernel then has no slab cache without a row."""
+    """True if slabinfo is complete, so that every slab cache of the kernel has a row."""
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
 def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float:
-    """Idle bytes of the rows in `names`: the total size minus the bytes of all active objects, as shares of full
-    slabs."""
+    """Idle bytes of the rows in `names`: the size of the slabs minus the active objects' shares of the slabs."""
     return sum(
         line.bytes - (line.active_objects or 0) * line.present_share_bytes
         for line in slabinfo_rows(ledger)

@@ -324,7 +324,7 @@ class SshHost:
     def _measure(self, total_us: int, text_bytes: int, whole_us: int) -> float:
         """Adds the remote CPU time of an answer, and returns the time for each byte of text in microseconds."""
         spent_us = max(0.0, total_us - self._total_us - whole_us)
-        if self._total_us:  # the first time includes the start of the shell
+        if self._total_us:  # the CPU time of the first answer includes the start of the shell
             self._costs.append((text_bytes, spent_us))
         self._total_us = total_us
         measured_us = sum(us for _, us in self._costs)

@@ -42,7 +42,7 @@ def check_root() -> None:
 
 
 def is_tls_loaded(host: Host) -> bool:
-    """Whether the kernel has loaded the module `tls`.
+    """True if the kernel has loaded the module `tls`.
 
     A lab measures kTLS only if the module is loaded or if the user asks for kTLS. If the module is not loaded, the
     first socket that asks for kernel TLS makes the kernel load the module, and the module then stays loaded.

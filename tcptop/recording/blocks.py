@@ -1,7 +1,7 @@
 """Packs documents into records. The documents of a block form one zstd stream, which is flushed after each document.
 
 A record is a checksum, the position of the record in its block (one byte), and the part of the stream that contains the
-document. Where a document repeats text of an earlier document of the block, the compressor writes a reference.
+document. If a document repeats text of an earlier document of the block, the compressor writes a reference to the text.
 Only the first record of a block, the key frame, is as large as a whole sample. To unpack a document, the record of the
 document and all earlier records of the block are needed.
 """

@@ -324,7 +324,7 @@ class DocumentParser:
             self._sources[name] = SocketTableSource()
             self._parsed[name] = deque(maxlen=REMEMBERED_READS)
         if name not in self._sources:
-            return answers, NOT_READ  # the source is of a later version of tcptop
+            return answers, NOT_READ  # only a later version of tcptop has this source
         reading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
         self._parsed[name].append((read, answers, reading))
         return answers, reading

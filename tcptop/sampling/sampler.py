@@ -404,7 +404,7 @@ class Sampler:
         source = self._sources[name]
         if self._not_needed(source) is not None:
             return False
-        # While the host does not answer, a source that only replaces another source is not read.
+        # If a source is unreadable only because the host does not answer, no substitute source is read.
         if self.lost_because is not None and name not in self._asked_for and source.not_needed_reason({}) is not None:
             return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:

@@ -1,8 +1,8 @@
 """Samples the descriptors of each process, to find the process of each socket and the network namespaces held open.
 
 Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
-proc_fill_cache). Looking up descriptors by number leaves no such objects; the number of look-ups in each process is
-limited.
+proc_fill_cache). Looking up descriptors by number leaves neither inodes nor dentries; the number of look-ups in each
+process is limited.
 """
 
 from __future__ import annotations

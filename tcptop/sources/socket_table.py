@@ -87,7 +87,7 @@ class SocketTableSource(FileSource[SocketTable]):
             kind, *columns = line.split("\t")
             parse = parser.kinds.get(kind)
             if parse is None:
-                continue  # the kind of line is of a later version of tcptop
+                continue  # only a later version of tcptop has this kind of line
             try:
                 parse(columns)
             except (ValueError, LookupError):

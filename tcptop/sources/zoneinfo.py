@@ -32,7 +32,7 @@ PAGE_COUNTS = {
 }
 """Maps keys of the file to fields of Zone, for the page counts of a whole zone.
 
-The similar keys of the per-CPU page sets do not match, since they end in a colon (`high:`).
+The keys of the per-CPU page sets are not matched, since they end in a colon (`high:`).
 """
 NODE_PAGE_COUNTS = {
     "nr_active_file": "file_pages",
