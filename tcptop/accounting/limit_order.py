@@ -10,6 +10,12 @@ from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
 
 HOLD_S = 10.0
 """Time in seconds for which a limit must be nearer than the limit above it, before the two exchange their places."""
+MAX_GAP_S = 150.0
+"""Largest time in seconds between two samples of which the second keeps the order of the first.
+
+It is longer than twice the longest interval, so that limits that are nearly equal do not exchange their places with
+each sample of a long interval.
+"""
 
 
 class LimitOrder(NamedTuple):
@@ -37,11 +43,11 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
     """The order of the limits in one accounting mode.
 
     The result depends only on the samples, and not on a clock. The order of `ledger` alone decides in three cases: the
-    samples are not in the order of their times, the samples are more than HOLD_S apart, or another limit exists.
+    samples are not in the order of their times, the samples are more than MAX_GAP_S apart, or another limit exists.
     """
     rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s
     place = {limit.name: index for index, limit in enumerate(rows)}
-    is_next = at_s is not None and previous.at_unix_s is not None and 0 <= at_s - previous.at_unix_s <= HOLD_S
+    is_next = at_s is not None and previous.at_unix_s is not None and 0 <= at_s - previous.at_unix_s <= MAX_GAP_S
     if at_s is None or not is_next or set(previous.names) != set(place):
         return LimitOrder(at_s, tuple(place))
     severity = {limit.name: ALARM_STATES.index(limit.state) if limit.state in ALARM_STATES else -1 for limit in rows}

@@ -101,7 +101,8 @@ def buffer_memory_text(ledger: Ledger) -> str:
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
     """The amount of `buffer_memory_text`.
 
-    `≤` stands before an amount that is the most that the machine's memory leaves room for.
+    `≥` stands before an amount that is the lower end of its range, as of many idle sockets; `≤` before one that is the
+    upper end, the most that the machine's memory leaves room for.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
     charge = ledger.sockets.buffer_bounds
@@ -109,7 +110,9 @@ def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = u
         return ""
     if units.size(part.bytes) == units.size(charge.low):
         return ""
-    sign = "≤ " if part.bytes == part.high_bytes > part.low_bytes else "≈ " if part.low_bytes < part.high_bytes else ""
+    sign = ""
+    if part.low_bytes < part.high_bytes:
+        sign = {part.low_bytes: "≥ ", part.high_bytes: "≤ "}.get(part.bytes, "≈ ")
     return f"{sign}{format_size(part.bytes)}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from recorded import ledger
 
-from tcptop.accounting.limit_order import HOLD_S, NO_ORDERS, hold_orders, in_order
+from tcptop.accounting.limit_order import HOLD_S, MAX_GAP_S, NO_ORDERS, hold_orders, in_order
 from tcptop.ledger import Ledger, Limits
 
 BASE = ledger("6.1-4n", "established")
@@ -40,6 +40,13 @@ def test_a_limit_that_is_nearer_only_now_and_then_stays_where_it_is() -> None:
     assert set(orders([sample(at_s, "ab" if at_s % 9 == 0 else "ba") for at_s in range(100)])) == {"ab"}
 
 
+@pytest.mark.parametrize("interval_s", [HOLD_S + 1, 30.0, 60.0])
+def test_with_a_long_interval_nearly_equal_limits_stay_where_they_are(interval_s: float) -> None:
+    assert set(orders([sample(at * interval_s, "ba" if at % 2 else "ab") for at in range(20)])) == {"ab"}
+    found = orders([sample(0, "ab"), *(sample(at * interval_s, "ba") for at in range(1, 4))])
+    assert found == ["ab", "ab", "ba", "ba"]
+
+
 def test_limits_that_exchange_places_all_the_time_do_not_keep_another_one_back() -> None:
     """The last two are nearly equal. The first limit falls behind both meanwhile."""
     found = orders([sample(0, "abc"), *(sample(at_s, "bca" if at_s % 2 else "cba") for at_s in range(1, 12))])
@@ -54,7 +61,7 @@ def test_an_alarm_comes_up_at_once_and_goes_down_slowly() -> None:
     assert found == ["abc", "cab", "cab", "cab", "abc"]
 
 
-@pytest.mark.parametrize("at_s", [-1.0, HOLD_S + 1, None])
+@pytest.mark.parametrize("at_s", [-1.0, MAX_GAP_S + 1, None])
 def test_a_sample_of_another_time_decides_alone(at_s: float | None) -> None:
     """As after a jump in a recording: what the screen showed before has no influence."""
     assert orders([sample(0, "abc"), sample(at_s, "cba")]) == ["abc", "cba"]
