@@ -223,7 +223,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
-    buffers = "buffers as now" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
+    buffers = "average buffers" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
     is_at_most = headroom.is_at_most and headroom.sockets is not None
@@ -295,13 +295,13 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif per_socket is None:
-        why = "charge within its error" if sockets.buffers_within_error else "too few sockets"
+        why = "within the counter's error" if sockets.buffers_within_error else "too few sockets"
         note = f"headroom not known: {why}"
     elif not per_socket:
-        note = "idle sockets are charged nothing"
+        note = "idle sockets have no buffers"
     else:
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
-        note = f"at {grouped(round(per_socket))} B of buffers charged per socket, as now"
+        note = f"at {grouped(round(per_socket))} B of buffers per socket, the average now"
     return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 

@@ -41,8 +41,8 @@ that has its own local port. A connection through a proxy is one of each, with
 two files and, with --conntrack, two flows.
 
 Without --buffers the sockets are idle. A size is memory in full, and in whole
-pages what the kernel charges. --buffers now takes what a socket has now on
-average, whose charge is above its memory. The headroom on the screen assumes
+pages what the kernel counts. --buffers now takes what a socket has now on
+average, of which only a part is in use. The headroom on the screen assumes
 --side mixed --family now --buffers now, and the screen's plan (M) begins so.
 
 An advised sysctl is what is needed ÷ 0.8, at most what memory and the kernel

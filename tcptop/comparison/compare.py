@@ -92,16 +92,16 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", *time_wait, note=scope, is_comparable=is_one_scope),
         Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "all netns"),
-        bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], "machine, charged"),
+        bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], "machine"),
     )
 
 
 def _buffer_bounds(counts: SocketCounts) -> Amount | None:
-    """Bounds on the bytes that are charged for socket buffers: the counter plus or minus its error."""
-    charged, error = counts.buffer_bytes, counts.buffer_error_bytes
-    if charged is None or counts.buffers_within_error:
+    """Bounds on the bytes of socket buffers: the counter plus or minus its error."""
+    counted, error = counts.buffer_bytes, counts.buffer_error_bytes
+    if counted is None or counts.buffers_within_error:
         return counts.buffer_bounds
-    return Amount(0, inf) if error is None else Amount(charged - error, charged + error)
+    return Amount(0, inf) if error is None else Amount(counted - error, counted + error)
 
 
 def _scope(before: CountScope | None, after: CountScope | None) -> tuple[str, bool]:

@@ -43,15 +43,15 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("now", "average", "of them idle", "needs", "needs 200 sockets", "too few"),
+        ("now", "average", "of them idle", "no average", "no average below 200 sockets", "too few"),
     ),
     Entry(
-        "average stands",
+        "earlier average",
         "The average is that of an earlier moment, since sockets change faster than slabinfo is read.",
         "The number of sockets has changed by more than 2 %, and the slabs were not read with it. Two reads that agree"
         " give a new average.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("stands", "stand"),
+        ("last average", "held average"),
     ),
     Entry(
         "one more socket",
@@ -107,7 +107,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "TCP in the kernel",
         "All kernel memory used by TCP: its caches, its share of shared caches, and the memory in use by its buffers.",
-        "Of the buffer charge it counts what is memory, so the charge may be larger than the total. ≈ stands before the"
+        "Of the buffers it counts what is in use, so the buffers may be larger than the total. ≈ stands before the"
         " likely value if its range is wide; page cache of files that are sent is not in it.",
         "/proc/slabinfo and /proc/net/sockstat",
         ("total", "total kernel memory in TCP", "TCP memory", "likely", "range"),
@@ -183,18 +183,23 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "buffers",
-        "Memory charged to TCP sockets for the data in their queues, in whole pages.",
-        "Its limit is tcp_mem; the counter lags by a few pages for each CPU, hence a bound (≤ or ±). `of it memory` is"
-        " the part that is memory in use and counts in the total: the rest is charged in advance.",
+        "What the kernel counts for data in the queues of TCP sockets, in whole pages; tcp_mem limits it.",
+        "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `in use` is the part that holds data and"
+        " counts in the total; the rest is taken in advance. Sockets with little data use little of it.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
-        ("buffer", "socket buffer", "buffer charge", "buffers as now", "of it memory"),
+        ("buffer", "socket buffer", "of it in use", "buffers in use"),
+    ),
+    Entry(
+        "average buffers",
+        "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
+        "Without it the new sockets are idle, and have none. `plan --buffers` takes another size.",
+        "/proc/net/sockstat, fields mem and alloc",
     ),
     Entry(
         "charged",
-        "Counted against a limit: buffers against tcp_mem, objects against the limit of a memory cgroup.",
-        "The kernel charges whole pages, some in advance: a charge may be larger than the memory in use. Full queues"
-        " hold about what they are charged for; many sockets with little data hold much less.",
-        "net/core/sock.c, __sk_mem_raise_allocated(); mm/memcontrol.c",
+        "Counted against the limit of a memory cgroup: objects of the kernel, pages and buffers.",
+        "The kernel's word for the same count of TCP's buffers against tcp_mem; here these are just buffers.",
+        "mm/memcontrol.c; net/core/sock.c, __sk_mem_raise_allocated()",
         ("charge",),
     ),
     Entry(
@@ -498,11 +503,18 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         ("used bytes", "ends of slabs", "between objects"),
     ),
     Entry(
-        "partly used",
+        "partly full",
         "Slabs with objects in use and free ones, which wait on a list of their node for the next object.",
-        "A slab on a CPU is not among them. The tool slabinfo calls them partial slabs.",
-        "/sys/kernel/slab/*/partial and cpu_slabs",
-        ("partial", "on CPUs", "full slabs"),
+        "A slab that a CPU holds is not among them. The tool slabinfo calls them partial slabs.",
+        "/sys/kernel/slab/*/partial",
+        ("partial", "partly used", "full slabs"),
+    ),
+    Entry(
+        "held by CPUs",
+        "Slabs and free objects that a CPU has taken for itself, so that it needs no lock for its next object.",
+        "Their free objects count as active in slabinfo, so that ACTIVE may be too high by them.",
+        "/sys/kernel/slab/*/cpu_slabs; mm/slub.c, struct kmem_cache_cpu",
+        ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs"),
     ),
     Entry(
         "debugging of slabs",
@@ -827,10 +839,10 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "reclaim",
         "The kernel frees page cache and unused slabs to get free pages.",
-        "Sockets that fit before reclaim take memory that is free already. The number that fits with reclaim is the"
+        "Sockets that fit in free memory need no reclaim. The number that fits with reclaim is the"
         " end: with still more, the OOM killer ends a process, or opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
-        ("before reclaim", "with reclaim", "all before reclaim"),
+        ("before reclaim", "with reclaim", "in free memory", "all in free memory"),
     ),
     Entry(
         "page cache",
@@ -1026,8 +1038,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "reserved",
-        "Memory that sockets have charged for their buffers in advance, and that no segment uses yet.",
-        "BUFFERS is the sum of unread, unsent and reserved. The kernel charges whole pages, and returns them later.",
+        "Memory that sockets have taken for their buffers in advance, and that no segment uses yet.",
+        "BUFFERS is the sum of unread, unsent and reserved. The kernel takes whole pages, and returns them later.",
         "sk_forward_alloc, in SKMEMINFO",
         ("BUFFERS", "forward-allocated"),
     ),

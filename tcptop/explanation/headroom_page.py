@@ -131,7 +131,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         size = units.exact_bytes(headroom.bytes_per_socket)
         slab = units.exact_bytes(headroom.bytes_per_socket - (headroom.buffer_bytes or 0))
         buffers = (
-            f" and {units.exact_bytes(headroom.buffer_bytes)} B of buffers as now" if headroom.buffer_bytes else ""
+            f" and {units.exact_bytes(headroom.buffer_bytes)} B of average buffers" if headroom.buffer_bytes else ""
         )
         yield (
             f"Memory: one more of these {what} takes {size} B: {slab} B of slab, if half of them are client side"
@@ -146,7 +146,7 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     if headroom.without_reclaim_low is not None and headroom.without_reclaim_high is not None:
         low, high = units.rough_count(headroom.without_reclaim_low), units.rough_count(headroom.without_reclaim_high)
         if low != high:
-            yield f"Before reclaim: {low} to {high}; fewer if slabs must be of the smallest order."
+            yield f"In free memory, before reclaim: {low} to {high}; fewer if slabs must be of the smallest order."
     near = [(node.local, number) for number, node in headroom.nodes.items() if node.local is not None]
     if len(headroom.nodes) > 1 and near:
         local, number = min(near)
@@ -169,9 +169,9 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
 
 
 def buffers_as_now_text(ledger: Ledger) -> str:
-    """The charge and the memory of a present socket's buffers in one sentence; empty if the sockets are idle."""
-    charge, memory = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
-    if not charge:
+    """The buffers of a present socket and their part in use, in one sentence; empty if the sockets are idle."""
+    counted, in_use = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
+    if not counted:
         return ""
     if memory is None:
         reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
@@ -181,8 +181,8 @@ def buffers_as_now_text(ledger: Ledger) -> str:
             " without buffers."
         )
     return (
-        f"Buffers as now: the kernel charges {units.exact_bytes(charge)} B per socket, which tcp_mem limits;"
-        f" {units.exact_bytes(memory)} B of that count as memory in use, because the charge includes unused and"
+        f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, which tcp_mem limits;"
+        f" {units.exact_bytes(in_use)} B of that are in use, because the count includes unused and"
         " reserved parts of pages."
     )
 
@@ -211,7 +211,7 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
     """One sentence about the headroom, from its whole to its first words: each is the one before without its end.
 
-    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, buffers as now`. Only
+    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, average buffers`. Only
     the last one, for the narrowest terminal, leaves out a word within.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
@@ -243,7 +243,7 @@ def headroom_assumption(headroom: Headroom) -> str:
     """The assumptions of the headroom about further sockets."""
     if headroom.mode == "time_wait":
         return "half client side"
-    return f"half client side, {'buffers as now' if headroom.buffer_bytes else 'idle'}"
+    return f"half client side, {'average buffers' if headroom.buffer_bytes else 'idle'}"
 
 
 def before_reclaim_text(headroom: Headroom) -> str:
@@ -252,8 +252,8 @@ def before_reclaim_text(headroom: Headroom) -> str:
         return ""
     number = units.rough_count(headroom.without_reclaim_high, up=headroom.is_at_most)
     if number == units.rough_count(headroom.sockets, up=headroom.is_at_most):
-        return "all before reclaim"
-    return f"{'≤ ' if headroom.is_at_most else ''}{number} before reclaim"
+        return "all in free memory"
+    return f"{'≤ ' if headroom.is_at_most else ''}{number} in free memory"
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:

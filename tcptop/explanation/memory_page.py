@@ -80,22 +80,22 @@ def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
 
 
 def buffers_row(ledger: Ledger) -> TableRow:
-    """The row of socket buffers: the charge with the counter's error, and how much of it is memory."""
+    """The row of socket buffers: the count with the counter's error, and how much of it is in use."""
     sockets = ledger.sockets
     note = "not known"
     if sockets.buffers_within_error:
-        note = "charged in whole pages; within the error of the counter"
+        note = "in whole pages; within the error of the counter"
     elif sockets.buffer_bytes is not None:
         error = f", ± {units.size(sockets.buffer_error_bytes)}" if sockets.buffer_error_bytes else ""
         memory = buffer_memory_text(ledger)
-        note = f"charged in whole pages{error}{memory and '; '}{memory}; the slabs of queued segments are in it"
+        note = f"in whole pages{error}{memory and '; '}{memory}; the slabs of queued segments are in it"
     return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
 
 
 def buffer_memory_text(ledger: Ledger) -> str:
-    """How much of the buffer charge the total counts as memory in use, in words; empty if unknown, or if it is all."""
+    """How much of the buffers the total counts as memory in use, in words; empty if unknown, or if it is all."""
     amount = buffer_memory_amount(ledger)
-    return f"{amount} of it memory" if amount else ""
+    return f"{amount} of it in use" if amount else ""
 
 
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:

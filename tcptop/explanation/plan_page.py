@@ -119,7 +119,7 @@ def _sum_text(plan: Plan) -> str:
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
     before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
     return (
-        f"{one} per connection, {total_text(plan)} in all. Memory fits {before} before reclaim (free memory only),"
+        f"{one} per connection, {total_text(plan)} in all. Memory fits {before} in free memory (before reclaim),"
         f" {fit} after (page cache is given up): {SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}."
     )
 
@@ -127,7 +127,7 @@ def _sum_text(plan: Plan) -> str:
 def assumption_text(request: PlanRequest) -> str:
     """What the plan assumes of the buffers of each socket."""
     if request.buffer_bytes == "now":
-        return "buffers as now"
+        return "average buffers"
     return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "idle"
 
 
@@ -445,7 +445,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         )
         yield f"Buffers: none, the sockets are idle. {adds}"
     elif request.buffer_bytes != "now":
-        yield (f"Buffers: {buffers_text(plan)}: a given size is memory in full, and its charge is whole pages.")
+        yield (f"Buffers: {buffers_text(plan)}: a given size is in use in full, and counts in whole pages.")
     elif text := buffers_as_now_text(ledger):
         yield text
     has_other_nodes = sum(node.memory_bytes != 0 for node in ledger.nodes) > 1
@@ -465,9 +465,9 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
 
 
 def buffers_text(plan: Plan) -> str:
-    """The charge and the memory of a planned socket's buffers: `charge 25 598 B, memory 5 263 B`."""
-    charge, memory = (f"{units.exact_bytes(amount)} B" for amount in plan.buffers)
-    return f"charge {charge}, memory {memory}"
+    """The buffers of a planned socket, and how much of them is in use: `25 598 B, in use 5 263 B`."""
+    counted, in_use = (f"{units.exact_bytes(amount)} B" for amount in plan.buffers)
+    return f"{counted}, in use {in_use}"
 
 
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:

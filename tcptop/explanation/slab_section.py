@@ -110,8 +110,8 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         full = max(0, slabs - partial - on_cpus)
         yield (
             "slabs",
-            f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly used,"
-            f" {units.count(on_cpus)} on CPUs",
+            f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly full,"
+            f" {units.count(on_cpus)} held by CPUs",
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:

@@ -78,7 +78,7 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     if cost.now_bytes is not None:
         yield f"  average now        {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
         if cost.now_held_because is not None:
-            yield f"  (this average stands: {cost.now_held_because})"
+            yield f"  (an earlier average: {cost.now_held_because})"
     else:
         yield f"  average now                 {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
@@ -119,16 +119,16 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
-    charged, memory = units.bounded(sockets.buffer_bounds, units.size), buffer_memory_text(ledger)
+    buffers, memory = units.bounded(sockets.buffer_bounds, units.size), buffer_memory_text(ledger)
     if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
-        charged = f"{units.count(sockets.buffer_pages)} pages"
+        buffers = f"{units.count(sockets.buffer_pages)} pages"
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every socket but TIME_WAIT, of all netns"),
         ("in use", units.count(sockets.inuse_of_both), f"this netns: {families}"),
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
         ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "all netns: active tw_sock objects"),
-        ("buffers", charged, f"machine: charged to sockets, in whole pages{error_text}{memory and '; '}{memory}"),
+        ("buffers", buffers, f"machine: of all sockets, in whole pages{error_text}{memory and '; '}{memory}"),
     )
     yield "Sockets"
     for title, value, note in rows:

@@ -29,7 +29,7 @@ TIGHT_COLUMNS = 34
 IDLE_SHARE = 0.02
 """The smallest share of the average for which the idle part of the average is named beside it."""
 WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
-"""Titles of a figure that has only the sockets' own objects: the buffers are charged apart, in the pane beside it."""
+"""Titles of a figure that has only the sockets' own objects: the buffers are counted apart, in the pane beside it."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -97,7 +97,7 @@ class FigurePane(Pane, can_focus=True):
         return first_fitting(titles, self.max_title_width)
 
     def _note(self, ledger: Ledger, choices: Choices, columns: int) -> str:
-        """A note about a lab result, computed sizes, an average that stands, or attached objects.
+        """A note about a lab result, computed sizes, an earlier average, or attached objects.
 
         The note is empty if it does not fit.
         """
@@ -111,7 +111,7 @@ class FigurePane(Pane, can_focus=True):
             texts = ["computed: sizes of structs, rounded as SLUB rounds", "computed from structs", "computed"]
         elif held_because is not None:
             short = held_because.partition(" faster")[0]
-            texts = [f"stands: {held_because}", f"stands: {short}", short]
+            texts = [f"earlier average: {held_because}", f"earlier average: {short}", short]
         elif choices.mode == "full":
             texts = _attached_texts(ledger.attached, choices.attached)
         else:
@@ -241,7 +241,7 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
     rows = [("one more: server", server), ("client", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
-    brief = label.removesuffix(" socket").removeprefix("average ")
+    brief = label.removesuffix(" socket").removeprefix("average ").removesuffix(" average")
     titles = [f"bytes, {label}", f"B {label}", f"B {brief}"]
     if idle := idle_text(cost):
         longest = f"bytes, {label}, {idle.replace(' idle', ' of them idle')}"
@@ -298,7 +298,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"average: needs {number} {things}", f"needs {number} {things}"]
+    return [f"no average below {number} {things}", f"below {number} {things}"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
@@ -336,7 +336,7 @@ def _large_figure(
         slices = tuple(Slice(name, low) for name, low in lows if low)
         return _bounded(attached.now_bytes), "with attached", (*cost.now_slices, *slices), missing
     if cost.now_bytes is not None:
-        label = "average now" if cost.now_held_because is None else "average stands"
+        label = "average now" if cost.now_held_because is None else "earlier average"
         return _bounded(cost.now_bounds), label, cost.now_slices, missing
     if accepted.slab_bytes is None:
         return _bounded(accepted.object_bounds), "without slab padding", accepted.slices, missing

@@ -46,7 +46,7 @@ TREND_LOOKS = (
     TrendLook("tcp_bytes", "TCP memory", units.short_size, "slice-1"),
     TrendLook("time_wait", "TIME_WAIT", format_count, "slice-3"),
     TrendLook("bytes_per_connection", "B/connection", units.exact_bytes, "slice-2"),
-    TrendLook("buffer_bytes", "buffer charge", units.short_size, "slice-1"),
+    TrendLook("buffer_bytes", "buffers", units.short_size, "slice-1"),
 )
 """The graphs, from the most important."""
 FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
@@ -88,7 +88,7 @@ class GraphsPane(Pane):
 
 
 def _charge_text(sockets: SocketCounts, amount: float) -> str:
-    """A buffer charge; an upper bound if the charge is no larger than the counter's error, as in the TCP pane."""
+    """The buffers; an upper bound if the count is no larger than the counter's error, as in the TCP pane."""
     return units.bounded(sockets._replace(buffer_bytes=round(amount)).buffer_bounds, units.short_size)
 
 

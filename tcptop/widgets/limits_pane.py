@@ -268,7 +268,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     """Notes on a limit from long to short, the last one empty.
 
     The notes are the time until the limit is reached, the reason for an alarm, how many orphans fit, what fits
-    into memory before the kernel reclaims memory, what the headroom assumes, and the reason for what is unknown.
+    into free memory, what the headroom assumes, and the reason for what is unknown.
     """
     alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
@@ -276,7 +276,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     # Where space is short, the reason for an alarm is shortened, but no other note takes its place.
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in (MEMORY, "tcp_mem"):
-        assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "buffers as now"
+        assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "average buffers"
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
     if not texts and limit.headroom_sockets is None:

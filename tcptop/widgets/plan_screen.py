@@ -148,7 +148,7 @@ class PlanScreen(OverlayScreen):
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
     """The fields in one, two or four columns; the order goes down a column, as the cursor does.
 
-    `buffers` is what the buffers of a socket are charged and take, which follows their field where there is room.
+    `buffers` has the bytes of a socket's buffers and their part in use, and follows their field where there is room.
 
     If `max_lines` is too small, only the lines around the cursor are returned, but at least one.
     """

@@ -219,21 +219,21 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     buffers, notes = buffers_texts(ledger)
     memory = buffer_memory_text(ledger)
     texts = [
-        *(f"{starts[0]}{GAP}buffer charge {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
-        *(f"{start}{GAP}buffer charge {buffers}, {memory}" for start in starts if memory),
+        *(f"{starts[0]}{GAP}buffers {buffers} {note}" for note in notes if columns >= WIDE_COLUMNS),
+        *(f"{start}{GAP}buffers {buffers}, {memory}" for start in starts if memory),
     ]
     if memory:
-        # The charge alone would be a part that is larger than the total.
-        texts += [*(f"{start}{GAP}{_charge_and_memory(ledger)}" for start in starts), _charge_and_memory(ledger)]
+        # The buffers alone would be a part that is larger than the total.
+        texts += [*(f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts), _buffers_in_use(ledger)]
     else:
-        texts += [f"{start}{GAP}{words} {buffers}" for words in ("buffer charge", "charged") for start in starts]
+        texts += [f"{start}{GAP}buffers {buffers}" for start in starts]
     return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
 
 
-def _charge_and_memory(ledger: Ledger) -> str:
-    """The buffer charge and how much of it is memory, in few words: `charged 97.7M, memory ≈ 27.2M`."""
-    charge = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
-    return f"charged {charge}, memory {buffer_memory_amount(ledger, units.short_size)}"
+def _buffers_in_use(ledger: Ledger) -> str:
+    """The buffers and how much of them is in use, in few words: `buffers 97.7M, in use ≈ 27.2M`."""
+    buffers = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
+    return f"buffers {buffers}, in use {buffer_memory_amount(ledger, units.short_size)}"
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
@@ -251,7 +251,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
     sockets = ("sockets", units.count(counts.allocated), ("machine",))
     rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         time_wait if mode == "full" else sockets,
-        ("buffer charge", *buffers_texts(ledger)),
+        ("buffers", *buffers_texts(ledger)),
         (
             "RAM available",
             units.size(host.memory_available_bytes),
@@ -267,8 +267,8 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
-        if title == "buffer charge" and not note and buffer_memory_text(ledger):
-            texts = (_charge_and_memory(ledger), f"buffer memory {buffer_memory_amount(ledger, units.short_size)}", "")
+        if title == "buffers" and not note and buffer_memory_text(ledger):
+            texts = (_buffers_in_use(ledger), f"buffers in use {buffer_memory_amount(ledger, units.short_size)}", "")
             lines.append(((first_fitting(texts, columns), "dim"),))
             continue
         lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))
@@ -291,7 +291,7 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
 
 
 def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """The buffer memory charged to sockets, and notes on it: how much of it is memory, and its limit tcp_mem.
+    """The buffers of the sockets, and notes on them: how much of them is in use, and their limit tcp_mem.
 
     If the kernel's counter is no larger than the counter's possible error, the text is an upper bound.
     """
@@ -304,7 +304,7 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     bounds, memory = counts.buffer_bounds, buffer_memory_text(ledger)
     text = units.bounded(bounds, units.size)
     if bounds is None:
-        return text, ("charged to sockets",)
+        return text, ("of all sockets",)
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes and bounds.low else ""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return text, (f"{error}, {memory}".strip(", "), memory)
@@ -317,9 +317,9 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
         f"of {limit_text}",
         f"{share} of tcp_mem",
     ]
-    # The total has only the part of the charge that is memory, so this part comes first.
+    # The total has only the part of the buffers that is in use, so this part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
-    short_memory = [memory, f"memory {buffer_memory_amount(ledger)}"]
+    short_memory = [memory, f"in use {buffer_memory_amount(ledger)}"]
     return text, (*with_memory, *(short_memory if memory else notes))
 
 

@@ -801,7 +801,7 @@ def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json
     assert planned["request"]["buffer_bytes_per_socket"] < charge
     _, output = run(*arguments)
     assert f"charges {round(charge):,} B per socket".replace(",", " ") in " ".join(output.split())
-    assert "proxy, buffers as now." in " ".join(output.split())
+    assert "proxy, average buffers." in " ".join(output.split())
 
 
 def test_buffers_as_now_that_are_not_known_cannot_be_said(root: Path, run_json: RunJson) -> None:

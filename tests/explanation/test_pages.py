@@ -590,8 +590,8 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
         for number in (found.sockets, found.without_reclaim_high)
     )
     before = "all" if sockets == before_reclaim else before_reclaim
-    buffers = "buffers as now" if found.buffer_bytes else "idle"
-    start = f"{sockets} more sockets fit, memory first of known limits, {before} before reclaim"
+    buffers = "average buffers" if found.buffer_bytes else "idle"
+    start = f"{sockets} more sockets fit, memory first of known limits, {before} in free memory"
     assert headroom_sentence(figures).startswith(f"{start}; half client side, {buffers}")
 
 
@@ -602,13 +602,13 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all before reclaim; half client side, idle",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all in free memory; half client side, idle",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)
     figures = figures._replace(headroom={**figures.headroom, "full": memory})
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit, memory first of known limits, ≤ 1 000 before",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, ≤ 1 000 in free memory",
         headroom_sentence(figures),
     )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))

@@ -157,7 +157,7 @@ async def test_the_share_of_an_upper_bound_is_rounded_up_and_is_one_figure_in_bo
         assert any(re.match(rf"tcp_mem +▏{TRACK}+ +≤ 0.2 % ", line) for line in pane_lines(app, LimitsPane))
     async with tree_app(tree("6.18-1n")).run_test(size=(160, 50)) as pilot:
         app = await wait_for_app(pilot)
-        assert any(re.match(r"buffer charge .* \(≤ 0.2 %\)$", line) for line in pane_lines(app, TcpPane))
+        assert any(re.match(r"buffers .* \(≤ 0.2 %\)$", line) for line in pane_lines(app, TcpPane))
 
 
 async def test_a_flow_table_that_fills_has_its_time_in_its_line() -> None:
@@ -260,7 +260,7 @@ async def test_a_number_of_sockets_stands_in_full_and_once(size: tuple[int, int]
         numbers = re.findall(r"\d{1,3}(?: \d{3})+", BAR.split(line)[1].partition("GiB  ")[2] or line)
         assert 1 <= len(numbers) == len(set(numbers)) <= 2
         assert not re.search(r"\d[kM]", line)
-        assert "before reclaim" in line or size[0] < 80
+        assert "in free memory" in line or size[0] < 80
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -343,18 +343,18 @@ async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path
     async with tree_app(root).run_test(size=(200, 60)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if "tcp_mem " in line]
-        assert "buffers as now" in line
+        assert "average buffers" in line
         app.query_one(LimitsPane).focus()
         await pilot.press("enter")
         await pilot.pause()
         text = " ".join(screen_text(app).replace("│", " ").split())
         assert "more sockets fit, tcp_mem first of known limits; memory for " in text
-        assert "; half client side, buffers as now." in text
+        assert "; half client side, average buffers." in text
         assert "B of slab, if half of them are client side and" in text
-        assert "Buffers as now: the kernel charges 25 598 B per socket, which tcp_mem limits;" in text
+        assert "Average buffers: the kernel counts 25 598 B per socket, which tcp_mem limits;" in text
     async with tree_app(tree("6.1-4n")).run_test(size=(200, 60)) as pilot:
         app = await wait_for_app(pilot)
-        assert "buffers as now" not in screen_text(app)
+        assert "average buffers" not in screen_text(app)
 
 
 @pytest.mark.parametrize("size", [(40, 12), (76, 12), (100, 12)], ids=str)

@@ -229,7 +229,7 @@ async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Pa
     (root / "proc/sys/net/ipv4/tcp_mem").unlink()
     async with tree_app(root).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffer charge")]
+        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffers")]
         assert line.split("MiB")[1].strip() == ""
 
 
@@ -248,9 +248,9 @@ async def test_x_hides_and_shows_graphs_and_marks() -> None:
             await feed(pilot, sample)
         lines, tcp_lines = pane_lines(app, GraphsPane), pane_lines(app, TcpPane)
         assert lines[0].split()[0] == "sockets"
-        charge = next(index for index, line in enumerate(lines) if line.startswith("buffer charge"))
+        charge = next(index for index, line in enumerate(lines) if line.startswith("buffers"))
         assert [line.split(" ")[:2] for line in lines[charge + 1 : charge + 3]] == [["≤", "8.00M"]] * 2
-        assert any(re.match(r"buffer charge +≤ 8.0 MiB ", line) for line in tcp_lines), "the panes agree"
+        assert any(re.match(r"buffers +≤ 8.0 MiB ", line) for line in tcp_lines), "the panes agree"
         assert lines[1].startswith("16 001 highest")
         assert any(line.startswith("1 lowest") for line in lines)
         assert lines[-1].split("ago")[1].split() == ["now"]
@@ -562,7 +562,7 @@ def test_every_text_colour_has_enough_contrast(theme: object) -> None:
 async def test_the_share_of_tcp_mem_is_the_same_in_the_tcp_pane_and_in_the_limits(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
-        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffer charge")]
+        [line] = [line for line in pane_lines(app, TcpPane) if line.startswith("buffers")]
         [limit] = [line for line in pane_lines(app, LimitsPane) if line.startswith("tcp_mem")]
         assert line.endswith("tcp_mem 536.9 MiB (≤ 2 %)")
         assert " ≤ 2 % " in limit
