@@ -81,7 +81,9 @@ STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
 """
 
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
-NEEDS_DUMP = "a count needs a dump of all sockets"
+NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
+
+NOFILE_UNKNOWN = f"open files of each process; {NEEDS_DUMP}"
 
 
 class Use(NamedTuple):
@@ -295,7 +297,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif per_socket is None:
-        why = "within the counter's error" if sockets.buffers_within_error else "too few sockets"
+        why = "count within its error" if sockets.buffers_within_error else "too few sockets"
         note = f"headroom not known: {why}"
     elif not per_socket:
         note = "idle sockets have no buffers"
@@ -408,7 +410,7 @@ def _nofile(holders: "Holders | None") -> Limit:
     """The limit on the open files of a process; the use is that of the fullest process with sockets."""
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
     if not found:
-        return _limit("nofile", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="files")
+        return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN, scope="process", unit="files")
     fullest = max(found, key=lambda each: each.descriptors / (each.max_descriptors or 1))
     note = f"{fullest.command}[{fullest.pid}], the fullest of the processes with sockets"
     use = Use(fullest.descriptors, fullest.max_descriptors)

@@ -27,6 +27,8 @@ class Entry(NamedTuple):
     """Further words that find the entry."""
 
 
+TCP_STATES = "include/net/tcp_states.h; net/ipv4/tcp.c, tcp_set_state()"
+
 FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "bytes per connection",
@@ -884,7 +886,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "headroom",
         "How many more sockets fit until the first limit is reached.",
         "Memory counts the free pages of all nodes above the low watermark, and what reclaim would free. Only known"
-        " limits count: the use of nofile, ports and listen queues needs a dump.",
+        " limits count: of nofile, ports and listen queues only a look at the sockets tells (W).",
         "tcptop; key i, page headroom, has every limit",
         ("fits more", "room", "more", "known limits", "first of known limits"),
     ),
@@ -932,7 +934,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "nofile",
-        "The largest number of open files of one process.",
+        "The limit of each process: the largest number of its open files (descriptors), sockets among them.",
         "It is usually reached before file-max. Only a look at the sockets (W) tells the use.",
         "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
         ("ulimit",),
@@ -1317,6 +1319,13 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         ("most on", "most on node", "TCP on node", "TCP even"),
     ),
     Entry(
+        "FROM 32K UP",
+        "The number of free blocks of the size of a slab of TCP sockets, and of all larger sizes.",
+        "A larger block can be split, so each of them holds such a slab at least. The heading names the size.",
+        "/proc/pagetypeinfo",
+        tuple(f"FROM {size} UP" for size in ("4K", "8K", "16K", "64K", "128K", "256K", "512K", "1M", "2M")),
+    ),
+    Entry(
         "BLOCKS FREE",
         "How many slabs of TCP's preferred size the free blocks of the node would make.",
         "The heading names the size, such as 32K BLOCKS FREE. Larger blocks are counted as the slabs they hold.",
@@ -1342,7 +1351,60 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "Of a limit: ok, NEAR, PRESSURE or FULL; of a socket: its state in TCP, such as ESTABLISHED.",
         "In the list of sources, it says whether a file was read.",
         "net/ipv4/tcp.c, tcp_set_state(); tcptop",
-        ("ESTABLISHED", "CLOSE_WAIT", "LISTEN", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "CLOSING"),
+    ),
+    Entry(
+        "LISTEN",
+        "A socket that waits for connections: it has no peer, and its accept queue holds what has come.",
+        "Most servers have one for each address and port, or one for each worker (SO_REUSEPORT).",
+        TCP_STATES,
+    ),
+    Entry(
+        "SYN_SENT",
+        "connect(2) has sent a SYN and waits for the answer.",
+        "It lasts a round trip; if the peer is gone or a firewall drops the SYN, until tcp_syn_retries are over.",
+        TCP_STATES,
+    ),
+    Entry(
+        "SYN_RECV",
+        "The kernel has answered a SYN and waits for the last segment of the handshake.",
+        "It is a small request sock until then. Many of them are clients that get no answer, or a flood of SYNs.",
+        TCP_STATES,
+    ),
+    Entry(
+        "ESTABLISHED",
+        "A connection that both ends have open: data can go both ways.",
+        "Before the program's accept(2) the server's socket stands in the accept queue, in the same state.",
+        TCP_STATES,
+    ),
+    Entry(
+        "CLOSE_WAIT",
+        "The peer has closed, and the program of this end has not.",
+        "Only its close(2) or its end frees the socket, so sockets that stay here are a bug of the program.",
+        TCP_STATES,
+    ),
+    Entry(
+        "FIN_WAIT1",
+        "This end has closed and sent its FIN, which the peer has not acknowledged.",
+        "Unsent data keeps it there, too. After close(2) it is an orphan.",
+        TCP_STATES,
+    ),
+    Entry(
+        "FIN_WAIT2",
+        "This end has closed, the peer has acknowledged that, and has not closed itself.",
+        "After close(2) it becomes a mini-socket and is counted as TIME_WAIT; tcp_fin_timeout ends it.",
+        TCP_STATES,
+    ),
+    Entry(
+        "LAST_ACK",
+        "The peer closed first; this end has closed, too, and waits for the acknowledgement of its FIN.",
+        "It is an orphan: its program has closed it.",
+        TCP_STATES,
+    ),
+    Entry(
+        "CLOSING",
+        "Both ends have closed at the same time, and the acknowledgement of this end's FIN has not come.",
+        "It is rare. TIME_WAIT follows.",
+        TCP_STATES,
     ),
     Entry(
         "TAKES",
@@ -1416,7 +1478,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "▸",
-        "Marks the order of the slabs of socks, TCP's largest objects, in both accountings.",
+        "Marks the size of block that slabs of TCP sockets are made of, TCP's largest objects, in both accountings.",
         "If free blocks of that order and above are gone, slabs are made of smaller blocks. In ASCII: @.",
         "/sys/kernel/slab/TCP/order",
         ("@",),
@@ -1574,10 +1636,12 @@ def find_phrase(phrase: str) -> tuple[Entry, ...]:
     """The entries of a piece of text as it is printed, in the order of its words; empty if there is none.
 
     Of `average: needs 200 sockets`, these are the entries of the longest phrases that have an entry. A word that has
-    none finds the entries with the word in their names: `fits` finds `FITS MORE`.
+    none finds the entries with the word in their names: `fits` finds `FITS MORE`. A sign at the beginning is a word.
     """
+    sign = find_entries(phrase[:1]) if len(phrase) > 1 and not phrase[0].isascii() else ()
+    phrase = phrase[1:] if sign else phrase
     words = WORD_OF_PHRASE.findall(phrase) if phrase.isprintable() else []
-    found: dict[str, Entry] = {}
+    found = {entry.word: entry for entry in sign}
     start = 0
     while start < len(words):
         for end in range(len(words), start, -1):

@@ -310,6 +310,8 @@ class TcptopApp(App[int]):
         """
         if self._zoomed == NODES:
             self._zoom(None)
+        elif node is None and len(self._node_numbers) == 1:
+            self.notify(f"node {self._node_numbers[0]} is the only node", timeout=3, markup=False)
         elif (
             node is None and self.choices.node is None and len(self._node_numbers) > 1 and NODES not in self.view.panes
         ):

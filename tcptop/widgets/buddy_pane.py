@@ -41,6 +41,8 @@ SMALL_SHARE = 0.01
 """A zone with a smaller share of the memory, such as DMA, has no rows of its own."""
 ZERO = "·"
 """The text of a count of 0, so that free blocks stand out."""
+MARK_MEANING = "▸ slabs of sockets"
+"""What `▸` marks, in both accountings: the order of the slabs of socks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ class BuddyPane(ScrollPane):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('free')", "explain", show=False)]
     KEEPS_HEADINGS = True
+
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """The title, and at the right end what the mark among the titles of the columns means, if that fits."""
+        return super().edge_titles(ledger, choices)[0], "" if ledger.tcp_slab_order is None else MARK_MEANING
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale.

@@ -223,9 +223,16 @@ def _bar_with_legend(
 ) -> Line:
     """A short bar, and beside it as many parts of the legend as fit, from the part with index `start` on.
 
-    The number of the other parts stands at the end. A part that is selected is among the parts of the legend.
+    The smallest parts are left out first, but a selected part never; their number stands at the end.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
+    if selected is None and not start:
+        smallest_first = sorted(range(len(slices)), key=lambda index: slices[index].bytes)
+        for number in range(len(slices)):
+            without = smallest_first[:number]
+            lines = slice_legend(slices, missing, width, None, without, signs, COMPACT_GAPS, left_out=number)
+            if len(lines) == 1 and line_width(lines[0]) <= width:
+                return (*slice_bar(slices, columns - line_width(lines[0]) - 1, signs), (" ", "text"), *lines[0])
     for first in range(start, max(start + 1, len(slices))):
         legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS, 1, first)
         if selected is None or any(role == "cursor" for line in legend for _, role in line):

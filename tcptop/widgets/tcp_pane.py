@@ -8,7 +8,7 @@ from tcptop.explanation.headroom_page import ratio_text
 from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
-from tcptop.text.line import WARNING, Line, paragraph
+from tcptop.text.line import WARNING, Line, paragraph, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.trends import STEP_S
@@ -75,7 +75,8 @@ def tcp_lines(
         (((f"{digit} " if figure else ""), "accent"), *fact) for digit, fact in zip(digits, facts, strict=True)
     ]
     if rows == HEIGHT + 1:
-        return [*lines, _short_details(ledger, mode, columns)]
+        has_bound = "machine" in text_of(facts[1])
+        return [*lines, _short_details(ledger, mode, columns, has_bound)]
     if rows == HEIGHT:
         return lines
     return [*lines, *detail_lines(ledger, view.rates or ledger, mode, columns)]
@@ -200,14 +201,17 @@ def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
     return ((first_fitting((*texts, ""), columns), "dim"),)
 
 
-def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
-    """TIME_WAIT of the machine, or the sockets in TIME_WAIT accounting, and the buffers, in one line."""
+def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound: bool) -> Line:
+    """TIME_WAIT of the machine, or the sockets in TIME_WAIT accounting, and the buffers, in one line.
+
+    `has_bound` says that a line above has the bound on TIME_WAIT of the machine; otherwise the bound comes first.
+    """
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
     if mode == "time_wait":
         sockets = f"sockets {units.count(counts.allocated)}"
         starts: tuple[str, ...] = (sockets, units.count(counts.allocated))
-        if counts.time_wait_scope == "here" and bound is not None:
+        if counts.time_wait_scope == "here" and bound is not None and not has_bound:
             of_all = f"all netns ≤ {units.count(bound)}"
             starts = (f"{of_all}{GAP}{sockets}", of_all)
     elif counts.time_wait_scope == "machine":
@@ -224,7 +228,9 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     ]
     if memory:
         # The buffers alone would be a part that is larger than the total.
-        texts += [*(f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts), _buffers_in_use(ledger)]
+        texts += [f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts]
+        if mode == "full" or has_bound or bound is None:
+            texts.append(_buffers_in_use(ledger))
     else:
         texts += [f"{start}{GAP}buffers {buffers}" for start in starts]
     return ((first_fitting((*texts, starts[-1]), columns), "dim"),)

@@ -314,9 +314,9 @@ async def test_limits_that_only_a_dump_would_show_are_on_the_page_alone(size: tu
         names = ["ports", "nofile", "listen queues"]
         drawn = [text_of(line) for line in limit_lines(app._ledger, "full", size[0], {})]
         assert not [line for line in drawn if line.startswith(tuple(names))]
-        page = "\n".join(map(text_of, headroom_page(app._ledger, 120)))
+        page = " ".join(" ".join(map(text_of, headroom_page(app._ledger, 120))).split())
         for name in names:
-            assert re.search(rf"(?m)^ ?{name} .*\n?.*needs a dump", page), name
+            assert re.search(rf"{name} .{{0,140}}only a look at the sockets tells", page), name
 
 
 async def test_a_listen_queue_that_overflows_is_in_the_pane() -> None:
