@@ -62,6 +62,8 @@ LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
+TIME_WAIT_S = 60
+"""Seconds for which a mini-socket in TIME_WAIT stays (include/net/tcp.h, TCP_TIMEWAIT_LEN)."""
 
 
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
@@ -437,6 +439,9 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     )
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in units of a page (4096 B on Linux 4.9 to 5.19)."
+    if request.time_wait:
+        per_s = units.grouped(round(request.time_wait / TIME_WAIT_S))
+        yield f"TIME_WAIT: {units.grouped(request.time_wait)} are about {per_s} connections closed here per second."
     if not request.buffer_bytes:
         adds = (
             "The field buffers adds them: type a size, or n for what a socket has now."

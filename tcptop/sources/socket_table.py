@@ -33,6 +33,8 @@ MAX_LINES = 100_000
 MAX_NAMESPACES = 1_000
 DENIED = os.strerror(errno.EACCES)
 """The kernel's error text if only root may read the sockets."""
+GONE = frozenset(os.strerror(number) for number in (errno.ENOENT, errno.ESRCH))
+"""The kernel's reasons where the last process of a network namespace ended between two reads."""
 MAX_BYTES = 1 << 62
 
 
@@ -173,7 +175,7 @@ class _Parser:
                 ASKED[asked],
                 {key: _count(value) for key, _, value in pairs},
                 printable_name(name),
-                f"{reason}; root sees more: {AS_ROOT}" if reason == DENIED else printable_name(reason),
+                _plain_reason(reason),
             )
         )
 
@@ -286,3 +288,10 @@ def _parse_owner(text: str) -> tuple[OwnerKind, int | None]:
     if kind in ("whole", "sampled") and colon:
         return ("whole" if kind == "whole" else "sampled"), _count(pid)
     raise ValueError("an unknown owner")
+
+
+def _plain_reason(reason: str) -> str:
+    """Why a network namespace was not asked, in words that need no manual page."""
+    if reason in GONE:
+        return "its last process ended during the look"
+    return f"{reason}; root sees more: {AS_ROOT}" if reason == DENIED else printable_name(reason)

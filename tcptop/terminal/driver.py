@@ -36,7 +36,7 @@ MAX_COLUMNS, MAX_ROWS = 1000, 500
 
 A window may claim 65 535 × 65 535 cells; the grids would take gigabytes of memory.
 """
-FIRST_FRAME_S = 0.5
+FIRST_FRAME_S = 0.25
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
 """Longest wait for a blocked terminal, in seconds, before the rest of a frame is dropped to restore the terminal."""

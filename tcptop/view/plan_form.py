@@ -57,7 +57,7 @@ FIELDS: tuple[PlanField, ...] = (
         "--time-wait",
         parse_count,
         COUNT_CHARACTERS,
-        meaning="mini-sockets beside them: 0, 20000, 300K",
+        meaning="60 s × connections closed per second here: 300K",
     ),
     PlanField(
         BUFFERS,

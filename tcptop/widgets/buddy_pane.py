@@ -41,6 +41,8 @@ SMALL_SHARE = 0.01
 """A zone with a smaller share of the memory, such as DMA, has no rows of its own."""
 ZERO = "·"
 """The text of a count of 0, so that free blocks stand out."""
+FOR_ROOT = " is for root only"
+"""Ends the reason of a file that only root may read; the command that runs as root follows."""
 MARK_MEANING = "▸ slabs of sockets"
 """What `▸` marks, in both accountings: the order of the slabs of socks."""
 
@@ -120,7 +122,9 @@ class BuddyPane(ScrollPane):
         drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
-        return [*source_notes(ledger, columns), *titles], lines
+        # The pane of the caches has the command for root already.
+        with_command = "caches" not in self._view.panes or ledger.sources["slabinfo"].state != "refused"
+        return [*source_notes(ledger, columns, with_command), *titles], lines
 
 
 def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
@@ -198,8 +202,8 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
     return lines
 
 
-def source_notes(ledger: Ledger, columns: int) -> list[Line]:
-    """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
+def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> list[Line]:
+    """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read; `with_command` with the command for root.
 
     If a source is off, its note names the key to press.
     """
@@ -208,7 +212,9 @@ def source_notes(ledger: Ledger, columns: int) -> list[Line]:
         source = ledger.sources[name]
         if source.reason and source.state != "waiting":
             hint = "; f reads it all the same" if source.state == "off" else ""
-            lines += wide_lines(columns, f"{source.reason}{hint}", warning=True)
+            reason, for_root, command = source.reason.partition(FOR_ROOT)
+            reason += for_root + (command if with_command else "")
+            lines += wide_lines(columns, f"{reason}{hint}", warning=True)
     return lines
 
 

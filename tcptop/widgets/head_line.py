@@ -26,6 +26,9 @@ MANY_SOCKETS = 10_000
 """Number of sockets from which on the line names the key that shows who holds them, if there is room."""
 WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
+FIRST_LINE: Line = ((" tcptop  ", "accent"), ("reading /proc …", "text"))
+"""The line before the first sample, which takes seconds on a machine whose CPUs are all busy."""
+
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
 
@@ -39,6 +42,12 @@ class HeadLine(Pane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The head line."""
         return [head_line(ledger, self._view, columns)]
+
+    def redraw(self) -> None:
+        """Draws the last ledger again; before the first ledger, says that it is being read."""
+        super().redraw()
+        if self._ledger is None:
+            self.set_lines([FIRST_LINE])
 
 
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:

@@ -11,7 +11,7 @@ from rich.cells import set_cell_size
 from textual.binding import Binding, BindingType
 from textual.events import Click, Key
 
-from tcptop.explanation.holder_page import SingleSockets, holder_page, warned_columns
+from tcptop.explanation.holder_page import TCP_INFO, SingleSockets, holder_page, warned_columns
 from tcptop.explanation.holder_rows import (
     BY_PROCESS,
     GROUPINGS,
@@ -37,6 +37,7 @@ from tcptop.widgets.cell_width import cell_width, first_fitting, shorten_line
 from tcptop.widgets.key_line import KeyHint, key_line
 from tcptop.widgets.limits_pane import EIGHTHS
 from tcptop.widgets.overlay_screen import SCROLLING_KEYS, OverlayScreen
+from tcptop.widgets.pane import ASCII_CLASS
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, ScrollPane
 
 SCREEN_GROUPINGS = tuple(grouping for grouping in GROUPINGS if grouping != "peer")
@@ -88,9 +89,12 @@ FOOT_SHARE = 3
 UNWRAPPED = 10_000
 """A width at which no verdict wraps."""
 MIN_ROWS_WITH_KEYS = 6
+GROUP_KEY: KeyHint = ("← →", "group by", "by")
+ASCII_GROUP_KEY: KeyHint = ("Left Right", "group by", "by")
+"""In place of GROUP_KEY in ASCII, where the arrows would look like the keys of the columns."""
 TABLE_KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "open", "open"),
-    ("← →", "group by", "by"),
+    GROUP_KEY,
     ("s", "sort", "sort"),
     ("/", "find", "find"),
 )
@@ -168,6 +172,8 @@ class HoldersPane(ScrollPane):
         """The last question on the opened page."""
         self._answer: SocketRows | None = None
         self._answered_at_s = 0.0
+        self._seeks_single = False
+        """Whether the page scrolls to the line of the single sockets when it is next drawn."""
         self._layout: Layout | None = None
         self._drawn: Sequence[Line] = ()
         self._drawn_of: tuple[object, ...] | None = None
@@ -261,7 +267,12 @@ class HoldersPane(ScrollPane):
     def _page(self, holders: Holders, row: HolderRow | None, single: SingleSockets, columns: int) -> Sequence[Line]:
         if row is None:
             return paragraph(f"{self._opened_name} has no socket in this look", columns, "text", WARNING)
-        return holder_page(holders, row, columns, single)
+        lines = holder_page(holders, row, columns, single)
+        if self._seeks_single:
+            self._seeks_single = False
+            found = [at for at, line in enumerate(lines) if text_of(line).split()[:1] == [TCP_INFO]]
+            self._first = found[0] if found and len(lines) > self._body_height else self._first
+        return lines
 
     def _opened_row(self) -> HolderRow | None:
         return next((row for row in self._rows if row.key == self._opened), None)
@@ -344,9 +355,12 @@ class HoldersPane(ScrollPane):
 
     def _table_keys(self) -> tuple[KeyHint, ...]:
         """The keys that do something here, with the order of the rows."""
+        ascii_only = self.app.has_class(ASCII_CLASS)
         keys = [
             (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word)
-            for key, meaning, word in TABLE_KEYS
+            for key, meaning, word in (
+                ASCII_GROUP_KEY if ascii_only and hint == GROUP_KEY else hint for hint in TABLE_KEYS
+            )
             if key != "ENTER" or self._rows
         ]
         if self._hidden:
@@ -384,6 +398,8 @@ class HoldersPane(ScrollPane):
     def action_ask_single(self) -> None:
         """Asks for the single sockets of the opened row, unless an answer is still to come."""
         row = self._opened_row()
+        if row is None and self._opened is None:
+            self.app.notify("d asks for the single sockets of a row: ENTER opens the row", timeout=4, markup=False)
         is_waiting = self._asked and self._answer is None
         if row is None or is_waiting or not self._source.asks_kernel:
             return
@@ -393,10 +409,12 @@ class HoldersPane(ScrollPane):
         def use(answer: SocketRows) -> None:
             if self._asked is asked and self.is_attached:
                 self._answer, self._answered_at_s = answer, time.monotonic()
+                self._seeks_single = True
                 self.redraw()
 
         if asked:
             self._source.ask_for_rows(asked, use)
+            self._seeks_single = True
             self.redraw()
 
     def back(self) -> bool:
@@ -590,11 +608,15 @@ def lay_out(
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
     """The sums and the verdicts in at most `height` lines; where there is no room, the sums go first.
 
-    A text that does not fit ends in `…`. Of the verdicts, the most urgent ones stay.
+    A text that does not fit ends in `…`. Of the verdicts, the most urgent ones stay, and the first is whole if it
+    leaves a line for the others.
     """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:
         verdicts = [shorten_line(line, columns - 1) for line in verdict_lines(holders, UNWRAPPED)]
+        urgent = paragraph(holders.verdicts[0].text, columns - 1, "text", WARNING) if holders.verdicts else []
+        if 1 < len(urgent) < height:
+            verdicts[:1] = urgent
     if len(verdicts) > height > 0:
         left = len(verdicts) - height + 1
         verdicts = [*verdicts[: height - 1], ((f"   … {left} more", "dim"),)] if height > 1 else verdicts[:1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any
 
 import pytest
@@ -39,6 +41,16 @@ def test_a_plain_user_is_told_that_root_sees_more() -> None:
     [text] = holders_of(net(), hidden).missing
     assert text.endswith(f"Permission denied; root sees more: {AS_ROOT}")
     assert "root" not in str(holders_of(net(), net(9, False, "refused", reason="Operation not permitted")).missing)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ESRCH])
+def test_a_namespace_whose_last_process_ended_during_the_look_says_so(number: int) -> None:
+    [text] = [
+        text
+        for text in holders_of(net(5, here=False, asked="refused", reason=os.strerror(number))).missing
+        if "namespace" in text
+    ]
+    assert text == "a network namespace was not asked, or not to the end: its last process ended during the look"
 
 
 def test_a_sample_without_a_look_has_no_holders() -> None:

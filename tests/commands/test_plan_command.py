@@ -800,7 +800,7 @@ def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json
     assert limit(planned, "tcp_mem")["takes"] == pytest.approx(2000 * charge, abs=1)
     assert planned["request"]["buffer_bytes_per_socket"] < charge
     _, output = run(*arguments)
-    assert f"charges {round(charge):,} B per socket".replace(",", " ") in " ".join(output.split())
+    assert f"counts {round(charge):,} B per socket".replace(",", " ") in " ".join(output.split())
     assert "proxy, average buffers." in " ".join(output.split())
 
 
@@ -1050,8 +1050,8 @@ def test_only_cpus_beside_other_nodes_use_their_memory(kernel: str, says: bool, 
 def test_a_typed_size_of_buffers_says_nothing_of_the_present_charge(run_json: RunJson) -> None:
     found = run_json("--root", TREE, "--connections", "1K", "--buffers", "16K")
     [note] = [each for each in found["remarks"] if each.startswith("Buffers:")]
-    assert "its charge is whole pages" in note
-    assert "As now" not in note
+    assert "counts in whole pages" in note
+    assert "Average" not in note
 
 
 def test_the_use_of_tcp_mem_is_bounded_as_in_the_report(run: Run) -> None:

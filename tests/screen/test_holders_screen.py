@@ -30,9 +30,11 @@ from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.app import TcptopApp
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.line import text_of
+from tcptop.widgets.cell_width import to_ascii
 from tcptop.widgets.head_line import head_line
 from tcptop.widgets.help_screen import HoldersHelpPane
 from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen
+from tcptop.widgets.pane import ASCII_CLASS
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
 SOCKETS = "sock_diag/sockets"
@@ -100,8 +102,38 @@ async def test_what_does_not_fit_is_the_least_urgent_and_no_text_ends_without_a_
         whole = {f"!  {verdict.text}" for verdict in app._ledger.holders.verdicts}
         marked = [line.rstrip() for line in lines if line.startswith("!")]
         assert "accept queue" in marked[0]
-        assert all(line.endswith("…") or line in whole for line in marked)
+        assert all(line.endswith("…") or line in whole for line in marked[1:])
+        assert any(text in " ".join(" ".join(lines).split()) for text in {" ".join(each.split()) for each in whole})
         assert any(re.fullmatch(r"   … \d+ more", line.rstrip()) for line in lines)
+
+
+async def test_the_most_urgent_verdict_is_whole_where_it_leaves_a_line_for_the_others(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(60, 20)) as pilot:
+        app = await open_holders(pilot)
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        text = " ".join(" ".join(shown(app)).split())
+        assert f"!  {app._ledger.holders.verdicts[0].text}".replace("  ", " ") in text
+        hidden = re.search(r"… (\d+) more", text)
+        assert hidden
+        assert text.count("! ") + int(hidden[1]) == len(app._ledger.holders.verdicts) + bool(
+            app._ledger.holders.missing
+        )
+
+
+async def test_in_ascii_the_keys_of_the_columns_and_of_the_grouping_look_different(folder: Path) -> None:
+    app = tree_app(folder)
+    app.set_class(True, ASCII_CLASS)
+    async with app.run_test(size=(80, 24)) as pilot:
+        keys = shown(await open_holders(pilot))[-1]
+        assert to_ascii(keys).count("< >") == 1
+        assert "Left Right by" in keys or "Left Right group by" in keys
+
+
+async def test_a_key_of_the_page_says_in_the_table_where_it_works(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(60, 20)) as pilot:
+        app = await open_holders(pilot, "d")
+        assert "ENTER opens the row" in " ".join(each.message for each in app._notifications)
 
 
 def made_tree(tmp_path: Path, *lines: str) -> Path:
@@ -421,6 +453,15 @@ async def test_single_sockets_are_asked_for_by_a_key_on_the_page_alone() -> None
         await pilot.press("escape", "enter")
         await pilot.pause()
         assert any("d asks the kernel" in line for line in shown(app))
+
+
+async def test_on_a_small_screen_the_single_sockets_come_into_sight() -> None:
+    host = live_host()
+    host.texts[ROWS_OF_HOARDER] = A_ROW.encode() * 2
+    async with host_app(host, 0.1).run_test(size=(60, 20)) as pilot:
+        app = await open_hoarder(pilot)
+        await pilot.press("d")
+        await wait_until(pilot, lambda: any("2 single sockets" in line for line in shown(app)), "the answer in sight")
 
 
 async def test_the_peers_of_single_sockets_and_round_trips_with_their_unit() -> None:

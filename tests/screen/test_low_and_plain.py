@@ -8,11 +8,13 @@ from itertools import pairwise
 import pytest
 from drive import ScriptedHost, host_app, pane_lines, root_only, screen_text, tree, tree_app, wait_for_app
 from recorded import ledger
+from textual.geometry import Region
 
 from tcptop.explanation import explain_word
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.pane import Pane
 from tcptop.widgets.tcp_pane import TcpPane, detail_lines
 
 
@@ -60,3 +62,48 @@ def test_the_use_of_the_cpus_is_called_the_machines(columns: int) -> None:
     page = explain_word(figures, "CPU")
     assert page is not None
     assert "no figure of TCP" in "\n".join(map(text_of, page.lines(figures, 100)))
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40)], ids=str)
+async def test_before_the_first_sample_the_screen_says_that_it_reads(size: tuple[int, int]) -> None:
+    app = tree_app(tree("6.1-4n"))
+    begin = app.feed.begin
+    app.feed.begin = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        first, *others = screen_text(app).splitlines()
+        assert first.split() == ["tcptop", "reading", "/proc", "…"]
+        assert sum(line.startswith("────") for line in others) >= (1 if size[1] < 20 else 2), "the frames of the panes"
+        begin()
+        await wait_for_app(pilot)
+        assert "reading" not in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
+async def test_the_command_for_root_stands_once(size: tuple[int, int]) -> None:
+    async with plain_app().run_test(size=size) as pilot:
+        text = screen_text(await wait_for_app(pilot))
+        assert text.count("is for root only") == 2
+        assert text.count("sudo") == 1
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
+async def test_without_colours_the_title_of_the_pane_with_the_focus_is_reversed(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        for _ in range(4):
+            await pilot.press("tab")
+            await pilot.pause()
+            panes = [pane for pane in app.screen.query(Pane) if pane.display and pane.gutter.top]
+            reversed_titles = [
+                pane.id
+                for pane in panes
+                if any(
+                    segment.style and segment.style.reverse
+                    for segment in pane.render_lines(Region(0, 0, size[0], 1))[0]
+                )
+            ]
+            assert reversed_titles == [app.screen.focused.id if app.screen.focused else None]

@@ -160,7 +160,7 @@ async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroo
         charge = app._ledger.costs["full"].buffer_bytes_per_socket
         text = page_text(app)
         memory = app._ledger.headroom["full"].buffer_bytes
-        buffers = f"(charge {units.exact_bytes(charge)} B, memory {units.exact_bytes(memory)} B)"
+        buffers = f"({units.exact_bytes(charge)} B, in use {units.exact_bytes(memory)} B)"
         assert f"buffers now {buffers}" in text
         assert memory is not None
         assert memory < (charge or 0)
