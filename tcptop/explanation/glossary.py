@@ -1312,6 +1312,12 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("FREE", "Free memory of a node, a zone or a migrate type.", "Page cache is not in it.", "/proc/buddyinfo"),
     Entry(
+        "USABLE",
+        "Free memory of a node that new sockets can take before the kernel reclaims page cache.",
+        "It is FREE less what the low watermarks and the reserves of the zones keep.",
+        "/proc/zoneinfo",
+    ),
+    Entry(
         "OF TCP",
         "The share of TCP's slab memory that lies on this node.",
         "The counts by node come from the caches' own files. even: no node has two per cent of TCP more than another.",

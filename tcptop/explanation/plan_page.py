@@ -43,7 +43,7 @@ SIDE_WORDS: dict[Side, str] = {
 FAMILIES = {"ipv4": "IPv4 ", "ipv6": "IPv6 ", "mix": ""}
 PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
 LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "THEN", "FITS MORE", "")
-NODE_HEADINGS = make_headings("<NODE", "TAKES", "FREE", "FITS MORE", "")
+NODE_HEADINGS = make_headings("<NODE", "TAKES", "USABLE", "FITS MORE", "")
 BAR_HEADINGS = make_headings(
     *("<LIMIT", "<NOW ▒ PLAN █", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
     least=("OF", "USED", "TAKES", "FITS MORE"),

@@ -11,9 +11,11 @@ from recorded import ledger
 from textual.geometry import Region
 
 from tcptop.explanation import explain_word
+from tcptop.explanation.memory_page import buffer_memory_amount
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.pane import Pane
 from tcptop.widgets.tcp_pane import TcpPane, detail_lines
 
@@ -107,3 +109,43 @@ async def test_without_colours_the_title_of_the_pane_with_the_focus_is_reversed(
                 )
             ]
             assert reversed_titles == [app.screen.focused.id if app.screen.focused else None]
+
+
+async def test_the_key_of_all_nodes_says_that_there_is_one_node() -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("=")
+        await pilot.pause()
+        assert [each.message for each in app._notifications] == ["node 0 is the only node"]
+
+
+@pytest.mark.parametrize("keys", [[], ["m"]], ids=["open sockets", "TIME_WAIT"])
+async def test_the_pane_of_free_blocks_says_what_its_mark_means(keys: list[str]) -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert "▸ slabs of sockets ─" in screen_text(app)
+
+
+async def test_the_short_legend_leaves_out_the_smallest_parts_of_the_bar() -> None:
+    async with tree_app(tree("6.1-4n-ipv6")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        slices = app._ledger.costs["full"].now_slices
+        named = re.findall(r"[█▓▒░](\w+) [\d ]*\d", pane_lines(app, FigurePane)[-1])
+        assert named
+        largest = sorted(slices, key=lambda part: -part.bytes)[: len(named)]
+        assert named == [part.label for part in slices if part in largest]
+
+
+def test_buffers_in_use_have_the_sign_of_the_end_of_their_range() -> None:
+    """With fewer pages than sockets each may use little of its page: the least is shown, and its sign says so."""
+    figures = ledger("6.1-4n", "halfclosed")
+    [part] = [part for part in figures.tcp_memory.parts if part.row is None]
+    assert part.bytes == part.low_bytes < part.high_bytes
+    assert buffer_memory_amount(figures).startswith("≥ ")
+    for amount, sign in ((part.high_bytes, "≤ "), ((part.low_bytes + part.high_bytes) // 2, "≈ ")):
+        parts = tuple(each._replace(bytes=amount) if each == part else each for each in figures.tcp_memory.parts)
+        changed = figures._replace(tcp_memory=figures.tcp_memory._replace(parts=parts))
+        assert buffer_memory_amount(changed).startswith(sign)

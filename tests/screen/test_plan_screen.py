@@ -478,7 +478,9 @@ async def test_nodes_have_their_free_memory_and_what_fits_there() -> None:
     async with tree_app(tree(KERNEL)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot, *"100k")
         lines = page(app)
-        heading = next(at for at, line in enumerate(lines) if line.split() == ["NODE", "TAKES", "FREE", "FITS", "MORE"])
+        heading = next(
+            at for at, line in enumerate(lines) if line.split() == ["NODE", "TAKES", "USABLE", "FITS", "MORE"]
+        )
         found = app.feed.make_plan(app.screen.query_one(PlanPane).form.request)
         assert found is not None
         assert found.nodes is not None
