@@ -66,7 +66,7 @@ FIELDS: tuple[PlanField, ...] = (
         parse_planned_buffers,
         SIZE_CHARACTERS,
         {"n": NOW},
-        meaning="a typed size is all memory; n: as now",
+        meaning="a typed size is all in use; n: as now",
     ),
     PlanField(
         "side",

@@ -385,17 +385,17 @@ async def test_a_typed_size_shows_its_charge_and_memory_beside_it(alarm: Path, s
     """Typing the charge that is shown is another plan, and the field says so."""
     async with tree_app(alarm).run_test(size=size) as pilot:
         app = await open_plan(pilot, "down", "down")
-        assert "a typed size is all memory" in page_text(app)
-        charge = re.search(r"›buffers now \(charge ([\d ]+) B, memory ([\d ]+) B\)", page_text(app))
+        assert "a typed size is all in use" in page_text(app)
+        charge = re.search(r"›buffers now \(([\d ]+) B, in use ([\d ]+) B\)", page_text(app))
         assert charge is not None
         await pilot.press(*charge[1].replace(" ", ""))
         number = int(charge[1].replace(" ", ""))
         whole = units.grouped(-(-number // 4096) * 4096)
-        assert f"{number}_ (charge {whole} B, memory {charge[1]} B)" in page_text(app)
+        assert f"{number}_ ({whole} B, in use {charge[1]} B)" in page_text(app)
         await pilot.press("0", "0", "0", "0", "0", "0", "0", "0", "0", "0")
-        assert "(charge" not in page_text(app), "what is not valid has no amounts"
+        assert not re.search(r"_ \([\d ]+ B, in use", page_text(app)), "what is not valid has no amounts"
         await pilot.press("end")
-        assert "a given size is memory in full, and its charge is whole pages" in page_text(app)
+        assert "a given size is in use in full, and counts in whole pages" in page_text(app)
 
 
 async def test_idle_sockets_are_told_of_the_field_of_the_form() -> None:
