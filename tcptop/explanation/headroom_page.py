@@ -173,11 +173,11 @@ def buffers_as_now_text(ledger: Ledger) -> str:
     counted, in_use = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
     if not counted:
         return ""
-    if memory is None:
+    if in_use is None:
         reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
         return (
-            f"Buffers: the kernel charges {units.exact_bytes(charge)} B per present socket, which tcp_mem limits; how"
-            f" much of that counts as memory in use is not known{reason and f': {reason}'}. The headroom of memory is"
+            f"Buffers: the kernel counts {units.exact_bytes(counted)} B per present socket, which tcp_mem limits; how"
+            f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
             " without buffers."
         )
     return (
