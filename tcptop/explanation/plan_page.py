@@ -121,8 +121,8 @@ def _sum_text(plan: Plan) -> str:
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
     before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
     return (
-        f"{one} per connection, {total_text(plan)} in all. Memory fits {before} in free memory (before reclaim),"
-        f" {fit} after (page cache is given up): {SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}."
+        f"{one} per connection, {total_text(plan)} in all. Without reclaim (in free memory) fit {before}, with it"
+        f" (page cache is given up) {fit}: {SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}."
     )
 
 

@@ -292,7 +292,7 @@ def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, 
     for path in [path for name in ("slabs", "total_objects") for path in root.glob(f"sys/kernel/slab/*/{name}")]:
         path.unlink(missing_ok=True)  # merged caches are links to one folder
     text = " ".join(run("explain", "headroom", "--root", str(root))[1].split())
-    assert "charges 4 194 B per present socket" in text
+    assert "counts 4 194 B per present socket" in text
     assert "how much of that is in use is not known: there is no /proc/slabinfo here" in text
     assert " 0 B of that" not in text
     assert report(root)["headroom"]["is_at_most"]
