@@ -1,7 +1,5 @@
 """Relations of the counts of sockets, files and flows: within sockstat, and with the caches of their objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
