@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 RENAMED = {"total_bytes": "bytes"}
-"""Maps field names of the ledger's records to JSON keys; fields that are not listed keep their names in JSON."""
+"""Maps field names of the ledger's records to JSON keys; fields that are not listed here keep their names."""
 
 NOT_IN_SOCKETS = {
     "time_wait_scope",
@@ -38,7 +38,7 @@ NOT_IN_SOCKETS = {
     "tcp_mem_unit_bytes",
     "under_pressure",
 }
-"""Fields of SocketCounts that JSON does not have."""
+"""Fields of SocketCounts that the JSON leaves out."""
 
 Json = dict[str, Any]
 
@@ -92,7 +92,7 @@ def as_object(ledger: Ledger) -> Json:
         "sources": {
             name: record_as_object(source, {"name"})
             for name, source in ledger.sources.items()
-            if name != "machine_load"  # the machine's load is shown on the screen only
+            if name != "machine_load"  # the screen alone shows the machine's load
         },
     }
 
@@ -116,11 +116,11 @@ def head_as_object(ledger: Ledger) -> Json:
 
 
 def holders_of(ledger: Ledger, by: Grouping = "owner", rows: Iterable[HolderRow] | None = None) -> Json | None:
-    """Who holds the sockets, with the time of the look; None if they were not asked for."""
+    """Who holds the sockets, with the time when they were read; None if the user did not ask for it."""
     holders = ledger.holders
     if holders is None:
         return None
-    # Imported here, because few reports have a look at the sockets.
+    # The module is imported here, because few reports have the holders of sockets.
     from tcptop.report.holders_json import holders_as_object
 
     taken_at_unix_s = ledger.taken_at_unix_s
@@ -132,7 +132,7 @@ def holders_of(ledger: Ledger, by: Grouping = "owner", rows: Iterable[HolderRow]
 def record_as_object(value: object, left_out: Container[str] = ()) -> object:
     """A value of the ledger as JSON: a record or a mapping becomes an object, any other tuple becomes a list.
 
-    The keys of a record's object are the field names, renamed by RENAMED; fields in `left_out` are left out.
+    A record's keys are the names of its fields, renamed by RENAMED; fields in `left_out` are left out.
     """
     if isinstance(value, tuple):
         if not hasattr(value, "_asdict"):
@@ -193,7 +193,7 @@ def _attached(attached: AttachedObjects) -> Json:
 
 
 def bounds_as_entries(key: str, amount: Amount | None, digits: int = 2) -> Json:
-    """Two JSON entries: the lower bound and the upper bound. An infinite upper bound becomes null."""
+    """Two JSON entries: the lower bound and the upper bound of a figure. An infinite upper bound becomes null."""
     low, high = amount or (None, None)
     return {
         key.format("low"): rounded(low, digits),
@@ -242,7 +242,7 @@ def _side(side: SocketCost) -> Json:
 
 
 def headroom_as_object(headroom: Headroom) -> Json:
-    """The headroom of memory."""
+    """The JSON of the headroom: how many more connections fit into memory."""
     return {
         "accounting": headroom.mode,
         "sockets": headroom.sockets,
@@ -258,7 +258,7 @@ def headroom_as_object(headroom: Headroom) -> Json:
 
 
 def limit_as_object(limit: Limit) -> Json:
-    """A limit, with its use and its state."""
+    """The JSON of a limit, with its use and its state."""
     threshold = limit.threshold
     return {
         "name": limit.name,
@@ -282,7 +282,7 @@ def limit_as_object(limit: Limit) -> Json:
 
 
 def event_as_object(event: Event) -> Json:
-    """A counter of events."""
+    """The JSON of an event counter."""
     return {"total": event.total, "per_s": rounded(event.per_s, 4), "unit": event.unit, "limit": event.limit}
 
 

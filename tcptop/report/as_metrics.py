@@ -1,9 +1,9 @@
-"""The ledger as metrics for Prometheus: frozen families of samples, without a library and without a clock.
+"""The ledger as metrics for Prometheus: immutable families of samples, made without a library and without a clock.
 
-What is unknown has no sample: never 0, and never NaN. A figure that is known exactly is in the family of its name. A
-figure that is known within bounds is in two other families, whose names say `low` and `high`; a bound that is unknown
-has no sample either. Names that begin with `tcptop_netns_` count one network namespace, and all others count the
-machine, a node, or what their labels say.
+An unknown figure has no sample; its value is never written as 0 or NaN. A figure that is known exactly is in the family
+with the figure's name. A figure that is known within bounds is in two other families, with `low` and `high` in their
+names. An unknown bound has no sample. Metrics whose names begin with `tcptop_netns_` count one network namespace. All
+other metrics count the machine, a node, or what their labels say.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ class Family(NamedTuple):
     """A metric and its samples."""
 
     name: str
-    """Name of the metric; that of a counter ends in `_total`."""
+    """Name of the metric; the name of a counter ends in `_total`."""
     kind: Kind
     help: str
     unit: str
-    """Base unit with which the name ends, such as `bytes`; empty if the name says what is counted."""
+    """Base unit at the end of the metric's name, such as `bytes`; empty if the name says what is counted."""
     labels: Values
     points: tuple[Point, ...]
-    """The values of the labels, in the order of `labels`, and the value of the sample."""
+    """For each sample, the values of the labels in the order of `labels`, and the sample's value."""
 
 
 class MetricOptions(NamedTuple):
-    """What the user chose to export, and what only the exporter knows."""
+    """The user's choice of metrics to export, and a figure that only the exporter knows."""
 
     free_blocks: bool = True
-    """Whether there is a series for each node and order."""
+    """True if there is a time series for each node and order of free blocks."""
     owners: int = 0
-    """Maximum number of owners of sockets; 0 for none."""
+    """Maximum number of owners of sockets to export; 0 for none."""
     read_us: int | None = None
-    """CPU time of all reads so far."""
+    """CPU time of all reads of the host so far."""
 
 
 DEFAULT_OPTIONS = MetricOptions()
 
 
 class Bounds(NamedTuple):
-    """A figure known within bounds; None for a bound that is unknown."""
+    """A figure that is known within bounds; a bound is None if unknown."""
 
     low: float | None
     high: float | None
@@ -63,7 +63,7 @@ ReadBounds = Callable[[Ledger, MetricOptions], Iterable[tuple[Values, Bounds]]]
 
 
 class Metric(NamedTuple):
-    """A row of the table: a figure that is known exactly, or not at all."""
+    """A row of the table of metrics, for a figure that is known exactly or unknown."""
 
     name: str
     help: str
@@ -72,13 +72,16 @@ class Metric(NamedTuple):
     kind: Kind = "gauge"
 
     def families(self, ledger: Ledger, options: MetricOptions) -> Iterator[Family]:
-        """The family with the known samples."""
+        """Yields the family, with the samples that are known."""
         points = [(values, value) for values, value in self.read(ledger, options) if value is not None]
         yield Family(self.name, self.kind, self.help, _unit(self.name), self.labels, tuple(points))
 
 
 class BoundedMetric(NamedTuple):
-    """A row of the table: a figure that may be known within bounds. `{}` in the name is where the bounds are named."""
+    """A row of the table of metrics, for a figure that may be known within bounds.
+
+    `{}` in the name is replaced by nothing, by `low_` or by `high_`.
+    """
 
     name: str
     help: str
@@ -86,7 +89,7 @@ class BoundedMetric(NamedTuple):
     read: ReadBounds
 
     def families(self, ledger: Ledger, options: MetricOptions) -> Iterator[Family]:
-        """The family of exact samples, that of lower bounds, and that of upper bounds."""
+        """Yields the family of exact samples, the family of lower bounds, and the family of upper bounds."""
         exact: list[Point] = []
         low: list[Point] = []
         high: list[Point] = []
@@ -113,14 +116,17 @@ def _unit(name: str) -> str:
 
 
 def metric_families(ledger: Ledger, options: MetricOptions = DEFAULT_OPTIONS) -> tuple[Family, ...]:
-    """Every family that has a sample, in the order of the table. No two samples of a family have the same labels."""
+    """Every family that has a sample, in the order of the table of metrics.
+
+    No two samples of a family have the same labels.
+    """
     rows: tuple[Metric | BoundedMetric, ...] = (*METRICS, *(OWNER_METRICS if options.owners else ()))
     found = [family for row in rows for family in row.families(ledger, options)]
     return tuple(family for family in found if family.points)
 
 
 def _one(read: Callable[[Ledger], Value]) -> Read:
-    """A reader of a figure without labels."""
+    """Makes the reader of a figure that has no labels."""
     return lambda ledger, _: [((), read(ledger))]
 
 
@@ -137,7 +143,8 @@ def _kernel(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Value]]:
 OPTIONAL_SOURCES = frozenset(
     {"btf", "conntrack_stats", "tls_stat", "memory_cgroups", "security_modules", "smbios", "sockstat6"}
 )
-"""Sources whose files a kernel lacks by its configuration; without their files they are not down."""
+"""Sources whose files are missing with some kernel configurations; a missing file does not make such a source
+`down`."""
 
 
 def _sources(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Value]]:
@@ -218,7 +225,10 @@ def _slab_memory(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Val
 
 
 def _own_caches(read: Callable[[CacheLine], Value]) -> Read:
-    """A reader of a figure of TCP's own caches; two rows of one name are added up, and unknown if one is."""
+    """Makes the reader of a figure of TCP's own caches.
+
+    Two rows of one name are added up; the sum is unknown if a row is unknown.
+    """
 
     def read_caches(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Value]]:
         by_name: dict[str, list[Value]] = defaultdict(list)
@@ -243,7 +253,7 @@ def _shared_caches(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, V
 
 SCOPES: Mapping[str, str] = {"here": "netns"}
 NEED_A_DUMP = frozenset({"ports", "nofile", "listen_queues"})
-"""Limits whose use no file of the kernel has."""
+"""Limits whose use is in no file of the kernel."""
 
 
 def _limit_ratio(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
@@ -256,7 +266,10 @@ def _limit_labels(limit: Limit) -> Values:
 
 
 def _ratio_bounds(limit: Limit) -> Bounds:
-    """Bounds on the use ÷ the maximum. A maximum of 0 is always exceeded (`limit_state`), so the ratio is infinite."""
+    """Bounds on the use divided by the maximum.
+
+    A maximum of 0 is always exceeded (`limit_state`), so the ratio is infinite.
+    """
     if limit.used is None or limit.maximum is None:
         return Bounds(None, None)
     if limit.maximum == 0:
@@ -301,7 +314,7 @@ def _pressure_seconds(ledger: Ledger) -> Value:
 
 
 def _of_nodes(read: Callable[[Ledger, int], Value]) -> Read:
-    """A reader of a figure of each node, by the node's index in the ledger."""
+    """Makes the reader of a figure of each node, by the node's index in the ledger."""
     return lambda ledger, _: [((str(node.node),), read(ledger, index)) for index, node in enumerate(ledger.nodes)]
 
 
@@ -326,7 +339,7 @@ def _free_blocks(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Value
 
 
 def _of_states(read: Callable[[HolderGroup], float]) -> ReadBounds:
-    """A reader of a figure by TCP state: lower bounds if not every socket was in the dump."""
+    """Makes the reader of a figure by TCP state; its values are lower bounds if not every socket was in the dump."""
 
     def read_states(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         if ledger.holders is None:
@@ -349,24 +362,24 @@ def _who_looked(ledger: Ledger) -> Value:
 
 OWNER_NAMES: Mapping[str, str] = {"orphan": "(orphan)", "kernel": "(kernel)", "handshake": "(handshake)"}
 OTHERS: Values = ("(others)", "")
-"""Labels of the owners beyond the maximum, added up."""
+"""Labels of the sum over those owners that are beyond the maximum number."""
 
 
 def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]]]:
-    """The groups by owner, at most `most` owners with the most sockets, and all others added up."""
+    """The groups by owner: the owners with the most sockets, at most `most` of them, and the sum of all others."""
     merged: dict[Values, list[HolderGroup]] = defaultdict(list)
     for group in holders.groups:
         name = group.holder.command or OWNER_NAMES.get(group.holder.kind, "(not known)")
         cgroup = holders.cgroup_of.get(group.cgroup)
         merged[name, cgroup.path if cgroup is not None else ""].append(group)
-    rest = merged.pop(OTHERS, [])  # a process may have the name of the rest
+    rest = merged.pop(OTHERS, [])  # a process may have the name that the sum of all others has
     rows = sorted(merged.items(), key=lambda row: (-sum(group.sockets for group in row[1]), row[0]))
     rest += [group for _, groups in rows[most:] for group in groups]
     return [*rows[:most], (OTHERS, rest)] if rest else rows
 
 
 def _of_owners(read: Callable[[list[HolderGroup]], Bounds]) -> ReadBounds:
-    """A reader of a figure by owner: lower bounds if not every socket was in the dump."""
+    """Makes the reader of a figure by owner; its values are lower bounds if not every socket was in the dump."""
 
     def read_owners(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         holders = ledger.holders
@@ -581,7 +594,7 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
         _one(lambda ledger: None if ledger.holders is None else float(ledger.holders.complete)),
     ),
 )
-"""Every metric but those of owners."""
+"""Every metric except those of owners."""
 
 OWNER_LABELS: Values = ("owner", "cgroup")
 

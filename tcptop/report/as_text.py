@@ -25,10 +25,8 @@ MODE_TITLES: dict[AccountingMode, str] = {
 COLUMNS = 96
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
 UNLISTED = {("tls_stat", "missing"), ("smbios", "missing"), ("socket_table", "off")}
-"""Names and states of sources that the report does not list, because no figure needs them: the source of the kernel
-module tls where the module is not loaded, the firmware's tables where it made none, and the sockets where nobody asked
-for them.
-"""
+"""Names and states of sources that the report does not list, because no figure needs them. They are: the kernel module
+tls if it is not loaded, the firmware's tables if the firmware made none, and the sockets if nobody asked for them."""
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -166,17 +164,17 @@ def _between(low_bytes: int | None, high_bytes: int | None) -> str:
 
 
 def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
-    """A part of an explanation page as a section of the report."""
+    """Formats a part of an explanation page as a section of the report."""
     yield title
     for line in lines:
         yield f" {text_of(line)}".rstrip()
 
 
 def _holders(ledger: Ledger) -> Sequence[str]:
-    """Who holds the sockets, if they were asked for."""
+    """The section on who holds the sockets, if the user asked for it."""
     if ledger.holders is None:
         return ()
-    # Imported here, because few reports have a look at the sockets.
+    # The module is imported here, because few reports have the holders of sockets.
     from tcptop.explanation.holder_rows import MAX_ROWS, holder_rows
     from tcptop.report.who_text import who_lines
 

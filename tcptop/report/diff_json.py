@@ -25,7 +25,7 @@ SCHEMA = 1
 Row = CacheChange | StateChange | NodeChange | FreeBlocksChange
 
 RENAMED = {"name": "cache", "count": "sockets"}
-"""Maps field names of a row to JSON keys; fields that are not listed keep their names in JSON."""
+"""Maps field names of a row to JSON keys; fields that are not listed here keep their names."""
 
 
 def diff_as_json(difference: LedgerDifference) -> str:
@@ -77,7 +77,7 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """Value before, value after, and change; for each of the two values also what it is, a `Bound`."""
+    """Value before, value after, and change. Each of the two values has a `Bound` that says if the value is exact."""
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
     return {**_sides(change), "before_is": before_is, "after_is": after_is}
@@ -92,9 +92,9 @@ def _rounded(amount: float | None) -> float | None:
 
 
 def _row(row: Row, bounded: Container[str]) -> Json:
-    """A JSON object with the fields of a row; the object's keys are the field names, renamed by RENAMED.
+    """A JSON object with the fields of a row; its keys are the names of the fields, renamed by RENAMED.
 
-    `bounded` has the keys of those changes whose two values may be bounds.
+    `bounded` has the keys of the changes whose values, before or after, may be bounds.
     """
     values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
     return {

@@ -24,7 +24,8 @@ from tcptop.text.line import wrap_text
 from tcptop.text.table import Heading, cut_text, make_headings, plain_table
 
 MAX_ROWS = 15
-"""Maximum number of rows in a list. If there are further rows, one line sums them up; --json lists all rows."""
+"""Maximum number of rows in a list of changes. If a list has more rows, one line sums the others up; --json lists all
+rows."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<=", "about": "~"}
@@ -107,9 +108,9 @@ def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] 
 
 
 def _is_listed(change: Change) -> bool:
-    """Whether to list a change.
+    """True if the report lists the change.
 
-    Changes that round to 0 are not listed. Such changes are common for bytes per connection.
+    Changes that round to 0 are not listed. Changes that round to 0 are common for bytes per connection.
     """
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
@@ -120,7 +121,7 @@ MAX_COUNT_CHARACTERS = 8
 
 
 def _change_cells(change: Change) -> list[str]:
-    """The cells of a figure: the figure's value in A, the figure's value in B, and the change."""
+    """The three cells of a figure: its value in A, its value in B, and the change."""
     return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
 
 
@@ -163,7 +164,10 @@ STATE_COST_HEADINGS = make_headings("<STATE", "SERVER A", "B", "CHANGE", "CLIENT
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
-    """The change in bytes per socket, by TCP state; usually there is no change between two samples of one kernel."""
+    """The section on the change in bytes per socket, by TCP state.
+
+    Two samples of one kernel usually have no such change.
+    """
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
@@ -224,9 +228,9 @@ def _changed_rows(
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """The reasons why sources were not read in full.
+    """The reasons why sources were not read completely.
 
-    Each reason is printed after the letters of the inputs for which the reason holds: A, B or both.
+    Before each reason, the text names the inputs for which the reason holds: A, B or both.
     """
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):

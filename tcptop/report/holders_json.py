@@ -18,7 +18,7 @@ FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
 def holders_as_object(
     holders: Holders, by: Grouping = "owner", rows: Iterable[HolderRow] | None = None, taken_at: str | None = None
 ) -> Json:
-    """The look as a dictionary that `json.dumps` can write. `rows` are those that the table of `who` shows."""
+    """The holders as a dictionary that `json.dumps` can write. `rows` has the rows of the table of `tcptop who`."""
     rows = None if rows is None else list(rows)
     groups = holders.groups if rows is None else [group for row in rows for group in row.groups]
     return {
@@ -78,7 +78,7 @@ def _row(row: HolderRow) -> Json:
 
 
 def _slab(of: HolderRow | HolderGroup) -> Json:
-    """The bounds on the slab bytes; the upper one is null if it is unknown."""
+    """The bounds on the slab bytes; the upper bound is null if it is unknown."""
     amount = of.slab_bytes
     return {
         "slab_bytes": None if amount is None else round(amount.low),

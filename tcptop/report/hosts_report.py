@@ -1,4 +1,4 @@
-"""The table of hosts as text (-o), and the look at one host as a line of JSON (--json)."""
+"""The table of hosts as text (-o), and the figures of one host as a line of JSON (--json)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tcptop.text.table import Heading, plain_table
 
 
 def hosts_as_text(looks: Sequence[HostLook], order: TableOrder, columns: int | None) -> str:
-    """The table: a row for each machine that answers, the sums, and a line for each that does not."""
+    """The table: a row for each machine that answers, the sums, and a line for each machine that does not answer."""
     rows = sort_looks(looks, order)
     answering = [look for look in rows if look.answers]
     headings = [
@@ -64,12 +64,12 @@ def _total(number: int, rows: Sequence[HostRow]) -> str:
 
 
 def look_as_json(look: HostLook) -> str:
-    """A look at one machine as one line of JSON."""
+    """The figures of one machine as one line of JSON."""
     return f"{json.dumps(look_as_object(look))}\n"
 
 
 def look_as_object(look: HostLook) -> Json:
-    """A look at one machine; its figures are null if it did not answer."""
+    """The figures of one machine as a dictionary; they are null if the machine did not answer."""
     row = look.row if look.answers else None
     head = {
         "schema": SCHEMA,
@@ -108,5 +108,5 @@ FIGURES = (
     *("average_low_bytes", "average_high_bytes", "sockets", "sockets_per_s", "time_wait_per_s"),
     *("tcp_memory_bytes", "tcp_memory_low_bytes", "tcp_memory_high_bytes", "headroom", "limits", "events"),
 )
-"""The keys of a machine's figures."""
+"""The keys of the figures of a machine."""
 _NO_FIGURES: Json = dict.fromkeys(FIGURES)

@@ -64,7 +64,7 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
 
 
 def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> int | None:
-    """The memory of a socket's buffers; None if the plan takes the present buffers, and these are unknown."""
+    """JSON of the memory of a socket's buffers; None if the plan uses the present buffers and their size is unknown."""
     if request.buffer_bytes != "now":
         return request.buffer_bytes
     present = ledger.headroom["full"].buffer_bytes

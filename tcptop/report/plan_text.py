@@ -19,7 +19,7 @@ from tcptop.text.line import paragraph, text_of
 
 COLUMNS = 80
 IDLE = "idle sockets: buffers are not counted (--buffers now counts them)"
-"""Says why a plan names no tcp_mem."""
+"""Remark that says why a plan names no tcp_mem."""
 
 
 def plan_as_text(ledger: Ledger, plan: Plan) -> str:

@@ -1,6 +1,6 @@
 """The line of a monitoring plugin: `TCPTOP STATE - text|performance data`.
 
-https://www.monitoring-plugins.org/doc/guidelines.html, "Plugin Output" and "Performance data".
+The format is that of https://www.monitoring-plugins.org/doc/guidelines.html, "Plugin Output" and "Performance data".
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from tcptop.text.printable import printable
 
 EXIT_CODES: dict[CheckState, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
 SPELLINGS = {"file_max": "file-max", "listen_queues": "listen queues"}
-"""Names in the line that differ from those that `check` takes."""
+"""Limits whose name in the line differs from the name that `check` takes."""
 MAX_TEXT_CHARACTERS = 4096
-"""Nagios cuts output after 8 KiB; programs that pass the output to Nagios may cut the output earlier."""
+"""Maximum length of the output. Nagios cuts output after 8 KiB; programs that pass the output to Nagios may cut it
+earlier."""
 
 
 def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    If `checks` is empty, the line says `the use of no limit is known`, with the reason. If files contradict each other
-    that no check is made of, the line says so at its end, and the state stays as it is.
+    If `checks` is empty, the line says `the use of no limit is known`, with the reason. If files that no check uses
+    contradict each other, the end of the line says so, and the state does not change.
     """
     none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
@@ -39,7 +40,7 @@ def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
 
 
 def state_line(state: CheckState, text: str) -> str:
-    """A line with a state and a text, in ASCII.
+    """Formats a state and a text as a line in ASCII.
 
     Newlines and `|` are replaced, because these characters would end the text.
     """
@@ -72,7 +73,7 @@ def _value_text(check: Check) -> str:
 
 
 def _percent_bound(check: Check) -> float | None:
-    """Upper bound on the use in per cent, if the use may be 0; else None."""
+    """Upper bound on the use in per cent if the use may be 0, else None."""
     ratio = check.limit.at_most_ratio if check.limit is not None else None
     return None if ratio is None else 100 * ratio
 
@@ -88,7 +89,7 @@ def _use_text(check: Check) -> str:
 
 
 def _reached_text(check: Check) -> str:
-    """Why the state of a check is not OK: the violated range, an event, or the reason why the state is unknown."""
+    """The reason why the state of a check is not OK: the violated range, an event, or why the state is unknown."""
     if check.state == "UNKNOWN":
         return check.note
     return "; ".join(filter(None, (_range_text(check) if check.is_beyond_range else "", check.alarm)))
@@ -107,7 +108,7 @@ def _range_text(check: Check) -> str:
 def performance_data(check: Check) -> str:
     """Performance data of a check, `'label'=value[unit];warn;critical;min;max`; an unknown value is written as `U`.
 
-    The value of a limit whose use may be 0 is the upper bound that the text has, rounded up.
+    If the use of a limit may be 0, the value is the upper bound, rounded up as in the text.
     """
     bound = _percent_bound(check)
     limits = [check.warn or "", check.critical or "", "" if check.name == GROWTH else "0"]
@@ -129,6 +130,6 @@ def _raised(value: float, digits: int) -> float:
 
 
 def _floored(value: float, digits: int) -> float:
-    # A billionth is added, because 0.29 * 100 is slightly less than 29 as a float.
+    # A billionth is added, because in floating point 0.29 * 100 is slightly less than 29.
     step = float(10**digits)
     return floor(value * step + units.ROUNDING_ERROR) / step

@@ -22,27 +22,27 @@ from tcptop.text.line import text_of
 from tcptop.text.table import cut_text, plain_table
 
 COLUMNS = 120
-"""Width of the report where standard output is no terminal."""
+"""Width of the report if standard output is no terminal."""
 
 
 def rows_as_text(rows: Sequence[SocketRow], columns: int | None) -> str:
-    """Single sockets in ASCII, a line each, with headings, and a newline at the end."""
+    """Single sockets in ASCII: headings, and a line for each socket; the text ends in a newline."""
     cells = list(map(socket_row_cells, rows))
     return report_to_ascii("".join(f"{line}\n" for line in plain_table(ROW_HEADINGS, cells, columns or COLUMNS)))
 
 
 def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortKey, columns: int | None) -> str:
-    """The report in ASCII, with a newline at the end."""
+    """The report in ASCII; the text ends in a newline."""
     return report_to_ascii("".join(f"{line}\n" for line in who_lines(holders, rows, by, sort, columns)))
 
 
 def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortKey, columns: int | None) -> list[str]:
-    """The report as lines."""
+    """The lines of the report."""
     columns = columns or COLUMNS
     headings = holder_headings(by, sort)
     titles = [heading.title for heading in headings]
     headings, cells = filled_columns(headings, [holder_cells(row, by, titles) for row in rows])
-    # A cut cell ends in two dots, since the ASCII of an ellipsis would be wider than the column.
+    # A cut cell ends in two dots, since an ellipsis in ASCII, three dots, would be wider than the column.
     limits = [heading.max_width or columns for heading in headings]
     cells = [[cut_text(text, limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells]
     lines = [

@@ -15,8 +15,8 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 
 `ok`: the source was read and parsed completely.
 `cut`: the file or one of its lines ends too early; the value has only the complete parts.
-`strange`: parts of the file have an unknown format, or accounting found impossible figures in parts of the file; the
-value has only the other parts.
+`strange`: parts of the file have an unknown format or, as accounting found, impossible figures; the value has only the
+remaining parts.
 `late`: the read has not finished yet; the value comes from the previous reading.
 `missing`: the host has no such file.
 `refused`: only root may read the file.
@@ -39,7 +39,7 @@ class SlabRow(NamedTuple):
     pages_per_slab: int
     slabs: int
     tunables_limit: int
-    """Tunable `limit` of the cache, greater than 0 only with the SLAB allocator."""
+    """Value of the cache's tunable `limit`, which is greater than 0 only with the SLAB allocator."""
 
 
 class Slabinfo(NamedTuple):
@@ -52,7 +52,7 @@ class SlabLinks(NamedTuple):
     """/sys/kernel/slab: which cache names are merged into the same cache (mm/slub.c, sysfs_slab_alias)."""
 
     group_of: Mapping[str, str]
-    """Folder of each cache name: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
+    """Maps the name of each cache to its folder: `tcp_bind_bucket` to `:A-0000128`, `TCP` to `TCP`."""
     names_of: Mapping[str, tuple[str, ...]]
     """For each folder, the sorted cache names that lead to the folder."""
 
@@ -95,20 +95,20 @@ class SlabCounts(NamedTuple):
 
 
 class CacheAttributes(NamedTuple):
-    """The attributes of one slab cache in /sys/kernel/slab, which are read only while the user looks at the cache.
+    """The attributes of one slab cache in /sys/kernel/slab, read only while the user looks at the cache's page.
 
-    An attribute that could not be read is in neither mapping.
+    An attribute that could not be read is neither in `numbers` nor in `by_node`.
     """
 
     cache: str
     numbers: Mapping[str, int]
-    """By the name of the attribute (mm/slub.c, SLAB_ATTR): a size, a flag of 0 or 1, or a total."""
+    """The values by the name of the attribute (mm/slub.c, SLAB_ATTR): a size, a flag of 0 or 1, or a total."""
     by_node: Mapping[str, Mapping[int, int]]
-    """The counts on each node with a count above 0, for those attributes that the kernel counts by node."""
+    """For each attribute that the kernel counts by node: the count on each node where the count is above 0."""
     constructor: str | None
-    """The function that prepares new objects; empty if there is none, None if unknown."""
+    """Name of the function that prepares new objects; empty if there is no such function, None if unknown."""
     reason: str | None
-    """One line that says why no attribute could be read; None if any could be read."""
+    """One line that says why no attribute could be read; None if at least one was read."""
 
 
 class Zone(NamedTuple):
@@ -123,48 +123,49 @@ class Zone(NamedTuple):
     present_pages: int | None
     managed_pages: int | None
     protection_pages: tuple[int, ...]
-    """lowmem_reserve: how many pages of this zone an allocation must leave free.
+    """lowmem_reserve: the number of pages of this zone that an allocation must leave free.
 
-    Entry k applies to allocations that prefer zone k.
+    Entry k of the tuple applies to allocations that prefer zone k.
     """
     free_cma_pages: int | None
     """nr_free_cma: free pages that only movable allocations may use."""
     cpus: int | None
     """Number of CPUs with page lists in this zone; None for an empty zone."""
     boost_pages: int | None = None
-    """watermark_boost: pages that the kernel has added to `min`, `low` and `high` for a while.
+    """watermark_boost: pages that the kernel has temporarily added to `min`, `low` and `high`.
 
     Kernels print the boost since 6.1. None if the kernel does not print the boost.
     """
     on_cpu_lists_pages: int | None = None
-    """Free pages on per-CPU page lists; None if not printed. `free_pages` does not include these pages."""
+    """Free pages on per-CPU page lists; None if the kernel does not print the number. `free_pages` does not include the
+    pages on per-CPU page lists."""
     file_pages: int | None = None
-    """Page cache on the LRU lists.
+    """Pages of the page cache on the LRU lists.
 
-    Since 4.8 the kernel counts this page cache for the whole node. The node's first zone then has the figure, and the
-    other zones have None.
+    Since 4.8 the kernel counts the page cache for the whole node. Since 4.8 the node's first zone has the figure of the
+    node, and the other zones have None.
     """
     reclaimable_pages: int | None = None
-    """Kernel memory that reclaim may free.
+    """Pages of kernel memory that reclaim may free.
 
-    If the kernel counts this memory for the whole node, the node's first zone has the figure (see `file_pages`).
+    If the kernel counts reclaimable memory for the whole node, the node's first zone has the figure (see `file_pages`).
     """
     zone_file_pages: int | None = None
-    """Page cache on the LRU lists, only the part in this zone; None before 4.8."""
+    """Pages of the page cache on the LRU lists of this zone alone; None before 4.8."""
     spanned_pages: int | None = None
-    """Pages from the first to the last page of the zone, holes included."""
+    """Number of pages from the first to the last page of the zone, holes included."""
 
     @property
     def own_file_pages(self) -> int | None:
-        """Page cache on the LRU lists in this zone: `zone_file_pages`, or `file_pages` before 4.8.
+        """Pages of the page cache on the LRU lists of this zone: `zone_file_pages`, or `file_pages` before 4.8.
 
-        Before 4.8 `file_pages` covers only this zone.
+        Before 4.8 `file_pages` counts the pages of this zone alone.
         """
         return self.file_pages if self.zone_file_pages is None else self.zone_file_pages
 
 
 class Zoneinfo(NamedTuple):
-    """/proc/zoneinfo, including any empty zones that the kernel prints."""
+    """The zones of /proc/zoneinfo, including any empty zones that the kernel prints."""
 
     zones: tuple[Zone, ...]
 
@@ -178,7 +179,7 @@ class FreeArea(NamedTuple):
 
 
 class Buddyinfo(NamedTuple):
-    """/proc/buddyinfo: populated zones only."""
+    """The lines of /proc/buddyinfo, which lists populated zones only."""
 
     areas: tuple[FreeArea, ...]
 
@@ -237,9 +238,9 @@ class Protocol(NamedTuple):
     object_size_bytes: int
     sockets: int | None
     under_pressure: bool | None = None
-    """Column `press`: whether the protocol's buffers exceed the middle value of the protocol's limit.
+    """Column `press`: True if the protocol's buffers exceed the middle value of the protocol's limit.
 
-    None if the protocol has no limit.
+    `under_pressure` is None if the protocol has no limit.
     """
 
 
@@ -276,7 +277,7 @@ class NodeFacts(NamedTuple):
     memory_bytes: int | None
     free_bytes: int | None = None
     distances: Mapping[int, int] | None = None
-    """Distance to each online node, this node included, by the number of the other node; None if unknown."""
+    """Maps the number of each online node, this node included, to its distance from this node; None if unknown."""
 
 
 class Topology(NamedTuple):
@@ -294,7 +295,10 @@ ProcessorStatus = Literal["enabled", "disabled by user", "disabled by firmware",
 
 
 class Processor(NamedTuple):
-    """A processor socket, in the words of the firmware (SMBIOS type 4). None is what the firmware does not say."""
+    """A processor socket as the firmware describes it (SMBIOS type 4).
+
+    A field is None if the firmware does not give its value.
+    """
 
     designation: str | None
     """Name of the socket on the board."""
@@ -307,21 +311,21 @@ class Processor(NamedTuple):
     threads: int | None
     threads_enabled: int | None
     max_speed_mhz: int | None
-    """The most that the socket supports, not the processor."""
+    """The highest speed that the socket supports; the processor itself may be slower."""
     current_speed_mhz: int | None
-    """The speed at the start of the machine."""
+    """Speed of the processor when the machine was started."""
     node: int | None = None
-    """The NUMA node of the socket; None if unknown, and before accounting."""
+    """The NUMA node of the socket, which accounting finds; None before accounting, and if unknown."""
 
 
 class MemoryArray(NamedTuple):
     """A group of memory slots (SMBIOS type 16)."""
 
     handle: int
-    """Number of the structure, by which the slots name their array."""
+    """Number of this SMBIOS structure, by which the slots name their array."""
     use: str | None
     slots: int | None
-    """None if the array has more memory devices than slots."""
+    """Number of slots; None if the array has more memory devices than slots."""
     max_capacity_bytes: int | None
 
 
@@ -335,14 +339,14 @@ class MemoryDevice(NamedTuple):
     bank: str | None
     """Name of the slot's bank, channel or node."""
     size_bytes: int | None
-    """0 if the slot is empty."""
+    """Size of the memory device; 0 if the slot is empty."""
     memory_type: str | None
     max_speed_mts: int | None
     """Highest speed of the device in megatransfers per second."""
     configured_speed_mts: int | None
     ranks: int | None
     node: int | None = None
-    """The NUMA node of the slot; None if unknown, and before accounting."""
+    """The NUMA node of the slot, which accounting finds; None before accounting, and if unknown."""
 
 
 class Smbios(NamedTuple):
@@ -353,9 +357,10 @@ class Smbios(NamedTuple):
     memory_arrays: tuple[MemoryArray, ...]
     memory_devices: tuple[MemoryDevice, ...]
     repeated_handles: tuple[int, ...] = ()
-    """Handles that several structures have. A handle should be unique, but some firmware repeats it."""
+    """Handles that two or more SMBIOS structures have. The handle of a structure should be unique, but some firmware
+    repeats it."""
     remarks: tuple[str, ...] = ()
-    """One sentence for each kind of figure that is probably wrong; empty before accounting."""
+    """One sentence for each kind of figure that is probably wrong; accounting writes the sentences."""
 
 
 class Sysctls(NamedTuple):
@@ -366,19 +371,21 @@ class Sysctls(NamedTuple):
     tcp_mem: tuple[int, int, int] | None
     """Three values of tcp_mem (min, pressure and max), in the unit of sockstat's `mem`."""
     slab_debug: bool
-    """Whether the kernel was started with a slab debug option, which makes objects larger."""
+    """True if the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
     """net.core.mem_pcpu_rsv: for each CPU, the maximum number of pages of socket buffers that `mem` does not count."""
     build_id: str | None = None
-    """GNU build ID from /sys/kernel/notes, in hexadecimal. Two builds of one release have different build IDs."""
+    """GNU build ID of the kernel from /sys/kernel/notes, in hexadecimal. Two builds of one kernel release have
+    different build IDs."""
     architecture: str | None = None
-    """Architecture that the release or /proc/version names; None if neither names an architecture."""
+    """Architecture that the kernel release or /proc/version names; None if neither names an architecture."""
     zone_reclaim_mode: int | None = None
     """vm.zone_reclaim_mode: 0 if an allocation tries other nodes before it reclaims memory; None if unknown."""
     merges_caches: bool = True
     """False if the kernel was booted with slab_nomerge; every slab cache then has its own row in slabinfo."""
     mem_profiling: int | None = None
-    """vm.mem_profiling: whether the kernel records the caller of each allocation; None if the kernel cannot."""
+    """vm.mem_profiling: 1 if the kernel records the caller of each allocation; None if the kernel cannot record
+    callers."""
 
 
 class Snmp(NamedTuple):
@@ -398,11 +405,11 @@ class EventCounters(NamedTuple):
 
 
 class TlsStat(NamedTuple):
-    """/proc/net/tls_stat (net/tls/tls_proc.c): how many sockets of one network namespace have kernel TLS.
+    """/proc/net/tls_stat (net/tls/tls_proc.c): the numbers of sockets of one network namespace that use kernel TLS.
 
-    Each direction has its own counts: `tx` is sending, `rx` is receiving. A socket with kernel TLS in both directions
-    is in two counts. `software` means that the CPU encrypts or decrypts; `device` means that the network device
-    encrypts or decrypts.
+    Sockets are counted by direction: `tx` is sending, `rx` is receiving. A socket with kernel TLS in both directions is
+    counted twice, once for each direction. `software` means that the CPU encrypts or decrypts; `device` means that the
+    network device encrypts or decrypts.
     """
 
     tx_software: int | None
@@ -418,7 +425,7 @@ class TlsStat(NamedTuple):
 class SocketLimits(NamedTuple):
     """Limits on open files, orphans, TIME_WAIT sockets, local ports and tracked flows.
 
-    `open_files` and `conntrack_entries` are no limits: they are the present numbers of open files and tracked flows.
+    `open_files` and `conntrack_entries` are not limits but the present numbers of open files and tracked flows.
     """
 
     open_files: int | None
@@ -427,7 +434,7 @@ class SocketLimits(NamedTuple):
     max_orphans: int | None
     """net.ipv4.tcp_max_orphans, which applies to the whole machine."""
     max_time_wait: int | None
-    """net.ipv4.tcp_max_tw_buckets: since 4.13 a limit on each network namespace, before 4.13 on the whole machine."""
+    """net.ipv4.tcp_max_tw_buckets: a limit on each network namespace since 4.13, on the whole machine before 4.13."""
     local_ports: tuple[int, int] | None
     """net.ipv4.ip_local_port_range of the network namespace: first and last port."""
     conntrack_entries: int | None
@@ -436,9 +443,9 @@ class SocketLimits(NamedTuple):
 
 
 class MemoryCgroups(NamedTuple):
-    """Whether kernel memory is charged to memory cgroups.
+    """Says if kernel memory is charged to memory cgroups.
 
-    If kernel memory is charged, the slabs of SLAB_ACCOUNT caches have vectors of obj_cgroup pointers.
+    If kernel memory is charged, each slab of a SLAB_ACCOUNT cache has a vector of obj_cgroup pointers.
     """
 
     charged: bool
@@ -454,11 +461,11 @@ class CgroupMemory(NamedTuple):
     max_bytes: int | None
     """Value of memory.max; None if the value is unknown or `max`."""
     is_unlimited: bool
-    """Whether the value of memory.max is `max`."""
+    """True if the value of memory.max is `max`."""
     cache_bytes: int | None
     """Page cache on the LRU lists: the sum of the fields active_file and inactive_file of memory.stat.
 
-    Reclaim can free this page cache.
+    Reclaim can free the page cache on the LRU lists.
     """
     sock_bytes: int | None
     """Field `sock` of memory.stat: buffers of sockets."""
@@ -467,25 +474,26 @@ class CgroupMemory(NamedTuple):
     unknown_because: str | None
     """Reason why the limit or the used memory is unknown, in one line; None if both amounts are known.
 
-    The reason may also be that the amounts contradict each other.
+    A reason may also be that the limit and the used memory contradict each other.
     """
 
 
 class SecurityModules(NamedTuple):
     """The active Linux security modules.
 
-    The source is /sys/kernel/security/lsm or, if that file is not readable, a group of other files.
+    The module names come from /sys/kernel/security/lsm or, if that file is not readable, from a group of other files.
     """
 
     names: tuple[str, ...]
-    """Module names; if /sys/kernel/security/lsm is not readable, only modules that allocate data for each socket."""
+    """Names of the modules; if /sys/kernel/security/lsm is not readable, only of modules that allocate data for each
+    socket."""
 
 
 class MachineLoad(NamedTuple):
-    """Memory and CPU load of the whole machine, from psutil, or from /proc/stat of a host that is asked over ssh."""
+    """Available memory and CPU load of the whole machine, from psutil; of a host over ssh, the load from /proc/stat."""
 
     memory_available_bytes: int | None
-    """None if only meminfo has it."""
+    """Available memory; None if only /proc/meminfo has the figure."""
     cpu_busy_percent: float | None
     """CPU load since the previous reading; None at the first reading."""
 
@@ -511,18 +519,19 @@ class StructLayout(NamedTuple):
     size_bytes: int
     members: tuple[StructMember, ...]
     has_free_pointer: bool
-    """Whether the struct, or a struct or union in it, has a member of type freeptr_t.
+    """True if the struct, or a struct or union in it, has a member of type freeptr_t.
 
-    If there is such a member, the allocator's free pointer needs no space behind the struct.
+    A member of type freeptr_t holds the allocator's free pointer, which then needs no space behind the struct.
     """
 
 
 class Btf(NamedTuple):
-    """/sys/kernel/btf/vmlinux: by name, the layouts of those catalogued structs that exist in the kernel."""
+    """The layouts of those catalogued structs that exist in the kernel, by name, from /sys/kernel/btf/vmlinux."""
 
     structs: Mapping[str, StructLayout]
     offsets: Mapping[str, Mapping[str, int]] = MappingProxyType({})
-    """By struct, the offset in bytes of each wanted member that the struct has; a member's name is its dotted path."""
+    """For each struct, the offset in bytes of each wanted member that the struct has; a member's name is its dotted
+    path."""
 
 
 class MeasuredRow(NamedTuple):
@@ -552,7 +561,7 @@ class LabMeasurement(NamedTuple):
     page_size_bytes: int | None
     ipv6: bool
     states: Mapping[str, MeasuredState]
-    """Measurement of each TCP state and side of the connection.
+    """Measurement for each TCP state and side of the connection.
 
     A key has the state and the side, such as `established/accepted`; a state without sides has a key such as
     `close_wait`.
@@ -568,7 +577,7 @@ class _Reading(NamedTuple):
     reason: str | None
     """One line that says what is wrong, where, and what to do about it; None if nothing is wrong."""
     taken_at_s: float | None
-    """Time when the source was read, on the same clock as `Snapshot.monotonic_s`."""
+    """Time when the source was read, on the clock of `Snapshot.monotonic_s`."""
     read_us: int | None
     """Microseconds that the kernel took to return the bytes of the source's files."""
     every_s: float | None
@@ -604,10 +613,10 @@ SOCKET_TABLE = "socket_table"
 SOCKETS_NOT_ASKED: Reading[object] = NOT_READ._replace(
     state="off", reason="the sockets are asked for only with W, tcptop who, or --who"
 )
-"""Reading of `socket_table` unless the user asks who holds the sockets."""
+"""Reading of the source `socket_table` unless the user asks who holds the sockets."""
 
 UNREAD_READINGS: Mapping[str, Reading[Any]] = {SOCKET_TABLE: SOCKETS_NOT_ASKED}
-"""Readings of sources that are not read, by name; NOT_READ for all others."""
+"""Readings of sources that are not read, by the name of the source; for all other sources it is NOT_READ."""
 
 
 CGROUP_SOURCE = "cgroup"
@@ -618,10 +627,11 @@ of the field.
 """
 
 CHOSEN_CACHE_SOURCE = "chosen_cache"
-"""Name of the source of `Snapshot.chosen_cache`, which is no `Reading` either, for the same reasons."""
+"""Name of the source of `Snapshot.chosen_cache`, which like `Snapshot.cgroup` is neither a `Reading` nor in
+recordings."""
 
 Doubt = Literal["size", "counts"]
-"""Which numbers of a slabinfo row are impossible.
+"""The kind of numbers that are impossible in a row of slabinfo.
 
 `size`: the sizes of objects and slabs.
 `counts`: the numbers of objects and slabs.
@@ -635,7 +645,7 @@ class Contradictions(NamedTuple):
     rows: Mapping[str, frozenset[Doubt]] = {}
     """The impossible numbers of each slabinfo row, by the row's name.
 
-    Rows without impossible numbers are left out.
+    Rows of slabinfo without impossible numbers are left out.
     """
 
 
@@ -654,7 +664,7 @@ class Snapshot(NamedTuple):
     page_size_bytes: int | None
     """Page size that the running system reports.
 
-    None for a saved tree: accounting then finds the page size from the files.
+    The page size is None for a saved tree; accounting then finds it from the files.
     """
     slabinfo: Reading[Slabinfo]
     slab_links: Reading[SlabLinks]

@@ -1,37 +1,42 @@
-"""Table of the machine's TCP sockets, in groups, as one look found them. None means unknown, never 0."""
+"""Table of the machine's TCP sockets in groups, as one look found them: one reading of all sockets over netlink.
+
+None means unknown, never 0.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Asked = Literal["asked", "listeners", "cut", "refused"]
-"""What a namespace answered: all its sockets, its listeners alone, a part of its sockets, or nothing."""
+"""The part of a namespace's sockets that was read: all sockets, the listeners alone, some sockets, or none."""
 
 OwnerKind = Literal["whole", "sampled", "none", "unseen"]
-"""How the owner of a group is known.
+"""The way in which the owner of a group of sockets was found.
 
-`whole`: these sockets were found in a process. `sampled`: these were found in a random sample of the descriptors of a
-process. `none`: the sockets have no inode, so no process has them. `unseen`: they have an inode that was not found.
+`whole`: all descriptors of the owner were read, and the sockets are among them. `sampled`: the sockets were found in a
+random sample of a process's descriptors. `none`: the sockets have no inode, so no process holds them. `unseen`: the
+sockets have an inode, but no descriptor with this inode was found.
 """
 
 
 AF_INET, AF_INET6 = 2, 10
-"""Families of sockets on Linux."""
+"""Address families of sockets on Linux."""
 
 
 class SocketNamespace(NamedTuple):
-    """A network namespace, with its counters when it was asked."""
+    """A network namespace, with the values of its counters at the time of the look."""
 
     inode: int | None
     is_here: bool
     found_by: str
-    """What leads to it: `process`, `thread`, `mount` or `descriptor`."""
+    """The kind of file that led to the namespace: `process`, `thread`, `mount` or `descriptor`."""
     asked: Asked
     counters: Mapping[str, int]
-    """Counts of sockstat (`inuse`, `inuse6`, `tw`, and `orphan`, `alloc`, `mem` of the machine), of netstat, and two
-    sysctls; `unread_processes` is the number of its processes whose descriptors could not be read."""
+    """Counts of sockstat (`inuse`, `inuse6`, `tw`, and `orphan`, `alloc`, `mem` of the whole machine) and of netstat,
+    and two sysctls. The count `unread_processes` is the number of processes of the namespace whose descriptors could
+    not be read."""
     name: str
     reason: str
-    """Reason that it was not asked, or not to the end; empty if it was."""
+    """The reason why the sockets of the namespace were not read, or not all; empty if all were read."""
 
 
 class Listener(NamedTuple):
@@ -41,7 +46,7 @@ class Listener(NamedTuple):
     family: int
     port: int
     queue: int
-    """Connections that wait to be accepted."""
+    """Number of connections that wait to be accepted."""
     limit: int
     drops: int | None
     uid: int
@@ -50,73 +55,73 @@ class Listener(NamedTuple):
 
 
 class SocketGroup(NamedTuple):
-    """Sockets that have everything below in common, with their sums in bytes."""
+    """Sockets that have the same namespace, state, owner and so on, with the sums of their bytes."""
 
     namespace: int
     family: int
     state: str
     """Name of the TCP state, such as ESTABLISHED."""
     is_mini: bool
-    """Whether they are mini-sockets: TIME_WAIT, or FIN_WAIT2 after close()."""
+    """True if the sockets are mini-sockets: TIME_WAIT, or FIN_WAIT2 after close()."""
     is_server: bool
     port: int | None
-    """The local port of the server side, or the other end's port of the client side; None if there are many."""
+    """The local port of the server side, or the remote port of the client side; None if there are many."""
     uid: int
     cgroup: int
     owner: OwnerKind
     pid: int | None
     sockets: int
     rmem: int
-    """Memory of received segments that were not read (sk_rmem_alloc)."""
+    """Memory of segments that were received but not yet read by the program (sk_rmem_alloc)."""
     fwd: int
-    """Charged memory that no segment uses yet (sk_forward_alloc)."""
+    """Memory that is charged to the socket but not yet used by a segment (sk_forward_alloc)."""
     wmem_queued: int
-    """Memory of segments that were not sent or not acknowledged (sk_wmem_queued)."""
+    """Memory of segments that were not sent yet, or not acknowledged yet (sk_wmem_queued)."""
     rqueue: int
-    """Bytes of the stream that were not read, and an unread FIN."""
+    """Bytes of the stream that the program has not read yet; an unread FIN counts as one."""
     wqueue: int
-    """Bytes of the stream that were not acknowledged, and a SYN or FIN among them."""
+    """Bytes of the stream that were not acknowledged yet; a SYN or FIN counts as one."""
     drops: int
     peer: str
-    """Network of the other end; empty unless asked for."""
+    """Network of the remote end; empty unless the user asks for remote networks."""
 
     @property
     def buffer_bytes(self) -> int:
-        """What is charged for the buffers: the sum of it over all sockets is `mem` of sockstat."""
+        """Memory charged for the buffers; its sum over all sockets is the counter `mem` of sockstat."""
         return self.rmem + self.fwd + self.wmem_queued
 
 
 class SocketRow(NamedTuple):
-    """One socket, with fields of its struct tcp_info. None means that the kernel does not tell."""
+    """One socket, with fields of the kernel's struct tcp_info. None means that the kernel does not give the value."""
 
     far_port: int | None
     inode: int | None
     rqueue: int | None
-    """Bytes of the stream that were not read."""
+    """Bytes of the stream that the program has not read yet."""
     wqueue: int | None
-    """Bytes of the stream that were not acknowledged."""
+    """Bytes of the stream that were not acknowledged yet."""
     rmem: int | None
     wmem_queued: int | None
     last_sent_ms: int | None
     last_received_ms: int | None
-    """Time since data was last sent and received."""
+    """Time since data was last received; `last_sent_ms` is the time since data was last sent."""
     rtt_us: int | None
     cwnd: int | None
     """Congestion window in segments."""
     retransmitted: int | None
-    """Segments that were sent again since the connection exists."""
+    """Number of segments that were sent again since the connection began."""
     unsent: int | None
-    """Bytes that were not sent yet (tcpi_notsent_bytes)."""
+    """Number of bytes that were not sent yet (tcpi_notsent_bytes)."""
     congestion_control: str
     peer: str
 
 
 MAX_SOCKET_ROWS = 200
-"""Most single sockets of one look, since the kernel locks each of them."""
+"""Maximum number of sockets that one look reads one by one; few, since the kernel locks each of them."""
 
 
 class RowAsk(NamedTuple):
-    """The sockets that the kernel is asked for one by one: those of a namespace, a state, a side and a port."""
+    """The sockets that are read one by one: those of one namespace, TCP state, side and port."""
 
     namespace: int
     state: str
@@ -125,34 +130,34 @@ class RowAsk(NamedTuple):
 
 
 class SocketRows(NamedTuple):
-    """Single sockets, and the CPU time of the look at them in microseconds."""
+    """Sockets that were read one by one, and the CPU time of reading them in microseconds."""
 
     rows: tuple[SocketRow, ...]
     reason: str | None
-    """The reason that sockets are missing; None if all were read, or MAX_SOCKET_ROWS."""
+    """The reason why sockets are missing; None if all sockets, or MAX_SOCKET_ROWS of them, were read."""
     took_us: int
 
 
 class SocketProcess(NamedTuple):
-    """A process that has sockets, or more descriptors than were looked up."""
+    """A process that has sockets, or so many descriptors that not all were read."""
 
     pid: int
     descriptors: int
-    """Open descriptors; an estimate before Linux 6.2."""
+    """Number of open descriptors; an estimate before Linux 6.2."""
     max_descriptors: int | None
     """RLIMIT_NOFILE."""
     is_whole: bool
-    """Whether all descriptors were looked up."""
+    """True if all descriptors of the process were read."""
     sockets_found: int
     weight: float
-    """Number of descriptors that a sampled one stands for."""
+    """Number of descriptors that one descriptor of the random sample stands for."""
     command: str
     namespace: int | None
-    """The network namespace that it is in; None if only root may see it."""
+    """The network namespace of the process; None if only root may see it."""
 
 
 class SocketCgroup(NamedTuple):
-    """A cgroup2 folder, and the memory that it is charged."""
+    """A folder of cgroup2, and the memory that is charged to the cgroup."""
 
     path: str
     sock_bytes: int | None
@@ -160,9 +165,10 @@ class SocketCgroup(NamedTuple):
 
 
 class SharedSockets(NamedTuple):
-    """Sockets of a process that were found in another one, too: it has inherited or received the descriptors.
+    """Sockets that two processes hold, since one has inherited or received the descriptors of the other.
 
-    They count for `pid` alone. Of sampled processes, these are those that both samples have.
+    Shared sockets count as sockets of the process `pid` alone. For processes whose descriptors were sampled, only
+    sockets in both samples are counted here.
     """
 
     pid: int
@@ -171,13 +177,14 @@ class SharedSockets(NamedTuple):
 
 
 class SocketTable(NamedTuple):
-    """All that one look found."""
+    """All sockets, processes and namespaces that one look found."""
 
     took_us: int
     module: str
-    """Whether the kernel had tcp_diag before the look: `loaded`, `builtin`, or `loaded now` by the look."""
+    """State of the kernel module tcp_diag before the look: `loaded`, `builtin`, or `loaded now` by the look."""
     scope: str
-    """What the look could see: `machine`, `container` in another pid namespace, or `here` if no more was asked for."""
+    """The part of the system that the look could see: `machine`, `container` in another pid namespace, or `here` if the
+    user asked only for this namespace."""
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""
@@ -189,4 +196,4 @@ class SocketTable(NamedTuple):
     user_of: Mapping[int, str]
     shared: tuple[SharedSockets, ...]
     unread_threads: int
-    """Threads whose network namespace was not looked at."""
+    """Number of threads whose network namespace was not read."""
