@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
 MAX_LOOK_AGE_S = 60.0
-"""A look at the sockets that is older no longer counts them for other figures."""
+"""Maximum age in seconds of a look at the sockets; after it, other figures do not use the look's counts of sockets."""
 MAX_EARLIER = 30
 """Maximum number of recorded samples that are searched for an earlier average."""
 
@@ -61,9 +61,10 @@ def account(
 ) -> Ledger:
     """Compute every figure of a Ledger from a Snapshot.
 
-    `thresholds` are the user's thresholds by limit. `previous` are the states of the limits in the previous sample.
-    `minute_ago` are the totals of events a minute ago; the growth of events is counted from these totals. `before` is
-    the ledger of the previous sample; its averages per socket stand while the number of sockets changes too fast.
+    `thresholds` are the user's thresholds, by the name of the limit. `previous` are the states of the limits in the
+    previous sample. `minute_ago` has the totals of events a minute ago, from which the growth of events is counted.
+    `before` is the ledger of the previous sample. Its averages per socket are used as long as the number of sockets
+    changes too fast for new averages.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -135,24 +136,25 @@ def _holders(
 ) -> Holders | None:
     if snapshot.socket_table.value is None:
         return None
-    # Imported here, because few samples have a look at the sockets.
+    # The module is imported here, because few samples have a look at the sockets.
     from tcptop.accounting.holders import find_holders
 
     return find_holders(snapshot, states, sockets, page_bytes)
 
 
 def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    # Imported here, because few samples have a look at the sockets.
+    # The module is imported here, because few samples have a look at the sockets.
     from tcptop.accounting.holders import counted_states
 
     return counted_states(states, holders)
 
 
 def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger | None:
-    """The argument `before` of `account` for a recorded sample; None if the sample needs no earlier averages.
+    """The argument `before` of `account()` for a recorded sample; None if the sample needs no earlier averages.
 
-    `snapshot_at` returns the recorded sample with a given index. The averages are the same whether the samples are
-    shown forwards or backwards, unless sockets changed too fast for averages in more than MAX_EARLIER samples.
+    `snapshot_at(index)` returns the recorded sample with this index. The averages are the same whether the samples are
+    shown forwards or backwards. They may differ only if sockets changed too fast for averages in more than MAX_EARLIER
+    samples.
     """
     start = index
     while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):
@@ -164,7 +166,7 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
 
 
 def _held(before: Ledger | None, cost: ConnectionCost) -> Attached | None:
-    """The attached objects in the previous sample if `cost` has the average of that sample; otherwise None."""
+    """The attached objects in the previous sample if `cost` has the average of that sample, else None."""
     if before is None or cost.now_held_because is None:
         return None
     return before.attached if before.costs["full"].now_read_at_unix_s == cost.now_read_at_unix_s else None
@@ -179,9 +181,9 @@ def machine_headroom(
     buffers: BufferMemory | None,
     memory: TcpMemory,
 ) -> dict[AccountingMode, Headroom]:
-    """The headroom of memory in each accounting mode.
+    """How many more sockets fit into memory, in each accounting mode.
 
-    A new whole socket has buffers of the present average size; a mini-socket has no buffers.
+    A new full socket has buffers of the present average size; a mini-socket has no buffers.
     """
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket: Amount | None = Amount(0.0, 0.0)
@@ -232,7 +234,7 @@ def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
 def _online_cpus(snapshot: Snapshot) -> int | None:
     """Number of online CPUs.
 
-    If sysfs does not show this number, the largest number of CPUs that have page lists in a zone is used.
+    If sysfs does not show the online CPUs, the number is the largest number of CPUs with page lists in a zone.
     """
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     if topology is not None and topology.online_cpus is not None:

@@ -1,7 +1,7 @@
 """Objects that only some sockets have: epoll items, tracked flows, contexts of kernel TLS, and socket buffers.
 
-The TCP state of a socket does not tell whether the socket has such objects, so the cost of a socket leaves such objects
-out. The bytes of such objects per socket are an average over the machine's sockets.
+The TCP state of a socket does not tell if the socket has attached objects, so the cost of a socket leaves them out. The
+bytes of attached objects per socket are an average over the machine's sockets.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ NONE = Amount(0.0, 0.0)
 MAX_EXTENSION_BYTES = 256
 """Maximum size of struct nf_ct_ext, which holds the extensions of a tracked flow.
 
-Extensions are counters, timestamps, NAT and labels (net/netfilter/nf_conntrack_extend.c). The struct comes from
-kmalloc. Most flows have extensions of 128 bytes, or no extensions.
+Extensions are counters, timestamps, NAT and labels (net/netfilter/nf_conntrack_extend.c). Struct nf_ct_ext is allocated
+by kmalloc. Most flows have extensions of 128 bytes, or no extensions.
 """
 
 
@@ -47,8 +47,9 @@ def attached_objects(
 ) -> Attached:
     """The attached objects of every kind.
 
-    The bytes of these objects per socket are known only if `cost` contains an average over all present sockets. If this
-    is the average of an earlier sample, `held` has the objects of the earlier sample: their bytes per socket stand too.
+    The bytes of attached objects per socket are known only if `cost` contains an average over all present sockets. If
+    the average comes from an earlier sample, `held` has the objects of that sample, and their bytes per socket are used
+    too.
     """
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
@@ -92,8 +93,8 @@ def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
 
     Since 5.11 each watched file has one struct epitems_head (fs/eventpoll.c, attach_epitem). On every kernel, a watched
     file has one struct epitem in each epoll set that watches the file. Files other than TCP sockets may be watched too.
-    The lower bound assumes that epoll watches every open file of the machine that is not a TCP socket. Without struct
-    epitems_head the lower bound is 0, because all items may belong to one file.
+    For the lower bound, every open file of the machine that is not a TCP socket is assumed to be watched by epoll.
+    Without struct epitems_head the lower bound is 0, because all epitems may belong to one file.
     """
     has_heads = table.find(EPITEMS_HEAD).status != "absent"
     heads = EPITEMS_HEAD if has_heads else EPITEM
@@ -104,7 +105,7 @@ def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
     if has_heads and items_in_use is not None:
         if watched.low > 0 and table.find(EPITEM).status == "absent":
             return Found(None, None, "ep_head has objects, and /proc/slabinfo has no row eventpoll_epi")
-        # Each epitems_head has at least one item.
+        # Each epitems_head has at least one epitem.
         watched = Amount(min(watched.low, items_in_use.high), min(watched.high, items_in_use.high))
     if not has_heads:
         watched = Amount(0, watched.high)
@@ -155,11 +156,11 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
 
 
 def _ktls(snapshot: Snapshot) -> Found:
-    """The machine's sockets that use kernel TLS in one direction or both.
+    """The machine's sockets that use kernel TLS in one direction or in both directions.
 
-    The kernel counts such sockets of each network namespace, so the upper bounds are infinite if other namespaces may
-    have sockets. The number of bytes per socket was measured by a lab. The kernel does not count a socket that has a
-    TLS context but no keys yet.
+    The kernel counts TLS sockets by network namespace, so the upper bounds are infinite if other namespaces may have
+    sockets. The number of bytes per TLS socket was measured by `tcptop lab`. A socket that has a TLS context but no
+    keys yet is not counted by the kernel.
     """
     counts = tls_sockets(snapshot)
     if counts is None or None in counts:
@@ -179,7 +180,7 @@ def _ktls(snapshot: Snapshot) -> Found:
         return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
     software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes
     contexts = here.times(Amount(measured.context_bytes, measured.context_bytes))
-    # No lab measures the bytes of a connection that the network device encrypts.
+    # `tcptop lab` does not measure the bytes of a connection that the network device encrypts.
     is_open = is_partial or tx_device or rx_device
     return Found(sockets, Amount(contexts.low + software, inf if is_open else contexts.high + software))
 
@@ -191,9 +192,9 @@ def _buffers(buffers: BufferMemory | None) -> Found:
 
 
 def _count_in_use(table: CacheTable, item: KernelObject) -> Amount | None:
-    """Bounds on how many objects of one kind are in use.
+    """Bounds on the number of objects of one kind that are in use.
 
-    If other caches share the slabinfo row, the lower bound is 0.
+    If other caches share the row of slabinfo, the lower bound is 0.
     """
     lookup = table.find(item)
     if lookup.status == "absent":

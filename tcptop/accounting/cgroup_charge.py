@@ -13,33 +13,35 @@ from tcptop.ledger import Amount, ObjectCost
 from tcptop.snapshot import Snapshot
 
 ACCEPTED_CHARGED_SINCE = (6, 13)
-"""First release that charges an accepted sock to a memory cgroup (net/ipv4/af_inet.c, __inet_accept; 9028cdeb38e1).
+"""First kernel release that charges an accepted sock to a memory cgroup (net/ipv4/af_inet.c, __inet_accept;
+9028cdeb38e1).
 
 Softirq creates the sock of an accepted connection, and an allocation in softirq is charged to no cgroup
-(mm/memcontrol.c, current_obj_cgroup). Since this release, accept() charges the sock afterwards.
+(mm/memcontrol.c, current_obj_cgroup). Since 6.13, accept() charges the sock after softirq has created it.
 """
 
 ACCOUNTED_SINCE: Mapping[str, Release] = {
     **dict.fromkeys((item.struct for item in (*SOCKS, *MINI_SOCKETS)), (4, 19)),
     **dict.fromkeys((item.struct for item in BIND_BUCKETS), (5, 15)),
 }
-"""First release known to set SLAB_ACCOUNT, by struct. The other caches with SLAB_ACCOUNT have it on every cgroup2."""
+"""By struct, the first kernel release that is known to set SLAB_ACCOUNT for the struct's cache. All other caches with
+SLAB_ACCOUNT have the flag on every kernel with cgroup2."""
 
 
 def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectCost], accepted: float) -> Amount:
     """Bounds on the bytes of objects that are charged to a memory cgroup; `accepted` is the share of accepted socks.
 
-    The kernel charges the objects of SLAB_ACCOUNT caches that a process creates. The lower bound is the size of these
-    objects, and 0 if kernel memory is not charged at all. The lower bound leaves out the socks that softirq creates,
-    and mini-sockets, because softirq may create each mini-socket. The objects of conntrack are never charged
-    (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
+    The kernel charges the objects of SLAB_ACCOUNT caches that a process creates. The lower bound is the size of the
+    objects that are certainly charged; it is 0 if kernel memory is not charged at all. The lower bound leaves out the
+    socks that softirq creates, and all mini-sockets, because softirq may create any of them. The objects of conntrack
+    are never charged (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
     """
     sysctls, cgroups = snapshot.sysctls.value, snapshot.memory_cgroups.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     uncharged = 0.0 if release is not None and release >= ACCEPTED_CHARGED_SINCE else accepted
     shares = dict.fromkeys((item.struct for item in SOCKS), 1.0 - uncharged)
     shares |= dict.fromkeys((item.struct for item in MINI_SOCKETS), 0.0)
-    # Up to 5.8, each cgroup has slabs of its own, and whole slabs are charged.
+    # Up to 5.8, each cgroup has its own slabs, and whole slabs are charged.
     whole_slabs = release is None or release < MEMCG_CHILDREN_UNTIL
     low = high = 0.0
     for cost in costs:

@@ -1,4 +1,4 @@
-"""Bytes of the obj_cgroup vectors that record the memory cgroup of each object of a SLAB_ACCOUNT slab."""
+"""Bytes of obj_cgroup vectors: a vector records the memory cgroup of each object of a SLAB_ACCOUNT slab."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from tcptop.snapshot import Snapshot
 VECTOR_ENTRY_BYTES = 8
 """Size of one entry in a vector: a pointer to the obj_cgroup of one object (mm/slub.c, alloc_slab_obj_exts).
 
-If BTF contains struct slabobj_ext, the size of this struct is used instead.
+If BTF contains struct slabobj_ext, the size of an entry is the size of this struct instead.
 """
 
 PROFILED_ENTRY_BYTES = 16
-"""Size of one entry if the kernel is built with CONFIG_MEM_ALLOC_PROFILING (since 6.10), whether it profiles or not.
+"""Size of one vector entry if the kernel is built with CONFIG_MEM_ALLOC_PROFILING (since 6.10), even if profiling is
+off.
 
-Each entry then also has a reference to the caller that allocated the object (include/linux/memcontrol.h, struct
-slabobj_ext). Such a kernel has the sysctl vm.mem_profiling.
+With CONFIG_MEM_ALLOC_PROFILING each entry also has a reference to the caller that allocated the object
+(include/linux/memcontrol.h, struct slabobj_ext). A kernel built with CONFIG_MEM_ALLOC_PROFILING has the sysctl
+vm.mem_profiling.
 """
 
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
-"""First release that may place a slab's vector in the unused end of the slab.
+"""First kernel release that may place a slab's vector in the unused end of the slab.
 
-In that place the vector takes no additional memory.
+A vector in the unused end of its slab takes no additional memory.
 """
 
 
 def cgroup_vector_costs(
     snapshot: Snapshot, table: CacheTable, parts: Sequence[ObjectCost]
 ) -> tuple[list[ObjectCost], bool]:
-    """Costs of the vector entries for the objects in `parts`: one cost for each kmalloc cache that holds vectors.
+    """Costs of the vector entries for the objects in `parts`; each kmalloc cache that holds vectors has one cost.
 
     A slab of a SLAB_ACCOUNT cache has one vector, and the cost of the vector is divided among the slab's objects. If
-    slabs have no vectors, there are no costs. If it is unknown whether slabs have vectors, the lower bound of each cost
-    is 0. If the kernel profiles allocations, the slabs of all caches have vectors. The second return value is False if,
-    for some of the slabs, the kmalloc cache that holds the vectors is unknown.
+    slabs have no vectors, the list of costs is empty. If it is unknown whether slabs have vectors, the lower bound of
+    each cost is 0. If the kernel profiles allocations, the slabs of all caches have vectors. The second return value is
+    False if the kmalloc cache that holds the vectors is unknown for some of the slabs.
     """
     charged = has_vectors(snapshot)
     if charged is False:
@@ -71,7 +73,7 @@ def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -
 
 
 def has_vectors(snapshot: Snapshot) -> bool | None:
-    """Whether slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
+    """True if slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
     sysctls = snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
@@ -90,9 +92,10 @@ def _profiles(snapshot: Snapshot) -> bool:
 
 
 def is_accounted(table: CacheTable, part: ObjectCost) -> bool:
-    """Whether the cache of `part` has SLAB_ACCOUNT.
+    """True if the cache of `part` has SLAB_ACCOUNT.
 
-    For a merged cache, the folder name in /sys/kernel/slab decides. For any other cache, the catalogue decides.
+    If the cache is merged with others, the folder name in /sys/kernel/slab decides. If the cache is not merged, the
+    catalogue decides.
     """
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
     by_group = table.is_accounted(part.cache)

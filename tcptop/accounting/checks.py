@@ -15,21 +15,21 @@ from tcptop.text.units import grouped, plain_number
 CheckState = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 
 SEVERITY: tuple[CheckState, ...] = ("OK", "UNKNOWN", "WARNING", "CRITICAL")
-"""The states from the least severe to the most severe.
+"""The states of a check, from the least severe to the most severe.
 
-Several checks together have the most severe state that any of the checks has.
+The state of several checks together is the most severe of their states.
 """
 
 BYTES_PER_CONNECTION, IDLE, GROWTH = "bytes_per_connection", "idle", "growth"
 
 LIMIT_NAMES: tuple[str, ...] = tuple(THEN)
 FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH: ""}
-"""Units of the checked figures that are not limits. A limit is always checked in per cent."""
+"""Units of the checked figures other than limits. A limit is always checked in per cent."""
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
 SYSCTL_UNKNOWN = ("not known", "not visible")
-"""Beginnings of the notes that say why a sysctl is unknown; see limits.py, _why_unseen."""
+"""Beginnings of the notes that say why a sysctl is unknown; limits.py writes the notes in _why_unseen()."""
 
 
 LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
     CGROUP_LIMIT: (),
 }
 COUNT_SOURCES = ("sockstat", "socket_limits")
-"""Sources of the limits that are not in LIMIT_SOURCES."""
+"""Sources of those limits that are not in LIMIT_SOURCES."""
 FIGURE_SOURCES: Mapping[str, tuple[str, ...]] = {
     BYTES_PER_CONNECTION: COST_SOURCES,
     IDLE: COST_SOURCES,
@@ -48,7 +48,10 @@ FIGURE_SOURCES: Mapping[str, tuple[str, ...]] = {
 
 
 class Ranges(NamedTuple):
-    """The ranges that the user gave for one check. If a range is None, the thresholds in force apply."""
+    """The warning and critical ranges that the user gave for one check.
+
+    If a range is None, the current thresholds of the limit apply.
+    """
 
     warn: Range | None = None
     critical: Range | None = None
@@ -60,7 +63,7 @@ NO_RANGES = Ranges()
 class SocketGrowth(NamedTuple):
     """Growth of the number of sockets, per second.
 
-    Without two samples, the growth is None, and `unknown_because` gives the reason.
+    Without two samples, the growth is None, and `unknown_because` says why.
     """
 
     per_s: float | None
@@ -72,22 +75,22 @@ class Check(NamedTuple):
 
     name: str
     unit: str
-    """`%` or `B`; an empty string if the unit is sockets per second."""
+    """Unit of the value: `%` or `B`; an empty string if the unit is sockets per second."""
     value: float | None
     state: CheckState
     warn: str | None
-    """The range of values that cause no warning, in the notation of the plugin guidelines; None without such a range.
-    """
+    """The range of values that cause no warning, in the notation of the plugin guidelines; None if there is no such
+    range."""
     critical: str | None
     limit: Limit | None
     note: str
-    """The reason that the value or the state is unknown, or `no limit`; may be empty."""
+    """The reason why the value or the state is unknown, or `no limit`; may be empty."""
     bounds: tuple[float, float] | None = None
     """Bounds on `value`; None if unknown."""
     is_beyond_range: bool = False
-    """Whether the value violates the range, or has reached the threshold, that belongs to `state`."""
+    """True if the value violates the range that belongs to `state`, or has reached its threshold."""
     alarm: str = ""
-    """A reason for the state besides a range: an event, memory pressure or a maximum of 0; may be empty."""
+    """Another reason for the state than a range: an event, memory pressure or a maximum of 0; may be empty."""
 
 
 def run_checks(
@@ -99,9 +102,9 @@ def run_checks(
 ) -> tuple[Check, ...]:
     """Checks the limits and figures in `names`; the most severe state comes first in the result.
 
-    If `names` is empty, every limit whose use is known is checked. The limits and figures in `ranges` are checked in
-    any case. A memory cgroup that the user named is also checked in any case. `has_conntrack_limit` is False if
-    nf_conntrack_max is 0.
+    If `names` is empty, every limit whose use is known is checked. The limits and figures in `ranges` are always
+    checked. A memory cgroup that the user named is always checked. `has_conntrack_limit` is False if nf_conntrack_max
+    is 0.
     """
     named = [*names, *ranges, *([CGROUP_LIMIT] if ledger.cgroup is not None else [])]
     limits = {limit.name: limit for limit in ledger.limits["full"].rows}
@@ -118,8 +121,8 @@ def run_checks(
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
-    # A counter's error may be too large to decide the state of a limit. If the user did not name this limit, the state
-    # is set to OK. Otherwise the plugin would alert an administrator without a reason.
+    # The error of a counter may be too large to decide the state of a limit. If the user did not name the undecided
+    # limit, its state is set to OK. An UNKNOWN state of such a limit would alert an administrator without a reason.
     checks = [
         check._replace(state="OK")
         if check.state == "UNKNOWN" and check.name not in named and not _contradiction(ledger, check.name)
@@ -130,7 +133,7 @@ def run_checks(
 
 
 def _contradiction(ledger: Ledger, name: str) -> str:
-    """The reason that a limit or figure is not believed: impossible figures in a file it is made of; may be empty."""
+    """Why a limit or figure is not trusted: impossible figures in a file that it is computed from; may be empty."""
     sources = FIGURE_SOURCES.get(name) or LIMIT_SOURCES.get(name, COUNT_SOURCES)
     return next((ledger.sources[source].reason or "" for source in sources if source in ledger.contradictory), "")
 
@@ -179,7 +182,7 @@ def _check(
 
 
 def _limit_note(ledger: Ledger, limit: Limit) -> str:
-    """The reason that a limit's use or state is unknown; may be empty."""
+    """The reason why a limit's use or state is unknown; may be empty."""
     if limit.maximum == 0 and limit.used is not None:
         return ""
     if limit.name == CGROUP_LIMIT and (limit.ratio is None or limit.used_is_at_most):
@@ -200,7 +203,7 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
 def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit: bool | None) -> Check:
     """The check of a limit that has no row in the ledger.
 
-    There are three cases: the kernel sets no limit, conntrack is not loaded, or the user named no memory cgroup.
+    A limit has no row if the kernel sets no limit, if conntrack is not loaded, or if the user named no memory cgroup.
     """
     warn, critical = (each.text if each else None for each in ranges)
     state: CheckState = "OK"
@@ -222,10 +225,10 @@ def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
 
 
 def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
-    """The least severe state that a limit can have, and the reason.
+    """The least severe state that a limit may have, and the reason.
 
-    The state is more severe than OK if the maximum is 0, if the counter of the limit's event has grown, or if the
-    kernel reports memory pressure. Ranges of the user do not change this state.
+    The state is more severe than OK in three cases: the maximum is 0, the counter of the limit's event has grown, or
+    the kernel reports memory pressure. Ranges of the user do not change this state.
     """
     if limit.maximum == 0 and limit.state == "full":
         return "CRITICAL", "limit is 0"
@@ -239,7 +242,7 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
 
 
 def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float | None) -> bool | None:
-    """Whether the use has reached a threshold; None if the error of the counter decides."""
+    """True if the use has reached a threshold; None if the error of the counter leaves it open."""
     if level is None or limit.ratio is None:
         return None
     if bounds is not None and bounds[0] >= level:
@@ -248,7 +251,7 @@ def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float 
 
 
 def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
-    """The state of a limit, from the thresholds of the limit or from the ranges that the user gave.
+    """The state of a limit, computed with the thresholds of the limit or with the ranges that the user gave.
 
     If a threshold lies within the error of the counter, the limit raises no alarm.
     """
@@ -275,7 +278,7 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
 
 
 def _bounds(ledger: Ledger, name: str, growth: SocketGrowth) -> tuple[float | None, Amount | None, str]:
-    """The value and the bounds of a figure that is not a limit, and the reason if the value is unknown."""
+    """The value and the bounds of a figure that is not a limit, and the reason why the value is unknown, if it is."""
     if name == BYTES_PER_CONNECTION:
         cost = ledger.costs["full"]
         return cost.now_bytes, cost.now_bounds, cost.now_unknown_because or ""

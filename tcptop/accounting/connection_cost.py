@@ -36,23 +36,22 @@ from tcptop.snapshot import Reading, SlabCounts, Slabinfo, Snapshot, Sockstat
 from tcptop.text.units import grouped
 
 MIN_SOCKETS_PER_CPU = 100
-"""Minimum number of sockets per CPU for an average.
+"""Minimum number of sockets per CPU for computing an average.
 
 With fewer sockets per CPU, the average would mostly show idle objects on per-CPU slabs.
 """
 
 IDLE_SLABS_PER_CPU = 16
-"""An average over mini-sockets requires, for each CPU, enough mini-sockets to fill this number of slabs.
+"""An average over mini-sockets is computed only if each CPU has enough mini-sockets to fill this number of slabs.
 
-This number is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
+The number is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
 active.
 """
 
 MAX_CHANGE = 0.02
-"""Largest change in the number of sockets between two reads, as a share of the number, at which an average is computed.
+"""Largest relative change in the number of sockets between two reads with which an average is still computed.
 
-If the number changes faster, the caches and the number were not read together: an error in time is then an error in the
-average.
+If the number changes faster, the time between reading the caches and reading the number makes the average wrong.
 """
 
 CHANGES_TOO_FAST = "sockets change faster than slabinfo is read"
@@ -74,8 +73,8 @@ def connection_costs(
 ) -> dict[AccountingMode, ConnectionCost]:
     """The cost per connection in both accounting modes.
 
-    `before` has the costs in the previous sample of the same machine. Their averages stand as long as the number of
-    sockets changes too fast for new averages.
+    `before` has the costs in the previous sample of the same machine. The averages in `before` are used as long as the
+    number of sockets changes too fast for new averages.
     """
     costs: dict[AccountingMode, ConnectionCost] = {
         "full": _full_cost(snapshot, table, sockets, cpus, mixes["full"]),
@@ -89,16 +88,16 @@ def connection_costs(
 
 
 class SocketChange(NamedTuple):
-    """Change of the number of sockets by more than MAX_CHANGE, in two periods."""
+    """For two periods, True if the number of sockets changed by more than MAX_CHANGE."""
 
     around_read: bool
-    """From the previous read of the caches to the last one, so that no average can be computed from the last read."""
+    """Between the last two reads of the caches; if True, no average can be computed from the last read."""
     since_read: bool
-    """Since the last read of the caches."""
+    """After the last read of the caches."""
 
 
 def needs_earlier_average(snapshot: Snapshot) -> bool:
-    """True if sockets changed so fast that the average of an earlier sample may have to stand."""
+    """True if sockets changed so fast that the average of an earlier sample may be needed."""
     readings: tuple[Reading[Slabinfo] | Reading[SlabCounts], ...] = (snapshot.slabinfo, snapshot.slab_counts)
     return any(
         _change_of_sockets(snapshot, reading, mode).around_read for reading in readings for mode in STATE_OF_MODE
@@ -110,8 +109,8 @@ def _change_of_sockets(
 ) -> SocketChange:
     """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
-    `reading` is the last read of the caches. In a saved tree nothing changes. The first read has no previous read; the
-    number in sockstat that was read just before the caches then takes its place.
+    `reading` is the last read of the caches. In a saved tree, the numbers count as unchanged. The first read of the
+    caches has no previous read; the count of sockstat just before it is then used.
     """
     newest = snapshot.sockstat
     if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
@@ -150,8 +149,8 @@ def _with_steady_average(
 ) -> ConnectionCost:
     """The cost, with an average of counts that were read together, and with the reason if the average is not current.
 
-    If the number of sockets changed around the last read, the average in `before` stands. Without `before` there is
-    then no average.
+    If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
+    average either, there is no average.
     """
     if cost.now_bytes is None:
         return cost
@@ -178,7 +177,7 @@ def _with_steady_average(
 
 
 def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:
-    """The shares of IPv4 and IPv6 among whole sockets and among mini-sockets, by accounting mode."""
+    """The shares of IPv4 and IPv6 among full sockets and among mini-sockets, by accounting mode."""
     of_socks = _sock_mix(table, sockets, cpus)
     return {"full": of_socks, "time_wait": _mini_socket_mix(table, cpus) or of_socks}
 
@@ -186,8 +185,8 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
-    If there are few sockets, most objects that count as active are in fact free objects on per-CPU slabs. If too few
-    objects are active, the shares come from the sockets in use in this network namespace. If this namespace has no
+    If there are few sockets, most objects that count as active are free objects on per-CPU slabs. If too few objects
+    are active, the shares come from the sockets in use in this network namespace. If this network namespace has no
     socket in use, the share of IPv4 is 1.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
@@ -201,7 +200,7 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
 
 
 def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix | None:
-    """The shares of IPv4 and IPv6 among active mini-sockets; None if mini-sockets are too few."""
+    """The shares of IPv4 and IPv6 among active mini-sockets; None if there are too few mini-sockets."""
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     active = active4 + active6
     return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else None
@@ -210,13 +209,13 @@ def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix | None:
 def _full_cost(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None, mix: FamilyMix
 ) -> ConnectionCost:
-    """Cost of a whole socket.
+    """Cost of a full socket.
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
-    the bytes of the caches. If there are more sockets than the caches have objects, the two were not read together: the
-    number of objects then takes the place of the number of sockets. In a saved tree, whose files may be of different
-    moments, there is then no average if the two numbers differ much. If the kernel itself has sockets, the average is
-    an upper bound, because the files may belong to other sockets.
+    the bytes of the caches. If there are more sockets than objects in the caches, the two numbers were not read
+    together. The number of objects then replaces the number of sockets. The files of a saved tree may be of different
+    moments, so a saved tree has no average if the two numbers differ much. If the kernel itself has sockets, the
+    average is an upper bound, because the counted files may belong to other sockets.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -263,20 +262,19 @@ def _time_wait_cost(
 ) -> ConnectionCost:
     """Cost of a mini-socket.
 
-    The present average is the bytes of the machine's tw_sock slabs ÷ the lower bound on the number of
-    mini-sockets. If the number of mini-sockets is not exact, the average is an upper bound.
+    The present average is the bytes of the machine's tw_sock slabs ÷ the lower bound on the number of mini-sockets. If
+    the number of mini-sockets is not exact, the average is an upper bound.
     """
     bounds = mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # If the size of an object is unknown, the average must be a lower bound, so the upper bound on the number of
-    # mini-sockets is used.
+    # If the size of an object is unknown, the average must be a lower bound, so the upper bound on the number is used.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # If few mini-sockets count as active, most of the counted objects may be free; the lower bound on the number of
-    # mini-sockets is then useless.
+    # If few mini-sockets count as active, most of them may be free objects; the lower bound on the number is then
+    # useless.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
@@ -300,9 +298,9 @@ def _time_wait_cost(
 def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
     """Bounds on the number of mini-sockets on the machine; None if unknown.
 
-    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 `tw` may count only one network namespace, so `tw` is
-    a lower bound. The number of active objects minus the free objects cached per CPU is another lower bound. The upper
-    bound is the number of active objects.
+    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9, `tw` of sockstat may count only one network
+    namespace, so it is a lower bound. Another lower bound is the number of active objects minus the free objects that
+    CPUs have cached. The number of active objects is the upper bound.
     """
     sockstat = table.matching_sockstat
     here = sockstat.time_wait if sockstat else None
@@ -314,7 +312,7 @@ def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None
         return None
     errors = [line.idle_error_objects for line in lines]
     surely_used = 0 if None in errors else active - sum(filter(None, errors))
-    # sockstat is read after the caches, so sockstat may count mini-sockets that were created between the two reads.
+    # sockstat is read after the caches, so it may count mini-sockets that were created between the two reads.
     least = max(min(here or 0, active), surely_used)
     return Amount(least, active)
 
@@ -328,13 +326,13 @@ def _now_slices(
     with_file: float,
     with_inode: float,
 ) -> tuple[Slice, ...]:
-    """Slices of the present average: objects in TCP's own caches, idle slab memory, and objects in other caches.
+    """Parts of the present average: objects in TCP's own caches, idle slab memory, and objects in other caches.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` is the idle part
-    of that amount. `with_file` and `with_inode` are the shares of sockets that have a file or an inode, 0 to 1. The
-    bytes of objects that belong only to such sockets are multiplied by these shares. Every slab of TCP's own caches has
-    a memory cgroup vector, even a slab without active objects. Bind buckets are left out: a bind bucket belongs to a
-    local port, and no counter shows the number of ports in use.
+    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets. `idle_per_socket` is the idle part
+    of it. `with_file` and `with_inode` are the shares of sockets that have a file or an inode, 0 to 1. The bytes of
+    objects that only sockets with a file or an inode have are multiplied by `with_file` or `with_inode`. Every slab of
+    TCP's own caches has a memory cgroup vector, even a slab without active objects. Bind buckets are left out: a bind
+    bucket belongs to a local port, and no counter shows the number of used ports.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -373,9 +371,9 @@ def _costs_by_family(
 
 
 def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
-    """Size of the IPv4 cache and the IPv6 cache together.
+    """Size of the IPv4 cache and the IPv6 cache together, in bytes.
 
-    None if the size of a cache that may exist is unknown.
+    The size is None if the size of a cache that may exist is unknown.
     """
     total = 0
     for kernel_object in FAMILY_OBJECTS[mode]:
@@ -416,7 +414,7 @@ def _idle_bytes(
 
 
 def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
-    """Bytes of socket buffers per socket; None if sockets are few, or if only an upper bound on the bytes is known."""
+    """Bytes of socket buffers per socket; None if there are few sockets, or if the bytes have only an upper bound."""
     if _too_few(sockets.allocated, cpus, "sockets") is not None:
         return None
     if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:
@@ -427,9 +425,9 @@ def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None
 
 
 def _too_few(count: float | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
-    """The reason that there is no average: `count` or the number of CPUs is unknown, or `count` is too small.
+    """The reason why there is no average: `count` or the number of CPUs is unknown, or `count` is too small.
 
-    None if `count` is large enough.
+    The reason is None if `count` is large enough.
     """
     if count is None:
         return f"the number of {what} is not known"

@@ -15,16 +15,16 @@ class EventSample(NamedTuple):
 
     at_unix_s: float
     origin: Origin
-    """The origin, with the last known total of each event counter."""
+    """Where the counters were read (the origin), and the last known total of each event counter."""
 
 
 def add_event_sample(
     samples: Sequence[EventSample], at_unix_s: float | None, origin: Origin
 ) -> tuple[EventSample, ...]:
-    """The samples of the last SHOWN_S seconds, the last older sample, and a new sample.
+    """The samples of the last SHOWN_S seconds, the last sample before them, and a new sample.
 
-    The series begins again with a sample of another origin. If a clock was set back, earlier samples may have a later
-    time than the new sample; such samples are dropped.
+    If the new sample has another origin, the series begins again with it. Earlier samples may have a later time than
+    the new sample if a clock was set back. Earlier samples with a later time are dropped.
     """
     if at_unix_s is None:
         return tuple(samples)
@@ -36,11 +36,11 @@ def add_event_sample(
 
 
 def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origin: Origin) -> EventCounts | None:
-    """The totals at the start of the last SHOWN_S seconds; None without an earlier sample.
+    """The totals at the start of the last SHOWN_S seconds; None if there is no earlier sample.
 
-    The growth of events in the sample with this time and `origin` is counted from these totals. A total that was
-    unknown a minute ago is the last total known before or, without such a total, the first total known later. All
-    totals are unknown if the last earlier sample has another origin.
+    The growth of events in the sample with the time `taken_at_s` and `origin` is counted from these totals. If a total
+    was unknown a minute ago, the last total known before is used or, if there is none, the first one known later. If
+    the last earlier sample has another origin, all totals are unknown.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:
@@ -57,7 +57,7 @@ def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> l
 
 
 def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
-    """The index of the last time in `times_s` that is SHOWN_S seconds or more before `now_s`; 0 without such a time.
+    """Index of the last time in `times_s` that is SHOWN_S seconds or more before `now_s`; 0 if there is no such time.
 
     `times_s` must be in ascending order.
     """

@@ -1,7 +1,7 @@
 """Events that already happened: totals of the kernel's counters, and their growth.
 
-The kernel's counters only grow. If one counter is smaller than before, all counters belong to another network namespace
-or to another boot of the kernel. The growth of all counters is then unknown.
+The kernel's counters only grow. If any counter is smaller than before, the counters belong to another network namespace
+or to another boot of the kernel. The growth between counters of different boots or namespaces is unknown.
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from tcptop.rates import elapsed_s, increase, per_second
 from tcptop.snapshot import Reading, Snapshot
 
 SHOWN_S = 60.0
-"""When a counter has grown, the growth is shown for this time, in seconds."""
+"""Time in seconds for which the growth of a counter is shown."""
 
 SOURCES = tuple(dict.fromkeys(event.source for event in EVENTS))
 
 EventCounts = Mapping[str, int | None]
-"""One number for each event, by name of the event.
+"""One number for each event, by the name of the event.
 
-A number is None if the number is unknown, or if the kernel has no counter of the event.
+A number is None if it is unknown, or if the kernel does not count the event.
 """
 
 UNKNOWN_COUNTS: EventCounts = {event.name: None for event in EVENTS}
 
 
 def event_totals(snapshot: Snapshot) -> EventCounts:
-    """The counters as the kernel printed them."""
+    """The totals of the events, as the kernel printed the counters."""
     return _totals({name: getattr(snapshot, name) for name in SOURCES})
 
 
@@ -50,8 +50,8 @@ def event_growth(before: EventCounts, after: EventCounts) -> EventCounts:
 def find_events(snapshot: Snapshot, minute_ago: EventCounts | None = None) -> tuple[Event, ...]:
     """Every event in `EVENTS`, with its total and its growth.
 
-    The field `grown` of an event is the growth of the event since the totals in `minute_ago`. Without `minute_ago`, the
-    field is the growth since the previous read of the counters.
+    `grown` of an event is its growth since the totals in `minute_ago`. Without `minute_ago`, `grown` is the growth
+    since the previous read of the counters.
     """
     readings: dict[str, Reading[Any]] = {name: getattr(snapshot, name) for name in SOURCES}
     totals = _totals(readings)
@@ -86,7 +86,7 @@ def events_since_mark(mark: Ledger | None, now: Ledger) -> tuple[Event, ...]:
 
 
 def event_growth_between(before: Ledger, after: Ledger) -> EventCounts:
-    """The growth of each event from one ledger to another.
+    """The growth of each event between two ledgers.
 
     The growth is unknown if the ledgers come from different network namespaces or from different machines.
     """

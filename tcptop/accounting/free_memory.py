@@ -9,15 +9,15 @@ from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
 
 SLAB_ZONES = ("DMA", "DMA32", "Normal")
-"""Zones that slab pages come from. Slabs never use Movable, HighMem or Device (include/linux/gfp.h, GFP_ZONE_TABLE).
-"""
+"""Names of the zones that slab pages come from. Slabs never use Movable, HighMem or Device (include/linux/gfp.h,
+GFP_ZONE_TABLE)."""
 PREFERRED_ZONE = "Normal"
 ZONE_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
 """Names of zones in the kernel's order (include/linux/mmzone.h, enum zone_type); a kernel may lack some zones."""
 
 UNMOVABLE = "Unmovable"
 STEALABLE_TYPES = ("Unmovable", "Movable", "Reclaimable")
-"""Migrate types whose blocks an Unmovable allocation can take (mm/page_alloc.c, fallbacks)."""
+"""Migrate types from whose blocks an Unmovable allocation can take pages (mm/page_alloc.c, fallbacks)."""
 
 
 def unusable_index(blocks: Sequence[int]) -> tuple[float, ...]:
@@ -127,7 +127,8 @@ class NodeTable:
 def sum_zones(nodes: Iterable[NodeMemory]) -> tuple[ZoneMemory, ...]:
     """The zones of the machine: each adds up the zones of one name on all nodes.
 
-    An amount is None if it is unknown on any node. The order of a migrate type is a lower bound if any node's is.
+    An amount of the machine's zone is None if it is unknown on any node. The order of a migrate type is a lower bound
+    if it is a lower bound on any node.
     """
     by_name: dict[str, list[ZoneMemory]] = {}
     for node in nodes:
@@ -183,13 +184,13 @@ def _sum_by_name(counts: Sequence[Mapping[str, int] | None]) -> Mapping[str, int
 
 
 def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
-    """Free pages that slabs may take before reclaim, by node and name of the zone.
+    """Free pages that slabs may take before the kernel reclaims memory, by node and name of the zone.
 
-    None if the number is unknown for any of the zones.
+    The number is None if it is unknown for any of the zones.
 
     The number for a zone is free pages − low watermark − protection. Pages on per-CPU lists count as free. Slabs may
-    not use CMA pages. This is the rule of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone
-    Normal.
+    not use CMA pages. The number follows the rule of __zone_watermark_ok (mm/page_alloc.c) for an allocation that
+    prefers zone Normal.
     """
     spare: dict[tuple[int, str], int] = {}
     present = {zone.name for zone in zones}
@@ -208,8 +209,8 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
 
     A zone's protection has one entry for every possible zone, in the order of the zones (mm/page_alloc.c,
     setup_per_zone_lowmem_reserve). Older kernels print populated zones only, so the position of Normal's entry may be
-    unknown. If the position is unknown, the largest entry is used: from one zone to the next, entries stay equal or
-    grow. The entries after Normal's are larger than Normal's only if HighMem or Movable has pages.
+    unknown. If the position is unknown, the largest entry is used, since the entries never become smaller from one zone
+    to the next. The entries after Normal's are larger than Normal's only if HighMem or Movable has pages.
     """
     names = [name for name in ZONE_ORDER if name in present]
     if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
@@ -220,8 +221,8 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:
     """Free blocks that a TCP slab may use, by order: all migrate types except HighAtomic, CMA and Isolate.
 
-    The count of all blocks comes from buddyinfo, because the count in buddyinfo is exact, and newer than the count in
-    pagetypeinfo. If pagetypeinfo shows blocks of the excluded migrate types, these blocks are subtracted.
+    The count of all blocks comes from buddyinfo, which is exact and newer than pagetypeinfo. If pagetypeinfo shows
+    blocks of the excluded migrate types, their number is subtracted.
     """
     if area is None:
         return None

@@ -11,12 +11,12 @@ from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
 from tcptop.rates import per_second
 
 LENGTH_S = 300.0
-"""Maximum age in seconds of the samples that the growth is computed from."""
+"""Maximum age in seconds of a sample that the growth is computed from."""
 GAP_S = 5.0
 """Minimum time in seconds between two samples that the growth is computed from."""
 MIN_SAMPLES = 8
 MAX_RATE_S = 65.0
-"""Maximum time in seconds between two samples whose difference is shown as a rate: the longest interval, and a bit."""
+"""Maximum time in seconds between two samples for a rate: slightly more than the longest interval."""
 
 
 class GrowthSample(NamedTuple):
@@ -33,10 +33,10 @@ class GrowthSample(NamedTuple):
 def add_growth_sample(
     samples: Sequence[GrowthSample], ledger: Ledger, origin: Origin = UNKNOWN_ORIGIN
 ) -> tuple[GrowthSample, ...]:
-    """The samples of the last LENGTH_S seconds and a new sample of `ledger`, which has this origin.
+    """The samples of the last LENGTH_S seconds and a new sample, made from `ledger` with the given origin.
 
-    The series begins again with a sample of another origin. If a clock was set back, earlier samples may have a later
-    time than `ledger`; such samples are dropped.
+    If the new sample has another origin, the series begins again with it. Earlier samples may have a later time than
+    `ledger` if a clock was set back. Earlier samples with a later time are dropped.
     """
     at_s = ledger.taken_at_unix_s
     if at_s is None:
@@ -46,7 +46,8 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # The origin is kept: a counter that grew and became smaller within GAP_S shows another boot, too.
+        # The last sample takes over the new origin: a counter that grew and became smaller within GAP_S shows another
+        # boot, too.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets
@@ -98,7 +99,7 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
 def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
     """The ledger with the changes per second of sockets and mini-sockets since the sample `before`.
 
-    The changes are unknown if `before` is a later sample, or more than MAX_RATE_S older.
+    The changes are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds older.
     """
     if before is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
         return ledger
@@ -129,7 +130,7 @@ def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> fl
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """Time until a limit is reached, in seconds.
 
-    None if the use of the limit does not clearly grow, or if the use is at most as large as the error of the use.
+    The time is None if the use does not clearly grow, or if the use is at most as large as its error.
     """
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
         return None

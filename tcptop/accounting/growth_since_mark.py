@@ -1,6 +1,6 @@
 """Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets, with an error.
 
-The error is what the rest of the machine's slabs did meanwhile.
+The error is the change in the slabs of the rest of the machine since the mark.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 
 
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
-    """Bytes of active objects in the slabinfo rows that count the objects of sockets, and the number of sockets.
+    """Bytes of active objects in the slabinfo rows that hold objects of sockets, and the number of sockets.
 
-    None if the bytes or the number are unknown.
+    The result is None if the bytes or the number are unknown.
 
-    The rows also count dentries and files that do not belong to sockets. If the number of such dentries and files
-    changes, the growth of the rows is not due to sockets only.
+    The rows also count dentries and files of other programs, not only of sockets. If the number of other dentries and
+    files changes, only a part of the rows' growth is due to sockets.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:
@@ -41,8 +41,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None = None) -> GrowthSinceMark:
     """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement.
 
-    `before` is the growth up to the sample before, whose error is kept if it is larger: what other programs took and
-    gave back meanwhile shows in no comparison of the two ends.
+    `before` is the growth up to the previous sample. The larger error of the two is kept: memory that other programs
+    took and gave back in between does not show in a comparison of mark and present.
     """
     changes = (_changes_of_others(mark, now), None if before is None else before.others_bytes)
     largest = max((each for each in changes if each is not None), default=None)
@@ -66,8 +66,8 @@ def _growth(mark: Ledger, now: Ledger, others_bytes: float | None) -> GrowthSinc
 def _changes_of_others(mark: Ledger, now: Ledger) -> float | None:
     """Sum of the changes, up or down, in the bytes of active objects of the slabinfo rows without objects of sockets.
 
-    A cache of the catalogue has objects of sockets in some state or with some program, so that its row is left out.
-    None if slabinfo is incomplete in either ledger.
+    Rows of the catalogue's caches are left out, since each has objects of sockets in some state or with some program.
+    The sum is None if slabinfo is incomplete in either ledger.
     """
     socket_rows = mark.socket_rows | now.socket_rows
     changes: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The NUMA nodes of processor sockets and memory slots, where a name of the firmware's and the kernel's files agree."""
+"""The NUMA nodes of processor sockets and memory slots, known where names in the firmware agree with the kernel."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 PROCESSOR = re.compile(r"(?<![A-Za-z])(?:p|cpu|proc|processor|socket)[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 
 MIN_MANAGED_SHARE = 0.5
-"""The kernel manages at least this share of a node's memory; the rest is the firmware's, or kept for a crash kernel."""
+"""Minimum share of a node's memory that the kernel manages; the firmware or a crash kernel has the rest."""
 
 
 def find_hardware(snapshot: Snapshot) -> Smbios | None:
-    """The processor sockets and memory slots with their nodes; None if the tables were not read.
+    """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read.
 
-    On a machine with a single node, everything is on that node. With several nodes, only names of memory slots that
-    have the word `node` tell, and only if they agree with what the kernel says of its nodes.
+    On a machine with a single node, all sockets and slots are on that node. With several nodes, a slot's node is known
+    only from the word `node` in its name. The names count only if they agree with the nodes that the kernel shows.
     """
     smbios, topology = snapshot.smbios.value, snapshot.topology.value
     if smbios is None:
@@ -46,7 +46,7 @@ def find_hardware(snapshot: Snapshot) -> Smbios | None:
 
 
 def _find_remarks(smbios: Smbios) -> tuple[str, ...]:
-    """One sentence for each kind of figure that real firmware gets wrong."""
+    """One sentence for each kind of figure that firmware has wrong on real machines."""
     remarks = [
         next(filter(None, (THREADS_REMARK.failure(each, None) for each in smbios.processors)), None),
         next(filter(None, (CAPACITY_REMARK.failure(each, None) for each in devices_of_arrays(smbios))), None),
@@ -62,16 +62,17 @@ def _texts(device: MemoryDevice) -> str:
 
 
 def _named_node(device: MemoryDevice) -> int | None:
-    """The node that the names of a slot have; None if they have none, or several."""
+    """The node number in the names of a memory slot; None if there is no number, or more than one."""
     numbers = {int(number) for number in NODE.findall(_texts(device))}
     return numbers.pop() if len(numbers) == 1 else None
 
 
 def _agree(devices: Sequence[MemoryDevice], named: Sequence[int | None], nodes: Sequence[NodeFacts]) -> bool:
-    """Whether the nodes in the names of the filled slots can be the kernel's nodes.
+    """True if the nodes in the names of the filled slots can be the kernel's nodes.
 
-    They are the same numbers, each is of one processor, and each node's slots have room for the memory that the kernel
-    has there. Firmware also counts nodes within a processor, and does not know of nodes that it splits in two.
+    To agree, the names must have the kernel's node numbers, and each node one processor. Each node's slots must also
+    have room for the memory that the kernel has on the node. Some firmware numbers nodes within each processor instead,
+    or does not know that the kernel splits a node in two.
     """
     bytes_on: dict[int, int] = defaultdict(int)
     processors_of: dict[int, set[str]] = defaultdict(set)

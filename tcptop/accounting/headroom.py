@@ -1,4 +1,4 @@
-"""Headroom of memory: how many more sockets fit before the kernel reclaims memory, and how many fit with reclaim."""
+"""Headroom of memory: the number of sockets that still fit before the kernel reclaims memory, and with reclaim."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,25 +20,25 @@ from tcptop.ledger import (
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 OUTGOING_SHARE = 0.5
-"""Share of new sockets that are assumed to be outgoing: no counter shows which sockets own their local port."""
+"""Assumed share of outgoing sockets among new sockets: no counter shows which sockets own their local port."""
 
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
-"""Objects in slabs that count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds the objects."""
+"""Structs whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds their objects."""
 
 
 HOTPLUG_SHARE = 0.01
-"""Share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
+"""Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
 
 
 class NewSocket(NamedTuple):
-    """The bytes of one more socket."""
+    """Bytes that one more socket takes, under different assumptions."""
 
     bytes: float
-    """The bytes if slabs have the preferred order and buffers have the estimated size."""
+    """Bytes if slabs have the preferred order and buffers have the estimated size."""
     high_bytes: float
-    """The bytes if slabs have the preferred order and buffers have the maximum size."""
+    """Bytes if slabs have the preferred order and buffers have the maximum size."""
     fallback_bytes: float
-    """The bytes if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
+    """Bytes if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
     order: int
     """Largest order of the slabs that hold the objects of the socket."""
 
@@ -57,7 +57,7 @@ def memory_headroom(
     The headroom is a sum over all nodes, because slab pages have no preferred node (mm/slub.c, alloc_slab_page). The
     page allocator reclaims memory only if no zone of any node has free pages above the low watermark (mm/page_alloc.c,
     get_page_from_freelist). `buffers` is the memory in the buffers of one socket: `low` is the estimate, and `high` is
-    the maximum. If it is None, the memory is unknown, and the headroom an upper bound.
+    the maximum. If `buffers` is None, the memory of buffers is unknown, and the headroom is an upper bound.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     meminfo = _machine_meminfo(snapshot, zones, page_bytes)
@@ -144,7 +144,7 @@ def _small_slab_bytes(table: CacheTable, cost: SocketCost, page_bytes: int) -> f
 
 
 def _with_fallback(socket: NewSocket, pages: int, large_pages: int, page_bytes: int) -> int:
-    """Number of sockets that fit without compaction and reclaim, if buffers have the maximum size.
+    """Number of sockets that fit without compaction and reclaim, assuming buffers of the maximum size.
 
     Slabs take blocks of their preferred order first. When the blocks of the preferred order are used up, slabs take
     blocks of the smallest order.
@@ -173,14 +173,14 @@ def _why_no_reclaim(snapshot: Snapshot, meminfo: Meminfo | None) -> str:
 
 
 def _is_whole(reading: Reading[Any]) -> bool:
-    """Whether a source is free of damage and of impossible figures."""
+    """True if a source has neither damage nor impossible figures."""
     return reading.state in ("ok", "late")
 
 
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes that have memory but no zone in zoneinfo.
 
-    A zoneinfo without these zones was cut off exactly at the end of a line, so no incomplete line reveals the damage.
+    A zoneinfo that lacks the zones of such a node was cut off exactly at the end of a line, which shows in no line.
     """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
@@ -190,7 +190,8 @@ def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
 def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) -> dict[tuple[int, str], int]:
     """Spare pages that are reserved for atomic allocations of larger orders (HighAtomic), by node and zone.
 
-    Reclaim ends the reservation. Only pagetypeinfo shows reserved pages; if pagetypeinfo is not read, the number is 0.
+    Reclaim ends the reservation of HighAtomic pages. Only pagetypeinfo shows HighAtomic pages; if pagetypeinfo is not
+    read, their number is 0.
     """
     pages: dict[tuple[int, str], int] = {}
     for area in snapshot.pagetypeinfo.value.areas if snapshot.pagetypeinfo.value else ():
@@ -207,7 +208,7 @@ def _large_pages(
     reserved: Mapping[tuple[int, str], int],
     order: int,
 ) -> int | None:
-    """Spare pages that are certainly in blocks of order `order` or larger; None if buddyinfo lacks a zone.
+    """Spare pages that are certainly in blocks of order `order` or larger; None if a zone is missing in buddyinfo.
 
     Pages that slabs may not use (CMA, HighAtomic, below the watermark) are assumed to be in large blocks.
     """
@@ -227,7 +228,7 @@ def _large_pages(
 def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int | None:
     """Free pages that the kernel has not initialised yet (deferred struct pages).
 
-    MemFree counts these pages, but no zone counts them.
+    MemFree includes the pages that are not initialised yet, but no zone does.
     """
     if meminfo is None or meminfo.total_bytes is None or meminfo.free_bytes is None:
         return None
@@ -241,13 +242,13 @@ def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int)
 def _unusable_cache_pages(zones: Sequence[Zone]) -> int:
     """Pages of page cache in zones that slabs never use (Movable, HighMem).
 
-    Reclaim of these pages gives no memory for slabs.
+    Reclaim of page cache in these zones gives no memory for slabs.
     """
     return sum(zone.own_file_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
 
 
 def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
-    """Bytes of slabs that the kernel counts as reclaimable, although open TCP sockets hold the objects."""
+    """Bytes of slabs that the kernel counts as reclaimable although open TCP sockets hold the objects."""
     lines = [table.find(item).line for item in RECLAIM_ACCOUNTED]
     names = {line.name for line in lines if line is not None}
     return sum(part.bytes for part in memory.parts if part.name in names)
@@ -256,11 +257,11 @@ def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
 def _reclaim_pages(
     meminfo: Meminfo | None, cache_pages: int | None, low_pages: int, page_bytes: int, held_bytes: int
 ) -> int | None:
-    """Number of pages that reclaim frees from page cache and from reclaimable slabs; None if unknown.
+    """Number of pages that reclaim can free from page cache and from reclaimable slabs; None if unknown.
 
-    The number is an estimate by the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available). The part of the
-    page cache that reclaim does not free is the smaller of two amounts: half of the page cache, and the sum of the low
-    watermarks. The rule for slabs is equal to the rule for page cache.
+    The number is an estimate by the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available). Reclaim leaves a
+    part of the page cache: half of it, or the sum of the low watermarks if that is smaller. The rule for reclaimable
+    slabs is the same as for page cache.
     """
     if meminfo is None or cache_pages is None or meminfo.reclaimable_bytes is None:
         return None
@@ -275,9 +276,9 @@ def _node_headrooms(
     page_bytes: int,
     socket: NewSocket,
 ) -> dict[int, NodeHeadroom]:
-    """The headroom of each node by itself.
+    """The headroom of each node, computed from the memory of this node alone.
 
-    This headroom is no limit: when a node is full, the CPUs of the full node use the memory of other nodes.
+    The headroom of a node is no limit: when a node is full, its CPUs use the memory of other nodes.
     """
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     nodes: dict[int, NodeHeadroom] = {}
@@ -311,7 +312,7 @@ NODE_RECLAIM: tuple[Callable[[Zone], int | None], ...] = (
 def share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
     """The share of the present socks that are on `node`; None if unknown.
 
-    The share of new sockets on the node is assumed to be equal to this share.
+    New sockets are assumed to be on the node in the same share as the present socks.
     """
     shares = [line.share_on(node) for line in lines if line.objects]
     objects = [line.objects or 0 for line in lines if line.objects]

@@ -1,6 +1,6 @@
 """Bounds on the number of objects that all TCP sockets of the machine hold, and the bytes of one object of each kind.
 
-The comparison of two ledgers multiplies the change of these numbers by these bytes.
+A comparison of two ledgers multiplies the change in the number of objects by the bytes of one object.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OF_PORT = tuple(item for item in objects_held(State.ORPHAN, owns_port=True) if i
 
 
 def held_objects(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> tuple[HeldObjects, ...]:
-    """The objects of each kind; a kind whose number is unknown is left out."""
+    """The objects of each kind; kinds whose number is unknown are left out."""
     beside = table.matching_sockstat
     if beside is not None:
         sockets = sockets._replace(allocated=beside.allocated, orphans=beside.orphans)
@@ -67,16 +67,16 @@ def held_objects(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -
 
 
 def _requests(table: CacheTable) -> list[Amount] | None:
-    """Bounds on the request socks of IPv4 and of IPv6; None without counts of active objects."""
+    """Bounds on the number of request socks of IPv4 and of IPv6; None if the active objects were not counted."""
     lookups = [table.find(item) for item in REQUEST_SOCKS]
     is_counted = [each.line.active_objects is not None if each.line else each.status == "absent" for each in lookups]
     return [_in_use(table, item) for item in REQUEST_SOCKS] if all(is_counted) else None
 
 
 def _in_use(table: CacheTable, item: KernelObject, least: int = 0) -> Amount:
-    """Bounds on the objects in use in the cache of one family.
+    """Bounds on the number of objects in use in the cache of one family.
 
-    Without counts of active objects, `least` is the lower bound.
+    If the active objects were not counted, `least` is the lower bound.
     """
     lookup = table.find(item)
     if lookup.status == "absent":
@@ -93,7 +93,8 @@ def _in_use(table: CacheTable, item: KernelObject, least: int = 0) -> Amount:
 def _by_family(total: Amount, in_use: Sequence[Amount]) -> tuple[Amount, Amount]:
     """Bounds on the number of objects of each family, from the total number and the objects in use in each cache.
 
-    If the total contradicts the caches, the caches decide, because the bytes are theirs.
+    If the total contradicts the counts of the caches, the counts of the caches are used, because the bytes come from
+    the caches, too.
     """
     one, two = in_use
     return (
@@ -109,7 +110,7 @@ def _clamp(number: float, bounds: Amount) -> float:
 def _with_inode(table: CacheTable, sockets: SocketCounts, requests: float | None) -> tuple[Amount, Amount]:
     """Bounds on the number of sockets with a file, and on the number of sockets with an inode and no file.
 
-    `requests` is the most sockets that may be in accept queues, where sockets have no inode yet.
+    `requests` is the maximum number of sockets in accept queues, where sockets have no inode yet.
     """
     counts = (table, sockets.allocated, sockets.orphans)
     inodes, files = sockets_with_inode(*counts), sockets_with_file(*counts)
@@ -133,7 +134,7 @@ def _parts(
     number: Amount,
     by_family: dict[str, Amount],
 ) -> Iterable[HeldPart]:
-    """The parts of objects of one kind: each object, and the memory cgroup vectors of its slabs."""
+    """The parts that objects of one kind consist of: each object, and the memory cgroup vectors of its slabs."""
     for family in (None, "ipv4", "ipv6"):
         of_family = by_family.get(family or "", number)
         known: list[ObjectCost] = []
@@ -155,7 +156,7 @@ def _parts(
 
 
 def _fallback(table: CacheTable, cache: str) -> float:
-    """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
+    """An object's share of its present slab ÷ its share of a full slab; above 1 after a fallback to smaller slabs."""
     line = table.get(cache)
     row = table.get(line.row) if line is not None and line.row is not None else None
     return 1.0 if row is None else row.fallback

@@ -1,4 +1,4 @@
-"""Verdicts: facts about the sockets that someone should look at, with thresholds as data."""
+"""Verdicts: warnings about sockets that an administrator should look at, with thresholds as data."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,25 +9,28 @@ from tcptop.snapshot.socket_table import SocketNamespace, SocketTable
 from tcptop.text.units import grouped, short_size
 
 MIN_SOCKETS = 100
-"""Fewest sockets of a verdict on CLOSE_WAIT, and on sockets that no process has."""
+"""Minimum number of sockets for a verdict on CLOSE_WAIT, or on sockets that no process has."""
 BUFFER_SHARE = 0.01
-"""Share of the maximum of tcp_mem from which on orphans or unread data are worth a verdict."""
+"""Minimum share of the maximum of tcp_mem for a verdict on orphans or unread data."""
 ORPHAN_SHARE = 0.25
-"""Share of tcp_max_orphans from which on the kernel may reset orphans: one that retransmits counts as up to four
-(tcp_out_of_resources). Fewer are usual."""
+"""Minimum share of tcp_max_orphans at which the kernel may reset orphans. The kernel counts a retransmitting orphan up
+to four times (tcp_out_of_resources). Smaller numbers of orphans are usual."""
 TIME_WAIT_SHARE = 0.5
 UNHASHED_SHARE = 0.01
 
 
 class VerdictLimits(NamedTuple):
-    """The kernel's limits that verdicts are measured by; None if unknown."""
+    """The kernel's limits with which verdicts compare; None if unknown."""
 
     max_buffer_bytes: int | None
     max_orphans: int | None
 
 
 class Candidate(NamedTuple):
-    """A verdict, and what it is about; in the next look the same key may have grown or shrunk."""
+    """A possible verdict.
+
+    `key` says what the verdict is about; `measure` is compared with the measure of the same key in the previous look.
+    """
 
     key: tuple[object, ...]
     measure: float
@@ -37,24 +40,27 @@ class Candidate(NamedTuple):
 Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
 IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
-"""Kinds of verdicts that hold only if the look before found at most as much."""
+"""Kinds of verdicts that are given only if `measure` has not shrunk since the previous look."""
 
 IF_GROWN: Mapping[str, str] = {
     "TCPReqQFullDrop": "SYN queue full, {count} handshakes dropped",
     "TCPReqQFullDoCookies": "SYN queue full, {count} cookies sent: this costs no memory",
     "TCPTimeWaitOverflow": "{count} connections skipped TIME_WAIT: tcp_max_tw_buckets is reached",
 }
-"""Verdicts on counters of a namespace that grew from one look to the next."""
+"""Verdicts on those counters of a namespace that have grown since the previous look."""
 
 VERDICT_KINDS: Sequence[str] = (
     *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
     *("TCPReqQFullDrop", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
 )
-"""All kinds of verdicts, the most urgent first."""
+"""All kinds of verdicts, from the most urgent to the least urgent."""
 
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
-    """The verdicts of a look, the most urgent first. Without a look before, verdicts that need two say `one look`."""
+    """The verdicts of a look, the most urgent first.
+
+    If there is no previous look, the texts of verdicts that need two looks end in `(one look)`.
+    """
     earlier = None if before is None else {each.key: each.measure for each in _candidates(before, limits)}
     verdicts: list[HolderVerdict] = []
     for key, measure, verdict in _candidates(now, limits):
@@ -78,7 +84,7 @@ def _candidates(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
 
 
 def holder_name(group: HolderGroup) -> str:
-    """`name[pid]`, as ss and pstree write a process."""
+    """Writes a process as `name[pid]`, as ss and pstree do."""
     return f"{group.holder.command or '?'}[{group.holder.pid}]"
 
 
@@ -158,7 +164,7 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
 
 
 def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: str, end: str) -> Candidate:
-    """The number of sockets stands between both texts, with `≈` if it is an estimate."""
+    """The text of the candidate is `start`, the number of sockets and `end`; `≈` precedes an estimated number."""
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
@@ -175,7 +181,7 @@ def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: 
 def _by_process(
     groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool]
 ) -> Iterator[Sequence[HolderGroup]]:
-    """The meant groups of each process."""
+    """Yields, for each process, those of its groups for which `is_meant` is true."""
     by_pid: dict[int | None, list[HolderGroup]] = defaultdict(list)
     for group in groups:
         if group.holder.kind == "process" and is_meant(group):
@@ -184,9 +190,9 @@ def _by_process(
 
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
-    """Listeners whose queue is above its limit, and that have ever dropped connections.
+    """Verdicts on listeners whose queue is longer than its limit and that have ever dropped connections.
 
-    A queue that stays full drops nothing while nobody connects; it is as full as before.
+    A queue that stays full drops no connection while no client connects, so a missing increase of drops means nothing.
     """
     drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
@@ -196,7 +202,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
             continue
         process = None if listener.pid is None else now.process_of.get(listener.pid)
         name = f"{process.command}[{process.pid}] " if process else ""
-        # A number that shrank is that of other listeners than before.
+        # If the number of drops has shrunk, it was counted for other listeners in the previous look.
         grown = drops_now[place] - drops_before[place] if place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (
@@ -207,7 +213,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
 
 
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
-    """Dropped connections by namespace, family and port, which several listeners may share (SO_REUSEPORT)."""
+    """Number of dropped connections by namespace, family and port, which several listeners may share (SO_REUSEPORT)."""
     drops: Counter[tuple[int, int, int]] = Counter()
     for listener in table.listeners:
         drops[listener.namespace, listener.family, listener.port] += listener.drops or 0

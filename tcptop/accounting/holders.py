@@ -1,4 +1,4 @@
-"""Who holds the sockets: groups with their memory, and the sums that must agree with the kernel's own counters."""
+"""The holders of the sockets: groups with their memory, and sums that are compared with the kernel's own counters."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,8 @@ from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace,
 from tcptop.text.units import grouped, seconds
 
 USER_OF_EVERY_SOCKET = (6, 18)
-"""Release from which on rows without an inode have the user too (sk_uid; before, sock_i_uid is 0 without a socket)."""
+"""First kernel release that gives the user of sockets without an inode (sk_uid); earlier, sock_i_uid gives 0 for
+them."""
 
 SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
@@ -27,11 +28,11 @@ BOTH_MINI_STATES: Mapping[str, str] = {
     State.TIME_WAIT.value: "with FIN_WAIT2 (closed)",
     State.FIN_WAIT2_CLOSED.value: "in TIME_WAIT, too",
 }
-"""Notes of the two states of mini-sockets: TIME_WAIT counts both, as sockstat does."""
+"""Notes on the two states of mini-sockets; TIME_WAIT in sockstat counts both states."""
 
 
 SlabCost = tuple[State, bool, Amount]
-"""Slab bytes of one socket in a state, on the server side (True) or on the client side."""
+"""A TCP state, True for the server side or False for the client side, and the slab bytes of one such socket."""
 
 
 CostOf = Mapping[tuple[State, bool], Amount]
@@ -40,7 +41,7 @@ CostOf = Mapping[tuple[State, bool], Amount]
 def find_holders(
     snapshot: Snapshot, states: Iterable[StateCost], sockets: SocketCounts, page_bytes: int | None
 ) -> Holders | None:
-    """All that the sample's look at the sockets tells; None if there was none."""
+    """The holders of the sockets, computed from the sample's look at the sockets; None if the sample has no look."""
     reading: Reading[SocketTable] = snapshot.socket_table
     table = reading.value
     if table is None:
@@ -61,7 +62,7 @@ def find_holders(
         before, was_damaged = Same(reading.before.value), reading.before.state in DAMAGED
     for each in (Same(table), before):
         if each is not None:
-            _recall_merged(each)  # so that it is kept while no figure of the look changes
+            _recall_merged(each)  # keeps the result while no figure of the look changes
     look = _recall_look(Same(table), facts, reading.state in DAMAGED)
     look_before = None if before is None else _recall_look(before, facts, was_damaged)
     verdicts, missing = _recall_findings(
@@ -70,7 +71,7 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    # While the next look runs, this one stands; that its reading is late is no news.
+    # While the next look runs, the last look is used; that its reading is late is not worth a note.
     if reading.reason and reading.state != "late":
         missing = (*missing, reading.reason)
     _, groups, sums = look
@@ -95,11 +96,11 @@ def find_holders(
 
 
 DAMAGED = ("cut", "strange")
-"""States of a look that has lost lines."""
+"""States of the reading of a look that lost lines."""
 
 
 class _Facts(NamedTuple):
-    """What the figures of a look depend on besides the look."""
+    """The facts besides the look itself on which the figures of the look depend."""
 
     costs: tuple[SlabCost, ...]
     knows_users: bool
@@ -109,9 +110,10 @@ class _Facts(NamedTuple):
 
 
 def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
-    """The bytes of each state and side. The client side has at most a port of its own.
+    """The slab bytes of a socket by state and side.
 
-    A state that only one side can be in costs the same on both, since the dump may place a socket on either.
+    A socket of the client side may or may not have a local port of its own. A state that only one side can have costs
+    the same on both sides, since the dump may assign a socket to the wrong side.
     """
     for cost in states:
         accepted = cost.accepted.slab_bounds() if cost.accepted else None
@@ -133,7 +135,7 @@ def _find_look(table: Same[SocketTable], facts: _Facts, is_damaged: bool) -> Loo
 def _find_findings(
     look: Same[Look], before: Same[Look] | None, limits: VerdictLimits
 ) -> tuple[tuple[HolderVerdict, ...], tuple[str, ...]]:
-    """The verdicts of a look, and what is missing in it."""
+    """The verdicts of a look, and the reasons why sockets or owners are missing in it."""
     table, groups, sums = look.value
     missing = (*_missing(table), *_unexplained(sums), *_unseen(groups))
     return find_verdicts(look.value, None if before is None else before.value, limits), missing
@@ -153,7 +155,7 @@ _recall_counts = Recall(_count_by_state)
 
 
 def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    """The states with the machine's number of sockets in each; unchanged unless the look has all sockets."""
+    """The states with the machine's number of sockets in each; they stay unchanged unless the look has all sockets."""
     if not holders.sums.complete:
         return states
     counts = _recall_counts(Same(holders.groups))
@@ -171,7 +173,7 @@ def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[Sta
 
 
 def _counted_in(group: HolderGroup) -> Iterator[State]:
-    """The states whose number includes a group; none for a state that has no row, such as SYN_SENT."""
+    """The rows of states that count the sockets of a group; none for a state without a row, such as SYN_SENT."""
     if group.is_mini:
         yield State.TIME_WAIT
     if group.is_mini and group.state == "FIN_WAIT2":
@@ -192,7 +194,7 @@ def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits
 
 
 class _Merged(NamedTuple):
-    """The part of a table that one holder has of sockets that are alike: their number, and their sums in bytes."""
+    """Sockets of one holder that are alike: their number, and the sums of their bytes."""
 
     group: SocketGroup
     holder: Holder
@@ -200,7 +202,7 @@ class _Merged(NamedTuple):
 
 
 def _merge_groups(table: Same[SocketTable]) -> Sequence[_Merged]:
-    """The groups of a table by holder: one for all sockets that have the holder and everything else in common."""
+    """The groups of a table by holder: sockets with the same holder and all else in common form one group."""
     merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
     for group, holder, share in owned_groups(table.value):
@@ -220,7 +222,7 @@ _recall_merged = Recall(_merge_groups)
 def _holder_groups(
     table: SocketTable, merged: Iterable[_Merged], cost_of: CostOf, knows_users: bool
 ) -> Iterator[HolderGroup]:
-    """The groups with their slab."""
+    """Yields the groups, with the bytes of their slabs."""
     for group, holder, amounts in merged:
         count, buffer_bytes, unread_bytes, unsent_bytes, drops = amounts
         slab = _slab_bytes(cost_of.get((_state_of(group), group.is_server)), count)
@@ -250,7 +252,7 @@ def _holder_groups(
 
 
 def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> HolderGroup:
-    """A listener as a group of one socket."""
+    """Describes a listener as a group of one socket."""
     return HolderGroup(
         listener_owner(listener, table),
         listener.namespace,
@@ -287,7 +289,7 @@ def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
 def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> HolderSums:
     """The sums of a table, beside the counters of sockstat at the time of the look.
 
-    They are never complete if lines of the look were lost (`is_damaged`).
+    The sums are never complete if lines of the look were lost (`is_damaged`).
     """
     asked = [each for each in table.namespaces if each.asked == "asked"]
     is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine" and not is_damaged
@@ -321,20 +323,20 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
 
 
 def _time_wait(asked: Sequence[SocketNamespace], scope: CountScope) -> int | None:
-    """`tw` of all namespaces; None if it may be that of the machine in each."""
+    """Sum of `tw` over all namespaces; None if `tw` of each namespace may count the whole machine."""
     if scope == "machine or here" and len(asked) > 1:
         return None
     return _total(asked if scope == "here" else asked[:1], ("tw",))
 
 
 def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int | None:
-    """Sum of some counters of some namespaces; None if no namespace has the first of them."""
+    """Sum of the counters `names` over the namespaces; None if no namespace has the first of the counters."""
     known = [each.counters for each in namespaces if names[0] in each.counters]
     return sum(each.get(name, 0) for each in known for name in names) if known else None
 
 
 def _unexplained(sums: HolderSums) -> Iterator[str]:
-    """Sockets that the kernel counts and no dump has; that they are not counted is a reason, too."""
+    """Yields the number of sockets that the kernel counts but no dump has, or why this number is unknown."""
     if not sums.complete:
         return
     if sums.in_no_hash is None:
@@ -355,11 +357,11 @@ SCOPES = {
     "here": "only this network namespace was asked",
     "container": "from a container (another pid namespace), only its own namespaces are seen",
 }
-"""What a look with a scope did not see, by scope."""
+"""For each scope of a look, what a look with this scope does not see."""
 
 
 def _missing(table: SocketTable) -> Iterator[str]:
-    """What was not seen, a line for each reason."""
+    """The parts of the system that the look did not see, one line for each reason."""
     scope = SCOPES.get(table.scope, "the look does not say what it could see")
     if scope is not None:
         yield scope

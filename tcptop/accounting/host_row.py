@@ -1,7 +1,7 @@
-"""The row of one machine in the table of hosts: the figures of a Ledger that the table shows, and no others.
+"""The row of one machine in the table of hosts: only those figures of a Ledger that the table shows.
 
-Most looks of the table read only counters that change all the time. The figures of slab caches and of memory are then
-those of the last look that read these files.
+Most looks of the table read only the counters that change all the time. Figures of slab caches and of memory come from
+the last look that read the files for them.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from tcptop.rates import per_second
 from tcptop.snapshot import READING_NAMES, Reading, Slabinfo, SlabLinks, Snapshot
 
 EACH_LOOK = ("sockstat", "socket_limits")
-"""The sources that every look of the table reads; the others are read once in some seconds."""
+"""The sources that every look of the table reads; other sources are read every few seconds."""
 EVENT_SOURCES = ("netstat", "conntrack_stats")
 SELDOM_READ = tuple(name for name in READING_NAMES if name not in (*EACH_LOOK, *EVENT_SOURCES))
 RATE_S = 6.0
-"""Time over which the changes per second of sockets are computed."""
+"""Period in seconds over which the changes of sockets per second are computed."""
 KMALLOC = ("kmalloc-", "size-")
 """Beginnings of the names of the caches that serve kmalloc()."""
 REASONS = ("sockstat", "slabinfo", "sysctls", "meminfo", "zoneinfo")
-"""Sources whose reasons a row gives, the most important first."""
+"""Sources whose reasons are shown in a row, the most important source first."""
 Read = tuple[float | None, str]
-"""The time and the state of a reading, by which a new one is told from the one before."""
+"""The time and the state of a reading; if either has changed, the source was read again."""
 
 
 class _Seldom(NamedTuple):
-    """The figures that are computed only when one of the sources SELDOM_READ was read again."""
+    """The figures that are computed only when one of the sources in SELDOM_READ was read again."""
 
     reads: tuple[Read, ...]
     is_sound: bool
-    """Whether no file contradicts another one."""
+    """True if no file contradicts another file."""
     page_bytes: int | None
     facts: HostFacts
     table: CacheTable
@@ -57,7 +57,7 @@ class _Seldom(NamedTuple):
 
 
 class RowAccount:
-    """Computes the rows of one machine, in the order of its looks."""
+    """Computes the rows of one machine, in the order in which the machine was read."""
 
     def __init__(self, thresholds: Mapping[str, Threshold] = THRESHOLDS) -> None:
         self._thresholds = thresholds
@@ -65,12 +65,12 @@ class RowAccount:
         self._states: Mapping[str, LimitState] = {}
         self._event_samples: tuple[EventSample, ...] = ()
         self._events: tuple[tuple[Read, ...], tuple[Event, ...]] = ((), ())
-        """The reads of EVENT_SOURCES, and the events in them."""
+        """The last reads of EVENT_SOURCES, and the events computed from these reads."""
         self._counts: deque[tuple[float, int | None, int | None]] = deque()
-        """Time, sockets and mini-sockets of the looks of the last RATE_S."""
+        """Time, number of sockets and number of mini-sockets in each look of the last RATE_S seconds."""
 
     def row(self, snapshot: Snapshot) -> HostRow:
-        """The row of a sample."""
+        """Computes the row of a sample."""
         reads = tuple(_read_of(getattr(snapshot, name)) for name in SELDOM_READ)
         seldom = self._seldom
         if seldom is None or not seldom.is_sound or reads != seldom.reads:
@@ -108,7 +108,10 @@ class RowAccount:
         )
 
     def _find_events(self, snapshot: Snapshot) -> tuple[Event, ...]:
-        """The events, with what they have grown within the last minute; those before, if none was read again."""
+        """The events, with their growth within the last minute.
+
+        If no source of events was read again, the events stay as before.
+        """
         reads = tuple(_read_of(getattr(snapshot, name)) for name in EVENT_SOURCES)
         if reads != self._events[0]:
             origin = origin_of(snapshot)
@@ -118,7 +121,7 @@ class RowAccount:
         return self._events[1]
 
     def _rates(self, at_s: float, sockets: int | None, time_wait: int | None) -> tuple[float | None, float | None]:
-        """The changes per second of sockets and mini-sockets since the oldest look that is kept."""
+        """The changes per second of sockets and mini-sockets since the oldest look in `_counts`."""
         while self._counts and at_s - self._counts[0][0] > RATE_S:
             self._counts.popleft()
         self._counts.append((at_s, sockets, time_wait))
@@ -147,10 +150,10 @@ def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | 
 
 
 def only_tcp_caches(snapshot: Snapshot) -> Snapshot:
-    """The sample with those rows of slabinfo alone that may count an object of a socket.
+    """The sample with only those rows of slabinfo that may count an object of a socket.
 
-    These are the caches of the catalogue, those that are merged with one of them, and kmalloc's. Without
-    /sys/kernel/slab, which says what is merged, all rows are kept.
+    The rows are those of the catalogue's caches, of caches that are merged with them, and of the kmalloc caches.
+    Without /sys/kernel/slab, which shows the merged caches, all rows are kept.
     """
     slabinfo, links = snapshot.slabinfo, snapshot.slab_links.value
     if slabinfo.value is None or links is None:

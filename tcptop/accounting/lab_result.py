@@ -1,4 +1,4 @@
-"""Facts about a kernel from a saved result of `tcptop lab`; no file of the host contains these facts."""
+"""Facts about a kernel from a saved result of `tcptop lab`; no file of the host has these facts."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -13,24 +13,25 @@ from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
 ACCEPTED = "established/accepted"
 
 ONE_EACH = (0.8, 1.25)
-"""Range in which a measured number of objects per socket counts as exactly one object."""
+"""If the measured number of objects per socket is within this range, the socket has exactly one object."""
 
 MIN_VECTOR_BYTES = 4.0
 """If the lab measured at least this many vector bytes per socket, the kernel has vectors.
 
-A smaller number of bytes may be an error of the measurement, because the lab counts whole slabs.
+Fewer bytes may be an error of the measurement, because the lab counts whole slabs.
 """
 
 
 KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
-"""Runs of the lab. Each run sets up the parts of kernel TLS that the previous run sets up, and one further part."""
+"""Runs of the lab that measure kernel TLS. Each run sets up the parts of kernel TLS that the run before it sets up, and
+one more part."""
 
 
 class KtlsBytes(NamedTuple):
     """Slab bytes that kernel TLS adds to a socket, with AES-128-GCM and without records in flight.
 
-    Every socket with kernel TLS has the bytes of one context. A socket that uses TX also has the bytes of TX, and a
-    socket that uses RX also has the bytes of RX.
+    Every socket with kernel TLS has the bytes of one context in addition to those of TX or RX. A socket that sends with
+    kernel TLS has the bytes of TX, and a socket that receives with it has the bytes of RX.
     """
 
     context_bytes: float
@@ -41,7 +42,7 @@ class KtlsBytes(NamedTuple):
 def lab_result_use(snapshot: Snapshot) -> LabUse | None:
     """The user's lab result; None if the user gave no lab result.
 
-    `unused_because` is the reason that accounting does not use the lab result; None if accounting uses it.
+    `unused_because` is the reason why accounting does not use the lab result; None if accounting uses it.
     """
     measurement = snapshot.lab_measurement
     if measurement is None:
@@ -50,7 +51,7 @@ def lab_result_use(snapshot: Snapshot) -> LabUse | None:
 
 
 def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
-    """What the lab measured for an accepted ESTABLISHED socket; None without a lab result of this kernel."""
+    """The lab's measurement of an accepted ESTABLISHED socket; None without a lab result of this kernel."""
     measurement = snapshot.lab_measurement
     if measurement is None or _unused_because(snapshot, measurement) is not None:
         return None
@@ -58,7 +59,7 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 
 
 def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
-    """Bytes of kernel TLS per socket; None if no lab result of this kernel has these bytes."""
+    """Bytes of kernel TLS per socket; None if no lab result of this kernel has them."""
     measurement = snapshot.lab_measurement
     if measurement is None or _unused_because(snapshot, measurement) is not None:
         return None
@@ -82,10 +83,10 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
 
 
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
-    """The kmalloc cache of the LSM socket blob, as measured by the lab; None if no cache meets two conditions.
+    """The kmalloc cache of the LSM socket blob, as measured by the lab; None if no cache fits.
 
-    The lab measured one object per socket in the cache, and the catalogue has no struct for this object. If several
-    caches meet these two conditions, the cache with the smallest objects is returned.
+    A cache fits if the lab measured one object per socket in it and the catalogue has no struct for this object. If
+    several caches fit, the cache with the smallest objects is returned.
     """
     state = measured_socket(snapshot)
     if state is None:
@@ -95,8 +96,7 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
     candidates: list[CacheLine] = []
     for row in state.rows:
         line, size = table.get(row.row), kmalloc_size_bytes(row.row)
-        # If another cache (`filp` on old kernels) is merged with a kmalloc cache, the kmalloc row also counts the
-        # objects of the other cache.
+        # The row of a kmalloc cache also counts the objects of a cache that is merged with it (`filp` on old kernels).
         if line is None or size is None or line.objects_of:
             continue
         objects = row.objects - (1.0 if wq_cache is not None and line.name == wq_cache.name else 0.0)
@@ -106,7 +106,7 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
 
 
 def measured_has_vectors(snapshot: Snapshot) -> bool | None:
-    """Whether the lab measured memory cgroup vectors; None without a lab result of this kernel."""
+    """True if the lab measured memory cgroup vectors; None without a lab result of this kernel."""
     state = measured_socket(snapshot)
     return None if state is None else state.vector_bytes >= MIN_VECTOR_BYTES
 

@@ -1,4 +1,4 @@
-"""Order of the limits over several samples: a limit overtakes another one only after some seconds, an alarm at once."""
+"""Order of the limits over several samples: a limit overtakes another after some seconds, an alarm at once."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ each sample of a long interval.
 
 
 class LimitOrder(NamedTuple):
-    """The order of the limits in one accounting mode in a sample, and the exchanges of places that may follow."""
+    """The order of the limits in one accounting mode in a sample, and the exchanges of places that are pending."""
 
     at_unix_s: float | None = None
     names: tuple[str, ...] = ()
     """Names of the limits, in the order in which the screen shows the limits."""
     nearer_since_s: Mapping[tuple[str, str], float] = {}
-    """Since when the second limit of a pair is nearer than the first, although the first stands above the second."""
+    """Pairs of limits whose second limit is nearer although it stands below the first, with the time since when it is
+    nearer."""
 
 
 LimitOrders = Mapping[AccountingMode, LimitOrder]
@@ -35,15 +36,16 @@ NO_ORDERS: LimitOrders = {}
 
 
 def hold_orders(previous: LimitOrders, ledger: Ledger) -> LimitOrders:
-    """The orders of the limits in a new sample."""
+    """Computes the orders of the limits in a new sample."""
     return {mode: _hold_order(previous.get(mode, LimitOrder()), ledger, mode) for mode in ledger.limits}
 
 
 def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> LimitOrder:
-    """The order of the limits in one accounting mode.
+    """Computes the order of the limits in one accounting mode.
 
-    The result depends only on the samples, and not on a clock. The order of `ledger` alone decides in three cases: the
-    samples are not in the order of their times, the samples are more than MAX_GAP_S apart, or another limit exists.
+    The result depends on the samples alone, not on a clock. The order of the limits in `ledger` is taken unchanged in
+    three cases: the samples are not in the order of their times, they are more than MAX_GAP_S apart, or a limit appeared
+    or vanished.
     """
     rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s
     place = {limit.name: index for index, limit in enumerate(rows)}
@@ -69,7 +71,7 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
 
 
 def in_order(ledger: Ledger, orders: LimitOrders) -> Ledger:
-    """The ledger with its limits in these orders."""
+    """The ledger with its limits in the given orders."""
     limits: dict[AccountingMode, Limits] = {}
     for mode, order in orders.items():
         rows = {limit.name: limit for limit in ledger.limits[mode].rows}

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
 UNLIMITED_FILES = 1 << 62
-"""A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
+"""A file-max of at least this value counts as no limit; the kernel's default is LONG_MAX."""
 
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
 
 LAST_SHARED_CONNTRACK_MAX = (6, 18)
-"""Last release that surely has one nf_conntrack_max for all network namespaces."""
+"""Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
 
 TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
 CGROUP_LIMIT = "memory_cgroup"
@@ -55,8 +55,8 @@ THRESHOLDS: Mapping[str, Threshold] = {
 """Thresholds by limit.
 
 The kernel counts an orphan twice while the orphan retransmits or probes, and four times after a soft error
-(net/ipv4/tcp_timer.c, tcp_out_of_resources). Therefore the kernel begins to reset orphans after a soft error at 25 % of
-tcp_max_orphans. At 50 % of tcp_max_orphans the kernel begins to reset every silent orphan.
+(net/ipv4/tcp_timer.c, tcp_out_of_resources). Therefore the kernel may begin to reset orphans at 25 % of
+tcp_max_orphans, after a soft error. At 50 % of tcp_max_orphans the kernel begins to reset every silent orphan.
 """
 
 THEN: Mapping[str, str] = {
@@ -71,14 +71,13 @@ THEN: Mapping[str, str] = {
     "listen_queues": "the handshake is dropped, and the client repeats it",
     CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
 }
-"""What happens when a limit is reached, by name of the limit."""
+"""What the kernel does when a limit is reached, by the name of the limit."""
 
 STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
     "listen_queues": ("ListenOverflows", "near"),
 }
-"""An event for each limit, by name of the limit, and the minimum state of the limit if the event's counter has grown.
-"""
+"""For each limit, an event and the minimum state of the limit if the event's counter has grown."""
 
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
@@ -107,10 +106,10 @@ def find_limits(
     holders: "Holders | None" = None,
     cpus: int | None = None,
 ) -> Limits:
-    """Every limit in one accounting mode, the nearest first; see `Limits`.
+    """Every limit in one accounting mode, the nearest limit first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
-    only if the use is clearly below the threshold of the state. `holders` are those of a recent look at the sockets.
+    only if the use is clearly below the state's threshold. `holders` are the holders of the sockets from a recent look.
     `cpus` is the number of CPUs that are online.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
@@ -161,7 +160,7 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
 
 
 def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
-    """Raises the state of a limit if the counter of the limit's event in `STATE_BY_EVENT` has grown.
+    """Raises the state of a limit if the counter of its event in `STATE_BY_EVENT` has grown.
 
     The state is then at least the state in `STATE_BY_EVENT`, and the note of the limit names the event.
     """
@@ -178,7 +177,7 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
     """The states of the limits, for use as the argument `previous` of the next sample.
 
-    If the counter of an event that may raise the state of a limit has grown, the limit keeps its state from `previous`.
+    A limit keeps its state from `previous` if the counter of an event that may raise its state has grown.
     """
     grown = {event.name for event in events if event.grown}
     return {
@@ -201,7 +200,7 @@ def _distance(limit: Limit) -> tuple[int, bool, float]:
 
 
 def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
-    """A limit on the number of sockets of the whole machine; `changes` overrides fields of the limit."""
+    """Makes a limit on the number of sockets of the whole machine; `changes` overrides fields of the limit."""
     limit = Limit(
         name=name,
         concerns="every socket",
@@ -220,7 +219,7 @@ def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **
 
 
 def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
-    """The limit on memory: the use is the memory that reclaim would not free, and the maximum is all memory."""
+    """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory."""
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
@@ -235,10 +234,10 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
 def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
     """The limit of the memory cgroup that the user named.
 
-    The use of this limit leaves out page cache, because reclaim frees page cache. If memory.stat does not say how much
-    page cache is charged, the use is an upper bound and the headroom is unknown. A cgroup is charged for objects, and
-    not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). The headroom is a lower bound, because some objects of a
-    socket may not be charged; the note has the bounds on the charge.
+    The use of the cgroup's limit leaves out page cache, because reclaim frees page cache. If the amount of charged page
+    cache is unknown, the use is an upper bound and the headroom is unknown. A cgroup is charged for objects, not for
+    slabs (mm/slub.c, __memcg_slab_post_alloc_hook). The headroom is a lower bound, because some objects of a socket may
+    not be charged; the note has the bounds on the charge.
     """
     cgroup = snapshot.cgroup
     if cgroup is None:
@@ -326,7 +325,7 @@ def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why
 def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
     """The limit on orphans.
 
-    The headroom ends at the first threshold, because the kernel may reset an orphan above that threshold.
+    The headroom of orphans ends at the first threshold, because the kernel may reset an orphan above it.
     """
     use = Use(sockets.orphans, limits.max_orphans)
     if limits.max_orphans is None:
@@ -351,8 +350,9 @@ def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode
 def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     """The limit on tracked flows, if conntrack is loaded.
 
-    The maximum applies to the whole machine, but the count includes only the flows of this network namespace. After
-    6.18, each namespace may have a maximum of its own, of which the kernel takes no more than that of the first one.
+    The maximum is assumed to apply to the whole machine, but the count includes only the flows of this network
+    namespace. After 6.18, each namespace may have its own maximum, but the kernel uses the first namespace's maximum if
+    that is smaller.
     """
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return
@@ -380,7 +380,7 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
 
 
 def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
-    """The limit on local ports; the use is that of the remote port with the most sockets, whatever their address."""
+    """The limit on local ports; the use is the number of sockets to the most used remote port, whatever its address."""
     ports = limits.local_ports
     number = None if ports is None else max(0, ports[1] - ports[0] + 1)
     note = f"to one address and port of a peer; {NEEDS_DUMP}"
@@ -418,7 +418,7 @@ def _nofile(holders: "Holders | None") -> Limit:
 
 
 def _listen_queues(holders: "Holders | None") -> Limit:
-    """The limit on an accept queue; the use is that of the fullest queue."""
+    """The limit on an accept queue; the use is that of the queue that is nearest to its limit."""
     if holders is None or not holders.listeners:
         return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections")
     fullest = max(holders.listeners, key=lambda each: each.queue / max(1, each.limit))
@@ -430,9 +430,9 @@ def _listen_queues(holders: "Holders | None") -> Limit:
 
 
 def _why_unseen(snapshot: Snapshot) -> str:
-    """The reason that a sysctl of the whole machine was not read.
+    """The reason why a sysctl of the whole machine was not read.
 
-    Only the first network namespace has such sysctls.
+    Only the first network namespace has the sysctls of the whole machine.
     """
     limits = snapshot.socket_limits.value
     elsewhere = limits is not None and limits.local_ports is not None and snapshot.socket_limits.state != "strange"
@@ -440,7 +440,7 @@ def _why_unseen(snapshot: Snapshot) -> str:
 
 
 def _why_unread(snapshot: Snapshot) -> str:
-    """The reason that a file with a limit gave no number."""
+    """The reason why a file with a limit has given no number."""
     return f"not known: its file {'is damaged' if snapshot.socket_limits.state == 'strange' else 'was not read'}"
 
 

@@ -27,7 +27,7 @@ def object_costs(
 ) -> tuple[ObjectCost | str, ...]:
     """The cost of `count` objects of a kind, computed once per CacheTable; empty if the kernel has no such object.
 
-    If the size of the object is unknown, the function returns a text that names the object instead of the cost.
+    If the size of the object is unknown, the function returns a text with the object's name instead of the cost.
     """
     key = (kernel_object.struct, count)
     if key not in table.object_costs:
@@ -52,12 +52,11 @@ def _object_costs(
 
 
 def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """Whether the cache of a security module is unused.
+    """True if the cache of a security module is unused.
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
-    objects. The cache counts as unused if it has less than half as many objects as the minimum number of socket files.
-    If the number of objects is at least half of the minimum number of socket files, the cache may be in use, because
-    sockets may be opened between the reads of the two counts.
+    objects. A cache counts as unused if it has less than half as many objects as there are socket files at least. A
+    cache with more objects may be in use, because sockets may be opened between the reads of the two counts.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
         return False
@@ -72,7 +71,7 @@ def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: C
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
     """The cost of `count` objects in their own cache.
 
-    If the size of the object is unknown, the function returns a text that names the object.
+    If the size of the object is unknown, the function returns a text with the object's name.
     """
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
     if size is None:
@@ -87,7 +86,7 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
         object_bytes=count * size,
         slab_bytes=slab,
         high_slab_bytes=slab,
-        # A computed size is an estimate, and a size without padding is an estimate too.
+        # A computed size is an estimate, and so is a size without padding.
         estimated=line.object_bytes is None or line.computed,
         computed=line.computed,
     )

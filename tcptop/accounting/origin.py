@@ -1,6 +1,6 @@
-"""Origin of a sample: the machine, kernel, boot and network namespace that the sample was taken on.
+"""Origin of a sample: the machine, kernel, boot and network namespace where the sample was taken.
 
-Figures of samples with different origins have no common growth.
+Growth is never computed between samples of different origins.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from tcptop.snapshot import Snapshot
 
 
 class Origin(NamedTuple):
-    """Origin of a sample, and the figures that show another boot. None for an unknown value."""
+    """Where a sample was taken, and the figures that reveal another boot. A field is None if its value is unknown."""
 
     host_name: str | None = None
     kernel_release: str | None = None
     net_namespace: str | None = None
     monotonic_s: float | None = None
-    """Time since boot on the clock of the machine that took the sample."""
+    """Time since boot, measured by the clock of the machine that took the sample."""
     totals: EventCounts = UNKNOWN_COUNTS
-    """The totals of all event counters; a smaller total belongs to another boot or network namespace."""
+    """The totals of all event counters; a smaller total shows another boot or another network namespace."""
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing of the sample was readable; the sample then does not show its network namespace either."""
+        """True if nothing of the sample could be read; the network namespace is then unknown too."""
         names = (self.host_name, self.kernel_release, *self.totals.values())
         return all(value is None for value in names)
 
@@ -33,21 +33,21 @@ UNKNOWN_ORIGIN = Origin()
 
 
 def origin_of(snapshot: Snapshot) -> Origin:
-    """The origin of a sample."""
+    """Finds the origin of a sample."""
     sysctls = snapshot.sysctls.value
     return Origin(
         sysctls.host_name if sysctls else None,
         sysctls.kernel_release if sysctls else None,
         snapshot.net_namespace,
-        snapshot.monotonic_s or None,  # 0 in a saved tree and in a lost sample
+        snapshot.monotonic_s or None,  # it is 0 in a saved tree and in a lost sample
         event_totals(snapshot),
     )
 
 
 def continue_origin(before: Origin, after: Origin) -> Origin | None:
-    """The origin of a sample and of the sample before; None if the two samples have different origins.
+    """The common origin of a sample and of the sample before it; None if the two samples have different origins.
 
-    A value that is unknown in the sample `after` is the last known value.
+    If a value is unknown in the sample `after`, the last known value is kept.
     """
     if after.is_unknown:
         return before

@@ -1,6 +1,6 @@
 """The page size of the machine that the files came from.
 
-The machine that tcptop runs on may have another page size.
+tcptop may run on another machine, with another page size.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from tcptop.kernel.architecture import ARCHITECTURES, PAGE_SIZES
 from tcptop.snapshot import SlabRow, Snapshot
 
 MIN_SHARE = 2 / 3
-"""The page size must fit at least this share of slabinfo's rows.
+"""Minimum share of slabinfo's rows that the page size must fit.
 
-The page size need not fit all rows, because a row may be damaged.
+A page size need not fit all rows, because a row may be damaged.
 """
 
 TOLERANCE = 0.002
-"""Relative error allowed in memory ÷ managed pages.
+"""Largest relative error of memory ÷ managed pages.
 
-Memory and managed pages are from two files, and memory may be added between the reads of the files.
+The two numbers come from two files, and memory may be added between the reads of these files.
 """
 
 
 def page_size_bytes(snapshot: Snapshot) -> int | None:
-    """The page size in bytes, as reported by the host or as derived from its files; None if unknown.
+    """The page size in bytes, reported by the host or derived from its files; None if unknown.
 
-    Slabinfo is the best evidence. SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
-    order_objects), and only one page size gives the right number of objects in all rows. The second-best evidence is
-    the memory of all nodes ÷ the managed pages of all zones: the kernel adds up the managed pages of a node's zones to
-    get the memory of the node (mm/show_mem.c, si_meminfo_node). The third-best evidence is MemTotal ÷ managed pages,
-    because the managed pages lag behind MemTotal on a machine that initialises its memory late. The weakest evidence is
-    the architecture, if the architecture has only one page size.
+    Slabinfo gives the best evidence of the page size. SLUB puts floor(page size × pages ÷ object size) objects into a
+    slab (mm/slub.c, order_objects). Only one page size gives the right number of objects in all rows. The second-best
+    evidence is the memory of all nodes ÷ the managed pages of all zones. The memory of a node is the sum of the managed
+    pages of its zones (mm/show_mem.c, si_meminfo_node). The third-best evidence is MemTotal ÷ managed pages: on a
+    machine that initialises its memory late, managed pages lag behind MemTotal. The weakest evidence is the
+    architecture, which must have only one page size.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
@@ -53,7 +53,7 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
 def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
     """The page size that fits most slabinfo rows, and at least `MIN_SHARE` of all rows.
 
-    None if several page sizes fit the largest number of rows.
+    The page size is None if several page sizes fit the same, largest number of rows.
     """
     is_slub = not any(row.tunables_limit for row in rows)
     sized = [row for row in rows if row.object_bytes and row.pages_per_slab]
@@ -65,11 +65,11 @@ def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
 
 
 def _fits(row: SlabRow, page_bytes: int, is_slub: bool) -> bool:
-    """Whether a page size is possible for a slabinfo row.
+    """True if a page size is possible for a row of slabinfo.
 
-    A slab of the SLAB allocator may also hold an index of the objects, and the index leaves room for fewer objects. The
-    SLAB allocator takes the smallest order at which a slab has little waste (mm/slab.c, calculate_slab_order). So if a
-    slab of several pages holds a single object, the object fills more than half of the slab.
+    A slab of the SLAB allocator may also hold an index, which leaves room for fewer objects. The SLAB allocator takes
+    the smallest order at which a slab has little waste (mm/slab.c, calculate_slab_order). If a slab of several pages
+    holds a single object, the object therefore fills more than half of the slab.
     """
     slab, used = page_bytes * row.pages_per_slab, row.objects_per_slab * row.object_bytes
     if is_slub:

@@ -55,19 +55,20 @@ EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
-"""Beginnings of the names of missing parts that leave the bytes charged to a memory cgroup as they are."""
+"""Beginnings of the names of missing parts that do not affect the bytes charged to a memory cgroup."""
 MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
-"""Structs of which the planned sockets may need none: sockets to different peers share the buckets of a port."""
+"""Structs of which the planned sockets may need none, because sockets to different peers share the buckets of a
+port."""
 MINI_SOCKETS = tuple(item.struct for item in FAMILY_OBJECTS["time_wait"])
 SYSCTLS: Mapping[str, tuple[str, int, Sequence[str]]] = {
     "file_max": ("fs.file-max", (1 << 63) - 1, (FILE.struct,)),
     "nf_conntrack_max": ("net.netfilter.nf_conntrack_max", (1 << 31) - 1, (NF_CONN.struct,)),
     TIME_WAIT_LIMIT: (f"net.ipv4.{TIME_WAIT_LIMIT}", (1 << 31) - 1, MINI_SOCKETS),
 }
-"""Sysctls by limit, each with the largest value that the kernel takes, and with the objects that the limit counts.
+"""For each limit, the sysctl, the largest value that the kernel accepts, and the structs that the limit counts.
 
-fs/file_table.c, fs_stat_sysctls: a long. net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and
-net/ipv4/sysctl_net_ipv4.c, ipv4_net_table: an int.
+The type of the value is long in fs/file_table.c, fs_stat_sysctls. It is int in net/netfilter/nf_conntrack_standalone.c,
+nf_ct_sysctl_table, and in net/ipv4/sysctl_net_ipv4.c, ipv4_net_table.
 """
 WHY_NOT_COUNTED: Mapping[str, str] = {
     "tcp_mem": "no buffers planned",
@@ -76,15 +77,15 @@ WHY_NOT_COUNTED: Mapping[str, str] = {
     "tcp_max_orphans": "no orphans planned",
     "listen_queues": "no accept queues planned",
 }
-"""Reason that a plan takes nothing of a limit, by limit."""
+"""For each limit, the reason why a plan may use nothing of it."""
 MIN_DOUBLED = 1000
-"""Minimum number of open sockets whose doubling is the plan that the screen shows first."""
+"""Minimum number of open sockets for a first plan on the screen that doubles the sockets."""
 UNGUIDED = 100_000
-"""Number of connections in the plan that the screen shows first if neither the sockets nor the headroom is known."""
+"""Number of connections in the screen's first plan if neither the sockets nor the headroom is known."""
 MAX_GUESSES = 40
-"""Maximum number of guesses at the number of connections that fit; the error of each is at most half of that before."""
+"""Maximum number of guesses at the number of connections that fit; each guess at least halves the error."""
 MIN_PAGE_BYTES = 4096
-"""Smallest page size of Linux."""
+"""The smallest page size that Linux has, in bytes."""
 
 
 class Needs(NamedTuple):
@@ -94,11 +95,11 @@ class Needs(NamedTuple):
     missing: Sequence[str]
     memory: tuple[float, float]
     charged: tuple[float, float]
-    """The bytes that are charged to a memory cgroup."""
+    """Bounds on the bytes that are charged to a memory cgroup."""
 
 
 def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
-    """The plan for further connections on the machine of `snapshot`; `ledger` is the ledger of the snapshot."""
+    """Makes the plan for further connections on the machine of `snapshot`; `ledger` is the ledger of the snapshot."""
     page_bytes, has_flows = ledger.host.page_size_bytes, tracks_flows(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
@@ -149,9 +150,9 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
 
 
 def _mini_sockets(ledger: Ledger, request: PlanRequest) -> int:
-    """Number of planned mini-sockets: at most as many as tcp_max_tw_buckets has room for.
+    """Number of planned mini-sockets: at most the free room below tcp_max_tw_buckets.
 
-    A further connection skips TIME_WAIT when it is closed (net/ipv4/tcp_minisocks.c, tcp_time_wait).
+    A connection beyond tcp_max_tw_buckets skips TIME_WAIT when it is closed (net/ipv4/tcp_minisocks.c, tcp_time_wait).
     """
     row = next(limit for limit in ledger.limits["full"].rows if limit.name == TIME_WAIT_LIMIT)
     free = _free(row)
@@ -167,17 +168,17 @@ def _not_counted(ledger: Ledger, counted: Collection[str]) -> tuple[UncountedLim
 
 
 def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> float | None:
-    """The memory of a planned socket's buffers; None if the buffers of the present sockets are unknown."""
+    """Bytes of a planned socket's buffers; None if the buffers of the present sockets are unknown."""
     if request.buffer_bytes != "now":
         return request.buffer_bytes
     return None if ledger.costs["full"].buffer_bytes_per_socket is None else ledger.headroom["full"].buffer_bytes
 
 
 def _buffer_charge(ledger: Ledger, request: PlanRequest) -> float | None:
-    """Bytes that the kernel charges for a planned socket's buffers, of which tcp_mem is the limit; None if unknown.
+    """Bytes of a planned socket's buffers that the kernel charges against tcp_mem; None if unknown.
 
-    The kernel charges whole pages (net/core/sock.c, __sk_mem_raise_allocated). For present buffers, the charge is the
-    average that the headroom assumes.
+    The kernel charges whole pages (net/core/sock.c, __sk_mem_raise_allocated). If the plan uses the present buffers,
+    the charge is the average that the headroom assumes.
     """
     if request.buffer_bytes == "now":
         return ledger.costs["full"].buffer_bytes_per_socket
@@ -214,7 +215,7 @@ def _needs(
         missing = missing or ["the bytes of a socket"]
     high = inf if missing else sum(part.high_bytes for part in parts)
     low, high_charged = _charged_bytes(snapshot, table, request, costs, missing)
-    # Kernel TLS asks for its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
+    # Kernel TLS allocates its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
     high_charged += buffers + (request.sockets * sum(ktls) if ktls else 0.0)
     return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + buffers, high_charged))
 
@@ -227,7 +228,7 @@ def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> 
 
 
 def tracks_flows(snapshot: Snapshot) -> bool:
-    """Whether this network namespace has tracked flows now; then a plan has them unless the user says no."""
+    """True if this network namespace has tracked flows now; the plan then includes flows unless the user says no."""
     limits = snapshot.socket_limits.value
     return bool(limits and limits.conntrack_entries)
 
@@ -235,10 +236,11 @@ def tracks_flows(snapshot: Snapshot) -> bool:
 def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]:
     """The plan that the screen shows first, and the reason for its number of connections.
 
-    Its sockets are those of the headroom: half of them are outgoing, and families and buffers are as now.
+    The first plan assumes the sockets of the headroom: half of them are outgoing, and families and buffers are as at
+    present.
 
-    The number is the number of open sockets, so that the sockets double. Doubling a few sockets says nothing; then the
-    number is half of what fits.
+    The number of connections equals the number of open sockets, so that the number of sockets doubles. If only few
+    sockets are open, doubling them says nothing, and the number is half of the headroom.
     """
     sockets, first = ledger.sockets.inuse_of_both, ledger.limits["full"].first
     fits = first.headroom_sockets if first is not None else None
@@ -255,7 +257,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
 
 
 def _why_no_ktls(ledger: Ledger) -> str:
-    """The reason that the bytes of kernel TLS are unknown, and the command that measures these bytes."""
+    """The reason why the bytes of kernel TLS are unknown, and the command that measures them."""
     measure = "measure it with tcptop lab --states ktls -w FILE"
     if ledger.lab is None:
         return f"{measure}, and give --lab FILE"
@@ -274,7 +276,8 @@ def _object_costs(
 ) -> tuple[list[ObjectCost], list[str]]:
     """The cost of all planned objects of each kind, and the objects whose size is unknown.
 
-    A connection that skips TIME_WAIT still has its tracked flow for a while, so `request` has the number of the flows.
+    A connection that skips TIME_WAIT still has its tracked flow for a while, so the number of flows comes from
+    `request`.
     """
     costs: list[ObjectCost] = []
     missing: list[str] = []
@@ -339,7 +342,7 @@ def _times(cost: ObjectCost, number: float) -> ObjectCost:
 
 
 def _merged(costs: Sequence[ObjectCost]) -> list[ObjectCost]:
-    """The costs, merged into one cost for each object and cache."""
+    """The costs, with those of the same object and cache merged into one."""
     merged: dict[tuple[str, str], ObjectCost] = {}
     for cost in costs:
         known = merged.get((cost.object, cost.cache))
@@ -361,11 +364,11 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[ObjectCost]:
-    """The costs, with at most as many bind buckets as there are local ports.
+    """The costs, with the number of bind buckets limited to the number of local ports.
 
-    Sockets to different peers share a port's bucket (net/ipv4/inet_hashtables.c, inet_bind_hash_connect). Each pair of
-    a port and a local address has a bind2 bucket of its own. If the sockets use several local addresses, there may be
-    as many bind2 buckets as sockets.
+    Sockets to different peers share the bind bucket of a port (net/ipv4/inet_hashtables.c, inet_bind_hash_connect).
+    Each pair of a port and a local address has its own bind2 bucket. If the sockets use several local addresses, there
+    may be as many bind2 buckets as sockets.
     """
     shared: list[ObjectCost] = []
     for cost in costs:
@@ -381,7 +384,7 @@ def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[O
 
 
 def _part(cost: ObjectCost) -> PlanPart:
-    # The size of an object is a lower bound on the object's share of a slab.
+    # The size of an object is a lower bound on its share of a slab.
     size = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
     high = size if cost.high_slab_bytes is None else cost.high_slab_bytes
     is_bucket = cost.object in MAY_BE_SHARED
@@ -402,7 +405,7 @@ def _charged_bytes(
     """Bounds on the bytes of `costs` that the kernel charges to a memory cgroup.
 
     The upper bound is infinite if the size of a charged object is unknown. An object is charged with its own size, so
-    an unknown share of a slab leaves the bounds as they are.
+    an unknown share of a slab does not affect the bounds.
     """
     certain = [cost for cost in costs if cost.object not in MAY_BE_SHARED]
     low, _ = charged_bytes(snapshot, table, certain, request.accepted / request.sockets)
@@ -419,15 +422,15 @@ def _limits(
     needs: Needs,
     needs_of: Callable[[int], Needs],
 ) -> Iterator[PlanLimit]:
-    """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum.
+    """Yields the limits that the plan affects, without a memory cgroup that has no maximum.
 
-    `needs` are the needs of the request, and `needs_of` are the needs of another number of connections, with as many
-    mini-sockets.
+    `needs` has the needs of the request. `needs_of(number)` computes the needs of another number of connections, with
+    the same number of mini-sockets.
     """
     missing = needs.missing
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
     headroom = ledger.headroom["full"]
-    # The names of the parts; the advice in parentheses stands below the table of parts.
+    # The names of the parts, without the advice in parentheses, which stands below the table of parts.
     parts = f"not known: {', '.join(dict.fromkeys(name.partition(' (')[0] for name in missing))}" if missing else ""
     most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
     why = parts or headroom.unknown_because or ""
@@ -458,7 +461,7 @@ def _limits(
         why = _why_unread(snapshot, TIME_WAIT_LIMIT)
         note = f"its file {why}" if row.maximum is None else "sockstat was not read, or is damaged"
         found = _limit(row, request, (mini_sockets,) * 2, _free(row), note)
-        # It ends no connection: a closed one goes on without a mini-socket.
+        # This limit ends no connection: beyond it, a connection is closed without a mini-socket.
         skips = f"{row.then} then" if mini_sockets < request.time_wait else found.note
         yield found._replace(connections=None, note=skips)
     if request.with_conntrack:
@@ -466,9 +469,10 @@ def _limits(
 
 
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:
-    """The reason that a file below /proc/sys has no value; the text follows the name of the file.
+    """The reason why a file below /proc/sys has no value; the text follows the name of the file.
 
-    A reading names only the worst damage. If this damage is of another file, the file may be damaged, too.
+    The reason in a reading names only the worst damage. If the worst damage is in another file, this file may be
+    damaged, too.
     """
     reading = snapshot.socket_limits
     if reading.state != "strange":
@@ -492,16 +496,16 @@ def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> I
 
 
 def _free(limit: Limit) -> int | None:
-    """How much of a limit is free if the counter of the limit has no error; None if unknown."""
+    """Free amount of a limit, assuming a counter without error; None if unknown."""
     if limit.used is None or limit.maximum is None:
         return None
     return max(0, limit.maximum - limit.used)
 
 
 def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
-    """The machine's memory; None if meminfo is damaged or without MemTotal.
+    """The machine's memory in bytes; None if meminfo is damaged or without MemTotal.
 
-    The MemTotal of a container's own meminfo (lxcfs) may be below the memory of the machine, which zoneinfo has.
+    A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine, which zoneinfo has.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
@@ -518,18 +522,18 @@ def _limit(
     note: str,
     most_free: int | None = None,
 ) -> PlanLimit:
-    """A limit, and the amount that the plan takes of the limit.
+    """Makes the row of a limit, with the amount that the plan takes of it.
 
-    `takes` are the bounds on this amount; None if the bounds are unknown. `most_free` is an upper bound on the free
-    amount, for a limit whose `free` is None.
+    `takes` has the bounds on the amount that the plan takes; None if the bounds are unknown. `most_free` is an upper
+    bound on the free amount, for a limit whose `free` is None.
     """
     low, high = takes or (0, inf)
     error = limit.used_error
     verdict: LimitVerdict = "unknown"
     connections: int | None = None
     if free is not None and takes is not None:
-        # The true use may be smaller than the counter's value by up to the counter's error, but not smaller than 0.
-        # If the counter's value is only an upper bound, the true use may be 0.
+        # The true use may be smaller than the counter's value by the counter's error, but is at least 0. If the
+        # counter's value is only an upper bound, the true use may be 0.
         less = limit.used if limit.used_is_at_most else error
         most = free if less == 0 else min(limit.maximum or 0, free + (inf if less is None else less))
         if low > most:
@@ -565,15 +569,15 @@ def _limit(
 
 
 def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
-    """The upper bound on an amount; the lower bound if there is no upper bound, or if `is_least` asks for it."""
+    """The upper bound on an amount. If there is no upper bound, or if `is_least` is true, it is the lower bound."""
     return bounds[0] if is_least or bounds[1] == inf else bounds[1]
 
 
 def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Callable[[int], float]) -> PlanLimit:
     """The limit, with the largest number of connections whose amount is at most `free`.
 
-    The number in `limit` takes the amount as proportional to the number of connections. It is not: the mini-sockets
-    are a fixed amount, and the amount of each connection is smaller where connections share local ports.
+    In `limit` the number is computed as if the amount were proportional to the number of connections. The amount is not
+    proportional: mini-sockets take a fixed amount, and connections that share local ports take less.
     """
     if limit.connections is None or free is None:
         return limit
@@ -581,7 +585,7 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
 
 
 def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:
-    """The largest number of connections whose amount is at most `free`; None if connections have no amount."""
+    """The largest number of connections whose amount is at most `free`; None if connections take nothing."""
     first = amount_of(1)
     if first > free:
         return 0
@@ -600,7 +604,7 @@ def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | N
 
 
 def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | None) -> LimitState:
-    """The state of a limit if the plan takes as much of the limit as `takes` allows; the upper bound may be unknown."""
+    """The state of a limit after the plan has taken the amount `takes`, whose upper bound may be unknown."""
     if verdict == "exceeded":
         return "full"
     if takes is None or limit.used is None:
@@ -611,19 +615,22 @@ def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | Non
 
 
 def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:
-    """The limit; if no value of its sysctl is enough, its note says so."""
+    """The limit, with a note if no value of its sysctl is enough."""
     return limit._replace(note="; ".join(filter(None, (limit.note, sysctl)))) if isinstance(sysctl, str) else limit
 
 
 def _connections(limit: PlanLimit) -> float:
-    """Sort key: the number of connections that fit below a limit. If this number is unknown, the limit comes last."""
+    """Sort key: the number of connections that fit below a limit.
+
+    If the number of connections is unknown, the limit comes last.
+    """
     return inf if limit.connections is None else limit.connections
 
 
 def _by_node(
     table: CacheTable, ledger: Ledger, total_bytes: float, fit_into: Callable[[float], int | None]
 ) -> dict[int, PlanNode] | None:
-    """The share of each node, if new sockets spread over the nodes like the present socks; None if that is unknown."""
+    """Each node's share of the plan if new sockets spread over the nodes like the present socks; None if unknown."""
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     shares = {node.node: share_of_objects(lines, node.node) for node in ledger.nodes}
     if len(shares) == 1:
@@ -647,9 +654,9 @@ def _sysctls(
     limits: Sequence[PlanLimit],
     parts: Sequence[PlanPart],
 ) -> dict[str, PlanSysctl | str]:
-    """The sysctls that would need another value, by limit, with the smallest value for which the plan fits.
+    """The sysctls that the plan needs to be larger, by limit, with the smallest sufficient value.
 
-    If no value of a sysctl is enough, the sysctl is replaced by a sentence that says so.
+    If no value of a sysctl is sufficient, a sentence that says so replaces the sysctl.
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
@@ -674,10 +681,10 @@ def _sysctls(
 def _sysctl(
     limit: PlanLimit, name: str, needed: int, memory_bytes: int | None, each_bytes: float, largest: int | None = None
 ) -> PlanSysctl | str:
-    """The sysctl with one value, of which the plan uses `needed`.
+    """Advice on a sysctl with one value; the plan needs `needed` of it.
 
-    The advised value is the smallest of which `needed` is less than ADVISED_PERCENT, but at most the largest value that
-    the kernel takes, and at most as many objects of `each_bytes` as all memory holds.
+    The advised value is the smallest value of which `needed` is less than ADVISED_PERCENT. It is at most the largest
+    value that the kernel accepts, and at most the number of objects of `each_bytes` that fit into all memory.
     """
     caps = [] if largest is None else [(largest, f"it is at most {largest}")]
     if memory_bytes is not None and each_bytes:
@@ -696,9 +703,10 @@ def _sysctl(
 def _tcp_mem_sysctl(
     limit: PlanLimit, now: tuple[int, int, int], needed: int, memory_bytes: int | None, unit: int
 ) -> PlanSysctl | str:
-    """The three values of tcp_mem, of which the second one ends before memory pressure; `needed` is in units.
+    """Advice on the three values of tcp_mem.
 
-    The kernel itself sets the three values to 3/4, 1 and 3/2 of the second value (net/ipv4/tcp.c, tcp_init_mem).
+    Memory pressure begins at the second value; `needed` is in units of tcp_mem. The kernel sets the three values to
+    3/4, 1 and 3/2 of the second value (net/ipv4/tcp.c, tcp_init_mem).
     """
     second = _sysctl(limit, "net.ipv4.tcp_mem", needed, memory_bytes, unit)
     if isinstance(second, str):

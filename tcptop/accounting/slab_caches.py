@@ -16,7 +16,8 @@ from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
-"""Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
+"""Folder name of a merged cache. The name of a merged cache's folder ends with the object size: `:A-0000128`
+(mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
 """Name of a plain kmalloc cache, or of a random copy of a kmalloc cache.
@@ -26,53 +27,54 @@ Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-
 """
 
 PARTIAL_SLABS_SINCE = (5, 16)
-"""First release that limits a CPU's partial list by the number of slabs on the list.
+"""First kernel release that limits a CPU's partial list by the number of slabs on the list.
 
 Older releases limit the partial list by the number of free objects.
 """
 
 SHEAVES_SINCE = (7, 0)
-"""First release in which most caches have sheaves.
+"""First kernel release in which most caches have sheaves (arrays of free objects, one for each CPU).
 
-Sheaves keep more free objects than partial slabs keep.
+Sheaves keep more free objects than partial slabs.
 """
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
-"""Folder name of a merged cache with SLAB_ACCOUNT. The name contains the letter A (mm/slub.c, create_unique_id)."""
+"""Pattern of the folder name of a merged cache with SLAB_ACCOUNT. The folder name of a merged SLAB_ACCOUNT cache
+contains the letter A (mm/slub.c, create_unique_id)."""
 
 MEMCG_CHILDREN_UNTIL = (5, 9)
-"""First release without a child cache for each memory cgroup.
+"""First kernel release without a child cache for each memory cgroup.
 
 Slabinfo counts the objects of a child cache in the row of the parent cache, but sysfs does not.
 """
 
 SLAB_MERGES_SINCE = (3, 18)
-"""First release in which not only SLUB but also the SLAB allocator merges caches (12220dea07f1)."""
+"""First kernel release in which the SLAB allocator merges caches, as SLUB already did (12220dea07f1)."""
 
 
 MAX_SLABINFO_LAG_S = 30.0
-"""Age at which slabinfo gives way to sysfs: slabinfo is then so much older than the counts of sysfs.
+"""Maximum time in seconds by which slabinfo may be older than the counts of sysfs; counts of sysfs then replace it.
 
-Until then, a row keeps all its counts from slabinfo, although sysfs is read more often: counts of two reads in one row
-would contradict each other, and a row that took turns would show its active objects only now and then. Slabinfo is so
-old if a read of slabinfo hangs, or takes more than 0.15 s of CPU time.
+Up to this age, a row has all its counts from slabinfo, although sysfs is read more often. Counts of two reads in one
+row would contradict each other. A row that alternated between the two sources would show its active objects only
+sometimes. Slabinfo becomes older than this only if a read of it hangs, or takes more than 0.15 s of CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
-"""Sources that the costs of sockets and TCP's memory are computed from."""
+"""Sources from which the costs of sockets and TCP's memory are computed."""
 
 
 class CacheLookup(NamedTuple):
-    """Whether the kernel has the cache of an object, and the sizes and counts of the cache."""
+    """Tells if the kernel has the cache of an object, and gives the sizes and counts of the cache."""
 
     status: Presence
     line: CacheLine | None = None
     reason: str | None = None
-    """If `line` is None, a clause that gives the reason; otherwise None."""
+    """If `line` is None, the reason in the form of a clause; otherwise None."""
 
 
 class CacheTable:
-    """All caches of one Snapshot: slabinfo's rows in file order, then catalogue caches without a row of their own."""
+    """All caches of one Snapshot: slabinfo's rows in file order, then catalogued caches without a row of their own."""
 
     def __init__(self, snapshot: Snapshot, page_bytes: int | None) -> None:
         self._page_bytes = page_bytes
@@ -88,9 +90,9 @@ class CacheTable:
         self.doubted_sources = tuple(
             f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
         )
-        """The sources of COST_SOURCES that have damaged or impossible figures.
+        """Those sources of COST_SOURCES that have damaged or impossible figures.
 
-        Every cost names these sources as missing.
+        Every cost of a socket names the sources in `doubted_sources` as missing.
         """
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
@@ -130,7 +132,7 @@ class CacheTable:
                 self._kmalloc_lines.setdefault(size, []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object, and whether the kernel has the cache."""
+        """The cache of an object, and whether the kernel has it."""
         if kernel_object.struct not in self._lookups:
             line = next((self._by_name[name] for name in kernel_object.names if name in self._by_name), None)
             self._lookups[kernel_object.struct] = (
@@ -141,9 +143,9 @@ class CacheTable:
     def _lookup_without_line(self, kernel_object: KernelObject) -> CacheLookup:
         """The reason why no file shows the cache of an object: the cache is `absent`, `hidden` or `unknown`.
 
-        The cache is absent if the kernel is too old or too new, if the protocol that creates the cache is not
-        registered, or if a complete list of caches does not name the cache. The cache is never absent if all kernels of
-        this release have the object, or if the protocol of the object is registered.
+        The cache is absent in three cases: the kernel is too old or too new, the protocol that creates the cache is not
+        registered, or a complete list of caches does not name the cache. The cache is not called absent if all kernels
+        of this release have the object, or if the object's protocol is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
@@ -174,7 +176,7 @@ class CacheTable:
         )
 
     def _may_merge(self, kernel_object: KernelObject) -> bool:
-        """Whether the allocator may count an object's cache in the row of another cache."""
+        """True if the allocator may count an object's cache in the row of another cache."""
         sysctls = self._snapshot.sysctls.value
         if sysctls is not None and not sysctls.merges_caches:
             return False
@@ -186,7 +188,7 @@ class CacheTable:
         return not self._is_slab_allocator or self._release >= SLAB_MERGES_SINCE
 
     def _has_every_name(self, links: SlabLinks) -> bool:
-        """Whether /sys/kernel/slab and slabinfo together name every cache that all kernels with TCP have.
+        """True if /sys/kernel/slab and slabinfo together name every cache that all kernels with TCP have.
 
         A saved tree may lack some links, and usually lacks the folders of caches that are not merged.
         """
@@ -198,9 +200,9 @@ class CacheTable:
         )
 
     def get(self, name: str) -> CacheLine | None:
-        """The cache of a given name; None if there is none.
+        """The cache with the given name; None if there is none.
 
-        If two rows share the name, the row with more slabs is used.
+        If two rows have the name, the row with more slabs is used.
         """
         return self._by_name.get(name)
 
@@ -216,7 +218,7 @@ class CacheTable:
     def kmalloc_caches(self, min_bytes: int, max_bytes: int) -> list[CacheLine]:
         """The kmalloc caches that serve sizes from `min_bytes` to `max_bytes`, the smallest first.
 
-        Empty if slabinfo is incomplete, because a missing row could be the row of such a cache.
+        The list is empty if slabinfo is incomplete, because a missing row could be the row of such a cache.
         """
         if self._has_rows and not self._is_whole:
             return []
@@ -229,7 +231,7 @@ class CacheTable:
         return caches
 
     def kmalloc_max_in_use(self, line: CacheLine) -> int | None:
-        """Upper bound on objects in use in a kmalloc cache and its copies together; None if unknown."""
+        """Upper bound on the objects in use in a kmalloc cache and its random copies together; None if unknown."""
         copies = self._kmalloc_lines.get(kmalloc_size_bytes(line.name) or 0, [])
         known = [copy.max_in_use for copy in copies if copy.max_in_use is not None]
         return sum(known) if known and len(known) == len(copies) else None
@@ -253,7 +255,7 @@ class CacheTable:
         )
 
     def is_accounted(self, name: str) -> bool | None:
-        """Whether a merged cache has SLAB_ACCOUNT, according to the folder name; None if the cache is not merged."""
+        """True if a merged cache has SLAB_ACCOUNT according to its folder name; None if the cache is not merged."""
         group = self._group_of.get(name, "")
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
@@ -266,7 +268,7 @@ class CacheTable:
         return row.max_in_use if row else None
 
     def possible_rows(self, cost: ObjectCost) -> tuple[str, ...]:
-        """Names of the slabinfo rows that may count the objects of a cost; more than one for an object of kmalloc."""
+        """Names of the slabinfo rows that may count the objects of a cost; an object of kmalloc may have several."""
         names = [cost.cache]
         low, high = kmalloc_size_bytes(cost.cache), kmalloc_size_bytes(cost.high_cache or cost.cache)
         if low is not None and high is not None:
@@ -275,9 +277,9 @@ class CacheTable:
         return tuple(dict.fromkeys(line.row for line in lines if line.row is not None))
 
     def fallback_factor(self, cache: str) -> float:
-        """An object's share of the present slabs ÷ the object's share of a full slab of the preferred order.
+        """An object's share of its present slabs ÷ its share of a full slab of the preferred order.
 
-        After order fallback the factor is above 1.
+        After a fallback to a smaller order the factor is above 1.
         """
         line = self.get(cache)
         row = self._by_name.get(line.row) if line is not None and line.row is not None else None
@@ -285,10 +287,9 @@ class CacheTable:
         return factor if factor > 1.0 + 1e-9 else 1.0
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
-        """Pairs (number of slabs, objects per slab).
+        """Pairs (number of slabs, objects per slab), one pair for each order of slabs.
 
-        The first pair is for slabs of the preferred order, and the second pair, if any, is for slabs of the smallest
-        order.
+        The first pair is for slabs of the preferred order. The second pair, if any, is for slabs of the smallest order.
 
         The list is empty if the counts are unknown.
         """
@@ -299,7 +300,7 @@ class CacheTable:
         return [(slabs - small, per_slab), *([(small, per_small)] if small else [])]
 
     def total_bytes(self) -> int | None:
-        """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""
+        """Bytes of all slabinfo rows together; None if rows are missing or the page size is unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
         return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
@@ -307,8 +308,8 @@ class CacheTable:
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace slabinfo's counts, by cache name.
 
-        Empty if slabinfo is readable and the kernel may have a child cache for each memory cgroup. Slabinfo includes
-        the objects of child caches, but sysfs does not.
+        The mapping is empty if slabinfo is readable and the kernel may have a child cache for each memory cgroup.
+        Slabinfo counts the objects of child caches, but sysfs does not.
         """
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:
@@ -319,12 +320,12 @@ class CacheTable:
 
     @property
     def counts_reading(self) -> Reading[Slabinfo] | Reading[SlabCounts]:
-        """The reading that the counts and the bytes of TCP's caches come from: slabinfo, or the counts of sysfs."""
+        """The reading from which the counts and the bytes of TCP's caches come: slabinfo, or the counts of sysfs."""
         return self._snapshot.slab_counts if self._sysfs_replaces_slabinfo else self._snapshot.slabinfo
 
     @property
     def matching_sockstat(self) -> Sockstat | None:
-        """The TCP line of /proc/net/sockstat, read right after the source that `CacheLine.bytes` comes from."""
+        """The TCP line of /proc/net/sockstat that was read right after the source of `CacheLine.bytes`."""
         return self.counts_reading.sockstat
 
     def _slabinfo_is_old(self) -> bool:
@@ -383,7 +384,7 @@ class CacheTable:
         )
 
     def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
-        """The line of a catalogue cache that slabinfo does not name; None if no other file shows the cache.
+        """The line of a catalogued cache that slabinfo does not name; None if no other file shows the cache.
 
         Without a complete slabinfo, the size of a sock comes from the line of the sock's protocol in
         /proc/net/protocols.
@@ -397,9 +398,9 @@ class CacheTable:
         return _line_of_namespaces(name, parts) if parts else None
 
     def _line_without_row(self, name: str) -> CacheLine:
-        """The CacheLine of a catalogue cache without a row of its own.
+        """The CacheLine of a catalogued cache without a row of its own.
 
-        Such a cache is merged, or slabinfo is not readable.
+        A catalogued cache has no row of its own if it is merged, or if slabinfo is not readable.
         """
         names = self._names_sharing(name)
         every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
@@ -463,7 +464,7 @@ class CacheTable:
     def _names_sharing(self, name: str) -> tuple[str, ...]:
         """The names of the caches that are merged with a given cache, including the given cache.
 
-        Of a group of very many caches, only the first names are returned, but all names of the catalogue.
+        If very many caches are merged, only the first names and all names of the catalogue are returned.
         """
         return self._shown_names.get(self._group_of.get(name, ""), (name,))
 
@@ -477,9 +478,9 @@ class CacheTable:
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
-        """Size of a cache's struct without padding.
+        """Size of a cache's struct, without padding, in bytes.
 
-        None for a merged cache, because sysfs shows only the largest struct of a merged cache.
+        The size is None for a merged cache, because sysfs shows only the largest struct of the merged caches.
         """
         return None if merged else self._object_sizes.get(name)
 
@@ -509,7 +510,7 @@ class CacheTable:
         if count is None or (count.objects is None and count.slabs is None):
             return None
         if count.objects and not count.objects_by_node:
-            # A kernel without NUMA prints totals only; all objects are on node 0.
+            # A kernel without NUMA prints totals only; all objects then count as on node 0.
             count = count._replace(objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
         nodes: dict[int, NodeCount] = {}
         for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):
@@ -528,9 +529,10 @@ class CacheTable:
 
 
 def _names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of merged caches, or the first of very many names; the names of the catalogue are always there.
+    """The names of merged caches; if there are very many, only the first names and all names of the catalogue.
 
-    Without this bound, the lists of the names that each row shares would grow with the square of the number of names.
+    Without the limit, the total length of the lists would grow with the square of the number of names, since each row
+    has a list of all names.
     """
     if len(names) <= MAX_ALIASES + 1:
         return names
@@ -544,10 +546,10 @@ def _aliases(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:
-    """Upper bound on the free objects that CPUs cache and that a slabinfo row therefore counts as active.
+    """Upper bound on the free objects that CPUs cache and that a row of slabinfo therefore counts as active.
 
-    `names` are the caches that the row counts. None in three cases: the kernel has the SLAB allocator, the number of
-    CPUs is unknown, or the kernel may have sheaves of unknown capacity.
+    `names` are the caches that the row counts. The bound is None in three cases: the kernel has the SLAB allocator, the
+    number of CPUs is unknown, or the kernel may have sheaves of unknown capacity.
     """
     topology, sizes, sysctls = snapshot.topology.value, snapshot.slab_sizes.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release if sysctls else None)
@@ -570,9 +572,9 @@ def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -
 
 
 def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
-    """The rows of slabinfo, with one row per catalogue cache.
+    """The rows of slabinfo, with only one row for each catalogued cache.
 
-    If a catalogue cache has several rows, the row with the most slabs is kept.
+    If a catalogued cache has several rows, the row with the most slabs is kept.
 
     The kernel prints slabinfo in parts. If the list of caches changes between two parts, a row may be printed twice.
     All rows of caches outside the catalogue are kept, because two different caches outside the catalogue may have the
@@ -596,7 +598,7 @@ def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
 
 
 def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
-    """The line, with None for the numbers that are in doubt and for the figures computed from those numbers."""
+    """The line, with None for the doubted numbers and for all figures computed from them."""
     if "size" in doubts:
         line = line._replace(
             object_bytes=None, objects_per_slab=None, pages_per_slab=None, order=None, slab_share_bytes=None
@@ -609,7 +611,7 @@ def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
 
 
 def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
-    """One line for a cache that exists once per network namespace.
+    """One line for a cache that exists once in each network namespace.
 
     Each namespace has its own row in slabinfo, and the sizes in all these rows are the same.
     """
@@ -629,7 +631,7 @@ def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
 
 
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
-    """Size of the struct in each cache, from sysfs or, for a protocol's socks, from /proc/net/protocols."""
+    """Size of the struct in each cache, from sysfs; for the socks of a protocol, from /proc/net/protocols."""
     sizes, protocols = snapshot.slab_sizes.value, snapshot.protocols.value
     found = {name: each.object_size_bytes for name, each in (protocols.by_name if protocols else {}).items()}
     for name, size in (sizes.caches if sizes else {}).items():
@@ -641,9 +643,9 @@ def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
 # The result is cached, because the names of the caches hardly ever change.
 @lru_cache(2)
 def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
-    """Names of the kmalloc caches by object size, the smallest first.
+    """Names of the kmalloc caches by object size, the smallest size first.
 
-    If no plain cache has a given object size, the name of a random copy is returned for this size.
+    If a size has no plain kmalloc cache, the name of a random copy is returned.
     """
     sizes: dict[int, str] = {}
     copies: dict[int, str] = {}
@@ -656,7 +658,7 @@ def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
 
 @lru_cache(1024)
 def kmalloc_size_bytes(name: str) -> int | None:
-    """Object size of a kmalloc cache, parsed from the name of the cache; None if the cache is not a kmalloc cache."""
+    """Object size of a kmalloc cache, parsed from its name; None if the cache is not a kmalloc cache."""
     match = KMALLOC.match(name)
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
@@ -699,7 +701,7 @@ def _line_of_slabinfo(
     )
 
 
-# The results are remembered, because most rows do not belong to TCP and have not changed since the last sample.
+# The results are kept for the next sample, because most rows do not belong to TCP and have not changed.
 _recall_line = Recall(_line_of_slabinfo)
 
 _EMPTY = CacheLine(

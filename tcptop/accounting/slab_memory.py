@@ -9,7 +9,7 @@ from tcptop.snapshot import Snapshot
 
 
 def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> SlabMemory:
-    """The machine's slab memory by owner; an amount is None if any part of the amount is unknown."""
+    """The machine's slab memory by owner; an amount is None if any part of it is unknown."""
     in_slabs = [part for part in memory.parts if part.row is not None]
     own_caches = {name for item in KERNEL_OBJECTS if item.tcp_only for name in item.caches}
     own_known = memory.bytes is not None and not own_caches & set(memory.missing)

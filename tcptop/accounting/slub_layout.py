@@ -1,7 +1,7 @@
-"""SLUB's layout rules: the step between objects, the order of a slab, and the free objects cached per CPU.
+"""SLUB's layout rules: the step between objects, the order of a slab, and the free objects that each CPU caches.
 
-Without slabinfo, the step and the order follow from the size of a struct, the flags of the cache and the number of
-CPUs. On every kernel in the test data, the rules in this module reproduce each slabinfo row exactly.
+Without slabinfo, step and order are computed from the size of a struct, the cache's flags and the number of CPUs. On
+every kernel in the test data, the rules in this module reproduce each slabinfo row exactly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ changes it.
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
-"""How many free objects a CPU may keep on its partial slabs: pairs (minimum step in bytes, number of free objects).
+"""Maximum number of free objects on a CPU's partial slabs: pairs (minimum step in bytes, number of free objects).
 
-The first pair whose minimum step is not larger than the cache's step applies (mm/slub.c, set_cpu_partial).
+Of the pairs, the first one whose minimum step is not larger than the cache's step applies (mm/slub.c, set_cpu_partial).
 """
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10
@@ -27,8 +27,9 @@ def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer
     """Step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
 
     With `outer_free_pointer`, the free pointer lies behind the object and does not overwrite the freed object. Two
-    kinds of cache need this position of the free pointer. With SLAB_TYPESAFE_BY_RCU, a freed object must remain
-    readable. With a constructor, a freed object must keep the data that the constructor set up.
+    kinds of caches need the free pointer behind the object: those with SLAB_TYPESAFE_BY_RCU and those with a
+    constructor. With SLAB_TYPESAFE_BY_RCU, a freed object must remain readable. With a constructor, a freed object must
+    keep the data that the constructor set up.
     """
     size = _round_up(struct_bytes, WORD_BYTES)
     if outer_free_pointer:
@@ -70,7 +71,7 @@ def _round_up(size: int, step: int) -> int:
 
 
 def cpu_partial_objects(step_bytes: float) -> int:
-    """Free objects that a CPU may keep on its partial slabs (mm/slub.c, set_cpu_partial)."""
+    """Maximum number of free objects on a CPU's partial slabs (mm/slub.c, set_cpu_partial)."""
     return next(objects for min_bytes, objects in CPU_PARTIAL if step_bytes >= min_bytes)
 
 
@@ -83,14 +84,14 @@ def max_idle_objects(
     sheaf_capacity: int | None,
     counts_slabs: bool,
 ) -> int:
-    """Upper bound on the free objects of a slab cache that CPUs keep for themselves and that therefore count as active.
+    """Upper bound on the free objects of a slab cache that CPUs keep to themselves; such objects count as active.
 
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
     slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and one slab for new objects. The kernel assumes
-    that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel limits the
-    number of free objects on the partial slabs. The kernel counts the free objects of a slab at the time when the slab
-    is put on the CPU's list (put_cpu_partial). At that time only one object of the slab may be free, and later all
-    objects of the slab may be free.
+    that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` is False) the kernel limits the
+    number of free objects on the partial slabs. The kernel counts the free objects of a slab when it puts the slab on
+    the CPU's list (put_cpu_partial). A slab that has only one free object when it is put on the list may later have all
+    its objects free.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

@@ -1,6 +1,6 @@
-"""Bounds on the real memory of socket buffers.
+"""Bounds on the memory that socket buffers really use.
 
-The charge in /proc/net/sockstat is no exact figure, because the charge also counts the unused parts of pages.
+The charge in /proc/net/sockstat is not exact, because it includes the unused parts of pages.
 """
 
 from math import inf
@@ -12,7 +12,7 @@ from tcptop.ledger import Amount, SocketCounts
 from tcptop.snapshot import Snapshot
 
 QUEUED = (SK_BUFF, FCLONE, SKB_HEAD)
-"""Objects of a queued segment."""
+"""Objects that a queued segment consists of."""
 
 
 class BufferMemory(NamedTuple):
@@ -20,12 +20,13 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The charge minus the charge's error minus one page for each socket; but at least the live objects of segments.
+    """The charge minus its error minus one page for each socket, but at least the live objects of segments.
 
-    The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge), so that many sockets
-    with a few bytes each are charged for much more than they hold. Full queues hold about what they are charged for.
-    If only the error of the active objects is unknown, all of them count as live. Without a slabinfo row of segments,
-    the figure is the charge. In any case it is at most the charge and the upper bound.
+    The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge). Many sockets with a few
+    bytes each are therefore charged for much more than they hold. Sockets with full queues hold about as much as they
+    are charged for. If only the error in the number of active objects is unknown, all active objects count as live. If
+    slabinfo has no row of segments, the figure is the charge. The figure is never larger than the charge or the upper
+    bound.
     """
 
 
@@ -43,10 +44,10 @@ def buffer_memory(
 ) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
-    The lower bound is the smaller of two amounts: the live objects in the slabinfo rows that only segments use, and the
-    charge. The upper bound is also the smaller of two amounts. One amount is the charge plus the error of the charge.
-    The other amount is the active objects in the slabinfo rows that only segments use, plus the used memory that is
-    neither slab memory nor anonymous memory nor page cache.
+    The lower bound is the live objects in the slabinfo rows that only segments use, or the charge if that is smaller.
+    The upper bound is the smaller of two sums. The first sum is the charge plus the error of the charge. The second sum
+    has two parts: the active objects in the slabinfo rows that only segments use, and the used memory that is neither
+    slab memory nor anonymous memory nor page cache.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -71,7 +72,7 @@ def buffer_memory(
 def _segment_bytes(table: CacheTable) -> Segments:
     """Bytes of the live objects in the slabinfo rows that only segments use.
 
-    If it is unknown how many active objects are free objects that CPUs cache, all objects of the row may be free.
+    If the number of free objects that CPUs cache is unknown, all objects of the row may be free.
     """
     low = high = 0.0
     has_row, has_error = False, True

@@ -13,7 +13,7 @@ from tcptop.snapshot import Snapshot
 
 
 class FamilyMix(NamedTuple):
-    """The share of IPv4 and the share of IPv6 in the machine's sockets; the sum of the shares is 1."""
+    """The shares of IPv4 and IPv6 in the machine's sockets; their sum is 1."""
 
     ipv4: float
     ipv6: float
@@ -21,7 +21,7 @@ class FamilyMix(NamedTuple):
     def share(self, kernel_object: KernelObject) -> float:
         """The share of sockets that hold an object.
 
-        An object without a family belongs to IPv4 sockets and to IPv6 sockets, so the share is 1.
+        An object without a family belongs to sockets of both families, so its share is 1.
         """
         if kernel_object.family is None:
             return 1.0
@@ -35,7 +35,7 @@ IPV6 = FamilyMix(0.0, 1.0)
 def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
     """The cost of one socket in a given state.
 
-    `owns_port` tells whether the socket owns its local port. The cost is computed once per CacheTable.
+    `owns_port` is true if the socket owns its local port. Each cost is computed only once per CacheTable.
     """
     shares = [(item, share) for item in objects_held(state, owns_port) if (share := mix.share(item))]
     key = tuple([(item.struct, share) for item, share in shares])
@@ -66,8 +66,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
-            # If the kernel has no socks of this family, no socket of this family can exist. In that case the sizes of
-            # the objects are not added up.
+            # If the kernel has no socks of the family, no socket of the family can exist. For a family without socks,
+            # the sizes of the objects are not added up.
             return SocketCost(None, None, (f"{kernel_object.struct} (no such sockets: {lookup.reason})",), (), ())
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):
@@ -82,8 +82,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
     missing.extend(table.doubted_sources)
-    # The size of an object is a lower bound on the object's share of a slab. If no object's slab share is known, the
-    # sum of the slab shares is unknown.
+    # The size of an object is a lower bound on its share of a slab. If no object's slab share is known, the sum of the
+    # slab shares is unknown.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(
@@ -96,7 +96,7 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
 
 
 def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
-    """One slice for each label: the slab bytes of the parts with this label.
+    """One slice for each label, with the slab bytes of the parts that have the label.
 
     If the page size is unknown, object bytes are used instead of slab bytes.
     """

@@ -20,40 +20,42 @@ from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""First release that counts sockstat's `mem` in units of 4096 bytes, and first release that uses pages again.
+"""The kernel release that began to count sockstat's `mem` in units of 4096 bytes, and the first that counts pages
+again.
 
 The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
 """
 FIXED_UNIT_BYTES = 4096
 
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
-"""Two releases that concern the scope of TIME_WAIT.
+"""Two kernel releases that decide the scope of TIME_WAIT in sockstat.
 
-Releases before the first one count TIME_WAIT for the whole machine. The second release and all later releases count
-TIME_WAIT per network namespace. Releases between the two, and the first one itself, may count either way.
+Kernels before the first release count TIME_WAIT for the whole machine. Kernels from the second release on count
+TIME_WAIT by network namespace. Kernels from the first release up to the second may count either way.
 """
 
 PER_CPU_RESERVE_SINCE = (6, 0)
-"""First release in which sockstat's `mem` may be wrong by up to ±1 MiB per CPU (3cd3399dd7a8).
+"""First kernel release in which sockstat's `mem` may be wrong by up to ±1 MiB per CPU (3cd3399dd7a8).
 
-Each CPU may hold up to 1 MiB of changes that are not added to `mem` yet.
+Each CPU may have up to 1 MiB of changes that it has not added to `mem` yet.
 """
 PER_CPU_RESERVE_BYTES = 1 << 20
 
 FILE_COUNT_BATCH = 32
-"""Number of open files that each CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
+"""Number of open files that a CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
 
-If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
+If twice the number of CPUs is a larger number, it applies instead.
 """
 
 EXACT_FILE_COUNT_SINCE = (6, 16)
-"""First release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
+"""First kernel release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
 
 DRIFT_FILES = 64
-"""Number of sockets that may be opened between the reads of slabinfo and sockstat, besides an eighth of the files."""
+"""Number of sockets that may be opened between the reads of slabinfo and sockstat, in addition to an eighth of the
+files."""
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
-"""Structs that a socket holds with its inode, also if the socket is the kernel's own and has no file."""
+"""Structs that a socket with an inode holds, even if the kernel owns the socket and it has no file."""
 
 
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
@@ -88,22 +90,22 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
 
 
 def _under_pressure(snapshot: Snapshot) -> bool | None:
-    """Whether TCP or TCPv6 is under memory pressure according to /proc/net/protocols."""
+    """True if TCP or TCPv6 is under memory pressure according to /proc/net/protocols."""
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     marks = [protocols[name].under_pressure for name in ("TCP", "TCPv6") if name in protocols]
     return True if True in marks else None if None in marks or not marks else False
 
 
 def _in_use(line: CacheLine) -> int | None:
-    """Upper bound on the objects of a cache that are in use.
+    """Upper bound on the objects of a cache that are in use; None without slabinfo.
 
-    None without slabinfo, because sysfs also counts free objects.
+    Without slabinfo there is no bound, because sysfs also counts free objects.
     """
     return line.max_in_use if line.active_objects is not None else None
 
 
 def _time_wait_scope(release: Release | None) -> CountScope:
-    """The scope of sockstat's `tw`.
+    """The scope of the counter `tw` of sockstat.
 
     Up to 4.8, `tw` counts the whole machine. Since 4.13, `tw` counts one network namespace.
     """
@@ -125,10 +127,9 @@ def _unit_bytes(release: Release | None, page_bytes: int | None) -> int | None:
 def _error_bytes(
     release: Release | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
 ) -> int | None:
-    """Error of sockstat's `mem`: the uncounted bytes that all CPUs may hold.
+    """Error of sockstat's `mem`: the bytes that all CPUs together may not have counted yet.
 
-    The sysctl mem_pcpu_rsv shows how much each CPU may hold; without this sysctl, the amount per CPU depends on the
-    release.
+    The sysctl mem_pcpu_rsv gives the uncounted amount per CPU; without the sysctl, it depends on the kernel release.
     """
     if cpus is None:
         return None
@@ -178,7 +179,7 @@ def sockets_with_inode(table: CacheTable, allocated: int | None, orphans: int | 
 
 
 def min_sockets_with_inode(table: CacheTable, allocated: int | None, orphans: int | None) -> int:
-    """Lower bound on TCP sockets with an inode; 0 if the number of orphans or of request socks is unknown.
+    """Lower bound on the TCP sockets with an inode; 0 if the number of orphans or of request socks is unknown.
 
     A socket in an accept queue has no inode yet, but still has its request sock. The active request socks are therefore
     an upper bound on the sockets in accept queues.
@@ -191,7 +192,7 @@ def min_sockets_with_inode(table: CacheTable, allocated: int | None, orphans: in
 def max_files(table: CacheTable) -> int | None:
     """Upper bound on the open files of the machine, from the rows of struct file and of the files' dentries.
 
-    None if unknown. Other objects in these rows make the bound larger, not wrong.
+    None if unknown. Objects of other kinds in these rows make the bound larger, but never too small.
     """
     lines = [table.find(item).line for item in (FILE, DENTRY)]
     counts = [table.row_max_in_use(line) for line in lines if line is not None]
@@ -201,14 +202,14 @@ def max_files(table: CacheTable) -> int | None:
 def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
     """Upper bound on the number of TCP sockets with a file; None if unknown.
 
-    Sockets of the kernel itself (NFS, ksmbd, DRBD, Ceph) have an inode and no file.
+    Sockets that the kernel itself uses (NFS, ksmbd, DRBD, Ceph) have an inode but no file.
     """
     with_inode, files = sockets_with_inode(table, allocated, orphans), max_files(table)
     return with_inode if with_inode is None or files is None else min(with_inode, files)
 
 
 def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int:
-    """Lower bound on TCP sockets with a file; 0 if unknown, or if the kernel itself has sockets."""
+    """Lower bound on the number of TCP sockets with a file; 0 if unknown, or if the kernel itself has sockets."""
     files = max_files(table)
     if files is None or has_kernel_sockets(table):
         return 0
@@ -216,9 +217,9 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
 
 
 def has_kernel_sockets(table: CacheTable) -> bool:
-    """True if clearly fewer files are open than sockets need; the other sockets are the kernel's own.
+    """True if clearly fewer files are open than there are sockets; the kernel itself then uses the other sockets.
 
-    If the machine has more files than sockets, no counter shows the kernel's own sockets.
+    If there are more files than sockets, no counter shows if the kernel itself uses sockets.
     """
     sockstat, files = table.matching_sockstat, max_files(table)
     if sockstat is None or files is None:
@@ -227,9 +228,9 @@ def has_kernel_sockets(table: CacheTable) -> bool:
 
 
 def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:
-    """Upper bound on the total number of objects in use, counted over all the given kinds of objects.
+    """Upper bound on the number of objects in use, of all given kinds together.
 
-    None if the count of a cache that may exist is unknown.
+    The bound is None if the count of a cache that may exist is unknown.
     """
     total = 0
     for item in objects:

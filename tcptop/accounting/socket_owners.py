@@ -1,7 +1,8 @@
-"""Owners of the groups of a socket table: sockets of unseen descriptors are shared out among the processes.
+"""Owners of the groups of a socket table; sockets whose descriptors were not seen are divided among the processes.
 
-A look finds at most 64 descriptors of a process, drawn at random. The rest of a process's sockets are in groups whose
-owner is `unseen`. Each such group is shared out among the processes whose sample has sockets like it.
+A look reads at most 64 descriptors of a process, drawn at random (a sample). All other sockets of a process are in
+groups whose owner is `unseen`. Each unseen group is divided among the processes that have similar sockets in their
+samples.
 """
 
 from collections import Counter, defaultdict
@@ -13,15 +14,17 @@ from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
-"""Sockets of a group that a sample would contain, on average, if its process had the whole group.
+"""Average number of sockets of a group that a sample would contain if its process had the whole group.
 
-With five on average, a sample without any has a probability of 0.7 % (Poisson)."""
+If the average is five, the probability that a sample contains none of them is 0.7 % (Poisson).
+"""
 
 MAX_NEAR = 64
-"""Most processes that an unseen group is shared out among because they have sockets of its user and cgroup."""
+"""Maximum number of processes among which an unseen group is divided because they have sockets of the same user and
+cgroup."""
 
 LATE_SHARE = 0.1
-"""Largest share of a group that was opened between the sample and the dump, in a process that was looked up whole."""
+"""Maximum share of a group's sockets that a process opened after its descriptors were all read and before the dump."""
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
 
@@ -32,7 +35,7 @@ NO_PROCESS = Holder("no_process", None, "", False)
 
 
 class OwnedGroup(NamedTuple):
-    """A part of a group of sockets: `share` of it belongs to `holder`."""
+    """A part of a group of sockets: the share `share` of the group belongs to `holder`."""
 
     group: SocketGroup
     holder: Holder
@@ -46,7 +49,7 @@ _Port = tuple[int, int | None]
 
 
 def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
-    """Every group with its owner. The shares of a group add up to 1."""
+    """Every group of the table with its owners. The shares of all owners of a group add up to 1."""
     alike: dict[_Like, list[SocketGroup]] = defaultdict(list)
     near: dict[_Like, set[int]] = defaultdict(set)
     for group in table.groups:
@@ -74,7 +77,8 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         group = _added(unseen)
         weights = _expected(groups, sampled)
         if not weights:
-            # A process whose sample would have had some of them, had it all of them, is left out.
+            # A process is left out if its sample would show sockets of the group, supposing that the process had them
+            # all.
             least_weight = group.sockets / ENOUGH_HITS
             weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}
@@ -89,9 +93,9 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 
 
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
-    """The largest weight of the processes that may have unseen sockets of a network namespace.
+    """Gives, for a network namespace, the largest weight of the processes that may have unseen sockets in it.
 
-    A process has sockets of the namespace that it is in, and of those that its sample has sockets of.
+    A process has sockets in its own namespace, and in those of the sockets in its sample.
     """
     weight_in: dict[int, float] = defaultdict(float)
     placed = {(pid, process.namespace) for pid, process in sampled.items() if process.namespace is not None}
@@ -104,12 +108,15 @@ def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, Socket
 
 
 def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
-    """One group with the amounts of all."""
+    """One group whose amounts are the sums over all the groups."""
     return groups[0]._replace(**{name: sum(getattr(group, name) for group in groups) for name in AMOUNTS})
 
 
 def listener_owner(listener: Listener, table: SocketTable) -> Holder:
-    """The owner of a listener; of one without a known process, whether a process may have it."""
+    """The owner of a listener.
+
+    If no process is known, the owner is `no_process` or, if some descriptors were not read, `not_seen`.
+    """
     if listener.pid is not None:
         return _process(listener.pid, table.process_of, False)
     unread = sum(each.counters.get("unread_processes", 0) for each in table.namespaces)
@@ -118,7 +125,7 @@ def listener_owner(listener: Listener, table: SocketTable) -> Holder:
 
 
 def _key(group: SocketGroup) -> _Like:
-    """What a group has in common with the groups of other owners."""
+    """All that groups must have in common to differ only in their owner and amounts."""
     return (*group[: SocketGroup._fields.index("owner")], group.peer)
 
 
@@ -127,7 +134,7 @@ def _near(group: SocketGroup) -> _Like:
 
 
 def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> dict[int, float]:
-    """Number of further sockets of this kind that each process is expected to have, from its sample."""
+    """For each process, the expected number of sockets like these outside its sample."""
     drawn = [(group.pid, group.sockets) for group in groups if group.owner == "sampled" and group.pid in sampled]
     return {
         pid: number * (sampled[pid].weight - 1) for pid, number in drawn if pid is not None and sampled[pid].weight > 1
@@ -135,7 +142,7 @@ def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess
 
 
 def _opened_since(group: SocketGroup, groups: Iterable[SocketGroup]) -> dict[int, float]:
-    """Processes that were looked up whole and have sockets like these, if these are few beside them."""
+    """Processes that were read completely and have sockets like those of `group`, if `group` is small beside them."""
     whole = {each.pid: float(each.sockets) for each in groups if each.owner == "whole" and each.pid is not None}
     return whole if group.sockets <= LATE_SHARE * sum(whole.values()) else {}
 
@@ -148,7 +155,7 @@ def _process(pid: int, process_of: Mapping[int, SocketProcess], is_estimated: bo
 def _without_inode(
     group: SocketGroup, listeners: Mapping[_Port, Sequence[Listener]], process_of: Mapping[int, SocketProcess]
 ) -> Iterator[OwnedGroup]:
-    """The owner of sockets without an inode, which follows from their state; of an accept queue, its listeners."""
+    """The owner of sockets without an inode, known from their state; an accept queue belongs to its listeners."""
     kind: HolderKind = "queue"
     if group.is_mini:
         kind = "kernel"
@@ -178,8 +185,9 @@ def queue_listeners(
 ) -> Sequence[Listener]:
     """The listeners in whose queues a group's sockets may wait.
 
-    A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener has that family,
-    it is one of IPv6, which takes IPv4 too. If none has that cgroup, the listener was moved, or is gone.
+    A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener has the socket's
+    family, the listener is an IPv6 socket, which accepts IPv4 too. If no listener has the socket's cgroup, the listener
+    was moved to another cgroup, or is closed.
     """
     found = listeners.get((group.namespace, group.port), ())
     found = [each for each in found if each.family == group.family] or [
@@ -189,7 +197,7 @@ def queue_listeners(
 
 
 def _waiting(listeners: Iterable[Listener]) -> Mapping[int | None, int]:
-    """The connections that wait for each process; one for each where none waited when the listeners were asked."""
+    """The number of connections that wait for each process; 1 for each process if no connection waits."""
     waiting: Counter[int | None] = Counter()
     for listener in listeners:
         waiting[listener.pid] += listener.queue

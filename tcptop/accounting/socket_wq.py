@@ -1,4 +1,4 @@
-"""Whether a kernel allocates a struct socket_wq for each socket, and the possible sizes of the kmalloc request."""
+"""Tells if a kernel allocates a struct socket_wq for each socket, and how large the kmalloc request may be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcptop.snapshot import Snapshot
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
 """Minimum size of struct socket_alloc on 64-bit kernels if it contains struct socket_wq.
 
-Without struct socket_wq, struct socket_alloc is smaller.
+A struct socket_alloc without struct socket_wq is smaller.
 """
 
 CACHE_LINES = (32, 64, 128, 256)
@@ -21,11 +21,11 @@ ALIGNED = (*SOCKS, SOCKET_ALLOC, SK_BUFF)
 
 
 def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, bool]:
-    """Whether the kernel allocates struct socket_wq (None if unknown), and whether the answer is certain.
+    """True if the kernel allocates struct socket_wq (None if unknown), and True if the answer is certain.
 
     Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
     size of socket_alloc disagree, the release decides. Before 2.6.35 there is no struct socket_wq, but struct
-    socket_alloc is as small as on kernels that allocate struct socket_wq.
+    socket_alloc is as small as if the kernel allocated one.
     """
     sysctls, inode = snapshot.sysctls.value, table.find(SOCKET_ALLOC).line
     release = release_numbers(sysctls.kernel_release) if sysctls else None
@@ -53,10 +53,10 @@ def socket_wq_bytes(snapshot: Snapshot, table: CacheTable) -> tuple[int, int]:
 
 
 def _fits(snapshot: Snapshot, table: CacheTable, line_bytes: int) -> bool:
-    """Whether `line_bytes` may be the size of a CPU's cache line.
+    """True if `line_bytes` may be the size of a CPU's cache line.
 
     In slab caches whose objects are aligned to cache lines, the step is a multiple of the size of a cache line. Slab
-    debugging changes the steps, so with slab debugging any size is possible.
+    debugging changes the steps, so any size is possible with slab debugging.
     """
     if snapshot.sysctls.value is not None and snapshot.sysctls.value.slab_debug:
         return True

@@ -1,6 +1,6 @@
 """Bytes of a socket in each TCP state, and the number of sockets in each TCP state.
 
-All figures come from counters that are cheap to read.
+All figures are computed from counters that are cheap to read.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """A TCP state in words: what a socket in the state holds, and which sides of a connection can be in the state."""
+    """A TCP state in words: what a socket in the state holds, and on which sides of a connection the state occurs."""
 
     holds: str
     sides: StateSides = "both"
@@ -62,7 +62,7 @@ def state_costs(
 ) -> tuple[StateCost, ...]:
     """The cost of one socket in each TCP state, and the number of sockets in each TCP state.
 
-    The costs of IPv4 and IPv6 are weighted by the shares of IPv4 and IPv6 among whole sockets or among mini-sockets.
+    The costs of IPv4 and IPv6 are weighted by the shares of IPv4 and IPv6 among full sockets or among mini-sockets.
     """
     counts = _counts(snapshot, table, sockets)
     fin = tuple(unread_fin_parts(snapshot, table))
@@ -87,10 +87,10 @@ def state_costs(
 
 
 def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
-    """The objects of an unread FIN that came over loopback: the sender's clone, and the linear data of the clone.
+    """The objects of an unread FIN that came over loopback: a clone that the sender made, and the clone's linear data.
 
-    A FIN that came from a network device takes a similar amount of memory. The driver decides which caches this memory
-    comes from.
+    A FIN that came from a network device takes a similar amount of memory. The driver of a network device decides from
+    which caches the memory of a FIN comes.
     """
     parts = [
         part for item in UNREAD_FIN for part in object_costs(snapshot, table, item, 1.0) if isinstance(part, ObjectCost)

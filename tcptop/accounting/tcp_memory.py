@@ -31,14 +31,14 @@ from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMe
 from tcptop.snapshot import Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
-"""Structs in shared caches that a socket holds even if the socket has no file."""
+"""Structs in shared caches that every socket with an inode holds, even without a file."""
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
     """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown.
 
-    The number of sockets was read right after the caches, so that TCP's share of a cache and the cache's size belong to
-    one moment.
+    The number of sockets was read right after the caches, so TCP's share of a cache and its size are of the same
+    moment.
     """
     beside = table.matching_sockstat
     if beside is not None:
@@ -61,10 +61,10 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
-    """The caches, with `tcp_bytes` set on every slabinfo row that contains objects of TCP.
+    """The caches, with `tcp_bytes` set in every row of slabinfo that contains objects of TCP.
 
-    What others use too lies on the nodes as their objects do: dentries where the machine booted. TCP's part lies where
-    the sockets' inodes do, which the same system call allocates.
+    In a shared cache, most objects of other users, such as dentries, lie on the nodes where the machine booted. TCP's
+    objects in a shared cache lie on the nodes of the sockets' inodes, which the same system call allocates.
     """
     by_row: dict[str, int] = {}
     inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
@@ -123,9 +123,9 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """TCP's memory in shared caches: bytes per socket with an inode or a file × number of such sockets.
+    """TCP's memory in shared caches: the bytes per socket with an inode or a file × the number of such sockets.
 
-    The lower bound on this memory leaves out sockets that may be in an accept queue, and have no inode and no file yet.
+    The lower bound leaves out sockets that may be in an accept queue, which have no inode and no file yet.
     """
     with_inode = sockets_with_inode(table, sockets.allocated, sockets.orphans)
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
@@ -140,7 +140,7 @@ def _shared_caches(
     for part in accepted.parts:
         if part.slab_bytes is None:
             continue
-        # An LSM socket blob belongs to the sock, so a socket without a file has an LSM socket blob too.
+        # An LSM socket blob belongs to the sock, so a socket without a file has a blob too.
         if part.object in HELD_WITHOUT_FILE and sockets.allocated is not None:
             low, number, high = (sockets.allocated,) * 3
         elif part.object in HELD_WITH_INODE:
@@ -170,8 +170,8 @@ def _shared_caches(
 def _part_name(part: ObjectCost) -> str:
     """The name of a part.
 
-    If the object has its own cache, the name of the part is the name of the cache. Otherwise the name of the part
-    consists of the object and the cache.
+    If the object has its own cache, the part has the name of the cache. If the object is in a shared cache, the name of
+    the part consists of the names of the object and the cache.
     """
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
@@ -181,12 +181,12 @@ def _part_name(part: ObjectCost) -> str:
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     """The memory of the bind buckets.
 
-    If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache the number of bind
-    buckets has two upper bounds: the active objects of the cache, and the number of sockets including mini-sockets. If
-    bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets,
-    because each port has one bind bucket, and one bind2 bucket for each local address. Of bind2 buckets the row has at
-    most one less than active objects. The estimate is the middle of the range for ports with one local address, because
-    the middle has the smallest possible error.
+    If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache, the number of bind
+    buckets has two upper bounds: the active objects of the cache, and the number of full sockets and mini-sockets. If
+    bind buckets and bind2 buckets are merged into one row, at most half of its active objects are bind buckets. Each
+    port has one bind bucket, and at least one bind2 bucket: one for each local address. At most all active objects of
+    the row but one are bind2 buckets. For ports with one local address, the estimate is the middle of the range, which
+    has the smallest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

@@ -1,4 +1,4 @@
-"""Sockets with kernel TLS, from /proc/net/tls_stat or from the absence of that file."""
+"""Sockets with kernel TLS, known from /proc/net/tls_stat or from the absence of this file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from tcptop.kernel.release import Release, release_numbers
 from tcptop.snapshot import Snapshot, TlsStat
 
 FILE_SINCE: Release = (5, 5)
-"""First release whose module tls creates the file in each network namespace (commit d26b698dd3cd)."""
+"""First kernel release whose module tls creates the file in each network namespace (commit d26b698dd3cd)."""
 
 NONE = TlsStat(0, 0, 0, 0)
 
 DRIFT_SHARE = 0.001
-"""Share of the allocated sockets that may be outside `inuse` and the orphans while every socket is in one namespace.
+"""If the sockets outside `inuse` and the orphans are at most this share of all, every socket counts as in one
+namespace.
 
-sockstat and sockstat6 are read one after the other.
+A small difference is allowed because sockstat and sockstat6 are read one after the other.
 """
 
 
 def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     """Number of sockets in the network namespace that use kernel TLS, by direction; None if unknown.
 
-    A socket can use kernel TLS only with the module tls, and this module also creates /proc/net/tls_stat. So a running
-    kernel without this file has no socket that uses kernel TLS. This conclusion does not hold for a saved tree or for a
-    /proc without the folder `net`: in these two cases a file that the kernel has may be missing.
+    A socket can use kernel TLS only with the module tls, which also creates /proc/net/tls_stat. A running kernel
+    without /proc/net/tls_stat therefore has no socket that uses kernel TLS. A saved tree, or a /proc without the folder
+    `net`, may lack a file that the kernel has, so its absence proves nothing.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":
@@ -34,9 +35,9 @@ def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
 
 
 def may_be_elsewhere(snapshot: Snapshot) -> bool:
-    """Whether sockets of other network namespaces may have kernel TLS; /proc/net/tls_stat does not count such sockets.
+    """True if sockets of other network namespaces, which /proc/net/tls_stat does not count, may have kernel TLS.
 
-    False if this namespace has all sockets of the machine, or if the kernel has no module tls.
+    The result is False if this namespace has all sockets of the machine, or if the kernel has no module tls.
     """
     if snapshot.tls_stat.state == "missing":
         return tls_sockets(snapshot) is None
