@@ -11,10 +11,10 @@ from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
 HOLD_S = 10.0
 """Time in seconds for which a limit must be nearer than the limit above it, before the two exchange their places."""
 MAX_GAP_S = 150.0
-"""Largest time in seconds between two samples of which the second keeps the order of the first.
+"""Maximum time in seconds between two samples for the second sample to keep the order of the first.
 
-It is longer than twice the longest interval, so that limits that are nearly equal do not exchange their places with
-each sample of a long interval.
+The time is longer than twice the longest interval. So even with long intervals, limits that are nearly equal do not
+exchange their places in each sample.
 """
 
 
@@ -44,8 +44,8 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
     """Computes the order of the limits in one accounting mode.
 
     The result depends on the samples alone, not on a clock. The order of the limits in `ledger` is taken unchanged in
-    three cases: the samples are not in the order of their times, they are more than MAX_GAP_S apart, or a limit appeared
-    or vanished.
+    three cases: the samples are not in the order of their times, they are more than MAX_GAP_S apart, or a limit
+    appeared or vanished.
     """
     rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s
     place = {limit.name: index for index, limit in enumerate(rows)}
