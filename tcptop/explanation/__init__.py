@@ -1,4 +1,4 @@
-"""Explanation pages: by subject, by cache, and of every word.
+"""Explanation pages: pages about a subject, about a cache, and about each word.
 
 A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
@@ -32,13 +32,13 @@ DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
-    """An explanation page: a name, a title, and a function that draws the page for a ledger and a width in columns."""
+    """An explanation page: its name, its title, and the function that draws it for a ledger and a width in columns."""
 
     name: str
     title: str
     lines: DrawLines
     cache: str | None = None
-    """The slab cache whose attributes the page shows, if they are read; None for a page that is not about a cache."""
+    """The slab cache whose attributes the page shows; None if the page is not about a cache."""
 
 
 PAGES: tuple[Page, ...] = (
@@ -55,7 +55,7 @@ PAGES: tuple[Page, ...] = (
     Page("catalogue", "Every object behind a socket", catalogue_page),
     Page("glossary", "Every word on the screen", glossary_page),
 )
-"""The pages that `tcptop explain` lists by name. The page of a single cache is made by `page_of_cache`."""
+"""The pages that `tcptop explain` lists by name. `page_of_cache` makes the page of a single cache."""
 
 
 PAGE_ALIASES = {
@@ -83,20 +83,20 @@ PAGE_ALIASES = {
     "pointers": "relations",
     "links": "relations",
 }
-"""Maps other names of pages, in lower case, to the page names; `tcptop explain` accepts these other names too."""
+"""Maps other names that `tcptop explain` accepts for a page, in lower case, to the name of the page."""
 
 
 OF_AVERAGE = ("average now", "one more socket")
-"""Words whose entry is followed by the sentence that compares the average with the cost of one more socket."""
+"""Words whose entry is followed by a sentence that compares the average with the cost of one more socket."""
 
 
 def page_of_cache(name: str) -> Page:
-    """The page of a slab cache or of a slabinfo row."""
+    """Makes the page of a slab cache or of a row of slabinfo."""
     return Page(name, name, partial(cache_page, name), name)
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
-    """Finds a page by the name of the page, or of a cache, slabinfo row or struct; None if there is no such page."""
+    """Finds a page by its name, or by the name of a cache, slabinfo row or struct; None if there is no such page."""
     page_name = PAGE_ALIASES.get(name.lower(), name.lower())
     for page in PAGES:
         if page.name == page_name:
@@ -113,7 +113,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page about all objects with a given label; None for a label without objects, such as idle slab memory."""
+    """The page about all objects with a given label; None if no object has the label, such as `idle slab memory`."""
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)
     parts = [
@@ -128,9 +128,10 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 
 
 def explain_word(ledger: Ledger, word: str) -> Page | None:
-    """The page that explains a word: its entries in the glossary, and then the page or the objects of this name.
+    """The page that explains a word: its entries in the glossary, followed by the page or the objects with this name.
 
-    Text as the screen prints it has the entries of its words. None if the word is none of these.
+    For text as the screen prints it, the page has the entries of the text's words. The page is None if the word is
+    neither in the glossary nor the name of a page or object.
     """
     page = find_page(ledger, word) or _page_of_any_label(ledger, word)
     entries = find_entries(word) or (find_phrase(word) if page is None else ())
@@ -150,8 +151,8 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
 
 
 def nearest_words(ledger: Ledger, word: str) -> list[str]:
-    """Up to five words, pages and caches whose names are most like a word."""
-    from difflib import get_close_matches  # only for a word that is not found
+    """Up to five words, pages and caches whose names are most similar to a word."""
+    from difflib import get_close_matches  # imported here, since only a word that is not found needs it
 
     names = [*(page.name for page in PAGES), *SLAB_CACHES, *(line.name for line in ledger.caches)]
     names += [item.struct.removeprefix("struct ") for item in KERNEL_OBJECTS]
@@ -160,7 +161,7 @@ def nearest_words(ledger: Ledger, word: str) -> list[str]:
 
 
 def _page_of_any_label(ledger: Ledger, word: str) -> Page | None:
-    """The page of the objects with a label of the catalogue; case is ignored."""
+    """The page of the objects with a given label of the catalogue; upper and lower case are not distinguished."""
     objects = [item for item in KERNEL_OBJECTS if item.label.lower() == word.lower()]
     return page_of_label(ledger, objects[0].label) or _page_of_objects(objects[0].label, objects) if objects else None
 

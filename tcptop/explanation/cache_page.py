@@ -30,10 +30,10 @@ from tcptop.text.table import fact_lines
 
 MAX_MEMBERS = 10
 BAR_INDENT = 13
-"""Columns before a bar, as many as before the texts of facts."""
+"""Number of columns before a bar, the same as before the texts of facts."""
 MIN_BAR_WIDTH = 20
 OBJECT_CELL, LAST_OBJECT_CELL = "█", "▌"
-"""Cells of an object in the bar of a slab; the last one leaves a gap before the next object."""
+"""Number of cells of an object in the bar of a slab; the last cell leaves a gap before the next object."""
 LEFT_OVER_CELL = "░"
 
 PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}
@@ -46,7 +46,7 @@ BASIS_TEXTS: dict[Basis, str] = {
     "absent": "there is none on this kernel, as it is configured",
     "unknown": "not known: no readable file tells",
 }
-"""Maps the source of a size to a phrase that names the source."""
+"""Maps the source of a size to a phrase that names the source for the reader."""
 
 NO_TCP_OBJECT = (
     "No object of a TCP socket is known in this cache. The page memory counts its row under “everything else”."
@@ -54,7 +54,7 @@ NO_TCP_OBJECT = (
 
 
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
-    """The page of a cache, or of a slabinfo row into which several caches are merged."""
+    """The page of one cache, or of a slabinfo row into which several caches are merged."""
     line = ledger.cache(name)
     objects = find_objects(ledger, name, line)
     lines: list[Line] = []
@@ -75,11 +75,11 @@ def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) 
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """Finds the catalogue's objects in a slab cache, or in all caches merged into a slabinfo row.
+    """Finds the catalogue's objects in a slab cache, or in all caches that are merged into a slabinfo row.
 
-    `name` is the name of the cache or of the row.
+    `name` is the name of the slab cache or of the slabinfo row.
 
-    For a kmalloc cache, returns the objects that are counted in the cache when the cost of a socket is computed.
+    For a kmalloc cache, the result is the objects for which the cost of a socket uses this cache.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -124,9 +124,10 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Facts on a merged row: the catalogue's structs that count in it, and the caches of others, as that of its name.
+    """Facts about a merged row: the structs of the catalogue that it counts, and the caches of other users.
 
-    The kernel counts a row as a whole, so only the catalogue tells which of its caches hold objects of TCP.
+    The row may have the name of a cache of other users. The kernel counts a merged row as a whole, so only the
+    catalogue tells which of its caches hold objects of TCP.
     """
     names = sorted({line.name, *line.aliases})
     objects = find_objects(ledger, line.row or line.name, ledger.cache(line.row) or line)
@@ -141,7 +142,7 @@ def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line
 
 
 def _cache_in(item: KernelObject, names: Sequence[str]) -> str:
-    """The cache among `names` that holds an object; kmalloc for an object without a cache of its own."""
+    """The cache among `names` that holds an object; the kmalloc cache if the object has no cache of its own."""
     return next((name for name in names if name in item.names), "kmalloc")
 
 
@@ -195,7 +196,7 @@ def states_text(item: KernelObject) -> str:
 
 
 def releases_text(item: KernelObject) -> str:
-    """The kernel releases that have the object (`since 6.1`, `before 5.3`), and the commit that made the change."""
+    """The kernel releases that have the object (`since 6.1`, `before 5.3`), and the commit of the change."""
     since = f"since {'.'.join(map(str, item.since))}" if item.since else ""
     until = f"before {'.'.join(map(str, item.until))}" if item.until else ""
     commit = f" (commit {item.commit})" if item.commit else ""
@@ -209,9 +210,9 @@ def size_facts(
     layout: StructLayout | None,
     attributes: CacheAttributes | None,
 ) -> Iterator[tuple[str, str]]:
-    """Titles and texts of the size of the struct, the object size with padding, and the object's share of a slab.
+    """Titles and texts of three sizes: the struct, the object with padding, and the object's share of a slab.
 
-    The share includes the slab's waste.
+    The share of a slab includes the slab's waste.
     """
     struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
     object_bytes = line.object_bytes if line is not None else None
@@ -230,7 +231,7 @@ def size_facts(
 
 
 def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
-    """A bar of one slab: its objects, and the bytes that are left over; none if the objects are too many to draw."""
+    """A bar of one slab: its objects, and the remaining bytes; no bar if there are too many objects to draw."""
     width = columns - BAR_INDENT - 1
     if not line.slab_share_bytes or not line.object_bytes or not line.objects_per_slab or width < MIN_BAR_WIDTH:
         return
@@ -245,7 +246,7 @@ def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
 
 
 def _draw_words(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """The map of a struct's words, and what the signs of the map mean."""
+    """The map of a struct's words, and a legend of the map's signs."""
     width = columns - BAR_INDENT - 1
     if width < MIN_BAR_WIDTH:
         return

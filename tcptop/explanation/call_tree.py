@@ -37,7 +37,7 @@ def names_text(ledger: Ledger) -> str:
 
 
 def named_functions(ledger: Ledger, text: str) -> str:
-    """A chain of functions, with the names that the functions have in the ledger's kernel."""
+    """The call chain, with each function's name in the ledger's kernel."""
     return name_functions(text, release_numbers(ledger.host.kernel), ledger.symbols)
 
 
@@ -71,7 +71,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        # If the line is too long, the branch characters at the start are cut. The size at the end is never cut.
+        # If a line is too long, the branch characters at its start are cut. The size at the end of a line is never cut.
         yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 

@@ -29,7 +29,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """Says when an object exists: `for each IPv4 socket`, or `only with` and the name of a feature."""
+    """Says for which sockets an object exists: `for each IPv4 socket`, or `only with` and the name of a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return f"for each {FAMILIES[item.family]}{item.per}"

@@ -14,7 +14,8 @@ from tcptop.text.table import Heading, TableRow, make_headings, table_lines
 KERNEL_EVENTS = {event.name: event for event in EVENTS}
 SINCE = "since the kernel started, or since this network namespace was made"
 READ_STATES = ("ok", "late")
-"""States of a source that was read in full. If such a source lacks a counter, the kernel does not have the counter."""
+"""States of a source that was read completely. If a completely read source lacks a counter, the kernel does not have
+the counter."""
 ALARM_SIGN = "!"
 """The sign before an alarm, so that an alarm can be recognised without colour."""
 
@@ -23,14 +24,14 @@ MARK_COLUMN = 2
 
 
 class EventGroups(NamedTuple):
-    """The events in groups: counter above 0, counter at 0, no such counter, counter not read."""
+    """The events in four groups: counter above 0, counter at 0, no such counter, counter not read."""
 
     moved: list[Event]
     still: list[Event]
     absent: list[Event]
     """Events that this kernel does not count."""
     unread: dict[str, list[Event]]
-    """Maps a reason why counters could not be read to the events that these counters count."""
+    """Maps the reason why counters could not be read to the events that they count."""
 
     @property
     def known(self) -> int:
@@ -39,7 +40,7 @@ class EventGroups(NamedTuple):
 
 
 def group_events(ledger: Ledger) -> EventGroups:
-    """Groups the events of a ledger; within a group, the events have the same order as in the ledger."""
+    """Groups the events of a ledger; within a group, the events have the order of the ledger."""
     groups = EventGroups([], [], [], {})
     for event in ledger.events:
         source = ledger.sources[KERNEL_EVENTS[event.name].source]
@@ -78,7 +79,7 @@ def moved_sentence(groups: EventGroups) -> str:
 def events_table(events: Sequence[Event], columns: int) -> list[Line]:
     """The table of totals, growth and limits.
 
-    If no mark is set, the table has no column for the growth since the mark.
+    If no sample is marked, the table has no column for the growth since the mark.
     """
     has_mark = any(event.since_mark is not None for event in events)
     shown = [index for index in range(len(HEADINGS)) if has_mark or index != MARK_COLUMN]
@@ -92,7 +93,7 @@ def events_table(events: Sequence[Event], columns: int) -> list[Line]:
 
 
 def event_cells(event: Event) -> list[str]:
-    """The cells of an event's row: one cell for each heading in HEADINGS, except for the last heading."""
+    """The cells of an event's row: one cell for each heading in HEADINGS but the last."""
     return [
         event.name,
         _with_unit(event, units.count(event.total)),
@@ -110,7 +111,7 @@ def rate_text(per_s: float | None) -> str:
 
 
 def _sentences(title: str, events: Sequence[Event], columns: int) -> Iterator[Line]:
-    """The name, the meaning and the limit of each event, below a title."""
+    """The name, the meaning and the limit of each event, below a common title."""
     if title and events:
         yield from paragraph(f" {title}", columns - 1, "head")
     for event in events:
@@ -121,7 +122,7 @@ def _sentences(title: str, events: Sequence[Event], columns: int) -> Iterator[Li
 
 
 def event_variants(events: Sequence[Event]) -> list[Line]:
-    """Variants of a line about the events that have grown, sorted from the longest to the shortest.
+    """Variants of a line about the events that have grown, from the longest to the shortest.
 
     Example: `! ListenOverflows +12, ListenDrops +12`
     """

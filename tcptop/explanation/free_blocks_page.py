@@ -1,4 +1,4 @@
-"""The page of free blocks: free_area by order and migrate type, a socket's slabs, watermarks, room."""
+"""The page of free blocks: free_area by order and migrate type, the slabs of a socket, watermarks, and room."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ TYPE_MEANINGS: Mapping[str, str] = {
     "CMA": "kept for devices; until one needs it, programs' memory may be there",
     "Isolate": "being emptied: nothing is allocated from them",
 }
-"""What memory of each migrate type is for (include/linux/mmzone.h, enum migratetype)."""
+"""The purpose of each migrate type's memory (include/linux/mmzone.h, enum migratetype)."""
 RECLAIMABLE_CACHES = frozenset({"dentry", "sock_inode_cache"})
-"""Caches of a socket with SLAB_RECLAIM_ACCOUNT, so that their slabs come from blocks of the type Reclaimable."""
+"""Caches of a socket with SLAB_RECLAIM_ACCOUNT; their slabs come from blocks of the type Reclaimable."""
 STEALING = (
     "When a type has no free block left, the kernel takes one over from another type, the largest first. So memory that"
     " is free for one type is not lost to the others, but HighAtomic, CMA and Isolate are not for slabs."
@@ -35,7 +35,7 @@ STEALING = (
 
 
 def free_blocks_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The page: free blocks by order, by migrate type, the slabs of a socket, the watermarks, and how much fits."""
+    """The page: free blocks by order and by migrate type, the slabs of a socket, the watermarks, and how much fits."""
     lines = [*paragraph(f" {INTRO}", columns - 1, "text"), EMPTY_LINE]
     for table in (order_lines, type_lines, slab_lines, watermark_lines):
         lines += [*table(ledger, columns), EMPTY_LINE]
@@ -45,7 +45,7 @@ def free_blocks_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def order_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A row for each order: its block size, the free blocks of the machine, and the caches that like this order."""
+    """A row for each order: its block size, the machine's free blocks, and the caches whose slabs prefer this order."""
     free_area, page_bytes = _added(zone.free_area for zone in ledger.zones), ledger.host.page_size_bytes
     if not free_area:
         reason = ledger.sources["buddyinfo"].reason or "the free blocks are not known"
@@ -70,7 +70,7 @@ def order_lines(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def type_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A row for each migrate type: its free memory, its blocks for TCP's slabs, its pageblocks, and what it is for."""
+    """A row for each migrate type: its free memory, its blocks for TCP's slabs, its pageblocks, and its purpose."""
     types = dict.fromkeys(name for zone in ledger.zones for name in zone.migrate_types or {})
     if not types:
         reason = ledger.sources["pagetypeinfo"].reason or "the migrate types are not known"
@@ -95,7 +95,7 @@ def type_lines(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def slab_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A row for each cache that every socket has an object in: the order of its slabs, and the smallest that does."""
+    """A row for each cache in which every socket has an object: the preferred and the smallest order of its slabs."""
     page_bytes = ledger.host.page_size_bytes
     rows = []
     for cache in _socket_caches(ledger):
@@ -124,7 +124,7 @@ def slab_lines(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def watermark_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A row for each zone of each node: its free memory, its watermarks, and what the kernel does at this moment."""
+    """A row for each zone of each node: its free memory, its watermarks, and what the kernel does at this amount."""
     page_bytes, several = ledger.host.page_size_bytes, len(ledger.nodes) > 1
     rows = [
         TableRow(
@@ -159,7 +159,7 @@ def _reclaim_text(zone: ZoneMemory) -> str:
 
 
 def room_sentences(ledger: Ledger) -> list[str]:
-    """How many of TCP's slabs the free blocks hold, and how many sockets fit into memory."""
+    """The number of TCP's slabs that the free blocks hold, and the number of sockets that fit into memory."""
     block = units.page_order_size(ledger.tcp_slab_order or 0, ledger.host.page_size_bytes)
     row = next((cache for cache in _socket_caches(ledger) if cache.order == ledger.tcp_slab_order), None)
     slabs, own = (
@@ -178,14 +178,14 @@ def room_sentences(ledger: Ledger) -> list[str]:
 
 
 def _socket_caches(ledger: Ledger) -> list[CacheLine]:
-    """The caches in which one more socket has its objects, the largest object first."""
+    """The caches that hold an object of one more socket, the cache of the largest object first."""
     names = dict.fromkeys(part.cache for part in ledger.costs["full"].by_family["mix"].outgoing.parts)
     caches = [cache for name in names if (cache := ledger.cache(name)) is not None]
     return sorted(caches, key=lambda cache: -(cache.object_bytes or 0))
 
 
 def _added(lists: Iterable[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """The counts by order, added up; None if one of them is unknown."""
+    """The sums of the counts by order; None if any count is unknown."""
     known = list(lists)
     if None in known:
         return None

@@ -1,7 +1,7 @@
-"""The glossary: every word and sign of the screen and of the reports, with its meaning and the file it comes from.
+"""The glossary: every word and sign of the screen and the reports, with its meaning and the file it comes from.
 
-The page `glossary` and `tcptop explain WORD` show these entries. The columns of the cache table have their
-texts in `text/cache_columns.py`, from which their entries are made.
+The page `glossary` and `tcptop explain WORD` show these entries. The entries of the cache table's columns are made from
+the texts in `text/cache_columns.py`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from tcptop.text.cache_columns import COLUMNS
 
 
 class Entry(NamedTuple):
-    """A word with its meaning."""
+    """An entry of the glossary: a word with its meaning."""
 
     word: str
     meaning: str
     """One sentence."""
     more: str
-    """One or two further sentences."""
+    """One or two further sentences about the word."""
     source: str
-    """The kernel's file or function from which the figure or the word comes; tcptop's own words name tcptop."""
+    """The kernel's file or function from which the figure or the word comes; for tcptop's own words, tcptop."""
     other_names: tuple[str, ...] = ()
-    """Further words that find the entry."""
+    """Other words by which the entry is found."""
 
 
 TCP_STATES = "include/net/tcp_states.h; net/ipv4/tcp.c, tcp_set_state()"
@@ -1570,7 +1570,7 @@ SOURCES: tuple[tuple[str, str, str], ...] = (
     ("machine_load", "Use of the CPUs and available memory, on the screen alone.", "/proc/stat and /proc/meminfo"),
     ("lab_measurement", "The lab result that was given.", "tcptop lab"),
 )
-"""The names of the sources, what each has, and its files."""
+"""The names of the sources, the contents of each source, and its files."""
 
 ENTRIES: tuple[Entry, ...] = (
     *FIGURE_ENTRIES,
@@ -1594,9 +1594,9 @@ WORD_OF_PHRASE = re.compile(r"[^\s,;:()·]+")
 
 
 def fold_word(word: str) -> str:
-    """The key of a word: case, plural, and hyphens, spaces and underscores do not matter.
+    """The key of a word, which ignores case, plural, hyphens, spaces and underscores.
 
-    A word of nothing but such characters is its own key.
+    A word that consists only of ignored characters is its own key.
     """
     folded = "".join(character for character in word.lower() if character not in " -_").removeprefix("/proc/")
     if not folded:
@@ -1610,7 +1610,7 @@ def fold_word(word: str) -> str:
 
 @cache
 def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
-    """Maps the key of each word to its entries: first those whose word it is, then those with it as another name."""
+    """Maps the key of each word to its entries: first entries of this word, then entries with it as another name."""
     found: dict[str, dict[str, Entry]] = {}
     for entry in ENTRIES:
         found.setdefault(fold_word(entry.word), {})[entry.word] = entry
@@ -1622,7 +1622,7 @@ def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
 
 @cache
 def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
-    """Maps the key of each word that is a part of an entry's names to these entries."""
+    """Maps the key of each part of an entry's names to the entries whose names have this part."""
     found: dict[str, dict[str, Entry]] = {}
     for entry in ENTRIES:
         for part in WORD_OF_PHRASE.findall(" ".join((entry.word, *entry.other_names))):
@@ -1631,18 +1631,19 @@ def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
 
 
 def find_entries(word: str) -> tuple[Entry, ...]:
-    """The entries of a word, such as those of order and of the column ORDER; empty if there is none.
+    """The entries of a word, such as those of `order` and of the column `ORDER`; empty if there is no entry.
 
-    An entry whose word is written in the same case comes first.
+    An entry whose word has the same upper and lower case comes first.
     """
     return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
 
 
 def find_phrase(phrase: str) -> tuple[Entry, ...]:
-    """The entries of a piece of text as it is printed, in the order of its words; empty if there is none.
+    """The entries of a piece of printed text, in the order of its words; empty if no word has an entry.
 
-    Of `average: needs 200 sockets`, these are the entries of the longest phrases that have an entry. A word that has
-    none finds the entries with the word in their names: `fits` finds `FITS MORE`. A sign at the beginning is a word.
+    For a text such as `average: needs 200 sockets`, the entries are those of the longest phrases that have an entry. If
+    a word has no entry, the entries with this word in their names are found: `fits` finds `FITS MORE`. A sign at the
+    beginning is a word.
     """
     sign = find_entries(phrase[:1]) if len(phrase) > 1 and not phrase[0].isascii() else ()
     phrase = phrase[1:] if sign else phrase
@@ -1663,6 +1664,6 @@ def find_phrase(phrase: str) -> tuple[Entry, ...]:
 
 
 def known_words() -> dict[str, str]:
-    """Maps the key of each word and of each other name to the word as it is written."""
+    """Maps the key of each word, and of each other name, to the word as it is written."""
     words = {fold_word(name): name for entry in ENTRIES for name in entry.other_names}
     return words | {fold_word(entry.word): entry.word for entry in ENTRIES}

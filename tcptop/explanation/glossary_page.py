@@ -1,4 +1,4 @@
-"""The page `glossary`, and the lines of the entries of one word."""
+"""The page `glossary`, and the lines that show the entries of one word."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tcptop.text.line import EMPTY_LINE, Line, paragraph
 
 
 def glossary_page(ledger: Ledger, columns: int) -> list[Line]:  # noqa: ARG001 (as every page)
-    """All entries, as `sorted_entries` gives them."""
+    """The page with all entries, in the order of `sorted_entries`."""
     return list(entry_lines(sorted_entries(), columns))
 
 
 def sorted_entries() -> list[Entry]:
-    """All entries, sorted by word; signs come last."""
+    """All entries of the glossary, sorted by word; signs come last."""
     return sorted(ENTRIES, key=lambda entry: (not entry.word[0].isalnum(), entry.word.lower()))
 
 

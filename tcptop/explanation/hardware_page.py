@@ -46,7 +46,7 @@ def hardware_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def hardware_sentences(ledger: Ledger) -> Iterator[str]:
-    """One line for the processor sockets, and one for the slots of system memory."""
+    """One line about the processor sockets, and one about the slots of system memory."""
     hardware = ledger.hardware
     if hardware is None:
         return
@@ -73,7 +73,7 @@ def hardware_sentences(ledger: Ledger) -> Iterator[str]:
 
 
 def _threads_of(processor: Processor) -> int | None:
-    """The enabled threads of a processor; None if the firmware gives those of one core, or does not say."""
+    """The enabled threads of a processor; None if the firmware counts the threads of one core, or does not say."""
     if processor.threads is not None and processor.cores is not None and processor.threads < processor.cores:
         return None
     return processor.threads_enabled or processor.threads
@@ -84,7 +84,7 @@ def _of(number: int, total: int, noun: str) -> str:
 
 
 def _sum_text(noun: str, numbers: Sequence[int | None]) -> str:
-    """`64 cores`; empty if a number is unknown."""
+    """Text such as `64 cores`; empty if a number is unknown."""
     known = [number for number in numbers if number is not None]
     if not known or len(known) < len(numbers):
         return ""
@@ -99,7 +99,7 @@ def _device_text(device: MemoryDevice) -> str:
 
 
 def whole_size(size_bytes: int | None) -> str:
-    """An amount in the largest unit of which it is a whole number, as dmidecode prints it: `1536 GiB`."""
+    """An amount in the largest unit that gives a whole number, as dmidecode prints it: `1536 GiB`."""
     if size_bytes is None:
         return units.UNKNOWN
     step = 0
@@ -110,7 +110,7 @@ def whole_size(size_bytes: int | None) -> str:
 
 
 def _system_devices(hardware: Smbios) -> list[MemoryDevice]:
-    """The memory slots without those of arrays for another use, such as the flash memory of the firmware."""
+    """The memory slots, without those of arrays that are not system memory, such as the firmware's flash memory."""
     others = {array.handle for array in hardware.memory_arrays if array.use not in (None, SYSTEM_MEMORY)}
     return [device for device in hardware.memory_devices if device.array not in others]
 
@@ -138,7 +138,7 @@ def _processor_table(processors: Sequence[Processor], columns: int) -> list[Line
 
 
 def _enabled(enabled: int | None, number: int | None) -> str:
-    """`16 of 32`, or only `32` if all are enabled or the number of enabled ones is unknown."""
+    """Text such as `16 of 32`, or only `32` if all are enabled or the number of enabled ones is unknown."""
     if enabled is None or number is None or enabled == number:
         return units.count(number if enabled is None else enabled)
     return f"{units.count(enabled)} of {units.count(number)}"

@@ -40,13 +40,13 @@ ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
     50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
     25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
 }
-"""What the kernel does with orphans from which use of tcp_max_orphans on, in per cent (tcp_out_of_resources)."""
+"""Use of tcp_max_orphans in per cent, and what the kernel does with orphans above it (tcp_out_of_resources)."""
 OF_KNOWN = " of known limits"
-"""Follows the first limit if the use of another limit is not known."""
+"""Text that follows the first limit if the use of another limit is unknown."""
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
-    """The headroom in one accounting mode, a table of all limits, the kernel's action at each limit, and notes."""
+    """The headroom in one accounting mode: a table of all limits, the kernel's action at each limit, and notes."""
     headroom, limits = ledger.headroom[mode], ledger.limits[mode]
     rows = [
         TableRow(
@@ -79,10 +79,10 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
-    """The headroom of a limit, in sockets; `–` for a limit that stops no new socket.
+    """The headroom of a limit, in sockets; `–` if the limit stops no new socket.
 
-    The number for memory begins with `≤` if the size of a part of a socket is unknown. The number for a memory cgroup
-    begins with `≥` if not all objects of a socket are surely charged.
+    The headroom of memory begins with `≤` if the size of a part of a socket is unknown. The headroom of a memory cgroup
+    begins with `≥` if some objects of a socket may not be charged.
     """
     if not limit.stops_new_sockets:
         return units.UNKNOWN
@@ -92,7 +92,7 @@ def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = unit
 
 
 def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
-    """Notes from long to short on a limit whose headroom is known, but counts orphans; otherwise empty."""
+    """Notes, from long to short, on a limit of orphans whose headroom is known; empty for other limits."""
     if limit.headroom_sockets is None or limit.stops_new_sockets:
         return []
     more = f"{number_text(limit.headroom_sockets)} more orphans"
@@ -100,10 +100,10 @@ def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
-    """Reasons from long to short why the state of a limit is an alarm: `full from 95 %`; empty without an alarm.
+    """Reasons, from long to short, why the state of a limit is an alarm: `full from 95 %`; empty without an alarm.
 
-    For orphans the reason is what the kernel does at their present number. A state that the use alone no longer
-    explains lasts until the use is clearly below the threshold.
+    For orphans the reason is what the kernel does at the present number of orphans. A state may last although the use
+    no longer reaches its threshold: it ends when the use is clearly below.
     """
     if limit.state not in ALARM_STATES:
         return []
@@ -125,7 +125,7 @@ def alarm_reasons(limit: Limit) -> list[str]:
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
-    """Sentences about the assumptions behind the headroom of memory, and about the headroom of single NUMA nodes."""
+    """Sentences about what the headroom of memory assumes, and about the headroom of single NUMA nodes."""
     what = SOCKETS[headroom.mode]
     if headroom.bytes_per_socket is not None:
         size = units.exact_bytes(headroom.bytes_per_socket)
@@ -194,10 +194,10 @@ def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The number of further sockets that fit until the first limit is reached, as text: `381 000`.
+    """The number of further sockets that fit until the first limit is reached, as text such as `381 000`.
 
-    The number begins with `≤` in two cases: the headroom of memory is unknown; or memory is the first limit and the
-    size of a part of a socket is unknown. The number begins with `≥` if it is a lower bound.
+    The number begins with `≤` if the headroom of memory is unknown. It also begins with `≤` if memory is the first
+    limit and the size of a part of a socket is unknown. The number begins with `≥` if it is a lower bound.
     """
     memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
@@ -209,17 +209,18 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 
 
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
-    """One sentence about the headroom, from its whole to its first words: each is the one before without its end.
+    """Variants of one sentence about the headroom, from the full sentence to its first words.
 
-    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, average buffers`. Only
-    the last one, for the narrowest terminal, leaves out a word within.
+    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, average buffers`. Each
+    variant omits the end of the variant before it. Only the last variant, for the narrowest terminal, leaves out a word
+    in the middle.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
     reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
     if first is None:
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
         return [f"{unknown}{reason}", unknown, "headroom not known"]
-    # Some limits are never known, such as the number of files of each process.
+    # The use of some limits is never known, such as the number of files of each process.
     is_known = all(limit.used is not None for limit in ledger.limits[mode].rows)
     memory = ""
     if first.name != MEMORY and headroom.sockets is not None:
@@ -240,7 +241,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
 
 
 def headroom_assumption(headroom: Headroom) -> str:
-    """The assumptions of the headroom about further sockets."""
+    """What the headroom assumes about further sockets."""
     if headroom.mode == "time_wait":
         return "half client side"
     return f"half client side, {'average buffers' if headroom.buffer_bytes else 'idle'}"
@@ -257,16 +258,16 @@ def before_reclaim_text(headroom: Headroom) -> str:
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The longest of the sentences about the headroom, which also has the reason for what is unknown."""
+    """The longest variant of the sentence about the headroom, with the reason for what is unknown."""
     return headroom_sentences(ledger, mode)[0]
 
 
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
-    """Variants of a line of alarms, sorted from the longest to the shortest.
+    """Variants of a line of alarms, from the longest to the shortest.
 
-    The line contains limits grouped by state, and then the events that have grown.
+    The line has limits grouped by state, followed by the events that have grown.
 
-    Example: `! FULL conntrack 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
+    Example: `! FULL conntrack 95 % ! NEAR memory 91 % ! ListenOverflows +12`
     """
 
     def line(name: Callable[[Limit], str], event_line: Line) -> Line:
@@ -291,10 +292,10 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
 
 
 def ratio_text(limit: Limit) -> str:
-    """The used share of a limit in per cent, without `%`; below 1 % with one decimal place.
+    """The used share of a limit in per cent, without `%`; below 1 % it has one decimal place.
 
-    The share is rounded down, so that it never reaches a threshold that the use does not reach. If the use may be 0,
-    the text is `≤` and the upper bound, rounded up.
+    Example of the full sentence: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side,
+    average buffers`. If the use may be 0, the text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN
@@ -303,7 +304,7 @@ def ratio_text(limit: Limit) -> str:
 
 
 def threshold_text(limit: Limit) -> str:
-    """The two thresholds in per cent, `80/95`; empty if the limit has no state."""
+    """The two thresholds in per cent, such as `80/95`; empty if the limit has no state."""
     return (
         ""
         if limit.threshold is None
@@ -312,7 +313,7 @@ def threshold_text(limit: Limit) -> str:
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
-    """The used amount of a limit.
+    """The used amount of a limit, as text.
 
     If the use may be 0, the text is `≤` and the upper bound.
     """
@@ -324,7 +325,7 @@ def used_text(ledger: Ledger, limit: Limit) -> str:
 
 
 def limit_text(limit: Limit, amount: int | None) -> str:
-    """An amount in the unit of a limit: bytes or a count."""
+    """An amount in the unit of a limit, as text: bytes or a count."""
     if amount is None:
         return units.UNKNOWN
     return units.size(amount) if limit.unit == "bytes" else units.count(amount)

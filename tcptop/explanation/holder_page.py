@@ -1,4 +1,4 @@
-"""The page of one row of the table of holders: its sockets in other groupings, its listeners, cgroups and verdicts."""
+"""The page of one row of the table of holders: its sockets in other groupings, listeners, cgroups and verdicts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph
 from tcptop.text.table import Heading, fact_lines, fit_columns, make_headings
 
 MAX_ROWS = 12
-"""Rows of each table; all further ones are added up in one."""
+"""Number of rows of each table; all further rows are added up in one row."""
 MARGIN = " "
 PAGE_GROUPINGS: Sequence[Grouping] = ("state", "port", "process", "cgroup", "netns", "user")
 LEAST = ("DROPS", "UNSENT", "UNREAD", "SLAB", "BUFFERS")
@@ -45,7 +45,7 @@ def _of(*kinds: HolderKind) -> Callable[[HolderGroup], bool]:
 
 
 class About(NamedTuple):
-    """A column that shows what a kind of verdict is about, and whether it is about a group of its process and place."""
+    """A kind of verdict, the column that it is about, and a function that says if it concerns a group."""
 
     verdict_kind: str
     column: str
@@ -67,28 +67,28 @@ ABOUT: Sequence[About] = (
 
 
 class SingleSockets(NamedTuple):
-    """The state of the question for single sockets, as the page of a row shows it."""
+    """State of the request for single sockets, as the page of a row shows it."""
 
     asks: Sequence[RowAsk]
-    """Questions to the kernel; empty if the row consists of mini-sockets and listeners."""
+    """Requests to the kernel; empty if the row consists of mini-sockets and listeners only."""
     can_ask: bool
-    """Whether a running kernel can be asked."""
+    """True if there is a running kernel to ask."""
     is_asked: bool = False
     answer: SocketRows | None = None
     age_s: float = 0.0
-    """Time since the answer."""
+    """Time in seconds since the answer."""
 
 
 NO_SINGLE_SOCKETS = SingleSockets((), False)
 
 
 class Meaning(NamedTuple):
-    """What sockets of a holder and a state mean, and what to do."""
+    """Meaning of the sockets of a holder in a state, and what to do about them."""
 
     name: str
     kinds: Sequence[HolderKind]
     states: Sequence[str]
-    """States of these sockets; empty for all."""
+    """TCP states to which the meaning applies; empty for all states."""
     text: str
 
 
@@ -162,16 +162,16 @@ MEANINGS: Sequence[Meaning] = (
         "Open on both sides. Unread data waits for the program, unsent data for the peer.",
     ),
 )
-"""The first that fits a group is its meaning."""
+"""Of these meanings, the first one that fits a group is shown."""
 MAX_MEANINGS = 3
 MAX_SHARED = 3
-"""Processes that are named as having the same sockets."""
+"""Maximum number of processes that are named as having the same sockets."""
 FACT_WIDTH = 12
 TCP_INFO = "tcp_info"
 
 
 def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
-    """The columns of a row that a verdict is about; empty if it is about none of the row's sockets."""
+    """The columns of a row that a verdict is about; empty if the verdict is about none of the row's sockets."""
     return {
         about.column
         for about in ABOUT
@@ -187,12 +187,12 @@ def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
 
 
 def warned_columns(holders: Holders, row: HolderRow) -> set[str]:
-    """The columns of a row that a verdict is about."""
+    """The columns of a row that any verdict is about."""
     return {column for verdict in holders.verdicts for column in verdict_columns(verdict, row)}
 
 
 def _meanings(row: HolderRow) -> Iterator[Meaning]:
-    """What the most sockets of a row mean."""
+    """Says what the largest group of a row's sockets means."""
     sockets: dict[Meaning, float] = defaultdict(float)
     for group in row.groups:
         for meaning in MEANINGS:
@@ -205,7 +205,7 @@ def _meanings(row: HolderRow) -> Iterator[Meaning]:
 def holder_page(
     holders: Holders, row: HolderRow, columns: int, single: SingleSockets = NO_SINGLE_SOCKETS
 ) -> list[Line]:
-    """The lines of the page."""
+    """All lines of the page."""
     lines: list[Line] = []
     for verdict in holders.verdicts:
         if verdict_columns(verdict, row):
@@ -234,7 +234,7 @@ def holder_page(
 
 
 def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
-    """The lines of the single sockets, or of the key that asks for them, or of the reason that it cannot."""
+    """The lines of the single sockets, or the key that requests them, or the reason why they cannot be requested."""
     ask, answer = single.asks[0], single.answer
     which = f"{'in' if ask.is_server else 'to'} :{ask.port}"
     if answer is not None:
@@ -270,7 +270,7 @@ def _sums_text(row: HolderRow) -> str:
 
 
 def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """Open descriptors of the process of a row, if it is one process alone, and how its sockets were found."""
+    """Number of open descriptors of the row's only process, and the way in which its sockets were found."""
     pids = {group.holder.pid for group in row.groups}
     process = holders.process_of.get(next(iter(pids)) or 0) if len(pids) == 1 else None
     if process is None:
@@ -281,7 +281,7 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
 
 
 def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """The processes that sockets of the row's process are open in, too, or that its sockets count for."""
+    """Other processes in which sockets of the row's process are open, too, or for which the sockets count."""
     pids = {group.holder.pid for group in row.groups if group.holder.kind == "process"}
     found = [each for each in holders.shared if each.pid in pids]
     if found:
@@ -316,7 +316,7 @@ def _lines(headings: Sequence[Heading], cells: Sequence[Sequence[str]], columns:
 def _listener_cells(holders: Holders, row: HolderRow) -> list[list[str]]:
     """The accept queues of the listeners of the row's ports, the fullest first."""
     places = {(group.namespace, group.port, group.family) for group in row.groups if group.is_server}
-    # A listener of IPv6 takes IPv4 too, and its handshakes are of IPv4.
+    # A listener of IPv6 accepts IPv4 too, and its handshakes over IPv4 count as IPv4.
     places |= {(namespace, port, AF_INET6) for namespace, port, _ in places}
     listeners = [each for each in holders.listeners if (each.namespace, each.port, each.family) in places]
     listeners.sort(key=lambda each: (-each.queue, each.port))
@@ -335,7 +335,7 @@ def _one_listener(holders: Holders, listener: Listener) -> list[str]:
 
 
 def _cgroup_cells(holders: Holders, row: HolderRow) -> list[list[str]]:
-    """The memory of the row's cgroups; a cgroup whose memory is not known is left out."""
+    """The memory of the row's cgroups, without cgroups whose memory is unknown."""
     numbers = dict.fromkeys(group.cgroup for group in row.groups)
     known = [(number, holders.cgroup_of[number]) for number in numbers if number in holders.cgroup_of]
     return [

@@ -15,13 +15,14 @@ from tcptop.text.units import grouped
 Grouping = Literal["owner", "process", "cgroup", "netns", "port", "state", "user", "peer"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
-"""Groupings whose rows are estimates if a process was sampled; in all others, the shares of the processes add up."""
+"""Groupings whose rows are estimates if the descriptors of a process were sampled. In all other groupings, the shares
+of the processes add up to exact numbers."""
 
 SortKey = Literal["memory", "sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)
 
 MAX_ROWS = 30
-"""Rows of a report, unless the user gives another number."""
+"""Maximum number of rows of a report, unless the user gives another number."""
 
 KIND_NAMES: Mapping[str, str] = {
     "orphan": "(orphan)",
@@ -30,21 +31,21 @@ KIND_NAMES: Mapping[str, str] = {
     "no_process": "(no process)",
     "not_seen": "(not seen)",
 }
-"""Names of holders that are no process."""
+"""Names of those holders that are not processes."""
 
 
 class HolderRow(NamedTuple):
-    """The sockets of all groups that a grouping puts together."""
+    """A row of the table: the sockets of all groups that the grouping puts together."""
 
     key: str
-    """Text that identifies the row in one table and the next."""
+    """Text that identifies the row from one table to the next."""
     name: str
-    """Text of the first column."""
+    """Text of the row's first column."""
     owner: str
     state: str
-    """The TCP state; `4 states` if there are several."""
+    """The TCP state of the sockets; `4 states` if there are several."""
     service: str
-    """`in :8080` on the server side, `to :443` on the client side; `3 ports` if there are several."""
+    """Text such as `in :8080` on the server side, `to :443` on the client side, or `3 ports` if there are several."""
     user: str
     cgroup: str
     """Path of the cgroup; empty if unknown."""
@@ -52,19 +53,19 @@ class HolderRow(NamedTuple):
     is_estimated: bool
     sockets: float
     slab_bytes: Amount | None
-    """None if the cost of a part is unknown."""
+    """Bytes of slabs; None if the cost of a part is unknown."""
     buffer_bytes: float
     unread_bytes: float
     unsent_bytes: float
     drops: float
     cgroup_sock_bytes: int | None
-    """`sock` in the memory.stat of the cgroup, if all sockets are of one cgroup."""
+    """Value of `sock` in the cgroup's memory.stat, if all sockets of the row are in one cgroup."""
     cgroup_kernel_bytes: int | None
     groups: tuple[HolderGroup, ...]
 
     @property
     def bytes(self) -> float | None:
-        """Slab at least, and buffers; None if the slab is unknown."""
+        """The lower bound on the slab bytes, plus the buffers; None if the slab bytes are unknown."""
         return None if self.slab_bytes is None else self.slab_bytes.low + self.buffer_bytes
 
     @property
@@ -75,12 +76,12 @@ class HolderRow(NamedTuple):
 
 
 class RowFilter(NamedTuple):
-    """Which groups a table has; an empty field lets all through."""
+    """The groups that a table shows; an empty field of the filter excludes no group."""
 
     states: frozenset[str] = frozenset()
     port: int | None = None
     text: str = ""
-    """Text that the name, the owner, the cgroup or the service of a row contains."""
+    """Text that must occur in the name, owner, cgroup or service of a row."""
 
 
 ALL_ROWS = RowFilter()
@@ -93,7 +94,10 @@ def holder_rows(
     sort: SortKey = "memory",
     top: int | None = None,
 ) -> list[HolderRow]:
-    """The rows of a table, the largest by `sort` first. With `top`, all further rows are added up in one."""
+    """The rows of a table, sorted by `sort`, the largest first.
+
+    If `top` is given, all rows after the first `top` are added up in one row.
+    """
     key_of = KEYS[by]
     merged: dict[str, list[HolderGroup]] = defaultdict(list)
     for group in holders.groups:
@@ -116,7 +120,7 @@ def holder_rows(
 
 
 def _measure(row: HolderRow, sort: SortKey) -> float:
-    """What rows are sorted by: of what is known within bounds, the least."""
+    """The value by which rows are sorted; for a value known within bounds, the lower bound."""
     amounts = {
         "memory": row.memory.low,
         "slab": row.memory.low - row.buffer_bytes,
@@ -130,9 +134,9 @@ def _measure(row: HolderRow, sort: SortKey) -> float:
 
 
 def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
-    """Questions for the single sockets of the port with the most sockets, the largest group first.
+    """Requests for the single sockets of the port with the most sockets, the largest group first.
 
-    Mini-sockets and listeners are left out: they have no queues and no connection to tell of.
+    Mini-sockets and listeners are left out, because they have neither queues nor a connection.
     """
     chosen = [group for group in groups if not group.is_mini and group.state != "LISTEN"]
     asks = dict.fromkeys(
@@ -144,7 +148,7 @@ def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
 
 
 def owner_name(holder: Holder) -> str:
-    """`name[pid]`, `queue of name[pid]`, or what holds the sockets instead of a process, in brackets."""
+    """Name of a holder: `name[pid]`, `queue of name[pid]`, or in brackets a holder that is not a process."""
     if holder.kind in KIND_NAMES:
         return KIND_NAMES[holder.kind]
     process = f"{holder.command or '?'}[{holder.pid}]" if holder.pid is not None else "a listener"
@@ -152,19 +156,19 @@ def owner_name(holder: Holder) -> str:
 
 
 def process_name(holders: Holders, pid: int | None) -> str:
-    """`name[pid]` of a process of the look; empty if it is not known."""
+    """Text `name[pid]` for a process of the look; empty if the process is not known."""
     process = None if pid is None else holders.process_of.get(pid)
     return "" if process is None else f"{process.command}[{process.pid}]"
 
 
 def service_name(group: HolderGroup) -> str:
-    """`in :8080` on the server side, `to :443` on the client side."""
+    """Text such as `in :8080` on the server side, and `to :443` on the client side."""
     port = "many ports" if group.port is None else f":{group.port}"
     return f"{'in' if group.is_server else 'to'} {port}"
 
 
 def cgroup_name(holders: Holders, number: int) -> str:
-    """Path of a cgroup; `gone 4711` if it no longer exists, empty if the kernel does not tell."""
+    """Path of a cgroup; `gone 4711` if the cgroup no longer exists, empty if the kernel does not give it."""
     if not number:
         return ""
     cgroup = holders.cgroup_of.get(number)
@@ -172,12 +176,12 @@ def cgroup_name(holders: Holders, number: int) -> str:
 
 
 def user_name(holders: Holders, uid: int | None) -> str:
-    """Name of a user, or the number; empty if unknown."""
+    """Name of a user, or the user's number; empty if unknown."""
     return "" if uid is None else holders.user_of.get(uid, str(uid))
 
 
 def namespace_name(holders: Holders, number: int) -> str:
-    """Name of a mounted network namespace, `here`, or its number."""
+    """Name of a mounted network namespace, `here` for tcptop's own namespace, or the number of another."""
     for namespace in holders.namespaces:
         if namespace.inode == number:
             return "here" if namespace.is_here else namespace.name or str(number)
@@ -206,7 +210,7 @@ KEYS: Mapping[Grouping, Callable[[Holders, HolderGroup], str]] = {
     "user": lambda holders, group: user_name(holders, group.uid) or "(not known)",
     "peer": lambda _, group: group.peer or "(not asked)",
 }
-"""For each grouping, the text that all groups of a row have in common."""
+"""Maps each grouping to the text that all groups of a row have in common."""
 
 
 def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow:
@@ -239,6 +243,6 @@ def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow
 
 
 def _one_or_many(texts: Iterable[str], what: str) -> str:
-    """The text that all have; how many there are if they differ."""
+    """The text that all groups have; if the texts differ, their number."""
     unlike = set(texts)
     return next(iter(unlike)) if len(unlike) == 1 else f"{grouped(len(unlike))} {what}"

@@ -35,9 +35,10 @@ MAX_CGROUP_COLUMNS = 32
 
 
 def holder_headings(by: Grouping, sort: SortKey = "memory") -> list[Heading]:
-    """The columns of the table; the first names the row, and the least important go first where there is no room.
+    """The columns of the table, the one that names the row first.
 
-    The column that the rows are sorted by is never left out.
+    If the width is too small, the least important columns are left out, but never the column by which the rows are
+    sorted.
     """
     columns = [
         Heading(TITLES[by], left=True, min_width=12, max_width=MAX_NAME_COLUMNS),
@@ -65,7 +66,7 @@ def holder_headings(by: Grouping, sort: SortKey = "memory") -> list[Heading]:
 
 
 def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[str]:
-    """The cells of a row, in the order of the titles."""
+    """The cells of a row, in the order of the columns."""
     count = units.grouped(round(row.sockets))
     cells = {
         "OWNER": row.name if by == "owner" else row.owner,
@@ -89,14 +90,14 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
 
 
 def _memory(amount: Amount | None) -> str:
-    """Bytes known within bounds: the low end, with a sign if it is a bound or a range."""
+    """Bytes that are known within bounds, as text: the lower bound, with a sign if it is a bound or a range."""
     if amount is None or (amount.high == inf and not amount.low):
         return units.UNKNOWN
     return units.bounded(amount, units.short_size, "")
 
 
 def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -> tuple[list[Heading], list[list[str]]]:
-    """The headings and the cells without columns in which every cell is empty or unknown."""
+    """The headings and the cells, without those columns in which every cell is empty or unknown."""
     kept = [
         index
         for index, heading in enumerate(headings)
@@ -106,7 +107,7 @@ def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -
 
 
 def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
-    """What the table shows, in which order, of how many namespaces, and when and at what cost the look was taken."""
+    """Title of the table: what it shows, its order, the number of namespaces, and the time and the cost of the look."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
@@ -118,13 +119,13 @@ def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
 
 
 def sum_lines(holders: Holders, columns: int) -> list[Line]:
-    """The sums of the table beside the kernel's own counters."""
+    """The sums of the table, with the kernel's own counters beside them."""
     sums = holders.sums
     parts = [f"all: {units.grouped(sums.full)} socket{'' if sums.full == 1 else 's'}"]
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
-    # Two counters are of the whole machine, also where only a part of it was asked; on old kernels a third one.
+    # Two counters count the whole machine, even if only a part of it was asked; on old kernels there is a third one.
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
@@ -139,7 +140,7 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
 
 
 def _where(holders: Holders) -> str:
-    """The scope of the sums that are made of each namespace's sockets."""
+    """The scope of those sums that are computed from the sockets of each namespace."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     if holders.sums.complete:
         return "of the machine"
@@ -147,7 +148,10 @@ def _where(holders: Holders) -> str:
 
 
 def _beside(number: int, counted: int | None, name: str = "counter") -> str:
-    """A number of the dump; the kernel's own counter follows if it differs, since sockets come and go meanwhile."""
+    """A number of the dump, followed by the kernel's own counter if it differs.
+
+    The two may differ because sockets come and go between the reads.
+    """
     text = units.grouped(number)
     return text if counted in (None, number) else f"{text} ({name} {units.grouped(counted or 0)})"
 
@@ -179,7 +183,7 @@ PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT",
 
 
 def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
-    """The cells of the `most` networks of peers with the most of these sockets, and the sums of their queues."""
+    """The cells of those `most` remote networks that have the most of these sockets, and the sums of their queues."""
     by_peer: dict[str, list[SocketRow]] = defaultdict(list)
     for row in rows:
         by_peer[row.peer].append(row)
@@ -194,7 +198,7 @@ def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
 
 
 def _round_trip(amount_us: int | None) -> str:
-    """A round trip time: on one machine or in one rack it is below a millisecond."""
+    """A round trip time as text; within one machine or one rack it is below a millisecond."""
     if amount_us is None:
         return units.UNKNOWN
     return f"{amount_us} µs" if amount_us < 1000 else f"{amount_us / 1000:.1f} ms"
@@ -205,7 +209,7 @@ def _ago(amount_ms: int | None) -> str:
 
 
 def verdict_lines(holders: Holders, columns: int) -> list[Line]:
-    """A line for each verdict, and for what was not seen."""
+    """A line for each verdict, and a line for each part of the system that was not seen."""
     lines: list[Line] = []
     for verdict in holders.verdicts:
         lines += paragraph(verdict.text, columns - 1, "text", WARNING)

@@ -1,4 +1,4 @@
-"""The table of hosts as texts: its columns, the order of its rows, the filter, and the sums in the last row."""
+"""Text of the table of hosts: its columns, the order of its rows, the filter, and the sums in the last row."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tcptop.text.line import Role
 from tcptop.text.printable import printable_name
 
 LATE_S = 3.0
-"""A look that takes longer is late: its row keeps its figures, and says how old they are."""
+"""If a look takes longer, it is late: the row keeps the last figures, and says how old they are."""
 Value = float | None
 
 
 class HostColumn(NamedTuple):
-    """A column of the table."""
+    """A column of the table of hosts."""
 
     title: str
     key: str
-    """The key that sorts by the column."""
+    """The key that sorts the rows by this column."""
     width: int
-    """The width of its cells at least, in columns of the terminal."""
+    """The minimum width of the column's cells, in columns of the terminal."""
     text: Callable[[HostRow], str]
     value: Callable[[HostRow], Value]
-    """What is sorted by, the largest first."""
+    """The value by which the rows are sorted, the largest first."""
     total: Callable[[Sequence[HostRow]], str] | None = None
-    """The text in the row of sums; None for a column without a sum."""
+    """The text in the row of sums; None if the column has no sum."""
     left: bool = False
 
 
 def nearest_text(row: HostRow) -> str:
-    """The nearest limit with its use, after the word of its state if that is an alarm: `! NEAR conntrack 91 %`."""
+    """The nearest limit with its use, after a word for its alarm, if it has one: `! NEAR conntrack 91 %`."""
     limit = nearest_limit(row)
     if limit is None:
         return units.UNKNOWN
@@ -46,12 +46,12 @@ def nearest_text(row: HostRow) -> str:
 
 
 def nearest_limit(row: HostRow) -> Limit | None:
-    """The limit that alarms, or the one that stops new sockets first; None if no limit is known."""
+    """The limit with an alarm or, if none, the limit that stops new sockets first; None if no limit is known."""
     return next((limit for limit in row.limits.rows if limit.ratio is not None or limit.state in ALARM_STATES), None)
 
 
 def severity(row: HostRow) -> int:
-    """How severe the worst alarm is: 0 without an alarm, 1 for events that grow, then the states of limits."""
+    """Severity of the worst alarm: 0 without an alarm, 1 for events that grow, higher for the states of limits."""
     limit = nearest_limit(row)
     if limit is not None and limit.state in ALARM_STATES:
         return 2 + ALARM_STATES.index(limit.state)
@@ -59,13 +59,13 @@ def severity(row: HostRow) -> int:
 
 
 def row_role(row: HostRow) -> Role:
-    """The role of the cell with the nearest limit."""
+    """The role (style) of the cell with the nearest limit."""
     limit = nearest_limit(row)
     return "text" if limit is None else STATE_ROLES.get(limit.state, "text")
 
 
 def events_text(row: HostRow) -> str:
-    """The events that have grown within the last minute: `ListenOverflows +12, 1 more`; empty if none has."""
+    """The events that have grown within the last minute: `ListenOverflows +12, 1 more`; empty if no event has grown."""
     growing = sorted(row.growing, key=lambda event: -(event.grown or 0))
     if not growing:
         return ""
@@ -74,7 +74,7 @@ def events_text(row: HostRow) -> str:
 
 
 def _time_wait(counts: SocketCounts) -> Amount | None:
-    """Bounds on the mini-sockets of the machine."""
+    """Bounds on the number of the machine's mini-sockets."""
     if counts.time_wait_scope == "machine" and counts.time_wait is not None:
         return Amount(counts.time_wait, counts.time_wait)
     if counts.time_wait_machine_max is not None:
@@ -102,7 +102,7 @@ def _headroom(row: HostRow) -> Value:
 
 
 def _shown(amount: Amount | None) -> Value:
-    """The bound of an amount that its text shows."""
+    """The bound that the text of an amount shows."""
     if amount is None:
         return None
     return amount.high if not amount.low and amount.high < inf else amount.low
@@ -113,7 +113,7 @@ def _short(number: float) -> str:
 
 
 def _sum(amounts: Iterable[Amount | None], text: Callable[[float], str]) -> str:
-    """The sum of bounds; with those that are unknown it is a lower bound."""
+    """The sum of bounds; if a bound is unknown, the sum is a lower bound."""
     known = list(amounts)
     parts = [each for each in known if each is not None]
     if not parts:
@@ -197,10 +197,10 @@ COLUMNS: tuple[HostColumn, ...] = (
         left=True,
     ),
 )
-"""The columns between the host's name and the age of its figures."""
+"""The columns between the column of host names and the column of the figures' age."""
 NAME_KEY, AGE_KEY, URGENCY_KEY = "n", "a", "u"
 SORT_TITLES = {NAME_KEY: "HOST", **{column.key: column.title for column in COLUMNS}, AGE_KEY: "AGE"}
-"""The titles of the columns by the keys that sort by them."""
+"""Maps the key that sorts by a column to the title of the column."""
 
 
 def _rough_sum(numbers: Sequence[Value]) -> str:
@@ -211,19 +211,19 @@ def _rough_sum(numbers: Sequence[Value]) -> str:
 
 
 class TableOrder(NamedTuple):
-    """What the user chose for the table: the order of the rows, and a text in their names."""
+    """The user's choices for the table: the order of the rows, and a filter text for their names."""
 
     sort: str = URGENCY_KEY
-    """A key of SORT_TITLES."""
+    """The key of the column by which the rows are sorted, from SORT_TITLES."""
     reverse: bool = False
     text: str = ""
 
 
 def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
-    """The rows with the text of the filter in their names, in order.
+    """The rows whose names contain the filter text, sorted.
 
-    By NEAREST LIMIT, the most urgent is first: alarms by their severity, then machines that do not answer, then by how
-    few more sockets fit. By any other column, unknown values are last.
+    Sorted by NEAREST LIMIT, alarms come first, by their severity. Machines that do not answer come next. The others
+    follow, those with room for the fewest sockets first. Sorted by any other column, unknown values come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:
@@ -254,12 +254,12 @@ def _urgency(look: HostLook) -> tuple[int, float]:
     if level >= 2 and limit is not None:
         return -1 - level, -(limit.ratio or 0.0)
     room = _headroom(row)
-    # With all its digits, rows with nearly the same number would take turns.
+    # The number is rounded, because rows with nearly the same number would otherwise keep changing places.
     return -2 * level, inf if room is None else float(f"{room:.1e}")
 
 
 def _name_parts(name: str) -> list[tuple[int, int, str]]:
-    """The name split for sorting, so that web9 comes before web10."""
+    """The name in parts for sorting, so that web9 comes before web10."""
     parts: list[tuple[int, int, str]] = []
     digits = ""
     for character in f"{name}\0":
@@ -279,7 +279,7 @@ def host_name(look: HostLook) -> str:
 
 
 def lost_text(look: HostLook) -> str:
-    """Why a machine has no figures now, and when it is asked again; empty if it has."""
+    """The reason why a machine has no figures now, and when it is asked again; empty if it has figures."""
     if look.lost_because is not None:
         if look.again_in_s is None:
             return f"{look.lost_because}; connecting again"
@@ -288,7 +288,7 @@ def lost_text(look: HostLook) -> str:
 
 
 def age_text(look: HostLook, interval_s: float) -> str:
-    """The age of a machine's figures: an upper bound while looks come in time, otherwise the seconds."""
+    """The age of a machine's figures: as long as looks are in time, an upper bound; otherwise the seconds."""
     if look.age_s is None:
         return ""
     if look.age_s <= interval_s + LATE_S:
@@ -297,7 +297,7 @@ def age_text(look: HostLook, interval_s: float) -> str:
 
 
 def is_late(look: HostLook, interval_s: float) -> bool:
-    """Whether a machine's figures are older than they should be."""
+    """True if a machine's figures are older than they should be."""
     return look.age_s is not None and look.age_s > interval_s + LATE_S
 
 
@@ -307,14 +307,14 @@ def answering_rows(looks: Sequence[HostLook]) -> list[HostRow]:
 
 
 def count_text(looks: Sequence[HostLook]) -> str:
-    """How many machines the sums are of: `40 hosts`, or `38 of 40 hosts`."""
+    """The number of machines whose figures are added up: `40 hosts`, or `38 of 40 hosts`."""
     answering = len(answering_rows(looks))
     noun = "host" if len(looks) == 1 else "hosts"
     return f"{answering} {noun}" if answering == len(looks) else f"{answering} of {len(looks)} {noun}"
 
 
 def alarm_count_text(looks: Sequence[HostLook]) -> str:
-    """How many machines have an alarm, by the words of their worst state: `1 FULL, 2 NEAR`; empty if none has."""
+    """Numbers of machines with an alarm, by the word of the worst state: `1 FULL, 2 NEAR`; empty without alarms."""
     worst = [nearest_limit(row) for row in answering_rows(looks)]
     words = [STATE_WORDS[limit.state] for limit in worst if limit is not None and limit.state in ALARM_STATES]
     counts = [(word, words.count(word)) for state in reversed(ALARM_STATES) if (word := STATE_WORDS[state]) in words]

@@ -16,7 +16,7 @@ Basis = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 class LiveSize(NamedTuple):
     """The size of one object; a field is None if its value is unknown.
 
-    For an object that possibly does not exist, the lower bound of `slab` is 0.
+    If the object possibly does not exist on this kernel, the lower bound of `slab` is 0.
     """
 
     basis: Basis
@@ -26,7 +26,7 @@ class LiveSize(NamedTuple):
     """Name of the slabinfo row that counts the object's cache."""
     object_bytes: float | None
     slab: Amount | None
-    """The object's share of a slab: lower and upper bound, in bytes."""
+    """Lower and upper bound on the object's share of a slab, in bytes."""
 
     @property
     def text(self) -> str:
@@ -91,7 +91,7 @@ def _amount(low: float | None, high: float | None) -> Amount | None:
 
 
 def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
-    """The size of an object that may come from kmalloc caches of several sizes, as vectors of obj_cgroup may."""
+    """The size of an object that may come from several kmalloc caches, such as a vector of obj_cgroup pointers."""
     sizes = [_size_of_part(ledger, part) for part in parts]
     sizes.sort(key=lambda size: size.slab.high if size.slab else 0.0)
     least, most = sizes[0], sizes[-1]
@@ -106,8 +106,7 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # The cost of a socket contains only a fraction of a vector, so the size of a whole vector is taken from the
-        # cache.
+        # The cost of a socket contains only a part of a vector, so the size of a whole vector is taken from the cache.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
         return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0

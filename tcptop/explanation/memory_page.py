@@ -44,7 +44,7 @@ def basis_text(part: MemoryPart) -> str:
 
 
 def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of slab memory: TCP's own caches, TCP's share of shared caches, everything else, unexplained memory."""
+    """The table of slab memory: TCP's own caches, TCP's part of shared caches, everything else, unexplained memory."""
     headings = make_headings("<SLAB MEMORY", "SIZE", "OF ALL", "")
     return table_lines(headings, list(slab_memory_rows(ledger.slab_memory)), columns)
 
@@ -73,14 +73,14 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
 
 
 def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
-    """The row of slab memory that no row of slabinfo explains: 0 if the rows have more than meminfo."""
+    """The row of slab memory that slabinfo does not explain: meminfo's Slab minus slabinfo's rows, but at least 0."""
     if amount is None or amount >= 0:
         return "unexplained", amount, "in meminfo's Slab, and in no row"
     return "unexplained", 0, f"within the error: the rows have {units.size(-amount)} more than meminfo, read before"
 
 
 def buffers_row(ledger: Ledger) -> TableRow:
-    """The row of socket buffers: the count with the counter's error, and how much of it is in use."""
+    """The row of socket buffers: the charged bytes with the counter's error, and the part of them in use."""
     sockets = ledger.sockets
     note = "not known"
     if sockets.buffers_within_error:
@@ -93,16 +93,16 @@ def buffers_row(ledger: Ledger) -> TableRow:
 
 
 def buffer_memory_text(ledger: Ledger) -> str:
-    """How much of the buffers the total counts as memory in use, in words; empty if unknown, or if it is all."""
+    """The part of the buffers that the total counts as memory in use, in words; empty if unknown, or if it is all."""
     amount = buffer_memory_amount(ledger)
     return f"{amount} of it in use" if amount else ""
 
 
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
-    """The amount of `buffer_memory_text`.
+    """The amount in the text of `buffer_memory_text()`.
 
-    `≥` stands before an amount that is the lower end of its range, as of many idle sockets; `≤` before one that is the
-    upper end, the most that the machine's memory leaves room for.
+    `≥` stands before the lower end of a range, as with many idle sockets. `≤` stands before the upper end, if the
+    machine's memory has no room for more.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
     charge = ledger.sockets.buffer_bounds

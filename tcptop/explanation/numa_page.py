@@ -1,4 +1,4 @@
-"""The page of NUMA nodes: CPUs, memory and distances of each node, the figures of `numactl --hardware`."""
+"""The page of NUMA nodes: CPUs, memory and distances of each node, as `numactl --hardware` prints them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_DISTANCE = "The distances are not known: no file /sys/devices/system/node/nod
 
 
 def numa_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The page with a row for each node, and the distance from each node to each other."""
+    """The page with a row for each node, and the distances between the nodes."""
     cpus = f"{units.count(ledger.host.cpus)} CPUs online."
     if not ledger.nodes:
         return [*paragraph(f" {cpus}", columns - 1, "text"), *paragraph(f" {NO_NODE}", columns - 1, "dim")]
@@ -44,7 +44,7 @@ def node_cpus_text(node: NodeMemory) -> str:
 
 
 def distance_tables(ledger: Ledger, columns: int) -> Iterator[list[Line]]:
-    """The tables of distances: a row from each node, a column to each node; as many tables as the width asks for."""
+    """The distances, with a row from each node and a column to each node; several tables if the width is too small."""
     numbers = [node.node for node in ledger.nodes]
     distances = [node.distances or {} for node in ledger.nodes]
     cells = [str(each) for row in distances for each in row.values()]
@@ -61,5 +61,5 @@ def distance_tables(ledger: Ledger, columns: int) -> Iterator[list[Line]]:
 
 
 def _mebibytes(amount: int | None) -> str:
-    """An amount in whole MiB, rounded down as numactl does, which calls them MB."""
+    """An amount in whole MiB, rounded down as by numactl, which calls the unit MB."""
     return units.UNKNOWN if amount is None else f"{units.grouped(amount >> 20)} MiB"

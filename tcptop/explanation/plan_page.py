@@ -1,4 +1,4 @@
-"""The plan page: what further connections take, how full each limit would be, and what the kernel does at the limit.
+"""The plan page: what further connections take, how full each limit would be, and what the kernel does at a limit.
 
 The screen shows the whole page; `tcptop plan` prints the same sections in another order.
 """
@@ -50,26 +50,27 @@ BAR_HEADINGS = make_headings(
 )
 MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
 FIGURE_COLUMNS = 68
-"""Columns of a line of bars beside the bar itself, as far as there is room."""
+"""Number of columns beside the bar in a line of bars, if the width is large enough."""
 OVERFLOW_SIGN = "▶"
-"""Last cell of a bar whose limit would be exceeded."""
+"""The last cell of a bar whose limit would be exceeded."""
 MAX_SHOWN_RATIO = 100
-"""A use above this multiple of a limit is shown as `> 10 000 %`: the digits would only be wide."""
+"""A use above this multiple of a limit is shown as `> 10 000 %`; more digits would only take space."""
 MAX_SHOWN_CONNECTIONS = 1_000_000_000
-"""A limit that more connections than these fit below is no limit of a plan: the digits would only be wide."""
+"""A number of connections above this one is shown as `> 1 000 000 000`; more digits would only take space."""
 NOT_COUNTED = "uncounted"
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 TIME_WAIT_S = 60
-"""Seconds for which a mini-socket in TIME_WAIT stays (include/net/tcp.h, TCP_TIMEWAIT_LEN)."""
+"""Time in seconds for which a mini-socket stays in TIME_WAIT (include/net/tcp.h, TCP_TIMEWAIT_LEN)."""
 
 
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
-    """The verdict, the sysctls, a bar for each limit, the sums, and then the details that `tcptop plan` prints, too.
+    """The page: the verdict, the sysctls, a bar for each limit, the sums, and the details, as in `tcptop plan`.
 
-    With `is_last_valid`, the page is dim and its verdict marked, because what is typed now is not a valid number.
+    If `is_last_valid` is true, the page is dim and its verdict marked, because the text that the user types now is no
+    valid number.
     """
     sections = [
         [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],
@@ -93,7 +94,7 @@ def _marked_verdict(plan: Plan, columns: int, is_last_valid: bool) -> list[Line]
 
 
 def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
-    """The limits with an alarm that the plan does not count, which stand below the verdict."""
+    """The lines below the verdict on limits that have an alarm but are not counted by the plan."""
     if not plan.not_counted:
         return []
     names = ", ".join(map(_not_counted_text, plan.not_counted))
@@ -101,14 +102,14 @@ def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def _not_counted_text(uncounted: UncountedLimit) -> str:
-    """A limit with an alarm, its use and why it is not counted: `conntrack NEAR 95 % (conntrack: no)`."""
+    """A limit with an alarm, its use and the reason why it is not counted: `conntrack NEAR 95 % (conntrack: no)`."""
     limit = uncounted.limit
     ratio = f" {ratio_text(limit)} %" if limit.ratio is not None else ""
     return f"{limit_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
 
 
 def sum_lines(plan: Plan, columns: int) -> list[Line]:
-    """The bytes of one connection and of all, and how many connections fit into memory."""
+    """The bytes of one connection and of all connections, and the number of connections that fit into memory."""
     return paragraph(_sum_text(plan), columns - 1, "text")
 
 
@@ -127,14 +128,14 @@ def _sum_text(plan: Plan) -> str:
 
 
 def assumption_text(request: PlanRequest) -> str:
-    """What the plan assumes of the buffers of each socket."""
+    """What the plan assumes about the buffers of each socket."""
     if request.buffer_bytes == "now":
         return "average buffers"
     return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "idle"
 
 
 def _bars(plan: Plan, columns: int) -> list[Line]:
-    """A bar for each limit, of the limit's own size: the present use, the plan, and what would stay free.
+    """A bar for each limit: the present use, the plan, and what would stay free, each as a share of the limit.
 
     The limits with an alarm that the plan does not count come last, with their present use.
     """
@@ -174,7 +175,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     for state, texts in zip(states, rows, strict=True):
         role = STATE_ROLES.get(state, "text")
         pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
-        # A reversed state must not reverse the gap before the state.
+        # The gap before the state must not be reversed with the state.
         gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
         lines.append(
             tuple(
@@ -189,16 +190,16 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
 
 
 def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int) -> str:
-    """The bar of a limit; empty if the use with the plan is unknown.
+    """The bar of a limit; empty if the use together with the plan is unknown.
 
-    A use above the limit fills the bar, and the last cell is then OVERFLOW_SIGN.
+    If the use exceeds the limit, the bar is full, and its last cell is OVERFLOW_SIGN.
     """
     if now is None or with_plan is None:
         return ""
     used = min(cells, round(now * cells))
     then = min(cells, max(used, round(with_plan * cells)))
     if has_plan and then == used < cells:
-        then += 1  # a plan takes something of each of its limits
+        then += 1  # a plan always takes something of each of its limits
     bar = "▒" * used + "█" * (then - used) + "░" * (cells - then)
     return f"{bar[:-1]}{OVERFLOW_SIGN}" if with_plan > 1 else bar
 
@@ -254,7 +255,7 @@ def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
 
 
 def _last_part(cache: str) -> str:
-    """The end of the name of a kmalloc cache: `-32`."""
+    """The end of the name of a kmalloc cache, such as `-32`."""
     return f"-{cache.rpartition('-')[2]}"
 
 
@@ -269,9 +270,9 @@ def total_text(plan: Plan) -> str:
 
 
 def node_lines(plan: Plan, columns: int) -> list[Line]:
-    """A table of each node: what the plan takes there, its free memory, and how many connections would fit into that.
+    """A table of the nodes: what the plan takes on each, the free memory, and how many connections fit into it.
 
-    Empty on a machine with one node.
+    There is no table on a machine with one node.
     """
     if plan.nodes is None:
         return paragraph(" By node: not known, since no TCP slab is counted by node.", columns - 1, "text")
@@ -331,14 +332,14 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def _used(limit: PlanLimit) -> str:
-    """The present use, or the upper bound that the main screen has where the use may be 0."""
+    """The present use of a limit; if the use may be 0, its upper bound, as on the main screen."""
     if limit.at_most_used is not None:
         return f"≤ {_amount(limit, limit.at_most_used)}"
     return _amount(limit, limit.used)
 
 
 def _takes(limit: PlanLimit) -> str:
-    """The most that the plan takes of the limit, marked if it is an upper bound, or a lower one without such."""
+    """The upper bound on what the plan takes, with `≤` if inexact; if it is unknown, the lower bound with `≥`."""
     is_open = limit.high_takes is None and limit.takes is not None
     if is_open:
         return f"≥ {_amount(limit, limit.takes)}"
@@ -354,7 +355,7 @@ def _ratio(limit: PlanLimit) -> str:
 
 
 def _percent_range(limit: PlanLimit) -> str:
-    """The use with the plan in per cent: a range if what the plan takes is one, and a bound if it has no upper end."""
+    """The use together with the plan, in per cent: a range if the plan takes a range; `≥` if it has no upper bound."""
     if limit.high_takes is None:
         return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
     if (limit.low_ratio or 0) > MAX_SHOWN_RATIO:
@@ -386,7 +387,8 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
     """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values.
 
-    One rule gives each advised value, and stands above them. The limits that no sysctl helps stand below them.
+    One comment with the rule of the advised values stands above the sysctls. The limits that no sysctl can raise enough
+    stand below the sysctls.
     """
     if not plan.sysctls:
         return []
@@ -409,9 +411,9 @@ def _values(values: Sequence[int]) -> str:
 
 
 def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
-    """Yields remarks on questions that the plan leaves open; each remark consists of one or two sentences.
+    """Yields remarks on questions that the plan leaves open, each remark in one or two sentences.
 
-    With `is_form`, the remarks name the fields of the form, and otherwise the options of the command.
+    If `is_form` is true, the remarks name the fields of the form instead of the options of the command.
     """
     request = plan.request
     if text := main_screen_text(ledger, plan):
@@ -470,15 +472,15 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
 
 
 def buffers_text(plan: Plan) -> str:
-    """The buffers of a planned socket, and how much of them is in use: `25 598 B, in use 5 263 B`."""
+    """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 B`."""
     counted, in_use = (f"{units.exact_bytes(amount)} B" for amount in plan.buffers)
     return f"{counted}, in use {in_use}"
 
 
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:
-    """How many sockets fit into memory by the main screen, with its assumptions beside those of the plan.
+    """How many sockets fit into memory according to the main screen, and how its assumptions differ from the plan's.
 
-    Empty if the main screen has no such number.
+    The text is empty if the main screen shows no such number.
     """
     headroom = ledger.headroom["full"]
     if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:

@@ -1,4 +1,4 @@
-"""The page of relations: how the objects of a socket point at each other, each pointer with its member and offset."""
+"""The page of relations: the pointers between the objects of a socket, each with its member and offset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph, wrap_text
 
 OFFSET_COLUMNS = 6
-"""Columns of an offset and its sign, as many as for the largest struct."""
+"""Number of columns of an offset and its sign, enough for the largest struct."""
 
 
 SKETCH = """
@@ -28,7 +28,7 @@ SKETCH = """
       │ skc_nulls_node            │ tw_tb
    ehash ────── skc_nulls_node ─ tcp_timewait_sock
 """.strip("\n").split("\n")
-"""The shortest way through the objects; the drawings below it have every pointer."""
+"""A chain of pointers through the objects; the drawings below it show every pointer."""
 
 
 def relations_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -42,7 +42,7 @@ def relations_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def _origin_text(ledger: Ledger) -> str:
-    """Where names and offsets come from, and why offsets lack."""
+    """Says where names and offsets come from, and why offsets are missing."""
     if ledger.member_offsets:
         return "+ is the offset of a member in bytes, from the BTF of this kernel."
     release = ".".join(map(str, release_numbers(ledger.host.kernel) or NEWEST))
@@ -68,7 +68,7 @@ def _draw(ledger: Ledger, drawing: Drawing, columns: int) -> Iterator[Line]:
 
 
 def _size_text(ledger: Ledger, station: Station) -> str:
-    """The size of an object and its share of a slab, with its cache; empty for an object that the catalogue lacks."""
+    """The size of an object, its share of a slab, and its cache; empty if the catalogue does not have the object."""
     if station.item is None:
         return ""
     size = live_size(ledger, station.item)

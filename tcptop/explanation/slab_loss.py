@@ -1,7 +1,8 @@
-"""Where the bytes of a cache's slabs are: in objects in use, in free ones, between objects, at ends of slabs.
+"""The bytes of a cache's slabs, in four parts: used objects, free objects, between objects, and at ends of slabs.
 
 The tool slabinfo of the kernel's sources (tools/mm/slabinfo.c, report) prints these figures as `Used`, `Loss`, `Lalig`
-and `Lpadd`. It counts every slab at the preferred order; here the bytes are corrected for order fallback.
+and `Lpadd`. The tool slabinfo counts every slab at the preferred order. Here the bytes are corrected for slabs of a
+smaller order.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ class SlabLoss(NamedTuple):
     """The bytes of all slabs of one cache, in four parts that add up to all bytes."""
 
     used_bytes: int
-    """Active objects × size of the struct."""
+    """Bytes of active objects: their number × the size of the struct."""
     free_bytes: int
-    """Objects that are not active × step from one object to the next."""
+    """Bytes of free objects: their number × the step from one object to the next."""
     between_bytes: int
-    """Active objects × the bytes between one struct and the next: padding, alignment, free pointer, debugging."""
+    """Bytes between the structs of active objects: padding, alignment, free pointer and debugging data."""
     end_bytes: int
-    """Bytes of the slabs behind their last objects, too few for one more."""
+    """Bytes at the ends of slabs, too few for another object."""
 
     @property
     def total_bytes(self) -> int:
@@ -30,12 +31,12 @@ class SlabLoss(NamedTuple):
 
     @property
     def lost_bytes(self) -> int:
-        """The bytes that are not in a struct in use."""
+        """Bytes of the slabs outside structs in use."""
         return self.total_bytes - self.used_bytes
 
 
 def slab_loss(row: CacheLine, struct_bytes: int | None) -> SlabLoss | None:
-    """The parts of a cache's bytes; None if a figure is unknown, or if the figures contradict each other."""
+    """The four parts of a cache's bytes; None if a figure is unknown, or if the figures contradict each other."""
     if (
         row.bytes is None
         or row.objects is None

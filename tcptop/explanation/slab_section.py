@@ -1,4 +1,4 @@
-"""The section of a cache's page on its slabs: what slabinfo of the kernel's tools prints, for any cache."""
+"""The section on the slabs of a cache, with the figures that the kernel's tool slabinfo prints, for any cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS: Mapping[str, str] = {
     "reclaim_account": "counted as reclaimable",
     "cache_dma": "from the DMA zone",
 }
-"""Attributes of 0 or 1 that say how a cache allocates, with their meanings."""
+"""Attributes with the value 0 or 1 that say how a cache allocates, with their meanings."""
 DEBUG_FLAGS: Mapping[str, str] = {
     "sanity_checks": "sanity checks",
     "red_zone": "red zones",
@@ -28,17 +28,18 @@ DEBUG_FLAGS: Mapping[str, str] = {
     "store_user": "tracking of users",
     "trace": "tracing",
 }
-"""Attributes of 0 or 1 that slab_debug switches on."""
+"""Attributes with the value 0 or 1 that the boot parameter slab_debug switches on."""
 DEBUG_BYTES = ("red_zone", "store_user")
-"""Those of them that put bytes of their own beside each object (mm/slub.c, calculate_sizes)."""
+"""Attributes of debugging that add bytes to each object (mm/slub.c, calculate_sizes)."""
 NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
 NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "", least=("ON CPUS", "PARTLY USED"))
 
 
 def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool) -> Iterator[Line]:
-    """Facts on a cache's slabs: one slab, all slabs, where their bytes are, flags, and the counts of each node.
+    """Facts about a cache's slabs: one slab, all slabs, the use of their bytes, flags, and the counts on each node.
 
-    `with_sizes` adds the sizes of an object, which the sections of the catalogue's objects have too.
+    If `with_sizes` is true, the sizes of an object are added; sections about catalogued objects have these sizes
+    already.
     """
     attributes = attributes_of(ledger, line)
     row = ledger.cache(line.row) or line
@@ -56,13 +57,13 @@ def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool
 
 
 def attributes_of(ledger: Ledger, line: CacheLine) -> CacheAttributes | None:
-    """The attributes of a cache; None unless the user looks at this cache."""
+    """The attributes of a cache; None unless the user looks at the page of this cache."""
     chosen = ledger.chosen_cache
     return chosen if chosen is not None and chosen.cache == line.name else None
 
 
 def share_text(line: CacheLine) -> str | None:
-    """An object's share of a slab, and of what is left over in it; None if unknown."""
+    """An object's share of a slab, and its part of the slab's remaining bytes; None if unknown."""
     if line.slab_share_bytes is None or line.object_bytes is None or not line.pages_per_slab:
         return None
     pages = "page" if line.pages_per_slab == 1 else "pages"
@@ -73,7 +74,7 @@ def share_text(line: CacheLine) -> str | None:
 
 
 def spacing_text(object_bytes: int, struct_bytes: int | None, attributes: CacheAttributes | None) -> str:
-    """The step from one object to the next, and how much of it lies outside the struct."""
+    """The step from one object to the next, and the part of the step that lies outside the struct."""
     between = ""
     if struct_bytes and object_bytes > struct_bytes:
         between = f": {units.count(object_bytes - struct_bytes)} B {_between_text(attributes)}"
@@ -81,7 +82,7 @@ def spacing_text(object_bytes: int, struct_bytes: int | None, attributes: CacheA
 
 
 def _between_text(attributes: CacheAttributes | None) -> str:
-    """What may lie between two structs, with the debugging that is on; with its title where that is unknown."""
+    """What may lie between two structs, with the kinds of debugging data, or `debugging` if they are unknown."""
     numbers = attributes.numbers if attributes is not None else {}
     on = [DEBUG_FLAGS[name] for name in DEBUG_BYTES if numbers.get(name)]
     unknown = ["debugging"] if any(name not in numbers for name in DEBUG_BYTES) else []
@@ -115,7 +116,7 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:
-        # Objects that wait on CPUs count as active; where there may be many of them, the active objects are a bound.
+        # Objects in the caches of CPUs count as active; if there may be many, the number of active objects is a bound.
         is_bound = find_column("active").text(CacheRow(row, None)).startswith("≤")
         most, least = ("≤ ", "≥ ") if is_bound else ("", "")
         lost = (
@@ -142,7 +143,7 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
 
 
 def _flags_text(meanings: Mapping[str, str], numbers: Mapping[str, int]) -> str:
-    """The meanings of the flags that are set, then the names of the missing files; empty for neither."""
+    """The meanings of the flags that are set, followed by the names of the missing files; empty if there is neither."""
     known = ", ".join(meaning for name, meaning in meanings.items() if numbers.get(name))
     missing = ", ".join(name for name in meanings if name not in numbers)
     return "; ".join(filter(None, (known, missing and f"not known without {missing}")))
@@ -158,7 +159,7 @@ def _struct_bytes(row: CacheLine, attributes: CacheAttributes | None) -> int | N
 
 
 def _counts_by_node(line: CacheLine, attributes: CacheAttributes | None) -> Mapping[str, Mapping[int, int]]:
-    """The counts of each node: of the attributes, or if they were not read, of the sources of TCP's caches."""
+    """The counts on each node, from the attributes or, if these were not read, from the sources of TCP's caches."""
     if attributes is not None and attributes.by_node:
         return {name: attributes.by_node.get(name, {}) for name in NODE_COUNTS if name in attributes.numbers}
     if not line.nodes:

@@ -15,7 +15,7 @@ INTRODUCTION = (
 )
 
 FILE = "file"
-"""Label of the part of a socket that a socket without accept(2) lacks."""
+"""Label of the part that a socket lacks if it was not made by accept(2)."""
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -30,10 +30,10 @@ def states_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def average_sentence(ledger: Ledger) -> str:
-    """Why the present average is not what one more socket at the server side takes; empty if one of them is unknown.
+    """Why the present average differs from the cost of one more server-side socket; empty if either is unknown.
 
-    Idle slab memory raises the average. Sockets without a file and an inode lower it: orphans, and sockets that wait in
-    an accept queue, which get both from accept(2).
+    Idle slab memory raises the average. Orphans and sockets in an accept queue lower the average, because they have no
+    file and no inode.
     """
     cost, sockets = ledger.costs["full"], ledger.sockets
     accepted = cost.by_family["mix"].accepted
@@ -63,7 +63,7 @@ def average_sentence(ledger: Ledger) -> str:
 
 
 def states_table(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of states, and the parts whose size is unknown."""
+    """The table of states, and the parts of a socket whose size is unknown."""
     rows = [
         TableRow(
             (
@@ -92,7 +92,7 @@ def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
 
     The text begins with `≥` if the size of a part is unknown, and with `≈` or `≤` if the bytes are a range.
 
-    `own_port` is True for an outgoing socket, which may have a local port of its own.
+    `own_port` is True for an outgoing socket, which may own its local port.
     """
     return "" if side is None else units.bounded(side.slab_bounds(own_port), units.exact_bytes)
 
@@ -103,7 +103,7 @@ def count_text(state: StateCost) -> str:
 
 
 def holds_text(state: StateCost) -> str:
-    """The objects that a socket in a given state holds, and the size of an unread FIN, if the size is known."""
+    """The objects that a socket in a given state holds, and the size of an unread FIN if it is known."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

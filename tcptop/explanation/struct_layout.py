@@ -11,7 +11,7 @@ from tcptop.snapshot import StructLayout, StructMember
 
 
 class Hole(NamedTuple):
-    """Unused bytes between two members of a struct, due to the alignment of the second member."""
+    """Unused bytes between two members of a struct, caused by the alignment of the second member."""
 
     offset_bytes: int
     size_bytes: int
@@ -46,7 +46,7 @@ USED_WORD, PARTLY_USED_WORD, UNUSED_WORD = "█", "▒", "░"
 
 
 def word_map(layout: StructLayout) -> str:
-    """A sign for each word of eight bytes of a struct: used by members, used in part, or a hole."""
+    """One sign for each word of eight bytes of a struct: used by members, partly used, or a hole."""
     used = bytearray(layout.size_bytes)
     for member in layout.members:
         end = min(_end_bytes(member), layout.size_bytes)

@@ -17,21 +17,23 @@ from tcptop.view.trends import NO_TRENDS, Trends
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Data that a pane shows in addition to the ledger: the user's choices, and figures that span several samples."""
+    """Data that a pane shows beside the ledger: the user's choices, and figures computed from several samples."""
 
     choices: Choices = DEFAULT_CHOICES
     panes: frozenset[str] = frozenset()
     """Ids of the panes on the screen."""
     mark: Ledger | None = None
-    """Key `k`: the marked sample; its counts are subtracted from the shown counts. None without a mark."""
+    """Key `k`: the sample that the user has marked; its counts are subtracted from the shown counts. The mark is None
+    until the user marks a sample."""
     since: GrowthSinceMark | None = None
-    """Growth since the mark; None without a mark."""
+    """Growth since the marked sample; None if no sample is marked."""
     rates: Ledger | None = None
-    """The sample whose rates are shown; a new one is chosen once in five seconds. None before the first sample."""
+    """The sample whose rates are shown; every five seconds, the latest sample takes its place. The sample is None
+    before the first sample."""
     growth: Mapping[AccountingMode, Growth] = field(default_factory=dict)
     """Growth over the last minutes, by accounting mode; empty if there are too few samples.
 
-    The growth and the trends change once in five seconds, like the rates.
+    The growth and the trends change every five seconds, like the rates.
     """
     trends: Trends = NO_TRENDS
     recording_path: str | None = None

@@ -1,4 +1,4 @@
-"""Arrangement of the panes: which panes a screen of some size has, and the lines and columns of each."""
+"""Arrangement of the panes: which panes a screen of a given size shows, and the lines and columns of each pane."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class Box(NamedTuple):
     columns: int
     rows: int
     titled: bool = False
-    """Whether the first line of the box is the pane's title."""
+    """True if the first line of the box is the pane's title."""
 
 
 class Heights(NamedTuple):
-    """The number of lines of each band of panes at some height of the screen, each with its title line."""
+    """The number of lines of each band of panes at a given height of the screen, title lines included."""
 
     min_rows: int
-    """The smallest height of a screen with these bands."""
+    """The smallest height of a screen for which these numbers apply."""
     titled: bool
-    """Whether the figure pane, the TCP pane and the limits pane have a title line; the panes below always have one."""
+    """True if the figure pane, the TCP pane and the limits pane have a title line; the panes below always have one."""
     top: int
-    """The lines of the figure pane and of the TCP pane; side by side if there are columns for both."""
+    """Number of lines of the figure pane and of the TCP pane, which are side by side if the screen is wide enough."""
     limits: int
     caches: int
-    """The share of the caches pane in the lines that are left."""
+    """Weight of the caches pane when the remaining lines are divided."""
     buddy: int
-    """The share of the buddy pane in the lines that are left; 0 without a buddy pane."""
+    """Weight of the buddy pane when the remaining lines are divided; 0 without a buddy pane."""
     timeline: int
     keys: int
 
@@ -46,20 +46,20 @@ HEIGHTS: Sequence[Heights] = (
     Heights(48, True, top=8, limits=9, caches=16, buddy=15, timeline=4, keys=1),
     Heights(58, True, top=9, limits=10, caches=20, buddy=20, timeline=4, keys=1),
 )
-"""The bands at each height, from the lowest screen to the highest."""
+"""The numbers of lines for each height, from the lowest screen to the highest."""
 
 BESIDE_COLUMNS = 58
-"""The smallest width at which the figure pane and the TCP pane stand side by side."""
+"""The smallest width of a screen with the figure pane and the TCP pane side by side."""
 SECOND_COLUMNS = 100
-"""The smallest width at which a second pane stands beside the limits: the nodes, or the graphs on a single node."""
+"""The smallest width of a screen with a second pane beside the limits: the nodes, or the graphs on a single node."""
 THIRD_COLUMNS = 150
-"""The smallest width at which the graphs stand beside the TCP pane."""
+"""The smallest width of a screen with the graphs beside the TCP pane."""
 EXPLANATION_COLUMNS, EXPLANATION_ROWS = 190, 48
-"""The smallest screen with a right column: the graphs, and the explanation of the selected cache."""
+"""The smallest size of a screen with a right column, which has the graphs and the explanation of the selected cache."""
 NODES_SHARE = 0.3
-"""The largest share of the lines of the screen that the band with the nodes takes to show all of them."""
+"""The largest share of the screen's lines that the band with the nodes may take."""
 TALL_ROWS = 32
-"""The smallest height at which the nodes and the graphs have panes of their own."""
+"""The smallest height of a screen on which the nodes and the graphs have their own panes."""
 
 
 def arrange(
@@ -70,7 +70,7 @@ def arrange(
     graphs: bool = True,
     zoomed: str | None = None,
 ) -> Mapping[str, Box]:
-    """The box of each pane that the screen shows, by the pane's id.
+    """The box of each pane that the screen shows, by the id of the pane.
 
     Args:
         columns: the width of the screen.
@@ -79,7 +79,6 @@ def arrange(
         timeline: whether the screen shows a recording.
         graphs: whether there is more than one sample, so that graphs can be drawn.
         zoomed: the id of the pane that takes all lines between the head line and the key line; None for no such pane.
-
     """
     heights = next(each for each in reversed(HEIGHTS) if rows >= each.min_rows or each is HEIGHTS[0])
     if zoomed is not None and rows > 2:
@@ -90,7 +89,7 @@ def arrange(
         }
     nodes_rows = 0
     if nodes > 1:
-        # The titles of the pane and of its columns, and a line for each node, as far as other panes keep their lines.
+        # Two title lines and a line for each node, if the other panes keep their lines.
         nodes_rows = max(heights.limits, min(nodes + 2, int(rows * NODES_SHARE)))
     boxes = {"head": Box(0, 0, columns, 1)}
     body_rows = rows - 1 - heights.keys
@@ -113,7 +112,7 @@ def arrange(
 
 
 class Band(NamedTuple):
-    """Panes side by side, with the columns of each, and the lines of all of them."""
+    """Panes side by side, with the columns of each pane, and the number of lines of all."""
 
     rows: int
     panes: tuple[tuple[str, int], ...]
@@ -144,11 +143,11 @@ def _bands(columns: int, heights: Heights, nodes_rows: int, with_graphs: bool) -
 
 
 def _stack(bands: Sequence[Band], rows: int, heights: Heights) -> Mapping[str, Box]:
-    """The boxes of the bands one below the other, then of the caches pane and of the buddy pane."""
+    """The boxes of the bands one below the other, and below them those of the caches pane and the buddy pane."""
     boxes: dict[str, Box] = {}
     y = 0
     for index, band in enumerate(bands):
-        # On the lowest screens, the last band takes the lines that are left.
+        # On the lowest screens, the last band takes the remaining lines.
         band_rows = rows - y if not heights.caches and index == len(bands) - 1 else min(band.rows, rows - y)
         x = 0
         for name, columns in band.panes:

@@ -13,39 +13,40 @@ BlockUnit = Literal["blocks", "bytes"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Values that change only by a key press or the settings file."""
+    """Choices that change only by a key press or the settings file."""
 
     node: int | None = None
     """Keys 0 to 9, `[`, `]`, `=` and `g`: the node that the panes show; None for all nodes."""
     mode: AccountingMode = "full"
-    """Key `m`: the cost of a whole socket, or of a TIME_WAIT mini-socket."""
+    """Key `m`: the kind of socket whose cost is shown: a full socket, or a TIME_WAIT mini-socket."""
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
-    """Sort keys (one key for each sortable column): the id of the column by which the cache table is sorted."""
+    """Sort keys, one for each sortable column: the id of the column by which the cache table is sorted."""
     reverse: bool = False
-    """Whether the sort order is reversed, because the user pressed the key of the sorted column again."""
+    """True if the sort order is reversed, because the user pressed the key of the sorted column again."""
     block_unit: BlockUnit = "blocks"
     """Key `y`: the unit of the buddy pane."""
     interval_s: float = 1.0
     """Keys `+`, `-` and `d`: the sampling interval."""
     paused: bool = False
-    """Key `z`: whether sampling is paused."""
+    """Key `z`: True if sampling is paused."""
     name_filter: str = ""
-    """Key `/`: the cache table shows a cache only if this text occurs in a name of the cache; empty for all caches."""
+    """Key `/`: filter text; the cache table shows only caches with this text in a name. If empty, it shows all
+    caches."""
     all_caches: bool = False
-    """Key `r`: whether the cache table also shows caches that hold no objects of TCP."""
+    """Key `r`: True if the cache table also shows caches that hold no objects of TCP."""
     columns: tuple[str, ...] | None = None
-    """Settings file: ids of the columns of the cache table; None for all columns that fit."""
+    """Setting: ids of the columns of the cache table; None for all columns that fit."""
     extras: bool = True
-    """Key `x`: whether changed caches are marked and the trend line is shown."""
+    """Key `x`: True if changed caches are marked and the trend line is shown."""
     attached: bool = False
-    """Key `E`: whether the average per connection contains epoll items, tracked flows, TLS contexts and buffers."""
+    """Key `E`: True if the average per connection contains epoll items, tracked flows, TLS contexts and buffers."""
 
 
 DEFAULT_CHOICES = Choices()
 
 
 def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
-    """The chosen node, or all nodes if none is chosen; empty if the ledger lacks the chosen node."""
+    """The chosen node, or all nodes if none is chosen; empty if the ledger does not have the chosen node."""
     return tuple(node for node in ledger.nodes if choices.node is None or node.node == choices.node)
 
 
@@ -58,7 +59,7 @@ def table_node(ledger: Ledger, choices: Choices) -> int | None:
 
 
 def lacks_counts_by_node(ledger: Ledger) -> bool:
-    """Whether slab objects are counted only for the whole machine, so that the cache table of a node has no counts."""
+    """True if slab objects are counted only for the whole machine; the cache table then has no counts of a node."""
     waiting = ledger.sources["slab_counts"].state == "waiting"
     counted = any(cache.objects is not None for cache in ledger.caches)
     return counted and not waiting and not any(cache.nodes for cache in ledger.caches)

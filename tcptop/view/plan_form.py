@@ -1,4 +1,4 @@
-"""The form of the plan screen: the fields that the user types over, and the request that they make."""
+"""The form of the plan screen: the fields in which the user types, and the request that the fields make."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNT_CHARACTERS = "0123456789.kKMG"
 SIZE_CHARACTERS = "0123456789.kKmMgGtTiIbB"
 NO_OR_YES = {"no": False, "yes": True}
 SIDES: Mapping[str, Side] = {"server": "accepted", "client": "outgoing", "proxy": "proxy", "mixed": "mixed"}
-"""Sides of a plan, named as in the JSON, by the word of the field and of the option."""
+"""Maps the word for a side, in the field and the option, to the side's name in the JSON."""
 FAMILIES: Mapping[str, PlannedFamily] = {"IPv4": "ipv4", "IPv6": "ipv6", NOW: "mix"}
 BUFFERS = "buffer_bytes"
 CONNTRACK = "conntrack"
@@ -24,21 +24,22 @@ NO_CONNTRACK = "--no-conntrack"
 
 
 class PlanField(NamedTuple):
-    """A field of the form: a number that is typed, or a choice."""
+    """A field of the form, either for a number that the user types or for a choice."""
 
     name: str
-    """Name of the field in PlanRequest."""
+    """Name of the same field in PlanRequest."""
     label: str
     option: str
     """The option of `tcptop plan` with the same meaning."""
     parse: Callable[[str], int | Literal["now"]] | None = None
-    """Parser of the typed text; None for a choice."""
+    """Parser of the typed text; None if the field is a choice."""
     characters: str = ""
     """Characters that a number may have; any other character is refused."""
     words: Mapping[str, str] = MappingProxyType({})
-    """Texts that are typed with one key, by key."""
+    """Maps a key to the text that the key alone types."""
     choices: Mapping[str, str | bool] | None = None
-    """Values by the text that is shown; the first one is the default of `tcptop plan`, but for conntrack."""
+    """Maps each text that the field shows to its value. Except for conntrack, the first value is the default of `tcptop
+    plan`."""
     meaning: str = ""
 
 
@@ -84,18 +85,18 @@ FIELDS: tuple[PlanField, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class PlanForm:
-    """The texts of all fields, the field with the cursor, and the last valid request."""
+    """The texts of all fields, the index of the field with the cursor, and the last valid request."""
 
     request: PlanRequest
-    """The request of the texts; while a text is not valid, the request of the last valid texts."""
+    """The request that the texts make; if a text is not valid, the last valid request."""
     reason: str
-    """Why the number of connections is what it is; empty once the user has changed the number."""
+    """The reason for the present number of connections; empty after the user has changed the number."""
     texts: tuple[str, ...]
     index: int = 0
     fresh: bool = True
-    """Whether the next character replaces the text of the field, because the cursor has just come to the field."""
+    """True if the next character replaces the field's text, because the cursor has just come to the field."""
     refused: str = ""
-    """The text that the last key would have typed, if a number cannot have it; empty if the last key was taken."""
+    """The refused text of the last key, if a number cannot have the text; empty if the last key was accepted."""
 
     @property
     def field(self) -> PlanField:
@@ -104,14 +105,14 @@ class PlanForm:
 
     @property
     def mistake(self) -> str | None:
-        """What the field accepts that has refused a text or has an invalid text; None if there is no such field."""
+        """Says what a field with a refused or invalid text accepts; None if there is no such field."""
         if self.refused:
             return f"{self.field.label}: digits and {' '.join(self.field.characters[10:])}, not {self.refused!r}"
         return self.invalid
 
     @property
     def invalid(self) -> str | None:
-        """What the first field with an invalid text accepts; None if all texts are valid."""
+        """Says what the first field with an invalid text accepts; None if all texts are valid."""
         for field, text in zip(FIELDS, self.texts, strict=True):
             try:
                 _value(field, text)
@@ -120,7 +121,7 @@ class PlanForm:
         return None
 
     def command(self, tracks_flows: bool) -> str:
-        """The call of `tcptop plan` with the same request; `tracks_flows` is that command's default for conntrack."""
+        """Command line of `tcptop plan` for the same request; `tracks_flows` is the command's default for conntrack."""
         words = ["tcptop plan"]
         for field in FIELDS:
             value = getattr(self.request, field.name)
@@ -134,11 +135,11 @@ class PlanForm:
         return " ".join(words)
 
     def go(self, step: int) -> PlanForm:
-        """Moves the cursor to the next field if `step` is 1, or to the field before if `step` is -1."""
+        """Moves the cursor to the next field if `step` is 1, or to the previous field if `step` is -1."""
         return replace(self, index=(self.index + step) % len(FIELDS), fresh=True, refused="")
 
     def choose(self, step: int) -> PlanForm:
-        """Switches a choice to its next or previous value; a number stays."""
+        """Switches a choice to its next or previous value; leaves a number unchanged."""
         if self.field.choices is None:
             return replace(self, refused="")
         names = list(self.field.choices)
@@ -147,7 +148,8 @@ class PlanForm:
     def type(self, text: str) -> PlanForm:
         """Adds typed or pasted text to a number; the first text after a move of the cursor replaces the number.
 
-        A text with a character that no number has is refused as a whole. A word replaces the number.
+        If a number cannot have one of the text's characters, the whole text is refused. The text of a word key, such as
+        `now`, replaces the number.
         """
         field, old, text = self.field, self.texts[self.index], text.replace(" ", "")
         if field.parse is None or not text:
@@ -162,7 +164,7 @@ class PlanForm:
         return self._with_text(f"{before}{text}"[:MAX_CHARACTERS])
 
     def erase(self) -> PlanForm:
-        """Removes the last character of a number, or a word."""
+        """Removes the last character of a number, or a whole word."""
         field, old = self.field, self.texts[self.index]
         if field.parse is None:
             return self
@@ -177,7 +179,7 @@ class PlanForm:
 
 
 def plan_form(request: PlanRequest, reason: str) -> PlanForm:
-    """The form for a request."""
+    """Makes the form that shows a request."""
     texts: list[str] = []
     for field in FIELDS:
         value = getattr(request, field.name)
@@ -191,7 +193,7 @@ def _value(field: PlanField, text: str) -> int | str | bool:
 
 
 def _request(texts: Sequence[str]) -> PlanRequest | None:
-    """The request of the texts; None if a text is not valid."""
+    """The request that the texts make; None if a text is not valid."""
     try:
         values = {field.name: _value(field, text) for field, text in zip(FIELDS, texts, strict=True)}
     except ValueError:

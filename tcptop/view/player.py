@@ -1,6 +1,6 @@
 """Position and speed of playback in a recording, as a frozen value.
 
-The keys t, T, j, <, >, SPACE, + and - change the position or the speed.
+The player changes with the keys t, T, j, <, >, SPACE, + and -.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from dataclasses import dataclass, replace
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 
 MAX_WAIT_S = 3.0
-"""Longest wait for the next sample during playback, in seconds; a longer gap is shortened to this time."""
+"""Longest time in seconds that playback waits for the next sample; a longer gap in the recording is shortened to it."""
 UNKNOWN_STEP_S = 1.0
-"""Assumed time between two samples whose times are equal, because the clock was set back or a time is unknown."""
+"""Assumed time between two samples with equal times; times are equal if the clock was set back or a time is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """The shown sample of a recording, whether playback runs, and how fast playback runs."""
+    """The shown sample of a recording, the speed of playback, and if playback is running."""
 
     times_s: Sequence[float]
-    """Unix times of the samples: at least one time, never decreasing.
+    """Unix times of the samples; there is at least one time, and times never decrease.
 
-    A recording without times has 0, 1, 2, … instead.
+    If a recording has no times, the numbers 0, 1, 2, … are used instead.
     """
     index: int = 0
     speed: int = SPEEDS[0]
     playing: bool = False
     shown_for_s: float = 0.0
-    """How long the current sample has been shown, in seconds of the recording."""
+    """Time for which the current sample has been shown, in seconds of the recording."""
 
     @property
     def last_index(self) -> int:
-        """The index of the last sample."""
+        """The index of the last sample of the recording."""
         return len(self.times_s) - 1
 
     def seek(self, index: int) -> Player:
-        """A copy at the sample `index`.
+        """A copy of the player at the sample `index`.
 
         An index below 0 means the first sample; an index above the last index means the last sample.
         """
         return replace(self, index=min(max(index, 0), self.last_index), shown_for_s=0.0)
 
     def step_by(self, step: int) -> Player:
-        """A paused copy, `step` samples later, or earlier if `step` is negative."""
+        """A copy of the player that is paused and moved `step` samples later, or earlier if `step` is negative."""
         return replace(self.seek(self.index + step), playing=False)
 
     def toggle_playing(self) -> Player:
-        """A copy that is paused if this player plays, and plays if this player is paused.
+        """A copy of the player that is paused if this player plays, and plays if this player is paused.
 
         At the last sample, playback starts again from the first sample.
         """
@@ -57,12 +57,15 @@ class Player:
         return replace(self.seek(0) if self.index == self.last_index else self, playing=True, shown_for_s=0.0)
 
     def change_speed(self, step: int) -> Player:
-        """A copy whose speed is `step` places further in `SPEEDS`, limited to the slowest and the fastest speed."""
+        """A copy of the player whose speed is `step` places further in `SPEEDS`, limited to the first and last."""
         rank = SPEEDS.index(self.speed) + step
         return replace(self, speed=SPEEDS[min(max(rank, 0), len(SPEEDS) - 1)])
 
     def advance(self, elapsed_s: float) -> Player:
-        """A copy advanced by `elapsed_s` seconds of wall-clock time. Playback stops at the last sample."""
+        """A copy of the player, advanced by `elapsed_s` seconds of wall-clock time.
+
+        Playback stops at the last sample.
+        """
         if not self.playing:
             return self
         index, shown_for_s = self.index, self.shown_for_s + max(0.0, elapsed_s) * self.speed
@@ -72,6 +75,6 @@ class Player:
         return replace(self, index=index, shown_for_s=shown_for_s, playing=index < self.last_index)
 
     def _step_s(self, index: int) -> float:
-        """How long playback shows a sample, in seconds of the recording."""
+        """Time for which playback shows a sample, in seconds of the recording."""
         step_s = self.times_s[index + 1] - self.times_s[index]
         return min(step_s, MAX_WAIT_S * self.speed) if step_s > 0 else UNKNOWN_STEP_S

@@ -13,16 +13,16 @@ BUCKETS = 240
 of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
-"""The median step is computed from fewer than twice this many steps, however long the recording is."""
+"""The median step is computed from fewer than twice this number of steps, however long the recording is."""
 MAX_GAP_STEPS = 3
-"""A sample counts for at most this many median steps; the rest of the time until the next sample is a gap."""
+"""A sample counts for at most this number of median steps; the remaining time until the next sample is a gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Four series, each with one value for every bucket.
+    """Four series of figures, each with one value for every bucket.
 
-    The value is None if the bucket has no sample or is not filled yet.
+    A value is None if its bucket has no sample or was not filled yet.
     """
 
     sockets: Series = ()
@@ -30,7 +30,7 @@ class Timeline:
     bytes_per_connection: Series = ()
     tcp_bytes: Series = ()
     read_share: float = 0.0
-    """How much of the recording is read, from 0 to 1."""
+    """Share of the recording that has been read, from 0 to 1."""
 
 
 NO_TIMELINE = Timeline()
@@ -50,7 +50,7 @@ def bucket_samples(times_s: Sequence[float]) -> list[range]:
         first, end = bisect_left(times_s, begin_s), bisect_left(times_s, end_s)
         starts_with_sample = first < len(times_s) and times_s[first] == begin_s
         if first and not starts_with_sample and times_s[first - 1] + MAX_GAP_STEPS * step_s > begin_s:
-            first -= 1  # the previous bucket's last sample is still recent enough
+            first -= 1  # counts the previous bucket's last sample, which is still recent enough
         buckets.append(range(first, end))
     return buckets
 
@@ -87,9 +87,9 @@ def bucket_column(bucket: int, columns: int) -> int:
 
 
 def coarse_to_fine() -> list[int]:
-    """All buckets, in an order that fills a graph evenly.
+    """The numbers of all buckets, in an order that fills a graph evenly.
 
     A few buckets far apart come first, then the buckets in between.
     """
-    # `bucket & -bucket` is the largest power of two that divides the number of a bucket; bucket 0 comes first.
+    # `bucket & -bucket` is the largest power of two that divides the bucket's number; the bucket 0 comes first.
     return sorted(range(BUCKETS), key=lambda bucket: (-(bucket & -bucket or BUCKETS), bucket))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tcptop.ledger import Ledger
 
 STEP_S = 5
-"""Duration of a step, in seconds.
+"""Duration of a step of the trends, in seconds.
 
 A step is longer than most sampling intervals, so that graphs and rates are not redrawn with every sample.
 """
@@ -23,7 +23,7 @@ class Trends:
     """Trends of five figures, with one value for each complete step, the newest last."""
 
     step: int | None = None
-    """Number of the current, incomplete step, counted from the Unix epoch; None before the first sample."""
+    """Number of the current, incomplete step; steps are counted from the Unix epoch. None before the first sample."""
     latest: Ledger | None = None
     """The latest sample; it was taken in the current step."""
     bytes_per_connection: Series = ()
@@ -42,11 +42,11 @@ def step_of(ledger: Ledger | None) -> int | None:
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
-    """Adds a sample; returns the new trends.
+    """Adds a sample to the trends, and returns the new trends.
 
-    The value of a step is the value in the step's last sample. If the samples are regularly further apart than a step,
-    a step without a sample has the value of the sample before; after a longer gap, it has the value None. If a clock
-    was set back, the trends begin again; a sample without a time changes nothing.
+    The value of a step is the value in the last sample of the step. If samples are regularly further apart than a step,
+    a step without a sample has the value of the previous sample. After a longer gap, such a step has the value None. If
+    a clock was set back, the trends begin again; a sample without a time changes nothing.
     """
     step = step_of(ledger)
     if step is None:
@@ -65,14 +65,13 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
 
 
 def fit_columns(values: Series, columns: int, step: int | None) -> Series:
-    """The values of the last MAX_STEPS steps, fitted to the columns of a graph; the newest is the last.
+    """The values of the last MAX_STEPS steps, fitted to the columns of a graph, the newest value last.
 
     Args:
         values: a series of `Trends`; steps before the first value are unknown.
         columns: the width of the graph. In a narrow graph a column shows the largest value of several steps.
-        step: the number of the current step. In a narrow graph a column's steps begin at a multiple of their number,
-            so that a new step seldom moves all columns.
-
+        step: the number of the current step. In a narrow graph, the first step of a column has a number that is a
+            multiple of the steps per column, so that a new step seldom moves all columns.
     """
     if columns <= 0:
         return ()
@@ -87,9 +86,9 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
 
 
 def connection_bytes(ledger: Ledger) -> float | None:
-    """The bytes per connection that graphs show.
+    """The bytes per connection that the graphs show.
 
-    The value is the present average or, without an average, the cost of the next socket.
+    The value is the present average or, if there is no average, the cost of the next socket.
     """
     cost = ledger.costs["full"]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
@@ -102,4 +101,4 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
     "tcp_bytes": lambda ledger: ledger.tcp_memory.bytes,
 }
-"""For the name of each series in Trends, the function that computes the figure of this series."""
+"""Maps the name of each series in Trends to the function that computes the series' figure."""
