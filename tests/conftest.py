@@ -80,7 +80,7 @@ class TextSnapshot(SingleFileSnapshotExtension):
 
 
 # Neither a deadline nor a check of how fast examples are made: both measure the machine.
-for profile, max_examples in {"quick": 30, "thorough": 300}.items():  # .ci/run chooses the second
+for profile, max_examples in {"quick": 30, "thorough": 150}.items():  # .ci/run chooses the second
     settings.register_profile(
         profile, deadline=None, max_examples=max_examples, suppress_health_check=[HealthCheck.too_slow]
     )
