@@ -29,16 +29,11 @@ from tcptop.kernel.objects import (
     SOCKS,
     KernelObject,
 )
-from tcptop.ledger import (
+from tcptop.ledger import AccountingMode, CostBySide, Ledger, Limit, LimitState, ObjectCost, limit_label
+from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
-    AccountingMode,
-    CostBySide,
-    Ledger,
-    Limit,
-    LimitState,
     LimitVerdict,
-    ObjectCost,
     Plan,
     PlanBuffers,
     PlanLimit,
@@ -47,7 +42,6 @@ from tcptop.ledger import (
     PlanRequest,
     PlanSysctl,
     UncountedLimit,
-    limit_label,
 )
 from tcptop.snapshot import Snapshot
 

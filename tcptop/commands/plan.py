@@ -19,7 +19,7 @@ from tcptop.commands.common import (
     read_thresholds,
 )
 from tcptop.errors import TcptopError
-from tcptop.ledger import PlannedFamily, PlanRequest, Side, Verdict
+from tcptop.ledger.plan import PlannedFamily, PlanRequest, Side, Verdict
 from tcptop.snapshot import Snapshot
 from tcptop.standard_streams import write_stdout
 from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count

@@ -18,17 +18,16 @@ from tcptop.explanation.headroom_page import (
     ratio_text,
 )
 from tcptop.kernel.objects import BIND_BUCKETS
-from tcptop.ledger import (
+from tcptop.ledger import Ledger, limit_label
+from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
-    Ledger,
     Plan,
     PlanLimit,
     PlanPart,
     PlanRequest,
     Side,
     UncountedLimit,
-    limit_label,
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tcptop.ledger import Amount, CountScope
+from tcptop.ledger.amount import Amount
+from tcptop.ledger.sockets import CountScope
 from tcptop.snapshot.socket_table import Listener, SharedSockets, SocketCgroup, SocketNamespace, SocketProcess
 
 HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_process", "not_seen"]

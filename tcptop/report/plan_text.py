@@ -13,7 +13,8 @@ from tcptop.explanation.plan_page import (
     title_text,
     verdict_text,
 )
-from tcptop.ledger import Ledger, Plan
+from tcptop.ledger import Ledger
+from tcptop.ledger.plan import Plan
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import paragraph, text_of
 

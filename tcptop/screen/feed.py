@@ -17,7 +17,8 @@ from tcptop.accounting.limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.accounting.origin import Origin, origin_of
 from tcptop.hosts.host import Host
-from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Plan, PlanRequest, Threshold
+from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
+from tcptop.ledger.plan import Plan, PlanRequest
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
 from tcptop.view.trends import NO_TRENDS, add_sample, step_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from tcptop.ledger import PlannedFamily, PlanRequest, Side
+from tcptop.ledger.plan import PlannedFamily, PlanRequest, Side
 from tcptop.text.quantities import parse_count, parse_planned_buffers, parse_positive_count
 
 MAX_CHARACTERS = 14

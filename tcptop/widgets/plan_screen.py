@@ -9,7 +9,8 @@ from typing import Protocol
 from textual.events import Key, Paste
 
 from tcptop.explanation.plan_page import buffers_text, plan_page
-from tcptop.ledger import Ledger, Plan, PlanRequest
+from tcptop.ledger import Ledger
+from tcptop.ledger.plan import Plan, PlanRequest
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.own_command import shell_words

@@ -12,7 +12,8 @@ from tcptop.accounting import account
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes, measured_ktls
 from tcptop.accounting.plan import KTLS, make_plan
 from tcptop.accounting.tls_sockets import tls_sockets
-from tcptop.ledger import AttachedObjects, PlanRequest
+from tcptop.ledger import AttachedObjects
+from tcptop.ledger.plan import PlanRequest
 from tcptop.snapshot import (
     LabMeasurement,
     MeasuredRow,

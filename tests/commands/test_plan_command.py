@@ -33,7 +33,7 @@ from slow_case import slow
 from tcptop.accounting.plan import MAY_BE_SHARED, make_plan
 from tcptop.commands import plan
 from tcptop.errors import TcptopError
-from tcptop.ledger import PlanRequest
+from tcptop.ledger.plan import PlanRequest
 from tcptop.text.quantities import parse_buffer_bytes, parse_positive_count
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -28,8 +28,9 @@ from tcptop.lab.as_json import result_as_json
 from tcptop.lab.compare import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import KTLS, RUNS
-from tcptop.ledger import Ledger, PlanRequest
+from tcptop.ledger import Ledger
 from tcptop.ledger.host_row import HostLook
+from tcptop.ledger.plan import PlanRequest
 from tcptop.report.as_json import as_object, head_as_object, holders_of
 from tcptop.report.check_json import checks_as_object
 from tcptop.report.diff_json import diff_as_object

@@ -34,8 +34,9 @@ from tcptop.explanation.holder_rows import GROUPINGS
 from tcptop.kernel.events import EVENTS, EventUnit
 from tcptop.kernel.objects import CGROUP_VECTORS, EPOLL_OBJECTS, NF_CONN, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
-from tcptop.ledger import PLANNED_BUFFERS, CountScope, Limit, LimitState, LimitVerdict, Side, Verdict
+from tcptop.ledger import CountScope, Limit, LimitState
 from tcptop.ledger.holders import HolderKind
+from tcptop.ledger.plan import PLANNED_BUFFERS, LimitVerdict, Side, Verdict
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ProcessorStatus, ReadState
 from tcptop.snapshot.socket_table import Asked

@@ -1,0 +1,23 @@
+"""An amount known within bounds."""
+
+from typing import NamedTuple
+
+
+class Amount(NamedTuple):
+    """An amount known within bounds.
+
+    If `low` equals `high`, the amount is exact. If `low` is 0, only the upper bound is known.
+    """
+
+    low: float
+    high: float
+    """Upper bound; infinite if parts of the amount are missing, because then only `low` is known."""
+
+    def times(self, other: "Amount") -> "Amount":
+        """The product of two amounts. The bounds of the amounts may be positive or negative."""
+        ends = [one * two for one in self for two in other]
+        return Amount(min(ends), max(ends))
+
+    def minus(self, other: "Amount") -> "Amount":
+        """The difference."""
+        return Amount(self.low - other.high, self.high - other.low)
