@@ -48,18 +48,18 @@ if TYPE_CHECKING:
     from tcptop.widgets.holders_screen import TableChoice
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
-NODES = "nodes"
-"""The id of the nodes pane, which `=` lets fill the screen."""
 """Numbers of the buttons of a mouse, as the terminal reports them."""
+NODES = "nodes"
+"""The id of the nodes pane, which fills the screen after `=`."""
 CURSOR_HOME = "\x1b[1;1H"
-"""Output that moves the cursor to the top left corner; Textual, too, leaves the cursor there.
+"""Output that moves the cursor to the top left corner, where Textual also leaves it.
 
-A cursor position that changed with each frame would cost output bytes.
+If the cursor position changed with each frame, it would cost output bytes.
 """
 
 
 class TcptopApp(App[int]):
-    """Shows the samples of a feed.
+    """The app, which shows the samples of a feed.
 
     The feed adds its own keys to the app's keys, and calls the app's `show` with each ledger.
     """
@@ -82,7 +82,7 @@ class TcptopApp(App[int]):
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     """
     TITLE = "tcptop"
-    ENABLE_COMMAND_PALETTE = False  # Textual's own; `:` opens tcptop's
+    ENABLE_COMMAND_PALETTE = False  # switches off Textual's palette; `:` opens the palette of tcptop
     ALLOW_SELECT = False
     BINDINGS = [*SHARED_BINDINGS]  # noqa: RUF012
 
@@ -98,8 +98,8 @@ class TcptopApp(App[int]):
         feed.thresholds = settings.thresholds
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self.animation_level = "none"
-        # Themes are registered before on_mount, because a theme registered in on_mount would give every widget its
-        # styles a second time.
+        # Themes are registered before on_mount. A theme registered in on_mount would make Textual compute the styles of
+        # all widgets again.
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[settings.theme or "dark"].name
@@ -113,14 +113,14 @@ class TcptopApp(App[int]):
             )
         )
         self._plan_form: PlanForm | None = None
-        """The form of the plan as the user has left it; None before the plan is first closed."""
+        """The plan form when its screen was last closed; None before that."""
         self._table_choice: TableChoice | None = None
-        """The choice of the table of holders as the user has left it; None before it is first closed."""
+        """The choices for the table of holders when it was last closed; None before that."""
         self._explained_beside: str | None = None
-        """The cache in the row of the cursor, which the pane beside the table explains on a large screen."""
+        """The cache in the row with the cursor; on a large screen, a pane beside the table explains it."""
         self._node_chosen = False
         self._zoomed: str | None = None
-        """Id of the pane that fills the screen; None for no such pane."""
+        """Id of the pane that fills the screen; None if no pane does."""
         self._keys = KeyQueue(self, super().on_event)
 
     async def on_event(self, event: Event) -> None:
@@ -132,9 +132,9 @@ class TcptopApp(App[int]):
 
     @property
     def key_repeats(self) -> bool:
-        """Whether the next key in the queue equals the current key.
+        """True if the next key in the queue is the same as the current key.
 
-        If the keys are equal, only the next key draws the panes.
+        If the two keys are the same, the panes are drawn only for the next key.
         """
         return self._keys.repeats
 
@@ -149,15 +149,15 @@ class TcptopApp(App[int]):
         return [node.node for node in self._ledger.nodes] if self._ledger else []
 
     def compose(self) -> ComposeResult:
-        """The panes; Textual mounts them on the default screen before it mounts the app."""
+        """The panes; Textual mounts them on the default screen before the app itself is mounted."""
         yield from compose_panes()
 
     def get_default_screen(self) -> Screen[object]:
-        """The screen of the panes."""
+        """The main screen, which has the panes."""
         return MainScreen(self._find_boxes)
 
     def _find_boxes(self, size: Size) -> Mapping[str, Box]:
-        """The boxes of the panes on a screen of a size."""
+        """The boxes of the panes on a screen of the given size."""
         return arrange(
             size.width,
             size.height,
@@ -168,42 +168,42 @@ class TcptopApp(App[int]):
         )
 
     def _place_panes(self, size: Size) -> None:
-        """Places the panes for a size of the terminal, for the machine, and for the zoom."""
+        """Places the panes according to the terminal's size, the machine, and the zoomed pane."""
         for screen in self.screen_stack[:1]:
             if isinstance(screen, MainScreen):
                 screen.place_panes(size)
                 self.view = replace(self.view, panes=frozenset(screen.boxes))
 
     def on_resize(self, event: Resize) -> None:
-        """Places the panes for the new size of the terminal."""
+        """Places the panes again for the new size of the terminal."""
         self._place_panes(event.size)
 
     def on_mount(self) -> None:
-        """Reports mistakes in the settings, starts the feed."""
+        """Reports mistakes in the settings, and starts the feed."""
         for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
         self.feed.begin()
 
     def on_unmount(self) -> None:
-        """Ends the feed, and discards the keys that wait in the queue."""
+        """Ends the feed, and discards the keys that still wait in the queue."""
         self._keys.end()
         self.feed.end()
 
     def on_sampled(self, message: Sampled) -> None:
-        """Passes a sample to the feed, which computes the sample's Ledger and draws the Ledger."""
+        """Passes a sample to the feed, which computes and draws its Ledger."""
         self.feed.receive(message.snapshot)
 
     def show(self, ledger: Ledger, view: View) -> None:
         """Draws a ledger.
 
-        When the first ledger with nodes arrives, also chooses the node whose figures the panes show.
+        With the first ledger that has nodes, also chooses the node whose figures the panes show.
         """
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
         if not self._node_chosen and ledger.nodes:
-            # Selects the node named in the settings. If the settings name no node of this machine, selects all nodes.
+            # Selects the node that the settings name. If the settings name no node of this machine, selects all nodes.
             self._node_chosen = True
             node = self._settings.node if self._settings.node in self._node_numbers else None
             self.view = replace(view, choices=replace(self.choices, node=node))
@@ -211,32 +211,33 @@ class TcptopApp(App[int]):
         self._draw()
 
     def show_progress(self, view: View) -> None:
-        """Draws a recording's position, timeline and graphs again, but not the sample, which is unchanged."""
+        """Draws the position, timeline and graphs of a recording again, but not the sample, which has not changed."""
         self.view = view
-        # While the app ends there may be no screen, or a screen without panes.
+        # While the app ends, there may be no screen, or a screen without panes.
         for screen in self.screen_stack[:1]:
             for pane in screen.query(Pane):
                 if self._ledger is not None and isinstance(pane, (HeadLine, TimelinePane, TcpPane, GraphsPane)):
                     pane.show(self._ledger, view)
 
     def is_visible(self, pane: type[Pane]) -> bool:
-        """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
+        """True if a pane of this class has lines on the screen; False at exit, when the app no longer has a screen."""
         return any(each.display for screen in self.screen_stack[:1] for each in screen.query(pane))
 
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
         if not self.key_repeats:
-            # A class of the app gives every widget its styles again, which takes longer than to draw the ledger.
+            # A class of the app makes Textual compute the styles of all widgets again, which takes longer than drawing
+            # the ledger.
             self.set_class(choices.mode == "time_wait", "-time-wait")
             self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:
-        """Asks a question in the last line.
+        """Asks the user a question in the last line of the screen.
 
-        Calls `use_answer` with the answer, unless the answer is empty or the user presses ESC.
+        Calls `use_answer` with the answer; if the answer is empty or the user presses ESC, does nothing.
 
-        If the answer is not valid, `use_answer` raises TcptopError or ValueError; the message of the error is shown.
+        If the answer is not valid, `use_answer` raises TcptopError or ValueError, whose message is then shown.
         """
         from tcptop.widgets.prompt import Prompt
 
@@ -250,9 +251,9 @@ class TcptopApp(App[int]):
         self.push_screen(Prompt(question), on_answer)
 
     def notify(self, message: str, **options: Any) -> None:  # noqa: ANN401 (as Textual)
-        """Shows a message for a while, unless the message is already on the screen.
+        """Shows a message for a while, unless the same message is still on the screen.
 
-        A repeated key must not pile up messages.
+        A key that is repeated must not show its message several times.
         """
         if not any(each.message == message for each in self._notifications):
             super().notify(message, **options)
@@ -265,8 +266,9 @@ class TcptopApp(App[int]):
         self._ledger = self._ledger._replace(events=events_since_mark(self.view.mark, self._ledger))
         driver = self._driver
         if isinstance(driver, CellDriver) and len(self._seen_screens()) == 1 and not self._notifications:
-            # One screen fills the terminal, and no message covers its panes, so Textual's compositor is bypassed. Even
-            # to draw only a few changed lines, the compositor would process the lines of all panes.
+            # If one screen fills the terminal and no message covers its panes, changed lines are written without
+            # Textual's compositor. The compositor would process the lines of all panes, even if only a few lines have
+            # changed.
             panes = [pane for pane in self.screen.walk_children(Pane) if pane.display]
             for pane in panes:
                 pane.lay_out(self._ledger, self.view)
@@ -278,7 +280,7 @@ class TcptopApp(App[int]):
         self._show_panes(self._seen_screens())
 
     def _seen_screens(self) -> Sequence[Screen[Any]]:
-        """The screens that are not covered: those from the last screen on that fills the terminal."""
+        """The screens that are not covered: the last screen that fills the terminal, and all screens above it."""
         stack = self.screen_stack
         filling = [number for number, screen in enumerate(stack) if not screen.is_modal]
         return stack[filling[-1] if filling else 0 :]
@@ -289,7 +291,10 @@ class TcptopApp(App[int]):
                 pane.show(self._ledger, self.view)
 
     def pop_screen(self) -> AwaitComplete:
-        """Closes the top screen. The screens that it covered were not drawn meanwhile."""
+        """Closes the top screen.
+
+        The screens below the closed screen must be drawn, because they were not drawn while they were covered.
+        """
         seen = self._seen_screens()
         self._show_panes(screen for screen in self.screen_stack if screen not in seen)
         return super().pop_screen()
@@ -304,9 +309,9 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
-        """Takes the number of a node, and shows that node; None shows all nodes, or if it does, their table.
+        """Shows the node with the given number; None shows all nodes or, if all are shown already, the table of nodes.
 
-        An unknown number only shows a message.
+        If no node has the number, only a message is shown.
         """
         if self._zoomed == NODES:
             self._zoom(None)
@@ -335,7 +340,7 @@ class TcptopApp(App[int]):
             self.action_node(nodes[0 if step > 0 else -1])
 
     def action_ask_node(self) -> None:
-        """Asks the user for a node number, because the digit keys reach only nodes 0 to 9."""
+        """Asks the user for a node number, because digit keys reach only the nodes 0 to 9."""
         self.ask("node:", self._answer_node)
 
     def _answer_node(self, answer: str) -> None:
@@ -344,12 +349,12 @@ class TcptopApp(App[int]):
         self.action_node(int(answer))
 
     def action_sort(self, column_id: str) -> None:
-        """Sorts the cache table by a column; a second call with the same column reverses the order."""
+        """Sorts the cache table by a column; if it is sorted by this column already, reverses the order."""
         reverse = self.choices.sort == column_id and not self.choices.reverse
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
     def action_ask_sort(self) -> None:
-        """Asks the user for the column by which the cache table is sorted: its key or its title."""
+        """Asks the user for the column by which to sort the cache table: its key or its title."""
         self.ask(f"sort by ({' '.join(SORT_KEYS)}, or a title):", self._answer_sort)
 
     def _answer_sort(self, answer: str) -> None:
@@ -365,7 +370,7 @@ class TcptopApp(App[int]):
             screen.query_one(CachesPane).action_scroll_columns(step)
 
     def action_zoom(self) -> None:
-        """Lets the pane with the focus fill the screen; if a pane fills the screen, ends that."""
+        """Lets the pane with the focus fill the screen; if a pane fills the screen already, shows all panes."""
         self._zoom(None if self._zoomed or self.focused is None else self.focused.id)
 
     def _zoom(self, pane_id: str | None) -> None:
@@ -376,14 +381,14 @@ class TcptopApp(App[int]):
         self._draw()
 
     def action_leave(self) -> None:
-        """Ends the zoom; if no pane fills the screen, clears the name filter."""
+        """Shows all panes again; if all are shown, clears the name filter."""
         if self._zoomed is not None:
             self._zoom(None)
         else:
             self.action_set_name_filter("")
 
     def action_write_screen(self) -> None:
-        """Asks whether to write the screen as text or as SVG, and writes it into a new file in the current folder."""
+        """Asks whether to write the screen as text or as SVG, and writes a new file into the current folder."""
         if self._ledger is None:
             return
 
@@ -391,7 +396,7 @@ class TcptopApp(App[int]):
             kind = next((kind for kind in ("text", "svg") if kind.startswith(answer.lower())), None)
             if kind is None:
                 raise ValueError("answer t for text, or s for SVG")
-            # The question closes first.
+            # The question is closed before the screen is copied.
             self.call_after_refresh(lambda: self.feed.start(self._write_screen(kind == "svg"), "write the screen"))
 
         self.ask("write the screen as text or SVG (t or s):", use_answer)
@@ -426,7 +431,7 @@ class TcptopApp(App[int]):
     def action_set_name_filter(self, text: str) -> None:
         """Sets the name filter.
 
-        A cache is shown only if `text` occurs in a name of the cache; an empty `text` shows all caches.
+        The table then shows only caches with `text` in one of their names, or all caches if `text` is empty.
         """
         self.choose(replace(self.choices, name_filter=text))
 
@@ -436,9 +441,9 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, extras=not self.choices.extras))
 
     def action_mark(self) -> None:
-        """Sets or removes the mark.
+        """Key `k`: marks the current ledger, or removes the mark.
 
-        If no mark is set, marks the current ledger: growth is then counted from this ledger on. If a mark is set, only
+        If no ledger is marked, marks the current one; growth is then counted from it. If a ledger is marked, only
         removes the mark.
         """
         self._notify_if_saved()
@@ -457,13 +462,13 @@ class TcptopApp(App[int]):
             self._driver.send_all()
 
     def action_suspend_process(self) -> None:
-        """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues the group."""
+        """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues it."""
         if self._driver is not None and self._driver.can_suspend:
             self._suspend_signal()
             os.kill(0, signal.SIGTSTP)
 
     def action_command_palette(self) -> None:
-        """Opens the command palette, unless the terminal is too small for the palette."""
+        """Opens the command palette, unless the terminal is too small for it."""
         if not has_room(self.size):
             self.notify(TOO_SMALL, timeout=3, markup=False)
         elif self._ledger is not None:
@@ -474,7 +479,7 @@ class TcptopApp(App[int]):
             self.call_later(self.run_action, command.action)
 
     def action_help(self) -> None:
-        """Opens the help: keys, figures, columns."""
+        """Opens the help on keys, figures and columns."""
         if self._ledger is None:
             return
         from tcptop.widgets.help_screen import HelpPane, HelpScreen
@@ -482,7 +487,7 @@ class TcptopApp(App[int]):
         self.push_screen(HelpScreen(HelpPane(help_keys(self.feed.bindings)), self._ledger, self.view))
 
     def action_plan(self) -> None:
-        """Opens the plan, with the numbers that the user has left there; at first, with the numbers of this machine."""
+        """Opens the plan with the numbers from the last time; the first time, with numbers of this machine."""
         sample = self.feed.sample_on_screen()
         if self._ledger is None or sample is None:
             return
@@ -499,7 +504,7 @@ class TcptopApp(App[int]):
         self.push_screen(screen, keep_form)
 
     def action_holders(self) -> None:
-        """Opens the table of who holds the sockets; the sockets are asked for only while it is open."""
+        """Opens the table of who holds the sockets; only while it is open, the kernel is asked for the sockets."""
         if self._ledger is None:
             return
         from tcptop.widgets.holders_screen import HoldersScreen, TableChoice
@@ -514,11 +519,11 @@ class TcptopApp(App[int]):
         self.feed.ask_for_sockets(True)
 
     def action_explain(self, name: str = "states") -> None:
-        """Opens the explanation at a named page."""
+        """Opens the explanation screen at a page with the given name."""
         self._explain(lambda ledger: find_page(ledger, name))
 
     def on_caches_pane_heading_clicked(self, message: CachesPane.HeadingClicked) -> None:
-        """Sorts by the column whose heading is clicked; the right button explains the heading."""
+        """Sorts by the column whose heading was clicked; with the right button, explains the heading instead."""
         if message.button == RIGHT_BUTTON:
             self._explain(lambda ledger: explain_word(ledger, find_column(message.column_id).heading.title))
         elif message.button == LEFT_BUTTON and message.column_id in SORT_KEYS.values():
@@ -529,7 +534,7 @@ class TcptopApp(App[int]):
         self.action_explain(message.name)
 
     def on_caches_pane_cursor_moved(self, message: CachesPane.CursorMoved) -> None:
-        """Explains the cache in the cursor's row, if the screen has a pane for the explanation."""
+        """Explains the cache in the row with the cursor, if the screen has a pane for the explanation."""
         for screen in self.screen_stack[:1]:
             for pane in screen.query(CacheExplanationPane):
                 pane.explain(message.name)
@@ -543,7 +548,7 @@ class TcptopApp(App[int]):
         self.action_node(message.node)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
-        """Opens the explanation of the selected part of the figure; idle slab is explained on the memory page."""
+        """Opens the explanation of the selected part of the figure; for idle slab memory, the memory page."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None]) -> None:

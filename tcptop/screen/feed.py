@@ -33,16 +33,16 @@ READ_UNASKED = "/proc/pagetypeinfo is already read: its cost is bounded"
 
 
 class Sampled(Message):
-    """Message with a new Snapshot for the app's feed. A newer message replaces an older message that still waits."""
+    """Message with a new Snapshot for the app's feed. A newer message replaces an older one that still waits."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """Whether `message`, like this message, is a Sampled message.
+        """True if `message`, like this message, is a `Sampled` message.
 
-        Of several waiting samples, only the latest sample is drawn.
+        If several samples wait, only the latest one is drawn.
         """
         return isinstance(message, Sampled)
 
@@ -58,12 +58,18 @@ def host_options(host: Host, cgroup: str | None) -> list[str]:
 
 
 def has_rates(ledger: Ledger) -> bool:
-    """Whether a sample has rates: the first sample of a host has none. Without slabinfo, only sockets have rates."""
+    """True if a sample has rates; the first sample of a host has none.
+
+    If slabinfo cannot be read, the only rates are those of sockets.
+    """
     return ledger.sockets.allocated_per_s is not None or any(cache.active_per_s is not None for cache in ledger.caches)
 
 
 class Feed:
-    """Base class that delivers samples to one app from `begin` until `end`. All methods run in the app's event loop."""
+    """Base class that delivers samples to one app, from `begin()` until `end()`.
+
+    All methods run in the app's event loop.
+    """
 
     bindings: ClassVar[list[Binding]]
     """All keys of an app with this feed, in the order in which the help lists them.
@@ -73,9 +79,9 @@ class Feed:
     app: TcptopApp
     """App that shows the samples; assigned before `begin`."""
     keeps_states: ClassVar[bool] = False
-    """Whether the samples always come in time order.
+    """True if the samples always come in time order.
 
-    If the samples are always in time order, a limit's state also depends on the limit's previous state.
+    In time order, a limit's state also depends on its previous state.
     """
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
@@ -109,21 +115,21 @@ class Feed:
         """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
     def ask_for_cache(self, cache: str | None) -> None:
-        """Requests the attributes of one slab cache instead of those of another; does nothing for a recording."""
+        """Requests the attributes of one slab cache, and no longer those of another; does nothing for a recording."""
 
     def ask_for_sockets(self, wanted: bool) -> None:
-        """Begins or ends to ask the kernel for all sockets; does nothing for a recording."""
+        """Starts or stops asking the kernel for all sockets; does nothing for a recording."""
 
     @property
     def asks_kernel(self) -> bool:
-        """Whether a running kernel can be asked for the single sockets of the sample on the screen."""
+        """True if a running kernel can be asked for the single sockets of the sample on the screen."""
         return False
 
     def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
-        """Reads single sockets once, and passes them to `use`; does nothing if no kernel can be asked."""
+        """Reads single sockets once, and passes them to `use`; does nothing if there is no kernel to ask."""
 
     def receive(self, snapshot: Snapshot) -> None:
-        """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
+        """Computes the Ledger of a sample, adds it to the trends and the growth, and draws it."""
         origin = origin_of(snapshot)
         minute_ago = self.events_minute_ago(snapshot, origin)
         ledger = account(snapshot, self.thresholds, self._limit_states, minute_ago, self._ledger_before)
@@ -146,14 +152,14 @@ class Feed:
         return self._sample
 
     def make_plan(self, request: PlanRequest) -> Plan | None:
-        """The plan for connections beside those of the sample on the screen; None before the first sample."""
+        """The plan for connections in addition to those of the sample on the screen; None before the first sample."""
         from tcptop.accounting.plan import make_plan
 
         sample = self.sample_on_screen()
         return None if sample is None else make_plan(*sample, request)
 
     def plan_options(self) -> list[str] | None:
-        """The options with which `tcptop plan` reads the sample on the screen; None if no option chooses the sample."""
+        """The options with which `tcptop plan` reads the sample on the screen; None if no options lead to it."""
         source = self.source_options()
         lab = [] if self.lab_measurement is None else ["--lab", self.lab_measurement.path]
         return None if source is None else [*source, *lab]
@@ -175,12 +181,12 @@ class Feed:
         self.app.show(ledger, self.view())
 
     def view(self) -> View:
-        """The view to draw: the app's choices and mark, and this feed's growth and trends."""
+        """The view to draw: the app's choices and mark, and the growth and trends of this feed."""
         view = self.app.view
         return View(view.choices, view.panes, view.mark, view.since, self._rates, self._growth, self._trends)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""
+        """Runs a coroutine as a task that `end()` cancels; an exception in the coroutine ends the app."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._end_task)
@@ -191,14 +197,14 @@ class Feed:
         if not task.cancelled() and task.exception() is not None:
             self.app.call_later(
                 task.result
-            )  # raises the exception in the app: Textual then restores the terminal and prints the exception
+            )  # raises the exception in the app, so that Textual restores the terminal and prints it
 
 
 def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
-    """Whether the rates of a sample replace the shown rates.
+    """True if the rates of a sample replace the shown rates.
 
-    The rates are replaced by those of the first sample of another step, of an earlier sample, and of each sample
-    without a time. A shown sample without rates, as the first one, is replaced by the next sample.
+    Rates are replaced by those of the first sample in another step, of an earlier sample, and of each sample without a
+    time. If the shown sample has no rates, such as the first one, the next sample replaces it.
     """
     if shown is None or not has_rates(shown) or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
         return True

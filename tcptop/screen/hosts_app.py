@@ -1,6 +1,6 @@
-"""The table of hosts on the screen, and the full screen of one of them on the same ssh session.
+"""The table of hosts on the screen, and the full screen of one host over the same ssh session.
 
-Both are apps of their own that run one after the other; the looks go on in the threads of the fleet meanwhile.
+The table and the full screen are two apps, which run in turn; the threads of the fleet read the hosts all the time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tcptop.widgets.key_line import FROM_TABLE_CLASS
 from tcptop.widgets.pane import ASCII_CLASS
 
 DRAW_S = 1.0
-"""Time between two drawings of the table."""
+"""Time in seconds between two drawings of the table."""
 DEFAULT_INTERVAL_S = 2.0
 BY_URGENCY = TableOrder()
 
@@ -42,7 +42,7 @@ MakeFleet = Callable[[Mapping[str, Threshold], float], Fleet]
 
 
 class HostsApp(App[int]):
-    """Shows the table; ends with the machine that is to be opened in `opened`, or None to quit."""
+    """The app of the table. It ends with the machine to open in `opened`, or with None if the user quits."""
 
     CSS = """
     Screen { background: $background; overflow: hidden; }
@@ -75,7 +75,7 @@ class HostsApp(App[int]):
         cursor: str | None = None,
         look_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes what returns the present state of all machines, and what begins a look at each."""
+        """Takes a function that returns the state of all machines, and a function that starts a look at each machine."""
         super().__init__(driver_class=CellDriver)
         self.opened: str | None = None
         self.pane = HostsPane(interval_s, order, cursor)
@@ -96,7 +96,7 @@ class HostsApp(App[int]):
 
     @property
     def key_repeats(self) -> bool:
-        """Whether the next key in the queue equals the current key; then only the next key draws the table."""
+        """True if the next key in the queue is the same; the table is then drawn only for the next key."""
         return self._keys.repeats
 
     def compose(self) -> ComposeResult:
@@ -119,7 +119,7 @@ class HostsApp(App[int]):
             self.call_after_refresh(self._driver.start_drawing)
 
     def draw(self) -> None:
-        """Draws the present state of all machines; while nothing covers the table, past Textual's compositor."""
+        """Draws the present state of all machines; without Textual's compositor, if nothing covers the table."""
         driver = self._driver
         self.pane.show_looks(self._states())
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
@@ -131,7 +131,7 @@ class HostsApp(App[int]):
             self.pane.refresh_changes()
 
     def on_hosts_pane_opened(self, message: HostsPane.Opened) -> None:
-        """Ends this app so that the machine can be opened, if it answers."""
+        """If the machine answers, ends this app so that the machine can be opened."""
         look = next((look for look in self._states() if look.name == message.name), None)
         if look is not None and look.answers:
             self.opened = message.name
@@ -140,7 +140,7 @@ class HostsApp(App[int]):
             self.notify("this host does not answer; its row says why", timeout=4, markup=False)
 
     def action_sort(self, key: str) -> None:
-        """Sorts by a column; a second call with the same column reverses the order."""
+        """Sorts by a column; if the table is sorted by it already, reverses the order."""
         order = self.pane.order
         self.pane.set_order(order._replace(sort=key, reverse=order.sort == key and not order.reverse))
 
@@ -155,18 +155,18 @@ class HostsApp(App[int]):
         self.pane.set_order(order._replace(reverse=not order.reverse))
 
     def action_find(self) -> None:
-        """Asks for a text that the names of the shown machines have."""
+        """Asks the user for a text that must occur in the names of the shown machines."""
         from tcptop.widgets.prompt import Prompt
 
         prompt = Prompt("only hosts with:", self.pane.order.text, self.action_set_text)
         self.push_screen(prompt, lambda answer: self.action_set_text(answer or ""))
 
     def action_set_text(self, text: str) -> None:
-        """Shows only machines with a text in their names; an empty text shows all."""
+        """Shows only machines with the text in their names; an empty text shows all machines."""
         self.pane.set_order(self.pane.order._replace(text=text))
 
     def action_look(self) -> None:
-        """Looks at every machine now."""
+        """Starts a look at every machine now."""
         self._look_now()
 
     def action_help(self) -> None:
@@ -181,23 +181,23 @@ class HostsApp(App[int]):
             self._driver.send_all()
 
     def pop_screen(self) -> Any:  # noqa: ANN401 (as Textual)
-        """Closes the top screen, below which the table was not drawn."""
+        """Closes the top screen; the table below must be drawn, because it was not drawn while covered."""
         self.call_later(self.draw)
         return super().pop_screen()
 
 
 class OpenedHostApp(TcptopApp):
-    """The full screen of one machine of the table: `q` and ESC come back to the table, Ctrl-C quits."""
+    """The full screen of one machine of the table; `q` and ESC lead back to the table, and Ctrl-C quits."""
 
     comes_back = False
 
     async def action_quit(self) -> None:
-        """Ends this app; the table follows, unless Ctrl-C or F10 ended it."""
+        """Ends this app; the table follows, unless Ctrl-C or F10 has ended the app."""
         self.comes_back = self._keys.handled_key not in ("ctrl+c", "f10")
         self.exit(0)
 
     def action_leave(self) -> None:
-        """Ends the zoom or the filter as on every screen; without one, comes back to the table."""
+        """Ends the zoom or the filter as on every screen; if there is neither, returns to the table."""
         if self._zoomed is not None or self.choices.name_filter:
             super().action_leave()
         else:
@@ -206,7 +206,7 @@ class OpenedHostApp(TcptopApp):
 
 
 def show_hosts(options: argparse.Namespace, make_fleet: MakeFleet) -> int:
-    """Shows the table, and the machines that the user opens, until he quits; returns the exit code."""
+    """Shows the table, and the machines that the user opens, until the user quits; returns the exit code."""
     require_terminal()
     remove_textual_variables()
     settings, mistakes = read_settings(settings_path())
@@ -240,7 +240,7 @@ def show_hosts(options: argparse.Namespace, make_fleet: MakeFleet) -> int:
 
 
 def _show_opened(fleet: Fleet, name: str, settings: Settings, ascii_alone: bool) -> bool:
-    """Shows the full screen of a machine; returns whether the user comes back to the table."""
+    """Shows the full screen of a machine; returns True if the user goes back to the table."""
     number = next(number for number, look in enumerate(fleet.states()) if look.name == name)
     fleet.pause(number, True)
     try:

@@ -11,14 +11,14 @@ LOOK_EVERY_S = 1.0
 IDLE_S = 2.0
 """Idle time, in seconds, after which a full collection may run."""
 MANY_OBJECTS = 50_000
-"""Approximate number of new objects that make a full collection worth its cost."""
+"""Approximate number of new objects that is worth a full collection."""
 
 
 async def run_idle_gc(idle_s: Callable[[], float]) -> None:
-    """Disables automatic full collections; instead runs a full collection when the user has been idle for over IDLE_S.
+    """Disables automatic full collections. Instead, runs a full collection when the user has been idle for over IDLE_S.
 
     Collections of the young generations, which find nearly all garbage, remain automatic. Objects that exist at the
-    start are frozen: no collection visits them.
+    start are frozen, so that no collection visits them.
     """
     gc.freeze()
     young, middle, _ = gc.get_threshold()

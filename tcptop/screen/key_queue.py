@@ -14,14 +14,15 @@ from textual.events import Event, Key
 from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 
 STUCK_S = 5.0
-"""Time in seconds. If handling a key takes longer than this, Ctrl-C ends the program, whatever screen is open."""
+"""Time in seconds. Maximum time in seconds for handling a key; after it, Ctrl-C ends the program, whatever screen is
+open."""
 
 
 class KeyQueue:
-    """Passes keys and pasted texts to an app, one at a time.
+    """Passes keys and pasted texts to an app, one after the other.
 
-    Textual handles a key in several message queues. If the app got the next key too soon, that key would go to a screen
-    that the previous key is closing, or to a screen that is not mounted yet; a key sent to such a screen would end the
+    Textual handles a key in several message queues, one after the other. A key that came too soon would go to a screen
+    that the previous key is closing, or to a screen that is not mounted yet. A key sent to such a screen would end the
     program.
     """
 
@@ -37,19 +38,19 @@ class KeyQueue:
 
     @property
     def repeats(self) -> bool:
-        """Whether the next key equals the current key; if so, the effect of the current key need not be drawn."""
+        """True if the next key is the same as the current key; the effect of the current key then need not be drawn."""
         after = self._waiting[0] if self._waiting else None
         return isinstance(self._handled, Key) and isinstance(after, Key) and self._handled.key == after.key
 
     @property
     def handled_key(self) -> str | None:
-        """The key that is being handled; None if none is."""
+        """The key that is being handled; None if no key is."""
         return self._handled.key if isinstance(self._handled, Key) else None
 
     def put(self, event: Event) -> None:
         """Adds a key.
 
-        Ctrl-C first discards all waiting keys, as a terminal does. A key that is certain to quit the program also
+        Ctrl-C first discards all waiting keys, as a terminal does. Any other key that certainly quits the program also
         discards all waiting keys.
         """
         if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
@@ -81,8 +82,8 @@ class KeyQueue:
     async def _handle(self, event: Event) -> None:
         """Delivers a key, and waits until all resulting messages are handled.
 
-        The messages go from the focused widget through its ancestors to the app, then to the screen and again to the
-        app.
+        The messages go from the focused widget through its ancestors to the app, then to the screen and to the app
+        again.
         """
         app = self._app
         app.call_later(self._hand_over, event)

@@ -15,9 +15,9 @@ DIGIT_KEYS = "0-9"
 
 
 def _both_cases(key: str) -> str:
-    """The key names for a letter: lower and upper case.
+    """The names of the keys for a letter: its lower case and its upper case.
 
-    If the upper-case key has a meaning of its own, only the name of the lower-case key.
+    If the upper case has its own meaning, only the lower case is named.
     """
     return key if key.upper() == ATTACHED_KEY else f"{key},{key.upper()}"
 
@@ -114,7 +114,7 @@ OPENING_KEYS = frozenset(
     if binding.action in OPENING_ACTIONS
     for key in binding.key.split(",")
 ) | {"enter"}
-"""Keys that may open another screen. On that screen, QUIT_KEYS may have another meaning."""
+"""Keys that may open another screen. On the opened screen, QUIT_KEYS may have another meaning."""
 
 KEY_NAMES = {
     "escape": "ESC",
@@ -128,7 +128,7 @@ KEY_NAMES = {
     "shift+right": "Shift-→",
     **{f"f{number}": f"F{number}" for number in range(1, 13)},
 }
-"""Key names that the help shows instead of the names that Textual's format_key returns."""
+"""Key names that the help shows instead of those from Textual's format_key()."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Show": ("switch", "switch_extras", "open_name_filter", "leave", "mark", "zoom", "scroll_columns"),
@@ -139,20 +139,20 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Write": ("write_screen", "copy", "save_settings"),
     "Program": ("switch_theme", "send_all", "suspend_process", "quit"),
 }
-"""Groups of the palette, with the actions in each group."""
+"""Groups of the palette, with the names of the actions in each group."""
 SORT_MEANING = "sort by a column, whose letter stands below; again reverses"
 KEYLESS_COMMANDS = (
     ("explain how the objects of a socket point at each other", "explain('relations')"),
     ("switch between dark and light", "switch_theme"),
     ("write these settings to the settings file", "save_settings"),
 )
-"""Commands without a key: their meaning and their action."""
+"""Commands that have no key: their meanings and their actions."""
 
 
 def palette_commands(bindings: Iterable[Binding]) -> list[Command]:
-    """The entries of the palette, by group: every binding that names a single command, and the commands without a key.
+    """The entries of the palette by group: every binding that has its own command, and the commands without a key.
 
-    A binding that is one of many, such as that of a digit, is left out.
+    Bindings that are one of many alike, such as those of the digits, are left out.
     """
     bindings = list(bindings)
     actions = {binding.description: binding.action for binding in reversed(bindings)}
@@ -167,7 +167,7 @@ def palette_commands(bindings: Iterable[Binding]) -> list[Command]:
 
 
 def help_keys(bindings: Iterable[Binding]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The key names and meanings that the help shows, by group; the keys that sort by a column are one entry."""
+    """The key names and meanings that the help shows, by group; all keys that sort by a column are one entry."""
     bindings = list(bindings)
     group_of = {action: group for group, actions in GROUPS.items() for action in actions}
     actions = {binding.description: binding.action.partition("(")[0] for binding in reversed(bindings)}

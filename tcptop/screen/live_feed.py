@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 END_S = 1.0
-"""Longest wait, in seconds, for the disk at exit."""
+"""Maximum time in seconds to wait for the disk at exit."""
 
 
 class LiveFeed(Feed):
-    """Feed of a live host. While the user looks back, a ReplayFeed draws recorded samples, and sampling continues."""
+    """Feed of a live host. While the user looks at earlier samples, a ReplayFeed draws them, and sampling continues."""
 
     bindings = LIVE_BINDINGS
     keeps_states = True
@@ -48,7 +48,7 @@ class LiveFeed(Feed):
         cgroup: str | None = None,
         keeps_host: bool = False,
     ) -> None:
-        """With `keeps_host`, the session with another machine is left open at the end."""
+        """If `keeps_host` is true, the session with another machine stays open at the end."""
         super().__init__(lab_measurement)
         self._keeps_host = keeps_host
         self._host = host
@@ -59,9 +59,9 @@ class LiveFeed(Feed):
         self._recording: LiveRecording | None = None
         self._first_sample_began = False
         self._chosen_cache: str | None = None
-        """The cache of the sampler's source of attributes."""
+        """The slab cache whose attributes the sampler reads."""
         self._knows_sockets = False
-        """Whether the sampler has the source of sockets."""
+        """True if the sampler reads the source of sockets."""
         self._recorded_path: str | None = None
         self._past: ReplayFeed | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -74,9 +74,9 @@ class LiveFeed(Feed):
         self.start(self._follow(), "follow the host")
 
     def end(self) -> None:
-        """Stops sampling and ends the recording; waits for the disk for at most END_S.
+        """Stops sampling and ends the recording; waits at most END_S seconds for the disk.
 
-        If a read of the host hangs, the read is abandoned in its daemon thread.
+        If a read of the host hangs, its daemon thread is abandoned.
         """
         super().end()
         self._end_past()
@@ -108,7 +108,7 @@ class LiveFeed(Feed):
         return printable(self._host.identity.place or "") if self._past is None else self._past.plan_origin()
 
     def view(self) -> View:
-        """The view with the path of the current recording; the path is None if there is no recording."""
+        """The view with the path of the current recording, which is None if there is no recording."""
         path = None if self._recording is None else self._recording.path
         return replace(super().view(), recording_path=path)
 
@@ -117,7 +117,7 @@ class LiveFeed(Feed):
         self._live.sampler.ask_for("btf")
 
     def ask_for_cache(self, cache: str | None) -> None:
-        """Requests the attributes of one slab cache, which are read at once; None ends the reading of such."""
+        """Requests the attributes of one slab cache, which are read at once; None stops the reading of attributes."""
         sampler = self._live.sampler
         sampler.set_enabled(CHOSEN_CACHE_SOURCE, cache is not None)
         if cache is not None and cache != self._chosen_cache:
@@ -127,11 +127,11 @@ class LiveFeed(Feed):
             self._live.sample_due()
 
     def ask_for_sockets(self, wanted: bool) -> None:
-        """Begins or ends to ask the kernel for all sockets; the first look comes at once."""
+        """Starts or stops asking the kernel for all sockets; the first look begins at once."""
         sampler = self._live.sampler
         sampler.set_enabled("socket_table", wanted)
         if wanted and not self._knows_sockets:
-            # Imported here, because few users ask for the sockets.
+            # The module is imported here, because few users ask for the sockets.
             from tcptop.sources.socket_table import SocketTableSource
 
             self._knows_sockets = True
@@ -141,12 +141,12 @@ class LiveFeed(Feed):
 
     @property
     def asks_kernel(self) -> bool:
-        """Whether the screen shows the present sample of this machine."""
+        """True if the screen shows the present sample of this machine."""
         identity = self._host.identity
         return self._past is None and identity.remote_name is None and identity.place is None
 
     def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
-        """Reads single sockets once, in a thread of its own."""
+        """Reads single sockets once, in its own thread."""
         if self.asks_kernel:
             self.start(self._read_rows(asks, use), "read single sockets")
 
@@ -171,14 +171,14 @@ class LiveFeed(Feed):
     def interval(self, step: int) -> None:
         """Changes the sampling interval to a neighbouring value of INTERVALS_S.
 
-        The new interval is the next longer value if `step` is 1, or the next shorter value if `step` is -1.
+        The new interval is the next longer one if `step` is 1, or the next shorter one if `step` is -1.
         """
         now_s = self.app.choices.interval_s
         others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
         self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
 
     def read_pagetypeinfo(self) -> None:
-        """Reads /proc/pagetypeinfo from now on, even if the time that a read takes is unbounded on this kernel."""
+        """Starts to read /proc/pagetypeinfo, even if this kernel does not limit the time that a read takes."""
         if self._latest is not None and self._latest.sources["pagetypeinfo"].state == "off":
             self._live.sampler.ask_for("pagetypeinfo")
             self._live.sample_now()
@@ -186,7 +186,7 @@ class LiveFeed(Feed):
             self.app.notify(READ_UNASKED, timeout=3, markup=False)
 
     def record(self) -> None:
-        """Ends the current recording. If no recording runs, asks for a file and starts a recording into that file."""
+        """Ends the current recording. If no recording is running, asks for a file and starts a recording into it."""
         if self._recording is None:
             self.app.ask("record into the file:", self._answer_record)
         else:
@@ -199,24 +199,24 @@ class LiveFeed(Feed):
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            # The requested sample is not in the opened file: it was recorded after the file was opened, or it is the
-            # live sample.
+            # The opened file does not have the requested sample: it is the live sample, or was recorded after the file
+            # was opened.
             self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
         else:
-            # While a recording runs, the last sample in the file is already on the screen.
+            # While a recording is running, the last sample in the file is already on the screen.
             self._look_back(-1 if self._recording is None else -2)
 
     def jump(self) -> None:
-        """Asks the user for a time in the recording, and shows the sample nearest to that time."""
+        """Asks the user for a time in the recording, and shows the sample that is nearest to it."""
         if self._past is not None:
             self._past.jump()
         else:
             self._look_back(-1, jump=True)
 
     def back_to_live(self) -> None:
-        """Returns to the live sample, and resumes sampling if it is paused."""
+        """Returns to the live sample, and resumes sampling if it was paused."""
         self._end_past()
         if self.app.choices.paused:
             self.pause()
@@ -239,8 +239,7 @@ class LiveFeed(Feed):
     async def _follow(self) -> None:
         async for snapshot in self._live.snapshots():
             if self._recording is not None:
-                # Skips a sample that began before the recording started: most reads of the sample's sources were not
-                # recorded.
+                # Skips a sample that began before the recording, because most reads of its sources were not recorded.
                 self._first_sample_began = self._first_sample_began or not self._live.sample_requested
                 if self._first_sample_began:
                     self._recording.add(snapshot)
@@ -283,9 +282,9 @@ class LiveFeed(Feed):
         self.app.notify(line, timeout=10, severity="warning", markup=False)
 
     def _look_back(self, start: int, jump: bool = False) -> None:
-        """Opens the recording at the sample with index `start`; a negative index counts from the end of the recording.
+        """Opens the recording at the sample with the index `start`; a negative index counts from the end.
 
-        If `start` lies after the last recorded sample, returns to the live sample.
+        If `start` is behind the last recorded sample, returns to the live sample.
         """
         if self._recorded_path is None:
             self.app.notify(NOTHING_RECORDED, timeout=3, markup=False)
@@ -299,7 +298,7 @@ class LiveFeed(Feed):
         from tcptop.screen.replay_feed import ReplayFeed, SampleSelection, select_for_replay
 
         def select_all() -> SampleSelection:
-            # open_recording() is not used, because open_recording() may drop the privileges that live samples need.
+            # open_recording() is not used, because it may drop privileges that live samples need.
             with errors_in_one_line(path):
                 return select_for_replay(FileRecording(path), WHOLE_RECORDING)
 

@@ -15,19 +15,19 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MOST_WAITING = 60
-"""Maximum number of samples that may wait in memory for the disk.
+"""Maximum number of samples that may wait in memory to be written.
 
-If more than this many samples are waiting, the recording ends.
+If more samples wait, the recording ends.
 """
 
 
 class LiveRecording:
-    """Writes the samples of a sampler into a file until `stop` is called or writing fails."""
+    """Writes the samples of a sampler into a file until `stop()` is called or writing fails."""
 
     def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
-        """Writes and closes the recording in `thread`.
+        """Starts `thread`, which writes the recording and closes it.
 
-        If writing fails, calls `ended` with a line of text about the failure.
+        If writing fails, calls `ended` with a line of text about the error.
         """
         self.recorder = recorder
         self.path = printable(recorder.path)
@@ -41,9 +41,9 @@ class LiveRecording:
         sampler.set_on_read(self._reads.append)
 
     def add(self, snapshot: Snapshot) -> None:
-        """Queues a sample for the worker thread.
+        """Queues a sample for the worker thread, which writes it.
 
-        If more than MOST_WAITING calls are already queued, ends the recording instead.
+        If more than MOST_WAITING samples wait already, ends the recording instead.
         """
         if self._thread.waiting > MOST_WAITING:
             self._give_up(f"{self.path}: the disk has not taken the last {MOST_WAITING} samples; recording ended")
@@ -73,7 +73,7 @@ class LiveRecording:
 
     def _fail(self, line: str) -> None:
         self._has_failed = True
-        with suppress(RuntimeError):  # the event loop has ended
+        with suppress(RuntimeError):  # passes: the event loop has ended
             self._loop.call_soon_threadsafe(self._give_up, line)
 
     def _give_up(self, line: str) -> None:

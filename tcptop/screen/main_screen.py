@@ -25,7 +25,7 @@ from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
 FindBoxes = Callable[[Size], Mapping[str, Box]]
-"""Function that returns the box of each pane on a screen of a size, by the pane's id."""
+"""Function that returns the box of each pane on a screen of a given size, by the id of the pane."""
 
 
 def compose_panes() -> ComposeResult:
@@ -44,21 +44,21 @@ def compose_panes() -> ComposeResult:
 
 
 class MainScreen(Screen[object]):
-    """Screen of the panes. A pane without a box is not shown."""
+    """The main screen, which has the panes. A pane without a box is not shown."""
 
     def __init__(self, find_boxes: FindBoxes) -> None:
         super().__init__(id="_default")
         self._find_boxes = find_boxes
         self.boxes: Mapping[str, Box] = {}
-        """The boxes of the panes that are shown."""
+        """The boxes of those panes that are visible."""
         self.styles.set_rule("layout", PaneLayout(find_boxes))  # the property `layout` takes only names of layouts
 
     def on_descendant_focus(self) -> None:
-        """Draws the key line again: what ENTER does depends on the pane with the focus."""
+        """Draws the key line again, because the meaning of ENTER depends on the pane with the focus."""
         self.query_one(KeyLine).redraw()
 
     def place_panes(self, size: Size) -> None:
-        """Shows the panes that have a box on a screen of a size, and hides the others, if the boxes have changed."""
+        """Shows the panes that have a box on a screen of the given size, and hides the others, if boxes have changed."""
         boxes = self._find_boxes(size)
         if boxes == self.boxes:
             return
@@ -74,7 +74,7 @@ class MainScreen(Screen[object]):
 
 
 class PaneLayout(Layout):
-    """Textual layout that gives each child the box of its id."""
+    """Textual layout that gives each child the box for its id."""
 
     name = "panes"
 
@@ -88,7 +88,7 @@ class PaneLayout(Layout):
         size: Size,
         greedy: bool = True,  # noqa: ARG002 (as Textual)
     ) -> ArrangeResult:
-        """The placements of the children on a screen of a size."""
+        """The places of the children on a screen of the given size."""
         parent.pre_layout(self)
         boxes = self._find_boxes(size)
         placed = [(child, boxes[child.id]) for child in children if child.id is not None and child.id in boxes]

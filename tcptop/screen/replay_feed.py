@@ -36,41 +36,40 @@ from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE
 
 TICK_S = 0.05
-"""Interval, in seconds, at which playback checks whether the next sample is due."""
+"""Time in seconds between two checks of playback if the next sample is due."""
 PIECE_S = 0.004
 REST_S = 0.012
-"""Rest, in seconds, between two steps of work on the timeline; a step of work takes about PIECE_S."""
+"""Pause in seconds between two steps of work on the timeline; a step takes about PIECE_S."""
 IDLE_S = 0.3
-"""After this many seconds without a request for a sample, filling the timeline continues."""
+"""Time in seconds without a request for a sample, after which the timeline is filled further."""
 DAMAGE_SHOWN_S = 5.0
 MAX_ORIGINS = 1000
-"""Maximum number of samples whose event totals are kept: during playback, each total is needed for a minute."""
+"""Maximum number of samples whose event totals are kept; during playback, each total is needed for one minute."""
 MIN_STEP_S = 1.0
-"""Minimum time, in seconds, between two samples of the last minute that are read for their event totals."""
+"""Minimum time in seconds between two samples of the last minute that are read for their event totals."""
 MAX_UNKNOWN = 10
-"""Maximum number of damaged samples over which an earlier sample with known event totals is searched."""
+"""Maximum number of damaged samples that are skipped in the search for an earlier sample with known event totals."""
 
 
 class SampleSelection(NamedTuple):
-    """A recording with its selected samples, their times, and the position at which the replay starts."""
+    """A recording, the selected samples and their times, and the position at which the replay starts."""
 
     recording: Recording
     samples: range
     times_s: Sequence[float]
-    """Times of the samples, ascending; 0, 1, 2, … if the recording has no times."""
+    """Times of the samples in ascending order; 0, 1, 2, … if the recording has no times."""
     timed: bool
     start: int
-    """Position among the selected samples."""
+    """Index of the first shown sample among the selected samples."""
 
 
 def select_for_replay(recording: Recording, choice: TimeRange) -> SampleSelection:
-    """Selects the samples between --from and --to.
+    """Selects the samples between the times of --from and --to.
 
-    The replay starts at the time --at, or at the first sample if --at is not given.
+    The replay starts at the time of --at, or at the first sample if --at is not given.
 
     Raises:
         TcptopError: if a time is invalid or selects no sample, or if the start is outside the selected samples.
-
     """
     samples = select_samples(recording, choice._replace(at=None))
     start = 0
@@ -87,14 +86,14 @@ def select_for_replay(recording: Recording, choice: TimeRange) -> SampleSelectio
 
 
 class ReplayFeed(Feed):
-    """Moves a player through the selected samples. Only the worker thread uses the recording."""
+    """Feed that moves a player through the selected samples. Only the worker thread uses the recording."""
 
     bindings = REPLAY_BINDINGS
 
     def __init__(
         self, selection: SampleSelection, lab_measurement: LabMeasurement | None = None, thread: Worker | None = None
     ) -> None:
-        """Takes the selected samples; a LiveFeed that looks back passes its own `thread`."""
+        """Takes the selected samples; a LiveFeed that shows earlier samples passes its own `thread`."""
         super().__init__(lab_measurement)
         self._selection = selection
         self._looking_back = thread is not None
@@ -114,8 +113,8 @@ class ReplayFeed(Feed):
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
-        # Only tests run a headless app. A test shares the interpreter with other code, so a test must not change
-        # garbage collection.
+        # Only tests run an app without a terminal (headless). A test shares the interpreter with other code, so it must
+        # not change garbage collection.
         if not self._looking_back and not self.app.is_headless:
             from tcptop.screen.idle_gc import run_idle_gc
 
@@ -130,7 +129,7 @@ class ReplayFeed(Feed):
     def view(self) -> View:
         """The view, with the player at the sample on the screen.
 
-        The player is not yet at a requested sample that is still being read.
+        While a requested sample is still being read, the player stays at the sample on the screen.
         """
         player = self.player.seek(self._shown_index)
         return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
@@ -143,11 +142,11 @@ class ReplayFeed(Feed):
         return ["-r", selection.recording.path, "--at", utc_time(selection.times_s[index])]
 
     def plan_origin(self) -> str:
-        """The file of the recording."""
+        """The path of the recording's file."""
         return printable(self._selection.recording.path)
 
     def idle_s(self) -> float:
-        """Seconds since the last request for a sample."""
+        """Time in seconds since the last request for a sample."""
         return time.monotonic() - self._requested_at_s
 
     def step(self, step: int) -> None:
@@ -167,11 +166,11 @@ class ReplayFeed(Feed):
         self._go(self.player.toggle_playing())
 
     def speed(self, step: int) -> None:
-        """Changes the playback speed: the next higher speed if `step` is 1, the next lower speed if `step` is -1."""
+        """Changes the playback speed: to the next higher one if `step` is 1, to the next lower one if `step` is -1."""
         self._go(self.player.change_speed(step))
 
     def jump(self) -> None:
-        """Asks the user for a time, and shows the sample nearest to that time."""
+        """Asks the user for a time, and shows the sample that is nearest to it."""
         self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str) -> None:
@@ -182,7 +181,7 @@ class ReplayFeed(Feed):
         self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     def _go(self, player: Player) -> None:
-        """Replaces the player at the user's request; starts playback if the new player is playing."""
+        """Replaces the player as the user requested; starts playback if the new player plays."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()
@@ -193,8 +192,8 @@ class ReplayFeed(Feed):
     def _set_player(self, player: Player) -> None:
         """Replaces the player.
 
-        If the new player is at another sample, requests that sample. Otherwise, if playback was started or paused, or
-        if the speed changed, redraws the position.
+        If the new player is at another sample, requests this sample. If only the speed has changed, or playback was
+        started or paused, draws the position again.
         """
         before, self.player = self.player, player
         if player.index != before.index:
@@ -213,24 +212,24 @@ class ReplayFeed(Feed):
             self._shown_index = index
             self.receive(sample.snapshot._replace(lab_measurement=self.lab_measurement))
             if sample.damage is not None:
-                self.app.clear_notifications()  # at most one message is visible, even if many samples are damaged
+                self.app.clear_notifications()  # only one message is visible, even if many samples are damaged
                 self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     def events_minute_ago(self, _: Snapshot, __: Origin) -> EventCounts | None:
-        """The event totals a minute before the sample on the screen was taken, by the clock of the recording."""
+        """The event totals one minute before the sample on the screen, by the clock of the recording."""
         return self._minute_ago
 
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
-        """Reads a selected sample, the event totals a minute earlier, and the ledger with the averages before it.
+        """Reads a selected sample, the event totals one minute before it, and the ledger with its earlier averages.
 
         The event totals are None for the first sample, and for every sample of a recording without times. The ledger is
-        None if the sample has averages of its own.
+        None if the sample has its own averages.
         """
         selection = self._selection
         minute_ago: EventCounts | None = None
         if len(self._origins) > MAX_ORIGINS:
             self._origins.clear()
-        # Earlier samples are read first, because a recording is decompressed from front to back.
+        # Earlier samples are read first, because a recording is unpacked from front to back.
         earlier = self._event_samples_before(index) if selection.timed else ()
         sample = selection.recording.sample(selection.samples[index])
         self._origins[index] = origin_of(sample.snapshot)
@@ -239,7 +238,9 @@ class ReplayFeed(Feed):
         return sample, minute_ago, ledger_before(selection.recording.snapshot, selection.samples[index])
 
     def _event_samples_before(self, index: int) -> tuple[EventSample, ...]:
-        """The event totals in the minute before a selected sample, from the last known totals before that minute."""
+        """The event totals in the minute before a selected sample, preceded by the last known totals before that
+        minute.
+        """
         times_s = self._selection.times_s
         if index == 0:
             return ()
@@ -263,7 +264,7 @@ class ReplayFeed(Feed):
         return self._origins[index]
 
     def _known_events(self, index: int) -> set[str]:
-        """The names of the events whose totals are known in a selected sample."""
+        """The names of those events whose totals are known in a selected sample."""
         return {name for name, total in self._origin(index).totals.items() if total is not None}
 
     async def _play(self) -> None:

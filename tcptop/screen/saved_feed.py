@@ -22,11 +22,11 @@ MESSAGES = {
     "step": NOTHING_RECORDED,
     "jump": NOTHING_RECORDED,
 }
-"""Messages for those keys of the live screen that do nothing on a saved tree."""
+"""Messages for those keys of the live screen that do nothing for a saved tree."""
 
 
 class SavedFeed(Feed):
-    """Samples a saved tree at the start, and again at each request of the user."""
+    """Feed that samples a saved tree at the start, and again when the user asks for it."""
 
     bindings = LIVE_BINDINGS
 
@@ -46,7 +46,7 @@ class SavedFeed(Feed):
         if self._with_layouts:
             sampler.ask_for("btf")
         if self._with_sockets:
-            # Imported here, because few users ask for the sockets.
+            # The module is imported here, because few users ask for the sockets.
             from tcptop.sources.socket_table import SocketTableSource
 
             sampler.add_source(SocketTableSource())
@@ -54,14 +54,17 @@ class SavedFeed(Feed):
         self.app.post_message(Sampled(sampler.snapshot()))
 
     def act(self, name: str, *_: object) -> None:
-        """Samples the tree again if `name` is `sample`; otherwise shows the action's message, if MESSAGES has one."""
+        """If `name` is `sample`, samples the tree again.
+
+        Otherwise shows the message that MESSAGES has for the action, if any.
+        """
         if name == "sample":
             self.begin()
         elif name in MESSAGES:
             self.app.notify(MESSAGES[name], timeout=3, markup=False)
 
     def source_options(self) -> list[str]:
-        """The options that choose the tree."""
+        """The options that choose the saved tree."""
         return host_options(self._host, self._cgroup)
 
     def plan_origin(self) -> str:
@@ -69,13 +72,13 @@ class SavedFeed(Feed):
         return printable(self._host.identity.place or "")
 
     def ask_for_layouts(self) -> None:
-        """Samples the tree again, this time with its struct layouts (BTF); only the first request does so."""
+        """Samples the tree again with its struct layouts (BTF), but only at the first request."""
         if not self._with_layouts:
             self._with_layouts = True
             self.begin()
 
     def ask_for_cache(self, cache: str | None) -> None:
-        """Reads the attributes of another slab cache, and draws the sample with them."""
+        """Reads the attributes of another slab cache, and draws the sample with these attributes."""
         if cache is None or (self._chosen_cache is not None and cache == self._chosen_cache.cache):
             return
         self._chosen_cache = run_sync(CacheAttributesSource(cache).read(self._host)).value
@@ -88,7 +91,7 @@ class SavedFeed(Feed):
         super().draw(ledger._replace(chosen_cache=self._chosen_cache))
 
     def ask_for_sockets(self, wanted: bool) -> None:
-        """Samples the tree again, this time with its look at the sockets; only the first request does so."""
+        """Samples the tree again with its look at the sockets, but only at the first request."""
         if wanted and not self._with_sockets:
             self._with_sockets = True
             self.begin()

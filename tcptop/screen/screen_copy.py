@@ -13,7 +13,7 @@ from textual.app import App
 from tcptop.named_files import write_new_bytes
 
 MAX_NAMES = 100
-"""Number of names that are tried in one second."""
+"""Maximum number of file names that are tried in one second."""
 
 
 def screen_as_text(app: App[int]) -> str:
@@ -23,12 +23,12 @@ def screen_as_text(app: App[int]) -> str:
 
 
 def screen_as_svg(app: App[int]) -> str:
-    """The screen as a picture."""
+    """The screen as an SVG picture."""
     return _draw(app).export_svg(title=app.title)
 
 
 def write_screen_file(text: str, ending: Literal["txt", "svg"]) -> str:
-    """Writes a new file in the current folder; returns its name, which has the time of day.
+    """Writes a new file into the current folder; returns its name, which contains the time of day.
 
     An existing file is never replaced, and a link is never followed. Raises OSError if the file cannot be written.
     """
@@ -44,7 +44,7 @@ def write_screen_file(text: str, ending: Literal["txt", "svg"]) -> str:
 
 
 def _draw(app: App[int]) -> Console:
-    """A console that has recorded the whole screen (as App.export_screenshot)."""
+    """A Rich console that has recorded the whole screen, as in Textual's App.export_screenshot()."""
     width, height = app.size
     console = Console(
         width=width,

@@ -1,6 +1,6 @@
 """The colours of the screen, for dark and for light terminals.
 
-Most colours are among the 256 of xterm, so that a terminal with 256 colours shows them unchanged.
+Most colours are among the 256 colours of xterm, so that a terminal with 256 colours shows them unchanged.
 """
 
 from __future__ import annotations

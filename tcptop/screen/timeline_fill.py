@@ -17,10 +17,9 @@ PIECE_SAMPLES = 50
 def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
     """Yields the timeline of the selected samples after each piece of work.
 
-    The first pieces add the socket counts, later pieces add TCP's memory and the bytes per connection. The socket
-    counts of a bucket are the largest counts of the bucket's samples, taken from the recording's index. The memory and
-    the bytes per connection of a bucket are computed from the bucket's last sample; that sample must be read and passed
-    to `account`.
+    The first pieces add the socket counts, and later pieces add TCP's memory and the bytes per connection. The socket
+    counts of a bucket are the largest counts of its samples, taken from the recording's index. The memory and the bytes
+    per connection of a bucket come from its last sample, which is read and passed to `account`.
     """
     samples = bucket_samples(times_s)
     sockets: list[float | None] = [None] * BUCKETS
@@ -57,9 +56,9 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
 
 
 def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
-    """Takes pieces from `pieces` for about `length_s`.
+    """Takes pieces from the iterator `pieces` for about `length_s` seconds.
 
-    Returns the latest timeline, or None if no piece was left at the start.
+    Returns the latest timeline, or None if there was no piece.
     """
     found: Timeline | None = None
     end_s = time.monotonic() + length_s

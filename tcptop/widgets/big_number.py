@@ -1,4 +1,4 @@
-"""Large digits, three lines high, for the headlines of the screen."""
+"""Large digits, three lines high, for the main figures of the screen."""
 
 from __future__ import annotations
 

@@ -24,32 +24,33 @@ MIN_LABEL_WIDTH = 12
 FREE_WIDTH = 6
 MAX_DIGITS = 9
 MIN_DIGITS = 3
-"""Minimum number of characters in a cell; in a narrow pane, a longer count is shortened to thousands or millions."""
+"""Minimum number of characters in a cell; in a narrow pane, longer counts are shortened to thousands or millions."""
 COMFORTABLE_WIDTH = 6
-"""Minimum width of an order's column, provided that all columns fit at this width."""
+"""Minimum width of an order's column if all columns fit at this width."""
 FITS = ((0, COMFORTABLE_WIDTH), (0, 4), (0, 0), (1, 0))
-"""Layouts to try, the best first.
+"""Layouts of the table, tried from the best to the worst.
 
-A layout consists of the number of columns that may be dropped, and of the minimum width of an order's column.
+A layout consists of the number of columns that may be left out, and of the minimum width of an order's column.
 """
 UNMOVABLE = "Unmovable"
-"""The migrate type of TCP's slabs. The row of this type is shown even if the type has no free block."""
+"""The migrate type of the blocks that TCP's slabs come from. The row of Unmovable is shown even if the type has no free
+block."""
 BAR_WIDTH = 16
 WATERMARK_COLUMNS = 108
-"""Minimum width of the pane, in columns, at which a zone's row has a bar of its watermarks."""
+"""Minimum width of the pane for a bar of the watermarks in a zone's row."""
 SMALL_SHARE = 0.01
-"""A zone with a smaller share of the memory, such as DMA, has no rows of its own."""
+"""Minimum share of the memory for a zone to have its own rows; smaller zones, such as DMA, share one line."""
 ZERO = "·"
-"""The text of a count of 0, so that free blocks stand out."""
+"""The text of a count of 0, a dot, so that orders with free blocks stand out."""
 FOR_ROOT = " is for root only"
-"""Ends the reason of a file that only root may read; the command that runs as root follows."""
+"""End of the reason for a file that only root may read; the command that runs tcptop as root follows it."""
 MARK_MEANING = "▸ slabs of sockets"
-"""What `▸` marks, in both accountings: the order of the slabs of socks."""
+"""Meaning of the mark `▸`, in both accounting modes: the order of the slabs of socks."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """A row of counts: all free blocks of a zone, or only the zone's free blocks of one migrate type."""
+    """A row of counts: either all free blocks of a zone, or only those of one migrate type."""
 
     label: str
     blocks: tuple[int, ...] | None
@@ -57,19 +58,19 @@ class BlockRow:
     capped: tuple[int, ...] = ()
     """The orders whose count is a lower bound: pagetypeinfo stops counting at 100 000."""
     free_text: str = units.UNKNOWN
-    """The free bytes as text; empty for a row without counts."""
+    """The free bytes as text; empty if the row has no counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """Texts of the cells by order, in a row that has texts (the fragmentation) instead of counts.
+    """Texts of the cells, by order, for a row that has texts (the fragmentation) instead of counts.
 
-    Empty for a row that has counts.
+    The mapping of texts is empty if the row has counts.
     """
     watermarks: str = ""
-    """The bar of the watermarks; empty for a row without a bar."""
+    """The bar of the watermarks; empty if the row has no bar."""
 
 
 def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line]:
-    """Lines that show a text over the whole width.
+    """The lines of a text that takes the whole width.
 
     The first variant that fits is shown; if no variant fits, the last variant is wrapped.
 
@@ -77,14 +78,13 @@ def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line
         columns: the width of the pane.
         variants: variants of the text, from the longest to the shortest.
         warning: puts the marker of a warning before the text.
-
     """
     text = first_fitting(variants, columns - (cell_width(WARNING[0]) if warning else 0))
     return paragraph(text, columns, "text" if warning else "dim", WARNING if warning else None)
 
 
 class BuddyPane(ScrollPane):
-    """Pane of the free blocks (free_area) of the chosen node; for all nodes, of the machine, and then of each node.
+    """Pane of the free blocks (free_area) of the chosen node, or of the machine and then of each node.
 
     Enter opens the explanation page on free blocks.
     """
@@ -93,13 +93,13 @@ class BuddyPane(ScrollPane):
     KEEPS_HEADINGS = True
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, and at the right end what the mark among the titles of the columns means, if that fits."""
+        """The title and, at the right end if it fits, the meaning of the mark in the titles of the columns."""
         return super().edge_titles(ledger, choices)[0], "" if ledger.tcp_slab_order is None else MARK_MEANING
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale.
 
-        The rows of the zones are then of the same age, so that they are the sums of the rows below them.
+        If the counts by migrate type are stale, the rows of the zones are made from them, as their sums.
         """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
@@ -122,15 +122,15 @@ class BuddyPane(ScrollPane):
         drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
-        # The pane of the caches has the command for root already.
+        # The pane of the caches already shows the command for root.
         with_command = "caches" not in self._view.panes or ledger.sources["slabinfo"].state != "refused"
         return [*source_notes(ledger, columns, with_command), *titles], lines
 
 
 def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
-    """The ledger with free blocks of one moment: if the counts by migrate type are older, those of the zones are sums.
+    """The ledger with free blocks of one moment: if the counts by migrate type are stale, each zone has their sums.
 
-    A zone whose counts by migrate type are capped keeps its newer counts.
+    If a zone's counts by migrate type are capped, the zone keeps its newer counts.
     """
 
     def summed(zone: ZoneMemory) -> ZoneMemory:
@@ -148,7 +148,7 @@ def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
 def body_lines(
     ledger: Ledger, choices: Choices, columns: int, with_nodes: bool, age: str = ""
 ) -> list[BlockRow | Line]:
-    """The zones of the chosen node, or of the machine; for all nodes, then the zones of each node.
+    """The zones of the chosen node; if all nodes are chosen, the zones of the machine, and then those of each node.
 
     The largest zone comes first, since most allocations come from that zone. The result mixes finished lines with
     BlockRows; `block_lines` later turns all BlockRows together into lines.
@@ -159,7 +159,6 @@ def body_lines(
         columns: the width of the pane.
         with_nodes: whether a table of the nodes follows the zones of the machine.
         age: the age of the counts by migrate type, which stands in their rows if the zone's row is newer.
-
     """
     nodes, page_bytes = selected_nodes(ledger, choices), ledger.host.page_size_bytes
     if len(nodes) == 1:
@@ -182,7 +181,7 @@ def _no_zone_lines(node: NodeMemory, columns: int) -> list[BlockRow | Line]:
 
 
 def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: int, age: str) -> list[BlockRow | Line]:
-    """The lines of all zones; one line for all zones that are smaller than SMALL_SHARE of the memory together."""
+    """The lines of all zones; zones below SMALL_SHARE of the memory have one line together."""
     pages = {zone.zone: zone.managed_pages or zone.free_pages or 0 for zone in zones}
     total = sum(pages.values())
     small = [zone for zone in zones if pages[zone.zone] < SMALL_SHARE * total and not is_below_low(zone)]
@@ -203,9 +202,9 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
 
 
 def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> list[Line]:
-    """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read; `with_command` with the command for root.
+    """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
 
-    If a source is off, its note names the key to press.
+    If `with_command` is true, the notes have the command for root. If a source is off, its note names the key to press.
     """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
@@ -219,7 +218,7 @@ def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> lis
 
 
 def _zone_row(zone: ZoneMemory, page_bytes: int | None, node: NodeMemory | None = None) -> BlockRow:
-    """The row of all free blocks of a zone; the label begins with the number of the node if a node is given."""
+    """The row of all free blocks of a zone; the label begins with the node's number if `node` is given."""
     free_pages = zone.free_pages
     if zone.free_area is not None:
         free_pages = sum(count << order for order, count in enumerate(zone.free_area))
@@ -255,16 +254,16 @@ def _zone_lines(zone: ZoneMemory, page_bytes: int | None, columns: int, age: str
 
 
 def is_below_low(zone: ZoneMemory) -> bool:
-    """Whether the free pages of a zone have reached its low watermark, at which kswapd begins to reclaim pages."""
+    """True if the free pages of a zone are down to its low watermark, at which kswapd begins to reclaim pages."""
     return zone.free_pages is not None and zone.low_pages is not None and zone.free_pages <= zone.low_pages
 
 
 def watermark_bar(zone: ZoneMemory) -> str:
     """A bar of the free pages, with a mark at each of the three watermarks.
 
-    The full length of the bar stands for twice the high watermark.
+    The full length of the bar stands for two times the high watermark.
 
-    The text is empty if a watermark or the number of free pages is unknown, or if the high watermark is 0.
+    The bar is empty if a watermark or the number of free pages is unknown, or if the high watermark is 0.
     """
     marks = (zone.min_pages, zone.low_pages, zone.high_pages)
     known = [mark for mark in marks if mark is not None]
@@ -303,9 +302,9 @@ def _no_zone_reason(node: NodeMemory) -> str:
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
     """A line of titles, and a line for each row. Among the titles, `▸` marks the order of TCP's slabs.
 
-    Figures have as many digits as fit.
+    Figures have as many digits as fit into the width.
 
-    If not even MIN_DIGITS digits fit, columns are dropped: first the free bytes; then the orders below the order of
+    If not even MIN_DIGITS digits fit, columns are left out: first the free bytes; then the orders below the order of
     TCP's slabs, from order 0 upwards; then the highest orders.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
@@ -313,7 +312,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
     block_page_bytes = page_bytes if unit == "bytes" else None
     for (most_dropped, min_width), digits in product(FITS, range(MAX_DIGITS, MIN_DIGITS - 1, -1)):
         if not most_dropped and MIN_LABEL_WIDTH + len(orders) * (min_width + 1) + FREE_WIDTH > columns:
-            continue  # the columns do not fit, whatever the number of digits
+            continue  # the columns do not fit with any number of digits
         headings = [Heading("ZONE  TYPE", left=True, min_width=MIN_LABEL_WIDTH)]
         for order in orders:
             title = ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes)
@@ -348,7 +347,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
 
 
 def _cell_text(row: BlockRow, order: int, digits: int, page_bytes: int | None) -> str:
-    """The text of a cell: free blocks in at most `digits` characters or, if `page_bytes` is given, free bytes."""
+    """The text of a cell: free blocks in at most `digits` characters; if `page_bytes` is given, free bytes instead."""
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:

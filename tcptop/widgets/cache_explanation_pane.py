@@ -1,4 +1,4 @@
-"""Cache explanation pane: the explanation page of the cache that the cursor of the caches pane selects."""
+"""Cache explanation pane: the explanation page of the cache that is selected in the caches pane."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 
 class CacheExplanationPane(ScrollPane):
-    """Pane of the explanation page that Enter opens for the selected cache."""
+    """Pane with the explanation page that Enter opens for the selected cache."""
 
     _cache = ""
-    """Name of the selected cache; empty before a cache is selected."""
+    """Name of the selected cache; empty until a cache is selected."""
 
     def explain(self, cache: str) -> None:
-        """Shows the page of another cache, from its first line."""
+        """Shows the page of another cache, beginning with its first line."""
         self._cache, self._first = cache, 0
         self.redraw_after_key()
 

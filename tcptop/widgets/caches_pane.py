@@ -1,4 +1,4 @@
-"""Caches pane: the slab caches that hold objects of TCP, or all slab caches (`r`), for the machine or for one node."""
+"""Caches pane: the slab caches with objects of TCP, or all slab caches (`r`), for the machine or for one node."""
 
 from __future__ import annotations
 
@@ -45,27 +45,28 @@ SHOWN_FIRST: Mapping[str, int] = {
 }
 """The width of each column, the most important column first.
 
-The widths, in which a sort mark fits, are fixed, so that the columns of a table depend on nothing but its width.
+The widths have room for a sort mark. They are fixed, so that the columns of a table depend only on its width.
 """
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
-"""Columns that grow to a width if there is room, one after the other."""
+"""Columns that grow to the given width if there is room, in this order."""
 EVEN_SHARES = 0.02
-"""The shares of the nodes are even if the largest and the smallest of them are at most this far apart."""
+"""The shares of the nodes count as even if the largest and the smallest share differ by at most this much."""
 SHARES_ROOM = 38
-"""Columns of the title line that the shares of the nodes leave for the scroll position, for signs and for the note."""
+"""Columns of the title line that are kept free of the nodes' shares: for the scroll position, for signs and for the
+note."""
 SAMPLED_ROWS = 100
-"""The number of caches that decide whether a column is known."""
+"""Number of caches that are examined to find out if a column is known."""
 MERGED = "*"
-"""Sign after the name of a cache that the kernel merged with others."""
+"""Sign after the name of a cache that the kernel has merged with others."""
 
 
 _RowKey = tuple[str, int]
-"""Key of a row: the name in the row, and the number of rows with the same name further up."""
+"""Key of a row: its name, and the number of rows with the same name above it."""
 
 
 @dataclass(slots=True)
 class _DrawnRow:
-    """A row and its drawn line."""
+    """A row of the table, and its drawn line."""
 
     row: CacheRow
     line: Line
@@ -75,7 +76,7 @@ class _DrawnRow:
 def no_collection() -> Iterator[None]:
     """Context manager that suspends garbage collection.
 
-    A collection would visit all caches of the sample, but would free no cache.
+    A garbage collection would visit all caches of the sample without freeing any.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -89,7 +90,8 @@ def no_collection() -> Iterator[None]:
 class CachesPane(ScrollPane):
     """Table with one row for each row of slabinfo; `*` marks a cache merged with others.
 
-    The arrow keys move a cursor. The cursor stays visible, and stays on its row when the rows are sorted differently.
+    The arrow keys move a cursor. The cursor stays visible, and stays on its row when the rows are sorted in another
+    way.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "explain", show=False)]
@@ -109,7 +111,7 @@ class CachesPane(ScrollPane):
             self.column_id, self.button = column_id, button
 
     class CursorMoved(Message):
-        """Sent when the cursor is on the row of another cache than before."""
+        """Sent when the cursor moves to the row of another cache."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -125,32 +127,33 @@ class CachesPane(ScrollPane):
         """All rows, sorted."""
         self._caches: Sequence[CacheLine] = ()
         self._by_name: list[CacheLine] = []
-        """`_caches`, sorted by name."""
+        """The caches in `_caches`, sorted by name."""
         self._source: tuple[object, ...] = ()
-        """Everything that the selection of rows depends on: the caches and the mark (by identity), and the choices."""
+        """The values that the selection of rows depends on: the caches and the mark (by identity), and the choices."""
         self._selected: list[CacheRow] = []
         self._order: tuple[str, bool, AccountingMode] | None = None
-        """The column by which `_rows` are sorted, whether the direction is reversed, and the accounting mode.
+        """The column by which `_rows` is sorted, True if the direction is reversed, and the accounting mode.
 
         In TIME_WAIT accounting, the caches of mini-sockets come first.
         """
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
-        """The rows in sight. They are kept, because most rows do not change from one sample to the next."""
+        """The drawn rows that are visible. Drawn rows are kept, because most rows do not change from one sample to the
+        next."""
         self._shares_of: Sequence[CacheLine] | None = None
         self._shares: list[str] = []
         self._known: list[Column] = []
-        """The columns whose cells are known, on the screen or not."""
+        """The columns whose cells are known, visible or not."""
         self._columns: list[Column] = []
-        """The columns on the screen."""
+        """The columns that are visible."""
         self._skipped = 0
-        """Number of the first column that is shown after the name; 0 for the most important columns."""
+        """Index of the first visible column after the name; 0 if the most important columns are shown."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: node, name filter, mark, scrolled columns, and the age of stale slabinfo.
 
-        For all nodes of a machine with several, the title has each node's share of TCP's slabs. If the sort column is
-        hidden, the title also names the sort column.
+        If the machine has several nodes and all are chosen, the title has each node's share of TCP's slabs. If the sort
+        column is hidden, the title also names it.
         """
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
@@ -175,10 +178,10 @@ class CachesPane(ScrollPane):
         return title
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, and the number of hidden columns with the key that scrolls to them, if they fit."""
+        """The title and, if they fit, the number of hidden columns and the key that scrolls to them."""
         title, _ = super().edge_titles(ledger, choices)
         hidden = len(self._known) - len(self._columns)
-        # In a recording, < and > go to its ends.
+        # In a recording, < and > go to the ends of the recording, so they do not scroll columns.
         left, right = ("<", ">") if self._view.player is None or self._view.looking_back else ("Shift-←", "Shift-→")
         if self._skipped:
             notes: tuple[str, ...] = (f"{left} {right} columns", f"{left} {right}")
@@ -192,10 +195,10 @@ class CachesPane(ScrollPane):
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
         """The head with notes and column titles, and the body with the rows.
 
-        If there are no rows, the body has the reason.
+        If there are no rows, the body shows the reason.
 
-        The lines of rows out of sight are empty. While the table has the focus, or while the selected cache is
-        explained beside the table, the cursor is on one of the rows.
+        The lines of rows that are not visible are empty. While the table has the focus, or the selected cache is
+        explained beside it, one of the rows has the cursor.
         """
         self._order_rows(ledger, choices)
         rows, notes = self._rows, _notes(ledger, choices, columns)
@@ -203,7 +206,7 @@ class CachesPane(ScrollPane):
         if not rows:
             self._drawn = {}
             return [], _empty_lines(ledger, choices, columns)
-        # On a low screen, a row is worth more than notes, and than titles without a row.
+        # On a low screen, a row is more useful than notes, or than titles without a row.
         notes = notes[: max(0, self.size.height - 2)]
         titles_height = min(1, self.size.height - 1)
         self.place(len(rows), self.size.height - len(notes) - titles_height)
@@ -227,13 +230,13 @@ class CachesPane(ScrollPane):
         return [*notes, *titles[:titles_height]], lines
 
     def _node_shares(self, ledger: Ledger) -> list[str]:
-        """The texts of `node_shares_texts`, made once for each sample: a machine may have many nodes."""
+        """The texts of `node_shares_texts()`, made only once for each sample, because a machine may have many nodes."""
         if self._shares_of is not ledger.caches:
             self._shares_of, self._shares = ledger.caches, node_shares_texts(ledger)
         return self._shares
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
-        """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
+        """Selects and sorts the rows, unless caches, mark and choices are the same as in the last call."""
         mark, node = self._view.mark, table_node(ledger, choices)
         selection = (node, not choices.all_caches, choices.name_filter)
         order = (choices.sort, choices.reverse, choices.mode)
@@ -243,7 +246,7 @@ class CachesPane(ScrollPane):
         with no_collection():
             if not is_selected:
                 if self._caches is not ledger.caches:
-                    # Sorting by another column is faster if the rows are already sorted by name.
+                    # Rows that are already sorted by name are sorted faster by another column.
                     self._caches, self._by_name = ledger.caches, sorted(ledger.caches, key=attrgetter("name"))
                 at_mark = None if mark is None else mark.caches
                 rates = self._view.rates
@@ -255,12 +258,12 @@ class CachesPane(ScrollPane):
             if choices.mode == "time_wait":
                 self._rows.sort(key=lambda row: not _has_mini_sockets(row))
         if self._order is not None and self._order[-1] != choices.mode:
-            self._cursor_key = None  # the other kind of socket is at the top
+            self._cursor_key = None  # the mode has changed, and other caches come first
         self._order = order
         self._cursor_index = self._find_cursor()
 
     def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column], layout: Layout) -> None:
-        """Draws the rows that changed; an unchanged row keeps its line."""
+        """Draws the rows that have changed; an unchanged row keeps its line."""
         before = self._drawn if layout == self._layout else {}
         self._columns, self._layout, self._drawn = columns, layout, {}
         names: Counter[str] = Counter()
@@ -343,7 +346,7 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
 def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
     """Reasons why sources of the table could not be read; for the table of a single node, also a note on the counts.
 
-    The note says that the table has no counts, or that it has the counts of TCP's caches only.
+    The note says that the table has no counts, or has only the counts of TCP's caches.
     """
     # Only root may read slabinfo and the attributes below /sys/kernel/slab, so a single reason is shown for both.
     refused = ledger.sources["slabinfo"].state == "refused"
@@ -361,13 +364,13 @@ def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
 
 
 def visible_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns for the machine or for the chosen node, without columns that the user switched off."""
+    """The columns for the machine or for the chosen node, without those that the user has switched off."""
     scope: Scope = "machine" if table_node(ledger, choices) is None else "node"
     return select_columns(scope, ledger.live, choices.extras, choices.columns)
 
 
 def _heading(column: Column, choices: Choices) -> Heading:
-    """The heading of a column; the sorted column's heading has a mark for the direction."""
+    """The heading of a column; the heading of the sort column has a mark for the direction."""
     heading = column.heading
     if column.id != choices.sort:
         return heading
@@ -376,7 +379,7 @@ def _heading(column: Column, choices: Choices) -> Heading:
 
 
 def _cell_text(column: Column, row: CacheRow, width: int) -> str:
-    """The text of a cell; a count that is wider than its column is shortened, and keeps the sign of a bound."""
+    """The text of a cell; if a count is too wide, it is shortened, but keeps the sign of a bound."""
     text = column.text(row)
     if column.is_name:
         return f"{text}{MERGED}" if row.cache.aliases else text
@@ -396,9 +399,9 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the table without those whose cells stay unknown, as without root's privileges.
+    """The columns of the table, without those whose cells stay unknown, for example without root's privileges.
 
-    The first sample has no rates; the column of the rates is known if the counts are.
+    The first sample has no rates; the column of rates counts as known if the counts are known.
     """
     columns = visible_columns(ledger, choices)
     sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
@@ -411,14 +414,14 @@ def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
 
 
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
-    """The columns that a table of some width shows: the most important ones that fit, in the order of the table.
+    """The columns that a table of a given width shows: the most important ones that fit, in the order of the table.
 
-    If `skipped` is not 0, the columns are not chosen by importance: the columns from number `skipped` on are shown.
+    If `skipped` is not 0, the table shows the columns from number `skipped` on, not the most important ones.
     """
     order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
     shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)
     if not skipped and choices.sort not in shown:
-        # The column of the sort order takes the place of less important columns.
+        # The sort column takes the place of less important columns.
         sorted_first = sorted(order, key=lambda column: not column.is_name and column.id != choices.sort)
         shown, free_columns = _fitting(sorted_first, columns)
     widths = {column.id: SHOWN_FIRST[column.id] for column in known if column.id in shown}
@@ -433,7 +436,7 @@ def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, ski
 
 
 def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]:
-    """The ids of the first columns that fit a width, at least of one column, and the rest of the width."""
+    """The ids of the first columns that fit into a width, at least one, and the remaining width."""
     shown: set[str] = set()
     free_columns = columns + GAP
     for column in candidates:
@@ -446,9 +449,9 @@ def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]
 
 
 def node_shares_texts(ledger: Ledger) -> list[str]:
-    """Texts on how TCP's slabs are spread over the nodes, from long to short; empty for a machine with one node.
+    """Texts on the spread of TCP's slabs over the nodes, from long to short; empty for a machine with one node.
 
-    No node has most if all shares are within EVEN_SHARES of each other.
+    If the shares of all nodes are within EVEN_SHARES of each other, the texts call no node the largest.
     """
     amounts = {node.node: ledger.tcp_bytes_on(node.node) for node in ledger.nodes}
     known = {node: amount for node, amount in amounts.items() if amount is not None}

@@ -1,4 +1,4 @@
-"""Measures texts in terminal columns (a character may take two columns), and makes texts and lines fit a width."""
+"""Measures texts in terminal columns (a character may take two columns), and fits texts and lines into a width."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tcptop.text.line import Line, Piece
 
 
 def cell_width(text: str) -> int:
-    """The columns that a text takes on a terminal."""
-    # Most texts are ASCII, for which the length is the width.
+    """Number of columns that a text takes on a terminal."""
+    # Most texts are ASCII, and their width equals their length.
     return len(text) if text.isascii() else cell_len(text)
 
 
 def first_fitting(texts: Sequence[str], columns: int) -> str:
-    """The first of the texts that fits the width; the last text if none fits."""
+    """The first of the texts that fits into the width; if none fits, the last text."""
     return next((text for text in texts if cell_width(text) <= columns), texts[-1])
 
 
 def first_fitting_line(lines: Sequence[Line], columns: int) -> Line:
-    """The first of the lines that fits the width; the last line if none fits."""
+    """The first of the lines that fits into the width; if none fits, the last line."""
     return next((line for line in lines if line_width(line) <= columns), lines[-1])
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII, of the same width if each sign of a bound (`≤`) has a space beside the sign.
+    """The text in ASCII; its width stays the same if each sign of a bound (`≤`) has a space beside it.
 
-    A character without a replacement becomes one `?` for each terminal column that the character takes.
+    Each character without an ASCII replacement becomes one `?` for each terminal column that it takes.
     """
     if text.isascii():
         return text
@@ -38,13 +38,13 @@ def to_ascii(text: str) -> str:
 
 
 def line_width(line: Line) -> int:
-    """The columns that a line takes on a terminal."""
+    """Number of columns that a line takes on a terminal."""
     text = "".join([text for text, _ in line])
     return len(text) if text.isascii() else sum(cell_width(text) for text, _ in line)
 
 
 def crop_line(line: Line, columns: int) -> Line:
-    """The line cut at a width; a space replaces a two-column character that would be cut in half."""
+    """The line, cut at a width; if a two-column character would be cut in half, a space replaces it."""
     pieces: list[Piece] = []
     free_columns = columns
     for text, role in line:
@@ -59,7 +59,7 @@ def crop_line(line: Line, columns: int) -> Line:
 
 
 def shorten_line(line: Line, columns: int) -> Line:
-    """The line if it fits the width; otherwise cut, with `…` at its end."""
+    """The line if it fits into the width; otherwise the cut line with `…` at its end."""
     if line_width(line) <= columns:
         return line
     return (*crop_line(line, columns - 1), ("…", line[-1][1]))
@@ -68,7 +68,7 @@ def shorten_line(line: Line, columns: int) -> Line:
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:
     """A line with `left` at the left end and `right` at the right end.
 
-    If the line is too short for both, `left` is cut.
+    If the line has no room for both, `left` is cut.
     """
     right = crop_line(tuple(right), columns)
     free_columns = columns - line_width(right)

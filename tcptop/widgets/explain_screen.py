@@ -23,7 +23,7 @@ class ExplainPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # These bindings need priority: otherwise Tab would try to move the focus, although there is only one pane.
+        # These bindings need priority; without it, Tab would try to move the focus, although there is only one pane.
         Binding("tab,right", "turn_page(1)", show=False, priority=True),
         Binding("shift+tab,left", "turn_page(-1)", show=False, priority=True),
     ]
@@ -43,11 +43,11 @@ class ExplainPane(ScrollPane):
         return super().edge_titles(ledger, choices)[0], f"← → pages, {scroll}ESC closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """All lines of the page; every line scrolls, because the head is empty."""
+        """All lines of the page; since the head is empty, every line scrolls."""
         return [], self._pages[self._page_index].lines(ledger, columns)
 
     def action_turn_page(self, step: int) -> None:
-        """Shows the first line of another page: the next page if `step` is 1, or the previous page if `step` is -1."""
+        """Shows the first line of the next page if `step` is 1, or of the previous page if `step` is -1."""
         self._page_index = (self._page_index + step) % len(self._pages)
         self._first = 0
         self.redraw()
@@ -59,9 +59,9 @@ class ExplainScreen(OverlayScreen):
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z")
 
     def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
-        """Takes the page to show first.
+        """Takes the page that is shown first.
 
-        If this page is about a cache or about a part of the figure, the page comes before the pages of `PAGES`.
+        If the first page is about a cache or about a part of the figure, it precedes the pages of `PAGES`.
         """
         own = [first] if first is not None and first not in PAGES else []
         pages = [*own, *PAGES]

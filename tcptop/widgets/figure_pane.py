@@ -25,18 +25,19 @@ MIN_SHORT_BAR_WIDTH = 5
 COMPACT_GAPS = ("", " ")
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
-"""Below this width, the digits of the large figure are not grouped."""
+"""In a pane narrower than this, the digits of the large figure are not grouped."""
 IDLE_SHARE = 0.02
-"""The smallest share of the average for which the idle part of the average is named beside it."""
+"""Minimum share of the idle part in the average for a text that names it."""
 WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
-"""Titles of a figure that has only the sockets' own objects: the buffers are counted apart, in the pane beside it."""
+"""Titles of a figure without buffers, which the pane beside it counts."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
 class FigurePane(Pane, can_focus=True):
     """Pane of the bytes per connection.
 
-    While the pane has the focus, the left and right keys select a part of the bar, and Enter explains that part.
+    While the pane has the focus, the left and right keys select a part of the bar, and Enter explains the selected
+    part.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,10 +54,10 @@ class FigurePane(Pane, can_focus=True):
             self.label = label
 
     _part = 0
-    """Index of the selected part of the bar."""
+    """Index of the selected part in the bar."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """A title that names the accounting mode, and a note at the right end, if the note fits."""
+        """The title with the accounting mode and, at the right end, a note if it fits."""
         title = self._title(ledger, choices)
         return title, self._note(ledger, choices, self.max_title_width - cell_width(title) - TITLE_GAP)
 
@@ -78,11 +79,11 @@ class FigurePane(Pane, can_focus=True):
 
     @property
     def enter_meaning(self) -> str:
-        """ENTER explains the part of the bar that is selected, if there is a bar."""
+        """ENTER explains the selected part of the bar, if there is a bar."""
         return super().enter_meaning if self._labels() else ""
 
     def _title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: the accounting mode, and whether the figure contains attached objects, or no buffers.
+        """The title: the accounting mode, and if the figure contains attached objects, or no buffers.
 
         A mini-socket has no buffers.
         """
@@ -90,7 +91,7 @@ class FigurePane(Pane, can_focus=True):
         if choices.mode == "full" and _attached_of(ledger, choices) is None:
             titles = [f"Bytes per connection ─ {mode}, without buffers", *WITHOUT_BUFFERS]
             if _attached_texts(ledger.attached, added=False):
-                titles = titles[1:]  # the note on attached objects has the room
+                titles = titles[1:]  # the note on attached objects needs the room
         else:
             added = " + attached" if choices.mode == "full" else ""
             titles = [f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}"]
@@ -99,7 +100,7 @@ class FigurePane(Pane, can_focus=True):
     def _note(self, ledger: Ledger, choices: Choices, columns: int) -> str:
         """A note about a lab result, computed sizes, an earlier average, or attached objects.
 
-        The note is empty if it does not fit.
+        The note is empty if it does not fit into the title line.
         """
         held_because = ledger.costs[choices.mode].now_held_because
         if ledger.lab is not None:
@@ -155,19 +156,18 @@ def figure_lines(
 ) -> list[Line]:
     """The lines of the pane.
 
-    The large figure is the present average or, if the average is unknown, the cost of one more socket.
+    The large figure is the present average; if the average is unknown, it is the cost of one more socket.
 
     Args:
         cost: the cost in the chosen accounting mode.
         columns: the width of the pane.
         rows: the height of the pane.
         selected: the label of the marked part; None for no mark.
-        attached: objects that the present average contains in addition to the sockets' own objects; None if the
-            average contains only the sockets' own objects.
+        attached: objects that the present average contains in addition to the sockets' own objects; None if the average
+            contains only the sockets' own objects.
         note: a note for the last line, if a line is free.
         ascii_only: draws the digits in ASCII.
         signs: gives each part of the bar a fill character of its own, for a screen without shades of colour.
-
     """
     figure, label, slices, missing = _large_figure(cost, attached)
     if rows < HEIGHT:
@@ -185,12 +185,12 @@ def figure_lines(
     if free_rows == 0 or not (slices or missing):
         return [*lines, *reason][:rows]
     if free_rows == 1:
-        # There is space for few parts, so the attached objects that the user asked for come first.
+        # There is room for few parts, so the attached objects that the user asked for come first.
         has_attached = attached is not None and len(slices) > len(cost.now_slices)
         first = len(cost.now_slices) if has_attached and selected is None else 0
         legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
         return [*lines, reason[0] if len(reason) == 1 else legend]
-    columns -= 1  # a gap before the pane at the right
+    columns -= 1  # leaves a gap before the pane at the right
     bar = slice_bar(slices, columns, signs)
     label_line, named = slice_labels(slices, columns, selected)
     labels = [label_line, *slice_legend(slices, missing, columns, selected, named, signs)]
@@ -203,7 +203,7 @@ def figure_lines(
 
 
 def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> Line:
-    """The figure as text, for a pane without large digits, with as many further costs as fit."""
+    """The figure as text, for a pane without large digits, followed by as many other costs as fit."""
     server, client = _next_texts(cost)
     more = [f"one more: server {server}, client {client}", f"one more: {server}"]
     if cost.now_bytes is None:
@@ -221,9 +221,9 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
 def _bar_with_legend(
     slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None, signs: bool, start: int
 ) -> Line:
-    """A short bar, and beside it as many parts of the legend as fit, from the part with index `start` on.
+    """A short bar, and beside it as many parts of the legend as fit, beginning with the part of index `start`.
 
-    The smallest parts are left out first, but a selected part never; their number stands at the end.
+    The smallest parts are left out first, but never a selected part; the number of omitted parts stands at the end.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     if selected is None and not start:
@@ -242,7 +242,7 @@ def _bar_with_legend(
 
 
 def _captions(cost: ConnectionCost, label: str, because: str | None, columns: int) -> list[Line]:
-    """The three lines beside the large digits, in the longest form that fits."""
+    """The three lines beside the large digits, in the longest variant that fits."""
     server, client = _next_texts(cost)
     padding = _bounded(cost.by_family["mix"].accepted.object_bounds, " ")
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
@@ -255,7 +255,7 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
         starts = (f"bytes, {label}", f"B {label}", f"B {brief}", brief, "B")
         titles = [longest, *(f"{start}, {idle}" for start in starts), titles[-1]]
     value_width = max(cell_width(value) for _, value in rows)
-    # A wide pane has a table of the costs at the right of the captions.
+    # In a wide pane, a table of the costs stands at the right of the captions.
     for table, title in product((long_rows, rows), titles[:-1]):
         left_width = max(cell_width(title), cell_width(reason)) + 3
         name_width = max(cell_width(name) for name, _ in table)
@@ -283,16 +283,16 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
 
 
 def idle_text(cost: ConnectionCost) -> str:
-    """The idle part of the average, `812 idle`; empty if it is small, or if there is no average.
+    """The idle part of the average as text, `812 idle`; empty if the part is small, or if there is no average.
 
-    After many connections closed, their objects stay allocated for a while, and the average jumps.
+    After many connections were closed, their objects stay allocated for a while, so the average rises suddenly.
     """
     idle, now = cost.idle_bytes_per_socket, cost.now_bytes
     return f"{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:
-    """Lines of a name and an amount, each also without the space behind the sign of the amount."""
+    """Variants of lines with a name and an amount, with and without the space behind the sign of the amount."""
     lines: list[Line] = []
     for name, amount in amounts:
         lines += [((name, "dim"), (text, "strong")) for text in (amount, NO_SIGN_GAP.sub(r"\1", amount))]
@@ -300,7 +300,7 @@ def _named(*amounts: tuple[str, str]) -> list[Line]:
 
 
 def _reasons(because: str) -> list[str]:
-    """The reason why there is no average, from the longest text to the shortest."""
+    """Texts with the reason why there is no average, from the longest to the shortest."""
     found = AVERAGE_NEEDS.match(because)
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
@@ -309,7 +309,7 @@ def _reasons(because: str) -> list[str]:
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
-    """The attached objects in the large figure.
+    """The attached objects that the large figure includes.
 
     The result is None if the user has not chosen attached objects, or if there is no average.
     """
@@ -318,9 +318,9 @@ def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
 
 
 def _attached_texts(attached: Attached, added: bool) -> list[str]:
-    """The bytes per socket of the kinds of attached objects, from the most kinds to the fewest.
+    """Texts with the bytes per socket of each kind of attached objects, from all kinds to the fewest.
 
-    There is no text if buffers are the only attached objects that surely exist.
+    There is no text if buffers are the only kind of attached objects that certainly exist.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}
@@ -355,6 +355,6 @@ def _bounded(bounds: Amount | None, gap: str = "") -> str:
 
 
 def _next_texts(cost: ConnectionCost) -> tuple[str, str]:
-    """The cost of one more socket at the server side, and at the client side with a port of its own."""
+    """The costs of one more socket: at the server side, and at the client side with its own local port."""
     mix = cost.by_family["mix"]
     return _bounded(mix.accepted.slab_bounds(), " "), _bounded(mix.outgoing.slab_bounds(own_port=True), " ")

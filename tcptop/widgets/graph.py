@@ -1,4 +1,4 @@
-"""Graph of a figure over time: one line of bar characters, or an area of several lines."""
+"""Graph of a figure over time: one line of bar characters, or an area that is several lines high."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tcptop.view.trends import STEP_S, Series, fit_columns
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "
 MIN_SPAN = 0.01
-"""The height of a graph covers at least this share of the highest value, so that noise does not look like growth."""
+"""The height of a graph covers at least this share of the highest value, so that small changes do not look large."""
 
 NO_PAST = "one sample: nothing to draw"
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One figure over time, with its lowest and its highest value."""
+    """Values of one figure over time, with the lowest and the highest value as text."""
 
     title: str
     values: Series
     range_text: str
-    """The lowest and the highest value as text; a single text if the two values are formatted alike."""
+    """The lowest and the highest value as text; only one text if both values have the same text."""
 
     @classmethod
     def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
@@ -36,17 +36,20 @@ class Graph:
 
     @property
     def min_span(self) -> float:
-        """The `min_span` of `area`: 0 if the text names two ends, of which the lower one is then the baseline."""
+        """The `min_span` of `area()`.
+
+        It is 0 if the text shows two different values, of which the lower one is then the baseline.
+        """
         return 0.0 if " to " in self.range_text else MIN_SPAN
 
     @property
     def label_width(self) -> int:
-        """The width of a graph's title and range, plus the two spaces that separate title, graph and range."""
+        """Width of a graph's title and range, and of the two spaces that separate title, graph and range."""
         return len(self.title) + len(self.range_text) + 2
 
 
 def format_count(value: float) -> str:
-    """A count below a million with all its digits; a larger count shortened to thousands or millions."""
+    """A count as text: all digits below a million; from a million on shortened to millions."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
@@ -76,7 +79,7 @@ def area(values: Series, rows: int, min_span: float = MIN_SPAN) -> list[str]:
 
 
 def past_values(view: View, series: str) -> Series:
-    """The values of a figure up to the shown sample: of the last five minutes, or from the start of a recording."""
+    """The values of a figure up to the shown sample, from the last five minutes or from the start of a recording."""
     if view.player is None:
         return getattr(view.trends, series)  # type: ignore[no-any-return]
     values: Series = getattr(view.timeline, series, ())

@@ -27,13 +27,13 @@ MIN_GRAPH_WIDTH = 6
 AREA_ROWS = 3
 """The smallest height of an area graph, in lines."""
 NETNS = " this netns"
-"""Follows the title of a graph that counts one network namespace, if there is room."""
+"""Text that follows the title of a graph for one network namespace, if there is room."""
 MIN_ROWS = 12
-"""The smallest height of a pane with area graphs; a lower pane has one line for each graph."""
+"""Minimum height of a pane with area graphs; in a lower pane, each graph has one line."""
 
 
 class TrendLook(NamedTuple):
-    """The title, the format and the colour of the graph of a series of `Trends`."""
+    """Title, format and colour of the graph for a series of `Trends`."""
 
     series: str
     title: str
@@ -48,13 +48,13 @@ TREND_LOOKS = (
     TrendLook("bytes_per_connection", "B/connection", units.exact_bytes, "slice-2"),
     TrendLook("buffer_bytes", "buffers", units.short_size, "slice-1"),
 )
-"""The graphs, from the most important."""
+"""The graphs of the pane, the most important first."""
 FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
-"""The series whose graph comes first in each accounting mode."""
+"""The series whose graph comes first, by accounting mode."""
 
 
 class GraphsPane(Pane):
-    """The graphs, one below the other. A graph has a new value once in five seconds."""
+    """Pane of the graphs, one below the other. A graph has a new value every five seconds."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title."""
@@ -64,7 +64,7 @@ class GraphsPane(Pane):
         return first_fitting(titles, self.max_title_width), ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The graphs, or the reason why there is none."""
+        """The lines of the graphs, or the reason why there is no graph."""
         if not choices.extras:
             return paragraph("x shows the graphs", columns, "dim")
         reason = no_graph_reason(ledger, self._view)
@@ -88,17 +88,17 @@ class GraphsPane(Pane):
 
 
 def _charge_text(sockets: SocketCounts, amount: float) -> str:
-    """The buffers; an upper bound if the count is no larger than the counter's error, as in the TCP pane."""
+    """Title and range of the buffers; an upper bound if the count is within the counter's error, as in the TCP pane."""
     return units.bounded(sockets._replace(buffer_bytes=round(amount)).buffer_bounds, units.short_size)
 
 
 def time_wait_title(ledger: Ledger) -> str:
-    """The title of a graph of the mini-sockets, with `this netns` if their number is that of one namespace."""
+    """The title of a graph of the mini-sockets, with `this netns` if they are counted in one namespace."""
     return f"TIME_WAIT{NETNS}" if ledger.sockets.time_wait_scope == "here" else "TIME_WAIT"
 
 
 def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
-    """A line for each graph, with its title, its lowest and its highest value."""
+    """One line for each graph: its title, its lowest and its highest value, and the graph."""
     title_width = max(len(look.title) for look in looks)
     if columns < 2 * title_width:
         looks = [look._replace(title=look.title.removesuffix(NETNS)) for look in looks]
@@ -118,7 +118,7 @@ def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows:
 
 
 def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
-    """Graphs of several lines; left of each graph its title, its highest and its lowest value."""
+    """Graphs that are several lines high; the title and the values stand at the left of each graph."""
     labels = {look: _area_labels(past_values(view, look.series), look) for look in looks}
     label_width = max(len(text) for texts in labels.values() for text in texts)
     width = max(0, columns - label_width - 1)
@@ -137,7 +137,7 @@ def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int
 
 
 def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
-    """The title, then the highest, the newest and the lowest value."""
+    """The texts at the left of a graph: the title, then the highest, the newest and the lowest value."""
     known = [value for value in values if value is not None]
     if not known:
         return [look.title, "not known", "", ""]
@@ -151,7 +151,7 @@ def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
 
 
 def _time_axis(view: View, indent: int, columns: int) -> Line:
-    """The line below graphs: the time at the left end and at the right end."""
+    """The line below the graphs: the first time at the left end, the last time at the right end."""
     begin = "5 min ago" if view.player is None else "start"
     start = first_fitting((begin, ""), columns - len(" now"))
     return ((" " * indent, "text"), (f"{start}{'now':>{max(0, columns - len(start))}}", "dim"))

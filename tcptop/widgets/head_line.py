@@ -18,22 +18,22 @@ from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
 COUNTED = re.compile(r", \d+ more| \+\d+$")
-"""Matches the end of a text that counts alarms instead of naming them."""
+"""Pattern of the end of a text that only counts alarms instead of naming them."""
 
 MAX_LOOK_AGE_S = 60
-"""Age from which on a look at the sockets says nothing about now."""
+"""Age in seconds from which on a look at the sockets is too old for the head line."""
 MANY_SOCKETS = 10_000
-"""Number of sockets from which on the line names the key that shows who holds them, if there is room."""
+"""Number of sockets from which on the head line names the key `W`, which shows who holds them, if there is room."""
 WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
 FIRST_LINE: Line = ((" tcptop  ", "accent"), ("reading /proc …", "text"))
-"""The line before the first sample, which takes seconds on a machine whose CPUs are all busy."""
+"""The head line until the first sample is read, which takes seconds if all CPUs of the machine are busy."""
 
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
 
 class HeadLine(Pane):
-    """The first line of the screen."""
+    """Pane of the head line, the first line of the screen."""
 
     DEFAULT_CSS = """
     HeadLine { height: 1; background: $panel; }
@@ -44,7 +44,7 @@ class HeadLine(Pane):
         return [head_line(ledger, self._view, columns)]
 
     def redraw(self) -> None:
-        """Draws the last ledger again; before the first ledger, says that it is being read."""
+        """Draws the last ledger again; if there is none yet, says that the first sample is being read."""
         super().redraw()
         if self._ledger is None:
             self.set_lines([FIRST_LINE])
@@ -53,11 +53,11 @@ class HeadLine(Pane):
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     """The head line: the machine on the left; alarms, the accounting of TIME_WAIT, a node, and the state on the right.
 
-    With many sockets, the key that shows who holds them stands before the state. Details of the machine are dropped if
-    the whole line does not fit; the names of alarms are shortened last.
+    If there are many sockets, the key that shows who holds them stands before the state. If the line is too long, first
+    details of the machine are left out; the names of alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
-    # The usual case needs no words: open sockets, on all nodes.
+    # The usual case, open sockets on all nodes, needs no words.
     shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
     verdicts = _verdicts_text(ledger)
     if verdicts:
@@ -86,7 +86,7 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
         gap: Piece = ("  ", "text")
         variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
         variants += [(left, [*percent, gap, *end]) for left in (name_pieces, lefts[-1]) for end in ends]
-        # Every alarm in short words is worth more than the machine's name.
+        # All alarms in short words are more useful than the machine's name.
         starts: list[list[Piece]] = [name_pieces, lefts[-1]]
         complete = [alarm for alarm in others if not COUNTED.search(text_of(alarm))]
         variants += [(left, [*alarm, gap, *end]) for left in starts for alarm in complete for end in ends]
@@ -100,13 +100,13 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
 
 
 def _has_who_hint(ledger: Ledger, view: View, has_verdicts: bool) -> bool:
-    """Whether there are many sockets, and the kernel can be asked who holds them; verdicts name the key themselves."""
+    """True if the line should name the key `W`: there are many sockets, a kernel to ask, and no verdicts."""
     can_ask = view.player is None and ledger.live
     return can_ask and not has_verdicts and (ledger.sockets.allocated or 0) >= MANY_SOCKETS
 
 
 def _verdicts_text(ledger: Ledger) -> str:
-    """How many verdicts the last look at the sockets gave; empty without one, or if that look is old."""
+    """The number of verdicts in the last look at the sockets, as text; empty if there is none, or the look is old."""
     holders = ledger.holders
     if holders is None or not holders.verdicts or (holders.age_s or 0) > MAX_LOOK_AGE_S:
         return ""

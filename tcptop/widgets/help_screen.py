@@ -33,7 +33,7 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
-"""Keys that are bound by Textual or by a pane, not by the app."""
+"""Keys that Textual or a pane binds, not the app."""
 
 HOLDER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "choose a row; Home and End, too"),
@@ -51,10 +51,10 @@ HOLDER_COLUMNS = (
     *("OWNER", "SERVICE", "Δ", "MEMORY", "SHARE", "UNREAD", "UNSENT", "BUFFERS", "DROPS", "USER", "NETNS"),
     *("CGROUP", "SOCK", "KERNEL"),
 )
-"""Words of the glossary that the help of the table of holders explains."""
+"""Words of the glossary that the help about the table of holders explains."""
 
 KeyGroups = Sequence[tuple[str, Sequence[tuple[str, str]]]]
-"""Names of groups, each with pairs of key names and their meaning."""
+"""Names of groups of keys, each group with pairs of key names and meaning."""
 
 
 class HelpPane(ScrollPane):
@@ -73,7 +73,7 @@ class HelpPane(ScrollPane):
         return f"Help ─ {'arrows scroll, any other key' if self.position else 'any key'} closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """An empty head, and a body with what the panes show, the keys and the columns."""
+        """An empty head, and a body with the purpose of each pane, the keys and the columns."""
         lines: list[Line] = [(("What am I looking at", "head"),)]
         for name, text in PANES:
             lines += fact_lines(name, text, columns, PANE_WIDTH, "accent")
@@ -93,10 +93,10 @@ class HelpPane(ScrollPane):
 
 
 class HoldersHelpPane(HelpPane):
-    """Pane with the help of the table of who holds the sockets."""
+    """Pane with the help about the table of who holds the sockets."""
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """An empty head, and a body with the keys, the signs and the columns."""
+        """An empty head, and a body with the keys, the signs and the columns of the table."""
         lines: list[Line] = [(("Who holds the sockets: keys", "head"),)]
         for key, text in HOLDER_KEYS:
             lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
@@ -110,7 +110,7 @@ class HoldersHelpPane(HelpPane):
 
 
 def entry_lines(word: str, columns: int, title: str | None = None, width: int = COLUMN_WIDTH) -> list[Line]:
-    """The lines of a word's entry in the glossary, beside the word or another title."""
+    """The lines of a word's entry in the glossary, below the word or another title."""
     entry = find_entries(word)[0]
     return fact_lines(title or word, f"{entry.meaning} {entry.more}".rstrip(), columns, width, "accent")
 

@@ -41,12 +41,13 @@ from tcptop.widgets.pane import ASCII_CLASS
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, ScrollPane
 
 SCREEN_GROUPINGS = tuple(grouping for grouping in GROUPINGS if grouping != "peer")
-"""Groupings on the screen; the look of the screen does not ask for addresses."""
+"""Groupings on the screen. Grouping by remote network is left out, because the look of the screen asks for no
+addresses."""
 COLUMNS: Sequence[str] = (
     *("OWNER", "STATE", "SERVICE", "SOCKETS", "Δ", "MEMORY", "SLAB", "BUFFERS", "SHARE", "UNREAD", "UNSENT", "DROPS"),
     *("USER", "NETNS", "SOCK", "KERNEL", "CGROUP"),
 )
-"""All columns in their order; that of the grouping comes first."""
+"""All columns in their order, except that the column of the grouping comes first."""
 FIRST_WIDTH = 18
 WIDTHS: Mapping[str, int] = {
     "STATE": 11,
@@ -68,30 +69,30 @@ WIDTHS: Mapping[str, int] = {
     "SOCK": 7,
     "KERNEL": 7,
 }
-"""The width of each column, the most important one first, after the column that the rows are sorted by; "" is the first
-column, which is FIRST_WIDTH at least.
+"""The width of each column, the most important column first, after the sort column. The name "" stands for the first
+column, which has at least the width FIRST_WIDTH.
 
-The first, the sort's and the state are whole in 40 columns of a terminal: what a socket waits for tells more than its
-port.
+In a terminal of 40 columns, the first column, the sort column and the state are complete. The state comes before the
+port, because it tells what a socket waits for.
 """
 TELLING_AT = list(WIDTHS).index("MEMORY")
-"""Place among the columns of those that tell rows apart."""
+"""Index in WIDTHS at which the columns that tell rows apart are inserted."""
 WIDER: Sequence[tuple[str, int]] = (
     *(("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
     *(("", 40), ("CGROUP", 60)),
 )
-"""Columns that grow to a width if there is room, one after the other."""
+"""Columns that grow to the given width if there is room, in this order."""
 GAP = " "
 LEFT = frozenset({*TITLES.values(), "SHARE"})
 SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
 FOOT_SHARE = 3
-"""The sums and verdicts take at most one line in so many."""
+"""The sums and verdicts take at most the lines of the table divided by this number."""
 UNWRAPPED = 10_000
-"""A width at which no verdict wraps."""
+"""A width that is enough for every verdict without wrapping."""
 MIN_ROWS_WITH_KEYS = 6
 GROUP_KEY: KeyHint = ("← →", "group by", "by")
 ASCII_GROUP_KEY: KeyHint = ("Left Right", "group by", "by")
-"""In place of GROUP_KEY in ASCII, where the arrows would look like the keys of the columns."""
+"""Text that replaces GROUP_KEY in ASCII, where the arrows would look like the keys `<` and `>` of the columns."""
 TABLE_KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "open", "open"),
     GROUP_KEY,
@@ -112,29 +113,29 @@ NOT_RECORDED = "no look at the sockets in this sample; record --who takes them"
 
 
 class TableChoice(NamedTuple):
-    """What the user chose for the table, kept until the program ends."""
+    """The user's choices for the table, which are kept until the program ends."""
 
     by: Grouping = "owner"
     sort: SortKey = "memory"
     text: str = ""
-    """Only rows with this text in their name, owner, cgroup or service; empty for all."""
+    """Filter text: only rows with it in their name, owner, cgroup or service are shown; if empty, all rows."""
 
 
 class SocketSource(Protocol):
-    """The feed that delivers the looks."""
+    """The feed that delivers the looks at the sockets."""
 
     @property
     def asks_kernel(self) -> bool:
-        """Whether a running kernel can be asked for single sockets."""
+        """True if a running kernel can be asked for single sockets."""
         ...
 
     def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
-        """Reads single sockets once, without waiting for them, and passes them to `use`."""
+        """Reads single sockets once in the background, and passes them to `use`."""
         ...
 
 
 class HoldersPane(ScrollPane):
-    """Table with a cursor; Enter shows the page of a row in its place."""
+    """Pane of the table with a cursor; Enter shows the page of the row with the cursor instead of the table."""
 
     DEFAULT_CSS = """
     HoldersPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
@@ -156,44 +157,44 @@ class HoldersPane(ScrollPane):
         self._source = source
         self._rows: list[HolderRow] = []
         self._changes: Mapping[str, float] | None = None
-        """Sockets of each row in the look before; None without a look before."""
+        """Number of sockets of each row in the previous look; None if there is no previous look."""
         self._rows_of: tuple[object, ...] = ()
-        """What `_rows` depend on."""
+        """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
-        """Columns that say nothing about any row."""
+        """Columns that are left out because their values say nothing about any row."""
         self._telling: Sequence[str] = ()
-        """Columns that tell rows apart which are alike otherwise."""
+        """Columns that tell apart rows that have the same name, state and service."""
         self._cursor = 0
         self._cursor_key = ""
         self._opened: str | None = None
-        """Key of the row whose page is shown; None for the table."""
+        """Key of the row whose page is shown; None while the table is shown."""
         self._opened_name = ""
         self._asked: Sequence[RowAsk] = ()
-        """The last question on the opened page."""
+        """The last requests for single sockets on the opened page."""
         self._answer: SocketRows | None = None
         self._answered_at_s = 0.0
         self._seeks_single = False
-        """Whether the page scrolls to the line of the single sockets when it is next drawn."""
+        """True if the page scrolls to the line of the single sockets when it is drawn next."""
         self._layout: Layout | None = None
         self._drawn: Sequence[Line] = ()
         self._drawn_of: tuple[object, ...] | None = None
-        """What the lines of `_drawn` follow from; None if they must be drawn again."""
+        """The values that the lines in `_drawn` depend on; None if the lines must be drawn again."""
         self._skipped = 0
-        """Number of columns that are scrolled out at the left, besides those that always stay."""
+        """Number of columns that are scrolled out of sight at the left, apart from those that always stay."""
         self._hidden = 0
-        """Number of columns that are not in sight."""
+        """Number of columns that are not visible."""
 
     # What is shown
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title; its last parts are left out where there is no room."""
+        """The title; if it is too wide, its last parts are left out."""
         title, note = super().edge_titles(ledger, choices)
         parts = title.split(TITLE_SEPARATOR)
         shorter = [TITLE_SEPARATOR.join(parts[:end]) for end in range(len(parts), 0, -1)]
         return first_fitting(shorter, self.max_title_width), note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The grouping, the filter, the scope, and when and at what cost the look was taken."""
+        """The grouping, the filter, the scope, and the time and the cost of the look."""
         if ledger.holders is None:
             return "Who holds it"
         parts = title_text(ledger.holders, self.choice.by, self.choice.sort).split(TITLE_SEPARATOR)
@@ -204,20 +205,20 @@ class HoldersPane(ScrollPane):
         return TITLE_SEPARATOR.join(parts)
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The table, the sums, the verdicts and the keys; or the page of the opened row.
+        """The table, the sums, the verdicts and the keys, or the page of the opened row.
 
-        The lines are kept until the look or something that the user chose changes.
+        The lines are kept until the look or the user's choice changes.
         """
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
             self._drawn = self._draw_lines(ledger, choices, columns, rows)
-            # Drawing moves what does not fit into sight.
+            # Drawing may move the cursor or the columns into sight, which changes these values.
             self._drawn_of = self._lines_depend_on(ledger, columns, rows)
         self.set_titles(*self.edge_titles(ledger, choices))
         return self._drawn
 
     def _lines_depend_on(self, ledger: Ledger, columns: int, rows: int) -> tuple[object, ...] | None:
-        """All that the lines follow from; None if there is no look."""
+        """All values that the lines depend on; None if there is no look."""
         holders = ledger.holders
         if holders is None:
             return None
@@ -249,7 +250,7 @@ class HoldersPane(ScrollPane):
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
     def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
-        """Why there is no table; that the answer is still to come is no warning."""
+        """The lines that say why there is no table. Waiting for the answer is no reason for a warning."""
         source = ledger.sources["socket_table"]
         if self._view.player is not None:
             return paragraph(NOT_RECORDED, columns, "text", WARNING)
@@ -258,7 +259,7 @@ class HoldersPane(ScrollPane):
         return paragraph(source.reason, columns, "text", WARNING)
 
     def _fixed(self, lines: Sequence[Line], height: int) -> list[Line]:
-        """The visible part of lines that scroll, filled up to a height."""
+        """The visible part of lines that scroll, followed by empty lines up to the given height."""
         self._kept_line = None
         self.place(len(lines), height)
         shown = lines[self._first : self._first + self._body_height]
@@ -278,7 +279,7 @@ class HoldersPane(ScrollPane):
         return next((row for row in self._rows if row.key == self._opened), None)
 
     def _single(self, row: HolderRow | None) -> SingleSockets:
-        """The single sockets of the opened row: the answer to the last question, or the question to ask."""
+        """State of the single sockets of the opened row: the answer to the last request, or the request to send."""
         asks = self._asked or ([] if row is None else row_asks(row.groups))
         return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, self._answer_age_s)
 
@@ -287,7 +288,7 @@ class HoldersPane(ScrollPane):
         return time.monotonic() - self._answered_at_s
 
     def _find_rows(self, holders: Holders) -> None:
-        """Finds the rows again if the look or the choice changed; the cursor stays on its row."""
+        """Makes the rows again if the look or the choice has changed; the cursor stays on its row."""
         depends_on = (holders.taken_at_s, id(holders.groups), self.choice, self._opened is None)
         if depends_on == self._rows_of:
             return
@@ -306,7 +307,7 @@ class HoldersPane(ScrollPane):
         self._move_to(self._cursor)
 
     def _table(self, holders: Holders, columns: int, height: int) -> list[Line]:
-        """The headings and the visible rows, filled up to a height."""
+        """The headings and the visible rows, followed by empty lines up to the given height."""
         layout, self._hidden, self._skipped = lay_out(
             self.choice.by, self.choice.sort, columns, self._needless, self._telling, self._skipped
         )
@@ -348,13 +349,13 @@ class HoldersPane(ScrollPane):
         return [cells[title] for title in titles]
 
     def _step_keys(self) -> tuple[KeyHint, ...]:
-        """The key that gives another look: of the kernel, or of another sample; none in a saved tree."""
+        """The key that leads to another look: of the kernel now, or of another sample; None in a saved tree."""
         if self._view.player is not None:
             return (REPLAY_KEY,)
         return (LIVE_KEY,) if self._source.asks_kernel else ()
 
     def _table_keys(self) -> tuple[KeyHint, ...]:
-        """The keys that do something here, with the order of the rows."""
+        """The keys that have a meaning here, with the order of the rows."""
         ascii_only = self.app.has_class(ASCII_CLASS)
         keys = [
             (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word)
@@ -368,7 +369,7 @@ class HoldersPane(ScrollPane):
         return (*keys, *self._step_keys(), END_FILTER_KEY if self.choice.text else CLOSE_KEY)
 
     def text_to_copy(self) -> str:
-        """The lines of the page; in the table, the cells of the row with the cursor, separated by tabs."""
+        """The lines of the page or, in the table, the cells of the row with the cursor, separated by tabs."""
         if self._opened is not None or not self._rows:
             return super(ScrollPane, self).text_to_copy()
         return "\t".join(holder_cells(self._rows[self._cursor], self.choice.by, CELL_TITLES))
@@ -396,7 +397,7 @@ class HoldersPane(ScrollPane):
             self.redraw()
 
     def action_ask_single(self) -> None:
-        """Asks for the single sockets of the opened row, unless an answer is still to come."""
+        """Requests the single sockets of the opened row, unless an answer is still to come."""
         row = self._opened_row()
         if row is None and self._opened is None:
             self.app.notify("d asks for the single sockets of a row: ENTER opens the row", timeout=4, markup=False)
@@ -418,7 +419,7 @@ class HoldersPane(ScrollPane):
             self.redraw()
 
     def back(self) -> bool:
-        """Closes the page, or else ends the filter; False if there was neither."""
+        """Closes the page or, in the table, ends the filter; False if there was neither a page nor a filter."""
         if self._opened is not None:
             self._opened = None
         elif self.choice.text:
@@ -429,19 +430,19 @@ class HoldersPane(ScrollPane):
         return True
 
     def choose(self, choice: TableChoice) -> None:
-        """Shows the table by another choice."""
+        """Shows the table with another choice."""
         self.choice = choice
         self.redraw_after_key()
 
     def action_step_grouping(self, step: int) -> None:
-        """Groups by the next or the previous grouping; the page of a row stays."""
+        """Changes to the next or the previous grouping; the page of a row stays unchanged."""
         if self._opened is None:
             index = SCREEN_GROUPINGS.index(self.choice.by) + step
             self._cursor, self._cursor_key = 0, ""
             self.choose(self.choice._replace(by=SCREEN_GROUPINGS[index % len(SCREEN_GROUPINGS)]))
 
     def action_scroll_columns(self, step: int) -> None:
-        """Scrolls the columns to the right if `step` is 1, or to the left if it is -1."""
+        """Scrolls the columns to the right if `step` is 1, or to the left if `step` is -1."""
         if self._opened is None:
             self._skipped = max(0, self._skipped + step)
             self.redraw_after_key()
@@ -453,7 +454,7 @@ class HoldersPane(ScrollPane):
         self.choose(self.choice._replace(sort=SORTS[(SORTS.index(self.choice.sort) + 1) % len(SORTS)]))
 
     def action_ask_text(self) -> None:
-        """Asks for the text of the filter, and filters the rows with each typed character."""
+        """Asks the user for the filter text, and filters the rows with each typed character."""
         from tcptop.widgets.prompt import Prompt
 
         def use(text: str | None) -> None:
@@ -463,7 +464,10 @@ class HoldersPane(ScrollPane):
             self.app.push_screen(Prompt("only rows with:", self.choice.text, use), use)
 
     def on_click(self, event: Click) -> None:
-        """Moves the cursor to the clicked row, and opens the row that has it; sorts by the clicked heading."""
+        """A click on a row moves the cursor there, or opens the row if the cursor is there already.
+
+        A click on a heading sorts by its column.
+        """
         offset, layout = event.get_content_offset(self), self._layout
         if offset is None or layout is None:
             return
@@ -486,7 +490,7 @@ class HoldersPane(ScrollPane):
 
 
 class HoldersScreen(OverlayScreen):
-    """Screen of the table; ESC, `q` and `W` close it, ESC and `q` an opened page first."""
+    """Screen of the table. ESC, `q` and `W` close the screen; if a page is open, ESC and `q` close the page first."""
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T")
     HELP_KEYS = ("question_mark", "h", "H", "f1")
@@ -500,12 +504,12 @@ class HoldersScreen(OverlayScreen):
 
     @property
     def choice(self) -> TableChoice:
-        """The choice as the user has left it."""
+        """The user's choice when the screen is closed."""
         return self._holders_pane.choice
 
     def on_key(self, event: Key) -> None:
-        """Goes back or closes the screen; a key without a meaning here does nothing."""
-        event.prevent_default()  # Textual would call the method of the base class, too
+        """Goes back or closes the screen; any key without a meaning here does nothing."""
+        event.prevent_default()  # otherwise Textual would call the method of the base class, too
         if event.key in (*self.PANE_KEYS, *self.PASSED_ON_KEYS):
             return
         event.stop()
@@ -526,18 +530,18 @@ SAYS_NOTHING: Mapping[str, tuple[Callable[[HolderRow], object], Collection[objec
     "SOCK": (lambda row: row.cgroup_sock_bytes, (None,)),
     "KERNEL": (lambda row: row.cgroup_kernel_bytes, (None,)),
 }
-"""For each column that may say nothing: its value in a row, and the values that say nothing."""
+"""For each column that may be left out: a function that gives its value in a row, and the values that say nothing."""
 
 
 def needless_columns(rows: Sequence[HolderRow]) -> frozenset[str]:
-    """Columns with one and the same value in all rows that says nothing."""
+    """Columns whose values say nothing in any row."""
     return frozenset(
         title for title, (value_of, nothing) in SAYS_NOTHING.items() if all(value_of(row) in nothing for row in rows)
     )
 
 
 def telling_columns(rows: Sequence[HolderRow]) -> Sequence[str]:
-    """The columns that differ in rows with the same name, state and service."""
+    """The columns whose values differ between rows with the same name, state and service."""
     alike: dict[tuple[str, ...], list[HolderRow]] = defaultdict(list)
     for row in rows:
         alike[row.name, row.state, row.service].append(row)
@@ -549,13 +553,13 @@ def telling_columns(rows: Sequence[HolderRow]) -> Sequence[str]:
 
 
 class LaidOut(NamedTuple):
-    """The columns that are in sight."""
+    """The columns that are visible, and the numbers of the others."""
 
     layout: Layout
     hidden: int
-    """Number of the others."""
+    """Number of columns that are not visible."""
     skipped: int
-    """Number of columns that are scrolled out at the left: at most so many that the last one comes into sight."""
+    """Number of columns that are scrolled out of sight at the left; it is limited so that the last column just fits."""
 
 
 def lay_out(
@@ -566,11 +570,11 @@ def lay_out(
     telling: Sequence[str] = (),
     skipped: int = 0,
 ) -> LaidOut:
-    """The columns of a table of some width, without the needless ones; the telling ones come before MEMORY.
+    """The columns of a table of a given width, without those in `needless`; those in `telling` come before MEMORY.
 
-    The first column and the one that the rows are sorted by are always in sight. Of the others, those are that are the
-    most important, or, if some are scrolled out, the next ones in their order. All else depends on the width alone, so
-    that columns stay where they are while rows change.
+    The first column and the sort column are always visible. The other visible columns are the most important ones or,
+    if columns are scrolled out, the next ones in their order. Apart from this, the columns depend only on the width, so
+    that they keep their places while rows change.
     """
     first, sorted_by = TITLES[by], sort.upper()
     without = {first, sorted_by, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
@@ -595,7 +599,7 @@ def lay_out(
             free_columns -= len(GAP)
         else:
             if skipped:
-                allowed = set()  # no later column in place of one that does not fit
+                allowed = set()  # if a column does not fit, no later column takes its place
             continue
         widths[name] += more
         free_columns -= more
@@ -606,10 +610,10 @@ def lay_out(
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
-    """The sums and the verdicts in at most `height` lines; where there is no room, the sums go first.
+    """The sums and the verdicts in at most `height` lines; if there are too many, the sums are left out first.
 
-    A text that does not fit ends in `…`. Of the verdicts, the most urgent ones stay, and the first is whole if it
-    leaves a line for the others.
+    A text that does not fit ends in `…`. The most urgent verdicts stay, and the first one is complete if it leaves a
+    line for the others.
     """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:
@@ -628,7 +632,7 @@ def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
 
 
 def owner_variants(name: str, width: int) -> list[str]:
-    """The name of an owner, and the name cut before the number of its process."""
+    """The name of an owner, and a variant that is cut before the number of the process."""
     start, bracket, number = name.rpartition("[")
     free_columns = width - len(f"…[{number}")
     return (
@@ -637,7 +641,7 @@ def owner_variants(name: str, width: int) -> list[str]:
 
 
 def path_ends(path: str, _: int = 0) -> list[str]:
-    """A path, its ends from long to short, and its last name."""
+    """A path, its ends from the longest to the shortest, and its last name."""
     names = path.split("/")
     return [path, *(f"…/{'/'.join(names[start:])}" for start in range(2, len(names))), names[-1] or path]
 
@@ -648,11 +652,11 @@ VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
     "CGROUP": path_ends,
     "SERVICE": lambda text, _: [text, text.replace("many ports", "many")],
 }
-"""Shorter texts of the cells of a column for a width, the longest first."""
+"""For each column, a function that gives shorter texts of a cell for a width, the longest text first."""
 
 
 def share_text(share: float | None, width: int) -> str:
-    """A share as a percentage; with a bar where the column is wide."""
+    """A share as a percentage; if the column is wide, with a bar."""
     text = f"{units.percent(share):>{WIDTHS['SHARE']}}"
     cells = width - WIDTHS["SHARE"] - 1
     if cells < 4 or not share or not units.whole_percent(share):
@@ -662,7 +666,7 @@ def share_text(share: float | None, width: int) -> str:
 
 
 def change_text(change: float | None, about: str) -> str:
-    """A change of a number of sockets in at most six characters."""
+    """The change of a number of sockets, in at most six characters."""
     if change is None:
         return units.UNKNOWN
     if not round(change):

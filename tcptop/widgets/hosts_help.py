@@ -1,4 +1,4 @@
-"""Help of the table of hosts: its keys, its columns and its signs."""
+"""Help for the table of hosts: its keys, its columns and its signs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEYS: tuple[tuple[str, str], ...] = (
 
 
 def help_lines(columns: int) -> list[Line]:
-    """The text of the help."""
+    """The lines of the help."""
     lines: list[Line] = [(("The table of hosts", "head"),)]
     lines += [line for text in INTRODUCTION for line in paragraph(f" {text}", columns - 1, "text")]
     lines += [(), (("Keys", "head"),)]
@@ -45,7 +45,7 @@ def help_lines(columns: int) -> list[Line]:
 
 
 class HostsHelpPane(HelpPane):
-    """Pane with the text of the help, which depends on no sample."""
+    """Pane with the text of the help, which is the same for all samples."""
 
     def redraw(self) -> None:
         """Draws the text for the present size and scroll position."""
@@ -59,7 +59,7 @@ class HostsHelpPane(HelpPane):
 
 
 class HostsHelpScreen(ModalScreen[None]):
-    """Screen with the help over the table; scrolling keys scroll it, any other key closes the screen."""
+    """Screen that shows the help over the table; scrolling keys scroll the help, any other key closes the screen."""
 
     CSS = "HostsHelpScreen { align: center middle; }"
 

@@ -1,6 +1,7 @@
-"""Table of hosts: one row for each machine, the most urgent first; it fills the screen, with its own head and key line.
+"""Table of hosts: one row for each machine, the most urgent first.
 
-Every text of a machine, its name and what ssh said, is drawn as plain text.
+The table fills the screen, and has its own head and key line. Every text that comes from a machine, such as its name or
+what ssh said, is drawn as plain text.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ SHOWN_FIRST = (
     "BUFFERS",
     "EVENTS",
 )
-"""The columns, the most important first; a narrow terminal leaves out the last ones."""
+"""The columns, the most important first; a narrow terminal omits the last ones."""
 AGE_AT = 4
-"""The age has a place after so many of them."""
+"""Number of columns that are placed before the column of the age."""
 WIDER = (
     ("NEAREST LIMIT", 21),
     ("EVENTS", 22),
@@ -66,9 +67,9 @@ WIDER = (
     ("SOCKETS", 12),
     ("TIME_WAIT", 12),
 )
-"""Columns that grow to a width if there is room, one after the other."""
+"""Columns that grow to the given width if there is room, in this order."""
 HOLD_S = 5.0
-"""For how long the rows keep their order, unless the user changes it."""
+"""Time in seconds for which the rows keep their order, unless the user changes it."""
 MIN_ROWS_WITH_KEYS = 8
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
@@ -82,16 +83,16 @@ KEYS: tuple[KeyHint, ...] = (
 
 
 class Columns(NamedTuple):
-    """The columns that a width has room for."""
+    """The columns that fit into a width."""
 
     name_width: int
     shown: Sequence[tuple[HostColumn, int]]
-    """The columns with their widths, in their order."""
+    """The visible columns with their widths, in their order."""
     has_age: bool
 
 
 class HostsPane(Pane, can_focus=True):
-    """The table with a cursor; Enter opens the machine of its row."""
+    """Pane of the table with a cursor; Enter opens the machine of the row with the cursor."""
 
     DEFAULT_CSS = """
     HostsPane { width: 100%; height: 100%; background: $background; }
@@ -107,14 +108,14 @@ class HostsPane(Pane, can_focus=True):
     ]
 
     class Opened(Message):
-        """The machine of the cursor's row is to be opened."""
+        """Message to open the machine of the row with the cursor."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name = name
 
     def __init__(self, interval_s: float, order: TableOrder, cursor: str | None = None) -> None:
-        """Takes the time between looks, the order, and the machine on whose row the cursor is (None: the first)."""
+        """Takes the time between looks, the order, and the machine with the cursor (None for the first one)."""
         super().__init__(id="hosts")
         self.order = order
         self.cursor = cursor
@@ -151,7 +152,7 @@ class HostsPane(Pane, can_focus=True):
         return self.cursor or ""
 
     def _keep_order(self, looks: Sequence[HostLook]) -> None:
-        """Sorts the rows, at most every HOLD_S seconds: a row must not jump away below the cursor."""
+        """Sorts the rows, but at most every HOLD_S seconds, so that the row with the cursor does not jump away."""
         by_name = {look.name: look for look in looks}
         now_s = time.monotonic()
         if not self._names or now_s - self._sorted_s >= HOLD_S:
@@ -219,7 +220,7 @@ class HostsPane(Pane, can_focus=True):
         return tuple(pieces)
 
     def _place_cursor(self) -> None:
-        """Moves the cursor to a row that there is, and the rows so that the cursor is visible."""
+        """Moves the cursor to an existing row, and scrolls the rows so that the cursor is visible."""
         names = [look.name for look in self._shown]
         if names and self.cursor not in names:
             self.cursor = names[0]
@@ -240,11 +241,11 @@ class HostsPane(Pane, can_focus=True):
         self.action_move(pages * self._height)
 
     def action_move_to_end(self, direction: int) -> None:
-        """Moves the cursor to the first row (-1) or the last (1)."""
+        """Moves the cursor to the first row if the argument is -1, or to the last row if it is 1."""
         self.action_move(direction * len(self._shown))
 
     def action_open(self) -> None:
-        """Sends `Opened` for the cursor's row."""
+        """Sends `Opened` for the row with the cursor."""
         if self._shown and self.cursor is not None:
             self.post_message(self.Opened(self.cursor))
 
@@ -275,7 +276,7 @@ class HostsPane(Pane, can_focus=True):
 
 
 def fit_table(looks: Sequence[HostLook], columns: int) -> Columns:
-    """The columns that fit: as many as possible of SHOWN_FIRST, then wider ones, then a wider name."""
+    """The columns that fit: as many of SHOWN_FIRST as possible; the remaining width makes columns and names wider."""
     longest = max((cell_width(host_name(look)) for look in looks), default=0)
     name = max(MIN_NAME, min(longest, MAX_NAME, columns // 4))
     by_title = {column.title: column for column in COLUMNS}
@@ -301,7 +302,7 @@ def fit_table(looks: Sequence[HostLook], columns: int) -> Columns:
 
 
 def row_line(look: HostLook, layout: Columns, columns: int, interval_s: float) -> Line:
-    """The row of a machine: its figures, or why it has none."""
+    """The row of a machine: its figures, or the reason why it has none."""
     late = is_late(look, interval_s)
     name: Piece = (f" {fit_text(host_name(look), layout.name_width, width_of=cell_width)}", "strong")
     if look.row is None or not look.answers:
@@ -319,7 +320,7 @@ def row_line(look: HostLook, layout: Columns, columns: int, interval_s: float) -
 
 
 def total_line(looks: Sequence[HostLook], layout: Columns, columns: int) -> Line:
-    """The sums of the machines that answer, after their number."""
+    """The number of machines that answer, followed by their sums."""
     rows = answering_rows(looks)
     cells: list[tuple[str, int]] = [
         ("" if column.total is None else column.total(rows) if rows else units.UNKNOWN, width)
@@ -327,7 +328,7 @@ def total_line(looks: Sequence[HostLook], layout: Columns, columns: int) -> Line
     ]
     name = f" {count_text(looks)}"
     texts = [f"{GAP}{text:>{width}}" for text, width in cells]
-    # The number of machines may reach into the first cell, which has no sum.
+    # The number of machines may extend into the first cell, which has no sum.
     if layout.shown and layout.shown[0][0].total is None:
         width = layout.name_width + 1 + len(texts[0])
         name, texts = fit_text(name, width, width_of=cell_width), texts[1:]

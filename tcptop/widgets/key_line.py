@@ -42,20 +42,20 @@ KEYS: tuple[KeyHint, ...] = (
     ("y", "blocks/bytes", "unit"),
     ("+-", "interval", "interval"),
 )
-"""Key hints, the most used keys first, since a narrow terminal leaves out the last keys."""
+"""Key hints, the most used keys first, because a narrow terminal omits the last keys."""
 
 MODE_HINT, NODES_HINT = (next(hint for hint in KEYS if hint[0] == key) for key in ("m", "="))
 BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
-"""In place of MODE_HINT while TIME_WAIT is shown."""
+"""Hint that replaces MODE_HINT while TIME_WAIT is shown."""
 TABLE_HINT: KeyHint = ("q", "table of hosts", "table")
-"""In place of the hint to quit, on the full screen of a machine of the table."""
+"""Hint that replaces the hint to quit on the full screen of a machine that was opened from the table of hosts."""
 FROM_TABLE_CLASS = "-from-table"
-"""CSS class of an app from which `q` comes back to the table of hosts."""
+"""CSS class of an app in which `q` leads back to the table of hosts."""
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
 FILTER_HINT: KeyHint = ("ESC", "all names", "names")
-"""Hints that are there only while a pane fills the screen, or while a name filter is set."""
+"""Hints that are shown only while a pane fills the screen, or while a name filter is set."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
@@ -75,43 +75,43 @@ LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
 
 
 NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab", "ESC": "escape"}
-"""Names of the hints that are no single characters."""
+"""Names of those hints that are not single characters."""
 NO_FOCUS_PANES = frozenset({"head", "keys", "timeline"})
-"""Ids of the panes that Tab passes over."""
+"""Ids of the panes that Tab skips."""
 
 
 class Moment(NamedTuple):
-    """What decides which keys have an effect now."""
+    """Facts that decide which keys have an effect now."""
 
     ledger: Ledger
     view: View
     enter: str
-    """What ENTER does in the pane with the focus; empty if it does nothing."""
+    """Name of what ENTER does in the pane with the focus; empty if it does nothing."""
     has_palette: bool
 
     @property
     def panes(self) -> frozenset[str]:
-        """Ids of the panes on the screen that Tab reaches."""
+        """Ids of the visible panes that Tab reaches."""
         return self.view.panes - NO_FOCUS_PANES
 
     @property
     def is_saved(self) -> bool:
-        """Whether there is a single sample that never changes."""
+        """True if there is only one sample, which never changes."""
         return not self.ledger.live and self.view.player is None
 
     @property
     def has_nodes(self) -> bool:
-        """Whether the machine has several nodes."""
+        """True if the machine has several nodes."""
         return len(self.ledger.nodes) > 1
 
     @property
     def has_nodes_beside(self) -> bool:
-        """Whether the table of the nodes is on the screen beside other panes."""
+        """True if the table of the nodes is visible beside other panes."""
         return "nodes" in self.panes and len(self.panes) > 1
 
     @property
     def has_steps(self) -> bool:
-        """Whether a recording has more than one sample."""
+        """True if a recording has more than one sample."""
         return self.view.player is not None and self.view.player.last_index > 0
 
 
@@ -134,7 +134,7 @@ WORKS: Mapping[str, Callable[[Moment], bool]] = {
     "t T": lambda now: now.has_steps,
     "< >": lambda now: now.has_steps,
 }
-"""For each key that does not always have an effect: whether it has one now."""
+"""For each key that does not always have an effect, a function that is true if it has one now."""
 
 
 def working_hints(hints: Sequence[KeyHint], now: Moment) -> tuple[KeyHint, ...]:
@@ -157,7 +157,7 @@ class KeyLine(Pane):
     """
 
     def on_click(self, event: Click) -> None:
-        """Presses the key that is clicked; on the meaning of several keys, presses the first."""
+        """Presses the key that is clicked; for a hint of several keys, presses the first."""
         end, keys = 0, ""
         for text, role in self._lines[0] if self._lines else ():
             start, end = end, end + cell_width(text)
@@ -169,9 +169,9 @@ class KeyLine(Pane):
                 return
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The keys that have an effect now, as far as they fit.
+        """The keys that have an effect now, as many as fit.
 
-        The key of the nodes comes early if their table is not on the screen.
+        If the table of the nodes is not visible, the key of the nodes comes early.
         """
         hints = KEYS if self._view.player is None else REPLAY_KEYS
         if self._view.looking_back:
@@ -189,9 +189,10 @@ class KeyLine(Pane):
 def key_line(
     columns: int, hints: tuple[KeyHint, ...] = KEYS, nodes_early: bool = False, in_time_wait: bool = False
 ) -> Line:
-    """The keys that fit in `columns`; with `nodes_early`, the key of the nodes stands before the accounting's.
+    """The keys that fit into `columns`.
 
-    If all keys fit with their full meanings, each key has its full meaning; otherwise each key has a one-word meaning.
+    If `nodes_early` is true, the key of the nodes precedes the key of the accounting. If all keys fit with their full
+    meanings, all have the full meaning; otherwise each key has a one-word meaning.
     """
     if nodes_early:
         others = [hint for hint in hints if hint != NODES_HINT]

@@ -35,22 +35,22 @@ from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 FAR_S = 2 * 86_400.0
 """Time in seconds.
 
-If a limit would be reached only after this time, growth over some minutes says nothing about the limit.
+Largest time that is shown until a limit is reached; growth over some minutes says nothing about later times.
 """
 EIGHTHS = "▏▎▍▌▋▊▉"
-"""Cells of which one to seven eighths are filled, from the left."""
+"""Cells that are filled from the left, from one eighth to seven eighths."""
 TRACK = "·"
-"""A cell of a bar that is not filled."""
+"""An empty cell of a bar."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLE = "fits more"
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 7, 12, 26, 24, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
-"""The smallest width of the pane with the amounts in use; the smallest width with what the kernel does at a limit."""
+"""Minimum width of the pane for the used amounts, and for the text on what the kernel does at a limit."""
 NEEDS_DUMP = ("ports", "nofile", "listen_queues")
-"""Limits whose use only a dump of all sockets would show; the headroom page has them with this reason."""
+"""Limits whose use only a dump of all sockets shows; the headroom page names this reason."""
 TITLE_MARGIN = 2
-"""Columns at each end of the title line that no title reaches."""
+"""Number of columns at each end of the title line that no title uses."""
 
 
 class Columns(NamedTuple):
@@ -64,12 +64,12 @@ class Columns(NamedTuple):
 
     @property
     def fits_end(self) -> int:
-        """Column after the last digit of the headroom."""
+        """Column after the last digit of the headroom, counted from the left."""
         return self.name + self.bar + 1 + PERCENT_WIDTH + self.use + 2 + self.note + 1 + FITS_WIDTH
 
 
 class LimitsPane(ScrollPane):
-    """The limits as a table without headings; the title has the headroom of the machine.
+    """Pane of the limits as a table without headings; its title has the headroom of the machine.
 
     Enter opens the explanation page on headroom.
     """
@@ -77,9 +77,9 @@ class LimitsPane(ScrollPane):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The growth since the mark if a mark is set, then as many limits as fit.
+        """The growth since the mark, if a sample is marked, followed by as many limits as fit.
 
-        Without a title line, the first line has the nearest limit and the headroom of the machine.
+        Without a title line, the first line has the nearest limit and the machine's headroom.
         """
         lines = super().lines(ledger, choices, columns, rows)
         if self.gutter.top or self._view.since is not None:
@@ -87,7 +87,7 @@ class LimitsPane(ScrollPane):
         return [nearest_line(ledger, choices.mode, columns), *lines[1:]]
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
-        """The growth since the mark if a mark is set; and a line for each limit."""
+        """The growth since the mark, if a sample is marked, and a line for each limit."""
         head = [] if self._view.since is None else [since_mark_line(self._view.since, columns)]
         growth = self._view.growth.get(choices.mode)
         return head, limit_lines(ledger, choices.mode, columns, growth.limits_in_s if growth is not None else {})
@@ -113,27 +113,30 @@ class LimitsPane(ScrollPane):
         ]
         reason = ledger.headroom[mode].unknown_because
         if ledger.limits[mode].first is None and reason is not None:
-            # The reason is worth more than the title of a column without numbers.
+            # The reason is more useful than the title of a column without numbers.
             reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
             headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
         return first_fitting([*headed, *titles, f"Limits{TITLE_SEPARATOR}{hidden}"], self.max_title_width), ""
 
     def _hidden_alarms(self, limits: Sequence[Limit]) -> str:
-        """The number of alarms that no visible line has, `+1 more alarm`; empty if all alarms are visible."""
+        """The number of alarms on hidden limits, such as `+1 more alarm`; empty if all alarms are visible."""
         visible = range(self._first, self._first + self._body_height)
         number = sum(limit.state in ALARM_STATES for index, limit in enumerate(limits) if index not in visible)
         return f"+{number} more alarm{'s' if number > 1 else ''}" if number and self._body_height else ""
 
 
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
-    """The limits of the pane: without those of NEEDS_DUMP, unless one of them alarms, or nothing else is known."""
+    """The limits of the pane.
+
+    Those in NEEDS_DUMP are left out, unless one of them has an alarm or no other limit is known.
+    """
     limits = ledger.limits[mode].rows
     shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]
     return shown if any(has_bar(limit) for limit in shown) else limits
 
 
 def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
-    """A line for each limit. A limit whose use is unknown comes last, with the reason as far as it fits."""
+    """A line for each limit. A limit whose use is unknown comes last, with as much of the reason as fits."""
     limits = shown_limits(ledger, mode)
     widths = column_widths(limits, columns)
     lines: list[Line] = []
@@ -162,7 +165,7 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
 
 
 def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
-    """The nearest limit, and the headroom of the machine, in one line."""
+    """The nearest limit and the headroom of the machine, in one line."""
     limit = shown_limits(ledger, mode)[0]
     name, percent = _name_piece(limit), _percent_text(limit)
     sentences = _nearest_sentences(ledger, mode, limit)
@@ -188,9 +191,10 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
 
 
 def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> list[str]:
-    """Sentences beside the name of a limit: the headroom of the machine, if this limit is the first that is reached.
+    """Sentences beside the name of a limit: the machine's headroom, if this limit is reached first.
 
-    Beside the name of another limit stands that limit's own headroom; the machine's follows with the name of its limit.
+    If another limit is reached first, the sentences have the own headroom of the named limit, and then the machine's
+    headroom with the name of the first limit.
     """
     first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
     if first is None or first.name == limit.name:
@@ -202,8 +206,8 @@ def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> li
 
 
 def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
-    """The widths of the columns for these limits on a pane of this width."""
-    # The name of a limit without a bar may reach into the column of the bars.
+    """The widths of the columns for the given limits in a pane of the given width."""
+    # The name of a limit without a bar may extend into the column of the bars.
     names = [cell_width(_name_piece(limit)[0]) - (0 if has_bar(limit) else MIN_BAR_WIDTH) for limit in limits]
     name = max(names, default=0) + 1
     use = USE_WIDTH + 2 if columns >= USE_COLUMNS else 0
@@ -214,15 +218,15 @@ def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
 
 
 def has_bar(limit: Limit) -> bool:
-    """Whether the use of a limit, or an upper bound on the use, is known as a part of its maximum."""
+    """True if the use of a limit, or an upper bound on it, is known as a share of its maximum."""
     return limit.ratio is not None or limit.at_most_ratio is not None
 
 
 def use_bar(limit: Limit, columns: int) -> Line:
-    """A bar of exactly `columns` columns: the use of a limit as a part of its maximum; blank if the use is unknown.
+    """A bar of exactly `columns` columns: the use of a limit as a share of its maximum; blank if the use is unknown.
 
-    The end of the bar is rounded down, so that only a limit that is reached has a full bar. A use above 0 fills at
-    least one eighth of a cell. The bar of a use that may be 0 is as long as the upper bound of the use, and pale.
+    The end of the bar is rounded down, so that the bar is full only if the limit is reached. A use above 0 fills at
+    least one eighth of a cell. If the use may be 0, the bar has the length of the upper bound, and is pale.
     """
     ratio = limit.ratio if limit.at_most_ratio is None else limit.at_most_ratio
     if ratio is None or columns <= 0:
@@ -235,7 +239,7 @@ def use_bar(limit: Limit, columns: int) -> Line:
 
 
 def _name_piece(limit: Limit) -> Piece:
-    """The name of a limit; after the sign and the word of the limit's state if the state is an alarm."""
+    """The name of a limit; if its state is an alarm, the sign and the word of the state come first."""
     name, role = limit.label, STATE_ROLES.get(limit.state, "text")
     if limit.state in ALARM_STATES:
         name = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} {name}"
@@ -243,7 +247,7 @@ def _name_piece(limit: Limit) -> Piece:
 
 
 def _name_and_bar(limit: Limit, widths: Columns) -> Line:
-    """The name of a limit and the bar of its use; the name alone if the use is unknown."""
+    """The name of a limit and the bar of its use; if the use is unknown, only the name."""
     name = _name_piece(limit)
     gap = widths.name - cell_width(name[0])
     if not has_bar(limit):
@@ -257,7 +261,7 @@ def _percent_text(limit: Limit) -> str:
 
 
 def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
-    """The amount in use and the maximum, with all digits or shortened; empty if both are unknown."""
+    """The used amount and the maximum, with all digits or shortened; empty if both are unknown."""
     if limit.used is None and limit.maximum is None:
         return [""]
     long = f"{used_text(ledger, limit)} of {limit_text(limit, limit.maximum)}"
@@ -265,15 +269,15 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
 
 
 def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
-    """Notes on a limit from long to short, the last one empty.
+    """Notes on a limit, from long to short; the last one is empty.
 
-    The notes are the time until the limit is reached, the reason for an alarm, how many orphans fit, what fits
-    into free memory, what the headroom assumes, and the reason for what is unknown.
+    The notes are about the time until the limit is reached, the reason for an alarm, the number of orphans that fit,
+    and what fits into free memory. They also say what the headroom assumes, and why something is unknown.
     """
     alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
-    # Where space is short, the reason for an alarm is shortened, but no other note takes its place.
+    # If the space is too small, the reason for an alarm is shortened, but no other note replaces it.
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in (MEMORY, "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "average buffers"
@@ -288,7 +292,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
 
 
 def measured_text(growth: GrowthSinceMark) -> str:
-    """The measured bytes per socket with their error, `4 162 ± 120 B each, measured`, or `disturbed`."""
+    """The measured bytes per socket and their error, as text: `4 162 ± 120 B each, measured`, or `disturbed`."""
     error = units.exact_bytes(growth.error_bytes_per_socket)
     if growth.is_disturbed:
         return f"disturbed (other slabs changed by {error} B each)"
@@ -298,7 +302,7 @@ def measured_text(growth: GrowthSinceMark) -> str:
 def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     """The growth since the mark.
 
-    If space is short, the live objects are dropped first; the bytes per socket are never dropped.
+    If the space is too small, the live objects are left out first, but the bytes per socket never.
     """
     ago = f", {units.seconds(round(growth.elapsed_s))} ago" if growth.elapsed_s is not None else ""
     sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)

@@ -1,4 +1,4 @@
-"""Nodes pane: for each NUMA node, TCP's slabs in the node's memory, and the free blocks for more TCP slabs."""
+"""Nodes pane: for each NUMA node, the memory of TCP's slabs, and the free blocks for more TCP slabs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
-"""Cells of the bar: memory of TCP's slabs, less than half a cell of it, other used memory, free memory."""
+"""Cells of the bar: memory of TCP's slabs, the same for less than half a cell, other used memory, and free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
 
 
 def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
-    """The columns of the node table; those of low importance are dropped first."""
+    """The columns of the node table; if the width is too small, those of low importance are left out."""
     page_bytes, order = ledger.host.page_size_bytes, ledger.tcp_slab_order
     block = "" if order is None else f"{units.page_order_size(order, page_bytes)} "
     return (
@@ -45,7 +45,10 @@ def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
 
 
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chosen: int | None = None) -> list[Line]:
-    """The titles and a line for each node, with CHOSEN at the chosen one. Each bar is of the node's own memory."""
+    """The titles and a line for each node, with CHOSEN at the chosen node.
+
+    Each bar stands for the memory of its own node.
+    """
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     shares = node_shares(ledger)
     headroom = ledger.headroom[mode].nodes
@@ -75,7 +78,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
 
 
 def _with_bar_roles(line: Line) -> Line:
-    """The line with the role of each part of its bar."""
+    """The line, in which each part of the bar has its own role (style)."""
     cells = [(cell, BAR_ROLES.get(cell, role)) for text, role in line for cell in text]
     return tuple(("".join(cell for cell, _ in group), role) for role, group in groupby(cells, lambda each: each[1]))
 
@@ -83,7 +86,7 @@ def _with_bar_roles(line: Line) -> Line:
 def node_bar(tcp_bytes: float | None, free_bytes: float | None, memory_bytes: float | None) -> str:
     """A bar of a node's memory: TCP's slabs, other used memory, and free memory.
 
-    The text is empty if an amount is unknown, or if the node has no memory.
+    The bar is empty if an amount is unknown, or if the node has no memory.
     """
     if tcp_bytes is None or free_bytes is None or not memory_bytes:
         return ""
@@ -107,14 +110,14 @@ class NodesPane(ScrollPane):
 
     _cursor_index = 0
     _chosen: int | None = None
-    """The node that the other panes show; the cursor is on its line when it is chosen."""
+    """The node that the other panes show; when it is chosen, the cursor moves to its line."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title, with the meaning of the bars."""
         return f"Nodes ─ TCP {TCP} other {OTHER} free {FREE}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title; at its end the keys: of the table that fills the screen, or how to reach nodes out of sight."""
+        """The title, followed by the keys of a table that fills the screen, or by the key to hidden nodes."""
         title, _ = super().edge_titles(ledger, choices)
         notes: tuple[str, ...] = ()
         if "caches" not in self._view.panes:
@@ -146,7 +149,7 @@ class NodesPane(ScrollPane):
         self.redraw_after_key()
 
     def action_choose(self) -> None:
-        """Sends `NodeSelected` for the cursor's node."""
+        """Sends `NodeSelected` for the node with the cursor."""
         if self._ledger is not None and self._ledger.nodes:
             nodes = [node.node for node in self._ledger.nodes]
             self.post_message(self.NodeSelected(nodes[min(self._cursor_index, len(nodes) - 1)]))

@@ -18,13 +18,13 @@ SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 class OverlayScreen(Screen[None]):
     """Screen that consists of one scrolling pane.
 
-    Any key and a click close the screen, except a key that scrolls the pane and a key that is passed on to the app.
+    Any key and a click close the screen, except keys that scroll the pane and keys that are passed on to the app.
     """
 
     PASSED_ON_KEYS: tuple[str, ...] = ()
-    """Keys that are passed on to the app. In the app, these keys have the same effect as on the main screen."""
+    """Keys that are passed on to the app. In the app, the passed keys have the same effect as on the main screen."""
     CLOSES_ON_CLICK: ClassVar[bool] = True
-    """Whether a click closes the screen."""
+    """True if a click closes the screen."""
 
     def __init__(self, pane: ScrollPane, ledger: Ledger, view: View) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class OverlayScreen(Screen[None]):
         yield self._pane
 
     def on_mount(self) -> None:
-        """Draws and focuses the pane."""
+        """Draws the pane, and gives it the focus."""
         self._pane.show(self._ledger, self._view)
         self._pane.focus()
 
     def on_key(self, event: Key) -> None:
-        """Closes the screen, except on a key that scrolls the pane or that is passed on to the app."""
+        """Closes the screen, unless the key scrolls the pane or is passed on to the app."""
         if event.key not in (*SCROLLING_KEYS, *self.PASSED_ON_KEYS):
             event.stop()
             self._close()
@@ -52,6 +52,6 @@ class OverlayScreen(Screen[None]):
             self._close()
 
     def _close(self) -> None:
-        # A second key press may arrive before the first key press has closed the screen.
+        # A second key press may arrive before the screen has closed after the first.
         if self.is_current:
             self.dismiss()

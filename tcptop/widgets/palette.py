@@ -1,4 +1,4 @@
-"""Palette (`:`): a list of all commands, filtered by the text that is typed."""
+"""Palette (`:`): a list of all commands, filtered by the text that the user types."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ MIN_COLUMNS, MIN_ROWS = 20, 4
 TOO_SMALL = f"the command palette needs {MIN_COLUMNS} columns and {MIN_ROWS} lines"
 GROUP_WIDTH, KEYS_WIDTH = 9, 12
 GROUP_COLUMNS = 60
-"""Smallest width of the palette at which groups have their names."""
+"""Minimum width of the palette for the names of the groups."""
 MAX_CHARACTERS = 80
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 
 
 class Command(NamedTuple):
-    """An entry of the palette."""
+    """An entry of the palette, for one command."""
 
     group: str
     meaning: str
     keys: str
-    """The names of the keys that run the command; empty if there is no key."""
+    """The names of the keys that run the command; empty if no key runs it."""
     action: str
-    """The action of the app."""
+    """The action of the app that the command runs."""
 
 
 def has_room(size: Size) -> bool:
-    """Whether a terminal of this size has room for the palette."""
+    """True if a terminal of this size has room for the palette."""
     return size.width >= MIN_COLUMNS and size.height >= MIN_ROWS
 
 
 def matching_commands(commands: Sequence[Command], typed: str) -> list[Command]:
-    """The commands that have every typed word in their group, meaning or keys."""
+    """The commands for which each typed word occurs in the group, the meaning or the keys."""
     words = typed.casefold().split()
     return [each for each in commands if all(word in " ".join(each[:3]).casefold() for word in words)]
 
 
 class PalettePane(ScrollPane):
-    """Pane with the typed text, and the commands that match the text; the cursor is on one of the commands."""
+    """Pane with the typed text and the commands that match it; one of the commands has the cursor."""
 
     DEFAULT_CSS = """
     PalettePane { width: 100%; height: 60%; min-height: 4; background: $surface; }
@@ -68,7 +68,7 @@ class PalettePane(ScrollPane):
 
     @property
     def chosen(self) -> Command | None:
-        """The command under the cursor; None if no command matches."""
+        """The command with the cursor; None if no command matches."""
         found = self.found
         return found[min(self._cursor, len(found) - 1)] if found else None
 
@@ -89,7 +89,7 @@ class PalettePane(ScrollPane):
         return [head], body or [((" no command has this text", "dim"),), EMPTY_LINE]
 
     def type_text(self, text: str) -> None:
-        """Appends a text to the typed text."""
+        """Appends characters to the typed text."""
         self._typed = (self._typed + "".join(each for each in text if each.isprintable()))[:MAX_CHARACTERS]
         self._cursor = 0
         self.redraw_after_key()
@@ -101,7 +101,7 @@ class PalettePane(ScrollPane):
         self.redraw_after_key()
 
     def command_at(self, row: int) -> Command | None:
-        """The command in a row of the pane, counted from the typed text; None if there is no command."""
+        """The command in a row of the pane, counted from the row of the typed text; None if there is no command."""
         found, index = self.found, self._first + row - 1
         return found[index] if row > 0 and index < len(found) else None
 
@@ -112,7 +112,7 @@ class PalettePane(ScrollPane):
 
 
 def _line(command: Command, above: Command | None, columns: int) -> Line:
-    """The line of a command; the first line of a group has the group's name, if there are columns for it."""
+    """The line of a command; the first line of a group also has the group's name, if the pane is wide enough."""
     if columns < GROUP_COLUMNS:
         return ((f" {command.meaning}  ", "text"), (command.keys, "accent"))
     group = "" if above is not None and above.group == command.group else command.group
@@ -124,7 +124,7 @@ def _line(command: Command, above: Command | None, columns: int) -> Line:
 
 
 class Palette(ModalScreen["Command | None"]):
-    """Screen with the palette; its result is the chosen command, or None."""
+    """Screen with the palette; its result is the chosen command, or None if none was chosen."""
 
     CSS = "Palette { align: left bottom; background: transparent; }"
 
@@ -137,12 +137,12 @@ class Palette(ModalScreen["Command | None"]):
         yield self._pane
 
     def on_mount(self) -> None:
-        """Draws and focuses the pane."""
+        """Draws the pane, and gives it the focus."""
         self._pane.show(self._ledger, self._view)
         self._pane.focus()
 
     def on_key(self, event: Key) -> None:
-        """Changes the typed text, runs the command under the cursor, or closes the palette."""
+        """Changes the typed text, runs the command with the cursor, or closes the palette."""
         if event.key in SCROLLING_KEYS:
             return
         event.stop()
@@ -157,18 +157,18 @@ class Palette(ModalScreen["Command | None"]):
             self._pane.type_text(event.character)
 
     def on_paste(self, event: Paste) -> None:
-        """Adds the pasted text."""
+        """Adds pasted text to the typed text."""
         event.stop()
         self._pane.type_text(event.text)
 
     def on_click(self, event: Click) -> None:
-        """Runs the command that is clicked; closes the palette on a click beside the commands."""
+        """Runs the clicked command; a click beside the commands closes the palette."""
         event.stop()
         row = event.screen_y - self._pane.content_region.y
         if row != 0:
             self._close(self._pane.command_at(row))
 
     def _close(self, command: Command | None) -> None:
-        # A second key press may arrive before the first key press has closed the screen.
+        # A second key press may arrive before the screen has closed after the first.
         if self.is_current:
             self.dismiss(command)

@@ -1,4 +1,4 @@
-"""Base class of all panes: draws lines with Textual's line API, and refreshes only lines that changed."""
+"""Base class of all panes: draws lines with Textual's line API, and refreshes only lines that have changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import cell_width, line_width, to_ascii
 
 TITLE_GAP = 4
-"""Columns between a title and the note at the right end of the title line, at least."""
+"""Minimum number of columns between a title and the note at the right end of the title line."""
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
 
@@ -30,7 +30,7 @@ ASCII_CLASS = "-ascii"
 class Pane(Widget):
     """Widget that draws lines, below a title line if the widget has the CSS class `-titled`.
 
-    A subclass returns the lines and the titles; this class draws only the lines and titles that changed.
+    A subclass returns the lines and the titles; this class draws only those that have changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
@@ -66,7 +66,7 @@ class Pane(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._changed: set[int] = set()
-        """Rows of the widget that changed and are not yet drawn again.
+        """Rows of the widget that have changed but are not drawn again yet.
 
         The rows are counted from the top of the widget's box.
         """
@@ -76,12 +76,12 @@ class Pane(Widget):
         self._view = View()
 
     def show(self, ledger: Ledger, view: View) -> None:
-        """Draws a ledger according to the view."""
+        """Draws a ledger according to the view state."""
         self.lay_out(ledger, view)
         self.refresh_changes()
 
     def lay_out(self, ledger: Ledger, view: View) -> None:
-        """Lays out a ledger according to the view.
+        """Lays out a ledger according to the view state, without drawing it.
 
         `render_changes` or `refresh_changes` must draw the changed lines afterwards.
         """
@@ -97,9 +97,9 @@ class Pane(Widget):
             self.show(self._ledger, self._view)
 
     def redraw_after_key(self) -> None:
-        """Draws the last ledger again.
+        """Draws the last ledger again, unless the key press will be repeated.
 
-        If the next key in the queue equals the current key, leaves the drawing to the next key.
+        If the next key in the queue is the same as the current key, the drawing is left to the next key.
         """
         if not getattr(self.app, "key_repeats", False):
             self.redraw()
@@ -124,11 +124,14 @@ class Pane(Widget):
         return "".join(f"\x1b[{y + row + 1};{x + 1}H{strips[row - rows[0]].render(console)}" for row in rows)
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """The title, and the note at the right end of the title line; empty unless a subclass has titles."""
+        """The title and the note at the right end of the title line; both are empty unless a subclass has titles."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""
+        """The lines for a pane of the given size.
+
+        If lines are missing, blank lines are drawn; lines beyond `rows` are not shown.
+        """
         raise NotImplementedError
 
     def text_to_copy(self) -> str:
@@ -137,7 +140,7 @@ class Pane(Widget):
 
     @property
     def enter_meaning(self) -> str:
-        """What ENTER does now while the pane has the focus; empty if it does nothing."""
+        """Name of what ENTER does while the pane has the focus; empty if it does nothing."""
         meanings = [each.description for each in self.BINDINGS if isinstance(each, Binding) and each.key == "enter"]
         return meanings[0] if meanings else ""
 
@@ -145,36 +148,36 @@ class Pane(Widget):
     def max_title_width(self) -> int:
         """Maximum width of a title, in columns.
 
-        The rest is one border cell and one space at each end, and the corners of a box.
+        The title line has one border cell and one space at each end, and the corners of a box.
         """
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     @property
     def has_shades(self) -> bool:
-        """Whether the terminal shows shades of a colour: not in ASCII, without colours, or with 16 colours."""
+        """True if the terminal shows shades of a colour: not in ASCII, without colours, or with 16 colours."""
         app = self.app
         return not (app.has_class(ASCII_CLASS) or app.no_color or app.console.color_system in (None, "standard"))
 
     @property
     def _has_colours(self) -> bool:
-        """Whether a colour can tell the pane with the focus from the others."""
+        """True if the pane with the focus has another colour than the other panes."""
         return not self.app.no_color and self.app.console.color_system is not None
 
     def set_titles(self, title: str, note: str) -> None:
         """Sets the title, and a note at the right end of the title line, as text without markup.
 
-        The note is left out if the title line is too short for both. In a box, the note stands in the lower edge.
+        If the title line is too short for both, the note is left out. In a box, the note stands in the lower edge.
         """
         old, self._titles = self._titles, (title, note, self.has_focus)
-        # Textual's setters would refresh the whole pane, and many titles change with each sample.
+        # Textual's setters would refresh the whole pane, and many titles change in each sample.
         if old == self._titles:
             return
         self._changed.add(0)
-        if self.styles.border_bottom[0]:  # a box, around whose titles Textual puts spaces
+        if self.styles.border_bottom[0]:  # for a box, since Textual puts spaces around its titles
             self._border_title, self._border_subtitle = map(Content, map(self._terminal_text, (title, note)))
             self._changed.add(self.outer_size.height - 1)
             return
-        start = "" if self.styles.border_left[0] else " "  # Textual puts a space before a title if there is a left edge
+        start = "" if self.styles.border_left[0] else " "  # at a left edge, Textual puts the space
         content = Content(self._terminal_text(f"{start}{title} " if title else ""))
         if self.has_focus and not self._has_colours:
             content = content.stylize("reverse")
@@ -192,7 +195,7 @@ class Pane(Widget):
         self._changed.update(row for row, (new_line, old_line) in pairs if new_line != old_line)
 
     def render_line(self, y: int) -> Strip:
-        """A line as a Textual strip."""
+        """Converts a line to a Textual strip."""
         line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
         if self.app.has_class(ASCII_CLASS):
@@ -207,12 +210,12 @@ class Pane(Widget):
         self.refresh()
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Draws the pane again, because only the pane with the focus shows a cursor."""
+        """Draws the pane again, because a pane shows a cursor only while it has the focus."""
         super().watch_has_focus(has_focus)
         self.redraw()
 
     def notify_style_update(self) -> None:
-        """Drops the cached styles: the theme may have changed."""
+        """Drops the cached styles, because the theme may have changed."""
         super().notify_style_update()
         self._styles.clear()
 

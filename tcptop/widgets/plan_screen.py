@@ -1,4 +1,4 @@
-"""Plan screen (`M`): a form with the numbers of a plan, and what the plan takes, drawn again with each sample."""
+"""Plan screen (`M`): a form with the numbers of a plan, and the resulting plan, drawn again with each sample."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane, without_last_heading
 
 GRIDS = ((100, 4), (38, 2), (0, 1))
-"""Minimum width in columns, and the number of fields side by side."""
+"""For each grid of fields, the minimum width in columns and the number of fields side by side."""
 RESULT_LINES = 6
-"""Lines for the advice, the page and its hint; on a low terminal the form shows only the fields around the cursor."""
+"""Minimum number of lines for the advice and the plan; on a low terminal the form shows only the fields around the
+cursor."""
 CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
-"""Columns of the text of a choice, and of a number in the widest grid; buffers have the rest, up to a maximum."""
+"""Number of columns for the text of a choice, for a number in the widest grid, and at most for the text on buffers."""
 MORE = " ↓ more: PgDn"
-"""The last line of a page that goes on below."""
+"""The last visible line if the page goes on below it."""
 POSITION_WIDTH = 16
-"""Columns of the scroll position in the title, with its separator."""
+"""Number of columns of the scroll position in the title, with its separator."""
 MOVES: Mapping[str, int] = {"enter": 1, "down": 1, "tab": 1, "up": -1, "shift+tab": -1}
 STEPS: Mapping[str, int] = {"right": 1, "space": 1, "left": -1}
 ROOM = "·"
-"""A free cell of the field of a number."""
+"""An empty cell in the field of a number."""
 CLOSING_CHARACTERS = "qQ"
 
 
 class PlanSource(Protocol):
-    """The feed that delivers the sample on the screen."""
+    """The feed that delivers the sample on the screen and computes plans for it."""
 
     def make_plan(self, request: PlanRequest) -> Plan | None:
-        """The plan for connections beside those of the sample; None before the first sample."""
+        """The plan for connections in addition to those of the sample; None before the first sample."""
         ...
 
     def plan_options(self) -> Sequence[str] | None:
-        """The options with which `tcptop plan` reads the same sample; None if no option chooses the sample."""
+        """The options with which `tcptop plan` reads the same sample; None if no options lead to the sample."""
         ...
 
     def plan_origin(self) -> str:
@@ -55,7 +56,7 @@ class PlanSource(Protocol):
 
 
 class PlanPane(ScrollPane):
-    """Pane that shows the form, and below the form the page of the plan, which scrolls."""
+    """Pane that shows the form and, below it, the page of the plan, which scrolls."""
 
     DEFAULT_CSS = """
     PlanPane { width: 100%; height: 100%; padding: 0 1; background: $background; }
@@ -81,7 +82,7 @@ class PlanPane(ScrollPane):
         return first_fitting(titles, self.max_title_width - POSITION_WIDTH)
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """The form with a line of advice, and the page of the plan with the command that prints the plan."""
+        """The form with a line of advice, and the page of the plan with the command that prints the same plan."""
         plan = self._source.make_plan(self.form.request)
         has_buffers = plan is not None and self.form.request.buffer_bytes and self.form.invalid is None
         buffers = buffers_text(plan) if plan is not None and has_buffers else ""
@@ -99,7 +100,7 @@ class PlanPane(ScrollPane):
         return head, [*page, EMPTY_LINE, *paragraph(f" As text: {command}", columns - 1, "dim")]
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The form and the visible part of the page; the last line says so if the page goes on below."""
+        """The form and the visible part of the page; if the page goes on below, the last line says so."""
         lines = super().lines(ledger, choices, columns, rows)
         if self._first + self._body_height >= self._body_length or self._body_height < 2:
             return lines
@@ -108,7 +109,7 @@ class PlanPane(ScrollPane):
         return [*without_last_heading(lines[:-1]), ((MORE, "accent"),)]
 
     def on_key(self, event: Key) -> None:
-        """Changes the form; a key that does not change the form goes on to the screen."""
+        """Changes the form; keys that do not change the form are left to the screen."""
         key, character = event.key, event.character or ""
         if key in MOVES:
             self._change(event, self.form.go(MOVES[key]))
@@ -131,7 +132,7 @@ class PlanPane(ScrollPane):
 
 
 class PlanScreen(OverlayScreen):
-    """Screen of the plan; ESC and `q` close it."""
+    """Screen of the plan, which ESC and `q` close."""
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l")
     CLOSES_ON_CLICK = False
@@ -142,16 +143,17 @@ class PlanScreen(OverlayScreen):
 
     @property
     def form(self) -> PlanForm:
-        """The form as the user has left it."""
+        """The form when the screen is closed."""
         return self._plan_pane.form
 
 
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
-    """The fields in one, two or four columns; the order goes down a column, as the cursor does.
+    """The fields in one, two or four columns; the cursor moves down a column and then to the next column.
 
-    `buffers` has the bytes of a socket's buffers and their part in use, and follows their field where there is room.
+    `buffers` is a text on the bytes of a socket's buffers and their part in use. It stands behind the field of the
+    buffers, if there is room.
 
-    If `max_lines` is too small, only the lines around the cursor are returned, but at least one.
+    If `max_lines` is too small, only the lines around the cursor are returned, and at least one line.
     """
     across = next(number for least, number in GRIDS if columns >= least)
     rows = -(-len(FIELDS) // across)
@@ -176,9 +178,9 @@ def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> li
 
 
 def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: str) -> Line:
-    """The label and the value of a field; `›` marks the field with the cursor, dots the free cells of a number.
+    """The label and the value of a field. `›` marks the field with the cursor; dots are the empty cells of a number.
 
-    A long number loses its beginning.
+    If a number is too long, its beginning is cut.
     """
     field, text, has_cursor = FIELDS[index], form.texts[index], index == form.index
     sign: Piece = ("›" if has_cursor else " ", "accent")
@@ -195,13 +197,13 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
         text = f"…{text[1 - room :]}" if room > 1 else "…"
     more = f" ({buffers})" if field.name == BUFFERS and buffers else ""
     more = more if len(text + more) < room else ""
-    # Dots show that a number can be typed there, and how long it may be.
+    # The dots show that the user can type a number, and how long it may be.
     dots = "" if field.parse is None or more else ROOM * (min(room - 1, MAX_CHARACTERS) - len(text))
     return (sign, label, (text, role), (dots, "dim"), (f"{more:<{room - len(text) - len(dots)}}", "text"))
 
 
 def advice_line(form: PlanForm, columns: int) -> Line:
-    """What a wrong text should be; otherwise the meaning of the field with the cursor, and the keys."""
+    """Says what the field accepts if its text is wrong; otherwise the meaning of the current field, and the keys."""
     if form.mistake is not None:
         name, _, accepted = form.mistake.partition(": ")
         field = next(each for each in FIELDS if each.label == name)

@@ -13,7 +13,10 @@ from textual.widgets import Input, Static
 
 
 class Prompt(ModalScreen[str | None]):
-    """Screen that asks a question. The result of the screen is the answer, or None if the user cancels the question."""
+    """Screen that asks the user a question.
+
+    The result of the screen is the answer, or None if the user cancels.
+    """
 
     CSS = """
     Prompt { align: left bottom; background: transparent; }
@@ -25,7 +28,7 @@ class Prompt(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:
-        """Takes the question, the initial text, and a function that is called with the text after each change."""
+        """Takes the question, the initial text, and a function that is called with the text after each change of it."""
         super().__init__()
         self._question, self._text, self._on_change = question, text, on_change
 
@@ -36,7 +39,7 @@ class Prompt(ModalScreen[str | None]):
             yield Input(self._text, compact=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Passes the changed text to `on_change`."""
+        """Passes the text to `on_change` after a change."""
         if self._on_change is not None:
             self._on_change(event.value.strip())
 

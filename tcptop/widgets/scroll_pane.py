@@ -26,8 +26,8 @@ TITLE_SEPARATOR = " ─ "
 def shorten_title(title: str, position: str, columns: int) -> str:
     """The title with the scroll position as its last part, shortened to fit `columns`.
 
-    If the title is too long, the first part is cut to one word; if the title is still too long, other parts are
-    dropped, the last part first. Without a scroll position, the title is returned unchanged.
+    If the title is too long, its first part is cut to one word. If it is still too long, other parts are left out,
+    beginning with the last. If there is no scroll position, the title is returned unchanged.
     """
     parts = title.split(TITLE_SEPARATOR)
     word = parts[0].partition(" ")[0]
@@ -37,13 +37,13 @@ def shorten_title(title: str, position: str, columns: int) -> str:
 
 
 def is_heading(line: Line) -> bool:
-    """Whether a line has the column titles of a table."""
+    """True if a line has the column titles of a table."""
     roles = [role for text, role in line if text.strip()]
     return bool(roles) and all(role in ("head", "accent") for role in roles) and "head" in roles
 
 
 def heading_above(lines: Sequence[Line], index: int) -> Line | None:
-    """The column titles of the table that the line belongs to, if the line is below the table's first row."""
+    """If the line is below the first row of a table, the column titles of the table; otherwise None."""
     for above in range(index - 1, -1, -1):
         if not text_of(lines[index]).strip() or not text_of(lines[above]).strip():
             return None
@@ -53,12 +53,12 @@ def heading_above(lines: Sequence[Line], index: int) -> Line | None:
 
 
 def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
-    """The lines, the last one blank if it has the column titles of rows that are out of sight."""
+    """The lines; if the last line has column titles whose rows are not visible, it is blank."""
     return [*lines[:-1], EMPTY_LINE] if lines and is_heading(lines[-1]) else lines
 
 
 class ScrollPane(Pane, can_focus=True):
-    """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`."""
+    """Pane that shows as much of the body as fits. The title tells which lines of the body are shown: `1–9 of 40`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(-1)", "scroll", show=False),
@@ -70,16 +70,17 @@ class ScrollPane(Pane, can_focus=True):
     ]
 
     KEEPS_HEADINGS: ClassVar[bool] = False
-    """Whether the first visible line gives way to the column titles of its table, if these are out of sight.
+    """If True, the column titles of a table replace the first visible line when they are scrolled out of sight.
 
-    The last visible line then has no column titles of rows that are out of sight.
+    If True, the last visible line also never has column titles whose rows are not visible.
     """
 
     _first = 0
     _body_length = 0
     _body_height = 0
     _kept_line: int | None = None
-    """Index of the body's line that must stay visible, set by `content`; None if any line may scroll out of view."""
+    """Index of the body's line that must stay visible, set by `content()`; None if every line may scroll out of
+    sight."""
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
         """The fixed lines of the head, and the lines of the body, which scroll."""
@@ -90,12 +91,12 @@ class ScrollPane(Pane, can_focus=True):
         raise NotImplementedError
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, with the scroll position if not all of the body fits."""
+        """The title, followed by the scroll position if not all of the body fits."""
         return shorten_title(self.title(ledger, choices), self.position, self.max_title_width), ""
 
     @property
     def position(self) -> str:
-        """The visible lines of the body, such as `1–9 of 40`; empty if all of the body fits."""
+        """The numbers of the visible lines of the body, such as `1–9 of 40`; empty if all of the body fits."""
         if not self._body_length > self._body_height > 0:
             return ""
         last = min(self._first + self._body_height, self._body_length)
@@ -113,7 +114,7 @@ class ScrollPane(Pane, can_focus=True):
         return [*head, *(without_last_heading(shown) if self.KEEPS_HEADINGS and goes_on else shown)]
 
     def place(self, length: int, height: int) -> None:
-        """Determines the first visible line of a body that has `length` lines, of which `height` lines are visible."""
+        """Sets the first visible line of a body with `length` lines, of which `height` lines are visible."""
         self._body_length, self._body_height = length, max(0, height)
         self._first = max(0, min(self._first, self._body_length - self._body_height))
         if self._kept_line is not None and self._body_height:

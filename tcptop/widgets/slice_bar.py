@@ -1,4 +1,4 @@
-"""Bar of the parts of a sum, the labels below the bar, and a legend in the order of the bar."""
+"""Bar of the parts of a sum, with labels below the bar, and a legend in the order of the bar."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from tcptop.text.line import Line, Piece, Role
 from tcptop.widgets.cell_width import line_width
 
 RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
-"""The colours of the parts, from the first part on; further parts take the last two colours in turn."""
+"""The colours of the parts, in the order of the parts; further parts have the last two colours in turn."""
 SIGNS = "█▓▒░=&o:xw"
-"""The fill characters of the parts where colours cannot tell the parts apart, one for each part."""
+"""The fill characters of the parts for a screen whose colours cannot tell the parts apart."""
 
 
 def _fill(index: int, label: str, signs: bool) -> Piece:
-    """The fill character and the role of a part."""
+    """The fill character and the role (style) of a part."""
     role: Role = RAMP[index] if index < len(RAMP) else RAMP[-2 + (index - len(RAMP)) % 2]
     return SIGNS[index % len(SIGNS)] if signs else "█", "idle" if label == "idle" else role
 
 
 def _spans(slices: Sequence[Slice], columns: int) -> list[tuple[int, int]]:
-    """The first column of each part, and the column behind it.
+    """The first column of each part in the bar, and the column behind the part.
 
-    The ends of the parts are rounded, not the lengths, so that the lengths add up to the length of the bar.
+    The ends of the parts are rounded, not their lengths, so that the lengths add up to the length of the bar.
     """
     total = sum(part.bytes for part in slices)
     spans: list[tuple[int, int]] = []
@@ -55,9 +55,9 @@ def slice_bar(slices: Sequence[Slice], columns: int, signs: bool = False) -> Lin
 
 
 def slice_labels(slices: Sequence[Slice], columns: int, selected: str | None = None) -> tuple[Line, set[int]]:
-    """The line below a bar of `columns` columns, and the indices of the parts that this line names.
+    """The line below a bar of `columns` columns, and the indices of the parts that it names.
 
-    Below a part that is long enough stand its name and its bytes.
+    A part that is long enough has its name and its bytes below it.
     """
     pieces: list[Piece] = []
     named: set[int] = set()
@@ -91,9 +91,9 @@ def slice_legend(
     max_lines: int | None = None,
     left_out: int = 0,
 ) -> list[Line]:
-    """The legend: each part with its bytes, then the names of missing parts.
+    """The legend: each part with its bytes, followed by the names of missing parts.
 
-    If parts are left out, the last line ends in their number, `+3 more`.
+    If parts are left out, the last line ends with their number, `+3 more`.
 
     Args:
         slices: the parts.
@@ -102,11 +102,10 @@ def slice_legend(
         selected: the label of the marked part; None for no mark.
         named: the indices of parts that are left out, because they are named elsewhere.
         gaps: the gap after the fill character of a part, and the gap between two parts.
-        signs: puts the fill character of a part before its name, for a screen without colours; otherwise a block in
-            the colour of the part.
+        signs: puts the fill character of a part before its name, for a screen without colours; otherwise a block in the
+            colour of the part.
         max_lines: the largest number of lines; None for any number.
         left_out: the number of parts before the legend that are named nowhere.
-
     """
     entries: list[Line] = []
     for index, part in enumerate(slices):
@@ -123,7 +122,7 @@ def slice_legend(
         longer = (*current, (gaps[1], "text"), *entry) if current else entry
         more: Line = ((f"{gaps[1]}+{left_out + len(entries) - number} more", "dim"),)
         is_last_line = max_lines is not None and len(lines) + 1 >= max_lines
-        # On the last line, an entry needs space for the number of parts that are left out, too.
+        # An entry on the last line also needs space for the number of parts that are left out.
         behind = more if is_last_line and (left_out or number + 1 < len(entries)) else ()
         if current and line_width((*longer, *behind)) > columns:
             if is_last_line:

@@ -1,4 +1,4 @@
-"""TCP pane: all kernel memory used by TCP, its growth, and the sockets of the machine."""
+"""TCP pane: all kernel memory that TCP uses, its growth, and the sockets of the machine."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 TITLE_WIDTH = 14
 VALUE_WIDTH = 10
 WIDE_COLUMNS = 60
-"""The smallest width of a line with the notes on the buffers beside another fact."""
+"""Minimum width of a line for the notes on the buffers beside another fact."""
 MIN_GRAPH_WIDTH = 6
 GRAPH_LENGTH, GRAPH_FROM_START = " 5 min", " from start"
 GROWTH_STEPS = 6
-"""Number of steps over which the growth of the memory is measured."""
+"""Number of steps of the trends over which the growth of the memory is measured."""
 STEADY_SHARE = 1e-5
-"""A smaller change per second, as a share of the memory, is no growth."""
+"""Minimum change per second, as a share of the memory, that is shown as growth."""
 GAP = "  "
 
 
 class TcpPane(Pane):
-    """The machine's TCP memory in large digits, the number of sockets with a graph, and details if lines are left.
+    """Pane of the machine's TCP memory in large digits, the number of sockets with a graph, and further details.
 
-    The counts of sockets, TIME_WAIT and buffers and the total are of the newest sample. Growth, rates, the graph, the
-    available memory and the use of the CPUs change once in five seconds, so that the screen stands still.
+    The total, and the counts of sockets, TIME_WAIT and buffers, are those of the newest sample. Growth, rates, the
+    graph, available memory and CPU use change only every five seconds, so that they can be read.
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title.
 
-        If `this netns` means a network namespace other than tcptop's own, the title names this namespace.
+        If `this netns` means another network namespace than tcptop's own, the title names that namespace.
         """
         title, place = "TCP in the kernel ─ machine", ledger.host.net_namespace
         titles = (f"{title} ─ this netns: {place}", f"TCP ─ this netns: {place}") if place else ()
@@ -57,13 +57,13 @@ class TcpPane(Pane):
 def tcp_lines(
     ledger: Ledger, view: View, mode: AccountingMode, columns: int, rows: int, ascii_only: bool = False
 ) -> list[Line]:
-    """The lines of the pane: the total in large digits with facts beside the digits, then one detail on each line."""
+    """The lines of the pane: the total in large digits with facts beside them, then one detail on each line."""
     if rows < HEIGHT:
         return _low_lines(ledger, view, mode, columns, rows)
     figure, unit = total_texts(ledger)
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
-    # The details have the available memory in their third line.
+    # The third line of the details has the available memory.
     has_available = rows < HEIGHT + 3
     unit = unit if mode == "full" or not figure else f"{unit} TCP"
     facts = [
@@ -99,9 +99,10 @@ def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, r
 
 
 def total_texts(ledger: Ledger) -> tuple[str, str]:
-    """The total as large digits, and the unit; no digits, and the reason instead of a unit, if the total is not known.
+    """The total as large digits, and its unit; if the total is unknown, no digits, and the reason instead of the unit.
 
-    `≥` precedes the total if parts are missing; `≈` if the ends of its range differ in the digits that are shown.
+    `≥` precedes the total if parts are missing. `≈` precedes it if the bounds on it differ in the digits that are
+    shown.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
@@ -115,9 +116,9 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 
 
 def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
-    """The unit of the total, the share of the machine's memory, and the growth.
+    """The unit of the total, its share of the machine's memory, and its growth.
 
-    Of a total that is not known, the reason; beside it the available memory, if `with_available` is True.
+    If the total is unknown, the reason stands instead. If `with_available` is true, the available memory follows.
     """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
     if total.bytes is None:
@@ -140,7 +141,7 @@ def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_avai
 
 
 def _growth_text(view: View, total_bytes: float) -> str:
-    """The growth per second over the last GROWTH_STEPS steps; empty if it is unknown."""
+    """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
     steps = view.trends.tcp_bytes[-GROWTH_STEPS - 1 :]
     known = [(index, value) for index, value in enumerate(steps) if value is not None]
     if len(known) < 2:
@@ -151,12 +152,12 @@ def _growth_text(view: View, total_bytes: float) -> str:
 
 
 def _percent(part: float | None, whole: float | None) -> str:
-    """A part of a whole in per cent; unknown if one of them is unknown, or if the whole is 0."""
+    """A part in per cent of the whole; unknown if either number is unknown, or if the whole is 0."""
     return units.fine_percent(None if part is None or not whole else part / whole)
 
 
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
-    """The number of sockets or, in TIME_WAIT accounting, of mini-sockets, with the change per second."""
+    """The number of sockets (in TIME_WAIT accounting, of mini-sockets), with its change per second."""
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s
@@ -167,13 +168,13 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
     texts = [*(f"{noun}{rate}" for noun in nouns), *nouns, ""]
     if mode == "time_wait":
-        # What the number counts is worth more than its change.
+        # What the number counts is more useful than its change.
         texts = [text for noun in nouns for text in (f"{noun}{rate}", noun)]
     return ((number, "strong"), (first_fitting((*texts, ""), columns - cell_width(number)), "text"))
 
 
 def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
-    """What stands behind the number of mini-sockets, from long to short: which namespace it counts, and the bound."""
+    """Texts behind the number of mini-sockets, from long to short: which namespace it counts, and the bound."""
     if counts.time_wait_scope != "here":
         return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
     bound = counts.time_wait_machine_max
@@ -184,7 +185,7 @@ def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
 
 
 def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
-    """The graph of the sockets or of the mini-sockets over five minutes; blank if the user switched the graphs off."""
+    """The graph of the sockets or mini-sockets over five minutes; empty if the user has switched the graphs off."""
     series = "sockets" if mode == "full" else "time_wait"
     if not view.choices.extras or not past_values(view, series):
         return ()
@@ -195,16 +196,16 @@ def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
 
 
 def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
-    """The time at which the graph begins, or the range of the total if there will be no graph."""
+    """The time at which the graph will begin; if there will be no graph, the range of the total."""
     reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.bytes is not None else ""
     texts = (reason,) if reason not in ("", NO_PAST) else _total_notes(ledger)[1]
     return ((first_fitting((*texts, ""), columns), "dim"),)
 
 
 def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound: bool) -> Line:
-    """TIME_WAIT of the machine, or the sockets in TIME_WAIT accounting, and the buffers, in one line.
+    """In one line, TIME_WAIT of the machine (in TIME_WAIT accounting, the sockets), and the buffers.
 
-    `has_bound` says that a line above has the bound on TIME_WAIT of the machine; otherwise the bound comes first.
+    If `has_bound` is true, a line above has the bound on the machine's TIME_WAIT; otherwise the bound comes first here.
     """
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
@@ -227,7 +228,7 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
         *(f"{start}{GAP}buffers {buffers}, {memory}" for start in starts if memory),
     ]
     if memory:
-        # The buffers alone would be a part that is larger than the total.
+        # Shown alone, the buffers would be a part that is larger than the total.
         texts += [f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts]
         if mode == "full" or has_bound or bound is None:
             texts.append(_buffers_in_use(ledger))
@@ -237,15 +238,15 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
 
 
 def _buffers_in_use(ledger: Ledger) -> str:
-    """The buffers and how much of them is in use, in few words: `buffers 97.7M, in use ≈ 27.2M`."""
+    """The buffers and their part in use, in a short text: `buffers 97.7M, in use ≈ 27.2M`."""
     buffers = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
     return f"buffers {buffers}, in use {buffer_memory_amount(ledger, units.short_size)}"
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
-    """One detail on each line, from the most important, each with the longest note that fits.
+    """One detail on each line, the most important first, each with the longest note that fits.
 
-    The available memory and the use of the CPUs are those of the sample `slow`.
+    The available memory and the CPU use are those of the sample `slow`.
     """
     counts, host = ledger.sockets, slow.host
     total = ledger.tcp_memory
@@ -297,7 +298,7 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
 
 
 def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """The buffers of the sockets, and notes on them: how much of them is in use, and their limit tcp_mem.
+    """The buffers of the sockets, and notes on them: the part of them in use, and their limit tcp_mem.
 
     If the kernel's counter is no larger than the counter's possible error, the text is an upper bound.
     """
@@ -323,7 +324,7 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
         f"of {limit_text}",
         f"{share} of tcp_mem",
     ]
-    # The total has only the part of the buffers that is in use, so this part comes first.
+    # The total includes only the part of the buffers that is in use, so the note on this part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
     short_memory = [memory, f"in use {buffer_memory_amount(ledger)}"]
     return text, (*with_memory, *(short_memory if memory else notes))

@@ -18,17 +18,18 @@ from tcptop.widgets.pane import Pane
 MIN_GRAPH_WIDTH = 12
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "TCP memory", "time_wait": "TIME_WAIT"}
-"""Start of the title of the graph that comes first in each accounting mode, so that a narrow terminal shows it."""
+"""Beginning of the title of the graph that comes first, by accounting mode; on a narrow terminal, only this graph is
+shown."""
 TO_THE_END: Line = (("  >", "accent"), (" last sample", "text"))
-"""Hint at the first sample, at which a recording opens: the key that goes to the last one."""
+"""Hint at the first sample, where a recording opens: the key that goes to the last sample."""
 POSITION_MARK = "│"
-"""Character that marks the column of the shown sample in a graph."""
+"""Character in a graph that marks the column of the shown sample."""
 
 
 class TimelinePane(Pane):
     """Pane of four graphs, one below the other.
 
-    If the pane has too few rows, the pane shows a single line with as many graphs as fit side by side.
+    In a pane with few rows, a single line has as many graphs as fit side by side.
     """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
@@ -44,7 +45,8 @@ class TimelinePane(Pane):
             Graph.of("B/conn", timeline.bytes_per_connection, units.exact_bytes),
         ]
         if timeline.read_share < 1:
-            # The range of a graph that still grows would be wrong; the counts of sockets come from the index.
+            # While a graph is being filled, its range would be wrong; only the counts of sockets, from the index, are
+            # complete.
             reading = f"reading {units.percent(timeline.read_share, ' ')}"
             graphs[1], graphs[3] = (replace(graphs[index], range_text=reading) for index in (1, 3))
         hint = TO_THE_END if player.index == 0 < player.last_index and not self._view.looking_back else EMPTY_LINE
