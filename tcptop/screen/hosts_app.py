@@ -75,7 +75,7 @@ class HostsApp(App[int]):
         cursor: str | None = None,
         look_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes a function that returns the state of all machines, and a function that starts a look at each machine."""
+        """Takes a function that gives the state of all machines, and a function that starts a look at each."""
         super().__init__(driver_class=CellDriver)
         self.opened: str | None = None
         self.pane = HostsPane(interval_s, order, cursor)

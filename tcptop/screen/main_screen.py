@@ -58,7 +58,7 @@ class MainScreen(Screen[object]):
         self.query_one(KeyLine).redraw()
 
     def place_panes(self, size: Size) -> None:
-        """Shows the panes that have a box on a screen of the given size, and hides the others, if boxes have changed."""
+        """Shows the panes with a box on a screen of the given size, and hides the others, if boxes have changed."""
         boxes = self._find_boxes(size)
         if boxes == self.boxes:
             return
