@@ -1,7 +1,7 @@
-"""The figures computed from one Snapshot, as named tuples; the screen and the reports show no other figures.
+"""The figures that are computed from one Snapshot, as named tuples; screen and reports show no other figures.
 
-None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; the share is
-rounded only in reports and on the screen.
+None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; it is rounded only in
+reports and on the screen.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ from tcptop.snapshot import CacheAttributes, CgroupMemory, Smbios, StructLayout
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
 else:
-    Holders = object  # few reports import it, and an annotation in quotes would be compiled at import
+    Holders = object  # few reports need Holders, and an annotation in quotes would be compiled at import
 
 
 __all__ = [
@@ -94,11 +94,11 @@ __all__ = [
 
 
 class LabUse(NamedTuple):
-    """The lab result that the user gave, and whether accounting uses it."""
+    """The lab result that the user gave, and the reason if accounting does not use it."""
 
     path: str
     unused_because: str | None
-    """Reason why accounting does not use the lab result; None if accounting uses it."""
+    """The reason why accounting does not use the lab result; None if it is used."""
 
 
 class SourceHealth(NamedTuple):
@@ -112,11 +112,11 @@ class SourceHealth(NamedTuple):
     every_s: float | None
 
     def staleness(self, interval_s: float) -> str:
-        """A text with the age of a source's figures, such as `≤ 5 s old`.
+        """Text with the age of a source's figures, such as `≤ 5 s old`.
 
         The text is empty if no figure can be older than `interval_s`, the interval of the screen. If the
         source's next reading is overdue, the text shows the exact age. In all other cases the text shows the source's
-        own interval as an upper bound, because an exact age would change with every sample.
+        own interval as an upper bound; an exact age would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -130,7 +130,7 @@ class HostFacts(NamedTuple):
 
     name: str | None
     place: str | None
-    """Folder or archive that served as the root of the files; None for `/`."""
+    """Folder or archive that served as the root of the files; None if the root is `/`."""
     net_namespace: str | None
     """Folder that shows the network namespace, such as `/host/proc/1/net`; None for tcptop's own namespace."""
     kernel: str | None
@@ -143,7 +143,7 @@ class HostFacts(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """Every figure computed from one Snapshot."""
+    """All figures that are computed from one Snapshot."""
 
     taken_at_unix_s: float | None
     live: bool
@@ -152,13 +152,13 @@ class Ledger(NamedTuple):
     caches: tuple[CacheLine, ...]
     costs: Mapping[AccountingMode, ConnectionCost]
     attached: Attached
-    """Objects of sockets that no figure of `costs` includes."""
+    """Objects of sockets that the figures in `costs` leave out."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     zones: tuple[ZoneMemory, ...]
-    """The zones of the machine; each adds up the zones of one name on all nodes."""
+    """The zones of the machine; each adds up the zones of the same name on all nodes."""
     tcp_slab_order: int | None
-    """Slab order of the cache TCPv6 if most sockets are IPv6; otherwise slab order of the cache TCP."""
+    """Slab order of the cache TCPv6 if most sockets are IPv6, else of the cache TCP."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
     headroom: Mapping[AccountingMode, Headroom]
@@ -167,36 +167,36 @@ class Ledger(NamedTuple):
     """Every event of `tcptop.kernel.events`, in the same order."""
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
-    """The layouts of the catalogue's structs by name; empty if BTF was not read."""
+    """The layouts of the catalogue's structs, by name of the struct; empty if BTF was not read."""
     member_offsets: Mapping[str, Mapping[str, int]]
-    """By struct, the offset in bytes of each member that links objects of a socket; empty if BTF was not read."""
+    """For each struct, the offset in bytes of each member that links objects of a socket; empty if BTF was not read."""
     unseen_objects: Mapping[str, UnseenObject]
-    """Those objects of the catalogue whose cache does not appear in any file; the key is the object's struct."""
+    """By struct, those objects of the catalogue whose cache does not appear in any file."""
     live_objects: LiveObjects | None
     held: tuple[HeldObjects, ...]
-    """The objects that the machine's sockets hold, by kind; a kind whose number is unknown is left out."""
+    """The objects that the machine's sockets hold, by kind; kinds whose number is unknown are left out."""
     lab: LabUse | None
-    """The user's lab result; None if the user gave no lab result."""
+    """The user's lab result; None if the user gave none."""
     cgroup: CgroupMemory | None = None
-    """The memory cgroup that the user named; None if the user named no cgroup."""
+    """The memory cgroup that the user named; None if the user named none."""
     chosen_cache: CacheAttributes | None = None
-    """The attributes of the slab cache whose page the user reads; None if they were not read."""
+    """The attributes of the slab cache whose page the user reads; None if the attributes were not read."""
     holders: Holders | None = None
-    """Who holds the sockets; None unless the user asked for a look at them."""
+    """The holders of the sockets; None unless the user asked for a look at the sockets."""
     hardware: Smbios | None = None
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
     symbols: frozenset[str] | None = None
     contradictory: frozenset[str] = frozenset()
-    """Names of the sources with figures that no healthy kernel prints."""
-    """Those old and new names of renamed kernel functions that /proc/kallsyms contains.
+    """Names of the sources that have figures which no healthy kernel prints."""
+    """Those names, old and new, of renamed kernel functions that are in /proc/kallsyms.
 
-    None if /proc/kallsyms was not read.
+    The names are None if /proc/kallsyms was not read.
     """
 
     def cache(self, name: str | None) -> CacheLine | None:
-        """The cache with a given name; None if no cache has this name.
+        """The cache with the given name; None if no cache has the name.
 
-        If two slabinfo rows have this name, the row with more slabs is returned.
+        If two rows of slabinfo have the name, the row with more slabs is returned.
         """
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
@@ -211,7 +211,7 @@ class Ledger(NamedTuple):
         return frozenset(line.row for line in lines if line is not None and line.row is not None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if every cache that TCP uses lacks counts per node."""
+        """TCP's slab bytes on a node; None if none of the caches that TCP uses has counts by node."""
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
         known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

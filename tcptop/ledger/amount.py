@@ -1,20 +1,20 @@
-"""An amount known within bounds."""
+"""An amount that is known within bounds."""
 
 from typing import NamedTuple
 
 
 class Amount(NamedTuple):
-    """An amount known within bounds.
+    """An amount that is known within bounds.
 
-    If `low` equals `high`, the amount is exact. If `low` is 0, only the upper bound is known.
+    If `low` equals `high`, the amount is known exactly. If `low` is 0, only the upper bound of the amount is known.
     """
 
     low: float
     high: float
-    """Upper bound; infinite if parts of the amount are missing, because then only `low` is known."""
+    """Upper bound; infinite if parts of the amount are missing and therefore only `low` is known."""
 
     def times(self, other: "Amount") -> "Amount":
-        """The product of two amounts. The bounds of the amounts may be positive or negative."""
+        """The product of two amounts. The bounds of both amounts may be positive or negative."""
         ends = [one * two for one in self for two in other]
         return Amount(min(ends), max(ends))
 

@@ -5,37 +5,37 @@ from math import inf
 from typing import Literal, NamedTuple
 
 Presence = Literal["known", "absent", "hidden", "unknown"]
-"""Whether a kernel has the cache of an object.
+"""Tells if a kernel has the cache of an object.
 
 `known`: a file shows the cache.
 `absent`: the kernel does not have the cache.
-`hidden`: the kernel has the cache, but merged with another cache, and no file shows which caches are merged.
-`unknown`: the files do not show whether the kernel has the cache.
+`hidden`: the kernel has the cache, but merged with another cache, and no file shows which caches are merged. `unknown`:
+the files do not show whether the kernel has the cache.
 """
 
 
 class NodeCount(NamedTuple):
-    """A cache's objects and slabs on one NUMA node."""
+    """Number of a cache's objects and slabs on one NUMA node."""
 
     objects: int | None
     slabs: int | None
     bytes: int | None
     objects_per_s: float | None
-    """Change per second of all objects, free objects included."""
+    """Change of the number of objects per second, free objects included."""
 
 
 MAX_ALIASES = 32
-"""Maximum number of names in `CacheLine.aliases`; a real kernel merges about ten caches at most."""
+"""Maximum number of names in `CacheLine.aliases`; real kernels merge about ten caches at most."""
 
 
 class CacheLine(NamedTuple):
-    """A row of /proc/slabinfo, or a cache of the catalogue without a row under its own name.
+    """A row of /proc/slabinfo, or a cache of the catalogue that has no row with its own name.
 
-    slabinfo counts the objects of such a cache in the row of another cache.
+    slabinfo counts the objects of a cache without its own row in the row of another cache.
 
-    All counts of a line, and the bytes computed from them, come from one read: of slabinfo or, if slabinfo is not
-    readable or too old, of the files `total_objects` and `slabs` in /sys/kernel/slab. The exception is `nodes`, whose
-    counts come from one read of these two files.
+    All counts of a line, and the bytes computed from them, come from one read of slabinfo. If slabinfo is not readable
+    or too old, they come from one read of the files `total_objects` and `slabs` in /sys/kernel/slab. The counts in
+    `nodes` are an exception: they always come from one read of `total_objects` and `slabs`.
     """
 
     name: str
@@ -44,17 +44,17 @@ class CacheLine(NamedTuple):
     readable.
     """
     aliases: tuple[str, ...]
-    """Names of other caches whose objects the row counts: those of the catalogue first, at most MAX_ALIASES.
+    """Names of other caches whose objects the row counts, at most MAX_ALIASES; names in the catalogue come first.
 
-    `more_aliases` is the number of the other names.
+    `more_aliases` is the number of names that are left out.
     """
     objects_of: tuple[str, ...]
     """Structs of the catalogue whose objects the row counts."""
     in_catalogue: bool
     shared: bool
-    """Whether the row also counts objects that TCP does not use."""
+    """True if the row also counts objects that TCP does not use."""
     object_bytes: int | None
-    """Step from one object to the next in a slab: slabinfo's objsize."""
+    """Step from one object to the next in a slab: objsize of slabinfo."""
     object_size_bytes: int | None
     """Size of the struct alone, without padding."""
     objects_per_slab: int | None
@@ -63,67 +63,70 @@ class CacheLine(NamedTuple):
     slab_share_bytes: float | None
     """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
     active_objects: int | None
-    """Active objects, from slabinfo; never above `objects`. None if the other counts come from sysfs."""
+    """Number of active objects, from slabinfo; at most `objects`. The number is None if the other counts come from
+    sysfs."""
     use: float | None
-    """Active objects ÷ all objects, 0 to 1; None if `active_objects` is None."""
+    """Active objects ÷ all objects, from 0 to 1; None if `active_objects` is None."""
     objects: int | None
-    """All objects, free objects included."""
+    """Number of all objects, free objects included."""
     slabs: int | None
     bytes: int | None
-    """Size of all slabs of the cache, corrected for order fallback.
+    """Size of all slabs of the cache in bytes, corrected for slabs of a smaller order.
 
-    None if unknown, or if the slabs are counted in the CacheLine of another cache.
+    The size is None if it is unknown, or if another CacheLine counts the slabs.
     """
     active_per_s: float | None
-    """Change per second of active objects."""
+    """Change of the number of active objects per second."""
     nodes: Mapping[int, NodeCount] | None
-    """Counts of each node, from sysfs. Sysfs is read more often than slabinfo, so the sum may differ from `objects`."""
+    """Counts on each node, from sysfs. Sysfs is read more often than slabinfo, so the sum over the nodes may differ
+    from `objects`."""
     max_in_use: int | None = None
     """Upper bound on the number of objects in use: active objects from slabinfo, or all objects from sysfs.
 
-    The bound and `bytes` come from the same reading.
+    The upper bound and `bytes` come from the same reading.
     """
     computed: bool = False
-    """Whether sizes were computed by SLUB's rules, because no file shows them."""
+    """True if SLUB's rules were used to compute sizes that no file shows."""
     idle_error_objects: int | None = None
-    """Upper bound on the number of free objects that the kernel caches per CPU.
+    """Upper bound on the number of free objects that CPUs cache.
 
-    slabinfo counts these free objects as active.
+    slabinfo counts the free objects that CPUs cache as active.
     """
     tcp_bytes: int | None = None
-    """TCP's part of `bytes`; None if unknown.
+    """TCP's part of `bytes`; None if it is unknown.
 
-    If only TCP uses the cache, TCP's part is all of `bytes`. If other parts of the kernel use the cache too, TCP's
-    part is the share of the objects that TCP sockets hold.
+    If only TCP uses the cache, TCP's part is equal to `bytes`. If the cache has other users too, TCP's part is computed
+    from the number of objects that TCP sockets hold.
     """
     more_aliases: int = 0
-    """Number of further caches whose objects the row counts; their names are not in `aliases`."""
+    """Number of those caches in the row whose names are not in `aliases`."""
     tcp_nodes: Mapping[int, NodeCount] | None = None
-    """Counts of the cache whose objects are spread over the nodes as TCP's part is; None for the cache itself."""
+    """Counts of the cache that shows how TCP's part is spread over the nodes; None if this cache itself shows it."""
 
     @property
     def present_share_bytes(self) -> float | None:
-        """An object's share of the slabs that the cache has now; None if unknown.
+        """An object's share of the present slabs of the cache; None if unknown.
 
-        After order fallback the share is larger than `slab_share_bytes`. If the cache has no objects, the share is
-        `slab_share_bytes`.
+        After a fallback to a smaller order the share is larger than `slab_share_bytes`. If the cache has no objects,
+        the share is `slab_share_bytes`.
         """
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
     @property
     def fallback(self) -> float:
-        """An object's share of the present slabs ÷ the object's share of a full slab; above 1 after order fallback."""
+        """An object's share of its present slab ÷ its share of a full slab; above 1 after a fallback to smaller slabs."""
         present = self.present_share_bytes
         return present / self.slab_share_bytes if present is not None and self.slab_share_bytes else 1.0
 
     def share_on(self, node: int) -> float | None:
-        """Objects of the cache on one node ÷ objects of the cache on all nodes, 0 to 1; None if unknown."""
+        """Share of the cache's objects that are on one node, from 0 to 1; None if unknown."""
         return _share_on(node, self.nodes)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's bytes on one node, at most the cache's; None if unknown.
+        """TCP's bytes on one node, at most the bytes of the cache there; None if unknown.
 
-        `tcp_bytes` is split among the nodes as the objects of `tcp_nodes` are, or as the cache's own.
+        `tcp_bytes` is divided among the nodes like the objects in `tcp_nodes` or, if it is None, like the cache's own
+        objects.
         """
         if self.tcp_bytes is None:
             return None
@@ -146,7 +149,7 @@ def _share_on(node: int, nodes: Mapping[int, NodeCount] | None) -> float | None:
 class UnseenObject(NamedTuple):
     """An object of the catalogue whose cache does not appear in any file.
 
-    `reason` says why the cache does not appear; the text is a clause, not a whole sentence.
+    `reason` is a clause that says why the cache does not appear.
     """
 
     presence: Presence

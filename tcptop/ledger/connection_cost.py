@@ -1,4 +1,4 @@
-"""The bytes that one socket takes: of the next socket, of the present sockets on average, and in each TCP state."""
+"""Bytes that one socket takes: the next socket, the present sockets on average, and a socket in each TCP state."""
 
 from collections.abc import Mapping
 from math import inf
@@ -19,20 +19,20 @@ class ObjectCost(NamedTuple):
     label: str
     cache: str
     count: float  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects per socket; a fraction if sockets share an object, or if only some sockets have it."""
+    """Number of objects per socket; a fraction if sockets share an object, or if only some sockets have an object."""
     object_bytes: float
     slab_bytes: float | None
     high_slab_bytes: float | None
-    """Upper bound on the slab bytes; above `slab_bytes` if the object's size is known only within bounds."""
+    """Upper bound on the slab bytes; larger than `slab_bytes` if the object's size is known only within bounds."""
     estimated: bool
     computed: bool = False
-    """Whether the object's sizes were computed by SLUB's rules."""
+    """True if the object's sizes were computed by SLUB's rules."""
     high_cache: str | None = None
-    """The cache that `high_slab_bytes` belongs to, if it is unknown which of several caches has the object."""
+    """The cache that leads to `high_slab_bytes`, if the object may be in one of several caches."""
 
 
 class Slice(NamedTuple):
-    """A segment of a bar: the sum of the costs with the same label."""
+    """A part of a bar: the sum of the costs that have the same label."""
 
     label: str
     bytes: float
@@ -41,23 +41,23 @@ class Slice(NamedTuple):
 class SocketCost(NamedTuple):
     """The bytes that one more socket takes, in a given state and on a given side of the connection.
 
-    `object_bytes` and `slab_bytes` are None if the kernel has no such sockets: the kernel then lacks
-    an object that each such socket needs.
+    `object_bytes` and `slab_bytes` are None if the kernel has no such sockets, because it lacks an object that each of
+    them needs.
     """
 
     object_bytes: float | None
     slab_bytes: float | None
     missing: tuple[str, ...]
-    """Objects whose size or slab share is unknown.
+    """Objects of the socket whose size or slab share is unknown.
 
-    If there are such objects, `object_bytes` and `slab_bytes` are lower bounds.
+    If `missing` is not empty, `object_bytes` and `slab_bytes` are lower bounds.
     """
     parts: tuple[ObjectCost, ...]
     slices: tuple[Slice, ...]
 
     @property
     def high_slab_bytes(self) -> float | None:
-        """Upper bound on `slab_bytes`, from the upper bounds of the parts; None if unknown."""
+        """Upper bound on `slab_bytes`: the sum of the upper bounds of the parts; None if unknown."""
         if self.slab_bytes is None:
             return None
         return self.slab_bytes + sum((part.high_slab_bytes or 0.0) - (part.slab_bytes or 0.0) for part in self.parts)
@@ -65,7 +65,7 @@ class SocketCost(NamedTuple):
     def slab_bounds(self, own_port: bool = False) -> Amount | None:
         """Bounds on the slab bytes; None if unknown.
 
-        With `own_port` the lower bound is 0, because sockets may share a local port and its bind buckets.
+        If `own_port` is true, the lower bound is 0, because sockets may share a local port and its bind buckets.
         """
         if self.slab_bytes is None or self.high_slab_bytes is None:
             return None
@@ -81,17 +81,17 @@ class SocketCost(NamedTuple):
 
     @property
     def computed(self) -> bool:
-        """Whether the sizes of at least one object in `parts` were computed by SLUB's rules."""
+        """True if the sizes of at least one object in `parts` were computed by SLUB's rules."""
         return any(part.computed for part in self.parts)
 
     @property
     def complete(self) -> bool:
-        """Whether the size of every object is known."""
+        """True if the size of every object is known."""
         return not self.missing
 
 
 class CostBySide(NamedTuple):
-    """Cost of a socket that a server accepted, and cost of an outgoing socket, which owns its local port."""
+    """The cost of a socket that a server accepted, and of an outgoing socket, which owns its local port."""
 
     accepted: SocketCost
     outgoing: SocketCost
@@ -106,23 +106,23 @@ class ConnectionCost(NamedTuple):
     now_bytes: float | None
     """Average slab bytes per socket, idle slab included."""
     now_is_at_most: bool
-    """Whether `now_bytes` and `idle_bytes_per_socket` are upper bounds.
+    """True if `now_bytes` and `idle_bytes_per_socket` are upper bounds.
 
-    These two averages are upper bounds if the machine may have more sockets than are counted.
+    The averages are upper bounds if the machine may have more sockets than are counted.
     """
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
     """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
     now_held_because: str | None = None
-    """Reason why the averages are those of an earlier read of the caches; None if the averages are current."""
+    """The reason why the averages are from an earlier read of the caches; None if they are from the last read."""
     now_read_at_unix_s: float | None = None
-    """Unix time when the counts behind `now_bytes` were read; None if there is no average, or in a saved tree."""
+    """Unix time when the counts for `now_bytes` were read; None if there is no average, or in a saved tree."""
 
     @property
     def now_bounds(self) -> Amount | None:
         """Bounds on `now_bytes`; None if `now_bytes` is unknown.
 
-        If the size of an object is unknown, only the lower bound is known.
+        If the size of an object is unknown, `now_bytes` has only a lower bound.
         """
         amount, is_complete = self.now_bytes, self.by_family["mix"].accepted.complete
         if amount is None:
@@ -131,27 +131,27 @@ class ConnectionCost(NamedTuple):
 
 
 class StateCost(NamedTuple):
-    """Cost of one socket in a given TCP state, and the number of sockets in this state."""
+    """The cost of one socket in a given TCP state, and the number of sockets in this state."""
 
     state: str
     holds: str
-    """Text that says which objects of an open socket still exist when the socket is in this state."""
+    """Text that says which objects of an open socket a socket in this state still has."""
     accepted: SocketCost | None
-    """Cost of a server's socket; None if only sockets that own their port are in this state."""
+    """Cost of a server's socket; None if only sockets that own their local port can be in this state."""
     outgoing: SocketCost | None
-    """Cost of a socket that owns its local port; None if only a server's sockets are in this state."""
+    """Cost of a socket that owns its local port; None if only a server's sockets can be in this state."""
     unread_fin_parts: tuple[ObjectCost, ...] | None
-    """Objects that store a received FIN until the program that owns the socket reads the FIN.
+    """Objects that store a received FIN until the program reads it.
 
     None if the state has no unread FIN, or if the objects are unknown.
     """
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_upper_bound: bool
-    """Whether `count` is an upper bound."""
+    """True if `count` is an upper bound."""
     scope: CountScope | None
-    """What `count` covers; None if `count` is None."""
+    """The scope that `count` covers; None if `count` is None."""
     note: str
-    """Text that says which sockets in other states `count` includes, or why `count` is None."""
+    """Text that says which sockets of other states `count` includes, or why `count` is None."""
 
     @property
     def unread_fin_bytes(self) -> float | None:

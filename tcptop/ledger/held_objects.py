@@ -1,4 +1,4 @@
-"""The objects that the machine's sockets hold, and those attached to sockets by programs, firewall and traffic."""
+"""The objects that the machine's sockets hold, and those that programs, firewall and traffic attach to sockets."""
 
 from typing import Literal, NamedTuple
 
@@ -8,30 +8,31 @@ AttachedName = Literal["epoll", "conntrack", "ktls", "buffers"]
 
 
 class AttachedObjects(NamedTuple):
-    """Attached objects of one kind: objects of a socket that are not part of the socket's cost in any TCP state.
+    """Attached objects of one kind: objects of a socket that the cost of a socket leaves out in every TCP state.
 
-    The number of these objects depends on the program that uses the socket, on the firewall rules, and on the traffic.
+    The number of attached objects depends on the program that uses the socket, on the firewall rules, and on the
+    traffic.
     """
 
     name: AttachedName
     counted: str
-    """The things that `number` counts, in the plural."""
+    """Plural noun for the objects that `number` counts."""
     number: Amount | None
     bytes: Amount | None
-    """Bytes of all these objects on the machine.
+    """Bytes of all these objects on the whole machine.
 
-    For buffers, all their memory is counted, whether in slabs or not. For objects of any other kind, their shares of
-    full slabs are counted.
+    For buffers, the bytes are all their memory, in slabs or not. For all other kinds, the bytes are the objects' shares
+    of full slabs.
     """
     bytes_per_socket: Amount | None
-    """`bytes` ÷ number of sockets of the machine; None if no average over the sockets is known."""
+    """`bytes` ÷ the number of sockets of the machine; None if no average over the sockets is known."""
     unknown_because: str | None
-    """Reason why `bytes` is None; None if `bytes` is known."""
+    """The reason why `bytes` is None; None if `bytes` is known."""
     note: str
 
     @property
     def may_exist(self) -> bool:
-        """Whether the machine has such objects, or may have some."""
+        """True if the machine has objects of this kind, or may have some."""
         return self.bytes is None or self.bytes.high > 0
 
 
@@ -42,8 +43,8 @@ class Attached(NamedTuple):
     now_bytes: Amount | None
     """Average bytes per socket; None if no average is known.
 
-    The sum of `ConnectionCost.now_bytes` in full accounting and the `bytes_per_socket` of each kind. If the bytes of a
-    kind are unknown, the upper bound of this sum is infinite.
+    The average is `ConnectionCost.now_bytes` in full accounting plus `bytes_per_socket` of each kind. If the bytes of a
+    kind are unknown, the upper bound of the average is infinite.
     """
 
 
@@ -51,7 +52,7 @@ HeldName = Literal["socks", "files", "inodes", "local ports", "request socks", "
 
 
 class HeldPart(NamedTuple):
-    """One struct of the objects of one kind (`HeldObjects`), or the memory cgroup vectors of their slabs."""
+    """A struct that all objects of one kind (`HeldObjects`) contain, or the memory cgroup vectors of their slabs."""
 
     object: str
     """`KernelObject.struct`."""
@@ -60,22 +61,22 @@ class HeldPart(NamedTuple):
     vector_cache: str | None
     """The kmalloc cache of memory cgroup vectors; None for other objects."""
     rows: tuple[str, ...]
-    """Names of the slabinfo rows that may count the objects; empty if unknown."""
+    """Names of the rows of slabinfo that may count the objects; empty if unknown."""
     number: Amount
-    """Bounds on the number of objects or, for vectors, of objects that share them."""
+    """Bounds on the number of objects or, for vectors, on the number of objects that share a vector."""
     unit_bytes: Amount | None
-    """Bounds on the share that one object has of a full slab; None if unknown."""
+    """Bounds on one object's share of a full slab; None if unknown."""
     fallback: float
-    """The share of the present slabs ÷ the share of a full slab; above 1 after order fallback."""
+    """The share of the present slab ÷ the share of a full slab; above 1 after a fallback to a smaller order."""
 
 
 class HeldObjects(NamedTuple):
     """The objects of one kind that all TCP sockets of the machine hold.
 
-    `files` are files with their inodes and dentries; `inodes` are inodes of sockets without a file.
+    The kind `files` means files with their inodes and dentries; `inodes` means inodes of sockets without a file.
     """
 
     name: HeldName
     number: Amount
-    """Bounds on the number; of local ports only the upper bound is known."""
+    """Bounds on the number of objects; for local ports, only the upper bound is known."""
     parts: tuple[HeldPart, ...]

@@ -1,4 +1,4 @@
-"""Who holds the machine's TCP sockets: groups of sockets with their owner and memory, sums, and verdicts."""
+"""The holders of the machine's TCP sockets: groups of sockets with their owner and memory, sums, and verdicts."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -8,15 +8,15 @@ from tcptop.ledger.sockets import CountScope
 from tcptop.snapshot.socket_table import Listener, SharedSockets, SocketCgroup, SocketNamespace, SocketProcess
 
 HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_process", "not_seen"]
-"""What owns a group of sockets.
+"""The kind of owner of a group of sockets.
 
-`process`: a process has a descriptor of each.
-`orphan`: the program has closed the sockets, and the kernel still sends their data.
-`queue`: they wait in an accept queue, so no process has a descriptor yet.
-`kernel`: mini-sockets (TIME_WAIT, closed FIN_WAIT2).
+`process`: a process has a descriptor of each socket.
+`orphan`: the program has closed the sockets, but the kernel still sends their data.
+`queue`: the sockets wait in an accept queue, so no process has a descriptor of them yet.
+`kernel`: the sockets are mini-sockets (TIME_WAIT, closed FIN_WAIT2).
 `handshake`: SYN_RECV.
-`no_process`: they have an inode, but no process has a descriptor, such as a socket in flight (SCM_RIGHTS).
-`not_seen`: a process may have them, but its descriptors were not looked up or may not be read.
+`no_process`: the sockets have an inode, but no process has a descriptor, for example while a socket is sent to another
+process (SCM_RIGHTS). `not_seen`: a process may have the sockets, but its descriptors were not read or may not be read.
 """
 
 
@@ -25,102 +25,104 @@ class Holder(NamedTuple):
 
     kind: HolderKind
     pid: int | None
-    """The process; for `queue` the process that listens. None if unknown, or if no process has the sockets."""
+    """Number of the process; for `queue`, of the process that listens. The number is None if it is unknown, or if no
+    process has the sockets."""
     command: str
     """Name of the process; empty if `pid` is None."""
     is_estimated: bool
-    """Whether the number of sockets is an estimate from a sample of the process's descriptors."""
+    """True if the number of sockets is an estimate from a random sample of the process's descriptors."""
 
 
 class HolderGroup(NamedTuple):
-    """Sockets of one holder that have everything below in common."""
+    """Sockets of one holder that have the same namespace, state, port and so on."""
 
     holder: Holder
     namespace: int
     family: int
     """AF_INET or AF_INET6."""
     state: str
-    """TCP state; LISTEN too."""
+    """The TCP state of the sockets, including LISTEN."""
     is_mini: bool
     is_server: bool
     port: int | None
-    """The local port of the server side, or the other end's port of the client side; None if there are many."""
+    """The local port of the server side, or the remote port of the client side; None if there are many."""
     uid: int | None
-    """User; None if the kernel does not tell, as for sockets without an inode before 6.18."""
+    """User id; None if the kernel does not give it, as for sockets without an inode before 6.18."""
     cgroup: int
     peer: str
     sockets: float
-    """Number of sockets; a fraction only if it is an estimate."""
+    """Number of sockets; a fraction only if the number is an estimate."""
     slab_bytes: Amount | None
-    """Bytes of slab of all of them; None if the cost of the state is unknown."""
+    """Slab bytes of all sockets of the group; None if the cost of the state is unknown."""
     buffer_bytes: float
-    """What their buffers are charged: rmem_alloc + forward_alloc + wmem_queued."""
+    """Memory charged for the buffers: rmem_alloc + forward_alloc + wmem_queued."""
     unread_bytes: float
-    """Memory of segments that no program has read."""
+    """Memory of segments that no program has read yet."""
     unsent_bytes: float
-    """Memory of segments that were not sent or not acknowledged."""
+    """Memory of segments that were not sent yet, or not acknowledged yet."""
     drops: float
 
 
 class HolderSums(NamedTuple):
-    """The sockets of all groups, beside the kernel's own counters. None if unknown."""
+    """The sums over all groups, and the kernel's own counters for comparison. None if unknown."""
 
     full: int
-    """Full sockets in the dump: all but mini-sockets and handshakes."""
+    """Number of full sockets in the dump: all sockets except mini-sockets and handshakes."""
     in_use: int | None
-    """`inuse` of all namespaces that were asked, which counts the same sockets."""
+    """Sum of `inuse` over all namespaces that were read, which counts the same sockets as `full`."""
     allocated: int | None
-    """`alloc` of sockstat: every struct tcp_sock of the machine."""
+    """Counter `alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Sockets in no dump: never bound or connected, or in a namespace that was not found.
+    """Number of sockets in no dump, which were never bound or connected, or are in a namespace that was not found.
 
-    None unless every namespace that was found was asked.
+    The number is None unless every namespace that was found was read.
     """
     orphans: int
     orphans_counted: int | None
     time_wait: int
     time_wait_counted: int | None
-    """`tw` of all namespaces that were asked; of one of them if each counts the machine's."""
+    """Sum of `tw` over all namespaces that were read; if `tw` counts the whole machine, the value from one
+    namespace."""
     time_wait_scope: CountScope
     queued: int
     queued_counted: int
-    """Connections in the accept queues, according to the listeners."""
+    """Number of connections in the accept queues, according to the listeners."""
     buffer_bytes: int
     buffer_bytes_counted: int | None
-    """`mem` of sockstat in bytes."""
+    """Counter `mem` of sockstat, in bytes."""
     buffer_error_bytes: int | None
-    """Error of `buffer_bytes_counted`: each CPU may hold back 1 MiB (tcp_memory_per_cpu_fw_alloc)."""
+    """Error of `buffer_bytes_counted`: each CPU may have up to 1 MiB not yet counted (tcp_memory_per_cpu_fw_alloc)."""
     complete: bool
-    """Whether every namespace that was found was asked, and every dump ended."""
+    """True if every namespace that was found was read, and every dump was complete."""
 
 
 class HolderVerdict(NamedTuple):
-    """A fact about the sockets that someone should look at."""
+    """A fact about the sockets that an administrator should look at."""
 
     kind: str
     text: str
     sockets: float | None
     bytes: float | None
     pid: int | None = None
-    """The process that it is about; None if it is about no single process."""
+    """The process that the verdict is about; None if it is about no single process."""
     namespace: int | None = None
-    """The network namespace that it is about; None for the whole machine."""
+    """The network namespace that the verdict is about; None if it is about the whole machine."""
     port: int | None = None
-    """The local port that it is about; None if it is about no single port."""
+    """The local port that the verdict is about; None if it is about no single port."""
 
 
 class Holders(NamedTuple):
-    """All that a look at the sockets tells."""
+    """All figures from a look at the sockets."""
 
     taken_at_s: float | None
-    """Time of the look on the sample's monotonic clock."""
+    """Time of the look, on the monotonic clock of the sample."""
     age_s: float | None
     took_us: int
     module: str
     complete: bool
-    """Whether nothing is missing: every socket that is allocated is in a group, and its owner is known."""
+    """True if nothing is missing: every allocated socket is in a group with a known owner."""
     missing: tuple[str, ...]
-    """What was not seen, and why."""
+    """What the look did not see, and the reasons."""
     namespaces: tuple[SocketNamespace, ...]
     sums: HolderSums
     groups: tuple[HolderGroup, ...]
@@ -131,4 +133,4 @@ class Holders(NamedTuple):
     user_of: Mapping[int, str]
     verdicts: tuple[HolderVerdict, ...]
     groups_before: tuple[HolderGroup, ...] | None
-    """The groups of the look before; None if there was none."""
+    """The groups of the previous look; None if there was none."""

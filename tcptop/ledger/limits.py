@@ -1,17 +1,17 @@
-"""Limits on sockets, their headroom and states, and the events of sockets that reached a limit."""
+"""Limits on sockets, their headroom and states, and the events of sockets that have reached a limit."""
 
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
 
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
-"""How close the used amount is to a limit.
+"""States of a limit, by how close the used amount is to it.
 
 `ok`: the used amount is below both thresholds.
 `near`: the used amount has reached the first threshold, but not the second.
 `full`: the used amount has reached the second threshold.
 `pressure`: the kernel says that TCP's buffers are above the second value of tcp_mem.
-`unknown`: the used amount is unknown, or so uncertain that it may be below or above a threshold.
+`unknown`: the used amount is unknown, or its error is so large that it may be below or above a threshold.
 """
 
 
@@ -23,7 +23,7 @@ class Threshold(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A limit on sockets, with the amount in use now and the headroom, in one accounting mode."""
+    """A limit on sockets, with the amount that is used now and the headroom, in one accounting mode."""
 
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
@@ -31,30 +31,31 @@ class Limit(NamedTuple):
     unit: Literal["bytes", "pages", "files", "sockets", "ports", "flows", "connections"]
     used: int | None
     used_error: int | None
-    """Error of `used` in either direction; None if unknown."""
+    """Error of `used`, in either direction; None if unknown."""
     maximum: int | None
     headroom_sockets: int | None
-    """How many more sockets fit below the limit. The accounting mode determines the kind of socket.
+    """The number of further sockets that fit below the limit. The accounting mode determines which kind of socket is
+    meant.
 
-    None if unknown, or if the limit does not apply to this kind of socket.
+    The headroom is None if it is unknown, or if the limit does not apply to this kind of socket.
     """
     threshold: Threshold | None
-    """Thresholds that `state` is determined from; None if the limit has no thresholds."""
+    """Thresholds that determine `state`; None if the limit has no thresholds."""
     state: LimitState
     then: str
     """What the kernel does when the limit is reached."""
     note: str
-    """Assumption behind `headroom_sockets`, or the reason why `headroom_sockets` or `used` is unknown; may be empty."""
+    """What `headroom_sockets` assumes, or the reason why it or `used` is unknown; may be empty."""
     used_is_at_most: bool = False
-    """Whether `used` is an upper bound, because memory that reclaim frees may be part of it."""
+    """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
     headroom_is_at_least: bool = False
-    """Whether `headroom_sockets` is a lower bound, because some objects of a socket may not count."""
+    """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged."""
     headroom_is_at_most: bool = False
-    """Whether `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
+    """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
 
     @property
     def label(self) -> str:
-        """The text that the user sees for `name`."""
+        """The name of the limit that the user sees."""
         return limit_label(self.name)
 
     @property
@@ -64,9 +65,9 @@ class Limit(NamedTuple):
 
     @property
     def at_most_used(self) -> int | None:
-        """Upper bound on the use, if the use may be 0: the counter's value does not exceed the counter's error.
+        """Upper bound on the use, if the use may be 0 because the counter's value is within the counter's error.
 
-        None if the lower bound is above 0, or if the use has no error.
+        The bound is None if the use is certainly above 0, or if its counter has no error.
         """
         if self.used is None:
             return None
@@ -81,7 +82,7 @@ class Limit(NamedTuple):
 
     @property
     def stops_new_sockets(self) -> bool:
-        """Whether the limit ends the growth of sockets, and the number that still fits is known."""
+        """True if the limit stops new sockets, and its headroom is known."""
         return self.headroom_sockets is not None and self.concerns != "orphans"
 
 
@@ -92,25 +93,26 @@ LIMIT_LABELS = {
     "tcp_max_orphans": "orphans",
     "tcp_max_tw_buckets": "TIME_WAIT",
 }
-"""Maps `Limit.name` to the one name that the user sees, if it differs; the JSON and `check` take `Limit.name`."""
+"""Maps `Limit.name` to the name that the user sees, if the names differ; the JSON and `check` use `Limit.name`."""
 
 
 def limit_label(name: str) -> str:
-    """The text that the user sees for the limit with this name."""
+    """The name that the user sees for the limit with the given name."""
     return LIMIT_LABELS.get(name, name)
 
 
 class Limits(NamedTuple):
-    """All limits on sockets, the nearest first: alarms, then the limits that stop new sockets by their headroom.
+    """All limits on sockets, the nearest first.
 
-    The limits that stop no new sockets follow, sorted by the share in use; an unknown use comes last.
+    Alarms come first, then the limits that stop new sockets, sorted by their headroom. The limits that stop no new
+    sockets follow, sorted by the share in use; those of unknown use come last.
     """
 
     rows: tuple[Limit, ...]
 
     @property
     def first(self) -> Limit | None:
-        """Of the limits that stop new sockets, the limit with the least headroom; None if no headroom is known."""
+        """The limit with the least headroom among those that stop new sockets; None if no headroom is known."""
         return min(
             (limit for limit in self.rows if limit.stops_new_sockets),
             key=lambda limit: limit.headroom_sockets or 0,
@@ -119,7 +121,7 @@ class Limits(NamedTuple):
 
     @property
     def alarms(self) -> tuple[Limit, ...]:
-        """The limits in a state of `ALARM_STATES`, with the most severe state first."""
+        """The limits in a state of `ALARM_STATES`, the most severe state first."""
         return tuple(
             sorted(
                 (limit for limit in self.rows if limit.state in ALARM_STATES),
@@ -131,25 +133,25 @@ class Limits(NamedTuple):
 ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
 """The states that count as an alarm, from the least severe to the most severe."""
 STATE_MARGIN_PERCENT = 5.0
-"""A state ends only if the use is this far below the threshold of the state, in per cent of the limit."""
+"""A state ends only if the use is this far below the state's threshold, in per cent of the limit."""
 
 
 class Event(NamedTuple):
-    """A counter that the kernel increases when a limit is reached or a connection is cut off."""
+    """A counter that the kernel increases when a limit is reached, or when a connection is cut off."""
 
     name: str
     unit: EventUnit
     limit: str | None
-    """Name of the limit that causes the event; None if `Limits` has no such limit."""
+    """Name of the limit that causes the event; None if the limit is not in `Limits`."""
     is_routine: bool
-    """Whether ordinary traffic increases the counter too, so that growth of the counter is no alarm."""
+    """True if ordinary traffic also increases the counter; growth of the counter is then no alarm."""
     total: int | None
-    """Value of the counter; None if the counter's file was not read, or if the kernel has no such counter.
+    """Value of the counter; None if its file was not read, or if the kernel does not have it.
 
-    Counting began when the kernel started or, if the network namespace was made later, when the namespace was made.
+    The counter starts at 0 when the kernel boots or, in a network namespace made later, when the namespace is made.
     """
     per_s: float | None
-    """Growth per second between the last two readings."""
+    """Growth of the counter per second between the last two readings."""
     grown: int | None
     """Growth of the counter within the last minute or, in a report, since the previous reading. None if unknown."""
     since_mark: int | None
@@ -157,5 +159,5 @@ class Event(NamedTuple):
 
     @property
     def is_alarm(self) -> bool:
-        """Whether `grown` is above 0 and ordinary traffic does not increase the counter."""
+        """True if `grown` is above 0 and ordinary traffic does not increase the counter."""
         return bool(self.grown) and not self.is_routine

@@ -7,44 +7,46 @@ from tcptop.ledger.connection_cost import AccountingMode
 
 
 class NodeHeadroom(NamedTuple):
-    """How many more sockets fit into the memory of one NUMA node.
+    """The number of further sockets that fit into the memory of one NUMA node.
 
-    A node's memory is not a limit: when the node is full, its CPUs use the memory of other nodes.
+    A node's memory is no limit: when a node is full, its CPUs use the memory of other nodes.
     """
 
     without_reclaim: int
     with_reclaim: int | None
     local: int | None
-    """How many new sockets the whole machine takes before this node has no spare page left; None if unknown.
+    """Number of new sockets on the whole machine at which this node has no spare page left; None if unknown.
 
-    Assumes that the new sockets spread over the nodes in the same proportions as the present sockets.
+    The new sockets are assumed to spread over the nodes in the same proportions as the present sockets.
     """
 
 
 class Headroom(NamedTuple):
-    """How many more sockets fit into the machine's memory, in one accounting mode."""
+    """The number of further sockets that fit into the machine's memory, in one accounting mode."""
 
     mode: AccountingMode
     with_reclaim: int | None
-    """Sockets that fit if the kernel gives up page cache and other reclaimable memory; None if unknown."""
+    """Number of sockets that fit if the kernel reclaims page cache and other reclaimable memory; None if unknown."""
     without_reclaim_low: int | None
-    """Sockets that fit into the free memory above the low watermarks, if most slabs have the smallest order."""
+    """Number of sockets that fit into the free memory above the low watermarks, if most slabs have the smallest
+    order."""
     without_reclaim_high: int | None
-    """Sockets that fit into the free memory above the low watermarks, if all slabs have the preferred order."""
+    """Number of sockets that fit into the free memory above the low watermarks, if all slabs have the preferred
+    order."""
     bytes_per_socket: float | None
     late_bytes: int | None
-    """Free memory that the kernel has not initialised yet, so that no zone counts this memory; None if unknown."""
+    """Free memory that the kernel has not initialised yet and that no zone counts; None if unknown."""
     nodes: Mapping[int, NodeHeadroom]
     reclaims_node_first: bool | None
-    """Whether, by vm.zone_reclaim_mode, an allocation reclaims memory of its node before trying other nodes.
+    """True if vm.zone_reclaim_mode lets an allocation reclaim memory of its own node before it tries other nodes.
 
     None if unknown.
     """
     unknown_because: str | None
     is_at_most: bool
-    """Whether all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
+    """True if all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
     with_reclaim_bytes: int | None = None
-    """Bytes of memory that the figure `with_reclaim` was computed from; None if unknown."""
+    """Bytes of memory that `with_reclaim` was computed from; None if unknown."""
     buffer_bytes: float | None = 0.0
     """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers; None if unknown, and not a part.
 
@@ -53,7 +55,7 @@ class Headroom(NamedTuple):
 
     @property
     def sockets(self) -> int | None:
-        """The number of sockets shown as the headroom: `with_reclaim`; None if unknown."""
+        """The number of sockets that is shown as the headroom: `with_reclaim`; None if unknown."""
         return self.with_reclaim
 
 
@@ -61,18 +63,18 @@ class SlabMemory(NamedTuple):
     """The machine's slab memory by owner: own + share + rest + unexplained = `total_bytes`. None if unknown."""
 
     total_bytes: int | None
-    """The field Slab of /proc/meminfo."""
+    """The bytes of the field Slab in /proc/meminfo."""
     own_bytes: int | None
-    """All slabs of the caches that only TCP uses."""
+    """Bytes of all slabs of the caches that only TCP uses."""
     idle_bytes: int | None
-    """Sum of the slab shares of all free objects in the caches of socks, mini-sockets and request socks."""
+    """Slab shares of all free objects in the caches of socks, mini-sockets and request socks, added up."""
     idle_error_bytes: int | None
-    """Upper bound on the bytes of the free objects that `idle_bytes` misses.
+    """Upper bound on the bytes of those free objects that `idle_bytes` does not include.
 
-    The kernel caches these free objects per CPU, and slabinfo counts them as active.
+    The kernel keeps these objects for single CPUs, and slabinfo counts them as active.
     """
     share_bytes: int | None
-    """TCP's share of the caches that TCP and other parts of the kernel use."""
+    """TCP's share of those caches that other parts of the kernel use too."""
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
@@ -86,17 +88,17 @@ class MemoryPart(NamedTuple):
 
     name: str
     row: str | None
-    """Name of the slabinfo row that counts the part; None for socket buffers."""
+    """Name of the row of slabinfo that counts the part; None for socket buffers."""
     bytes: int
     low_bytes: int
     high_bytes: int
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects from which the bytes were computed; None if no number of objects was used."""
+    """Number of objects that the bytes were computed from; None if they were computed without one."""
 
     @property
     def text(self) -> str:
-        """Name of the part, followed by the number of objects if this number is known."""
+        """Name of the part, followed by the number of objects if it is known."""
         return self.name if self.count is None else f"{self.name} × {self.count:,}".replace(",", " ")
 
 
@@ -108,11 +110,11 @@ class TcpMemory(NamedTuple):
     high_bytes: int | None
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
-    """Parts whose size is unknown. If there are such parts, only `low_bytes` is certain."""
+    """Names of the parts whose size is unknown. If parts are missing, only `low_bytes` is certain."""
 
 
 class ZoneMemory(NamedTuple):
-    """The free memory of one zone, and the TCP slabs and sockets that fit into this memory."""
+    """The free memory of one zone, and the number of TCP slabs and sockets that fit into it."""
 
     zone: str
     managed_pages: int | None
@@ -123,7 +125,8 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """Per migrate type, the orders whose free blocks the kernel stopped counting; None if the types are unknown."""
+    """For each migrate type, the orders whose free blocks the kernel stopped counting; None if the types are
+    unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
@@ -138,9 +141,10 @@ class NodeMemory(NamedTuple):
     cpu_list: str | None
     memory_bytes: int | None
     free_bytes: int | None
-    """Free memory: of the node's zones, or MemFree of the node where no zone is known; None if unknown."""
+    """Free memory of the node's zones or, if no zone is known, MemFree of the node; None if unknown."""
     distances: Mapping[int, int] | None
-    """Distance to each online node by the node's number, as the firmware gives it; 10 is the node itself."""
+    """Maps the number of each online node to the distance that the firmware gives; the distance to the node itself is
+    10."""
     zones: tuple[ZoneMemory, ...]
 
     @property
@@ -150,14 +154,14 @@ class NodeMemory(NamedTuple):
 
     @property
     def tcp_slabs_free(self) -> int | None:
-        """Number of slabs of the TCP cache that fit into the node's free blocks; None if unknown for any zone.
+        """Number of slabs of the TCP cache that fit into the node's free blocks; None if any zone's number is unknown.
 
-        Only blocks of a migrate type that slabs can use are counted.
+        The number counts only blocks of a migrate type that slabs can use.
         """
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:
-    """The sum of the amounts; None if any amount is unknown, or if `amounts` is empty."""
+    """The sum of the amounts; None if any amount is unknown, or if there are no amounts."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None

@@ -5,17 +5,17 @@ from typing import Literal, NamedTuple
 from tcptop.ledger.amount import Amount
 
 CountScope = Literal["machine", "here", "machine or here"]
-"""What a count covers: the whole machine, or only one network namespace (`here`).
+"""The scope of a count: the whole machine, or only one network namespace (`here`).
 
-`machine or here`: the kernel release does not show which of the two the count covers.
+`machine or here`: the kernel release does not tell which of the two scopes the count has.
 """
 
 
 class SocketCounts(NamedTuple):
     """Socket counters.
 
-    The counters `inuse` and `inuse6` cover one network namespace. `time_wait_scope` says what `time_wait` covers. All
-    other counters cover the machine.
+    The counters `inuse` and `inuse6` cover one network namespace. `time_wait_scope` gives the scope of `time_wait`. All
+    counters but `inuse`, `inuse6` and `time_wait` cover the whole machine.
     """
 
     inuse: int | None
@@ -25,25 +25,25 @@ class SocketCounts(NamedTuple):
     time_wait_scope: CountScope
     time_wait_machine_max: int | None
     time_wait_per_s: float | None
-    """Change per second since an earlier sample (`add_socket_rates`); None without an earlier sample."""
+    """Change of `time_wait` per second since an earlier sample (`add_socket_rates`); None without an earlier sample."""
     allocated: int | None
     allocated_per_s: float | None
-    """Change per second, like `time_wait_per_s`."""
+    """Change of `allocated` per second, as for `time_wait_per_s`."""
     buffer_pages: int | None
     buffer_bytes: int | None
     buffer_error_bytes: int | None
     buffer_error_pages: int | None
-    """`buffer_error_bytes`, converted into the unit of `buffer_pages`; None if unknown."""
+    """`buffer_error_bytes` converted into the unit of `buffer_pages`; None if unknown."""
     tcp_mem_pages: tuple[int, int, int] | None
     tcp_mem_unit_bytes: int | None
     under_pressure: bool | None = None
-    """Whether the kernel says that TCP is under memory pressure."""
+    """True if the kernel says that TCP is under memory pressure."""
 
     @property
     def buffers_within_error(self) -> bool:
-        """Whether the possible error of the buffer counter is at least as large as the value of the counter.
+        """True if the possible error of the buffer counter is at least as large as its value.
 
-        If so, only an upper bound on the bytes of socket buffers is known.
+        If the counter is within its error, only an upper bound on the bytes of socket buffers is known.
         """
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
@@ -53,8 +53,8 @@ class SocketCounts(NamedTuple):
     def buffer_bounds(self) -> Amount | None:
         """Bounds on the bytes of socket buffers; None if unknown.
 
-        If `buffers_within_error` is True, the lower bound is 0, and the upper bound is `buffer_bytes` plus the
-        counter's error. Otherwise each of the two bounds is `buffer_bytes`.
+        If `buffers_within_error` is true, the lower bound is 0, and the upper bound is `buffer_bytes` plus the
+        counter's error. If `buffers_within_error` is false, both bounds are `buffer_bytes`.
         """
         if self.buffer_bytes is None:
             return None
@@ -64,10 +64,10 @@ class SocketCounts(NamedTuple):
 
     @property
     def apart(self) -> int | None:
-        """Lower bound on the number of allocated sockets that are not orphans and not in `inuse` or `inuse6`.
+        """Lower bound on the number of allocated sockets that are neither orphans nor in `inuse` or `inuse6`.
 
-        Such a socket is in another network namespace, or in no hash table of the kernel. A socket in no hash table was
-        never connected, or the kernel keeps the socket after its close. None if unknown.
+        A socket that is apart is in another network namespace, or in no hash table of the kernel. A socket in no hash
+        table was never connected, or the kernel keeps it after its close. None if unknown.
         """
         inuse = self.inuse_of_both
         if self.allocated is None or inuse is None or self.orphans is None:
@@ -76,9 +76,9 @@ class SocketCounts(NamedTuple):
 
     @property
     def inuse_of_both(self) -> int | None:
-        """Sockets in use, IPv4 and IPv6 together; on a kernel without IPv6, only IPv4. None if unknown."""
+        """Number of sockets in use, IPv4 and IPv6 together; on a kernel without IPv6, only IPv4. None if unknown."""
         return None if self.inuse is None else self.inuse + (self.inuse6 or 0)
 
 
 SCOPE_LABELS = {"here": "this netns", "machine or here": "machine or this netns"}
-"""Maps a scope to the text that the user sees, where the text differs."""
+"""Maps a scope to the text that the user sees, if they differ."""
