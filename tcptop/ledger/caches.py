@@ -114,7 +114,7 @@ class CacheLine(NamedTuple):
 
     @property
     def fallback(self) -> float:
-        """An object's share of its present slab ÷ its share of a full slab; above 1 after a fallback to smaller slabs."""
+        """An object's share of its present slab ÷ its share of a full slab; above 1 after order fallback."""
         present = self.present_share_bytes
         return present / self.slab_share_bytes if present is not None and self.slab_share_bytes else 1.0
 
