@@ -289,7 +289,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if unit is None or sockets.buffer_bytes is None:
         # The use and the maximum have the same unit, so the ratio of the use to the maximum is known.
         use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
-        lacking = "sockstat's mem is not" if sockets.buffer_pages is None else "the size of a page is not"
+        lacking = "buffers not known" if sockets.buffer_pages is None else "size of a page not known"
         return _limit("tcp_mem", use, None, f"headroom not known: {lacking}", unit="pages")
     use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
     headroom: int | None = None

@@ -350,7 +350,7 @@ def test_rows_that_need_a_dump_say_so() -> None:
     limits = ledger("6.1-4n", "established").limits["full"]
     for name in ("ports", "nofile", "listen_queues"):
         assert limit(limits, name).used is None
-        assert "dump of all sockets" in limit(limits, name).note
+        assert "look at the sockets" in limit(limits, name).note
 
 
 @each_recording
