@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
 MAX_LOOK_AGE_S = 60.0
-"""Maximum age in seconds of a look at the sockets; after it, other figures do not use the look's counts of sockets."""
+"""Maximum age in seconds of a look at the sockets whose counts of sockets are used for other figures."""
 MAX_EARLIER = 30
 """Maximum number of recorded samples that are searched for an earlier average."""
 
@@ -61,10 +61,10 @@ def account(
 ) -> Ledger:
     """Compute every figure of a Ledger from a Snapshot.
 
-    `thresholds` are the user's thresholds, by the name of the limit. `previous` are the states of the limits in the
+    `thresholds` has the user's thresholds, by the name of the limit. `previous` are the states of the limits in the
     previous sample. `minute_ago` has the totals of events a minute ago, from which the growth of events is counted.
-    `before` is the ledger of the previous sample. Its averages per socket are used as long as the number of sockets
-    changes too fast for new averages.
+    `before` is the ledger of the previous sample. The averages per socket in `before` are used as long as the number of
+    sockets changes too fast for new averages.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -153,8 +153,8 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
     """The argument `before` of `account()` for a recorded sample; None if the sample needs no earlier averages.
 
     `snapshot_at(index)` returns the recorded sample with this index. The averages are the same whether the samples are
-    shown forwards or backwards. They may differ only if sockets changed too fast for averages in more than MAX_EARLIER
-    samples.
+    shown forwards or backwards, except after very long changes. A long change means that sockets changed too fast for
+    averages in more than MAX_EARLIER samples.
     """
     start = index
     while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):

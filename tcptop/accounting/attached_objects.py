@@ -48,8 +48,8 @@ def attached_objects(
     """The attached objects of every kind.
 
     The bytes of attached objects per socket are known only if `cost` contains an average over all present sockets. If
-    the average comes from an earlier sample, `held` has the objects of that sample, and their bytes per socket are used
-    too.
+    the average comes from an earlier sample, the bytes of attached objects per socket also come from that sample
+    (`held`).
     """
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),

@@ -32,9 +32,9 @@ def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectC
     """Bounds on the bytes of objects that are charged to a memory cgroup; `accepted` is the share of accepted socks.
 
     The kernel charges the objects of SLAB_ACCOUNT caches that a process creates. The lower bound is the size of the
-    objects that are certainly charged; it is 0 if kernel memory is not charged at all. The lower bound leaves out the
-    socks that softirq creates, and all mini-sockets, because softirq may create any of them. The objects of conntrack
-    are never charged (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
+    objects that are certainly charged; it is 0 if kernel memory is not charged at all. The lower bound leaves out socks
+    that softirq creates, and all mini-sockets, because softirq may create any mini-socket. The objects of conntrack are
+    never charged (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
     """
     sysctls, cgroups = snapshot.sysctls.value, snapshot.memory_cgroups.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None

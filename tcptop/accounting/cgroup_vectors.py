@@ -14,7 +14,7 @@ from tcptop.snapshot import Snapshot
 VECTOR_ENTRY_BYTES = 8
 """Size of one entry in a vector: a pointer to the obj_cgroup of one object (mm/slub.c, alloc_slab_obj_exts).
 
-If BTF contains struct slabobj_ext, the size of an entry is the size of this struct instead.
+If BTF contains struct slabobj_ext, its size is the size of an entry.
 """
 
 PROFILED_ENTRY_BYTES = 16

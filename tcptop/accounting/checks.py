@@ -122,7 +122,8 @@ def run_checks(
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
     # The error of a counter may be too large to decide the state of a limit. If the user did not name the undecided
-    # limit, its state is set to OK. An UNKNOWN state of such a limit would alert an administrator without a reason.
+    # limit, its state is set to OK. UNKNOWN for a limit that the user did not name would alert an administrator without
+    # a reason.
     checks = [
         check._replace(state="OK")
         if check.state == "UNKNOWN" and check.name not in named and not _contradiction(ledger, check.name)
@@ -228,7 +229,7 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
     """The least severe state that a limit may have, and the reason.
 
     The state is more severe than OK in three cases: the maximum is 0, the counter of the limit's event has grown, or
-    the kernel reports memory pressure. Ranges of the user do not change this state.
+    the kernel reports memory pressure. Ranges of the user do not change the least severe state.
     """
     if limit.maximum == 0 and limit.state == "full":
         return "CRITICAL", "limit is 0"

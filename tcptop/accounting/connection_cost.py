@@ -44,14 +44,15 @@ With fewer sockets per CPU, the average would mostly show idle objects on per-CP
 IDLE_SLABS_PER_CPU = 16
 """An average over mini-sockets is computed only if each CPU has enough mini-sockets to fill this number of slabs.
 
-The number is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
+The number of slabs is twice the number that a CPU may cache, because every free object on a cached slab counts as
 active.
 """
 
 MAX_CHANGE = 0.02
 """Largest relative change in the number of sockets between two reads with which an average is still computed.
 
-If the number changes faster, the time between reading the caches and reading the number makes the average wrong.
+If sockets change faster, the average is wrong, because the caches and the number of sockets are read at different
+times.
 """
 
 CHANGES_TOO_FAST = "sockets change faster than slabinfo is read"
@@ -88,7 +89,7 @@ def connection_costs(
 
 
 class SocketChange(NamedTuple):
-    """For two periods, True if the number of sockets changed by more than MAX_CHANGE."""
+    """True for a period in which the number of sockets changed by more than MAX_CHANGE."""
 
     around_read: bool
     """Between the last two reads of the caches; if True, no average can be computed from the last read."""
@@ -109,8 +110,8 @@ def _change_of_sockets(
 ) -> SocketChange:
     """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
-    `reading` is the last read of the caches. In a saved tree, the numbers count as unchanged. The first read of the
-    caches has no previous read; the count of sockstat just before it is then used.
+    `reading` is the last read of the caches. In a saved tree, the numbers count as unchanged. Before the first read of
+    the caches there is no previous read; the count of sockstat just before it is then used.
     """
     newest = snapshot.sockstat
     if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
@@ -147,7 +148,7 @@ def _read_at_unix_s(snapshot: Snapshot, table: CacheTable) -> float | None:
 def _with_steady_average(
     cost: ConnectionCost, change: SocketChange, read_at_unix_s: float | None, before: ConnectionCost | None
 ) -> ConnectionCost:
-    """The cost, with an average of counts that were read together, and with the reason if the average is not current.
+    """The cost with a sound average: the new one, or an earlier one with the reason why it is used.
 
     If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
     average either, there is no average.
@@ -212,10 +213,10 @@ def _full_cost(
     """Cost of a full socket.
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
-    the bytes of the caches. If there are more sockets than objects in the caches, the two numbers were not read
-    together. The number of objects then replaces the number of sockets. The files of a saved tree may be of different
-    moments, so a saved tree has no average if the two numbers differ much. If the kernel itself has sockets, the
-    average is an upper bound, because the counted files may belong to other sockets.
+    the bytes of the caches. If there are more sockets than objects in the caches, sockets and objects were not counted
+    together. If there are more sockets than objects, the number of objects replaces the number of sockets. A saved tree
+    has no average if sockets and objects differ much, because its files may be of different moments. If the kernel
+    itself uses sockets, the average is an upper bound, because counted files may not belong to TCP sockets.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -269,12 +270,12 @@ def _time_wait_cost(
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # If the size of an object is unknown, the average must be a lower bound, so the upper bound on the number is used.
+    # If the size of an object is unknown, the average must be a lower bound; the upper bound on the mini-sockets is
+    # then used.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # If few mini-sockets count as active, most of them may be free objects; the lower bound on the number is then
-    # useless.
+    # If few mini-sockets count as active, most of them may be free objects, so that the lower bound is useless.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
@@ -299,8 +300,8 @@ def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None
     """Bounds on the number of mini-sockets on the machine; None if unknown.
 
     Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9, `tw` of sockstat may count only one network
-    namespace, so it is a lower bound. Another lower bound is the number of active objects minus the free objects that
-    CPUs have cached. The number of active objects is the upper bound.
+    namespace, so it is a lower bound. Another lower bound on the mini-sockets is the number of active objects minus the
+    free objects that CPUs have cached. The upper bound on the mini-sockets is the number of active objects.
     """
     sockstat = table.matching_sockstat
     here = sockstat.time_wait if sockstat else None
@@ -312,7 +313,7 @@ def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None
         return None
     errors = [line.idle_error_objects for line in lines]
     surely_used = 0 if None in errors else active - sum(filter(None, errors))
-    # sockstat is read after the caches, so it may count mini-sockets that were created between the two reads.
+    # sockstat is read after the caches, so that it may count mini-sockets that were created between the two reads.
     least = max(min(here or 0, active), surely_used)
     return Amount(least, active)
 
@@ -329,10 +330,11 @@ def _now_slices(
     """Parts of the present average: objects in TCP's own caches, idle slab memory, and objects in other caches.
 
     `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets. `idle_per_socket` is the idle part
-    of it. `with_file` and `with_inode` are the shares of sockets that have a file or an inode, 0 to 1. The bytes of
-    objects that only sockets with a file or an inode have are multiplied by `with_file` or `with_inode`. Every slab of
-    TCP's own caches has a memory cgroup vector, even a slab without active objects. Bind buckets are left out: a bind
-    bucket belongs to a local port, and no counter shows the number of used ports.
+    of `cache_bytes_per_socket`. `with_file` and `with_inode` are the shares of sockets that have a file or an inode, 0
+    to 1. The bytes of objects that belong to files are multiplied by `with_file`, those of objects that belong to
+    inodes by `with_inode`. Every slab of TCP's own caches has a memory cgroup vector, even a slab without active
+    objects. Bind buckets are left out: a bind bucket belongs to a local port, and no counter shows the number of used
+    ports.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -398,9 +400,9 @@ def _idle_bytes(
 ) -> float | None:
     """Unused bytes of the IPv4 cache and the IPv6 cache together, at least 0; None if unknown.
 
-    The result is the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share
-    in the IPv6 cache). Each slab share is computed from the slabs at present, so order fallback makes the slab share
-    larger.
+    Unused bytes are the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab
+    share in the IPv6 cache). Each slab share is computed from the present slabs, so that a fallback to smaller slabs
+    makes it larger.
     """
     if cache_bytes is None or count is None:
         return None

@@ -21,10 +21,10 @@ class EventSample(NamedTuple):
 def add_event_sample(
     samples: Sequence[EventSample], at_unix_s: float | None, origin: Origin
 ) -> tuple[EventSample, ...]:
-    """The samples of the last SHOWN_S seconds, the last sample before them, and a new sample.
+    """The samples of the last SHOWN_S seconds, preceded by the last sample before them, and followed by a new sample.
 
-    If the new sample has another origin, the series begins again with it. Earlier samples may have a later time than
-    the new sample if a clock was set back. Earlier samples with a later time are dropped.
+    If the new sample has another origin, the series begins again with the new sample. Earlier samples may have a later
+    time than the new sample if a clock was set back. Earlier samples with a later time are dropped.
     """
     if at_unix_s is None:
         return tuple(samples)
@@ -38,8 +38,8 @@ def add_event_sample(
 def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origin: Origin) -> EventCounts | None:
     """The totals at the start of the last SHOWN_S seconds; None if there is no earlier sample.
 
-    The growth of events in the sample with the time `taken_at_s` and `origin` is counted from these totals. If a total
-    was unknown a minute ago, the last total known before is used or, if there is none, the first one known later. If
+    The growth of events in the sample with the time `taken_at_s` and `origin` is counted from these totals. A total
+    that was unknown a minute ago is the last total known before or, if there is none, the first total known later. If
     the last earlier sample has another origin, all totals are unknown.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []

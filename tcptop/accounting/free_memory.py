@@ -186,11 +186,11 @@ def _sum_by_name(counts: Sequence[Mapping[str, int] | None]) -> Mapping[str, int
 def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
     """Free pages that slabs may take before the kernel reclaims memory, by node and name of the zone.
 
-    The number is None if it is unknown for any of the zones.
+    The number of free pages is None if it is unknown for any of the zones.
 
-    The number for a zone is free pages − low watermark − protection. Pages on per-CPU lists count as free. Slabs may
-    not use CMA pages. The number follows the rule of __zone_watermark_ok (mm/page_alloc.c) for an allocation that
-    prefers zone Normal.
+    The free pages that slabs may take from a zone are free pages − low watermark − protection. Pages on per-CPU lists
+    count as free. Slabs may not use CMA pages. The calculation follows __zone_watermark_ok (mm/page_alloc.c) for an
+    allocation that prefers zone Normal.
     """
     spare: dict[tuple[int, str], int] = {}
     present = {zone.name for zone in zones}
@@ -222,7 +222,7 @@ def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) 
     """Free blocks that a TCP slab may use, by order: all migrate types except HighAtomic, CMA and Isolate.
 
     The count of all blocks comes from buddyinfo, which is exact and newer than pagetypeinfo. If pagetypeinfo shows
-    blocks of the excluded migrate types, their number is subtracted.
+    blocks of HighAtomic, CMA or Isolate, they are subtracted.
     """
     if area is None:
         return None

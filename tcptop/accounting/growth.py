@@ -35,8 +35,8 @@ def add_growth_sample(
 ) -> tuple[GrowthSample, ...]:
     """The samples of the last LENGTH_S seconds and a new sample, made from `ledger` with the given origin.
 
-    If the new sample has another origin, the series begins again with it. Earlier samples may have a later time than
-    `ledger` if a clock was set back. Earlier samples with a later time are dropped.
+    If the new sample has another origin, the series begins again with the new sample. Earlier samples may have a later
+    time than `ledger` if a clock was set back. Earlier samples with a later time are dropped.
     """
     at_s = ledger.taken_at_unix_s
     if at_s is None:
@@ -46,7 +46,7 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # The last sample takes over the new origin: a counter that grew and became smaller within GAP_S shows another
+        # The last sample gets the new origin, because a counter that grew and became smaller within GAP_S shows another
         # boot, too.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
@@ -116,7 +116,7 @@ def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
 def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:
     """Change per second of a figure; None if there are fewer than two samples, or if a value is unknown.
 
-    With at least MIN_SAMPLES samples, the result is the slope of the least-squares line. With fewer samples, the result
+    With at least MIN_SAMPLES samples, the change is the slope of the least-squares line. With fewer samples, the change
     is (last value − first value) ÷ (time of the last sample − time of the first sample).
     """
     slope = fit_slope(times_s, values)

@@ -1,6 +1,6 @@
 """Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets, with an error.
 
-The error is the change in the slabs of the rest of the machine since the mark.
+The error of the measurement is the change in the slabs of the rest of the machine since the mark.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
     """Bytes of active objects in the slabinfo rows that hold objects of sockets, and the number of sockets.
 
-    The result is None if the bytes or the number are unknown.
+    The result is None if the bytes or the number of sockets are unknown.
 
-    The rows also count dentries and files of other programs, not only of sockets. If the number of other dentries and
-    files changes, only a part of the rows' growth is due to sockets.
+    The rows of socket objects also count dentries and files that do not belong to sockets. If dentries and files of
+    other programs come or go, only a part of the rows' growth is due to sockets.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:
@@ -41,8 +41,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None = None) -> GrowthSinceMark:
     """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement.
 
-    `before` is the growth up to the previous sample. The larger error of the two is kept: memory that other programs
-    took and gave back in between does not show in a comparison of mark and present.
+    `before` is the growth up to the previous sample; of its error and the new one, the larger is kept. Memory that
+    other programs took and gave back between mark and present does not show in a comparison of the two.
     """
     changes = (_changes_of_others(mark, now), None if before is None else before.others_bytes)
     largest = max((each for each in changes if each is not None), default=None)

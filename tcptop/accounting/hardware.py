@@ -13,14 +13,15 @@ NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 PROCESSOR = re.compile(r"(?<![A-Za-z])(?:p|cpu|proc|processor|socket)[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 
 MIN_MANAGED_SHARE = 0.5
-"""Minimum share of a node's memory that the kernel manages; the firmware or a crash kernel has the rest."""
+"""Minimum share of a node's memory that the kernel manages; firmware or a crash kernel may have the rest."""
 
 
 def find_hardware(snapshot: Snapshot) -> Smbios | None:
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read.
 
     On a machine with a single node, all sockets and slots are on that node. With several nodes, a slot's node is known
-    only from the word `node` in its name. The names count only if they agree with the nodes that the kernel shows.
+    only from the word `node` in the slot's name. The names of slots count only if their node numbers agree with the
+    nodes that the kernel shows.
     """
     smbios, topology = snapshot.smbios.value, snapshot.topology.value
     if smbios is None:
@@ -70,9 +71,9 @@ def _named_node(device: MemoryDevice) -> int | None:
 def _agree(devices: Sequence[MemoryDevice], named: Sequence[int | None], nodes: Sequence[NodeFacts]) -> bool:
     """True if the nodes in the names of the filled slots can be the kernel's nodes.
 
-    To agree, the names must have the kernel's node numbers, and each node one processor. Each node's slots must also
-    have room for the memory that the kernel has on the node. Some firmware numbers nodes within each processor instead,
-    or does not know that the kernel splits a node in two.
+    To agree, the names must have the kernel's node numbers, and each node one processor. For each node, the slots must
+    have room for the memory that the kernel has on the node. Some firmware numbers the nodes within each processor, or
+    does not know that the kernel splits a node in two.
     """
     bytes_on: dict[int, int] = defaultdict(int)
     processors_of: dict[int, set[str]] = defaultdict(set)

@@ -180,7 +180,7 @@ def _is_whole(reading: Reading[Any]) -> bool:
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes that have memory but no zone in zoneinfo.
 
-    A zoneinfo that lacks the zones of such a node was cut off exactly at the end of a line, which shows in no line.
+    If a node has no zones, zoneinfo was cut off exactly at the end of a line, so that every remaining line is complete.
     """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
@@ -242,7 +242,7 @@ def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int)
 def _unusable_cache_pages(zones: Sequence[Zone]) -> int:
     """Pages of page cache in zones that slabs never use (Movable, HighMem).
 
-    Reclaim of page cache in these zones gives no memory for slabs.
+    Reclaim of page cache in Movable and HighMem gives no memory for slabs.
     """
     return sum(zone.own_file_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
 
@@ -259,9 +259,9 @@ def _reclaim_pages(
 ) -> int | None:
     """Number of pages that reclaim can free from page cache and from reclaimable slabs; None if unknown.
 
-    The number is an estimate by the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available). Reclaim leaves a
-    part of the page cache: half of it, or the sum of the low watermarks if that is smaller. The rule for reclaimable
-    slabs is the same as for page cache.
+    The number of reclaimable pages follows the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available).
+    Reclaim leaves a part of the page cache: half of it, or the sum of the low watermarks if that is smaller. The rule
+    for reclaimable slabs is the same as for page cache.
     """
     if meminfo is None or cache_pages is None or meminfo.reclaimable_bytes is None:
         return None
@@ -312,7 +312,7 @@ NODE_RECLAIM: tuple[Callable[[Zone], int | None], ...] = (
 def share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
     """The share of the present socks that are on `node`; None if unknown.
 
-    New sockets are assumed to be on the node in the same share as the present socks.
+    New sockets are assumed to spread over the nodes like the present socks.
     """
     shares = [line.share_on(node) for line in lines if line.objects]
     objects = [line.objects or 0 for line in lines if line.objects]

@@ -192,7 +192,7 @@ def _by_process(
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
     """Verdicts on listeners whose queue is longer than its limit and that have ever dropped connections.
 
-    A queue that stays full drops no connection while no client connects, so a missing increase of drops means nothing.
+    While no client connects, a full queue drops nothing, so that an unchanged number of drops does not mean recovery.
     """
     drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
@@ -202,7 +202,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
             continue
         process = None if listener.pid is None else now.process_of.get(listener.pid)
         name = f"{process.command}[{process.pid}] " if process else ""
-        # If the number of drops has shrunk, it was counted for other listeners in the previous look.
+        # A number of drops that has shrunk was counted for other listeners in the previous look.
         grown = drops_now[place] - drops_before[place] if place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (

@@ -32,7 +32,7 @@ BOTH_MINI_STATES: Mapping[str, str] = {
 
 
 SlabCost = tuple[State, bool, Amount]
-"""A TCP state, True for the server side or False for the client side, and the slab bytes of one such socket."""
+"""A TCP state, the side (True for the server), and the slab bytes of one socket in this state and on this side."""
 
 
 CostOf = Mapping[tuple[State, bool], Amount]
@@ -62,7 +62,7 @@ def find_holders(
         before, was_damaged = Same(reading.before.value), reading.before.state in DAMAGED
     for each in (Same(table), before):
         if each is not None:
-            _recall_merged(each)  # keeps the result while no figure of the look changes
+            _recall_merged(each)  # kept as long as no figure of the look changes
     look = _recall_look(Same(table), facts, reading.state in DAMAGED)
     look_before = None if before is None else _recall_look(before, facts, was_damaged)
     verdicts, missing = _recall_findings(
@@ -100,7 +100,7 @@ DAMAGED = ("cut", "strange")
 
 
 class _Facts(NamedTuple):
-    """The facts besides the look itself on which the figures of the look depend."""
+    """The facts, apart from the look itself, from which the figures of the look are computed."""
 
     costs: tuple[SlabCost, ...]
     knows_users: bool
@@ -155,7 +155,7 @@ _recall_counts = Recall(_count_by_state)
 
 
 def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    """The states with the machine's number of sockets in each; they stay unchanged unless the look has all sockets."""
+    """The states with the machine's number of sockets in each; unchanged unless the look has all sockets."""
     if not holders.sums.complete:
         return states
     counts = _recall_counts(Same(holders.groups))
@@ -202,7 +202,7 @@ class _Merged(NamedTuple):
 
 
 def _merge_groups(table: Same[SocketTable]) -> Sequence[_Merged]:
-    """The groups of a table by holder: sockets with the same holder and all else in common form one group."""
+    """The groups of a table by holder: groups with the same holder and all else in common become one."""
     merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
     for group, holder, share in owned_groups(table.value):

@@ -1,7 +1,7 @@
 """The row of one machine in the table of hosts: only those figures of a Ledger that the table shows.
 
 Most looks of the table read only the counters that change all the time. Figures of slab caches and of memory come from
-the last look that read the files for them.
+the last look that read the files they need.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Read = tuple[float | None, str]
 
 
 class _Seldom(NamedTuple):
-    """The figures that are computed only when one of the sources in SELDOM_READ was read again."""
+    """The figures that are computed again only when a source in SELDOM_READ was read again."""
 
     reads: tuple[Read, ...]
     is_sound: bool
@@ -152,8 +152,8 @@ def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | 
 def only_tcp_caches(snapshot: Snapshot) -> Snapshot:
     """The sample with only those rows of slabinfo that may count an object of a socket.
 
-    The rows are those of the catalogue's caches, of caches that are merged with them, and of the kmalloc caches.
-    Without /sys/kernel/slab, which shows the merged caches, all rows are kept.
+    The kept rows are those of the catalogue's caches, of caches merged with them, and of the kmalloc caches. Without
+    /sys/kernel/slab, which shows the merged caches, all rows are kept.
     """
     slabinfo, links = snapshot.slabinfo, snapshot.slab_links.value
     if slabinfo.value is None or links is None:

@@ -23,8 +23,7 @@ Fewer bytes may be an error of the measurement, because the lab counts whole sla
 
 
 KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
-"""Runs of the lab that measure kernel TLS. Each run sets up the parts of kernel TLS that the run before it sets up, and
-one more part."""
+"""Runs of the lab that measure kernel TLS. Each run sets up one more part of kernel TLS than the run before it."""
 
 
 class KtlsBytes(NamedTuple):
@@ -71,9 +70,9 @@ def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
 def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
     """Bytes of kernel TLS per socket, computed from the bytes of a connection in each run.
 
-    `pair_bytes` has the bytes of both ends of the connection, including memory cgroup vectors. The result is None if a
-    run of `KTLS_STEPS` is missing. The result is also None if a run does not have more bytes than the previous run,
-    because each part of kernel TLS takes some bytes on every kernel.
+    `pair_bytes` has the bytes of both ends of the connection, including memory cgroup vectors. The bytes are None if a
+    run of `KTLS_STEPS` is missing. The bytes are also None if a run does not have more bytes than the previous run: on
+    every kernel, each part of kernel TLS takes some bytes.
     """
     if not pair_bytes.keys() >= set(KTLS_STEPS):
         return None

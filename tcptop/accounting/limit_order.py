@@ -13,8 +13,8 @@ HOLD_S = 10.0
 MAX_GAP_S = 150.0
 """Maximum time in seconds between two samples for the second sample to keep the order of the first.
 
-The time is longer than twice the longest interval. So even with long intervals, limits that are nearly equal do not
-exchange their places in each sample.
+The time is longer than twice the longest interval. Even with long intervals, limits that are nearly equal therefore do
+not exchange their places in each sample.
 """
 
 
@@ -25,8 +25,8 @@ class LimitOrder(NamedTuple):
     names: tuple[str, ...] = ()
     """Names of the limits, in the order in which the screen shows the limits."""
     nearer_since_s: Mapping[tuple[str, str], float] = {}
-    """Pairs of limits whose second limit is nearer although it stands below the first, with the time since when it is
-    nearer."""
+    """Pairs of limits whose second limit is nearer although it stands below the first; each pair has the time since
+    when."""
 
 
 LimitOrders = Mapping[AccountingMode, LimitOrder]
@@ -44,8 +44,8 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
     """Computes the order of the limits in one accounting mode.
 
     The result depends on the samples alone, not on a clock. The order of the limits in `ledger` is taken unchanged in
-    three cases: the samples are not in the order of their times, they are more than MAX_GAP_S apart, or a limit
-    appeared or vanished.
+    three cases: the samples are not in the order of their times, are more than MAX_GAP_S apart, or have different
+    limits.
     """
     rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s
     place = {limit.name: index for index, limit in enumerate(rows)}

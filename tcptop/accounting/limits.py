@@ -162,7 +162,7 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
 def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
     """Raises the state of a limit if the counter of its event in `STATE_BY_EVENT` has grown.
 
-    The state is then at least the state in `STATE_BY_EVENT`, and the note of the limit names the event.
+    The minimum state is given by `STATE_BY_EVENT`, and the note of the limit names the event.
     """
     event, state = STATE_BY_EVENT.get(limit.name, ("", limit.state))
     if event not in grown:

@@ -27,7 +27,7 @@ def object_costs(
 ) -> tuple[ObjectCost | str, ...]:
     """The cost of `count` objects of a kind, computed once per CacheTable; empty if the kernel has no such object.
 
-    If the size of the object is unknown, the function returns a text with the object's name instead of the cost.
+    If the size of the object is unknown, the function returns not the cost but a text with the object's name.
     """
     key = (kernel_object.struct, count)
     if key not in table.object_costs:
@@ -55,8 +55,8 @@ def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: C
     """True if the cache of a security module is unused.
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
-    objects. A cache counts as unused if it has less than half as many objects as there are socket files at least. A
-    cache with more objects may be in use, because sockets may be opened between the reads of the two counts.
+    objects. A cache counts as unused if it has less than half as many objects as the minimum number of socket files. A
+    cache with more objects may be in use: sockets may be opened between the reads of objects and files.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
         return False

@@ -61,8 +61,8 @@ SYSCTLS: Mapping[str, tuple[str, int, Sequence[str]]] = {
 }
 """For each limit, the sysctl, the largest value that the kernel accepts, and the structs that the limit counts.
 
-The type of the value is long in fs/file_table.c, fs_stat_sysctls. It is int in net/netfilter/nf_conntrack_standalone.c,
-nf_ct_sysctl_table, and in net/ipv4/sysctl_net_ipv4.c, ipv4_net_table.
+The type of the value is long in fs/file_table.c, fs_stat_sysctls. The type of the value is int in
+net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and in net/ipv4/sysctl_net_ipv4.c, ipv4_net_table.
 """
 WHY_NOT_COUNTED: Mapping[str, str] = {
     "tcp_mem": "no buffers planned",
@@ -77,7 +77,8 @@ MIN_DOUBLED = 1000
 UNGUIDED = 100_000
 """Number of connections in the screen's first plan if neither the sockets nor the headroom is known."""
 MAX_GUESSES = 40
-"""Maximum number of guesses at the number of connections that fit; each guess at least halves the error."""
+"""Maximum number of guesses at the number of connections that fit; the error of each guess is at most half of the error
+before."""
 MIN_PAGE_BYTES = 4096
 """The smallest page size that Linux has, in bytes."""
 
@@ -418,8 +419,8 @@ def _limits(
 ) -> Iterator[PlanLimit]:
     """Yields the limits that the plan affects, without a memory cgroup that has no maximum.
 
-    `needs` has the needs of the request. `needs_of(number)` computes the needs of another number of connections, with
-    the same number of mini-sockets.
+    `needs` has the needs of the request. `needs_of(number)` computes the needs of a number of connections, with the
+    same number of mini-sockets as in `request`.
     """
     missing = needs.missing
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
@@ -455,7 +456,7 @@ def _limits(
         why = _why_unread(snapshot, TIME_WAIT_LIMIT)
         note = f"its file {why}" if row.maximum is None else "sockstat was not read, or is damaged"
         found = _limit(row, request, (mini_sockets,) * 2, _free(row), note)
-        # This limit ends no connection: beyond it, a connection is closed without a mini-socket.
+        # tcp_max_tw_buckets ends no connection: beyond it, connections are closed without a mini-socket.
         skips = f"{row.then} then" if mini_sockets < request.time_wait else found.note
         yield found._replace(connections=None, note=skips)
     if request.with_conntrack:
@@ -465,8 +466,8 @@ def _limits(
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:
     """The reason why a file below /proc/sys has no value; the text follows the name of the file.
 
-    The reason in a reading names only the worst damage. If the worst damage is in another file, this file may be
-    damaged, too.
+    The reason in a reading names only the worst damage. If the worst damage is in another file, the file that has no
+    value may be damaged, too.
     """
     reading = snapshot.socket_limits
     if reading.state != "strange":
@@ -563,7 +564,10 @@ def _limit(
 
 
 def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
-    """The upper bound on an amount. If there is no upper bound, or if `is_least` is true, it is the lower bound."""
+    """The upper bound on an amount.
+
+    The lower bound is returned if there is no upper bound, or if `is_least` is true.
+    """
     return bounds[0] if is_least or bounds[1] == inf else bounds[1]
 
 
@@ -677,8 +681,9 @@ def _sysctl(
 ) -> PlanSysctl | str:
     """Advice on a sysctl with one value; the plan needs `needed` of it.
 
-    The advised value is the smallest value of which `needed` is less than ADVISED_PERCENT. It is at most the largest
-    value that the kernel accepts, and at most the number of objects of `each_bytes` that fit into all memory.
+    The advised value is the smallest value of which `needed` is less than ADVISED_PERCENT. An advised value is at most
+    the largest value that the kernel accepts, and at most the number of objects of `each_bytes` that fit into all
+    memory.
     """
     caps = [] if largest is None else [(largest, f"it is at most {largest}")]
     if memory_bytes is not None and each_bytes:

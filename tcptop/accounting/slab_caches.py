@@ -53,11 +53,12 @@ SLAB_MERGES_SINCE = (3, 18)
 
 
 MAX_SLABINFO_LAG_S = 30.0
-"""Maximum time in seconds by which slabinfo may be older than the counts of sysfs; counts of sysfs then replace it.
+"""Maximum time in seconds by which slabinfo may be older than the counts of sysfs; later, sysfs replaces slabinfo.
 
-Up to this age, a row has all its counts from slabinfo, although sysfs is read more often. Counts of two reads in one
-row would contradict each other. A row that alternated between the two sources would show its active objects only
-sometimes. Slabinfo becomes older than this only if a read of it hangs, or takes more than 0.15 s of CPU time.
+Up to MAX_SLABINFO_LAG_S, a row has all its counts from slabinfo, although sysfs is read more often. Counts of two reads
+in one row would contradict each other. A row that took its counts from slabinfo and sysfs in turn would show its active
+objects only sometimes. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of it hangs, or takes more than
+0.15 s of CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -531,8 +532,7 @@ class CacheTable:
 def _names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names of merged caches; if there are very many, only the first names and all names of the catalogue.
 
-    Without the limit, the total length of the lists would grow with the square of the number of names, since each row
-    has a list of all names.
+    Without a maximum, the total length of the lists would grow with the square of the number of names.
     """
     if len(names) <= MAX_ALIASES + 1:
         return names

@@ -9,9 +9,7 @@ from __future__ import annotations
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
 MAX_ORDER = 3
-"""Maximum order of a slab that holds several objects: PAGE_ALLOC_COSTLY_ORDER, unless the boot parameter slab_max_order
-changes it.
-"""
+"""Maximum order of a slab that holds several objects: PAGE_ALLOC_COSTLY_ORDER, if slab_max_order does not change it."""
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))

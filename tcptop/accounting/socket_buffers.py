@@ -23,10 +23,9 @@ class BufferMemory(NamedTuple):
     """The charge minus its error minus one page for each socket, but at least the live objects of segments.
 
     The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge). Many sockets with a few
-    bytes each are therefore charged for much more than they hold. Sockets with full queues hold about as much as they
-    are charged for. If only the error in the number of active objects is unknown, all active objects count as live. If
-    slabinfo has no row of segments, the figure is the charge. The figure is never larger than the charge or the upper
-    bound.
+    bytes each are charged for much more than they hold. Sockets with full queues hold about as much as they are charged
+    for. If only the error in the number of active objects is unknown, all active objects count as live. If slabinfo has
+    no row of segments, the figure is the charge. The figure is never larger than the charge or the upper bound.
     """
 
 
@@ -46,8 +45,8 @@ def buffer_memory(
 
     The lower bound is the live objects in the slabinfo rows that only segments use, or the charge if that is smaller.
     The upper bound is the smaller of two sums. The first sum is the charge plus the error of the charge. The second sum
-    has two parts: the active objects in the slabinfo rows that only segments use, and the used memory that is neither
-    slab memory nor anonymous memory nor page cache.
+    is the active objects in the slabinfo rows that only segments use, plus the used memory that is neither slab memory
+    nor anonymous memory nor page cache.
     """
     if sockets.buffer_bytes is None:
         return None

@@ -20,18 +20,18 @@ from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""The kernel release that began to count sockstat's `mem` in units of 4096 bytes, and the first that counts pages
+"""The kernel release that began to count sockstat's `mem` in units of 4096 bytes, and the first one that counts pages
 again.
 
-The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
+The unit of 4096 bytes of `mem` is SK_MEM_QUANTUM (include/net/sock.h).
 """
 FIXED_UNIT_BYTES = 4096
 
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
 """Two kernel releases that decide the scope of TIME_WAIT in sockstat.
 
-Kernels before the first release count TIME_WAIT for the whole machine. Kernels from the second release on count
-TIME_WAIT by network namespace. Kernels from the first release up to the second may count either way.
+Kernels before 4.9 count TIME_WAIT for the whole machine. Kernels from 4.13 on count TIME_WAIT by network namespace.
+Kernels from 4.9 to 4.12 may count TIME_WAIT either way.
 """
 
 PER_CPU_RESERVE_SINCE = (6, 0)
@@ -44,18 +44,18 @@ PER_CPU_RESERVE_BYTES = 1 << 20
 FILE_COUNT_BATCH = 32
 """Number of open files that a CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
 
-If twice the number of CPUs is a larger number, it applies instead.
+If twice the number of CPUs is larger than FILE_COUNT_BATCH, that number applies instead.
 """
 
 EXACT_FILE_COUNT_SINCE = (6, 16)
 """First kernel release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
 
 DRIFT_FILES = 64
-"""Number of sockets that may be opened between the reads of slabinfo and sockstat, in addition to an eighth of the
-files."""
+"""In addition to an eighth of the files, the number of sockets that may be opened between the reads of slabinfo and
+sockstat."""
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
-"""Structs that a socket with an inode holds, even if the kernel owns the socket and it has no file."""
+"""Structs that every socket with an inode holds, even a socket of the kernel itself, which has no file."""
 
 
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
@@ -99,7 +99,7 @@ def _under_pressure(snapshot: Snapshot) -> bool | None:
 def _in_use(line: CacheLine) -> int | None:
     """Upper bound on the objects of a cache that are in use; None without slabinfo.
 
-    Without slabinfo there is no bound, because sysfs also counts free objects.
+    Without slabinfo the bound is None, because sysfs also counts free objects.
     """
     return line.max_in_use if line.active_objects is not None else None
 
@@ -143,8 +143,7 @@ def _error_bytes(
 def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
     """The possible error of `mem`, in the unit of `mem`.
 
-    If the unit is unknown, the possible error is computed from mem_pcpu_rsv, because `mem` and mem_pcpu_rsv have the
-    same unit.
+    If the unit of `mem` is unknown, its possible error is computed from mem_pcpu_rsv, which has the same unit.
     """
     if error is not None and unit:
         return error // unit
@@ -168,8 +167,8 @@ def file_count_error(cpus: int) -> int:
 def sockets_with_inode(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
     """Upper bound on the number of TCP sockets with an inode; None if unknown.
 
-    Orphans and sockets in an accept queue have no inode. The bound is min(alloc − orphan, active objects of
-    sock_inode_cache), because no counter shows the length of accept queues.
+    Orphans and sockets in an accept queue have no inode. No counter shows the length of accept queues, so the bound is
+    min(alloc − orphan, active objects of sock_inode_cache).
     """
     if allocated is None or orphans is None:
         return None
@@ -192,7 +191,7 @@ def min_sockets_with_inode(table: CacheTable, allocated: int | None, orphans: in
 def max_files(table: CacheTable) -> int | None:
     """Upper bound on the open files of the machine, from the rows of struct file and of the files' dentries.
 
-    None if unknown. Objects of other kinds in these rows make the bound larger, but never too small.
+    None if unknown. The rows also hold other objects, which make the bound larger, but never too small.
     """
     lines = [table.find(item).line for item in (FILE, DENTRY)]
     counts = [table.row_max_in_use(line) for line in lines if line is not None]

@@ -16,7 +16,7 @@ from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, Socket
 ENOUGH_HITS = 5
 """Average number of sockets of a group that a sample would contain if its process had the whole group.
 
-If the average is five, the probability that a sample contains none of them is 0.7 % (Poisson).
+With an average of five, a sample contains none of the sockets with a probability of 0.7 % (Poisson).
 """
 
 MAX_NEAR = 64
@@ -24,7 +24,8 @@ MAX_NEAR = 64
 cgroup."""
 
 LATE_SHARE = 0.1
-"""Maximum share of a group's sockets that a process opened after its descriptors were all read and before the dump."""
+"""Maximum share of a group's sockets that a process may have opened between the read of all its descriptors and the
+dump."""
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
 
@@ -77,8 +78,8 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         group = _added(unseen)
         weights = _expected(groups, sampled)
         if not weights:
-            # A process is left out if its sample would show sockets of the group, supposing that the process had them
-            # all.
+            # A process is left out if its sample would probably show sockets of the group, supposing that the process
+            # had them all.
             least_weight = group.sockets / ENOUGH_HITS
             weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}
@@ -95,7 +96,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
     """Gives, for a network namespace, the largest weight of the processes that may have unseen sockets in it.
 
-    A process has sockets in its own namespace, and in those of the sockets in its sample.
+    A process has sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """
     weight_in: dict[int, float] = defaultdict(float)
     placed = {(pid, process.namespace) for pid, process in sampled.items() if process.namespace is not None}
@@ -115,7 +116,7 @@ def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
 def listener_owner(listener: Listener, table: SocketTable) -> Holder:
     """The owner of a listener.
 
-    If no process is known, the owner is `no_process` or, if some descriptors were not read, `not_seen`.
+    If no process of a listener is known, its owner is `no_process` or, if some descriptors were not read, `not_seen`.
     """
     if listener.pid is not None:
         return _process(listener.pid, table.process_of, False)
@@ -125,7 +126,7 @@ def listener_owner(listener: Listener, table: SocketTable) -> Holder:
 
 
 def _key(group: SocketGroup) -> _Like:
-    """All that groups must have in common to differ only in their owner and amounts."""
+    """Values that groups of different owners must have in common to be groups of alike sockets."""
     return (*group[: SocketGroup._fields.index("owner")], group.peer)
 
 
@@ -134,7 +135,7 @@ def _near(group: SocketGroup) -> _Like:
 
 
 def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> dict[int, float]:
-    """For each process, the expected number of sockets like these outside its sample."""
+    """For each process, the expected number of sockets outside its sample that are like those of the groups."""
     drawn = [(group.pid, group.sockets) for group in groups if group.owner == "sampled" and group.pid in sampled]
     return {
         pid: number * (sampled[pid].weight - 1) for pid, number in drawn if pid is not None and sampled[pid].weight > 1
@@ -142,7 +143,7 @@ def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess
 
 
 def _opened_since(group: SocketGroup, groups: Iterable[SocketGroup]) -> dict[int, float]:
-    """Processes that were read completely and have sockets like those of `group`, if `group` is small beside them."""
+    """Completely read processes with sockets like those of `group`; empty unless `group` is small beside them."""
     whole = {each.pid: float(each.sockets) for each in groups if each.owner == "whole" and each.pid is not None}
     return whole if group.sockets <= LATE_SHARE * sum(whole.values()) else {}
 
@@ -197,7 +198,7 @@ def queue_listeners(
 
 
 def _waiting(listeners: Iterable[Listener]) -> Mapping[int | None, int]:
-    """The number of connections that wait for each process; 1 for each process if no connection waits."""
+    """The number of connections that wait for each process; if no connection waits, 1 for each process."""
     waiting: Counter[int | None] = Counter()
     for listener in listeners:
         waiting[listener.pid] += listener.queue

@@ -21,7 +21,7 @@ ALIGNED = (*SOCKS, SOCKET_ALLOC, SK_BUFF)
 
 
 def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, bool]:
-    """True if the kernel allocates struct socket_wq (None if unknown), and True if the answer is certain.
+    """Two values: True if the kernel allocates struct socket_wq (None if unknown), and True if this is certain.
 
     Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
     size of socket_alloc disagree, the release decides. Before 2.6.35 there is no struct socket_wq, but struct
@@ -56,7 +56,7 @@ def _fits(snapshot: Snapshot, table: CacheTable, line_bytes: int) -> bool:
     """True if `line_bytes` may be the size of a CPU's cache line.
 
     In slab caches whose objects are aligned to cache lines, the step is a multiple of the size of a cache line. Slab
-    debugging changes the steps, so any size is possible with slab debugging.
+    debugging changes the steps, so that any cache line size is possible.
     """
     if snapshot.sysctls.value is not None and snapshot.sysctls.value.slab_debug:
         return True

@@ -183,10 +183,10 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
     If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache, the number of bind
     buckets has two upper bounds: the active objects of the cache, and the number of full sockets and mini-sockets. If
-    bind buckets and bind2 buckets are merged into one row, at most half of its active objects are bind buckets. Each
-    port has one bind bucket, and at least one bind2 bucket: one for each local address. At most all active objects of
-    the row but one are bind2 buckets. For ports with one local address, the estimate is the middle of the range, which
-    has the smallest possible error.
+    bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets.
+    Each port has one bind bucket, and at least one bind2 bucket: one for each local address. At least one active object
+    of the merged row is a bind bucket, and the others may be bind2 buckets. For ports with one local address, the
+    estimate is the middle of the range, which has the smallest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

@@ -6,15 +6,14 @@ from tcptop.kernel.release import Release, release_numbers
 from tcptop.snapshot import Snapshot, TlsStat
 
 FILE_SINCE: Release = (5, 5)
-"""First kernel release whose module tls creates the file in each network namespace (commit d26b698dd3cd)."""
+"""First kernel release whose module tls creates tls_stat in each network namespace (commit d26b698dd3cd)."""
 
 NONE = TlsStat(0, 0, 0, 0)
 
 DRIFT_SHARE = 0.001
-"""If the sockets outside `inuse` and the orphans are at most this share of all, every socket counts as in one
-namespace.
+"""Every socket counts as in one namespace if at most this share of all sockets is outside `inuse` and the orphans.
 
-A small difference is allowed because sockstat and sockstat6 are read one after the other.
+A small difference is allowed, because sockstat and sockstat6 are read one after the other.
 """
 
 
@@ -22,8 +21,8 @@ def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     """Number of sockets in the network namespace that use kernel TLS, by direction; None if unknown.
 
     A socket can use kernel TLS only with the module tls, which also creates /proc/net/tls_stat. A running kernel
-    without /proc/net/tls_stat therefore has no socket that uses kernel TLS. A saved tree, or a /proc without the folder
-    `net`, may lack a file that the kernel has, so its absence proves nothing.
+    without /proc/net/tls_stat therefore has no socket that uses kernel TLS. In a saved tree, or in a /proc without the
+    folder `net`, a file may be missing that the kernel has, so its absence proves nothing.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":

@@ -130,7 +130,7 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, followed by the page or the objects with this name.
 
-    For text as the screen prints it, the page has the entries of the text's words. The page is None if the word is
+    For a text from the screen, the page has the entries of all words in the text. The page is None if the word is
     neither in the glossary nor the name of a page or object.
     """
     page = find_page(ledger, word) or _page_of_any_label(ledger, word)

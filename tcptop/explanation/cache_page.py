@@ -79,7 +79,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
     `name` is the name of the slab cache or of the slabinfo row.
 
-    For a kmalloc cache, the result is the objects for which the cost of a socket uses this cache.
+    For a kmalloc cache, the result is the objects whose cost is computed with this cache.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -127,7 +127,7 @@ def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line
     """Facts about a merged row: the structs of the catalogue that it counts, and the caches of other users.
 
     The row may have the name of a cache of other users. The kernel counts a merged row as a whole, so only the
-    catalogue tells which of its caches hold objects of TCP.
+    catalogue tells which caches in it hold objects of TCP.
     """
     names = sorted({line.name, *line.aliases})
     objects = find_objects(ledger, line.row or line.name, ledger.cache(line.row) or line)

@@ -1,7 +1,7 @@
 """The glossary: every word and sign of the screen and the reports, with its meaning and the file it comes from.
 
-The page `glossary` and `tcptop explain WORD` show these entries. The entries of the cache table's columns are made from
-the texts in `text/cache_columns.py`.
+The page `glossary` and `tcptop explain WORD` show the entries of the glossary. The entries of the cache table's columns
+are made from the texts in `text/cache_columns.py`.
 """
 
 from __future__ import annotations

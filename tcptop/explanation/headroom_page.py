@@ -103,7 +103,7 @@ def alarm_reasons(limit: Limit) -> list[str]:
     """Reasons, from long to short, why the state of a limit is an alarm: `full from 95 %`; empty without an alarm.
 
     For orphans the reason is what the kernel does at the present number of orphans. A state may last although the use
-    no longer reaches its threshold: it ends when the use is clearly below.
+    no longer reaches the threshold, because it ends only when the use is clearly below.
     """
     if limit.state not in ALARM_STATES:
         return []
@@ -196,8 +196,9 @@ def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     """The number of further sockets that fit until the first limit is reached, as text such as `381 000`.
 
-    The number begins with `≤` if the headroom of memory is unknown. It also begins with `≤` if memory is the first
-    limit and the size of a part of a socket is unknown. The number begins with `≥` if it is a lower bound.
+    The number of further sockets begins with `≤` if the headroom of memory is unknown. `≤` also stands before the
+    number if memory is the first limit and the size of a part of a socket is unknown. `≥` stands before the number if
+    it is a lower bound.
     """
     memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
@@ -212,7 +213,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     """Variants of one sentence about the headroom, from the full sentence to its first words.
 
     Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, average buffers`. Each
-    variant omits the end of the variant before it. Only the last variant, for the narrowest terminal, leaves out a word
+    variant omits the end of the previous variant. Only the last variant, for the narrowest terminal, leaves out a word
     in the middle.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)

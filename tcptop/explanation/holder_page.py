@@ -45,7 +45,7 @@ def _of(*kinds: HolderKind) -> Callable[[HolderGroup], bool]:
 
 
 class About(NamedTuple):
-    """A kind of verdict, the column that it is about, and a function that says if it concerns a group."""
+    """A kind of verdict, the column that it is about, and a function that tells which groups it concerns."""
 
     verdict_kind: str
     column: str
@@ -83,7 +83,7 @@ NO_SINGLE_SOCKETS = SingleSockets((), False)
 
 
 class Meaning(NamedTuple):
-    """Meaning of the sockets of a holder in a state, and what to do about them."""
+    """What the sockets of a holder in a state mean, and what to do about them."""
 
     name: str
     kinds: Sequence[HolderKind]
@@ -162,7 +162,7 @@ MEANINGS: Sequence[Meaning] = (
         "Open on both sides. Unread data waits for the program, unsent data for the peer.",
     ),
 )
-"""Of these meanings, the first one that fits a group is shown."""
+"""A group has the first meaning in the list that fits it."""
 MAX_MEANINGS = 3
 MAX_SHARED = 3
 """Maximum number of processes that are named as having the same sockets."""

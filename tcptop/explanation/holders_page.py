@@ -125,7 +125,7 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
-    # Two counters count the whole machine, even if only a part of it was asked; on old kernels there is a third one.
+    # Two counters of the kernel count the whole machine, even if only a part was read; old kernels have a third one.
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
@@ -148,9 +148,9 @@ def _where(holders: Holders) -> str:
 
 
 def _beside(number: int, counted: int | None, name: str = "counter") -> str:
-    """A number of the dump, followed by the kernel's own counter if it differs.
+    """A number from the dump, followed by the kernel's own counter if the counter differs.
 
-    The two may differ because sockets come and go between the reads.
+    A number from the dump may differ from the kernel's counter, because sockets come and go between the reads.
     """
     text = units.grouped(number)
     return text if counted in (None, number) else f"{text} ({name} {units.grouped(counted or 0)})"
@@ -183,7 +183,7 @@ PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT",
 
 
 def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
-    """The cells of those `most` remote networks that have the most of these sockets, and the sums of their queues."""
+    """The cells of at most `most` remote networks with the most of the given sockets, and sums of their queues."""
     by_peer: dict[str, list[SocketRow]] = defaultdict(list)
     for row in rows:
         by_peer[row.peer].append(row)

@@ -15,7 +15,7 @@ from tcptop.text.line import Role
 from tcptop.text.printable import printable_name
 
 LATE_S = 3.0
-"""If a look takes longer, it is late: the row keeps the last figures, and says how old they are."""
+"""A look that takes longer than this is late: the row then keeps the last figures, and says how old they are."""
 Value = float | None
 
 
@@ -222,8 +222,9 @@ class TableOrder(NamedTuple):
 def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
     """The rows whose names contain the filter text, sorted.
 
-    Sorted by NEAREST LIMIT, alarms come first, by their severity. Machines that do not answer come next. The others
-    follow, those with room for the fewest sockets first. Sorted by any other column, unknown values come last.
+    Sorted by NEAREST LIMIT, alarms come first, by their severity. Machines that do not answer come next. After alarms
+    and lost machines, the rows are sorted by the number of sockets that still fit, the fewest first. Sorted by any
+    other column, unknown values come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:
@@ -279,7 +280,7 @@ def host_name(look: HostLook) -> str:
 
 
 def lost_text(look: HostLook) -> str:
-    """The reason why a machine has no figures now, and when it is asked again; empty if it has figures."""
+    """Text that says why a machine has no figures now, and when it is asked again; empty if it has figures."""
     if look.lost_because is not None:
         if look.again_in_s is None:
             return f"{look.lost_because}; connecting again"
@@ -288,7 +289,7 @@ def lost_text(look: HostLook) -> str:
 
 
 def age_text(look: HostLook, interval_s: float) -> str:
-    """The age of a machine's figures: as long as looks are in time, an upper bound; otherwise the seconds."""
+    """Text with the age of a machine's figures: an upper bound while looks are in time, else the exact seconds."""
     if look.age_s is None:
         return ""
     if look.age_s <= interval_s + LATE_S:

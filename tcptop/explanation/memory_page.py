@@ -93,13 +93,13 @@ def buffers_row(ledger: Ledger) -> TableRow:
 
 
 def buffer_memory_text(ledger: Ledger) -> str:
-    """The part of the buffers that the total counts as memory in use, in words; empty if unknown, or if it is all."""
+    """The part of the charged buffers that counts as memory in use, in words; empty if unknown, or if it is all."""
     amount = buffer_memory_amount(ledger)
     return f"{amount} of it in use" if amount else ""
 
 
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
-    """The amount in the text of `buffer_memory_text()`.
+    """The amount of buffers in use, without the words of `buffer_memory_text()`.
 
     `≥` stands before the lower end of a range, as with many idle sockets. `≤` stands before the upper end, if the
     machine's memory has no room for more.

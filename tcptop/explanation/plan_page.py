@@ -53,9 +53,10 @@ FIGURE_COLUMNS = 68
 OVERFLOW_SIGN = "▶"
 """The last cell of a bar whose limit would be exceeded."""
 MAX_SHOWN_RATIO = 100
-"""A use above this multiple of a limit is shown as `> 10 000 %`; more digits would only take space."""
+"""If the use exceeds a limit by more than this factor, it is shown as `> 10 000 %`, since more digits only take
+space."""
 MAX_SHOWN_CONNECTIONS = 1_000_000_000
-"""A number of connections above this one is shown as `> 1 000 000 000`; more digits would only take space."""
+"""A larger number of connections is shown as `> 1 000 000 000`, since more digits only take space."""
 NOT_COUNTED = "uncounted"
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
@@ -68,8 +69,7 @@ TIME_WAIT_S = 60
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
     """The page: the verdict, the sysctls, a bar for each limit, the sums, and the details, as in `tcptop plan`.
 
-    If `is_last_valid` is true, the page is dim and its verdict marked, because the text that the user types now is no
-    valid number.
+    If `is_last_valid` is true, the page is dim and its verdict marked, because the text in the form is not valid now.
     """
     sections = [
         [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],
@@ -364,7 +364,7 @@ def _percent_range(limit: PlanLimit) -> str:
 
 
 def _connections(limit: PlanLimit) -> str:
-    """The number of planned connections that fit below the limit; marked if this number is an upper bound."""
+    """The number of planned connections that fit below the limit, marked if it is an upper bound."""
     is_at_most = limit.connections_are_at_most
     if (limit.connections or 0) > MAX_SHOWN_CONNECTIONS:
         return f"> {units.grouped(MAX_SHOWN_CONNECTIONS)}"

@@ -159,7 +159,7 @@ def _struct_bytes(row: CacheLine, attributes: CacheAttributes | None) -> int | N
 
 
 def _counts_by_node(line: CacheLine, attributes: CacheAttributes | None) -> Mapping[str, Mapping[int, int]]:
-    """The counts on each node, from the attributes or, if these were not read, from the sources of TCP's caches."""
+    """The counts on each node: from the attributes or, if they were not read, from the sources of TCP's caches."""
     if attributes is not None and attributes.by_node:
         return {name: attributes.by_node.get(name, {}) for name in NODE_COUNTS if name in attributes.numbers}
     if not line.nodes:

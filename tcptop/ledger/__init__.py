@@ -114,9 +114,9 @@ class SourceHealth(NamedTuple):
     def staleness(self, interval_s: float) -> str:
         """Text with the age of a source's figures, such as `≤ 5 s old`.
 
-        The text is empty if no figure can be older than `interval_s`, the interval of the screen. If the
-        source's next reading is overdue, the text shows the exact age. In all other cases the text shows the source's
-        own interval as an upper bound; an exact age would change with every sample.
+        The age text is empty if no figure can be older than `interval_s`, the interval of the screen. If the
+        source's next reading is overdue, the text shows the exact age. If the next reading is not overdue, the text
+        shows the interval as an upper bound, because an exact age would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -152,7 +152,7 @@ class Ledger(NamedTuple):
     caches: tuple[CacheLine, ...]
     costs: Mapping[AccountingMode, ConnectionCost]
     attached: Attached
-    """Objects of sockets that the figures in `costs` leave out."""
+    """Objects of sockets that are not included in the figures of `costs`."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     zones: tuple[ZoneMemory, ...]

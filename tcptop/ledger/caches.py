@@ -34,8 +34,8 @@ class CacheLine(NamedTuple):
     slabinfo counts the objects of a cache without its own row in the row of another cache.
 
     All counts of a line, and the bytes computed from them, come from one read of slabinfo. If slabinfo is not readable
-    or too old, they come from one read of the files `total_objects` and `slabs` in /sys/kernel/slab. The counts in
-    `nodes` are an exception: they always come from one read of `total_objects` and `slabs`.
+    or too old, all counts of a line come from one read of `total_objects` and `slabs` in /sys/kernel/slab. The counts
+    in `nodes` are an exception: they always come from one read of `total_objects` and `slabs`.
     """
 
     name: str
@@ -63,7 +63,7 @@ class CacheLine(NamedTuple):
     slab_share_bytes: float | None
     """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
     active_objects: int | None
-    """Number of active objects, from slabinfo; at most `objects`. The number is None if the other counts come from
+    """Number of active objects, from slabinfo; at most `objects`. `active_objects` is None if the counts come from
     sysfs."""
     use: float | None
     """Active objects ÷ all objects, from 0 to 1; None if `active_objects` is None."""
@@ -107,8 +107,8 @@ class CacheLine(NamedTuple):
     def present_share_bytes(self) -> float | None:
         """An object's share of the present slabs of the cache; None if unknown.
 
-        After a fallback to a smaller order the share is larger than `slab_share_bytes`. If the cache has no objects,
-        the share is `slab_share_bytes`.
+        After a fallback to a smaller order, an object's share of its slab is larger than `slab_share_bytes`. If the
+        cache has no objects, an object's share of its slab is `slab_share_bytes`.
         """
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
@@ -125,8 +125,8 @@ class CacheLine(NamedTuple):
     def tcp_bytes_on(self, node: int) -> float | None:
         """TCP's bytes on one node, at most the bytes of the cache there; None if unknown.
 
-        `tcp_bytes` is divided among the nodes like the objects in `tcp_nodes` or, if it is None, like the cache's own
-        objects.
+        `tcp_bytes` is divided among the nodes like the objects in `tcp_nodes`; if `tcp_nodes` is None, like the cache's
+        own objects.
         """
         if self.tcp_bytes is None:
             return None

@@ -41,8 +41,8 @@ class Slice(NamedTuple):
 class SocketCost(NamedTuple):
     """The bytes that one more socket takes, in a given state and on a given side of the connection.
 
-    `object_bytes` and `slab_bytes` are None if the kernel has no such sockets, because it lacks an object that each of
-    them needs.
+    `object_bytes` and `slab_bytes` are None if the kernel cannot have such a socket, because it lacks an object that
+    the socket needs.
     """
 
     object_bytes: float | None
@@ -135,7 +135,7 @@ class StateCost(NamedTuple):
 
     state: str
     holds: str
-    """Text that says which objects of an open socket a socket in this state still has."""
+    """Text that says which objects of an open socket still exist in this state."""
     accepted: SocketCost | None
     """Cost of a server's socket; None if only sockets that own their local port can be in this state."""
     outgoing: SocketCost | None

@@ -19,10 +19,10 @@ class AttachedObjects(NamedTuple):
     """Plural noun for the objects that `number` counts."""
     number: Amount | None
     bytes: Amount | None
-    """Bytes of all these objects on the whole machine.
+    """Bytes of all objects of this kind on the whole machine.
 
-    For buffers, the bytes are all their memory, in slabs or not. For all other kinds, the bytes are the objects' shares
-    of full slabs.
+    For buffers, `bytes` is the memory of all buffers, in slabs or not. For all other kinds, `bytes` is the sum of the
+    objects' shares of full slabs.
     """
     bytes_per_socket: Amount | None
     """`bytes` ÷ the number of sockets of the machine; None if no average over the sockets is known."""

@@ -69,7 +69,7 @@ class HolderSums(NamedTuple):
     full: int
     """Number of full sockets in the dump: all sockets except mini-sockets and handshakes."""
     in_use: int | None
-    """Sum of `inuse` over all namespaces that were read, which counts the same sockets as `full`."""
+    """Sum of `inuse` over all namespaces that were read; `inuse` counts the same sockets as `full`."""
     allocated: int | None
     """Counter `alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None

@@ -34,10 +34,10 @@ class Limit(NamedTuple):
     """Error of `used`, in either direction; None if unknown."""
     maximum: int | None
     headroom_sockets: int | None
-    """The number of further sockets that fit below the limit. The accounting mode determines which kind of socket is
-    meant.
+    """The number of further sockets that fit below the limit. The kind of socket that fits depends on the accounting
+    mode.
 
-    The headroom is None if it is unknown, or if the limit does not apply to this kind of socket.
+    `headroom_sockets` is None if it is unknown, or if the limit does not apply to this kind of socket.
     """
     threshold: Threshold | None
     """Thresholds that determine `state`; None if the limit has no thresholds."""
@@ -67,7 +67,7 @@ class Limit(NamedTuple):
     def at_most_used(self) -> int | None:
         """Upper bound on the use, if the use may be 0 because the counter's value is within the counter's error.
 
-        The bound is None if the use is certainly above 0, or if its counter has no error.
+        `at_most_used` is None if the use is certainly above 0, or if its counter has no error.
         """
         if self.used is None:
             return None
@@ -104,8 +104,8 @@ def limit_label(name: str) -> str:
 class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
-    Alarms come first, then the limits that stop new sockets, sorted by their headroom. The limits that stop no new
-    sockets follow, sorted by the share in use; those of unknown use come last.
+    Alarms come first, then the limits that stop new sockets, sorted by their headroom. After the limits that stop new
+    sockets come all others, sorted by the share in use; an unknown use comes last.
     """
 
     rows: tuple[Limit, ...]

@@ -50,7 +50,7 @@ class Headroom(NamedTuple):
     buffer_bytes: float | None = 0.0
     """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers; None if unknown, and not a part.
 
-    The charge for these buffers, which tcp_mem counts, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
+    The charge for the buffers, which tcp_mem limits, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """
 
     @property
@@ -71,10 +71,10 @@ class SlabMemory(NamedTuple):
     idle_error_bytes: int | None
     """Upper bound on the bytes of those free objects that `idle_bytes` does not include.
 
-    The kernel keeps these objects for single CPUs, and slabinfo counts them as active.
+    The kernel caches free objects for single CPUs, and slabinfo counts them as active.
     """
     share_bytes: int | None
-    """TCP's share of those caches that other parts of the kernel use too."""
+    """TCP's share of the caches that other parts of the kernel use, too."""
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
@@ -94,7 +94,7 @@ class MemoryPart(NamedTuple):
     high_bytes: int
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects that the bytes were computed from; None if they were computed without one."""
+    """Number of objects from which the bytes were computed; None if no number was used."""
 
     @property
     def text(self) -> str:

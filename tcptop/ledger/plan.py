@@ -142,8 +142,7 @@ class UncountedLimit(NamedTuple):
 
 
 ADVISED_PERCENT = 80
-"""Advised value of a sysctl: the plan uses less than this share of it in per cent, because the state NEAR begins
-there."""
+"""Share in per cent of an advised value of a sysctl that the plan may use; at this share the state NEAR begins."""
 
 
 class PlanSysctl(NamedTuple):
@@ -154,12 +153,12 @@ class PlanSysctl(NamedTuple):
     name: str
     now: tuple[int, ...]
     at_least: tuple[int, ...]
-    """The smallest values with which the plan fits. For tcp_mem, they avoid memory pressure; for tcp_max_tw_buckets, no
-    connection skips TIME_WAIT."""
+    """The smallest values with which the plan fits. The values for tcp_mem avoid memory pressure; with the value for
+    tcp_max_tw_buckets, no connection skips TIME_WAIT."""
     advised: tuple[int, ...]
-    """Advised values, of which the plan leaves a part unused, as far as memory and the kernel allow."""
+    """Advised values; the plan leaves a part of each value unused, if memory and the kernel allow it."""
     note: str = ""
-    """The reason why an advised value is lower than usual, and what follows from it; empty if none is."""
+    """Why an advised value is lower than usual, and what follows from that; empty if it is not lower."""
 
 
 class PlanNode(NamedTuple):
@@ -176,7 +175,7 @@ class PlanBuffers(NamedTuple):
     """The bytes of one planned socket's buffers; None if unknown."""
 
     charge_bytes: float | None
-    """Bytes that the kernel charges; tcp_mem limits them."""
+    """Bytes that the kernel charges for the buffers; tcp_mem limits these bytes."""
     memory_bytes: float | None
 
 
@@ -197,7 +196,7 @@ class Plan(NamedTuple):
     limits: tuple[PlanLimit, ...]
     """The limits that the plan affects, the limit that is reached with the fewest connections first."""
     sysctls: tuple[PlanSysctl, ...]
-    """The sysctls to change, without those of which no value is enough; the notes of `limits` name the latter."""
+    """The sysctls to change, without those of which no value is enough; the notes of `limits` name those."""
     ports: int | None
     """Number of local ports in ip_local_port_range; None if unknown."""
     ports_unknown_because: str | None

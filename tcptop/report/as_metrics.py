@@ -1,9 +1,9 @@
 """The ledger as metrics for Prometheus: immutable families of samples, made without a library and without a clock.
 
 An unknown figure has no sample; its value is never written as 0 or NaN. A figure that is known exactly is in the family
-with the figure's name. A figure that is known within bounds is in two other families, with `low` and `high` in their
-names. An unknown bound has no sample. Metrics whose names begin with `tcptop_netns_` count one network namespace. All
-other metrics count the machine, a node, or what their labels say.
+that has the figure's name. A figure that is known within bounds is in two other families, with `low` and `high` in
+their names. An unknown bound has no sample. Metrics whose names begin with `tcptop_netns_` count one network namespace.
+Metrics without `tcptop_netns_` in their names count the machine, a node, or what their labels say.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ MODE_TITLES: dict[AccountingMode, str] = {
 COLUMNS = 96
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
 UNLISTED = {("tls_stat", "missing"), ("smbios", "missing"), ("socket_table", "off")}
-"""Names and states of sources that the report does not list, because no figure needs them. They are: the kernel module
-tls if it is not loaded, the firmware's tables if the firmware made none, and the sockets if nobody asked for them."""
+"""Names and states of sources that the report does not list, because no figure needs these sources. The sources are:
+the kernel module tls if it is not loaded, the firmware's tables if the firmware made none, and the sockets if nobody
+asked for them."""
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 

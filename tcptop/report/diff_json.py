@@ -77,7 +77,10 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """Value before, value after, and change. Each of the two values has a `Bound` that says if the value is exact."""
+    """Value before, value after, and change.
+
+    Value before and value after each have a `Bound`, which says if the value is exact.
+    """
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
     return {**_sides(change), "before_is": before_is, "after_is": after_is}

@@ -45,7 +45,7 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
 
 
 def _explained(growth: SlabGrowth) -> str:
-    """The share of the growth that the sockets explain: in per cent, or in words if it is below 0 % or above 100 %."""
+    """The share of the slab growth that sockets explain: in per cent, or in words if it is below 0 % or above 100 %."""
     least = "at least " if growth.missing else ""
     if growth.shares is not None and growth.shares.high < inf and round(growth.shares.high * 100) <= 100:
         return f"; sockets explain {units.span(growth.shares, _percent)} % of it"
@@ -64,7 +64,7 @@ def _percent(share: float) -> str:
 
 
 def _offset(growth: SlabGrowth, opened: bool) -> str:
-    """The cache with the largest change of the opposite sign, which cancelled the bytes of the sockets."""
+    """The cache whose change cancelled the bytes of the sockets: the largest change of the opposite sign."""
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"
     sign = -1 if opened else 1

@@ -108,7 +108,7 @@ def _range_text(check: Check) -> str:
 def performance_data(check: Check) -> str:
     """Performance data of a check, `'label'=value[unit];warn;critical;min;max`; an unknown value is written as `U`.
 
-    If the use of a limit may be 0, the value is the upper bound, rounded up as in the text.
+    If the use of a limit may be 0, the value is the upper bound on the use, rounded up.
     """
     bound = _percent_bound(check)
     limits = [check.warn or "", check.critical or "", "" if check.name == GROWTH else "0"]

@@ -54,7 +54,7 @@ NODES = "nodes"
 CURSOR_HOME = "\x1b[1;1H"
 """Output that moves the cursor to the top left corner, where Textual also leaves it.
 
-If the cursor position changed with each frame, it would cost output bytes.
+A cursor position that changed with each frame would cost output bytes.
 """
 
 
@@ -113,9 +113,9 @@ class TcptopApp(App[int]):
             )
         )
         self._plan_form: PlanForm | None = None
-        """The plan form when its screen was last closed; None before that."""
+        """The plan form when its screen was last closed; None until then."""
         self._table_choice: TableChoice | None = None
-        """The choices for the table of holders when it was last closed; None before that."""
+        """The choices for the table of holders when the table was last closed; None until then."""
         self._explained_beside: str | None = None
         """The cache in the row with the cursor; on a large screen, a pane beside the table explains it."""
         self._node_chosen = False
@@ -134,7 +134,7 @@ class TcptopApp(App[int]):
     def key_repeats(self) -> bool:
         """True if the next key in the queue is the same as the current key.
 
-        If the two keys are the same, the panes are drawn only for the next key.
+        If the next key is the same, the panes are drawn only for that key.
         """
         return self._keys.repeats
 
@@ -293,7 +293,7 @@ class TcptopApp(App[int]):
     def pop_screen(self) -> AwaitComplete:
         """Closes the top screen.
 
-        The screens below the closed screen must be drawn, because they were not drawn while they were covered.
+        The covered screens are drawn now, because they were not drawn while they were covered.
         """
         seen = self._seen_screens()
         self._show_panes(screen for screen in self.screen_stack if screen not in seen)
@@ -431,7 +431,7 @@ class TcptopApp(App[int]):
     def action_set_name_filter(self, text: str) -> None:
         """Sets the name filter.
 
-        The table then shows only caches with `text` in one of their names, or all caches if `text` is empty.
+        The table shows only caches with `text` in one of their names, or all caches if `text` is empty.
         """
         self.choose(replace(self.choices, name_filter=text))
 
@@ -443,7 +443,7 @@ class TcptopApp(App[int]):
     def action_mark(self) -> None:
         """Key `k`: marks the current ledger, or removes the mark.
 
-        If no ledger is marked, marks the current one; growth is then counted from it. If a ledger is marked, only
+        If no ledger is marked, marks the present ledger, from which growth is then counted. If a ledger is marked, only
         removes the mark.
         """
         self._notify_if_saved()

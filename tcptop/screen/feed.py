@@ -81,7 +81,7 @@ class Feed:
     keeps_states: ClassVar[bool] = False
     """True if the samples always come in time order.
 
-    In time order, a limit's state also depends on its previous state.
+    If the samples come in time order, a limit's state also depends on its previous state.
     """
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:

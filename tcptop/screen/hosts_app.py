@@ -42,7 +42,10 @@ MakeFleet = Callable[[Mapping[str, Threshold], float], Fleet]
 
 
 class HostsApp(App[int]):
-    """The app of the table. It ends with the machine to open in `opened`, or with None if the user quits."""
+    """The app of the table.
+
+    The app of the table ends with the machine to open in `opened`, or with None if the user quits.
+    """
 
     CSS = """
     Screen { background: $background; overflow: hidden; }
@@ -131,7 +134,7 @@ class HostsApp(App[int]):
             self.pane.refresh_changes()
 
     def on_hosts_pane_opened(self, message: HostsPane.Opened) -> None:
-        """If the machine answers, ends this app so that the machine can be opened."""
+        """Ends this app so that the machine can be opened, but only if the machine answers."""
         look = next((look for look in self._states() if look.name == message.name), None)
         if look is not None and look.answers:
             self.opened = message.name
@@ -181,7 +184,7 @@ class HostsApp(App[int]):
             self._driver.send_all()
 
     def pop_screen(self) -> Any:  # noqa: ANN401 (as Textual)
-        """Closes the top screen; the table below must be drawn, because it was not drawn while covered."""
+        """Closes the top screen, and draws the table below it, which was not drawn while it was covered."""
         self.call_later(self.draw)
         return super().pop_screen()
 

@@ -15,7 +15,7 @@ MANY_OBJECTS = 50_000
 
 
 async def run_idle_gc(idle_s: Callable[[], float]) -> None:
-    """Disables automatic full collections. Instead, runs a full collection when the user has been idle for over IDLE_S.
+    """Disables automatic full collections. A full collection runs instead when the user has been idle for over IDLE_S.
 
     Collections of the young generations, which find nearly all garbage, remain automatic. Objects that exist at the
     start are frozen, so that no collection visits them.

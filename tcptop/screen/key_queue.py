@@ -14,16 +14,16 @@ from textual.events import Event, Key
 from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 
 STUCK_S = 5.0
-"""Time in seconds. Maximum time in seconds for handling a key; after it, Ctrl-C ends the program, whatever screen is
-open."""
+"""Time in seconds. If handling a key takes longer than this time in seconds, Ctrl-C ends the program, whatever screen
+is open."""
 
 
 class KeyQueue:
     """Passes keys and pasted texts to an app, one after the other.
 
-    Textual handles a key in several message queues, one after the other. A key that came too soon would go to a screen
-    that the previous key is closing, or to a screen that is not mounted yet. A key sent to such a screen would end the
-    program.
+    Textual handles a key in several message queues, one after the other. A key that comes too soon would go to a screen
+    that the previous key is closing, or to a screen that is not mounted yet. A key that is sent to a closing or
+    unmounted screen would end the program.
     """
 
     def __init__(self, app: App[int], deliver: Callable[[Event], Awaitable[None]]) -> None:
@@ -50,8 +50,8 @@ class KeyQueue:
     def put(self, event: Event) -> None:
         """Adds a key.
 
-        Ctrl-C first discards all waiting keys, as a terminal does. Any other key that certainly quits the program also
-        discards all waiting keys.
+        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program also discards
+        all waiting keys, as Ctrl-C does.
         """
         if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
             self._waiting.clear()
@@ -82,8 +82,8 @@ class KeyQueue:
     async def _handle(self, event: Event) -> None:
         """Delivers a key, and waits until all resulting messages are handled.
 
-        The messages go from the focused widget through its ancestors to the app, then to the screen and to the app
-        again.
+        The messages of a key go from the focused widget through its ancestors to the app, then to the screen and to the
+        app again.
         """
         app = self._app
         app.call_later(self._hand_over, event)

@@ -180,7 +180,7 @@ def help_keys(bindings: Iterable[Binding]) -> list[tuple[str, list[tuple[str, st
 
 
 def bound_keys(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
-    """Pairs (key names, description); keys with the same description are joined into one pair."""
+    """Pairs (key names, description); keys with the same description form one pair."""
     found: dict[str, list[str]] = {}
     for binding in bindings:
         names = [KEY_NAMES.get(key, format_key(key)) for key in binding.key.split(",")]

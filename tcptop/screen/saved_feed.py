@@ -56,7 +56,7 @@ class SavedFeed(Feed):
     def act(self, name: str, *_: object) -> None:
         """If `name` is `sample`, samples the tree again.
 
-        Otherwise shows the message that MESSAGES has for the action, if any.
+        If `name` is not `sample`, shows the message that MESSAGES has for the action, if any.
         """
         if name == "sample":
             self.begin()

@@ -39,7 +39,7 @@ THEME = Theme(
 )
 """Dark theme: blue for open sockets, yellow for TIME_WAIT.
 
-People with any kind of colour-vision deficiency can tell these two colours apart.
+Blue and yellow can be told apart with any kind of colour-vision deficiency.
 """
 
 LIGHT_THEME = Theme(

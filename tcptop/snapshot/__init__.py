@@ -123,9 +123,9 @@ class Zone(NamedTuple):
     present_pages: int | None
     managed_pages: int | None
     protection_pages: tuple[int, ...]
-    """lowmem_reserve: the number of pages of this zone that an allocation must leave free.
+    """lowmem_reserve: the number of pages of the zone that an allocation must leave free.
 
-    Entry k of the tuple applies to allocations that prefer zone k.
+    Entry k of lowmem_reserve applies to allocations that prefer zone k.
     """
     free_cma_pages: int | None
     """nr_free_cma: free pages that only movable allocations may use."""
@@ -134,11 +134,11 @@ class Zone(NamedTuple):
     boost_pages: int | None = None
     """watermark_boost: pages that the kernel has temporarily added to `min`, `low` and `high`.
 
-    Kernels print the boost since 6.1. None if the kernel does not print the boost.
+    Kernels print the boost since 6.1. `boost_pages` is None if the kernel does not print the boost.
     """
     on_cpu_lists_pages: int | None = None
-    """Free pages on per-CPU page lists; None if the kernel does not print the number. `free_pages` does not include the
-    pages on per-CPU page lists."""
+    """Free pages on per-CPU page lists; None if the kernel does not print them. `free_pages` does not include the pages
+    on per-CPU page lists."""
     file_pages: int | None = None
     """Pages of the page cache on the LRU lists.
 
@@ -322,7 +322,7 @@ class MemoryArray(NamedTuple):
     """A group of memory slots (SMBIOS type 16)."""
 
     handle: int
-    """Number of this SMBIOS structure, by which the slots name their array."""
+    """Number of the SMBIOS structure, by which memory slots name their array."""
     use: str | None
     slots: int | None
     """Number of slots; None if the array has more memory devices than slots."""
@@ -360,7 +360,7 @@ class Smbios(NamedTuple):
     """Handles that two or more SMBIOS structures have. The handle of a structure should be unique, but some firmware
     repeats it."""
     remarks: tuple[str, ...] = ()
-    """One sentence for each kind of figure that is probably wrong; accounting writes the sentences."""
+    """One sentence for each kind of firmware figure that is probably wrong; accounting writes the sentences."""
 
 
 class Sysctls(NamedTuple):
@@ -474,7 +474,7 @@ class CgroupMemory(NamedTuple):
     unknown_because: str | None
     """Reason why the limit or the used memory is unknown, in one line; None if both amounts are known.
 
-    A reason may also be that the limit and the used memory contradict each other.
+    Another possible reason is that the limit and the used memory contradict each other.
     """
 
 
@@ -493,7 +493,7 @@ class MachineLoad(NamedTuple):
     """Available memory and CPU load of the whole machine, from psutil; of a host over ssh, the load from /proc/stat."""
 
     memory_available_bytes: int | None
-    """Available memory; None if only /proc/meminfo has the figure."""
+    """Available memory in bytes; None if only /proc/meminfo has the figure."""
     cpu_busy_percent: float | None
     """CPU load since the previous reading; None at the first reading."""
 
@@ -585,12 +585,12 @@ class _Reading(NamedTuple):
     before: Any
     """Previous reading of this source.
 
-    None if the previous reading had no value, or if no rates are computed from this source.
+    The previous reading is None if it had no value, or if no rates are computed from this source.
     """
     sockstat: Sockstat | None
     """TCP line of /proc/net/sockstat, read right after this source.
 
-    None if the program does not divide any count of this source by the number of sockets.
+    `sockstat` is None if the program does not divide any count of this source by the number of sockets.
     """
 
 
@@ -622,8 +622,8 @@ UNREAD_READINGS: Mapping[str, Reading[Any]] = {SOCKET_TABLE: SOCKETS_NOT_ASKED}
 CGROUP_SOURCE = "cgroup"
 """Name of the source of `Snapshot.cgroup`.
 
-`Snapshot.cgroup` is not a `Reading`: recordings do not contain this field, and the JSON does not list the source
-of the field.
+`Snapshot.cgroup` is not a `Reading`, because recordings do not contain this field and the JSON does not list its
+source.
 """
 
 CHOSEN_CACHE_SOURCE = "chosen_cache"
@@ -699,7 +699,7 @@ class Snapshot(NamedTuple):
     contradictions: Contradictions = Contradictions()
     """The sources and slabinfo rows in which accounting found impossible figures; empty before accounting.
 
-    Accounting sets impossible figures to None. Only the rows of slabinfo keep their impossible figures.
+    Accounting sets impossible figures to None. Only the rows of slabinfo keep impossible figures.
     """
 
 

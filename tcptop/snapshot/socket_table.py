@@ -1,4 +1,4 @@
-"""Table of the machine's TCP sockets in groups, as one look found them: one reading of all sockets over netlink.
+"""Table of the machine's TCP sockets in groups, from one reading of all sockets over netlink (a look).
 
 None means unknown, never 0.
 """
@@ -117,11 +117,11 @@ class SocketRow(NamedTuple):
 
 
 MAX_SOCKET_ROWS = 200
-"""Maximum number of sockets that one look reads one by one; few, since the kernel locks each of them."""
+"""Maximum number of sockets that one look reads singly; it is small, since the kernel locks each of them."""
 
 
 class RowAsk(NamedTuple):
-    """The sockets that are read one by one: those of one namespace, TCP state, side and port."""
+    """The sockets to read singly: those of one namespace, TCP state, side and port."""
 
     namespace: int
     state: str
@@ -130,7 +130,7 @@ class RowAsk(NamedTuple):
 
 
 class SocketRows(NamedTuple):
-    """Sockets that were read one by one, and the CPU time of reading them in microseconds."""
+    """Sockets that were read singly, and the CPU time of the read in microseconds."""
 
     rows: tuple[SocketRow, ...]
     reason: str | None
@@ -139,7 +139,7 @@ class SocketRows(NamedTuple):
 
 
 class SocketProcess(NamedTuple):
-    """A process that has sockets, or so many descriptors that not all were read."""
+    """A process that has sockets, or that has so many descriptors that not all were read."""
 
     pid: int
     descriptors: int
@@ -167,8 +167,8 @@ class SocketCgroup(NamedTuple):
 class SharedSockets(NamedTuple):
     """Sockets that two processes hold, since one has inherited or received the descriptors of the other.
 
-    Shared sockets count as sockets of the process `pid` alone. For processes whose descriptors were sampled, only
-    sockets in both samples are counted here.
+    Shared sockets count as sockets of the process `pid` alone. If the descriptors of the processes were sampled, only
+    the sockets that are in both samples are counted.
     """
 
     pid: int

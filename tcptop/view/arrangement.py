@@ -21,7 +21,7 @@ class Heights(NamedTuple):
     """The number of lines of each band of panes at a given height of the screen, title lines included."""
 
     min_rows: int
-    """The smallest height of a screen for which these numbers apply."""
+    """The smallest height of a screen that uses this row of the table HEIGHTS."""
     titled: bool
     """True if the figure pane, the TCP pane and the limits pane have a title line; the panes below always have one."""
     top: int

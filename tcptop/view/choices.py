@@ -30,7 +30,7 @@ class Choices:
     paused: bool = False
     """Key `z`: True if sampling is paused."""
     name_filter: str = ""
-    """Key `/`: filter text; the cache table shows only caches with this text in a name. If empty, it shows all
+    """Key `/`: filter text; the cache table shows only caches with this text in a name. An empty filter text shows all
     caches."""
     all_caches: bool = False
     """Key `r`: True if the cache table also shows caches that hold no objects of TCP."""
@@ -53,7 +53,7 @@ def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
 def table_node(ledger: Ledger, choices: Choices) -> int | None:
     """The node whose counts the cache table shows; None for the whole machine.
 
-    The result is also None if the machine has only one node.
+    The result is also None on a machine with only one node.
     """
     return None if len(ledger.nodes) <= 1 else choices.node
 

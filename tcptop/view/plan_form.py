@@ -27,10 +27,10 @@ class PlanField(NamedTuple):
     """A field of the form, either for a number that the user types or for a choice."""
 
     name: str
-    """Name of the same field in PlanRequest."""
+    """Name of the form's field in PlanRequest."""
     label: str
     option: str
-    """The option of `tcptop plan` with the same meaning."""
+    """The option of `tcptop plan` that sets the same value as this field."""
     parse: Callable[[str], int | Literal["now"]] | None = None
     """Parser of the typed text; None if the field is a choice."""
     characters: str = ""
@@ -105,7 +105,7 @@ class PlanForm:
 
     @property
     def mistake(self) -> str | None:
-        """Says what a field with a refused or invalid text accepts; None if there is no such field."""
+        """Says what is allowed in the field whose text was refused or is invalid; None if there is no such field."""
         if self.refused:
             return f"{self.field.label}: digits and {' '.join(self.field.characters[10:])}, not {self.refused!r}"
         return self.invalid

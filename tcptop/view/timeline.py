@@ -89,7 +89,7 @@ def bucket_column(bucket: int, columns: int) -> int:
 def coarse_to_fine() -> list[int]:
     """The numbers of all buckets, in an order that fills a graph evenly.
 
-    A few buckets far apart come first, then the buckets in between.
+    A few buckets that are far apart come first, then the buckets between them.
     """
     # `bucket & -bucket` is the largest power of two that divides the bucket's number; the bucket 0 comes first.
     return sorted(range(BUCKETS), key=lambda bucket: (-(bucket & -bucket or BUCKETS), bucket))

@@ -45,8 +45,9 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     """Adds a sample to the trends, and returns the new trends.
 
     The value of a step is the value in the last sample of the step. If samples are regularly further apart than a step,
-    a step without a sample has the value of the previous sample. After a longer gap, such a step has the value None. If
-    a clock was set back, the trends begin again; a sample without a time changes nothing.
+    a step without a sample has the value of the previous sample. After a gap that is longer than usual, a step without
+    a sample has the value None. If a clock was set back, the trends begin again; a sample without a time changes
+    nothing.
     """
     step = step_of(ledger)
     if step is None:
@@ -88,7 +89,7 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
 def connection_bytes(ledger: Ledger) -> float | None:
     """The bytes per connection that the graphs show.
 
-    The value is the present average or, if there is no average, the cost of the next socket.
+    The bytes per connection are the present average or, if there is no average, the cost of the next socket.
     """
     cost = ledger.costs["full"]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes

@@ -41,9 +41,9 @@ WATERMARK_COLUMNS = 108
 SMALL_SHARE = 0.01
 """Minimum share of the memory for a zone to have its own rows; smaller zones, such as DMA, share one line."""
 ZERO = "·"
-"""The text of a count of 0, a dot, so that orders with free blocks stand out."""
+"""The text of a count of 0 is a dot, so that orders with free blocks stand out."""
 FOR_ROOT = " is for root only"
-"""End of the reason for a file that only root may read; the command that runs tcptop as root follows it."""
+"""End of the note on a file that only root may read; the command that runs tcptop as root follows."""
 MARK_MEANING = "▸ slabs of sockets"
 """Meaning of the mark `▸`, in both accounting modes: the order of the slabs of socks."""
 
@@ -97,9 +97,9 @@ class BuddyPane(ScrollPane):
         return super().edge_titles(ledger, choices)[0], "" if ledger.tcp_slab_order is None else MARK_MEANING
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: the node, the unit, and the age of the counts by migrate type if these counts are stale.
+        """The title has the node, the unit and, if the counts by migrate type are stale, their age.
 
-        If the counts by migrate type are stale, the rows of the zones are made from them, as their sums.
+        If the counts by migrate type are stale, the counts of the zones are replaced by sums of them.
         """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
@@ -128,7 +128,7 @@ class BuddyPane(ScrollPane):
 
 
 def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
-    """The ledger with free blocks of one moment: if the counts by migrate type are stale, each zone has their sums.
+    """The ledger with free blocks of one moment: if the counts by migrate type are stale, zones have sums of them.
 
     If a zone's counts by migrate type are capped, the zone keeps its newer counts.
     """
@@ -150,8 +150,8 @@ def body_lines(
 ) -> list[BlockRow | Line]:
     """The zones of the chosen node; if all nodes are chosen, the zones of the machine, and then those of each node.
 
-    The largest zone comes first, since most allocations come from that zone. The result mixes finished lines with
-    BlockRows; `block_lines` later turns all BlockRows together into lines.
+    The largest zone comes first, since most allocations come from that zone. The result contains finished lines and
+    BlockRows; later, `block_lines` turns all BlockRows together into lines.
 
     Args:
         ledger: the sample.

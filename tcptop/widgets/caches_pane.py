@@ -45,7 +45,8 @@ SHOWN_FIRST: Mapping[str, int] = {
 }
 """The width of each column, the most important column first.
 
-The widths have room for a sort mark. They are fixed, so that the columns of a table depend only on its width.
+The widths have room for a sort mark. The widths of the columns are fixed, so that the columns of a table depend only on
+the width of the table.
 """
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to the given width if there is room, in this order."""
@@ -61,7 +62,7 @@ MERGED = "*"
 
 
 _RowKey = tuple[str, int]
-"""Key of a row: its name, and the number of rows with the same name above it."""
+"""Key of a row: the name in the row, and the number of rows above it with the same name."""
 
 
 @dataclass(slots=True)
@@ -153,7 +154,7 @@ class CachesPane(ScrollPane):
         """The title: node, name filter, mark, scrolled columns, and the age of stale slabinfo.
 
         If the machine has several nodes and all are chosen, the title has each node's share of TCP's slabs. If the sort
-        column is hidden, the title also names it.
+        column is hidden, the title has its name, too.
         """
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
@@ -181,7 +182,7 @@ class CachesPane(ScrollPane):
         """The title and, if they fit, the number of hidden columns and the key that scrolls to them."""
         title, _ = super().edge_titles(ledger, choices)
         hidden = len(self._known) - len(self._columns)
-        # In a recording, < and > go to the ends of the recording, so they do not scroll columns.
+        # In a recording, the keys < and > go to its ends, so the title does not name them.
         left, right = ("<", ">") if self._view.player is None or self._view.looking_back else ("Shift-←", "Shift-→")
         if self._skipped:
             notes: tuple[str, ...] = (f"{left} {right} columns", f"{left} {right}")
@@ -236,7 +237,7 @@ class CachesPane(ScrollPane):
         return self._shares
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
-        """Selects and sorts the rows, unless caches, mark and choices are the same as in the last call."""
+        """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
         mark, node = self._view.mark, table_node(ledger, choices)
         selection = (node, not choices.all_caches, choices.name_filter)
         order = (choices.sort, choices.reverse, choices.mode)

@@ -23,7 +23,7 @@ class ExplainPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # These bindings need priority; without it, Tab would try to move the focus, although there is only one pane.
+        # These key bindings have priority, because Tab would otherwise move the focus, although there is only one pane.
         Binding("tab,right", "turn_page(1)", show=False, priority=True),
         Binding("shift+tab,left", "turn_page(-1)", show=False, priority=True),
     ]

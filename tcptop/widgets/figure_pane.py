@@ -27,9 +27,9 @@ NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
 """In a pane narrower than this, the digits of the large figure are not grouped."""
 IDLE_SHARE = 0.02
-"""Minimum share of the idle part in the average for a text that names it."""
+"""Minimum share of the idle part in the average for the text `idle` beside it."""
 WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
-"""Titles of a figure without buffers, which the pane beside it counts."""
+"""Titles of a large figure that does not include buffers; the pane beside it shows the buffers."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -91,7 +91,7 @@ class FigurePane(Pane, can_focus=True):
         if choices.mode == "full" and _attached_of(ledger, choices) is None:
             titles = [f"Bytes per connection ─ {mode}, without buffers", *WITHOUT_BUFFERS]
             if _attached_texts(ledger.attached, added=False):
-                titles = titles[1:]  # the note on attached objects needs the room
+                titles = titles[1:]  # the note on attached objects takes all the room
         else:
             added = " + attached" if choices.mode == "full" else ""
             titles = [f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}"]
@@ -311,7 +311,7 @@ def _reasons(because: str) -> list[str]:
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
     """The attached objects that the large figure includes.
 
-    The result is None if the user has not chosen attached objects, or if there is no average.
+    The result is None if the user has not chosen to include attached objects, or if there is no average.
     """
     has_average = choices.mode == "full" and ledger.attached.now_bytes is not None
     return ledger.attached if choices.attached and has_average else None
@@ -320,7 +320,7 @@ def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
 def _attached_texts(attached: Attached, added: bool) -> list[str]:
     """Texts with the bytes per socket of each kind of attached objects, from all kinds to the fewest.
 
-    There is no text if buffers are the only kind of attached objects that certainly exist.
+    There is no text if buffers are the only attached objects that certainly exist.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}

@@ -38,7 +38,7 @@ class Graph:
     def min_span(self) -> float:
         """The `min_span` of `area()`.
 
-        It is 0 if the text shows two different values, of which the lower one is then the baseline.
+        `min_span` is 0 if the text shows two different values, of which the lower one is then the baseline.
         """
         return 0.0 if " to " in self.range_text else MIN_SPAN
 

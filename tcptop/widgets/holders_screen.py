@@ -86,7 +86,7 @@ GAP = " "
 LEFT = frozenset({*TITLES.values(), "SHARE"})
 SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
 FOOT_SHARE = 3
-"""The sums and verdicts take at most the lines of the table divided by this number."""
+"""The sums and verdicts take at most one of every FOOT_SHARE lines."""
 UNWRAPPED = 10_000
 """A width that is enough for every verdict without wrapping."""
 MIN_ROWS_WITH_KEYS = 6
@@ -118,7 +118,7 @@ class TableChoice(NamedTuple):
     by: Grouping = "owner"
     sort: SortKey = "memory"
     text: str = ""
-    """Filter text: only rows with it in their name, owner, cgroup or service are shown; if empty, all rows."""
+    """Filter text: only rows that have it in their name, owner, cgroup or service are shown; empty to show all rows."""
 
 
 class SocketSource(Protocol):
@@ -212,7 +212,7 @@ class HoldersPane(ScrollPane):
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
             self._drawn = self._draw_lines(ledger, choices, columns, rows)
-            # Drawing may move the cursor or the columns into sight, which changes these values.
+            # The values are found again, because drawing may move the cursor or the columns into sight.
             self._drawn_of = self._lines_depend_on(ledger, columns, rows)
         self.set_titles(*self.edge_titles(ledger, choices))
         return self._drawn
@@ -573,8 +573,8 @@ def lay_out(
     """The columns of a table of a given width, without those in `needless`; those in `telling` come before MEMORY.
 
     The first column and the sort column are always visible. The other visible columns are the most important ones or,
-    if columns are scrolled out, the next ones in their order. Apart from this, the columns depend only on the width, so
-    that they keep their places while rows change.
+    if columns are scrolled out, the next ones in their order. For a given choice, the columns depend only on the width,
+    so that they keep their places while rows change.
     """
     first, sorted_by = TITLES[by], sort.upper()
     without = {first, sorted_by, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
@@ -612,8 +612,8 @@ def lay_out(
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
     """The sums and the verdicts in at most `height` lines; if there are too many, the sums are left out first.
 
-    A text that does not fit ends in `…`. The most urgent verdicts stay, and the first one is complete if it leaves a
-    line for the others.
+    A text that does not fit ends in `…`. The most urgent verdicts stay, and the first verdict is complete if there is
+    still a line for the others.
     """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:
@@ -652,7 +652,7 @@ VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
     "CGROUP": path_ends,
     "SERVICE": lambda text, _: [text, text.replace("many ports", "many")],
 }
-"""For each column, a function that gives shorter texts of a cell for a width, the longest text first."""
+"""For each column, a function that gives shorter variants of a cell's text, the longest first."""
 
 
 def share_text(share: float | None, width: int) -> str:

@@ -1,7 +1,7 @@
 """Table of hosts: one row for each machine, the most urgent first.
 
-The table fills the screen, and has its own head and key line. Every text that comes from a machine, such as its name or
-what ssh said, is drawn as plain text.
+The table fills the screen, and has its own head and key line. Every text from a machine, such as its name or the
+message of ssh, is drawn as plain text.
 """
 
 from __future__ import annotations

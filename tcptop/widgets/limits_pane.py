@@ -48,7 +48,7 @@ MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """Minimum width of the pane for the used amounts, and for the text on what the kernel does at a limit."""
 NEEDS_DUMP = ("ports", "nofile", "listen_queues")
-"""Limits whose use only a dump of all sockets shows; the headroom page names this reason."""
+"""Limits whose use only a dump of all sockets shows; the headroom page shows them with this reason."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that no title uses."""
 
@@ -113,7 +113,7 @@ class LimitsPane(ScrollPane):
         ]
         reason = ledger.headroom[mode].unknown_because
         if ledger.limits[mode].first is None and reason is not None:
-            # The reason is more useful than the title of a column without numbers.
+            # The reason for the unknown headroom is more useful than the title of a column without numbers.
             reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
             headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
         return first_fitting([*headed, *titles, f"Limits{TITLE_SEPARATOR}{hidden}"], self.max_title_width), ""
@@ -128,7 +128,7 @@ class LimitsPane(ScrollPane):
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     """The limits of the pane.
 
-    Those in NEEDS_DUMP are left out, unless one of them has an alarm or no other limit is known.
+    Limits in NEEDS_DUMP are left out, unless one of them has an alarm or no other limit is known.
     """
     limits = ledger.limits[mode].rows
     shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]
@@ -191,10 +191,10 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
 
 
 def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> list[str]:
-    """Sentences beside the name of a limit: the machine's headroom, if this limit is reached first.
+    """If this limit is reached first, the sentences beside its name give the headroom of the machine.
 
-    If another limit is reached first, the sentences have the own headroom of the named limit, and then the machine's
-    headroom with the name of the first limit.
+    If another limit is reached first, the sentences give the headroom of this limit, and then that of the machine with
+    the name of the first limit.
     """
     first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
     if first is None or first.name == limit.name:
@@ -272,7 +272,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     """Notes on a limit, from long to short; the last one is empty.
 
     The notes are about the time until the limit is reached, the reason for an alarm, the number of orphans that fit,
-    and what fits into free memory. They also say what the headroom assumes, and why something is unknown.
+    and what fits into free memory. Other notes say what the headroom assumes, and why something is unknown.
     """
     alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""

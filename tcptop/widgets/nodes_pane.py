@@ -20,7 +20,7 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
-"""Cells of the bar: memory of TCP's slabs, the same for less than half a cell, other used memory, and free memory."""
+"""Cells of the bar: memory of TCP's slabs, less than half a cell of TCP's slabs, other used memory, and free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}

@@ -30,7 +30,7 @@ ASCII_CLASS = "-ascii"
 class Pane(Widget):
     """Widget that draws lines, below a title line if the widget has the CSS class `-titled`.
 
-    A subclass returns the lines and the titles; this class draws only those that have changed.
+    A subclass returns the lines and the titles of the pane; this class draws those that have changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
@@ -166,7 +166,8 @@ class Pane(Widget):
     def set_titles(self, title: str, note: str) -> None:
         """Sets the title, and a note at the right end of the title line, as text without markup.
 
-        If the title line is too short for both, the note is left out. In a box, the note stands in the lower edge.
+        If the title line is too short for both the title and the note, the note is left out. If the pane has a box, the
+        note stands in the lower edge.
         """
         old, self._titles = self._titles, (title, note, self.has_focus)
         # Textual's setters would refresh the whole pane, and many titles change in each sample.

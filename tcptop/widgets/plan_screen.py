@@ -150,8 +150,8 @@ class PlanScreen(OverlayScreen):
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
     """The fields in one, two or four columns; the cursor moves down a column and then to the next column.
 
-    `buffers` is a text on the bytes of a socket's buffers and their part in use. It stands behind the field of the
-    buffers, if there is room.
+    `buffers` is a text on the bytes of a socket's buffers and their part in use. `buffers` stands behind the field of
+    the buffers, if there is room.
 
     If `max_lines` is too small, only the lines around the cursor are returned, and at least one line.
     """
@@ -197,7 +197,7 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
         text = f"…{text[1 - room :]}" if room > 1 else "…"
     more = f" ({buffers})" if field.name == BUFFERS and buffers else ""
     more = more if len(text + more) < room else ""
-    # The dots show that the user can type a number, and how long it may be.
+    # Dots show that the user can type a number, and how long the number may be.
     dots = "" if field.parse is None or more else ROOM * (min(room - 1, MAX_CHARACTERS) - len(text))
     return (sign, label, (text, role), (dots, "dim"), (f"{more:<{room - len(text) - len(dots)}}", "text"))
 

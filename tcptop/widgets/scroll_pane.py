@@ -26,7 +26,7 @@ TITLE_SEPARATOR = " ─ "
 def shorten_title(title: str, position: str, columns: int) -> str:
     """The title with the scroll position as its last part, shortened to fit `columns`.
 
-    If the title is too long, its first part is cut to one word. If it is still too long, other parts are left out,
+    If the title is too long, its first part is cut to one word. A title that is still too long loses its other parts,
     beginning with the last. If there is no scroll position, the title is returned unchanged.
     """
     parts = title.split(TITLE_SEPARATOR)
@@ -43,7 +43,7 @@ def is_heading(line: Line) -> bool:
 
 
 def heading_above(lines: Sequence[Line], index: int) -> Line | None:
-    """If the line is below the first row of a table, the column titles of the table; otherwise None."""
+    """The column titles of a table, if the line is below the table's first row; otherwise None."""
     for above in range(index - 1, -1, -1):
         if not text_of(lines[index]).strip() or not text_of(lines[above]).strip():
             return None
@@ -53,7 +53,7 @@ def heading_above(lines: Sequence[Line], index: int) -> Line | None:
 
 
 def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
-    """The lines; if the last line has column titles whose rows are not visible, it is blank."""
+    """The lines, but a last line with column titles is blank, because the rows of the titles are not visible."""
     return [*lines[:-1], EMPTY_LINE] if lines and is_heading(lines[-1]) else lines
 
 

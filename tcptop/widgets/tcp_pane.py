@@ -101,8 +101,8 @@ def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, r
 def total_texts(ledger: Ledger) -> tuple[str, str]:
     """The total as large digits, and its unit; if the total is unknown, no digits, and the reason instead of the unit.
 
-    `≥` precedes the total if parts are missing. `≈` precedes it if the bounds on it differ in the digits that are
-    shown.
+    `≥` precedes the total if parts are missing. `≈` precedes the total if the bounds on the total differ in the digits
+    that are shown.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
@@ -118,7 +118,7 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
     """The unit of the total, its share of the machine's memory, and its growth.
 
-    If the total is unknown, the reason stands instead. If `with_available` is true, the available memory follows.
+    If the total is unknown, the reason replaces the total. If `with_available` is true, the available memory follows.
     """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
     if total.bytes is None:
@@ -168,7 +168,7 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
     texts = [*(f"{noun}{rate}" for noun in nouns), *nouns, ""]
     if mode == "time_wait":
-        # What the number counts is more useful than its change.
+        # The noun, which says what the number counts, is more useful than the change per second.
         texts = [text for noun in nouns for text in (f"{noun}{rate}", noun)]
     return ((number, "strong"), (first_fitting((*texts, ""), columns - cell_width(number)), "text"))
 
@@ -205,7 +205,8 @@ def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
 def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound: bool) -> Line:
     """In one line, TIME_WAIT of the machine (in TIME_WAIT accounting, the sockets), and the buffers.
 
-    If `has_bound` is true, a line above has the bound on the machine's TIME_WAIT; otherwise the bound comes first here.
+    `has_bound` is true if a line above has the bound on the machine's TIME_WAIT; without it, the bound comes first
+    here.
     """
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
@@ -324,7 +325,7 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
         f"of {limit_text}",
         f"{share} of tcp_mem",
     ]
-    # The total includes only the part of the buffers that is in use, so the note on this part comes first.
+    # The total includes only the part of the buffers that is in use, so the note on that part comes first.
     with_memory = [f"{memory}; {note}" for note in notes] if memory else []
     short_memory = [memory, f"in use {buffer_memory_amount(ledger)}"]
     return text, (*with_memory, *(short_memory if memory else notes))
