@@ -5,8 +5,7 @@ or copied from another machine, and still have the right format. Files are read 
 counts without a lock, so every bound leaves room for changes between the reads.
 
 The relations are data, in four tables: `slab_relations`, `socket_relations`, `memory_relations` and
-`hardware_relations`. These are not
-relations, because a kernel may break them:
+`hardware_relations`; the audit of each checks them. These are not relations, because a kernel may break them:
 
 - A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
 - The three values of tcp_mem rise. Any three values are accepted (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
@@ -19,8 +18,25 @@ relations, because a kernel may break them:
 from typing import Any
 
 from tcptop.accounting.contradictions import hardware_relations, memory_relations, slab_relations, socket_relations
-from tcptop.accounting.contradictions.audit import without_contradictions
+from tcptop.accounting.contradictions.audit import Audit
+from tcptop.accounting.contradictions.facts import find_facts, find_machine, with_slabinfo
+from tcptop.accounting.contradictions.hardware_audit import check_hardware
+from tcptop.accounting.contradictions.memory_audit import (
+    check_available,
+    check_cgroup,
+    check_meminfo_of_zones,
+    check_topology,
+    check_zones,
+)
 from tcptop.accounting.contradictions.relation import Relation
+from tcptop.accounting.contradictions.slab_audit import (
+    check_active_objects,
+    check_caches,
+    check_rows,
+    check_socket_rows,
+)
+from tcptop.accounting.contradictions.socket_audit import check_counts, check_listen_drops
+from tcptop.snapshot import Contradictions, Snapshot
 
 RELATIONS: tuple[Relation[Any, Any], ...] = (
     *slab_relations.ROW_RELATIONS,
@@ -54,4 +70,31 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
 )
 """Every relation that is checked."""
 
-__all__ = ["RELATIONS", "without_contradictions"]
+
+def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
+    """Sets impossible figures of a Snapshot to unknown.
+
+    A source with impossible figures gets the state `strange`, and a sentence about the contradiction as the reason. A
+    row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of the numbers are in doubt.
+    """
+    audit = Audit(snapshot)
+    audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, find_machine(audit.snapshot, page_bytes))
+    machine = find_machine(audit.snapshot, page_bytes)
+    facts = find_facts(audit.snapshot, machine)
+    doubts = check_rows(audit, facts)
+    check_caches(audit, facts)
+    miscounted = {row for row, kinds in doubts.items() if "counts" in kinds}
+    facts = with_slabinfo(audit.snapshot, facts, miscounted)
+    facts = check_counts(audit, facts, miscounted)
+    check_socket_rows(audit, facts, doubts)
+    check_active_objects(audit, facts.machine, doubts)
+    check_listen_drops(audit, facts)
+    check_zones(audit, facts)
+    check_meminfo_of_zones(audit, machine)
+    check_available(audit, machine)
+    check_topology(audit, machine)
+    check_cgroup(audit, machine)
+    check_hardware(audit, machine)
+    if not audit.sources:
+        return audit.snapshot
+    return audit.snapshot._replace(contradictions=Contradictions(frozenset(audit.sources), doubts))

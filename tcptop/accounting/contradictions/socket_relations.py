@@ -3,14 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tcptop.accounting.contradictions.relation import (
-    SOCKETS_LATER,
-    Facts,
-    Relation,
-    times,
-    total,
-    with_later_sockets,
-)
+from tcptop.accounting.contradictions.relation import SOCKETS_LATER, Facts, Relation, times, total, with_later_sockets
 from tcptop.snapshot import EventCounters, Reading, Snapshot, Sockstat, TlsStat
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64

@@ -1,0 +1,247 @@
+"""Facts of a Snapshot that the relations compare figures with: the machine, and counts and sizes in other files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+from tcptop.accounting.contradictions.reading_times import are_of_one_moment
+from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, Machine, with_later_sockets
+from tcptop.accounting.slab_caches import idle_error_objects, unique_rows
+from tcptop.accounting.socket_counts import file_count_error
+from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
+from tcptop.snapshot import Snapshot, Zone
+
+DRIFT_PAGES_PER_CPU = 125
+"""Maximum number of pages that a CPU has not added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
+
+HOTPLUG_SHARE = 0.01
+"""Share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
+
+
+def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
+    """The figures of the machine that bound all others."""
+    slabinfo, zoneinfo, meminfo = snapshot.slabinfo.value, snapshot.zoneinfo.value, snapshot.meminfo.value
+    # In a container, meminfo (lxcfs) may show less memory than the machine has.
+    managed_pages = sum(managed_by_zone(zoneinfo.zones if zoneinfo else ()).values())
+    memory_bytes = max((meminfo.total_bytes if meminfo else None) or 0, managed_pages * (page_bytes or 0))
+    return Machine(
+        page_bytes=page_bytes,
+        memory_bytes=min(memory_bytes or MAX_MEMORY_BYTES, MAX_MEMORY_BYTES),
+        is_slub=slabinfo is not None and not any(row.tunables_limit for row in slabinfo.rows),
+        drift_pages=_drift_pages(snapshot),
+    )
+
+
+def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
+    """The figures of other files that the relations compare with."""
+    sizes, zoneinfo = snapshot.slab_sizes.value, snapshot.zoneinfo.value
+    caches = sizes.caches if sizes else {}
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    of_protocols: dict[str, int] = {}
+    for name, source in (("TCP", "sockstat"), ("TCPv6", "sockstat6")):
+        sockets = protocols[name].sockets if name in protocols else None
+        if sockets is not None and are_of_one_moment(snapshot, "protocols", source):
+            of_protocols[name] = sockets
+    return Facts(
+        machine=machine,
+        socks=_objects(snapshot, SOCKS, "allocated"),
+        mini_sockets=_objects(snapshot, MINI_SOCKETS, "time_wait"),
+        struct_bytes=_struct_bytes(snapshot),
+        step_bytes={name: size.slab_size_bytes for name, size in caches.items() if size.slab_size_bytes is not None},
+        per_slab={name: size.objects_per_slab for name, size in caches.items() if size.objects_per_slab is not None},
+        orders={name: size.order for name, size in caches.items() if size.order is not None},
+        protocol_bytes=_protocol_bytes(snapshot),
+        managed_pages=managed_by_zone(zoneinfo.zones if zoneinfo else ()),
+        protocol_sockets=of_protocols,
+    )
+
+
+def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Facts:
+    """The facts without the counts of `miscounted` rows of slabinfo, and with those of the other rows."""
+    return facts._replace(
+        socks=None if miscounted & cache_names(SOCKS) else facts.socks,
+        mini_sockets=None if miscounted & cache_names(MINI_SOCKETS) else facts.mini_sockets,
+        flows=flow_count(snapshot, miscounted),
+        files=max_files(snapshot, miscounted),
+    )
+
+
+def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str]) -> Facts:
+    """The facts with those of sockstat, which was checked by itself."""
+    sockstat, sockstat6 = snapshot.sockstat.value, snapshot.sockstat6.value
+    if sockstat is None:
+        return facts
+    inuse6 = sockstat6.inuse if sockstat6 else None
+    both = None if sockstat.inuse is None or inuse6 is None else sockstat.inuse + inuse6
+    in_namespace = sockstat.allocated if both is None else both
+    return facts._replace(
+        sockets=sockstat.allocated,
+        inuse=sockstat.inuse,
+        sockets_with_file=_sockets_with_file(snapshot, miscounted),
+        sockets_with_inode=_sockets_with_inode(snapshot, miscounted),
+        namespace_sockets=in_namespace if are_of_one_moment(snapshot, "snmp", "sockstat") else None,
+    )
+
+
+def is_of_machine(snapshot: Snapshot, machine: Machine) -> bool:
+    """Whether meminfo is of the whole machine; in a container meminfo may be the container's (lxcfs)."""
+    meminfo, zoneinfo = snapshot.meminfo.value, snapshot.zoneinfo.value
+    managed = sum(managed_by_zone(zoneinfo.zones if zoneinfo else ()).values()) * (machine.page_bytes or 0)
+    memory = meminfo.total_bytes if meminfo else None
+    return memory is None or memory >= managed * (1 - HOTPLUG_SHARE)
+
+
+def _drift_pages(snapshot: Snapshot) -> int:
+    """Upper bound on the error of a counter of pages: each CPU may hold back some pages of each node."""
+    topology = snapshot.topology.value
+    return DRIFT_PAGES_PER_CPU * (cpu_count(snapshot) or 1) * max(1, len(topology.nodes) if topology else 1)
+
+
+def cpu_count(snapshot: Snapshot) -> int | None:
+    """The online CPUs, or those with page lists; None if unknown."""
+    topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
+    of_zones = max((zone.cpus or 0 for zone in zoneinfo.zones), default=0) if zoneinfo else 0
+    return (topology.online_cpus if topology else None) or of_zones or None
+
+
+def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
+    """Sizes of the structs in caches that are not merged, by name of the cache (sysfs, /proc/net/protocols)."""
+    sizes, links = snapshot.slab_sizes.value, snapshot.slab_links.value
+    groups = links.names_of.values() if links else ()
+    merged = {name for names in groups if len(names) > 1 for name in names}
+    structs = {
+        name: size.object_size_bytes
+        for name, size in (sizes.caches if sizes else {}).items()
+        if size.object_size_bytes is not None and name not in merged
+    }
+    return structs | _protocol_bytes(snapshot)
+
+
+def _protocol_bytes(snapshot: Snapshot) -> dict[str, int]:
+    """Sizes of the socks in /proc/net/protocols, by name of the cache, which is the name of the protocol."""
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    return {name: protocols[name].object_size_bytes for name in cache_names(SOCKS) if name in protocols}
+
+
+def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
+    """If the rows of IPv4 and IPv6 contradict sockstat, the number of objects in these rows together; otherwise None.
+
+    A contradiction means that every count of sockstat is much larger than the number of objects. Caches of socks and
+    caches of mini-sockets are never merged, so a row that is missing from a complete file counts as 0 objects. Sockets
+    may be opened or closed between the reads of slabinfo and sockstat, so there is no contradiction if at least one of
+    the counts of sockstat agrees with slabinfo.
+    """
+    slabinfo = snapshot.slabinfo
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
+        return None
+    names = cache_names(objects)
+    rows = [row for row in slabinfo.value.rows if row.name in names]
+    if not any(row.name in objects[0].caches for row in rows):
+        return None
+    objects_of_rows = sum(row.objects for row in rows)
+    least = least_count(snapshot, field)
+    return objects_of_rows if least is not None and least > (with_later_sockets(objects_of_rows) or 0) else None
+
+
+def least_count(snapshot: Snapshot, field: str) -> int | None:
+    """The least of the counts of sockstat that were read around slabinfo."""
+    sockstat = snapshot.sockstat
+    readings = (snapshot.slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
+    counts = [getattr(reading, field) for reading in readings if reading is not None]
+    return min((count for count in counts if count is not None), default=None)
+
+
+def flow_count(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Number of objects in the caches of tracked flows; None if slabinfo has no such row, or a row is in doubt.
+
+    Up to 4.7, each network namespace has a cache of its own.
+    """
+    slabinfo = snapshot.slabinfo
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
+        return None
+    per_namespace = re.compile(NF_CONN.name_in_namespace or "")
+    rows = [row for row in slabinfo.value.rows if row.name in NF_CONN.caches or per_namespace.fullmatch(row.name)]
+    if not rows or any(row.name in miscounted for row in rows):
+        return None
+    return sum(row.objects for row in rows)
+
+
+def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Lower bound on the TCP sockets with a file, less the error of fs.file-nr; None if unknown.
+
+    A socket of the kernel itself (NFS, ksmbd, DRBD, Ceph) has an inode and no file, so the bound is at most the number
+    of files that slabinfo surely shows.
+    """
+    cpus, sockets = cpu_count(snapshot), _sockets_with_inode(snapshot, miscounted)
+    files = _min_files(snapshot, miscounted)
+    return None if files is None or sockets is None or cpus is None else min(sockets, files) - file_count_error(cpus)
+
+
+def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Lower bound on the TCP sockets with a struct socket_alloc; None if unknown.
+
+    Orphans have none. Each socket in an accept queue has none either, and still has its request sock. A subflow of
+    MPTCP has none, so the bound is unknown if the machine has MPTCP sockets.
+    """
+    slabinfo, sockstat, protocols = snapshot.slabinfo, snapshot.sockstat, snapshot.protocols.value
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
+        return None
+    names = cache_names(REQUEST_SOCKS)
+    rows = [row for row in slabinfo.value.rows if row.name in names]
+    if not rows or names & set(miscounted):
+        return None
+    if protocols is not None and any(
+        protocol.name.startswith("MPTCP") for protocol in protocols.by_name.values() if protocol.sockets
+    ):
+        return None
+    # Sockets may be opened or closed between the reads, so the least count of the reads around slabinfo counts.
+    readings = (slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
+    counts = [
+        reading.allocated - reading.orphans
+        for reading in readings
+        if reading is not None and reading.allocated is not None and reading.orphans is not None
+    ]
+    if sockstat.value is None or sockstat.value.allocated is None or not counts:
+        return None
+    return min(counts) - sum(row.objects for row in rows)
+
+
+def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Upper bound on fs.file-nr: the objects in the row that holds struct file, and the error; None if unknown."""
+    slabinfo, cpus = snapshot.slabinfo.value, cpu_count(snapshot)
+    if slabinfo is None or cpus is None or not are_of_one_moment(snapshot, "socket_limits", "slabinfo"):
+        return None
+    names = names_of_files(snapshot)
+    row = next((row for row in unique_rows(slabinfo.rows) if row.name in names), None)
+    return None if row is None or row.name in miscounted else row.objects + file_count_error(cpus)
+
+
+def names_of_files(snapshot: Snapshot) -> set[str]:
+    """The names that the row of struct file may have: its own, and those of the caches merged with it."""
+    links, names = snapshot.slab_links.value, set(FILE.caches)
+    for name in FILE.caches if links else ():
+        names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()
+    return names
+
+
+def _min_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
+    """Lower bound on the open files in slabinfo; None if the cache of struct file has no row of its own."""
+    slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
+    row = next((row for row in unique_rows(slabinfo.rows) if row.name in FILE.caches), None) if slabinfo else None
+    if row is None or row.name in miscounted:
+        return None
+    if links is not None and len(links.names_of.get(links.group_of.get(row.name, ""), ())) > 1:
+        return None
+    idle = idle_error_objects(snapshot, row, (row.name,))
+    return None if idle is None else row.active_objects - idle
+
+
+def cache_names(objects: Sequence[KernelObject]) -> set[str]:
+    """The names of the caches that may hold the objects."""
+    return {name for item in objects for name in item.caches}
+
+
+def managed_by_zone(zones: Iterable[Zone]) -> dict[tuple[int, str], int]:
+    """The managed pages of each zone, by node and name."""
+    return {(zone.node, zone.name): zone.managed_pages for zone in zones if zone.managed_pages is not None}

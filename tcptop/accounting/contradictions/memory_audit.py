@@ -1,0 +1,329 @@
+"""The audit of memory: meminfo, zones, free blocks, NUMA nodes and the memory cgroup."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from tcptop.accounting.contradictions.audit import FILES, Audit, find_failures
+from tcptop.accounting.contradictions.facts import is_of_machine, managed_by_zone
+from tcptop.accounting.contradictions.memory_relations import (
+    AREA_RELATIONS,
+    AVAILABLE_RELATIONS,
+    BLOCK_RELATION,
+    CGROUP_RELATIONS,
+    CPU_RELATIONS,
+    FREE_MOMENTS,
+    MEMINFO_MOMENTS,
+    NODE_MOMENTS,
+    NODE_RELATIONS,
+    ORDER_RELATION,
+    PROTECTION_RELATION,
+    TOTAL_RELATION,
+    ZONE_RELATIONS,
+    Available,
+    BlockCount,
+    CpuCounts,
+    Moments,
+    NodePair,
+    Orders,
+    Protections,
+    TotalMemory,
+    pages_of,
+)
+from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, seconds_apart
+from tcptop.accounting.contradictions.relation import Facts, Machine, total
+from tcptop.kernel.release import release_numbers
+from tcptop.snapshot import FreeArea, Pagetypeinfo, Reading, Snapshot, Zone
+
+MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
+"""Two files may show amounts of memory that differ by one part in MOMENT_SHARE of a zone, and by MOVED_BYTES."""
+
+MAX_BOOST = 3
+"""A zone's reserve may have been computed while its high watermark was boosted to this many times its present value."""
+
+ALL_MANAGED_SINCE = (3, 11)
+"""First release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
+
+
+def check_cgroup(audit: Audit, machine: Machine) -> None:
+    """Checks the memory of the cgroup that the user named; if a check fails, the used memory is unknown."""
+    cgroup = audit.snapshot.cgroup
+    sentence = next((text for *_, text in find_failures([cgroup], CGROUP_RELATIONS, machine)), None) if cgroup else None
+    if cgroup is None or sentence is None:
+        return
+    folder = "/".join(filter(None, ("/sys/fs/cgroup", cgroup.path)))
+    unknown = cgroup._replace(
+        current_bytes=None,
+        cache_bytes=None,
+        sock_bytes=None,
+        kernel_bytes=None,
+        unknown_because=cgroup.unknown_because or f"damaged or impossible: {folder}: {sentence}",
+    )
+    audit.snapshot = audit.snapshot._replace(cgroup=unknown)
+
+
+def check_zones(audit: Audit, facts: Facts) -> None:
+    """Checks zoneinfo, buddyinfo and pagetypeinfo.
+
+    If a zone breaks a relation, the figures of the zone become unknown.
+    """
+    zoneinfo = audit.snapshot.zoneinfo.value
+    if zoneinfo is not None:
+        failed: dict[Zone, str] = {}
+        for zone, _, sentence in find_failures(zoneinfo.zones, ZONE_RELATIONS, facts.machine):
+            failed.setdefault(zone, sentence)
+        for pair, _, sentence in find_failures(_protections(zoneinfo.zones), [PROTECTION_RELATION], facts.machine):
+            failed.setdefault(pair.zone, sentence)
+        unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
+        kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zoneinfo.zones)
+        audit.mark("zoneinfo", failed.values(), zoneinfo._replace(zones=kept))
+        facts = facts._replace(managed_pages=managed_by_zone(kept))
+    buddyinfo, types = audit.snapshot.buddyinfo, audit.snapshot.pagetypeinfo
+    if buddyinfo.value is not None:
+        areas = buddyinfo.value.areas
+        failed_areas = _failed_areas(audit, areas, "buddyinfo", facts)
+        left = tuple(area for area in areas if (area.node, area.zone) not in failed_areas)
+        audit.mark("buddyinfo", failed_areas.values(), buddyinfo.value._replace(areas=left))
+    if types.value is not None:
+        failed_areas = _failed_areas(audit, _areas_of_all_types(types.value), "pagetypeinfo", facts)
+        failed_areas |= _failed_pageblocks(audit, types.value, facts.machine)
+        typed = tuple(area for area in types.value.areas if (area.node, area.zone) not in failed_areas)
+        rows = tuple(row for row in types.value.pageblocks if (row.node, row.zone) not in failed_areas)
+        value = types.value._replace(areas=typed, pageblocks=rows)
+        audit.mark("pagetypeinfo", failed_areas.values(), value)
+    if buddyinfo.value is not None and types.value is not None and buddyinfo.state == types.state == "ok":
+        orders = [{len(area.blocks) for area in value.areas} for value in (types.value, buddyinfo.value)]
+        numbers = Orders(*map(_numbers, orders))
+        sentences = [text for *_, text in find_failures([numbers], [ORDER_RELATION], facts.machine)]
+        audit.mark("pagetypeinfo", sentences, types.value._replace(areas=()))
+
+
+def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: Facts) -> dict[tuple[int, str], str]:
+    """One sentence for each zone with impossible free blocks, by node and name of the zone.
+
+    The free blocks are compared with zoneinfo, and those of pagetypeinfo also with buddyinfo.
+    """
+    snapshot = audit.snapshot
+    reading: Reading[Any] = getattr(snapshot, source)
+    if seconds_apart(reading, snapshot.zoneinfo, snapshot.live) is None:
+        facts = facts._replace(managed_pages={})
+    failed = {(area.node, area.zone): text for area, _, text in find_failures(areas, AREA_RELATIONS, facts)}
+    free: dict[str, dict[tuple[int, str], int | None]] = {
+        "zoneinfo": {
+            (zone.node, zone.name): zone.free_pages
+            for zone in (snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ())
+        },
+        "buddyinfo": {
+            (area.node, area.zone): pages_of(area)
+            for area in (snapshot.buddyinfo.value.areas if snapshot.buddyinfo.value else ())
+        },
+    }
+    managed = managed_by_zone(snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ())
+    capped = _capped_zones(snapshot.pagetypeinfo.value) if source == "pagetypeinfo" else set()
+    for other in ("zoneinfo", "buddyinfo") if source == "pagetypeinfo" else ("zoneinfo",):
+        for area in areas:
+            zone = (area.node, area.zone)
+            slack = _slack_pages(snapshot, facts.machine, managed.get(zone), source, other)
+            pages, there = pages_of(area), free[other].get(zone)
+            if zone in capped and there is not None:
+                pages = max(pages, there)
+            what = f"zone {area.zone} of node {area.node}"
+            sentence = FREE_MOMENTS.failure(Moments(what, FILES[other], pages, there, slack), facts.machine)
+            if sentence is not None:
+                failed.setdefault(zone, sentence)
+    return failed
+
+
+def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> dict[tuple[int, str], str]:
+    """One sentence for each zone with more pageblocks than it spans."""
+    zoneinfo = audit.snapshot.zoneinfo.value
+    spanned = {(zone.node, zone.name): zone.spanned_pages for zone in (zoneinfo.zones if zoneinfo else ())}
+    failed: dict[tuple[int, str], str] = {}
+    for row in types.pageblocks if types.pageblock_order is not None else ():
+        pages = spanned.get((row.node, row.zone))
+        most = None if pages is None else (pages >> min(types.pageblock_order or 0, 64)) + 2
+        pair = BlockCount(row, sum(row.count_by_type.values()), most)
+        sentence = BLOCK_RELATION.failure(pair, machine)
+        if (
+            sentence is not None
+            and seconds_apart(audit.snapshot.pagetypeinfo, audit.snapshot.zoneinfo, audit.snapshot.live) is not None
+        ):
+            failed[row.node, row.zone] = sentence
+    return failed
+
+
+def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
+    """Compares meminfo with the sums over the zones, unless meminfo is a container's (lxcfs)."""
+    meminfo, zoneinfo, page_bytes = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value, machine.page_bytes
+    if meminfo is None or zoneinfo is None or not page_bytes or not is_of_machine(audit.snapshot, machine):
+        return
+    zones = zoneinfo.zones
+    whole = _total_memory(audit.snapshot, machine)
+    texts = [] if whole is None else [text for *_, text in find_failures([whole], [TOTAL_RELATION], machine)]
+    audit.mark("meminfo", texts, meminfo._replace(**dict.fromkeys(TOTAL_RELATION.doubts)))
+    used = None
+    if meminfo.total_bytes is not None and meminfo.free_bytes is not None:
+        used = (meminfo.total_bytes - meminfo.free_bytes) // page_bytes
+    managed, free = (_sum_of(zones, field) for field in ("managed_pages", "free_pages"))
+    slack = _slack_pages(audit.snapshot, machine, managed, "meminfo", "zoneinfo")
+    amounts = (
+        ("the memory in use", used, None if managed is None or free is None else managed - free),
+        ("the page cache", _pages(meminfo.file_bytes, page_bytes), _sum_of_nodes(zones, "file_pages")),
+        (
+            "the reclaimable kernel memory",
+            _pages(meminfo.reclaimable_bytes, page_bytes),
+            _sum_of_nodes(zones, "reclaimable_pages"),
+        ),
+    )
+    pairs = [Moments(what, FILES["zoneinfo"], pages, other, slack) for what, pages, other in amounts]
+    sentences = [sentence for *_, sentence in find_failures(pairs, [MEMINFO_MOMENTS], machine)]
+    audit.mark("meminfo", sentences, meminfo._replace(**dict.fromkeys(MEMINFO_MOMENTS.doubts)))
+
+
+def check_available(audit: Audit, machine: Machine) -> None:
+    """Checks MemAvailable by the kernel's rule, unless meminfo is a container's (lxcfs)."""
+    meminfo, zoneinfo = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value
+    if meminfo is None or meminfo.total_bytes is None or meminfo.available_bytes is None:
+        return
+    if zoneinfo is None or not is_of_machine(audit.snapshot, machine):
+        return
+    parts = (meminfo.free_bytes, meminfo.file_bytes, meminfo.reclaimable_bytes)
+    highs = [zone.high_pages for zone in zoneinfo.zones]
+    least = None
+    if meminfo.free_bytes is not None and machine.page_bytes and None not in highs:
+        protection = sum(max(zone.protection_pages, default=0) for zone in zoneinfo.zones)
+        reserve = protection + MAX_BOOST * sum(filter(None, highs))
+        least = meminfo.free_bytes - reserve * machine.page_bytes
+    available = Available(meminfo.total_bytes, meminfo.available_bytes, total(*parts), least)
+    sentences = [text for *_, text in find_failures([available], AVAILABLE_RELATIONS, machine)]
+    audit.mark("meminfo", sentences, meminfo._replace(available_bytes=None))
+
+
+def check_topology(audit: Audit, machine: Machine) -> None:
+    """Checks the nodes and the CPUs; compares the memory of the nodes with the zones."""
+    topology, zoneinfo = audit.snapshot.topology.value, audit.snapshot.zoneinfo.value
+    if topology is None:
+        return
+    apart_s = seconds_apart(audit.snapshot.topology, audit.snapshot.zoneinfo, audit.snapshot.live)
+    zones = zoneinfo.zones if zoneinfo and apart_s is not None and machine.page_bytes else ()
+    sentences: list[str] = []
+    nodes = []
+    for node in topology.nodes:
+        own = [zone for zone in zones if zone.node == node.node]
+        managed, present = (_sum_of(own, field) for field in ("managed_pages", "present_pages"))
+        page_bytes = machine.page_bytes or 0
+        slack = _slack_pages(audit.snapshot, machine, managed, "topology", "zoneinfo")
+        pair = NodePair(
+            node,
+            None if managed is None else managed * page_bytes,
+            None if present is None else present * page_bytes,
+        )
+        free = Moments(
+            f"node {node.node}",
+            FILES["zoneinfo"],
+            _pages(node.free_bytes, machine.page_bytes),
+            _sum_of(own, "free_pages"),
+            slack,
+        )
+        failures = [(each.doubts, text) for _, each, text in find_failures([pair], NODE_RELATIONS, machine)]
+        failures += [(("free_bytes",), text) for *_, text in find_failures([free], [NODE_MOMENTS], machine)]
+        sentences += [text for _, text in failures]
+        unknown: dict[str, Any] = dict.fromkeys(field for doubts, _ in failures for field in doubts)
+        nodes.append(node._replace(**unknown))
+    cpus_of_nodes = [node.cpus for node in topology.nodes]
+    counts = CpuCounts(
+        topology.online_cpus,
+        None if None in cpus_of_nodes or not cpus_of_nodes else sum(filter(None, cpus_of_nodes)),
+        _cpus_of_zones(audit.snapshot),
+    )
+    failed = [text for *_, text in find_failures([counts], CPU_RELATIONS, machine)]
+    value = topology._replace(nodes=tuple(nodes), online_cpus=None if failed else topology.online_cpus)
+    audit.mark("topology", [*failed, *sentences], value)
+
+
+def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one: str, other: str) -> int | None:
+    """How many of `managed` pages may be freed or taken between the reads of two sources; None if unknown."""
+    apart_s = seconds_apart(getattr(snapshot, one), getattr(snapshot, other), snapshot.live)
+    if apart_s is None or machine.page_bytes is None or managed is None:
+        return None
+    moved_bytes = MOVED_BYTES + int(apart_s * FREED_BYTES_PER_S)
+    return managed // MOMENT_SHARE + moved_bytes // machine.page_bytes + machine.drift_pages
+
+
+def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
+    """MemTotal and the memory of the zones; None if a figure is unknown, or not of the same moment.
+
+    Up to 3.10, huge pages of the boot command line are in MemTotal, and no zone manages them.
+    """
+    meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    apart_s = seconds_apart(snapshot.meminfo, snapshot.zoneinfo, snapshot.live)
+    if meminfo is None or zoneinfo is None or snapshot.zoneinfo.state != "ok" or apart_s is None:
+        return None
+    total_pages, free_pages = (_pages(size, machine.page_bytes) for size in (meminfo.total_bytes, meminfo.free_bytes))
+    managed, present, free = (
+        _sum_of(zoneinfo.zones, field) for field in ("managed_pages", "present_pages", "free_pages")
+    )
+    if total_pages is None or managed is None or present is None or (release or ALL_MANAGED_SINCE) < ALL_MANAGED_SINCE:
+        return None
+    late = max(0, free_pages - free) if free_pages is not None and free is not None else present
+    moved = machine.drift_pages + int(apart_s * FREED_BYTES_PER_S) // (machine.page_bytes or 1)
+    return TotalMemory(total_pages, managed, present, late, moved)
+
+
+def _protections(zones: Sequence[Zone]) -> list[Protections]:
+    """The protection of each zone that has it, and the number of zones that a node may have."""
+    of_nodes = Counter(zone.node for zone in zones)
+    needed = max([*of_nodes.values(), *(len(zone.protection_pages) for zone in zones)], default=0)
+    return [Protections(zone, needed) for zone in zones if zone.protection_pages]
+
+
+def _pages(size: int | None, page_bytes: int | None) -> int | None:
+    return None if size is None or not page_bytes else size // page_bytes
+
+
+def _sum_of(zones: Collection[Zone], field: str) -> int | None:
+    """The sum of a count over zones; None if a zone with pages does not have it, or without zones."""
+    counts = [getattr(zone, field) for zone in zones if zone.present_pages != 0]
+    return None if not counts or None in counts else sum(counts)
+
+
+def _sum_of_nodes(zones: Collection[Zone], field: str) -> int | None:
+    """The sum of a count that only the first zone of a node may have; None if a node does not have it."""
+    by_node: dict[int, list[int]] = {}
+    for zone in zones:
+        if zone.present_pages != 0:
+            by_node.setdefault(zone.node, [])
+        count = getattr(zone, field)
+        if count is not None:
+            by_node.setdefault(zone.node, []).append(count)
+    return sum(map(sum, by_node.values())) if by_node and all(by_node.values()) else None
+
+
+def _capped_zones(types: Pagetypeinfo | None) -> set[tuple[int, str]]:
+    """Zones with free blocks that the kernel did not count to the end (`>100000`)."""
+    return {(area.node, area.zone) for area in (types.areas if types else ()) if area.capped_orders}
+
+
+def _cpus_of_zones(snapshot: Snapshot) -> int | None:
+    """The CPUs with page lists in a whole zoneinfo of a saved tree; None if unknown."""
+    zoneinfo = snapshot.zoneinfo
+    if snapshot.live or zoneinfo.value is None or zoneinfo.state != "ok":
+        return None
+    return max((zone.cpus or 0 for zone in zoneinfo.value.zones), default=0) or None
+
+
+def _numbers(numbers: Collection[int]) -> str:
+    return " or ".join(map(str, sorted(numbers)))
+
+
+def _areas_of_all_types(types: Pagetypeinfo) -> list[FreeArea]:
+    """The free blocks of each zone, all migrate types together."""
+    blocks: dict[tuple[int, str], list[int]] = {}
+    for area in types.areas:
+        counts = blocks.setdefault((area.node, area.zone), [0] * len(area.blocks))
+        for order, count in enumerate(area.blocks[: len(counts)]):
+            counts[order] += count
+    return [FreeArea(node, zone, tuple(counts)) for (node, zone), counts in blocks.items()]

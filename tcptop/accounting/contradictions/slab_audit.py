@@ -1,0 +1,207 @@
+"""The audit of slab rows: slabinfo, and the caches in /sys/kernel/slab."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from tcptop.accounting.contradictions.audit import Audit, find_failures
+from tcptop.accounting.contradictions.facts import cache_names, cpu_count, is_of_machine, least_count, names_of_files
+from tcptop.accounting.contradictions.reading_times import GROWTH_BYTES_PER_S, are_of_one_moment, seconds_apart
+from tcptop.accounting.contradictions.relation import DRIFT_SLABS, CachePair, Facts, Machine
+from tcptop.accounting.contradictions.slab_relations import (
+    ACTIVE_RELATION,
+    CACHE_COUNT_RELATIONS,
+    CACHE_SIZE_RELATIONS,
+    NAMED_ROW_RELATIONS,
+    PROTOCOL_SIZE_RELATION,
+    ROW_RELATIONS,
+    SAME_NAME_RELATION,
+    SLAB_RELATION,
+    SOCKET_ROW_RELATIONS,
+    ActiveCount,
+    RowsInSlab,
+    SameName,
+)
+from tcptop.accounting.slab_bytes import slab_bytes
+from tcptop.accounting.slab_caches import MEMCG_CHILDREN_UNTIL, unique_rows
+from tcptop.accounting.socket_counts import file_count_error
+from tcptop.kernel.objects import MINI_SOCKETS, OBJECT_OF_CACHE, SOCKET_ALLOC, SOCKS
+from tcptop.kernel.release import release_numbers
+from tcptop.recall import Recall
+from tcptop.snapshot import Doubt, Slabinfo, SlabRow, Snapshot
+
+UNEXPLAINED_SHARE = 0.01
+"""How much larger than meminfo's Slab the sum of slabinfo's rows may be, as a share of Slab."""
+
+ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
+"""First release that estimates a cache's free objects from some slabs if a node has more partial slabs than that."""
+
+KINDS: tuple[Doubt, ...] = ("size", "counts")
+
+
+def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
+    """Checks the row that holds an object of every socket; adds to `doubts`."""
+    slabinfo, names = audit.snapshot.slabinfo.value, cache_names([SOCKET_ALLOC])
+    rows = [row for row in unique_rows(slabinfo.rows) if row.name in names] if slabinfo else []
+    for row, relation, sentence in find_failures(rows, SOCKET_ROW_RELATIONS, facts):
+        _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
+
+
+def check_active_objects(audit: Audit, machine: Machine, doubts: dict[str, frozenset[Doubt]]) -> None:
+    """Compares active objects with the counts of other files, which were checked; adds to `doubts`."""
+    for count, relation, sentence in find_failures(_active_counts(audit.snapshot), [ACTIVE_RELATION], machine):
+        for name in count.names:
+            _add_doubts(audit, doubts, name, relation.doubts, f"{' and '.join(count.names)}: {sentence}")
+
+
+def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
+    """Checks slabinfo; returns the doubts about each row that fails a check."""
+    slabinfo = audit.snapshot.slabinfo.value
+    if slabinfo is None:
+        return {}
+    doubts: dict[str, frozenset[Doubt]] = {}
+    named = [row for row in slabinfo.rows if row.name in facts.struct_bytes or row.name in facts.step_bytes]
+    _recall_failures.begin_round()
+    failures = [failure for row in slabinfo.rows for failure in _recall_failures(row, facts.machine)]
+    failures += [
+        (row.name, relation.doubts, sentence)
+        for row, relation, sentence in find_failures(named, NAMED_ROW_RELATIONS, facts)
+    ]
+    for name, kinds, sentence in failures:
+        _add_doubts(audit, doubts, name, kinds, sentence)
+    for row, relation, sentence in find_failures(_same_names(slabinfo), [SAME_NAME_RELATION], facts.machine):
+        _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
+    audit.mark("slabinfo", _rows_beyond_slab(audit, slabinfo, facts.machine))
+    return doubts
+
+
+def _add_doubts(
+    audit: Audit, doubts: dict[str, frozenset[Doubt]], name: str, kinds: Collection[str], sentence: str
+) -> None:
+    doubts[name] = doubts.get(name, frozenset()) | {kind for kind in KINDS if kind in kinds}
+    audit.mark("slabinfo", [sentence])
+
+
+def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> list[str]:
+    """A list with one sentence if slabinfo's rows take more memory than meminfo's Slab; otherwise an empty list.
+
+    In a container, Slab may be of the container alone (lxcfs).
+    """
+    if not is_of_machine(audit.snapshot, machine):
+        return []
+    meminfo, page_bytes = audit.snapshot.meminfo, machine.page_bytes
+    slab = meminfo.value.slab_bytes if meminfo.value else None
+    apart_s = seconds_apart(meminfo, audit.snapshot.slabinfo, audit.snapshot.live)
+    if slab is None or page_bytes is None or apart_s is None:
+        return []
+    bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
+    # The size without a correction for order fallback is an upper bound, and quick to compute.
+    if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
+        return []
+    size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
+    sums = [RowsInSlab(size, slab, bound)]
+    return [sentence for *_, sentence in find_failures(sums, [SLAB_RELATION], machine)]
+
+
+def check_caches(audit: Audit, facts: Facts) -> None:
+    """Checks the caches in sysfs, and leaves out the caches that break a relation."""
+    sizes, counts = audit.snapshot.slab_sizes.value, audit.snapshot.slab_counts.value
+    failed: dict[str, str] = {}
+    if sizes is not None:
+        for name, size in sizes.caches.items():
+            found = [text for *_, text in find_failures([size], CACHE_SIZE_RELATIONS, facts.machine)]
+            structs = (size.object_size_bytes, facts.protocol_bytes.get(name))
+            found += [text for *_, text in find_failures([structs], [PROTOCOL_SIZE_RELATION], facts)]
+            failed |= {name: found[0]} if found else {}
+        sound = {name: size for name, size in sizes.caches.items() if name not in failed}
+        audit.mark("slab_sizes", _named(failed), sizes._replace(caches=sound))
+    if counts is not None:
+        pairs = _cache_pairs(audit.snapshot, facts.machine)
+        failed = {}
+        for name, pair in pairs.items():
+            for *_, text in find_failures([pair], CACHE_COUNT_RELATIONS, facts.machine):
+                failed.setdefault(name, text)
+        counted = {name: count for name, count in counts.caches.items() if name not in failed}
+        audit.mark("slab_counts", _named(failed), counts._replace(caches=counted))
+
+
+def _row_failures(row: SlabRow, machine: Machine) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """For each relation that a slabinfo row breaks: the name of the row, the doubts and the sentence.
+
+    The results are remembered, because most rows have not changed since the last sample.
+    """
+    return tuple(
+        (row.name, relation.doubts, sentence) for _, relation, sentence in find_failures([row], ROW_RELATIONS, machine)
+    )
+
+
+_recall_failures = Recall(_row_failures)
+
+
+def _named(failed: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {sentence}" for name, sentence in failed.items()]
+
+
+def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
+    """The counts of each cache in sysfs, with the row of slabinfo if both files were read at one time."""
+    counts, slabinfo, sysctls = snapshot.slab_counts.value, snapshot.slabinfo.value, snapshot.sysctls.value
+    apart_s = seconds_apart(snapshot.slab_counts, snapshot.slabinfo, snapshot.live)
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    rows: dict[str, SlabRow] = {}
+    if slabinfo is not None and apart_s is not None:
+        rows = {row.name: row for row in unique_rows(slabinfo.rows)}
+    pairs: dict[str, CachePair] = {}
+    for name, count in counts.caches.items() if counts else ():
+        row = rows.get(name)
+        slabs = max(count.slabs or 0, row.slabs if row else 0)
+        slab = max(1, row.pages_per_slab if row else 1) * (machine.page_bytes or 1)
+        drift = (
+            min(slabs // 4, (row.slabs if row else 0)) + DRIFT_SLABS + int((apart_s or 0) * GROWTH_BYTES_PER_S) // slab
+        )
+        pairs[name] = CachePair(*count, row, drift, is_whole=release is not None and release >= MEMCG_CHILDREN_UNTIL)
+    return pairs
+
+
+def _active_counts(snapshot: Snapshot) -> list[ActiveCount]:
+    """The active objects of the rows of socks, mini-sockets and files, and the counts of sockstat and file-nr."""
+    slabinfo, sockstat, limits = snapshot.slabinfo.value, snapshot.sockstat.value, snapshot.socket_limits.value
+    if slabinfo is None:
+        return []
+    files, cpus = None, cpu_count(snapshot)
+    is_near = are_of_one_moment(snapshot, "socket_limits", "slabinfo")
+    if is_near and limits is not None and limits.open_files is not None and cpus is not None:
+        files = limits.open_files - file_count_error(cpus)
+    sockets = least_count(snapshot, "allocated") if sockstat and sockstat.allocated is not None else None
+    mini_sockets = least_count(snapshot, "time_wait") if sockstat and sockstat.time_wait is not None else None
+    unique = unique_rows(slabinfo.rows)
+    found: list[ActiveCount] = []
+    for names, needed, objects_named, counted in (
+        (cache_names(SOCKS), set(SOCKS[0].caches), "TCP sockets", sockets),
+        (cache_names(MINI_SOCKETS), set(MINI_SOCKETS[0].caches), "TIME_WAIT sockets", mini_sockets),
+        (names_of_files(snapshot), names_of_files(snapshot), "open files", files),
+    ):
+        rows = [row for row in unique if row.name in names]
+        is_estimated = _estimates_free_objects(snapshot) and any(row.slabs > MAX_COUNTED_SLABS for row in rows)
+        if not is_estimated and any(row.name in needed for row in rows):
+            active = sum(row.active_objects for row in rows)
+            found.append(ActiveCount(tuple(sorted(row.name for row in rows)), objects_named, active, counted))
+    return found
+
+
+def _estimates_free_objects(snapshot: Snapshot) -> bool:
+    """Whether the kernel may estimate the free objects of a cache with many slabs."""
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    return release is None or release >= ESTIMATES_SINCE
+
+
+def _same_names(slabinfo: Slabinfo) -> list[SameName]:
+    """The different sizes in the rows of each name of the catalogue.
+
+    The kernel has only one cache with the name of a catalogue cache.
+    """
+    sizes: dict[str, set[tuple[int, ...]]] = {}
+    for row in slabinfo.rows:
+        if row.name in OBJECT_OF_CACHE:
+            sizes.setdefault(row.name, set()).add((row.object_bytes, row.objects_per_slab, row.pages_per_slab))
+    return [SameName(name, len(found)) for name, found in sizes.items()]
