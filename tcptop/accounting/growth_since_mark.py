@@ -64,7 +64,7 @@ def _growth(mark: Ledger, now: Ledger, others_bytes: float | None) -> GrowthSinc
 
 
 def _changes_of_others(mark: Ledger, now: Ledger) -> float | None:
-    """Sum of the changes, up or down, in the bytes of active objects of the slabinfo rows without objects of sockets.
+    """Sum of the changes, up or down, in the active bytes of those rows of slabinfo that hold no objects of sockets.
 
     Rows of the catalogue's caches are left out, since each has objects of sockets in some state or with some program.
     The sum is None if slabinfo is incomplete in either ledger.

@@ -13,7 +13,7 @@ HOLD_S = 10.0
 MAX_GAP_S = 150.0
 """Maximum time in seconds between two samples for the second sample to keep the order of the first.
 
-The time is longer than twice the longest interval. Even with long intervals, limits that are nearly equal therefore do
+MAX_GAP_S is longer than twice the longest interval. Even with long intervals, limits that are nearly equal therefore do
 not exchange their places in each sample.
 """
 

@@ -55,8 +55,8 @@ THRESHOLDS: Mapping[str, Threshold] = {
 """Thresholds by limit.
 
 The kernel counts an orphan twice while the orphan retransmits or probes, and four times after a soft error
-(net/ipv4/tcp_timer.c, tcp_out_of_resources). Therefore the kernel may begin to reset orphans at 25 % of
-tcp_max_orphans, after a soft error. At 50 % of tcp_max_orphans the kernel begins to reset every silent orphan.
+(net/ipv4/tcp_timer.c, tcp_out_of_resources). Because orphans may count four times, the kernel may reset orphans from 25
+% of tcp_max_orphans on. At 50 % of tcp_max_orphans the kernel begins to reset every silent orphan.
 """
 
 THEN: Mapping[str, str] = {

@@ -280,7 +280,7 @@ class CacheTable:
     def fallback_factor(self, cache: str) -> float:
         """An object's share of its present slabs ÷ its share of a full slab of the preferred order.
 
-        After a fallback to a smaller order the factor is above 1.
+        The factor is above 1 if the kernel has fallen back to slabs of a smaller order.
         """
         line = self.get(cache)
         row = self._by_name.get(line.row) if line is not None and line.row is not None else None
@@ -290,7 +290,8 @@ class CacheTable:
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
         """Pairs (number of slabs, objects per slab), one pair for each order of slabs.
 
-        The first pair is for slabs of the preferred order. The second pair, if any, is for slabs of the smallest order.
+        The pair for slabs of the preferred order comes first; a second pair, if any, is for slabs of the smallest
+        order.
 
         The list is empty if the counts are unknown.
         """

@@ -14,7 +14,8 @@ from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
-"""Average number of sockets of a group that a sample would contain if its process had the whole group.
+"""Average number of a group's sockets in the random sample of a process, supposing that the process has the whole
+group.
 
 With an average of five, a sample contains none of the sockets with a probability of 0.7 % (Poisson).
 """

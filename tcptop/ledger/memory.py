@@ -156,7 +156,7 @@ class NodeMemory(NamedTuple):
     def tcp_slabs_free(self) -> int | None:
         """Number of slabs of the TCP cache that fit into the node's free blocks; None if any zone's number is unknown.
 
-        The number counts only blocks of a migrate type that slabs can use.
+        Only blocks of a migrate type that slabs can use are counted as room for slabs.
         """
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 

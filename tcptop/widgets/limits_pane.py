@@ -64,7 +64,7 @@ class Columns(NamedTuple):
 
     @property
     def fits_end(self) -> int:
-        """Column after the last digit of the headroom, counted from the left."""
+        """Number of the column that follows the last digit of the headroom."""
         return self.name + self.bar + 1 + PERCENT_WIDTH + self.use + 2 + self.note + 1 + FITS_WIDTH
 
 

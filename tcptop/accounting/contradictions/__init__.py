@@ -1,15 +1,16 @@
 """Contradictions: figures that no healthy kernel prints.
 
-To find such figures, figures are compared with each other and with the machine's memory. A file may be damaged, edited
-or copied from another machine, and still have the right format. Files are read at different times, and the kernel
-counts without a lock, so every bound leaves room for changes between the reads.
+To find impossible figures, figures are compared with each other and with the machine's memory. A file may be damaged,
+edited or copied from another machine, and still have the right format. Files are read at different times, and the
+kernel counts without a lock, so each bound allows for changes between the reads.
 
 The relations are data, in four tables: `slab_relations`, `socket_relations`, `memory_relations` and
-`hardware_relations`; the audit of each checks them. These are not relations, because a kernel may break them:
+`hardware_relations`. Each table has an audit module, which checks its relations. The following statements are not
+checked as relations, because a kernel may break them:
 
 - A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
 - The three values of tcp_mem rise. Any three values are accepted (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
-- An object in use is counted by sockstat or file-nr. Closed socks live on in unsent buffers, files until a grace
+  - An object in use is counted by sockstat or file-nr. Closed socks live on in unsent buffers, files until a grace
   period of RCU ends, and a kernel may leak either.
 - Slab is at most the sum of slabinfo's rows. Old kernels lose the rows of dead memory cgroups; the rest is shown.
 - AnonPages is at most MemTotal. Pages of a graphics card's own memory are counted, too (mm/migrate_device.c).
@@ -68,14 +69,14 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     *hardware_relations.PROCESSOR_RELATIONS,
     hardware_relations.ARRAY_RELATION,
 )
-"""Every relation that is checked."""
+"""All relations that are checked."""
 
 
 def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
-    """Sets impossible figures of a Snapshot to unknown.
+    """Replaces impossible figures of a Snapshot by None.
 
-    A source with impossible figures gets the state `strange`, and a sentence about the contradiction as the reason. A
-    row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of the numbers are in doubt.
+    A source with impossible figures gets the state `strange`, and as its reason a sentence about the contradiction. A
+    row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of them are doubtful.
     """
     audit = Audit(snapshot)
     audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, find_machine(audit.snapshot, page_bytes))

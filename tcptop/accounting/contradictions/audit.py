@@ -1,4 +1,4 @@
-"""The audit of a Snapshot: sources with impossible figures are marked, and these figures become unknown."""
+"""The audit of a Snapshot: marks sources with impossible figures, and makes these figures unknown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILES: Mapping[str, str] = {
     "topology": "/sys/devices/system",
     "smbios": "/sys/firmware/dmi/tables/DMI",
 }
-"""The file names that the sentences about contradictions use, by name of the source."""
+"""Maps the name of each source to the file name in sentences about contradictions."""
 
 
 class Audit:
@@ -36,9 +36,9 @@ class Audit:
         self.sources: set[str] = set()
 
     def mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
-        """Sets a source to `strange`, with the first sentence as the reason; does nothing if `sentences` is empty.
+        """Sets a source to the state `strange`, with the first sentence as the reason; does nothing without a sentence.
 
-        If `value` is not None, `value` replaces the source's old value.
+        If `value` is not None, it replaces the value of the source.
         """
         sentence = next(iter(sentences), None)
         if sentence is None:
@@ -59,8 +59,8 @@ class Audit:
     def check_value(self, source: str, relations: Sequence[Relation[Any, Context]], context: Context) -> None:
         """Checks a source that has only a few counts.
 
-        sockstat is read once more right after each read of slab counts. If the source is sockstat, the values from
-        these further reads are checked too.
+        sockstat is read once more right after each read of slab counts. For sockstat, the values from the reads after
+        the slab counts are checked too.
         """
         value = getattr(self.snapshot, source).value
         if value is not None:
@@ -78,7 +78,7 @@ class Audit:
 def find_failures(
     items: Iterable[Item], relations: Sequence[Relation[Item, Context]], context: Context
 ) -> list[tuple[Item, Relation[Item, Context], str]]:
-    """The relations that do not hold, each with the checked item and a sentence about the contradiction."""
+    """The broken relations, each with the checked item and a sentence about the contradiction."""
     return [
         (item, relation, sentence)
         for item in items
@@ -92,7 +92,7 @@ def examine(
     relations: Sequence[Relation[Any, Context]],
     context: Context,
 ) -> tuple[list[str], Any]:
-    """The sentences of the relations that `value` breaks, and a copy of it with the doubtful fields set to None."""
+    """The sentences of the relations that `value` breaks, and a copy of `value` with None in the doubtful fields."""
     failures = find_failures([value], relations, context)
     doubted = dict.fromkeys(field for _, relation, _ in failures for field in relation.doubts)
     return [sentence for _, _, sentence in failures], value._replace(**doubted)

@@ -1,4 +1,4 @@
-"""Facts of a Snapshot that the relations compare figures with: the machine, and counts and sizes in other files."""
+"""Facts of a Snapshot with which relations compare figures: the machine, and counts and sizes in other files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SO
 from tcptop.snapshot import Snapshot, Zone
 
 DRIFT_PAGES_PER_CPU = 125
-"""Maximum number of pages that a CPU has not added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
+"""Maximum number of pages that a CPU may not have added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
 
 HOTPLUG_SHARE = 0.01
-"""Share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
+"""Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
 
 
 def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
-    """The figures of the machine that bound all others."""
+    """The properties of the machine that are upper bounds on other figures."""
     slabinfo, zoneinfo, meminfo = snapshot.slabinfo.value, snapshot.zoneinfo.value, snapshot.meminfo.value
     # In a container, meminfo (lxcfs) may show less memory than the machine has.
     managed_pages = sum(managed_by_zone(zoneinfo.zones if zoneinfo else ()).values())
@@ -34,7 +34,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
 
 
 def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
-    """The figures of other files that the relations compare with."""
+    """The figures of other files with which relations compare figures."""
     sizes, zoneinfo = snapshot.slab_sizes.value, snapshot.zoneinfo.value
     caches = sizes.caches if sizes else {}
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
@@ -58,7 +58,7 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
 
 
 def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Facts:
-    """The facts without the counts of `miscounted` rows of slabinfo, and with those of the other rows."""
+    """The facts with only those counts of slabinfo whose rows are not in `miscounted`."""
     return facts._replace(
         socks=None if miscounted & cache_names(SOCKS) else facts.socks,
         mini_sockets=None if miscounted & cache_names(MINI_SOCKETS) else facts.mini_sockets,
@@ -68,7 +68,7 @@ def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Fac
 
 
 def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str]) -> Facts:
-    """The facts with those of sockstat, which was checked by itself."""
+    """The facts, completed with those of sockstat, which was checked by itself."""
     sockstat, sockstat6 = snapshot.sockstat.value, snapshot.sockstat6.value
     if sockstat is None:
         return facts
@@ -85,7 +85,7 @@ def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str])
 
 
 def is_of_machine(snapshot: Snapshot, machine: Machine) -> bool:
-    """Whether meminfo is of the whole machine; in a container meminfo may be the container's (lxcfs)."""
+    """True if meminfo belongs to the whole machine; in a container, meminfo may belong to the container (lxcfs)."""
     meminfo, zoneinfo = snapshot.meminfo.value, snapshot.zoneinfo.value
     managed = sum(managed_by_zone(zoneinfo.zones if zoneinfo else ()).values()) * (machine.page_bytes or 0)
     memory = meminfo.total_bytes if meminfo else None
@@ -93,20 +93,20 @@ def is_of_machine(snapshot: Snapshot, machine: Machine) -> bool:
 
 
 def _drift_pages(snapshot: Snapshot) -> int:
-    """Upper bound on the error of a counter of pages: each CPU may hold back some pages of each node."""
+    """Upper bound on the error of a counter of pages: each CPU may not have added some pages of each node yet."""
     topology = snapshot.topology.value
     return DRIFT_PAGES_PER_CPU * (cpu_count(snapshot) or 1) * max(1, len(topology.nodes) if topology else 1)
 
 
 def cpu_count(snapshot: Snapshot) -> int | None:
-    """The online CPUs, or those with page lists; None if unknown."""
+    """Number of online CPUs or, if it is unknown, of CPUs with page lists; None if both are unknown."""
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     of_zones = max((zone.cpus or 0 for zone in zoneinfo.zones), default=0) if zoneinfo else 0
     return (topology.online_cpus if topology else None) or of_zones or None
 
 
 def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
-    """Sizes of the structs in caches that are not merged, by name of the cache (sysfs, /proc/net/protocols)."""
+    """By name of the cache, the sizes of the structs in caches that are not merged (sysfs, /proc/net/protocols)."""
     sizes, links = snapshot.slab_sizes.value, snapshot.slab_links.value
     groups = links.names_of.values() if links else ()
     merged = {name for names in groups if len(names) > 1 for name in names}
@@ -119,18 +119,17 @@ def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _protocol_bytes(snapshot: Snapshot) -> dict[str, int]:
-    """Sizes of the socks in /proc/net/protocols, by name of the cache, which is the name of the protocol."""
+    """By name of the cache, which is the name of the protocol, the sizes of the socks in /proc/net/protocols."""
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     return {name: protocols[name].object_size_bytes for name in cache_names(SOCKS) if name in protocols}
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
-    """If the rows of IPv4 and IPv6 contradict sockstat, the number of objects in these rows together; otherwise None.
+    """The number of objects in the rows of IPv4 and IPv6 together, if they contradict sockstat; otherwise None.
 
-    A contradiction means that every count of sockstat is much larger than the number of objects. Caches of socks and
-    caches of mini-sockets are never merged, so a row that is missing from a complete file counts as 0 objects. Sockets
-    may be opened or closed between the reads of slabinfo and sockstat, so there is no contradiction if at least one of
-    the counts of sockstat agrees with slabinfo.
+    The rows contradict sockstat if every count of sockstat is much larger than the number of objects. Caches of socks
+    and of mini-sockets are never merged, so a row that is missing in a complete file counts as 0 objects. Sockets may
+    be opened or closed between the reads, so one count of sockstat that agrees with slabinfo is enough.
     """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -145,7 +144,7 @@ def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) ->
 
 
 def least_count(snapshot: Snapshot, field: str) -> int | None:
-    """The least of the counts of sockstat that were read around slabinfo."""
+    """The smallest of the counts of sockstat that were read around slabinfo."""
     sockstat = snapshot.sockstat
     readings = (snapshot.slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
     counts = [getattr(reading, field) for reading in readings if reading is not None]
@@ -153,9 +152,9 @@ def least_count(snapshot: Snapshot, field: str) -> int | None:
 
 
 def flow_count(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
-    """Number of objects in the caches of tracked flows; None if slabinfo has no such row, or a row is in doubt.
+    """Number of objects in the caches of tracked flows; None if slabinfo has no such row, or if a row is doubtful.
 
-    Up to 4.7, each network namespace has a cache of its own.
+    Up to 4.7, each network namespace has its own cache of tracked flows.
     """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -168,10 +167,10 @@ def flow_count(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
 
 
 def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
-    """Lower bound on the TCP sockets with a file, less the error of fs.file-nr; None if unknown.
+    """Lower bound on the number of TCP sockets with a file, minus the error of fs.file-nr; None if unknown.
 
-    A socket of the kernel itself (NFS, ksmbd, DRBD, Ceph) has an inode and no file, so the bound is at most the number
-    of files that slabinfo surely shows.
+    A socket that the kernel itself uses (NFS, ksmbd, DRBD, Ceph) has an inode and no file. The bound is therefore at
+    most the number of files that slabinfo certainly shows.
     """
     cpus, sockets = cpu_count(snapshot), _sockets_with_inode(snapshot, miscounted)
     files = _min_files(snapshot, miscounted)
@@ -179,10 +178,10 @@ def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int |
 
 
 def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
-    """Lower bound on the TCP sockets with a struct socket_alloc; None if unknown.
+    """Lower bound on the number of TCP sockets with a struct socket_alloc; None if unknown.
 
-    Orphans have none. Each socket in an accept queue has none either, and still has its request sock. A subflow of
-    MPTCP has none, so the bound is unknown if the machine has MPTCP sockets.
+    Orphans have none. A socket in an accept queue has no struct socket_alloc, but still has its request sock. A subflow
+    of MPTCP has no struct socket_alloc, so the bound is unknown if the machine has MPTCP sockets.
     """
     slabinfo, sockstat, protocols = snapshot.slabinfo, snapshot.sockstat, snapshot.protocols.value
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -195,7 +194,7 @@ def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int 
         protocol.name.startswith("MPTCP") for protocol in protocols.by_name.values() if protocol.sockets
     ):
         return None
-    # Sockets may be opened or closed between the reads, so the least count of the reads around slabinfo counts.
+    # Sockets may be opened or closed between the reads, so the smallest count of the reads around slabinfo is used.
     readings = (slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
     counts = [
         reading.allocated - reading.orphans
@@ -208,7 +207,7 @@ def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int 
 
 
 def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
-    """Upper bound on fs.file-nr: the objects in the row that holds struct file, and the error; None if unknown."""
+    """Upper bound on fs.file-nr: the objects in the row of struct file, plus the error; None if unknown."""
     slabinfo, cpus = snapshot.slabinfo.value, cpu_count(snapshot)
     if slabinfo is None or cpus is None or not are_of_one_moment(snapshot, "socket_limits", "slabinfo"):
         return None
@@ -218,7 +217,7 @@ def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
 
 
 def names_of_files(snapshot: Snapshot) -> set[str]:
-    """The names that the row of struct file may have: its own, and those of the caches merged with it."""
+    """The names that the row of struct file may have: its own, and those of caches merged with it."""
     links, names = snapshot.slab_links.value, set(FILE.caches)
     for name in FILE.caches if links else ():
         names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()
@@ -226,7 +225,7 @@ def names_of_files(snapshot: Snapshot) -> set[str]:
 
 
 def _min_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
-    """Lower bound on the open files in slabinfo; None if the cache of struct file has no row of its own."""
+    """Lower bound on the open files in slabinfo; None if the cache of struct file does not have its own row."""
     slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
     row = next((row for row in unique_rows(slabinfo.rows) if row.name in FILE.caches), None) if slabinfo else None
     if row is None or row.name in miscounted:

@@ -1,6 +1,6 @@
-"""Relations of the firmware's tables (SMBIOS): what no firmware may say, and what some firmware says all the same.
+"""Relations of the firmware's tables (SMBIOS), and remarks about figures that some real firmware has wrong.
 
-The remarks are about figures that real firmware gets wrong. These figures are shown, and no source becomes `strange`.
+Figures with a remark are shown, and their source does not become `strange`.
 """
 
 from collections import defaultdict
@@ -14,12 +14,12 @@ ENABLED_AT_START = "none: what is switched on is a part of what is there (DSP013
 
 
 class ArrayDevices(NamedTuple):
-    """An array of memory slots, and the memory devices that name it as theirs."""
+    """An array of memory slots, and the memory devices that name this array as theirs."""
 
     array: MemoryArray
     devices: int
     size_bytes: int
-    """Sum of the known sizes."""
+    """Sum of the known sizes of the devices."""
 
 
 PROCESSOR_RELATIONS: tuple[Relation[Processor, Machine], ...] = (

@@ -38,17 +38,18 @@ from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import FreeArea, Pagetypeinfo, Reading, Snapshot, Zone
 
 MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
-"""Two files may show amounts of memory that differ by one part in MOMENT_SHARE of a zone, and by MOVED_BYTES."""
+"""Allowed difference of amounts of memory in two files: one part in MOMENT_SHARE of a zone, plus MOVED_BYTES."""
 
 MAX_BOOST = 3
-"""A zone's reserve may have been computed while its high watermark was boosted to this many times its present value."""
+"""Highest assumed boost: a zone's reserve may have been computed while its high watermark was up to this many times
+higher."""
 
 ALL_MANAGED_SINCE = (3, 11)
-"""First release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
+"""First kernel release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
 
 
 def check_cgroup(audit: Audit, machine: Machine) -> None:
-    """Checks the memory of the cgroup that the user named; if a check fails, the used memory is unknown."""
+    """Checks the memory of the cgroup that the user named; if a relation is broken, the used memory becomes unknown."""
     cgroup = audit.snapshot.cgroup
     sentence = next((text for *_, text in find_failures([cgroup], CGROUP_RELATIONS, machine)), None) if cgroup else None
     if cgroup is None or sentence is None:
@@ -67,7 +68,7 @@ def check_cgroup(audit: Audit, machine: Machine) -> None:
 def check_zones(audit: Audit, facts: Facts) -> None:
     """Checks zoneinfo, buddyinfo and pagetypeinfo.
 
-    If a zone breaks a relation, the figures of the zone become unknown.
+    If a zone breaks a relation, the zone's figures become unknown.
     """
     zoneinfo = audit.snapshot.zoneinfo.value
     if zoneinfo is not None:
@@ -101,9 +102,9 @@ def check_zones(audit: Audit, facts: Facts) -> None:
 
 
 def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: Facts) -> dict[tuple[int, str], str]:
-    """One sentence for each zone with impossible free blocks, by node and name of the zone.
+    """By node and name of the zone, one sentence for each zone with impossible free blocks.
 
-    The free blocks are compared with zoneinfo, and those of pagetypeinfo also with buddyinfo.
+    The free blocks are compared with zoneinfo; those of pagetypeinfo are also compared with buddyinfo.
     """
     snapshot = audit.snapshot
     reading: Reading[Any] = getattr(snapshot, source)
@@ -137,7 +138,7 @@ def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: F
 
 
 def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> dict[tuple[int, str], str]:
-    """One sentence for each zone with more pageblocks than it spans."""
+    """One sentence for each zone that has more pageblocks than it spans."""
     zoneinfo = audit.snapshot.zoneinfo.value
     spanned = {(zone.node, zone.name): zone.spanned_pages for zone in (zoneinfo.zones if zoneinfo else ())}
     failed: dict[tuple[int, str], str] = {}
@@ -155,7 +156,7 @@ def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> d
 
 
 def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
-    """Compares meminfo with the sums over the zones, unless meminfo is a container's (lxcfs)."""
+    """Compares meminfo with the sums over the zones, unless meminfo belongs to a container (lxcfs)."""
     meminfo, zoneinfo, page_bytes = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value, machine.page_bytes
     if meminfo is None or zoneinfo is None or not page_bytes or not is_of_machine(audit.snapshot, machine):
         return
@@ -183,7 +184,7 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
 
 
 def check_available(audit: Audit, machine: Machine) -> None:
-    """Checks MemAvailable by the kernel's rule, unless meminfo is a container's (lxcfs)."""
+    """Checks MemAvailable by the kernel's rule, unless meminfo belongs to a container (lxcfs)."""
     meminfo, zoneinfo = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value
     if meminfo is None or meminfo.total_bytes is None or meminfo.available_bytes is None:
         return
@@ -244,7 +245,7 @@ def check_topology(audit: Audit, machine: Machine) -> None:
 
 
 def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one: str, other: str) -> int | None:
-    """How many of `managed` pages may be freed or taken between the reads of two sources; None if unknown."""
+    """How many of `managed` pages may be freed or allocated between the reads of two sources; None if unknown."""
     apart_s = seconds_apart(getattr(snapshot, one), getattr(snapshot, other), snapshot.live)
     if apart_s is None or machine.page_bytes is None or managed is None:
         return None
@@ -253,9 +254,9 @@ def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one:
 
 
 def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
-    """MemTotal and the memory of the zones; None if a figure is unknown, or not of the same moment.
+    """MemTotal and the memory of the zones; None if a figure is unknown or of another moment.
 
-    Up to 3.10, huge pages of the boot command line are in MemTotal, and no zone manages them.
+    Up to 3.10, MemTotal includes huge pages of the boot command line, which no zone manages.
     """
     meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
@@ -274,7 +275,7 @@ def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
 
 
 def _protections(zones: Sequence[Zone]) -> list[Protections]:
-    """The protection of each zone that has it, and the number of zones that a node may have."""
+    """The protection of each zone whose protection is known, and the number of zones that a node may have."""
     of_nodes = Counter(zone.node for zone in zones)
     needed = max([*of_nodes.values(), *(len(zone.protection_pages) for zone in zones)], default=0)
     return [Protections(zone, needed) for zone in zones if zone.protection_pages]
@@ -285,13 +286,13 @@ def _pages(size: int | None, page_bytes: int | None) -> int | None:
 
 
 def _sum_of(zones: Collection[Zone], field: str) -> int | None:
-    """The sum of a count over zones; None if a zone with pages does not have it, or without zones."""
+    """The sum of a count over the zones; None if there is no zone, or if a zone with pages lacks the count."""
     counts = [getattr(zone, field) for zone in zones if zone.present_pages != 0]
     return None if not counts or None in counts else sum(counts)
 
 
 def _sum_of_nodes(zones: Collection[Zone], field: str) -> int | None:
-    """The sum of a count that only the first zone of a node may have; None if a node does not have it."""
+    """The sum of a count that only the first zone of each node may have; None if the count of a node is missing."""
     by_node: dict[int, list[int]] = {}
     for zone in zones:
         if zone.present_pages != 0:
@@ -303,12 +304,12 @@ def _sum_of_nodes(zones: Collection[Zone], field: str) -> int | None:
 
 
 def _capped_zones(types: Pagetypeinfo | None) -> set[tuple[int, str]]:
-    """Zones with free blocks that the kernel did not count to the end (`>100000`)."""
+    """Zones with free blocks whose number the kernel stopped counting (`>100000`)."""
     return {(area.node, area.zone) for area in (types.areas if types else ()) if area.capped_orders}
 
 
 def _cpus_of_zones(snapshot: Snapshot) -> int | None:
-    """The CPUs with page lists in a whole zoneinfo of a saved tree; None if unknown."""
+    """Number of CPUs with page lists, from a complete zoneinfo of a saved tree; None if unknown."""
     zoneinfo = snapshot.zoneinfo
     if snapshot.live or zoneinfo.value is None or zoneinfo.state != "ok":
         return None

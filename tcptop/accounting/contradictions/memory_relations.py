@@ -25,65 +25,66 @@ ANY_MOMENT = (
 UNDER_LOCK = "none: both are printed under zone->lock (mm/vmstat.c, walk_zones_in_node)"
 HOTPLUG = "a sixty-fourth: memory may be added or removed between the reads"
 SUM_SHARE = 100
-"""Slab may differ from the sum of its parts by one part in SUM_SHARE: a container's meminfo (lxcfs) is rounded."""
+"""Slab may differ from the sum of its parts by one part in SUM_SHARE, because a container's meminfo (lxcfs) is
+rounded."""
 
 
 MAX_DISTANCE = 255
 
 
 class Moments(NamedTuple):
-    """One amount of memory, in pages, as two files show it."""
+    """One amount of memory in two files, in pages."""
 
     what: str
     other_file: str
     pages: int | None
     other_pages: int | None
     slack_pages: int | None
-    """How far the amounts may be apart; None if the files were not read at one time."""
+    """Allowed difference of the two amounts; None if the files were not read at the same time."""
 
 
 class Available(NamedTuple):
-    """MemAvailable, and the bounds that the kernel's rule sets; a bound is None if unknown."""
+    """MemAvailable, and its bounds by the kernel's rule; a bound is None if unknown."""
 
     total_bytes: int
     available_bytes: int
     most_bytes: int | None
-    """MemFree, page cache on the LRU lists and reclaimable kernel memory."""
+    """The sum of MemFree, page cache on the LRU lists, and reclaimable kernel memory."""
     least_bytes: int | None
-    """MemFree less the largest reserve of all zones: watermarks with a boost, and protection."""
+    """MemFree minus the largest reserve of all zones: watermarks with a boost, and protection."""
 
 
 class TotalMemory(NamedTuple):
-    """MemTotal, and the memory that the zones have, in pages."""
+    """MemTotal and the memory of the zones, in pages."""
 
     pages: int
     managed_pages: int
     present_pages: int
     late_pages: int
-    """Pages that are free in meminfo but in no zone: memory that the kernel has not initialised yet."""
+    """Pages that are free in meminfo but in no zone, because the kernel has not initialised them yet."""
     moved_pages: int
     """Pages that may be freed, or added to the machine, between the reads of the two files."""
 
     @property
     def most_pages(self) -> int:
-        """Upper bound on MemTotal: the pages that are managed now or later, which are at most the present ones."""
+        """Upper bound on MemTotal: the pages that zones manage now or later, at most the present pages."""
         managed = self.managed_pages + self.managed_pages // 64 + self.late_pages + self.late_pages // 16
         return min(managed, self.present_pages + self.present_pages // 64) + self.moved_pages
 
 
 class Protections(NamedTuple):
-    """The numbers in the line `protection` of a zone, and how many there must be."""
+    """The numbers in the line `protection` of a zone, and the right number of them."""
 
     zone: Zone
     needed: int
 
 
 class NodePair(NamedTuple):
-    """A node in sysfs, and its zones in zoneinfo, in bytes."""
+    """The bytes of a node in sysfs, and of its zones in zoneinfo."""
 
     facts: NodeFacts
     managed_bytes: int | None
-    """None if zoneinfo was read at another time."""
+    """Bytes of the zones; None if zoneinfo was read at another time."""
     present_bytes: int | None
 
 
@@ -93,7 +94,7 @@ class BlockCount(NamedTuple):
     row: Pageblocks
     blocks: int
     spanned_blocks: int | None
-    """Most pageblocks that the zone can have."""
+    """The largest number of pageblocks that the zone can have."""
 
 
 class Orders(NamedTuple):
@@ -104,7 +105,7 @@ class Orders(NamedTuple):
 
 
 class CpuCounts(NamedTuple):
-    """The number of online CPUs as three files show it; None if unknown."""
+    """The number of online CPUs in three files; None if unknown."""
 
     online: int | None
     of_nodes: int | None
@@ -206,7 +207,7 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
         "(mm/show_mem.c, si_mem_available)",
     ),
 )
-"""Relations of the machine's own MemAvailable; a container computes MemAvailable by other rules (lxcfs)."""
+"""Relations of the machine's own MemAvailable, because a container computes MemAvailable by other rules (lxcfs)."""
 
 TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
     "MemTotal of the zones",
@@ -231,7 +232,7 @@ MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
 
 
 def _zone_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zone, Machine]:
-    """The relation that a count of pages of a zone is not larger than the number of pages that the zone manages."""
+    """Makes the relation that a count of pages of a zone is at most the number of pages that the zone manages."""
     return Relation(
         f"pages {words} of a zone",
         ZONEINFO,
@@ -246,7 +247,7 @@ def _zone_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zon
 
 
 def _machine_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zone, Machine]:
-    """The relation that a count of pages in a zone is not larger than the number of pages of the machine."""
+    """Makes the relation that a count of pages in a zone is at most the number of pages of the machine."""
     return Relation(
         f"pages {words} of the machine",
         f"{ZONEINFO}, {MEMINFO}",
@@ -261,7 +262,7 @@ def _machine_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[
 
 
 def _with_lists(zone: Zone) -> int | None:
-    """The free pages of a zone with those on per-CPU lists, less a share of pages that moved while it was printed."""
+    """The free pages of a zone and on its per-CPU lists, minus a share that moved while the file was printed."""
     if zone.free_pages is None or zone.on_cpu_lists_pages is None:
         return None
     return zone.free_pages + zone.on_cpu_lists_pages - (zone.managed_pages or 0) // 64
@@ -528,5 +529,5 @@ NODE_MOMENTS: Relation[Moments, Machine] = Relation(
 
 
 def pages_of(area: FreeArea) -> int:
-    """The free pages in the blocks of a zone."""
+    """The number of free pages in the blocks of a zone."""
     return sum(count << order for order, count in enumerate(area.blocks))

@@ -1,4 +1,4 @@
-"""How far apart two sources were read, and how much memory may change in between."""
+"""Time between the reads of two sources, and the amount of memory that may change in this time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ GROWTH_BYTES_PER_S = 1 << 30
 """Upper bound on the growth of the slab memory between two reads, in bytes per second."""
 
 FREED_BYTES_PER_S = 64 << 30
-"""Upper bound on the memory that is freed or taken between two reads, in bytes per second."""
+"""Upper bound on the memory that is freed or allocated between two reads, in bytes per second."""
 
 MAX_SOCKETS_APART_S = 0.05
-"""Numbers of sockets in two files of a running kernel are compared only if the reads are at most this long apart."""
+"""Maximum time between the reads of two files of a running kernel for a comparison of their numbers of sockets."""
 
 MAX_APART_S = 0.5
-"""Figures of a running kernel are compared only if the time between the reads of the figures is at most this long."""
+"""Maximum time between the reads of two figures of a running kernel for a comparison of the figures."""
 
 MAX_COPIED_APART_S = 30.0
-"""Figures of a saved tree are not compared if tcptop read one of the files so much later than the other."""
+"""Time between the reads of two files of a saved tree from which on their figures are not compared."""
 
 
 def are_of_one_moment(snapshot: Snapshot, one: str, other: str) -> bool:
-    """Whether hardly any sockets or files were opened or closed between the reads of two sources.
+    """True if hardly any sockets or files were opened or closed between the reads of two sources.
 
-    On a running kernel, the number of sockets must also be about the same as in the sample before.
+    On a running kernel, the number of sockets must also be about the same as in the previous sample.
     """
     apart_s = seconds_apart(getattr(snapshot, one), getattr(snapshot, other), snapshot.live)
     if apart_s is None or apart_s > MAX_SOCKETS_APART_S:
@@ -41,9 +41,9 @@ def are_of_one_moment(snapshot: Snapshot, one: str, other: str) -> bool:
 
 
 def seconds_apart(one: Reading[Any], other: Reading[Any], live: bool) -> float | None:
-    """Seconds between the reads of two sources; None if the time is too long for a comparison.
+    """Time in seconds between the reads of two sources; None if it is too long for a comparison.
 
-    A saved tree does not tell when its files were copied, so the time is 0.
+    A saved tree does not tell when its files were copied, so the time between two of its files is 0.
     """
     if one.taken_at_s is None or other.taken_at_s is None:
         return None if live else 0.0

@@ -1,4 +1,4 @@
-"""A relation that the kernel guarantees between figures, and the facts of a machine that such relations need."""
+"""A relation between figures that the kernel guarantees, and the facts of a machine that relations need."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ from tcptop.snapshot import SlabRow
 from tcptop.text.units import grouped
 
 MAX_MEMORY_BYTES = 1 << 52
-"""Upper bound on the memory of a machine: no architecture has physical addresses of more than 52 bits."""
+"""Upper bound on the memory of a machine: no architecture has physical addresses longer than 52 bits."""
 
 DRIFT_SLABS = 64
 DRIFT_SOCKETS = 1000
-"""Number of slabs or sockets that may be created between the reads of two counts.
+"""Number of slabs or sockets that may be added between the reads of two counts.
 
-If count A is checked against count B, the upper bound on A is B plus a share of B plus this number.
+If count A is compared with count B, the upper bound on A is B plus a share of B plus this number.
 """
 
 ONE_AT_A_TIME = "none: the kernel prints both from one variable, or from two that change together"
@@ -22,13 +22,13 @@ SOCKETS_LATER = "a quarter and 1 000 sockets, which may open or close between th
 
 
 class Machine(NamedTuple):
-    """Properties of the machine that give upper bounds."""
+    """Properties of the machine from which upper bounds are computed."""
 
     page_bytes: int | None
     memory_bytes: int
     is_slub: bool
     drift_pages: int
-    """Upper bound on the error of a counter of pages."""
+    """Upper bound on the error of a counter of pages, in pages."""
 
     @property
     def drift_bytes(self) -> int:
@@ -37,44 +37,44 @@ class Machine(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Figures of a Snapshot that serve for comparisons with other figures.
+    """Figures of a Snapshot with which other figures are compared.
 
-    A figure is None, or left out of its mapping, if it is unknown or not of the same moment as the figures that it is
-    compared with.
+    A figure is None, or left out of its mapping, if it is unknown or was read too long before or after the compared
+    figures.
     """
 
     machine: Machine
     socks: int | None = None
-    """Number of objects in the caches of socks, free objects included; None if no comparison is possible."""
+    """Number of objects in the caches of socks, free objects included; None if it cannot be compared."""
     mini_sockets: int | None = None
     struct_bytes: Mapping[str, int] = {}
-    """Sizes of the structs in caches that are not merged, by name of the cache."""
+    """By name of the cache, the sizes of the structs in caches that are not merged."""
     step_bytes: Mapping[str, int] = {}
-    """Step from one object to the next, from sysfs, by name of the cache."""
+    """By name of the cache, the step from one object to the next, from sysfs."""
     per_slab: Mapping[str, int] = {}
-    """Objects in a slab of the preferred order, from sysfs, by name of the cache."""
+    """By name of the cache, the objects in a slab of the preferred order, from sysfs."""
     orders: Mapping[str, int] = {}
-    """Order of a slab, from sysfs, by name of the cache."""
+    """By name of the cache, the order of a slab, from sysfs."""
     protocol_bytes: Mapping[str, int] = {}
-    """Sizes of the socks, from /proc/net/protocols, by name of the cache."""
+    """By name of the cache, the sizes of the socks, from /proc/net/protocols."""
     managed_pages: Mapping[tuple[int, str], int] = {}
-    """Managed pages by node and name of the zone."""
+    """Managed pages of each zone, by node and name of the zone."""
     sockets: int | None = None
-    """Allocated TCP sockets of the machine, from sockstat after sockstat's own checks."""
+    """Number of allocated TCP sockets of the machine, from sockstat after its own checks."""
     sockets_with_file: int | None = None
-    """Lower bound on the TCP sockets with a file, less the error of fs.file-nr; None if unknown."""
+    """Lower bound on the number of TCP sockets with a file, minus the error of fs.file-nr; None if unknown."""
     sockets_with_inode: int | None = None
-    """Lower bound on the TCP sockets with a struct socket_alloc."""
+    """Lower bound on the number of TCP sockets with a struct socket_alloc."""
     files: int | None = None
-    """Upper bound on fs.file-nr: the objects of the cache of struct file, free ones included, and the error."""
+    """Upper bound on fs.file-nr: the objects in the cache of struct file, free objects included, plus the error."""
     flows: int | None = None
-    """Number of objects in the caches of tracked flows, free objects included; None if no row shows the number."""
+    """Number of objects in the caches of tracked flows, free objects included; None if no row shows it."""
     inuse: int | None = None
-    """TCP sockets over IPv4 in the network namespace, from sockstat."""
+    """Number of TCP sockets over IPv4 in the network namespace, from sockstat."""
     protocol_sockets: Mapping[str, int] = {}
-    """Sockets of the network namespace by protocol, from /proc/net/protocols."""
+    """Number of sockets in the network namespace by protocol, from /proc/net/protocols."""
     namespace_sockets: int | None = None
-    """TCP sockets of the network namespace, or of the machine if only these are known."""
+    """Number of TCP sockets of the network namespace or, if only that is known, of the machine."""
 
 
 Item = TypeVar("Item")
@@ -82,9 +82,9 @@ Context = TypeVar("Context")
 
 
 class Relation(Generic[Item, Context]):
-    """A relation that every kernel guarantees: a figure does not exceed its upper bound.
+    """A relation that every kernel guarantees: a figure is at most its upper bound.
 
-    If the figure or the upper bound is unknown (None), the relation holds.
+    If the figure or its upper bound is unknown (None), the relation holds.
     """
 
     def __init__(
@@ -97,26 +97,26 @@ class Relation(Generic[Item, Context]):
         slack: str,
     ) -> None:
         self.name = name
-        """Two to six words, unique among all relations."""
+        """Name of the relation: two to six words, unique among all relations."""
         self.files = files
-        """The files that are compared; the source of the first becomes `strange`."""
+        """The compared files; the source of the first file becomes `strange`."""
         self.doubts = doubts
-        """The fields that become unknown; for a row of slabinfo, names of type `Doubt`.
+        """The fields that become unknown; for a row of slabinfo, values of the type `Doubt`.
 
-        Empty if the whole item becomes unknown: the zone, the node, the cache.
+        `doubts` is empty if the whole item becomes unknown: the zone, the node, or the cache.
         """
         self.bounds = bounds
-        """The figure and its upper bound."""
+        """Function that returns the figure and its upper bound."""
         self.sentence = sentence
-        """What the user reads: a format string with the fields `figure`, `bound` and `item`.
+        """Sentence for the user: a format string with the fields `figure`, `bound` and `item`.
 
-        Digits of `figure`, `bound` and `{item.slabs:,}` are in groups of three.
+        The digits of `figure`, `bound` and `{item.slabs:,}` are in groups of three.
         """
         self.slack = slack
-        """How far the figure may lawfully exceed the other, and the kernel function that is the reason."""
+        """How far the figure may exceed the bound on a healthy kernel, and the kernel function that is the reason."""
 
     def failure(self, item: Item, context: Context) -> str | None:
-        """If the relation does not hold, a sentence about the contradiction; otherwise None."""
+        """A sentence about the contradiction if the relation does not hold; otherwise None."""
         figure, bound = self.bounds(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
@@ -132,39 +132,39 @@ class CachePair(NamedTuple):
     slabs_by_node: Mapping[int, int]
     objects_by_node: Mapping[int, int]
     row: SlabRow | None
-    """None if there is no such row, or it was read at another time."""
+    """The row is None if slabinfo has no row of the cache, or was read at another time."""
     row_slabs_drift: int
     """Number of slabs that the cache may gain or lose between the reads of the two files."""
     is_whole: bool
-    """Whether sysfs counts all slabs of the row; before 5.9 sysfs lacks the slabs of memory cgroups."""
+    """True if sysfs counts all slabs of the row; before 5.9 sysfs lacks the slabs of memory cgroups."""
 
 
 def fitting(size: int | None, pages: int | None, machine: Machine) -> int | None:
-    """How many objects of `size` bytes fit into a slab of `pages` pages (mm/slub.c, order_objects); None if unknown."""
+    """Number of objects of `size` bytes that fit into `pages` pages (mm/slub.c, order_objects); None if unknown."""
     return machine.page_bytes * pages // size if machine.page_bytes and pages and size else None
 
 
 def with_drift(slabs: int) -> int:
-    """A number of slabs, and the slabs that may be added between the reads of two counts."""
+    """Upper bound on a number of slabs, with the slabs that may be added between the reads of two counts."""
     return slabs + slabs // 8 + DRIFT_SLABS
 
 
 def with_later_sockets(sockets: int | None) -> int | None:
-    """A number of sockets, and the sockets that may be opened between the reads of two counts."""
+    """Upper bound on a number of sockets, with the sockets that may be opened between the reads of two counts."""
     return None if sockets is None else sockets + sockets // 4 + DRIFT_SOCKETS
 
 
 def times(count: int | None, size: int) -> int | None:
-    """The product; None if unknown."""
+    """The product of the factors; None if a factor is unknown."""
     return None if count is None else count * size
 
 
 def difference(one: int | None, other: int | None) -> int | None:
-    """How far two figures are apart; None if either is unknown."""
+    """The difference of two figures, as a positive number; None if either is unknown."""
     return None if one is None or other is None else abs(one - other)
 
 
 def total(*figures: int | None) -> int | None:
-    """The sum; None if any figure is unknown."""
+    """The sum of the figures; None if any figure is unknown."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None

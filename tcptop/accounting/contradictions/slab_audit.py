@@ -31,16 +31,17 @@ from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Slabinfo, SlabRow, Snapshot
 
 UNEXPLAINED_SHARE = 0.01
-"""How much larger than meminfo's Slab the sum of slabinfo's rows may be, as a share of Slab."""
+"""Largest share of Slab by which the sum of slabinfo's rows may exceed meminfo's Slab."""
 
 ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
-"""First release that estimates a cache's free objects from some slabs if a node has more partial slabs than that."""
+"""First kernel release that estimates a cache's free objects from some slabs if a node has more partial slabs than this
+number."""
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")
 
 
 def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
-    """Checks the row that holds an object of every socket; adds to `doubts`."""
+    """Checks the row that holds an object of every socket, and adds to `doubts`."""
     slabinfo, names = audit.snapshot.slabinfo.value, cache_names([SOCKET_ALLOC])
     rows = [row for row in unique_rows(slabinfo.rows) if row.name in names] if slabinfo else []
     for row, relation, sentence in find_failures(rows, SOCKET_ROW_RELATIONS, facts):
@@ -48,14 +49,14 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
 
 
 def check_active_objects(audit: Audit, machine: Machine, doubts: dict[str, frozenset[Doubt]]) -> None:
-    """Compares active objects with the counts of other files, which were checked; adds to `doubts`."""
+    """Compares active objects with the counts of other files, which were checked before, and adds to `doubts`."""
     for count, relation, sentence in find_failures(_active_counts(audit.snapshot), [ACTIVE_RELATION], machine):
         for name in count.names:
             _add_doubts(audit, doubts, name, relation.doubts, f"{' and '.join(count.names)}: {sentence}")
 
 
 def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
-    """Checks slabinfo; returns the doubts about each row that fails a check."""
+    """Checks slabinfo; returns the doubtful numbers of each row that breaks a relation."""
     slabinfo = audit.snapshot.slabinfo.value
     if slabinfo is None:
         return {}
@@ -83,9 +84,9 @@ def _add_doubts(
 
 
 def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> list[str]:
-    """A list with one sentence if slabinfo's rows take more memory than meminfo's Slab; otherwise an empty list.
+    """One sentence if slabinfo's rows take more memory than meminfo's Slab; otherwise an empty list.
 
-    In a container, Slab may be of the container alone (lxcfs).
+    In a container, meminfo's Slab may count only the container (lxcfs).
     """
     if not is_of_machine(audit.snapshot, machine):
         return []
@@ -95,7 +96,7 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     if slab is None or page_bytes is None or apart_s is None:
         return []
     bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
-    # The size without a correction for order fallback is an upper bound, and quick to compute.
+    # The size without a correction for smaller slabs is an upper bound, and is computed quickly.
     if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
         return []
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
@@ -104,7 +105,7 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
 
 
 def check_caches(audit: Audit, facts: Facts) -> None:
-    """Checks the caches in sysfs, and leaves out the caches that break a relation."""
+    """Checks the caches in sysfs, and removes the caches that break a relation."""
     sizes, counts = audit.snapshot.slab_sizes.value, audit.snapshot.slab_counts.value
     failed: dict[str, str] = {}
     if sizes is not None:
@@ -126,9 +127,9 @@ def check_caches(audit: Audit, facts: Facts) -> None:
 
 
 def _row_failures(row: SlabRow, machine: Machine) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """For each relation that a slabinfo row breaks: the name of the row, the doubts and the sentence.
+    """For each relation that a row of slabinfo breaks: the name of the row, the doubtful numbers and the sentence.
 
-    The results are remembered, because most rows have not changed since the last sample.
+    The results are kept for the next sample, because most rows do not change between two samples.
     """
     return tuple(
         (row.name, relation.doubts, sentence) for _, relation, sentence in find_failures([row], ROW_RELATIONS, machine)
@@ -143,7 +144,7 @@ def _named(failed: Mapping[str, str]) -> list[str]:
 
 
 def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
-    """The counts of each cache in sysfs, with the row of slabinfo if both files were read at one time."""
+    """The counts of each cache in sysfs, with the row of slabinfo if both files were read at the same time."""
     counts, slabinfo, sysctls = snapshot.slab_counts.value, snapshot.slabinfo.value, snapshot.sysctls.value
     apart_s = seconds_apart(snapshot.slab_counts, snapshot.slabinfo, snapshot.live)
     release = release_numbers(sysctls.kernel_release) if sysctls else None
@@ -163,7 +164,7 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
 
 
 def _active_counts(snapshot: Snapshot) -> list[ActiveCount]:
-    """The active objects of the rows of socks, mini-sockets and files, and the counts of sockstat and file-nr."""
+    """The active objects in the rows of socks, mini-sockets and files, and the counts of sockstat and file-nr."""
     slabinfo, sockstat, limits = snapshot.slabinfo.value, snapshot.sockstat.value, snapshot.socket_limits.value
     if slabinfo is None:
         return []
@@ -189,16 +190,16 @@ def _active_counts(snapshot: Snapshot) -> list[ActiveCount]:
 
 
 def _estimates_free_objects(snapshot: Snapshot) -> bool:
-    """Whether the kernel may estimate the free objects of a cache with many slabs."""
+    """True if the kernel may estimate the free objects of a cache with many slabs."""
     sysctls = snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     return release is None or release >= ESTIMATES_SINCE
 
 
 def _same_names(slabinfo: Slabinfo) -> list[SameName]:
-    """The different sizes in the rows of each name of the catalogue.
+    """For each name of the catalogue, the different sizes in the rows with this name.
 
-    The kernel has only one cache with the name of a catalogue cache.
+    A kernel has only one cache with the name of a catalogued cache.
     """
     sizes: dict[str, set[tuple[int, ...]]] = {}
     for row in slabinfo.rows:

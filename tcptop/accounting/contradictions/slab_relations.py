@@ -1,4 +1,4 @@
-"""Relations of the slab caches: within a row of slabinfo, within a cache of sysfs, and between the two."""
+"""Relations of the slab caches: within a row of slabinfo, within a cache of sysfs, and between the two files."""
 
 from typing import NamedTuple
 
@@ -26,33 +26,33 @@ NO_LARGER = "none: all pages are in the machine's memory"
 
 
 class SameName(NamedTuple):
-    """How many different sizes the rows of one name have."""
+    """The number of different sizes in the rows of one name."""
 
     name: str
     sizes: int
 
 
 class RowsInSlab(NamedTuple):
-    """The bytes of all rows of slabinfo, and those of meminfo's Slab."""
+    """The bytes of all rows of slabinfo, and the bytes of meminfo's Slab."""
 
     rows_bytes: int
     slab_bytes: int
     bound_bytes: int
-    """The most that the rows may take: Slab, the error of the counters, and the growth between the reads."""
+    """Upper bound on the bytes of all rows: Slab, the error of the counters, and the growth between the reads."""
 
 
 class ActiveCount(NamedTuple):
-    """The active objects of all rows of one kind of object, and how many such objects another file counts."""
+    """The number of active objects in all rows of one kind of object, and their number in another file."""
 
     names: tuple[str, ...]
     objects_named: str
     active_objects: int
     counted: int | None
-    """The least count of the reads around slabinfo's; None if it cannot be compared."""
+    """The smallest count of the reads around slabinfo; None if it cannot be compared."""
 
 
 def _objects_of_small_slabs(row: SlabRow, machine: Machine) -> int | None:
-    """The objects that the slabs of a row have at least: SLUB takes slabs of the smallest order if it must."""
+    """Lower bound on the objects in the slabs of a row: SLUB may take slabs of the smallest order."""
     if not machine.is_slub or machine.page_bytes is None or not row.object_bytes:
         return row.slabs
     _, per_slab = smallest_slab(row.object_bytes, machine.page_bytes)
@@ -233,7 +233,7 @@ ACTIVE_RELATION: Relation[ActiveCount, Machine] = Relation(
     f"{SOCKETS_LATER}; free objects on lists of CPUs count as active (mm/slub.c, get_slabinfo); from 6.10 on, the "
     "free objects of more than 10 000 slabs are estimated (count_partial_free_approx) and not compared",
 )
-"""The sockets, mini-sockets and files that other files count are in use, so slabinfo counts them as active."""
+"""The sockets, mini-sockets and files that other files count are in use, so slabinfo must count them as active."""
 
 CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (
     Relation(
@@ -358,4 +358,4 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
         _BOTH_FILES,
     ),
 )
-"""Relations of the counts of a cache, which are left out if a relation does not hold."""
+"""Relations of the counts of a cache; if a relation is broken, the counts are left out."""

@@ -14,7 +14,7 @@ from tcptop.accounting.contradictions.socket_relations import (
 
 
 def check_counts(audit: Audit, facts: Facts, miscounted: set[str]) -> Facts:
-    """Checks the files of counters; returns the facts with those of sockstat, once its own check is done."""
+    """Checks the files of counters; returns the facts with the checked counts of sockstat."""
     for line, _, sentence in find_failures(counted_fields(audit.snapshot), [FIELDS_RELATION], facts):
         audit.mark(line.source, [sentence])
     for source, relations in VALUE_RELATIONS.items():
@@ -25,7 +25,7 @@ def check_counts(audit: Audit, facts: Facts, miscounted: set[str]) -> Facts:
 
 
 def check_listen_drops(audit: Audit, facts: Facts) -> None:
-    """Checks the overflows of accept queues; if the relation does not hold, both counters become unknown."""
+    """Checks the overflows of accept queues; if the relation is broken, both counters become unknown."""
     value = audit.snapshot.netstat.value
     sentence = LISTEN_RELATION.failure(value, facts) if value else None
     if value is not None and sentence is not None:

@@ -1,4 +1,4 @@
-"""Relations of the counts of sockets, files and flows: within sockstat, and with the caches of their objects."""
+"""Relations of the counts of sockets, files and flows, within sockstat and with the caches of their objects."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from tcptop.accounting.contradictions.relation import SOCKETS_LATER, Facts, Rela
 from tcptop.snapshot import EventCounters, Reading, Snapshot, Sockstat, TlsStat
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
-"""Lower bounds on the size of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
+"""Lower bounds on the sizes of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
 
 SOCKSTAT, SLABINFO = "/proc/net/sockstat", "/proc/slabinfo"
 LISTEN_COUNTERS = ("ListenOverflows", "ListenDrops")
@@ -16,7 +16,7 @@ OWN_CACHE = f"{SOCKETS_LATER}; the caches are never merged (SLAB_TYPESAFE_BY_RCU
 
 
 def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, Facts]:
-    """The relation that the machine's memory can hold the counted objects, each of at least `size` bytes."""
+    """Makes the relation that the machine's memory can hold the counted objects, each of at least `size` bytes."""
     return Relation(
         f"{field} of {file.rpartition('/')[2]} in memory",
         f"{file}, /proc/meminfo, /proc/zoneinfo",
@@ -28,9 +28,9 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 
 
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
-    """The relation that no more sockets have kernel TLS in one direction than the machine has TCP sockets.
+    """Makes the relation that no more sockets use kernel TLS in one direction than the machine has TCP sockets.
 
-    A socket is in at most one of the two counts of a direction.
+    Each direction has two counts, and a socket is in at most one of them.
     """
     return Relation(
         f"sockets that {verb} with kernel TLS",
@@ -46,7 +46,7 @@ def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
 
 
 class CountedFields(NamedTuple):
-    """How many counts of the TCP line of sockstat are known, and how many every kernel prints."""
+    """The number of known counts in the TCP line of sockstat, and the number of counts that every kernel prints."""
 
     source: str
     label: str
@@ -55,7 +55,10 @@ class CountedFields(NamedTuple):
 
 
 def counted_fields(snapshot: Snapshot) -> Iterator[CountedFields]:
-    """The counts of the lines TCP and TCP6. `mem` may be below 0 for a moment before 6.0, and is then not known."""
+    """The counts in the lines TCP and TCP6.
+
+    Before 6.0, `mem` may be below 0 for a moment; it then counts as unknown.
+    """
     for source, label in (("sockstat", "TCP"), ("sockstat6", "TCP6")):
         reading: Reading[Any] = getattr(snapshot, source)
         if reading.value is not None:
@@ -74,14 +77,14 @@ FIELDS_RELATION: Relation[CountedFields, Facts] = Relation(
 
 
 def larger_and_smaller(one: int | None, other: int | None) -> tuple[int | None, int | None]:
-    """The larger of two counts, and the most that it may be if the other is right; None if either is unknown."""
+    """The larger of two counts, and its upper bound according to the other count; None if either is unknown."""
     if one is None or other is None:
         return None, None
     return max(one, other), with_later_sockets(min(one, other))
 
 
 def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
-    """The relation that sockstat and protocols show the same number of sockets in use."""
+    """Makes the relation that sockstat and protocols show the same number of sockets in use."""
     return Relation(
         f"sockets of {protocol} in both files",
         f"/proc/net/sockstat{'6' if protocol.endswith('6') else ''}, /proc/net/protocols",
@@ -190,7 +193,7 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
         ),
     ),
 }
-"""The relations of each source that has only a few counts, by name of the source."""
+"""By name of the source, the relations of each source that has only a few counts."""
 
 
 LISTEN_RELATION: Relation[EventCounters, Facts] = Relation(
@@ -204,4 +207,4 @@ LISTEN_RELATION: Relation[EventCounters, Facts] = Relation(
     "ListenOverflows is {figure}, and ListenDrops, which includes it, {item.counters[ListenDrops]:,}",
     f"{SOCKETS_LATER} (net/ipv4/tcp_ipv4.c, tcp_v4_syn_recv_sock)",
 )
-"""Each overflow of an accept queue is a drop, too."""
+"""Each overflow of an accept queue is also counted as a drop."""
