@@ -31,14 +31,19 @@ def program() -> tuple[list[str], dict[str, str]]:
     return [python, "-m", "tcptop"], {**os.environ, "PYTHONPATH": checkout}
 
 
-def run(*arguments: str | Path, prepare: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs the program with these arguments; its output is text. The child calls `prepare` before the program."""
-    if prepare is None and not {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON"} & os.environ.keys():
+def run(
+    *arguments: str | Path, prepare: Callable[[], None] | None = None, settings: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the program with these arguments; its output is text. The child calls `prepare` before the program.
+
+    `settings` is the folder of the settings, if not the user's own.
+    """
+    if prepare is None and settings is None and not {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON"} & os.environ.keys():
         return forked_program.run(*arguments)
     command, environment = program()
     return subprocess.run(
         [*command, *map(str, arguments)],
-        env=environment,
+        env=environment if settings is None else {**environment, "XDG_CONFIG_HOME": str(settings)},
         cwd=environment["PYTHONPATH"],
         stdin=subprocess.DEVNULL,
         capture_output=True,

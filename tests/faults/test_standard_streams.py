@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from program import TIME_LIMIT_S, program
+from program import program, run
 from recorded import tree
 
 TREE = str(tree("6.1-4n", "established"))
@@ -40,7 +40,6 @@ CALLS: dict[str, tuple[list[str], int, int]] = {
 
 def redirected(arguments: list[str], settings: Path, **streams: str) -> subprocess.CompletedProcess[str]:
     """Runs the program with `stdout` and `stderr` as in REDIRECTED; those not given are captured."""
-    command, environment = program()
     reader, writer = os.pipe()
     os.close(reader)
 
@@ -53,17 +52,7 @@ def redirected(arguments: list[str], settings: Path, **streams: str) -> subproce
                 os.dup2(writer if kind == "broken" else os.open("/dev/full", os.O_WRONLY), number)
 
     try:
-        return subprocess.run(
-            [*command, *arguments],
-            env={**environment, "XDG_CONFIG_HOME": str(settings)},
-            cwd=environment["PYTHONPATH"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIME_LIMIT_S,
-            check=False,
-            preexec_fn=redirect,
-        )
+        return run(*arguments, prepare=redirect, settings=settings)
     finally:
         os.close(writer)
 
