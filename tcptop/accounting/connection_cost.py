@@ -92,9 +92,9 @@ class SocketChange(NamedTuple):
     """True for a period in which the number of sockets changed by more than MAX_CHANGE."""
 
     around_read: bool
-    """Between the last two reads of the caches; if True, no average can be computed from the last read."""
+    """True if the number changed fast between the last two reads of the caches; the last read then gives no average."""
     since_read: bool
-    """After the last read of the caches."""
+    """True if the number changed fast after the last read of the caches."""
 
 
 def needs_earlier_average(snapshot: Snapshot) -> bool:
@@ -151,7 +151,7 @@ def _with_steady_average(
     """The cost with a sound average: the new one, or an earlier one with the reason why it is used.
 
     If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
-    average either, there is no average.
+    average, there is no average.
     """
     if cost.now_bytes is None:
         return cost

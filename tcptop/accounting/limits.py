@@ -138,7 +138,7 @@ def find_limits(
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
     """The state of a limit. If a threshold lies within the counter's error, there is no alarm.
 
-    An upper bound on the use raises no alarm either.
+    If only an upper bound on the use is known, there is no alarm.
     """
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:

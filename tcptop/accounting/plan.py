@@ -681,8 +681,8 @@ def _sysctl(
 ) -> PlanSysctl | str:
     """Advice on a sysctl with one value; the plan needs `needed` of it.
 
-    The advised value is the smallest value of which `needed` is less than ADVISED_PERCENT. An advised value is at most
-    the largest value that the kernel accepts, and at most the number of objects of `each_bytes` that fit into all
+    The advised value is the smallest value with `needed` below ADVISED_PERCENT per cent of it. An advised value is at
+    most the largest value that the kernel accepts, and at most the number of objects of `each_bytes` that fit into all
     memory.
     """
     caps = [] if largest is None else [(largest, f"it is at most {largest}")]

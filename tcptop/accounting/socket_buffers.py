@@ -45,8 +45,8 @@ def buffer_memory(
 
     The lower bound is the live objects in the slabinfo rows that only segments use, or the charge if that is smaller.
     The upper bound is the smaller of two sums. The first sum is the charge plus the error of the charge. The second sum
-    starts with the active objects in the slabinfo rows that only segments use. To them it adds the used memory that is
-    neither slab memory nor anonymous memory nor page cache.
+    is the active objects in the slabinfo rows that only segments use, plus all used memory of unknown purpose. Used
+    memory of unknown purpose is neither slab memory nor anonymous memory nor page cache.
     """
     if sockets.buffer_bytes is None:
         return None

@@ -127,7 +127,7 @@ def listener_owner(listener: Listener, table: SocketTable) -> Holder:
 
 
 def _key(group: SocketGroup) -> _Like:
-    """Values that groups of different owners must have in common to be groups of alike sockets."""
+    """The values by which groups are alike; groups of different owners may have the same values."""
     return (*group[: SocketGroup._fields.index("owner")], group.peer)
 
 

@@ -11,7 +11,7 @@ FILE_SINCE: Release = (5, 5)
 NONE = TlsStat(0, 0, 0, 0)
 
 DRIFT_SHARE = 0.001
-"""Largest share of sockets outside `inuse` and the orphans with which all sockets count as in one namespace.
+"""If at most this share of the sockets is neither in `inuse` nor an orphan, all sockets count as in one namespace.
 
 A small difference is allowed, because sockstat and sockstat6 are read one after the other.
 """

@@ -212,9 +212,9 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
     """Variants of one sentence about the headroom, from the full sentence to its first words.
 
-    Example: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side, average buffers`. Each
-    variant omits the end of the previous variant. Only the last variant, for the narrowest terminal, leaves out a word
-    in the middle.
+    The full sentence is, for example, `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client
+    side, average buffers`. Each variant omits the end of the previous variant. Only the last variant, for the narrowest
+    terminal, leaves out a word in the middle.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
     reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
@@ -295,8 +295,8 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
 def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`; below 1 % it has one decimal place.
 
-    Example of the full sentence: `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client side,
-    average buffers`. If the use may be 0, the text is `≤` and the upper bound, rounded up.
+    The share is rounded down, so that it never shows a threshold that the use has not reached. If the use may be 0, the
+    text is `≤` and the upper bound, rounded up.
     """
     if limit.ratio is None:
         return units.UNKNOWN

@@ -15,8 +15,8 @@ from tcptop.text.units import grouped
 Grouping = Literal["owner", "process", "cgroup", "netns", "port", "state", "user", "peer"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
-"""Groupings whose rows are estimates if the descriptors of a process were sampled. In all other groupings, the shares
-of the processes add up to exact numbers."""
+"""Groupings whose rows are estimates if the descriptors of a process were sampled. In groupings without processes, the
+shares of the processes add up to exact numbers."""
 
 SortKey = Literal["memory", "sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)

@@ -29,8 +29,8 @@ class GrowthSinceMark(NamedTuple):
     error_bytes_per_socket: float | None = None
     """Bytes per socket that objects of other programs may have added to `bytes_per_socket`, or subtracted.
 
-    The error is `others_bytes` ÷ the number of new sockets. Programs that changed other rows probably also changed
-    dentries and files, whose rows count for sockets. None if unknown.
+    The error is `others_bytes` ÷ the number of new sockets. Programs that changed rows of other objects probably also
+    changed dentries and files, which are in the rows of sockets. None if unknown.
     """
     others_bytes: float | None = None
     """The largest change in any sample since the mark, summed over the rows of slabinfo without objects of sockets.

@@ -48,7 +48,8 @@ class Headroom(NamedTuple):
     with_reclaim_bytes: int | None = None
     """Bytes of memory that `with_reclaim` was computed from; None if unknown."""
     buffer_bytes: float | None = 0.0
-    """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers; None if unknown, and not a part.
+    """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers; None if it is unknown and left
+    out.
 
     The charge for the buffers, which tcp_mem limits, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """

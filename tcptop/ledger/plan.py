@@ -97,7 +97,7 @@ class PlanLimit(NamedTuple):
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
 
-    If `connections_are_at_most` is true, the number is an upper bound. The number does not include the planned
+    If `connections_are_at_most` is true, the number is an upper bound. `connections` does not include the planned
     mini-sockets, whose number is fixed. The number is None for tcp_max_tw_buckets, which ends no connection.
     """
     note: str
@@ -117,13 +117,13 @@ class PlanLimit(NamedTuple):
 
     @property
     def low_ratio(self) -> float | None:
-        """The use with the planned connections, by its lower bound, ÷ the maximum; None if unknown."""
+        """Share of the maximum in use with the planned connections, by their lower bound; None if unknown."""
         known = self.used is not None and self.takes is not None and self.maximum
         return (self.used + self.takes) / self.maximum if known else None  # type: ignore[operator]
 
     @property
     def ratio(self) -> float | None:
-        """The use with the planned connections, by its upper bound, ÷ the maximum; None if unknown.
+        """Share of the maximum in use with the planned connections, by their upper bound; None if unknown.
 
         The ratio is a lower bound if `takes` has no upper bound.
         """
@@ -196,7 +196,7 @@ class Plan(NamedTuple):
     limits: tuple[PlanLimit, ...]
     """The limits that the plan affects, the limit that is reached with the fewest connections first."""
     sysctls: tuple[PlanSysctl, ...]
-    """The sysctls to change, without those of which no value is enough; the notes of `limits` name those."""
+    """The sysctls to change; a sysctl of which no value is enough is not here but in the notes of `limits`."""
     ports: int | None
     """Number of local ports in ip_local_port_range; None if unknown."""
     ports_unknown_because: str | None

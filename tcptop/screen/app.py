@@ -227,8 +227,8 @@ class TcptopApp(App[int]):
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
         if not self.key_repeats:
-            # A class of the app makes Textual compute the styles of all widgets again, which takes longer than drawing
-            # the ledger.
+            # A changed CSS class of the app makes Textual compute the styles of all widgets again, which takes longer
+            # than drawing the ledger.
             self.set_class(choices.mode == "time_wait", "-time-wait")
             self._draw()
 

@@ -238,7 +238,7 @@ class ReplayFeed(Feed):
         return sample, minute_ago, ledger_before(selection.recording.snapshot, selection.samples[index])
 
     def _event_samples_before(self, index: int) -> tuple[EventSample, ...]:
-        """The event totals in the minute before a selected sample, after the last known totals before that minute."""
+        """The event totals within the minute before a selected sample, and the last known totals before this minute."""
         times_s = self._selection.times_s
         if index == 0:
             return ()

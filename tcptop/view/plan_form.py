@@ -36,7 +36,7 @@ class PlanField(NamedTuple):
     characters: str = ""
     """Characters that a number may have; any other character is refused."""
     words: Mapping[str, str] = MappingProxyType({})
-    """Maps a key to the text that the key alone types."""
+    """Maps a key to the word that this one key types, such as `n` to `now`."""
     choices: Mapping[str, str | bool] | None = None
     """Maps each text that the field shows to its value. Except for conntrack, the first value is the default of `tcptop
     plan`."""

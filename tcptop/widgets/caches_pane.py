@@ -247,7 +247,7 @@ class CachesPane(ScrollPane):
         with no_collection():
             if not is_selected:
                 if self._caches is not ledger.caches:
-                    # Rows that are already sorted by name are sorted faster by another column.
+                    # Sorting by another column is faster if the rows are already sorted by name.
                     self._caches, self._by_name = ledger.caches, sorted(ledger.caches, key=attrgetter("name"))
                 at_mark = None if mark is None else mark.caches
                 rates = self._view.rates

@@ -38,7 +38,7 @@ FAR_S = 2 * 86_400.0
 Largest time that is shown until a limit is reached; growth over some minutes says nothing about later times.
 """
 EIGHTHS = "▏▎▍▌▋▊▉"
-"""Cells that are filled from the left, from one eighth to seven eighths."""
+"""Characters of a partly filled cell, from one eighth to seven eighths."""
 TRACK = "·"
 """An empty cell of a bar."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
@@ -48,7 +48,7 @@ MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """Minimum width of the pane for the used amounts, and for the text on what the kernel does at a limit."""
 NEEDS_DUMP = ("ports", "nofile", "listen_queues")
-"""Limits whose use only a dump of all sockets shows; the headroom page shows them with this reason."""
+"""Limits whose use only a dump of all sockets shows; the headroom page says so."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that no title uses."""
 
@@ -193,8 +193,8 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
 def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> list[str]:
     """If this limit is reached first, the sentences beside its name give the headroom of the machine.
 
-    If another limit is reached first, the sentences give the headroom of this limit, and then that of the machine with
-    the name of the first limit.
+    If another limit is reached first, the sentences first give the headroom of this limit, then the name of the other
+    limit and the machine's headroom.
     """
     first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
     if first is None or first.name == limit.name:
