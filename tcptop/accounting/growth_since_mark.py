@@ -41,8 +41,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None = None) -> GrowthSinceMark:
     """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement.
 
-    `before` is the growth up to the previous sample; of its error and the new one, the larger is kept. Memory that
-    other programs took and gave back between mark and present does not show in a comparison of the two.
+    `before` is the growth up to the previous sample; the result has the larger of its error and the new error. Memory
+    that other programs took and gave back between mark and present does not show in a comparison of the two.
     """
     changes = (_changes_of_others(mark, now), None if before is None else before.others_bytes)
     largest = max((each for each in changes if each is not None), default=None)

@@ -11,7 +11,7 @@ from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
 HOLD_S = 10.0
 """Time in seconds for which a limit must be nearer than the limit above it, before the two exchange their places."""
 MAX_GAP_S = 150.0
-"""Maximum time in seconds between two samples for the second sample to keep the order of the first.
+"""If two samples are more than this time in seconds apart, the second sample does not keep the order of the first.
 
 MAX_GAP_S is longer than twice the longest interval. Even with long intervals, limits that are nearly equal therefore do
 not exchange their places in each sample.
@@ -25,8 +25,8 @@ class LimitOrder(NamedTuple):
     names: tuple[str, ...] = ()
     """Names of the limits, in the order in which the screen shows the limits."""
     nearer_since_s: Mapping[tuple[str, str], float] = {}
-    """Pairs of limits whose second limit is nearer although it stands below the first; each pair has the time since
-    when."""
+    """For pairs of limits whose second limit stands below the first although it is nearer, the time when it became
+    nearer."""
 
 
 LimitOrders = Mapping[AccountingMode, LimitOrder]

@@ -628,7 +628,7 @@ def _connections(limit: PlanLimit) -> float:
 def _by_node(
     table: CacheTable, ledger: Ledger, total_bytes: float, fit_into: Callable[[float], int | None]
 ) -> dict[int, PlanNode] | None:
-    """Each node's share of the plan if new sockets spread over the nodes like the present socks; None if unknown."""
+    """What the plan takes of each node if new sockets spread over the nodes like the present socks; None if unknown."""
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     shares = {node.node: share_of_objects(lines, node.node) for node in ledger.nodes}
     if len(shares) == 1:

@@ -51,8 +51,7 @@ EXACT_FILE_COUNT_SINCE = (6, 16)
 """First kernel release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
 
 DRIFT_FILES = 64
-"""In addition to an eighth of the files, the number of sockets that may be opened between the reads of slabinfo and
-sockstat."""
+"""Number of sockets that may be opened between the reads of slabinfo and sockstat, beyond an eighth of the files."""
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
 """Structs that every socket with an inode holds, even a socket of the kernel itself, which has no file."""

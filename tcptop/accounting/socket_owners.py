@@ -144,7 +144,7 @@ def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess
 
 
 def _opened_since(group: SocketGroup, groups: Iterable[SocketGroup]) -> dict[int, float]:
-    """Completely read processes with sockets like those of `group`; empty unless `group` is small beside them."""
+    """Processes whose descriptors were all read, with sockets like those of `group`; empty if `group` is too large."""
     whole = {each.pid: float(each.sockets) for each in groups if each.owner == "whole" and each.pid is not None}
     return whole if group.sockets <= LATE_SHARE * sum(whole.values()) else {}
 

@@ -143,7 +143,7 @@ class StateCost(NamedTuple):
     unread_fin_parts: tuple[ObjectCost, ...] | None
     """Objects that store a received FIN until the program reads it.
 
-    None if the state has no unread FIN, or if the objects are unknown.
+    `unread_fin_parts` is None if the state has no unread FIN, or if the objects are unknown.
     """
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_upper_bound: bool

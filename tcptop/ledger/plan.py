@@ -142,7 +142,7 @@ class UncountedLimit(NamedTuple):
 
 
 ADVISED_PERCENT = 80
-"""Share in per cent of an advised value of a sysctl that the plan may use; at this share the state NEAR begins."""
+"""The plan uses less than this percentage of an advised value of a sysctl, because the state NEAR begins there."""
 
 
 class PlanSysctl(NamedTuple):

@@ -23,7 +23,8 @@ class Trends:
     """Trends of five figures, with one value for each complete step, the newest last."""
 
     step: int | None = None
-    """Number of the current, incomplete step; steps are counted from the Unix epoch. None before the first sample."""
+    """Number of the current, incomplete step; steps are counted from the Unix epoch. The number is None before the
+    first sample."""
     latest: Ledger | None = None
     """The latest sample; it was taken in the current step."""
     bytes_per_connection: Series = ()
@@ -71,8 +72,8 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
     Args:
         values: a series of `Trends`; steps before the first value are unknown.
         columns: the width of the graph. In a narrow graph a column shows the largest value of several steps.
-        step: the number of the current step. In a narrow graph, the first step of a column has a number that is a
-            multiple of the steps per column, so that a new step seldom moves all columns.
+        step: the number of the current step. In a narrow graph, a column begins at a step whose number is a multiple of
+            the steps per column. A new step therefore seldom moves all columns.
     """
     if columns <= 0:
         return ()

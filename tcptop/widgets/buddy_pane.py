@@ -304,8 +304,8 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
 
     Figures have as many digits as fit into the width.
 
-    If not even MIN_DIGITS digits fit, columns are left out: first the free bytes; then the orders below the order of
-    TCP's slabs, from order 0 upwards; then the highest orders.
+    If not even MIN_DIGITS digits fit, columns are left out, beginning with the free bytes. Next come the orders below
+    the order of TCP's slabs, from order 0 upwards, and then the highest orders.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))

@@ -193,8 +193,8 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
 def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> list[str]:
     """If this limit is reached first, the sentences beside its name give the headroom of the machine.
 
-    If another limit is reached first, the sentences first give the headroom of this limit, then the name of the other
-    limit and the machine's headroom.
+    If another limit is reached first, the sentences give the headroom of this limit, and the other limit with the
+    machine's headroom.
     """
     first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
     if first is None or first.name == limit.name:

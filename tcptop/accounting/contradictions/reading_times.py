@@ -14,13 +14,14 @@ FREED_BYTES_PER_S = 64 << 30
 """Upper bound on the memory that is freed or allocated between two reads, in bytes per second."""
 
 MAX_SOCKETS_APART_S = 0.05
-"""Maximum time between the reads of two files of a running kernel for a comparison of their numbers of sockets."""
+"""Numbers of sockets in two files of a running kernel are compared only if the reads are at most this many seconds
+apart."""
 
 MAX_APART_S = 0.5
-"""Maximum time between the reads of two figures of a running kernel for a comparison of the figures."""
+"""Other figures of a running kernel are compared only if their reads are at most this many seconds apart."""
 
 MAX_COPIED_APART_S = 30.0
-"""Time between the reads of two files of a saved tree from which on their figures are not compared."""
+"""Figures of two files of a saved tree are not compared if tcptop read the files more than this many seconds apart."""
 
 
 def are_of_one_moment(snapshot: Snapshot, one: str, other: str) -> bool:
