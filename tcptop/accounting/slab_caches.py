@@ -577,7 +577,7 @@ def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
 
     If a catalogued cache has several rows, the row with the most slabs is kept.
 
-    The kernel prints slabinfo in parts. If the list of caches changes between two parts, a row may be printed twice.
+    The kernel prints slabinfo in parts; if the list of caches changes between two parts, a row may be printed twice.
     All rows of caches outside the catalogue are kept, because two different caches outside the catalogue may have the
     same name.
     """

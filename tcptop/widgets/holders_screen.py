@@ -69,8 +69,8 @@ WIDTHS: Mapping[str, int] = {
     "SOCK": 7,
     "KERNEL": 7,
 }
-"""The width of each column, the most important column first, after the sort column. The name "" stands for the first
-column, which has at least the width FIRST_WIDTH.
+"""Maps each column, apart from the sort column, to its width; the most important columns come first. The name "" stands
+for the first column, which has at least the width FIRST_WIDTH.
 
 In a terminal of 40 columns, the first column, the sort column and the state are complete. The state comes before the
 port, because it tells what a socket waits for.
@@ -212,7 +212,7 @@ class HoldersPane(ScrollPane):
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
             self._drawn = self._draw_lines(ledger, choices, columns, rows)
-            # The values are found again, because drawing may move the cursor or the columns into sight.
+            # Drawing may move the cursor or the columns into sight, so the values are computed again after it.
             self._drawn_of = self._lines_depend_on(ledger, columns, rows)
         self.set_titles(*self.edge_titles(ledger, choices))
         return self._drawn

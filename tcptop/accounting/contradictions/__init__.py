@@ -10,9 +10,9 @@ checked as relations, because a kernel may break them:
 
 - A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
 - The three values of tcp_mem rise. Any three values are accepted (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
-- An object in use is counted by sockstat or file-nr. Closed socks live on in unsent buffers, files until a grace
-  period of RCU ends, and a kernel may leak either.
-- Slab is at most the sum of slabinfo's rows. Old kernels lose the rows of dead memory cgroups; the rest is shown.
+- An object in use is counted by sockstat or file-nr. After close(), socks live on in unsent buffers, and files until
+  a grace period of RCU ends; a kernel may also leak socks or files.
+- Slab is at most the sum of slabinfo's rows. Old kernels lose the rows of dead memory cgroups; the difference is shown.
 - AnonPages is at most MemTotal. Pages of a graphics card's own memory are counted, too (mm/migrate_device.c).
 """
 
