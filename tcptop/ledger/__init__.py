@@ -185,9 +185,9 @@ class Ledger(NamedTuple):
     """The holders of the sockets; None unless the user asked for a look at the sockets."""
     hardware: Smbios | None = None
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
-    symbols: frozenset[str] | None = None
     contradictory: frozenset[str] = frozenset()
     """Names of the sources that have figures which no healthy kernel prints."""
+    symbols: frozenset[str] | None = None
     """Those names, old and new, of renamed kernel functions that are in /proc/kallsyms.
 
     The names are None if /proc/kallsyms was not read.

@@ -9,8 +9,8 @@ Presence = Literal["known", "absent", "hidden", "unknown"]
 
 `known`: a file shows the cache.
 `absent`: the kernel does not have the cache.
-`hidden`: the kernel has the cache, but merged with another cache, and no file shows which caches are merged. `unknown`:
-the files do not show whether the kernel has the cache.
+`hidden`: the kernel has the cache, but merged with another cache, and no file shows which caches are merged.
+`unknown`: the files do not show whether the kernel has the cache.
 """
 
 

@@ -16,7 +16,7 @@ from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, paragraph, text_of
-from tcptop.text.table import Heading, make_headings, plain_table
+from tcptop.text.table import make_headings, plain_table
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection, open sockets: one sock with its inode, dentry and file",
@@ -201,7 +201,7 @@ def _caches(ledger: Ledger, sort_key: str) -> list[str]:
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
     texts = [[each.text(line) for each in shown] for line in lines]
-    return ["TCP caches", *plain_table([Heading(each.heading.title, each.heading.left) for each in shown], texts)]
+    return ["TCP caches", *plain_table([each.heading for each in shown], texts)]
 
 
 def _hardware(ledger: Ledger) -> list[str]:

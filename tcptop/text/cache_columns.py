@@ -185,7 +185,7 @@ _COUNT_RATE = _count("objects_per_s", "active_per_s")
 COLUMNS: tuple[Column, ...] = (
     Column(
         "cache",
-        Heading("CACHE", left=True, min_width=17),
+        Heading("CACHE", left=True),
         "The slab cache, by the name of its row; * after a name: merged with other caches.",
         lambda row: row.cache.name,
         "n",
@@ -194,7 +194,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "object",
-        Heading("OBJECT", left=True, importance=4, min_width=16, max_width=34, elastic=True),
+        Heading("OBJECT", left=True),
         "The objects of TCP sockets that the cache holds; “+ 3 more”: other caches are merged into the row.",
         _objects_of,
         format=str,
@@ -202,7 +202,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "objects",
-        Heading("OBJS", importance=90, min_width=7),
+        Heading("OBJS"),
         "Objects of the cache, in use or not.",
         _count("objects"),
         "o",
@@ -211,7 +211,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "active",
-        Heading("ACTIVE", importance=80, min_width=7),
+        Heading("ACTIVE"),
         "Objects in use; free ones on the lists of CPUs count as in use: ≤ if they may be more than a tenth.",
         lambda row: row.cache.active_objects,
         "a",
@@ -222,7 +222,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "use",
-        Heading("USE", importance=40, min_width=4),
+        Heading("USE"),
         "Active objects ÷ all objects of the cache; ≤ as for ACTIVE, and – if it may be anything up to 100 %.",
         lambda row: row.cache.use,
         "u",
@@ -231,7 +231,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "share",
-        Heading("OF ALL", importance=80, min_width=6),
+        Heading("OF ALL"),
         "This node's share of all objects of the cache.",
         lambda row: row.share_on_node,
         format=units.percent,
@@ -240,7 +240,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "object_bytes",
-        Heading("OBJ SIZE", importance=60, min_width=8),
+        Heading("OBJ SIZE"),
         "Bytes of one object with its padding: the step from one object to the next.",
         lambda row: row.cache.object_bytes or row.cache.object_size_bytes,
         "s",
@@ -249,7 +249,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "slabs",
-        Heading("SLABS", importance=50, min_width=6),
+        Heading("SLABS"),
         "Slabs of the cache, full or not.",
         _count("slabs"),
         "l",
@@ -258,7 +258,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "objects_per_slab",
-        Heading("O/S", importance=20, min_width=3),
+        Heading("O/S"),
         "Objects in one slab.",
         lambda row: row.cache.objects_per_slab,
         "b",
@@ -266,7 +266,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "pages_per_slab",
-        Heading("P/S", importance=10, min_width=3),
+        Heading("P/S"),
         "Pages in one slab of the preferred order.",
         lambda row: row.cache.pages_per_slab,
         "p",
@@ -274,14 +274,14 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "order",
-        Heading("ORDER", importance=30, min_width=5),
+        Heading("ORDER"),
         "The order of the block that a slab takes from the buddy allocator.",
         lambda row: row.cache.order,
         source="/sys/kernel/slab/*/order",
     ),
     Column(
         "bytes",
-        Heading("CACHE SIZE", importance=95, min_width=10),
+        Heading("CACHE SIZE"),
         "Memory of all slabs of the cache; slabs of a smaller order count with their real size.",
         _count("bytes"),
         "c",
@@ -291,7 +291,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "tcp",
-        Heading("TCP PART", importance=85, min_width=8),
+        Heading("TCP PART"),
         "The part of the cache that TCP has: its own caches whole, of shared ones its share.",
         lambda row: row.tcp_bytes,
         "e",
@@ -301,7 +301,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "per_second",
-        Heading("Δ/s", importance=25, min_width=5),
+        Heading("Δ/s"),
         "How fast the active objects change, per second (on a node: all objects); a new rate each five seconds.",
         _rate,
         format=units.short_signed_count,
