@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 from textual.app import App
 from textual.dom import DOMNode
@@ -16,6 +17,10 @@ from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 STUCK_S = 5.0
 """Time in seconds. If handling a key takes longer than this time in seconds, Ctrl-C ends the program, whatever screen
 is open."""
+
+STORM_KEYS, STORM_S = 32, 0.1
+"""If more than STORM_KEYS keys wait, each different from the one before, and the first came more than STORM_S seconds
+ago, they are no keys that a user typed ahead. They are a text that was pasted into the wrong window, for example."""
 
 
 class KeyQueue:
@@ -52,10 +57,17 @@ class KeyQueue:
 
         Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program also discards
         all waiting keys, as Ctrl-C does.
+
+        In a storm of keys, ESC discards the waiting keys, too, and a key that quits ends the program, whatever screen
+        is open, unless the screen has a text field.
         """
-        if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
-            self._waiting.clear()
-            if self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S:
+        if isinstance(event, Key) and event.key in (*QUIT_KEYS, "escape"):
+            is_stuck = self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S
+            is_storm, quits = self._is_storm(), event.key == "ctrl+c" or self._certainly_quits(event)
+            ends = event.key != "escape" and is_storm and not getattr(self._app.screen, "TAKES_TEXT", False)
+            if quits or ends or (is_storm and event.key == "escape"):
+                self._waiting.clear()
+            if ends or (quits and is_stuck):
                 self._app.exit(0)
         self._waiting.append(event)
         if self._task is None or self._task.done():
@@ -66,6 +78,12 @@ class KeyQueue:
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
+
+    def _is_storm(self) -> bool:
+        keys = [each for each in self._waiting if isinstance(each, Key)]
+        if not keys or time.monotonic() - keys[0].time < STORM_S:
+            return False
+        return sum(one.key != other.key for one, other in pairwise(keys)) >= STORM_KEYS
 
     def _certainly_quits(self, event: Key) -> bool:
         if event.key not in QUIT_KEYS or len(self._app.screen_stack) != 1:

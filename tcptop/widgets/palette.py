@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.events import Click, Key, Paste
@@ -127,6 +127,8 @@ class Palette(ModalScreen["Command | None"]):
     """Screen with the palette; its result is the chosen command, or None if none was chosen."""
 
     CSS = "Palette { align: left bottom; background: transparent; }"
+    TAKES_TEXT: ClassVar[bool] = True
+    """True since letters are a part of the typed text, and no keys."""
 
     def __init__(self, commands: Sequence[Command], ledger: Ledger, view: View) -> None:
         super().__init__()

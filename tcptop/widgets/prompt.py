@@ -25,6 +25,8 @@ class Prompt(ModalScreen[str | None]):
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
     Prompt Input:focus { border: none; }
     """
+    TAKES_TEXT: ClassVar[bool] = True
+    """True since letters are a part of the answer, and no keys."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +99,31 @@ def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Sessio
     type_fast(session, keys * (PASTE // len(keys)) + end)
     assert session.until_ended() == 0
     assert len(session.output) - written < 1000 * 300
+
+
+@pytest.mark.parametrize(
+    ("keys", "ends"),
+    [
+        ("i?ab", ("q",)),
+        slow("i?ab", ("\x03",)),
+        slow("WrMxi\x1b", ("\x1b", *"QQQQ")),
+        ("/ab\x1b:c\rg1\ri?WdM", ("\x1b", *"qqqq")),
+    ],
+)
+def test_quitting_overtakes_keys_that_open_screens(
+    open_screen: Callable[..., Session], keys: str, ends: tuple[str, ...]
+) -> None:
+    """A text was pasted into the wrong window, and its keys would take more than a minute.
+
+    ESC closes a text field; each `q` then closes one screen, or a page of it.
+    """
+    session = open_screen()
+    type_fast(session, keys * (PASTE // len(keys)))
+    for end in ends:
+        time.sleep(0.5)  # a person sees that the keys before do not end
+        if session.process.poll() is None:
+            session.type(end)
+    assert session.until_ended() == 0
 
 
 def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[..., Session]) -> None:
