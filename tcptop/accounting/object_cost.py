@@ -9,6 +9,7 @@ from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_counts import max_files, min_sockets_with_inode
 from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.kernel.objects import (
+    LSM_CACHES,
     LSM_FILE_BLOB,
     LSM_INODE_BLOB,
     LSM_SOCKET_BLOB,
@@ -47,25 +48,29 @@ def _object_costs(
         if lookup.line is None:
             if lookup.status != "absent":
                 yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
-        elif not _is_unused_lsm_cache(table, kernel_object, lookup.line):
+        elif not _is_unused_lsm_cache(snapshot, table, kernel_object, lookup.line):
             yield cost_from_cache(kernel_object, lookup.line, count)
 
 
-def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """True if the cache of a security module is unused.
+def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
+    """True if the cache is SELinux's own, and SELinux is not active.
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
-    objects. A cache counts as unused if it has less than half as many objects as the minimum number of socket files. A
-    cache with more objects may be in use: sockets may be opened between the reads of objects and files.
+    objects. Where the active modules are not known, a cache counts as unused if it has less than half as many objects,
+    free ones included, as the minimum number of socket files. A cache with more objects may be in use: sockets may be
+    opened between the reads of objects and files.
     """
-    if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
+    if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or line.name in LSM_CACHES:
         return False
-    max_in_use, sockstat = table.row_max_in_use(line), table.matching_sockstat
-    if max_in_use is None or sockstat is None:
+    modules = snapshot.security_modules.value
+    if modules is not None and snapshot.security_modules.state == "ok":
+        return "selinux" not in modules.names
+    objects, sockstat = table.row_objects(line), table.matching_sockstat
+    if objects is None or sockstat is None:
         return False
     least = min_sockets_with_inode(table, sockstat.allocated, sockstat.orphans)
     files = max_files(table) if kernel_object is LSM_FILE_BLOB else None
-    return 2 * max_in_use < (least if files is None else min(least, files))
+    return 2 * objects < (least if files is None else min(least, files))
 
 
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:

@@ -268,6 +268,11 @@ class CacheTable:
         row = self._by_name.get(line.row) if line.row else None
         return row.max_in_use if row else None
 
+    def row_objects(self, line: CacheLine) -> int | None:
+        """The objects, free ones included, in the slabinfo row of a cache; None if unknown."""
+        row = self._by_name.get(line.row) if line.row else None
+        return row.objects if row else None
+
     def possible_rows(self, cost: ObjectCost) -> tuple[str, ...]:
         """Names of the slabinfo rows that may count the objects of a cost; an object of kmalloc may have several."""
         names = [cost.cache]

@@ -259,6 +259,10 @@ LSM_INODE_BLOB = KernelObject(
     freed_by="security_inode_free(), after a grace period",
 )
 
+LSM_CACHES = LSM_FILE_CACHE, LSM_INODE_CACHE = "lsm_file_cache", "lsm_inode_cache"
+"""The caches that the kernel creates only for modules that are active (security/security.c): every file and every inode
+has an object. The older caches of SELinux itself exist without objects if SELinux is built in and not active."""
+
 LSM_SOCKET_BLOB = KernelObject(
     struct="LSM socket blob",
     label="LSM",

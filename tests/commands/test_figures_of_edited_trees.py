@@ -303,3 +303,85 @@ def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, 
     )
     arguments = ("plan", "--root", str(root), "--connections", "1000", "--buffers", "now", "--json")
     assert json.loads(run(*arguments)[1])["request"]["buffer_bytes_per_socket"] is None
+
+
+# Objects that every open socket has
+
+
+def with_active(root: Path, name: str, active: int) -> None:
+    """Lets the row of a cache have so few active objects, of as many objects as before."""
+    slabinfo = root / "proc/slabinfo"
+    text, number = re.subn(rf"^({name} +)\d+", rf"\g<1>{active}", slabinfo.read_text(), flags=re.MULTILINE)
+    assert number == 1
+    slabinfo.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name"),
+    [
+        *((kernel, "sock_inode_cache") for kernel in ("5.10-4n", "6.1-4n", "6.1-4n-ipv6", "6.12-4n", "6.18-1n")),
+        *((kernel, "dentry") for kernel in ("6.1-4n-nomerge", "6.12-4n", "7.3-4n")),
+        *((kernel, "lsm_inode_cache") for kernel in ("6.1-4n", "6.12-4n", "7.3-4n")),
+        ("6.1-4n-nomerge", "lsm_file_cache"),
+        ("6.1-4n-nomerge", "filp"),
+    ],
+)
+def test_fewer_active_objects_than_sockets_have_are_strange(
+    kernel: str, name: str, run: Run, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording(kernel, "established", tmp_path)
+    before = report(root)
+    with_active(root, name, slab_rows((root / "proc/slabinfo").read_text())[name].active // 10)
+    found = report(root)
+    health = found["sources"]["slabinfo"]
+    assert before["sources"]["slabinfo"]["state"] == "ok"
+    assert (health["state"], health["reason"].startswith(f"/proc/slabinfo: {name}: ")) == ("strange", True)
+    sides = [side for mode in found["bytes_per_connection"].values() for side in mode["mix"].values()]
+    assert not any(side["complete"] for side in sides)
+    assert not found["tcp_memory"]["complete"]
+    assert found["headroom"]["sockets"] is None
+    assert run("plan", "--root", str(root), "--connections", "1M")[0] == 2
+
+
+def blobs(found: Json) -> set[str]:
+    accepted = found["bytes_per_connection"]["full"]["mix"]["accepted"]
+    return {each["object"] for each in accepted["parts"] if each["object"].startswith("LSM") and each["cache"]}
+
+
+@pytest.mark.parametrize("name", ["lsm_inode_cache", "lsm_file_cache"])
+def test_data_of_security_modules_are_not_left_out_since_their_row_is_damaged(
+    name: str, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording("6.1-4n-nomerge", "established", tmp_path)
+    with_active(root, name, 100)
+    assert blobs(report(root)) >= {"LSM file blob", "LSM inode blob"}
+    with_row(root, name, 100)
+    found = report(root)
+    assert blobs(found) >= {"LSM file blob", "LSM inode blob"}
+    assert found["sources"]["slabinfo"]["state"] == "strange"
+
+
+@pytest.mark.parametrize(
+    ("modules", "objects", "expected"),
+    [
+        ("lockdown,capability,selinux", 100, True),
+        ("lockdown,capability,selinux", 20_000, True),
+        ("lockdown,capability,yama", 100, False),
+        ("lockdown,capability,yama", 20_000, False),
+        (None, 100, False),
+        (None, 20_000, True),
+    ],
+)
+def test_the_caches_of_selinux_are_in_use_where_selinux_is_active(
+    modules: str | None, objects: int, expected: bool, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording("6.1-4n-nomerge", "established", tmp_path)
+    slabinfo = root / "proc/slabinfo"
+    slabinfo.write_text(slabinfo.read_text().replace("\nlsm_inode_cache ", "\nselinux_inode_security "))
+    with_row(root, "selinux_inode_security", objects)
+    (root / "sys/kernel/slab/lsm_inode_cache").rename(root / "sys/kernel/slab/selinux_inode_security")
+    for path in ("proc/filesystems", "sys/kernel/security/lsm", "sys/module/apparmor/parameters/enabled"):
+        (root / path).unlink(missing_ok=True)
+    if modules is not None:
+        write_tree(root, {"sys/kernel/security/lsm": modules})
+    assert ("LSM inode blob" in blobs(report(root))) is expected

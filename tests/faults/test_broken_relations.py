@@ -143,6 +143,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "time_wait of sockstat in memory": ("sockstat", [sockstat("tw", 2_000_000_000)]),
     "buffer_units of sockstat in memory": ("sockstat", [sockstat("mem", 4_000_000)]),
     "orphans of allocated sockets": ("sockstat", [sockstat("orphan", 30_000)]),
+    "orphans and established sockets of allocated ones": ("sockstat", [sockstat("orphan", 9_000)]),
     "sockets in use of allocated ones": ("sockstat", [sockstat("inuse", 160_010)]),
     "allocated sockets of objects": ("sockstat", [sockstat("alloc", 32_000)]),
     "TIME_WAIT sockets of objects": ("sockstat", [sockstat("tw", 100_000)]),
@@ -322,6 +323,7 @@ def assert_not_complete(found: dict[str, Any], source: str) -> None:
 
 LIMITS_OF: dict[str, set[str]] = {
     "counts of the TCP line": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
+    "orphans and established sockets of allocated ones": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
     "sockets in use of allocated ones": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
     "sockets of TCP in both files": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
     "TIME_WAIT sockets of objects": {"tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"},
@@ -369,6 +371,7 @@ UNPLANNED = (
         "counted objects are active",
         "slabs of sysfs in slabinfo",
         "sockets in use of allocated ones",
+        "orphans and established sockets of allocated ones",
     ),
     *("sockets of TCP in both files", "open files of objects", "memory of meminfo and of the zones"),
     *("counts of the TCP line", "min watermark of low watermark", "present pages of spanned ones"),

@@ -88,7 +88,7 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     facts = with_slabinfo(audit.snapshot, facts, miscounted)
     facts = check_counts(audit, facts, miscounted)
     check_socket_rows(audit, facts, doubts)
-    check_active_objects(audit, facts.machine, doubts)
+    check_active_objects(audit, facts, doubts)
     check_listen_drops(audit, facts)
     check_zones(audit, facts)
     check_meminfo_of_zones(audit, machine)

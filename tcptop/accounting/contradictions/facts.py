@@ -35,7 +35,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
 
 def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
     """The figures of other files with which relations compare figures."""
-    sizes, zoneinfo = snapshot.slab_sizes.value, snapshot.zoneinfo.value
+    sizes, zoneinfo, snmp = snapshot.slab_sizes.value, snapshot.zoneinfo.value, snapshot.snmp.value
     caches = sizes.caches if sizes else {}
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     of_protocols: dict[str, int] = {}
@@ -54,6 +54,7 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
         protocol_bytes=_protocol_bytes(snapshot),
         managed_pages=managed_by_zone(zoneinfo.zones if zoneinfo else ()),
         protocol_sockets=of_protocols,
+        established=snmp.established if snmp and are_of_one_moment(snapshot, "snmp", "sockstat") else None,
     )
 
 
@@ -211,15 +212,15 @@ def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     slabinfo, cpus = snapshot.slabinfo.value, cpu_count(snapshot)
     if slabinfo is None or cpus is None or not are_of_one_moment(snapshot, "socket_limits", "slabinfo"):
         return None
-    names = names_of_files(snapshot)
+    names = names_of_rows(snapshot, FILE.caches)
     row = next((row for row in unique_rows(slabinfo.rows) if row.name in names), None)
     return None if row is None or row.name in miscounted else row.objects + file_count_error(cpus)
 
 
-def names_of_files(snapshot: Snapshot) -> set[str]:
-    """The names that the row of struct file may have: its own, and those of caches merged with it."""
-    links, names = snapshot.slab_links.value, set(FILE.caches)
-    for name in FILE.caches if links else ():
+def names_of_rows(snapshot: Snapshot, caches: Collection[str]) -> set[str]:
+    """The names that the rows of some caches may have: their own, and those of the caches merged with them."""
+    links, names = snapshot.slab_links.value, set(caches)
+    for name in caches if links else ():
         names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()
     return names
 

@@ -69,6 +69,8 @@ class Facts(NamedTuple):
     """Upper bound on fs.file-nr: the objects in the cache of struct file, free objects included, plus the error."""
     flows: int | None = None
     """Number of objects in the caches of tracked flows, free objects included; None if no row shows it."""
+    established: int | None = None
+    """CurrEstab of the network namespace, from snmp."""
     inuse: int | None = None
     """Number of TCP sockets over IPv4 in the network namespace, from sockstat."""
     protocol_sockets: Mapping[str, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
-from tcptop.accounting.contradictions.facts import cache_names, cpu_count, is_of_machine, least_count, names_of_files
+from tcptop.accounting.contradictions.facts import cache_names, cpu_count, is_of_machine, least_count, names_of_rows
 from tcptop.accounting.contradictions.reading_times import GROWTH_BYTES_PER_S, are_of_one_moment, seconds_apart
 from tcptop.accounting.contradictions.relation import DRIFT_SLABS, CachePair, Facts, Machine
 from tcptop.accounting.contradictions.slab_relations import (
@@ -25,7 +25,16 @@ from tcptop.accounting.contradictions.slab_relations import (
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slab_caches import MEMCG_CHILDREN_UNTIL, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
-from tcptop.kernel.objects import MINI_SOCKETS, OBJECT_OF_CACHE, SOCKET_ALLOC, SOCKS
+from tcptop.kernel.objects import (
+    DENTRY,
+    FILE,
+    LSM_FILE_CACHE,
+    LSM_INODE_CACHE,
+    MINI_SOCKETS,
+    OBJECT_OF_CACHE,
+    SOCKET_ALLOC,
+    SOCKS,
+)
 from tcptop.kernel.release import release_numbers
 from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Slabinfo, SlabRow, Snapshot
@@ -48,9 +57,11 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
         _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
 
 
-def check_active_objects(audit: Audit, machine: Machine, doubts: dict[str, frozenset[Doubt]]) -> None:
+def check_active_objects(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
     """Compares active objects with the counts of other files, which were checked before, and adds to `doubts`."""
-    for count, relation, sentence in find_failures(_active_counts(audit.snapshot), [ACTIVE_RELATION], machine):
+    for count, relation, sentence in find_failures(
+        _active_counts(audit.snapshot, facts), [ACTIVE_RELATION], facts.machine
+    ):
         for name in count.names:
             _add_doubts(audit, doubts, name, relation.doubts, f"{' and '.join(count.names)}: {sentence}")
 
@@ -163,8 +174,8 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
     return pairs
 
 
-def _active_counts(snapshot: Snapshot) -> list[ActiveCount]:
-    """The active objects in the rows of socks, mini-sockets and files, and the counts of sockstat and file-nr."""
+def _active_counts(snapshot: Snapshot, facts: Facts) -> list[ActiveCount]:
+    """The active objects of the rows of sockets' objects, and how many of them sockstat and file-nr count at least."""
     slabinfo, sockstat, limits = snapshot.slabinfo.value, snapshot.sockstat.value, snapshot.socket_limits.value
     if slabinfo is None:
         return []
@@ -179,7 +190,17 @@ def _active_counts(snapshot: Snapshot) -> list[ActiveCount]:
     for names, needed, objects_named, counted in (
         (cache_names(SOCKS), set(SOCKS[0].caches), "TCP sockets", sockets),
         (cache_names(MINI_SOCKETS), set(MINI_SOCKETS[0].caches), "TIME_WAIT sockets", mini_sockets),
-        (names_of_files(snapshot), names_of_files(snapshot), "open files", files),
+        *(
+            (names, names, objects_named, counted)
+            for caches, objects_named, counted in (
+                (FILE.caches, "open files", files),
+                ((LSM_FILE_CACHE,), "open files", files),
+                (SOCKET_ALLOC.caches, "TCP sockets with an inode", facts.sockets_with_inode),
+                ((LSM_INODE_CACHE,), "TCP sockets with an inode", facts.sockets_with_inode),
+                (DENTRY.caches, "TCP sockets with a file", facts.sockets_with_file),
+            )
+            for names in [names_of_rows(snapshot, caches)]
+        ),
     ):
         rows = [row for row in unique if row.name in names]
         is_estimated = _estimates_free_objects(snapshot) and any(row.slabs > MAX_COUNTED_SLABS for row in rows)

@@ -108,6 +108,21 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         f"{SOCKETS_LATER}; both count the machine (net/ipv4/proc.c, sockstat_seq_show)",
     ),
     Relation(
+        "orphans and established sockets of allocated ones",
+        f"{SOCKSTAT}, /proc/net/snmp",
+        Sockstat._fields,
+        lambda sockstat, facts: (
+            # A CurrEstab that is too large by itself is the fault of snmp.
+            total(sockstat.orphans, facts.established)
+            if (facts.established or 0) <= (with_later_sockets(sockstat.allocated) or 0)
+            else None,
+            with_later_sockets(sockstat.allocated),
+        ),
+        "{item.orphans:,} orphans and the sockets of CurrEstab in /proc/net/snmp are {figure} of {item.allocated:,} "
+        "sockets",
+        f"{SOCKETS_LATER}; a socket in ESTABLISHED or CLOSE_WAIT is no orphan (net/ipv4/tcp.c, __tcp_close)",
+    ),
+    Relation(
         "sockets in use of allocated ones",
         SOCKSTAT,
         Sockstat._fields,
