@@ -29,7 +29,7 @@ def slab_rows(root: Path) -> Rows:
     return {line.split()[0]: line.split() for line in lines}
 
 
-def change_row(root: Path, name: str, columns: Mapping[int, int]) -> None:
+def change_row(root: Path, name: str, columns: Mapping[int, int | str]) -> None:
     path = root / "proc/slabinfo"
     lines = path.read_text().splitlines()
     for at, line in enumerate(lines):
