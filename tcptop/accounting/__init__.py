@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
 MAX_LOOK_AGE_S = 60.0
-"""Maximum age in seconds of a look at the sockets whose counts of sockets are used for other figures."""
+"""Maximum age in seconds of a look at the sockets from which limits and counts by state are computed.
+
+A look is one reading of all sockets over netlink.
+"""
 MAX_EARLIER = 30
 """Maximum number of recorded samples that are searched for an earlier average."""
 
@@ -62,9 +65,9 @@ def account(
     """Compute every figure of a Ledger from a Snapshot.
 
     `thresholds` has the user's thresholds, by the name of the limit. `previous` are the states of the limits in the
-    previous sample. `minute_ago` has the totals of events a minute ago, from which the growth of events is counted.
-    `before` is the ledger of the previous sample. The averages per socket in `before` are used as long as the number of
-    sockets changes too fast for new averages.
+    previous sample. `minute_ago` has the totals of events a minute ago. The growth of events is counted from these
+    totals. `before` is the ledger of the previous sample. If the number of sockets changes too fast for new averages
+    per socket, the averages in `before` are used.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -136,25 +139,25 @@ def _holders(
 ) -> Holders | None:
     if snapshot.socket_table.value is None:
         return None
-    # The module is imported here, because few samples have a look at the sockets.
+    # Most samples contain no look at the sockets, so the module is imported only if a sample contains one.
     from tcptop.accounting.holders import find_holders
 
     return find_holders(snapshot, states, sockets, page_bytes)
 
 
 def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    # The module is imported here, because few samples have a look at the sockets.
+    # Most samples contain no look at the sockets, so the module is imported only if a sample contains one.
     from tcptop.accounting.holders import counted_states
 
     return counted_states(states, holders)
 
 
 def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger | None:
-    """The argument `before` of `account()` for a recorded sample; None if the sample needs no earlier averages.
+    """The ledger to pass to `account()` as `before` for a recorded sample; None if no earlier averages are needed.
 
-    `snapshot_at(index)` returns the recorded sample with this index. The averages are the same whether the samples are
-    shown forwards or backwards, except after very long changes. A long change means that sockets changed too fast for
-    averages in more than MAX_EARLIER samples.
+    `snapshot_at(index)` returns the recorded sample with this index. At most MAX_EARLIER earlier samples are searched
+    for averages. If sockets changed too fast for averages in more samples than that, the averages depend on whether the
+    samples are shown forwards or backwards. Otherwise both directions show the same averages.
     """
     start = index
     while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):
@@ -166,7 +169,10 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
 
 
 def _held(before: Ledger | None, cost: ConnectionCost) -> Attached | None:
-    """The attached objects in the previous sample if `cost` has the average of that sample, else None."""
+    """The attached objects of the previous sample.
+
+    The result is None if the average in `cost` does not come from the previous sample.
+    """
     if before is None or cost.now_held_because is None:
         return None
     return before.attached if before.costs["full"].now_read_at_unix_s == cost.now_read_at_unix_s else None
@@ -234,7 +240,8 @@ def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
 def _online_cpus(snapshot: Snapshot) -> int | None:
     """Number of online CPUs.
 
-    If sysfs does not show the online CPUs, the number is the largest number of CPUs with page lists in a zone.
+    If sysfs does not show the online CPUs, zoneinfo gives the number. In zoneinfo, each zone has one page list per CPU.
+    The zone with the most page lists is used.
     """
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     if topology is not None and topology.online_cpus is not None:

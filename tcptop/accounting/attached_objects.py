@@ -93,8 +93,8 @@ def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
 
     Since 5.11 each watched file has one struct epitems_head (fs/eventpoll.c, attach_epitem). On every kernel, a watched
     file has one struct epitem in each epoll set that watches the file. Files other than TCP sockets may be watched too.
-    For the lower bound, every open file of the machine that is not a TCP socket is assumed to be watched by epoll.
-    Without struct epitems_head the lower bound is 0, because all epitems may belong to one file.
+    The lower bound assumes that epoll watches every open file of the machine that is not a TCP socket. On a kernel
+    without struct epitems_head, the lower bound is 0, because all epitems may belong to one file.
     """
     has_heads = table.find(EPITEMS_HEAD).status != "absent"
     heads = EPITEMS_HEAD if has_heads else EPITEM
@@ -180,7 +180,7 @@ def _ktls(snapshot: Snapshot) -> Found:
         return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
     software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes
     contexts = here.times(Amount(measured.context_bytes, measured.context_bytes))
-    # `tcptop lab` does not measure the bytes of a connection that the network device encrypts.
+    # `tcptop lab` measures connections that the CPU encrypts, but no connections that the network device encrypts.
     is_open = is_partial or tx_device or rx_device
     return Found(sockets, Amount(contexts.low + software, inf if is_open else contexts.high + software))
 

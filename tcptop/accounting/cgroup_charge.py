@@ -1,4 +1,7 @@
-"""Bytes of TCP's objects that the kernel charges to the memory cgroup of a process that opens sockets (cgroup2)."""
+"""Bytes that the kernel charges to a memory cgroup for the objects of TCP sockets (cgroup2).
+
+The kernel charges the memory cgroup of the process that opens the sockets.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,18 @@ ACCOUNTED_SINCE: Mapping[str, Release] = {
     **dict.fromkeys((item.struct for item in (*SOCKS, *MINI_SOCKETS)), (4, 19)),
     **dict.fromkeys((item.struct for item in BIND_BUCKETS), (5, 15)),
 }
-"""By struct, the first kernel release that is known to set SLAB_ACCOUNT for the struct's cache. All other caches with
-SLAB_ACCOUNT have the flag on every kernel with cgroup2."""
+"""Maps a struct to the first kernel release that is known to set SLAB_ACCOUNT for the struct's cache. All other caches
+with SLAB_ACCOUNT have the flag on every kernel with cgroup2."""
 
 
 def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectCost], accepted: float) -> Amount:
     """Bounds on the bytes of objects that are charged to a memory cgroup; `accepted` is the share of accepted socks.
 
-    The kernel charges the objects of SLAB_ACCOUNT caches that a process creates. The lower bound is the size of the
-    objects that are certainly charged; it is 0 if kernel memory is not charged at all. The lower bound leaves out socks
-    that softirq creates, and all mini-sockets, because softirq may create any mini-socket. The objects of conntrack are
-    never charged (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
+    The kernel charges an object if a process creates it and its cache has SLAB_ACCOUNT. The lower bound is the size of
+    the objects that are certainly charged. If kernel memory is not charged at all, the lower bound is 0. The lower
+    bound leaves out socks that softirq creates. It also leaves out all mini-sockets, because softirq may create any
+    mini-socket. The objects of conntrack are never charged (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start:
+    no SLAB_ACCOUNT).
     """
     sysctls, cgroups = snapshot.sysctls.value, snapshot.memory_cgroups.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None

@@ -36,12 +36,12 @@ A vector in the unused end of its slab takes no additional memory.
 def cgroup_vector_costs(
     snapshot: Snapshot, table: CacheTable, parts: Sequence[ObjectCost]
 ) -> tuple[list[ObjectCost], bool]:
-    """Costs of the vector entries for the objects in `parts`; each kmalloc cache that holds vectors has one cost.
+    """Costs of the vector entries for the objects in `parts`: one cost for each kmalloc cache that holds vectors.
 
     A slab of a SLAB_ACCOUNT cache has one vector, and the cost of the vector is divided among the slab's objects. If
     slabs have no vectors, the list of costs is empty. If it is unknown whether slabs have vectors, the lower bound of
     each cost is 0. If the kernel profiles allocations, the slabs of all caches have vectors. The second return value is
-    False if the kmalloc cache that holds the vectors is unknown for some of the slabs.
+    False if the kmalloc cache of some vectors is unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:
@@ -94,8 +94,8 @@ def _profiles(snapshot: Snapshot) -> bool:
 def is_accounted(table: CacheTable, part: ObjectCost) -> bool:
     """True if the cache of `part` has SLAB_ACCOUNT.
 
-    If the cache is merged with others, the folder name in /sys/kernel/slab decides. If the cache is not merged, the
-    catalogue decides.
+    If the cache is merged with others, the name of its folder in /sys/kernel/slab shows the flag. If the cache is not
+    merged, the catalogue of kernel objects says whether the kernel sets the flag.
     """
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
     by_group = table.is_accounted(part.cache)

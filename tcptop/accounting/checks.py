@@ -24,12 +24,13 @@ BYTES_PER_CONNECTION, IDLE, GROWTH = "bytes_per_connection", "idle", "growth"
 
 LIMIT_NAMES: tuple[str, ...] = tuple(THEN)
 FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH: ""}
-"""Units of the checked figures other than limits. A limit is always checked in per cent."""
+"""Units of the checked figures that are not limits. The unit of a limit is always per cent."""
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
 SYSCTL_UNKNOWN = ("not known", "not visible")
-"""Beginnings of the notes that say why a sysctl is unknown; limits.py writes the notes in _why_unseen()."""
+"""A note of a limit that begins with one of these texts says why a sysctl is unknown. `_why_unseen()` in limits.py
+writes such notes."""
 
 
 LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +40,7 @@ LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
     CGROUP_LIMIT: (),
 }
 COUNT_SOURCES = ("sockstat", "socket_limits")
-"""Sources of those limits that are not in LIMIT_SOURCES."""
+"""Sources of each limit that LIMIT_SOURCES does not contain."""
 FIGURE_SOURCES: Mapping[str, tuple[str, ...]] = {
     BYTES_PER_CONNECTION: COST_SOURCES,
     IDLE: COST_SOURCES,
@@ -84,13 +85,15 @@ class Check(NamedTuple):
     critical: str | None
     limit: Limit | None
     note: str
-    """The reason why the value or the state is unknown, or `no limit`; may be empty."""
+    """The reason why the value or the state is unknown; `no limit` if the kernel sets no limit; may be empty."""
     bounds: tuple[float, float] | None = None
     """Bounds on `value`; None if unknown."""
     is_beyond_range: bool = False
-    """True if the value violates the range that belongs to `state`, or has reached its threshold."""
+    """True if `state` follows from a range or a threshold: the value violates the range, or has reached the
+    threshold."""
     alarm: str = ""
-    """Another reason for the state than a range: an event, memory pressure or a maximum of 0; may be empty."""
+    """The cause of a state that does not follow from a range: an event, memory pressure or a maximum of 0; may be
+    empty."""
 
 
 def run_checks(
@@ -121,9 +124,9 @@ def run_checks(
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
-    # The error of a counter may be too large to decide the state of a limit. If the user did not name the undecided
-    # limit, its state is set to OK. UNKNOWN for a limit that the user did not name would alert an administrator without
-    # a reason.
+    # If the error of a counter is too large to decide the state of a limit, the state is UNKNOWN. For a limit that the
+    # user did not name, UNKNOWN would alert an administrator without a reason. The state of such a limit is therefore
+    # set to OK.
     checks = [
         check._replace(state="OK")
         if check.state == "UNKNOWN" and check.name not in named and not _contradiction(ledger, check.name)
@@ -134,7 +137,10 @@ def run_checks(
 
 
 def _contradiction(ledger: Ledger, name: str) -> str:
-    """Why a limit or figure is not trusted: impossible figures in a file that it is computed from; may be empty."""
+    """The reason why a limit or figure is not trusted; empty if it is trusted.
+
+    A limit or figure is not trusted if it is computed from a file with impossible figures.
+    """
     sources = FIGURE_SOURCES.get(name) or LIMIT_SOURCES.get(name, COUNT_SOURCES)
     return next((ledger.sources[source].reason or "" for source in sources if source in ledger.contradictory), "")
 
@@ -226,10 +232,10 @@ def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
 
 
 def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
-    """The least severe state that a limit may have, and the reason.
+    """The least severe state that the check of a limit may give, and the reason for this state.
 
     The state is more severe than OK in three cases: the maximum is 0, the counter of the limit's event has grown, or
-    the kernel reports memory pressure. Ranges of the user do not change the least severe state.
+    the kernel reports memory pressure. Ranges that the user gave do not change the least severe state.
     """
     if limit.maximum == 0 and limit.state == "full":
         return "CRITICAL", "limit is 0"
@@ -243,7 +249,7 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
 
 
 def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float | None) -> bool | None:
-    """True if the use has reached a threshold; None if the error of the counter leaves it open."""
+    """True if the use has reached a threshold; None if the error of the counter is too large to tell."""
     if level is None or limit.ratio is None:
         return None
     if bounds is not None and bounds[0] >= level:
@@ -254,7 +260,7 @@ def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float 
 def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
     """The state of a limit, computed with the thresholds of the limit or with the ranges that the user gave.
 
-    If a threshold lies within the error of the counter, the limit raises no alarm.
+    If the error of the counter is too large to tell whether a threshold is reached, the threshold raises no alarm.
     """
     if limit.name == CGROUP_LIMIT and limit.state == "ok" and limit.ratio is None:
         return "OK"
@@ -279,7 +285,10 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
 
 
 def _bounds(ledger: Ledger, name: str, growth: SocketGrowth) -> tuple[float | None, Amount | None, str]:
-    """The value and the bounds of a figure that is not a limit, and the reason why the value is unknown, if it is."""
+    """The value and the bounds of a figure that is not a limit, and the reason for an unknown value.
+
+    The reason is empty if the value is known.
+    """
     if name == BYTES_PER_CONNECTION:
         cost = ledger.costs["full"]
         return cost.now_bytes, cost.now_bounds, cost.now_unknown_because or ""

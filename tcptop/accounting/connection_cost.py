@@ -49,7 +49,7 @@ active.
 """
 
 MAX_CHANGE = 0.02
-"""Largest relative change in the number of sockets between two reads with which an average is still computed.
+"""Largest relative change in the number of sockets between two reads that still allows an average.
 
 If sockets change faster, the average is wrong, because the caches and the number of sockets are read at different
 times.
@@ -74,8 +74,8 @@ def connection_costs(
 ) -> dict[AccountingMode, ConnectionCost]:
     """The cost per connection in both accounting modes.
 
-    `before` has the costs in the previous sample of the same machine. The averages in `before` are used as long as the
-    number of sockets changes too fast for new averages.
+    `before` has the costs in the previous sample of the same machine. If the number of sockets changes too fast for new
+    averages, the averages in `before` are used.
     """
     costs: dict[AccountingMode, ConnectionCost] = {
         "full": _full_cost(snapshot, table, sockets, cpus, mixes["full"]),
@@ -110,8 +110,9 @@ def _change_of_sockets(
 ) -> SocketChange:
     """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
-    `reading` is the last read of the caches. In a saved tree, the numbers count as unchanged. Before the first read of
-    the caches there is no previous read; the count of sockstat just before it is then used.
+    `reading` is the last read of the caches. The number of sockets at this read is compared with the number at the read
+    before. If the caches were read only once, it is compared with the number that sockstat showed just before. In a
+    saved tree, the number of sockets is assumed not to change.
     """
     newest = snapshot.sockstat
     if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
@@ -133,7 +134,10 @@ def _count_of_mode(sockstat: Sockstat | None, mode: AccountingMode) -> int | Non
 
 
 def _changes_fast(one: int, other: int) -> bool:
-    """True if two counts differ by more than MAX_CHANGE, and by more sockets than a few programs open at once."""
+    """True if two counts differ by more than MAX_CHANGE.
+
+    A difference of at most MIN_SOCKETS_PER_CPU sockets is ignored, because a few programs may open as many at once.
+    """
     return abs(one - other) > max(MAX_CHANGE * max(one, other), MIN_SOCKETS_PER_CPU)
 
 
@@ -148,10 +152,11 @@ def _read_at_unix_s(snapshot: Snapshot, table: CacheTable) -> float | None:
 def _with_steady_average(
     cost: ConnectionCost, change: SocketChange, read_at_unix_s: float | None, before: ConnectionCost | None
 ) -> ConnectionCost:
-    """The cost with a sound average: the new one, or an earlier one with the reason why it is used.
+    """The cost, with the average of the last read of the caches or an earlier average.
 
     If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
-    average, there is no average.
+    average, there is no average. If the average is from before a fast change, `now_held_because` is the reason why it
+    is still shown.
     """
     if cost.now_bytes is None:
         return cost
@@ -213,10 +218,11 @@ def _full_cost(
     """Cost of a full socket.
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
-    the bytes of the caches. If there are more sockets than objects in the caches, sockets and objects were not counted
-    together. If there are more sockets than objects, the number of objects replaces the number of sockets. A saved tree
-    has no average if sockets and objects differ much, because its files may be of different moments. If the kernel
-    itself uses sockets, the average is an upper bound, because counted files may not belong to TCP sockets.
+    the bytes of the caches. If there are more sockets than objects in the caches, sockets and objects were counted at
+    different times. The number of objects then replaces the number of sockets. A saved tree has no average if the two
+    numbers differ much, because its files may have been copied at different times. A socket that the kernel itself uses
+    has no file. If the kernel itself uses sockets, the average is an upper bound, because it may include files that do
+    not belong to TCP sockets.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -270,12 +276,13 @@ def _time_wait_cost(
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # If the size of an object is unknown, the average must be a lower bound; the upper bound on the mini-sockets is
-    # then used.
+    # If the size of an object is unknown, the average is a lower bound. It is then computed with the upper bound on the
+    # number of mini-sockets.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # If few mini-sockets count as active, most of them may be free objects, so that the lower bound is useless.
+    # If few objects count as active, most of them may be free. The lower bound on the number of mini-sockets is then
+    # useless.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
@@ -313,7 +320,7 @@ def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None
         return None
     errors = [line.idle_error_objects for line in lines]
     surely_used = 0 if None in errors else active - sum(filter(None, errors))
-    # sockstat is read after the caches, so that it may count mini-sockets that were created between the two reads.
+    # sockstat is read after the caches, and may therefore count mini-sockets that were created between the two reads.
     least = max(min(here or 0, active), surely_used)
     return Amount(least, active)
 
@@ -330,11 +337,11 @@ def _now_slices(
     """Parts of the present average: objects in TCP's own caches, idle slab memory, and objects in other caches.
 
     `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets. `idle_per_socket` is the idle part
-    of `cache_bytes_per_socket`. `with_file` and `with_inode` are the shares of sockets that have a file or an inode, 0
-    to 1. The bytes of objects that belong to files are multiplied by `with_file`, those of objects that belong to
-    inodes by `with_inode`. Every slab of TCP's own caches has a memory cgroup vector, even a slab without active
-    objects. Bind buckets are left out: a bind bucket belongs to a local port, and no counter shows the number of used
-    ports.
+    of `cache_bytes_per_socket`. `with_file` is the share of sockets that have a file, 0 to 1. `with_inode` is the share
+    of sockets that have an inode, 0 to 1. The bytes of objects that belong to files are multiplied by `with_file`. The
+    bytes of objects that belong to inodes are multiplied by `with_inode`. Every slab of TCP's own caches has a memory
+    cgroup vector, even a slab without active objects. Bind buckets are left out: a bind bucket belongs to a local port,
+    and no counter shows the number of used ports.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -375,7 +382,7 @@ def _costs_by_family(
 def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
     """Size of the IPv4 cache and the IPv6 cache together, in bytes.
 
-    The size is None if the size of a cache that may exist is unknown.
+    The size is None if one of the caches may exist but its size is unknown.
     """
     total = 0
     for kernel_object in FAMILY_OBJECTS[mode]:
@@ -401,8 +408,8 @@ def _idle_bytes(
     """Unused bytes of the IPv4 cache and the IPv6 cache together, at least 0; None if unknown.
 
     Unused bytes are the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab
-    share in the IPv6 cache). Each slab share is computed from the present slabs, so that a fallback to smaller slabs
-    makes it larger.
+    share in the IPv6 cache). The slab share is computed from the present slabs. If the kernel fell back to smaller
+    slabs, the slab share is larger.
     """
     if cache_bytes is None or count is None:
         return None
@@ -416,7 +423,10 @@ def _idle_bytes(
 
 
 def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
-    """Bytes of socket buffers per socket; None if there are few sockets, or if the bytes have only an upper bound."""
+    """Bytes of socket buffers per socket.
+
+    The result is None if there are few sockets, or if only an upper bound on the bytes is known.
+    """
     if _too_few(sockets.allocated, cpus, "sockets") is not None:
         return None
     if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:

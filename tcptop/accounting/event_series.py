@@ -15,16 +15,17 @@ class EventSample(NamedTuple):
 
     at_unix_s: float
     origin: Origin
-    """Where the counters were read (the origin), and the last known total of each event counter."""
+    """The machine, boot and network namespace of the counters, and the last known total of each event counter."""
 
 
 def add_event_sample(
     samples: Sequence[EventSample], at_unix_s: float | None, origin: Origin
 ) -> tuple[EventSample, ...]:
-    """The samples of the last SHOWN_S seconds, preceded by the last sample before them, and followed by a new sample.
+    """The series with a new sample at its end.
 
-    If the new sample has another origin, the series begins again with the new sample. Earlier samples may have a later
-    time than the new sample if a clock was set back. Earlier samples with a later time are dropped.
+    The series keeps the samples of the last SHOWN_S seconds, and the newest of the older samples. If the new sample has
+    another origin, the series begins again with the new sample. Earlier samples may have a later time than the new
+    sample if a clock was set back. Earlier samples with a later time are dropped.
     """
     if at_unix_s is None:
         return tuple(samples)
@@ -38,9 +39,9 @@ def add_event_sample(
 def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origin: Origin) -> EventCounts | None:
     """The totals at the start of the last SHOWN_S seconds; None if there is no earlier sample.
 
-    The growth of events in the sample with the time `taken_at_s` and `origin` is counted from these totals. A total
-    that was unknown a minute ago is the last total known before or, if there is none, the first total known later. If
-    the last earlier sample has another origin, all totals are unknown.
+    `now_s` and `origin` are those of a new sample. The growth of its events is counted from these totals. If a total
+    was unknown a minute ago, the last total known before is used. If no total was known before, the first total known
+    later is used. If the sample before the new sample has another origin, all totals are unknown.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:

@@ -125,9 +125,9 @@ class NodeTable:
 
 
 def sum_zones(nodes: Iterable[NodeMemory]) -> tuple[ZoneMemory, ...]:
-    """The zones of the machine: each adds up the zones of one name on all nodes.
+    """The zones of the machine: each is the sum of the zones with the same name on all nodes.
 
-    An amount of the machine's zone is None if it is unknown on any node. The order of a migrate type is a lower bound
+    An amount is None if it is unknown on any node. The number of blocks of an order and a migrate type is a lower bound
     if it is a lower bound on any node.
     """
     by_name: dict[str, list[ZoneMemory]] = {}
@@ -209,8 +209,9 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
 
     A zone's protection has one entry for every possible zone, in the order of the zones (mm/page_alloc.c,
     setup_per_zone_lowmem_reserve). Older kernels print populated zones only, so the position of Normal's entry may be
-    unknown. If the position of Normal's entry is unknown, the largest entry is used, since entries never become smaller
-    from one zone to the next. The entries after Normal's are larger than Normal's only if HighMem or Movable has pages.
+    unknown. If the position of Normal's entry is unknown, the largest entry is used. Entries never become smaller from
+    one zone to the next, so the largest entry is at least as large as Normal's. It is larger than Normal's only if
+    HighMem or Movable has pages.
     """
     names = [name for name in ZONE_ORDER if name in present]
     if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
@@ -222,7 +223,7 @@ def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) 
     """Free blocks that a TCP slab may use, by order: all migrate types except HighAtomic, CMA and Isolate.
 
     The count of all blocks comes from buddyinfo, which is exact and newer than pagetypeinfo. If pagetypeinfo shows
-    blocks of HighAtomic, CMA or Isolate, they are subtracted.
+    blocks of HighAtomic, CMA or Isolate, these blocks are subtracted.
     """
     if area is None:
         return None

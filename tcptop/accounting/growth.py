@@ -46,8 +46,8 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # The last sample gets the new origin, because a counter that grew and became smaller within GAP_S shows another
-        # boot, too.
+        # A counter that grew and then became smaller within GAP_S shows another boot, too. To notice this, the last
+        # sample gets the new origin.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets

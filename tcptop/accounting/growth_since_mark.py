@@ -1,6 +1,6 @@
 """Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets, with an error.
 
-The error of the measurement is the change in the slabs of the rest of the machine since the mark.
+The error of the measurement is the change since the mark in those slabs that hold no objects of sockets.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 
     The result is None if the bytes or the number of sockets are unknown.
 
-    The rows of socket objects also count dentries and files that do not belong to sockets. If dentries and files of
-    other programs come or go, only a part of the rows' growth is due to sockets.
+    The rows of socket objects also count dentries and files that do not belong to sockets. If the number of these
+    dentries and files changes, only a part of the rows' growth is due to sockets.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:
@@ -41,8 +41,9 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None = None) -> GrowthSinceMark:
     """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement.
 
-    `before` is the growth up to the previous sample; the result has the larger of its error and the new error. Memory
-    that other programs took and gave back between mark and present does not show in a comparison of the two.
+    `before` is the growth up to the previous sample. The error of the result is the new error or the error of `before`,
+    whichever is larger. The new error alone would be too small if other programs took memory since the mark and gave it
+    back.
     """
     changes = (_changes_of_others(mark, now), None if before is None else before.others_bytes)
     largest = max((each for each in changes if each is not None), default=None)
@@ -64,10 +65,10 @@ def _growth(mark: Ledger, now: Ledger, others_bytes: float | None) -> GrowthSinc
 
 
 def _changes_of_others(mark: Ledger, now: Ledger) -> float | None:
-    """Sum of the changes, up or down, in the active bytes of those rows of slabinfo that hold no objects of sockets.
+    """Sum of the absolute changes in the active bytes of those slabinfo rows that hold no objects of sockets.
 
-    Rows of the catalogue's caches are left out, since each has objects of sockets in some state or with some program.
-    The sum is None if slabinfo is incomplete in either ledger.
+    Rows of the catalogue's caches are left out, because each of these caches may hold objects of sockets. The sum is
+    None if slabinfo is incomplete in either ledger.
     """
     socket_rows = mark.socket_rows | now.socket_rows
     changes: dict[str, float] = {}

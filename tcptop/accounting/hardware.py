@@ -1,4 +1,7 @@
-"""The NUMA nodes of processor sockets and memory slots, known where names in the firmware agree with the kernel."""
+"""The NUMA nodes of processor sockets and memory slots.
+
+On a machine with several nodes, the node of a slot is known only if the names of the slots agree with the kernel.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 PROCESSOR = re.compile(r"(?<![A-Za-z])(?:p|cpu|proc|processor|socket)[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 
 MIN_MANAGED_SHARE = 0.5
-"""Minimum share of a node's memory that the kernel manages; firmware or a crash kernel may have the rest."""
+"""Minimum share of a node's memory that the kernel manages. The rest may be reserved for firmware or a crash kernel."""
 
 
 def find_hardware(snapshot: Snapshot) -> Smbios | None:
@@ -47,7 +50,7 @@ def find_hardware(snapshot: Snapshot) -> Smbios | None:
 
 
 def _find_remarks(smbios: Smbios) -> tuple[str, ...]:
-    """One sentence for each kind of figure that firmware has wrong on real machines."""
+    """Remarks about figures that are wrong in some real firmware, at most one sentence for each kind of figure."""
     remarks = [
         next(filter(None, (THREADS_REMARK.failure(each, None) for each in smbios.processors)), None),
         next(filter(None, (CAPACITY_REMARK.failure(each, None) for each in devices_of_arrays(smbios))), None),
@@ -63,17 +66,21 @@ def _texts(device: MemoryDevice) -> str:
 
 
 def _named_node(device: MemoryDevice) -> int | None:
-    """The node number in the names of a memory slot; None if there is no number, or more than one."""
+    """The node number in the names of a memory slot (locator and bank).
+
+    The result is None if the names contain no node number, or different node numbers.
+    """
     numbers = {int(number) for number in NODE.findall(_texts(device))}
     return numbers.pop() if len(numbers) == 1 else None
 
 
 def _agree(devices: Sequence[MemoryDevice], named: Sequence[int | None], nodes: Sequence[NodeFacts]) -> bool:
-    """True if the nodes in the names of the filled slots can be the kernel's nodes.
+    """True if the node numbers in the names of the filled slots can be the kernel's node numbers.
 
-    To agree, the names must have the kernel's node numbers, and each node one processor. For each node, the slots must
-    have room for the memory that the kernel has on the node. Some firmware numbers the nodes within each processor, or
-    does not know that the kernel splits a node in two.
+    The names must contain the same node numbers as the kernel shows. The slots of one node must not belong to several
+    processors. The memory in the slots of a node must be at least the memory that the kernel manages on the node. These
+    checks are needed because some firmware numbers the nodes within each processor. Other firmware does not know that
+    the kernel splits a node in two.
     """
     bytes_on: dict[int, int] = defaultdict(int)
     processors_of: dict[int, set[str]] = defaultdict(set)

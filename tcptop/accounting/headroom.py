@@ -20,7 +20,8 @@ from tcptop.ledger import (
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 OUTGOING_SHARE = 0.5
-"""Assumed share of outgoing sockets among new sockets: no counter shows which sockets own their local port."""
+"""Assumed share of outgoing sockets among new sockets. An outgoing socket has a local port of its own, but no counter
+shows how many sockets have one."""
 
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
 """Structs whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds their objects."""
@@ -180,7 +181,8 @@ def _is_whole(reading: Reading[Any]) -> bool:
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes that have memory but no zone in zoneinfo.
 
-    If a node has no zones, zoneinfo was cut off exactly at the end of a line, so that every remaining line is complete.
+    If there is such a node, zoneinfo was cut off exactly at the end of a line. The lines that remain are all complete,
+    so no line shows the damage.
     """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()

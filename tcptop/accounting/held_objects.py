@@ -93,8 +93,8 @@ def _in_use(table: CacheTable, item: KernelObject, least: int = 0) -> Amount:
 def _by_family(total: Amount, in_use: Sequence[Amount]) -> tuple[Amount, Amount]:
     """Bounds on the number of objects of each family, from the total number and the objects in use in each cache.
 
-    If the total contradicts the counts of the caches, these counts are used, because the bytes also come from the
-    caches.
+    If the total contradicts the counts of the caches, the counts of the caches are used, because the bytes also come
+    from the caches.
     """
     one, two = in_use
     return (

@@ -11,10 +11,11 @@ from tcptop.text.units import grouped, short_size
 MIN_SOCKETS = 100
 """Minimum number of sockets for a verdict on CLOSE_WAIT, or on sockets that no process has."""
 BUFFER_SHARE = 0.01
-"""Minimum share of the maximum of tcp_mem for a verdict on orphans or unread data."""
+"""Minimum bytes of orphans or of unread data for a verdict, as a share of tcp_mem's third value (the maximum)."""
 ORPHAN_SHARE = 0.25
-"""Minimum share of tcp_max_orphans at which the kernel may reset orphans. The kernel counts a retransmitting orphan up
-to four times (tcp_out_of_resources). Smaller numbers of orphans are usual."""
+"""Minimum number of orphans for a verdict, as a share of tcp_max_orphans. From this share on the kernel may reset
+orphans, because it counts a retransmitting orphan up to four times (tcp_out_of_resources). A smaller number of orphans
+is normal."""
 TIME_WAIT_SHARE = 0.5
 UNHASHED_SHARE = 0.01
 
@@ -40,14 +41,16 @@ class Candidate(NamedTuple):
 Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
 IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
-"""Kinds of verdicts that are given only if `measure` has not shrunk since the previous look."""
+"""Kinds of verdicts that need two looks. If `measure` is smaller than in the previous look, the verdict is not
+given."""
 
 IF_GROWN: Mapping[str, str] = {
     "TCPReqQFullDrop": "SYN queue full, {count} handshakes dropped",
     "TCPReqQFullDoCookies": "SYN queue full, {count} cookies sent: this costs no memory",
     "TCPTimeWaitOverflow": "{count} connections skipped TIME_WAIT: tcp_max_tw_buckets is reached",
 }
-"""Verdicts on those counters of a namespace that have grown since the previous look."""
+"""The text of the verdict on each counter. A verdict is given if the counter of a namespace has grown since the
+previous look."""
 
 VERDICT_KINDS: Sequence[str] = (
     *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
@@ -190,9 +193,10 @@ def _by_process(
 
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
-    """Verdicts on listeners whose queue is longer than its limit and that have ever dropped connections.
+    """Verdicts on listeners that have ever dropped connections and whose queue is longer than its limit.
 
-    While no client connects, a full queue drops nothing, so that an unchanged number of drops does not mean recovery.
+    While no client connects, a full queue drops nothing. An unchanged number of drops therefore does not mean that the
+    listener has recovered.
     """
     drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
@@ -202,7 +206,8 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
             continue
         process = None if listener.pid is None else now.process_of.get(listener.pid)
         name = f"{process.command}[{process.pid}] " if process else ""
-        # A number of drops that has shrunk was counted for other listeners in the previous look.
+        # If the number of drops is smaller than in the previous look, other listeners had the port in the previous
+        # look.
         grown = drops_now[place] - drops_before[place] if place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (
@@ -213,7 +218,10 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
 
 
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
-    """Number of dropped connections by namespace, family and port, which several listeners may share (SO_REUSEPORT)."""
+    """Number of dropped connections by namespace, family and port.
+
+    If several listeners share a port (SO_REUSEPORT), their drops are added up.
+    """
     drops: Counter[tuple[int, int, int]] = Counter()
     for listener in table.listeners:
         drops[listener.namespace, listener.family, listener.port] += listener.drops or 0

@@ -16,8 +16,8 @@ from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace,
 from tcptop.text.units import grouped, seconds
 
 USER_OF_EVERY_SOCKET = (6, 18)
-"""First kernel release that gives the user of sockets without an inode (sk_uid); earlier, sock_i_uid gives 0 for
-them."""
+"""First kernel release that gives the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid gives
+0 as the user of such a socket."""
 
 SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
@@ -62,7 +62,7 @@ def find_holders(
         before, was_damaged = Same(reading.before.value), reading.before.state in DAMAGED
     for each in (Same(table), before):
         if each is not None:
-            _recall_merged(each)  # kept as long as no figure of the look changes
+            _recall_merged(each)  # the merged groups are kept until a figure of the look changes
     look = _recall_look(Same(table), facts, reading.state in DAMAGED)
     look_before = None if before is None else _recall_look(before, facts, was_damaged)
     verdicts, missing = _recall_findings(
@@ -71,7 +71,7 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    # While the next look runs, the last look is used; that its reading is late is not worth a note.
+    # While the next look runs, the last look is used, and its reading is `late`. This is normal, so it gets no note.
     if reading.reason and reading.state != "late":
         missing = (*missing, reading.reason)
     _, groups, sums = look
@@ -96,11 +96,11 @@ def find_holders(
 
 
 DAMAGED = ("cut", "strange")
-"""States of the reading of a look that lost lines."""
+"""If the reading of a look has one of these states, lines of the look were lost."""
 
 
 class _Facts(NamedTuple):
-    """The facts, apart from the look itself, from which the figures of the look are computed."""
+    """The facts from other files that are needed to compute the figures of a look."""
 
     costs: tuple[SlabCost, ...]
     knows_users: bool
@@ -112,8 +112,8 @@ class _Facts(NamedTuple):
 def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
     """The slab bytes of a socket by state and side.
 
-    A socket of the client side may or may not have a local port of its own. A state that only one side can have costs
-    the same on both sides, since the dump may assign a socket to the wrong side.
+    A socket of the client side may or may not have a local port of its own. Some states are possible on one side only.
+    The cost of such a state is used for both sides, because the dump may assign a socket to the wrong side.
     """
     for cost in states:
         accepted = cost.accepted.slab_bounds() if cost.accepted else None
@@ -155,7 +155,10 @@ _recall_counts = Recall(_count_by_state)
 
 
 def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    """The states with the machine's number of sockets in each; unchanged unless the look has all sockets."""
+    """The states, each with the machine's number of sockets in this state.
+
+    If the look does not have all sockets, the states are returned unchanged.
+    """
     if not holders.sums.complete:
         return states
     counts = _recall_counts(Same(holders.groups))
@@ -173,7 +176,10 @@ def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[Sta
 
 
 def _counted_in(group: HolderGroup) -> Iterator[State]:
-    """The rows of states that count the sockets of a group; none for a state without a row, such as SYN_SENT."""
+    """The states in whose rows the sockets of a group are counted.
+
+    If the state of the group has no row (such as SYN_SENT), nothing is yielded.
+    """
     if group.is_mini:
         yield State.TIME_WAIT
     if group.is_mini and group.state == "FIN_WAIT2":
@@ -202,7 +208,10 @@ class _Merged(NamedTuple):
 
 
 def _merge_groups(table: Same[SocketTable]) -> Sequence[_Merged]:
-    """The groups of a table by holder: groups with the same holder and all else in common become one."""
+    """The groups of a table by holder.
+
+    Groups that have the same holder, and differ only in their amounts, are merged into one group.
+    """
     merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
     for group, holder, share in owned_groups(table.value):
@@ -274,7 +283,7 @@ def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> Holde
 
 
 def _state_of(group: SocketGroup) -> State:
-    """The state whose cost a socket of the group has."""
+    """The state whose cost per socket applies to the sockets of the group."""
     if group.is_mini:
         return State.FIN_WAIT2_CLOSED if group.state == "FIN_WAIT2" else State.TIME_WAIT
     if group.owner == "none" and group.state != "SYN_RECV":
@@ -287,7 +296,7 @@ def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
 
 
 def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> HolderSums:
-    """The sums of a table, beside the counters of sockstat at the time of the look.
+    """The sums of a table, and the counters of sockstat at the time of the look for comparison.
 
     The sums are never complete if lines of the look were lost (`is_damaged`).
     """
@@ -336,7 +345,10 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
 
 
 def _unexplained(sums: HolderSums) -> Iterator[str]:
-    """Yields the number of sockets that the kernel counts but no dump has, or why this number is unknown."""
+    """Yields a text about sockets that the kernel counts but no dump contains.
+
+    The text has the number of these sockets, or the reason why the number is unknown.
+    """
     if not sums.complete:
         return
     if sums.in_no_hash is None:
@@ -357,7 +369,7 @@ SCOPES = {
     "here": "only this network namespace was asked",
     "container": "from a container (another pid namespace), only its own namespaces are seen",
 }
-"""For each scope of a look, what a look with this scope does not see."""
+"""For each scope of a look, a text about the part of the system that the look does not see; None if it sees all."""
 
 
 def _missing(table: SocketTable) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The row of one machine in the table of hosts: only those figures of a Ledger that the table shows.
 
-Most looks of the table read only the counters that change all the time. Figures of slab caches and of memory come from
-the last look that read the files they need.
+The table reads each machine again and again; one such read is a look of the table. Most looks read only the counters
+that change all the time. Figures of slab caches and of memory come from the last look that read their files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tcptop.rates import per_second
 from tcptop.snapshot import READING_NAMES, Reading, Slabinfo, SlabLinks, Snapshot
 
 EACH_LOOK = ("sockstat", "socket_limits")
-"""The sources that every look of the table reads; other sources are read every few seconds."""
+"""The sources that are read in every look of the table. Other sources are read every few seconds."""
 EVENT_SOURCES = ("netstat", "conntrack_stats")
 SELDOM_READ = tuple(name for name in READING_NAMES if name not in (*EACH_LOOK, *EVENT_SOURCES))
 RATE_S = 6.0
@@ -39,7 +39,7 @@ KMALLOC = ("kmalloc-", "size-")
 REASONS = ("sockstat", "slabinfo", "sysctls", "meminfo", "zoneinfo")
 """Sources whose reasons are shown in a row, the most important source first."""
 Read = tuple[float | None, str]
-"""The time and the state of a reading; if either has changed, the source was read again."""
+"""The time and the state of a reading. If the time or the state has changed, the source was read again."""
 
 
 class _Seldom(NamedTuple):
@@ -110,7 +110,7 @@ class RowAccount:
     def _find_events(self, snapshot: Snapshot) -> tuple[Event, ...]:
         """The events, with their growth within the last minute.
 
-        If no source of events was read again, the events stay as before.
+        If no source of events was read again, the events of the previous look are returned.
         """
         reads = tuple(_read_of(getattr(snapshot, name)) for name in EVENT_SOURCES)
         if reads != self._events[0]:
@@ -152,8 +152,8 @@ def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | 
 def only_tcp_caches(snapshot: Snapshot) -> Snapshot:
     """The sample with only those rows of slabinfo that may count an object of a socket.
 
-    The kept rows are those of the catalogue's caches, of caches merged with them, and of the kmalloc caches. Without
-    /sys/kernel/slab, which shows the merged caches, all rows are kept.
+    The kept rows are those of the catalogue's caches, of caches merged with them, and of the kmalloc caches.
+    /sys/kernel/slab shows which caches are merged. If it was not read, all rows are kept.
     """
     slabinfo, links = snapshot.slabinfo, snapshot.slab_links.value
     if slabinfo.value is None or links is None:

@@ -1,4 +1,8 @@
-"""Order of the limits over several samples: a limit overtakes another after some seconds, an alarm at once."""
+"""Order of the limits over several samples.
+
+If a limit becomes nearer than the limit above it, the two exchange their places after some seconds. A limit with a more
+severe alarm moves up at once.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ HOLD_S = 10.0
 MAX_GAP_S = 150.0
 """If two samples are more than this time in seconds apart, the second sample does not keep the order of the first.
 
-MAX_GAP_S is longer than twice the longest interval. Even with long intervals, limits that are nearly equal therefore do
-not exchange their places in each sample.
+MAX_GAP_S is longer than twice the longest interval between samples. The order is therefore kept even with long
+intervals, and nearly equal limits do not exchange their places in each sample.
 """
 
 
@@ -25,8 +29,8 @@ class LimitOrder(NamedTuple):
     names: tuple[str, ...] = ()
     """Names of the limits, in the order in which the screen shows the limits."""
     nearer_since_s: Mapping[tuple[str, str], float] = {}
-    """For pairs of limits whose second limit stands below the first although it is nearer, the time when it became
-    nearer."""
+    """Maps a pair of limits to the time when the lower limit became nearer than the upper limit. A pair is the name of
+    the upper limit and the name of the lower limit."""
 
 
 LimitOrders = Mapping[AccountingMode, LimitOrder]
@@ -43,8 +47,8 @@ def hold_orders(previous: LimitOrders, ledger: Ledger) -> LimitOrders:
 def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> LimitOrder:
     """Computes the order of the limits in one accounting mode.
 
-    The result depends on the samples alone, not on a clock. The order of the limits in `ledger` is taken unchanged in
-    three cases: the samples are not in the order of their times, are more than MAX_GAP_S apart, or have different
+    The result depends on the samples alone, not on a clock. In three cases the result is the order in `ledger`: the new
+    sample is earlier than the previous sample, the samples are more than MAX_GAP_S apart, or the samples have different
     limits.
     """
     rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s

@@ -77,7 +77,7 @@ STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
     "listen_queues": ("ListenOverflows", "near"),
 }
-"""For each limit, an event and the minimum state of the limit if the event's counter has grown."""
+"""For each limit, an event and a state. If the counter of the event has grown, the limit has at least this state."""
 
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
@@ -177,7 +177,8 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
     """The states of the limits, for use as the argument `previous` of the next sample.
 
-    A limit keeps its state from `previous` if the counter of an event that may raise its state has grown.
+    If the counter of a limit's event in `STATE_BY_EVENT` has grown, the event may have raised the present state. The
+    limit then keeps its state from `previous`.
     """
     grown = {event.name for event in events if event.grown}
     return {
@@ -309,7 +310,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
 def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why_unread: str) -> Iterator[Limit]:
     """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file).
 
-    `error` is the error of fs.file-nr; the kernel itself compares the exact sum with the limit.
+    `error` is the error of fs.file-nr. The kernel itself compares the exact number of files with the limit.
     """
     if limits.max_open_files is not None and limits.max_open_files >= UNLIMITED_FILES:
         return
@@ -380,7 +381,10 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
 
 
 def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
-    """The limit on local ports; the use is the number of sockets to the most used remote port, whatever its address."""
+    """The limit on local ports.
+
+    The use is the number of sockets to the most used remote port, added up over all remote addresses.
+    """
     ports = limits.local_ports
     number = None if ports is None else max(0, ports[1] - ports[0] + 1)
     note = f"to one address and port of a peer; {NEEDS_DUMP}"
@@ -407,7 +411,10 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
 
 
 def _nofile(holders: "Holders | None") -> Limit:
-    """The limit on the open files of a process; the use is that of the fullest process with sockets."""
+    """The limit on the open files of a process.
+
+    The use is that of the process with sockets that is nearest to its limit.
+    """
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
     if not found:
         return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN, scope="process", unit="files")

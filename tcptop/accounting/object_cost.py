@@ -28,7 +28,7 @@ def object_costs(
 ) -> tuple[ObjectCost | str, ...]:
     """The cost of `count` objects of a kind, computed once per CacheTable; empty if the kernel has no such object.
 
-    If the size of the object is unknown, the function returns not the cost but a text with the object's name.
+    If the size of the object is unknown, the function returns a text with the object's name instead of the cost.
     """
     key = (kernel_object.struct, count)
     if key not in table.object_costs:
@@ -56,9 +56,9 @@ def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: K
     """True if the cache is SELinux's own, and SELinux is not active.
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
-    objects. Where the active modules are not known, a cache counts as unused if it has less than half as many objects,
-    free ones included, as the minimum number of socket files. A cache with more objects may be in use: sockets may be
-    opened between the reads of objects and files.
+    objects. If the active modules are unknown, a cache counts as unused if its objects, free objects included, are
+    fewer than half of the sockets that certainly have a file or an inode. A cache with more objects may be in use,
+    because sockets may be opened between the reads of objects and sockets.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or line.name in LSM_CACHES:
         return False
@@ -91,7 +91,7 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
         object_bytes=count * size,
         slab_bytes=slab,
         high_slab_bytes=slab,
-        # A computed size is an estimate, and so is a size without padding.
+        # The size is an estimate if it is computed, or if it leaves out the padding between objects.
         estimated=line.object_bytes is None or line.computed,
         computed=line.computed,
     )

@@ -17,9 +17,9 @@ A page size need not fit all rows, because a row may be damaged.
 """
 
 TOLERANCE = 0.002
-"""Largest relative error of memory ÷ managed pages.
+"""Largest relative error of a page size that is computed as memory ÷ managed pages.
 
-The two numbers come from two files, and memory may be added between the reads of these files.
+Memory and managed pages come from two files, and memory may be added between the reads of these files.
 """
 
 
@@ -29,9 +29,9 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     Slabinfo gives the best evidence of the page size. SLUB puts floor(page size × pages ÷ object size) objects into a
     slab (mm/slub.c, order_objects). Only one page size gives the right number of objects in all rows. The second-best
     evidence is the memory of all nodes ÷ the managed pages of all zones. The memory of a node is the sum of the managed
-    pages of its zones (mm/show_mem.c, si_meminfo_node). The third-best evidence is MemTotal ÷ managed pages: on a
-    machine that initialises its memory late, managed pages lag behind MemTotal. The weakest evidence is the
-    architecture, which must have only one page size.
+    pages of its zones (mm/show_mem.c, si_meminfo_node). The third-best evidence is MemTotal ÷ managed pages. It may be
+    wrong on a machine that initialises its memory late, because the managed pages then lag behind MemTotal. The weakest
+    evidence is the architecture. It is used only if every machine of the architecture has the same page size.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
@@ -51,9 +51,9 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
 
 
 def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
-    """The page size that fits most slabinfo rows, and at least `MIN_SHARE` of all rows.
+    """The page size that fits the largest number of slabinfo rows, and at least `MIN_SHARE` of all rows.
 
-    The page size is None if several page sizes fit the same, largest number of rows.
+    The result is None if no page size fits enough rows, or if several page sizes fit equally many rows.
     """
     is_slub = not any(row.tunables_limit for row in rows)
     sized = [row for row in rows if row.object_bytes and row.pages_per_slab]
@@ -65,7 +65,7 @@ def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
 
 
 def _fits(row: SlabRow, page_bytes: int, is_slub: bool) -> bool:
-    """True if a page size is possible for a row of slabinfo.
+    """True if a row of slabinfo can come from a machine with the page size `page_bytes`.
 
     A slab of the SLAB allocator may also hold an index, which leaves room for fewer objects. The SLAB allocator takes
     the smallest order at which a slab has little waste (mm/slab.c, calculate_slab_order). If a slab of several pages

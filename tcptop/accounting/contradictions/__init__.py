@@ -10,10 +10,11 @@ checked as relations, because a kernel may break them:
 
 - A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
 - The three values of tcp_mem rise. Any three values are accepted (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
-- An object in use is counted by sockstat or file-nr. After close(), socks live on in unsent buffers, and files until
-  a grace period of RCU ends; a kernel may also leak socks or files.
-- Slab is at most the sum of slabinfo's rows. Old kernels lose the rows of dead memory cgroups; the difference is shown.
-- AnonPages is at most MemTotal. Pages of a graphics card's own memory are counted, too (mm/migrate_device.c).
+- An object in use is counted by sockstat or file-nr. After close(), a sock lives on while unsent buffers refer to it,
+  and a file lives on until a grace period of RCU ends. A kernel may also leak socks or files.
+- Slab is at most the sum of slabinfo's rows. Old kernels do not print the rows of dead memory cgroups. tcptop shows the
+  difference.
+- AnonPages is at most MemTotal. AnonPages also counts pages in a graphics card's own memory (mm/migrate_device.c).
 """
 
 from typing import Any
@@ -75,8 +76,9 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
 def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
     """Replaces impossible figures of a Snapshot by None.
 
-    A source with impossible figures gets the state `strange`, and as its reason a sentence about the contradiction. A
-    row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of them are doubtful.
+    A source with impossible figures gets the state `strange`. The reason of this state is a sentence about the
+    contradiction. A row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of its numbers are
+    doubtful.
     """
     audit = Audit(snapshot)
     audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, find_machine(audit.snapshot, page_bytes))

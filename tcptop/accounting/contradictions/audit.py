@@ -36,9 +36,9 @@ class Audit:
         self.sources: set[str] = set()
 
     def mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
-        """Sets a source to the state `strange`, with the first sentence as the reason; does nothing without a sentence.
+        """Sets a source to the state `strange`, with the first sentence as the reason.
 
-        If `value` is not None, it replaces the value of the source.
+        If there is no sentence, the source is not changed. If `value` is not None, it replaces the value of the source.
         """
         sentence = next(iter(sentences), None)
         if sentence is None:
@@ -92,7 +92,10 @@ def examine(
     relations: Sequence[Relation[Any, Context]],
     context: Context,
 ) -> tuple[list[str], Any]:
-    """The sentences of the relations that `value` breaks, and a copy of `value` with None in the doubtful fields."""
+    """The sentences of the relations that `value` breaks, and a copy of `value`.
+
+    The doubtful fields of the copy are None.
+    """
     failures = find_failures([value], relations, context)
     doubted = dict.fromkeys(field for _, relation, _ in failures for field in relation.doubts)
     return [sentence for _, _, sentence in failures], value._replace(**doubted)

@@ -1,4 +1,4 @@
-"""Facts of a Snapshot with which relations compare figures: the machine, and counts and sizes in other files."""
+"""Facts from which relations compute upper bounds: properties of the machine, and counts and sizes in several files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SO
 from tcptop.snapshot import Snapshot, Zone
 
 DRIFT_PAGES_PER_CPU = 125
-"""Maximum number of pages that a CPU may not have added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
+"""Maximum number of pages that a CPU has counted by itself and not yet added to the kernel's counter (mm/vmstat.c,
+calculate_normal_threshold)."""
 
 HOTPLUG_SHARE = 0.01
 """Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
@@ -34,7 +35,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
 
 
 def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
-    """The figures of other files with which relations compare figures."""
+    """The figures from which relations compute upper bounds on figures of other files."""
     sizes, zoneinfo, snmp = snapshot.slab_sizes.value, snapshot.zoneinfo.value, snapshot.snmp.value
     caches = sizes.caches if sizes else {}
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
@@ -59,7 +60,7 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
 
 
 def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Facts:
-    """The facts with only those counts of slabinfo whose rows are not in `miscounted`."""
+    """The facts with the counts of slabinfo; a count is None if its row is in `miscounted`."""
     return facts._replace(
         socks=None if miscounted & cache_names(SOCKS) else facts.socks,
         mini_sockets=None if miscounted & cache_names(MINI_SOCKETS) else facts.mini_sockets,
@@ -69,7 +70,10 @@ def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Fac
 
 
 def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str]) -> Facts:
-    """The facts, completed with those of sockstat, which was checked by itself."""
+    """The facts with the counts of sockstat added.
+
+    The counts of sockstat must already have been checked by their own relations.
+    """
     sockstat, sockstat6 = snapshot.sockstat.value, snapshot.sockstat6.value
     if sockstat is None:
         return facts
@@ -94,20 +98,26 @@ def is_of_machine(snapshot: Snapshot, machine: Machine) -> bool:
 
 
 def _drift_pages(snapshot: Snapshot) -> int:
-    """Upper bound on the error of a counter of pages: each CPU may not have added some pages of each node yet."""
+    """Upper bound on the error of a counter of pages.
+
+    For each node, a CPU may have counted some pages that it has not yet added to the kernel's counter.
+    """
     topology = snapshot.topology.value
     return DRIFT_PAGES_PER_CPU * (cpu_count(snapshot) or 1) * max(1, len(topology.nodes) if topology else 1)
 
 
 def cpu_count(snapshot: Snapshot) -> int | None:
-    """Number of online CPUs or, if it is unknown, of CPUs with page lists; None if both are unknown."""
+    """Number of online CPUs; None if unknown.
+
+    If sysfs does not show the online CPUs, zoneinfo gives the number: each zone has one page list per CPU.
+    """
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     of_zones = max((zone.cpus or 0 for zone in zoneinfo.zones), default=0) if zoneinfo else 0
     return (topology.online_cpus if topology else None) or of_zones or None
 
 
 def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
-    """By name of the cache, the sizes of the structs in caches that are not merged (sysfs, /proc/net/protocols)."""
+    """Sizes of the structs in caches that are not merged, by name of the cache (sysfs, /proc/net/protocols)."""
     sizes, links = snapshot.slab_sizes.value, snapshot.slab_links.value
     groups = links.names_of.values() if links else ()
     merged = {name for names in groups if len(names) > 1 for name in names}
@@ -120,17 +130,18 @@ def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _protocol_bytes(snapshot: Snapshot) -> dict[str, int]:
-    """By name of the cache, which is the name of the protocol, the sizes of the socks in /proc/net/protocols."""
+    """Sizes of the socks in /proc/net/protocols, by name of the protocol, which is also the name of the cache."""
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     return {name: protocols[name].object_size_bytes for name in cache_names(SOCKS) if name in protocols}
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
-    """The number of objects in the rows of IPv4 and IPv6 together, if they contradict sockstat; otherwise None.
+    """The number of objects in the rows of IPv4 and IPv6 together; None if the rows do not contradict sockstat.
 
     The rows contradict sockstat if every count of sockstat is much larger than the number of objects. Caches of socks
     and of mini-sockets are never merged, so a row that is missing in a complete file counts as 0 objects. Sockets may
-    be opened or closed between the reads, so one count of sockstat that agrees with slabinfo is enough.
+    be opened or closed between the reads. If any count of sockstat agrees with slabinfo, there is therefore no
+    contradiction.
     """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -145,7 +156,7 @@ def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) ->
 
 
 def least_count(snapshot: Snapshot, field: str) -> int | None:
-    """The smallest of the counts of sockstat that were read around slabinfo."""
+    """The smallest count in those reads of sockstat that were made shortly before and after the read of slabinfo."""
     sockstat = snapshot.sockstat
     readings = (snapshot.slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
     counts = [getattr(reading, field) for reading in readings if reading is not None]
@@ -195,7 +206,8 @@ def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int 
         protocol.name.startswith("MPTCP") for protocol in protocols.by_name.values() if protocol.sockets
     ):
         return None
-    # Sockets may be opened or closed between the reads, so the smallest count of the reads around slabinfo is used.
+    # sockstat was read shortly before and after slabinfo. Sockets may be opened or closed between the reads, so the
+    # smallest count is used.
     readings = (slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
     counts = [
         reading.allocated - reading.orphans
@@ -238,7 +250,7 @@ def _min_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
 
 
 def cache_names(objects: Sequence[KernelObject]) -> set[str]:
-    """The names of the caches that may hold the objects."""
+    """The names of all caches that may hold objects of the given kinds."""
     return {name for item in objects for name in item.caches}
 
 

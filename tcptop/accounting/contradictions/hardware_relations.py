@@ -1,4 +1,4 @@
-"""Relations of the firmware's tables (SMBIOS), and remarks about figures that some real firmware has wrong.
+"""Relations of the firmware's tables (SMBIOS), and remarks about figures that are wrong in some real firmware.
 
 Figures with a remark are shown, and their source does not become `strange`.
 """
@@ -14,7 +14,7 @@ ENABLED_AT_START = "none: what is switched on is a part of what is there (DSP013
 
 
 class ArrayDevices(NamedTuple):
-    """An array of memory slots, and the memory devices that name this array as theirs."""
+    """An array of memory slots, and the memory devices that belong to this array according to the firmware."""
 
     array: MemoryArray
     devices: int

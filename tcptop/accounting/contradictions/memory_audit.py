@@ -38,11 +38,14 @@ from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import FreeArea, Pagetypeinfo, Reading, Snapshot, Zone
 
 MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
-"""Allowed difference of amounts of memory in two files: one part in MOMENT_SHARE of a zone, plus MOVED_BYTES."""
+"""Parts of the allowed difference between amounts of memory in two files.
+
+The allowed difference is the managed memory ÷ MOMENT_SHARE + MOVED_BYTES.
+"""
 
 MAX_BOOST = 3
-"""Highest assumed boost: a zone's reserve may have been computed while its high watermark was up to this many times
-higher."""
+"""Highest assumed boost of a zone's high watermark. The kernel may have computed the reserve of the zone while its high
+watermark was up to MAX_BOOST times as high."""
 
 ALL_MANAGED_SINCE = (3, 11)
 """First kernel release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
@@ -102,9 +105,9 @@ def check_zones(audit: Audit, facts: Facts) -> None:
 
 
 def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: Facts) -> dict[tuple[int, str], str]:
-    """By node and name of the zone, one sentence for each zone with impossible free blocks.
+    """One sentence for each zone with impossible free blocks, by node and name of the zone.
 
-    The free blocks are compared with zoneinfo; those of pagetypeinfo are also compared with buddyinfo.
+    The free blocks are compared with zoneinfo. Free blocks of pagetypeinfo are also compared with buddyinfo.
     """
     snapshot = audit.snapshot
     reading: Reading[Any] = getattr(snapshot, source)
@@ -245,7 +248,10 @@ def check_topology(audit: Audit, machine: Machine) -> None:
 
 
 def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one: str, other: str) -> int | None:
-    """How many of `managed` pages may be freed or allocated between the reads of two sources; None if unknown."""
+    """Allowed difference between the numbers of pages in two sources; None if unknown.
+
+    Some of the `managed` pages may be freed or allocated between the reads of the sources.
+    """
     apart_s = seconds_apart(getattr(snapshot, one), getattr(snapshot, other), snapshot.live)
     if apart_s is None or machine.page_bytes is None or managed is None:
         return None
@@ -254,9 +260,10 @@ def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one:
 
 
 def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
-    """MemTotal and the memory of the zones; None if a figure is unknown or of another moment.
+    """MemTotal and the memory of the zones.
 
-    Up to 3.10, MemTotal includes huge pages of the boot command line, which no zone manages.
+    The result is None if a figure is unknown, or if meminfo and zoneinfo were not read at the same time. Up to 3.10,
+    the result is None, because no zone manages huge pages of the boot command line, and MemTotal includes them.
     """
     meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
@@ -275,7 +282,7 @@ def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
 
 
 def _protections(zones: Sequence[Zone]) -> list[Protections]:
-    """The protection of each zone whose protection is known, and the number of zones that a node may have."""
+    """Each zone with a known protection, and the number of entries that its protection should have."""
     of_nodes = Counter(zone.node for zone in zones)
     needed = max([*of_nodes.values(), *(len(zone.protection_pages) for zone in zones)], default=0)
     return [Protections(zone, needed) for zone in zones if zone.protection_pages]
@@ -292,7 +299,10 @@ def _sum_of(zones: Collection[Zone], field: str) -> int | None:
 
 
 def _sum_of_nodes(zones: Collection[Zone], field: str) -> int | None:
-    """The sum of a count that only the first zone of each node may have; None if the count of a node is missing."""
+    """The sum of a count over all nodes; None if the count of a node is missing.
+
+    zoneinfo may print the count only in the first zone of each node.
+    """
     by_node: dict[int, list[int]] = {}
     for zone in zones:
         if zone.present_pages != 0:
@@ -304,12 +314,15 @@ def _sum_of_nodes(zones: Collection[Zone], field: str) -> int | None:
 
 
 def _capped_zones(types: Pagetypeinfo | None) -> set[tuple[int, str]]:
-    """Zones with free blocks whose number the kernel stopped counting (`>100000`)."""
+    """Zones in which the kernel stopped counting the free blocks of an order (`>100000`)."""
     return {(area.node, area.zone) for area in (types.areas if types else ()) if area.capped_orders}
 
 
 def _cpus_of_zones(snapshot: Snapshot) -> int | None:
-    """Number of CPUs with page lists, from a complete zoneinfo of a saved tree; None if unknown."""
+    """Number of CPUs that have page lists in a zone, from the zoneinfo of a saved tree.
+
+    The number is None on a running kernel, and if zoneinfo is incomplete.
+    """
     zoneinfo = snapshot.zoneinfo
     if snapshot.live or zoneinfo.value is None or zoneinfo.state != "ok":
         return None

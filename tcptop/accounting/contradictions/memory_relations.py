@@ -25,15 +25,14 @@ ANY_MOMENT = (
 UNDER_LOCK = "none: both are printed under zone->lock (mm/vmstat.c, walk_zones_in_node)"
 HOTPLUG = "a sixty-fourth: memory may be added or removed between the reads"
 SUM_SHARE = 100
-"""Slab may differ from the sum of its parts by one part in SUM_SHARE, because a container's meminfo (lxcfs) is
-rounded."""
+"""Slab may differ from the sum of its parts by Slab ÷ SUM_SHARE, because a container's meminfo (lxcfs) is rounded."""
 
 
 MAX_DISTANCE = 255
 
 
 class Moments(NamedTuple):
-    """One amount of memory in two files, in pages."""
+    """An amount of memory that two files show, in pages."""
 
     what: str
     other_file: str
@@ -51,7 +50,8 @@ class Available(NamedTuple):
     most_bytes: int | None
     """The sum of MemFree, page cache on the LRU lists, and reclaimable kernel memory."""
     least_bytes: int | None
-    """MemFree minus the largest reserve of all zones: watermarks with a boost, and protection."""
+    """MemFree minus the largest possible reserve. The reserve is the sum of the boosted high watermarks and of the
+    protections of all zones."""
 
 
 class TotalMemory(NamedTuple):
@@ -63,17 +63,20 @@ class TotalMemory(NamedTuple):
     late_pages: int
     """Pages that are free in meminfo but in no zone, because the kernel has not initialised them yet."""
     moved_pages: int
-    """Pages that may be freed, or added to the machine, between the reads of the two files."""
+    """Number of pages that may be freed, or added to the machine, between the reads of the two files."""
 
     @property
     def most_pages(self) -> int:
-        """Upper bound on MemTotal: the pages that zones manage now or later, at most the present pages."""
+        """Upper bound on MemTotal: the number of pages that zones manage now or will manage later.
+
+        If the number of present pages is smaller, the number of present pages is the upper bound.
+        """
         managed = self.managed_pages + self.managed_pages // 64 + self.late_pages + self.late_pages // 16
         return min(managed, self.present_pages + self.present_pages // 64) + self.moved_pages
 
 
 class Protections(NamedTuple):
-    """The numbers in the line `protection` of a zone, and the right number of them."""
+    """A zone with its line `protection`, and the number of entries that this line should have."""
 
     zone: Zone
     needed: int
@@ -98,7 +101,10 @@ class BlockCount(NamedTuple):
 
 
 class Orders(NamedTuple):
-    """The numbers of orders in the lines of two files, such as `11`, or `10 or 11` in a damaged file."""
+    """The number of orders in the lines of pagetypeinfo and of buddyinfo.
+
+    An example is `11`. If the lines of a damaged file differ, the text names each number: `10 or 11`.
+    """
 
     of_types: str
     of_blocks: str
@@ -207,7 +213,8 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
         "(mm/show_mem.c, si_mem_available)",
     ),
 )
-"""Relations of the machine's own MemAvailable, because a container computes MemAvailable by other rules (lxcfs)."""
+"""Relations of MemAvailable in the machine's own meminfo. They do not hold in a container, which computes MemAvailable
+by other rules (lxcfs)."""
 
 TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
     "MemTotal of the zones",
@@ -232,7 +239,7 @@ MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
 
 
 def _zone_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zone, Machine]:
-    """Makes the relation that a count of pages of a zone is at most the number of pages that the zone manages."""
+    """Makes a relation: a count of pages of a zone is at most the number of pages that the zone manages."""
     return Relation(
         f"pages {words} of a zone",
         ZONEINFO,
@@ -247,7 +254,7 @@ def _zone_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zon
 
 
 def _machine_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[Zone, Machine]:
-    """Makes the relation that a count of pages in a zone is at most the number of pages of the machine."""
+    """Makes a relation: a count of pages in a zone is at most the number of pages of the machine."""
     return Relation(
         f"pages {words} of the machine",
         f"{ZONEINFO}, {MEMINFO}",
@@ -262,7 +269,10 @@ def _machine_pages(pages: Callable[[Zone], int | None], words: str) -> Relation[
 
 
 def _with_lists(zone: Zone) -> int | None:
-    """The free pages of a zone and on its per-CPU lists, minus a share that moved while the file was printed."""
+    """The free pages of a zone plus the pages on its per-CPU lists, minus an allowance.
+
+    The allowance is for pages that moved while the kernel printed the file.
+    """
     if zone.free_pages is None or zone.on_cpu_lists_pages is None:
         return None
     return zone.free_pages + zone.on_cpu_lists_pages - (zone.managed_pages or 0) // 64

@@ -44,7 +44,7 @@ def are_of_one_moment(snapshot: Snapshot, one: str, other: str) -> bool:
 def seconds_apart(one: Reading[Any], other: Reading[Any], live: bool) -> float | None:
     """Time in seconds between the reads of two sources; None if it is too long for a comparison.
 
-    A saved tree does not tell when its files were copied, so the time between two of its files is 0.
+    A saved tree does not tell when its files were copied, so the time between two of its files is assumed to be 0.
     """
     if one.taken_at_s is None or other.taken_at_s is None:
         return None if live else 0.0

@@ -39,8 +39,8 @@ class Machine(NamedTuple):
 class Facts(NamedTuple):
     """Figures of a Snapshot with which other figures are compared.
 
-    A figure is None, or left out of its mapping, if it is unknown or was read too long before or after the compared
-    figures.
+    An unknown figure is None, or is not in its mapping. A figure that was read too long before or after the compared
+    figures counts as unknown.
     """
 
     machine: Machine
@@ -48,19 +48,19 @@ class Facts(NamedTuple):
     """Number of objects in the caches of socks, free objects included; None if it cannot be compared."""
     mini_sockets: int | None = None
     struct_bytes: Mapping[str, int] = {}
-    """By name of the cache, the sizes of the structs in caches that are not merged."""
+    """Sizes of the structs in caches that are not merged, by name of the cache."""
     step_bytes: Mapping[str, int] = {}
-    """By name of the cache, the step from one object to the next, from sysfs."""
+    """Distance from the start of one object to the start of the next, in bytes, by name of the cache (sysfs)."""
     per_slab: Mapping[str, int] = {}
-    """By name of the cache, the objects in a slab of the preferred order, from sysfs."""
+    """Number of objects in a slab of the preferred order, by name of the cache (sysfs)."""
     orders: Mapping[str, int] = {}
-    """By name of the cache, the order of a slab, from sysfs."""
+    """Preferred order of a slab, by name of the cache (sysfs)."""
     protocol_bytes: Mapping[str, int] = {}
-    """By name of the cache, the sizes of the socks, from /proc/net/protocols."""
+    """Sizes of the socks, by name of the cache (/proc/net/protocols)."""
     managed_pages: Mapping[tuple[int, str], int] = {}
     """Managed pages of each zone, by node and name of the zone."""
     sockets: int | None = None
-    """Number of allocated TCP sockets of the machine, from sockstat after its own checks."""
+    """Number of allocated TCP sockets of the machine, from sockstat, whose counts were checked before."""
     sockets_with_file: int | None = None
     """Lower bound on the number of TCP sockets with a file, minus the error of fs.file-nr; None if unknown."""
     sockets_with_inode: int | None = None
@@ -68,7 +68,8 @@ class Facts(NamedTuple):
     files: int | None = None
     """Upper bound on fs.file-nr: the objects in the cache of struct file, free objects included, plus the error."""
     flows: int | None = None
-    """Number of objects in the caches of tracked flows, free objects included; None if no row shows it."""
+    """Number of objects in the caches of tracked flows, free objects included; None if no row of slabinfo shows the
+    number."""
     established: int | None = None
     """CurrEstab of the network namespace, from snmp."""
     inuse: int | None = None
@@ -76,7 +77,7 @@ class Facts(NamedTuple):
     protocol_sockets: Mapping[str, int] = {}
     """Number of sockets in the network namespace by protocol, from /proc/net/protocols."""
     namespace_sockets: int | None = None
-    """Number of TCP sockets of the network namespace or, if only that is known, of the machine."""
+    """Number of TCP sockets of the network namespace. If this number is unknown, the machine's number is used."""
 
 
 Item = TypeVar("Item")
@@ -103,9 +104,9 @@ class Relation(Generic[Item, Context]):
         self.files = files
         """The compared files; the source of the first file becomes `strange`."""
         self.doubts = doubts
-        """The fields that become unknown; for a row of slabinfo, values of the type `Doubt`.
+        """Names of the fields that become unknown. For a row of slabinfo, `doubts` has values of the type `Doubt`.
 
-        `doubts` is empty if the whole item becomes unknown: the zone, the node, or the cache.
+        `doubts` is empty if the whole item (a zone, a node or a cache) becomes unknown.
         """
         self.bounds = bounds
         """Function that returns the figure and its upper bound."""
@@ -115,7 +116,8 @@ class Relation(Generic[Item, Context]):
         The digits of `figure`, `bound` and `{item.slabs:,}` are in groups of three.
         """
         self.slack = slack
-        """How far the figure may exceed the bound on a healthy kernel, and the kernel function that is the reason."""
+        """Text for developers: by how much the figure may exceed the bound on a healthy kernel, and which kernel
+        function is the reason."""
 
     def failure(self, item: Item, context: Context) -> str | None:
         """A sentence about the contradiction if the relation does not hold; otherwise None."""
@@ -147,12 +149,12 @@ def fitting(size: int | None, pages: int | None, machine: Machine) -> int | None
 
 
 def with_drift(slabs: int) -> int:
-    """Upper bound on a number of slabs, with the slabs that may be added between the reads of two counts."""
+    """Upper bound on a number of slabs: `slabs` plus the slabs that may be added between the reads of two counts."""
     return slabs + slabs // 8 + DRIFT_SLABS
 
 
 def with_later_sockets(sockets: int | None) -> int | None:
-    """Upper bound on a number of sockets, with the sockets that may be opened between the reads of two counts."""
+    """Upper bound on a number of sockets: `sockets` plus those that may be opened between the reads of two counts."""
     return None if sockets is None else sockets + sockets // 4 + DRIFT_SOCKETS
 
 

@@ -43,14 +43,17 @@ UNEXPLAINED_SHARE = 0.01
 """Largest share of Slab by which the sum of slabinfo's rows may exceed meminfo's Slab."""
 
 ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
-"""First kernel release that estimates a cache's free objects from some slabs if a node has more partial slabs than this
-number."""
+"""ESTIMATES_SINCE is the first kernel release that may estimate a cache's free objects. The kernel estimates from some
+of the slabs if a node has more than MAX_COUNTED_SLABS partial slabs."""
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")
 
 
 def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
-    """Checks the row that holds an object of every socket, and adds to `doubts`."""
+    """Checks the row of the cache that has an object for every socket.
+
+    The doubtful numbers of the row are added to `doubts`.
+    """
     slabinfo, names = audit.snapshot.slabinfo.value, cache_names([SOCKET_ALLOC])
     rows = [row for row in unique_rows(slabinfo.rows) if row.name in names] if slabinfo else []
     for row, relation, sentence in find_failures(rows, SOCKET_ROW_RELATIONS, facts):
@@ -58,7 +61,10 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
 
 
 def check_active_objects(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
-    """Compares active objects with the counts of other files, which were checked before, and adds to `doubts`."""
+    """Compares the active objects in slabinfo with counts of other files.
+
+    The other files must already have been checked. The doubtful numbers of slabinfo are added to `doubts`.
+    """
     for count, relation, sentence in find_failures(
         _active_counts(audit.snapshot, facts), [ACTIVE_RELATION], facts.machine
     ):
@@ -107,7 +113,7 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     if slab is None or page_bytes is None or apart_s is None:
         return []
     bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
-    # The size without a correction for smaller slabs is an upper bound, and is computed quickly.
+    # This sum is quick to compute. It is an upper bound, because some slabs may be smaller than the preferred order.
     if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
         return []
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
@@ -218,7 +224,7 @@ def _estimates_free_objects(snapshot: Snapshot) -> bool:
 
 
 def _same_names(slabinfo: Slabinfo) -> list[SameName]:
-    """For each name of the catalogue, the different sizes in the rows with this name.
+    """For each cache name in the catalogue, the number of different sizes in the rows with this name.
 
     A kernel has only one cache with the name of a catalogued cache.
     """

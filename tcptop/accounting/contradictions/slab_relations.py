@@ -26,7 +26,7 @@ NO_LARGER = "none: all pages are in the machine's memory"
 
 
 class SameName(NamedTuple):
-    """The number of different sizes in the rows of one name."""
+    """The name of a cache, and the number of different sizes in the slabinfo rows with this name."""
 
     name: str
     sizes: int
@@ -42,17 +42,20 @@ class RowsInSlab(NamedTuple):
 
 
 class ActiveCount(NamedTuple):
-    """The number of active objects in all rows of one kind of object, and their number in another file."""
+    """The number of active objects of one kind in slabinfo, and the number of such objects in another file."""
 
     names: tuple[str, ...]
     objects_named: str
     active_objects: int
     counted: int | None
-    """The smallest count of the reads around slabinfo; None if it cannot be compared."""
+    """Lower bound on the number in the other file; None if the number cannot be compared."""
 
 
 def _objects_of_small_slabs(row: SlabRow, machine: Machine) -> int | None:
-    """Lower bound on the objects in the slabs of a row: SLUB may take slabs of the smallest order."""
+    """Lower bound on the number of objects in the slabs of a row.
+
+    The lower bound assumes slabs of the smallest order, which SLUB may take.
+    """
     if not machine.is_slub or machine.page_bytes is None or not row.object_bytes:
         return row.slabs
     _, per_slab = smallest_slab(row.object_bytes, machine.page_bytes)

@@ -14,7 +14,7 @@ from tcptop.accounting.contradictions.socket_relations import (
 
 
 def check_counts(audit: Audit, facts: Facts, miscounted: set[str]) -> Facts:
-    """Checks the files of counters; returns the facts with the checked counts of sockstat."""
+    """Checks the files that have only a few counts; returns the facts with the checked counts of sockstat."""
     for line, _, sentence in find_failures(counted_fields(audit.snapshot), [FIELDS_RELATION], facts):
         audit.mark(line.source, [sentence])
     for source, relations in VALUE_RELATIONS.items():

@@ -16,7 +16,7 @@ OWN_CACHE = f"{SOCKETS_LATER}; the caches are never merged (SLAB_TYPESAFE_BY_RCU
 
 
 def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, Facts]:
-    """Makes the relation that the machine's memory can hold the counted objects, each of at least `size` bytes."""
+    """Makes a relation: the machine's memory can hold the counted objects, each of at least `size` bytes."""
     return Relation(
         f"{field} of {file.rpartition('/')[2]} in memory",
         f"{file}, /proc/meminfo, /proc/zoneinfo",
@@ -28,7 +28,7 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 
 
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
-    """Makes the relation that no more sockets use kernel TLS in one direction than the machine has TCP sockets.
+    """Makes a relation: the sockets that use kernel TLS in one direction are at most the machine's TCP sockets.
 
     Each direction has two counts, and a socket is in at most one of them.
     """
@@ -57,7 +57,7 @@ class CountedFields(NamedTuple):
 def counted_fields(snapshot: Snapshot) -> Iterator[CountedFields]:
     """The counts in the lines TCP and TCP6.
 
-    Before 6.0, `mem` may be below 0 for a moment; it then counts as unknown.
+    Before 6.0, the kernel may print a negative `mem` for a moment. A negative `mem` counts as unknown.
     """
     for source, label in (("sockstat", "TCP"), ("sockstat6", "TCP6")):
         reading: Reading[Any] = getattr(snapshot, source)
@@ -84,7 +84,7 @@ def larger_and_smaller(one: int | None, other: int | None) -> tuple[int | None, 
 
 
 def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
-    """Makes the relation that sockstat and protocols show the same number of sockets in use."""
+    """Makes a relation: sockstat and /proc/net/protocols show the same number of sockets in use."""
     return Relation(
         f"sockets of {protocol} in both files",
         f"/proc/net/sockstat{'6' if protocol.endswith('6') else ''}, /proc/net/protocols",
@@ -208,7 +208,7 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
         ),
     ),
 }
-"""By name of the source, the relations of each source that has only a few counts."""
+"""Relations of each source that has only a few counts, by name of the source."""
 
 
 LISTEN_RELATION: Relation[EventCounters, Facts] = Relation(
