@@ -36,9 +36,9 @@ def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectC
 
     The kernel charges an object if a process creates it and its cache has SLAB_ACCOUNT. The lower bound is the size of
     the objects that are certainly charged. If kernel memory is not charged at all, the lower bound is 0. The lower
-    bound leaves out socks that softirq creates. It also leaves out all mini-sockets, because softirq may create any
-    mini-socket. The objects of conntrack are never charged (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start:
-    no SLAB_ACCOUNT).
+    bound leaves out socks that softirq creates. The lower bound also leaves out all mini-sockets, because softirq may
+    create any mini-socket. The objects of conntrack are never charged (net/netfilter/nf_conntrack_core.c,
+    nf_conntrack_init_start: no SLAB_ACCOUNT).
     """
     sysctls, cgroups = snapshot.sysctls.value, snapshot.memory_cgroups.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None

@@ -44,8 +44,8 @@ With fewer sockets per CPU, the average would mostly show idle objects on per-CP
 IDLE_SLABS_PER_CPU = 16
 """An average over mini-sockets is computed only if each CPU has enough mini-sockets to fill this number of slabs.
 
-The number of slabs is twice the number that a CPU may cache, because every free object on a cached slab counts as
-active.
+Every free object on a slab that a CPU has cached counts as active. IDLE_SLABS_PER_CPU is therefore twice the number of
+slabs that a CPU may cache.
 """
 
 MAX_CHANGE = 0.02
@@ -110,9 +110,9 @@ def _change_of_sockets(
 ) -> SocketChange:
     """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
-    `reading` is the last read of the caches. The number of sockets at this read is compared with the number at the read
-    before. If the caches were read only once, it is compared with the number that sockstat showed just before. In a
-    saved tree, the number of sockets is assumed not to change.
+    `reading` is the last read of the caches. The number of sockets at the last read is compared with the number at the
+    previous read. If the caches were read only once, the number that sockstat showed just before that read is used as
+    the previous number. In a saved tree, the number of sockets is assumed not to change.
     """
     newest = snapshot.sockstat
     if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
@@ -155,8 +155,8 @@ def _with_steady_average(
     """The cost, with the average of the last read of the caches or an earlier average.
 
     If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
-    average, there is no average. If the average is from before a fast change, `now_held_because` is the reason why it
-    is still shown.
+    average, there is no average. If the average is from before a fast change, `now_held_because` is the reason why this
+    average is still shown.
     """
     if cost.now_bytes is None:
         return cost
@@ -276,8 +276,8 @@ def _time_wait_cost(
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # If the size of an object is unknown, the average is a lower bound. It is then computed with the upper bound on the
-    # number of mini-sockets.
+    # If the size of an object is unknown, the average is a lower bound. The average is then computed with the upper
+    # bound on the number of mini-sockets.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")

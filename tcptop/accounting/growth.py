@@ -16,7 +16,8 @@ GAP_S = 5.0
 """Minimum time in seconds between two samples that the growth is computed from."""
 MIN_SAMPLES = 8
 MAX_RATE_S = 65.0
-"""Maximum time in seconds between two samples for a rate: slightly more than the longest interval."""
+"""Maximum time in seconds between two samples from which a rate is computed: slightly more than the longest
+interval."""
 
 
 class GrowthSample(NamedTuple):
@@ -46,8 +47,8 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # A counter that grew and then became smaller within GAP_S shows another boot, too. To notice this, the last
-        # sample gets the new origin.
+        # A counter that grew and then became smaller within GAP_S shows another boot, too. To notice such a boot, the
+        # last sample gets the new origin.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets
@@ -99,7 +100,7 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
 def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
     """The ledger with the changes per second of sockets and mini-sockets since the sample `before`.
 
-    The changes are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds older.
+    The changes are unknown if `before` is later than `ledger`, or more than MAX_RATE_S seconds earlier.
     """
     if before is None or before.taken_at_unix_s is None or ledger.taken_at_unix_s is None:
         return ledger

@@ -16,7 +16,8 @@ NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 PROCESSOR = re.compile(r"(?<![A-Za-z])(?:p|cpu|proc|processor|socket)[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 
 MIN_MANAGED_SHARE = 0.5
-"""Minimum share of a node's memory that the kernel manages. The rest may be reserved for firmware or a crash kernel."""
+"""Minimum share of a node's memory that the kernel manages. The rest of the memory may be reserved for firmware or a
+crash kernel."""
 
 
 def find_hardware(snapshot: Snapshot) -> Smbios | None:

@@ -181,8 +181,8 @@ def _is_whole(reading: Reading[Any]) -> bool:
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes that have memory but no zone in zoneinfo.
 
-    If there is such a node, zoneinfo was cut off exactly at the end of a line. The lines that remain are all complete,
-    so no line shows the damage.
+    If a node with memory has no zone, zoneinfo was cut off exactly at the end of a line. All remaining lines are
+    complete, so no line shows the damage.
     """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()

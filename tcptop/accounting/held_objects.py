@@ -156,7 +156,10 @@ def _parts(
 
 
 def _fallback(table: CacheTable, cache: str) -> float:
-    """An object's share of its present slab ÷ its share of a full slab; above 1 after a fallback to smaller slabs."""
+    """An object's share of its present slab ÷ its share of a full slab.
+
+    If the kernel fell back to smaller slabs, the result is above 1.
+    """
     line = table.get(cache)
     row = table.get(line.row) if line is not None and line.row is not None else None
     return 1.0 if row is None else row.fallback

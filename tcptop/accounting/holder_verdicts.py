@@ -184,7 +184,7 @@ def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: 
 def _by_process(
     groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool]
 ) -> Iterator[Sequence[HolderGroup]]:
-    """Yields, for each process, those of its groups for which `is_meant` is true."""
+    """Yields one sequence for each process: the groups of the process for which `is_meant` is true."""
     by_pid: dict[int | None, list[HolderGroup]] = defaultdict(list)
     for group in groups:
         if group.holder.kind == "process" and is_meant(group):

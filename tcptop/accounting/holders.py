@@ -71,7 +71,8 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    # While the next look runs, the last look is used, and its reading is `late`. This is normal, so it gets no note.
+    # While the next look runs, the last look is used, and its reading is `late`. A late reading is normal here, so it
+    # gets no note.
     if reading.reason and reading.state != "late":
         missing = (*missing, reading.reason)
     _, groups, sums = look
@@ -369,7 +370,7 @@ SCOPES = {
     "here": "only this network namespace was asked",
     "container": "from a container (another pid namespace), only its own namespaces are seen",
 }
-"""For each scope of a look, a text about the part of the system that the look does not see; None if it sees all."""
+"""For each scope of a look, a text that says what the look does not see; None if the look sees everything."""
 
 
 def _missing(table: SocketTable) -> Iterator[str]:

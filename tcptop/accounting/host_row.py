@@ -1,7 +1,7 @@
 """The row of one machine in the table of hosts: only those figures of a Ledger that the table shows.
 
-The table reads each machine again and again; one such read is a look of the table. Most looks read only the counters
-that change all the time. Figures of slab caches and of memory come from the last look that read their files.
+The table reads each machine again and again. Each of these reads is a look of the table. Most looks read only the
+counters that change all the time. Figures of slab caches and of memory come from the last look that read their files.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | 
 def only_tcp_caches(snapshot: Snapshot) -> Snapshot:
     """The sample with only those rows of slabinfo that may count an object of a socket.
 
-    The kept rows are those of the catalogue's caches, of caches merged with them, and of the kmalloc caches.
-    /sys/kernel/slab shows which caches are merged. If it was not read, all rows are kept.
+    The kept rows are those of the catalogue's caches, of caches merged with them, and of the kmalloc caches. The merged
+    caches are known from /sys/kernel/slab. If /sys/kernel/slab was not read, all rows are kept.
     """
     slabinfo, links = snapshot.slabinfo, snapshot.slab_links.value
     if slabinfo.value is None or links is None:

@@ -120,9 +120,9 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     """Cost of the LSM socket blob, which the active security modules allocate for a socket.
 
     The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and without a lab result,
-    the size is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc
-    cache of this kernel. A kmalloc cache with fewer active objects than the number of sockets is ruled out. A security
-    module that the catalogue does not know may have a blob of any size.
+    only the range of sizes over all kernels is known. The size is rounded up to the object size of a kmalloc cache of
+    this kernel. A kmalloc cache with fewer active objects than the number of sockets is ruled out. A security module
+    that the catalogue does not know may have a blob of any size.
     """
     modules, sockstat = snapshot.security_modules.value, table.matching_sockstat
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []

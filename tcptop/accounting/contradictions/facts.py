@@ -230,7 +230,7 @@ def max_files(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
 
 
 def names_of_rows(snapshot: Snapshot, caches: Collection[str]) -> set[str]:
-    """The names that the rows of some caches may have: their own, and those of the caches merged with them."""
+    """The names that the rows of the given caches may have: the names of the caches, and of caches merged with them."""
     links, names = snapshot.slab_links.value, set(caches)
     for name in caches if links else ():
         names |= set(links.names_of.get(links.group_of.get(name, ""), ())) if links else set()

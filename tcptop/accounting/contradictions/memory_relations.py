@@ -213,8 +213,8 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
         "(mm/show_mem.c, si_mem_available)",
     ),
 )
-"""Relations of MemAvailable in the machine's own meminfo. They do not hold in a container, which computes MemAvailable
-by other rules (lxcfs)."""
+"""Relations of MemAvailable in the machine's own meminfo. These relations do not hold in a container, because lxcfs
+computes MemAvailable by other rules."""
 
 TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
     "MemTotal of the zones",

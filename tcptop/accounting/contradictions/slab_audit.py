@@ -113,7 +113,8 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     if slab is None or page_bytes is None or apart_s is None:
         return []
     bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
-    # This sum is quick to compute. It is an upper bound, because some slabs may be smaller than the preferred order.
+    # The sum is an upper bound, because some slabs may be smaller than the preferred order. This sum is computed first,
+    # because it takes little time.
     if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
         return []
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
@@ -181,7 +182,10 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
 
 
 def _active_counts(snapshot: Snapshot, facts: Facts) -> list[ActiveCount]:
-    """The active objects of the rows of sockets' objects, and how many of them sockstat and file-nr count at least."""
+    """Numbers of active objects in the rows that hold objects of sockets or files, with lower bounds from other files.
+
+    The lower bounds come from sockstat and file-nr.
+    """
     slabinfo, sockstat, limits = snapshot.slabinfo.value, snapshot.sockstat.value, snapshot.socket_limits.value
     if slabinfo is None:
         return []

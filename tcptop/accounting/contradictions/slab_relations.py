@@ -236,8 +236,8 @@ ACTIVE_RELATION: Relation[ActiveCount, Machine] = Relation(
     f"{SOCKETS_LATER}; free objects on lists of CPUs count as active (mm/slub.c, get_slabinfo); from 6.10 on, the "
     "free objects of more than 10 000 slabs are estimated (count_partial_free_approx) and not compared",
 )
-"""The sockets, mini-sockets and files that other files count are in use, so slabinfo must count them as active, and
-with them the inode, the dentry and the data of security modules of each open socket."""
+"""The sockets, mini-sockets and open files that sockstat and file-nr count are in use, so slabinfo must count their
+objects as active. The objects of an open socket include its inode, its dentry and the data of security modules."""
 
 CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (
     Relation(

@@ -112,7 +112,7 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         f"{SOCKSTAT}, /proc/net/snmp",
         Sockstat._fields,
         lambda sockstat, facts: (
-            # A CurrEstab that is too large by itself is the fault of snmp.
+            # If CurrEstab alone exceeds the allocated sockets, snmp is wrong and sockstat is not.
             total(sockstat.orphans, facts.established)
             if (facts.established or 0) <= (with_later_sockets(sockstat.allocated) or 0)
             else None,
