@@ -55,10 +55,11 @@ SLAB_MERGES_SINCE = (3, 18)
 MAX_SLABINFO_LAG_S = 30.0
 """Maximum time in seconds by which slabinfo may be older than the counts of sysfs; later, sysfs replaces slabinfo.
 
-Up to MAX_SLABINFO_LAG_S, a row has all its counts from slabinfo, although sysfs is read more often. Counts of two reads
-in one row would contradict each other. A row that took its counts from slabinfo and sysfs in turn would show its active
-objects only sometimes. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of it hangs, or takes more than
-0.15 s of CPU time.
+While slabinfo is not older than that, all counts of a row come from slabinfo, although sysfs is read more often. If one
+row took some counts from slabinfo and others from sysfs, the counts would contradict each other. If a row took its
+counts from slabinfo and from sysfs by turns, it would show active objects only sometimes, because sysfs does not give
+their number. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s
+of CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -71,7 +72,7 @@ class CacheLookup(NamedTuple):
     status: Presence
     line: CacheLine | None = None
     reason: str | None = None
-    """If `line` is None, the reason in the form of a clause; otherwise None."""
+    """The reason why `line` is None, such as `Linux 6.1 does not have it`; None if there is a line."""
 
 
 class CacheTable:
@@ -91,9 +92,9 @@ class CacheTable:
         self.doubted_sources = tuple(
             f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
         )
-        """Those sources of COST_SOURCES that have damaged or impossible figures.
+        """The sources in COST_SOURCES whose figures are damaged or impossible.
 
-        Every cost of a socket names the sources in `doubted_sources` as missing.
+        The list of what is missing in a socket's cost includes these sources.
         """
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
@@ -120,10 +121,10 @@ class CacheTable:
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """Results of `socket_cost`.
 
-        A key has one pair for each struct that sockets hold: the struct, and the share of sockets that hold the struct.
+        A key consists of pairs (name of a struct, share of the sockets that hold this struct).
         """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
-        """Results of `object_costs`; a key is a struct and a count."""
+        """Results of `object_costs`; a key is a pair (name of a struct, number of objects)."""
         self._lookups: dict[str, CacheLookup] = {}
         self._kmalloc_names = _kmalloc_names_by_size((*self._by_name, *self._group_of))
         self._kmalloc_lines: dict[int, list[CacheLine]] = {}
@@ -145,8 +146,9 @@ class CacheTable:
         """The reason why no file shows the cache of an object: the cache is `absent`, `hidden` or `unknown`.
 
         The cache is absent in three cases: the kernel is too old or too new, the protocol that creates the cache is not
-        registered, or a complete list of caches does not name the cache. The cache is not called absent if all kernels
-        of this release have the object, or if the object's protocol is registered.
+        registered, or a complete list of caches does not name the cache. A cache that must exist is not called absent,
+        even if a list of caches does not name it. The cache must exist if all kernels of this release have its object,
+        or if the object's protocol is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
@@ -191,7 +193,8 @@ class CacheTable:
     def _has_every_name(self, links: SlabLinks) -> bool:
         """True if /sys/kernel/slab and slabinfo together name every cache that all kernels with TCP have.
 
-        A saved tree may lack some links, and usually lacks the folders of caches that are not merged.
+        In a saved tree, some links in /sys/kernel/slab may be missing. The folders of caches that are not merged are
+        usually missing.
         """
         certain = (item for item in KERNEL_OBJECTS if item.always and not item.is_outside(self._release or item.since))
         return all(
@@ -283,7 +286,7 @@ class CacheTable:
         return tuple(dict.fromkeys(line.row for line in lines if line.row is not None))
 
     def fallback_factor(self, cache: str) -> float:
-        """An object's share of its present slabs ÷ its share of a full slab of the preferred order.
+        """Bytes per object in the present slabs ÷ bytes per object in a full slab of the preferred order.
 
         The factor is above 1 if the kernel has fallen back to slabs of a smaller order.
         """
@@ -332,7 +335,7 @@ class CacheTable:
 
     @property
     def matching_sockstat(self) -> Sockstat | None:
-        """The TCP line of /proc/net/sockstat that was read right after the source of `CacheLine.bytes`."""
+        """The TCP line of /proc/net/sockstat, read right after the counts from which `CacheLine.bytes` is computed."""
         return self.counts_reading.sockstat
 
     def _slabinfo_is_old(self) -> bool:
@@ -476,7 +479,7 @@ class CacheTable:
         return self._shown_names.get(self._group_of.get(name, ""), (name,))
 
     def _more_aliases(self, name: str, names: tuple[str, ...]) -> int:
-        """The number of caches that are merged with a given cache and are not among its aliases."""
+        """The number of caches that are merged with a given cache but left out of its list of aliases."""
         every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
         return max(0, len(every_name) - 1 - len(_aliases(name, names)))
 
@@ -492,7 +495,10 @@ class CacheTable:
         return None if merged else self._object_sizes.get(name)
 
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
-        """Step from one object to the next by SLUB's rules; None if the struct is unknown or slab debugging is on."""
+        """Step (bytes from one object to the next) of a cache, computed by SLUB's rules.
+
+        The step is None if the struct is unknown or slab debugging is on.
+        """
         kernel_object = OBJECT_OF_CACHE[name]
         btf, sysctls = self._snapshot.btf.value, self._snapshot.sysctls.value
         layout = btf.structs.get(kernel_object.btf_struct or "") if btf else None
@@ -502,7 +508,10 @@ class CacheTable:
         return object_step_bytes(object_size or layout.size_bytes, kernel_object.hwcache_align, outer)
 
     def _computed_slab(self, object_bytes: int | None) -> tuple[int | None, int | None]:
-        """Order of a slab and objects per slab, computed from a step by SLUB's rules; (None, None) if unknown."""
+        """Order of a slab and objects per slab, computed by SLUB's rules; (None, None) if unknown.
+
+        `object_bytes` is the step from one object to the next.
+        """
         topology = self._snapshot.topology.value
         if not object_bytes or self._page_bytes is None or topology is None or topology.online_cpus is None:
             return None, None

@@ -9,13 +9,13 @@ from __future__ import annotations
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
 MAX_ORDER = 3
-"""Maximum order of a slab that holds several objects: PAGE_ALLOC_COSTLY_ORDER, if slab_max_order does not change it."""
+"""Maximum order of a slab with several objects: PAGE_ALLOC_COSTLY_ORDER, unless slab_max_order sets another one."""
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
-"""Maximum number of free objects on a CPU's partial slabs: pairs (minimum step in bytes, number of free objects).
+"""Pairs (minimum step in bytes, maximum number of free objects on a CPU's partial slabs).
 
-Of the pairs, the first one whose minimum step is not larger than the cache's step applies (mm/slub.c, set_cpu_partial).
+A cache uses the first pair with a minimum step not larger than its own step (mm/slub.c, set_cpu_partial).
 """
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10

@@ -20,17 +20,18 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The charge minus its error minus one page for each socket, but at least the live objects of segments.
+    """The likely memory: the charge, minus the error of the charge, minus one page for each socket.
 
-    The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge). Many sockets with a few
-    bytes each are charged for much more than they hold. Sockets with full queues hold about as much as they are charged
-    for. If only the error in the number of active objects is unknown, all active objects count as live. If slabinfo has
-    no row of segments, the figure is the charge. The figure is never larger than the charge or the upper bound.
+    The figure is at least the bytes of the live objects of segments. The kernel charges a socket for whole pages in
+    advance (include/net/sock.h, sk_mem_charge). Many sockets with a few bytes each are charged for much more than they
+    hold. Sockets with full queues hold about as much as they are charged for. If the number of free objects that CPUs
+    cache is unknown, all active objects count as live. If slabinfo has no row of segments, the figure is the charge.
+    The figure is never larger than the charge or the upper bound.
     """
 
 
 class Segments(NamedTuple):
-    """The live objects of queued segments, in the slabinfo rows that only segments use."""
+    """Bytes of the live objects of queued segments, in the slabinfo rows that only segments use."""
 
     bytes: Amount
     has_row: bool
@@ -43,10 +44,11 @@ def buffer_memory(
 ) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
-    The lower bound is the live objects in the slabinfo rows that only segments use, or the charge if that is smaller.
-    The upper bound is the smaller of two sums. The first sum is the charge plus the error of the charge. The second sum
-    is the active objects in the slabinfo rows that only segments use, plus all used memory of unknown purpose. Used
-    memory of unknown purpose is neither slab memory nor anonymous memory nor page cache.
+    The lower bound is the smaller of two figures: the charge, and the bytes of the live objects in the slabinfo rows
+    that only segments use. The upper bound is the smaller of two sums. The first sum is the charge plus the error of
+    the charge. The second sum is the bytes of the active objects in the slabinfo rows that only segments use, plus all
+    used memory of unknown purpose. Used memory of unknown purpose is neither slab memory nor anonymous memory nor page
+    cache.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -71,7 +73,8 @@ def buffer_memory(
 def _segment_bytes(table: CacheTable) -> Segments:
     """Bytes of the live objects in the slabinfo rows that only segments use.
 
-    If the number of free objects that CPUs cache is unknown, all objects of the row may be free.
+    If the number of free objects that CPUs cache is unknown for a row, all objects of the row may be free. The lower
+    bound of this row is then 0 bytes.
     """
     low = high = 0.0
     has_row, has_error = False, True

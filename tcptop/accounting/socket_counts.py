@@ -51,7 +51,10 @@ EXACT_FILE_COUNT_SINCE = (6, 16)
 """First kernel release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
 
 DRIFT_FILES = 64
-"""Number of sockets that may be opened between the reads of slabinfo and sockstat, beyond an eighth of the files."""
+"""Number of sockets that may be opened between the reads of slabinfo and sockstat.
+
+One eighth of the number of open files is added to this number.
+"""
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
 """Structs that every socket with an inode holds, even a socket of the kernel itself, which has no file."""
@@ -142,7 +145,8 @@ def _error_bytes(
 def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
     """The possible error of `mem`, in the unit of `mem`.
 
-    If the unit of `mem` is unknown, its possible error is computed from mem_pcpu_rsv, which has the same unit.
+    If the unit of `mem` is unknown, the error is computed from the sysctl mem_pcpu_rsv, which has the same unit as
+    `mem`.
     """
     if error is not None and unit:
         return error // unit
@@ -215,7 +219,7 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
 
 
 def has_kernel_sockets(table: CacheTable) -> bool:
-    """True if clearly fewer files are open than there are sockets; the kernel itself then uses the other sockets.
+    """True if the kernel itself certainly uses sockets, because clearly fewer files are open than there are sockets.
 
     If there are more files than sockets, no counter shows if the kernel itself uses sockets.
     """
@@ -226,9 +230,9 @@ def has_kernel_sockets(table: CacheTable) -> bool:
 
 
 def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:
-    """Upper bound on the number of objects in use, of all given kinds together.
+    """Upper bound on the number of objects in use: the sum over all given kinds.
 
-    The bound is None if the count of a cache that may exist is unknown.
+    The bound is None if the cache of a kind may exist and its count is unknown.
     """
     total = 0
     for item in objects:

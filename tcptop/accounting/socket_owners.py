@@ -14,19 +14,23 @@ from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
-"""Average number of a group's sockets in the random sample of a process, supposing that the process has the whole
-group.
+"""Number of sockets that a sample must contain on average, so that it very probably contains at least one.
 
-With an average of five, a sample contains none of the sockets with a probability of 0.7 % (Poisson).
+The average supposes that the process of the sample has the whole group of sockets. With an average of five, the
+probability that the sample contains none of the group's sockets is 0.7 % (Poisson).
 """
 
 MAX_NEAR = 64
-"""Maximum number of processes among which an unseen group is divided because they have sockets of the same user and
-cgroup."""
+"""Maximum number of processes that have sockets of the same user and cgroup as an unseen group.
+
+If more processes have such sockets, the unseen group is not divided among them.
+"""
 
 LATE_SHARE = 0.1
-"""Maximum share of a group's sockets that a process may have opened between the read of all its descriptors and the
-dump."""
+"""Maximum size of an unseen group, as a share of the similar sockets of processes whose descriptors were all read.
+
+These processes may have opened the sockets of the unseen group between the read of their descriptors and the dump.
+"""
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
 
@@ -37,7 +41,7 @@ NO_PROCESS = Holder("no_process", None, "", False)
 
 
 class OwnedGroup(NamedTuple):
-    """A part of a group of sockets: the share `share` of the group belongs to `holder`."""
+    """A group of sockets and one of its owners: `holder` owns the share `share` (above 0, up to 1) of the group."""
 
     group: SocketGroup
     holder: Holder
@@ -79,8 +83,8 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         group = _added(unseen)
         weights = _expected(groups, sampled)
         if not weights:
-            # A process is left out if its sample would probably show sockets of the group, supposing that the process
-            # had them all.
+            # If a process had all sockets of the group, its sample would contain some of them on average. If this
+            # average is ENOUGH_HITS or more, the process is left out, because its sample contains none of them.
             least_weight = group.sockets / ENOUGH_HITS
             weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}
@@ -95,9 +99,9 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 
 
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
-    """Gives, for a network namespace, the largest weight of the processes that may have unseen sockets in it.
+    """Returns a function: for a network namespace, the largest weight of a process that may have unseen sockets there.
 
-    A process has sockets in its own namespace, and in the namespaces of the sockets in its sample.
+    A process may have unseen sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """
     weight_in: dict[int, float] = defaultdict(float)
     placed = {(pid, process.namespace) for pid, process in sampled.items() if process.namespace is not None}
@@ -127,7 +131,7 @@ def listener_owner(listener: Listener, table: SocketTable) -> Holder:
 
 
 def _key(group: SocketGroup) -> _Like:
-    """The values by which groups are alike; groups of different owners may have the same values."""
+    """The values that are equal in similar groups; similar groups may have different owners."""
     return (*group[: SocketGroup._fields.index("owner")], group.peer)
 
 
@@ -136,7 +140,10 @@ def _near(group: SocketGroup) -> _Like:
 
 
 def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> dict[int, float]:
-    """For each process, the expected number of sockets outside its sample that are like those of the groups."""
+    """Maps each sampled process to the expected number of its sockets that are not in its sample.
+
+    Only sockets that are like those of `groups` are counted.
+    """
     drawn = [(group.pid, group.sockets) for group in groups if group.owner == "sampled" and group.pid in sampled]
     return {
         pid: number * (sampled[pid].weight - 1) for pid, number in drawn if pid is not None and sampled[pid].weight > 1
@@ -157,7 +164,10 @@ def _process(pid: int, process_of: Mapping[int, SocketProcess], is_estimated: bo
 def _without_inode(
     group: SocketGroup, listeners: Mapping[_Port, Sequence[Listener]], process_of: Mapping[int, SocketProcess]
 ) -> Iterator[OwnedGroup]:
-    """The owner of sockets without an inode, known from their state; an accept queue belongs to its listeners."""
+    """The owners of sockets without an inode; the state of the sockets tells who the owners are.
+
+    Sockets in an accept queue belong to the processes of the listeners.
+    """
     kind: HolderKind = "queue"
     if group.is_mini:
         kind = "kernel"

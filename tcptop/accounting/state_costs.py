@@ -62,7 +62,9 @@ def state_costs(
 ) -> tuple[StateCost, ...]:
     """The cost of one socket in each TCP state, and the number of sockets in each TCP state.
 
-    The costs of IPv4 and IPv6 are weighted by the shares of IPv4 and IPv6 among full sockets or among mini-sockets.
+    The cost in a state is the average of the costs for IPv4 and IPv6, weighted by the shares of the two families. In
+    states of mini-sockets, the shares among mini-sockets apply. In all other states, the shares among full sockets
+    apply.
     """
     counts = _counts(snapshot, table, sockets)
     fin = tuple(unread_fin_parts(snapshot, table))
@@ -127,7 +129,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
     """Number of active request socks, IPv4 and IPv6 together.
 
-    If the count of a cache that may exist is unknown, the function returns None and the reason.
+    If a cache of request socks may exist and its count is unknown, the function returns None and the reason.
     """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None:

@@ -63,8 +63,9 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
     """The caches, with `tcp_bytes` set in every row of slabinfo that contains objects of TCP.
 
-    In a shared cache, most objects of other users, such as dentries, lie on the nodes where the machine booted. TCP's
-    objects in a shared cache lie on the nodes of the sockets' inodes, which the same system call allocates.
+    In a shared cache, most objects of other users, such as dentries, lie on the NUMA nodes that the machine used while
+    it booted. TCP's objects in a shared cache lie on the same nodes as the sockets' inodes, because one system call
+    allocates both.
     """
     by_row: dict[str, int] = {}
     inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
@@ -184,9 +185,10 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache, the number of bind
     buckets has two upper bounds: the active objects of the cache, and the number of full sockets and mini-sockets. If
     bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets.
-    Each port has one bind bucket, and at least one bind2 bucket: one for each local address. At least one active object
-    of the merged row is a bind bucket, and the others may be bind2 buckets. For ports with one local address, the
-    estimate is the middle of the range, which has the smallest possible error.
+    Each port has one bind bucket, and one bind2 bucket for each of its local addresses. A port has at least one local
+    address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets. The
+    estimate supposes that each port has one local address. It is the middle of the possible range, because the middle
+    has the smallest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

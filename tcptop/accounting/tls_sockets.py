@@ -11,7 +11,9 @@ FILE_SINCE: Release = (5, 5)
 NONE = TlsStat(0, 0, 0, 0)
 
 DRIFT_SHARE = 0.001
-"""If at most this share of the sockets is neither in `inuse` nor an orphan, all sockets count as in one namespace.
+"""Maximum share of the machine's sockets that are neither in `inuse` nor orphans.
+
+Up to this share, all sockets are taken to be in one network namespace.
 
 A small difference is allowed, because sockstat and sockstat6 are read one after the other.
 """
@@ -22,7 +24,7 @@ def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
 
     A socket can use kernel TLS only with the module tls, which also creates /proc/net/tls_stat. A running kernel
     without /proc/net/tls_stat therefore has no socket that uses kernel TLS. In a saved tree, or in a /proc without the
-    folder `net`, a file may be missing that the kernel has, so its absence proves nothing.
+    folder `net`, a file that the kernel has may be missing. The absence of tls_stat then proves nothing.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":

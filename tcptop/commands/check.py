@@ -250,9 +250,10 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
 
 
 def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]:
-    """The numbers and times of a sample and of the samples up to LENGTH_S before that sample, in recorded order.
+    """The numbers and times of a sample and of the samples in the LENGTH_S seconds before it, in recorded order.
 
-    Samples before an unknown time, or before the clock was set back, are left out.
+    If a sample has no known time, this sample and all samples before it are left out. If the clock was set back, the
+    samples before that moment are left out.
     """
     found: list[tuple[int, float]] = []
     end_s = later_s = recording.taken_at_unix_s(index)
@@ -266,7 +267,7 @@ def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]
 
 
 def _start_of_origin(recording: Recording, numbers: Sequence[tuple[int, float]]) -> int:
-    """The position of the first sample from which on all samples have the same origin (machine, boot, namespace).
+    """The position from which on the origin of the samples (machine, boot, namespace) does not change any more.
 
     To save time, only samples at least GAP_S apart are read. A sample that is not read is taken to have the origin of
     the previous sample.

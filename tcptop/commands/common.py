@@ -34,14 +34,14 @@ class Parser(argparse.ArgumentParser):
     """Argument parser that prints an error as one line and then exits with code 1, as slabtop does."""
 
     _host_prefix: str | None = None
-    """Beginning of an argument that names another machine; None if only --host names another machine."""
+    """A prefix that marks an argument as the name of another machine; None if only --host names a machine."""
     _takes_hosts = False
     """True if --host may name several machines."""
 
     def __init__(self, *, examples: Sequence[tuple[str, str]], **named: Any) -> None:  # noqa: ANN401 (as argparse)
         super().__init__(allow_abbrev=False, **named)
         self.examples = examples
-        """Each command with a description; the last part of the help."""
+        """Pairs (example of a command, description); the help ends with these examples."""
 
     def format_help(self) -> str:
         """The help text of argparse, followed by the examples."""
@@ -56,7 +56,10 @@ class Parser(argparse.ArgumentParser):
         return super()._get_value(action, arg_string)
 
     def error(self, message: str) -> NoReturn:
-        """Raises TcptopError instead of printing the usage; argparse's messages quote arguments of any length."""
+        """Raises TcptopError instead of printing the usage.
+
+        The message is shortened, because argparse quotes arguments of any length in its messages.
+        """
         message = printable_name(message, MAX_ERROR_CHARACTERS)
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
 
@@ -294,8 +297,10 @@ def add_socket_table(sampler: Sampler, is_asked: bool) -> None:
 def read_snapshot(sampler: Sampler, may_be_lost: bool = False) -> Snapshot:
     """Reads the sources that are due, and returns the latest reading of every source.
 
+    If `may_be_lost` is set and the host does not answer, the sources become `failed`.
+
     Raises:
-        TcptopError: if the host does not answer. If `may_be_lost` is set, the sources become `failed` instead.
+        TcptopError: if the host does not answer, and `may_be_lost` is not set.
 
     """
     from tcptop.sampling.sampler import read_due
@@ -311,8 +316,8 @@ def read_ledger(
 ) -> Ledger:
     """Reads the sources that are due, and returns the ledger computed from the latest reading of every source.
 
-    `before` is the ledger of the previous sample. In the first sample (`before` is None), raises TcptopError if the
-    host does not answer. In later samples, the sources become `failed`.
+    `before` is the ledger of the previous sample. In the first sample, `before` is None: if the host does not answer,
+    the function raises TcptopError. If the host does not answer in a later sample, the sources become `failed`.
     """
     from tcptop.accounting import account
 

@@ -131,7 +131,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def parse_address(text: str) -> Address:
-    """Argparse type that parses ADDRESS:PORT, [ADDRESS]:PORT of IPv6, or :PORT for every address."""
+    """Argparse type that parses ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or :PORT for all addresses."""
     host, colon, port = text.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
     is_port = port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536

@@ -71,7 +71,10 @@ def _account(thresholds: Mapping[str, Threshold]) -> Callable[[Snapshot], HostRo
 
 
 def _print_looks(options: argparse.Namespace) -> int:
-    """Prints the table, or one line for each look at each machine; returns 1 if any machine has not answered."""
+    """Prints the table; with --json, prints one line for each answer or failure of a machine.
+
+    Returns 1 if any machine has not answered.
+    """
     from tcptop.explanation.host_rows import TableOrder
     from tcptop.report.hosts_report import hosts_as_text, look_as_json
 
@@ -113,7 +116,10 @@ def _raise_exit(number: int, _: FrameType | None) -> None:
 
 
 def raise_open_files(hosts: int) -> None:
-    """Raises the limit on open files as far as allowed, since each machine needs three."""
+    """Raises the soft limit on open files to what the machines need, but at most to the hard limit.
+
+    Each machine needs three open files.
+    """
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

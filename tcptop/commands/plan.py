@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
-"""Maps the words of the option to the sides of a plan; the sides have the same names as in the JSON."""
+"""Maps values of the option --side to the names that the JSON of a plan uses; all other values are the same in both."""
 FAMILY_OF_WORD: dict[str, PlannedFamily] = {"ipv4": "ipv4", "ipv6": "ipv6", "now": "mix"}
 
 
@@ -185,7 +185,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _option_type(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """Argparse type that shows the message of the parser's ValueError."""
+    """Makes an argparse type from `parse`; if `parse` raises ValueError, argparse shows the text of this error."""
 
     def parse_option(text: str) -> Value:
         try:

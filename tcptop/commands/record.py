@@ -154,7 +154,7 @@ def record_until_signal(
 def _print_message(options: argparse.Namespace, text: str) -> None:
     """Prints a line if standard output is a terminal and --json is not given.
 
-    In a service's journal, or between lines of JSON, the line would disturb.
+    The line is not wanted in the journal of a service, nor between lines of JSON.
     """
     if not options.json and sys.stdout is not None and sys.stdout.isatty():
         write_notice(f"{printable(text)}\n")

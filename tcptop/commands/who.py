@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> tuple[SocketRow, ...]:
-    """The single sockets with the port and the states of the options; at most MAX_SOCKET_ROWS sockets."""
+    """At most MAX_SOCKET_ROWS single sockets that have the port, and one of the states, given by the options."""
     groups = ledger.holders.groups if ledger.holders is not None else ()
     chosen = (group for group in groups if group.port == options.port and group.state in (options.state or STATES))
     found = run_sync(read_socket_rows(host, row_asks(chosen)))
@@ -173,7 +173,7 @@ def _raise_if_asking(options: argparse.Namespace) -> None:
 
 
 def _raise_if_unread(reading: Reading[Any]) -> None:
-    """Raises TcptopError with the reason if the look at the sockets failed."""
+    """Raises TcptopError with the reason if the sockets could not be read."""
     if reading.value is None:
         raise TcptopError(reading.reason or "the sockets were not asked")
 

@@ -58,7 +58,7 @@ def bounded_change(
     after: tuple[float | None, Amount | None],
     note: str = "",
 ) -> Change:
-    """The change of a figure that has bounds; each side is the figure and its bounds."""
+    """The change of a figure that has bounds; `before` and `after` are pairs (figure, bounds of the figure)."""
     one, two = (figure_and_bound(figure, bounds) for figure, bounds in (before, after))
     return Change(key, name, unit, one[0], two[0], one[1], two[1], note)
 

@@ -163,7 +163,10 @@ def _blocks_by_type(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tu
 def _capped(
     one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
 ) -> tuple[Bound, Bound]:
-    """For each ledger: `at least` if the kernel stopped counting before the last free block, otherwise `exact`."""
+    """The kind of the number of free blocks in each of the two ledgers: `at least` or `exact`.
+
+    The kind is `at least` if the kernel stopped counting before the last free block.
+    """
     bounds: list[Bound] = [
         "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
         for zone in (one, two)

@@ -83,7 +83,7 @@ PAGE_ALIASES = {
     "pointers": "relations",
     "links": "relations",
 }
-"""Maps other names that `tcptop explain` accepts for a page, in lower case, to the name of the page."""
+"""Maps each alias of a page, in lower case, to the page's name; `tcptop explain` accepts aliases as names."""
 
 
 OF_AVERAGE = ("average now", "one more socket")
@@ -113,7 +113,10 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page about all objects with a given label; None if no object has the label, such as `idle slab memory`."""
+    """The page about all objects with a given label.
+
+    The page is None if no object has the label; for example, no object has the label `idle slab memory`.
+    """
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)
     parts = [

@@ -30,10 +30,13 @@ from tcptop.text.table import fact_lines
 
 MAX_MEMBERS = 10
 BAR_INDENT = 13
-"""Number of columns before a bar, the same as before the texts of facts."""
+"""Number of columns to the left of a bar; the texts of facts begin in the same column as a bar."""
 MIN_BAR_WIDTH = 20
 OBJECT_CELL, LAST_OBJECT_CELL = "█", "▌"
-"""Number of cells of an object in the bar of a slab; the last cell leaves a gap before the next object."""
+"""The character that fills the cells of an object in the bar of a slab, and the character of the object's last cell.
+
+The last cell leaves a gap before the next object.
+"""
 LEFT_OVER_CELL = "░"
 
 PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}

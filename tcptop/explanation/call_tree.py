@@ -1,4 +1,4 @@
-"""Draws call trees of kernel functions; beside each allocation or free stands the size of the object."""
+"""Draws call trees of kernel functions, with the size of the object beside each allocation and each free."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """An explanation page with the call trees of one subject; a subject is, for example, what remains in TIME_WAIT."""
+    """An explanation page with the call trees of one subject, for example of what remains in TIME_WAIT."""
     lines = [*paragraph(f" {INTRODUCTION} {names_text(ledger)}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]

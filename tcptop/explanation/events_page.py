@@ -93,7 +93,7 @@ def events_table(events: Sequence[Event], columns: int) -> list[Line]:
 
 
 def event_cells(event: Event) -> list[str]:
-    """The cells of an event's row: one cell for each heading in HEADINGS but the last."""
+    """The cells of an event's row, one for each heading in HEADINGS except the last heading, which is empty."""
     return [
         event.name,
         _with_unit(event, units.count(event.total)),

@@ -1,4 +1,4 @@
-"""The page of free blocks: free_area by order and migrate type, the slabs of a socket, watermarks, and room."""
+"""The page of free blocks: free_area by order and migrate type, a socket's slabs, watermarks, and room for sockets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STEALING = (
 
 
 def free_blocks_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The page: free blocks by order and by migrate type, the slabs of a socket, the watermarks, and how much fits."""
+    """The page: free blocks by order and migrate type, a socket's slabs, the watermarks, and how many sockets fit."""
     lines = [*paragraph(f" {INTRO}", columns - 1, "text"), EMPTY_LINE]
     for table in (order_lines, type_lines, slab_lines, watermark_lines):
         lines += [*table(ledger, columns), EMPTY_LINE]
@@ -124,7 +124,7 @@ def slab_lines(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def watermark_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A row for each zone of each node: its free memory, its watermarks, and what the kernel does at this amount."""
+    """A row for each zone of each node: its free memory, its watermarks, and whether the kernel now reclaims memory."""
     page_bytes, several = ledger.host.page_size_bytes, len(ledger.nodes) > 1
     rows = [
         TableRow(

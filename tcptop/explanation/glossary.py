@@ -1594,9 +1594,11 @@ WORD_OF_PHRASE = re.compile(r"[^\s,;:()·]+")
 
 
 def fold_word(word: str) -> str:
-    """The key of a word, which ignores case, plural, hyphens, spaces and underscores.
+    """The key under which a word is found.
 
-    A word that consists only of ignored characters is its own key.
+    Case, plural, hyphens, spaces, underscores and a leading `/proc/` make no difference to the key.
+
+    If a word consists only of hyphens, spaces and underscores, the key is the word itself.
     """
     folded = "".join(character for character in word.lower() if character not in " -_").removeprefix("/proc/")
     if not folded:
@@ -1610,7 +1612,10 @@ def fold_word(word: str) -> str:
 
 @cache
 def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
-    """Maps the key of each word to its entries: first entries of this word, then entries with it as another name."""
+    """Maps the key of each word to its entries.
+
+    The entries of the word itself come first. Entries that have the word as another name come next.
+    """
     found: dict[str, dict[str, Entry]] = {}
     for entry in ENTRIES:
         found.setdefault(fold_word(entry.word), {})[entry.word] = entry
@@ -1622,7 +1627,7 @@ def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
 
 @cache
 def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
-    """Maps the key of each part of an entry's names to the entries whose names have this part."""
+    """Maps the key of a single word, such as `fits`, to all entries whose names contain it, such as `FITS MORE`."""
     found: dict[str, dict[str, Entry]] = {}
     for entry in ENTRIES:
         for part in WORD_OF_PHRASE.findall(" ".join((entry.word, *entry.other_names))):
@@ -1633,7 +1638,7 @@ def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
 def find_entries(word: str) -> tuple[Entry, ...]:
     """The entries of a word, such as those of `order` and of the column `ORDER`; empty if there is no entry.
 
-    An entry whose word has the same upper and lower case comes first.
+    An entry that is spelled exactly as `word`, also in upper and lower case, comes first.
     """
     return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
 
@@ -1641,9 +1646,9 @@ def find_entries(word: str) -> tuple[Entry, ...]:
 def find_phrase(phrase: str) -> tuple[Entry, ...]:
     """The entries of a piece of printed text, in the order of its words; empty if no word has an entry.
 
-    For a text such as `average: needs 200 sockets`, the entries are those of the longest phrases that have an entry. If
-    a word has no entry, the entries with this word in their names are found: `fits` finds `FITS MORE`. A sign at the
-    beginning is a word.
+    Several words that have a common entry count as one phrase: `free blocks` has one entry. The longest phrase counts.
+    For a word without an entry, the entries whose names contain the word are found: `fits` finds `FITS MORE`. A sign at
+    the beginning of the text, such as `≤`, counts as a word.
     """
     sign = find_entries(phrase[:1]) if len(phrase) > 1 and not phrase[0].isascii() else ()
     phrase = phrase[1:] if sign else phrase
@@ -1664,6 +1669,6 @@ def find_phrase(phrase: str) -> tuple[Entry, ...]:
 
 
 def known_words() -> dict[str, str]:
-    """Maps the key of each word, and of each other name, to the word as it is written."""
+    """Maps the key of each word, and of each other name, to the spelling of the word or name in the glossary."""
     words = {fold_word(name): name for entry in ENTRIES for name in entry.other_names}
     return words | {fold_word(entry.word): entry.word for entry in ENTRIES}

@@ -40,9 +40,12 @@ ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
     50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
     25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
 }
-"""Use of tcp_max_orphans in per cent, and what the kernel does with orphans above it (tcp_out_of_resources)."""
+"""Maps a use of tcp_max_orphans in per cent to what the kernel does with orphans from this use on.
+
+The texts are given from long to short (tcp_out_of_resources).
+"""
 OF_KNOWN = " of known limits"
-"""Text that follows the first limit if the use of another limit is unknown."""
+"""Text that follows the name of the first limit if the use of another limit is unknown."""
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
@@ -92,7 +95,10 @@ def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = unit
 
 
 def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
-    """Notes, from long to short, on a limit of orphans whose headroom is known; empty for other limits."""
+    """Notes on the limit of orphans, from long to short.
+
+    The list is empty for other limits, and if the headroom of orphans is unknown.
+    """
     if limit.headroom_sockets is None or limit.stops_new_sockets:
         return []
     more = f"{number_text(limit.headroom_sockets)} more orphans"
@@ -100,10 +106,11 @@ def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
-    """Reasons, from long to short, why the state of a limit is an alarm: `full from 95 %`; empty without an alarm.
+    """Texts, from long to short, that say why a limit has an alarm, such as `full from 95 %`; empty without an alarm.
 
-    For orphans the reason is what the kernel does at the present number of orphans. A state may last although the use
-    no longer reaches the threshold, because it ends only when the use is clearly below.
+    For orphans the reason is what the kernel does at the present number of orphans. A state begins when the use reaches
+    the threshold, but ends only when the use is clearly below the threshold. While the use is a little below the
+    threshold, the state therefore remains.
     """
     if limit.state not in ALARM_STATES:
         return []
@@ -169,7 +176,10 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
 
 
 def buffers_as_now_text(ledger: Ledger) -> str:
-    """The buffers of a present socket and their part in use, in one sentence; empty if the sockets are idle."""
+    """A sentence with the average buffer bytes of a present socket, and the part of these bytes that is in use.
+
+    The text is empty if the average is 0 or unknown.
+    """
     counted, in_use = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
     if not counted:
         return ""
@@ -259,7 +269,7 @@ def before_reclaim_text(headroom: Headroom) -> str:
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The longest variant of the sentence about the headroom, with the reason for what is unknown."""
+    """The sentence about the headroom in its longest variant, which gives the reason if the headroom is unknown."""
     return headroom_sentences(ledger, mode)[0]
 
 

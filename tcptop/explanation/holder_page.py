@@ -70,7 +70,7 @@ class SingleSockets(NamedTuple):
     """State of the request for single sockets, as the page of a row shows it."""
 
     asks: Sequence[RowAsk]
-    """Requests to the kernel; empty if the row consists of mini-sockets and listeners only."""
+    """Requests to the kernel for single sockets; empty if the row has only mini-sockets and listeners."""
     can_ask: bool
     """True if there is a running kernel to ask."""
     is_asked: bool = False
@@ -83,7 +83,7 @@ NO_SINGLE_SOCKETS = SingleSockets((), False)
 
 
 class Meaning(NamedTuple):
-    """What the sockets of a holder in a state mean, and what to do about them."""
+    """The meaning of sockets that have a certain kind of holder and a certain TCP state, and what to do about them."""
 
     name: str
     kinds: Sequence[HolderKind]
@@ -162,16 +162,16 @@ MEANINGS: Sequence[Meaning] = (
         "Open on both sides. Unread data waits for the program, unsent data for the peer.",
     ),
 )
-"""A group has the first meaning in the list that fits it."""
+"""The meaning of a group is the first one in this list that fits the group's kind of holder and its TCP state."""
 MAX_MEANINGS = 3
 MAX_SHARED = 3
-"""Maximum number of processes that are named as having the same sockets."""
+"""Maximum number of other processes that are named because they have the same sockets open."""
 FACT_WIDTH = 12
 TCP_INFO = "tcp_info"
 
 
 def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
-    """The columns of a row that a verdict is about; empty if the verdict is about none of the row's sockets."""
+    """The columns of a row that a verdict is about; empty if the verdict concerns no socket of the row."""
     return {
         about.column
         for about in ABOUT
@@ -192,7 +192,7 @@ def warned_columns(holders: Holders, row: HolderRow) -> set[str]:
 
 
 def _meanings(row: HolderRow) -> Iterator[Meaning]:
-    """Says what the largest group of a row's sockets means."""
+    """The meanings of a row's sockets, at most MAX_MEANINGS; the meaning that most sockets have comes first."""
     sockets: dict[Meaning, float] = defaultdict(float)
     for group in row.groups:
         for meaning in MEANINGS:
@@ -270,7 +270,7 @@ def _sums_text(row: HolderRow) -> str:
 
 
 def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """Number of open descriptors of the row's only process, and the way in which its sockets were found."""
+    """Text about a row with a single process: its open descriptors, and whether only a sample of them was read."""
     pids = {group.holder.pid for group in row.groups}
     process = holders.process_of.get(next(iter(pids)) or 0) if len(pids) == 1 else None
     if process is None:
@@ -281,7 +281,7 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
 
 
 def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """Other processes in which sockets of the row's process are open, too, or for which the sockets count."""
+    """Text about sockets of the row's processes that other processes have open too; they count for the row alone."""
     pids = {group.holder.pid for group in row.groups if group.holder.kind == "process"}
     found = [each for each in holders.shared if each.pid in pids]
     if found:

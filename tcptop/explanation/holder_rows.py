@@ -76,7 +76,7 @@ class HolderRow(NamedTuple):
 
 
 class RowFilter(NamedTuple):
-    """The groups that a table shows; an empty field of the filter excludes no group."""
+    """Selects the groups of a table by state and port, and its rows by text; an empty field excludes nothing."""
 
     states: frozenset[str] = frozenset()
     port: int | None = None
@@ -134,7 +134,7 @@ def _measure(row: HolderRow, sort: SortKey) -> float:
 
 
 def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
-    """Requests for the single sockets of the port with the most sockets, the largest group first.
+    """Requests for the single sockets of one port: the port of the largest group. The largest group comes first.
 
     Mini-sockets and listeners are left out, because they have neither queues nor a connection.
     """
@@ -148,7 +148,7 @@ def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
 
 
 def owner_name(holder: Holder) -> str:
-    """Name of a holder: `name[pid]`, `queue of name[pid]`, or in brackets a holder that is not a process."""
+    """Name of a holder: `name[pid]` or `queue of name[pid]`; if it is not a process, a name such as `(orphan)`."""
     if holder.kind in KIND_NAMES:
         return KIND_NAMES[holder.kind]
     process = f"{holder.command or '?'}[{holder.pid}]" if holder.pid is not None else "a listener"
@@ -156,7 +156,7 @@ def owner_name(holder: Holder) -> str:
 
 
 def process_name(holders: Holders, pid: int | None) -> str:
-    """Text `name[pid]` for a process of the look; empty if the process is not known."""
+    """Text `name[pid]` for a process; empty if `holders` has no process with this PID."""
     process = None if pid is None else holders.process_of.get(pid)
     return "" if process is None else f"{process.command}[{process.pid}]"
 
@@ -168,7 +168,7 @@ def service_name(group: HolderGroup) -> str:
 
 
 def cgroup_name(holders: Holders, number: int) -> str:
-    """Path of a cgroup; `gone 4711` if the cgroup no longer exists, empty if the kernel does not give it."""
+    """Path of a cgroup; `gone 4711` if the cgroup no longer exists; empty if the kernel does not tell the cgroup."""
     if not number:
         return ""
     cgroup = holders.cgroup_of.get(number)
@@ -181,7 +181,7 @@ def user_name(holders: Holders, uid: int | None) -> str:
 
 
 def namespace_name(holders: Holders, number: int) -> str:
-    """Name of a mounted network namespace, `here` for tcptop's own namespace, or the number of another."""
+    """Name of a network namespace: `here` for tcptop's own, otherwise the name of its mount, otherwise its number."""
     for namespace in holders.namespaces:
         if namespace.inode == number:
             return "here" if namespace.is_here else namespace.name or str(number)
@@ -210,7 +210,7 @@ KEYS: Mapping[Grouping, Callable[[Holders, HolderGroup], str]] = {
     "user": lambda holders, group: user_name(holders, group.uid) or "(not known)",
     "peer": lambda _, group: group.peer or "(not asked)",
 }
-"""Maps each grouping to the text that all groups of a row have in common."""
+"""Maps each grouping to a function that gives the key of a group; groups with the same key are added up in one row."""
 
 
 def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow:
@@ -243,6 +243,6 @@ def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow
 
 
 def _one_or_many(texts: Iterable[str], what: str) -> str:
-    """The text that all groups have; if the texts differ, their number."""
+    """The text that all groups of a row have in common; if the texts differ, their number, such as `4 states`."""
     unlike = set(texts)
     return next(iter(unlike)) if len(unlike) == 1 else f"{grouped(len(unlike))} {what}"

@@ -90,7 +90,7 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
 
 
 def _memory(amount: Amount | None) -> str:
-    """Bytes that are known within bounds, as text: the lower bound, with a sign if it is a bound or a range."""
+    """Text for bytes that are known within bounds, such as `12K`, `≥12K`, `≤12K` or, for a range from 12K, `≈12K`."""
     if amount is None or (amount.high == inf and not amount.low):
         return units.UNKNOWN
     return units.bounded(amount, units.short_size, "")
@@ -107,7 +107,7 @@ def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -
 
 
 def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
-    """Title of the table: what it shows, its order, the number of namespaces, and the time and the cost of the look."""
+    """Title of the table: its grouping, its order, the number of namespaces, and the figures' age and CPU time."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
@@ -125,7 +125,8 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
-    # Two counters of the kernel count the whole machine, even if only a part was read; old kernels have a third one.
+    # The kernel's counters of allocated sockets and of orphans count the whole machine, even if only a part of it was
+    # read. On old kernels, the counter of TIME_WAIT counts the whole machine too.
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
@@ -183,7 +184,10 @@ PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT",
 
 
 def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
-    """The cells of at most `most` remote networks with the most of the given sockets, and sums of their queues."""
+    """Rows of cells for the `most` peers that have the most of the given sockets.
+
+    Each row has the name of the peer, the number of its sockets, and the sums of their queues.
+    """
     by_peer: dict[str, list[SocketRow]] = defaultdict(list)
     for row in rows:
         by_peer[row.peer].append(row)
@@ -198,7 +202,7 @@ def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
 
 
 def _round_trip(amount_us: int | None) -> str:
-    """A round trip time as text; within one machine or one rack it is below a millisecond."""
+    """A round trip time as text: below one millisecond in µs, otherwise in ms."""
     if amount_us is None:
         return units.UNKNOWN
     return f"{amount_us} µs" if amount_us < 1000 else f"{amount_us / 1000:.1f} ms"

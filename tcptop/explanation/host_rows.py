@@ -15,7 +15,10 @@ from tcptop.text.line import Role
 from tcptop.text.printable import printable_name
 
 LATE_S = 3.0
-"""A look that takes longer than this is late: the row then keeps the last figures, and says how old they are."""
+"""Maximum time in seconds until a machine answers.
+
+If the answer takes longer, the row keeps the last figures and shows their age.
+"""
 Value = float | None
 
 
@@ -36,7 +39,10 @@ class HostColumn(NamedTuple):
 
 
 def nearest_text(row: HostRow) -> str:
-    """The nearest limit with its use, after a word for its alarm, if it has one: `! NEAR conntrack 91 %`."""
+    """The nearest limit and its use, such as `conntrack 60 %`.
+
+    If the limit has an alarm, the sign and the word of the alarm come first: `! NEAR conntrack 91 %`.
+    """
     limit = nearest_limit(row)
     if limit is None:
         return units.UNKNOWN
@@ -46,7 +52,7 @@ def nearest_text(row: HostRow) -> str:
 
 
 def nearest_limit(row: HostRow) -> Limit | None:
-    """The limit with an alarm or, if none, the limit that stops new sockets first; None if no limit is known."""
+    """The limit with an alarm; without an alarm, the limit that stops new sockets first; None if no limit is known."""
     return next((limit for limit in row.limits.rows if limit.ratio is not None or limit.state in ALARM_STATES), None)
 
 
@@ -222,9 +228,9 @@ class TableOrder(NamedTuple):
 def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
     """The rows whose names contain the filter text, sorted.
 
-    Sorted by NEAREST LIMIT, alarms come first, by their severity. Machines that do not answer come next. After alarms
-    and lost machines, the rows are sorted by the number of sockets that still fit, the fewest first. Sorted by any
-    other column, unknown values come last.
+    In the order of NEAREST LIMIT, machines with an alarm come first, the most severe alarm first. Machines that do not
+    answer come next. All other machines follow, sorted by the number of sockets that still fit, the fewest first. In
+    the order of any other column, machines with an unknown value come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:
@@ -289,7 +295,11 @@ def lost_text(look: HostLook) -> str:
 
 
 def age_text(look: HostLook, interval_s: float) -> str:
-    """Text with the age of a machine's figures: an upper bound while looks are in time, else the exact seconds."""
+    """Text with the age of a machine's figures.
+
+    While the machine answers in time, the text is an upper bound, such as `≤ 2s`. Otherwise the text is the age in
+    seconds or, from 1000 s on, in minutes.
+    """
     if look.age_s is None:
         return ""
     if look.age_s <= interval_s + LATE_S:
