@@ -184,9 +184,9 @@ PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT",
 
 
 def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
-    """Rows of cells for the `most` peers that have the most of the given sockets.
+    """Rows of cells for the remote networks with the most of the given sockets; at most `most` networks.
 
-    Each row has the name of the peer, the number of its sockets, and the sums of their queues.
+    Each row has the network, the number of sockets connected to it, and the sums of their queues.
     """
     by_peer: dict[str, list[SocketRow]] = defaultdict(list)
     for row in rows:
