@@ -54,7 +54,7 @@ class LiveSize(NamedTuple):
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
-    """The size of one object, from the first source that knows it: the object's cache, the cost of a socket, or BTF."""
+    """The size of one object. Three sources are tried in this order: the object's cache, the cost of a socket, BTF."""
     for name in kernel_object.names:
         line = ledger.cache(name)
         if line is not None:
@@ -106,7 +106,7 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # The cost of a socket contains only a part of a vector, so the size of a whole vector is taken from the cache.
+        # The cost of a socket contains only a part of a vector. The size of a whole vector comes from its cache.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
         return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0

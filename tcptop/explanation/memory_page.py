@@ -36,7 +36,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def basis_text(part: MemoryPart) -> str:
-    """The source of an amount: `read`, or `computed` (from counts); for an uncertain amount, the range instead."""
+    """The source of an amount: `read`, or `computed` from counts. For an uncertain amount, the text is its range."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)
@@ -73,14 +73,20 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
 
 
 def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
-    """The row of slab memory that slabinfo does not explain: meminfo's Slab minus slabinfo's rows, but at least 0."""
+    """The row of slab memory that slabinfo does not explain: meminfo's Slab minus the sum of slabinfo's rows.
+
+    A negative difference is shown as 0.
+    """
     if amount is None or amount >= 0:
         return "unexplained", amount, "in meminfo's Slab, and in no row"
     return "unexplained", 0, f"within the error: the rows have {units.size(-amount)} more than meminfo, read before"
 
 
 def buffers_row(ledger: Ledger) -> TableRow:
-    """The row of socket buffers: the charged bytes with the counter's error, and the part of them in use."""
+    """The row of socket buffers, in charged bytes.
+
+    The note has the error of the counter, and the part of the charged bytes that is in use.
+    """
     sockets = ledger.sockets
     note = "not known"
     if sockets.buffers_within_error:
@@ -93,7 +99,10 @@ def buffers_row(ledger: Ledger) -> TableRow:
 
 
 def buffer_memory_text(ledger: Ledger) -> str:
-    """The part of the charged buffers that counts as memory in use, in words; empty if unknown, or if it is all."""
+    """The part of the charged buffers that counts as memory in use, in words.
+
+    The text is empty if this part is unknown, or if all charged buffers are in use.
+    """
     amount = buffer_memory_amount(ledger)
     return f"{amount} of it in use" if amount else ""
 
@@ -101,8 +110,8 @@ def buffer_memory_text(ledger: Ledger) -> str:
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
     """The amount of buffers in use, without the words of `buffer_memory_text()`.
 
-    `≥` stands before the lower end of a range, as with many idle sockets. `≤` stands before the upper end, if the
-    machine's memory has no room for more.
+    If the amount is a range, one figure with a sign stands for the range. `≥` stands before the lower end, for example
+    if many sockets are idle. `≤` stands before the upper end, if the machine's memory has no room for more.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
     charge = ledger.sockets.buffer_bounds

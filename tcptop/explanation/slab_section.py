@@ -1,4 +1,4 @@
-"""The section on the slabs of a cache, with the figures that the kernel's tool slabinfo prints, for any cache."""
+"""The section on the slabs of any one cache. It shows the figures that the kernel's tool slabinfo prints."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool
 
 
 def attributes_of(ledger: Ledger, line: CacheLine) -> CacheAttributes | None:
-    """The attributes of a cache; None unless the user looks at the page of this cache."""
+    """The attributes of a cache. They are known only for the cache whose page is open; None for any other cache."""
     chosen = ledger.chosen_cache
     return chosen if chosen is not None and chosen.cache == line.name else None
 
 
 def share_text(line: CacheLine) -> str | None:
-    """An object's share of a slab, and its part of the slab's remaining bytes; None if unknown."""
+    """An object's share of a slab, and the part of this share that exceeds the object's own size; None if unknown."""
     if line.slab_share_bytes is None or line.object_bytes is None or not line.pages_per_slab:
         return None
     pages = "page" if line.pages_per_slab == 1 else "pages"
@@ -82,7 +82,10 @@ def spacing_text(object_bytes: int, struct_bytes: int | None, attributes: CacheA
 
 
 def _between_text(attributes: CacheAttributes | None) -> str:
-    """What may lie between two structs, with the kinds of debugging data, or `debugging` if they are unknown."""
+    """What may lie between two structs, such as padding and the kinds of debugging data that are switched on.
+
+    If it is unknown whether a kind is switched on, the text has the word `debugging`.
+    """
     numbers = attributes.numbers if attributes is not None else {}
     on = [DEBUG_FLAGS[name] for name in DEBUG_BYTES if numbers.get(name)]
     unknown = ["debugging"] if any(name not in numbers for name in DEBUG_BYTES) else []
@@ -116,7 +119,8 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:
-        # Objects in the caches of CPUs count as active; if there may be many, the number of active objects is a bound.
+        # Free objects in the caches of CPUs count as active. If there may be many of them, the number of active objects
+        # is an upper bound.
         is_bound = find_column("active").text(CacheRow(row, None)).startswith("≤")
         most, least = ("≤ ", "≥ ") if is_bound else ("", "")
         lost = (
@@ -143,7 +147,10 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
 
 
 def _flags_text(meanings: Mapping[str, str], numbers: Mapping[str, int]) -> str:
-    """The meanings of the flags that are set, followed by the names of the missing files; empty if there is neither."""
+    """The meanings of the flags that are set, followed by the names of the flags whose files are missing.
+
+    The text is empty if no flag is set and no file is missing.
+    """
     known = ", ".join(meaning for name, meaning in meanings.items() if numbers.get(name))
     missing = ", ".join(name for name in meanings if name not in numbers)
     return "; ".join(filter(None, (known, missing and f"not known without {missing}")))

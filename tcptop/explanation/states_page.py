@@ -15,7 +15,7 @@ INTRODUCTION = (
 )
 
 FILE = "file"
-"""Label of the part that a socket lacks if it was not made by accept(2)."""
+"""Label of the file in the cost of a socket. Orphans and sockets in an accept queue do not have this part."""
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:

@@ -1,6 +1,6 @@
-"""Holes, tail padding and largest members of a struct, in whole bytes and by the definitions of pahole(1).
+"""Holes, tail padding and largest members of a struct, as pahole(1) defines them.
 
-A byte that a bit-field touches counts as used, even if some bits of the byte are free.
+All sizes are whole bytes. A byte that a bit-field touches counts as used, even if some bits of the byte are free.
 """
 
 from __future__ import annotations

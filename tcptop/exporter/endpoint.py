@@ -14,7 +14,7 @@ from tcptop.sampling.live_sampler import PATIENCE_S
 
 TIMEOUT_HEADER = "x-prometheus-scrape-timeout-seconds"
 TIMEOUT_OFFSET_S = 0.5
-"""Time in seconds by which the answer must precede the scraper's timeout."""
+"""The exporter must answer at least this number of seconds before the scraper's timeout."""
 PAGE = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>tcptop</title></head>
 <body><h1>tcptop {__version__}</h1><p>Kernel memory of TCP connections.</p>
@@ -65,7 +65,10 @@ class Endpoint:
 
 
 def patience_s(timeout: str) -> float:
-    """Longest wait for slow sources, from the header with the scraper's timeout; the header may be malformed."""
+    """Longest wait for slow sources, computed from `timeout`, the text of the header TIMEOUT_HEADER.
+
+    If the header is missing or malformed, the wait is PATIENCE_S.
+    """
     try:
         seconds = float(timeout)
     except ValueError:

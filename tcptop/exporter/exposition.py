@@ -1,4 +1,4 @@
-"""Formats families of metrics as text, with the encoders of prometheus-client, in a format that the client accepts."""
+"""Formats families of metrics as text that the client accepts, with the encoders of prometheus-client."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Encoded(NamedTuple):
 
 
 class _Families(CollectorRegistry):
-    """Families of metrics in the form that the encoders take.
+    """Families of metrics in the form that the encoders take: a registry.
 
-    Metrics are not registered, since each look has its own families.
+    No metric is registered, because each look at the machine makes new families.
     """
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -41,7 +41,7 @@ def process_families() -> list[Metric]:
 
 
 def text_0_0_4(families: Sequence[Family]) -> bytes:
-    """The families in text format 0.0.4, without timestamps; the only format that node_exporter reads from files."""
+    """The families in text format 0.0.4, without timestamps. node_exporter reads no other format from files."""
     return generate_latest(_Families(map(_to_metric, families)))
 
 

@@ -1,4 +1,4 @@
-"""Reads the machine on request; one reading (a look) answers all requests within a second."""
+"""Reads the machine on request. One reading, called a look, answers all requests that arrive within one second."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LATE_VALUES_S = 60.0
 FIRST_PATIENCE_S = 2.0
 """Longest wait for slow sources in the first look, which no scraper waits for."""
 GRACE_S = 0.2
-"""Additional time that a scrape waits after `patience_s`: for the accounting, and for a look that another scrape
-began."""
+"""Additional time that a scrape waits after `patience_s`. In this time the accounting runs, or a look that another
+scrape began comes to its end."""
 
 
 class Looks:
@@ -36,15 +36,14 @@ class Looks:
         self._look: asyncio.Task[Ledger] | None = None
 
     async def first(self) -> Ledger:
-        """Makes the first look, before any request; waits longer, since some sources are slow at the first read."""
+        """Makes the first look, before any request. This look waits longer, since some sources are slow at first."""
         return await self._take(FIRST_PATIENCE_S)
 
     async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:
-        """The ledger of the last look, if it is younger than FRESH_S, or else of a new look.
+        """The ledger of the last look if that look is younger than FRESH_S, otherwise the ledger of a new look.
 
-        A new look waits at most `patience_s` for slow sources.
-
-        Returns an earlier ledger if the look takes longer; None if there is no earlier ledger.
+        A new look waits at most `patience_s` for slow sources. If the new look takes more than `patience_s` + GRACE_S,
+        the result is the earlier ledger, or None if there is no earlier ledger.
         """
         if self._look is None and asyncio.get_running_loop().time() - self._looked_s < FRESH_S:
             return self._ledger

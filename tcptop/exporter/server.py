@@ -1,8 +1,8 @@
 """HTTP server of the exporter: GET of /metrics and /, on an event loop, with limits for each client.
 
-A connection has at most HEADER_BYTES of headers, IDLE_S to send a whole request, and IDLE_S to take the answer. Above
-MAX_CONNECTIONS, the connection that has waited longest for its client is closed. Clients that send or read slowly
-therefore cannot lock out a scraper.
+A client may send at most HEADER_BYTES of headers. A client has IDLE_S to send a whole request, and IDLE_S to take the
+answer. If a new connection would exceed MAX_CONNECTIONS, the server closes the connection that has waited longest for
+its client. Clients that send or read slowly therefore cannot lock out a scraper.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ TlsContext = Callable[[], ssl.SSLContext | None]
 
 
 def plain_response(status: HTTPStatus, text: str = "", headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """A response of one line of text; an empty text stands for the standard phrase of the status."""
+    """A response of one line of text. If the text is empty, the line is the standard phrase of the status."""
     return Response(status, f"{text or status.phrase}\n".encode(), headers=headers)
 
 
@@ -160,7 +160,7 @@ class Server:
     async def _serve_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answers one request; returns True if the connection stays open."""
         self._mark(is_waiting=True)
-        await asyncio.sleep(0)  # lets a new connection go before the next request of this client
+        await asyncio.sleep(0)  # lets the server serve a new connection before this client's next request
         request: Request | None = None
         try:
             header = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), IDLE_S)

@@ -18,9 +18,10 @@ MODE = 0o644
 async def write_textfiles(
     looks: Looks, options: MetricOptions, path: str, every_s: float, ended: asyncio.Event
 ) -> None:
-    """Replaces a file every `every_s`, in one step, until `ended` is set.
+    """Replaces a file every `every_s` seconds, until `ended` is set.
 
-    The file has no metrics of this process, which would collide with node_exporter's own.
+    Each replacement is atomic. The metrics of this process are left out, because node_exporter has metrics of the same
+    names.
 
     Raises:
         TcptopError: if the file cannot be written.

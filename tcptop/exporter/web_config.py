@@ -1,7 +1,8 @@
 """Web configuration: TLS and basic authentication of the exporter, in the file format of Prometheus' exporter-toolkit.
 
-A part of the keys of https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md is supported.
-An unsupported key is an error, since ignoring it might mean less protection than the user asked for.
+The keys are described in https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Only a
+part of these keys is supported. An unsupported key is an error, since ignoring it might mean less protection than the
+user asked for.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_FILE_BYTES = 64 << 10
 MAX_CACHED = 100
 """Maximum number of cached password checks."""
 MAX_PASSWORD_BYTES = 72
-"""bcrypt uses at most this number of bytes."""
+"""bcrypt uses at most this number of bytes of a password."""
 TOP_KEYS = frozenset({"tls_server_config", "basic_auth_users"})
 TLS_KEYS = frozenset({"cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version"})
 CLIENT_AUTH: Mapping[str, ssl.VerifyMode] = {
@@ -44,7 +45,7 @@ CHALLENGE = [("WWW-Authenticate", 'Basic realm="tcptop"')]
 
 
 class TlsConfig(NamedTuple):
-    """The part `tls_server_config`, with paths below the folder of the file."""
+    """The part `tls_server_config` of the file. Relative paths have been joined to the folder of the file."""
 
     cert_file: str
     key_file: str
@@ -128,7 +129,7 @@ def _parse_tls(tls: Mapping[str, Any], folder: str) -> TlsConfig:
 
 
 def _below(folder: str, name: str) -> str:
-    """The path of a file that the configuration names, which is relative to the configuration's folder."""
+    """The path of a file that the configuration names. A relative name begins at the configuration's folder."""
     return os.path.join(folder, name)  # noqa: PTH118
 
 
@@ -187,7 +188,7 @@ class WebGate:
     async def _is_right(self, hashed: bytes | None, password: bytes) -> bool:
         key = hashlib.sha256((hashed or b"") + b"\0" + password).digest()
         if key not in self._checked:
-            async with self._checking:  # the lock limits the checking of passwords to one CPU
+            async with self._checking:  # one check at a time, so that checks of passwords use one CPU only
                 right = await asyncio.to_thread(_check_password, hashed or NOBODY, password)
             if len(self._checked) >= MAX_CACHED:
                 self._checked.pop(next(iter(self._checked)))
@@ -216,7 +217,7 @@ class WebGate:
         return config
 
     def _versions(self) -> tuple[object, ...]:
-        """A version of the file, and of each file that it names; a replaced or written file has a new version."""
+        """The versions of the file and of each file that it names. Replacing or writing a file changes its version."""
         return tuple(map(_version, self._files))
 
     def _error_text(self, error: Exception) -> str:
@@ -228,7 +229,7 @@ class WebGate:
 def refuse_strangers(path: str) -> None:
     """Under sudo, raises OSError if users other than root can write to the file.
 
-    The file names other files, which root reads.
+    Otherwise those users could name any other file in this file, and root would read the other file.
     """
     if is_strangers(path):
         raise OSError(0, "it does not belong to root alone; sudo chown root and sudo chmod go-w make it so")

@@ -127,7 +127,7 @@ class ArchiveHost(BlockingHost):
         self._has_proc_file = self._has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
-        """The bytes of the file that a hard link names, or the error that is kept for this file.
+        """The bytes of the file that a hard link names; an OSError if the tree does not have these bytes.
 
         In an archive, the file precedes the hard link.
         """

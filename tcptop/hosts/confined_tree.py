@@ -1,5 +1,6 @@
-"""Opens files below a root without leaving the root: walks each path name by name, and resolves links in Python.
+"""Opens files below a root without leaving the root.
 
+The names in a path are opened one after another, and links are resolved in Python.
 realpath() cannot be used: the link /proc/PID/root has the target `/`, which realpath() takes for this machine's root.
 """
 
@@ -15,7 +16,7 @@ MAX_LINKS = 20
 SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY
 LINK_ERRORS = (errno.ELOOP, errno.ENOTDIR)
-"""Errors of opening a symbolic link with O_NOFOLLOW: ELOOP, or ENOTDIR if O_DIRECTORY is set too."""
+"""Errors that open(2) returns for a symbolic link with O_NOFOLLOW: ELOOP, or ENOTDIR if O_DIRECTORY is set too."""
 LEADS_OUT = "a symbolic link points outside the folder given with --root"
 
 
@@ -83,7 +84,7 @@ class ConfinedTree:
 
 
 def _check_before_opening(name: str, folder: int) -> None:
-    """Raises OSError for a device or a socket: opening a device may act on it, as on a watchdog."""
+    """Raises OSError for a device or a socket. Opening a device may act on it: opening a watchdog starts its timer."""
     mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
         raise OSError(errno.EINVAL, NOT_REGULAR)

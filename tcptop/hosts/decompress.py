@@ -84,7 +84,7 @@ class UnpackedStream:
     """
 
     def __init__(self, file: BinaryIO, packed_bytes: int) -> None:
-        """Takes the size of the file in bytes, and the file, positioned at its beginning."""
+        """Takes a file that is positioned at its beginning, and the size of the file in bytes."""
         magic = file.read(6)
         file.seek(0)
         self._file, self._packed_bytes = file, packed_bytes
@@ -162,7 +162,7 @@ class UnpackedStream:
             raise DamagedArchiveError("it takes too much memory to unpack") from None
         except SlowArchiveError:
             raise
-        except Exception as error:  # such as OSError, ValueError, zlib.error, LZMAError, ZstdError
+        except Exception as error:  # for example OSError, ValueError, zlib.error, LZMAError or ZstdError
             raise DamagedArchiveError(f"it is damaged: {error}") from None
         self._unpacked_bytes += len(piece)
         if self._unpacked_bytes > self._max_bytes:

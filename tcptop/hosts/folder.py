@@ -30,7 +30,7 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""The number of descriptors that the host leaves to the rest of the process, out of the limit `ulimit -n`."""
+"""Of the descriptors that `ulimit -n` allows, the host leaves this number to the rest of the process."""
 
 
 def is_on_procfs(folder: str) -> bool:
@@ -167,7 +167,7 @@ class FolderHost(BlockingHost):
 
 
 def _as_root_sees(error: OSError | None) -> OSError | None:
-    """The error; of another class if this process is root's, and may not read all the same."""
+    """Returns the error. If the kernel has refused a read to root, the result is a RootDeniedError instead."""
     if error is not None and error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() == 0:
         return RootDeniedError(error.errno, error.strerror)
     return error
@@ -198,9 +198,9 @@ def _read_whole(descriptor: int, max_bytes: int) -> bytes:
 
 
 def _read_chunks(read_chunk: Callable[[int], bytes], max_bytes: int) -> bytes:
-    """Joins the chunks of a file, because seq_file returns only about a page at each call.
+    """Reads a file in chunks, because seq_file returns only about a page at each call; returns the joined chunks.
 
-    `read_chunk` takes an offset.
+    `read_chunk` takes the offset of a chunk, and returns its bytes; no bytes at the end of the file.
     """
     chunks: list[bytes] = []
     size = 0

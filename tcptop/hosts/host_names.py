@@ -18,7 +18,8 @@ NUMBERS = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
 def expand_names(text: str, read_file: Callable[[str], str] | None = None) -> list[str]:
     """The names that a text expands to, in the order of the text, without repetitions.
 
-    `read_file` returns the text of a file. Each line of the file is expanded too, except `@FILE`; `#` begins a comment.
+    `read_file` returns the text of a file. Each line of the file is expanded in the same way, but a line cannot name
+    another file by `@FILE`. In the file, `#` begins a comment.
 
     Raises:
         ValueError: with the reason in one line, if the text expands to no name or to too many names.
@@ -72,7 +73,7 @@ def _split_at_commas(text: str) -> list[str]:
 
 
 def _expand_part(part: str) -> Iterator[str]:
-    # re.split with one group returns texts and lists of numbers in turn.
+    # If the pattern has one group, re.split returns texts and lists of numbers alternately.
     pieces = NUMBERS.split(part)
     choices = [list(_numbers(piece)) if number % 2 else [piece] for number, piece in enumerate(pieces)]
     total = 1

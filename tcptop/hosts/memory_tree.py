@@ -25,7 +25,7 @@ class MemoryTree:
         """Upper bound on the total size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Reason, such as a cut-off archive, why files may be missing; None if the archive is complete."""
+        """Why files may be missing, for example because the archive is cut off; None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file. If `data` is an error, reading the file raises this error."""
@@ -97,7 +97,7 @@ class MemoryTree:
         return "/".join(place)
 
     def _add_to_folder(self, path: str) -> None:
-        """Adds the last name of a path to the folder above this name; creates the folder if it does not exist."""
+        """Adds the last name of a path to its folder, and creates each folder on the path that does not exist yet."""
         self.entries += 1
         self.size_bytes += len(path)
         folder, _, name = path.rpartition("/")

@@ -1,12 +1,12 @@
-r"""The program that reads files on another machine over ssh, its requests, and the splitting of its answers. Pure.
+r"""The program that reads files on another machine over ssh, its requests, and the splitting of its answers.
 
-The program is a text for any POSIX shell, and calls only head, cat, ls and, if it is there, gzip. The program reads one
-request from each line of standard input:
+This module does no input or output. The program is a text for any POSIX shell. It calls only head, cat, ls and, if
+gzip is installed, gzip. Each line of its standard input is one request. The requests and their answers:
 
-    d ID PATH...    names a list of files; no answer
+    d ID PATH...    gives the number ID to a list of files; has no answer
     h ID...         all files of the lists, by one `head`, which prints `==> /path <==` before each file
-    w ID            why files of a list may be missing from an answer: `missing PATH`, `refused PATH` or `other PATH`
-    c PATH          one file unchanged, packed with gzip if the greeting says so
+    w ID            for each file of a list, why `head` may omit it: `missing PATH`, `refused PATH` or `other PATH`
+    c PATH          the contents of one file; packed with gzip if the greeting says `gzip`
     l PATH          the names in a folder and the targets of links, by `ls -ln`
     t               the CPU time of the shell and its children
 
@@ -159,7 +159,7 @@ def start_text(nonce: str) -> str:
 
 
 def remote_command(sudo: bool) -> str:
-    """The command for the login shell, which may be any shell: it has no character that a shell would expand."""
+    """The command for the login shell, which may be any shell. No shell expands a character of the command."""
     if not sudo:
         return "exec /bin/sh"
     file = f"test -x {PROGRAM_PATH} && exec sudo -n {PROGRAM_PATH}"
@@ -183,8 +183,9 @@ def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
 def split_files(data: bytes, lists: Sequence[Sequence[str]]) -> list[dict[str, bytes]]:
     """Splits the answer to `h`: for each list, the bytes of the files that could be opened, by path.
 
-    A file may contain a line that looks like a header. The line counts as a header only where `head` may print this
-    header. No file is returned if a header occurs too often, or if the header before a list is missing.
+    A file may contain a line that looks like a header. The line counts as a header only if it names a path of the
+    request. `head` prints the headers in the order of the request. No file is returned if a header breaks this order or
+    occurs too often, or if the header before a list is missing.
     """
     expected: list[tuple[int, str]] = []
     places: dict[bytes, list[int]] = {}

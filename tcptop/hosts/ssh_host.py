@@ -1,6 +1,7 @@
 """Host that is another machine, read over the system's ssh; nothing is installed on the other machine.
 
-The reads of all sources that are due together become one request, for which the other machine starts one `head`.
+Sources that are due at the same time are read together, by one request. For this request, the other machine starts one
+`head`.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class SshHost:
     def __init__(self, name: str, sudo: bool = False, may_ask: bool = False, connect: bool = True) -> None:
         """Connects; if `may_ask` is set, ssh may ask questions on the terminal. Later connections never ask.
 
-        If `connect` is not set, the method `connect` or the first read makes the first session.
+        If the argument `connect` is False, nothing is connected here. The method `connect` or the first read then makes
+        the first session.
 
         Raises:
             OSError: with the reason in one line, if no session can be made.
@@ -137,7 +139,10 @@ class SshHost:
         return None if self._session is not None else max(0.0, self._next_try_s - time.monotonic())
 
     def connect(self) -> None:
-        """Makes a session if none exists and one is due, and waits for its greeting; raises HostLostError."""
+        """Waits for the greeting of the session; first makes a session if there is none.
+
+        Raises HostLostError if the next connection is not due yet, or if the connection fails.
+        """
         with self._lock:
             try:
                 self._ready_session(None)
@@ -176,7 +181,7 @@ class SshHost:
             self._lists, self._reasons, self._total_us = {}, {}, 0
             self._costs.clear()
             session = self._session = SshSession(self._name, self._sudo, may_ask=False)
-            if self._closed:  # another thread closed the host, without seeing this session
+            if self._closed:  # another thread closed the host while this session was made
                 session.end("closed")
         if session.hello is None and not self._wait_for_hello(session, wait_s):
             raise HostLostError(f"{self._name}: {self._reason}", "connecting again")
@@ -241,9 +246,10 @@ class SshHost:
     def _in_order(self, lists: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         """The lists without empty and repeated lists; the longest list is first or last.
 
-        ssh compresses text that repeats within 32 KB. If the last answer was longer, the longest list moves to the
-        other end, so that its text follows its own previous text closely. About half of the answer then repeats within
-        32 KB; with an unchanged order, nothing would repeat.
+        ssh compresses text that repeats within 32 KB. If the last answer was longer than 32 KB, the longest list
+        moves to the other end of the order. The text of this list then closely follows its own text in the last answer,
+        and about half of the new answer repeats within 32 KB. With an unchanged order, nothing would repeat within
+        32 KB.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:
@@ -338,7 +344,7 @@ def _text_paths(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _with_cost(read: FileRead, us_per_byte: float) -> FileRead:
-    """Sets the remote CPU time of a read from its length; a read of a whole file already has its time."""
+    """Sets the remote CPU time of a read from the read's length. A read of WHOLE_FILES already has its time."""
     return read if read.path in WHOLE_FILES else read._replace(took_us=int(len(read.data or b"") * us_per_byte))
 
 

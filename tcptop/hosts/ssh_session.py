@@ -24,12 +24,13 @@ MAX_EXIT_CODE_BYTES = 16
 ANSWER_S = 10.0
 """Longest time from a request to its whole answer, and from the start of ssh to the greeting."""
 STEADY_BYTES_PER_S, STEADY_ANSWER_S = 40_000, 60.0
-"""An answer may take up to STEADY_ANSWER_S if its rate is at least STEADY_BYTES_PER_S. BTF, for example, has 2 MB when
-packed."""
+"""An answer may take up to STEADY_ANSWER_S if its rate is at least STEADY_BYTES_PER_S. For example, packed BTF has
+2 MB, and takes 50 s at this rate."""
 STEADY_STEP_S = 1.0
 """Time from one measurement of an answer's rate to the next."""
 ASKED_S = 120.0
-"""Longest time to the greeting while ssh may ask for a password on the terminal; the default LoginGraceTime of sshd."""
+"""Longest time from the start of ssh to the greeting if ssh may ask for a password on the terminal. The time is the
+default LoginGraceTime of sshd."""
 END_S = 0.5
 MAX_STDERR_BYTES = 4096
 MAX_REASON_CHARACTERS = 120
@@ -79,7 +80,7 @@ class SshSession:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                # In a session of its own, ssh has no terminal to ask on, and Ctrl-C does not end ssh.
+                # In a new session (setsid), ssh has no terminal, so ssh asks nothing, and Ctrl-C does not end ssh.
                 start_new_session=not may_ask,
             )
         except OSError as error:
@@ -182,7 +183,7 @@ class SshSession:
                 self._process.wait(END_S)
 
     def _pump(self, deadline_s: float) -> None:
-        """Waits until ssh accepts or has bytes, or until a deadline, and transfers the bytes.
+        """Waits until ssh can take bytes or has printed bytes, or until a deadline; then transfers the bytes.
 
         Raises SessionEndedError if ssh has ended.
         """
@@ -194,7 +195,8 @@ class SshSession:
             poll.register(self._stdin, select.POLLOUT)
         ready = dict(poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000))
         if self._stdin in ready:
-            with suppress(BlockingIOError, BrokenPipeError):  # the end of ssh's output reports a broken pipe
+            # A broken pipe is ignored here, because the end of ssh's output then shows that ssh has ended.
+            with suppress(BlockingIOError, BrokenPipeError):
                 self._waiting = self._waiting[os.write(self._stdin, self._waiting) :]
         if self._error in ready:
             self._has_stderr = self._read_stderr()
@@ -206,7 +208,7 @@ class SshSession:
             self.received_bytes += len(chunk)
 
     def _read_stderr(self) -> bool:
-        """Reads the text that ssh has printed on standard error; returns True if there was any."""
+        """Reads the text that ssh has printed on standard error; returns False if ssh has printed none."""
         with suppress(BlockingIOError):
             chunk = os.read(self._error, CHUNK_BYTES)
             self._stderr = (self._stderr + chunk)[-MAX_STDERR_BYTES:]

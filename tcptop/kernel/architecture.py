@@ -50,13 +50,14 @@ OTHER_NAMES: Mapping[str, str] = {
     "powerpc64": "ppc64",
     "powerpc64le": "ppc64",
 }
-"""Maps other names of an architecture, found in kernel releases and in names of builders, to a key of ARCHITECTURES."""
+"""Maps other names of an architecture to a key of ARCHITECTURES. Such names stand in kernel releases, and in names of
+the machines that build kernels."""
 
 WORD = re.compile(r"[a-z0-9_]+")
 
 
 def find_architecture(*texts: str) -> str | None:
-    """The first architecture that a text names, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if no text does."""
+    """The first architecture that the texts name, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if none."""
     words = (word for text in texts for word in WORD.findall(text.lower()))
     names = (OTHER_NAMES.get(word, word) for word in words)
     return next((name for name in names if name in ARCHITECTURES), None)

@@ -3,8 +3,8 @@
 Each entry has the object's struct, the object's slab cache, the states in which a socket holds the object, and the
 functions that allocate and free the object. The catalogue has no sizes for objects with a cache of their own, because
 the host shows the size of each cache. If the host's files do not show an object's cache, the host's kernel may still
-have the object. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide. The call
-paths from a system call to each allocation are in `call_paths`.
+have the object. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide whether the
+kernel has it. The call paths from a system call to each allocation are in `call_paths`.
 """
 
 from collections.abc import Iterable

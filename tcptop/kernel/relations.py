@@ -47,8 +47,10 @@ class Link(NamedTuple):
     until: Release | None = None
     """First release without the member."""
     decided_by: tuple[str, str] | None = None
-    """A struct and its member that was added in release `since`, or in release `until`. If BTF is readable, the
-    presence of the member decides instead of the release, since vendors backport changes.
+    """A struct and one of its members. The kernel got this member in the release that added the link (`since`), or in
+    the release that removed the link (`until`).
+
+    If BTF is readable, the presence of this member decides instead of the release, because vendors backport changes.
     """
 
 
@@ -293,7 +295,7 @@ def member_paths() -> dict[str, frozenset[str]]:
 def member_of(
     station: Station, link: Link, offsets: Mapping[str, Mapping[str, int]], release: Release | None
 ) -> str | None:
-    """The member of a link on a kernel; None if the kernel has none.
+    """The name of the member that holds a link on a kernel; None if the kernel does not have the link.
 
     `offsets` maps a struct to the members that BTF shows. Without BTF the release decides; if the release is None, the
     newest names are used.

@@ -1,9 +1,10 @@
 """Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
-The control run opens and drops connections, so its growth of slab rows does not belong to endpoints. The fit (fit.py)
-subtracts the growth in the control run from every other run. `StateResult.disturbance` is the share of a run's bytes
-that may be wrong because of other programs. The thresholds below follow from two promises to the user: a figure that
-may be wrong by more than 1 % is marked, and the lab takes 20 to 30 s on a quiet machine.
+The control run opens connections and drops them, and no endpoint remains. If slab rows grow in the control run, the
+growth therefore does not belong to endpoints. The fit (fit.py) subtracts this growth from every other run.
+`StateResult.disturbance` is the share of a run's bytes that may be wrong because of other programs. The thresholds
+below follow from two promises to the user: a figure that may be wrong by more than 1 % is marked, and the lab takes 20
+to 30 s on a quiet machine.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run, and the progress of the lab from 0 to 1."""
 
 MIN_VECTORS_RATIO = 0.5
-"""Minimum ratio of measured to predicted obj_cgroup vectors that counts as one vector for every slab."""
+"""If the ratio of measured to predicted obj_cgroup vectors is at least this number, every slab counts as having a
+vector."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -263,7 +265,7 @@ def repeat_reason(result: StateResult) -> str | None:
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
     """The less disturbed of two results of the same run.
 
-    An unexplained row is removed if it appears only in the less disturbed result.
+    A row that is unexplained in this result is left out if the other result does not have the row.
     """
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}

@@ -54,8 +54,8 @@ MIN_BYTES = 0.5
 count as active, and their number varies."""
 
 MIN_CONTROL_R2 = 0.9
-"""Minimum r² of a row in the control run. If the r² of a row is smaller, its counts only jitter, and its slope is not
-subtracted from the other runs."""
+"""Minimum r² of a row in the control run. If the r² of a row is smaller, the row's counts only jitter, and the row's
+slope is not subtracted from the other runs."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
@@ -363,8 +363,8 @@ def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
 
     An outlier is a reading or a step that another program disturbed. A reading is left out if another program's objects
     existed during that one reading only. If another program allocated objects in one step and kept them, the mean of
-    the other steps replaces the disturbed step. The text below `STRAIGHT_WITHOUT_OUTLIER_R2` says when an outlier is
-    left out.
+    the other steps replaces the disturbed step. The docstring of `STRAIGHT_WITHOUT_OUTLIER_R2` says when an outlier
+    is left out.
     """
     line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
