@@ -48,7 +48,7 @@ class ActiveCount(NamedTuple):
     objects_named: str
     active_objects: int
     counted: int | None
-    """Lower bound on the number in the other file; None if the number cannot be compared."""
+    """Lower bound on the number of such objects in the other file; None if the number cannot be compared."""
 
 
 def _objects_of_small_slabs(row: SlabRow, machine: Machine) -> int | None:
