@@ -115,7 +115,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     limits = sorted(_limits(snapshot, ledger, request, mini_sockets, needs, needs_of), key=_connections)
     sysctls = _sysctls(snapshot, ledger, request, limits, parts)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
-    nodes = _by_node(table, ledger, needs.memory[0], fit_into)
+    time_wait_bytes = max(0.0, _most(needs.memory) - _most(alone.memory))
+    nodes = _by_node(table, ledger, needs.memory[0], time_wait_bytes, fit_into)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
     reasons += [f"{limit_label(limit.name)}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
@@ -626,7 +627,11 @@ def _connections(limit: PlanLimit) -> float:
 
 
 def _by_node(
-    table: CacheTable, ledger: Ledger, total_bytes: float, fit_into: Callable[[float], int | None]
+    table: CacheTable,
+    ledger: Ledger,
+    total_bytes: float,
+    time_wait_bytes: float,
+    fit_into: Callable[[float], int | None],
 ) -> dict[int, PlanNode] | None:
     """What the plan takes of each node if new sockets spread over the nodes like the present socks; None if unknown."""
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
@@ -640,7 +645,8 @@ def _by_node(
         free = None
         if number in headroom.nodes and headroom.bytes_per_socket is not None:
             free = headroom.nodes[number].without_reclaim * headroom.bytes_per_socket
-        fits = None if free is None else fit_into(free)
+        # `fit_into` subtracts the mini-sockets of the whole plan; those of the other nodes take no memory of this node.
+        fits = None if free is None else fit_into(free + time_wait_bytes * (1.0 - (share or 0.0)))
         nodes[number] = PlanNode(total_bytes * (share or 0.0), free, fits)
     return nodes
 

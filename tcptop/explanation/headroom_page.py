@@ -63,9 +63,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 fits_more_text(limit),
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
-            note="; ".join(
-                filter(None, (*alarm_reasons(limit)[:1], *orphan_notes(limit, units.count)[:1], limit.note))
-            ),
+            note=_note(limit),
             role=STATE_ROLES.get(limit.state, "text"),
         )
         for limit in limits.rows
@@ -94,12 +92,23 @@ def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = unit
     return f"{'≤ ' if limit.headroom_is_at_most else ''}{number_text(limit.headroom_sockets)}"
 
 
-def orphan_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
-    """Notes on the limit of orphans, from long to short.
+def _note(limit: Limit) -> str:
+    """The reason for an alarm, how many more orphans or mini-sockets fit, and the note of the limit."""
+    notes = [*alarm_reasons(limit)[:1], *other_notes(limit, units.count)[:1]]
+    return "; ".join([*notes, *([limit.note] if limit.note and limit.note not in "; ".join(notes) else [])])
 
-    The list is empty for other limits, and if the headroom of orphans is unknown.
+
+def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
+    """Notes, from long to short, on a limit that stops no new socket: how many more orphans or mini-sockets fit.
+
+    There are no notes if this number is unknown, or if the limit stops new sockets.
     """
-    if limit.headroom_sockets is None or limit.stops_new_sockets:
+    if limit.stops_new_sockets:
+        return []
+    if limit.concerns == "TIME_WAIT" and limit.used is not None and limit.maximum is not None:
+        more = number_text(max(0, limit.maximum - limit.used))
+        return [f"only mini-sockets count: {more} more", f"{more} more mini-sockets", "only mini-sockets count"]
+    if limit.headroom_sockets is None:
         return []
     more = f"{number_text(limit.headroom_sockets)} more orphans"
     return [f"{more} fit: stops no new socket", more, "stops no new socket"]

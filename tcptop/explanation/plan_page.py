@@ -442,7 +442,10 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         yield "tcp_mem: above its second value windows shrink. It is in units of a page (4096 B on Linux 4.9 to 5.19)."
     if request.time_wait:
         per_s = units.grouped(round(request.time_wait / TIME_WAIT_S))
-        yield f"TIME_WAIT: {units.grouped(request.time_wait)} are about {per_s} connections closed here per second."
+        yield (
+            f"TIME_WAIT: {TIME_WAIT_S} s on Linux, so {units.grouped(request.time_wait)} mini-sockets are about {per_s}"
+            " connections closed here per second."
+        )
     if not request.buffer_bytes:
         adds = (
             "The field buffers adds them: type a size, or n for what a socket has now."
@@ -466,7 +469,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
                 " is, so its size is an upper bound; BTF or a lab result (--lab FILE) gives the size."
             )
     if any(part.estimated for part in plan.parts):
-        yield "A part with a range, or shared by sockets, is shown at its most."
+        yield "A part with a range, or shared by sockets, is shown at its upper bound."
     yield "The memory of the programs themselves is not counted."
 
 
@@ -489,8 +492,8 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     return (
         f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
         f" {units.exact_bytes(headroom.bytes_per_socket)} B each ({headroom_assumption(headroom)}; each part at its"
-        f" least; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {units.exact_bytes(most)} B a socket"
-        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its most{ports})."
+        f" lower bound; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {units.exact_bytes(most)} B a socket"
+        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its upper bound{ports})."
     )
 
 
@@ -509,4 +512,7 @@ def verdict_text(plan: Plan) -> str:
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if plan.verdict == "does not fit":
         first = next(limit for limit in plan.limits if limit.verdict == "exceeded")
-    return statement if first is None else f"{statement}; first limit: {limit_label(first.name)}, {_after(first)}"
+    if first is not None:
+        statement += f"; first limit: {limit_label(first.name)}, {_after(first)}"
+    skipped = request.time_wait - plan.mini_sockets
+    return f"{statement}; TIME_WAIT full: {units.rough_count(skipped)} skip it" if skipped > 0 else statement

@@ -21,7 +21,7 @@ from tcptop.explanation.headroom_page import (
     headroom_number,
     headroom_sentences,
     limit_text,
-    orphan_notes,
+    other_notes,
     ratio_text,
     used_text,
 )
@@ -274,7 +274,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     The notes are about the time until the limit is reached, the reason for an alarm, the number of orphans that fit,
     and what fits into free memory. Other notes say what the headroom assumes, and why something is unknown.
     """
-    alarms, orphans = alarm_reasons(limit), orphan_notes(limit)
+    alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
     # If the space is too small, the reason for an alarm is shortened, but no other note replaces it.

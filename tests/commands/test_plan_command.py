@@ -341,7 +341,7 @@ def test_a_full_table_of_time_wait_stops_no_connection(
     assert alone["connections"] - memory["connections"] == pytest.approx(lost, rel=0.1)
     code, output = run(*arguments)
     assert (code, output.partition(":")[0]) == (0, "fits, idle")
-    [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT ")]
+    [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT  ")]
     assert line.split()[-4:] == ["100", "%", "-", "FULL"]
     size = alone["high_takes"] / 10_000
     assert re.search(r"([\d ]+) B per connection", output)[1].replace(" ", "") == f"{size:.0f}"  # type: ignore[index]

@@ -442,8 +442,10 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
         assert {limit.name for limit in found.limits} >= {"memory", "file_max"}
         for planned in found.limits:
             fits = limits[planned.name].headroom_sockets
-            # Memory is counted at its most, and the headroom counts it at its least.
-            assert planned.connections == pytest.approx(fits, rel=0.02 if planned.name == "memory" else 1e-6, abs=1)
+            # The plan counts memory at its upper bound, the headroom at its lower bound; where buffers are not known,
+            # the plan has their lower bound, too, and its client side shares local ports.
+            rel = 1e-6 if planned.name != "memory" else 0.03 if limits["memory"].headroom_is_at_most else 0.02
+            assert planned.connections == pytest.approx(fits, rel=rel, abs=1)
         headroom = app._ledger.headroom["full"]
         assert (
             f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
