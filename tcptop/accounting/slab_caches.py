@@ -495,7 +495,7 @@ class CacheTable:
         return None if merged else self._object_sizes.get(name)
 
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
-        """Step (bytes from one object to the next) of a cache, computed by SLUB's rules.
+        """Step of a cache, computed by SLUB's rules: the number of bytes from one object to the next.
 
         The step is None if the struct is unknown or slab debugging is on.
         """

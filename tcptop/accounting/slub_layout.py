@@ -15,7 +15,7 @@ MAX_OBJECTS_PER_SLAB = 32_767
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
 """Pairs (minimum step in bytes, maximum number of free objects on a CPU's partial slabs).
 
-A cache uses the first pair with a minimum step not larger than its own step (mm/slub.c, set_cpu_partial).
+The kernel uses the first pair whose minimum step is at most the step of the cache (mm/slub.c, set_cpu_partial).
 """
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10

@@ -29,7 +29,8 @@ If more processes have such sockets, the unseen group is not divided among them.
 LATE_SHARE = 0.1
 """Maximum size of an unseen group, as a share of the similar sockets of processes whose descriptors were all read.
 
-These processes may have opened the sockets of the unseen group between the read of their descriptors and the dump.
+Up to this size, the group is divided among these processes, because they may have opened its sockets between the read
+of their descriptors and the dump.
 """
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
