@@ -69,7 +69,8 @@ TIME_WAIT_S = 60
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
     """The page: the verdict, the sysctls, a bar for each limit, the sums, and the details, as in `tcptop plan`.
 
-    If `is_last_valid` is true, the page is dim and its verdict marked, because the text in the form is not valid now.
+    If `is_last_valid` is true, the text in the form is not valid now, and `plan` is the last valid plan. The page is
+    then dim, and its verdict is marked.
     """
     sections = [
         [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],
@@ -93,7 +94,7 @@ def _marked_verdict(plan: Plan, columns: int, is_last_valid: bool) -> list[Line]
 
 
 def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
-    """The lines below the verdict on limits that have an alarm but are not counted by the plan."""
+    """The lines below the verdict: the limits that have an alarm, but that the plan does not count."""
     if not plan.not_counted:
         return []
     names = ", ".join(map(_not_counted_text, plan.not_counted))
@@ -101,7 +102,10 @@ def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def _not_counted_text(uncounted: UncountedLimit) -> str:
-    """A limit with an alarm, its use and the reason why it is not counted: `conntrack NEAR 95 % (conntrack: no)`."""
+    """A limit with its alarm and its use, such as `conntrack NEAR 95 % (conntrack: no)`.
+
+    The words in parentheses are the reason why the plan does not count the limit.
+    """
     limit = uncounted.limit
     ratio = f" {ratio_text(limit)} %" if limit.ratio is not None else ""
     return f"{limit_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
@@ -174,7 +178,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     for state, texts in zip(states, rows, strict=True):
         role = STATE_ROLES.get(state, "text")
         pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
-        # The gap before the state must not be reversed with the state.
+        # A state may be shown in reverse video. The gap before the state must not be in reverse video.
         gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
         lines.append(
             tuple(
@@ -198,7 +202,7 @@ def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int)
     used = min(cells, round(now * cells))
     then = min(cells, max(used, round(with_plan * cells)))
     if has_plan and then == used < cells:
-        then += 1  # a plan always takes something of each of its limits
+        then += 1  # the plan takes something of every limit that it counts, so it gets one cell at least
     bar = "▒" * used + "█" * (then - used) + "░" * (cells - then)
     return f"{bar[:-1]}{OVERFLOW_SIGN}" if with_plan > 1 else bar
 
@@ -269,7 +273,9 @@ def total_text(plan: Plan) -> str:
 
 
 def node_lines(plan: Plan, columns: int) -> list[Line]:
-    """A table of the nodes: what the plan takes on each, the free memory, and how many connections fit into it.
+    """A table of the nodes: what the plan takes on each node, and the node's free memory.
+
+    The table also shows how many connections fit into the free memory of each node.
 
     There is no table on a machine with one node.
     """
@@ -331,14 +337,17 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def _used(limit: PlanLimit) -> str:
-    """The present use of a limit; if the use may be 0, its upper bound, as on the main screen."""
+    """The present use of a limit. If the use may be 0, the text is `≤` and its upper bound, as on the main screen."""
     if limit.at_most_used is not None:
         return f"≤ {_amount(limit, limit.at_most_used)}"
     return _amount(limit, limit.used)
 
 
 def _takes(limit: PlanLimit) -> str:
-    """The upper bound on what the plan takes, with `≤` if inexact; if it is unknown, the lower bound with `≥`."""
+    """What the plan takes of a limit: the exact amount, or `≤` and the upper bound.
+
+    If the upper bound is unknown, the text is `≥` and the lower bound.
+    """
     is_open = limit.high_takes is None and limit.takes is not None
     if is_open:
         return f"≥ {_amount(limit, limit.takes)}"
@@ -354,7 +363,11 @@ def _ratio(limit: PlanLimit) -> str:
 
 
 def _percent_range(limit: PlanLimit) -> str:
-    """The use together with the plan, in per cent: a range if the plan takes a range; `≥` if it has no upper bound."""
+    """The use together with the plan, in per cent of the limit.
+
+    If what the plan takes is a range, the percentage is a range too. If this range has no upper bound, the text is `≥`
+    and the lower bound.
+    """
     if limit.high_takes is None:
         return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
     if (limit.low_ratio or 0) > MAX_SHOWN_RATIO:
@@ -364,7 +377,7 @@ def _percent_range(limit: PlanLimit) -> str:
 
 
 def _connections(limit: PlanLimit) -> str:
-    """The number of planned connections that fit below the limit, marked if it is an upper bound."""
+    """The number of planned connections that fit below the limit, with `≤` if the number is an upper bound."""
     is_at_most = limit.connections_are_at_most
     if (limit.connections or 0) > MAX_SHOWN_CONNECTIONS:
         return f"> {units.grouped(MAX_SHOWN_CONNECTIONS)}"
@@ -386,8 +399,8 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
     """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values.
 
-    One comment with the rule of the advised values stands above the sysctls. The limits that no sysctl can raise enough
-    stand below the sysctls.
+    The first line says how the advised values are computed. If there are limits that no sysctl can raise enough, the
+    last line names these limits.
     """
     if not plan.sysctls:
         return []
@@ -480,9 +493,10 @@ def buffers_text(plan: Plan) -> str:
 
 
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:
-    """How many sockets fit into memory according to the main screen, and how its assumptions differ from the plan's.
+    """The number of sockets that fit into memory according to the main screen, with the assumptions behind the number.
 
-    The text is empty if the main screen shows no such number.
+    The assumptions of the plan follow, so that the user can compare them. The text is empty if the main screen shows no
+    such number.
     """
     headroom = ledger.headroom["full"]
     if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:
