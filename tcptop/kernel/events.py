@@ -1,4 +1,4 @@
-"""Events that already happened: kernel counters of drops, overflows and resets, and the limits that cause them."""
+"""Past drops, overflows and resets in the kernel: the counters of these events, and the limits that cause them."""
 
 from typing import Literal, NamedTuple
 
