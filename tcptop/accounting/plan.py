@@ -49,10 +49,10 @@ EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
 SLAB_SHARE = "slab share"
 UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
-"""Beginnings of the names of missing parts that do not affect the bytes charged to a memory cgroup."""
+"""A missing part whose name begins with one of these texts does not affect the bytes charged to a memory cgroup."""
 MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
-"""Structs of which the planned sockets may need none, because sockets to different peers share the buckets of a
-port."""
+"""Structs that several sockets may share. Sockets to different peers share the buckets of a port, so the planned
+sockets may need no new bucket."""
 MINI_SOCKETS = tuple(item.struct for item in FAMILY_OBJECTS["time_wait"])
 SYSCTLS: Mapping[str, tuple[str, int, Sequence[str]]] = {
     "file_max": ("fs.file-max", (1 << 63) - 1, (FILE.struct,)),
@@ -71,14 +71,14 @@ WHY_NOT_COUNTED: Mapping[str, str] = {
     "tcp_max_orphans": "no orphans planned",
     "listen_queues": "no accept queues planned",
 }
-"""For each limit, the reason why a plan may use nothing of it."""
+"""Maps a limit to the text that is shown if a plan uses nothing of the limit."""
 MIN_DOUBLED = 1000
-"""Minimum number of open sockets for a first plan on the screen that doubles the sockets."""
+"""The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
 UNGUIDED = 100_000
 """Number of connections in the screen's first plan if neither the sockets nor the headroom is known."""
 MAX_GUESSES = 40
-"""Maximum number of guesses at the number of connections that fit; the error of each guess is at most half of the error
-before."""
+"""Maximum number of guesses at the number of connections that fit. Each guess has at most half the error of the guess
+before it."""
 MIN_PAGE_BYTES = 4096
 """The smallest page size that Linux has, in bytes."""
 
@@ -146,9 +146,10 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
 
 
 def _mini_sockets(ledger: Ledger, request: PlanRequest) -> int:
-    """Number of planned mini-sockets: at most the free room below tcp_max_tw_buckets.
+    """Number of planned mini-sockets: at most as many as tcp_max_tw_buckets still allows.
 
-    A connection beyond tcp_max_tw_buckets skips TIME_WAIT when it is closed (net/ipv4/tcp_minisocks.c, tcp_time_wait).
+    When tcp_max_tw_buckets is reached, a connection that is closed skips TIME_WAIT (net/ipv4/tcp_minisocks.c,
+    tcp_time_wait).
     """
     row = next(limit for limit in ledger.limits["full"].rows if limit.name == TIME_WAIT_LIMIT)
     free = _free(row)
@@ -224,7 +225,10 @@ def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> 
 
 
 def tracks_flows(snapshot: Snapshot) -> bool:
-    """True if this network namespace has tracked flows now; the plan then includes flows unless the user says no."""
+    """True if this network namespace has tracked flows now.
+
+    A plan then includes tracked flows, unless the user excludes them.
+    """
     limits = snapshot.socket_limits.value
     return bool(limits and limits.conntrack_entries)
 
@@ -232,11 +236,12 @@ def tracks_flows(snapshot: Snapshot) -> bool:
 def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]:
     """The plan that the screen shows first, and the reason for its number of connections.
 
-    The first plan assumes the sockets of the headroom: half of them are outgoing, and families and buffers are as at
-    present.
+    The first plan makes the same assumptions as the headroom: half of the sockets are outgoing, and families and
+    buffers are as at present.
 
-    The number of connections equals the number of open sockets, so that the number of sockets doubles. If only few
-    sockets are open, doubling them says nothing, and the number is half of the headroom.
+    The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
+    MIN_DOUBLED sockets are open, a plan for so few connections would say nothing. The number of connections is then
+    half of the headroom.
     """
     sockets, first = ledger.sockets.inuse_of_both, ledger.limits["full"].first
     fits = first.headroom_sockets if first is not None else None
@@ -272,8 +277,8 @@ def _object_costs(
 ) -> tuple[list[ObjectCost], list[str]]:
     """The cost of all planned objects of each kind, and the objects whose size is unknown.
 
-    A connection that skips TIME_WAIT still has its tracked flow for a while, so the number of flows comes from
-    `request`.
+    The number of flows comes from `request`, because a connection that skips TIME_WAIT still keeps its tracked flow for
+    a while.
     """
     costs: list[ObjectCost] = []
     missing: list[str] = []
@@ -338,7 +343,7 @@ def _times(cost: ObjectCost, number: float) -> ObjectCost:
 
 
 def _merged(costs: Sequence[ObjectCost]) -> list[ObjectCost]:
-    """The costs, with those of the same object and cache merged into one."""
+    """The costs; all costs of the same object in the same cache are added up to one cost."""
     merged: dict[tuple[str, str], ObjectCost] = {}
     for cost in costs:
         known = merged.get((cost.object, cost.cache))
@@ -418,15 +423,15 @@ def _limits(
     needs: Needs,
     needs_of: Callable[[int], Needs],
 ) -> Iterator[PlanLimit]:
-    """Yields the limits that the plan affects, without a memory cgroup that has no maximum.
+    """Yields the limits that the plan affects; a memory cgroup without a maximum is left out.
 
-    `needs` has the needs of the request. `needs_of(number)` computes the needs of a number of connections, with the
-    same number of mini-sockets as in `request`.
+    `needs` is the memory that `request` needs. `needs_of(number)` computes the memory that another number of
+    connections needs, with the same number of mini-sockets as in `request`.
     """
     missing = needs.missing
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
     headroom = ledger.headroom["full"]
-    # The names of the parts, without the advice in parentheses, which stands below the table of parts.
+    # The names of the missing parts. The advice in parentheses is cut off, because it stands below the table of parts.
     parts = f"not known: {', '.join(dict.fromkeys(name.partition(' (')[0] for name in missing))}" if missing else ""
     most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
     why = parts or headroom.unknown_because or ""
@@ -457,7 +462,8 @@ def _limits(
         why = _why_unread(snapshot, TIME_WAIT_LIMIT)
         note = f"its file {why}" if row.maximum is None else "sockstat was not read, or is damaged"
         found = _limit(row, request, (mini_sockets,) * 2, _free(row), note)
-        # tcp_max_tw_buckets ends no connection: beyond it, connections are closed without a mini-socket.
+        # tcp_max_tw_buckets does not limit connections. When tcp_max_tw_buckets is reached, connections are closed
+        # without a mini-socket.
         skips = f"{row.then} then" if mini_sockets < request.time_wait else found.note
         yield found._replace(connections=None, note=skips)
     if request.with_conntrack:
@@ -465,10 +471,10 @@ def _limits(
 
 
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:
-    """The reason why a file below /proc/sys has no value; the text follows the name of the file.
+    """The reason why a file below /proc/sys has no value, as words that follow the name of the file.
 
-    The reason in a reading names only the worst damage. If the worst damage is in another file, the file that has no
-    value may be damaged, too.
+    The reading covers several files, and its reason names only the file with the worst damage. If the reason names
+    another file, the file without a value may be damaged, too.
     """
     reading = snapshot.socket_limits
     if reading.state != "strange":
@@ -501,7 +507,8 @@ def _free(limit: Limit) -> int | None:
 def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
     """The machine's memory in bytes; None if meminfo is damaged or without MemTotal.
 
-    A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine, which zoneinfo has.
+    A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The memory of the
+    whole machine stands in zoneinfo, so the larger of the two figures is used.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
@@ -565,7 +572,7 @@ def _limit(
 
 
 def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
-    """The upper bound on an amount.
+    """The upper bound on an amount; in some cases the lower bound.
 
     The lower bound is returned if there is no upper bound, or if `is_least` is true.
     """
@@ -573,10 +580,11 @@ def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
 
 
 def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Callable[[int], float]) -> PlanLimit:
-    """The limit, with the largest number of connections whose amount is at most `free`.
+    """The limit, with the exact number of connections that fit into the amount `free`.
 
-    In `limit` the number is computed as if the amount were proportional to the number of connections. The amount is not
-    proportional: mini-sockets take a fixed amount, and connections that share local ports take less.
+    The number in `limit` is computed as if each connection took the same amount. In fact mini-sockets take a fixed
+    amount, and connections that share local ports take less. `amount_of(number)` is the amount that `number`
+    connections take.
     """
     if limit.connections is None or free is None:
         return limit
@@ -584,7 +592,7 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
 
 
 def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:
-    """The largest number of connections whose amount is at most `free`; None if connections take nothing."""
+    """The largest number of connections that together take at most `free`; None if connections take nothing."""
     first = amount_of(1)
     if first > free:
         return 0
@@ -603,7 +611,10 @@ def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | N
 
 
 def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | None) -> LimitState:
-    """The state of a limit after the plan has taken the amount `takes`, whose upper bound may be unknown."""
+    """The state of a limit after the plan has taken the amount `takes`.
+
+    If the upper bound on the amount is unknown, the lower bound is used.
+    """
     if verdict == "exceeded":
         return "full"
     if takes is None or limit.used is None:
@@ -658,7 +669,7 @@ def _sysctls(
     limits: Sequence[PlanLimit],
     parts: Sequence[PlanPart],
 ) -> dict[str, PlanSysctl | str]:
-    """The sysctls that the plan needs to be larger, by limit, with the smallest sufficient value.
+    """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
 
     If no value of a sysctl is sufficient, a sentence that says so replaces the sysctl.
     """
@@ -685,11 +696,11 @@ def _sysctls(
 def _sysctl(
     limit: PlanLimit, name: str, needed: int, memory_bytes: int | None, each_bytes: float, largest: int | None = None
 ) -> PlanSysctl | str:
-    """Advice on a sysctl with one value; the plan needs `needed` of it.
+    """Advice on a sysctl with one value.
 
-    The advised value is the smallest value with `needed` below ADVISED_PERCENT per cent of it. An advised value is at
-    most the largest value that the kernel accepts, and at most the number of objects of `each_bytes` that fit into all
-    memory.
+    `needed` is the use after the plan. The advised value is chosen so that `needed` is just below ADVISED_PERCENT per
+    cent of it. The advised value is limited by two maximums: the largest value that the kernel accepts, and the number
+    of objects of `each_bytes` that fit into all memory.
     """
     caps = [] if largest is None else [(largest, f"it is at most {largest}")]
     if memory_bytes is not None and each_bytes:
