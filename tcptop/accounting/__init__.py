@@ -40,7 +40,7 @@ from tcptop.ledger import (
     Threshold,
     UnseenObject,
 )
-from tcptop.snapshot import Reading, Snapshot
+from tcptop.snapshot import SOCKET_TABLE, Reading, Snapshot
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -87,6 +87,8 @@ def account(
     states = state_costs(snapshot, table, sockets, mixes)
     holders = _holders(snapshot, states, sockets, page_bytes)
     seen = None if holders is None or (holders.age_s or 0.0) > MAX_LOOK_AGE_S else holders
+    if SOCKET_TABLE in snapshot.contradictions.sources:
+        seen = None
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,

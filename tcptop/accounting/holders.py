@@ -11,7 +11,7 @@ from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, HolderVerdict
 from tcptop.recall import Recall, Same
-from tcptop.snapshot import Reading, Snapshot
+from tcptop.snapshot import SOCKET_TABLE, Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
 from tcptop.text.units import grouped, seconds
 
@@ -68,6 +68,8 @@ def find_holders(
     verdicts, missing = _recall_findings(
         Same(look), None if look_before is None else Same(look_before), _verdict_limits(snapshot, page_bytes)
     )
+    if SOCKET_TABLE in snapshot.contradictions.sources:
+        verdicts = ()  # no verdict rests on impossible figures
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import add
 
 from tcptop.hosts.host import FileRead
 from tcptop.hosts.recording_host import HostAnswer
@@ -75,9 +76,29 @@ def _without_peers(answer: HostAnswer) -> HostAnswer:
         return answer
     data = answer.data
     if data is not None and answer.path != SOCKETS_PATH:
-        lines = (line.split(b"\t") for line in data.split(b"\n"))
-        data = b"\n".join(b"\t".join([*line[:-1], b""] if line[0] == b"group" else line) for line in lines)
+        data = b"\n".join(_join_peers(data.split(b"\n")))
     return answer._replace(path=SOCKETS_PATH, data=data)
+
+
+def _join_peers(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a look; groups that differ by the network of their peers alone become one group."""
+    joined: dict[tuple[bytes, ...], list[int]] = {}
+    for line in lines:
+        kind, *columns = line.split(b"\t")
+        if kind != b"group":
+            # The lines of a network namespace's groups follow each other; a look ends with other lines.
+            yield from _group_lines(joined)
+            joined.clear()
+            yield line
+            continue
+        *key, sockets, sums, _ = columns
+        amounts = [int(sockets), *map(int, sums.split(b" "))]
+        joined[tuple(key)] = list(map(add, joined.get(tuple(key), [0] * len(amounts)), amounts))
+
+
+def _group_lines(joined: Mapping[tuple[bytes, ...], Sequence[int]]) -> Iterator[bytes]:
+    for key, (sockets, *sums) in joined.items():
+        yield b"\t".join([b"group", *key, b"%d" % sockets, b" ".join(b"%d" % amount for amount in sums), b""])
 
 
 class SocketScrubber:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, get_args
 
 from tcptop.hosts.host import Host
@@ -24,18 +25,26 @@ from tcptop.snapshot.socket_table import (
     SocketTable,
 )
 from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
+from tcptop.sock_diag.descriptors import MAX_IN_ALL
 from tcptop.sock_diag.dump import STATE_NAMES
+from tcptop.sock_diag.fold import MAX_GROUPS
+from tcptop.sock_diag.look import MAX_LISTENERS, MAX_SHARED_LINES
 from tcptop.sources.source import AS_ROOT, Damage, FileSource, Pace, failed_reading, make_reading, parse_count, unread
 from tcptop.text.printable import decode_text, printable, printable_name
+from tcptop.text.units import grouped
 
 ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
 MAX_NAMESPACES = 1_000
+MAX_GROUPS_IN_ALL = MAX_GROUPS * 11 // 10
+"""Groups of all namespaces together; a dump has MAX_GROUPS, and few more that have no port."""
 DENIED = os.strerror(errno.EACCES)
 """The kernel's error text if only root may read the sockets."""
 GONE = frozenset(os.strerror(number) for number in (errno.ENOENT, errno.ESRCH))
 """The kernel's reasons where the last process of a network namespace ended between two reads."""
 MAX_BYTES = 1 << 62
+MAX_WORD = (1 << 32) - 1
+"""Largest amount of a single socket; each is a word of 32 bits (struct inet_diag_msg, INET_DIAG_SKMEMINFO)."""
 
 
 NOT_OF_ANOTHER_ROOT = (
@@ -85,6 +94,7 @@ class SocketTableSource(FileSource[SocketTable]):
             raise ValueError(f"it does not begin with {FIRST_LINE!r}")
         parser = _Parser()
         bad = 0
+        impossible: Counter[str] = Counter()
         for line in lines[1:]:
             kind, *columns = line.split("\t")
             parse = parser.kinds.get(kind)
@@ -92,14 +102,25 @@ class SocketTableSource(FileSource[SocketTable]):
                 continue  # only a later version of tcptop has this kind of line
             try:
                 parse(columns)
+            except _ImpossibleLineError as error:
+                impossible[str(error)] += 1
             except (ValueError, LookupError):
                 bad += 1
+        if parser.strays():
+            impossible["no line describes their network namespace"] += parser.strays()
+        for reason, number in impossible.items():
+            lines_are = "1 line is" if number == 1 else f"{grouped(number)} lines are"
+            damages.append(Damage("strange", f"{lines_are} left out: {reason}"))
         if bad:
             what = (
                 "1 line has an unknown format; it is" if bad == 1 else f"{bad} lines have an unknown format; they are"
             )
             damages.append(Damage("strange", f"{what} left out"))
         return parser.table()
+
+
+class _ImpossibleLineError(ValueError):
+    """A line that a look never has, with the reason."""
 
 
 class _Parser:
@@ -118,6 +139,8 @@ class _Parser:
         self._user_of: dict[int, str] = {}
         self._shared: list[SharedSockets] = []
         self._unread_threads = 0
+        self._inodes: set[int] = set()
+        self._group_keys: set[tuple[str, ...]] = set()
         self.kinds = {
             "took_us": self._add_took,
             "module": self._add_module,
@@ -141,14 +164,23 @@ class _Parser:
             self._scope,
             *self._processes,
             tuple(self._namespaces),
-            tuple(self._listeners),
-            tuple(self._groups),
+            tuple(each for each in self._listeners if self._has_namespace(each)),
+            tuple(each for each in self._groups if self._has_namespace(each)),
             self._process_of,
             self._cgroup_of,
             self._user_of,
             tuple(self._shared),
             self._unread_threads,
         )
+
+    def strays(self) -> int:
+        """Number of groups and listeners in network namespaces that have no line."""
+        kinds: tuple[Sequence[Listener | SocketGroup], ...] = (self._listeners, self._groups)
+        return sum(not self._has_namespace(each) for kind in kinds for each in kind)
+
+    def _has_namespace(self, item: Listener | SocketGroup) -> bool:
+        """True if the network namespace has a line; without any such line, the look is not complete anyway."""
+        return not self._namespaces or item.namespace in self._inodes
 
     def _add_took(self, columns: list[str]) -> None:
         self._took_us = _count(columns[0])
@@ -164,12 +196,16 @@ class _Parser:
 
     def _add_namespace(self, columns: list[str]) -> None:
         inode, here, found_by, asked, counters, name, reason = columns
-        if len(self._namespaces) >= MAX_NAMESPACES:
-            raise ValueError("more namespaces than a machine has")
+        _refuse_more(self._namespaces, MAX_NAMESPACES, "network namespaces")
+        if here == "here" and any(each.is_here for each in self._namespaces):
+            raise _ImpossibleLineError("another network namespace is tcptop's own already")
+        number = _known(inode)
+        if number in self._inodes:
+            raise _ImpossibleLineError("the network namespace has a line already")
         pairs = (field.partition("=") for field in counters.split())
         self._namespaces.append(
             SocketNamespace(
-                _known(inode),
+                number,
                 here == "here",
                 printable_name(found_by),
                 ASKED[asked],
@@ -178,9 +214,12 @@ class _Parser:
                 _plain_reason(reason),
             )
         )
+        if number is not None:
+            self._inodes.add(number)
 
     def _add_listener(self, columns: list[str]) -> None:
         namespace, family, port, queue, limit, drops, uid, cgroup, pid = columns
+        _refuse_more(self._listeners, MAX_LISTENERS, "listeners")
         self._listeners.append(
             Listener(
                 _count(namespace),
@@ -199,31 +238,38 @@ class _Parser:
         namespace, family, state, mini, side, port, uid, cgroup, owner, sockets, sums, peer = columns
         kind, pid = _parse_owner(owner)
         rmem, fwd, wmem_queued, rqueue, wqueue, drops = sums.split(" ")
-        self._groups.append(
-            SocketGroup(
-                _count(namespace),
-                _count(family),
-                STATE_NAMES[_count(state)],
-                mini == "1",
-                side == "server",
-                None if port == "-" else _count(port, 65535),
-                _count(uid),
-                _count(cgroup),
-                kind,
-                pid,
-                _count(sockets),
-                _count(rmem),
-                -_count(fwd[1:]) if fwd.startswith("-") else _count(fwd),
-                _count(wmem_queued),
-                _count(rqueue),
-                _count(wqueue),
-                _count(drops),
-                printable_name(peer),
-            )
+        _refuse_more(self._groups, MAX_GROUPS_IN_ALL, "groups")
+        place, number = _count(namespace), _count(sockets)
+        key = (*columns[:9], peer)
+        if key in self._group_keys:
+            raise _ImpossibleLineError("there is a line of the same group already")
+        most = number * MAX_WORD
+        group = SocketGroup(
+            place,
+            _count(family),
+            STATE_NAMES[_count(state)],
+            mini == "1",
+            side == "server",
+            None if port == "-" else _count(port, 65535),
+            _count(uid),
+            _count(cgroup),
+            kind,
+            pid,
+            number,
+            _count(rmem, most),
+            -_count(fwd[1:], most) if fwd.startswith("-") else _count(fwd, most),
+            _count(wmem_queued, most),
+            _count(rqueue, most),
+            _count(wqueue, most),
+            _count(drops, most),
+            printable_name(peer),
         )
+        self._group_keys.add(key)
+        self._groups.append(group)
 
     def _add_process(self, columns: list[str]) -> None:
         pid, descriptors, limit, whole, sockets, weight, command, *namespace = columns
+        _refuse_more(self._process_of, MAX_IN_ALL, "processes")
         number = float(weight)
         if not 1 <= number <= 1e9:
             raise ValueError("not a weight")
@@ -248,6 +294,7 @@ class _Parser:
 
     def _add_shared(self, columns: list[str]) -> None:
         pid, other_pid, sockets = columns
+        _refuse_more(self._shared, MAX_SHARED_LINES, "pairs of processes that share sockets")
         self._shared.append(SharedSockets(_count(pid), _count(other_pid), _count(sockets)))
 
     def _add_threads(self, columns: list[str]) -> None:
@@ -274,6 +321,12 @@ def _count(text: str, most: int = MAX_BYTES) -> int:
     if number > most:
         raise ValueError("more than its counter holds")
     return number
+
+
+def _refuse_more(collected: Sized, most: int, what: str) -> None:
+    """Raises an error if the look has as many things of a kind as it lists at most."""
+    if len(collected) >= most:
+        raise _ImpossibleLineError(f"a look lists at most {grouped(most)} {what}")
 
 
 def _known(text: str) -> int | None:

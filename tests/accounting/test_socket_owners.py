@@ -58,7 +58,8 @@ def test_no_process_is_told_from_not_seen() -> None:
     assert owners(net(), unseen, process(10, "x", False, 100, namespace=HERE))["not_seen", None] == 200
     # The process is in another namespace, or all that is known of it are sockets of another.
     assert owners(net(), unseen, process(10, "x", False, 100, namespace=5)) == {("no_process", None): 200}
-    assert owners(net(), unseen, large, group("sampled:10", namespace=5))["no_process", None] == 200
+    elsewhere = (net(5, False), group("sampled:10", namespace=5))
+    assert owners(net(), *elsewhere, unseen, large)["no_process", None] == 200
 
 
 def test_few_sockets_are_those_of_a_large_process_with_the_same_user_and_cgroup() -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import made_smbios as made
 import pytest
+from made_look import HERE, group, listen, look_text, net, process
 from program import CHECKOUT, output, report, run, text_report
 
 from tcptop.accounting.contradictions import RELATIONS
@@ -54,6 +55,15 @@ def zone(key: str, number: int) -> Edit:
 def sockstat(key: str, number: int) -> Edit:
     """A count of the TCP line: 16 001 in use and allocated."""
     return Edit(SOCKSTAT, rf"(TCP: .*{key} )\d+", rf"\g<1>{number}")
+
+
+def look(*lines: str, **counters: int) -> list[Edit]:
+    """A look at 16 001 sockets, as many as sockstat has, or with other counters and further lines."""
+    known = {"inuse": 16_001, "inuse6": 0, "tw": 1, "alloc": 16_001, "orphan": 0, "mem": 0, **counters}
+    text = look_text(
+        net(HERE, True, "asked", "", "", "process", **known), *(lines or [group(sockets=16_001)]), process()
+    )
+    return [Edit("sock_diag/sockets", "", text)]
 
 
 def firmware(*structures: bytes) -> list[Edit]:
@@ -262,6 +272,20 @@ CGROUP_STATS: dict[str, dict[str, str]] = {
 }
 
 
+LOOK_EDITS: dict[str, list[Edit]] = {
+    "sockets of a look of allocated ones": look(group(sockets=99_999), inuse=99_999),
+    "TIME_WAIT sockets of a look": look(group(sockets=16_001), group("none", 5_000, "TIME_WAIT", mini=True)),
+    "orphans of a look": look(group("none", 16_001, "FIN_WAIT1")),
+    "queued of allocated sockets": look(group(sockets=16_000), listen(queue=10**9, drops=5)),
+    "sockets of a look in memory": look(group(sockets=1 << 40), inuse=1 << 40, alloc=1 << 40),
+    "received buffers of a look in memory": look(group(sockets=16_001, rmem=1 << 44)),
+    "buffers of a look in memory": look(group(sockets=16_001, wmem_queued=1 << 45)),
+    "buffers of a look are positive": look(group(sockets=16_001, fwd=-(1 << 33))),
+    "sockets of a look in use": look(group(sockets=10)),
+}
+"""The looks at the sockets that break each relation of a look."""
+
+
 def edited(destination: Path, edits: Sequence[Edit]) -> Path:
     root = Path(shutil.copytree(WHOLE, destination / "tree", symlinks=True))
     for path, pattern, text in edits:
@@ -284,7 +308,7 @@ def sentence_pattern(name: str) -> str:
 def test_every_relation_has_an_edit() -> None:
     names = [relation.name for relation in RELATIONS]
     assert len(set(names)) == len(names)
-    assert set(names) == {*EDITS, *CGROUP_STATS}
+    assert set(names) == {*EDITS, *CGROUP_STATS, *LOOK_EDITS}
     assert all(relation.slack and relation.files for relation in RELATIONS)
 
 
@@ -302,6 +326,27 @@ def test_a_broken_relation_is_strange_and_no_figure_of_it_is_complete(tmp_path: 
     assert re.search(sentence_pattern(name), health["reason"]), health
     assert health["reason"].split(": ", 1)[1] in text_report(root)
     assert_not_complete(found, source)
+
+
+def test_a_look_that_agrees_with_sockstat_is_complete(tmp_path: Path) -> None:
+    found = json.loads(output("who", "--json", "--root", edited(tmp_path, look())))
+    assert found["complete"]
+    assert found["missing"] == []
+
+
+@pytest.mark.parametrize("name", LOOK_EDITS)
+def test_an_impossible_look_is_not_complete_and_gives_no_verdict(tmp_path: Path, name: str) -> None:
+    root = edited(tmp_path, LOOK_EDITS[name])
+    found = json.loads(output("who", "--json", "--root", root))
+    assert not found["complete"]
+    assert not found["sums"]["complete"]
+    assert found["sums"]["in_no_hash"] is None
+    assert found["verdicts"] == []
+    [sentence] = found["missing"]
+    assert re.search(sentence_pattern(name), sentence)
+    text = " ".join(output("who", "--root", root).split())
+    assert re.search(sentence_pattern(name), text)
+    assert "in no dump" not in text
 
 
 def assert_not_complete(found: dict[str, Any], source: str) -> None:

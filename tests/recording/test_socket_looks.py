@@ -193,4 +193,4 @@ def test_peers_are_never_recorded() -> None:
     table, damage = SocketTableSource().parse(text_of(read))
     assert damage is None
     assert table is not None
-    assert [each.sockets for each in table.groups] == [5, 6]
+    assert [each.sockets for each in table.groups] == [11]

@@ -15,6 +15,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import Reading
 from tcptop.snapshot.socket_table import SocketTable
 from tcptop.sock_diag import SOCKETS_PATH
+from tcptop.sock_diag.fold import SUMS
 from tcptop.sources.socket_table import MAX_LINES, SocketTableSource
 
 LIVE = Identity(live=True)
@@ -126,3 +127,50 @@ def test_the_sockets_of_a_host_below_another_root_are_refused() -> None:
 @given(st.text(st.sampled_from("group\tlisten net0123456789:-|\nwholesampled"), max_size=300))
 def test_any_lines_are_parsed_without_an_exception(text: str) -> None:
     SocketTableSource().parse(look_text() + text)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ((group(), group()), "the same group"),
+        ((net(7, here=True),), "tcptop's own"),
+        ((net(here=False),), "has a line already"),
+        ((group(namespace=7),), "no line describes"),
+        ((listen(namespace=7),), "no line describes"),
+        ((net(7, here=True), group(namespace=7)), "tcptop's own"),
+    ],
+)
+def test_lines_that_contradict_each_other_are_left_out(lines: tuple[str, ...], words: str) -> None:
+    table, damage = SocketTableSource().parse(look_text(net(), *lines))
+    assert table is not None
+    assert damage is not None
+    assert damage.state == "strange"
+    assert words in damage.what
+    assert [each.inode for each in table.namespaces] == [HERE]
+    assert {each.namespace for each in table.groups} | {each.namespace for each in table.listeners} <= {HERE}
+    assert len(table.groups) <= 1
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_a_socket_has_no_more_bytes_than_a_word_of_32_bits_tells(name: str) -> None:
+    most = 3 * (2**32 - 1)
+    for amount, kept in ((most, 1), (most + 1, 0)):
+        sums = " ".join(str(amount if each == name else 0) for each in SUMS)
+        line = group(sockets=3).replace("0 0 0 0 0 0", sums)
+        table, damage = SocketTableSource().parse(look_text(net(), line))
+        assert table is not None
+        assert len(table.groups) == kept
+        assert (damage is None) == bool(kept)
+
+
+def test_a_look_has_no_more_lines_of_a_kind_than_the_program_writes() -> None:
+    lines_of = {
+        "groups": [group(f"whole:{number}") for number in range(30_000)],
+        "processes": [process(number) for number in range(30_000)],
+        "listeners": [listen(queue=number) for number in range(30_000)],
+    }
+    for kind, lines in lines_of.items():
+        table, damage = SocketTableSource().parse(look_text(net(), *lines))
+        assert table is not None
+        assert damage is not None
+        assert f"a look lists at most 2{2 if kind == 'groups' else 0} 000 {kind}" in damage.what

@@ -4,7 +4,7 @@ To find impossible figures, figures are compared with each other and with the ma
 edited or copied from another machine, and still have the right format. Files are read at different times, and the
 kernel counts without a lock, so each bound allows for changes between the reads.
 
-The relations are data, in four tables: `slab_relations`, `socket_relations`, `memory_relations` and
+The relations are data, in five tables: `slab_relations`, `socket_relations`, `look_relations`, `memory_relations` and
 `hardware_relations`. Each table has an audit module, which checks its relations. The following statements are not
 checked as relations, because a kernel may break them:
 
@@ -19,7 +19,13 @@ checked as relations, because a kernel may break them:
 
 from typing import Any
 
-from tcptop.accounting.contradictions import hardware_relations, memory_relations, slab_relations, socket_relations
+from tcptop.accounting.contradictions import (
+    hardware_relations,
+    look_relations,
+    memory_relations,
+    slab_relations,
+    socket_relations,
+)
 from tcptop.accounting.contradictions.audit import Audit
 from tcptop.accounting.contradictions.facts import find_facts, find_machine, with_slabinfo
 from tcptop.accounting.contradictions.hardware_audit import check_hardware
@@ -53,6 +59,8 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     *(relation for relations in socket_relations.VALUE_RELATIONS.values() for relation in relations),
     socket_relations.FIELDS_RELATION,
     socket_relations.LISTEN_RELATION,
+    *look_relations.LOOK_RELATIONS,
+    look_relations.PLACE_RELATION,
     *memory_relations.MEMINFO_RELATIONS,
     *memory_relations.AVAILABLE_RELATIONS,
     memory_relations.TOTAL_RELATION,
@@ -92,6 +100,11 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     check_socket_rows(audit, facts, doubts)
     check_active_objects(audit, facts, doubts)
     check_listen_drops(audit, facts)
+    if audit.snapshot.socket_table.value is not None:
+        # The module is imported here, because few samples have a look at the sockets.
+        from tcptop.accounting.contradictions.look_audit import check_look
+
+        check_look(audit, facts)
     check_zones(audit, facts)
     check_meminfo_of_zones(audit, machine)
     check_available(audit, machine)

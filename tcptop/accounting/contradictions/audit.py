@@ -18,6 +18,7 @@ FILES: Mapping[str, str] = {
     "netstat": "/proc/net/netstat",
     "tls_stat": "/proc/net/tls_stat",
     "socket_limits": "/proc/sys",
+    "socket_table": "/sock_diag/sockets",
     "meminfo": "/proc/meminfo",
     "zoneinfo": "/proc/zoneinfo",
     "buddyinfo": "/proc/buddyinfo",
