@@ -133,7 +133,7 @@ complete -c tcptop -n '_shtab_tcptop_using plan' -l connections -x -d 'connectio
 complete -c tcptop -n '_shtab_tcptop_using plan' -l buffers -x -d 'buffers of each socket: 16K; now: as a socket has now (0)'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l side -xka "server client proxy mixed accepted outgoing" -d 'side of each connection on this machine; proxy is both; mixed: half of them are client side (server)'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l family -xka "ipv4 ipv6 now" -d 'family of the sockets; now: as the sockets now (ipv4)'
-complete -c tcptop -n '_shtab_tcptop_using plan' -l time-wait -x -d 'mini-sockets in TIME_WAIT beside them (0)'
+complete -c tcptop -n '_shtab_tcptop_using plan' -l time-wait -x -d 'mini-sockets in TIME_WAIT beside them: connections closed here per second times 60 (0)'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l epoll -d 'each socket is in one epoll set'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l conntrack -l no-conntrack -d 'the firewall tracks each connection, or not (yes if it tracks any now)'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l ktls -d 'each socket has kernel TLS in both directions, as --lab FILE measured it'
