@@ -1,8 +1,8 @@
 """The bytes of a cache's slabs, in four parts: used objects, free objects, gaps between objects, and ends of slabs.
 
 The tool slabinfo of the kernel's sources (tools/mm/slabinfo.c, report) prints the four parts as `Used`, `Loss`, `Lalig`
-and `Lpadd`. The tool slabinfo counts every slab at the preferred order. In tcptop, the
-bytes of a cache are corrected for slabs of a smaller order.
+and `Lpadd`. The tool slabinfo counts every slab at the preferred order. In tcptop, the bytes of a cache are
+corrected for slabs of a smaller order.
 """
 
 from __future__ import annotations
