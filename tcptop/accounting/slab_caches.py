@@ -648,7 +648,11 @@ def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
     """Size of the struct in each cache, from sysfs; for the socks of a protocol, from /proc/net/protocols."""
     sizes, protocols = snapshot.slab_sizes.value, snapshot.protocols.value
-    found = {name: each.object_size_bytes for name, each in (protocols.by_name if protocols else {}).items()}
+    found = {
+        name: each.object_size_bytes
+        for name, each in (protocols.by_name if protocols else {}).items()
+        if each.object_size_bytes is not None
+    }
     for name, size in (sizes.caches if sizes else {}).items():
         if size.object_size_bytes is not None:
             found[name] = size.object_size_bytes

@@ -66,7 +66,10 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     unit = _unit_bytes(release, page_bytes)
     units = sockstat.buffer_units if sockstat else None
-    error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
+    reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
+    error = _error_bytes(release, reserve_pages, page_bytes, cpus)
+    if reserve_pages is None and snapshot.sysctls.state == "strange" and error:
+        error = None  # The reserve may be the figure that is damaged or impossible.
     lookups = [table.find(item) for item in MINI_SOCKETS]
     active = [
         _in_use(lookup.line) if lookup.line else 0 for lookup in lookups if lookup.line or lookup.status == "absent"
@@ -84,7 +87,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         buffer_pages=units,
         buffer_bytes=units * unit if units is not None and unit is not None else None,
         buffer_error_bytes=error,
-        buffer_error_pages=_error_pages(error, unit, sysctls.memory_per_cpu_reserve_pages if sysctls else None, cpus),
+        buffer_error_pages=_error_pages(error, unit, reserve_pages, cpus),
         tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
         tcp_mem_unit_bytes=unit,
         under_pressure=_under_pressure(snapshot),

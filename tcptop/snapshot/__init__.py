@@ -235,7 +235,8 @@ class Protocol(NamedTuple):
     """One line of /proc/net/protocols (net/core/sock.c, proto_seq_printf)."""
 
     name: str
-    object_size_bytes: int
+    object_size_bytes: int | None
+    """None if other files contradict the size."""
     sockets: int | None
     under_pressure: bool | None = None
     """Column `press`: True if the protocol's buffers exceed the middle value of the protocol's limit.

@@ -385,3 +385,71 @@ def test_the_caches_of_selinux_are_in_use_where_selinux_is_active(
     if modules is not None:
         write_tree(root, {"sys/kernel/security/lsm": modules})
     assert ("LSM inode blob" in blobs(report(root))) is expected
+
+
+# Figures that one file contradicts
+
+
+def edit(root: Path, path: str, pattern: str, text: str) -> None:
+    file = root / path
+    changed, number = re.subn(pattern, text, file.read_text(), count=1, flags=re.MULTILINE)
+    assert number == 1
+    file.write_text(changed)
+
+
+def test_two_files_that_agree_on_the_size_of_a_sock_give_the_figure(run: Run, report: Report, tmp_path: Path) -> None:
+    root = copy_recording("6.12-4n", "established", tmp_path)
+    before = report(root)
+    edit(root, "proc/net/protocols", r"^TCP  +2368", "TCP       9999")
+    found = report(root)
+    assert found["sources"]["protocols"]["state"] == "strange"
+    assert found["sources"]["slabinfo"]["state"] == found["sources"]["slab_sizes"]["state"] == "ok"
+    assert found["bytes_per_connection"] == before["bytes_per_connection"]
+    assert run("plan", "--root", str(root), "--connections", "1M")[0] == 0
+
+
+def test_a_size_that_is_in_doubt_is_no_lower_bound_of_a_plan(run: Run, tmp_path: Path) -> None:
+    """Without /sys/kernel/slab nothing tells whether slabinfo or protocols is damaged."""
+    root = copy_recording("6.12-4n", "established", tmp_path)
+    edit(root, "proc/net/protocols", r"^TCP  +2368", "TCP       999999")
+    for name in ("object_size", "slab_size"):
+        (root / "sys/kernel/slab/TCP" / name).unlink()
+    code, text = run("plan", "--root", str(root), "--connections", "10k")
+    assert (code, text.startswith("cannot say")) == (2, True)
+
+
+def test_a_zone_of_another_name_makes_no_headroom_of_memory(report: Report, tmp_path: Path) -> None:
+    for path in ("proc/zoneinfo", "proc/buddyinfo"):
+        root = copy_recording("6.12-4n", "established", tmp_path / path)
+        edit(root, path, "^Node 3, zone   Normal", "Node 3, zone   Nozmal")
+        found = report(root)
+        assert {found["sources"][name]["state"] for name in ("zoneinfo", "buddyinfo")} == {"strange"}
+        assert found["headroom"]["sockets"] is None
+        assert all(node["free_bytes"] <= node["memory_bytes"] for node in found["nodes"])
+
+
+@pytest.mark.parametrize("reserve", ["0", "255", "-7", "99999999999"])
+def test_the_error_of_the_buffers_is_not_known_of_an_impossible_reserve(
+    reserve: str, report: Report, tmp_path: Path
+) -> None:
+    root = copy_recording("6.12-4n", "halfclosed", tmp_path)
+    write_tree(root, {"proc/sys/net/core/mem_pcpu_rsv": f"{reserve}\n"})
+    found = report(root)
+    assert found["sources"]["sysctls"]["state"] == "strange"
+    [limit] = [each for each in found["limits"] if each["name"] == "tcp_mem"]
+    assert limit["used_error"] is None
+    assert not found["tcp_memory"]["complete"]
+
+
+def test_the_errors_of_counters_are_of_the_cpus_of_the_machine(report: Report, tmp_path: Path) -> None:
+    """8 CPUs; a container with a meminfo of its own (lxcfs) shows its own CPUs, too."""
+    root = copy_recording("6.12-4n", "halfclosed", tmp_path)
+    before = report(root)["sockets"]["buffer_error_bytes"]
+    write_tree(root, {"sys/devices/system/cpu/online": "0\n"})
+    found = report(root)
+    assert (found["sources"]["topology"]["state"], found["sockets"]["buffer_error_bytes"]) == ("strange", before)
+    edit(root, "proc/meminfo", r"^MemTotal: +\d+", "MemTotal: 1048576")
+    edit(root, "proc/meminfo", r"^MemFree: +\d+", "MemFree: 500000")
+    edit(root, "proc/meminfo", r"^MemAvailable: +\d+", "MemAvailable: 500000")
+    found = report(root)
+    assert (found["sources"]["topology"]["state"], found["sockets"]["buffer_error_bytes"]) == ("ok", before)

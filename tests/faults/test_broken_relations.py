@@ -22,6 +22,7 @@ from tcptop.accounting.contradictions import RELATIONS
 WHOLE = CHECKOUT / "tests/recordings/6.12-4n/established"
 SLABINFO, SOCKSTAT, MEMINFO = "proc/slabinfo", "proc/net/sockstat", "proc/meminfo"
 ZONEINFO, BUDDYINFO, PAGETYPEINFO = "proc/zoneinfo", "proc/buddyinfo", "proc/pagetypeinfo"
+ZONES = (WHOLE / ZONEINFO).read_text()
 TCP, NODE = "sys/kernel/slab/TCP", "sys/devices/system/node"
 TCP_ROW = r"^TCP +\d+ +\d+ +\d+ +\d+ +\d+ : tunables    0    0    0 : slabdata +\d+ +\d+ "
 NORMAL = r"(?s)(Node 3, zone   Normal.*?"
@@ -242,6 +243,34 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     ),
     "free memory of a node and its zones": ("topology", [line(f"{NODE}/node3/meminfo", "MemFree", 1_000)]),
     "online CPUs of the nodes": ("topology", [Edit("sys/devices/system/cpu/online", r".*", "0-63")]),
+    "CPUs of the zones are online": ("topology", [Edit("sys/devices/system/cpu/online", r".*", "0")]),
+    "CPUs of the nodes are online": (
+        "topology",
+        [
+            Edit("sys/devices/system/cpu/online", r".*", "0"),
+            Edit(ZONEINFO, "", re.sub(r"(?m)^ +(pagesets|cpu:|count:|high:|batch:|vm stats|high_m).*\n", "", ZONES)),
+        ],
+    ),
+    "least reserve of buffers of a CPU": ("sysctls", [Edit("proc/sys/net/core/mem_pcpu_rsv", r"\d+", "0")]),
+    "largest reserve of buffers of a CPU": (
+        "sysctls",
+        [Edit("proc/sys/net/core/mem_pcpu_rsv", r"\d+", "99999999999")],
+    ),
+    "zones of buddyinfo in zoneinfo": ("zoneinfo", [Edit(ZONEINFO, r"(Node 3, zone +)Normal", r"\1Nozmal")]),
+    "zones of zoneinfo in buddyinfo": ("buddyinfo", [Edit(BUDDYINFO, r"^Node 3, zone +Normal.*\n", "")]),
+    "zones of zoneinfo in pagetypeinfo": (
+        "pagetypeinfo",
+        [Edit(PAGETYPEINFO, "", re.sub(r"(?m)^Node +3, zone +Normal.*\n", "", (WHOLE / PAGETYPEINFO).read_text()))],
+    ),
+    "free blocks of all zones": (
+        "buddyinfo",
+        [
+            Edit(ZONEINFO, "", ""),
+            Edit(BUDDYINFO, "", "".join(f"Node {node}, zone Normal {'0 ' * 10}1000\n" for node in range(4))),
+        ],
+    ),
+    "struct of a protocol in its object": ("protocols", [Edit("proc/net/protocols", r"^TCP  +2368", "TCP 9999")]),
+    "size of a protocol in other files": ("protocols", [Edit("proc/net/protocols", r"^TCP  +2368", "TCP 1000")]),
     "online CPUs of the zones": (
         "topology",
         [
@@ -419,6 +448,7 @@ UNPLANNED = (
         "orphans and established sockets of allocated ones",
     ),
     *("sockets of TCP in both files", "open files of objects", "memory of meminfo and of the zones"),
+    *("zones of buddyinfo in zoneinfo", "size of a protocol in other files"),
     *("counts of the TCP line", "min watermark of low watermark", "present pages of spanned ones"),
 )
 

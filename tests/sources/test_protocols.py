@@ -101,6 +101,7 @@ def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(r
     for file in (rest, HEAD + TCP + rest, HEAD + rest + "\n"):
         value, _ = parse(file)
         for each in value.by_name.values() if value is not None else ():
+            assert each.object_size_bytes is not None
             assert each.object_size_bytes >= 0
             assert each.sockets is None or each.sockets >= 0
 

@@ -32,6 +32,7 @@ from tcptop.accounting.contradictions.hardware_audit import check_hardware
 from tcptop.accounting.contradictions.memory_audit import (
     check_available,
     check_cgroup,
+    check_cpus,
     check_meminfo_of_zones,
     check_topology,
     check_zones,
@@ -40,8 +41,10 @@ from tcptop.accounting.contradictions.relation import Relation
 from tcptop.accounting.contradictions.slab_audit import (
     check_active_objects,
     check_caches,
+    check_protocols,
     check_rows,
     check_socket_rows,
+    protocol_sizes,
 )
 from tcptop.accounting.contradictions.socket_audit import check_counts, check_listen_drops
 from tcptop.snapshot import Contradictions, Snapshot
@@ -55,6 +58,8 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     slab_relations.ACTIVE_RELATION,
     *slab_relations.CACHE_SIZE_RELATIONS,
     slab_relations.PROTOCOL_SIZE_RELATION,
+    slab_relations.PROTOCOL_FITS_RELATION,
+    slab_relations.PROTOCOL_SAME_RELATION,
     *slab_relations.CACHE_COUNT_RELATIONS,
     *(relation for relations in socket_relations.VALUE_RELATIONS.values() for relation in relations),
     socket_relations.FIELDS_RELATION,
@@ -68,6 +73,8 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     *memory_relations.ZONE_RELATIONS,
     memory_relations.PROTECTION_RELATION,
     *memory_relations.AREA_RELATIONS,
+    memory_relations.ALL_BLOCKS_RELATION,
+    *memory_relations.LISTED_RELATIONS.values(),
     memory_relations.FREE_MOMENTS,
     memory_relations.ORDER_RELATION,
     memory_relations.BLOCK_RELATION,
@@ -90,10 +97,14 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     """
     audit = Audit(snapshot)
     audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, find_machine(audit.snapshot, page_bytes))
+    check_cpus(audit, find_machine(audit.snapshot, page_bytes))
+    check_protocols(audit, [slab_relations.PROTOCOL_FITS_RELATION])
     machine = find_machine(audit.snapshot, page_bytes)
+    sizes_of_protocols = protocol_sizes(audit.snapshot)
     facts = find_facts(audit.snapshot, machine)
     doubts = check_rows(audit, facts)
     check_caches(audit, facts)
+    check_protocols(audit, [slab_relations.PROTOCOL_SAME_RELATION], sizes_of_protocols)
     miscounted = {row for row, kinds in doubts.items() if "counts" in kinds}
     facts = with_slabinfo(audit.snapshot, facts, miscounted)
     facts = check_counts(audit, facts, miscounted)

@@ -132,7 +132,8 @@ def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
 def _protocol_bytes(snapshot: Snapshot) -> dict[str, int]:
     """Sizes of the socks in /proc/net/protocols, by name of the protocol, which is also the name of the cache."""
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
-    return {name: protocols[name].object_size_bytes for name in cache_names(SOCKS) if name in protocols}
+    sizes = {name: protocols[name].object_size_bytes for name in cache_names(SOCKS) if name in protocols}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:

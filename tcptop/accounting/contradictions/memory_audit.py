@@ -9,12 +9,14 @@ from typing import Any
 from tcptop.accounting.contradictions.audit import FILES, Audit, find_failures
 from tcptop.accounting.contradictions.facts import is_of_machine, managed_by_zone
 from tcptop.accounting.contradictions.memory_relations import (
+    ALL_BLOCKS_RELATION,
     AREA_RELATIONS,
     AVAILABLE_RELATIONS,
     BLOCK_RELATION,
     CGROUP_RELATIONS,
     CPU_RELATIONS,
     FREE_MOMENTS,
+    LISTED_RELATIONS,
     MEMINFO_MOMENTS,
     NODE_MOMENTS,
     NODE_RELATIONS,
@@ -25,6 +27,7 @@ from tcptop.accounting.contradictions.memory_relations import (
     Available,
     BlockCount,
     CpuCounts,
+    ListedZone,
     Moments,
     NodePair,
     Orders,
@@ -46,6 +49,9 @@ The allowed difference is the managed memory ÷ MOMENT_SHARE + MOVED_BYTES.
 MAX_BOOST = 3
 """Highest assumed boost of a zone's high watermark. The kernel may have computed the reserve of the zone while its high
 watermark was up to MAX_BOOST times as high."""
+
+ONLINE_IN_NODES_SINCE = (4, 15)
+"""First release in which a node lists only its online CPUs (drivers/base/node.c, node_read_cpumap)."""
 
 ALL_MANAGED_SINCE = (3, 11)
 """First kernel release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
@@ -74,6 +80,9 @@ def check_zones(audit: Audit, facts: Facts) -> None:
     If a zone breaks a relation, the zone's figures become unknown.
     """
     zoneinfo = audit.snapshot.zoneinfo.value
+    lacking = _lacking_zones(audit.snapshot, facts.machine)
+    for source, texts in lacking.items():
+        audit.mark(source, texts.values())
     if zoneinfo is not None:
         failed: dict[Zone, str] = {}
         for zone, _, sentence in find_failures(zoneinfo.zones, ZONE_RELATIONS, facts.machine):
@@ -88,6 +97,11 @@ def check_zones(audit: Audit, facts: Facts) -> None:
     if buddyinfo.value is not None:
         areas = buddyinfo.value.areas
         failed_areas = _failed_areas(audit, areas, "buddyinfo", facts)
+        for _, _, sentence in find_failures([sum(map(pages_of, areas))], [ALL_BLOCKS_RELATION], facts.machine):
+            failed_areas = failed_areas or {(area.node, area.zone): sentence for area in areas}
+        if lacking.get("buddyinfo"):
+            # A zone whose name is damaged in one of the files would count twice.
+            failed_areas |= lacking.get("zoneinfo", {})
         left = tuple(area for area in areas if (area.node, area.zone) not in failed_areas)
         audit.mark("buddyinfo", failed_areas.values(), buddyinfo.value._replace(areas=left))
     if types.value is not None:
@@ -138,6 +152,24 @@ def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: F
             if sentence is not None:
                 failed.setdefault(zone, sentence)
     return failed
+
+
+def _lacking_zones(snapshot: Snapshot, machine: Machine) -> dict[str, dict[tuple[int, str], str]]:
+    """The zones that a whole file lacks and another whole file has: by source, a sentence for each zone."""
+    zones: dict[str, dict[tuple[int, str], bool]] = {}
+    if snapshot.zoneinfo.value is not None:
+        zones["zoneinfo"] = {(zone.node, zone.name): bool(zone.present_pages) for zone in snapshot.zoneinfo.value.zones}
+    for source, reading in (("buddyinfo", snapshot.buddyinfo), ("pagetypeinfo", snapshot.pagetypeinfo)):
+        if reading.value is not None:
+            zones[source] = {(area.node, area.zone): True for area in reading.value.areas}
+    found: dict[str, dict[tuple[int, str], str]] = {}
+    for (source, other), relation in LISTED_RELATIONS.items():
+        one, two = getattr(snapshot, source), getattr(snapshot, other)
+        if one.state == two.state == "ok" and seconds_apart(one, two, snapshot.live) is not None:
+            listed = [ListedZone(*zone, zone in zones[source]) for zone, present in zones[other].items() if present]
+            failures = find_failures(listed, [relation], machine)
+            found[source] = {(zone.node, zone.zone): sentence for zone, _, sentence in failures}
+    return found
 
 
 def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> dict[tuple[int, str], str]:
@@ -236,15 +268,37 @@ def check_topology(audit: Audit, machine: Machine) -> None:
         sentences += [text for _, text in failures]
         unknown: dict[str, Any] = dict.fromkeys(field for doubts, _ in failures for field in doubts)
         nodes.append(node._replace(**unknown))
+    audit.mark("topology", sentences, topology._replace(nodes=tuple(nodes)))
+
+
+def check_cpus(audit: Audit, machine: Machine) -> None:
+    """Checks the number of online CPUs.
+
+    A container may show fewer CPUs than the machine has (lxcfs). The counters of the kernel have an error for each CPU
+    of the machine, so the CPUs of the zones count then.
+    """
+    topology, sysctls = audit.snapshot.topology.value, audit.snapshot.sysctls.value
+    if topology is None or topology.online_cpus is None:
+        return
     cpus_of_nodes = [node.cpus for node in topology.nodes]
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
     counts = CpuCounts(
         topology.online_cpus,
         None if None in cpus_of_nodes or not cpus_of_nodes else sum(filter(None, cpus_of_nodes)),
         _cpus_of_zones(audit.snapshot),
+        is_live=audit.snapshot.live,
+        may_be_fewer=audit.snapshot.live
+        or release is None
+        or release < ONLINE_IN_NODES_SINCE
+        or not is_of_machine(audit.snapshot, machine),
     )
     failed = [text for *_, text in find_failures([counts], CPU_RELATIONS, machine)]
-    value = topology._replace(nodes=tuple(nodes), online_cpus=None if failed else topology.online_cpus)
-    audit.mark("topology", [*failed, *sentences], value)
+    largest = max(topology.online_cpus, counts.of_zones or 0)
+    value = topology._replace(online_cpus=None if failed else largest)
+    if failed:
+        audit.mark("topology", failed, value)
+    elif largest > topology.online_cpus:
+        audit.snapshot = audit.snapshot._replace(topology=audit.snapshot.topology._replace(value=value))
 
 
 def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one: str, other: str) -> int | None:
@@ -319,12 +373,9 @@ def _capped_zones(types: Pagetypeinfo | None) -> set[tuple[int, str]]:
 
 
 def _cpus_of_zones(snapshot: Snapshot) -> int | None:
-    """Number of CPUs that have page lists in a zone, from the zoneinfo of a saved tree.
-
-    The number is None on a running kernel, and if zoneinfo is incomplete.
-    """
+    """The CPUs with page lists in a whole zoneinfo; None if unknown."""
     zoneinfo = snapshot.zoneinfo
-    if snapshot.live or zoneinfo.value is None or zoneinfo.state != "ok":
+    if zoneinfo.value is None or zoneinfo.state != "ok":
         return None
     return max((zone.cpus or 0 for zone in zoneinfo.value.zones), default=0) or None
 

@@ -100,6 +100,14 @@ class BlockCount(NamedTuple):
     """The largest number of pageblocks that the zone can have."""
 
 
+class ListedZone(NamedTuple):
+    """A zone with present pages in one file, and whether another file has it, too."""
+
+    node: int
+    zone: str
+    is_listed: bool
+
+
 class Orders(NamedTuple):
     """The number of orders in the lines of pagetypeinfo and of buddyinfo.
 
@@ -116,6 +124,9 @@ class CpuCounts(NamedTuple):
     online: int | None
     of_nodes: int | None
     of_zones: int | None
+    is_live: bool
+    may_be_fewer: bool
+    """True if `online` may be the CPUs of a container (lxcfs), or the nodes may list CPUs that are not online."""
 
 
 MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (
@@ -421,6 +432,38 @@ AREA_RELATIONS: tuple[Relation[FreeArea, Facts], ...] = (
     ),
 )
 
+ALL_BLOCKS_RELATION: Relation[int, Machine] = Relation(
+    "free blocks of all zones",
+    f"{BUDDYINFO}, {MEMINFO}, {ZONEINFO}",
+    (),
+    lambda pages, machine: (
+        pages,
+        machine.memory_bytes // machine.page_bytes + machine.drift_pages if machine.page_bytes else None,
+    ),
+    "its zones have {figure} free pages, more than the machine has",
+    COUNTERS,
+)
+
+
+def _listed(source: str, other: str) -> Relation[ListedZone, Machine]:
+    """The relation that a file has every zone that another file has."""
+    return Relation(
+        f"zones of {other.rpartition('/')[2]} in {source.rpartition('/')[2]}",
+        f"{source}, {other}",
+        (),
+        lambda zone, _: (1, int(zone.is_listed)),
+        f"it lacks zone {{item.zone}} of node {{item.node}}, which {other} has",
+        "none: the files have every zone with present pages (mm/vmstat.c, walk_zones_in_node)",
+    )
+
+
+LISTED_RELATIONS: dict[tuple[str, str], Relation[ListedZone, Machine]] = {
+    ("zoneinfo", "buddyinfo"): _listed(ZONEINFO, BUDDYINFO),
+    ("buddyinfo", "zoneinfo"): _listed(BUDDYINFO, ZONEINFO),
+    ("pagetypeinfo", "zoneinfo"): _listed(PAGETYPEINFO, ZONEINFO),
+}
+"""The relations of the zones that two files have, by the sources: the one that lacks a zone, and the other."""
+
 FREE_MOMENTS: Relation[Moments, Machine] = Relation(
     "free pages in two files",
     f"{BUDDYINFO} or {PAGETYPEINFO}, {ZONEINFO} or {BUDDYINFO}",
@@ -506,6 +549,10 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
     ),
 )
 
+FEWER_CPUS = (
+    "none from 4.15 on in a saved tree of a whole machine: both show online CPUs; a container may show its own (lxcfs)"
+)
+
 CPU_RELATIONS: tuple[Relation[CpuCounts, Machine], ...] = (
     Relation(
         "online CPUs of the nodes",
@@ -519,10 +566,26 @@ CPU_RELATIONS: tuple[Relation[CpuCounts, Machine], ...] = (
         "online CPUs of the zones",
         f"/sys/devices/system/cpu/online, {ZONEINFO}",
         ("online_cpus",),
-        lambda cpus, _: (cpus.online, cpus.of_zones),
+        lambda cpus, _: (cpus.online, None if cpus.is_live else cpus.of_zones),
         "{figure} CPUs are online, and the zones have lists of {bound}",
         "none: a zone is printed with each online CPU (mm/vmstat.c, zoneinfo_show_print); in a container lxcfs shows "
         "fewer; live the files are not compared, because a CPU may have come between the reads",
+    ),
+    Relation(
+        "CPUs of the zones are online",
+        f"/sys/devices/system/cpu/online, {ZONEINFO}",
+        ("online_cpus",),
+        lambda cpus, _: (None if cpus.may_be_fewer else cpus.of_zones, cpus.online),
+        "the zones have lists of {figure} CPUs, and {bound} are online",
+        f"{FEWER_CPUS} (mm/vmstat.c, zoneinfo_show_print)",
+    ),
+    Relation(
+        "CPUs of the nodes are online",
+        f"/sys/devices/system/cpu/online, {NODES}",
+        ("online_cpus",),
+        lambda cpus, _: (None if cpus.may_be_fewer else cpus.of_nodes, cpus.online),
+        "the nodes have {figure} CPUs, and {bound} are online",
+        f"{FEWER_CPUS} (drivers/base/node.c, node_read_cpumap)",
     ),
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
 from tcptop.accounting.contradictions.facts import cache_names, cpu_count, is_of_machine, least_count, names_of_rows
 from tcptop.accounting.contradictions.reading_times import GROWTH_BYTES_PER_S, are_of_one_moment, seconds_apart
-from tcptop.accounting.contradictions.relation import DRIFT_SLABS, CachePair, Facts, Machine
+from tcptop.accounting.contradictions.relation import DRIFT_SLABS, CachePair, Facts, Machine, Relation
 from tcptop.accounting.contradictions.slab_relations import (
     ACTIVE_RELATION,
     CACHE_COUNT_RELATIONS,
@@ -19,6 +19,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SLAB_RELATION,
     SOCKET_ROW_RELATIONS,
     ActiveCount,
+    ProtocolSize,
     RowsInSlab,
     SameName,
 )
@@ -120,6 +121,32 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
     sums = [RowsInSlab(size, slab, bound)]
     return [sentence for *_, sentence in find_failures(sums, [SLAB_RELATION], machine)]
+
+
+def protocol_sizes(snapshot: Snapshot) -> list[ProtocolSize]:
+    """The sizes of socks in /proc/net/protocols, and what other files show of them."""
+    protocols, slabinfo, sizes = snapshot.protocols.value, snapshot.slabinfo.value, snapshot.slab_sizes.value
+    rows = {row.name: row.object_bytes for row in unique_rows(slabinfo.rows)} if slabinfo else {}
+    found = []
+    for name in sorted(cache_names(SOCKS) & (protocols.by_name.keys() if protocols else set())):
+        size = sizes.caches.get(name) if sizes else None
+        struct, step = (size.object_size_bytes, size.slab_size_bytes) if size else (None, None)
+        fits = struct is not None and (step is None or struct <= step)
+        struct_bytes = protocols.by_name[name].object_size_bytes if protocols else None
+        found.append(ProtocolSize(name, struct_bytes, struct if fits else None, step, rows.get(name) or None))
+    return found
+
+
+def check_protocols(
+    audit: Audit, relations: Sequence[Relation[ProtocolSize, None]], sizes: Sequence[ProtocolSize] | None = None
+) -> None:
+    """Checks the sizes of socks in /proc/net/protocols; a size that other files contradict becomes unknown."""
+    value = audit.snapshot.protocols.value
+    failures = find_failures(protocol_sizes(audit.snapshot) if sizes is None else sizes, relations, None)
+    if value is not None and failures:
+        unknown = {size.name: value.by_name[size.name]._replace(object_size_bytes=None) for size, *_ in failures}
+        sentences = [sentence for *_, sentence in failures]
+        audit.mark("protocols", sentences, value._replace(by_name={**value.by_name, **unknown}))
 
 
 def check_caches(audit: Audit, facts: Facts) -> None:

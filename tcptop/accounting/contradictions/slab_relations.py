@@ -41,6 +41,19 @@ class RowsInSlab(NamedTuple):
     """Upper bound on the bytes of all rows: Slab, the error of the counters, and the growth between the reads."""
 
 
+class ProtocolSize(NamedTuple):
+    """The size of a sock, in bytes, in each file that shows it; None if a file does not."""
+
+    name: str
+    struct_bytes: int | None
+    """From /proc/net/protocols."""
+    sysfs_bytes: int | None
+    sysfs_step_bytes: int | None
+    """Step from one object to the next in sysfs."""
+    row_bytes: int | None
+    """The same step in slabinfo."""
+
+
 class ActiveCount(NamedTuple):
     """The number of active objects of one kind in slabinfo, and the number of such objects in another file."""
 
@@ -271,6 +284,32 @@ PROTOCOL_SIZE_RELATION: Relation[tuple[int | None, int | None], Facts] = Relatio
     lambda sizes, _: (difference(*sizes), 0),
     "a struct of {item[0]} B, and of {item[1]} B in /proc/net/protocols",
     "none: the cache is created with the size of the protocol (net/core/sock.c, proto_register)",
+)
+
+PROTOCOLS = "/proc/net/protocols"
+ONE_SIZE = "none: the cache is created with the size of the protocol (net/core/sock.c, proto_register)"
+
+PROTOCOL_FITS_RELATION: Relation[ProtocolSize, None] = Relation(
+    "struct of a protocol in its object",
+    f"{PROTOCOLS}, {SLABINFO}, {SYSFS}",
+    (),
+    lambda size, _: (size.struct_bytes, size.row_bytes if size.row_bytes == size.sysfs_step_bytes else None),
+    "{item.name} has a struct of {figure} B, and its objects have {bound} B in /proc/slabinfo and /sys/kernel/slab",
+    f"{ONE_SIZE}; the other two files agree",
+)
+"""If two files agree, only the third is in doubt."""
+
+PROTOCOL_SAME_RELATION: Relation[ProtocolSize, None] = Relation(
+    "size of a protocol in other files",
+    f"{PROTOCOLS}, {SLABINFO}, {SYSFS}",
+    (),
+    lambda size, _: (
+        (size.struct_bytes, size.row_bytes)
+        if size.sysfs_bytes is None
+        else (difference(size.struct_bytes, size.sysfs_bytes), 0)
+    ),
+    "{item.name} has a struct of {item.struct_bytes:,} B, and another file contradicts it",
+    ONE_SIZE,
 )
 
 _ON_NODES = "none: one walk over the nodes gives both (mm/slub.c, show_slab_objects)"

@@ -3,13 +3,22 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tcptop.accounting.contradictions.relation import SOCKETS_LATER, Facts, Relation, times, total, with_later_sockets
+from tcptop.accounting.contradictions.relation import (
+    SOCKETS_LATER,
+    Facts,
+    Machine,
+    Relation,
+    times,
+    total,
+    with_later_sockets,
+)
 from tcptop.snapshot import EventCounters, Reading, Snapshot, Sockstat, TlsStat
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
 """Lower bounds on the sizes of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
 
 SOCKSTAT, SLABINFO = "/proc/net/sockstat", "/proc/slabinfo"
+PER_CPU_RESERVE, MAX_INT = "/proc/sys/net/core/mem_pcpu_rsv", (1 << 31) - 1
 LISTEN_COUNTERS = ("ListenOverflows", "ListenDrops")
 
 OWN_CACHE = f"{SOCKETS_LATER}; the caches are never merged (SLAB_TYPESAFE_BY_RCU)"
@@ -43,6 +52,11 @@ def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
         f"{{figure}} sockets {verb} with kernel TLS, more than the machine has TCP sockets",
         SOCKETS_LATER,
     )
+
+
+def least_reserve_pages(machine: Machine) -> int | None:
+    """The least value of net.core.mem_pcpu_rsv: the pages of 1 MiB (include/net/sock.h, SK_MEMORY_PCPU_RESERVE)."""
+    return (1 << 20) // machine.page_bytes if machine.page_bytes else None
 
 
 class CountedFields(NamedTuple):
@@ -178,6 +192,27 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
         *(_in_memory("/proc/net/tls_stat", field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
         _in_sockets("tx_software", "tx_device", "send"),
         _in_sockets("rx_software", "rx_device", "receive"),
+    ),
+    "sysctls": (
+        Relation(
+            "least reserve of buffers of a CPU",
+            PER_CPU_RESERVE,
+            ("memory_per_cpu_reserve_pages",),
+            lambda sysctls, facts: (
+                None if sysctls.memory_per_cpu_reserve_pages is None else least_reserve_pages(facts.machine),
+                sysctls.memory_per_cpu_reserve_pages,
+            ),
+            "net/core/mem_pcpu_rsv is {bound} pages, and its least value is {figure}",
+            "none: the kernel accepts no smaller value (net/core/sysctl_net_core.c, min_mem_pcpu_rsv)",
+        ),
+        Relation(
+            "largest reserve of buffers of a CPU",
+            PER_CPU_RESERVE,
+            ("memory_per_cpu_reserve_pages",),
+            lambda sysctls, _: (sysctls.memory_per_cpu_reserve_pages, MAX_INT),
+            "net/core/mem_pcpu_rsv is {figure} pages, and its largest value is {bound}",
+            "none: it is an int (net/core/sysctl_net_core.c, proc_dointvec_minmax)",
+        ),
     ),
     "socket_limits": (
         _in_memory("/proc/sys/fs/file-nr", "open_files", FILE_BYTES, "open files"),
