@@ -73,11 +73,11 @@ def memory_headroom(
     )._replace(buffer_bytes=buffer_bytes)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
-    if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
-        return unknown._replace(unknown_because="zoneinfo has damaged or impossible figures")
     lacking = _nodes_without_zones(snapshot, zones)
     if lacking:
         return unknown._replace(unknown_because=f"zoneinfo has no zone of node {min(lacking)}, which has memory")
+    if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
+        return unknown._replace(unknown_because="zoneinfo has damaged or impossible figures")
     spare = spare_pages(zones)
     if spare is None:
         return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
