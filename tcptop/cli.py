@@ -66,6 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         code = error.exit_code
         write_stderr(f"tcptop: {printable(add_note(str(error)))}\n")
+    except ModuleNotFoundError as error:
+        package = (error.name or "tcptop").partition(".")[0]
+        if package == "tcptop":
+            raise
+        code = 1
+        write_stderr(f"tcptop: this Python lacks the package {package}; install tcptop with pip, which brings it\n")
     except BrokenPipeError:
         code = 1  # the program that reads the pipe has ended
     except OSError as error:

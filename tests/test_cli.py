@@ -512,7 +512,7 @@ def is_readable(descriptor: int, timeout_s: float) -> bool:
 class Terminal:
     """A pseudo-terminal in which tcptop runs, and all output of tcptop."""
 
-    def __init__(self, arguments: Sequence[str], columns: int, rows: int) -> None:
+    def __init__(self, arguments: Sequence[str], columns: int, rows: int, python: Sequence[str] = ()) -> None:
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(self.slave)
@@ -520,7 +520,7 @@ class Terminal:
         self.screen = Emulator(columns, rows)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tcptop", *arguments],
+            [sys.executable, *python, "-m", "tcptop", *arguments],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
@@ -581,8 +581,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, columns: int = 100, rows: int = 30) -> Iterator[Terminal]:
-    opened = Terminal(arguments, columns, rows)
+def terminal(*arguments: str, columns: int = 100, rows: int = 30, python: Sequence[str] = ()) -> Iterator[Terminal]:
+    opened = Terminal(arguments, columns, rows, python)
     try:
         yield opened
     finally:
@@ -659,6 +659,14 @@ def test_a_wrong_root_is_one_line_without_escape_sequences(tmp_path: Path) -> No
         assert b"\x1b" not in screen.written
         assert screen.written.count(b"\n") == 1
         assert termios.tcgetattr(screen.slave) == screen.before
+
+
+def test_a_python_without_the_packages_is_one_line() -> None:
+    """-S: without site-packages."""
+    with terminal("--root", TREE, python=["-S"]) as screen:
+        assert screen.wait_for_end() == 1
+        assert screen.written.startswith(b"tcptop: this Python lacks the package ")
+        assert screen.written.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("stream", [">/dev/null", "2>/dev/null", "</dev/null"])
