@@ -8,7 +8,6 @@ from tcptop.explanation.slab_loss import slab_loss
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import CacheAttributes
 from tcptop.text import units
-from tcptop.text.cache_columns import CacheRow, find_column
 from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.text.table import TableRow, fact_lines, make_headings, table_lines
 
@@ -119,16 +118,16 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:
-        # Free objects in the caches of CPUs count as active. If there may be many of them, the number of active objects
-        # is an upper bound.
-        is_bound = find_column("active").text(CacheRow(row, None)).startswith("≤")
-        most, least = ("≤ ", "≥ ") if is_bound else ("", "")
+        # Free objects in the caches of CPUs count as active. In merged caches, only the largest struct's size is known.
+        may_be_free = bool(row.idle_error_objects)
+        is_merged = bool(row.aliases or numbers.get("aliases"))
+        most, least = ("≤ ", "≥ ") if may_be_free or is_merged else ("", "")
         lost = (
-            (loss.between_bytes, _between_text(attributes)),
-            (loss.end_bytes, "at ends of slabs"),
-            (loss.free_bytes, "in free objects"),
+            ("≥ " if is_merged else "", loss.between_bytes, _between_text(attributes)),
+            ("", loss.end_bytes, "at ends of slabs"),
+            ("≥ " if may_be_free else "", loss.free_bytes, "in free objects"),
         )
-        parts = ", ".join(f"{units.count(size)} B {where}" for size, where in lost)
+        parts = ", ".join(f"{sign}{units.count(size)} B {where}" for sign, size, where in lost)
         yield (
             "used",
             f"{most}{units.count(loss.used_bytes)} of {units.count(loss.total_bytes)} B:"
