@@ -74,7 +74,7 @@ def _size_text(ledger: Ledger, station: Station) -> str:
     size = live_size(ledger, station.item)
     if size.object_bytes is None:
         return f"  {size.text}"
-    return f"  {units.exact_bytes(size.object_bytes)} B, cache {size.cache}" if size.cache else f"  {size.text}"
+    return f"  cache {size.cache}: {units.exact_bytes(size.object_bytes)} B" if size.cache else f"  {size.text}"
 
 
 def _draw_links(ledger: Ledger, station: Station, columns: int) -> Iterator[Line]:

@@ -156,7 +156,7 @@ def test_the_sizes_are_those_of_slabinfo() -> None:
         ("inet_bind_bucket", "128", "tcp_bind_bucket"),
         ("tcp_timewait_sock", "272", "tw_sock_TCP"),
     ):
-        assert f" struct {struct}  {size} B, cache {cache}\n" in page
+        assert f" struct {struct}  cache {cache}: {size} B\n" in page
 
 
 def test_time_wait_keeps_the_mini_socket_and_the_buckets_alone() -> None:
