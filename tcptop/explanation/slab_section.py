@@ -111,10 +111,11 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
     slabs, partial, on_cpus = (numbers.get(name) for name in ("slabs", "partial", "cpu_slabs"))
     if slabs is not None and partial is not None and on_cpus is not None:
         full = max(0, slabs - partial - on_cpus)
+        moment = "" if row.slabs in (slabs, None) else "; read at another moment than the counts above"
         yield (
             "slabs",
             f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly full,"
-            f" {units.count(on_cpus)} held by CPUs",
+            f" {units.count(on_cpus)} held by CPUs{moment}",
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:

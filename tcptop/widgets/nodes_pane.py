@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import Click
 from textual.message import Message
 
 from tcptop.ledger import AccountingMode, Ledger
@@ -147,6 +148,13 @@ class NodesPane(ScrollPane):
         last = len(self._ledger.nodes) - 1 if self._ledger is not None else 0
         self._cursor_index = max(0, min(last, self._cursor_index + lines))
         self.redraw_after_key()
+
+    def on_click(self, event: Click) -> None:
+        """Moves the cursor to the clicked node."""
+        offset = event.get_content_offset(self)
+        row = -1 if offset is None else offset.y - (self.size.height - self._body_height)
+        if 0 <= row < self._body_height and event.button == 1:
+            self.action_scroll_by(self._first + row - self._cursor_index)
 
     def action_choose(self) -> None:
         """Sends `NodeSelected` for the node with the cursor."""

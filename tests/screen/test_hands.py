@@ -26,6 +26,7 @@ from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainScreen
 from tcptop.widgets.help_screen import HelpScreen
+from tcptop.widgets.nodes_pane import NodesPane
 from tcptop.widgets.palette import Palette, PalettePane
 
 TREE = tree("6.1-4n")
@@ -277,6 +278,15 @@ async def test_a_click_chooses_a_row_and_focuses_the_table() -> None:
         assert app.focused is app.screen.query_one(CachesPane)
         await pilot.press("ctrl+y")
         assert app.clipboard.split("\t")[0] == row.split()[0].rstrip("*")
+
+
+async def test_a_click_on_a_node_moves_the_cursor_to_it() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(120, 40)) as pilot:
+        app = await open_app(pilot)
+        [line] = [at for at, text in enumerate(pane_lines(app, NodesPane)) if re.match(r"\W*4\b", text)]
+        await pilot.click(NodesPane, offset=(5, line + 1))
+        await pilot.press("enter")
+        assert app.choices.node == 4
 
 
 async def test_a_click_on_a_heading_sorts_and_again_reverses() -> None:
