@@ -30,22 +30,25 @@ COMFORTABLE_WIDTH = 6
 FITS = ((0, COMFORTABLE_WIDTH), (0, 4), (0, 0), (1, 0))
 """Layouts of the table, tried from the best to the worst.
 
-A layout consists of the number of columns that may be left out, and of the minimum width of an order's column.
+Each layout gives two numbers: how many columns may be left out, and the minimum width of an order's column.
 """
 UNMOVABLE = "Unmovable"
 """The migrate type of the blocks that TCP's slabs come from. The row of Unmovable is shown even if the type has no free
 block."""
 BAR_WIDTH = 16
 WATERMARK_COLUMNS = 108
-"""Minimum width of the pane for a bar of the watermarks in a zone's row."""
+"""If the pane has at least this many columns, each zone's row shows a bar with the watermarks."""
 SMALL_SHARE = 0.01
-"""Minimum share of the memory for a zone to have its own rows; smaller zones, such as DMA, share one line."""
+"""A zone with less than this share of the memory, such as DMA, has no rows of its own. All such zones share one
+line."""
 ZERO = "·"
 """The text of a count of 0 is a dot, so that orders with free blocks stand out."""
 FOR_ROOT = " is for root only"
-"""End of the note on a file that only root may read; the command that runs tcptop as root follows."""
+"""These words are part of the note on a file that only root may read. After them, the note gives the command that runs
+tcptop as root."""
 MARK_MEANING = "▸ slabs of sockets"
-"""Meaning of the mark `▸`, in both accounting modes: the order of the slabs of socks."""
+"""Text that explains the mark `▸`. In both accounting modes, the mark stands at the order of the slabs that hold full
+sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,9 @@ class BlockRow:
     """The free bytes as text; empty if the row has no counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """Texts of the cells, by order, for a row that has texts (the fragmentation) instead of counts.
+    """The text of each cell, by order, in a row without counts (the row of the fragmentation).
 
-    The mapping of texts is empty if the row has counts.
+    If the row has counts, there are no texts.
     """
     watermarks: str = ""
     """The bar of the watermarks; empty if the row has no bar."""
@@ -93,13 +96,13 @@ class BuddyPane(ScrollPane):
     KEEPS_HEADINGS = True
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title and, at the right end if it fits, the meaning of the mark in the titles of the columns."""
+        """The title, and a note that explains the mark `▸`. The mark stands in the title of a column."""
         return super().edge_titles(ledger, choices)[0], "" if ledger.tcp_slab_order is None else MARK_MEANING
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title has the node, the unit and, if the counts by migrate type are stale, their age.
+        """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
 
-        If the counts by migrate type are stale, the counts of the zones are replaced by sums of them.
+        If they are stale, `with_one_age()` has replaced the counts of the zones by counts of the same age.
         """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
@@ -122,15 +125,17 @@ class BuddyPane(ScrollPane):
         drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
-        # The pane of the caches already shows the command for root.
+        # If the pane of the caches shows the command for root, it is not repeated here.
         with_command = "caches" not in self._view.panes or ledger.sources["slabinfo"].state != "refused"
         return [*source_notes(ledger, columns, with_command), *titles], lines
 
 
 def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
-    """The ledger with free blocks of one moment: if the counts by migrate type are stale, zones have sums of them.
+    """The ledger, changed so that the free blocks of a zone and of its migrate types are from the same moment.
 
-    If a zone's counts by migrate type are capped, the zone keeps its newer counts.
+    If the counts by migrate type are stale, the sum of these counts replaces the newer count of the zone.
+
+    If the counts by migrate type are capped, their sum would be too small, so the zone keeps its newer count.
     """
 
     def summed(zone: ZoneMemory) -> ZoneMemory:
@@ -150,15 +155,16 @@ def body_lines(
 ) -> list[BlockRow | Line]:
     """The zones of the chosen node; if all nodes are chosen, the zones of the machine, and then those of each node.
 
-    The largest zone comes first, since most allocations come from that zone. The result contains finished lines and
-    BlockRows; later, `block_lines` turns all BlockRows together into lines.
+    The largest zone comes first, since most allocations come from that zone. The result contains lines and BlockRows.
+    `block_lines` later turns the BlockRows into lines, all at once, so that their columns align.
 
     Args:
         ledger: the sample.
         choices: the chosen node.
         columns: the width of the pane.
         with_nodes: whether a table of the nodes follows the zones of the machine.
-        age: the age of the counts by migrate type, which stands in their rows if the zone's row is newer.
+        age: the age of the counts by migrate type. The rows of the migrate types show the age if these counts are
+            older than the count of the zone.
     """
     nodes, page_bytes = selected_nodes(ledger, choices), ledger.host.page_size_bytes
     if len(nodes) == 1:
@@ -181,7 +187,7 @@ def _no_zone_lines(node: NodeMemory, columns: int) -> list[BlockRow | Line]:
 
 
 def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: int, age: str) -> list[BlockRow | Line]:
-    """The lines of all zones; zones below SMALL_SHARE of the memory have one line together."""
+    """The lines of all zones. The zones with less than SMALL_SHARE of the memory share one line."""
     pages = {zone.zone: zone.managed_pages or zone.free_pages or 0 for zone in zones}
     total = sum(pages.values())
     small = [zone for zone in zones if pages[zone.zone] < SMALL_SHARE * total and not is_below_low(zone)]
@@ -204,7 +210,8 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
 def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> list[Line]:
     """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
 
-    If `with_command` is true, the notes have the command for root. If a source is off, its note names the key to press.
+    If `with_command` is true, the notes give the command that runs tcptop as root. If a source is off, its note names
+    the key to press.
     """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
@@ -304,8 +311,8 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
 
     Figures have as many digits as fit into the width.
 
-    If not even MIN_DIGITS digits fit, columns are left out, beginning with the free bytes. Next come the orders below
-    the order of TCP's slabs, from order 0 upwards, and then the highest orders.
+    If not even MIN_DIGITS digits fit, columns are left out, beginning with the free bytes. After the free bytes, the
+    orders below the order of TCP's slabs are left out, from order 0 upwards. The highest orders are left out last.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
@@ -347,7 +354,10 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
 
 
 def _cell_text(row: BlockRow, order: int, digits: int, page_bytes: int | None) -> str:
-    """The text of a cell: free blocks in at most `digits` characters; if `page_bytes` is given, free bytes instead."""
+    """The text of a cell: the number of free blocks in at most `digits` characters.
+
+    If `page_bytes` is given, the text is the number of free bytes instead.
+    """
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:

@@ -51,12 +51,12 @@ the width of the table.
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to the given width if there is room, in this order."""
 EVEN_SHARES = 0.02
-"""The shares of the nodes count as even if the largest and the smallest share differ by at most this much."""
+"""If the largest and the smallest share of a node differ by at most this much, the title calls the shares even."""
 SHARES_ROOM = 38
-"""Columns of the title line that are kept free of the nodes' shares: for the scroll position, for signs and for the
-note."""
+"""Number of columns of the title line that the nodes' shares leave free. The scroll position, the signs and the note
+need this space."""
 SAMPLED_ROWS = 100
-"""Number of caches that are examined to find out if a column is known."""
+"""A column counts as known if at least one of the first SAMPLED_ROWS caches has a known value in it."""
 MERGED = "*"
 """Sign after the name of a cache that the kernel has merged with others."""
 
@@ -130,10 +130,11 @@ class CachesPane(ScrollPane):
         self._by_name: list[CacheLine] = []
         """The caches in `_caches`, sorted by name."""
         self._source: tuple[object, ...] = ()
-        """The values that the selection of rows depends on: the caches and the mark (by identity), and the choices."""
+        """The values from which the rows were last selected. If none of these values has changed, the rows are not
+        selected again. Caches, mark and rates are compared by identity."""
         self._selected: list[CacheRow] = []
         self._order: tuple[str, bool, AccountingMode] | None = None
-        """The column by which `_rows` is sorted, True if the direction is reversed, and the accounting mode.
+        """The order of `_rows`: the sort column, whether the direction is reversed, and the accounting mode.
 
         In TIME_WAIT accounting, the caches of mini-sockets come first.
         """
@@ -179,10 +180,13 @@ class CachesPane(ScrollPane):
         return title
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title and, if they fit, the number of hidden columns and the key that scrolls to them."""
+        """The title, and a note with the number of hidden columns and the key that scrolls to them.
+
+        The note is left out if it does not fit.
+        """
         title, _ = super().edge_titles(ledger, choices)
         hidden = len(self._known) - len(self._columns)
-        # In a recording, the keys < and > go to its ends, so the title does not name them.
+        # In a recording, < and > go to the first and the last sample; Shift with an arrow scrolls the columns.
         left, right = ("<", ">") if self._view.player is None or self._view.looking_back else ("Shift-←", "Shift-→")
         if self._skipped:
             notes: tuple[str, ...] = (f"{left} {right} columns", f"{left} {right}")
@@ -198,8 +202,8 @@ class CachesPane(ScrollPane):
 
         If there are no rows, the body shows the reason.
 
-        The lines of rows that are not visible are empty. While the table has the focus, or the selected cache is
-        explained beside it, one of the rows has the cursor.
+        The lines of rows that are not visible are empty. The cursor is drawn while the table has the focus, and while
+        the explanation of the selected cache is visible beside the table.
         """
         self._order_rows(ledger, choices)
         rows, notes = self._rows, _notes(ledger, choices, columns)
@@ -207,7 +211,7 @@ class CachesPane(ScrollPane):
         if not rows:
             self._drawn = {}
             return [], _empty_lines(ledger, choices, columns)
-        # On a low screen, a row is more useful than notes, or than titles without a row.
+        # On a low screen, the notes are left out first, then the titles, because a row is more useful.
         notes = notes[: max(0, self.size.height - 2)]
         titles_height = min(1, self.size.height - 1)
         self.place(len(rows), self.size.height - len(notes) - titles_height)
@@ -237,7 +241,10 @@ class CachesPane(ScrollPane):
         return self._shares
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
-        """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
+        """Selects and sorts the rows.
+
+        If nothing that the rows depend on has changed since the last call, does nothing.
+        """
         mark, node = self._view.mark, table_node(ledger, choices)
         selection = (node, not choices.all_caches, choices.name_filter)
         order = (choices.sort, choices.reverse, choices.mode)
@@ -345,9 +352,9 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
 
 
 def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-    """Reasons why sources of the table could not be read; for the table of a single node, also a note on the counts.
+    """Notes that say why sources of the table could not be read. The table of a single node may have one more note.
 
-    The note says that the table has no counts, or has only the counts of TCP's caches.
+    The additional note says that there are no counts for a node, or that there are counts for TCP's caches only.
     """
     # Only root may read slabinfo and the attributes below /sys/kernel/slab, so a single reason is shown for both.
     refused = ledger.sources["slabinfo"].state == "refused"
@@ -380,7 +387,7 @@ def _heading(column: Column, choices: Choices) -> Heading:
 
 
 def _cell_text(column: Column, row: CacheRow, width: int) -> str:
-    """The text of a cell; if a count is too wide, it is shortened, but keeps the sign of a bound."""
+    """The text of a cell. A count that is too wide is shortened, but its sign `≤` or `≥` is kept."""
     text = column.text(row)
     if column.is_name:
         return f"{text}{MERGED}" if row.cache.aliases else text
@@ -400,9 +407,9 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the table, without those whose cells stay unknown, for example without root's privileges.
+    """The columns of the table that have known values. Without root's privileges, some columns have none.
 
-    The first sample has no rates; the column of rates counts as known if the counts are known.
+    The first sample has no rates yet, so the column of rates is included as soon as the counts are known.
     """
     columns = visible_columns(ledger, choices)
     sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]
@@ -417,7 +424,8 @@ def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
     """The columns that a table of a given width shows: the most important ones that fit, in the order of the table.
 
-    If `skipped` is not 0, the table shows the columns from number `skipped` on, not the most important ones.
+    If `skipped` is not 0, the table shows the name, and then the columns from index `skipped` on. Their importance does
+    not matter then.
     """
     order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
     shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)
@@ -437,7 +445,10 @@ def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, ski
 
 
 def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]:
-    """The ids of the first columns that fit into a width, at least one, and the remaining width."""
+    """The ids of the first candidates that fit into `columns`, and the remaining width.
+
+    The first candidate is always included, even if it does not fit.
+    """
     shown: set[str] = set()
     free_columns = columns + GAP
     for column in candidates:
@@ -452,7 +463,8 @@ def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]
 def node_shares_texts(ledger: Ledger) -> list[str]:
     """Texts on the spread of TCP's slabs over the nodes, from long to short; empty for a machine with one node.
 
-    If the shares of all nodes are within EVEN_SHARES of each other, the texts call no node the largest.
+    If the largest and the smallest share differ by at most EVEN_SHARES, the short texts say that the spread is even.
+    Otherwise the short texts name the node with the largest share.
     """
     amounts = {node.node: ledger.tcp_bytes_on(node.node) for node in ledger.nodes}
     known = {node: amount for node, amount in amounts.items() if amount is not None}

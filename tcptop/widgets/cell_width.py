@@ -27,7 +27,7 @@ def first_fitting_line(lines: Sequence[Line], columns: int) -> Line:
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII; its width stays the same if each sign of a bound (`≤`) has a space beside it.
+    """The text in ASCII. A sign such as `≤` becomes two characters, and replaces a space beside it if there is one.
 
     Each character without an ASCII replacement becomes one `?` for each terminal column that it takes.
     """

@@ -27,9 +27,9 @@ NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 TIGHT_COLUMNS = 34
 """In a pane narrower than this, the digits of the large figure are not grouped."""
 IDLE_SHARE = 0.02
-"""Minimum share of the idle part in the average for the text `idle` beside it."""
+"""If the idle part is at least this share of the average, the text beside the average names the idle part."""
 WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
-"""Titles of a large figure that does not include buffers; the pane beside it shows the buffers."""
+"""Titles for a large figure that does not include buffers. In this case, the TCP pane shows the buffers."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -57,7 +57,7 @@ class FigurePane(Pane, can_focus=True):
     """Index of the selected part in the bar."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title with the accounting mode and, at the right end, a note if it fits."""
+        """The title, and a note for the right end of the title line. The note is empty if it does not fit."""
         title = self._title(ledger, choices)
         return title, self._note(ledger, choices, self.max_title_width - cell_width(title) - TITLE_GAP)
 
@@ -83,7 +83,9 @@ class FigurePane(Pane, can_focus=True):
         return super().enter_meaning if self._labels() else ""
 
     def _title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: the accounting mode, and if the figure contains attached objects, or no buffers.
+        """The title names the accounting mode.
+
+        It also says if the figure contains attached objects, or if it contains no buffers.
 
         A mini-socket has no buffers.
         """
@@ -91,7 +93,7 @@ class FigurePane(Pane, can_focus=True):
         if choices.mode == "full" and _attached_of(ledger, choices) is None:
             titles = [f"Bytes per connection ─ {mode}, without buffers", *WITHOUT_BUFFERS]
             if _attached_texts(ledger.attached, added=False):
-                titles = titles[1:]  # the note on attached objects takes all the room
+                titles = titles[1:]  # the longest title would leave no room for the note on attached objects
         else:
             added = " + attached" if choices.mode == "full" else ""
             titles = [f"Bytes per connection ─ {mode}{added}", f"Bytes ─ {mode}{added}", f"{mode}{added}"]
@@ -163,8 +165,8 @@ def figure_lines(
         columns: the width of the pane.
         rows: the height of the pane.
         selected: the label of the marked part; None for no mark.
-        attached: objects that the present average contains in addition to the sockets' own objects; None if the average
-            contains only the sockets' own objects.
+        attached: the attached objects, which are then part of the large figure; None if the figure contains only the
+            sockets' own objects.
         note: a note for the last line, if a line is free.
         ascii_only: draws the digits in ASCII.
         signs: gives each part of the bar a fill character of its own, for a screen without shades of colour.
@@ -203,7 +205,7 @@ def figure_lines(
 
 
 def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> Line:
-    """The figure as text, for a pane without large digits, followed by as many other costs as fit."""
+    """One line for a pane that is too low for large digits: the figure as text, and as many other costs as fit."""
     server, client = _next_texts(cost)
     more = [f"one more: server {server}, client {client}", f"one more: {server}"]
     if cost.now_bytes is None:
@@ -221,9 +223,10 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
 def _bar_with_legend(
     slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None, signs: bool, start: int
 ) -> Line:
-    """A short bar, and beside it as many parts of the legend as fit, beginning with the part of index `start`.
+    """One line with a short bar and, beside the bar, the parts of the legend that fit, from index `start` on.
 
-    The smallest parts are left out first, but never a selected part; the number of omitted parts stands at the end.
+    If no part is selected and `start` is 0, the smallest parts are left out first. Otherwise the first parts are left
+    out until the selected part fits. The number of omitted parts stands at the end.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     if selected is None and not start:
@@ -292,7 +295,7 @@ def idle_text(cost: ConnectionCost) -> str:
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:
-    """Variants of lines with a name and an amount, with and without the space behind the sign of the amount."""
+    """For each pair of a name and an amount, two lines. In the second line, no space follows the sign of the amount."""
     lines: list[Line] = []
     for name, amount in amounts:
         lines += [((name, "dim"), (text, "strong")) for text in (amount, NO_SIGN_GAP.sub(r"\1", amount))]
@@ -318,9 +321,12 @@ def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
 
 
 def _attached_texts(attached: Attached, added: bool) -> list[str]:
-    """Texts with the bytes per socket of each kind of attached objects, from all kinds to the fewest.
+    """Texts with the bytes per socket of the kinds of attached objects.
 
-    There is no text if buffers are the only attached objects that certainly exist.
+    The first text names all kinds, the next ones fewer.
+
+    If `added` is true, the large figure contains these objects. Otherwise the texts name only kinds that certainly
+    exist; there is no text if buffers are the only such kind.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}
@@ -355,6 +361,9 @@ def _bounded(bounds: Amount | None, gap: str = "") -> str:
 
 
 def _next_texts(cost: ConnectionCost) -> tuple[str, str]:
-    """The costs of one more socket: at the server side, and at the client side with its own local port."""
+    """The cost of one more socket at the server side, and at the client side.
+
+    The client's socket has a local port of its own.
+    """
     mix = cost.by_family["mix"]
     return _bounded(mix.accepted.slab_bounds(), " "), _bounded(mix.outgoing.slab_bounds(own_port=True), " ")

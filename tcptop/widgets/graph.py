@@ -14,7 +14,8 @@ from tcptop.view.trends import STEP_S, Series, fit_columns
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "
 MIN_SPAN = 0.01
-"""The height of a graph covers at least this share of the highest value, so that small changes do not look large."""
+"""The lines of a graph stand for a range of values that is at least this share of the highest value. Small changes thus
+do not look large."""
 
 NO_PAST = "one sample: nothing to draw"
 
@@ -36,9 +37,10 @@ class Graph:
 
     @property
     def min_span(self) -> float:
-        """The `min_span` of `area()`.
+        """The argument `min_span` with which `area()` draws this graph.
 
-        `min_span` is 0 if the text shows two different values, of which the lower one is then the baseline.
+        If the range shows two different values, the result is 0, so that the graph goes from the lower to the higher
+        value.
         """
         return 0.0 if " to " in self.range_text else MIN_SPAN
 
@@ -49,7 +51,7 @@ class Graph:
 
 
 def format_count(value: float) -> str:
-    """A count as text: all digits below a million; from a million on shortened to millions."""
+    """A count as text. A count below a million has all its digits; a larger count is shortened to millions."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
@@ -61,8 +63,9 @@ def sparkline(values: Series, min_span: float = MIN_SPAN) -> str:
 def area(values: Series, rows: int, min_span: float = MIN_SPAN) -> list[str]:
     """The lines of a graph, from top to bottom, with a column for each value; an unknown value has an empty column.
 
-    The lowest value is one eighth of a line high, and the highest value as high as all lines. Values that differ by
-    less than `min_span` of the highest are drawn near the middle, unless all of them are 0.
+    The lowest value is one eighth of a line high, and the highest value as high as all lines. If the lowest and the
+    highest value differ by less than `min_span` times the highest value, all values are drawn near the middle. If all
+    values are 0, they are drawn at the bottom.
     """
     known = [value for value in values if value is not None]
     middle = (min(known) + max(known)) / 2 if known else 0.0
@@ -79,7 +82,10 @@ def area(values: Series, rows: int, min_span: float = MIN_SPAN) -> list[str]:
 
 
 def past_values(view: View, series: str) -> Series:
-    """The values of a figure up to the shown sample, from the last five minutes or from the start of a recording."""
+    """The values of a figure up to the shown sample.
+
+    On a live screen, the values begin five minutes before the sample; in a recording, they begin at its start.
+    """
     if view.player is None:
         return getattr(view.trends, series)  # type: ignore[no-any-return]
     values: Series = getattr(view.timeline, series, ())

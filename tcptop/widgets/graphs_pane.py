@@ -27,13 +27,13 @@ MIN_GRAPH_WIDTH = 6
 AREA_ROWS = 3
 """The smallest height of an area graph, in lines."""
 NETNS = " this netns"
-"""Text that follows the title of a graph for one network namespace, if there is room."""
+"""If a graph is about one network namespace only, this text follows the graph's title, if there is room."""
 MIN_ROWS = 12
 """Minimum height of a pane with area graphs; in a lower pane, each graph has one line."""
 
 
 class TrendLook(NamedTuple):
-    """Title, format and colour of the graph for a series of `Trends`."""
+    """How the graph of one series of `Trends` is drawn: its title, the format of its values, and its colour."""
 
     series: str
     title: str
@@ -88,12 +88,18 @@ class GraphsPane(Pane):
 
 
 def _charge_text(sockets: SocketCounts, amount: float) -> str:
-    """Title and range of the buffers; an upper bound if the count is within the counter's error, as in the TCP pane."""
+    """The bytes of the buffers as text.
+
+    If the count is no larger than the counter's possible error, the text is an upper bound, as in the TCP pane.
+    """
     return units.bounded(sockets._replace(buffer_bytes=round(amount)).buffer_bounds, units.short_size)
 
 
 def time_wait_title(ledger: Ledger) -> str:
-    """The title of a graph of the mini-sockets, with `this netns` if they are counted in one namespace."""
+    """The title of a graph of the mini-sockets.
+
+    The title ends with `this netns` if only one network namespace is counted.
+    """
     return f"TIME_WAIT{NETNS}" if ledger.sockets.time_wait_scope == "here" else "TIME_WAIT"
 
 

@@ -18,16 +18,17 @@ from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
 COUNTED = re.compile(r", \d+ more| \+\d+$")
-"""Pattern of the end of a text that only counts alarms instead of naming them."""
+"""Matches a text on alarms that ends with the number of alarms that it does not name, such as `+2`."""
 
 MAX_LOOK_AGE_S = 60
-"""Age in seconds from which on a look at the sockets is too old for the head line."""
+"""If the sockets were last examined more than this number of seconds ago, the head line does not show the verdicts."""
 MANY_SOCKETS = 10_000
-"""Number of sockets from which on the head line names the key `W`, which shows who holds them, if there is room."""
+"""If there are at least this many sockets and the line has room, the head line names the key `W`. The key shows who
+holds the sockets."""
 WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
 FIRST_LINE: Line = ((" tcptop  ", "accent"), ("reading /proc …", "text"))
-"""The head line until the first sample is read, which takes seconds if all CPUs of the machine are busy."""
+"""The head line until the first sample is read. Reading takes seconds if all CPUs of the machine are busy."""
 
 MODE_NAMES: dict[AccountingMode, str] = {"full": "open sockets", "time_wait": "TIME_WAIT"}
 
@@ -53,11 +54,11 @@ class HeadLine(Pane):
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     """The head line: the machine on the left; alarms, the accounting of TIME_WAIT, a node, and the state on the right.
 
-    If there are many sockets, the key that shows who holds them stands before the state. If the line is too long, first
-    details of the machine are left out; the names of alarms are shortened last.
+    If there are many sockets, the key that shows who holds them is named, too. If the line is too long, the details of
+    the machine are left out first. The names of the alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
-    # The usual case, open sockets on all nodes, needs no words.
+    # Open sockets on all nodes are the usual case, which the line does not name.
     shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
     verdicts = _verdicts_text(ledger)
     if verdicts:
@@ -100,13 +101,20 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
 
 
 def _has_who_hint(ledger: Ledger, view: View, has_verdicts: bool) -> bool:
-    """True if the line should name the key `W`: there are many sockets, a kernel to ask, and no verdicts."""
+    """True if the line should name the key `W`.
+
+    The key is named if there are many sockets, if a running kernel can be asked who holds them, and if no verdict is
+    shown.
+    """
     can_ask = view.player is None and ledger.live
     return can_ask and not has_verdicts and (ledger.sockets.allocated or 0) >= MANY_SOCKETS
 
 
 def _verdicts_text(ledger: Ledger) -> str:
-    """The number of verdicts in the last look at the sockets, as text; empty if there is none, or the look is old."""
+    """The number of verdicts on the sockets, as text.
+
+    The text is empty if there is no verdict, or if the verdicts are older than MAX_LOOK_AGE_S.
+    """
     holders = ledger.holders
     if holders is None or not holders.verdicts or (holders.age_s or 0) > MAX_LOOK_AGE_S:
         return ""

@@ -54,7 +54,7 @@ HOLDER_COLUMNS = (
 """Words of the glossary that the help about the table of holders explains."""
 
 KeyGroups = Sequence[tuple[str, Sequence[tuple[str, str]]]]
-"""Names of groups of keys, each group with pairs of key names and meaning."""
+"""Groups of keys. A group is the name of the group, and for each of its keys a pair of key name and meaning."""
 
 
 class HelpPane(ScrollPane):
@@ -110,7 +110,7 @@ class HoldersHelpPane(HelpPane):
 
 
 def entry_lines(word: str, columns: int, title: str | None = None, width: int = COLUMN_WIDTH) -> list[Line]:
-    """The lines of a word's entry in the glossary, below the word or another title."""
+    """The glossary's entry on a word, as lines. The title of the entry is `title` or, without it, the word."""
     entry = find_entries(word)[0]
     return fact_lines(title or word, f"{entry.meaning} {entry.more}".rstrip(), columns, width, "accent")
 

@@ -41,13 +41,13 @@ from tcptop.widgets.pane import ASCII_CLASS
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, ScrollPane
 
 SCREEN_GROUPINGS = tuple(grouping for grouping in GROUPINGS if grouping != "peer")
-"""Groupings on the screen. Grouping by remote network is left out, because the look of the screen asks for no
-addresses."""
+"""Groupings on the screen. The screen does not ask the kernel for the addresses of sockets, so it cannot group by
+remote network."""
 COLUMNS: Sequence[str] = (
     *("OWNER", "STATE", "SERVICE", "SOCKETS", "Δ", "MEMORY", "SLAB", "BUFFERS", "SHARE", "UNREAD", "UNSENT", "DROPS"),
     *("USER", "NETNS", "SOCK", "KERNEL", "CGROUP"),
 )
-"""All columns in their order, except that the column of the grouping comes first."""
+"""All columns, in the order of the table. The column of the chosen grouping is moved to the front."""
 FIRST_WIDTH = 18
 WIDTHS: Mapping[str, int] = {
     "STATE": 11,
@@ -72,11 +72,11 @@ WIDTHS: Mapping[str, int] = {
 """Maps each column, apart from the sort column, to its width; the most important columns come first. The name "" stands
 for the first column, which has at least the width FIRST_WIDTH.
 
-In a terminal of 40 columns, the first column, the sort column and the state are complete. The state comes before the
-port, because it tells what a socket waits for.
+In a terminal of 40 columns, the first column, the sort column and the state are complete. STATE comes before SERVICE,
+because the state tells what a socket waits for.
 """
 TELLING_AT = list(WIDTHS).index("MEMORY")
-"""Index in WIDTHS at which the columns that tell rows apart are inserted."""
+"""Index in WIDTHS. Columns that tell similar rows apart are inserted at this index when they are needed."""
 WIDER: Sequence[tuple[str, int]] = (
     *(("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
     *(("", 40), ("CGROUP", 60)),
@@ -88,11 +88,12 @@ SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
 FOOT_SHARE = 3
 """The sums and verdicts take at most one of every FOOT_SHARE lines."""
 UNWRAPPED = 10_000
-"""A width that is enough for every verdict without wrapping."""
+"""A number of columns that is large enough for every verdict to fit on one line."""
 MIN_ROWS_WITH_KEYS = 6
 GROUP_KEY: KeyHint = ("← →", "group by", "by")
 ASCII_GROUP_KEY: KeyHint = ("Left Right", "group by", "by")
-"""Text that replaces GROUP_KEY in ASCII, where the arrows would look like the keys `<` and `>` of the columns."""
+"""Hint that replaces GROUP_KEY on a terminal that shows ASCII only. There, the arrows would look like `<` and `>`,
+which are the keys of the columns."""
 TABLE_KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "open", "open"),
     GROUP_KEY,
@@ -118,11 +119,12 @@ class TableChoice(NamedTuple):
     by: Grouping = "owner"
     sort: SortKey = "memory"
     text: str = ""
-    """Filter text: only rows that have it in their name, owner, cgroup or service are shown; empty to show all rows."""
+    """Filter text. Only rows whose name, owner, cgroup or service contains the text are shown; an empty text shows all
+    rows."""
 
 
 class SocketSource(Protocol):
-    """The feed that delivers the looks at the sockets."""
+    """The feed that asks the kernel about the sockets and delivers the answers."""
 
     @property
     def asks_kernel(self) -> bool:
@@ -161,7 +163,7 @@ class HoldersPane(ScrollPane):
         self._rows_of: tuple[object, ...] = ()
         """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
-        """Columns that are left out because their values say nothing about any row."""
+        """Columns that are left out because none of their values tells the user something."""
         self._telling: Sequence[str] = ()
         """Columns that tell apart rows that have the same name, state and service."""
         self._cursor = 0
@@ -212,7 +214,7 @@ class HoldersPane(ScrollPane):
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
             self._drawn = self._draw_lines(ledger, choices, columns, rows)
-            # Drawing may move the cursor or the columns into sight, so the values are computed again after it.
+            # Drawing may move the cursor or the columns, so the values are computed again after the drawing.
             self._drawn_of = self._lines_depend_on(ledger, columns, rows)
         self.set_titles(*self.edge_titles(ledger, choices))
         return self._drawn
@@ -279,7 +281,11 @@ class HoldersPane(ScrollPane):
         return next((row for row in self._rows if row.key == self._opened), None)
 
     def _single(self, row: HolderRow | None) -> SingleSockets:
-        """State of the single sockets of the opened row: the answer to the last request, or the request to send."""
+        """What is known of the single sockets of the opened row.
+
+        If the sockets were requested, the result has the answer to this request. Otherwise it has the request that
+        would be sent.
+        """
         asks = self._asked or ([] if row is None else row_asks(row.groups))
         return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, self._answer_age_s)
 
@@ -288,7 +294,7 @@ class HoldersPane(ScrollPane):
         return time.monotonic() - self._answered_at_s
 
     def _find_rows(self, holders: Holders) -> None:
-        """Makes the rows again if the look or the choice has changed; the cursor stays on its row."""
+        """Makes the rows again if the data or the user's choice has changed. The cursor stays on its row."""
         depends_on = (holders.taken_at_s, id(holders.groups), self.choice, self._opened is None)
         if depends_on == self._rows_of:
             return
@@ -349,7 +355,11 @@ class HoldersPane(ScrollPane):
         return [cells[title] for title in titles]
 
     def _step_keys(self) -> tuple[KeyHint, ...]:
-        """The key that leads to another look: of the kernel now, or of another sample; None in a saved tree."""
+        """The key that shows newer or older data.
+
+        On a running machine, the key asks the kernel again. In a recording, it goes to another sample. In a saved tree,
+        there is no such key.
+        """
         if self._view.player is not None:
             return (REPLAY_KEY,)
         return (LIVE_KEY,) if self._source.asks_kernel else ()
@@ -369,7 +379,11 @@ class HoldersPane(ScrollPane):
         return (*keys, *self._step_keys(), END_FILTER_KEY if self.choice.text else CLOSE_KEY)
 
     def text_to_copy(self) -> str:
-        """The lines of the page or, in the table, the cells of the row with the cursor, separated by tabs."""
+        """The text that is copied to the clipboard.
+
+        If a page is open, these are its lines. Otherwise these are the cells of the row with the cursor, separated by
+        tabs.
+        """
         if self._opened is not None or not self._rows:
             return super(ScrollPane, self).text_to_copy()
         return "\t".join(holder_cells(self._rows[self._cursor], self.choice.by, CELL_TITLES))
@@ -419,7 +433,10 @@ class HoldersPane(ScrollPane):
             self.redraw()
 
     def back(self) -> bool:
-        """Closes the page or, in the table, ends the filter; False if there was neither a page nor a filter."""
+        """Closes the open page.
+
+        If no page is open, ends the filter. Returns False if there was neither a page nor a filter.
+        """
         if self._opened is not None:
             self._opened = None
         elif self.choice.text:
@@ -435,7 +452,7 @@ class HoldersPane(ScrollPane):
         self.redraw_after_key()
 
     def action_step_grouping(self, step: int) -> None:
-        """Changes to the next or the previous grouping; the page of a row stays unchanged."""
+        """Changes to the next or the previous grouping. If the page of a row is open, does nothing."""
         if self._opened is None:
             index = SCREEN_GROUPINGS.index(self.choice.by) + step
             self._cursor, self._cursor_key = 0, ""
@@ -509,7 +526,7 @@ class HoldersScreen(OverlayScreen):
 
     def on_key(self, event: Key) -> None:
         """Goes back or closes the screen; any key without a meaning here does nothing."""
-        event.prevent_default()  # otherwise Textual would call the method of the base class, too
+        event.prevent_default()  # or Textual would also call on_key() of the base class
         if event.key in (*self.PANE_KEYS, *self.PASSED_ON_KEYS):
             return
         event.stop()
@@ -530,18 +547,19 @@ SAYS_NOTHING: Mapping[str, tuple[Callable[[HolderRow], object], Collection[objec
     "SOCK": (lambda row: row.cgroup_sock_bytes, (None,)),
     "KERNEL": (lambda row: row.cgroup_kernel_bytes, (None,)),
 }
-"""For each column that may be left out: a function that gives its value in a row, and the values that say nothing."""
+"""For each column that may be left out, a function and a collection of values. The function gives the column's value in
+a row. The collection contains the values that tell the user nothing."""
 
 
 def needless_columns(rows: Sequence[HolderRow]) -> frozenset[str]:
-    """Columns whose values say nothing in any row."""
+    """The columns that have no value that tells the user something."""
     return frozenset(
         title for title, (value_of, nothing) in SAYS_NOTHING.items() if all(value_of(row) in nothing for row in rows)
     )
 
 
 def telling_columns(rows: Sequence[HolderRow]) -> Sequence[str]:
-    """The columns whose values differ between rows with the same name, state and service."""
+    """The columns that are needed to tell apart rows with the same name, state and service."""
     alike: dict[tuple[str, ...], list[HolderRow]] = defaultdict(list)
     for row in rows:
         alike[row.name, row.state, row.service].append(row)
@@ -553,13 +571,14 @@ def telling_columns(rows: Sequence[HolderRow]) -> Sequence[str]:
 
 
 class LaidOut(NamedTuple):
-    """The columns that are visible, and the numbers of the others."""
+    """The visible columns, and how many columns are hidden or scrolled out of sight."""
 
     layout: Layout
     hidden: int
     """Number of columns that are not visible."""
     skipped: int
-    """Number of columns that are scrolled out of sight at the left; it is limited so that the last column just fits."""
+    """Number of columns that are scrolled out of sight at the left. It is never larger than necessary to make the last
+    column visible."""
 
 
 def lay_out(
@@ -570,11 +589,13 @@ def lay_out(
     telling: Sequence[str] = (),
     skipped: int = 0,
 ) -> LaidOut:
-    """The columns of a table of a given width, without those in `needless`; those in `telling` come before MEMORY.
+    """The columns of a table of a given width, without the columns in `needless`.
 
-    The first column and the sort column are always visible. The other visible columns are the most important ones or,
-    if columns are scrolled out, the next ones in their order. For a given choice, the columns depend only on the width,
-    so that they keep their places while rows change.
+    The columns in `telling` are more important than MEMORY.
+
+    The first column and the sort column are always visible. The other visible columns are the most important ones. If
+    columns are scrolled out of sight, the columns that follow them are visible instead. The visible columns do not
+    depend on the numbers in the rows, so that they keep their places while the numbers change.
     """
     first, sorted_by = TITLES[by], sort.upper()
     without = {first, sorted_by, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
@@ -599,7 +620,7 @@ def lay_out(
             free_columns -= len(GAP)
         else:
             if skipped:
-                allowed = set()  # if a column does not fit, no later column takes its place
+                allowed = set()  # no later column takes the place of one that does not fit
             continue
         widths[name] += more
         free_columns -= more
@@ -610,10 +631,10 @@ def lay_out(
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
-    """The sums and the verdicts in at most `height` lines; if there are too many, the sums are left out first.
+    """The sums and the verdicts in at most `height` lines. If these are too few lines, the sums are left out first.
 
-    A text that does not fit ends in `…`. The most urgent verdicts stay, and the first verdict is complete if there is
-    still a line for the others.
+    A text that does not fit ends in `…`. The most urgent verdicts are kept. The first verdict may take several lines,
+    but leaves at least one line for the others.
     """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:
@@ -632,7 +653,10 @@ def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
 
 
 def owner_variants(name: str, width: int) -> list[str]:
-    """The name of an owner, and a variant that is cut before the number of the process."""
+    """The name of an owner, and a shorter variant.
+
+    In the shorter variant, `…` replaces the end of the name, and the number of the process is kept.
+    """
     start, bracket, number = name.rpartition("[")
     free_columns = width - len(f"…[{number}")
     return (
@@ -641,7 +665,7 @@ def owner_variants(name: str, width: int) -> list[str]:
 
 
 def path_ends(path: str, _: int = 0) -> list[str]:
-    """A path, its ends from the longest to the shortest, and its last name."""
+    """The path, then the path with more and more of its first names replaced by `…`, and then only its last name."""
     names = path.split("/")
     return [path, *(f"…/{'/'.join(names[start:])}" for start in range(2, len(names))), names[-1] or path]
 
@@ -656,7 +680,7 @@ VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
 
 
 def share_text(share: float | None, width: int) -> str:
-    """A share as a percentage; if the column is wide, with a bar."""
+    """A share as a percentage, followed by a bar if the column is wide."""
     text = f"{units.percent(share):>{WIDTHS['SHARE']}}"
     cells = width - WIDTHS["SHARE"] - 1
     if cells < 4 or not share or not units.whole_percent(share):

@@ -57,7 +57,7 @@ SHOWN_FIRST = (
 )
 """The columns, the most important first; a narrow terminal omits the last ones."""
 AGE_AT = 4
-"""Number of columns that are placed before the column of the age."""
+"""Number of columns that are more important than the column of the age. If they fit, the age gets its place next."""
 WIDER = (
     ("NEAREST LIMIT", 21),
     ("EVENTS", 22),
@@ -276,7 +276,10 @@ class HostsPane(Pane, can_focus=True):
 
 
 def fit_table(looks: Sequence[HostLook], columns: int) -> Columns:
-    """The columns that fit: as many of SHOWN_FIRST as possible; the remaining width makes columns and names wider."""
+    """The columns that fit: as many of SHOWN_FIRST as possible.
+
+    The remaining width makes some columns and the names wider.
+    """
     longest = max((cell_width(host_name(look)) for look in looks), default=0)
     name = max(MIN_NAME, min(longest, MAX_NAME, columns // 4))
     by_title = {column.title: column for column in COLUMNS}
@@ -328,7 +331,7 @@ def total_line(looks: Sequence[HostLook], layout: Columns, columns: int) -> Line
     ]
     name = f" {count_text(looks)}"
     texts = [f"{GAP}{text:>{width}}" for text, width in cells]
-    # The number of machines may extend into the first cell, which has no sum.
+    # If the first column has no sum, the number of machines may extend into its cell.
     if layout.shown and layout.shown[0][0].total is None:
         width = layout.name_width + 1 + len(texts[0])
         name, texts = fit_text(name, width, width_of=cell_width), texts[1:]

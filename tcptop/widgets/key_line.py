@@ -55,7 +55,7 @@ LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
 FILTER_HINT: KeyHint = ("ESC", "all names", "names")
-"""Hints that are shown only while a pane fills the screen, or while a name filter is set."""
+"""ZOOM_HINT is shown only while a pane fills the screen, and FILTER_HINT only while a name filter is set."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
@@ -75,7 +75,7 @@ LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
 
 
 NAMED_KEYS = {"SPACE": "space", "ENTER": "enter", "Tab": "tab", "ESC": "escape"}
-"""Names of those hints that are not single characters."""
+"""Maps the key of a hint to Textual's name of the key. A key that is a single character needs no entry."""
 NO_FOCUS_PANES = frozenset({"head", "keys", "timeline"})
 """Ids of the panes that Tab skips."""
 
@@ -134,7 +134,7 @@ WORKS: Mapping[str, Callable[[Moment], bool]] = {
     "t T": lambda now: now.has_steps,
     "< >": lambda now: now.has_steps,
 }
-"""For each key that does not always have an effect, a function that is true if it has one now."""
+"""For each key that has an effect only at times, a function that tells if the key has an effect now."""
 
 
 def working_hints(hints: Sequence[KeyHint], now: Moment) -> tuple[KeyHint, ...]:
@@ -192,7 +192,7 @@ def key_line(
     """The keys that fit into `columns`.
 
     If `nodes_early` is true, the key of the nodes precedes the key of the accounting. If all keys fit with their full
-    meanings, all have the full meaning; otherwise each key has a one-word meaning.
+    meanings, the full meanings are shown. Otherwise each meaning is only one word.
     """
     if nodes_early:
         others = [hint for hint in hints if hint != NODES_HINT]

@@ -33,9 +33,9 @@ from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_l
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 FAR_S = 2 * 86_400.0
-"""Time in seconds.
+"""A limit that will be reached more than this number of seconds from now is shown without that time.
 
-Largest time that is shown until a limit is reached; growth over some minutes says nothing about later times.
+Growth that was measured over some minutes does not allow a longer forecast.
 """
 EIGHTHS = "▏▎▍▌▋▊▉"
 """Characters of a partly filled cell, from one eighth to seven eighths."""
@@ -46,9 +46,9 @@ FITS_TITLE = "fits more"
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 7, 12, 26, 24, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
-"""Minimum width of the pane for the used amounts, and for the text on what the kernel does at a limit."""
+"""Minimum widths of the pane for two columns: the used amounts, and what the kernel does when a limit is reached."""
 NEEDS_DUMP = ("ports", "nofile", "listen_queues")
-"""Limits whose use only a dump of all sockets shows; the headroom page says so."""
+"""Limits whose use is known only from a dump of all sockets. The headroom page explains this."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that no title uses."""
 
@@ -128,7 +128,8 @@ class LimitsPane(ScrollPane):
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     """The limits of the pane.
 
-    Limits in NEEDS_DUMP are left out, unless one of them has an alarm or no other limit is known.
+    A limit in NEEDS_DUMP is left out unless it has an alarm. If the use of no other limit is known, all limits are
+    returned.
     """
     limits = ledger.limits[mode].rows
     shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]
@@ -136,7 +137,10 @@ def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
 
 
 def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
-    """A line for each limit. A limit whose use is unknown comes last, with as much of the reason as fits."""
+    """A line for each limit.
+
+    The limits whose use is unknown come last. Their lines give the reason, as far as it fits.
+    """
     limits = shown_limits(ledger, mode)
     widths = column_widths(limits, columns)
     lines: list[Line] = []
@@ -191,10 +195,12 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
 
 
 def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> list[str]:
-    """If this limit is reached first, the sentences beside its name give the headroom of the machine.
+    """Variants of the sentence beside the name of `limit`, from long to short.
 
-    If another limit is reached first, the sentences give the headroom of this limit, and the other limit with the
-    machine's headroom.
+    If `limit` is the first to be reached, the sentence gives the headroom of the machine.
+
+    If another limit is reached first, the sentence gives the headroom of `limit`, then the name of the other limit, and
+    then the headroom of the machine.
     """
     first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
     if first is None or first.name == limit.name:
@@ -239,7 +245,7 @@ def use_bar(limit: Limit, columns: int) -> Line:
 
 
 def _name_piece(limit: Limit) -> Piece:
-    """The name of a limit; if its state is an alarm, the sign and the word of the state come first."""
+    """The name of a limit. If the limit has an alarm, a sign and the word for its state come before the name."""
     name, role = limit.label, STATE_ROLES.get(limit.state, "text")
     if limit.state in ALARM_STATES:
         name = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} {name}"
@@ -271,13 +277,13 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
 def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
     """Notes on a limit, from long to short; the last one is empty.
 
-    The notes are about the time until the limit is reached, the reason for an alarm, the number of orphans that fit,
-    and what fits into free memory. Other notes say what the headroom assumes, and why something is unknown.
+    The notes give the time until the limit is reached, the reason for an alarm, the number of orphans that fit, and the
+    number of sockets that fit into free memory. Other notes say what the headroom assumes, or why a number is unknown.
     """
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
-    # If the space is too small, the reason for an alarm is shortened, but no other note replaces it.
+    # The reason for an alarm is shortened if necessary, but never replaced by another note.
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in (MEMORY, "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "average buffers"
@@ -292,7 +298,10 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
 
 
 def measured_text(growth: GrowthSinceMark) -> str:
-    """The measured bytes per socket and their error, as text: `4 162 ± 120 B each, measured`, or `disturbed`."""
+    """The measured bytes per socket and their error, as text: `4 162 ± 120 B each, measured`.
+
+    If other slabs changed too much in the meantime, the text says `disturbed` instead.
+    """
     error = units.exact_bytes(growth.error_bytes_per_socket)
     if growth.is_disturbed:
         return f"disturbed (other slabs changed by {error} B each)"
@@ -302,7 +311,7 @@ def measured_text(growth: GrowthSinceMark) -> str:
 def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     """The growth since the mark.
 
-    If the space is too small, the live objects are left out first, but the bytes per socket never.
+    If the space is too small, the live objects are left out first. The bytes per socket are never left out.
     """
     ago = f", {units.seconds(round(growth.elapsed_s))} ago" if growth.elapsed_s is not None else ""
     sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)

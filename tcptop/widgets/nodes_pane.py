@@ -21,7 +21,8 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
-"""Cells of the bar: memory of TCP's slabs, less than half a cell of TCP's slabs, other used memory, and free memory."""
+"""Characters for the cells of the bar. TCP stands for memory of TCP's slabs, and TRACE for an amount of it below half a
+cell. OTHER stands for other used memory, and FREE for free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
@@ -46,7 +47,7 @@ def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
 
 
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chosen: int | None = None) -> list[Line]:
-    """The titles and a line for each node, with CHOSEN at the chosen node.
+    """The titles of the columns, and a line for each node. The sign CHOSEN marks the chosen node.
 
     Each bar stands for the memory of its own node.
     """
@@ -118,7 +119,11 @@ class NodesPane(ScrollPane):
         return f"Nodes ─ TCP {TCP} other {OTHER} free {FREE}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, followed by the keys of a table that fills the screen, or by the key to hidden nodes."""
+        """The title and a note.
+
+        If the table fills the screen, the note names the table's keys. If some nodes are not visible, the note names
+        the key for scrolling.
+        """
         title, _ = super().edge_titles(ledger, choices)
         notes: tuple[str, ...] = ()
         if "caches" not in self._view.panes:

@@ -97,9 +97,9 @@ class Pane(Widget):
             self.show(self._ledger, self._view)
 
     def redraw_after_key(self) -> None:
-        """Draws the last ledger again, unless the key press will be repeated.
+        """Draws the last ledger again, unless the same key press is already waiting in the queue.
 
-        If the next key in the queue is the same as the current key, the drawing is left to the next key.
+        If the same key press is waiting, the pane is drawn after that key press.
         """
         if not getattr(self.app, "key_repeats", False):
             self.redraw()
@@ -130,7 +130,8 @@ class Pane(Widget):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of the given size.
 
-        If lines are missing, blank lines are drawn; lines beyond `rows` are not shown.
+        If there are fewer than `rows` lines, the rest of the pane is blank. If there are more, the last lines are not
+        shown.
         """
         raise NotImplementedError
 
@@ -148,13 +149,17 @@ class Pane(Widget):
     def max_title_width(self) -> int:
         """Maximum width of a title, in columns.
 
-        The title line has one border cell and one space at each end, and the corners of a box.
+        At each end, one border cell and one space are not available for the title. In a box, the two corners are not
+        available either.
         """
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     @property
     def has_shades(self) -> bool:
-        """True if the terminal shows shades of a colour: not in ASCII, without colours, or with 16 colours."""
+        """True if the terminal shows shades of a colour.
+
+        The result is False in ASCII, without colours, and with 16 colours.
+        """
         app = self.app
         return not (app.has_class(ASCII_CLASS) or app.no_color or app.console.color_system in (None, "standard"))
 
@@ -170,15 +175,15 @@ class Pane(Widget):
         note stands in the lower edge.
         """
         old, self._titles = self._titles, (title, note, self.has_focus)
-        # Textual's setters would refresh the whole pane, and many titles change in each sample.
+        # Textual's properties for titles would refresh the whole pane, and many titles change with each sample.
         if old == self._titles:
             return
         self._changed.add(0)
-        if self.styles.border_bottom[0]:  # for a box, since Textual puts spaces around its titles
+        if self.styles.border_bottom[0]:  # a box: Textual adds spaces around the titles
             self._border_title, self._border_subtitle = map(Content, map(self._terminal_text, (title, note)))
             self._changed.add(self.outer_size.height - 1)
             return
-        start = "" if self.styles.border_left[0] else " "  # at a left edge, Textual puts the space
+        start = "" if self.styles.border_left[0] else " "  # if there is a left border, Textual adds the space
         content = Content(self._terminal_text(f"{start}{title} " if title else ""))
         if self.has_focus and not self._has_colours:
             content = content.stylize("reverse")

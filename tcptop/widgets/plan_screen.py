@@ -22,12 +22,14 @@ from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane, without_last_heading
 
 GRIDS = ((100, 4), (38, 2), (0, 1))
-"""For each grid of fields, the minimum width in columns and the number of fields side by side."""
+"""The arrangements of the fields, each as a pair: the minimum width of the pane, and the number of fields side by
+side."""
 RESULT_LINES = 6
-"""Minimum number of lines for the advice and the plan; on a low terminal the form shows only the fields around the
-cursor."""
+"""Minimum number of lines for the advice and the plan. If a terminal is too low for them and the whole form, the form
+shows only the fields around the cursor."""
 CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
-"""Number of columns for the text of a choice, for a number in the widest grid, and at most for the text on buffers."""
+"""Widths in columns. CHOICE_ROOM is for the text of a choice, and NUMBER_ROOM for a number. MAX_BUFFERS_ROOM is the
+maximum for the field of the buffers with the text behind it."""
 MORE = " ↓ more: PgDn"
 """The last visible line if the page goes on below it."""
 POSITION_WIDTH = 16
@@ -47,7 +49,7 @@ class PlanSource(Protocol):
         ...
 
     def plan_options(self) -> Sequence[str] | None:
-        """The options with which `tcptop plan` reads the same sample; None if no options lead to the sample."""
+        """The options with which `tcptop plan` reads the same sample; None if no options can select this sample."""
         ...
 
     def plan_origin(self) -> str:
@@ -148,12 +150,13 @@ class PlanScreen(OverlayScreen):
 
 
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
-    """The fields in one, two or four columns; the cursor moves down a column and then to the next column.
+    """The fields in one, two or four columns. The cursor moves down each column, and then to the top of the next one.
 
-    `buffers` is a text on the bytes of a socket's buffers and their part in use. `buffers` stands behind the field of
-    the buffers, if there is room.
+    `buffers` is a text that gives the bytes of a socket's buffers, and how many of them are in use. If there is room,
+    this text stands behind the field of the buffers.
 
-    If `max_lines` is too small, only the lines around the cursor are returned, and at least one line.
+    If there are more than `max_lines` lines, only the lines around the cursor are returned. At least one line is always
+    returned.
     """
     across = next(number for least, number in GRIDS if columns >= least)
     rows = -(-len(FIELDS) // across)
@@ -203,7 +206,11 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
 
 
 def advice_line(form: PlanForm, columns: int) -> Line:
-    """Says what the field accepts if its text is wrong; otherwise the meaning of the current field, and the keys."""
+    """The line of advice below the fields.
+
+    If the text of a field is wrong, the line says what the field accepts. Otherwise it gives the meaning of the current
+    field, and the keys.
+    """
     if form.mistake is not None:
         name, _, accepted = form.mistake.partition(": ")
         field = next(each for each in FIELDS if each.label == name)

@@ -43,7 +43,7 @@ def is_heading(line: Line) -> bool:
 
 
 def heading_above(lines: Sequence[Line], index: int) -> Line | None:
-    """The column titles of a table, if the line is below the table's first row; otherwise None."""
+    """The column titles that belong to the line with the given index; None if the line is not in a table."""
     for above in range(index - 1, -1, -1):
         if not text_of(lines[index]).strip() or not text_of(lines[above]).strip():
             return None
@@ -53,7 +53,10 @@ def heading_above(lines: Sequence[Line], index: int) -> Line | None:
 
 
 def without_last_heading(lines: Sequence[Line]) -> Sequence[Line]:
-    """The lines, but a last line with column titles is blank, because the rows of the titles are not visible."""
+    """The lines; if the last line has column titles, it is replaced by a blank line.
+
+    Column titles on the last line are of no use, because the rows below them are not visible.
+    """
     return [*lines[:-1], EMPTY_LINE] if lines and is_heading(lines[-1]) else lines
 
 
@@ -70,9 +73,10 @@ class ScrollPane(Pane, can_focus=True):
     ]
 
     KEEPS_HEADINGS: ClassVar[bool] = False
-    """If True, the column titles of a table replace the first visible line when they are scrolled out of sight.
+    """If True, the column titles of a table stay visible. When the titles are scrolled out of sight, they replace the
+    first visible line.
 
-    If True, the last visible line also never has column titles whose rows are not visible.
+    If True, column titles on the last visible line are left out, too, because the rows below them are not visible.
     """
 
     _first = 0

@@ -10,7 +10,8 @@ from tcptop.text.line import Line, Piece, Role
 from tcptop.widgets.cell_width import line_width
 
 RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
-"""The colours of the parts, in the order of the parts; further parts have the last two colours in turn."""
+"""The colours of the first five parts, in the order of the parts. All further parts use the last two colours
+alternately."""
 SIGNS = "█▓▒░=&o:xw"
 """The fill characters of the parts for a screen whose colours cannot tell the parts apart."""
 
@@ -24,7 +25,7 @@ def _fill(index: int, label: str, signs: bool) -> Piece:
 def _spans(slices: Sequence[Slice], columns: int) -> list[tuple[int, int]]:
     """The first column of each part in the bar, and the column behind the part.
 
-    The ends of the parts are rounded, not their lengths, so that the lengths add up to the length of the bar.
+    The end of each part is rounded instead of its length, so that all lengths add up to the length of the bar.
     """
     total = sum(part.bytes for part in slices)
     spans: list[tuple[int, int]] = []
@@ -102,10 +103,10 @@ def slice_legend(
         selected: the label of the marked part; None for no mark.
         named: the indices of parts that are left out, because they are named elsewhere.
         gaps: the gap after the fill character of a part, and the gap between two parts.
-        signs: puts the fill character of a part before its name, for a screen without colours; otherwise a block in the
-            colour of the part.
+        signs: puts the fill character of a part before its name, for a screen without colours. If false, a block in the
+            colour of the part stands before the name.
         max_lines: the largest number of lines; None for any number.
-        left_out: the number of parts before the legend that are named nowhere.
+        left_out: the number of parts in `named` that are in fact named nowhere; the legend counts them as left out.
     """
     entries: list[Line] = []
     for index, part in enumerate(slices):
@@ -122,7 +123,7 @@ def slice_legend(
         longer = (*current, (gaps[1], "text"), *entry) if current else entry
         more: Line = ((f"{gaps[1]}+{left_out + len(entries) - number} more", "dim"),)
         is_last_line = max_lines is not None and len(lines) + 1 >= max_lines
-        # An entry on the last line also needs space for the number of parts that are left out.
+        # On the last line, space is also needed for the number of parts that are left out.
         behind = more if is_last_line and (left_out or number + 1 < len(entries)) else ()
         if current and line_width((*longer, *behind)) > columns:
             if is_last_line:

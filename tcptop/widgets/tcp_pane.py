@@ -20,13 +20,14 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 TITLE_WIDTH = 14
 VALUE_WIDTH = 10
 WIDE_COLUMNS = 60
-"""Minimum width of a line for the notes on the buffers beside another fact."""
+"""In a pane with few lines, the buffers share a line with another fact. The notes on the buffers are shown there only
+if the line has at least this many columns."""
 MIN_GRAPH_WIDTH = 6
 GRAPH_LENGTH, GRAPH_FROM_START = " 5 min", " from start"
 GROWTH_STEPS = 6
-"""Number of steps of the trends over which the growth of the memory is measured."""
+"""The growth of the memory is measured over this number of steps of the trends."""
 STEADY_SHARE = 1e-5
-"""Minimum change per second, as a share of the memory, that is shown as growth."""
+"""If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
 GAP = "  "
 
 
@@ -40,7 +41,8 @@ class TcpPane(Pane):
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title.
 
-        If `this netns` means another network namespace than tcptop's own, the title names that namespace.
+        If the counts of `this netns` are from another network namespace than tcptop's own, the title names that
+        namespace.
         """
         title, place = "TCP in the kernel ─ machine", ledger.host.net_namespace
         titles = (f"{title} ─ this netns: {place}", f"TCP ─ this netns: {place}") if place else ()
@@ -99,10 +101,12 @@ def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, r
 
 
 def total_texts(ledger: Ledger) -> tuple[str, str]:
-    """The total as large digits, and its unit; if the total is unknown, no digits, and the reason instead of the unit.
+    """The digits of the total, and its unit.
 
-    `≥` precedes the total if parts are missing. `≈` precedes the total if the bounds on the total differ in the digits
-    that are shown.
+    If the total is unknown, there are no digits, and the reason takes the place of the unit.
+
+    `≥` precedes the total if parts are missing. `≈` precedes the total if the lower or the upper bound on it has other
+    digits at this precision.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
@@ -118,7 +122,8 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
     """The unit of the total, its share of the machine's memory, and its growth.
 
-    If the total is unknown, the reason replaces the total. If `with_available` is true, the available memory follows.
+    If the total is unknown, `unit` is the reason, and the line shows this reason. If `with_available` is also true, the
+    available memory follows the reason.
     """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
     if total.bytes is None:
@@ -157,7 +162,7 @@ def _percent(part: float | None, whole: float | None) -> str:
 
 
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
-    """The number of sockets (in TIME_WAIT accounting, of mini-sockets), with its change per second."""
+    """The number of sockets, with its change per second. In TIME_WAIT accounting, mini-sockets are counted instead."""
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s
@@ -174,7 +179,11 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
 
 
 def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
-    """Texts behind the number of mini-sockets, from long to short: which namespace it counts, and the bound."""
+    """Texts behind the number of mini-sockets, from long to short.
+
+    The texts say if only one network namespace is counted. In that case, they also give the upper bound for the
+    machine, if it is known.
+    """
     if counts.time_wait_scope != "here":
         return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
     bound = counts.time_wait_machine_max
@@ -196,17 +205,22 @@ def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
 
 
 def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
-    """The time at which the graph will begin; if there will be no graph, the range of the total."""
+    """The text that replaces a missing graph.
+
+    If the graph will begin later, the text says when. Otherwise it gives the range of the total.
+    """
     reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.bytes is not None else ""
     texts = (reason,) if reason not in ("", NO_PAST) else _total_notes(ledger)[1]
     return ((first_fitting((*texts, ""), columns), "dim"),)
 
 
 def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound: bool) -> Line:
-    """In one line, TIME_WAIT of the machine (in TIME_WAIT accounting, the sockets), and the buffers.
+    """One line with the machine's mini-sockets and the buffers.
 
-    `has_bound` is true if a line above has the bound on the machine's TIME_WAIT; without it, the bound comes first
-    here.
+    In TIME_WAIT accounting, the number of sockets comes instead of the mini-sockets.
+
+    The line may begin with the upper bound on the mini-sockets of the machine. `has_bound` is true if another line
+    already shows this bound.
     """
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
@@ -229,7 +243,7 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
         *(f"{start}{GAP}buffers {buffers}, {memory}" for start in starts if memory),
     ]
     if memory:
-        # Shown alone, the buffers would be a part that is larger than the total.
+        # The total includes only the part in use, so the buffers alone might be larger than the total.
         texts += [f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts]
         if mode == "full" or has_bound or bound is None:
             texts.append(_buffers_in_use(ledger))
@@ -245,7 +259,7 @@ def _buffers_in_use(ledger: Ledger) -> str:
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
-    """One detail on each line, the most important first, each with the longest note that fits.
+    """The details, one on each line, the most important first. Each detail has the longest of its notes that fits.
 
     The available memory and the CPU use are those of the sample `slow`.
     """
@@ -301,7 +315,7 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
 def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """The buffers of the sockets, and notes on them: the part of them in use, and their limit tcp_mem.
 
-    If the kernel's counter is no larger than the counter's possible error, the text is an upper bound.
+    If the value of the kernel's counter is no larger than the counter's possible error, the text gives an upper bound.
     """
     counts = ledger.sockets
     limit = next(row for row in ledger.limits["full"].rows if row.name == "tcp_mem")

@@ -18,10 +18,10 @@ from tcptop.widgets.pane import Pane
 MIN_GRAPH_WIDTH = 12
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "TCP memory", "time_wait": "TIME_WAIT"}
-"""Beginning of the title of the graph that comes first, by accounting mode; on a narrow terminal, only this graph is
-shown."""
+"""For each accounting mode, the first words of the title of its most important graph. On a narrow terminal, only this
+graph is shown."""
 TO_THE_END: Line = (("  >", "accent"), (" last sample", "text"))
-"""Hint at the first sample, where a recording opens: the key that goes to the last sample."""
+"""Hint with the key that goes to the last sample. The hint is shown at the first sample, where a recording opens."""
 POSITION_MARK = "│"
 """Character in a graph that marks the column of the shown sample."""
 
@@ -29,7 +29,7 @@ POSITION_MARK = "│"
 class TimelinePane(Pane):
     """Pane of four graphs, one below the other.
 
-    In a pane with few rows, a single line has as many graphs as fit side by side.
+    If the pane has too few rows, it shows one line, with as many graphs side by side as fit.
     """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
@@ -45,8 +45,8 @@ class TimelinePane(Pane):
             Graph.of("B/conn", timeline.bytes_per_connection, units.exact_bytes),
         ]
         if timeline.read_share < 1:
-            # While a graph is being filled, its range would be wrong; only the counts of sockets, from the index, are
-            # complete.
+            # The range of a graph that is still being filled would be wrong. The counts of sockets come from the index
+            # of the recording, so they are already complete.
             reading = f"reading {units.percent(timeline.read_share, ' ')}"
             graphs[1], graphs[3] = (replace(graphs[index], range_text=reading) for index in (1, 3))
         hint = TO_THE_END if player.index == 0 < player.last_index and not self._view.looking_back else EMPTY_LINE
