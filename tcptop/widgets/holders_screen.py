@@ -86,7 +86,7 @@ GAP = " "
 LEFT = frozenset({*TITLES.values(), "SHARE"})
 SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
 FOOT_SHARE = 3
-"""The sums and verdicts take at most one of every FOOT_SHARE lines."""
+"""The sums and verdicts together take at most 1/FOOT_SHARE of the lines."""
 UNWRAPPED = 10_000
 """A number of columns that is large enough for every verdict to fit on one line."""
 MIN_ROWS_WITH_KEYS = 6
@@ -209,7 +209,8 @@ class HoldersPane(ScrollPane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The table, the sums, the verdicts and the keys, or the page of the opened row.
 
-        The lines are kept until the look or the user's choice changes.
+        The lines are drawn again only if the sockets were read again, or if the user's choice, the size or the answer
+        on single sockets has changed.
         """
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
@@ -220,7 +221,7 @@ class HoldersPane(ScrollPane):
         return self._drawn
 
     def _lines_depend_on(self, ledger: Ledger, columns: int, rows: int) -> tuple[object, ...] | None:
-        """All values that the lines depend on; None if there is no look."""
+        """All values that the lines depend on; None if the sockets have not been read."""
         holders = ledger.holders
         if holders is None:
             return None
