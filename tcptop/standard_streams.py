@@ -1,4 +1,4 @@
-"""Standard output and standard error: one way to write to each, even if it is closed, full, or a pipe without a reader.
+"""Writes to standard output and standard error, even if they are closed, full, or pipes without a reader.
 
 After a failed write, the descriptor leads to /dev/null. Without /dev/null, Python would write the same text again at
 its exit, print "Exception ignored", and end with exit code 120.
@@ -60,7 +60,7 @@ def write_notice(text: str) -> None:
 
 def write_stderr(text: str) -> None:
     """Writes a text to standard error; ignores errors."""
-    if sys.stderr is not None:  # otherwise print() would write to standard output
+    if sys.stderr is not None:  # print(file=None) would write to standard output
         with suppress(OSError):
             _write(sys.stderr, text)
 
@@ -74,7 +74,7 @@ def flush_streams() -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Writes and flushes a text; before an OSError is raised, leads the stream's descriptor to /dev/null."""
+    """Writes and flushes a text. If that fails, leads the stream's descriptor to /dev/null, and raises the OSError."""
     try:
         stream.write(text)
         stream.flush()

@@ -16,8 +16,8 @@ PATH = "sys/kernel/security/lsm"
 
 FILESYSTEMS = "proc/filesystems"
 OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
-"""Maps a module to the file system that it registers if it was enabled at boot (security/selinux/selinuxfs.c,
-init_sel_fs, and security/smack/smackfs.c).
+"""Maps the name of a security module to the file system of the module. The module registers this file system only if
+the module was enabled at boot (security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c).
 """
 
 MODULES = "sys/module"

@@ -1,6 +1,6 @@
 """/sys/kernel/slab (mm/slub.c): which names share a cache, the sizes of each cache, and counts on each node.
 
-The program reads only those counts that the kernel makes without a lock.
+The program reads only counts that the kernel can print without taking a lock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ SIZES = ("object_size", "slab_size", "objs_per_slab", "order", "cpu_partial", "s
 COUNTS = ("slabs", "total_objects")
 """Counters that the kernel reads without a lock.
 
-The counters `objects` and `objects_partial` are not here: for them, the kernel walks partial lists under list_lock.
+The counters `objects` and `objects_partial` are left out, because the kernel walks partial lists under list_lock to
+compute these two.
 """
 
 Numbers = tuple[int | None, dict[int, int]]
@@ -43,7 +44,10 @@ Numbers = tuple[int | None, dict[int, int]]
 
 
 class SlabLinksSource(Source[SlabLinks]):
-    """A source that is read once a minute, because only loading a module adds caches. Any user may read the links."""
+    """A source that is read once a minute.
+
+    New caches are rare: they appear only when a kernel module is loaded. Any user may read the links.
+    """
 
     name = "slab_links"
     paths = (f"{FOLDER}/", f"{FOLDER}/*")

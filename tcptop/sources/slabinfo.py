@@ -14,7 +14,9 @@ from tcptop.text.printable import printable_name
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
 LAST_ROW = "kmem_cache"
-"""Name of the last row: the newest cache has the first row, and the kernel creates kmem_cache before all others."""
+"""Name of the cache in the last row. The newest cache has the first row, and the oldest cache, kmem_cache, has the last
+row.
+"""
 
 LAST_ROW_OF_OLD_SLUB = "kmem_cache_node"
 OLD_SLUB_UNTIL = (2, 6, 37)
@@ -23,12 +25,13 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum error of a cache's counts, in objects. The counts of a cache may contradict each other by a few objects,
-because the kernel makes one count after another."""
+"""Maximum error of a cache's counts, in objects. The kernel does not make all counts of a cache at the same moment, so
+the counts may contradict each other by a few objects.
+"""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
-    """A source that is read at every interval as long as reading it is cheap.
+    """A source that is read at every interval, as long as the reads are cheap.
 
     To print the file, the kernel takes slab_mutex, and then the list_lock of each node in turn.
     """
@@ -36,7 +39,9 @@ class SlabinfoSource(FileSource[Slabinfo]):
     name = "slabinfo"
     paths = ("proc/slabinfo",)
     max_lines = 30_000
-    """The limit on the number of lines is far above what any kernel prints, and keeps every command within seconds."""
+    """The limit is far above the number of lines that any kernel prints. With this limit, every command ends within
+    seconds.
+    """
     makes_rates = True
     pairs_with_sockstat = True
 
@@ -53,14 +58,17 @@ class SlabinfoSource(FileSource[Slabinfo]):
         self._parse_row.begin_round()
         rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), self._parse_row, damages)
         # If the file ends with the last row of an old SLUB kernel, `check` decides whether the file is cut. If the file
-        # has too many lines, its last rows are missing because the program left them out.
+        # has too many lines, the program itself has left out the last rows, so the file does not count as cut.
         is_short = len(lines) < self.max_lines
         if is_short and not any(row.name == LAST_ROW for row in rows) and not _ends_as_old_slub(rows):
             damages.append(Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last"))
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks the file as cut if it ends as on an old SLUB kernel, but the kernel is newer or of unknown release."""
+        """Marks the file as cut if only the release of the kernel shows that rows are missing.
+
+        The file then ends with the last row of an old SLUB kernel, but the kernel is newer or its release is unknown.
+        """
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
             return reading

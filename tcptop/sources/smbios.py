@@ -19,18 +19,22 @@ TABLE = "sys/firmware/dmi/tables/DMI"
 PROCESSOR, MEMORY_ARRAY, MEMORY_DEVICE, END_OF_TABLE = 4, 16, 17, 127
 HEADER_BYTES = 4
 MIN_BYTES: Mapping[int, int] = {PROCESSOR: 0x1A, MEMORY_ARRAY: 0x0F, MEMORY_DEVICE: 0x15}
-"""Minimum length of each structure that is read: the length of its oldest version."""
+"""Maps each type of structure that is read to the minimum length: the length in the oldest version of the format."""
 KEPT_BYTES: Mapping[int, int] = {PROCESSOR: 0x32, MEMORY_ARRAY: 0x17, MEMORY_DEVICE: 0x5C}
-"""The number of bytes at the start of each structure that are read, and that a recording keeps."""
+"""Maps each type to a number of bytes at the start of a structure. The program reads, and a recording keeps, only these
+bytes and the strings of `KEPT_STRINGS`.
+"""
 KEPT_STRINGS: Mapping[int, tuple[int, ...]] = {PROCESSOR: (0x04, 0x07, 0x10), MEMORY_DEVICE: (0x10, 0x11)}
-"""Offsets of the bytes that number the strings to read: designation, manufacturer and version; locator and bank."""
+"""Maps each type to the offsets of bytes that contain string numbers. For a processor, the strings are the designation,
+the manufacturer and the version; for a memory device, they are the locator and the bank.
+"""
 
 MAX_TABLE_BYTES = 1 << 20
 """Maximum size of a table; tables of real machines have 1 to 200 KB."""
 MAX_STRUCTURES = 1 << 16
-"""Maximum number of structures: a handle has 16 bits."""
+"""Maximum number of structures: each structure has its own handle of 16 bits."""
 MAX_ROWS = 4096
-"""Maximum number of structures of each type that are kept; machines with 32 sockets have about 1 500 memory slots."""
+"""Maximum number of structures that are kept for each type; a machine with 32 sockets has about 1 500 memory slots."""
 MAX_STRING_BYTES = 512
 
 STATUSES: Mapping[int, ProcessorStatus] = {
@@ -84,10 +88,12 @@ MEMORY_TYPES: Mapping[int, str] = {
     0x23: "LPDDR5",
     0x24: "HBM3",
 }
-"""Table 77 of the specification; an NVDIMM is its `logical non-volatile device`."""
+"""Memory types, from table 77 of the specification. The table calls an NVDIMM a `logical non-volatile device`."""
 
 IN_EXTENDED_BYTE, IN_EXTENDED_SIZE, IN_EXTENDED_SPEED = 0xFF, 0x7FFF, 0xFFFF
-"""Values of a field that is too small for the figure; a larger field of the structure then has the figure."""
+"""Each of these values means that the field is too small for the figure. A larger field of the structure then has the
+figure.
+"""
 UNKNOWN_SIZE, IS_IN_KIB = 0xFFFF, 0x8000
 IN_EXTENDED_CAPACITY = 0x80000000
 
@@ -117,13 +123,15 @@ class SmbiosSource(Source[Smbios]):
 
 
 class EntryPoint(NamedTuple):
-    """Figures of the table that the entry point gives."""
+    """The facts about the table that are in the entry point."""
 
     version: str
     table_bytes: int
     """Size of the table; a 64-bit entry point gives only the maximum size."""
     structures: int | None
-    """Number of structures; None if the entry point is 64-bit, since its table ends with a structure of type 127."""
+    """Number of structures. A 64-bit entry point does not have this number (None): a structure of type 127 ends the
+    table.
+    """
 
 
 def parse_entry_point(data: bytes) -> EntryPoint:
@@ -191,7 +199,10 @@ class _Structure(NamedTuple):
         return int.from_bytes(self.data[2:4], "little")
 
     def number(self, at: int, size_bytes: int) -> int | None:
-        """The unsigned number at an offset; None if the structure ends before the offset, as older versions may."""
+        """The unsigned number at an offset; None if the structure is too short.
+
+        Older versions of the format have shorter structures.
+        """
         field = self.data[at : at + size_bytes]
         return int.from_bytes(field, "little") if len(field) == size_bytes else None
 
@@ -211,8 +222,8 @@ def _structures(entry: EntryPoint, table: bytes, damages: list[Damage]) -> Itera
         if kind in MIN_BYTES:
             strings = table[strings_at : end - 2].split(b"\0", 255)
             yield kind, _Structure(table[start:strings_at], tuple(strings))
-        # A 32-bit entry point gives the number of structures. On some machines, structures of the vendor follow the
-        # last one.
+        # A 32-bit entry point gives the number of structures. On some machines, the table continues with structures of
+        # the vendor, which are not counted and not read.
         if number == entry.structures or (entry.structures is None and kind == END_OF_TABLE):
             return
         if number == MAX_STRUCTURES:
@@ -258,7 +269,10 @@ def _processor(structure: _Structure) -> Processor:
 
 
 def _in_byte_or_word(structure: _Structure, at: int, extended_at: int) -> int | None:
-    """A number in a byte; numbers too large for a byte are in a word that SMBIOS 3.0 added. None if the number is 0."""
+    """A number from a byte; None if the number is 0.
+
+    If the number is too large for the byte, the number is in a word that SMBIOS 3.0 added.
+    """
     number = structure.number(at, 1)
     extended = structure.number(extended_at, 2) if number == IN_EXTENDED_BYTE else None
     return (number if extended is None else extended) or None

@@ -20,6 +20,6 @@ class SnmpSource(FileSource[Snmp]):
     makes_rates = True
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Snmp:
-        """Parses the two `Tcp:` lines, the first with names, the second with values; CurrEstab is None if missing."""
+        """Parses the two `Tcp:` lines: the first has names, the second has values. A missing CurrEstab is None."""
         counters = parse_counter_lines(lines, LABEL, (ESTABLISHED, *COUNTERS), damages)
         return Snmp(counters.pop(ESTABLISHED, None), counters)

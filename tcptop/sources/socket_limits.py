@@ -80,10 +80,10 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
 
 
 def parse_file_nr(text: str) -> tuple[int, int]:
-    """The number of open files and the maximum number, from `allocated unused max` (fs/file_table.c, proc_nr_files).
+    """The number of open files and its maximum, from the text `allocated unused max` (fs/file_table.c, proc_nr_files).
 
-    Older kernels print only the global part of a per-CPU counter. The global part lacks the files that a
-    CPU has counted, but has not yet added to the global part: a few dozen files per CPU.
+    Older kernels print only the global part of a per-CPU counter. Each CPU counts files on its own before it adds its
+    count to the global part. The global part therefore lacks up to a few dozen files per CPU.
 
     Raises:
         ValueError: if the text does not have this format.
@@ -91,7 +91,7 @@ def parse_file_nr(text: str) -> tuple[int, int]:
     """
     *numbers, last = text.split()
     allocated, unused = parse_longs(numbers)
-    # Kernels before 5.2 accept a fs.file-max of up to 2^64 - 1.
+    # Kernels before 5.2 accept values of fs.file-max up to 2^64 - 1, which is more than a `long` holds.
     maximum = parse_count(last)
     if unused > allocated:
         raise ValueError("more unused files than allocated ones")

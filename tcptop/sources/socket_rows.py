@@ -1,4 +1,4 @@
-"""Reads single sockets of one group (sock_diag/socket_rows.py), which only a live host can be asked for."""
+"""Reads single sockets of one group (sock_diag/socket_rows.py). Only a live host can answer these requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tcptop.text.printable import decode_text, printable_name
 
 
 async def read_socket_rows(host: Host, asks: Iterable[RowAsk]) -> SocketRows:
-    """The first MAX_SOCKET_ROWS sockets that match the requests; no request begins after TIME_LIMIT_S."""
+    """The first MAX_SOCKET_ROWS sockets that match the requests; after TIME_LIMIT_S, no further request begins."""
     rows: list[SocketRow] = []
     took_us, started_s = 0, time.monotonic()
     for ask in asks:

@@ -1,4 +1,4 @@
-"""Parses the text of a look at all TCP sockets (sock_diag/look.py).
+"""Parses the text that describes all TCP sockets (sock_diag/look.py writes this text).
 
 The text may come from a recording or a saved tree, so nothing in it is trusted.
 """
@@ -37,14 +37,18 @@ ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
 MAX_NAMESPACES = 1_000
 MAX_GROUPS_IN_ALL = MAX_GROUPS * 11 // 10
-"""Groups of all namespaces together; a dump has MAX_GROUPS, and few more that have no port."""
+"""Maximum number of groups of all namespaces together. A dump has up to MAX_GROUPS groups, and a few more groups in
+which the sockets are not separated by port.
+"""
 DENIED = os.strerror(errno.EACCES)
 """The kernel's error text if only root may read the sockets."""
 GONE = frozenset(os.strerror(number) for number in (errno.ENOENT, errno.ESRCH))
-"""The kernel's reasons where the last process of a network namespace ended between two reads."""
+"""The kernel's error texts if the last process of a network namespace ended between two reads."""
 MAX_BYTES = 1 << 62
 MAX_WORD = (1 << 32) - 1
-"""Largest amount of a single socket; each is a word of 32 bits (struct inet_diag_msg, INET_DIAG_SKMEMINFO)."""
+"""Largest amount for a single socket; the kernel gives each amount in 32 bits (struct inet_diag_msg,
+INET_DIAG_SKMEMINFO).
+"""
 
 
 NOT_OF_ANOTHER_ROOT = (
@@ -120,11 +124,11 @@ class SocketTableSource(FileSource[SocketTable]):
 
 
 class _ImpossibleLineError(ValueError):
-    """A line that a look never has, with the reason."""
+    """The text has a line that tcptop never writes; the message of the exception gives the reason."""
 
 
 class _Parser:
-    """Collects the lines of the text of a look at the sockets, by the kind of line."""
+    """Parses and collects the lines of the text; each kind of line has its own method."""
 
     def __init__(self) -> None:
         self._took_us = 0
@@ -302,7 +306,7 @@ class _Parser:
 
 
 def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
-    """The state of a look at the sockets that failed, and a line that gives the reason."""
+    """The state of a reading that failed with `error`, and a line that gives the reason."""
     text = printable(error.strerror or str(error))
     if not is_live and error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "missing", "sockets are asked of a running kernel, and this saved tree has no look at them"
@@ -324,7 +328,7 @@ def _count(text: str, most: int = MAX_BYTES) -> int:
 
 
 def _refuse_more(collected: Sized, most: int, what: str) -> None:
-    """Raises an error if the look has as many things of a kind as it lists at most."""
+    """Raises an error if the maximum number of things of one kind has been collected already."""
     if len(collected) >= most:
         raise _ImpossibleLineError(f"a look lists at most {grouped(most)} {what}")
 
@@ -334,7 +338,7 @@ def _known(text: str) -> int | None:
 
 
 def _parse_owner(text: str) -> tuple[OwnerKind, int | None]:
-    """The owner of a group: `none`, `unseen`, `whole:PID` or `sampled:PID`."""
+    """Parses the owner of a group: `none`, `unseen`, `whole:PID` or `sampled:PID`."""
     kind, colon, pid = text.partition(":")
     if kind in ("none", "unseen") and not colon:
         return ("none" if kind == "none" else "unseen"), None
@@ -344,7 +348,7 @@ def _parse_owner(text: str) -> tuple[OwnerKind, int | None]:
 
 
 def _plain_reason(reason: str) -> str:
-    """Why a network namespace was not asked, in words that need no manual page."""
+    """The reason why a network namespace could not be asked for its sockets, in plain words."""
     if reason in GONE:
         return "its last process ended during the look"
     return f"{reason}; root sees more: {AS_ROOT}" if reason == DENIED else printable_name(reason)

@@ -43,7 +43,9 @@ MAX_LINE_CHARACTERS = 16 << 10
 MAX_NODES = 1024
 """Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
 MAX_ZONES = 8 * MAX_NODES
-"""Maximum number of zones on all nodes: MAX_NR_ZONES of one node is at most 6 (include/linux/mmzone.h)."""
+"""Maximum number of zones on all nodes. A node has at most 6 zones (MAX_NR_ZONES in include/linux/mmzone.h), so 8 are
+enough.
+"""
 MAX_ORDERS = 64
 """Maximum number of orders: the largest ARCH_FORCE_MAX_ORDER of any architecture and release is 64."""
 
@@ -301,7 +303,7 @@ def parse_count(text: str) -> int:
     """Parses an unsigned decimal number of at most 20 digits (2^64 has 20 digits).
 
     Raises:
-        ValueError: for any other text; unlike int(), refuses signs, underscores and non-ASCII digits.
+        ValueError: for any other text, including signs, underscores and non-ASCII digits, which int() accepts.
 
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
@@ -326,7 +328,7 @@ def parse_counts(texts: Sequence[str]) -> tuple[int, ...]:
 
 
 def parse_longs(texts: Sequence[str]) -> tuple[int, ...]:
-    """Parses several decimal numbers that the kernel keeps as a `long` and never below 0.
+    """Parses several decimal numbers; the kernel keeps each number as a `long` that is never below 0.
 
     Raises:
         ValueError: for any text that `parse_count` does not accept, and for numbers from 2^63 up.

@@ -105,7 +105,10 @@ def _parse_distances(
 
 
 def _drop_cpus_of_two_nodes(cpus: dict[int, frozenset[int] | None], damages: list[Damage]) -> None:
-    """Sets the CPUs of nodes that have a CPU in common to None (drivers/base/node.c, register_cpu_under_node)."""
+    """If several nodes list the same CPU, sets the CPUs of these nodes to None, which means unknown.
+
+    The kernel never puts a CPU on two nodes (drivers/base/node.c, register_cpu_under_node).
+    """
     first_with: dict[int, int] = {}
     shared: set[int] = set()
     for node, numbers in cpus.items():
@@ -119,7 +122,10 @@ def _drop_cpus_of_two_nodes(cpus: dict[int, frozenset[int] | None], damages: lis
 
 
 def _parse_cpus(text: str | None, what: str, damages: list[Damage]) -> frozenset[int] | None:
-    """The numbers of the CPUs in a list; None if no kernel prints such a list, which is added to `damages`."""
+    """The numbers of the CPUs in a list; None if there is no list.
+
+    If no kernel prints such a list, the result is None, and damage is added to `damages`.
+    """
     try:
         return parse_cpus(text) if text else None
     except ValueError as error:

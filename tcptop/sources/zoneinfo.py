@@ -50,7 +50,9 @@ MAX_CHARACTERS = 16 << 20
 Each zone has about 4 KiB of text, and 11 more characters for each CPU of the zone.
 """
 PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
-"""`PAGE_SETS` is the line after which a zone has only page sets. `CPU` begins the page sets of one CPU."""
+"""After the line `PAGE_SETS`, a zone has only page sets: for each CPU, the free pages on the CPU's own lists. `CPU`
+begins the page set of one CPU.
+"""
 COUNT = re.compile(r"\n +count: +([0-9]{1,12})\n")
 """Matches the line with the number of free pages on the lists of one CPU."""
 
@@ -87,9 +89,9 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 
 
 def _without_page_sets(text: str) -> str:
-    """Returns the text with the page sets of each zone replaced by fewer lines.
+    """Replaces the page sets of each zone in the text by fewer lines.
 
-    The new lines are one line for each CPU, and one line with the sum of the counts of all CPUs.
+    There is one new line for each CPU, and one with the sum of the counts of all CPUs.
     """
     parts: list[str] = []
     at = 0
@@ -107,7 +109,7 @@ def _without_page_sets(text: str) -> str:
 def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
     """Adds a zone to `zones`, or adds a field to the last zone of `zones`.
 
-    If the first line of a zone is damaged, the zone has no name.
+    If the first line of a zone is damaged, the zone gets no name, and `parse_lines` leaves the zone out.
     """
     fields = line.split()
     if fields[0] == "Node" and line.startswith("Node"):

@@ -1,4 +1,4 @@
-"""Two grids of cells, wanted and shown, and short output that makes the terminal show the wanted cells.
+"""Compares wanted cells with the cells that the terminal shows, and makes short output that changes only what differs.
 
 Textual writes whole lines of styled text. This module parses the lines into wanted cells, and outputs only those wanted
 cells that differ from the shown cells. The module does no I/O, so that tests can compare its output with a terminal
@@ -37,9 +37,7 @@ A gap of at most this many cells may be written again instead of being skipped.
 PEN_CODE = re.compile(
     r"(?:(38;5;\d+|38;2;\d+;\d+;\d+|[39][0-7])|(48;5;\d+|48;2;\d+;\d+;\d+|4[0-7]|10[0-7])|([1-57-9]))(?:;(?=\d)|$)"
 )
-"""SGR code for one of three things: foreground, background, or an attribute. For example, a code that sets the
-foreground changes neither the background nor the attributes.
-"""
+"""Matches an SGR code that sets only one of three things: the foreground, the background, or an attribute."""
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
 """SGR code that ends each attribute; bold and faint share the code 22.
@@ -303,7 +301,8 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     """True if rewriting a short gap costs no more than a cursor move over the gap."""
     around = pens[start - 1 : end + 1]
-    # Cells that must not be written have the pen None, and would add two pen changes to a gap.
+    # A cell that must not be written has the pen None. In a gap, such a cell adds two pen changes, so the gap is not
+    # cheap.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])
@@ -320,7 +319,10 @@ class Pen(NamedTuple):
 
 @lru_cache(1024)
 def pen_of(parameters: str) -> Pen | None:
-    """Parses SGR parameters. Returns None if the order of the parameters may change their meaning."""
+    """Parses SGR parameters; returns None if they contain a code that `PEN_CODE` does not match, such as a reset.
+
+    With such a code, the meaning of the parameters may depend on their order.
+    """
     if PEN_CODE.sub("", parameters):
         return None
     pen = Pen(frozenset(), "", "")

@@ -34,12 +34,14 @@ INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\
 MAX_COLUMNS, MAX_ROWS = 1000, 500
 """Largest part of the terminal that is drawn, in columns and rows.
 
-A window may claim 65 535 × 65 535 cells; the grids would take gigabytes of memory.
+A window may claim 65 535 × 65 535 cells, for which the grids would take gigabytes of memory.
 """
 FIRST_FRAME_S = 0.25
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
-"""Longest wait for a blocked terminal, in seconds, before the rest of a frame is dropped to restore the terminal."""
+"""Before the program restores a blocked terminal, it waits at most this many seconds, and then drops the rest of the
+frame.
+"""
 BACKGROUND_S = 0.5
 """If SIGCONT arrives in the background, the program stops again after this many seconds.
 
@@ -59,7 +61,7 @@ class CellDriver(LinuxDriver):
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._size = size or self._get_terminal_size()  # rich's console may have another size
+        self._size = size or self._get_terminal_size()  # not the size of rich's console, which may differ
         self._cells = CellScreen(*self._get_terminal_size())
         self._output: TerminalOutput | None = None
         self._input: TerminalInput | None = None
@@ -75,7 +77,7 @@ class CellDriver(LinuxDriver):
         self._restore_output: str | None = None
         """Output that restores the terminal, collected while Textual writes this output; None at all other times."""
         self._stop_pending = False
-        """True if SIGTSTP arrived after the last SIGCONT."""
+        """True if a SIGTSTP has arrived since the last SIGCONT."""
         self._suspended = False
         self._background_check: asyncio.TimerHandle | None = None
         self._leaving = False
@@ -245,7 +247,8 @@ class CellDriver(LinuxDriver):
         if not self._leaving:
             os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
-        # The event loop resumes the screen, because a signal that ends the program may have come together with SIGCONT.
+        # A signal that ends the program may have come together with SIGCONT. To handle that signal first, the program
+        # resumes the screen later, in the event loop.
         self._in_loop(self._resume)
 
     def _resume(self) -> None:

@@ -48,9 +48,9 @@ class TerminalOutput:
     def leave(self, data: bytes, until_s: float) -> None:
         """Writes the final output; waits for the terminal until `until_s` (monotonic clock) at the latest.
 
-        If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). Discarding
-        the buffer loses the rest of the frame. `data`, the output that restores the terminal, is short enough for the
-        emptied buffer, and takes effect when the terminal continues.
+        If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). The rest of
+        the frame is then lost. `data` restores the terminal, and is short enough for the emptied buffer. The terminal
+        reads `data` from the buffer as soon as the terminal is no longer blocked.
         """
         self._loop.remove_writer(self._descriptor)
         self._backlog += data

@@ -18,8 +18,8 @@ def require_terminal() -> None:
     """Checks that the screen can be drawn.
 
     Raises:
-        TcptopError: if a standard stream is no terminal, the terminal cannot position its cursor (TERM=dumb), or the
-                environment does not let the screen run.
+        TcptopError: if a standard stream is no terminal, if the terminal cannot position its cursor (TERM=dumb), or if
+            the limit on open files or an environment variable is unsuitable.
 
     """
     streams = (sys.stdin, sys.stdout, sys.stderr)

@@ -17,8 +17,9 @@ Scope = Literal["machine", "node"]
 _NAME = attrgetter("cache.name")
 
 MAX_IDLE_SHARE = 0.1
-"""Maximum share of the active objects that may be free on the lists of CPUs while the number is shown without the sign
-`≤`."""
+"""Some of the objects counted as active may be free objects on the lists of CPUs. If such objects may exceed this share
+of the active objects, the number of active objects is shown with the sign `≤`.
+"""
 
 NO_OBJECTS = NodeCount(0, 0, 0, None)
 
@@ -72,8 +73,8 @@ class Column(NamedTuple):
     help: str
     """One sentence that describes the column, for the help and the glossary."""
     value: Callable[[CacheRow], float | str | None]
-    """Function that returns the value of a row, a number or a text; the function returns None if the value is unknown.
-    Rows are sorted by this value.
+    """Function that returns the column's value for a row: a number, a text, or None if the value is unknown. Rows are
+    sorted by this value.
     """
     sort_key: str | None = None
     """The key that sorts by this column: a key of slabtop(1), or `e` for TCP's bytes; None if no key sorts by this
@@ -89,9 +90,11 @@ class Column(NamedTuple):
     set.
     """
     is_name: bool = False
-    """True for the column of the cache's name, which is always shown; the screen marks the name of a merged cache."""
+    """True if the column shows the name of the cache. This column is always shown, and the screen marks a merged cache
+    in it.
+    """
     is_rate: bool = False
-    """True if the value compares two samples. A saved tree is a single sample and does not show the column."""
+    """True if the value is computed from two samples. A saved tree is only one sample, and lacks the column."""
     source: str = "/proc/slabinfo"
     """The file that the value comes from."""
     is_extra: bool = False

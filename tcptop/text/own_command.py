@@ -11,12 +11,16 @@ from tcptop.text.printable import printable
 PROGRAM = "tcptop"
 NAMES = (PROGRAM, "tcpmemtop")
 ONE_FILE = ".pyz"
-"""Suffix of tcptop as a single file, which runs only with the Python version that it was made for."""
+"""Suffix of the file if all of tcptop is in a single file. Such a file runs only with the Python version for which the
+file was made.
+"""
 PLAIN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%:,=")
 
 
 def own_command(arguments: Sequence[str], interpreter: str) -> str:
-    """The command that runs this program, with full paths: with root's PATH, a name may run another program.
+    """The command that runs this program, with full paths.
+
+    A name without a path might run another program, because root may have another PATH than the user.
 
     Args:
         arguments: the arguments of the process, the first of which is the path of the program.

@@ -8,11 +8,11 @@ MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
 """Maximum number of bytes that are decoded from a one-line file in /proc or /sys. Real one-line files are smaller."""
 MAX_ESCAPED_BYTES = 1 << 20
-"""Maximum size in bytes of a file whose invalid UTF-8 becomes escapes when the file is decoded."""
+"""Maximum size, in bytes, of a file in which `decode_text` replaces invalid UTF-8 by escapes."""
 
 
 def printable(text: str) -> str:
-    """The text, in which every control, format and unassigned character and every space but U+0020 is escaped.
+    """The text with escapes for control, format and unassigned characters, and for all spaces other than U+0020.
 
     Kernel modules choose the names of their caches, and a saved tree may contain any text. Escape sequences, bidi
     overrides and line breaks in such text must not reach the terminal.

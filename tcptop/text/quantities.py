@@ -37,7 +37,7 @@ def parse_count(text: str) -> int:
 
 
 def parse_positive_count(text: str) -> int:
-    """Parses a whole number as `parse_count` does, but not 0."""
+    """Parses a whole number above 0, in the form that `parse_count` accepts."""
     number = parse_count(text)
     if not number:
         raise ValueError(f"a number above 0, not {quoted(text)}")

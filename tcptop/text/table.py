@@ -21,7 +21,7 @@ the figures.
 MIN_CUT_CHARACTERS = 8
 """The first column is never cut to fewer characters than this."""
 EMPTY_CELLS = ("", UNKNOWN)
-"""Texts of cells that the note below a row leaves out."""
+"""A cell with one of these texts is left out of the note below a row."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
 """Two patterns: one matches a text that ends in a digit, the other a text that begins with a group of three digits.
 With only one space between the two texts, `12` and `345` would look like the number 12 345.
@@ -126,8 +126,8 @@ def fit_columns(
 
     If the columns that cannot be dropped do not fit, the layout is wider than `columns`.
 
-    If not all columns fit, the gap is narrowed first, and then an elastic column. If the narrowed table is still too
-    wide, the least important columns are dropped.
+    If not all columns fit, first the gap between columns is narrowed, and then one elastic column is narrowed. If the
+    table would still be too wide, the least important columns are dropped.
 
     Args:
         headings: one heading for each column.
@@ -278,6 +278,6 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
 
 
 def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "dim") -> list[Line]:
-    """The lines of a title and a text. The title is padded to `width`, and the text wraps to the right of the title."""
+    """Lines with a title on the left and a text on the right. The title is padded to `width`, and the text wraps."""
     texts = wrap_text(text, max(10, columns - width - 2))
     return [((f" {title if not index else '':<{width}} ", role), (part, "text")) for index, part in enumerate(texts)]

@@ -17,8 +17,9 @@ DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 ROUNDED_LIMIT = 1023.5
 """An amount of at least this number would be rounded to 1024, and is therefore shown in the next larger unit."""
 MAX_IN_SMALLER_UNIT = 10_000
-"""If the two ends of a range have different units, the smaller unit is used for both while the upper end is below this
-number."""
+"""Limit for the two ends of a range whose units differ. If the upper end is below this number in the smaller unit, both
+ends are shown in the smaller unit.
+"""
 
 
 def grouped(number: int) -> str:
@@ -98,15 +99,15 @@ def size_range(low: float | None, high: float | None) -> str:
 
 
 def _unit_bytes(unit: str) -> int:
-    """The bytes of a unit of `size`: 1 for `B`, 1024 for `KiB`."""
+    """The number of bytes in a unit that `size` prints: 1 for `B`, 1024 for `KiB`."""
     return 1 << 10 * SHORT_UNITS.index(unit.removesuffix("B").removesuffix("i"))
 
 
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
-    Any other range is shown as its lower bound. If the bounds differ when rounded to whole numbers, `≈` precedes the
-    lower bound. An upper bound is rounded up to a whole number, and a lower bound down.
+    Otherwise, only the lower bound is shown, with `≈` before it if the two bounds, rounded to whole numbers, differ.
+    After `≤`, the bound is rounded up to a whole number; after `≥`, the bound is rounded down.
     """
     if bounds is None:
         return UNKNOWN
@@ -159,7 +160,10 @@ def whole_percent(share: float) -> int:
 
 
 def percent(share: float | None, gap: str = "") -> str:
-    """A share from 0 to 1 as a whole percentage, rounded down, so that only a share of 1 is `100%`; or `<1%`."""
+    """A share from 0 to 1 as a whole percentage, rounded down, so that only a share of 1 is `100%`.
+
+    A share above 0 and below one per cent is `<1%`.
+    """
     if share is None:
         return UNKNOWN
     whole = whole_percent(share)

@@ -28,8 +28,9 @@ class View:
     since: GrowthSinceMark | None = None
     """Growth since the marked sample; None if no sample is marked."""
     rates: Ledger | None = None
-    """The sample whose rates are shown; every five seconds, the latest sample takes its place. The sample is None
-    before the first sample."""
+    """The sample whose rates are shown; every five seconds, the latest sample takes its place. The field is None until
+    the first sample has been taken.
+    """
     growth: Mapping[AccountingMode, Growth] = field(default_factory=dict)
     """Growth over the last minutes, by accounting mode; empty if there are too few samples.
 

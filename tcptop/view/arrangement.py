@@ -46,12 +46,14 @@ HEIGHTS: Sequence[Heights] = (
     Heights(48, True, top=8, limits=9, caches=16, buddy=15, timeline=4, keys=1),
     Heights(58, True, top=9, limits=10, caches=20, buddy=20, timeline=4, keys=1),
 )
-"""The numbers of lines for each height, from the lowest screen to the highest."""
+"""The numbers of lines for each height of the screen, in ascending order of height."""
 
 BESIDE_COLUMNS = 58
 """The smallest width of a screen with the figure pane and the TCP pane side by side."""
 SECOND_COLUMNS = 100
-"""The smallest width of a screen with a second pane beside the limits: the nodes, or the graphs on a single node."""
+"""The smallest width of a screen with a second pane beside the limits pane. The second pane shows the nodes, or the
+graphs if the machine has a single node.
+"""
 THIRD_COLUMNS = 150
 """The smallest width of a screen with the graphs beside the TCP pane."""
 EXPLANATION_COLUMNS, EXPLANATION_ROWS = 190, 48
@@ -75,7 +77,7 @@ def arrange(
     Args:
         columns: the width of the screen.
         rows: the height of the screen.
-        nodes: the number of NUMA nodes of the machine; a single one has no pane.
+        nodes: the number of NUMA nodes of the machine; a single node has no pane of its own.
         timeline: whether the screen shows a recording.
         graphs: whether there is more than one sample, so that graphs can be drawn.
         zoomed: the id of the pane that takes all lines between the head line and the key line; None for no such pane.
@@ -89,7 +91,8 @@ def arrange(
         }
     nodes_rows = 0
     if nodes > 1:
-        # Two title lines and a line for each node, if the other panes keep their lines.
+        # The nodes pane has two title lines and a line for each node, if NODES_SHARE of the screen's lines is enough
+        # for them. The pane never has fewer lines than the limits pane.
         nodes_rows = max(heights.limits, min(nodes + 2, int(rows * NODES_SHARE)))
     boxes = {"head": Box(0, 0, columns, 1)}
     body_rows = rows - 1 - heights.keys
@@ -112,7 +115,7 @@ def arrange(
 
 
 class Band(NamedTuple):
-    """Panes side by side, with the columns of each pane, and the number of lines of all."""
+    """Panes side by side: the common number of lines, and the name and the number of columns of each pane."""
 
     rows: int
     panes: tuple[tuple[str, int], ...]
@@ -143,7 +146,7 @@ def _bands(columns: int, heights: Heights, nodes_rows: int, with_graphs: bool) -
 
 
 def _stack(bands: Sequence[Band], rows: int, heights: Heights) -> Mapping[str, Box]:
-    """The boxes of the bands one below the other, and below them those of the caches pane and the buddy pane."""
+    """The boxes of all panes from top to bottom: the panes of the bands, then the caches pane, then the buddy pane."""
     boxes: dict[str, Box] = {}
     y = 0
     for index, band in enumerate(bands):

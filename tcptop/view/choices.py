@@ -20,7 +20,7 @@ class Choices:
     mode: AccountingMode = "full"
     """Key `m`: the kind of socket whose cost is shown: a full socket, or a TIME_WAIT mini-socket."""
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
-    """Sort keys, one for each sortable column: the id of the column by which the cache table is sorted."""
+    """The id of the column by which the cache table is sorted; each sortable column has its own sort key."""
     reverse: bool = False
     """True if the sort order is reversed, because the user pressed the key of the sorted column again."""
     block_unit: BlockUnit = "blocks"

@@ -96,7 +96,9 @@ class PlanForm:
     fresh: bool = True
     """True if the next character replaces the field's text, because the cursor has just come to the field."""
     refused: str = ""
-    """The refused text of the last key, if a number cannot have the text; empty if the last key was accepted."""
+    """The text of the last key, if the key was refused because a number cannot have this text; empty if the key was
+    accepted.
+    """
 
     @property
     def field(self) -> PlanField:

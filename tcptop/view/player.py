@@ -18,7 +18,7 @@ UNKNOWN_STEP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """The shown sample of a recording, the speed of playback, and if playback is running."""
+    """The shown sample of a recording, the speed of playback, and whether playback is running."""
 
     times_s: Sequence[float]
     """Unix times of the samples; there is at least one time, and times never decrease.
@@ -57,7 +57,10 @@ class Player:
         return replace(self.seek(0) if self.index == self.last_index else self, playing=True, shown_for_s=0.0)
 
     def change_speed(self, step: int) -> Player:
-        """A copy of the player whose speed is `step` places further in `SPEEDS`, limited to the first and last."""
+        """A copy of the player with a speed that is `step` places later in `SPEEDS`, or earlier if `step` is negative.
+
+        The new speed is never beyond the first or the last of `SPEEDS`.
+        """
         rank = SPEEDS.index(self.speed) + step
         return replace(self, speed=SPEEDS[min(max(rank, 0), len(SPEEDS) - 1)])
 

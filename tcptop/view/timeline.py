@@ -13,7 +13,7 @@ BUCKETS = 240
 of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
-"""The median step is computed from fewer than twice this number of steps, however long the recording is."""
+"""Limit on the work for a long recording: the median step is computed from fewer than twice this number of steps."""
 MAX_GAP_STEPS = 3
 """A sample counts for at most this number of median steps; the remaining time until the next sample is a gap."""
 
@@ -50,7 +50,7 @@ def bucket_samples(times_s: Sequence[float]) -> list[range]:
         first, end = bisect_left(times_s, begin_s), bisect_left(times_s, end_s)
         starts_with_sample = first < len(times_s) and times_s[first] == begin_s
         if first and not starts_with_sample and times_s[first - 1] + MAX_GAP_STEPS * step_s > begin_s:
-            first -= 1  # counts the previous bucket's last sample, which is still recent enough
+            first -= 1  # the last sample before the bucket is still recent enough to count
         buckets.append(range(first, end))
     return buckets
 
