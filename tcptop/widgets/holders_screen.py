@@ -159,7 +159,7 @@ class HoldersPane(ScrollPane):
         self._source = source
         self._rows: list[HolderRow] = []
         self._changes: Mapping[str, float] | None = None
-        """Number of sockets of each row in the previous look; None if there is no previous look."""
+        """For each row, its number of sockets in the previous look at the sockets; None if there was none."""
         self._rows_of: tuple[object, ...] = ()
         """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
@@ -209,8 +209,7 @@ class HoldersPane(ScrollPane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The table, the sums, the verdicts and the keys, or the page of the opened row.
 
-        The lines are drawn again only if the sockets were read again, or if the user's choice, the size or the answer
-        on single sockets has changed.
+        The lines are drawn again only if one of the values that they depend on has changed.
         """
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
