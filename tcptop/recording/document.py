@@ -27,7 +27,8 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Sn
 from tcptop.text.printable import printable, printable_name
 
 UNRECORDED_READING = "machine_load"
-"""Name of the only reading that is not recorded: psutil reads its files, so the host has no bytes to record."""
+"""Name of the only reading that is not recorded. The library psutil reads the files of this reading, so the host has no
+bytes to record."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -54,16 +55,16 @@ Json = dict[str, Any]
 ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
 """One parsed read.
 
-A read with its result. The first item of the tuple is the input of the parser: the JSON of the answers, the bytes of
-the files, and the identity of the host. The second item of the tuple is the answers, and the third item is the reading
-that was parsed from them.
+The first item of the tuple is the input of the parser: the JSON of the answers, the bytes of the files, and the
+identity of the host. The second item has the answers of the host. The third item is the reading that was parsed from
+these answers.
 """
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
 ReadKey = tuple[str, "float | None", int]
 """Key of a read: the name of the source, the time of the reading, and the `id` of the reading's value.
 
-The key has the reading that was parsed from the bytes of the read.
+The time and the value are those of the reading that was parsed from the bytes of the read.
 """
 
 PutFile = Callable[[str, bytes], Json]
@@ -237,7 +238,10 @@ def _read_key(name: str, reading: AnyReading) -> ReadKey:
 
 
 class DocumentParser:
-    """Builds samples from documents; caches the latest reads, so that little is parsed for the next sample."""
+    """Builds samples from documents.
+
+    The latest parsed reads are cached, because the next sample usually has most of these reads, too.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
@@ -318,7 +322,7 @@ class DocumentParser:
         contents = iter(files)
         answers = tuple(_parse_answer(answer, contents) for answer in stored)
         if name == SOCKET_TABLE and name not in self._sources:
-            # Imported here, because few recordings have looks at the sockets.
+            # Imported here, because few recordings contain socket tables.
             from tcptop.sources.socket_table import SocketTableSource
 
             self._sources[name] = SocketTableSource()
@@ -331,7 +335,7 @@ class DocumentParser:
 
 
 def _is_file(stored: object) -> bool:
-    """True if a stored answer is a file that was read: neither an error nor the names in a folder."""
+    """True if a stored answer has the contents of a file, instead of an error or the names in a folder."""
     return isinstance(stored, dict) and stored.keys().isdisjoint(("error", "folder_error", "entries"))
 
 
@@ -352,7 +356,10 @@ def _parse_answer(stored: object, files: Iterator[bytes]) -> HostAnswer:
 
 
 class ReplayHost:
-    """Host that answers from one recorded read; the answer for any path without a recorded answer is ENOENT."""
+    """Host that answers from one recorded read.
+
+    If no answer was recorded for a path, the host answers with the error ENOENT.
+    """
 
     def __init__(self, answers: Iterable[HostAnswer], identity: Identity) -> None:
         self.identity = identity

@@ -47,9 +47,9 @@ START_WITH_TIME = re.compile(
     rb'\{\s*(?:"taken_at"\s*:\s*(?:null|"[-0-9:.TZ]{1,40}")\s*,\s*)?"taken_at_unix_s"\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*,'
 )
 MAX_PARSED_BYTES = 32 << 20
-"""Limit on the JSON that is parsed when an export is opened.
+"""Limit on the total size of the JSON that is parsed when an export is opened.
 
-A file is parsed only if the start of the file does not contain the time of the sample.
+A `sample.json` is parsed only if its first bytes do not contain the time of the sample.
 """
 MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can refer to one file many times."""
@@ -64,7 +64,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names: list[str] = []
     mode = _folder_mode(recording.path)
-    # The files must not be readable by more users than the recording, because only root may read /proc/slabinfo.
+    # Only root may read /proc/slabinfo, so the files must not be readable by more users than the recording is.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -120,8 +120,8 @@ class _SampleFolder:
         for root in ROOTS[:2]:
             (self._folder / root).mkdir()
         folders = [answer for read in sample.reads for answer in read.answers if isinstance(answer, FolderRead)]
-        # Makes the links before the files: the files of a merged slab cache were read through a link, and are also
-        # written through this link.
+        # The files of a merged slab cache were read through a link, and are written through the same link. The links
+        # are therefore made before the files.
         for folder in folders:
             self._make_links(folder)
         document = make_document(sample, lambda path, data: {"file": self._place_file(path, data)})
@@ -166,8 +166,8 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Makes a link only if the target is a name in the same folder, as in /sys/kernel/slab, because such a link
-            # cannot lead outside.
+            # A link is made only if its target is a name in the same folder, as in /sys/kernel/slab. Such a link cannot
+            # lead out of the exported folder.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ NO_TIME = 1e300
 """Value that stands for an unknown time in the array of times."""
 MAX_UNIX_S = 1e11
 MAX_COUNT = (1 << 31) - 1
-"""Maximum of a count, which the kernel prints as an `int`."""
+"""Maximum of a count. The kernel prints these counts as an `int`."""
 MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
 """Range of an integer primary key in SQLite."""
 CHUNK_ROWS = 500
@@ -113,7 +113,8 @@ class FileRecording(Recording):
     def _list_samples(self) -> None:
         """Fills the arrays.
 
-        If the table `sample` is damaged, a sample that is found only in the table `record` has neither time nor counts.
+        If the table `sample` is damaged, some samples are found only in the table `record`. The time and the counts of
+        these samples are unknown.
         """
         counts = f"coalesce(allocated, {NO_COUNT}), coalesce(time_wait, {NO_COUNT})"
         query = f"SELECT number, taken_at_unix_s, {counts} FROM sample"
@@ -137,10 +138,10 @@ class FileRecording(Recording):
                 _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
     def _list_around_damage(self, query: str) -> None:
-        """Called if the table `sample` is damaged: adds to the arrays every sample that follows the first damage.
+        """Adds every sample after the first damage to the arrays; called only if the table `sample` is damaged.
 
-        In the damaged part of `sample`, only the samples' numbers are known, because the table `record` has these
-        numbers too. After the damaged part, the rows of `sample` are added.
+        For the damaged part of `sample`, only the numbers of the samples are added, which are read from the table
+        `record`. For the part after the damage, the rows of `sample` are added.
         """
         last = self._numbers[-1] if self._numbers else MIN_NUMBER
         first_after = MAX_NUMBER

@@ -107,7 +107,7 @@ class Recorder:
     def add_read(self, read: SourceRead) -> None:
         """Keeps a read of a source for the next samples; does not write to the file yet."""
         if read.source == SOCKET_TABLE:
-            # Imported here, because few recordings have looks at the sockets.
+            # Imported here, because few recordings contain socket tables.
             from tcptop.recording.scrub_sockets import forget_peers
 
             read = forget_peers(read)
@@ -149,7 +149,10 @@ class Recorder:
             self._lock_descriptor = -1
 
     def _find_next_number(self) -> int:
-        """The number of the next sample; raises TcptopError if the tables end with numbers that no recorder wrote."""
+        """The number of the next sample.
+
+        Raises TcptopError if the last numbers in the tables `sample` and `record` differ or are out of range.
+        """
         query = "SELECT (SELECT max(number) FROM sample), (SELECT max(number) FROM record)"
         last_sample, last_record = self._connection.execute(query).fetchone()
         if last_sample is None and last_record is None:
@@ -174,7 +177,7 @@ class Recorder:
     def _try_write(self, snapshot: Snapshot) -> bool:
         """Writes a sample.
 
-        Returns False, and writes nothing, if the sample would fit only after the sample's own block is dropped.
+        If the sample does not fit even after all blocks but its own are dropped, writes nothing and returns False.
         """
         number = self._next_number
         document = self._encode(snapshot)
@@ -251,7 +254,10 @@ class Recorder:
         return bool((pages - free_pages + needed_pages) * self._page_bytes > most_bytes)
 
     def _is_too_old(self, next_at_unix_s: float | None, now_unix_s: float | None) -> bool:
-        """True if the oldest block is too old as a whole, i.e. the next block began before the oldest time to keep."""
+        """True if every sample of the oldest block is too old.
+
+        This is so if the next block began before the oldest time to keep.
+        """
         age_s = self._bounds.age_s
         if age_s is None or next_at_unix_s is None or now_unix_s is None:
             return False

@@ -39,7 +39,7 @@ class SavedTree(Recording):
         reads: list[SourceRead] = []
         sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
         if has_saved_sockets(self._host):
-            # Imported here, because few saved trees have looks at the sockets.
+            # Imported here, because few saved trees contain a socket table.
             from tcptop.sources.socket_table import SocketTableSource
 
             sampler.add_source(SocketTableSource())

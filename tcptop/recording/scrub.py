@@ -1,4 +1,6 @@
-"""Removes host name, build host, most of the kernel command line, and who holds the sockets from recorded reads.
+"""Removes identifying details from recorded reads.
+
+These are the host name, the build host, most of the kernel command line, and the names of the owners of sockets.
 
 No figure changes.
 """
@@ -36,7 +38,7 @@ def make_scrub() -> Callable[[SourceRead], SourceRead]:
         if read.source != SOCKET_TABLE:
             return scrub_read(read)
         if not of_sockets:
-            # Imported here, because few recordings have looks at the sockets.
+            # Imported here, because few recordings contain socket tables.
             from tcptop.recording.scrub_sockets import SocketScrubber
 
             of_sockets.append(SocketScrubber().scrub)

@@ -1,7 +1,7 @@
-"""Changes recorded looks at the sockets.
+"""Removes identifying details from recorded looks; a look is one query to the kernel for all TCP sockets.
 
-Addresses are always removed; scrubbing also replaces names by numbers. The text of a look at the sockets is the text
-that sock_diag/look.py returns. Lines of an unknown kind or format are left out.
+The text of a look is the text that sock_diag/look.py returns. Addresses are always removed from the text. Scrubbing
+also replaces names by numbers. Lines of an unknown kind or format are left out.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ WORDS = (
     ),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
-"""Words that a look at the sockets may contain, and that reveal nothing about this machine."""
+"""Words in the text of a look that reveal nothing about the machine."""
 PLAIN = re.compile(
     rf"-|(?:{'|'.join(WORDS)})|(?:whole|sampled):\d{{1,20}}|[-+.\de ]{{1,400}}"
     rf"|(?:(?:{'|'.join((*SOCKSTAT, *EVENTS, *SYSCTLS, 'unread_processes'))})=\d{{1,20}} ?)*",
     re.ASCII,
 )
-"""Matches a column that has one or more numbers, an owner, counters, or one of WORDS."""
+"""Matches a column that holds only numbers, one of WORDS, an owner such as `whole:17`, or counters such as
+`NAME=17`."""
 
 UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2, "threads": 1}
 """Kinds of lines that hold no name, with the number of columns of each kind."""
@@ -60,14 +61,18 @@ NAMED = {
     "cgroup": ((0, "cgroup"),),
     "shared": ((0, "pid"), (1, "pid")),
 }
-"""For every other kind of line, the columns that are replaced by numbers, and the kind of object in each column."""
+"""Columns in which numbers replace the values, for every other kind of line. Each column has its index and the kind of
+its values."""
 COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4, "shared": 3}
 KEPT = {("uid", "0"), ("cgroup", "0")}
 """Numbers that are kept: the user ID of root, and 0 for an unknown cgroup."""
 
 
 def forget_peers(read: SourceRead) -> SourceRead:
-    """A copy of a read without the networks of peers; the answers get the path of a request without options."""
+    """A copy of a read without the networks of peers.
+
+    In the copy, the path of each answer is the path of a request without options.
+    """
     return read._replace(answers=tuple(map(_without_peers, read.answers)))
 
 
@@ -102,10 +107,10 @@ def _group_lines(joined: Mapping[tuple[bytes, ...], Sequence[int]]) -> Iterator[
 
 
 class SocketScrubber:
-    """Replaces names and numbers in the looks at the sockets of one recording.
+    """Replaces names and numbers in the looks of one recording.
 
-    A value that occurs in several looks gets the same number in each look. The number of a value that the last look did
-    not have is forgotten, so that a recording of weeks needs little memory.
+    A value keeps its number as long as each look contains the value. If a look does not contain the value, its number
+    is forgotten. A recording of weeks thus needs little memory.
     """
 
     def __init__(self) -> None:

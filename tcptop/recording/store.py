@@ -37,8 +37,8 @@ Version 1 means a rollback journal, not a write-ahead log.
 """
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Last bytes of a journal that names a super-journal, i.e. of a transaction over several files; tcptop never writes
-one.
+"""Last bytes of a journal that names a super-journal. SQLite writes such a journal only for a transaction over several
+files; tcptop has no such transactions.
 """
 
 TABLES = (
@@ -212,7 +212,7 @@ def file_status(path: str) -> os.stat_result:
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""Exceptions of SQLite calls; UnicodeDecodeError if SQLite's error message quotes bytes of a damaged file."""
+"""Exceptions of SQLite calls. UnicodeDecodeError is raised if SQLite's error message quotes bytes of a damaged file."""
 
 
 def sqlite_error_text(error: Exception) -> str:
@@ -276,7 +276,7 @@ def _roll_back(path: str) -> None:
     """Rolls back the unfinished sample of a recorder that was killed.
 
     A read-only connection cannot roll back, so the file is first opened for writing, and then closed. A journal that
-    names a super-journal is refused: SQLite would open, and may delete, the super-journal.
+    names a super-journal is refused, because SQLite would open the super-journal and could delete it.
     """
     if os.path.lexists(f"{path}-wal"):
         # Even if the header names a rollback journal, SQLite would read the write-ahead log and create a third file.

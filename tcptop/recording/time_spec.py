@@ -26,7 +26,8 @@ ZONE = r"(?P<zone>Z|z|[+-][0-9]{2}:?[0-9]{2})?"
 TIME = re.compile(rf"(?:{DATE}(?:[Tt ]{CLOCK})?|{CLOCK.replace('?P<', '?P<only_')}){ZONE}")
 
 TOLERANCE_S = 1.0
-"""Tolerance around the recorded range, because users type whole seconds."""
+"""Tolerance before and after the recorded range: users type whole seconds, but recorded times have fractions of a
+second."""
 
 
 class TimeRange(NamedTuple):
@@ -90,7 +91,8 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
     """Parses a time as `parse_time` does, except for a clock time without a date.
 
-    A clock time without a date means its occurrence nearest to `near_unix_s`, if the recording covers that occurrence.
+    A clock time without a date occurs every day. If the recording covers the occurrence nearest to `near_unix_s`, that
+    occurrence is meant.
     """
     if text[:1] not in ("+", "-"):
         unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
@@ -133,7 +135,9 @@ def _zone(text: str | None) -> timezone | None:
 
 
 def ordered_times(recording: Recording) -> Sequence[float]:
-    """The time of every sample, made non-decreasing; an unknown time becomes the previous sample's time.
+    """The times of all samples, adjusted so that no time is earlier than the time before it.
+
+    An unknown time is replaced by the time of the previous sample.
 
     Raises:
         TcptopError: if no sample has a time.

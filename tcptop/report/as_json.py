@@ -92,7 +92,7 @@ def as_object(ledger: Ledger) -> Json:
         "sources": {
             name: record_as_object(source, {"name"})
             for name, source in ledger.sources.items()
-            if name != "machine_load"  # the screen alone shows the machine's load
+            if name != "machine_load"  # only the screen shows the machine's load
         },
     }
 
@@ -116,7 +116,10 @@ def head_as_object(ledger: Ledger) -> Json:
 
 
 def holders_of(ledger: Ledger, by: Grouping = "owner", rows: Iterable[HolderRow] | None = None) -> Json | None:
-    """Who holds the sockets, with the time when they were read; None if the user did not ask for it."""
+    """The holders of the sockets, and the time when the sockets were read.
+
+    None if the user did not ask for the holders.
+    """
     holders = ledger.holders
     if holders is None:
         return None

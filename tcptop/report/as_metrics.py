@@ -1,9 +1,11 @@
-"""The ledger as metrics for Prometheus: immutable families of samples, made without a library and without a clock.
+"""The ledger as metrics for Prometheus, in immutable families of samples.
+
+The module needs neither a Prometheus library nor a clock.
 
 An unknown figure has no sample; its value is never written as 0 or NaN. A figure that is known exactly is in the family
 that has the figure's name. A figure that is known within bounds is in two other families, with `low` and `high` in
-their names. An unknown bound has no sample. Metrics whose names begin with `tcptop_netns_` count one network namespace.
-Metrics without `tcptop_netns_` in their names count the machine, a node, or what their labels say.
+their names. An unknown bound has no sample. Metrics whose names begin with `tcptop_netns_` are for one network
+namespace. All other metrics are for the whole machine, or for the node or other object that their labels name.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ ReadBounds = Callable[[Ledger, MetricOptions], Iterable[tuple[Values, Bounds]]]
 
 
 class Metric(NamedTuple):
-    """A row of the table of metrics, for a figure that is known exactly or unknown."""
+    """A row of the table of metrics, for a figure that is either known exactly or unknown."""
 
     name: str
     help: str
@@ -80,7 +82,8 @@ class Metric(NamedTuple):
 class BoundedMetric(NamedTuple):
     """A row of the table of metrics, for a figure that may be known within bounds.
 
-    `{}` in the name is replaced by nothing, by `low_` or by `high_`.
+    `{}` in the name is removed for an exact figure, replaced by `low_` for a lower bound, and by `high_` for an upper
+    bound.
     """
 
     name: str
@@ -126,7 +129,7 @@ def metric_families(ledger: Ledger, options: MetricOptions = DEFAULT_OPTIONS) ->
 
 
 def _one(read: Callable[[Ledger], Value]) -> Read:
-    """Makes the reader of a figure that has no labels."""
+    """Makes a function that reads a figure without labels."""
     return lambda ledger, _: [((), read(ledger))]
 
 
@@ -225,9 +228,9 @@ def _slab_memory(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Val
 
 
 def _own_caches(read: Callable[[CacheLine], Value]) -> Read:
-    """Makes the reader of a figure of TCP's own caches.
+    """Makes a function that reads a figure of each of TCP's own caches.
 
-    Two rows of one name are added up; the sum is unknown if a row is unknown.
+    The figures of rows with the same name are added up. If one of these figures is unknown, the sum is unknown.
     """
 
     def read_caches(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Value]]:
@@ -253,7 +256,7 @@ def _shared_caches(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, V
 
 SCOPES: Mapping[str, str] = {"here": "netns"}
 NEED_A_DUMP = frozenset({"ports", "nofile", "listen_queues"})
-"""Limits whose use is in no file of the kernel."""
+"""Limits whose use is in no file of the kernel; the use is known only from a dump of the sockets."""
 
 
 def _limit_ratio(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
@@ -314,7 +317,7 @@ def _pressure_seconds(ledger: Ledger) -> Value:
 
 
 def _of_nodes(read: Callable[[Ledger, int], Value]) -> Read:
-    """Makes the reader of a figure of each node, by the node's index in the ledger."""
+    """Makes a function that reads a figure of each node; `read` gets the node's index in the ledger."""
     return lambda ledger, _: [((str(node.node),), read(ledger, index)) for index, node in enumerate(ledger.nodes)]
 
 
@@ -339,7 +342,10 @@ def _free_blocks(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Value
 
 
 def _of_states(read: Callable[[HolderGroup], float]) -> ReadBounds:
-    """Makes the reader of a figure by TCP state; its values are lower bounds if not every socket was in the dump."""
+    """Makes a function that reads a figure by TCP state.
+
+    If the dump did not contain every socket, the values are lower bounds.
+    """
 
     def read_states(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         if ledger.holders is None:
@@ -362,24 +368,30 @@ def _who_looked(ledger: Ledger) -> Value:
 
 OWNER_NAMES: Mapping[str, str] = {"orphan": "(orphan)", "kernel": "(kernel)", "handshake": "(handshake)"}
 OTHERS: Values = ("(others)", "")
-"""Labels of the sum over those owners that are beyond the maximum number."""
+"""Labels of the sum of all owners that are not exported one by one."""
 
 
 def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]]]:
-    """The groups by owner: the owners with the most sockets, at most `most` of them, and the sum of all others."""
+    """The groups of sockets by owner, for the owners with the most sockets.
+
+    At most `most` owners have an item of their own. The last item has the groups of all other owners.
+    """
     merged: dict[Values, list[HolderGroup]] = defaultdict(list)
     for group in holders.groups:
         name = group.holder.command or OWNER_NAMES.get(group.holder.kind, "(not known)")
         cgroup = holders.cgroup_of.get(group.cgroup)
         merged[name, cgroup.path if cgroup is not None else ""].append(group)
-    rest = merged.pop(OTHERS, [])  # a process may have the name that the sum of all others has
+    rest = merged.pop(OTHERS, [])  # the name of a process may be `(others)`, too
     rows = sorted(merged.items(), key=lambda row: (-sum(group.sockets for group in row[1]), row[0]))
     rest += [group for _, groups in rows[most:] for group in groups]
     return [*rows[:most], (OTHERS, rest)] if rest else rows
 
 
 def _of_owners(read: Callable[[list[HolderGroup]], Bounds]) -> ReadBounds:
-    """Makes the reader of a figure by owner; its values are lower bounds if not every socket was in the dump."""
+    """Makes a function that reads a figure by owner.
+
+    If the dump did not contain every socket, the values are lower bounds.
+    """
 
     def read_owners(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         holders = ledger.holders

@@ -25,9 +25,9 @@ MODE_TITLES: dict[AccountingMode, str] = {
 COLUMNS = 96
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
 UNLISTED = {("tls_stat", "missing"), ("smbios", "missing"), ("socket_table", "off")}
-"""Names and states of sources that the report does not list, because no figure needs these sources. The sources are:
-the kernel module tls if it is not loaded, the firmware's tables if the firmware made none, and the sockets if nobody
-asked for them."""
+"""Names and states of sources that the report does not list, because no figure needs these sources. The counters of
+kernel TLS are missing if the module tls is not loaded. The firmware's tables are missing if the firmware made none. The
+sockets are not read if the user did not ask for them."""
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -183,7 +183,7 @@ def _holders(ledger: Ledger) -> Sequence[str]:
 
 
 def _events(ledger: Ledger) -> Iterator[str]:
-    """A table of the events whose counters are above 0, and lines of text that count the other events."""
+    """A table of the events whose counters are above 0, and lines that say how many other events there are."""
     groups = group_events(ledger)
     yield f"Events {SINCE}"
     if groups.moved:

@@ -77,9 +77,9 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """Value before, value after, and change.
+    """The value before, the value after, and the change.
 
-    Value before and value after each have a `Bound`, which says if the value is exact.
+    For each of the two values, a `Bound` says whether the value is exact.
     """
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
@@ -97,7 +97,7 @@ def _rounded(amount: float | None) -> float | None:
 def _row(row: Row, bounded: Container[str]) -> Json:
     """A JSON object with the fields of a row; its keys are the names of the fields, renamed by RENAMED.
 
-    `bounded` has the keys of the changes whose values, before or after, may be bounds.
+    `bounded` has the keys of the changes whose values may be bounds instead of exact values.
     """
     values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
     return {

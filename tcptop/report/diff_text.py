@@ -24,8 +24,8 @@ from tcptop.text.line import wrap_text
 from tcptop.text.table import Heading, cut_text, make_headings, plain_table
 
 MAX_ROWS = 15
-"""Maximum number of rows in a list of changes. If a list has more rows, one line sums the others up; --json lists all
-rows."""
+"""Maximum number of rows in a list of changes. If a list has more rows, one line gives the sum of the rows that are not
+shown. With --json, all rows are listed."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<=", "about": "~"}

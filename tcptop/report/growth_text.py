@@ -64,7 +64,10 @@ def _percent(share: float) -> str:
 
 
 def _offset(growth: SlabGrowth, opened: bool) -> str:
-    """The cache whose change cancelled the bytes of the sockets: the largest change of the opposite sign."""
+    """The cache whose change cancelled the bytes of the sockets.
+
+    This is the cache with the largest change of the opposite sign.
+    """
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"
     sign = -1 if opened else 1

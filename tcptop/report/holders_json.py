@@ -1,4 +1,4 @@
-"""Who holds the sockets as JSON: the key `holders` of a report. Unknown values are null."""
+"""The holders of the sockets as JSON, for the key `holders` of a report. Unknown values are null."""
 
 from __future__ import annotations
 

@@ -108,5 +108,5 @@ FIGURES = (
     *("average_low_bytes", "average_high_bytes", "sockets", "sockets_per_s", "time_wait_per_s"),
     *("tcp_memory_bytes", "tcp_memory_low_bytes", "tcp_memory_high_bytes", "headroom", "limits", "events"),
 )
-"""The keys of the figures of a machine."""
+"""JSON keys of a machine's figures."""
 _NO_FIGURES: Json = dict.fromkeys(FIGURES)

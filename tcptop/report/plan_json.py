@@ -65,7 +65,10 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
 
 
 def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> int | None:
-    """JSON of the memory of a socket's buffers; None if the plan uses the present buffers and their size is unknown."""
+    """Memory of the buffers of a socket, for the JSON.
+
+    None if the plan uses the present size of the buffers, and this size is unknown.
+    """
     if request.buffer_bytes != "now":
         return request.buffer_bytes
     present = ledger.headroom["full"].buffer_bytes

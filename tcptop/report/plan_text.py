@@ -20,7 +20,7 @@ from tcptop.text.line import paragraph, text_of
 
 COLUMNS = 80
 IDLE = "idle sockets: buffers are not counted (--buffers now counts them)"
-"""Remark that says why a plan names no tcp_mem."""
+"""Remark that says why a plan gives no value for tcp_mem."""
 
 
 def plan_as_text(ledger: Ledger, plan: Plan) -> str:

@@ -73,7 +73,7 @@ def _value_text(check: Check) -> str:
 
 
 def _percent_bound(check: Check) -> float | None:
-    """Upper bound on the use in per cent if the use may be 0, else None."""
+    """Upper bound on the use of a limit, in per cent, if the use may be 0; otherwise None."""
     ratio = check.limit.at_most_ratio if check.limit is not None else None
     return None if ratio is None else 100 * ratio
 

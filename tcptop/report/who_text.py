@@ -1,4 +1,4 @@
-"""Who holds the sockets as plain text: the table, its sums, and the verdicts."""
+"""The holders of the sockets as plain text: the table, its sums, and the verdicts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortK
     headings = holder_headings(by, sort)
     titles = [heading.title for heading in headings]
     headings, cells = filled_columns(headings, [holder_cells(row, by, titles) for row in rows])
-    # A cut cell ends in two dots, since an ellipsis in ASCII, three dots, would be wider than the column.
+    # A cell that is cut ends in two dots. An ellipsis would become three dots in ASCII, and would not fit into the
+    # column.
     limits = [heading.max_width or columns for heading in headings]
     cells = [[cut_text(text, limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells]
     lines = [

@@ -1,7 +1,8 @@
 """Reads many machines at once, for the table of hosts, with one thread for each machine.
 
-Files that change all the time are read with each look at a machine, all others every SELDOM_S seconds. The answers then
-stay within the 32 KB window of ssh's compression, so ssh sends little more than the changes.
+A look at a machine is one round of reads. Files that change all the time are read in each look; all other files are
+read every SELDOM_S seconds. The answers thus stay within the 32 KB window of ssh's compression, so ssh sends little
+more than the changes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 SELDOM_S, EVENTS_S = 10.0, 5.0
-"""SELDOM_S is the time between two reads of a file that changes seldom; EVENTS_S is the time for counters of events."""
+"""SELDOM_S is the time between two reads of a file that changes seldom; EVENTS_S is the time between two reads of the
+counters of events."""
 NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "slab_counts", "smbios", "snmp", "tls_stat"})
 """Sources that are not read, since the table does not show their figures."""
 MAX_CONNECTING = 6
-"""Maximum number of ssh sessions that are set up at the same time: with more than ten, sshd refuses some
-(MaxStartups)."""
+"""Maximum number of ssh sessions that are set up at the same time: if more than ten are set up, sshd refuses some of
+them (MaxStartups)."""
 MAX_HOSTS = 200
 """Maximum number of machines in one table; each machine needs an ssh process."""
 
@@ -52,10 +54,10 @@ class RemoteHost(Host, Protocol):
 
 
 def table_sources(each_look: Collection[str], events: Collection[str]) -> list[AnySource]:
-    """The sources of a row.
+    """The sources whose figures are in a row of the table.
 
-    Sources in `each_look` are read with each look, sources in `events` every EVENTS_S seconds, and all others every
-    SELDOM_S seconds.
+    Sources in `each_look` are read in each look. Sources in `events` are read every EVENTS_S seconds, and all other
+    sources every SELDOM_S seconds.
     """
     sources = [source for source in kernel_sources() if source.name not in NOT_FOR_A_ROW]
     for source in sources:
@@ -107,9 +109,9 @@ class Fleet:
     ) -> None:
         """Takes the machines.
 
-        `make_sources` makes the sources of a machine, `make_account` the function that computes its rows. Each machine
-        is looked at `looks` times (None: until `end`). `on_look` is called in the machine's thread after each look,
-        even if the machine did not answer.
+        `make_sources` makes the sources of a machine, and `make_account` makes the function that computes the machine's
+        rows. Each machine is looked at `looks` times, or until `end` is called if `looks` is None. `on_look` is called
+        in the machine's thread after each look, even if the machine did not answer.
         """
         self.interval_s = interval_s
         self._looks, self._on_look = looks, on_look
@@ -204,14 +206,15 @@ class Fleet:
     def _pause_s(self, watched: _Watched, phase_s: float) -> float:
         """Time to the next look.
 
-        Machines take turns within an interval, and a lost machine waits for its next attempt.
+        The looks at the machines are spread over the interval. A machine whose session is lost waits until the next
+        connection may be tried.
         """
         left_s = self.interval_s - (time.monotonic() - self._began_s - phase_s) % self.interval_s
         return max(left_s, watched.host.next_try_in_s or 0.0)
 
     def _look(self, watched: _Watched) -> None:
         if not watched.host.is_connected and (watched.host.next_try_in_s or 0.0) > 0:
-            return  # the connection was requested too early
+            return  # it is too early for the next attempt to connect
         watched.waits_since_s = time.monotonic()
         try:
             if not watched.host.is_connected:

@@ -10,7 +10,7 @@ from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
-"""Longest wait for slow sources. A sample is then delivered without new values from the slow sources."""
+"""Longest wait for slow sources. After this time, a sample is delivered without new values from the slow sources."""
 
 REMOTE_PATIENCE_S = 1.0
 """Longest wait for slow sources of a host that is read over ssh."""
@@ -51,7 +51,7 @@ class LiveSampler:
         self._poked.set()
 
     def sample_due(self) -> None:
-        """Requests a sample now of the sources that are due; does nothing while sampling is paused."""
+        """Requests a sample of the due sources now; does nothing while sampling is paused."""
         self._poked.set()
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 REST_FACTOR = 200
-"""Ratio of the minimum pause after a read of a source to the CPU time of the read and of parsing. Reads of one source
-thus take at most 0.5 % of one CPU."""
+"""Minimum pause after a read of a source, divided by the CPU time of reading and parsing. The reads of one source thus
+take at most 0.5 % of one CPU."""
 
 FREE_PARSE_US = 2_000
 """CPU time of parsing that does not lengthen the pause; on most machines, parsing a file takes less time."""
@@ -99,7 +99,7 @@ class Paces:
         return max(wanted_s, self._record(name).cost_us * REST_FACTOR / 1e6)
 
     def make_due(self, name: str) -> None:
-        """Makes a source due now, even during its pause or if the budget is used up.
+        """Makes a source due now, even if its pause has not ended or the budget is used up.
 
         The budget is still charged for the read.
         """

@@ -2,7 +2,7 @@
 
 The event loop is woken once all queued calls have returned, not after each call.
 
-asyncio.to_thread cannot be used: asyncio waits for its threads at exit, and a hung read cannot be cancelled.
+asyncio.to_thread cannot be used: at exit, asyncio would wait for a hung read, which cannot be cancelled.
 """
 
 from __future__ import annotations

@@ -50,9 +50,8 @@ BESIDE_S = 0.05
 """Maximum age of a sockstat reading that is combined with the reading of another source."""
 
 SELDOM_OVER_SSH = frozenset({"netstat", "snmp", "conntrack_stats", "tls_stat"})
-"""Counters of events, which are read over ssh in every third sample only.
-
-The answers of the other two samples then fit, on most machines, into the 32 KB window of ssh's compression.
+"""Counters of events. Over ssh, these counters are read only in every third sample. On most machines, the answers of
+the other two samples then fit into the 32 KB window of ssh's compression.
 """
 SELDOM_INTERVALS = 3
 
@@ -115,7 +114,7 @@ def wanted_paths() -> tuple[str, ...]:
 
 
 def has_saved_sockets(host: Host) -> bool:
-    """True if the host is a saved tree that has a look at the sockets; False for a running machine."""
+    """True if the host is a saved tree that contains a socket table; False for a running machine."""
     if host.identity.live:
         return False
     [file] = run_sync(host.read((SOCKETS_PATH,)))
@@ -331,10 +330,10 @@ class Sampler:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of a new read.
+        """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of another read.
 
-        Reads sockstat again if the latest reading is older than `BESIDE_S`, or if `on_read` needs the host's answers
-        and they were not kept.
+        Reads sockstat again if the latest reading is older than `BESIDE_S`. Also reads sockstat again if `on_read`
+        needs the host's answers, but the answers of the latest reading were not kept.
         """
         source = self._sources.get("sockstat")
         if source is None:
@@ -351,7 +350,7 @@ class Sampler:
     def mark_late(self, source: AnySource, waited_s: float) -> None:
         """Marks as late a source whose read has not returned; keeps the previous value, unless the value is too old.
 
-        The value of a source that is read seldom may have the age of two of the source's periods.
+        If a source is read seldom, its value may be as old as two periods of the source.
         """
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         stand = "; the figures before that stand"

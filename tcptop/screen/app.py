@@ -52,9 +52,9 @@ LEFT_BUTTON, RIGHT_BUTTON = 1, 3
 NODES = "nodes"
 """The id of the nodes pane, which fills the screen after `=`."""
 CURSOR_HOME = "\x1b[1;1H"
-"""Output that moves the cursor to the top left corner, where Textual also leaves it.
+"""Output that moves the cursor to the top left corner.
 
-A cursor position that changed with each frame would cost output bytes.
+Textual also leaves the cursor there. If the cursor position changed with each frame, the output would be longer.
 """
 
 
@@ -124,7 +124,7 @@ class TcptopApp(App[int]):
         self._keys = KeyQueue(self, super().on_event)
 
     async def on_event(self, event: Event) -> None:
-        """Queues keys, pasted texts and the mouse; handles every other event at once."""
+        """Queues keys, pasted texts and mouse events; handles every other event at once."""
         if isinstance(event, (InputEvent, Paste)) and not event.is_forwarded:
             self._keys.put(event)
         else:
@@ -134,7 +134,7 @@ class TcptopApp(App[int]):
     def key_repeats(self) -> bool:
         """True if the next key in the queue is the same as the current key.
 
-        If the next key is the same, the panes are drawn only for that key.
+        If the two keys are the same, the panes are not drawn for the current key, but only for the next key.
         """
         return self._keys.repeats
 
@@ -309,9 +309,10 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
-        """Shows the node with the given number; None shows all nodes or, if all are shown already, the table of nodes.
+        """Shows the node with the given number; None means all nodes.
 
-        If no node has the number, only a message is shown.
+        If all nodes are shown already, None shows the table of nodes. If no node has the number, only a message is
+        shown.
         """
         if self._zoomed == NODES:
             self._zoom(None)
@@ -331,7 +332,7 @@ class TcptopApp(App[int]):
     def action_step_node(self, step: int) -> None:
         """Shows the node with the next lower or next higher number.
 
-        The first node and the last node count as neighbours.
+        After the last node comes the first node again.
         """
         nodes = self._node_numbers
         if self.choices.node in nodes:
@@ -487,7 +488,10 @@ class TcptopApp(App[int]):
         self.push_screen(HelpScreen(HelpPane(help_keys(self.feed.bindings)), self._ledger, self.view))
 
     def action_plan(self) -> None:
-        """Opens the plan with the numbers from the last time; the first time, with numbers of this machine."""
+        """Opens the plan form with the numbers that it had when it was last closed.
+
+        When the form is opened for the first time, the numbers are those of this machine.
+        """
         sample = self.feed.sample_on_screen()
         if self._ledger is None or sample is None:
             return
@@ -504,7 +508,7 @@ class TcptopApp(App[int]):
         self.push_screen(screen, keep_form)
 
     def action_holders(self) -> None:
-        """Opens the table of who holds the sockets; only while it is open, the kernel is asked for the sockets."""
+        """Opens the table of holders; the kernel is asked for the sockets only while the table is open."""
         if self._ledger is None:
             return
         from tcptop.widgets.holders_screen import HoldersScreen, TableChoice
@@ -548,7 +552,10 @@ class TcptopApp(App[int]):
         self.action_node(message.node)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
-        """Opens the explanation of the selected part of the figure; for idle slab memory, the memory page."""
+        """Opens the explanation of the selected part of the figure.
+
+        A part without an explanation of its own, such as idle slab memory, opens the page on memory.
+        """
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None]) -> None:

@@ -33,7 +33,10 @@ READ_UNASKED = "/proc/pagetypeinfo is already read: its cost is bounded"
 
 
 class Sampled(Message):
-    """Message with a new Snapshot for the app's feed. A newer message replaces an older one that still waits."""
+    """Message with a new Snapshot for the app's feed.
+
+    A newer message replaces an older message that is still waiting.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
@@ -115,7 +118,10 @@ class Feed:
         """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
     def ask_for_cache(self, cache: str | None) -> None:
-        """Requests the attributes of one slab cache, and no longer those of another; does nothing for a recording."""
+        """Requests the attributes of one slab cache, and ends any request for another cache.
+
+        Does nothing for a recording.
+        """
 
     def ask_for_sockets(self, wanted: bool) -> None:
         """Starts or stops asking the kernel for all sockets; does nothing for a recording."""
@@ -152,14 +158,17 @@ class Feed:
         return self._sample
 
     def make_plan(self, request: PlanRequest) -> Plan | None:
-        """The plan for connections in addition to those of the sample on the screen; None before the first sample."""
+        """The plan for additional connections, based on the sample on the screen; None before the first sample."""
         from tcptop.accounting.plan import make_plan
 
         sample = self.sample_on_screen()
         return None if sample is None else make_plan(*sample, request)
 
     def plan_options(self) -> list[str] | None:
-        """The options with which `tcptop plan` reads the sample on the screen; None if no options lead to it."""
+        """The options with which `tcptop plan` reads the sample on the screen.
+
+        None if no options select this sample.
+        """
         source = self.source_options()
         lab = [] if self.lab_measurement is None else ["--lab", self.lab_measurement.path]
         return None if source is None else [*source, *lab]
@@ -203,8 +212,8 @@ class Feed:
 def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
     """True if the rates of a sample replace the shown rates.
 
-    Rates are replaced by those of the first sample in another step, of an earlier sample, and of each sample without a
-    time. If the shown sample has no rates, such as the first one, the next sample replaces it.
+    The shown rates are replaced if the sample belongs to another time step, is earlier than the shown sample, or has no
+    time. If the shown sample has no rates, such as the first sample of a host, any sample replaces it.
     """
     if shown is None or not has_rates(shown) or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
         return True

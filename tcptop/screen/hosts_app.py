@@ -44,7 +44,7 @@ MakeFleet = Callable[[Mapping[str, Threshold], float], Fleet]
 class HostsApp(App[int]):
     """The app of the table.
 
-    The app of the table ends with the machine to open in `opened`, or with None if the user quits.
+    When the app ends, `opened` has the name of the machine to open, or None if the user quits.
     """
 
     CSS = """
@@ -78,7 +78,10 @@ class HostsApp(App[int]):
         cursor: str | None = None,
         look_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes a function that gives the state of all machines, and a function that starts a look at each."""
+        """Takes the parts of the app that its caller chooses.
+
+        `states` gives the state of all machines, and `look_now` starts a look at every machine.
+        """
         super().__init__(driver_class=CellDriver)
         self.opened: str | None = None
         self.pane = HostsPane(interval_s, order, cursor)
@@ -91,7 +94,7 @@ class HostsApp(App[int]):
         self._keys = KeyQueue(self, super().on_event)
 
     async def on_event(self, event: Event) -> None:
-        """Queues keys, pasted texts and the mouse; handles every other event at once."""
+        """Queues keys, pasted texts and mouse events; handles every other event at once."""
         if isinstance(event, (InputEvent, Paste)) and not event.is_forwarded:
             self._keys.put(event)
         else:
@@ -99,7 +102,10 @@ class HostsApp(App[int]):
 
     @property
     def key_repeats(self) -> bool:
-        """True if the next key in the queue is the same; the table is then drawn only for the next key."""
+        """True if the next key in the queue is the same as the current key.
+
+        If the two keys are the same, the table is drawn only for the next key.
+        """
         return self._keys.repeats
 
     def compose(self) -> ComposeResult:
@@ -122,7 +128,10 @@ class HostsApp(App[int]):
             self.call_after_refresh(self._driver.start_drawing)
 
     def draw(self) -> None:
-        """Draws the present state of all machines; without Textual's compositor, if nothing covers the table."""
+        """Draws the present state of all machines.
+
+        If nothing covers the table, changed lines are written without Textual's compositor.
+        """
         driver = self._driver
         self.pane.show_looks(self._states())
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
@@ -143,7 +152,7 @@ class HostsApp(App[int]):
             self.notify("this host does not answer; its row says why", timeout=4, markup=False)
 
     def action_sort(self, key: str) -> None:
-        """Sorts by a column; if the table is sorted by it already, reverses the order."""
+        """Sorts by a column; if the table is sorted by this column already, reverses the order."""
         order = self.pane.order
         self.pane.set_order(order._replace(sort=key, reverse=order.sort == key and not order.reverse))
 
@@ -195,7 +204,7 @@ class OpenedHostApp(TcptopApp):
     comes_back = False
 
     async def action_quit(self) -> None:
-        """Ends this app; the table follows, unless Ctrl-C or F10 has ended the app."""
+        """Ends this app; the table is shown next, unless the user pressed Ctrl-C or F10."""
         self.comes_back = self._keys.handled_key not in ("ctrl+c", "f10")
         self.exit(0)
 

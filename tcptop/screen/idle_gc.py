@@ -11,7 +11,7 @@ LOOK_EVERY_S = 1.0
 IDLE_S = 2.0
 """Idle time, in seconds, after which a full collection may run."""
 MANY_OBJECTS = 50_000
-"""Approximate number of new objects that is worth a full collection."""
+"""Approximate minimum number of new objects for a full collection."""
 
 
 async def run_idle_gc(idle_s: Callable[[], float]) -> None:

@@ -15,8 +15,7 @@ from textual.events import Event, Key
 from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 
 STUCK_S = 5.0
-"""Time in seconds. If handling a key takes longer than this time in seconds, Ctrl-C ends the program, whatever screen
-is open."""
+"""Time in seconds. If handling a key takes longer, Ctrl-C ends the program, whatever screen is open."""
 
 STORM_KEYS, STORM_S = 32, 0.1
 """If more than STORM_KEYS keys wait, each different from the one before, and the first came more than STORM_S seconds
@@ -58,8 +57,8 @@ class KeyQueue:
         Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program also discards
         all waiting keys, as Ctrl-C does.
 
-        In a storm of keys, ESC discards the waiting keys, too, and a key that quits ends the program, whatever screen
-        is open, unless the screen has a text field.
+        In a storm of keys (see STORM_KEYS), ESC also discards the waiting keys. Any key that quits then ends the
+        program, whatever screen is open, except on a screen with a text field.
         """
         if isinstance(event, Key) and event.key in (*QUIT_KEYS, "escape"):
             is_stuck = self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S

@@ -152,7 +152,7 @@ KEYLESS_COMMANDS = (
 def palette_commands(bindings: Iterable[Binding]) -> list[Command]:
     """The entries of the palette by group: every binding that has its own command, and the commands without a key.
 
-    Bindings that are one of many alike, such as those of the digits, are left out.
+    Groups of similar bindings, such as those of the digits, are left out.
     """
     bindings = list(bindings)
     actions = {binding.description: binding.action for binding in reversed(bindings)}

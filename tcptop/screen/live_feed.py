@@ -100,11 +100,14 @@ class LiveFeed(Feed):
         return past or super().sample_on_screen()
 
     def source_options(self) -> list[str] | None:
-        """The options that choose the host, or the recording and the earlier sample on the screen."""
+        """The options that choose the host.
+
+        If an earlier sample is on the screen, the options choose the recording and this sample instead.
+        """
         return host_options(self._host, self._cgroup) if self._past is None else self._past.source_options()
 
     def plan_origin(self) -> str:
-        """The folder that is read, or the recording of the earlier sample; empty for this machine."""
+        """The folder of the host, or the recording of the earlier sample on the screen; empty for this machine."""
         return printable(self._host.identity.place or "") if self._past is None else self._past.plan_origin()
 
     def view(self) -> View:
@@ -146,7 +149,7 @@ class LiveFeed(Feed):
         return self._past is None and identity.remote_name is None and identity.place is None
 
     def ask_for_rows(self, asks: Sequence[RowAsk], use: Callable[[SocketRows], None]) -> None:
-        """Reads single sockets once, in its own thread."""
+        """Reads single sockets once, in a separate thread."""
         if self.asks_kernel:
             self.start(self._read_rows(asks, use), "read single sockets")
 
@@ -199,8 +202,8 @@ class LiveFeed(Feed):
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            # The opened file does not have the requested sample: it is the live sample, or was recorded after the file
-            # was opened.
+            # The opened file does not have the requested sample. This sample is the live sample, or was recorded after
+            # the file was opened.
             self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
@@ -284,7 +287,7 @@ class LiveFeed(Feed):
     def _look_back(self, start: int, jump: bool = False) -> None:
         """Opens the recording at the sample with the index `start`; a negative index counts from the end.
 
-        If `start` is behind the last recorded sample, returns to the live sample.
+        If `start` is after the last recorded sample, returns to the live sample.
         """
         if self._recorded_path is None:
             self.app.notify(NOTHING_RECORDED, timeout=3, markup=False)
