@@ -87,9 +87,9 @@ def write_bytes(path: str, data: bytes, mode: int | None = None, is_lasting: boo
 
     The file never has only a part of `data`: the file has either the old contents or all of `data`.
 
-    A file that is replaced keeps its mode, unless `mode` is given, and, where permitted, its owner. If the path is a
-    link, the target of the link is replaced, not the link. If `is_lasting` is False, a crash of the machine may lose
-    the file.
+    A replaced file keeps its owner if the kernel permits this. A replaced file keeps its mode unless `mode` is given.
+    If the path is a link, the target of the link is replaced, not the link. If `is_lasting` is False, a crash of the
+    machine may lose the file.
 
     Raises:
         OSError: if the file cannot be written or is not regular, or if another user's link leads to the file.
@@ -162,8 +162,8 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
 
     The block receives the path of an empty temporary file in the same folder, and writes into this file. If the path
     leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed.
-    A companion is a file whose name is the path plus a suffix in `companions`. A TcptopError of the block that names
-    the temporary file is raised again with `path` in its place.
+    A companion is a file whose name is the path plus a suffix in `companions`. If the block raises a TcptopError whose
+    text contains the temporary path, the text is changed to contain `path` instead.
 
     Raises:
         FileExistsError: if the path leads to a file that is not empty.
@@ -230,7 +230,7 @@ def _errors_naming(path: str, place: str) -> Iterator[str]:
 
 
 def require_own(path: str) -> None:
-    """Checks that a file is the user's own, and that no other user's link leads to the file.
+    """Checks that a file belongs to this user or to root, and that no other user's link leads to the file.
 
     Raises:
         OSError: if the file does not exist, is not regular or belongs to another user, or if another user's link leads
@@ -319,7 +319,7 @@ def _link_target(folder: int, name: str) -> str | None:
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
     """The status of a file that may be replaced; None if the file does not exist and may be created.
 
-    Raises OSError if the path leads to anything else.
+    Raises OSError if the path leads to something other than a regular file, or if this user may not write there.
     """
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -264,7 +264,7 @@ def _can_read_installation(caller: Caller) -> bool:
 def _import_everything() -> None:
     """Imports the modules needed later, because they may be unreadable after root's privileges are dropped.
 
-    The modules of the screen and of the exporter are imported only if they are in use.
+    The modules of the screen are imported only if the screen is in use. The same holds for the exporter.
     """
     from importlib import import_module
     from pkgutil import walk_packages

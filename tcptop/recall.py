@@ -7,7 +7,7 @@ Result = TypeVar("Result")
 
 
 class Same(Generic[Result]):
-    """Wraps a value as a key that is equal only to itself, since comparing the values would take long."""
+    """A key that compares values by identity, because a comparison of their contents would take long."""
 
     def __init__(self, value: Result) -> None:
         self.value = value

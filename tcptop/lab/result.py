@@ -9,7 +9,7 @@ from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
 NOTABLE_BYTES = 8.0
-"""Minimum bytes of an unexplained row, or of an observer's objects, for a note in the report."""
+"""The report mentions an unexplained row, or an observer's objects, only if their bytes reach this minimum."""
 
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
 SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
@@ -25,7 +25,7 @@ class LabPart(NamedTuple):
 
     row: str
     names: tuple[str, ...]
-    """The caches in which the catalogue predicts the row's objects; without a prediction, all caches that share the
+    """The caches whose objects the catalogue predicts in this row. Without a prediction, all caches that share the
     row."""
     objects: float
     bytes: float
@@ -54,15 +54,17 @@ class StateResult(NamedTuple):
     bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd; all other figures leave them out."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes these inodes."""
     control_bytes: float
-    """Growth per connection in the control run, which has been subtracted from the other figures."""
+    """Growth per connection in the control run. This growth has been subtracted from the other figures."""
     all_rows_bytes: float
     """Upper bound on the bytes of one endpoint in all rows, including vectors."""
     other_programs_bytes: float
-    """Excess of the growth of all rows over `all_rows_bytes`; negative if other programs freed objects."""
+    """Growth of all rows minus the sum of `all_rows_bytes`, `control_bytes` and the bytes of `observer`. Negative if
+    other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the bytes of the catalogued rows, which also contain other programs' objects."""
+    """Largest possible error of the bytes in the catalogued rows. Objects of other programs in these rows cause the
+    error."""
     local_ports: int
     """Number of local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int

@@ -35,7 +35,7 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "ktls/tx": ("states", "ktls", "tx"),
     "ktls/pair": ("states", "ktls", "pair"),
 }
-"""The path in the JSON to the result of each run, by the key of the run."""
+"""Maps the key of each run to the path of the run's result in the JSON."""
 
 MAX_FILE_BYTES = 4 << 20
 """Maximum size of a file that tcptop reads as a lab result. The maximum is a hundred times the size of a typical
@@ -78,7 +78,7 @@ def load_result_json(path: str, option: str) -> Json:
 
     Args:
         path: the file.
-        option: the option or command that named the file, for the error.
+        option: the option or command with which the user named the file; error messages begin with this name.
 
     Raises:
         TcptopError: if the file cannot be read, or is not a lab result of schema `SCHEMA`.

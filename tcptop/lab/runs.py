@@ -30,20 +30,20 @@ from tcptop.lab.socket_program import LISTENERS
 STEPS = 4
 WARM_UP = 1000
 """Number of connections opened before the first reading of the ramp, so that the first step resembles the other steps.
-The warm-up connections use up free objects on per-CPU slabs, which count as active. Like the connections of every step,
-the warm-up connections also leave freed objects behind."""
+slabinfo counts the free objects on per-CPU slabs as active. The warm-up connections use up these free objects, and
+leave freed objects of their own behind, as the connections of every step do."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
 """Number of connections that share one local port in the run with few ports: one connection to each listener."""
 
 TOLERANCE_OBJECTS = 48
 TOLERANCE_SHARE = 0.005
-"""Two readings agree if the watched rows changed by no more objects than a tolerance. The tolerance is
+"""Two readings agree if the counts of the watched rows differ by at most a tolerance. The tolerance is
 `TOLERANCE_SHARE` times the connections of a step, but at least `TOLERANCE_OBJECTS`."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""Command to wait until the closed ends of the connections have become mini-sockets. The parent process executes only
-this command itself; the child executes all other commands."""
+"""Command to wait until the closed ends of the connections have become mini-sockets. The parent process executes this
+command itself. The child process executes all other commands."""
 
 IDLE_MINI_SOCKETS = 300
 """Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Free objects on per-CPU slabs count as
@@ -85,8 +85,8 @@ The figures of kernel TLS are the differences between the runs of kernel TLS and
 """
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
-"""The run that opens connections and drops both ends. No endpoint remains, so any growth in this run has another
-cause."""
+"""The run that opens connections and drops both ends. No endpoint remains, so endpoints are not the cause of any growth
+in this run."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),

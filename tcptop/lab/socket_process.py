@@ -29,8 +29,8 @@ POLL_S = 0.01
 
 STRAY_SHARE = 0.002
 STRAY_WAIT_S = 0.4
-"""After `STRAY_WAIT_S`, up to `STRAY_SHARE` of the sockets may be in a wrong state. For example, if the FINs of both
-ends cross, both ends enter TIME_WAIT."""
+"""After `STRAY_WAIT_S`, the lab accepts that a share of at most `STRAY_SHARE` of the sockets is in a wrong state. For
+example, if the FINs of both ends cross, both ends enter TIME_WAIT."""
 
 STEP_ERRORS: dict[str, str] = {
     "namespace": "lab needs a network namespace of its own, and the kernel refused one",
@@ -167,8 +167,9 @@ def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
 
     Opens `connections` connections, gives kernel TLS to them, and frees them. If the kernel has a module `tls`, the
     kernel first loads the module (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs
-    and in sheaves, and count as active. Without freed objects of earlier sockets, the first run with kernel TLS would
-    show a drift: its own freed objects would count in its closing reading.
+    and in sheaves, and count as active. If no earlier sockets had left freed objects, the first run with kernel TLS
+    would show a drift. The closing reading of this run would count the run's own freed objects, but the opening reading
+    would not.
     """
     with start_socket_process(ipv6, connections) as process:
         process.send_command("open", connections)

@@ -152,10 +152,10 @@ def close_sockets(sockets: list[socket.socket]) -> None:
 def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN on each socket without closing the socket, and waits until every FIN is acknowledged.
 
-    The wait is long enough for delayed ACKs. If a socket were closed without the wait, the acknowledgement could arrive
-    while the socket is locked, and the socket would then remain a full socket in FIN_WAIT2 for a minute
-    (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN, the
-    kernel would answer the FIN with a reset.
+    The wait is long enough for delayed ACKs. Without the wait, close() could hold the lock of a socket when the
+    acknowledgement arrives. The socket would then remain a full socket in FIN_WAIT2 for a minute (net/ipv4/tcp_input.c,
+    tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN, the kernel would answer the FIN
+    with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
@@ -244,7 +244,7 @@ def set_namespace_limits(max_connections: int) -> None:
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
-        # Prevents that a new client reuses the port of a mini-socket, since the kernel would then free the mini-socket.
+        # If a new client reused the port of a mini-socket, the kernel would free the mini-socket.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
     }

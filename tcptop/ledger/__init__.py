@@ -1,7 +1,7 @@
 """The figures that are computed from one Snapshot, as named tuples; screen and reports show no other figures.
 
-None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; it is rounded only in
-reports and on the screen.
+None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; the share is rounded only
+in reports and on the screen.
 """
 
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ __all__ = [
 
 
 class LabUse(NamedTuple):
-    """The lab result that the user gave, and the reason if accounting does not use it."""
+    """The path of the user's lab result, and the reason if accounting does not use the result."""
 
     path: str
     unused_because: str | None
@@ -156,7 +156,7 @@ class Ledger(NamedTuple):
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     zones: tuple[ZoneMemory, ...]
-    """The zones of the machine; each adds up the zones of the same name on all nodes."""
+    """The zones of the machine. Each figure is the sum over the zones of the same name on all nodes."""
     tcp_slab_order: int | None
     """Slab order of the cache TCPv6 if most sockets are IPv6, else of the cache TCP."""
     sources: Mapping[str, SourceHealth]
@@ -169,9 +169,10 @@ class Ledger(NamedTuple):
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs, by name of the struct; empty if BTF was not read."""
     member_offsets: Mapping[str, Mapping[str, int]]
-    """For each struct, the offset in bytes of each member that links objects of a socket; empty if BTF was not read."""
+    """For each struct, the offsets in bytes of the members that point to other objects of the socket. Empty if BTF was
+    not read."""
     unseen_objects: Mapping[str, UnseenObject]
-    """By struct, those objects of the catalogue whose cache does not appear in any file."""
+    """The objects of the catalogue whose cache does not appear in any file, by the name of the object's struct."""
     live_objects: LiveObjects | None
     held: tuple[HeldObjects, ...]
     """The objects that the machine's sockets hold, by kind; kinds whose number is unknown are left out."""
@@ -182,15 +183,15 @@ class Ledger(NamedTuple):
     chosen_cache: CacheAttributes | None = None
     """The attributes of the slab cache whose page the user reads; None if the attributes were not read."""
     holders: Holders | None = None
-    """The holders of the sockets; None unless the user asked for a look at the sockets."""
+    """The holders of the sockets; None if the user did not ask for the holders."""
     hardware: Smbios | None = None
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
     contradictory: frozenset[str] = frozenset()
-    """Names of the sources that have figures which no healthy kernel prints."""
+    """Names of the sources with figures that no healthy kernel prints."""
     symbols: frozenset[str] | None = None
-    """Those names, old and new, of renamed kernel functions that are in /proc/kallsyms.
+    """Names of renamed kernel functions in /proc/kallsyms, which contains the old or the new name of each function.
 
-    The names are None if /proc/kallsyms was not read.
+    None if /proc/kallsyms was not read.
     """
 
     def cache(self, name: str | None) -> CacheLine | None:

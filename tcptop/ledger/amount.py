@@ -6,12 +6,13 @@ from typing import NamedTuple
 class Amount(NamedTuple):
     """An amount that is known within bounds.
 
-    If `low` equals `high`, the amount is known exactly. If `low` is 0, only the upper bound of the amount is known.
+    If `low` equals `high`, the amount is known exactly. If `low` is 0 and `high` is above 0, only the upper bound is
+    known.
     """
 
     low: float
     high: float
-    """Upper bound; infinite if parts of the amount are missing and therefore only `low` is known."""
+    """Upper bound; infinite if only `low` is known, because parts of the amount are missing."""
 
     def times(self, other: "Amount") -> "Amount":
         """The product of two amounts. The bounds of both amounts may be positive or negative."""

@@ -9,7 +9,7 @@ Presence = Literal["known", "absent", "hidden", "unknown"]
 
 `known`: a file shows the cache.
 `absent`: the kernel does not have the cache.
-`hidden`: the kernel has the cache, but merged with another cache, and no file shows which caches are merged.
+`hidden`: the kernel has merged the cache with another cache, and no file shows the name of that cache.
 `unknown`: the files do not show whether the kernel has the cache.
 """
 
@@ -54,7 +54,7 @@ class CacheLine(NamedTuple):
     shared: bool
     """True if the row also counts objects that TCP does not use."""
     object_bytes: int | None
-    """Step from one object to the next in a slab: objsize of slabinfo."""
+    """Distance between the starts of two neighbouring objects in a slab: objsize of slabinfo."""
     object_size_bytes: int | None
     """Size of the struct alone, without padding."""
     objects_per_slab: int | None
@@ -101,7 +101,8 @@ class CacheLine(NamedTuple):
     more_aliases: int = 0
     """Number of those caches in the row whose names are not in `aliases`."""
     tcp_nodes: Mapping[int, NodeCount] | None = None
-    """Counts of the cache that shows how TCP's part is spread over the nodes; None if this cache itself shows it."""
+    """Counts on each node of another cache, whose objects lie on the same nodes as TCP's objects in this cache. None if
+    TCP's part is spread over the nodes like all objects of this cache."""
 
     @property
     def present_share_bytes(self) -> float | None:
@@ -125,8 +126,8 @@ class CacheLine(NamedTuple):
     def tcp_bytes_on(self, node: int) -> float | None:
         """TCP's bytes on one node, at most the bytes of the cache there; None if unknown.
 
-        `tcp_bytes` is divided among the nodes like the objects in `tcp_nodes`; if `tcp_nodes` is None, like the cache's
-        own objects.
+        `tcp_bytes` is divided among the nodes in proportion to the objects in `tcp_nodes`. If `tcp_nodes` is None, the
+        cache's own objects give the proportion.
         """
         if self.tcp_bytes is None:
             return None

@@ -28,7 +28,7 @@ class ObjectCost(NamedTuple):
     computed: bool = False
     """True if the object's sizes were computed by SLUB's rules."""
     high_cache: str | None = None
-    """The cache that leads to `high_slab_bytes`, if the object may be in one of several caches."""
+    """If the object may be in one of several caches, the cache from which `high_slab_bytes` was computed."""
 
 
 class Slice(NamedTuple):
@@ -41,8 +41,8 @@ class Slice(NamedTuple):
 class SocketCost(NamedTuple):
     """The bytes that one more socket takes, in a given state and on a given side of the connection.
 
-    `object_bytes` and `slab_bytes` are None if the kernel cannot have such a socket, because it lacks an object that
-    the socket needs.
+    If the kernel lacks a kind of object that such a socket needs, no such socket can exist. `object_bytes` and
+    `slab_bytes` are then None.
     """
 
     object_bytes: float | None
@@ -65,7 +65,8 @@ class SocketCost(NamedTuple):
     def slab_bounds(self, own_port: bool = False) -> Amount | None:
         """Bounds on the slab bytes; None if unknown.
 
-        If `own_port` is true, the lower bound is 0, because sockets may share a local port and its bind buckets.
+        If `own_port` is true, the slab bytes include the bind buckets of a local port. Sockets may share these bind
+        buckets, so only the upper bound is known, and the lower bound is 0.
         """
         if self.slab_bytes is None or self.high_slab_bytes is None:
             return None
@@ -116,13 +117,14 @@ class ConnectionCost(NamedTuple):
     now_held_because: str | None = None
     """The reason why the averages are from an earlier read of the caches; None if they are from the last read."""
     now_read_at_unix_s: float | None = None
-    """Unix time when the counts for `now_bytes` were read; None if there is no average, or in a saved tree."""
+    """Unix time when the counts for `now_bytes` were read; None if there is no average, or if the files come from a
+    saved tree."""
 
     @property
     def now_bounds(self) -> Amount | None:
         """Bounds on `now_bytes`; None if `now_bytes` is unknown.
 
-        If the size of an object is unknown, `now_bytes` has only a lower bound.
+        If the size of an object is unknown, the upper bound is infinite.
         """
         amount, is_complete = self.now_bytes, self.by_family["mix"].accepted.complete
         if amount is None:
@@ -141,7 +143,7 @@ class StateCost(NamedTuple):
     outgoing: SocketCost | None
     """Cost of a socket that owns its local port; None if only a server's sockets can be in this state."""
     unread_fin_parts: tuple[ObjectCost, ...] | None
-    """Objects that store a received FIN until the program reads it.
+    """Objects that store a received FIN until the program reads the FIN.
 
     `unread_fin_parts` is None if the state has no unread FIN, or if the objects are unknown.
     """

@@ -27,13 +27,14 @@ class GrowthSinceMark(NamedTuple):
     bytes_per_socket: float | None
     unknown_because: str | None
     error_bytes_per_socket: float | None = None
-    """Bytes per socket that objects of other programs may have added to `bytes_per_socket`, or subtracted.
+    """Possible error of `bytes_per_socket`, in either direction, because of other programs' objects.
 
-    The error is `others_bytes` ÷ the number of new sockets. Programs that changed rows of other objects probably also
-    changed dentries and files, which are in the rows of sockets. None if unknown.
+    The error is `others_bytes` ÷ the number of new sockets. A program that changes rows without objects of sockets
+    probably also changes the rows of dentries and files. Those two rows count objects of sockets, too. None if unknown.
     """
     others_bytes: float | None = None
-    """The largest change in any sample since the mark, summed over the rows of slabinfo without objects of sockets.
+    """For each sample, the changes since the mark are added up over the slabinfo rows without objects of sockets. This
+    figure is the largest such sum since the mark.
 
     None if unknown.
     """
@@ -74,5 +75,5 @@ class Growth(NamedTuple):
     bytes: Slope | None
     """Change in the kernel memory that TCP holds."""
     limits_in_s: Mapping[str, float]
-    """Time until each limit is reached if the growth continues, by name of the limit; only for limits whose `used`
-    clearly grows."""
+    """Maps the name of a limit to the time until the limit is reached if the growth continues. Only limits whose `used`
+    clearly grows are included."""

@@ -1,4 +1,4 @@
-"""The objects that the machine's sockets hold, and those that programs, firewall and traffic attach to sockets."""
+"""Objects that the machine's sockets hold, and objects that programs, the firewall and traffic attach to sockets."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ AttachedName = Literal["epoll", "conntrack", "ktls", "buffers"]
 
 
 class AttachedObjects(NamedTuple):
-    """Attached objects of one kind: objects of a socket that the cost of a socket leaves out in every TCP state.
+    """Attached objects of one kind; the cost of a socket does not include attached objects in any TCP state.
 
     The number of attached objects depends on the program that uses the socket, on the firewall rules, and on the
     traffic.
@@ -21,8 +21,8 @@ class AttachedObjects(NamedTuple):
     bytes: Amount | None
     """Bytes of all objects of this kind on the whole machine.
 
-    For buffers, `bytes` is the memory of all buffers, in slabs or not. For all other kinds, `bytes` is the sum of the
-    objects' shares of full slabs.
+    For buffers, `bytes` is the memory of all buffers, inside and outside of slabs. For all other kinds, `bytes` is the
+    sum of the objects' shares of full slabs.
     """
     bytes_per_socket: Amount | None
     """`bytes` ÷ the number of sockets of the machine; None if no average over the sockets is known."""
@@ -52,7 +52,7 @@ HeldName = Literal["socks", "files", "inodes", "local ports", "request socks", "
 
 
 class HeldPart(NamedTuple):
-    """A struct that all objects of one kind (`HeldObjects`) contain, or the memory cgroup vectors of their slabs."""
+    """A struct in every object of one kind (`HeldObjects`), or the memory cgroup vectors of the struct's slabs."""
 
     object: str
     """`KernelObject.struct`."""
@@ -63,11 +63,12 @@ class HeldPart(NamedTuple):
     rows: tuple[str, ...]
     """Names of the rows of slabinfo that may count the objects; empty if unknown."""
     number: Amount
-    """Bounds on the number of objects or, for vectors, on the number of objects that share a vector."""
+    """Bounds on the number of objects. For vectors, bounds on the number of objects in the slabs that have the
+    vectors."""
     unit_bytes: Amount | None
     """Bounds on one object's share of a full slab; None if unknown."""
     fallback: float
-    """The share of the present slab ÷ the share of a full slab; above 1 after a fallback to a smaller order."""
+    """An object's share of its present slab ÷ its share of a full slab; above 1 after a fallback to a smaller order."""
 
 
 class HeldObjects(NamedTuple):

@@ -15,8 +15,9 @@ HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_pr
 `queue`: the sockets wait in an accept queue, so no process has a descriptor of them yet.
 `kernel`: the sockets are mini-sockets (TIME_WAIT, closed FIN_WAIT2).
 `handshake`: SYN_RECV.
-`no_process`: the sockets have an inode, but no process has a descriptor, for example while a socket is sent to another
-process (SCM_RIGHTS). `not_seen`: a process may have the sockets, but its descriptors were not read or may not be read.
+`no_process`: the sockets have an inode, but no process has a descriptor. For example, a socket is being sent to another
+process (SCM_RIGHTS).
+`not_seen`: a process may have the sockets, but tcptop did not read, or may not read, the descriptors of this process.
 """
 
 
@@ -25,7 +26,7 @@ class Holder(NamedTuple):
 
     kind: HolderKind
     pid: int | None
-    """Number of the process; for `queue`, of the process that listens. The number is None if it is unknown, or if no
+    """PID of the process; for `queue`, the PID of the process that listens. None if the PID is unknown, or if no
     process has the sockets."""
     command: str
     """Name of the process; empty if `pid` is None."""
@@ -47,7 +48,8 @@ class HolderGroup(NamedTuple):
     port: int | None
     """The local port of the server side, or the remote port of the client side; None if there are many."""
     uid: int | None
-    """User id; None if the kernel does not give it, as for sockets without an inode before 6.18."""
+    """User id; None if the kernel does not report it. Kernels before 6.18 report no user id of a socket without an
+    inode."""
     cgroup: int
     peer: str
     sockets: float
@@ -73,9 +75,10 @@ class HolderSums(NamedTuple):
     allocated: int | None
     """Counter `alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Number of sockets in no dump, which were never bound or connected, or are in a namespace that was not found.
+    """Number of sockets that appear in no dump. Such a socket was never bound or connected, or is in a namespace that
+    tcptop did not find.
 
-    The number is None unless every namespace that was found was read.
+    The number is None if tcptop found a namespace but did not read it.
     """
     orphans: int
     orphans_counted: int | None
@@ -91,13 +94,14 @@ class HolderSums(NamedTuple):
     buffer_bytes_counted: int | None
     """Counter `mem` of sockstat, in bytes."""
     buffer_error_bytes: int | None
-    """Error of `buffer_bytes_counted`: each CPU may have up to 1 MiB not yet counted (tcp_memory_per_cpu_fw_alloc)."""
+    """Error of `buffer_bytes_counted`: each CPU may hold up to 1 MiB that is not counted yet
+    (tcp_memory_per_cpu_fw_alloc)."""
     complete: bool
-    """True if every namespace that was found was read, and every dump was complete."""
+    """True if tcptop read each namespace that it found, and every dump was complete."""
 
 
 class HolderVerdict(NamedTuple):
-    """A fact about the sockets that an administrator should look at."""
+    """A fact about the sockets that needs the attention of an administrator."""
 
     kind: str
     text: str
@@ -112,17 +116,17 @@ class HolderVerdict(NamedTuple):
 
 
 class Holders(NamedTuple):
-    """All figures from a look at the sockets."""
+    """All figures about the holders, from one reading of the machine's sockets."""
 
     taken_at_s: float | None
-    """Time of the look, on the monotonic clock of the sample."""
+    """Time of the reading, on the monotonic clock of the sample."""
     age_s: float | None
     took_us: int
     module: str
     complete: bool
     """True if nothing is missing: every allocated socket is in a group with a known owner."""
     missing: tuple[str, ...]
-    """What the look did not see, and the reasons."""
+    """What is missing in the reading, and the reasons."""
     namespaces: tuple[SocketNamespace, ...]
     sums: HolderSums
     groups: tuple[HolderGroup, ...]
@@ -133,4 +137,4 @@ class Holders(NamedTuple):
     user_of: Mapping[int, str]
     verdicts: tuple[HolderVerdict, ...]
     groups_before: tuple[HolderGroup, ...] | None
-    """The groups of the previous look; None if there was none."""
+    """The groups of the previous reading; None if this is the first reading."""

@@ -6,12 +6,12 @@ from tcptop.ledger import Amount, Event, Headroom, HostFacts, Limits, SocketCost
 
 
 class HostRow(NamedTuple):
-    """The figures of one machine: only those of a Ledger that the table of hosts shows. None means unknown, never 0."""
+    """Those figures of one machine's Ledger that the table of hosts shows. None means unknown, never 0."""
 
     taken_at_unix_s: float | None
     host: HostFacts
     one_more: SocketCost
-    """Bytes that one more socket takes on the server side, with the machine's shares of IPv4 and IPv6."""
+    """Bytes that one more accepted socket takes: the average, weighted by the machine's shares of IPv4 and IPv6."""
     average: Amount | None
     """Bounds on the bytes per present socket, as in `ConnectionCost.now_bounds`."""
     sockets: SocketCounts
@@ -25,27 +25,27 @@ class HostRow(NamedTuple):
 
     @property
     def growing(self) -> tuple[Event, ...]:
-        """The events that have grown and that ordinary traffic does not cause."""
+        """The events whose counter has grown and is not increased by ordinary traffic."""
         return tuple(event for event in self.events if event.is_alarm)
 
 
 class HostLook(NamedTuple):
-    """The state of a machine in the table: its latest row, and if it answers."""
+    """The state of a machine in the table: its latest row, and whether the machine answers."""
 
     name: str
-    """The name by which the machine is connected to."""
+    """The name with which tcptop connects to the machine."""
     row: HostRow | None = None
-    """The figures of the latest look that the machine answered; None before the first answer."""
+    """The figures of the machine's latest answer; None before the first answer."""
     age_s: float | None = None
-    """Time in seconds since the latest answered look."""
+    """Time in seconds since the machine's latest answer."""
     lost_because: str | None = None
     """The reason, in one line, why the machine does not answer; None if it answers, or was not asked yet."""
     again_in_s: float | None = None
     """Time in seconds until a machine that does not answer is asked again; None while it is being asked."""
     waits_s: float = 0.0
-    """Time in seconds since the present look or connection began; 0 between two looks."""
+    """Time in seconds since tcptop began to ask the machine, or to connect to it; 0 while no answer is awaited."""
 
     @property
     def answers(self) -> bool:
-        """True if the machine has answered the last look."""
+        """True if the machine answered when it was last asked."""
         return self.row is not None and self.lost_because is None

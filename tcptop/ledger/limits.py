@@ -1,17 +1,17 @@
-"""Limits on sockets, their headroom and states, and the events of sockets that have reached a limit."""
+"""Limits on sockets with their headroom and state, and the counters of events at which a limit was reached."""
 
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
 
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
-"""States of a limit, by how close the used amount is to it.
+"""States of a limit; the state depends on how close the used amount is to the limit.
 
 `ok`: the used amount is below both thresholds.
 `near`: the used amount has reached the first threshold, but not the second.
 `full`: the used amount has reached the second threshold.
 `pressure`: the kernel says that TCP's buffers are above the second value of tcp_mem.
-`unknown`: the used amount is unknown, or its error is so large that it may be below or above a threshold.
+`unknown`: the used amount is unknown, or has so large an error that it may be on either side of a threshold.
 """
 
 
@@ -34,8 +34,8 @@ class Limit(NamedTuple):
     """Error of `used`, in either direction; None if unknown."""
     maximum: int | None
     headroom_sockets: int | None
-    """The number of further sockets that fit below the limit. The kind of socket that fits depends on the accounting
-    mode.
+    """The number of further sockets that fit below the limit. In TIME_WAIT accounting, these sockets are mini-sockets;
+    otherwise, full sockets.
 
     `headroom_sockets` is None if it is unknown, or if the limit does not apply to this kind of socket.
     """
@@ -45,7 +45,7 @@ class Limit(NamedTuple):
     then: str
     """What the kernel does when the limit is reached."""
     note: str
-    """What `headroom_sockets` assumes, or the reason why it or `used` is unknown; may be empty."""
+    """What `headroom_sockets` assumes, or why `headroom_sockets` or `used` is unknown; may be empty."""
     used_is_at_most: bool = False
     """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
     headroom_is_at_least: bool = False
@@ -65,9 +65,10 @@ class Limit(NamedTuple):
 
     @property
     def at_most_used(self) -> int | None:
-        """Upper bound on the use, if the use may be 0 because the counter's value is within the counter's error.
+        """Upper bound on the used amount, if only an upper bound is known; otherwise None.
 
-        `at_most_used` is None if the use is certainly above 0, or if its counter has no error.
+        Only an upper bound is known if `used` is itself an upper bound, or if the counter's value is not above the
+        counter's error. In the second case, the used amount may be 0.
         """
         if self.used is None:
             return None
@@ -104,8 +105,8 @@ def limit_label(name: str) -> str:
 class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
-    Alarms come first, then the limits that stop new sockets, sorted by their headroom. After the limits that stop new
-    sockets come all others, sorted by the share in use; an unknown use comes last.
+    Limits with an alarm come first. Limits that stop new sockets come second, sorted by their headroom. All other
+    limits follow, sorted by the share that is used. Limits whose used amount is unknown come last.
     """
 
     rows: tuple[Limit, ...]
@@ -133,7 +134,7 @@ class Limits(NamedTuple):
 ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
 """The states that count as an alarm, from the least severe to the most severe."""
 STATE_MARGIN_PERCENT = 5.0
-"""A state ends only if the use is this far below the state's threshold, in per cent of the limit."""
+"""A state ends only when the used amount is below the state's threshold by more than this percentage of the limit."""
 
 
 class Event(NamedTuple):

@@ -1,4 +1,4 @@
-"""The machine's memory: of slabs, of TCP, of zones and NUMA nodes, and the sockets that fit into it."""
+"""The memory of slabs, TCP, zones and NUMA nodes, and the number of further sockets that fit into the memory."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class NodeHeadroom(NamedTuple):
     without_reclaim: int
     with_reclaim: int | None
     local: int | None
-    """Number of new sockets on the whole machine at which this node has no spare page left; None if unknown.
+    """Number of new sockets on the whole machine after which this node has no spare page left; None if unknown.
 
     The new sockets are assumed to spread over the nodes in the same proportions as the present sockets.
     """
@@ -48,8 +48,8 @@ class Headroom(NamedTuple):
     with_reclaim_bytes: int | None = None
     """Bytes of memory that `with_reclaim` was computed from; None if unknown."""
     buffer_bytes: float | None = 0.0
-    """Part of `bytes_per_socket`: the estimated memory of a present socket's buffers; None if it is unknown and left
-    out.
+    """Estimated memory of a present socket's buffers, as a part of `bytes_per_socket`. None if the memory is unknown;
+    `bytes_per_socket` is then without buffers.
 
     The charge for the buffers, which tcp_mem limits, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """
@@ -68,7 +68,7 @@ class SlabMemory(NamedTuple):
     own_bytes: int | None
     """Bytes of all slabs of the caches that only TCP uses."""
     idle_bytes: int | None
-    """Slab shares of all free objects in the caches of socks, mini-sockets and request socks, added up."""
+    """Sum of the slab shares of all free objects in the caches of socks, mini-sockets and request socks."""
     idle_error_bytes: int | None
     """Upper bound on the bytes of those free objects that `idle_bytes` does not include.
 
@@ -126,8 +126,8 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """For each migrate type, the orders whose free blocks the kernel stopped counting; None if the types are
-    unknown."""
+    """For each migrate type, the orders with so many free blocks that the kernel stopped counting them. None if the
+    types are unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None

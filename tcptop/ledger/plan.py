@@ -1,4 +1,4 @@
-"""What planned connections take, and the verdict if they fit."""
+"""What planned connections take, and the verdict whether they fit."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ PlannedFamily = Literal["ipv4", "ipv6", "mix"]
 Verdict = Literal["fits", "does not fit", "cannot say"]
 LimitVerdict = Literal["fits", "exceeded", "unknown"]
 PLANNED_BUFFERS = "buffers"
-"""Name of the part of a plan for the buffers of the planned sockets."""
+"""Name of that part of a plan which stands for the buffers of the planned sockets."""
 
 
 class PlanRequest(NamedTuple):
@@ -19,9 +19,10 @@ class PlanRequest(NamedTuple):
     connections: int
     side: Side
     family: PlannedFamily
-    """Address family; `mix` for the shares of IPv4 and IPv6 among the present sockets, as in the headroom."""
+    """Address family; `mix` means the present shares of IPv4 and IPv6 sockets, which the headroom also uses."""
     buffer_bytes: int | Literal["now"]
-    """Bytes in the buffers of each socket; `now` for the average of the present sockets, as in the headroom."""
+    """Bytes in the buffers of each socket; `now` means the average over the present sockets, which the headroom also
+    uses."""
     time_wait: int
     """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
     with_epoll: bool
@@ -67,7 +68,7 @@ class PlanPart(NamedTuple):
     cache: str | None
     """Name of the cache that the objects come from.
 
-    None for buffers. The cache is also None for kernel TLS, because the objects of kernel TLS come from several caches.
+    None for buffers. Also None for kernel TLS, because the objects of kernel TLS come from several caches.
     """
     count: float  # type: ignore[assignment]  # tuple.count gives way
     """Number of objects; an upper bound if sockets may share an object."""
@@ -76,11 +77,11 @@ class PlanPart(NamedTuple):
     high_bytes: float
     estimated: bool
     high_cache: str | None = None
-    """The cache that leads to `high_bytes`, if the objects may be in one of several caches."""
+    """If the objects may be in one of several caches, the cache from which `high_bytes` was computed."""
 
 
 class PlanLimit(NamedTuple):
-    """One limit, and the amount that the planned connections take of it."""
+    """One limit, and the part of the limit that the planned connections take."""
 
     name: str
     scope: str
@@ -98,17 +99,18 @@ class PlanLimit(NamedTuple):
     """Number of planned connections that fit below the limit; None if unknown.
 
     If `connections_are_at_most` is true, the number is an upper bound. `connections` does not include the planned
-    mini-sockets, whose number is fixed. The number is None for tcp_max_tw_buckets, which ends no connection.
+    mini-sockets, whose number is fixed. The number is None for tcp_max_tw_buckets, because this limit stops no
+    connection.
     """
     note: str
-    """Why the verdict is `unknown`, or what follows if a limit without `connections` is full; may be empty. If no value
-    of the limit's sysctl is enough, a sentence says so."""
+    """The reason why the verdict is `unknown`. If `connections` is None, the note says what happens when the limit is
+    full. If no value of the limit's sysctl is enough, the note says so. The note may be empty."""
     connections_are_at_most: bool = False
     """True if `connections` is an upper bound, because the size of a part or the free amount is unknown."""
     state: LimitState = "unknown"
     """The state of the limit with the planned connections."""
     at_most_used: int | None = None
-    """Upper bound on the present use, if the use may be 0, as in `Limit`."""
+    """Upper bound on the used amount, if only an upper bound is known (see `Limit.at_most_used`)."""
 
     @property
     def present_ratio(self) -> float | None:
@@ -117,15 +119,15 @@ class PlanLimit(NamedTuple):
 
     @property
     def low_ratio(self) -> float | None:
-        """Share of the maximum in use with the planned connections, by their lower bound; None if unknown."""
+        """Share of the maximum that is used with the planned connections, from `takes`; None if unknown."""
         known = self.used is not None and self.takes is not None and self.maximum
         return (self.used + self.takes) / self.maximum if known else None  # type: ignore[operator]
 
     @property
     def ratio(self) -> float | None:
-        """Share of the maximum in use with the planned connections, by their upper bound; None if unknown.
+        """Share of the maximum that is used with the planned connections, from `high_takes`; None if unknown.
 
-        The ratio is a lower bound if `takes` has no upper bound.
+        If `high_takes` is None, the share is computed from `takes`, and is a lower bound.
         """
         takes = self.takes if self.high_takes is None else self.high_takes
         return (
@@ -134,15 +136,16 @@ class PlanLimit(NamedTuple):
 
 
 class UncountedLimit(NamedTuple):
-    """A limit that has an alarm now, and of which the plan takes nothing."""
+    """A limit that has an alarm now, but that the plan does not affect."""
 
     limit: Limit
     why: str
-    """The reason why the plan takes nothing of the limit, such as `no buffers planned`."""
+    """The reason why the plan does not affect the limit, such as `no buffers planned`."""
 
 
 ADVISED_PERCENT = 80
-"""The plan uses less than this percentage of an advised value of a sysctl, because the state NEAR begins there."""
+"""An advised value of a sysctl is so large that the plan uses less than this percentage of the value. The state NEAR
+begins at this percentage."""
 
 
 class PlanSysctl(NamedTuple):
@@ -153,16 +156,17 @@ class PlanSysctl(NamedTuple):
     name: str
     now: tuple[int, ...]
     at_least: tuple[int, ...]
-    """The smallest values with which the plan fits. The values for tcp_mem avoid memory pressure; with the value for
-    tcp_max_tw_buckets, no connection skips TIME_WAIT."""
+    """The smallest values with which the plan fits. With the values for tcp_mem, TCP is not under memory pressure. With
+    the value for tcp_max_tw_buckets, no connection skips TIME_WAIT."""
     advised: tuple[int, ...]
-    """Advised values; the plan leaves a part of each value unused, if memory and the kernel allow it."""
+    """Advised values. If memory and the kernel allow it, the values are so large that the plan leaves a part of each
+    value unused."""
     note: str = ""
-    """Why an advised value is lower than usual, and what follows from that; empty if it is not lower."""
+    """The reason why an advised value is lower than usual, and the consequence; empty if no value is lower."""
 
 
 class PlanNode(NamedTuple):
-    """What the planned connections take of a NUMA node, if they spread over the nodes like the present socks."""
+    """Memory of a NUMA node that the plan takes, if new sockets spread over the nodes like the present socks."""
 
     bytes: float
     free_bytes: float | None
@@ -180,7 +184,7 @@ class PlanBuffers(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the planned connections take, and the verdict if they fit."""
+    """What the planned connections take, and the verdict whether they fit."""
 
     request: PlanRequest
     parts: tuple[PlanPart, ...]
@@ -190,28 +194,30 @@ class Plan(NamedTuple):
     If the size of any object is unknown, the sums are lower bounds.
     """
     nodes: Mapping[int, PlanNode] | None
-    """What the plan takes of each node if new sockets spread over the nodes like the present socks; None if unknown."""
+    """Memory of each node that the plan takes, if new sockets spread over the nodes like the present socks. None if
+    unknown."""
     full_nodes: tuple[int, ...]
     """Nodes on which the plan takes more memory than the node has free."""
     limits: tuple[PlanLimit, ...]
     """The limits that the plan affects, the limit that is reached with the fewest connections first."""
     sysctls: tuple[PlanSysctl, ...]
-    """The sysctls to change; a sysctl of which no value is enough is not here but in the notes of `limits`."""
+    """The sysctls to change. A sysctl for which no value is enough is left out; a note in `limits` says so."""
     ports: int | None
     """Number of local ports in ip_local_port_range; None if unknown."""
     ports_unknown_because: str | None
-    """The reason why `ports` is None; the text follows the name of the file."""
+    """The reason why `ports` is None: a text to be shown after the name of the file."""
     verdict: Verdict
     unknown_because: str | None
     """The reason why the verdict is `cannot say`."""
     buffers: PlanBuffers
     tracks_flows: bool
-    """True if this network namespace has tracked flows now; a plan then has flows unless the user says no."""
+    """True if this network namespace has tracked flows now. The plan then counts tracked flows, unless the user
+    excludes flows."""
     mini_sockets: int = 0
-    """Number of planned mini-sockets: those of `request`, but at most as many as tcp_max_tw_buckets has room for."""
+    """Number of planned mini-sockets: the number in `request`, but not more than still fit below tcp_max_tw_buckets."""
     bytes_per_connection: float | None = None
-    """Upper bound on the bytes of a planned connection without the mini-sockets; if a size is missing, the lower
-    bound."""
+    """Upper bound on the bytes of a planned connection, mini-sockets excluded. If a size is unknown, the lower bound is
+    used instead."""
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.
 

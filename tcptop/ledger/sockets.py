@@ -28,7 +28,7 @@ class SocketCounts(NamedTuple):
     """Change of `time_wait` per second since an earlier sample (`add_socket_rates`); None without an earlier sample."""
     allocated: int | None
     allocated_per_s: float | None
-    """Change of `allocated` per second, as for `time_wait_per_s`."""
+    """Change of `allocated` per second, computed in the same way as `time_wait_per_s`."""
     buffer_pages: int | None
     buffer_bytes: int | None
     buffer_error_bytes: int | None
@@ -41,7 +41,7 @@ class SocketCounts(NamedTuple):
 
     @property
     def buffers_within_error(self) -> bool:
-        """True if the possible error of the buffer counter is at least as large as its value.
+        """True if the possible error of the buffer counter is at least as large as the counter's value.
 
         If the counter is within its error, only an upper bound on the bytes of socket buffers is known.
         """
@@ -66,8 +66,8 @@ class SocketCounts(NamedTuple):
     def apart(self) -> int | None:
         """Lower bound on the number of allocated sockets that are neither orphans nor in `inuse` or `inuse6`.
 
-        A socket that is apart is in another network namespace, or in no hash table of the kernel. A socket in no hash
-        table was never connected, or the kernel keeps it after its close. None if unknown.
+        Such a socket is in another network namespace, or in no hash table of the kernel. A socket is in no hash table
+        if it was never connected, or if it was closed but the kernel still keeps it. None if unknown.
         """
         inuse = self.inuse_of_both
         if self.allocated is None or inuse is None or self.orphans is None:
@@ -81,4 +81,4 @@ class SocketCounts(NamedTuple):
 
 
 SCOPE_LABELS = {"here": "this netns", "machine or here": "machine or this netns"}
-"""Maps a scope to the text that the user sees, if they differ."""
+"""Maps a scope to the text that the user sees, if the text differs from the scope."""
