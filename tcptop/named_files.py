@@ -163,7 +163,7 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
     The block receives the path of an empty temporary file in the same folder, and writes into this file. If the path
     leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed.
     A companion is a file whose name is the path plus a suffix in `companions`. If the block raises a TcptopError whose
-    text contains the temporary path, the text is changed to contain `path` instead.
+    text contains the temporary path, the error is raised again with `path` instead.
 
     Raises:
         FileExistsError: if the path leads to a file that is not empty.

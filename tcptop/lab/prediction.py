@@ -132,7 +132,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes the vectors of `objects` objects of a row from a prediction; each slab of the row has one vector."""
+        """Removes vectors from a prediction: one vector for each slab that `objects` objects of the row fill."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:

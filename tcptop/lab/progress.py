@@ -36,7 +36,8 @@ class ProgressBar:
 def progress_line(title: str, share: float, terminal_columns: int) -> str:
     """The bar and the title in one line, which is narrower than the terminal so that the line does not wrap.
 
-    On a narrow terminal, the bar is shortened first. If the shortest bar is still too long, the title is cut off, too.
+    On a narrow terminal, the bar is shortened first. If the line is still too long with the shortest bar, the title is
+    cut off.
     """
     spare = terminal_columns - 1 - len(f"lab []  99 %  {title}")
     width = max(MIN_BAR_COLUMNS, min(MAX_BAR_COLUMNS, spare))

@@ -189,7 +189,7 @@ class Ledger(NamedTuple):
     contradictory: frozenset[str] = frozenset()
     """Names of the sources with figures that no healthy kernel prints."""
     symbols: frozenset[str] | None = None
-    """Names of renamed kernel functions in /proc/kallsyms, which contains the old or the new name of each function.
+    """Names in /proc/kallsyms of renamed kernel functions: for each function, its old name or its new name.
 
     None if /proc/kallsyms was not read.
     """
