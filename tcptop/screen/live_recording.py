@@ -73,7 +73,7 @@ class LiveRecording:
 
     def _fail(self, line: str) -> None:
         self._has_failed = True
-        with suppress(RuntimeError):  # no one to call once the event loop has ended
+        with suppress(RuntimeError):  # raised if the event loop has ended
             self._loop.call_soon_threadsafe(self._give_up, line)
 
     def _give_up(self, line: str) -> None:

@@ -1,4 +1,7 @@
-"""The main screen: all panes, each at the box that `tcptop.view.arrangement` computes for the size of the terminal."""
+"""The main screen with all panes.
+
+`tcptop.view.arrangement` computes the box of each pane from the size of the terminal.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
 FindBoxes = Callable[[Size], Mapping[str, Box]]
-"""Function that returns the box of each pane on a screen of a given size, by the id of the pane."""
+"""Function that takes the size of the screen and returns the box of each pane, by the pane's id."""
 
 
 def compose_panes() -> ComposeResult:
@@ -58,7 +61,10 @@ class MainScreen(Screen[object]):
         self.query_one(KeyLine).redraw()
 
     def place_panes(self, size: Size) -> None:
-        """Shows the panes with a box on a screen of the given size, and hides the others, if boxes have changed."""
+        """Finds the boxes for a screen of the given size.
+
+        If the boxes have changed, shows the panes that have a box, and hides all other panes.
+        """
         boxes = self._find_boxes(size)
         if boxes == self.boxes:
             return
@@ -74,7 +80,7 @@ class MainScreen(Screen[object]):
 
 
 class PaneLayout(Layout):
-    """Textual layout that gives each child the box for its id."""
+    """Textual layout that places each child at the box that has the child's id."""
 
     name = "panes"
 

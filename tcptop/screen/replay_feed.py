@@ -36,17 +36,19 @@ from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE
 
 TICK_S = 0.05
-"""Time in seconds between two checks of playback if the next sample is due."""
+"""Time in seconds between two checks during playback. Each check finds out if the next sample is due."""
 PIECE_S = 0.004
 REST_S = 0.012
 """Pause in seconds between two steps of work on the timeline; a step takes about PIECE_S."""
 IDLE_S = 0.3
-"""Time in seconds without a request for a sample, after which the timeline is filled further."""
+"""The timeline is filled further only if no sample was requested in the last IDLE_S seconds."""
 DAMAGE_SHOWN_S = 5.0
 MAX_ORIGINS = 1000
-"""Maximum number of samples whose event totals are kept; during playback, each total is needed for one minute."""
+"""Maximum number of samples whose event totals are kept. During playback, the totals of a sample are needed for one
+minute."""
 MIN_STEP_S = 1.0
-"""Minimum time in seconds between two samples of the last minute that are read for their event totals."""
+"""Only some samples of the last minute are read for their event totals. MIN_STEP_S is the minimum time in seconds from
+one such sample to the next; only the last step may be shorter."""
 MAX_UNKNOWN = 10
 """Maximum number of damaged samples that are skipped in the search for an earlier sample with known event totals."""
 
@@ -220,7 +222,9 @@ class ReplayFeed(Feed):
         return self._minute_ago
 
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
-        """Reads a selected sample, the event totals one minute before it, and the ledger with its earlier averages.
+        """Reads a selected sample and the event totals one minute before the sample.
+
+        Also returns the ledger of the previous sample, which has the averages that the sample lacks.
 
         The event totals are None for the first sample, and for every sample of a recording without times. The ledger is
         None if the sample has its own averages.

@@ -72,7 +72,7 @@ class SavedFeed(Feed):
         return printable(self._host.identity.place or "")
 
     def ask_for_layouts(self) -> None:
-        """Samples the tree again with its struct layouts (BTF), but only at the first request."""
+        """At the first request, samples the tree again with the struct layouts (BTF); later requests do nothing."""
         if not self._with_layouts:
             self._with_layouts = True
             self.begin()
@@ -91,7 +91,7 @@ class SavedFeed(Feed):
         super().draw(ledger._replace(chosen_cache=self._chosen_cache))
 
     def ask_for_sockets(self, wanted: bool) -> None:
-        """Samples the tree again with its look at the sockets, but only at the first request."""
+        """At the first request, samples the tree again with the saved list of sockets; later requests do nothing."""
         if wanted and not self._with_sockets:
             self._with_sockets = True
             self.begin()

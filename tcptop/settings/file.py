@@ -25,8 +25,8 @@ THEMES = ("dark", "light")
 MOST_BYTES = 64 << 10
 MOST_TEXT = 240
 MOST_DEPTH = 20
-"""Maximum number of dots in a key, and of brackets that are open at once. The time and memory of a TOML parser grow
-with the square of the depth.
+"""Maximum number of dots in a key, and also of brackets that are open at the same time. The time and memory of a TOML
+parser grow with the square of these numbers.
 """
 MOST_NODE = 65_535
 MOST_PERCENT = 400
@@ -40,7 +40,8 @@ STRINGS = re.compile(
 )
 """Matches a TOML string, or a comment."""
 DOTTED = re.compile(rf"(?:\.[ \t]*(?:[\w-]+[ \t]*)?){{{MOST_DEPTH + 1}}}")
-"""Matches a part of a key with more than MOST_DEPTH dots in a text without strings."""
+"""Matches a part of a key that has more than MOST_DEPTH dots. Strings must be removed from the text before the
+search."""
 FIRST_TABLE = re.compile(r"^(?=[ \t]*\[)", re.MULTILINE)
 """Matches the start of a line that contains the header of a table."""
 
@@ -61,8 +62,7 @@ class Settings:
     extras: bool | None = None
     """True if the screen shows graphs and marks changed figures."""
     limits: Mapping[str, Threshold] | None = None
-    """Thresholds that the user has set, by limit. For every limit without a threshold here, THRESHOLDS has the
-    threshold."""
+    """Thresholds that the user has set, by limit. For any other limit, the threshold in THRESHOLDS applies."""
 
     @property
     def thresholds(self) -> Mapping[str, Threshold]:
@@ -82,8 +82,8 @@ def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:
 def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
     """The settings of a file, and one line of text for each mistake in the file.
 
-    A missing file is not a mistake. If a value is wrong, only the key of the value stays unset. If the file is not
-    TOML, every key stays unset.
+    A missing file is not a mistake. If a value is wrong, the key of this value stays unset, and the other keys are set.
+    If the file is not TOML, every key stays unset.
     """
     if file is None:
         return NO_SETTINGS, []
@@ -101,7 +101,7 @@ def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
 
 
 def _check_values(values: Mapping[str, Any]) -> tuple[Settings, list[str]]:
-    """The settings in the values of a file, and the text of each mistake."""
+    """The settings that the values of a file give, and the text of each mistake."""
     settings, mistakes = NO_SETTINGS, []
     for key, value in values.items():
         try:
@@ -153,7 +153,7 @@ def _parse_toml(text: str, name: str) -> dict[str, Any]:
 
 
 def _is_too_deep(text: str) -> bool:
-    """True if a TOML text has a key of more than MOST_DEPTH dots, or more than MOST_DEPTH brackets open at once."""
+    """True if a TOML text has a key with more than MOST_DEPTH dots, or more than MOST_DEPTH open brackets at once."""
     bare = STRINGS.sub("", text)
     if DOTTED.search(bare):
         return True
@@ -184,7 +184,7 @@ def write_settings(file: Path, settings: Settings) -> None:
 
     Raises:
         OSError: if the file cannot be read or written.
-        TcptopError: if a change of the file would lose a part of the file; the error has one line.
+        TcptopError: if the file cannot be changed without losing a part of it; the message has one line.
 
     """
     name = printable(str(file))
@@ -200,9 +200,12 @@ def write_settings(file: Path, settings: Settings) -> None:
 
 
 def change_text(text: str, settings: Settings, name: str) -> str:
-    """The text of a settings file with these settings; raises the same TcptopError as `write_settings`."""
-    # Formats the values of settings, which are written the same way in TOML and in JSON. The import is here, because
-    # most runs write no settings.
+    """Returns `text`, the text of a settings file, changed to these settings.
+
+    Raises TcptopError for the same reasons as `write_settings`.
+    """
+    # JSON and TOML write the values of settings in the same way. The import is here, because most runs write no
+    # settings.
     import json
 
     wanted = _parse_toml(text, name)
@@ -211,7 +214,7 @@ def change_text(text: str, settings: Settings, name: str) -> str:
     """The new value of each changed key, as TOML text; None for a removed key."""
     for key in CHECKS:
         value = getattr(settings, key)
-        is_unset = value is None and key != "node"  # None as the node means all nodes, which the user may have chosen
+        is_unset = value is None and key != "node"  # for `node`, None is a choice: all nodes
         if value != getattr(present, key) and not is_unset:
             changes[key] = None if value is None else json.dumps(value)
             wanted.pop(key, None)
@@ -274,9 +277,9 @@ def shorten(text: str) -> str:
 
 
 def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
-    """Makes a function that returns its argument if the argument is valid.
+    """Returns a function that checks a value and returns the valid value unchanged.
 
-    If the argument is invalid, the made function raises ValueError. The error's message begins with `allowed`.
+    If the value is invalid, the returned function raises ValueError. The error's message begins with `allowed`.
     """
 
     def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)

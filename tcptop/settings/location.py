@@ -1,6 +1,6 @@
 """Finds the path of the settings file.
 
-If the file does not exist, a report imports no other module of tcptop.settings.
+This code is a module of its own, so that a report imports the rest of tcptop.settings only if the file exists.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 
 `ok`: the source was read and parsed completely.
 `cut`: the file or one of its lines ends too early; the value has only the complete parts.
-`strange`: parts of the file have an unknown format or, as accounting found, impossible figures; the value has only the
-remaining parts.
+`strange`: parts of the file have an unknown format, or accounting found impossible figures in them; the value has only
+the remaining parts.
 `late`: the read has not finished yet; the value comes from the previous reading.
 `missing`: the host has no such file.
 `refused`: only root may read the file.
@@ -34,7 +34,7 @@ class SlabRow(NamedTuple):
     active_objects: int
     objects: int
     object_bytes: int
-    """Step from one object to the next: the struct, its padding and the free pointer."""
+    """Distance from the start of one object to the start of the next: the struct, its padding and the free pointer."""
     objects_per_slab: int
     pages_per_slab: int
     slabs: int
@@ -63,7 +63,7 @@ class SlabSize(NamedTuple):
     object_size_bytes: int | None
     """The struct alone."""
     slab_size_bytes: int | None
-    """Step from one object to the next, the same figure as `SlabRow.object_bytes`."""
+    """Distance from the start of one object to the start of the next; the same figure as `SlabRow.object_bytes`."""
     objects_per_slab: int | None
     order: int | None
     cpu_partial_objects: int | None = None
@@ -239,7 +239,8 @@ class Protocol(NamedTuple):
     """None if other files contradict the size."""
     sockets: int | None
     under_pressure: bool | None = None
-    """Column `press`: True if the protocol's buffers exceed the middle value of the protocol's limit.
+    """Column `press`: True if the buffers of the protocol exceed the pressure threshold, the second of the three values
+    of the protocol's limit.
 
     `under_pressure` is None if the protocol has no limit.
     """
@@ -278,7 +279,8 @@ class NodeFacts(NamedTuple):
     memory_bytes: int | None
     free_bytes: int | None = None
     distances: Mapping[int, int] | None = None
-    """Maps the number of each online node, this node included, to its distance from this node; None if unknown."""
+    """Distance from this node to each online node, by the number of the online node. This node is included. None if the
+    distances are unknown."""
 
 
 class Topology(NamedTuple):
@@ -316,17 +318,17 @@ class Processor(NamedTuple):
     current_speed_mhz: int | None
     """Speed of the processor when the machine was started."""
     node: int | None = None
-    """The NUMA node of the socket, which accounting finds; None before accounting, and if unknown."""
+    """NUMA node of the socket, as found by accounting. None if accounting has not run or has not found the node."""
 
 
 class MemoryArray(NamedTuple):
     """A group of memory slots (SMBIOS type 16)."""
 
     handle: int
-    """Number of the SMBIOS structure, by which memory slots name their array."""
+    """Number of the SMBIOS structure. `MemoryDevice.array` refers to the array by this number."""
     use: str | None
     slots: int | None
-    """Number of slots; None if the array has more memory devices than slots."""
+    """Number of slots. None if the firmware's number is wrong because the array has more memory devices."""
     max_capacity_bytes: int | None
 
 
@@ -347,7 +349,7 @@ class MemoryDevice(NamedTuple):
     configured_speed_mts: int | None
     ranks: int | None
     node: int | None = None
-    """The NUMA node of the slot, which accounting finds; None before accounting, and if unknown."""
+    """NUMA node of the slot, as found by accounting. None if accounting has not run or has not found the node."""
 
 
 class Smbios(NamedTuple):
@@ -358,8 +360,8 @@ class Smbios(NamedTuple):
     memory_arrays: tuple[MemoryArray, ...]
     memory_devices: tuple[MemoryDevice, ...]
     repeated_handles: tuple[int, ...] = ()
-    """Handles that two or more SMBIOS structures have. The handle of a structure should be unique, but some firmware
-    repeats it."""
+    """Handles that two or more SMBIOS structures share. Each structure should have a handle of its own, but some
+    firmware repeats handles."""
     remarks: tuple[str, ...] = ()
     """One sentence for each kind of firmware figure that is probably wrong; accounting writes the sentences."""
 
@@ -374,7 +376,8 @@ class Sysctls(NamedTuple):
     slab_debug: bool
     """True if the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
-    """net.core.mem_pcpu_rsv: for each CPU, the maximum number of pages of socket buffers that `mem` does not count."""
+    """net.core.mem_pcpu_rsv, in pages. For each CPU, up to this number of socket buffer pages may be missing from the
+    counter `mem`."""
     build_id: str | None = None
     """GNU build ID of the kernel from /sys/kernel/notes, in hexadecimal. Two builds of one kernel release have
     different build IDs."""
@@ -473,28 +476,32 @@ class CgroupMemory(NamedTuple):
     kernel_bytes: int | None
     """Field `kernel` of memory.stat, since 5.18: slabs, page tables, kernel stacks and more."""
     unknown_because: str | None
-    """Reason why the limit or the used memory is unknown, in one line; None if both amounts are known.
+    """One line with the reason why the limit or the used memory is unknown. None if both amounts are known and
+    plausible.
 
-    Another possible reason is that the limit and the used memory contradict each other.
+    The line may also say that figures of the cgroup contradict each other or other files.
     """
 
 
 class SecurityModules(NamedTuple):
     """The active Linux security modules.
 
-    The module names come from /sys/kernel/security/lsm or, if that file is not readable, from a group of other files.
+    The names come from /sys/kernel/security/lsm. If this file is not readable, the names come from other files.
     """
 
     names: tuple[str, ...]
-    """Names of the modules; if /sys/kernel/security/lsm is not readable, only of modules that allocate data for each
-    socket."""
+    """Names of the modules. If /sys/kernel/security/lsm is not readable, `names` has only the modules that allocate
+    data for each socket."""
 
 
 class MachineLoad(NamedTuple):
-    """Available memory and CPU load of the whole machine, from psutil; of a host over ssh, the load from /proc/stat."""
+    """Available memory and CPU load of the whole machine, from psutil.
+
+    For a host over ssh, only the CPU load is read, from /proc/stat.
+    """
 
     memory_available_bytes: int | None
-    """Available memory in bytes; None if only /proc/meminfo has the figure."""
+    """Available memory in bytes. None for a host over ssh; `Meminfo.available_bytes` then has the figure."""
     cpu_busy_percent: float | None
     """CPU load since the previous reading; None at the first reading."""
 
@@ -522,7 +529,8 @@ class StructLayout(NamedTuple):
     has_free_pointer: bool
     """True if the struct, or a struct or union in it, has a member of type freeptr_t.
 
-    A member of type freeptr_t holds the allocator's free pointer, which then needs no space behind the struct.
+    A member of type freeptr_t holds the allocator's free pointer. The allocator then adds no space for a free pointer
+    after the struct.
     """
 
 
@@ -531,8 +539,8 @@ class Btf(NamedTuple):
 
     structs: Mapping[str, StructLayout]
     offsets: Mapping[str, Mapping[str, int]] = MappingProxyType({})
-    """For each struct, the offset in bytes of each wanted member that the struct has; a member's name is its dotted
-    path."""
+    """Offsets in bytes of the wanted members, by struct and by the dotted path of the member. A member that the
+    kernel's struct lacks is left out."""
 
 
 class MeasuredRow(NamedTuple):
@@ -591,7 +599,7 @@ class _Reading(NamedTuple):
     sockstat: Sockstat | None
     """TCP line of /proc/net/sockstat, read right after this source.
 
-    `sockstat` is None if the program does not divide any count of this source by the number of sockets.
+    `sockstat` is read only if the program divides counts of this source by the number of sockets; otherwise it is None.
     """
 
 
@@ -609,15 +617,16 @@ NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None,
 
 
 SOCKET_TABLE = "socket_table"
-"""Name of the source of who holds the sockets."""
+"""Name of the source that lists all sockets and the processes that hold them."""
 
 SOCKETS_NOT_ASKED: Reading[object] = NOT_READ._replace(
     state="off", reason="the sockets are asked for only with W, tcptop who, or --who"
 )
-"""Reading of the source `socket_table` unless the user asks who holds the sockets."""
+"""Reading of the source `socket_table` as long as the user has not asked which processes hold the sockets."""
 
 UNREAD_READINGS: Mapping[str, Reading[Any]] = {SOCKET_TABLE: SOCKETS_NOT_ASKED}
-"""Readings of sources that are not read, by the name of the source; for all other sources it is NOT_READ."""
+"""The reading that a source has before its first read, by the name of the source. A source without an entry has
+NOT_READ."""
 
 
 CGROUP_SOURCE = "cgroup"
@@ -628,8 +637,8 @@ source.
 """
 
 CHOSEN_CACHE_SOURCE = "chosen_cache"
-"""Name of the source of `Snapshot.chosen_cache`, which like `Snapshot.cgroup` is neither a `Reading` nor in
-recordings."""
+"""Name of the source of `Snapshot.chosen_cache`. Like `Snapshot.cgroup`, this field is not a `Reading`, and recordings
+do not contain it."""
 
 Doubt = Literal["size", "counts"]
 """The kind of numbers that are impossible in a row of slabinfo.
@@ -657,7 +666,8 @@ class Snapshot(NamedTuple):
     """Unix time of the sample; None if unknown, for example in a saved tree without a recorded time."""
     monotonic_s: float
     live: bool
-    """True if the files come from a running kernel, now or when recorded; False if the files are a saved tree."""
+    """True if the sample was read from a running kernel, even if it now comes from a recording. False for a saved
+    tree."""
     place: str | None
     """Folder or archive that served as the root of the files; None for `/`."""
     net_namespace: str | None

@@ -1,4 +1,4 @@
-"""Table of the machine's TCP sockets in groups, from one reading of all sockets over netlink (a look).
+"""Table of the machine's TCP sockets in groups, from one reading of all sockets over netlink.
 
 None means unknown, never 0.
 """
@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Asked = Literal["asked", "listeners", "cut", "refused"]
-"""The part of a namespace's sockets that was read: all sockets, the listeners alone, some sockets, or none."""
+"""The part of a namespace's sockets that was read.
+
+`asked`: all sockets. `listeners`: only the listening sockets. `cut`: some of the sockets. `refused`: no socket.
+"""
 
 OwnerKind = Literal["whole", "sampled", "none", "unseen"]
 """The way in which the owner of a group of sockets was found.
@@ -23,7 +26,7 @@ AF_INET, AF_INET6 = 2, 10
 
 
 class SocketNamespace(NamedTuple):
-    """A network namespace, with the values of its counters at the time of the look."""
+    """A network namespace, with the values of its counters at the time when the sockets were read."""
 
     inode: int | None
     is_here: bool
@@ -31,12 +34,12 @@ class SocketNamespace(NamedTuple):
     """The kind of file that led to the namespace: `process`, `thread`, `mount` or `descriptor`."""
     asked: Asked
     counters: Mapping[str, int]
-    """Counts of sockstat (`inuse`, `inuse6`, `tw`, and `orphan`, `alloc`, `mem` of the whole machine) and of netstat,
-    and two sysctls. The count `unread_processes` is the number of processes of the namespace whose descriptors could
-    not be read."""
+    """Counters of sockstat and of netstat, and two sysctls, by name. `inuse`, `inuse6` and `tw` cover the namespace;
+    `orphan`, `alloc` and `mem` cover the whole machine. The entry `unread_processes` is the number of processes in the
+    namespace whose descriptors could not be read."""
     name: str
     reason: str
-    """The reason why the sockets of the namespace were not read, or not all; empty if all were read."""
+    """The reason why some or all sockets of the namespace were not read; empty if all sockets were read."""
 
 
 class Listener(NamedTuple):
@@ -55,7 +58,7 @@ class Listener(NamedTuple):
 
 
 class SocketGroup(NamedTuple):
-    """Sockets that have the same namespace, state, owner and so on, with the sums of their bytes."""
+    """A group of sockets that share a namespace, state, owner and other properties, with the sums of their bytes."""
 
     namespace: int
     family: int
@@ -65,7 +68,7 @@ class SocketGroup(NamedTuple):
     """True if the sockets are mini-sockets: TIME_WAIT, or FIN_WAIT2 after close()."""
     is_server: bool
     port: int | None
-    """The local port of the server side, or the remote port of the client side; None if there are many."""
+    """The local port of the server side, or the remote port of the client side; None if the group has many ports."""
     uid: int
     cgroup: int
     owner: OwnerKind
@@ -78,9 +81,9 @@ class SocketGroup(NamedTuple):
     wmem_queued: int
     """Memory of segments that were not sent yet, or not acknowledged yet (sk_wmem_queued)."""
     rqueue: int
-    """Bytes of the stream that the program has not read yet; an unread FIN counts as one."""
+    """Bytes of the stream that the program has not read yet; an unread FIN counts as one byte."""
     wqueue: int
-    """Bytes of the stream that were not acknowledged yet; a SYN or FIN counts as one."""
+    """Bytes of the stream that were not acknowledged yet; a SYN or FIN counts as one byte."""
     drops: int
     peer: str
     """Network of the remote end; empty unless the user asks for remote networks."""
@@ -117,11 +120,12 @@ class SocketRow(NamedTuple):
 
 
 MAX_SOCKET_ROWS = 200
-"""Maximum number of sockets that one look reads singly; it is small, since the kernel locks each of them."""
+"""Maximum number of sockets that are read one by one. The number is small, because the kernel locks each of these
+sockets."""
 
 
 class RowAsk(NamedTuple):
-    """The sockets to read singly: those of one namespace, TCP state, side and port."""
+    """Selects the sockets to read one by one: the sockets of one namespace, TCP state, side and port."""
 
     namespace: int
     state: str
@@ -130,16 +134,17 @@ class RowAsk(NamedTuple):
 
 
 class SocketRows(NamedTuple):
-    """Sockets that were read singly, and the CPU time of the read in microseconds."""
+    """Sockets that were read one by one, and the CPU time of the read in microseconds."""
 
     rows: tuple[SocketRow, ...]
     reason: str | None
-    """The reason why sockets are missing; None if all sockets, or MAX_SOCKET_ROWS of them, were read."""
+    """The reason why sockets are missing from `rows`. None if all sockets were read, or if MAX_SOCKET_ROWS sockets were
+    read."""
     took_us: int
 
 
 class SocketProcess(NamedTuple):
-    """A process that has sockets, or that has so many descriptors that not all were read."""
+    """A process that has sockets, or a process with too many descriptors for all to be read."""
 
     pid: int
     descriptors: int
@@ -150,7 +155,7 @@ class SocketProcess(NamedTuple):
     """True if all descriptors of the process were read."""
     sockets_found: int
     weight: float
-    """Number of descriptors that one descriptor of the random sample stands for."""
+    """Number of the process's descriptors that each descriptor in the random sample represents."""
     command: str
     namespace: int | None
     """The network namespace of the process; None if only root may see it."""
@@ -165,7 +170,7 @@ class SocketCgroup(NamedTuple):
 
 
 class SharedSockets(NamedTuple):
-    """Sockets that two processes hold, since one has inherited or received the descriptors of the other.
+    """Sockets that two processes hold, because one process inherited or received descriptors from the other.
 
     Shared sockets count as sockets of the process `pid` alone. If the descriptors of the processes were sampled, only
     the sockets that are in both samples are counted.
@@ -177,14 +182,15 @@ class SharedSockets(NamedTuple):
 
 
 class SocketTable(NamedTuple):
-    """All sockets, processes and namespaces that one look found."""
+    """All sockets, processes and namespaces that one reading of the sockets found."""
 
     took_us: int
     module: str
-    """State of the kernel module tcp_diag before the look: `loaded`, `builtin`, or `loaded now` by the look."""
+    """State of the kernel module tcp_diag: `loaded`, `builtin`, or `loaded now` if the kernel loaded it to answer this
+    reading."""
     scope: str
-    """The part of the system that the look could see: `machine`, `container` in another pid namespace, or `here` if the
-    user asked only for this namespace."""
+    """The part of the system whose sockets could be read: `machine`; `container` if tcptop runs in another pid
+    namespace than the machine's first; `here` if the user asked only for this network namespace."""
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""

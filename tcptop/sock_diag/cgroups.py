@@ -1,4 +1,4 @@
-"""Folders of cgroup2 by number, and the memory that a cgroup is charged for sockets and for the kernel."""
+"""Folders of cgroup2 by number, and the memory of sockets and of the kernel that is charged to a cgroup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ MAX_FOLDERS = 20_000
 
 
 class CgroupMemory(NamedTuple):
-    """A cgroup's folder below the mount, and two lines of its memory.stat in bytes; None if missing or repeated."""
+    """A cgroup's folder below the mount, and two figures of its memory.stat.
+
+    A figure is None if its line in memory.stat is missing or repeated.
+    """
 
     path: str
     sock_bytes: int | None = None

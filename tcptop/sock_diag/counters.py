@@ -1,4 +1,4 @@
-"""Counters of a network namespace: the TCP lines of sockstat, the events of a full queue, and two sysctls."""
+"""Counters of a network namespace: the TCP lines of sockstat, some event counters of netstat, and two sysctls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOCKSTAT = ("inuse", "inuse6", "orphan", "tw", "alloc", "mem")
 SYSCTLS = ("tcp_max_tw_buckets", "tcp_child_ehash_entries")
 
 OWN_NET = "/proc/thread-self/net"
-"""The folder of the calling thread's namespace; /proc/net would show the namespace of the main thread."""
+"""The folder that shows the namespace of the calling thread; /proc/net would show the namespace of the main thread."""
 
 
 def read_counters(folder: str = OWN_NET) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Samples the descriptors of each process, to find the process of each socket and the network namespaces held open.
+"""Samples the descriptors of each process, to find the processes that hold sockets or network namespaces.
 
 Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
 proc_fill_cache). Looking up descriptors by number leaves neither inodes nor dentries; the number of look-ups in each
@@ -20,12 +20,12 @@ MAX_IN_ALL = 20_000
 LOW_NUMBERS = 24
 """All descriptors below this number are looked up, since a process usually opens its listeners first."""
 MAX_TRIES = 1024
-"""Maximum number of descriptors that are tried in a process; trying a closed descriptor leaves no object in the
-kernel."""
+"""Maximum number of descriptors that are looked up in a process, whether open or closed. The look-up of a closed
+descriptor leaves no object in the kernel."""
 MAX_TRIES_FOR_ALL = 1 << 16
-"""Maximum number of descriptors that are tried to find all open descriptors of a process that has few."""
+"""The same maximum for a process with at most MAX_PER_PROCESS open descriptors, all of which are to be found."""
 MAX_TRIES_IN_ALL = 200_000
-"""Maximum number of descriptors that are tried in all processes together; each try takes about 3 µs."""
+"""Maximum number of descriptors that are looked up in all processes together; each look-up takes about 3 µs."""
 SPARE_TRIES = 16
 DEFAULT_TABLE_SIZE = 1 << 10
 
@@ -54,7 +54,7 @@ class Sampled(NamedTuple):
     """The sockets and network namespaces that the descriptors lead to."""
 
     owners: list[OwnerSample]
-    """Processes that have sockets or unread descriptors, in the order in which they were given."""
+    """Processes that have sockets or unread descriptors, in the order of the given process IDs."""
     unread: set[int]
     """Processes that were not read."""
     namespaces: dict[int, str]
@@ -96,9 +96,10 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
 def _sample_process(
     pid: int, limit: int, counts_are_known: bool, namespaces: dict[int, str]
 ) -> tuple[OwnerSample, int, int] | None:
-    """The sample of one process, and the numbers of descriptors found and tried.
+    """The sample of one process, the number of descriptors found, and the number of look-ups.
 
-    The sample is None if no descriptor is open. Adds the network namespaces that the descriptors lead to.
+    The sample is None if no descriptor is open. Adds to `namespaces` the network namespaces that the descriptors lead
+    to.
     """
     folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     others: dict[int, str] = {}

@@ -69,7 +69,7 @@ def dump_request(states: int, extensions: int = ASK_MEMORY) -> bytes:
 def open_diag_socket() -> socket.socket:
     """Opens the netlink socket, in the network namespace of the calling thread.
 
-    Raises OSError with a reason: gVisor, WSL 1 and seccomp filters have no sock_diag.
+    Raises OSError with a reason if sock_diag is missing, as in gVisor and WSL 1, or if a seccomp filter forbids it.
     """
     try:
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
@@ -80,7 +80,7 @@ def open_diag_socket() -> socket.socket:
 def dump_datagrams(
     diag: socket.socket, request: bytes, deadline_s: float, monotonic: Callable[[], float] = time.monotonic
 ) -> Iterator[memoryview]:
-    """Yields the rows of each datagram of a dump; each view is valid only until the next view.
+    """Yields a view of the rows of each datagram; the view is valid only until the next view is yielded.
 
     Raises:
         TimeoutError: if the dump has not ended at `deadline_s`, on the clock of `monotonic`.
@@ -115,7 +115,7 @@ def rows_end(datagram: memoryview) -> int:
     length, kind, *_ = HEADER.unpack_from(datagram)
     step = (length + 3) & ~3
     if kind in ROW_TYPES and step >= HEADER.size and size % step == 0:
-        # In most datagrams, all rows have the same length, and no walk from row to row is needed.
+        # In most datagrams, all rows have the same length, so that no walk from row to row is needed.
         rows = size // step
         are_alike = datagram.cast("I")[:: step // 4].tolist().count(length) == rows
         if are_alike and datagram.cast("H")[2 :: step // 2].tolist().count(kind) == rows:
@@ -129,7 +129,7 @@ def rows_end(datagram: memoryview) -> int:
 
 
 def _is_last(rest: memoryview) -> bool:
-    """True if a message ends the dump; raises OSError if the message has an error of the kernel."""
+    """True if a message ends the dump; raises OSError if the message reports an error."""
     if len(rest) < HEADER.size:
         return False
     kind: int = HEADER.unpack_from(rest)[1]

@@ -1,7 +1,8 @@
 """Sums the sockets of a dump by group as the datagrams arrive; no row is kept.
 
 A row is a struct inet_diag_msg and its attributes (include/uapi/linux/inet_diag.h, net/ipv4/inet_diag.c,
-inet_sk_diag_fill). Rows of one length are read as columns, since reading row by row takes four times as long.
+inet_sk_diag_fill). Rows of the same length are read together, column by column, because reading them row by row takes
+four times as long.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "drops")
 """The values that are summed for each group; all are in bytes, except `drops`, which is a count."""
 
 BATCH_BYTES = 1 << 18
-"""Rows of one length are collected up to this size, since reading as columns has a fixed cost for each batch."""
+"""Rows are collected up to this size before they are summed, because each batch has a fixed cost."""
 
 MAX_GROUPS = 20_000
 """If a dump has more groups than this, the sockets of further groups are summed without regard to the port."""
 
 LONE_SOCKETS = 2
 MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
-"""Groups of mini-sockets that differ by an ephemeral port alone are compared. A group is small if it has less than
-MINI_SHARE of their mini-sockets. Ports below MINI_PORTS_FROM are exempt, since they may belong to known services on a
-machine with another ip_local_port_range."""
+"""Groups of mini-sockets that differ by an ephemeral port alone are compared. A group is small if it has less than the
+share MINI_SHARE of the mini-sockets in all compared groups. This rule does not apply to ports below MINI_PORTS_FROM. On
+a machine with another ip_local_port_range, such a port may belong to a known service."""
 MAX_LONE_GROUPS = 4
-"""Small groups that differ by an ephemeral port alone are joined if there are more than this number."""
+"""Small groups that differ by an ephemeral port alone are joined if there are more small groups than this number."""
 
 OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
@@ -73,8 +74,9 @@ class GroupKey(NamedTuple):
 
 
 _Key = tuple[int, int, int, int, int | None, str]
-"""The GroupKey in the form that is fast to count: a word with family, state and timer; port; user; cgroup; owner (None
-if not sampled); peer. The port is in network byte order, and inverted (~port) on the client side."""
+"""The key of a group as a tuple, which is fast to count. The items are: a word with family, state and timer; the port;
+the user; the cgroup; the owner (None if not sampled); the peer. The port is in network byte order. On the client side,
+the port is inverted (~port)."""
 
 _MiniKey = tuple[Any, ...]
 """A `_Key` without the port."""
@@ -92,7 +94,7 @@ class _Layout(NamedTuple):
     """The places of the attributes in a row, as offsets in bytes."""
 
     headers: tuple[tuple[int, int], ...]
-    """Offset and first word of the attributes that are read."""
+    """Offset and first word of each attribute that is read."""
     memory_at: int | None
     memory_words: int
     cgroup_at: int | None
@@ -102,8 +104,8 @@ class Fold:
     """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
     `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
-    port of the other end is ephemeral. A mini-socket may outlive its listener. If neither port of a mini-socket shows
-    the side, the port that more mini-sockets share is taken to be the server's port.
+    port of the other end is ephemeral. A mini-socket may outlive its listener, so that neither of its ports shows the
+    side. The port that more mini-sockets share is then taken to be the server's port.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class Fold:
         length = rows[: HEADER.size].cast("I")[0]
         step = (length + 3) & ~3
         count, rest = divmod(len(rows), step) if step >= HEADER.size else (0, 1)
-        # The kernel pads each message to a multiple of 4, so every row begins at a word.
+        # The kernel pads each message to a multiple of 4 bytes, so that every row begins at a multiple of 4.
         if rest == 0 and rows.cast("I")[:: step // 4].tolist().count(length) == count:
             self._waiting[length].append(bytes(rows))
         else:
@@ -292,7 +294,7 @@ class Fold:
         return [MANY_PORTS if port >= 0 else ~MANY_PORTS for port in ports]
 
     def _ports(self, near: Iterable[int], far: Iterable[int]) -> list[int]:
-        """The local port of each socket on the server side, and the inverted remote port of each other socket."""
+        """One port for each socket: the local port on the server side, the inverted remote port on the client side."""
         kind = self._kind_of_port
         return [
             one
@@ -304,7 +306,7 @@ class Fold:
 
 _WORD = struct.Struct("=I")
 [FAMILY_STATE_TIMER] = _WORD.unpack(b"\xff\xff\xff\0")
-"""Mask of the first three bytes of a struct inet_diag_msg; the fourth counts retransmissions."""
+"""Mask of the first three bytes of a struct inet_diag_msg; the fourth byte counts retransmissions."""
 
 
 def _is_mini(word: int) -> bool:
@@ -334,7 +336,7 @@ def _peers(rows: memoryview, step: int) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _ephemeral_kinds(ephemeral: range) -> bytes:
-    """The kind of each port, by its number in the byte order of the network, before any listener is known."""
+    """The kind of each port before any listener is known. The index is the port's number in network byte order."""
     kinds = bytearray(1 << 16)
     for port in ephemeral:
         kinds[socket.htons(port)] = EPHEMERAL_PORT

@@ -1,7 +1,8 @@
-"""One look at all TCP sockets of this machine, as a text: namespaces, listeners, groups of sockets, and who owns them.
+"""Reads all TCP sockets of this machine into a text: namespaces, listeners, groups of sockets, and their owners.
 
 The host returns the text, a recording keeps the text, and `sources/socket_table.py` parses it. The first line of the
-text is FIRST_LINE. Every other line is a kind and columns, separated by tabs; an unknown number is `-`.
+text is FIRST_LINE. Every other line has the kind of the line and then its columns, all separated by tabs. An unknown
+number is `-`.
 """
 
 from __future__ import annotations
@@ -35,23 +36,24 @@ from tcptop.text.printable import decode_text, printable
 
 TIME_LIMIT_S = 10.0
 WHOLE_SHARE = 0.99
-"""The largest namespaces that together have this share of the machine's sockets count as large; all others are
-small."""
+"""Namespaces are read from the largest to the smallest. As soon as this share of the machine's sockets has been read,
+all further namespaces count as small."""
 SMALL_BUDGET_US = 100_000
 SMALL_SHARE = 0.5
-"""Limit on the CPU time of the dumps of small namespaces: SMALL_BUDGET_US or, if larger, SMALL_SHARE of the CPU time
-for the large namespaces."""
+"""Limit on the CPU time for small namespaces: SMALL_BUDGET_US, or SMALL_SHARE of the CPU time for large namespaces if
+this is more."""
 CGROUPS_WITH_MEMORY = 50
-"""Number of cgroups whose memory.stat is read: those with the most sockets."""
+"""Number of cgroups whose memory.stat is read; the cgroups with the most sockets are chosen."""
 MAX_LISTENERS = 20_000
 MAX_SHARED_LINES = 1_000
 SAMPLED_BIT = 1
 FIRST_SHARED = -2
-"""Owner number of the sockets that the first set of processes shares; each further set has the next lower number."""
+"""Owner number of sockets that several processes share. The first set of such processes has this number, and each
+further set has the next lower number."""
 
 
 class Ask(NamedTuple):
-    """The options of a request to look at the sockets."""
+    """The options of a request for all sockets."""
 
     with_peers: bool = False
     here_only: bool = False
@@ -61,14 +63,14 @@ class Ask(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path of the request: a host that reads the path looks at the sockets with these options."""
+        """The path that stands for the request. To read the path, a host reads the sockets with these options."""
         words = [",peers" if self.with_peers else "", ",here" if self.here_only else ""]
         exact = "" if self.exact_pid is None else f",exact={self.exact_pid}"
         return SOCKETS_PATH + "".join(words) + exact
 
 
 def parse_ask(path: str) -> Ask:
-    """The Ask that a path stands for; raises FileNotFoundError if the path stands for none."""
+    """The request that a path stands for; raises FileNotFoundError if the path does not stand for a request."""
     name, *words = path.removeprefix(PREFIX).split(",")
     exact = next((word.removeprefix("exact=") for word in words if word.startswith("exact=")), None)
     ask = Ask("peers" in words, "here" in words, int(exact) if exact is not None and exact.isdigit() else None)
@@ -88,9 +90,9 @@ class Dumped(NamedTuple):
 
 
 def look(ask: Ask) -> tuple[bytes, int]:
-    """Looks at the sockets; returns the text and the CPU time in microseconds.
+    """Reads the sockets; returns the text and the CPU time in microseconds.
 
-    Raises OSError if the kernel does not answer at all, such as EPROTONOSUPPORT without sock_diag.
+    Raises OSError if the kernel does not answer at all, for example EPROTONOSUPPORT if the kernel has no sock_diag.
     """
     lines: list[str] = []
     own_us = call_in_thread(lambda: lines.extend(_Look(ask).lines()))[1]
@@ -115,8 +117,9 @@ class _Look:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        # A process may have sockets of a namespace other than its own (socket activation), but few processes do. The
-        # first process that has a socket counts as its owner, so `exact_pid` comes first.
+        # Processes in namespaces with sockets come early, because few processes have sockets of a namespace other than
+        # their own (socket activation). The first process found with a socket counts as the socket's owner, so
+        # `exact_pid` comes first.
         exact = self._ask.exact_pid
         processes.sort(key=lambda each: (each.pid != exact, each.namespace not in with_sockets))
         samples, unread_pids, held = sample_owners((each.pid for each in processes), exact)
@@ -252,9 +255,9 @@ def module_state() -> str:
 
 
 def describe_module(before: str, after: str) -> str:
-    """The state of the module tcp_diag after a look at the sockets; `loaded now` if the look made the kernel load it.
+    """The state of the module tcp_diag after a dump; `loaded now` if the kernel loaded the module for the dump.
 
-    A module that no file shows after a successful look must be built in.
+    If no file shows the module even after a successful dump, the module must be built in.
     """
     if before != "absent":
         return before
@@ -265,7 +268,8 @@ class SharedOwner(NamedTuple):
     """A set of processes that share sockets, for example after fork(2)."""
 
     first: int
-    """The owner to which the sockets are counted: 2 · PID, plus SAMPLED_BIT if the sockets were drawn at random."""
+    """The one owner for whom the sockets are counted, as a number: 2 · PID, plus SAMPLED_BIT if the sockets were drawn
+    at random."""
     other_pids: tuple[int, ...]
 
 
@@ -274,7 +278,7 @@ class Owners(NamedTuple):
 
     owner_of: dict[int, int]
     """Maps the inode of a socket to its owner, in the form of `SharedOwner.first`. A socket of several processes is
-    mapped to FIRST_SHARED minus its index in `shared`."""
+    mapped to FIRST_SHARED minus the index of these processes in `shared`."""
     shared: list[SharedOwner]
 
 

@@ -90,7 +90,8 @@ def find_namespaces(pids: Iterable[int]) -> Found:
         try:
             inode = os.stat(f"{folder}/ns/net").st_ino
         except PermissionError:
-            # Any user may read the counters of the namespace, and the inode of the counters differs in each namespace.
+            # The number of the namespace is hidden, but any user may read the inode of the namespace's sockstat. This
+            # inode differs in each namespace.
             with suppress(OSError):
                 counters = os.stat(f"{folder}/net/sockstat").st_ino
                 if counters == counters_here:
@@ -173,8 +174,8 @@ def _mounted_namespaces() -> Iterator[tuple[int, str]]:
 def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = None) -> tuple[Answer, int]:
     """Runs a call in a thread of its own at the lowest priority; returns the result and the CPU time in microseconds.
 
-    If `namespace` is given and is not this process's own, the new thread first enters it. All other threads stay in
-    their namespace.
+    If `namespace` is given and is not this process's own, the new thread first enters `namespace`. All other threads
+    stay in their namespace.
 
     Raises OSError if the namespace may not be entered, and any exception that the call raises.
     """
@@ -202,8 +203,8 @@ def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = 
 def _enter(namespace: NetNamespace) -> None:
     """Moves the calling thread to a network namespace.
 
-    The file is opened for reading only after a check that it is the namespace. The process or descriptor of the
-    namespace may be gone, and another file may have the same path.
+    The file at `namespace.path` is opened for reading only after a check that the file still is the namespace. The
+    process or descriptor in the path may be gone, and another file may have the same path.
     """
     import ctypes
 

@@ -1,4 +1,4 @@
-"""Single sockets of one group: their queues, and the struct tcp_info of each.
+"""The single sockets of one group, with the queues and the struct tcp_info of each socket.
 
 At most MAX_SOCKET_ROWS sockets are returned. The kernel locks a socket to fill its struct tcp_info (net/ipv4/tcp.c,
 tcp_get_info). A filter of ports in the request limits the locking to matching sockets (net/ipv4/inet_diag.c,
@@ -33,7 +33,8 @@ TIME_LIMIT_S = 5.0
 BYTECODE = 1
 """Type of the attribute INET_DIAG_REQ_BYTECODE."""
 LOCAL_PORT_IS, FAR_PORT_IS = (2, 3), (4, 5)
-"""The operations S_GE and S_LE, and D_GE and D_LE: `port >= number` and `port <= number`."""
+"""Pairs of filter operations: S_GE and S_LE for the local port, D_GE and D_LE for the remote port. GE means at least a
+given port, LE means at most a given port."""
 
 TCP_INFO, CONGESTION, SKMEMINFO = 2, 4, 7
 INFO_FIELDS = {
@@ -55,7 +56,7 @@ def rows_path(ask: RowAsk) -> str:
 
 
 def parse_row_ask(path: str) -> RowAsk:
-    """The RowAsk that a path stands for; raises FileNotFoundError if the path stands for none."""
+    """The request that a path stands for; raises FileNotFoundError if the path does not stand for a request."""
     with suppress(ValueError):
         name, namespace, state, side, port = path.split(",")
         ask = RowAsk(int(namespace), state, side == "server", int(port))
@@ -81,8 +82,9 @@ def request_rows(ask: RowAsk) -> bytes:
     """The netlink request for the sockets of one group."""
     request = dump_request(1 << STATES[ask.state], ASK_MEMORY | ASK_TCP_INFO | ASK_CONGESTION)
     at_least, at_most = LOCAL_PORT_IS if ask.is_server else FAR_PORT_IS
-    # Each filter operation has two words: first the code, the length (used if true) and the jump (used if false); then
-    # the port. A jump beyond the end rejects the socket.
+    # Each filter operation has two words. The first word has a code and two distances: to the next operation if the
+    # comparison is true, and if it is false. The second word has the port. A distance beyond the end rejects the
+    # socket.
     filter_ = struct.pack("=BBHBBHBBHBBH", at_least, 8, 20, 0, 0, ask.port, at_most, 8, 12, 0, 0, ask.port)
     attribute = struct.pack("=HH", 4 + len(filter_), BYTECODE) + filter_
     length = len(request) + len(attribute)
@@ -114,7 +116,7 @@ def row_lines(rows: memoryview) -> Iterator[str]:
 
 
 def row_line(row: bytes) -> str:
-    """One socket as a line; an unknown number is `-`. The row is at least a struct inet_diag_msg."""
+    """One socket as a line; an unknown number is `-`. `row` must contain a whole struct inet_diag_msg."""
     attributes = dict(_attributes(row))
     info, memory = attributes.get(TCP_INFO, b""), attributes.get(SKMEMINFO, b"")
     rqueue, wqueue, _, inode = struct.unpack_from("=IIII", row, 72)

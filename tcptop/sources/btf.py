@@ -1,7 +1,7 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Any user may read the file. Only the structs named by the catalogue, and the offsets of the members that link objects,
-are returned.
+Any user may read the file. The program takes from it the layouts of the structs in the catalogue, and the offsets of
+the members that link objects.
 """
 
 import struct
@@ -43,7 +43,7 @@ MAX_DEPTH = 32
 MAX_MEMBERS = 4000
 """Maximum number of members of a struct, including members of embedded structs; far above any kernel struct."""
 MAX_NAME_BYTES = 512
-"""Maximum length up to which a name is read, in bytes.
+"""Maximum number of bytes of a name that are read.
 
 The kernel's own limit is 512 (include/linux/kallsyms.h, KSYM_NAME_LEN).
 """
@@ -67,10 +67,10 @@ class BtfSource(Source[Btf]):
         modules: Collection[str] = (),
         members: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
-        """Takes the names of the structs whose layouts to return, and of the Linux security modules that need BTF.
+        """Takes the names of the wanted structs, and the names of those Linux security modules for which BTF is needed.
 
         A Linux security module in `modules` keeps one of the structs for every socket. `members` maps a struct to the
-        members whose offsets to return.
+        members whose offsets are wanted.
         """
         self._structs = frozenset(structs)
         self._members = members
@@ -79,8 +79,8 @@ class BtfSource(Source[Btf]):
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
         """The reason why BTF is not needed; None if BTF is needed.
 
-        BTF gives the sizes of structs if slabinfo cannot be read. BTF also gives the size of the data that
-        Linux security modules keep for each socket.
+        BTF is needed for the sizes of structs if slabinfo cannot be read. BTF is also needed for the size of the data
+        that Linux security modules keep for each socket.
         """
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
@@ -134,7 +134,10 @@ class _Types(NamedTuple):
 def parse(
     data: bytes, structs: Collection[str], members: Mapping[str, Collection[str]] = MappingProxyType({})
 ) -> tuple[Btf | None, Damage | None]:
-    """Parses BTF; returns the layouts of `structs`, and the offsets of `members`, that the kernel has. Never raises."""
+    """Parses BTF. Returns the layouts of the `structs` and the offsets of the `members`, as far as the kernel has them.
+
+    Never raises.
+    """
     try:
         types, found = _find_structs(data, {*structs, *members})
         return Btf(
@@ -146,7 +149,7 @@ def parse(
 
 
 def _find_structs(data: bytes, names: Collection[str]) -> tuple[_Types, dict[str, int]]:
-    """Returns all types, and maps each wanted struct that the kernel has to its type ID."""
+    """Returns all types, and the type ID of each wanted struct that the kernel has, by the name of the struct."""
     words, strings = _sections(data)
     # The string section holds each name once, so one offset stands for one name.
     wanted = {offset: name for name in names if (offset := _find_name(strings, name)) is not None}
@@ -169,7 +172,7 @@ def _layout(types: _Types, name: str, type_id: int) -> StructLayout:
 
 
 def _offsets(types: _Types, type_id: int, paths: Collection[str]) -> dict[str, int]:
-    """The offset in bytes of each member in `paths` that the struct has; `a.b` is the path of member b of member a."""
+    """The offset in bytes of each member in `paths` that the struct has; `a.b` is the path of member b in member a."""
     found: dict[str, int] = {}
     for path in paths:
         inner, bits = type_id, 0

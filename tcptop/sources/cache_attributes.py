@@ -39,7 +39,7 @@ ATTRIBUTES = (
     CONSTRUCTOR,
 )
 NO_FOLDER_NAMES = ("", ".", "..")
-"""Names that are refused as names of caches, since as a path they would lead out of the cache's folder."""
+"""Names that are refused as cache names. In a path, such a name would not lead to the folder of a cache."""
 
 
 class CacheAttributesSource(Source[CacheAttributes]):

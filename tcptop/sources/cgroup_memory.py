@@ -19,7 +19,7 @@ MAX_PATH_CHARACTERS = 4096
 
 
 def cgroup_path(path: str) -> str:
-    """Converts a cgroup's path that the user wrote into a path relative to /sys/fs/cgroup.
+    """Makes the path of a cgroup, as given by the user, relative to /sys/fs/cgroup.
 
     The user may write an absolute path or a path relative to /sys/fs/cgroup.
 
@@ -62,10 +62,10 @@ class CgroupMemorySource(Source[CgroupMemory]):
 
 
 def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> CgroupMemory:
-    """The memory of a cgroup. The figures of a file that cannot be read are None.
+    """The memory of a cgroup. If a file cannot be read, its figures are None.
 
     If memory.max or memory.current cannot be read, `unknown_because` says why. The kernel prints each field of
-    memory.stat once. If a field is repeated, the used memory is unknown.
+    memory.stat only once. A repeated field is damage, and the used memory is then unknown.
     """
     text = (small_text(maximum) or "").strip()
     fields, repeated = _parse_stat(small_text(stat) or "")

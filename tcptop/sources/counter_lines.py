@@ -26,8 +26,9 @@ def parse_counter_lines(
     """The values of the wanted counters by name, from all pairs of lines that begin with `label`.
 
     A pair is left out if its two lines have different numbers of fields. If the number of lines is odd, the last line
-    is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count. A
-    line of values that consists of names is damage: the two lines of the pair were exchanged.
+    is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count. If
+    a line of values has names of wanted counters, it is recorded as damage, because the two lines of the pair were
+    exchanged.
 
     Raises:
         ValueError: if no complete pair is found.
@@ -66,7 +67,7 @@ def parse_counter_lines(
 
 
 def parse_counter(name: str, text: str, damages: list[Damage], base: int = 10) -> int | None:
-    """Parses a counter's value, a decimal number or, if `base` is 16, a hexadecimal number.
+    """Parses a counter's value: a decimal number, or a hexadecimal number if `base` is 16.
 
     Returns None and adds damage to `damages` if the value is not a count.
     """

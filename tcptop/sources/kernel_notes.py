@@ -12,7 +12,7 @@ BUILD_ID_TYPE = 3
 """NT_GNU_BUILD_ID (include/uapi/linux/elf.h)."""
 OWNER = b"GNU\0"
 MAX_BYTES = 64
-"""Longest build ID accepted: a SHA-1 has 20 bytes, a SHA-512 has 64 bytes."""
+"""Maximum length of a build ID in bytes: a SHA-1 has 20 bytes, a SHA-512 has 64 bytes."""
 
 
 def parse_build_id(data: bytes) -> str | None:

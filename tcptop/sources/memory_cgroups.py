@@ -33,7 +33,7 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""The io controller needs the memory controller, so cgroup2 enables both controllers, but lists only io.
+"""The io controller needs the memory controller. If io is enabled, cgroup2 also enables memory, but may list io alone.
 
 See block/blk-cgroup.c, io_cgrp_subsys.
 """
@@ -53,7 +53,9 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[MemoryCgroups]:
-        """Reads the cgroup2 files, and /proc/cgroups only if the cgroup2 files do not show whether memory is charged.
+        """Reads the files of cgroup2.
+
+        If these files do not show whether kernel memory is charged, reads /proc/cgroups too.
 
         On machines that use only cgroup2, newer kernels log a warning when /proc/cgroups is read
         (kernel/cgroup/cgroup-v1.c, proc_cgroupstats_show). Older kernels hold cgroup_mutex while /proc/cgroups is
@@ -90,8 +92,8 @@ def is_switched_off(command_line: str) -> bool:
 def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, memory_max: FileRead) -> bool | None:
     """True if kernel memory is charged, according to the files of the mounted cgroup2.
 
-    The result is None if the files of cgroup2 do not show whether kernel memory is charged. The memory controller may
-    belong to a cgroup v1 hierarchy, or only a part of the cgroup2 tree may be mounted.
+    The result is None if the files of cgroup2 do not show whether kernel memory is charged. For example, the memory
+    controller may belong to a cgroup v1 hierarchy, or only a part of the cgroup2 tree may be mounted.
 
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """

@@ -42,7 +42,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """The reason why the file is not read, for a kernel before 5.4 or of unknown release; None for other kernels.
+        """For a kernel before 5.4 or of unknown release, the reason why the file is not read; None for other kernels.
 
         Before 5.4 the kernel walks each free list to its end (commit 93b3a674485f added a cap to the walk).
         """
@@ -116,8 +116,8 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """True if the last name in the header is cut off.
 
-    A cut name is only the beginning of a migrate type's name in the first table, or ends before the end of its column
-    (`%12s `).
+    The name is cut off if the first table has a migrate type whose longer name begins with it. The name is also cut off
+    if it ends before the end of its column (`%12s `).
     """
     if names[-1] in known:
         return False
