@@ -59,7 +59,7 @@ class LiveRecording:
         return self._thread.submit(self.recorder.close)
 
     def _write(self, reads: tuple[SourceRead, ...], snapshot: Snapshot) -> None:
-        """Writes a sample and the reads of its sources; runs in the worker thread."""
+        """Writes the given reads of sources, and then the sample; runs in the worker thread."""
         if self._has_failed:
             return
         try:

@@ -95,7 +95,7 @@ class ReplayFeed(Feed):
     def __init__(
         self, selection: SampleSelection, lab_measurement: LabMeasurement | None = None, thread: Worker | None = None
     ) -> None:
-        """Takes the selected samples; a LiveFeed that shows earlier samples passes its own `thread`."""
+        """Takes the selected samples; `thread` is given by a LiveFeed that shows earlier samples."""
         super().__init__(lab_measurement)
         self._selection = selection
         self._looking_back = thread is not None
@@ -183,7 +183,7 @@ class ReplayFeed(Feed):
         self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     def _go(self, player: Player) -> None:
-        """Replaces the player as the user requested; starts playback if the new player plays."""
+        """Replaces the player at the user's request, and starts playback if the new player plays."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()

@@ -17,9 +17,10 @@ PIECE_SAMPLES = 50
 def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
     """Yields the timeline of the selected samples after each piece of work.
 
-    The first pieces add the socket counts, and later pieces add TCP's memory and the bytes per connection. The socket
-    counts of a bucket are the largest counts of its samples, taken from the recording's index. The memory and the bytes
-    per connection of a bucket come from its last sample, which is read and passed to `account`.
+    A bucket is one of the timeline's periods of equal duration. The first pieces add the socket counts, and later
+    pieces add TCP's memory and the bytes per connection. The socket counts of a bucket are the largest counts of its
+    samples; the recording's index has these counts. The memory and the bytes per connection are computed from the last
+    sample of the bucket.
     """
     samples = bucket_samples(times_s)
     sockets: list[float | None] = [None] * BUCKETS

@@ -176,7 +176,7 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def write_settings(file: Path, settings: Settings) -> None:
-    """Writes the settings to the file, in one step.
+    """Writes the settings to the file, which is replaced in one step.
 
     A setting is written only if its value differs from the value in the file. No other part of the file changes. Tables
     of limits may be added to the file. A table that the file already contains is never changed, because no keystroke
@@ -239,7 +239,8 @@ def change_text(text: str, settings: Settings, name: str) -> str:
 def _changed_lines(text: str, changes: Mapping[str, str | None]) -> Iterator[list[str]]:
     """Yields two versions of the changed text, as lines.
 
-    In the first version, the new keys follow the last known key; in the second version, the new keys are at the top.
+    In the first version, the new keys follow the last key of a setting. In the second version, the new keys are at the
+    top.
 
     The caller must check each version, because a line that looks like a key may be part of a multi-line value.
     """

@@ -653,7 +653,7 @@ class Contradictions(NamedTuple):
 
     sources: frozenset[str] = frozenset()
     rows: Mapping[str, frozenset[Doubt]] = {}
-    """The impossible numbers of each slabinfo row, by the row's name.
+    """The kinds of impossible numbers in each slabinfo row, by the name of the row.
 
     Rows of slabinfo without impossible numbers are left out.
     """

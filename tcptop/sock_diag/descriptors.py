@@ -167,7 +167,7 @@ def _has_program(pid: int) -> bool:
 
 
 def _look_up(folder: int, numbers: Iterable[int], wanted: int) -> tuple[dict[int, str], int]:
-    """The link targets of the first `wanted` open descriptors in `numbers`, and the number of tries."""
+    """The link targets of the first `wanted` open descriptors in `numbers`, and the number of look-ups."""
     targets: dict[int, str] = {}
     tries = 0
     for number in numbers:

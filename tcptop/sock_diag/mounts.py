@@ -1,4 +1,4 @@
-"""Mounts of a mount namespace: the files below /proc that list them (fs/proc_namespace.c, show_mountinfo)."""
+"""Reads the mounts of a mount namespace from a mountinfo file below /proc (fs/proc_namespace.c, show_mountinfo)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 OWN_MOUNTS = "/proc/self/mountinfo"
 MAX_BYTES = 1 << 23
-"""Maximum number of bytes read from a mountinfo; enough for about 50 000 mounts."""
+"""Maximum number of bytes that are read from a mountinfo file; enough for about 50 000 mounts."""
 
 
 class Mount(NamedTuple):
@@ -25,9 +25,9 @@ class Mount(NamedTuple):
 
 
 def read_mounts(path: str = OWN_MOUNTS) -> Iterator[Mount]:
-    """The mounts that a mountinfo lists; empty if the mountinfo cannot be read.
+    """The mounts that a mountinfo file lists; empty if the file cannot be read.
 
-    A line of another format is left out.
+    A line that is not in the format of mountinfo is left out.
     """
     data = b""
     with suppress(OSError), open(path, "rb") as file:

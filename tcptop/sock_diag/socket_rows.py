@@ -1,7 +1,7 @@
 """The single sockets of one group, with the queues and the struct tcp_info of each socket.
 
 At most MAX_SOCKET_ROWS sockets are returned. The kernel locks a socket to fill its struct tcp_info (net/ipv4/tcp.c,
-tcp_get_info). A filter of ports in the request limits the locking to matching sockets (net/ipv4/inet_diag.c,
+tcp_get_info). The request has a port filter, so that the kernel locks only the matching sockets (net/ipv4/inet_diag.c,
 inet_diag_bc_run).
 """
 

@@ -1,6 +1,6 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Any user may read the file. The program takes from it the layouts of the structs in the catalogue, and the offsets of
+Any user may read the file. The module returns the layouts of the structs that the catalogue names, and the offsets of
 the members that link objects.
 """
 
@@ -41,7 +41,7 @@ POINTER_BYTES = 8
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
 MAX_MEMBERS = 4000
-"""Maximum number of members of a struct, including members of embedded structs; far above any kernel struct."""
+"""Maximum number of members of a struct, including members of embedded structs; no kernel struct has nearly as many."""
 MAX_NAME_BYTES = 512
 """Maximum number of bytes of a name that are read.
 
@@ -187,7 +187,9 @@ def _offsets(types: _Types, type_id: int, paths: Collection[str]) -> dict[str, i
 
 
 def _find_member(types: _Types, type_id: int, name: str, seen: set[int]) -> tuple[int, int] | None:
-    """The type ID and the first bit of a member of a struct or union; also searches anonymous structs and unions.
+    """The type ID and the first bit of a member of a struct or union; None if no member has the name.
+
+    Members of anonymous structs and unions in the struct or union are found too.
 
     `seen` is the set of types that have been searched.
     """

@@ -55,7 +55,7 @@ class CacheAttributesSource(Source[CacheAttributes]):
         self._cache = cache
 
     async def read(self, host: Host) -> Reading[CacheAttributes]:
-        """Reads every attribute of the cache; if no attribute can be read, the value has the reason."""
+        """Reads every attribute of the cache. If no attribute can be read, `reason` of the value says why."""
         if self._cache in NO_FOLDER_NAMES or "/" in self._cache:
             wrong_name = f"no cache has the name {quoted(self._cache)}"
             return make_reading(CacheAttributes(self._cache, {}, {}, None, wrong_name), None, FOLDER, 0)
