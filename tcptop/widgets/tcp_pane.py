@@ -28,6 +28,8 @@ GROWTH_STEPS = 6
 """The growth of the memory is measured over this number of steps of the trends."""
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
+WIDE_RANGE, NEAR_END = 0.2, 0.1
+"""A range of more than this share of the total is wide; a total in the first tenth of its range is near its end."""
 GAP = "  "
 
 
@@ -107,6 +109,8 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 
     `≥` precedes the total if parts are missing. `≈` precedes the total if the lower or the upper bound on it has other
     digits at this precision.
+
+    A total near the lower bound of a wide range says little. `≥` and the lower bound are then shown.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
@@ -114,6 +118,11 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
     if total.missing:
         digits, unit = units.short_figure(total.low_bytes or 0)
         return f"≥{digits}", unit
+    if total.low_bytes is not None and total.high_bytes is not None:
+        range_bytes = total.high_bytes - total.low_bytes
+        if range_bytes > WIDE_RANGE * total.bytes and total.bytes - total.low_bytes < NEAR_END * range_bytes:
+            digits, unit = units.short_figure(total.low_bytes)
+            return f"≥{digits}", unit
     digits, unit = units.short_figure(total.bytes)
     ends = {units.short_figure(each) for each in (total.low_bytes, total.high_bytes) if each is not None}
     return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from drive import feed, pane_lines, sample_tree, screen_text, tree, tree_app, wait_for_app
 
+from tcptop.accounting import account
 from tcptop.ledger import GrowthSinceMark
 from tcptop.snapshot import Snapshot
 from tcptop.text.line import text_of
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.limits_pane import since_mark_line
+from tcptop.widgets.tcp_pane import total_texts
 
 
 def sample(allocated: int, previous: int, at_s: float) -> Snapshot:
@@ -75,3 +77,14 @@ def test_above_a_tenth_the_mark_is_disturbed(columns: int) -> None:
     assert "4 162" not in line
     assert "measured" not in line
     assert "disturbed" not in mark_line(4162.0, 416.0, columns)
+
+
+def test_a_total_near_its_lower_bound_is_the_lower_bound() -> None:
+    """With 50 MiB of 50 to 94, `≈ 50` would say that it is hardly more."""
+    ledger = account(sample_tree(tree("6.1-4n", "halfclosed")))
+    low, high = 50 << 20, 94 << 20
+    for likely, shown in ((51 << 20, "≥50"), (70 << 20, "≈70"), (93 << 20, "≈93")):
+        memory = ledger.tcp_memory._replace(bytes=likely, low_bytes=low, high_bytes=high, missing=())
+        assert total_texts(ledger._replace(tcp_memory=memory)) == (shown, "MiB")
+    narrow = ledger.tcp_memory._replace(bytes=50 << 20, low_bytes=50 << 20, high_bytes=52 << 20, missing=())
+    assert total_texts(ledger._replace(tcp_memory=narrow)) == ("≈50", "MiB")
