@@ -187,7 +187,7 @@ def _offsets(types: _Types, type_id: int, paths: Collection[str]) -> dict[str, i
 
 
 def _find_member(types: _Types, type_id: int, name: str, seen: set[int]) -> tuple[int, int] | None:
-    """The type ID and the first bit of a member of a struct or union; None if no member has the name.
+    """The type ID and the first bit of a member of a struct or union; None if the member is not found.
 
     Members of anonymous structs and unions in the struct or union are found too.
 
