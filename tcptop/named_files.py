@@ -293,7 +293,8 @@ def _step(folder: int, name: str) -> int:
 def _link_target(folder: int, name: str) -> str | None:
     """The target of a link; None if the name is not a link.
 
-    Links of the user who called sudo are refused too, because sudo may allow that user to run only this command.
+    Links of the user who called sudo are refused, too. Sudo may allow that user to run only this command as root, and
+    the user's link could lead the command to any file.
 
     Raises:
         OSError: if the link belongs neither to this user nor to root.

@@ -42,7 +42,7 @@ IMPORTED_LATE = (
 )
 IMPORTED_LATE_BY_SCREEN = ("textual.pilot", "textual.drivers.headless_driver")
 LATE_PACKAGES_OF_SCREEN = ("textual.layouts", "rich._unicode_data")
-"""Modules that Textual and Rich import only while they run."""
+"""Packages of Textual and Rich whose modules are imported only while the screen runs."""
 
 
 class Caller(NamedTuple):
@@ -94,8 +94,8 @@ def drop_root_for(*paths: str) -> None:
     for path in paths:
         if is_strangers(path):
             _become_caller(path)
-            # After a change of ids, a process may not read its own /proc/self/fd, which named_files.py needs for
-            # SQLite.
+            # After a change of ids, the kernel forbids the process to read its own /proc/self/fd, until the process
+            # sets PR_SET_DUMPABLE. named_files.py needs /proc/self/fd for SQLite.
             _control_process(PR_SET_DUMPABLE)
 
 
@@ -264,7 +264,8 @@ def _can_read_installation(caller: Caller) -> bool:
 def _import_everything() -> None:
     """Imports the modules needed later, because they may be unreadable after root's privileges are dropped.
 
-    The modules of the screen are imported only if the screen is in use. The same holds for the exporter.
+    The modules of the screen are imported only if the screen is in use. The modules of the exporter are imported only
+    if the exporter is in use.
     """
     from importlib import import_module
     from pkgutil import walk_packages

@@ -94,7 +94,7 @@ __all__ = [
 
 
 class LabUse(NamedTuple):
-    """The path of the user's lab result, and the reason if accounting does not use the result."""
+    """The path of the user's lab result; if accounting does not use the result, also the reason."""
 
     path: str
     unused_because: str | None
@@ -175,7 +175,7 @@ class Ledger(NamedTuple):
     """The objects of the catalogue whose cache does not appear in any file, by the name of the object's struct."""
     live_objects: LiveObjects | None
     held: tuple[HeldObjects, ...]
-    """The objects that the machine's sockets hold, by kind; kinds whose number is unknown are left out."""
+    """The objects that the machine's sockets hold, by kind. A kind is left out if its number of objects is unknown."""
     lab: LabUse | None
     """The user's lab result; None if the user gave none."""
     cgroup: CgroupMemory | None = None
@@ -187,11 +187,11 @@ class Ledger(NamedTuple):
     hardware: Smbios | None = None
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
     contradictory: frozenset[str] = frozenset()
-    """Names of the sources with figures that no healthy kernel prints."""
+    """Names of the sources that contain impossible figures: figures that no healthy kernel prints."""
     symbols: frozenset[str] | None = None
-    """Names in /proc/kallsyms of renamed kernel functions: for each function, its old name or its new name.
+    """Names of kernel functions in /proc/kallsyms, only of functions that were renamed.
 
-    None if /proc/kallsyms was not read.
+    Each name is the old name or the new name of such a function. None if /proc/kallsyms was not read.
     """
 
     def cache(self, name: str | None) -> CacheLine | None:

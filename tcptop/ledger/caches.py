@@ -101,8 +101,11 @@ class CacheLine(NamedTuple):
     more_aliases: int = 0
     """Number of those caches in the row whose names are not in `aliases`."""
     tcp_nodes: Mapping[int, NodeCount] | None = None
-    """Counts on each node of another cache, whose objects lie on the same nodes as TCP's objects in this cache. None if
-    TCP's part is spread over the nodes like all objects of this cache."""
+    """Counts on each node for the cache of the sockets' inodes.
+
+    TCP's objects in this cache lie on the same nodes as the inodes. None if TCP's part is assumed to spread over the
+    nodes like all objects of this cache.
+    """
 
     @property
     def present_share_bytes(self) -> float | None:

@@ -8,10 +8,10 @@ AttachedName = Literal["epoll", "conntrack", "ktls", "buffers"]
 
 
 class AttachedObjects(NamedTuple):
-    """Attached objects of one kind; the cost of a socket does not include attached objects in any TCP state.
+    """Attached objects of one kind.
 
-    The number of attached objects depends on the program that uses the socket, on the firewall rules, and on the
-    traffic.
+    In every TCP state, the cost of a socket is computed without attached objects. The number of attached
+    objects depends on the program that uses the socket, on the firewall rules, and on the traffic.
     """
 
     name: AttachedName
@@ -52,7 +52,10 @@ HeldName = Literal["socks", "files", "inodes", "local ports", "request socks", "
 
 
 class HeldPart(NamedTuple):
-    """A struct in every object of one kind (`HeldObjects`), or the memory cgroup vectors of the struct's slabs."""
+    """A part of the objects of one kind (`HeldObjects`).
+
+    The part is a struct that each of the objects contains, or the memory cgroup vectors of the slabs of such structs.
+    """
 
     object: str
     """`KernelObject.struct`."""

@@ -25,7 +25,7 @@ class HostRow(NamedTuple):
 
     @property
     def growing(self) -> tuple[Event, ...]:
-        """The events whose counter has grown and is not increased by ordinary traffic."""
+        """The events whose counter has grown, without the events whose counter ordinary traffic also increases."""
         return tuple(event for event in self.events if event.is_alarm)
 
 

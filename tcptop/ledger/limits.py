@@ -78,7 +78,7 @@ class Limit(NamedTuple):
 
     @property
     def at_most_ratio(self) -> float | None:
-        """`at_most_used` ÷ `maximum`; None if `at_most_used` is None or `maximum` is unknown or 0."""
+        """`at_most_used` ÷ `maximum`; None if `at_most_used` or `maximum` is None, or if `maximum` is 0."""
         return self.at_most_used / self.maximum if self.at_most_used is not None and self.maximum else None
 
     @property

@@ -19,10 +19,16 @@ class PlanRequest(NamedTuple):
     connections: int
     side: Side
     family: PlannedFamily
-    """Address family; `mix` means the present shares of IPv4 and IPv6 sockets, which the headroom also uses."""
+    """Address family of the connections.
+
+    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets. The headroom assumes these shares,
+    too.
+    """
     buffer_bytes: int | Literal["now"]
-    """Bytes in the buffers of each socket; `now` means the average over the present sockets, which the headroom also
-    uses."""
+    """Bytes in the buffers of each socket.
+
+    `now` means the average over the present sockets. The headroom is computed with this average, too.
+    """
     time_wait: int
     """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
     with_epoll: bool
@@ -68,7 +74,7 @@ class PlanPart(NamedTuple):
     cache: str | None
     """Name of the cache that the objects come from.
 
-    None for buffers. Also None for kernel TLS, because the objects of kernel TLS come from several caches.
+    The name is None for buffers. For kernel TLS it is None, too, because the objects come from several caches.
     """
     count: float  # type: ignore[assignment]  # tuple.count gives way
     """Number of objects; an upper bound if sockets may share an object."""
@@ -93,7 +99,7 @@ class PlanLimit(NamedTuple):
     """Upper bound on the planned amount; None if there is no upper bound."""
     maximum: int | None
     free: int | None
-    """Free amount of the limit, assuming a counter without error; None if unknown."""
+    """Amount that is still free below the limit, computed as if `used` had no error; None if unknown."""
     verdict: LimitVerdict
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
@@ -166,7 +172,7 @@ class PlanSysctl(NamedTuple):
 
 
 class PlanNode(NamedTuple):
-    """Memory of a NUMA node that the plan takes, if new sockets spread over the nodes like the present socks."""
+    """The planned memory on a NUMA node, if new sockets spread over the nodes in the same way as the present socks."""
 
     bytes: float
     free_bytes: float | None
@@ -194,8 +200,8 @@ class Plan(NamedTuple):
     If the size of any object is unknown, the sums are lower bounds.
     """
     nodes: Mapping[int, PlanNode] | None
-    """Memory of each node that the plan takes, if new sockets spread over the nodes like the present socks. None if
-    unknown."""
+    """The planned memory on each node, if new sockets spread over the nodes in the same way as the present socks; None
+    if unknown."""
     full_nodes: tuple[int, ...]
     """Nodes on which the plan takes more memory than the node has free."""
     limits: tuple[PlanLimit, ...]
@@ -214,10 +220,12 @@ class Plan(NamedTuple):
     """True if this network namespace has tracked flows now. The plan then counts tracked flows, unless the user
     excludes flows."""
     mini_sockets: int = 0
-    """Number of planned mini-sockets: the number in `request`, but not more than still fit below tcp_max_tw_buckets."""
+    """Number of planned mini-sockets: the number in `request`, or fewer if fewer still fit below tcp_max_tw_buckets."""
     bytes_per_connection: float | None = None
-    """Upper bound on the bytes of a planned connection, mini-sockets excluded. If a size is unknown, the lower bound is
-    used instead."""
+    """Upper bound on the bytes of a planned connection, mini-sockets excluded.
+
+    If the size of an object is unknown, there is no upper bound; the figure is then the lower bound.
+    """
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.
 

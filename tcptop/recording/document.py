@@ -201,8 +201,8 @@ def _reading_document(name: str, reading: AnyReading, read_of: dict[ReadKey, Sou
     read = read_of.get(_read_key(name, reading))
     if read is None and reading.value is not None:
         reading = NOT_READ  # the value was read before the recording began.
-    # The document has a state only if parsing the files yields another state, for example because the read was late or
-    # failed.
+    # When the recording is read, the files are parsed again. The document stores the state of the reading only if
+    # parsing would yield a different state, for example because the read was late or failed.
     is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
     return {
         "state": reading.state if is_overridden else None,

@@ -156,7 +156,7 @@ class _SampleFolder:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_new(target, data)
         except FileExistsError:
-            # Two names of one merged cache lead to the same file.
+            # The file may have been written already through another name of the same merged cache.
             return target.is_file() and target.read_bytes() == data
         except OSError as error:
             if error.errno in UNUSABLE_PATH_ERRNOS:
@@ -176,7 +176,10 @@ class _SampleFolder:
                     (parent / name).symlink_to(target)
 
     def _make_folders(self, folder: FolderRead) -> None:
-        """Creates an empty folder for each missing name, because a listing does not say which names are files."""
+        """Creates an empty folder for each name of a recorded listing that the export does not have yet.
+
+        A listing does not say which names are files, so a missing file becomes an empty folder, too.
+        """
         for name, target in (folder.entries or {}).items():
             if target is None and _is_name(name) and is_below_root(f"{folder.path}/{name}"):
                 with suppress(FileExistsError, NotADirectoryError):

@@ -33,7 +33,7 @@ NO_TIME = 1e300
 """Value that stands for an unknown time in the array of times."""
 MAX_UNIX_S = 1e11
 MAX_COUNT = (1 << 31) - 1
-"""Maximum of a count. The kernel prints these counts as an `int`."""
+"""Maximum of a count: the largest `int` of C, because the kernel prints these counts as an `int`."""
 MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
 """Range of an integer primary key in SQLite."""
 CHUNK_ROWS = 500
@@ -140,8 +140,8 @@ class FileRecording(Recording):
     def _list_around_damage(self, query: str) -> None:
         """Adds every sample after the first damage to the arrays; called only if the table `sample` is damaged.
 
-        For the damaged part of `sample`, only the numbers of the samples are added, which are read from the table
-        `record`. For the part after the damage, the rows of `sample` are added.
+        The damaged part of `sample` cannot be read. For this part, the numbers of the samples are read from the table
+        `record`, and are added without times and counts. After the damage, the rows of `sample` are added.
         """
         last = self._numbers[-1] if self._numbers else MIN_NUMBER
         first_after = MAX_NUMBER

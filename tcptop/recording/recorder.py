@@ -79,7 +79,7 @@ class Recorder:
         """
         self.path = path
         self.stays = True
-        """False if the caller must remove the file after an error."""
+        """True if the file is kept after an error; False if the caller then removes the file."""
         self.samples = 0
         self._bounds = bounds
         self._scrub = scrub
@@ -295,7 +295,8 @@ def _lock_or_create(path: str) -> int:
         descriptor = open_to_read(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # If the file was empty, another recorder may have replaced the file in the meantime.
+            # Another recorder may have replaced an empty file before this process got the lock. The lock is then on the
+            # old file, and is useless.
             if os.path.samestat(os.fstat(descriptor), file_status(path)):
                 return descriptor
         except BlockingIOError:

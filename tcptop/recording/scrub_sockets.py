@@ -61,8 +61,8 @@ NAMED = {
     "cgroup": ((0, "cgroup"),),
     "shared": ((0, "pid"), (1, "pid")),
 }
-"""Columns in which numbers replace the values, for every other kind of line. Each column has its index and the kind of
-its values."""
+"""For each kind of line that is not in UNNAMED, the columns whose values are replaced by numbers. For each column, the
+tuple has the index of the column and the kind of its values."""
 COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4, "shared": 3}
 KEPT = {("uid", "0"), ("cgroup", "0")}
 """Numbers that are kept: the user ID of root, and 0 for an unknown cgroup."""
@@ -71,7 +71,7 @@ KEPT = {("uid", "0"), ("cgroup", "0")}
 def forget_peers(read: SourceRead) -> SourceRead:
     """A copy of a read without the networks of peers.
 
-    In the copy, the path of each answer is the path of a request without options.
+    In the copy, each answer has the path of a request without options, even if the request had options.
     """
     return read._replace(answers=tuple(map(_without_peers, read.answers)))
 
@@ -86,12 +86,13 @@ def _without_peers(answer: HostAnswer) -> HostAnswer:
 
 
 def _join_peers(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a look; groups that differ by the network of their peers alone become one group."""
+    """The lines of a look; groups that differ only in the network of their peers become one group."""
     joined: dict[tuple[bytes, ...], list[int]] = {}
     for line in lines:
         kind, *columns = line.split(b"\t")
         if kind != b"group":
-            # The lines of a network namespace's groups follow each other; a look ends with other lines.
+            # All groups of a namespace are on consecutive lines, so a line of another kind completes them. The last
+            # line of a look is never a group, so no group is forgotten.
             yield from _group_lines(joined)
             joined.clear()
             yield line

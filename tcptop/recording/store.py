@@ -2,8 +2,8 @@
 
 The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete without other files.
 With a write-ahead log, the samples of the last minutes would be in a second file. If a recorder is killed while
-writing, the journal stays beside the file; the next process that opens the file uses the journal to roll the unfinished
-sample back.
+writing, the journal stays beside the file. The next process that opens the file rolls the unfinished sample back, with
+the help of the journal.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def create_file(path: str) -> None:
 
     """
     with new_file(path, 0o600, COMPANIONS) as place, closing(_connect(place, "rw")) as connection:
-        connection.execute("PRAGMA journal_mode = MEMORY")  # so that SQLite creates no journal file
+        connection.execute("PRAGMA journal_mode = MEMORY")  # with a journal in memory, SQLite creates no journal file
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -279,7 +279,8 @@ def _roll_back(path: str) -> None:
     names a super-journal is refused, because SQLite would open the super-journal and could delete it.
     """
     if os.path.lexists(f"{path}-wal"):
-        # Even if the header names a rollback journal, SQLite would read the write-ahead log and create a third file.
+        # SQLite would read the write-ahead log that lies beside the file, and would create a third file. SQLite does
+        # this even if the header of the recording names a rollback journal.
         raise TcptopError(f"{printable(path)}-wal: not of a recording, which has no write-ahead log; remove it")
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):

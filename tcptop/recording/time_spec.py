@@ -91,8 +91,8 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
     """Parses a time as `parse_time` does, except for a clock time without a date.
 
-    A clock time without a date occurs every day. If the recording covers the occurrence nearest to `near_unix_s`, that
-    occurrence is meant.
+    A clock time without a date occurs every day. The occurrence nearest to `near_unix_s` is meant if the recording
+    covers it. Otherwise the first occurrence after the recording began is meant, as for `parse_time`.
     """
     if text[:1] not in ("+", "-"):
         unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
@@ -147,7 +147,8 @@ def ordered_times(recording: Recording) -> Sequence[float]:
     first_s = next((time_s for time_s in map(recording.taken_at_unix_s, indices) if time_s is not None), None)
     if first_s is None:
         raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
-    # Binary search needs sorted times. If the clock was set back, later samples must still be found.
+    # Binary search needs sorted times. If the clock was set back, the time of a later sample may be smaller than the
+    # time of an earlier sample. Each such time is replaced by the largest time of all earlier samples.
     times = (first_s if time_s is None else time_s for time_s in map(recording.taken_at_unix_s, indices))
     return array("d", accumulate(times, max))
 

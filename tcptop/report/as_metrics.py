@@ -381,7 +381,7 @@ def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]
         name = group.holder.command or OWNER_NAMES.get(group.holder.kind, "(not known)")
         cgroup = holders.cgroup_of.get(group.cgroup)
         merged[name, cgroup.path if cgroup is not None else ""].append(group)
-    rest = merged.pop(OTHERS, [])  # the name of a process may be `(others)`, too
+    rest = merged.pop(OTHERS, [])  # a process named `(others)` would have the same labels as the sum
     rows = sorted(merged.items(), key=lambda row: (-sum(group.sockets for group in row[1]), row[0]))
     rest += [group for _, groups in rows[most:] for group in groups]
     return [*rows[:most], (OTHERS, rest)] if rest else rows

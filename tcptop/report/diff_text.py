@@ -166,7 +166,7 @@ STATE_COST_HEADINGS = make_headings("<STATE", "SERVER A", "B", "CHANGE", "CLIENT
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
     """The section on the change in bytes per socket, by TCP state.
 
-    Two samples of one kernel usually have the same bytes per socket.
+    The section is left out if no bytes changed, as is usual for two samples of one kernel.
     """
     lines = []
     for row in rows.changed:

@@ -64,9 +64,9 @@ def _percent(share: float) -> str:
 
 
 def _offset(growth: SlabGrowth, opened: bool) -> str:
-    """The cache whose change cancelled the bytes of the sockets.
+    """Text that says what cancelled the bytes of the sockets.
 
-    This is the cache with the largest change of the opposite sign.
+    The cause is the change of the opposite sign: in idle objects, other users' slabs, or slabs that no row counts.
     """
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"
