@@ -85,11 +85,13 @@ def max_idle_objects(
     """Upper bound on the free objects of a slab cache that CPUs keep to themselves; such objects count as active.
 
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
-    slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and one slab for new objects. The kernel assumes
-    that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` is False) the kernel limits the
-    number of free objects on the partial slabs. The kernel counts the free objects of a slab when it puts the slab on
-    the CPU's list (put_cpu_partial). A slab that has only one free object when it is put on the list may later have all
-    its objects free.
+    slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and one slab for new objects. Since 5.16 the
+    kernel limits the number of partial slabs, and computes this limit as if the slabs were half full
+    (slub_set_cpu_partial). Before 5.16 (`counts_slabs` is False) the kernel limits the number of free objects on the
+    partial slabs. The kernel counts the free objects of a slab when it puts the slab on the CPU's list
+    (put_cpu_partial). A slab that has only one free object when it is put on the list may later have all its objects
+    free. Before 5.16, the bound therefore supposes one partial slab for each free object that the limit allows, plus
+    one.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

@@ -82,8 +82,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
     missing.extend(table.doubted_sources)
-    # The size of an object is a lower bound on its share of a slab. If no object's slab share is known, the sum of the
-    # slab shares is unknown.
+    # If the slab share of an object is unknown, the size of the object is added instead, as a lower bound. If no
+    # object's slab share is known, the sum is unknown.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(

@@ -20,10 +20,10 @@ from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""The kernel release that began to count sockstat's `mem` in units of 4096 bytes, and the first one that counts pages
-again.
+"""Two kernel releases: the first that counts sockstat's `mem` in units of 4096 bytes, and the first that counts `mem`
+in pages again.
 
-The unit of 4096 bytes of `mem` is SK_MEM_QUANTUM (include/net/sock.h).
+The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
 """
 FIXED_UNIT_BYTES = 4096
 
@@ -44,16 +44,16 @@ PER_CPU_RESERVE_BYTES = 1 << 20
 FILE_COUNT_BATCH = 32
 """Number of open files that a CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
 
-If twice the number of CPUs is larger than FILE_COUNT_BATCH, that number applies instead.
+On a machine with more than 16 CPUs, the number is twice the number of CPUs instead.
 """
 
 EXACT_FILE_COUNT_SINCE = (6, 16)
 """First kernel release whose fs.file-nr includes the files of every CPU (ef181fa11d9e)."""
 
 DRIFT_FILES = 64
-"""Number of sockets that may be opened between the reads of slabinfo and sockstat.
+"""Fixed part of the number of sockets that may be opened between the reads of slabinfo and sockstat.
 
-One eighth of the number of open files is added to this number.
+The other part is one eighth of the number of open files.
 """
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
@@ -134,7 +134,8 @@ def _error_bytes(
 ) -> int | None:
     """Error of sockstat's `mem`: the bytes that all CPUs together may not have counted yet.
 
-    The sysctl mem_pcpu_rsv gives the uncounted amount per CPU; without the sysctl, it depends on the kernel release.
+    The sysctl mem_pcpu_rsv gives the uncounted amount per CPU; without the sysctl, this amount depends on the kernel
+    release.
     """
     if cpus is None:
         return None
@@ -157,7 +158,7 @@ def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None,
 
 
 def open_files_error(snapshot: Snapshot, cpus: int | None) -> int | None:
-    """Error of fs.file-nr in either direction, in files; None if unknown."""
+    """Number of files by which fs.file-nr may be too high or too low; None if unknown."""
     sysctls = snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     if release is not None and release >= EXACT_FILE_COUNT_SINCE:
@@ -166,7 +167,7 @@ def open_files_error(snapshot: Snapshot, cpus: int | None) -> int | None:
 
 
 def file_count_error(cpus: int) -> int:
-    """Upper bound on the open files that fs.file-nr lacks on a machine with `cpus` CPUs."""
+    """Upper bound on the number of open files that `cpus` CPUs have not added to fs.file-nr yet."""
     return cpus * max(FILE_COUNT_BATCH, 2 * cpus)
 
 

@@ -14,10 +14,10 @@ from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
-"""Number of sockets that a sample must contain on average, so that it very probably contains at least one.
+"""If a sample contains this number of a group's sockets on average, it very probably contains at least one of them.
 
-The average supposes that the process of the sample has the whole group of sockets. With an average of five, the
-probability that the sample contains none of the group's sockets is 0.7 % (Poisson).
+The average is computed as if the sampled process had all sockets of the group. With an average of five, the probability
+that the sample contains none of the group's sockets is 0.7 % (Poisson).
 """
 
 MAX_NEAR = 64
@@ -27,10 +27,10 @@ If more processes have such sockets, the unseen group is not divided among them.
 """
 
 LATE_SHARE = 0.1
-"""Maximum size of an unseen group, as a share of the similar sockets of processes whose descriptors were all read.
+"""Maximum ratio of an unseen group's sockets to the similar sockets of processes whose descriptors were all read.
 
-Up to this size, the group is divided among these processes, because they may have opened its sockets between the read
-of their descriptors and the dump.
+Up to this ratio, the unseen group is divided among these processes. They may have opened the unseen sockets after their
+descriptors were read, but before the dump.
 """
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
@@ -84,8 +84,8 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         group = _added(unseen)
         weights = _expected(groups, sampled)
         if not weights:
-            # If a process had all sockets of the group, its sample would contain some of them on average. If this
-            # average is ENOUGH_HITS or more, the process is left out, because its sample contains none of them.
+            # If a process of at most this weight had all sockets of the group, its sample would contain at least
+            # ENOUGH_HITS of them on average. The sample contains none of them, so the process is left out.
             least_weight = group.sockets / ENOUGH_HITS
             weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}
@@ -100,7 +100,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 
 
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
-    """Returns a function: for a network namespace, the largest weight of a process that may have unseen sockets there.
+    """A function from a network namespace to the largest weight of a process that may have unseen sockets there.
 
     A process may have unseen sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """
@@ -132,7 +132,7 @@ def listener_owner(listener: Listener, table: SocketTable) -> Holder:
 
 
 def _key(group: SocketGroup) -> _Like:
-    """The values that are equal in similar groups; similar groups may have different owners."""
+    """Groups are similar if these values are equal; the owners of similar groups may differ."""
     return (*group[: SocketGroup._fields.index("owner")], group.peer)
 
 
@@ -198,9 +198,9 @@ def queue_listeners(
 ) -> Sequence[Listener]:
     """The listeners in whose queues a group's sockets may wait.
 
-    A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener has the socket's
-    family, the listener is an IPv6 socket, which accepts IPv4 too. If no listener has the socket's cgroup, the listener
-    was moved to another cgroup, or is closed.
+    A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener on the port has
+    the socket's family, the result is the IPv6 listeners, which accept IPv4 too. If no listener has the socket's
+    cgroup, the socket's own listener was moved to another cgroup, or is closed. The cgroup is then ignored.
     """
     found = listeners.get((group.namespace, group.port), ())
     found = [each for each in found if each.family == group.family] or [

@@ -65,7 +65,7 @@ def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[Cach
 
     In a shared cache, most objects of other users, such as dentries, lie on the NUMA nodes that the machine used while
     it booted. TCP's objects in a shared cache lie on the same nodes as the sockets' inodes, because one system call
-    allocates both.
+    allocates both. For a shared cache, `tcp_nodes` therefore has the nodes of the cache of inodes.
     """
     by_row: dict[str, int] = {}
     inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
@@ -187,8 +187,8 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets.
     Each port has one bind bucket, and one bind2 bucket for each of its local addresses. A port has at least one local
     address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets. The
-    estimate supposes that each port has one local address. It is the middle of the possible range, because the middle
-    has the smallest possible error.
+    estimate supposes that each port has one local address. The estimated memory is half of the memory that these
+    buckets take. Half is the middle between 0 and this memory, so the largest possible error is as small as it can be.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

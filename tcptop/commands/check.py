@@ -267,7 +267,7 @@ def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]
 
 
 def _start_of_origin(recording: Recording, numbers: Sequence[tuple[int, float]]) -> int:
-    """The position from which on the origin of the samples (machine, boot, namespace) does not change any more.
+    """The position of the earliest sample from which on all samples have the same origin (machine, boot, namespace).
 
     To save time, only samples at least GAP_S apart are read. A sample that is not read is taken to have the origin of
     the previous sample.

@@ -86,8 +86,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _diff_text(names: tuple[str, ...], as_json: bool, sudo: bool = False) -> str:
-    # Other users' files are read last, because root's privileges are dropped before another user's file is read.
-    # Reading the other input may need root's privileges.
+    # Root's privileges are dropped before the file of another user is read. Reading the other input may need root's
+    # privileges, so files of other users are read last.
     read = {name: _read_named(name, sudo) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):

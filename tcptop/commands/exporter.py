@@ -172,7 +172,7 @@ def _make_sampler(options: argparse.Namespace) -> Sampler:
 
     sampler = make_sampler(open_host(options.root, options.cgroup), 1.0, None, options.cgroup)
     sampler.late_values_s = LATE_VALUES_S
-    # This source is left out: it is the most expensive to read, and no metric needs it.
+    # The source pagetypeinfo is left out: it is the most expensive source to read, and no metric needs it.
     sampler.set_enabled("pagetypeinfo", False)
     if options.who:
         source = SocketTableSource()

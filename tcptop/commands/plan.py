@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
-"""Maps values of the option --side to the names that the JSON of a plan uses; all other values are the same in both."""
+"""Maps values of the option --side to their names in the JSON of a plan; all other values have the same name there."""
 FAMILY_OF_WORD: dict[str, PlannedFamily] = {"ipv4": "ipv4", "ipv6": "ipv6", "now": "mix"}
 
 

@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _single_sockets(host: Host, ledger: Ledger, options: argparse.Namespace) -> tuple[SocketRow, ...]:
-    """At most MAX_SOCKET_ROWS single sockets that have the port, and one of the states, given by the options."""
+    """At most MAX_SOCKET_ROWS single sockets; the options choose the port and the states of the sockets."""
     groups = ledger.holders.groups if ledger.holders is not None else ()
     chosen = (group for group in groups if group.port == options.port and group.state in (options.state or STATES))
     found = run_sync(read_socket_rows(host, row_asks(chosen)))

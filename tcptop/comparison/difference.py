@@ -234,7 +234,7 @@ class SlabGrowth:
     objects that the kernel counts as active are included.
     """
     other_rows: tuple[RowGrowth, ...] | None
-    """Growth of each slabinfo row that counts no objects of sockets, as far as the catalogue shows.
+    """Growth of each slabinfo row in which, according to the catalogue, no object belongs to a socket.
 
     None without slabinfo.
     """
@@ -252,7 +252,7 @@ class SlabGrowth:
         """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that is due to sockets.
 
         The share is None if `bytes` is 0, or if a bound of `socket_bytes` is 0 or has the opposite sign of `bytes`. If
-        objects are missing, the upper bound is infinite.
+        `missing` has any name, the upper bound is infinite.
         """
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None

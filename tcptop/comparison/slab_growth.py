@@ -227,7 +227,8 @@ def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | N
 
     The kernel has no counter of queued segments. The bounds are computed from the number of objects in use in each
     slabinfo row that counts objects of segments. The numbers of other objects in the rows of segments are assumed not
-    to change. Some of the active objects in a row may be free objects in per-CPU caches.
+    to change. The number of objects in use is itself uncertain, because some active objects may be free objects in
+    per-CPU caches.
     """
     sides = [
         {part.object: part for part in _state(ledger, State.CLOSE_WAIT).unread_fin_parts or ()}

@@ -35,7 +35,7 @@ MIN_BAR_WIDTH = 20
 OBJECT_CELL, LAST_OBJECT_CELL = "█", "▌"
 """The character that fills the cells of an object in the bar of a slab, and the character of the object's last cell.
 
-The last cell leaves a gap before the next object.
+Only the left half of the last cell is filled, which leaves a gap before the next object.
 """
 LEFT_OVER_CELL = "░"
 

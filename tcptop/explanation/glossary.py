@@ -1638,7 +1638,7 @@ def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
 def find_entries(word: str) -> tuple[Entry, ...]:
     """The entries of a word, such as those of `order` and of the column `ORDER`; empty if there is no entry.
 
-    An entry that is spelled exactly as `word`, also in upper and lower case, comes first.
+    Upper and lower case make no difference, but an entry that is spelled exactly as `word` comes first.
     """
     return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
 
@@ -1646,9 +1646,9 @@ def find_entries(word: str) -> tuple[Entry, ...]:
 def find_phrase(phrase: str) -> tuple[Entry, ...]:
     """The entries of a piece of printed text, in the order of its words; empty if no word has an entry.
 
-    Several words that have a common entry count as one phrase: `free blocks` has one entry. The longest phrase counts.
-    For a word without an entry, the entries whose names contain the word are found: `fits` finds `FITS MORE`. A sign at
-    the beginning of the text, such as `≤`, counts as a word.
+    Several words that have a common entry count as one phrase: `free blocks` has one entry. Of several phrases that
+    begin with the same word, the longest counts. For a word without an entry, the entries whose names contain the word
+    are found: `fits` finds `FITS MORE`. A sign at the beginning of the text, such as `≤`, counts as a word.
     """
     sign = find_entries(phrase[:1]) if len(phrase) > 1 and not phrase[0].isascii() else ()
     phrase = phrase[1:] if sign else phrase

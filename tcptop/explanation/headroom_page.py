@@ -42,7 +42,7 @@ ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
 }
 """Maps a use of tcp_max_orphans in per cent to what the kernel does with orphans from this use on.
 
-The texts are given from long to short (tcp_out_of_resources).
+Each value has several texts of the same meaning, from long to short. The kernel decides in tcp_out_of_resources.
 """
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""

@@ -281,7 +281,7 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
 
 
 def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """Text about sockets of the row's processes that other processes have open too; they count for the row alone."""
+    """Text about sockets of the row that other processes have open too; these sockets count in this row only."""
     pids = {group.holder.pid for group in row.groups if group.holder.kind == "process"}
     found = [each for each in holders.shared if each.pid in pids]
     if found:
@@ -316,7 +316,8 @@ def _lines(headings: Sequence[Heading], cells: Sequence[Sequence[str]], columns:
 def _listener_cells(holders: Holders, row: HolderRow) -> list[list[str]]:
     """The accept queues of the listeners of the row's ports, the fullest first."""
     places = {(group.namespace, group.port, group.family) for group in row.groups if group.is_server}
-    # A listener of IPv6 accepts IPv4 too, and its handshakes over IPv4 count as IPv4.
+    # An IPv6 listener accepts IPv4 too, and its sockets over IPv4 are in groups of the family IPv4. The IPv6 listeners
+    # of each port are therefore included.
     places |= {(namespace, port, AF_INET6) for namespace, port, _ in places}
     listeners = [each for each in holders.listeners if (each.namespace, each.port, each.family) in places]
     listeners.sort(key=lambda each: (-each.queue, each.port))

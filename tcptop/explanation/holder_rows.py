@@ -15,8 +15,8 @@ from tcptop.text.units import grouped
 Grouping = Literal["owner", "process", "cgroup", "netns", "port", "state", "user", "peer"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
-"""Groupings whose rows are estimates if the descriptors of a process were sampled. In groupings without processes, the
-shares of the processes add up to exact numbers."""
+"""Groupings whose rows are estimates if the descriptors of a process were sampled. In all other groupings, the
+estimated shares of the processes are added up again, so that the numbers are exact."""
 
 SortKey = Literal["memory", "sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)
@@ -134,7 +134,7 @@ def _measure(row: HolderRow, sort: SortKey) -> float:
 
 
 def row_asks(groups: Iterable[HolderGroup]) -> list[RowAsk]:
-    """Requests for the single sockets of one port: the port of the largest group. The largest group comes first.
+    """Requests for the single sockets of the largest group's port; the request for the largest group comes first.
 
     Mini-sockets and listeners are left out, because they have neither queues nor a connection.
     """

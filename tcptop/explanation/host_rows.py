@@ -108,7 +108,7 @@ def _headroom(row: HostRow) -> Value:
 
 
 def _shown(amount: Amount | None) -> Value:
-    """The bound that the text of an amount shows."""
+    """The one of an amount's two bounds that is shown as text."""
     if amount is None:
         return None
     return amount.high if not amount.low and amount.high < inf else amount.low
@@ -119,7 +119,7 @@ def _short(number: float) -> str:
 
 
 def _sum(amounts: Iterable[Amount | None], text: Callable[[float], str]) -> str:
-    """The sum of bounds; if a bound is unknown, the sum is a lower bound."""
+    """The sum of the amounts as text; if an amount is unknown, the text is a lower bound."""
     known = list(amounts)
     parts = [each for each in known if each is not None]
     if not parts:

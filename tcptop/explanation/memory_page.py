@@ -110,8 +110,9 @@ def buffer_memory_text(ledger: Ledger) -> str:
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
     """The amount of buffers in use, without the words of `buffer_memory_text()`.
 
-    If the amount is a range, one figure with a sign stands for the range. `≥` stands before the lower end, for example
-    if many sockets are idle. `≤` stands before the upper end, if the machine's memory has no room for more.
+    If the amount is a range, one figure with a sign stands for the range. If the figure is the lower end, for example
+    with many idle sockets, `≥` stands before it. If the figure is the upper end, for example because hardly any used
+    memory is of unknown purpose, `≤` stands before it.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
     charge = ledger.sockets.buffer_bounds

@@ -202,7 +202,7 @@ def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int)
     used = min(cells, round(now * cells))
     then = min(cells, max(used, round(with_plan * cells)))
     if has_plan and then == used < cells:
-        then += 1  # the plan takes something of every limit that it counts, so it gets one cell at least
+        then += 1  # the plan raises the use of every limit that it counts, so it gets at least one cell
     bar = "▒" * used + "█" * (then - used) + "░" * (cells - then)
     return f"{bar[:-1]}{OVERFLOW_SIGN}" if with_plan > 1 else bar
 
@@ -344,7 +344,7 @@ def _used(limit: PlanLimit) -> str:
 
 
 def _takes(limit: PlanLimit) -> str:
-    """What the plan takes of a limit: the exact amount, or `≤` and the upper bound.
+    """The amount by which the plan raises the use of a limit: the exact amount, or `≤` and the upper bound.
 
     If the upper bound is unknown, the text is `≥` and the lower bound.
     """
@@ -363,10 +363,10 @@ def _ratio(limit: PlanLimit) -> str:
 
 
 def _percent_range(limit: PlanLimit) -> str:
-    """The use together with the plan, in per cent of the limit.
+    """The present use plus the amount of the plan, in per cent of the limit.
 
-    If what the plan takes is a range, the percentage is a range too. If this range has no upper bound, the text is `≥`
-    and the lower bound.
+    If the amount of the plan is a range, the percentage is a range too. If this range has no upper bound, the text is
+    `≥` and the lower bound.
     """
     if limit.high_takes is None:
         return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
@@ -495,8 +495,8 @@ def buffers_text(plan: Plan) -> str:
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     """The number of sockets that fit into memory according to the main screen, with the assumptions behind the number.
 
-    The assumptions of the plan follow, so that the user can compare them. The text is empty if the main screen shows no
-    such number.
+    The text ends with the assumptions of the plan, so that the user can compare them with those of the main screen. The
+    text is empty if the main screen shows no such number.
     """
     headroom = ledger.headroom["full"]
     if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:

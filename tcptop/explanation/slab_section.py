@@ -119,7 +119,8 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:
-        # Free objects in the caches of CPUs count as active. In merged caches, only the largest struct's size is known.
+        # Two causes make the figures bounds. Free objects in the caches of CPUs count as active, and in merged caches
+        # only the largest struct's size is known.
         may_be_free = bool(row.idle_error_objects)
         is_merged = bool(row.aliases or numbers.get("aliases"))
         most, least = ("≤ ", "≥ ") if may_be_free or is_merged else ("", "")

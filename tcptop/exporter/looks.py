@@ -18,8 +18,8 @@ LATE_VALUES_S = 60.0
 FIRST_PATIENCE_S = 2.0
 """Longest wait for slow sources in the first look, which no scraper waits for."""
 GRACE_S = 0.2
-"""Additional time that a scrape waits after `patience_s`. In this time the accounting runs, or a look that another
-scrape began comes to its end."""
+"""Additional time that a scrape waits after `patience_s`. The accounting needs this time, and so does a look that
+another scrape began earlier."""
 
 
 class Looks:
@@ -36,7 +36,7 @@ class Looks:
         self._look: asyncio.Task[Ledger] | None = None
 
     async def first(self) -> Ledger:
-        """Makes the first look, before any request. This look waits longer, since some sources are slow at first."""
+        """Makes the first look, before any request. Some sources are slow at first, so this look may wait longest."""
         return await self._take(FIRST_PATIENCE_S)
 
     async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:

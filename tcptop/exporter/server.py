@@ -80,7 +80,7 @@ class Server:
     def __init__(self, answer: Answer, tls_context: TlsContext = lambda: None) -> None:
         """`tls_context` is called for each connection.
 
-        The result None means no TLS; OSError or ValueError means that the connection is refused.
+        If it returns None, the connection has no TLS. If it raises OSError or ValueError, the connection is refused.
         """
         self._answer = answer
         self._tls_context = tls_context

@@ -150,7 +150,7 @@ class WebGate:
         self._path = path
         self._complain = complain
         self._files: tuple[str, ...] = (path,)
-        """The file, and the files that its last valid version named, even if those files could not be read."""
+        """Paths of the configuration file and of the files that its last valid version names, readable or not."""
         self._seen: tuple[object, ...] = ()
         self._config: WebConfig | None = None
         self._context: ssl.SSLContext | None = None
@@ -229,7 +229,7 @@ class WebGate:
 def refuse_strangers(path: str) -> None:
     """Under sudo, raises OSError if users other than root can write to the file.
 
-    Otherwise those users could name any other file in this file, and root would read the other file.
+    Such users could write the path of any other file into this file, and root would then read the other file.
     """
     if is_strangers(path):
         raise OSError(0, "it does not belong to root alone; sudo chown root and sudo chmod go-w make it so")
