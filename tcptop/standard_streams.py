@@ -1,7 +1,7 @@
 """Writes to standard output and standard error, even if they are closed, full, or pipes without a reader.
 
-After a failed write, the descriptor leads to /dev/null. Without /dev/null, Python would write the same text again at
-its exit, print "Exception ignored", and end with exit code 120.
+After a failed write, the descriptor is led to /dev/null. Otherwise, Python would write the same text again at its exit,
+print "Exception ignored", and end with exit code 120.
 """
 
 from __future__ import annotations

@@ -40,16 +40,16 @@ WHOLE_SHARE = 0.99
 all further namespaces count as small."""
 SMALL_BUDGET_US = 100_000
 SMALL_SHARE = 0.5
-"""Limit on the CPU time for small namespaces: SMALL_BUDGET_US, or SMALL_SHARE of the CPU time for large namespaces if
-this is more."""
+"""Limit on the CPU time for small namespaces: the larger of SMALL_BUDGET_US and SMALL_SHARE of the CPU time for large
+namespaces."""
 CGROUPS_WITH_MEMORY = 50
 """Number of cgroups whose memory.stat is read; the cgroups with the most sockets are chosen."""
 MAX_LISTENERS = 20_000
 MAX_SHARED_LINES = 1_000
 SAMPLED_BIT = 1
 FIRST_SHARED = -2
-"""Owner number of sockets that several processes share. The first set of such processes has this number, and each
-further set has the next lower number."""
+"""Owner number of the first set of processes that share sockets. Each further set of such processes has the next lower
+number."""
 
 
 class Ask(NamedTuple):
@@ -117,8 +117,8 @@ class _Look:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        # Processes in namespaces with sockets come early, because few processes have sockets of a namespace other than
-        # their own (socket activation). The first process found with a socket counts as the socket's owner, so
+        # Few processes have sockets of a namespace other than their own (socket activation), so processes whose own
+        # namespace has sockets come early. The first process found with a socket counts as the socket's owner, so
         # `exact_pid` comes first.
         exact = self._ask.exact_pid
         processes.sort(key=lambda each: (each.pid != exact, each.namespace not in with_sockets))
@@ -193,7 +193,7 @@ class _Look:
     def _single_owner(self, owner: int, sockets: int, owners: Owners) -> int:
         """The first of the processes that share sockets.
 
-        Also counts the sockets that the first process shares with each other process.
+        For every other process of the set, also counts the sockets that it shares with the first process.
         """
         if owner > FIRST_SHARED:
             return owner

@@ -22,8 +22,8 @@ CLONE_NEWNET = 0x40000000
 LOWEST_PRIORITY = 19
 MAX_PROCESSES = 200_000
 MAX_THREADS = 10_000
-"""Maximum number of threads whose namespace is read, besides the first thread of each process; each takes about 8
-µs."""
+"""Maximum number of threads whose namespace is read, besides the first thread of each process. The read takes about 8
+µs for each thread."""
 LONE_THREAD_LINKS = 3
 """Link count of /proc/PID/task of a process with one thread; each further thread adds 1 (fs/proc/base.c,
 proc_task_getattr)."""
@@ -41,7 +41,7 @@ class NetNamespace(NamedTuple):
     path: str
     """File for setns(2)."""
     name: str
-    """Name of the mount; empty if the namespace was found through a process."""
+    """Name of the mount that holds the namespace; empty if no such mount was found."""
     counters: str | None
     """Folder with the namespace's sockstat; None if the file can be read only inside the namespace."""
 
@@ -90,8 +90,8 @@ def find_namespaces(pids: Iterable[int]) -> Found:
         try:
             inode = os.stat(f"{folder}/ns/net").st_ino
         except PermissionError:
-            # The number of the namespace is hidden, but any user may read the inode of the namespace's sockstat. This
-            # inode differs in each namespace.
+            # The number of the namespace is hidden, but any user may read the inode of the namespace's sockstat. Each
+            # namespace's sockstat has an inode of its own, so the inode tells the namespaces apart.
             with suppress(OSError):
                 counters = os.stat(f"{folder}/net/sockstat").st_ino
                 if counters == counters_here:
@@ -203,8 +203,8 @@ def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = 
 def _enter(namespace: NetNamespace) -> None:
     """Moves the calling thread to a network namespace.
 
-    The file at `namespace.path` is opened for reading only after a check that the file still is the namespace. The
-    process or descriptor in the path may be gone, and another file may have the same path.
+    Before the file at `namespace.path` is opened for reading, a check shows whether the file still is the namespace.
+    The process or descriptor in the path may be gone, and another file may have the same path.
     """
     import ctypes
 

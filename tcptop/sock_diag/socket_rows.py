@@ -82,9 +82,9 @@ def request_rows(ask: RowAsk) -> bytes:
     """The netlink request for the sockets of one group."""
     request = dump_request(1 << STATES[ask.state], ASK_MEMORY | ASK_TCP_INFO | ASK_CONGESTION)
     at_least, at_most = LOCAL_PORT_IS if ask.is_server else FAR_PORT_IS
-    # Each filter operation has two words. The first word has a code and two distances: to the next operation if the
-    # comparison is true, and if it is false. The second word has the port. A distance beyond the end rejects the
-    # socket.
+    # Each filter operation has two words. The first word has a code and two distances to the next operation: one for a
+    # comparison that is true, one for a comparison that is false. The second word has the port. A distance beyond the
+    # end of the filter rejects the socket.
     filter_ = struct.pack("=BBHBBHBBHBBH", at_least, 8, 20, 0, 0, ask.port, at_most, 8, 12, 0, 0, ask.port)
     attribute = struct.pack("=HH", 4 + len(filter_), BYTECODE) + filter_
     length = len(request) + len(attribute)

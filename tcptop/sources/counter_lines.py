@@ -27,8 +27,7 @@ def parse_counter_lines(
 
     A pair is left out if its two lines have different numbers of fields. If the number of lines is odd, the last line
     is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count. If
-    a line of values has names of wanted counters, it is recorded as damage, because the two lines of the pair were
-    exchanged.
+    a line of values has names of wanted counters, the two lines of the pair were exchanged; this is recorded as damage.
 
     Raises:
         ValueError: if no complete pair is found.

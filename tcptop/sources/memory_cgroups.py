@@ -33,7 +33,9 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""The io controller needs the memory controller. If io is enabled, cgroup2 also enables memory, but may list io alone.
+"""The io controller needs the memory controller.
+
+If io is enabled, cgroup2 also enables memory, although the list of enabled controllers may contain only io.
 
 See block/blk-cgroup.c, io_cgrp_subsys.
 """

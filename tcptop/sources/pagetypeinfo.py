@@ -116,8 +116,8 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """True if the last name in the header is cut off.
 
-    The name is cut off if the first table has a migrate type whose longer name begins with it. The name is also cut off
-    if it ends before the end of its column (`%12s `).
+    A name that the first table has too is whole. Any other name is cut off if it is the beginning of a longer name in
+    the first table, or if it ends before the end of its column (`%12s `).
     """
     if names[-1] in known:
         return False
@@ -160,7 +160,7 @@ def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
 def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
     """Parses `Node 0, zone   Normal          198         4149          517`.
 
-    If `cut` is True, ignores numbers after the last known type.
+    `cut` is True if the last name in the header was cut off. The numbers after the last whole name are then ignored.
     """
     fields = line.split()
     numbers = [parse_count(text) for text in fields[4 : 4 + len(types) if cut else None]]

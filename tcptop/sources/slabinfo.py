@@ -25,8 +25,8 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum error of a cache's counts, in objects. The kernel does not make all counts of a cache at the same moment, so
-the counts may contradict each other by a few objects.
+"""Maximum number of objects by which the number of active objects may be below 0. The kernel does not make all counts
+of a cache at the same moment, so the counts may contradict each other by a few objects.
 """
 
 
@@ -39,8 +39,8 @@ class SlabinfoSource(FileSource[Slabinfo]):
     name = "slabinfo"
     paths = ("proc/slabinfo",)
     max_lines = 30_000
-    """The limit is far above the number of lines that any kernel prints. With this limit, every command ends within
-    seconds.
+    """The limit is far above the number of lines that any kernel prints. Even for a file with this many lines, every
+    command ends within seconds.
     """
     makes_rates = True
     pairs_with_sockstat = True
@@ -65,9 +65,10 @@ class SlabinfoSource(FileSource[Slabinfo]):
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks the file as cut if only the release of the kernel shows that rows are missing.
+        """Marks the file as cut if its last row is that of an old SLUB kernel, but the kernel may be newer.
 
-        The file then ends with the last row of an old SLUB kernel, but the kernel is newer or its release is unknown.
+        Only the kernel release can show that rows are missing from such a file. A kernel of unknown release counts as
+        newer.
         """
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):

@@ -34,7 +34,7 @@ MAX_TABLE_BYTES = 1 << 20
 MAX_STRUCTURES = 1 << 16
 """Maximum number of structures: each structure has its own handle of 16 bits."""
 MAX_ROWS = 4096
-"""Maximum number of structures that are kept for each type; a machine with 32 sockets has about 1 500 memory slots."""
+"""Maximum number of structures that are kept for each type; 32 processor sockets have about 1 500 memory slots."""
 MAX_STRING_BYTES = 512
 
 STATUSES: Mapping[int, ProcessorStatus] = {

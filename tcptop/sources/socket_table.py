@@ -183,7 +183,10 @@ class _Parser:
         return sum(not self._has_namespace(each) for kind in kinds for each in kind)
 
     def _has_namespace(self, item: Listener | SocketGroup) -> bool:
-        """True if the network namespace has a line; without any such line, the look is not complete anyway."""
+        """True if the item's network namespace has a line.
+
+        Also true if the text has no line for any namespace, since the look is then incomplete anyway.
+        """
         return not self._namespaces or item.namespace in self._inodes
 
     def _add_took(self, columns: list[str]) -> None:

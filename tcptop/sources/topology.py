@@ -124,7 +124,7 @@ def _drop_cpus_of_two_nodes(cpus: dict[int, frozenset[int] | None], damages: lis
 def _parse_cpus(text: str | None, what: str, damages: list[Damage]) -> frozenset[int] | None:
     """The numbers of the CPUs in a list; None if there is no list.
 
-    If no kernel prints such a list, the result is None, and damage is added to `damages`.
+    If the text is not a list that a kernel can print, the result is None, and damage is added to `damages`.
     """
     try:
         return parse_cpus(text) if text else None

@@ -26,12 +26,12 @@ MAX_CELL_CHARACTERS = 16
 No writing system needs this many characters in one cell, but a hostile text may combine more.
 """
 NARROW: set[str] = set()
-"""Characters known to fill exactly one cell next to any other character."""
+"""Characters known to fill exactly one cell, whatever character is next to them."""
 
 GAP_BYTES = 4
 """Length, in bytes, of a short cursor move within a line.
 
-A gap of at most this many cells may be written again instead of being skipped.
+Between two differing cells, a gap of at most this many equal cells may be written again instead of being skipped.
 """
 
 PEN_CODE = re.compile(
@@ -283,7 +283,7 @@ def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
 def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple[int, int]]:
     """Yields the ranges of columns to write in a row: differing cells, and gaps that cost no more than a cursor move.
 
-    If one half of a wide character differs, the other half differs too.
+    If the right half of a wide character differs, the left half differs too, so no range begins with a right half.
     """
     start = end = -1
     for column in differ:

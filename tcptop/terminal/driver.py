@@ -39,8 +39,8 @@ A window may claim 65 535 × 65 535 cells, for which the grids would take gigaby
 FIRST_FRAME_S = 0.25
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
-"""Before the program restores a blocked terminal, it waits at most this many seconds, and then drops the rest of the
-frame.
+"""Longest wait for a blocked terminal, in seconds, before the program drops the rest of the frame and restores the
+terminal.
 """
 BACKGROUND_S = 0.5
 """If SIGCONT arrives in the background, the program stops again after this many seconds.
@@ -97,7 +97,8 @@ class CellDriver(LinuxDriver):
             if not INVISIBLE_OUTPUT.fullmatch(data):
                 self._cells.reset(*self._cells.size)
             if data.startswith(CLIPBOARD_START) and "TMUX" in os.environ:
-                # tmux either ignores the sequence or passes it on, depending on its configuration.
+                # Depending on its configuration, tmux ignores the clipboard sequence or passes it on. A copy of the
+                # sequence is therefore added, wrapped in tmux's own sequence for the outer terminal.
                 data += f"\x1bPtmux;{data.replace(ESCAPE, ESCAPE * 2)}\x1b\\"
             self._send(data)
 
@@ -143,8 +144,8 @@ class CellDriver(LinuxDriver):
             # next SIGCONT repeats the setup.
             self.close()
             return
-        # The kernel must not stop the program at an arbitrary point, such as during its exit. In the background the
-        # program stops itself, and does not touch the terminal.
+        # These signals are ignored, so that the kernel does not stop the program at an arbitrary point, such as during
+        # its exit. In the background the program stops itself, and does not touch the terminal.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         # Textual's own output thread is not needed, because CellDriver never passes output to that thread.
@@ -302,7 +303,7 @@ class CellDriver(LinuxDriver):
         """Draws every cell again, because terminals differ in what they do to their cells at a resize.
 
         Textual ignores an unchanged size. This method draws every cell even if the size is unchanged, because the
-        window may have had another size in between.
+        window may have been resized and then resized back.
         """
         self._cells.reset(*size)
         self._app.call_later(self._app.refresh)

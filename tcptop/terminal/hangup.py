@@ -17,7 +17,7 @@ from contextlib import suppress
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 """Signals that a faulty instruction raises.
 
-A handler for one of these signals could not return to the faulty instruction.
+These signals get no handler: after a handler returned, the faulty instruction would raise the signal again.
 """
 HANDLED_ELSEWHERE = ("SIGINT", "SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTIN", "SIGTTOU")
 NOT_DEADLY = ("SIGCHLD", "SIGURG")

@@ -45,8 +45,7 @@ class TerminalInput:
             self.close()
             return
         text = self._decoder.decode(data)
-        # Parses one character at a time, so that a sequence on which the parser fails does not swallow the keys after
-        # it.
+        # Parses one character at a time: if the parser fails on a sequence, the keys after the sequence are not lost.
         for part in text if ESCAPE in text else (text,):
             self._parse(part)
         self._loop.call_later(LATER_S, self._pass_escape)

@@ -18,8 +18,8 @@ def require_terminal() -> None:
     """Checks that the screen can be drawn.
 
     Raises:
-        TcptopError: if a standard stream is no terminal, if the terminal cannot position its cursor (TERM=dumb), or if
-            the limit on open files or an environment variable is unsuitable.
+        TcptopError: if a standard stream is no terminal, if the terminal cannot position its cursor (TERM=dumb), if the
+            limit on open files is too low, or if TEXTUAL_COLOR_SYSTEM has an unknown value.
 
     """
     streams = (sys.stdin, sys.stdout, sys.stderr)

@@ -94,7 +94,8 @@ class Column(NamedTuple):
     in it.
     """
     is_rate: bool = False
-    """True if the value is computed from two samples. A saved tree is only one sample, and lacks the column."""
+    """True if the value is computed from two samples. The table of a saved tree, which is only one sample, lacks the
+    column."""
     source: str = "/proc/slabinfo"
     """The file that the value comes from."""
     is_extra: bool = False
@@ -178,7 +179,7 @@ def _object_bytes(row: CacheRow) -> str:
 
 
 def _rate(row: CacheRow) -> float | None:
-    """The change per second of the active objects, or of all objects on the row's node."""
+    """The change per second: of the active objects for the whole machine, of all objects for a node."""
     return _COUNT_RATE(row if row.rates is None else row.rates)
 
 
@@ -333,7 +334,7 @@ def find_column(column_id: str) -> Column:
 def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
     """The columns of the table for the whole machine or for a node.
 
-    The columns are the name and the columns in `chosen`, or all columns if `chosen` is None.
+    If `chosen` is None, these are all columns of the table. Otherwise, these are the name and the columns in `chosen`.
     """
     return [
         column

@@ -26,7 +26,7 @@ class Range(NamedTuple):
     alerts_inside: bool
 
     def alerts(self, low: float, high: float) -> bool | None:
-        """True if every value between `low` and `high` alerts; None if only some of these values alert."""
+        """True if all values between `low` and `high` alert, False if none alert, None if only some may alert."""
         is_inside = self.start <= low and high <= self.end
         is_outside = high < self.start or low > self.end
         if not is_inside and not is_outside:

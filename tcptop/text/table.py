@@ -15,8 +15,8 @@ INDENT = "  "
 MARGIN = " "
 """Indent of each line of a table on an explanation page."""
 MIN_TEXT_CHARACTERS = 24
-"""Minimum width of the text column, in characters. If the column would be narrower, a text that does not fit goes below
-the figures.
+"""Minimum width of a text column in which texts wrap, in characters. If less space is left beside the figures, and the
+longest text does not fit there, every text goes below its figures.
 """
 MIN_CUT_CHARACTERS = 8
 """The first column is never cut to fewer characters than this."""
@@ -204,7 +204,7 @@ def plain_table(
 ) -> Iterator[str]:
     """The lines of a table in a report: the titles, if there are any, and the rows.
 
-    If the table is too wide, columns are dropped, and then the cells of the first column are cut.
+    If the table is too wide and is not split, columns are dropped, and then the cells of the first column are cut.
 
     Args:
         headings: one heading for each column.
@@ -257,7 +257,7 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
     lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
     lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
-        # A text that does not fit beside the figures goes below the figures, as notes do.
+        # Without a text column beside the figures, the text goes below the figures, as notes do.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
             lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]

@@ -40,7 +40,7 @@ def count(number: int | None) -> str:
 def rough_count(number: int | None, up: bool = False) -> str:
     """An estimate rounded down to three significant digits, since further digits would only flicker on the screen.
 
-    An upper bound is rounded up, if `up` is True.
+    `up` is True for an upper bound, which is rounded up.
     """
     if number is None:
         return UNKNOWN
@@ -51,7 +51,7 @@ def rough_count(number: int | None, up: bool = False) -> str:
 def short_count(number: int | None, width: int, up: bool = False) -> str:
     """A count in full if it fits the width; otherwise in thousands, millions and so on, rounded down: `351k`.
 
-    An upper bound is rounded up, if `up` is True.
+    `up` is True for an upper bound, which is rounded up.
     """
     if number is None:
         return UNKNOWN
@@ -155,7 +155,7 @@ def page_order_size(order: int, page_bytes: int | None) -> str:
 
 
 def whole_percent(share: float) -> int:
-    """A share from 0 to 1 in whole per cent, rounded down, so that a threshold is shown only after it is reached."""
+    """A share from 0 to 1 in whole per cent, rounded down, so that no share seems to reach a threshold too early."""
     return int(share * 100 + ROUNDING_ERROR)
 
 
@@ -185,7 +185,7 @@ def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
 
 
 def at_most_percent(share: float) -> str:
-    """An upper bound on a share from 0 to 1 in per cent, rounded up: `≤ 14 %`, and below one per cent `≤ 0.3 %`."""
+    """An upper bound, from 0 to 1, in per cent, rounded up: `≤ 14 %`, and below one per cent `≤ 0.3 %`."""
     steps = 1 if share * 100 > 1 else 10
     return f"≤ {plain_number(ceil(share * 100 * steps - ROUNDING_ERROR) / steps)} %"
 

@@ -23,8 +23,8 @@ class View:
     panes: frozenset[str] = frozenset()
     """Ids of the panes on the screen."""
     mark: Ledger | None = None
-    """Key `k`: the sample that the user has marked; its counts are subtracted from the shown counts. The mark is None
-    until the user marks a sample."""
+    """The sample that the user has marked with the key `k`; the mark's counts are subtracted from the counts of the
+    shown sample. The mark is None until the user marks a sample."""
     since: GrowthSinceMark | None = None
     """Growth since the marked sample; None if no sample is marked."""
     rates: Ledger | None = None
