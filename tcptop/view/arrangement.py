@@ -150,7 +150,7 @@ def _stack(bands: Sequence[Band], rows: int, heights: Heights) -> Mapping[str, B
     boxes: dict[str, Box] = {}
     y = 0
     for index, band in enumerate(bands):
-        # On the lowest screens, the last band takes the remaining lines.
+        # The lowest screens have no caches pane, so the last band takes the remaining lines.
         band_rows = rows - y if not heights.caches and index == len(bands) - 1 else min(band.rows, rows - y)
         x = 0
         for name, columns in band.panes:

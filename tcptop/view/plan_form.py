@@ -96,8 +96,7 @@ class PlanForm:
     fresh: bool = True
     """True if the next character replaces the field's text, because the cursor has just come to the field."""
     refused: str = ""
-    """The text of the last key, if the key was refused because a number cannot have this text; empty if the key was
-    accepted.
+    """The last typed or pasted text, if it was refused because it cannot be part of a number; empty if it was accepted.
     """
 
     @property
@@ -150,8 +149,8 @@ class PlanForm:
     def type(self, text: str) -> PlanForm:
         """Adds typed or pasted text to a number; the first text after a move of the cursor replaces the number.
 
-        If a number cannot have one of the text's characters, the whole text is refused. The text of a word key, such as
-        `now`, replaces the number.
+        If one character of the text cannot be part of a number, the whole text is refused. The text of a word key, such
+        as `now`, replaces the number.
         """
         field, old, text = self.field, self.texts[self.index], text.replace(" ", "")
         if field.parse is None or not text:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 
 MAX_WAIT_S = 3.0
-"""Longest time in seconds that playback waits for the next sample; a longer gap in the recording is shortened to it."""
+"""Longest time in seconds that playback waits for the next sample; playback shortens a longer gap to this time."""
 UNKNOWN_STEP_S = 1.0
-"""Assumed time between two samples with equal times; times are equal if the clock was set back or a time is unknown."""
+"""Assumed time between two samples with equal times. A sample has the time of the sample before it if the clock was set
+back, or if its own time is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from tcptop.view.trends import Series
 
 BUCKETS = 240
-"""Number of buckets, as many as the widest terminal has columns. A column of a narrower graph shows the largest value
-of several buckets.
+"""Number of buckets, as many as the widest terminal has columns. If a graph has fewer columns than there are buckets,
+each column shows the largest value of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
-"""Limit on the work for a long recording: the median step is computed from fewer than twice this number of steps."""
+"""Limits the work for a long recording. The median step of a long recording is computed from evenly spaced steps, which
+are always fewer than twice this number."""
 MAX_GAP_STEPS = 3
 """A sample counts for at most this number of median steps; the remaining time until the next sample is a gap."""
 

@@ -45,10 +45,10 @@ def step_of(ledger: Ledger | None) -> int | None:
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     """Adds a sample to the trends, and returns the new trends.
 
-    The value of a step is the value in the last sample of the step. If samples are regularly further apart than a step,
-    a step without a sample has the value of the previous sample. After a gap that is longer than usual, a step without
-    a sample has the value None. If a clock was set back, the trends begin again; a sample without a time changes
-    nothing.
+    The value of a step is the value in the last sample of the step. If the sampling interval explains why a step has no
+    sample, the step has the value of the previous sample. If the gap between two samples is longer than the sampling
+    interval explains, the steps in the gap have the value None. If the clock was set back, the trends begin again. A
+    sample without a time changes nothing.
     """
     step = step_of(ledger)
     if step is None:
@@ -73,7 +73,7 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
         values: a series of `Trends`; steps before the first value are unknown.
         columns: the width of the graph. In a narrow graph a column shows the largest value of several steps.
         step: the number of the current step. In a narrow graph, a column begins at a step whose number is a multiple of
-            the steps per column. A new step therefore seldom moves all columns.
+            the steps per column. All columns therefore move only when a new column begins, not with each new step.
     """
     if columns <= 0:
         return ()

@@ -102,7 +102,8 @@ class BuddyPane(ScrollPane):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
 
-        If they are stale, `with_one_age()` has replaced the counts of the zones by counts of the same age.
+        If the counts by migrate type are stale, `with_one_age()` has replaced the counts of the zones by counts of the
+        same age.
         """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
@@ -211,7 +212,7 @@ def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> lis
     """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
 
     If `with_command` is true, the notes give the command that runs tcptop as root. If a source is off, its note names
-    the key to press.
+    the key that reads the source all the same.
     """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):

@@ -145,14 +145,14 @@ class CachesPane(ScrollPane):
         self._shares_of: Sequence[CacheLine] | None = None
         self._shares: list[str] = []
         self._known: list[Column] = []
-        """The columns whose cells are known, visible or not."""
+        """The columns that have known values, whether the columns are visible or not."""
         self._columns: list[Column] = []
         """The columns that are visible."""
         self._skipped = 0
         """Index of the first visible column after the name; 0 if the most important columns are shown."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, name filter, mark, scrolled columns, and the age of stale slabinfo.
+        """The title: node, name filter, mark, the visible columns if they are scrolled, and the age of stale slabinfo.
 
         If the machine has several nodes and all are chosen, the title has each node's share of TCP's slabs. If the sort
         column is hidden, the title has its name, too.
@@ -186,7 +186,7 @@ class CachesPane(ScrollPane):
         """
         title, _ = super().edge_titles(ledger, choices)
         hidden = len(self._known) - len(self._columns)
-        # In a recording, < and > go to the first and the last sample; Shift with an arrow scrolls the columns.
+        # In a recording, < and > go to the first and the last sample, so the note names Shift with an arrow instead.
         left, right = ("<", ">") if self._view.player is None or self._view.looking_back else ("Shift-←", "Shift-→")
         if self._skipped:
             notes: tuple[str, ...] = (f"{left} {right} columns", f"{left} {right}")
@@ -211,7 +211,7 @@ class CachesPane(ScrollPane):
         if not rows:
             self._drawn = {}
             return [], _empty_lines(ledger, choices, columns)
-        # On a low screen, the notes are left out first, then the titles, because a row is more useful.
+        # On a low screen, the notes are left out first, then the titles, because the rows are more useful than both.
         notes = notes[: max(0, self.size.height - 2)]
         titles_height = min(1, self.size.height - 1)
         self.place(len(rows), self.size.height - len(notes) - titles_height)
@@ -424,8 +424,8 @@ def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
     """The columns that a table of a given width shows: the most important ones that fit, in the order of the table.
 
-    If `skipped` is not 0, the table shows the name, and then the columns from index `skipped` on. Their importance does
-    not matter then.
+    If `skipped` is not 0, the table shows the name, and then the columns from index `skipped` on. In that case, the
+    importance of the columns does not matter.
     """
     order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
     shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)

@@ -27,8 +27,9 @@ def first_fitting_line(lines: Sequence[Line], columns: int) -> Line:
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII. A sign such as `≤` becomes two characters, and replaces a space beside it if there is one.
+    """The text in ASCII.
 
+    A sign such as `≤` becomes two characters, which also take the place of a space beside the sign, if there is one.
     Each character without an ASCII replacement becomes one `?` for each terminal column that it takes.
     """
     if text.isascii():

@@ -23,7 +23,8 @@ class ExplainPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # These key bindings have priority, because Tab would otherwise move the focus, although there is only one pane.
+        # These key bindings have priority over those of Textual. Without priority, Tab would move the focus instead of
+        # turning the page.
         Binding("tab,right", "turn_page(1)", show=False, priority=True),
         Binding("shift+tab,left", "turn_page(-1)", show=False, priority=True),
     ]

@@ -288,7 +288,8 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
 def idle_text(cost: ConnectionCost) -> str:
     """The idle part of the average as text, `812 idle`; empty if the part is small, or if there is no average.
 
-    After many connections were closed, their objects stay allocated for a while, so the average rises suddenly.
+    After many connections were closed, their idle objects stay allocated for a while. The average then rises suddenly,
+    because fewer sockets share the same memory.
     """
     idle, now = cost.idle_bytes_per_socket, cost.now_bytes
     return f"{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""

@@ -14,8 +14,8 @@ from tcptop.view.trends import STEP_S, Series, fit_columns
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "
 MIN_SPAN = 0.01
-"""The lines of a graph stand for a range of values that is at least this share of the highest value. Small changes thus
-do not look large."""
+"""The full height of a graph stands for a range of values. This range is at least this share of the highest value, so
+that small changes do not look large."""
 
 NO_PAST = "one sample: nothing to draw"
 
@@ -39,8 +39,8 @@ class Graph:
     def min_span(self) -> float:
         """The argument `min_span` with which `area()` draws this graph.
 
-        If the range shows two different values, the result is 0, so that the graph goes from the lower to the higher
-        value.
+        If the texts of the lowest and the highest value differ, the result is 0, so that the graph uses its full
+        height.
         """
         return 0.0 if " to " in self.range_text else MIN_SPAN
 

@@ -54,7 +54,7 @@ HOLDER_COLUMNS = (
 """Words of the glossary that the help about the table of holders explains."""
 
 KeyGroups = Sequence[tuple[str, Sequence[tuple[str, str]]]]
-"""Groups of keys. A group is the name of the group, and for each of its keys a pair of key name and meaning."""
+"""Groups of keys. A group has a name and, for each of its keys, a pair: the name of the key and its meaning."""
 
 
 class HelpPane(ScrollPane):

@@ -92,8 +92,8 @@ UNWRAPPED = 10_000
 MIN_ROWS_WITH_KEYS = 6
 GROUP_KEY: KeyHint = ("← →", "group by", "by")
 ASCII_GROUP_KEY: KeyHint = ("Left Right", "group by", "by")
-"""Hint that replaces GROUP_KEY on a terminal that shows ASCII only. There, the arrows would look like `<` and `>`,
-which are the keys of the columns."""
+"""Hint that replaces GROUP_KEY on a terminal that shows ASCII only. In ASCII, the arrows would look like `<` and `>`,
+which are the keys that scroll the columns."""
 TABLE_KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "open", "open"),
     GROUP_KEY,
@@ -159,7 +159,8 @@ class HoldersPane(ScrollPane):
         self._source = source
         self._rows: list[HolderRow] = []
         self._changes: Mapping[str, float] | None = None
-        """For each row, its number of sockets in the previous look at the sockets; None if there was none."""
+        """For each row, its number of sockets in the previous look at the sockets; None if there was no previous
+        look."""
         self._rows_of: tuple[object, ...] = ()
         """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
@@ -526,7 +527,7 @@ class HoldersScreen(OverlayScreen):
 
     def on_key(self, event: Key) -> None:
         """Goes back or closes the screen; any key without a meaning here does nothing."""
-        event.prevent_default()  # or Textual would also call on_key() of the base class
+        event.prevent_default()  # otherwise, Textual would also call on_key() of the base class
         if event.key in (*self.PANE_KEYS, *self.PASSED_ON_KEYS):
             return
         event.stop()
@@ -552,7 +553,7 @@ a row. The collection contains the values that tell the user nothing."""
 
 
 def needless_columns(rows: Sequence[HolderRow]) -> frozenset[str]:
-    """The columns that have no value that tells the user something."""
+    """The columns whose values tell the user nothing in any of the rows."""
     return frozenset(
         title for title, (value_of, nothing) in SAYS_NOTHING.items() if all(value_of(row) in nothing for row in rows)
     )
@@ -620,7 +621,7 @@ def lay_out(
             free_columns -= len(GAP)
         else:
             if skipped:
-                allowed = set()  # no later column takes the place of one that does not fit
+                allowed = set()  # after a column that does not fit, no later column is shown in its place
             continue
         widths[name] += more
         free_columns -= more
@@ -631,10 +632,10 @@ def lay_out(
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
-    """The sums and the verdicts in at most `height` lines. If these are too few lines, the sums are left out first.
+    """The sums and the verdicts in at most `height` lines.
 
-    A text that does not fit ends in `…`. The most urgent verdicts are kept. The first verdict may take several lines,
-    but leaves at least one line for the others.
+    If there is no room for both, the sums are left out first, and the most urgent verdicts are kept. A text that does
+    not fit ends in `…`. The first verdict may take several lines, but leaves at least one line for the others.
     """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:

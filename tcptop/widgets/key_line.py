@@ -157,7 +157,7 @@ class KeyLine(Pane):
     """
 
     def on_click(self, event: Click) -> None:
-        """Presses the key that is clicked; for a hint of several keys, presses the first."""
+        """Presses the clicked key; a click on the meaning in a hint presses the first key of the hint."""
         end, keys = 0, ""
         for text, role in self._lines[0] if self._lines else ():
             start, end = end, end + cell_width(text)

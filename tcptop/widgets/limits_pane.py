@@ -46,7 +46,8 @@ FITS_TITLE = "fits more"
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 7, 12, 26, 24, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
-"""Minimum widths of the pane for two columns: the used amounts, and what the kernel does when a limit is reached."""
+"""USE_COLUMNS is the minimum width of a pane that shows the used amounts. THEN_COLUMNS is the minimum width of a pane
+that also shows what the kernel does when a limit is reached."""
 NEEDS_DUMP = ("ports", "nofile", "listen_queues")
 """Limits whose use is known only from a dump of all sockets. The headroom page explains this."""
 TITLE_MARGIN = 2
@@ -139,7 +140,8 @@ def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
 def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
     """A line for each limit.
 
-    The limits whose use is unknown come last. Their lines give the reason, as far as it fits.
+    The limits whose use is unknown come last. The line of such a limit says why the use is unknown, as far as this
+    reason fits.
     """
     limits = shown_limits(ledger, mode)
     widths = column_widths(limits, columns)
@@ -224,7 +226,7 @@ def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
 
 
 def has_bar(limit: Limit) -> bool:
-    """True if the use of a limit, or an upper bound on it, is known as a share of its maximum."""
+    """True if the used share of a limit is known, or at least an upper bound on the used share."""
     return limit.ratio is not None or limit.at_most_ratio is not None
 
 
@@ -232,7 +234,8 @@ def use_bar(limit: Limit, columns: int) -> Line:
     """A bar of exactly `columns` columns: the use of a limit as a share of its maximum; blank if the use is unknown.
 
     The end of the bar is rounded down, so that the bar is full only if the limit is reached. A use above 0 fills at
-    least one eighth of a cell. If the use may be 0, the bar has the length of the upper bound, and is pale.
+    least one eighth of a cell. If only an upper bound on the use is known, the bar has the length of this bound, and is
+    pale.
     """
     ratio = limit.ratio if limit.at_most_ratio is None else limit.at_most_ratio
     if ratio is None or columns <= 0:
@@ -300,7 +303,7 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
 def measured_text(growth: GrowthSinceMark) -> str:
     """The measured bytes per socket and their error, as text: `4 162 ± 120 B each, measured`.
 
-    If other slabs changed too much in the meantime, the text says `disturbed` instead.
+    If other slabs changed too much since the mark, the text says `disturbed` instead.
     """
     error = units.exact_bytes(growth.error_bytes_per_socket)
     if growth.is_disturbed:

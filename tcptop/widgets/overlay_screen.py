@@ -52,6 +52,6 @@ class OverlayScreen(Screen[None]):
             self._close()
 
     def _close(self) -> None:
-        # A second key press may arrive before the screen has closed after the first.
+        # A second key press may arrive before the first has closed the screen; a screen must be dismissed only once.
         if self.is_current:
             self.dismiss()

@@ -128,7 +128,7 @@ class Palette(ModalScreen["Command | None"]):
 
     CSS = "Palette { align: left bottom; background: transparent; }"
     TAKES_TEXT: ClassVar[bool] = True
-    """True since letters are a part of the typed text, and no keys."""
+    """True because a typed letter belongs to the text, and must not act as a key of the app."""
 
     def __init__(self, commands: Sequence[Command], ledger: Ledger, view: View) -> None:
         super().__init__()
@@ -171,6 +171,6 @@ class Palette(ModalScreen["Command | None"]):
             self._close(self._pane.command_at(row))
 
     def _close(self, command: Command | None) -> None:
-        # A second key press may arrive before the screen has closed after the first.
+        # A second key press may arrive before the first has closed the screen; a screen must be dismissed only once.
         if self.is_current:
             self.dismiss(command)

@@ -175,7 +175,8 @@ class Pane(Widget):
         note stands in the lower edge.
         """
         old, self._titles = self._titles, (title, note, self.has_focus)
-        # Textual's properties for titles would refresh the whole pane, and many titles change with each sample.
+        # Many titles change with each sample. Textual's properties for titles are not used, because they would refresh
+        # the whole pane each time.
         if old == self._titles:
             return
         self._changed.add(0)

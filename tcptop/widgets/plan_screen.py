@@ -29,7 +29,7 @@ RESULT_LINES = 6
 shows only the fields around the cursor."""
 CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
 """Widths in columns. CHOICE_ROOM is for the text of a choice, and NUMBER_ROOM for a number. MAX_BUFFERS_ROOM is the
-maximum for the field of the buffers with the text behind it."""
+largest width of the field of the buffers, together with the text behind the field."""
 MORE = " ↓ more: PgDn"
 """The last visible line if the page goes on below it."""
 POSITION_WIDTH = 16
@@ -73,7 +73,7 @@ class PlanPane(ScrollPane):
         self._source = source
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title, which names the host or the recording, and the time of a sample that is not live."""
+        """The title, which names the host or the recording, and the time of the sample, unless the sample is live."""
         is_past, time_s = self._view.player is not None or not ledger.live, ledger.taken_at_unix_s
         time = strftime("%Y-%m-%d %H:%M:%S", localtime(time_s)) if is_past and time_s is not None else ""
         origin, of = self._source.plan_origin(), "more than in this sample" if is_past else "more than now"
@@ -152,8 +152,8 @@ class PlanScreen(OverlayScreen):
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
     """The fields in one, two or four columns. The cursor moves down each column, and then to the top of the next one.
 
-    `buffers` is a text that gives the bytes of a socket's buffers, and how many of them are in use. If there is room,
-    this text stands behind the field of the buffers.
+    `buffers` is a text that gives the bytes of a socket's buffers, and how many of these bytes are in use. If there is
+    room, this text stands behind the field of the buffers.
 
     If there are more than `max_lines` lines, only the lines around the cursor are returned. At least one line is always
     returned.

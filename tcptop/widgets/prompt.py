@@ -26,7 +26,7 @@ class Prompt(ModalScreen[str | None]):
     Prompt Input:focus { border: none; }
     """
     TAKES_TEXT: ClassVar[bool] = True
-    """True since letters are a part of the answer, and no keys."""
+    """True because a typed letter belongs to the answer, and must not act as a key of the app."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:

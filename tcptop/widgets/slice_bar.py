@@ -101,12 +101,12 @@ def slice_legend(
         missing: the names of the parts whose bytes are unknown.
         columns: the width of the legend.
         selected: the label of the marked part; None for no mark.
-        named: the indices of parts that are left out, because they are named elsewhere.
+        named: the indices of parts that the legend does not name, as the caller names them elsewhere or omits them.
         gaps: the gap after the fill character of a part, and the gap between two parts.
         signs: puts the fill character of a part before its name, for a screen without colours. If false, a block in the
             colour of the part stands before the name.
         max_lines: the largest number of lines; None for any number.
-        left_out: the number of parts in `named` that are in fact named nowhere; the legend counts them as left out.
+        left_out: the number of parts in `named` that the caller omits; the number after `+` includes these parts.
     """
     entries: list[Line] = []
     for index, part in enumerate(slices):

@@ -29,7 +29,8 @@ GROWTH_STEPS = 6
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
 WIDE_RANGE, NEAR_END = 0.2, 0.1
-"""A range of more than this share of the total is wide; a total in the first tenth of its range is near its end."""
+"""A range is wide if it is more than WIDE_RANGE times the total. The total is near the lower end of its range if it is
+within the lowest NEAR_END of the range."""
 GAP = "  "
 
 
@@ -67,7 +68,8 @@ def tcp_lines(
     figure, unit = total_texts(ledger)
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
-    # The third line of the details has the available memory.
+    # The available memory is in the third line of the details. If that line does not fit, the facts beside the total
+    # have the available memory instead.
     has_available = rows < HEIGHT + 3
     unit = unit if mode == "full" or not figure else f"{unit} TCP"
     facts = [
@@ -107,10 +109,11 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 
     If the total is unknown, there are no digits, and the reason takes the place of the unit.
 
-    `≥` precedes the total if parts are missing. `≈` precedes the total if the lower or the upper bound on it has other
-    digits at this precision.
+    `≥` precedes the total if parts are missing. `≈` precedes the total if the lower or the upper bound, shortened like
+    the total, has other digits or another unit than the total.
 
-    A total near the lower bound of a wide range says little. `≥` and the lower bound are then shown.
+    If the total is near the lower bound of a wide range, the true amount may be much larger than the total. In that
+    case, `≥` and the lower bound are shown instead of the total.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
@@ -228,8 +231,8 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
 
     In TIME_WAIT accounting, the number of sockets comes instead of the mini-sockets.
 
-    The line may begin with the upper bound on the mini-sockets of the machine. `has_bound` is true if another line
-    already shows this bound.
+    If only one network namespace is counted, the line may begin with the upper bound on the mini-sockets of the
+    machine. In TIME_WAIT accounting, the bound is left out if `has_bound` is true, because another line then shows it.
     """
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
@@ -252,7 +255,8 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
         *(f"{start}{GAP}buffers {buffers}, {memory}" for start in starts if memory),
     ]
     if memory:
-        # The total includes only the part in use, so the buffers alone might be larger than the total.
+        # The total includes only the part of the buffers that is in use. The buffers as a whole may be larger than the
+        # total, so the part in use is always shown beside them.
         texts += [f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts]
         if mode == "full" or has_bound or bound is None:
             texts.append(_buffers_in_use(ledger))
@@ -270,7 +274,7 @@ def _buffers_in_use(ledger: Ledger) -> str:
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
     """The details, one on each line, the most important first. Each detail has the longest of its notes that fits.
 
-    The available memory and the CPU use are those of the sample `slow`.
+    The available memory and the CPU use are those of `slow`, a sample that is replaced only every five seconds.
     """
     counts, host = ledger.sockets, slow.host
     total = ledger.tcp_memory

@@ -45,8 +45,8 @@ class TimelinePane(Pane):
             Graph.of("B/conn", timeline.bytes_per_connection, units.exact_bytes),
         ]
         if timeline.read_share < 1:
-            # The range of a graph that is still being filled would be wrong. The counts of sockets come from the index
-            # of the recording, so they are already complete.
+            # While a graph is still being filled, some of its values are missing, so a range would be wrong. The counts
+            # of sockets come from the index of the recording, so their graphs are already complete.
             reading = f"reading {units.percent(timeline.read_share, ' ')}"
             graphs[1], graphs[3] = (replace(graphs[index], range_text=reading) for index in (1, 3))
         hint = TO_THE_END if player.index == 0 < player.last_index and not self._view.looking_back else EMPTY_LINE
