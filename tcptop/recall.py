@@ -24,7 +24,8 @@ class Same(Generic[Result]):
 class Recall(Generic[Result]):
     """A function that keeps the results of all calls in the current round and in the previous round.
 
-    A cache of a fixed size would not help: in a round with more rows than the cache holds, every call would be a miss.
+    A cache of a fixed size would not help if a file has more rows than the cache holds. Each result would then be
+    dropped before the next round asks for it.
     """
 
     def __init__(self, function: Callable[..., Result]) -> None:

@@ -39,7 +39,9 @@ from tcptop.snapshot import CacheAttributes, CgroupMemory, Smbios, StructLayout
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
 else:
-    Holders = object  # few reports need Holders, and an annotation in quotes would be compiled at import
+    # Few reports need Holders, so its module is not imported. An annotation in quotes would not need this line, but
+    # would be compiled whenever tcptop.ledger is imported.
+    Holders = object
 
 
 __all__ = [

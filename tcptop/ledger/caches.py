@@ -71,7 +71,7 @@ class CacheLine(NamedTuple):
     """Number of all objects, free objects included."""
     slabs: int | None
     bytes: int | None
-    """Size of all slabs of the cache in bytes, corrected for slabs of a smaller order.
+    """Size of all slabs of the cache in bytes, corrected if some slabs have a smaller order than the preferred order.
 
     The size is None if it is unknown, or if another CacheLine counts the slabs.
     """
@@ -88,10 +88,7 @@ class CacheLine(NamedTuple):
     computed: bool = False
     """True if SLUB's rules were used to compute sizes that no file shows."""
     idle_error_objects: int | None = None
-    """Upper bound on the number of free objects that CPUs cache.
-
-    slabinfo counts the free objects that CPUs cache as active.
-    """
+    """Upper bound on the number of free objects that the CPUs have cached; slabinfo counts these objects as active."""
     tcp_bytes: int | None = None
     """TCP's part of `bytes`; None if it is unknown.
 

@@ -48,7 +48,7 @@ class GrowthSinceMark(NamedTuple):
 
 
 MAX_ERROR = 0.1
-"""Maximum error of the measured bytes per socket, as a share of these bytes."""
+"""Maximum of a ratio: the error of the measured bytes per socket ÷ the measured bytes per socket."""
 
 
 class Slope(NamedTuple):
@@ -71,7 +71,7 @@ class Growth(NamedTuple):
 
     over_s: float
     sockets: Slope | None
-    """Change in the machine's number of full sockets (in TIME_WAIT accounting, of mini-sockets)."""
+    """Change in the machine's number of full sockets; in TIME_WAIT accounting, in the number of mini-sockets."""
     bytes: Slope | None
     """Change in the kernel memory that TCP holds."""
     limits_in_s: Mapping[str, float]

@@ -17,7 +17,8 @@ HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_pr
 `handshake`: SYN_RECV.
 `no_process`: the sockets have an inode, but no process has a descriptor. For example, a socket is being sent to another
 process (SCM_RIGHTS).
-`not_seen`: a process may have the sockets, but tcptop did not read, or may not read, the descriptors of this process.
+`not_seen`: a process may have the sockets, but tcptop did not read the descriptors of this process, or had no
+permission to read them.
 """
 
 

@@ -48,8 +48,8 @@ class Headroom(NamedTuple):
     with_reclaim_bytes: int | None = None
     """Bytes of memory that `with_reclaim` was computed from; None if unknown."""
     buffer_bytes: float | None = 0.0
-    """Estimated memory of a present socket's buffers, as a part of `bytes_per_socket`. None if the memory is unknown;
-    `bytes_per_socket` is then without buffers.
+    """Estimated memory of a present socket's buffers; `bytes_per_socket` includes this memory. None if the memory is
+    unknown; `bytes_per_socket` then does not include buffers.
 
     The charge for the buffers, which tcp_mem limits, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """
@@ -72,7 +72,7 @@ class SlabMemory(NamedTuple):
     idle_error_bytes: int | None
     """Upper bound on the bytes of those free objects that `idle_bytes` does not include.
 
-    The kernel caches free objects for single CPUs, and slabinfo counts them as active.
+    Each CPU caches some free objects. slabinfo counts these objects as active, so `idle_bytes` does not include them.
     """
     share_bytes: int | None
     """TCP's share of the caches that other parts of the kernel use, too."""

@@ -15,7 +15,7 @@ class SocketCounts(NamedTuple):
     """Socket counters.
 
     The counters `inuse` and `inuse6` cover one network namespace. `time_wait_scope` gives the scope of `time_wait`. All
-    counters but `inuse`, `inuse6` and `time_wait` cover the whole machine.
+    other counters cover the whole machine.
     """
 
     inuse: int | None

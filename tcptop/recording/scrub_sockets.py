@@ -1,7 +1,7 @@
 """Removes identifying details from recorded looks; a look is one query to the kernel for all TCP sockets.
 
-The text of a look is the text that sock_diag/look.py returns. Addresses are always removed from the text. Scrubbing
-also replaces names by numbers. Lines of an unknown kind or format are left out.
+The text of a look is the text that sock_diag/look.py returns. Addresses are always removed from the text. With
+--scrub, names are also replaced by numbers. Lines of an unknown kind or format are left out.
 """
 
 from __future__ import annotations

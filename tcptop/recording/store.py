@@ -65,7 +65,7 @@ DISK_FULL = "the disk is full"
 COMPANIONS = ("-journal", "-wal", "-shm")
 """Suffixes of the files that SQLite creates beside a database.
 
-SQLite also reads the files beside a database when it opens the database.
+When SQLite opens a database, it also reads these files.
 """
 
 LOCK_TIMEOUT_S = 5.0
