@@ -36,7 +36,8 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
 def _idle(table: CacheTable) -> tuple[int, int | None] | None:
     """Idle bytes of TCP's own caches, and an upper bound on further idle bytes that CPUs cache.
 
-    The result is None if the idle bytes are unknown. The upper bound alone is None if only this bound is unknown.
+    The result is None if the idle bytes are unknown. If only the upper bound is unknown, the result is the idle bytes
+    and None.
     """
     lines = [table.find(item).line for item in KERNEL_OBJECTS if item.tcp_only]
     own = [line for line in lines if line is not None]

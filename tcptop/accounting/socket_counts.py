@@ -69,7 +69,8 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
     error = _error_bytes(release, reserve_pages, page_bytes, cpus)
     if reserve_pages is None and snapshot.sysctls.state == "strange" and error:
-        error = None  # The reserve may be the figure that is damaged or impossible.
+        # A sysctl is damaged or impossible. It may be mem_pcpu_rsv, so the reserve of this kernel is unknown.
+        error = None
     lookups = [table.find(item) for item in MINI_SOCKETS]
     active = [
         _in_use(lookup.line) if lookup.line else 0 for lookup in lookups if lookup.line or lookup.status == "absent"

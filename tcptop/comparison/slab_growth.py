@@ -286,7 +286,8 @@ def _state(ledger: Ledger, state: State) -> StateCost:
 def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
     """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
 
-    If only one of the ledgers has a row, the size of the row in the other ledger is taken to be 0 bytes.
+    Complete slabinfo has a row for every cache, so a row that only one ledger has counts as 0 bytes in the other
+    ledger.
     """
     if not has_all_rows(before) or not has_all_rows(after):
         return None

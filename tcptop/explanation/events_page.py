@@ -31,7 +31,7 @@ class EventGroups(NamedTuple):
     absent: list[Event]
     """Events that this kernel does not count."""
     unread: dict[str, list[Event]]
-    """Maps the reason why counters could not be read to the events that they count."""
+    """Maps each reason why counters could not be read to the events of these counters."""
 
     @property
     def known(self) -> int:

@@ -27,7 +27,7 @@ TYPE_MEANINGS: Mapping[str, str] = {
 }
 """The purpose of each migrate type's memory (include/linux/mmzone.h, enum migratetype)."""
 RECLAIMABLE_CACHES = frozenset({"dentry", "sock_inode_cache"})
-"""Caches of a socket with SLAB_RECLAIM_ACCOUNT; their slabs come from blocks of the type Reclaimable."""
+"""Caches with SLAB_RECLAIM_ACCOUNT that hold objects of sockets; their slabs come from Reclaimable blocks."""
 STEALING = (
     "When a type has no free block left, the kernel takes one over from another type, the largest first. So memory that"
     " is free for one type is not lost to the others, but HighAtomic, CMA and Isolate are not for slabs."

@@ -337,7 +337,7 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def _used(limit: PlanLimit) -> str:
-    """The present use of a limit. If the use may be 0, the text is `≤` and its upper bound, as on the main screen."""
+    """The present use of a limit. If the use may be 0, the text is `≤` and the upper bound, as on the main screen."""
     if limit.at_most_used is not None:
         return f"≤ {_amount(limit, limit.at_most_used)}"
     return _amount(limit, limit.used)
