@@ -103,7 +103,7 @@ class SocketTableSource(FileSource[SocketTable]):
             kind, *columns = line.split("\t")
             parse = parser.kinds.get(kind)
             if parse is None:
-                continue  # only a later version of tcptop has this kind of line
+                continue  # a later version of tcptop may write other kinds of lines
             try:
                 parse(columns)
             except _ImpossibleLineError as error:

@@ -43,8 +43,8 @@ MAX_LINE_CHARACTERS = 16 << 10
 MAX_NODES = 1024
 """Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
 MAX_ZONES = 8 * MAX_NODES
-"""Maximum number of zones on all nodes. A node has at most 6 zones (MAX_NR_ZONES in include/linux/mmzone.h), so 8 are
-enough.
+"""Maximum number of zones on all nodes. A node has at most 6 zones (MAX_NR_ZONES in include/linux/mmzone.h), so 8
+zones for each node are enough.
 """
 MAX_ORDERS = 64
 """Maximum number of orders: the largest ARCH_FORCE_MAX_ORDER of any architecture and release is 64."""
@@ -85,7 +85,7 @@ class Source(ABC, Generic[Value]):
     """True if the CPU time of the reads is not limited, because the user asks for each read."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
-        """The reason to read this kernel's file only at the user's request; None if no request is needed."""
+        """The reason why, on this kernel, the file is read only at the user's request; None if no request is needed."""
         return None
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)

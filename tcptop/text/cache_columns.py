@@ -17,8 +17,8 @@ Scope = Literal["machine", "node"]
 _NAME = attrgetter("cache.name")
 
 MAX_IDLE_SHARE = 0.1
-"""Some of the objects counted as active may be free objects on the lists of CPUs. If such objects may exceed this share
-of the active objects, the number of active objects is shown with the sign `≤`.
+"""Some of the objects counted as active may be free objects on the lists of CPUs. If more than
+this share of the active objects may be such free objects, the number of active objects is shown with the sign `≤`.
 """
 
 NO_OBJECTS = NodeCount(0, 0, 0, None)
