@@ -202,8 +202,8 @@ class CachesPane(ScrollPane):
 
         If there are no rows, the body shows the reason.
 
-        The lines of rows that are not visible are empty. The cursor is drawn while the table has the focus, and while
-        the explanation of the selected cache is visible beside the table.
+        Only the visible rows are drawn; the line of any other row is empty. The cursor is drawn while the table has the
+        focus, and while the explanation of the selected cache is visible beside the table.
         """
         self._order_rows(ledger, choices)
         rows, notes = self._rows, _notes(ledger, choices, columns)

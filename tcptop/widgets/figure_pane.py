@@ -187,7 +187,8 @@ def figure_lines(
     if free_rows == 0 or not (slices or missing):
         return [*lines, *reason][:rows]
     if free_rows == 1:
-        # There is room for few parts, so the attached objects that the user asked for come first.
+        # The legend has one line, which names only a few parts. The attached objects come first, because the user asked
+        # for them.
         has_attached = attached is not None and len(slices) > len(cost.now_slices)
         first = len(cost.now_slices) if has_attached and selected is None else 0
         legend = _bar_with_legend(slices, missing, columns, selected, signs, first)
@@ -324,7 +325,7 @@ def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
 def _attached_texts(attached: Attached, added: bool) -> list[str]:
     """Texts with the bytes per socket of the kinds of attached objects.
 
-    The first text names all kinds, the next ones fewer.
+    The first text names all kinds; each of the next texts names fewer kinds.
 
     If `added` is true, the large figure contains these objects. Otherwise the texts name only kinds that certainly
     exist; there is no text if buffers are the only such kind.

@@ -172,7 +172,7 @@ class Pane(Widget):
         """Sets the title, and a note at the right end of the title line, as text without markup.
 
         If the title line is too short for both the title and the note, the note is left out. If the pane has a box, the
-        note stands in the lower edge.
+        note stands in the lower edge of the box instead.
         """
         old, self._titles = self._titles, (title, note, self.has_focus)
         # Many titles change with each sample. Textual's properties for titles are not used, because they would refresh

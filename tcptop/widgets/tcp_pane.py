@@ -68,8 +68,8 @@ def tcp_lines(
     figure, unit = total_texts(ledger)
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
-    # The available memory is in the third line of the details. If that line does not fit, the facts beside the total
-    # have the available memory instead.
+    # The available memory is in the third line of the details. If that line does not fit, and the total is unknown, the
+    # first line has the available memory instead.
     has_available = rows < HEIGHT + 3
     unit = unit if mode == "full" or not figure else f"{unit} TCP"
     facts = [
@@ -134,7 +134,7 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
     """The unit of the total, its share of the machine's memory, and its growth.
 
-    If the total is unknown, `unit` is the reason, and the line shows this reason. If `with_available` is also true, the
+    If the total is unknown, `unit` is the reason, and the line shows only this reason. If `with_available` is true, the
     available memory follows the reason.
     """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
@@ -191,10 +191,10 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
 
 
 def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
-    """Texts behind the number of mini-sockets, from long to short.
+    """Texts that follow the number of mini-sockets, from long to short.
 
-    The texts say if only one network namespace is counted. In that case, they also give the upper bound for the
-    machine, if it is known.
+    The texts say if only one network namespace is counted. In that case, the longest texts also give the upper bound
+    for the machine, if this bound is known.
     """
     if counts.time_wait_scope != "here":
         return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
@@ -229,7 +229,7 @@ def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
 def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound: bool) -> Line:
     """One line with the machine's mini-sockets and the buffers.
 
-    In TIME_WAIT accounting, the number of sockets comes instead of the mini-sockets.
+    In TIME_WAIT accounting, the line has the number of sockets instead of the number of mini-sockets.
 
     If only one network namespace is counted, the line may begin with the upper bound on the mini-sockets of the
     machine. In TIME_WAIT accounting, the bound is left out if `has_bound` is true, because another line then shows it.
