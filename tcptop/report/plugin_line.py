@@ -26,8 +26,8 @@ earlier."""
 def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    If `checks` is empty, the line says `the use of no limit is known`, with the reason. If files that no check uses
-    contradict each other, the end of the line says so, and the state does not change.
+    If `checks` is empty, the line says `the use of no limit is known`, with the reason. The line ends in a remark if
+    files that no check uses contradict each other; such a contradiction does not change the state.
     """
     none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
@@ -73,7 +73,7 @@ def _value_text(check: Check) -> str:
 
 
 def _percent_bound(check: Check) -> float | None:
-    """Upper bound on the use of a limit, in per cent, if the use may be 0; otherwise None."""
+    """Upper bound on the use of a limit, in per cent of the limit; None unless the use may be 0."""
     ratio = check.limit.at_most_ratio if check.limit is not None else None
     return None if ratio is None else 100 * ratio
 

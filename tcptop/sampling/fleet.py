@@ -1,8 +1,8 @@
 """Reads many machines at once, for the table of hosts, with one thread for each machine.
 
 A look at a machine is one round of reads. Files that change all the time are read in each look; all other files are
-read every SELDOM_S seconds. The answers thus stay within the 32 KB window of ssh's compression, so ssh sends little
-more than the changes.
+read every SELDOM_S seconds. The answers of one look are thus small enough for the 32 KB window of ssh's compression.
+The window then still holds the previous answers, so ssh sends little more than the changes.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Fleet:
         """Takes the machines.
 
         `make_sources` makes the sources of a machine, and `make_account` makes the function that computes the machine's
-        rows. Each machine is looked at `looks` times, or until `end` is called if `looks` is None. `on_look` is called
-        in the machine's thread after each look, even if the machine did not answer.
+        rows. Each machine is looked at `looks` times; if `looks` is None, the looks go on until `end` is called.
+        `on_look` is called in the machine's thread after each look, even if the machine did not answer.
         """
         self.interval_s = interval_s
         self._looks, self._on_look = looks, on_look

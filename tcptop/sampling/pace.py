@@ -9,7 +9,8 @@ REST_FACTOR = 200
 take at most 0.5 % of one CPU."""
 
 FREE_PARSE_US = 2_000
-"""CPU time of parsing that does not lengthen the pause; on most machines, parsing a file takes less time."""
+"""CPU time of parsing up to this amount does not lengthen the pause. On most machines, parsing a file takes less than
+this amount."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time per second that the reads of all sources may take together: 0.5 % of one CPU."""

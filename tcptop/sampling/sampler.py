@@ -330,10 +330,11 @@ class Sampler:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of another read.
+        """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of reading again.
 
-        Reads sockstat again if the latest reading is older than `BESIDE_S`. Also reads sockstat again if `on_read`
-        needs the host's answers, but the answers of the latest reading were not kept.
+        The CPU time is 0 if sockstat was not read again. Reads sockstat again if the latest reading is older than
+        `BESIDE_S`. Also reads sockstat again if `on_read` needs the host's answers, but the answers of the latest
+        reading were not kept.
         """
         source = self._sources.get("sockstat")
         if source is None:
@@ -342,15 +343,16 @@ class Sampler:
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
         if not old and (self._on_read is None or answers):
             return reading.value, answers, 0
-        # The new value is not stored as a reading, because a rate over so short a time would be noise.
+        # The new value is not stored as a reading, because the time since the previous reading may be too short for a
+        # meaningful rate.
         host = RecordingHost(self.host)
         reading = await source.read(host)
         return reading.value, tuple(host.answers), reading.read_us or 0
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
-        """Marks as late a source whose read has not returned; keeps the previous value, unless the value is too old.
+        """Marks a source as late because its read has not returned; discards the previous value if it is too old.
 
-        If a source is read seldom, its value may be as old as two periods of the source.
+        A value is too old if its age exceeds both `late_values_s` and two periods of the source.
         """
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         stand = "; the figures before that stand"

@@ -54,7 +54,8 @@ NODES = "nodes"
 CURSOR_HOME = "\x1b[1;1H"
 """Output that moves the cursor to the top left corner.
 
-Textual also leaves the cursor there. If the cursor position changed with each frame, the output would be longer.
+After a frame, the app leaves the cursor in this corner, as Textual does. If each frame moved the cursor to another
+position, the output would be longer.
 """
 
 
@@ -442,10 +443,9 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, extras=not self.choices.extras))
 
     def action_mark(self) -> None:
-        """Key `k`: marks the current ledger, or removes the mark.
+        """Key `k`: marks the present ledger if no ledger is marked; otherwise removes the mark.
 
-        If no ledger is marked, marks the present ledger, from which growth is then counted. If a ledger is marked, only
-        removes the mark.
+        Growth is counted from the marked ledger.
         """
         self._notify_if_saved()
         self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)

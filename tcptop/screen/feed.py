@@ -213,7 +213,8 @@ def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
     """True if the rates of a sample replace the shown rates.
 
     The shown rates are replaced if the sample belongs to another time step, is earlier than the shown sample, or has no
-    time. If the shown sample has no rates, such as the first sample of a host, any sample replaces it.
+    time. If the shown sample has no rates, the rates of any sample replace the shown rates. The first sample of a host,
+    for example, has no rates.
     """
     if shown is None or not has_rates(shown) or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
         return True

@@ -209,7 +209,7 @@ class OpenedHostApp(TcptopApp):
         self.exit(0)
 
     def action_leave(self) -> None:
-        """Ends the zoom or the filter as on every screen; if there is neither, returns to the table."""
+        """If a pane is zoomed or a filter is set, ends the zoom or the filter; otherwise returns to the table."""
         if self._zoomed is not None or self.choices.name_filter:
             super().action_leave()
         else:

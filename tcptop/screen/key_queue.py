@@ -15,11 +15,13 @@ from textual.events import Event, Key
 from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 
 STUCK_S = 5.0
-"""Time in seconds. If handling a key takes longer, Ctrl-C ends the program, whatever screen is open."""
+"""Time in seconds. If the app has been handling a key for longer than this time, Ctrl-C ends the program, whatever
+screen is open."""
 
 STORM_KEYS, STORM_S = 32, 0.1
-"""If more than STORM_KEYS keys wait, each different from the one before, and the first came more than STORM_S seconds
-ago, they are no keys that a user typed ahead. They are a text that was pasted into the wrong window, for example."""
+"""Limits beyond which the waiting keys are a storm. In a storm, a key differs from the key before it at least
+STORM_KEYS times, and the first key came at least STORM_S seconds ago. Such keys were not typed ahead by a user; they
+may be a text that was pasted into the wrong window."""
 
 
 class KeyQueue:
@@ -54,11 +56,11 @@ class KeyQueue:
     def put(self, event: Event) -> None:
         """Adds a key.
 
-        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program also discards
-        all waiting keys, as Ctrl-C does.
+        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program discards the
+        waiting keys in the same way.
 
-        In a storm of keys (see STORM_KEYS), ESC also discards the waiting keys. Any key that quits then ends the
-        program, whatever screen is open, except on a screen with a text field.
+        In a storm of keys (see STORM_KEYS), ESC also discards the waiting keys. In a storm, a key of QUIT_KEYS discards
+        the waiting keys and ends the program on any screen, except on a screen with a text field.
         """
         if isinstance(event, Key) and event.key in (*QUIT_KEYS, "escape"):
             is_stuck = self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S

@@ -114,7 +114,8 @@ OPENING_KEYS = frozenset(
     if binding.action in OPENING_ACTIONS
     for key in binding.key.split(",")
 ) | {"enter"}
-"""Keys that may open another screen. On the opened screen, QUIT_KEYS may have another meaning."""
+"""Keys that may open another screen. On the opened screen, QUIT_KEYS may have a meaning other than quitting the
+program."""
 
 KEY_NAMES = {
     "escape": "ESC",

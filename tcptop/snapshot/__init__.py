@@ -142,7 +142,7 @@ class Zone(NamedTuple):
     file_pages: int | None = None
     """Pages of the page cache on the LRU lists.
 
-    Since 4.8 the kernel counts the page cache for the whole node. Since 4.8 the node's first zone has the figure of the
+    Since 4.8 the kernel counts the page cache for the whole node. The node's first zone then has the figure of the
     node, and the other zones have None.
     """
     reclaimable_pages: int | None = None
@@ -239,8 +239,8 @@ class Protocol(NamedTuple):
     """None if other files contradict the size."""
     sockets: int | None
     under_pressure: bool | None = None
-    """Column `press`: True if the buffers of the protocol exceed the pressure threshold, the second of the three values
-    of the protocol's limit.
+    """Column `press`: True if the buffers of the protocol exceed the pressure threshold. A protocol's limit has three
+    values; the second value is the pressure threshold.
 
     `under_pressure` is None if the protocol has no limit.
     """
@@ -328,7 +328,8 @@ class MemoryArray(NamedTuple):
     """Number of the SMBIOS structure. `MemoryDevice.array` refers to the array by this number."""
     use: str | None
     slots: int | None
-    """Number of slots. None if the firmware's number is wrong because the array has more memory devices."""
+    """Number of slots. None if the firmware's number is wrong because the array has more memory devices than this
+    number."""
     max_capacity_bytes: int | None
 
 
@@ -479,7 +480,8 @@ class CgroupMemory(NamedTuple):
     """One line with the reason why the limit or the used memory is unknown. None if both amounts are known and
     plausible.
 
-    The line may also say that figures of the cgroup contradict each other or other files.
+    The line may also say that figures of the cgroup contradict each other, or that they contradict figures in other
+    files.
     """
 
 

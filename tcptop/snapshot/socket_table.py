@@ -90,7 +90,7 @@ class SocketGroup(NamedTuple):
 
     @property
     def buffer_bytes(self) -> int:
-        """Memory charged for the buffers; its sum over all sockets is the counter `mem` of sockstat."""
+        """Memory charged for the buffers of the group; the sum over all groups is the counter `mem` of sockstat."""
         return self.rmem + self.fwd + self.wmem_queued
 
 
@@ -189,8 +189,8 @@ class SocketTable(NamedTuple):
     """State of the kernel module tcp_diag: `loaded`, `builtin`, or `loaded now` if the kernel loaded it to answer this
     reading."""
     scope: str
-    """The part of the system whose sockets could be read: `machine`; `container` if tcptop runs in another pid
-    namespace than the machine's first; `here` if the user asked only for this network namespace."""
+    """The part of the system whose sockets could be read: `machine`; `container` if tcptop runs in a pid namespace
+    other than the machine's first pid namespace; `here` if the user asked only for this network namespace."""
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""

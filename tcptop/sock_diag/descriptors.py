@@ -1,8 +1,8 @@
 """Samples the descriptors of each process, to find the processes that hold sockets or network namespaces.
 
-Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each descriptor (fs/proc/base.c,
-proc_fill_cache). Looking up descriptors by number leaves neither inodes nor dentries; the number of look-ups in each
-process is limited.
+Listing /proc/PID/fd would leave an inode and a dentry in the kernel for each open descriptor (fs/proc/base.c,
+proc_fill_cache). Looking up an open descriptor by number also leaves an inode and a dentry. Descriptors are therefore
+not listed; instead, a limited number of them is looked up in each process.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ MAX_IN_ALL = 20_000
 LOW_NUMBERS = 24
 """All descriptors below this number are looked up, since a process usually opens its listeners first."""
 MAX_TRIES = 1024
-"""Maximum number of descriptors that are looked up in a process, whether open or closed. The look-up of a closed
-descriptor leaves no object in the kernel."""
+"""Maximum number of look-ups in a process whose descriptors are drawn at random. The look-ups of closed descriptors
+count too. They may be many, because the look-up of a closed descriptor leaves no object in the kernel."""
 MAX_TRIES_FOR_ALL = 1 << 16
-"""The same maximum for a process with at most MAX_PER_PROCESS open descriptors, all of which are to be found."""
+"""Maximum number of look-ups in a process with at most MAX_PER_PROCESS open descriptors. All open
+descriptors of such a process are to be found."""
 MAX_TRIES_IN_ALL = 200_000
 """Maximum number of descriptors that are looked up in all processes together; each look-up takes about 3 µs."""
 SPARE_TRIES = 16

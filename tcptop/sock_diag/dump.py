@@ -107,7 +107,7 @@ def dump_datagrams(
 def rows_end(datagram: memoryview) -> int:
     """Offset of the first message that is not a row; the length of the datagram if all messages are rows.
 
-    A message with an impossible length ends the rows, as with the macro NLMSG_OK.
+    A message with an impossible length is not a row; the macro NLMSG_OK rejects the same lengths.
     """
     at, size = 0, len(datagram)
     if size < HEADER.size:

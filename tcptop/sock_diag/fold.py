@@ -37,13 +37,14 @@ BATCH_BYTES = 1 << 18
 """Rows are collected up to this size before they are summed, because each batch has a fixed cost."""
 
 MAX_GROUPS = 20_000
-"""If a dump has more groups than this, the sockets of further groups are summed without regard to the port."""
+"""Maximum number of groups; once it is reached, further sockets are summed without regard to the port."""
 
 LONE_SOCKETS = 2
 MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
-"""Groups of mini-sockets that differ by an ephemeral port alone are compared. A group is small if it has less than the
-share MINI_SHARE of the mini-sockets in all compared groups. This rule does not apply to ports below MINI_PORTS_FROM. On
-a machine with another ip_local_port_range, such a port may belong to a known service."""
+"""A group of mini-sockets with an ephemeral port is compared with the groups that differ from it by the port alone. The
+group is small if it has less than the share MINI_SHARE of the mini-sockets in all compared groups. This rule does not
+apply to ports below MINI_PORTS_FROM. If ip_local_port_range begins below MINI_PORTS_FROM, an ephemeral port below
+MINI_PORTS_FROM may belong to a known service."""
 MAX_LONE_GROUPS = 4
 """Small groups that differ by an ephemeral port alone are joined if there are more small groups than this number."""
 
@@ -104,8 +105,8 @@ class Fold:
     """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
     `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
-    port of the other end is ephemeral. A mini-socket may outlive its listener, so that neither of its ports shows the
-    side. The port that more mini-sockets share is then taken to be the server's port.
+    port of the other end is ephemeral. A mini-socket may outlive its listener; then neither port of the mini-socket
+    shows the side. Of the two ports, the port that occurs in more mini-sockets is then taken to be the server's port.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Fold:
         self._waiting_bytes = 0
 
     def add(self, rows: memoryview) -> None:
-        """Adds the rows of a datagram. A row that is shorter than its header is left out."""
+        """Adds the rows of a datagram. A row that is too short for a struct inet_diag_msg is left out."""
         if len(rows) < HEADER.size:
             return
         length = rows[: HEADER.size].cast("I")[0]
@@ -194,7 +195,8 @@ class Fold:
     def _services(self, near: Sequence[int], far: Sequence[int]) -> Counter[int]:
         """The number of mini-sockets of each service.
 
-        If `_ports` cannot find the service, the service is the port that more mini-sockets share.
+        If `_ports` cannot find the service of a mini-socket, the service is whichever of its two ports occurs in more
+        mini-sockets.
         """
         kind, ports = self._kind_of_port, self._ports(near, far)
         services = Counter(ports)
@@ -252,7 +254,7 @@ class Fold:
         halves = rows.cast("H")
         ports = self._ports(halves[10 :: step // 2].tolist(), halves[11 :: step // 2].tolist())
         columns.insert(1, self._many(ports) if len(self._counts) >= MAX_GROUPS else ports)
-        # Only columns whose values differ are counted row by row, since hashing takes most of the time.
+        # Hashing takes most of the time, so a column that has the same value in all rows is not hashed.
         varying = [index for index, values in enumerate(columns) if values.count(values[0]) != len(values)]
         parts = list(zip(*(columns[index] for index in varying), strict=True)) if varying else [()] * count
         common = [values[0] for values in columns]
@@ -364,7 +366,7 @@ def peer_network(family: int, address: bytes) -> str:
 
 
 def find_layout(row: memoryview) -> _Layout:
-    """Finds the attributes of a row. An attribute that exceeds the row ends the list."""
+    """Finds the attributes of a row. The search ends at an attribute that is longer than the rest of the row."""
     headers: list[tuple[int, int]] = []
     memory_at: int | None = None
     memory_words = 0
