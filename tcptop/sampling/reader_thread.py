@@ -20,7 +20,7 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 STUCK_S = 0.2
-"""Longest time of a call. If a call takes longer, its thread is abandoned, and a new thread makes the queued calls."""
+"""Time after which a call is stuck; its thread is then abandoned, and a new thread makes the queued calls."""
 
 
 class ReaderThread(Generic[Argument, Answer]):

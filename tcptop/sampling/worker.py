@@ -47,4 +47,4 @@ class Worker:
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)
-            del call, future  # `call` and `future` would keep their objects alive until the next call
+            del call, future  # otherwise the two names would keep the finished call and its result alive

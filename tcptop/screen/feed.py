@@ -84,7 +84,7 @@ class Feed:
     keeps_states: ClassVar[bool] = False
     """True if the samples always come in time order.
 
-    If the samples come in time order, a limit's state also depends on its previous state.
+    In this case, the state of a limit depends on the present sample and on the limit's state in the previous sample.
     """
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:

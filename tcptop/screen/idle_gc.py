@@ -1,4 +1,4 @@
-"""Full garbage collections while the user is idle, because a full collection delays a key press by about 100 ms."""
+"""Collects all garbage only while the user is idle, because a full collection delays a key press by about 100 ms."""
 
 from __future__ import annotations
 

@@ -208,7 +208,8 @@ class LiveFeed(Feed):
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
         else:
-            # While a recording is running, the last sample in the file is already on the screen.
+            # While a recording is running, the last sample in the file is on the screen, so the sample before it is
+            # shown.
             self._look_back(-1 if self._recording is None else -2)
 
     def jump(self) -> None:

@@ -224,10 +224,11 @@ class ReplayFeed(Feed):
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
         """Reads a selected sample and the event totals one minute before the sample.
 
-        Also returns the ledger of the previous sample, which has the averages that the sample lacks.
+        Also returns the ledger of the previous sample if the selected sample lacks averages; the ledger has these
+        averages.
 
         The event totals are None for the first sample, and for every sample of a recording without times. The ledger is
-        None if the sample has its own averages.
+        None if the selected sample has averages of its own.
         """
         selection = self._selection
         minute_ago: EventCounts | None = None

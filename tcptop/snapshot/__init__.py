@@ -624,7 +624,7 @@ SOCKET_TABLE = "socket_table"
 SOCKETS_NOT_ASKED: Reading[object] = NOT_READ._replace(
     state="off", reason="the sockets are asked for only with W, tcptop who, or --who"
 )
-"""Reading of the source `socket_table` as long as the user has not asked which processes hold the sockets."""
+"""Reading of the source `socket_table` until the user asks which processes hold the sockets."""
 
 UNREAD_READINGS: Mapping[str, Reading[Any]] = {SOCKET_TABLE: SOCKETS_NOT_ASKED}
 """The reading that a source has before its first read, by the name of the source. A source without an entry has
@@ -634,8 +634,8 @@ NOT_READ."""
 CGROUP_SOURCE = "cgroup"
 """Name of the source of `Snapshot.cgroup`.
 
-`Snapshot.cgroup` is not a `Reading`, because recordings do not contain this field and the JSON does not list its
-source.
+`Snapshot.cgroup` is not a `Reading`, because recordings do not contain this field and the JSON does not list the source
+`cgroup`.
 """
 
 CHOSEN_CACHE_SOURCE = "chosen_cache"

@@ -144,7 +144,7 @@ class SocketRows(NamedTuple):
 
 
 class SocketProcess(NamedTuple):
-    """A process that has sockets, or a process with too many descriptors for all to be read."""
+    """A process that has sockets, or a process that has more descriptors than were read."""
 
     pid: int
     descriptors: int
@@ -170,7 +170,7 @@ class SocketCgroup(NamedTuple):
 
 
 class SharedSockets(NamedTuple):
-    """Sockets that two processes hold, because one process inherited or received descriptors from the other.
+    """Sockets that two processes hold, because descriptors of one process were inherited by the other or sent to it.
 
     Shared sockets count as sockets of the process `pid` alone. If the descriptors of the processes were sampled, only
     the sockets that are in both samples are counted.

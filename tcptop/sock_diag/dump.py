@@ -49,8 +49,8 @@ LISTEN_MASK = 1 << STATES["LISTEN"]
 ALL_STATES_MASK = 0xFFE
 """Bits of the states in STATES.
 
-Bit 13 (BOUND_INACTIVE, since 6.8) is never set. For BOUND_INACTIVE, the kernel walks all sockets of a port under the
-lock of a bind bucket, with bottom halves off.
+Bit 13 (BOUND_INACTIVE, since 6.8) is never set. If it were set, the kernel would walk all sockets of a port under
+the lock of a bind bucket, with bottom halves off.
 """
 UNLISTENING_MASK = ALL_STATES_MASK & ~LISTEN_MASK
 

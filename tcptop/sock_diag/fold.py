@@ -34,7 +34,8 @@ SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "drops")
 """The values that are summed for each group; all are in bytes, except `drops`, which is a count."""
 
 BATCH_BYTES = 1 << 18
-"""Rows are collected up to this size before they are summed, because each batch has a fixed cost."""
+"""Rows are summed in batches of about this size, because each batch has a fixed cost in addition to the cost of its
+rows."""
 
 MAX_GROUPS = 20_000
 """Maximum number of groups; once it is reached, further sockets are summed without regard to the port."""
