@@ -158,7 +158,7 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
     """The ledger to pass to `account()` as `before` for a recorded sample; None if no earlier averages are needed.
 
     `snapshot_at(index)` returns the recorded sample with this index. At most MAX_EARLIER earlier samples are searched
-    for averages. If sockets changed too fast for averages in more samples than that, the averages depend on whether the
+    for averages. If sockets changed too fast for averages in all these samples, the averages depend on whether the
     samples are shown forwards or backwards. Otherwise both directions show the same averages.
     """
     start = index

@@ -180,7 +180,8 @@ def _ktls(snapshot: Snapshot) -> Found:
         return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
     software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes
     contexts = here.times(Amount(measured.context_bytes, measured.context_bytes))
-    # `tcptop lab` measures connections that the CPU encrypts, but no connections that the network device encrypts.
+    # `tcptop lab` measures only connections that the CPU encrypts. The bytes of connections that the network device
+    # encrypts are therefore unknown.
     is_open = is_partial or tx_device or rx_device
     return Found(sockets, Amount(contexts.low + software, inf if is_open else contexts.high + software))
 

@@ -47,8 +47,8 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # A counter that grew and then became smaller within GAP_S shows another boot, too. To notice such a boot, the
-        # last sample gets the new origin.
+        # A counter that first grows and then becomes smaller within GAP_S also shows another boot. To notice such a
+        # boot, the last sample gets the new origin, which contains the larger totals.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets

@@ -1,4 +1,4 @@
-"""Headroom of memory: the number of sockets that still fit before the kernel reclaims memory, and with reclaim."""
+"""Headroom of memory: the number of sockets that still fit without reclaim of memory, and the number with reclaim."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -21,7 +21,7 @@ UNHASHED_SHARE = 0.01
 
 
 class VerdictLimits(NamedTuple):
-    """The kernel's limits with which verdicts compare; None if unknown."""
+    """The kernel's limits with which figures are compared for verdicts; None if unknown."""
 
     max_buffer_bytes: int | None
     max_orphans: int | None
@@ -30,7 +30,8 @@ class VerdictLimits(NamedTuple):
 class Candidate(NamedTuple):
     """A possible verdict.
 
-    `key` says what the verdict is about; `measure` is compared with the measure of the same key in the previous look.
+    `key` says what the verdict is about. `measure` is compared with the measure that had the same key in the previous
+    look.
     """
 
     key: tuple[object, ...]

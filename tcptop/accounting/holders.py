@@ -299,7 +299,9 @@ def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
 
 
 def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> HolderSums:
-    """The sums of a table, and the counters of sockstat at the time of the look for comparison.
+    """The sums of a table, and the counters of sockstat with which the sums are compared.
+
+    The counters were read at the time of the look.
 
     The sums are never complete if lines of the look were lost (`is_damaged`).
     """
@@ -342,7 +344,7 @@ def _time_wait(asked: Sequence[SocketNamespace], scope: CountScope) -> int | Non
 
 
 def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int | None:
-    """Sum of the counters `names` over the namespaces; None if no namespace has the first of the counters."""
+    """Sum of the counters `names` over `namespaces`; None if every namespace lacks the first counter in `names`."""
     known = [each.counters for each in namespaces if names[0] in each.counters]
     return sum(each.get(name, 0) for each in known for name in names) if known else None
 

@@ -29,8 +29,8 @@ KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
 class KtlsBytes(NamedTuple):
     """Slab bytes that kernel TLS adds to a socket, with AES-128-GCM and without records in flight.
 
-    Every socket with kernel TLS has the bytes of one context in addition to those of TX or RX. A socket that sends with
-    kernel TLS has the bytes of TX, and a socket that receives with it has the bytes of RX.
+    Every socket with kernel TLS has the bytes of one context. A socket that sends with kernel TLS also has the bytes of
+    TX. A socket that receives with kernel TLS also has the bytes of RX.
     """
 
     context_bytes: float
@@ -71,8 +71,8 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
     """Bytes of kernel TLS per socket, computed from the bytes of a connection in each run.
 
     `pair_bytes` has the bytes of both ends of the connection, including memory cgroup vectors. The bytes are None if a
-    run of `KTLS_STEPS` is missing. The bytes are also None if a run does not have more bytes than the previous run: on
-    every kernel, each part of kernel TLS takes some bytes.
+    run of `KTLS_STEPS` is missing. On every kernel, each part of kernel TLS takes some bytes. If a run does not have
+    more bytes than the previous run, the measurement is therefore wrong, and the bytes are None.
     """
     if not pair_bytes.keys() >= set(KTLS_STEPS):
         return None

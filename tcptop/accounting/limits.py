@@ -326,7 +326,7 @@ def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why
 def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
     """The limit on orphans.
 
-    The headroom of orphans ends at the first threshold, because the kernel may reset an orphan above it.
+    The headroom of orphans ends at the first threshold, because the kernel may reset orphans above this threshold.
     """
     use = Use(sockets.orphans, limits.max_orphans)
     if limits.max_orphans is None:
@@ -352,8 +352,8 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     """The limit on tracked flows, if conntrack is loaded.
 
     The maximum is assumed to apply to the whole machine, but the count includes only the flows of this network
-    namespace. After 6.18, each namespace may have its own maximum, but the kernel uses the first namespace's maximum if
-    that is smaller.
+    namespace. After 6.18, each namespace may have its own maximum. The kernel then uses this maximum or the maximum of
+    the first namespace, whichever is smaller.
     """
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return

@@ -71,7 +71,7 @@ WHY_NOT_COUNTED: Mapping[str, str] = {
     "tcp_max_orphans": "no orphans planned",
     "listen_queues": "no accept queues planned",
 }
-"""Maps a limit to the text that is shown if a plan uses nothing of the limit."""
+"""Maps a limit to the text that is shown if a plan does not use the objects or bytes that the limit counts."""
 MIN_DOUBLED = 1000
 """The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
 UNGUIDED = 100_000
@@ -525,10 +525,10 @@ def _limit(
     note: str,
     most_free: int | None = None,
 ) -> PlanLimit:
-    """Makes the row of a limit, with the amount that the plan takes of it.
+    """Makes the row of a limit, with the amount by which the plan increases the use of the limit.
 
-    `takes` has the bounds on the amount that the plan takes; None if the bounds are unknown. `most_free` is an upper
-    bound on the free amount, for a limit whose `free` is None.
+    `takes` has the bounds on this amount; None if the bounds are unknown. `most_free` is an upper bound on the free
+    amount, for a limit whose `free` is None.
     """
     low, high = takes or (0, inf)
     error = limit.used_error
@@ -572,10 +572,7 @@ def _limit(
 
 
 def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
-    """The upper bound on an amount; in some cases the lower bound.
-
-    The lower bound is returned if there is no upper bound, or if `is_least` is true.
-    """
+    """The upper bound on an amount, or the lower bound if there is no upper bound or if `is_least` is true."""
     return bounds[0] if is_least or bounds[1] == inf else bounds[1]
 
 
@@ -644,7 +641,10 @@ def _by_node(
     time_wait_bytes: float,
     fit_into: Callable[[float], int | None],
 ) -> dict[int, PlanNode] | None:
-    """What the plan takes of each node if new sockets spread over the nodes like the present socks; None if unknown."""
+    """The memory that the plan takes on each node; None if unknown.
+
+    New sockets are assumed to spread over the nodes like the present socks.
+    """
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     shares = {node.node: share_of_objects(lines, node.node) for node in ledger.nodes}
     if len(shares) == 1:
@@ -656,7 +656,8 @@ def _by_node(
         free = None
         if number in headroom.nodes and headroom.bytes_per_socket is not None:
             free = headroom.nodes[number].without_reclaim * headroom.bytes_per_socket
-        # `fit_into` subtracts the mini-sockets of the whole plan; those of the other nodes take no memory of this node.
+        # `fit_into` subtracts the mini-sockets of the whole plan. The mini-sockets on other nodes take no memory of
+        # this node, so their bytes are added to `free`.
         fits = None if free is None else fit_into(free + time_wait_bytes * (1.0 - (share or 0.0)))
         nodes[number] = PlanNode(total_bytes * (share or 0.0), free, fits)
     return nodes
@@ -699,8 +700,8 @@ def _sysctl(
     """Advice on a sysctl with one value.
 
     `needed` is the use after the plan. The advised value is chosen so that `needed` is just below ADVISED_PERCENT per
-    cent of it. The advised value is limited by two maximums: the largest value that the kernel accepts, and the number
-    of objects of `each_bytes` that fit into all memory.
+    cent of the advised value. The advised value is limited by two maximums: the largest value that the kernel accepts,
+    and the number of objects of `each_bytes` that fit into all memory.
     """
     caps = [] if largest is None else [(largest, f"it is at most {largest}")]
     if memory_bytes is not None and each_bytes:

@@ -35,7 +35,7 @@ Older releases limit the partial list by the number of free objects.
 SHEAVES_SINCE = (7, 0)
 """First kernel release in which most caches have sheaves (arrays of free objects, one for each CPU).
 
-Sheaves keep more free objects than partial slabs.
+Sheaves hold more free objects than partial slabs hold.
 """
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
@@ -55,7 +55,7 @@ SLAB_MERGES_SINCE = (3, 18)
 MAX_SLABINFO_LAG_S = 30.0
 """Maximum time in seconds by which slabinfo may be older than the counts of sysfs; later, sysfs replaces slabinfo.
 
-While slabinfo is not older than that, all counts of a row come from slabinfo, although sysfs is read more often. If one
+Until slabinfo reaches this age, all counts of a row come from slabinfo, although sysfs is read more often. If one
 row took some counts from slabinfo and others from sysfs, the counts would contradict each other. If a row took its
 counts from slabinfo and from sysfs by turns, it would show active objects only sometimes, because sysfs does not give
 their number. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s

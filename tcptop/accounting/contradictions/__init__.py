@@ -9,7 +9,8 @@ The relations are data, in five tables: `slab_relations`, `socket_relations`, `l
 checked as relations, because a kernel may break them:
 
 - A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
-- The three values of tcp_mem rise. Any three values are accepted (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
+- The three values of tcp_mem are in ascending order. The kernel accepts the values in any order
+  (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
 - An object in use is counted by sockstat or file-nr. After close(), a sock lives on while unsent buffers refer to it,
   and a file lives on until a grace period of RCU ends. A kernel may also leak socks or files.
 - Slab is at most the sum of slabinfo's rows. Old kernels do not print the rows of dead memory cgroups. tcptop shows the

@@ -137,11 +137,11 @@ def _protocol_bytes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
-    """The number of objects in the rows of IPv4 and IPv6 together; None if the rows do not contradict sockstat.
+    """The number of objects in the rows of IPv4 and IPv6 together, if this number contradicts sockstat; otherwise None.
 
-    The rows contradict sockstat if every count of sockstat is much larger than the number of objects. Caches of socks
-    and of mini-sockets are never merged, so a row that is missing in a complete file counts as 0 objects. Sockets may
-    be opened or closed between the reads. If any count of sockstat agrees with slabinfo, there is therefore no
+    The number contradicts sockstat if it is much smaller than the count in every read of sockstat. Caches of socks and
+    of mini-sockets are never merged, so a row that is missing in a complete file counts as 0 objects. Sockets may be
+    opened or closed between the reads. One read of sockstat that agrees with slabinfo is therefore enough to rule out a
     contradiction.
     """
     slabinfo = snapshot.slabinfo
@@ -193,7 +193,8 @@ def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int |
 def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     """Lower bound on the number of TCP sockets with a struct socket_alloc; None if unknown.
 
-    Orphans have none. A socket in an accept queue has no struct socket_alloc, but still has its request sock. A subflow
+    Orphans have no struct socket_alloc. A socket in an accept queue has no struct socket_alloc either, but it still has
+    its request sock. The bound therefore leaves out orphans and as many sockets as there are request socks. A subflow
     of MPTCP has no struct socket_alloc, so the bound is unknown if the machine has MPTCP sockets.
     """
     slabinfo, sockstat, protocols = snapshot.slabinfo, snapshot.sockstat, snapshot.protocols.value

@@ -11,7 +11,7 @@ from tcptop.snapshot.socket_table import SocketTable
 
 
 def check_look(audit: Audit, facts: Facts) -> None:
-    """Checks the look at the sockets, which keeps its figures; the source tells that they are impossible."""
+    """Checks the look at the sockets. A look with impossible figures keeps them, but its source becomes `strange`."""
     table: SocketTable | None = audit.snapshot.socket_table.value
     if table is None:
         return

@@ -7,30 +7,33 @@ from tcptop.accounting.contradictions.socket_relations import SOCK_BYTES, larger
 
 LOOK = "sock_diag/sockets"
 COPIES = 16
-"""Upper bound on the sockets that one page waits in to be sent, on average (sendfile(2), MSG_ZEROCOPY)."""
+"""Upper bound on the average number of sockets that queue the same page to send it (sendfile(2), MSG_ZEROCOPY)."""
 
 
 class LookSums(NamedTuple):
-    """Sums over a look at the sockets, beside the counters of the machine; a counter that is not known is None."""
+    """Sums over a look at the sockets, and sockstat's counters in the same look; an unknown counter is None."""
 
     sockets: int
     """Full sockets and listeners; mini-sockets and handshakes are left out."""
     allocated: int | None
-    """Counter `alloc`, the largest if it was read in several namespaces."""
+    """Counter `alloc`. If it was read in several namespaces, the largest value is used."""
     time_wait: int
     time_wait_counted: int | None
-    """Sum of the counters `tw`; each counts at least its own namespace."""
+    """Sum of the counters `tw` of all namespaces. Each `tw` counts at least the mini-sockets of its own namespace."""
     orphans: int
     orphans_counted: int | None
     queued: int
     """Connections that wait in accept queues, according to the listeners."""
     held_bytes: int
-    """Buffers of received segments, and what is charged beyond segments (rmem and fwd)."""
+    """Bytes of received segments (rmem), and bytes that are charged to sockets in advance (fwd)."""
     buffer_bytes: int
 
 
 class LookPlace(NamedTuple):
-    """The full sockets of one network namespace that was read to the end, and its counters `inuse` and `inuse6`."""
+    """The full sockets of one network namespace, and the sum of the namespace's counters `inuse` and `inuse6`.
+
+    All sockets of the namespace were read.
+    """
 
     inode: int
     sockets: int
@@ -38,7 +41,7 @@ class LookPlace(NamedTuple):
 
 
 def _at_most(name: str, field: str, counter: str, words: str) -> Relation[LookSums, Facts]:
-    """The relation that a look finds no more of some sockets than a counter says."""
+    """Makes a relation: the number of sockets of one kind in a look is at most the number that sockstat counts."""
     return Relation(
         name,
         f"{LOOK}, /proc/net/sockstat",

@@ -47,8 +47,8 @@ The allowed difference is the managed memory ÷ MOMENT_SHARE + MOVED_BYTES.
 """
 
 MAX_BOOST = 3
-"""Highest assumed boost of a zone's high watermark. The kernel may have computed the reserve of the zone while its high
-watermark was up to MAX_BOOST times as high."""
+"""Highest assumed boost of a zone's high watermark. When the kernel computed the reserve of the zone, the high
+watermark may have been up to MAX_BOOST times its present value."""
 
 ONLINE_IN_NODES_SINCE = (4, 15)
 """First release in which a node lists only its online CPUs (drivers/base/node.c, node_read_cpumap)."""
@@ -100,7 +100,7 @@ def check_zones(audit: Audit, facts: Facts) -> None:
         for _, _, sentence in find_failures([sum(map(pages_of, areas))], [ALL_BLOCKS_RELATION], facts.machine):
             failed_areas = failed_areas or {(area.node, area.zone): sentence for area in areas}
         if lacking.get("buddyinfo"):
-            # A zone whose name is damaged in one of the files would count twice.
+            # If the name of a zone is damaged in one of the files, the zone appears under two names and counts twice.
             failed_areas |= lacking.get("zoneinfo", {})
         left = tuple(area for area in areas if (area.node, area.zone) not in failed_areas)
         audit.mark("buddyinfo", failed_areas.values(), buddyinfo.value._replace(areas=left))
@@ -155,7 +155,10 @@ def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: F
 
 
 def _lacking_zones(snapshot: Snapshot, machine: Machine) -> dict[str, dict[tuple[int, str], str]]:
-    """The zones that a whole file lacks and another whole file has: by source, a sentence for each zone."""
+    """For each source, one sentence for each zone that is missing in the source but not in another file.
+
+    Only files that were read completely are compared.
+    """
     zones: dict[str, dict[tuple[int, str], bool]] = {}
     if snapshot.zoneinfo.value is not None:
         zones["zoneinfo"] = {(zone.node, zone.name): bool(zone.present_pages) for zone in snapshot.zoneinfo.value.zones}
@@ -274,8 +277,9 @@ def check_topology(audit: Audit, machine: Machine) -> None:
 def check_cpus(audit: Audit, machine: Machine) -> None:
     """Checks the number of online CPUs.
 
-    A container may show fewer CPUs than the machine has (lxcfs). The counters of the kernel have an error for each CPU
-    of the machine, so the CPUs of the zones count then.
+    A container may show fewer online CPUs than the machine has (lxcfs). The errors of the kernel's counters depend on
+    the number of CPUs of the machine. If zoneinfo shows more CPUs than sysfs, the number from zoneinfo is therefore
+    used.
     """
     topology, sysctls = audit.snapshot.topology.value, audit.snapshot.sysctls.value
     if topology is None or topology.online_cpus is None:
@@ -317,7 +321,8 @@ def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
     """MemTotal and the memory of the zones.
 
     The result is None if a figure is unknown, or if meminfo and zoneinfo were not read at the same time. Up to 3.10,
-    the result is None, because no zone manages huge pages of the boot command line, and MemTotal includes them.
+    MemTotal includes the huge pages of the boot command line, but no zone manages these pages. The result is therefore
+    None on these kernels.
     """
     meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None

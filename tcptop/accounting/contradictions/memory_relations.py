@@ -61,7 +61,7 @@ class TotalMemory(NamedTuple):
     managed_pages: int
     present_pages: int
     late_pages: int
-    """Pages that are free in meminfo but in no zone, because the kernel has not initialised them yet."""
+    """Pages that the kernel has not initialised yet: meminfo counts these pages as free, but no zone does."""
     moved_pages: int
     """Number of pages that may be freed, or added to the machine, between the reads of the two files."""
 
@@ -83,11 +83,11 @@ class Protections(NamedTuple):
 
 
 class NodePair(NamedTuple):
-    """The bytes of a node in sysfs, and of its zones in zoneinfo."""
+    """The memory of a node according to sysfs, and the memory of the node's zones according to zoneinfo."""
 
     facts: NodeFacts
     managed_bytes: int | None
-    """Bytes of the zones; None if zoneinfo was read at another time."""
+    """Bytes of the zones; None if sysfs and zoneinfo were not read at the same time."""
     present_bytes: int | None
 
 
@@ -101,7 +101,7 @@ class BlockCount(NamedTuple):
 
 
 class ListedZone(NamedTuple):
-    """A zone with present pages in one file, and whether another file has it, too."""
+    """A zone with present pages in one file, and whether a second file contains this zone."""
 
     node: int
     zone: str
@@ -446,7 +446,7 @@ ALL_BLOCKS_RELATION: Relation[int, Machine] = Relation(
 
 
 def _listed(source: str, other: str) -> Relation[ListedZone, Machine]:
-    """The relation that a file has every zone that another file has."""
+    """Makes a relation: the file `source` contains every zone that the file `other` contains."""
     return Relation(
         f"zones of {other.rpartition('/')[2]} in {source.rpartition('/')[2]}",
         f"{source}, {other}",
@@ -462,7 +462,7 @@ LISTED_RELATIONS: dict[tuple[str, str], Relation[ListedZone, Machine]] = {
     ("buddyinfo", "zoneinfo"): _listed(BUDDYINFO, ZONEINFO),
     ("pagetypeinfo", "zoneinfo"): _listed(PAGETYPEINFO, ZONEINFO),
 }
-"""The relations of the zones that two files have, by the sources: the one that lacks a zone, and the other."""
+"""Maps a pair of sources to the relation that the first source contains every zone of the second source."""
 
 FREE_MOMENTS: Relation[Moments, Machine] = Relation(
     "free pages in two files",

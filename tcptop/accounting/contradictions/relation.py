@@ -45,7 +45,7 @@ class Facts(NamedTuple):
 
     machine: Machine
     socks: int | None = None
-    """Number of objects in the caches of socks, free objects included; None if it cannot be compared."""
+    """Number of objects in the caches of socks, free objects included; None if this number is not to be compared."""
     mini_sockets: int | None = None
     struct_bytes: Mapping[str, int] = {}
     """Sizes of the structs in caches that are not merged, by name of the cache."""
@@ -136,7 +136,7 @@ class CachePair(NamedTuple):
     slabs_by_node: Mapping[int, int]
     objects_by_node: Mapping[int, int]
     row: SlabRow | None
-    """The row is None if slabinfo has no row of the cache, or was read at another time."""
+    """The row is None if slabinfo has no row of the cache, or if sysfs and slabinfo were not read at the same time."""
     row_slabs_drift: int
     """Number of slabs that the cache may gain or lose between the reads of the two files."""
     is_whole: bool

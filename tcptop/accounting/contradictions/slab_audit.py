@@ -114,8 +114,8 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     if slab is None or page_bytes is None or apart_s is None:
         return []
     bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
-    # The sum is an upper bound, because some slabs may be smaller than the preferred order. This sum is computed first,
-    # because it takes little time.
+    # The first sum takes little time. It is an upper bound, because some slabs may be smaller than the preferred order.
+    # The exact sum is computed only if the first sum exceeds the bound.
     if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
         return []
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
@@ -124,7 +124,7 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
 
 
 def protocol_sizes(snapshot: Snapshot) -> list[ProtocolSize]:
-    """The sizes of socks in /proc/net/protocols, and what other files show of them."""
+    """The sizes of socks in /proc/net/protocols, each with the sizes of the same sock in other files."""
     protocols, slabinfo, sizes = snapshot.protocols.value, snapshot.slabinfo.value, snapshot.slab_sizes.value
     rows = {row.name: row.object_bytes for row in unique_rows(slabinfo.rows)} if slabinfo else {}
     found = []

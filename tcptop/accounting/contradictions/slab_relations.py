@@ -42,7 +42,7 @@ class RowsInSlab(NamedTuple):
 
 
 class ProtocolSize(NamedTuple):
-    """The size of a sock, in bytes, in each file that shows it; None if a file does not."""
+    """The size of a sock in bytes, according to three files; None for a file that does not show the size."""
 
     name: str
     struct_bytes: int | None
@@ -51,17 +51,17 @@ class ProtocolSize(NamedTuple):
     sysfs_step_bytes: int | None
     """Step from one object to the next in sysfs."""
     row_bytes: int | None
-    """The same step in slabinfo."""
+    """Step from one object to the next in slabinfo."""
 
 
 class ActiveCount(NamedTuple):
-    """The number of active objects of one kind in slabinfo, and the number of such objects in another file."""
+    """The number of active objects of one kind in slabinfo, and the number of objects of this kind in another file."""
 
     names: tuple[str, ...]
     objects_named: str
     active_objects: int
     counted: int | None
-    """Lower bound on the number of such objects in the other file; None if the number cannot be compared."""
+    """Lower bound on the number of objects of this kind, from the other file; None if no comparison is possible."""
 
 
 def _objects_of_small_slabs(row: SlabRow, machine: Machine) -> int | None:
@@ -297,7 +297,7 @@ PROTOCOL_FITS_RELATION: Relation[ProtocolSize, None] = Relation(
     "{item.name} has a struct of {figure} B, and its objects have {bound} B in /proc/slabinfo and /sys/kernel/slab",
     f"{ONE_SIZE}; the other two files agree",
 )
-"""If two files agree, only the third is in doubt."""
+"""If slabinfo and sysfs show the same size of the objects, only /proc/net/protocols is in doubt."""
 
 PROTOCOL_SAME_RELATION: Relation[ProtocolSize, None] = Relation(
     "size of a protocol in other files",

@@ -55,12 +55,12 @@ def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
 
 
 def least_reserve_pages(machine: Machine) -> int | None:
-    """The least value of net.core.mem_pcpu_rsv: the pages of 1 MiB (include/net/sock.h, SK_MEMORY_PCPU_RESERVE)."""
+    """Minimum of net.core.mem_pcpu_rsv: the number of pages in 1 MiB (include/net/sock.h, SK_MEMORY_PCPU_RESERVE)."""
     return (1 << 20) // machine.page_bytes if machine.page_bytes else None
 
 
 class CountedFields(NamedTuple):
-    """The number of known counts in the TCP line of sockstat, and the number of counts that every kernel prints."""
+    """The number of known counts in the line TCP or TCP6, and the number of counts that every kernel prints there."""
 
     source: str
     label: str
@@ -91,7 +91,7 @@ FIELDS_RELATION: Relation[CountedFields, Facts] = Relation(
 
 
 def larger_and_smaller(one: int | None, other: int | None) -> tuple[int | None, int | None]:
-    """The larger of two counts, and its upper bound according to the other count; None if either is unknown."""
+    """The larger of two counts, and an upper bound computed from the smaller count; None if a count is unknown."""
     if one is None or other is None:
         return None, None
     return max(one, other), with_later_sockets(min(one, other))
@@ -126,7 +126,7 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         f"{SOCKSTAT}, /proc/net/snmp",
         Sockstat._fields,
         lambda sockstat, facts: (
-            # If CurrEstab alone exceeds the allocated sockets, snmp is wrong and sockstat is not.
+            # If CurrEstab alone exceeds the number of allocated sockets, snmp is wrong, so sockstat is not doubted.
             total(sockstat.orphans, facts.established)
             if (facts.established or 0) <= (with_later_sockets(sockstat.allocated) or 0)
             else None,
