@@ -89,7 +89,7 @@ def connection_costs(
 
 
 class SocketChange(NamedTuple):
-    """True for a period in which the number of sockets changed by more than MAX_CHANGE."""
+    """For two periods, whether the number of sockets changed by more than MAX_CHANGE in the period."""
 
     around_read: bool
     """True if the number changed fast between the last two reads of the caches; the last read then gives no average."""
@@ -155,8 +155,8 @@ def _with_steady_average(
     """The cost, with the average of the last read of the caches or an earlier average.
 
     If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
-    average, there is no average. If the average is from before a fast change, `now_held_because` is the reason why this
-    average is still shown.
+    average, the cost has no average either. If the average was computed before a fast change, `now_held_because` is the
+    reason why this average is still shown.
     """
     if cost.now_bytes is None:
         return cost

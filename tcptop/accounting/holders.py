@@ -16,8 +16,8 @@ from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace,
 from tcptop.text.units import grouped, seconds
 
 USER_OF_EVERY_SOCKET = (6, 18)
-"""First kernel release that gives the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid gives
-0 as the user of such a socket."""
+"""First kernel release that reports the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid
+returns 0 as the user of such a socket."""
 
 SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)

@@ -147,8 +147,8 @@ class CacheTable:
 
         The cache is absent in three cases: the kernel is too old or too new, the protocol that creates the cache is not
         registered, or a complete list of caches does not name the cache. A cache that must exist is not called absent,
-        even if a list of caches does not name it. The cache must exist if all kernels of this release have its object,
-        or if the object's protocol is registered.
+        even if a complete list of caches does not name it. A cache must exist if all kernels of this release have
+        its object, or if the object's protocol is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")

@@ -39,7 +39,8 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
     """Makes a relation: the sockets that use kernel TLS in one direction are at most the machine's TCP sockets.
 
-    Each direction has two counts, and a socket is in at most one of them.
+    The kernel counts sockets that the CPU encrypts and sockets that the network device encrypts separately. A socket is
+    in at most one of the two counts of a direction, so the counts are added up.
     """
     return Relation(
         f"sockets that {verb} with kernel TLS",
