@@ -30,7 +30,7 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""Of the descriptors that `ulimit -n` allows, the host leaves this number to the rest of the process."""
+"""Number of descriptors that the host leaves to the rest of the process, out of those that `ulimit -n` allows."""
 
 
 def is_on_procfs(folder: str) -> bool:
@@ -118,7 +118,7 @@ class FolderHost(BlockingHost):
             try:
                 return _read_whole(open_descriptor, max_bytes)
             except OSError:
-                # The file no longer exists (a destroyed slab cache), or does not support pread (lxcfs).
+                # The file no longer exists (its slab cache is destroyed), or the file does not support pread (lxcfs).
                 if self._descriptors.pop(path, None) is not None:
                     os.close(open_descriptor)
         descriptor = self._open(path)
@@ -132,7 +132,7 @@ class FolderHost(BlockingHost):
             finally:
                 os.close(descriptor)
         is_kept = len(self._descriptors) < self._max_descriptors
-        # Another thread may have opened the same path.
+        # If another thread has opened the same path meanwhile, only the descriptor of that thread is kept.
         if not is_kept or self._descriptors.setdefault(path, descriptor) != descriptor:
             os.close(descriptor)
         return data
@@ -167,7 +167,7 @@ class FolderHost(BlockingHost):
 
 
 def _as_root_sees(error: OSError | None) -> OSError | None:
-    """Returns the error. If the kernel has refused a read to root, the result is a RootDeniedError instead."""
+    """Returns the error; if the kernel has refused a read to root, returns a RootDeniedError in place of the error."""
     if error is not None and error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() == 0:
         return RootDeniedError(error.errno, error.strerror)
     return error

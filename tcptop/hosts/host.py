@@ -74,7 +74,10 @@ class HostLostError(TcptopError):
     """Error raised when a host does not answer now, but may answer again later; the reason is one line."""
 
     def __init__(self, reason: str, again: str = "") -> None:
-        """Takes the reason, and a text that says when the host is asked again. An unknown time is an empty text."""
+        """Takes the reason, and a text that says when the host is asked again.
+
+        The text is empty if the time is unknown.
+        """
         super().__init__(f"{reason}; {again}" if again else reason)
         self.reason = reason
 

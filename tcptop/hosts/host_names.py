@@ -47,7 +47,7 @@ def read_names(path: str) -> str:
 def _expand_lines(text: str) -> list[str]:
     """The names in the lines of a file.
 
-    An error gives only the line's number, since only root may be allowed to read the file.
+    Possibly only root may read the file, so an error message gives the number of a line but not the line's text.
     """
     names: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):

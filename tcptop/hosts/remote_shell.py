@@ -41,7 +41,7 @@ sys/kernel/slab|sys/kernel/slab/*|sys/module|sys/module/apparmor/parameters/enab
 """Patterns of the paths that the remote program reads. In the shell's `case`, `*` matches slashes too."""
 
 SERVE = "tcptop_serve"
-"""Name of the function that answers requests, and first word of the line that calls it with the nonce."""
+"""Name of the shell function that answers requests. A line with this name and the nonce calls the function."""
 
 _ALLOWED_LINES = "|\\\n    ".join(ALLOWED)
 
@@ -128,8 +128,8 @@ PATH = re.compile(r"(?:proc|sys)(?:/[A-Za-z0-9._:@,+\\-]+)+")
 SEPARATOR = "/dev/null"
 HEADER = re.compile(rb"\n==> (/[^\n]*) <==(?=\n)")
 FIRST_HEADER = re.compile(rb"==> (/[^\n]*) <==(?=\n)")
-"""Matches the header at the start of an answer. A single pattern for the first and all later headers would be ten times
-as slow, since it would be tried at each byte."""
+"""Matches a header at the start of an answer; `HEADER` matches all later headers. A single pattern for all headers
+would be ten times as slow as the two patterns, since the single pattern would be tried at each byte."""
 LS_LINE = re.compile(r"([-a-z])\S* +[0-9]+ +[0-9]+ +[0-9]+ +(?:[0-9]+, *)?[0-9]+ +\S+ +\S+ +\S+ ([^\n]+)")
 TIME = re.compile(r"\b([0-9]{1,9})m([0-9]{1,2}(?:\.[0-9]{1,9})?)s")
 
@@ -159,7 +159,7 @@ def start_text(nonce: str) -> str:
 
 
 def remote_command(sudo: bool) -> str:
-    """The command for the login shell, which may be any shell. No shell expands a character of the command."""
+    """The command for the login shell, which may be any shell. The command has no character that a shell expands."""
     if not sudo:
         return "exec /bin/sh"
     file = f"test -x {PROGRAM_PATH} && exec sudo -n {PROGRAM_PATH}"

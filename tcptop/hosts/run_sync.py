@@ -81,7 +81,10 @@ def run_together(coroutines: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answ
 
 @coroutine
 def measure_cpu(measured: Coroutine[Any, Any, Answer]) -> Generator[Any, Any, tuple[Answer, int]]:
-    """Runs a coroutine; returns its result and its CPU time in microseconds, without the time in which it waits."""
+    """Runs a coroutine; returns its result and its CPU time in microseconds.
+
+    CPU time that other code uses while the coroutine waits is not counted.
+    """
     took_ns = 0
     answer: Any = None
     while True:

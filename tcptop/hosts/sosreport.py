@@ -175,7 +175,7 @@ class SosreportHost:
         self._tree.close()
 
     def _substitute_missing(self, read: FileRead) -> FileRead:
-        # sos saves an empty file in place of a kernel file that sos could not read.
+        # An empty file counts as missing: sos saves an empty file if sos could not read the kernel file.
         if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
             return read
         for substitute in FILE_SUBSTITUTES:

@@ -45,7 +45,8 @@ WHOLE_FILES = frozenset(
 """Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
 
 MAX_LISTS = 500
-"""Maximum number of lists of paths that the other machine keeps; after that, the lists are numbered from 0 again."""
+"""Maximum number of lists of paths that the other machine keeps. Beyond the maximum, numbering restarts at 0, and new
+lists replace old lists."""
 
 WINDOW_BYTES = 32 << 10
 """Window of ssh's compression (zlib): text that repeats within this distance is compressed."""
@@ -60,7 +61,8 @@ US_PER_BYTE = 0.2
 WHOLE_US_PER_BYTE = 0.02
 """Remote CPU time for a byte that gzip packs."""
 MEASURED_LOOKS = 30
-"""Number of answers over which the remote CPU time is averaged: the clock of `times` has steps of 10 ms."""
+"""Number of answers over which the remote CPU time is averaged. The clock of `times` has steps of 10 ms, which is too
+coarse to measure a single answer."""
 MIN_MEASURED_US = 50_000
 
 
@@ -116,7 +118,7 @@ class SshHost:
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """Reads files of the other machine, all at once.
 
-        Raises HostLostError if there is no session now, or if it ends.
+        Raises HostLostError if there is no session now, or if the session ends before it has answered.
         """
         answer = await Ask(_Request(tuple(paths), False), self._answer_all)
         assert isinstance(answer, list)
@@ -150,7 +152,7 @@ class SshHost:
                 raise self._lose(str(error)) from None
 
     def begin_close(self) -> None:
-        """Ends the session, but does not wait for the end of ssh, as `close` does; no new session is made."""
+        """Ends the session; unlike `close`, does not wait until ssh has ended. No new session is made."""
         self._closed = True
         if self._session is not None:
             self._session.terminate()
@@ -188,7 +190,7 @@ class SshHost:
         return session
 
     def _wait_for_hello(self, session: SshSession, wait_s: float | None) -> bool:
-        """Waits for the greeting, which has the page size; returns True if the greeting came within `wait_s`."""
+        """Waits for the greeting, and stores its page size; returns True if the greeting came within `wait_s`."""
         if not session.wait_for_hello(wait_s):
             return False
         assert session.hello is not None
@@ -198,7 +200,8 @@ class SshHost:
     def _lose(self, reason: str) -> HostLostError:
         """Ends the session.
 
-        If the session had answered a request, a new session may be made at once, otherwise after 1 to 60 s.
+        If the session has answered a request, a new session may be made at once. Otherwise a new session may be made
+        only after a delay, which grows from 1 to 60 s with each failed session.
         """
         if self._session is not None:
             self._session.close()
@@ -259,7 +262,7 @@ class SshHost:
         return [self._longest, *distinct] if self._longest_first else [*distinct, self._longest]
 
     def _name_lists(self, lists: Sequence[tuple[str, ...]]) -> list[str]:
-        """The requests that give a number to each list of paths that has none yet."""
+        """The requests that give numbers to those lists of paths that have no number yet."""
         if len(self._lists) + len(lists) > MAX_LISTS:
             self._lists.clear()
         new = [paths for paths in lists if paths not in self._lists]
@@ -267,9 +270,9 @@ class SshHost:
         return [f"d {self._lists[paths]} {' '.join(paths)}" for paths in new]
 
     def _text_reads(self, session: SshSession, lists: list[tuple[str, ...]], data: bytes) -> dict[str, FileRead]:
-        """The reads of all lists, by path.
+        """Maps each path in the lists to the read of its file.
 
-        The reason why a file is missing is requested only once for each file.
+        If a file is missing, the other machine is asked for the reason only once.
         """
         split = split_files(data, lists)
         found = {path: content for files in split for path, content in files.items()}
@@ -344,7 +347,10 @@ def _text_paths(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _with_cost(read: FileRead, us_per_byte: float) -> FileRead:
-    """Sets the remote CPU time of a read from the read's length. A read of WHOLE_FILES already has its time."""
+    """Sets the remote CPU time of a read, computed from the number of bytes read.
+
+    A read of one of WHOLE_FILES is returned unchanged, because its CPU time is already set.
+    """
     return read if read.path in WHOLE_FILES else read._replace(took_us=int(len(read.data or b"") * us_per_byte))
 
 

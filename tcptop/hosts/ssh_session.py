@@ -183,7 +183,9 @@ class SshSession:
                 self._process.wait(END_S)
 
     def _pump(self, deadline_s: float) -> None:
-        """Waits until ssh can take bytes or has printed bytes, or until a deadline; then transfers the bytes.
+        """Sends waiting bytes to ssh, and reads the bytes that ssh has printed.
+
+        First waits until ssh is ready for one of the two, or until a deadline.
 
         Raises SessionEndedError if ssh has ended.
         """

@@ -31,7 +31,10 @@ class WantedPaths:
         return self._file.fullmatch(path) is not None
 
     def is_above(self, path: str) -> bool:
-        """True if a wanted path lies below the path. If the path is a link, the link must be kept too."""
+        """True if a wanted path lies below the path.
+
+        A link at such a path must be kept, because wanted files are reached through the link.
+        """
         return self._folder_above.fullmatch(path) is not None
 
     def listed_name(self, path: str) -> tuple[str, str] | None:

@@ -57,7 +57,10 @@ WORD = re.compile(r"[a-z0-9_]+")
 
 
 def find_architecture(*texts: str) -> str | None:
-    """The first architecture that the texts name, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if none."""
+    """The first architecture that the texts name, such as `x86_64` in `3.10.0-1160.el7.x86_64`.
+
+    The result is None if the texts name no known architecture.
+    """
     words = (word for text in texts for word in WORD.findall(text.lower()))
     names = (OTHER_NAMES.get(word, word) for word in words)
     return next((name for name in names if name in ARCHITECTURES), None)

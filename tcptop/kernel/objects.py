@@ -4,7 +4,7 @@ Each entry has the object's struct, the object's slab cache, the states in which
 functions that allocate and free the object. The catalogue has no sizes for objects with a cache of their own, because
 the host shows the size of each cache. If the host's files do not show an object's cache, the host's kernel may still
 have the object. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide whether the
-kernel has it. The call paths from a system call to each allocation are in `call_paths`.
+kernel has the object. The call paths from a system call to each allocation are in `call_paths`.
 """
 
 from collections.abc import Iterable
@@ -260,8 +260,9 @@ LSM_INODE_BLOB = KernelObject(
 )
 
 LSM_CACHES = LSM_FILE_CACHE, LSM_INODE_CACHE = "lsm_file_cache", "lsm_inode_cache"
-"""The caches that the kernel creates only for modules that are active (security/security.c): every file and every inode
-has an object. The older caches of SELinux itself exist without objects if SELinux is built in and not active."""
+"""If one of these caches exists, every file or every inode has an object in the cache: the kernel creates the caches
+only for modules that are active (security/security.c). The older caches of SELinux itself do not show this: if SELinux
+is built in and not active, its caches exist without objects."""
 
 LSM_SOCKET_BLOB = KernelObject(
     struct="LSM socket blob",

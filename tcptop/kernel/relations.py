@@ -26,13 +26,15 @@ TW = "tw_sk"
 
 
 TB_LISTS_TB2 = ("inet_bind_bucket", "bhash2")
-"""A member that exists since 6.8: a bind bucket then lists bind2 buckets, and each bind2 bucket lists its socks."""
+"""A struct and one of its members, which exists since 6.8. On kernels with this member, a bind bucket lists bind2
+buckets, and each bind2 bucket lists its socks."""
 WQ_IS_EMBEDDED = ("socket_alloc", "socket.wq.wait")
-"""A member that exists since 5.3: struct socket then holds a struct socket_wq. Before 5.3, `wq` is a pointer."""
+"""A struct and one of its members, which exists since 5.3. On kernels with this member, struct socket contains a struct
+socket_wq. Before 5.3, struct socket has a pointer `wq` to a struct socket_wq."""
 
 
 class Link(NamedTuple):
-    """A member of a struct that points at another object, or that is an element or the head of a list."""
+    """A member of a struct: a pointer to another object, an element of a list, or the head of a list."""
 
     members: tuple[str, ...]
     """The names of the member, newest first: dotted paths, in which anonymous structs and unions have no name."""
@@ -77,7 +79,8 @@ ALIAS = Link(
     "the list i_dentry of the inode",
     "alone: a socket has one name",
 )
-"""The union around this member has a name on most releases only, so both names are looked for."""
+"""The union around this member is named `d_u` on most releases, but has no name on the others. Both paths of the
+member, with and without `d_u`, are therefore looked for."""
 
 OPEN_SOCKET = Drawing(
     "An open socket",

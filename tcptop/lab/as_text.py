@@ -26,7 +26,7 @@ SUMMARY = make_headings(
     least=("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED"),
 )
 FIRST_CHECK = 5
-"""Index of the summary column at which a narrow terminal begins a second table."""
+"""Index of the column at which the summary is split into two tables on a narrow terminal."""
 
 DETAIL = make_headings(
     "<STATE",
@@ -116,7 +116,7 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     if columns is None or max(map(len, whole)) <= columns:
         yield from whole
         return
-    # A narrow terminal gets the title of a state on a line of its own, and the names of the caches on another line.
+    # On a narrow terminal, the title of a state and the names of the caches are printed on lines of their own.
     titles, *texts = plain_table(DETAIL[1:-1], [cells[1:-1] for cells in rows], columns)
     yield titles
     for cells, text in zip(rows, texts, strict=True):
@@ -201,5 +201,5 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 ENOUGH_CONNECTIONS = 4_000
-"""If the lab opened fewer connections than this number, the report has a note that a single slab in a step changes the
-figures."""
+"""If the lab opened fewer connections than this number, the report has a note: one slab more or less in a step changes
+a figure by up to some percent."""

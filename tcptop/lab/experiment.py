@@ -230,7 +230,8 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     since memory cgroups charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is
     replaced by 1, which means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without change.
     The ratio is small if the run's objects fill slabs that other programs left partly free: a partly free slab already
-    has its vector. An endpoint's share of a slab includes a share of the slab's vector.
+    has its vector, so the run adds no vector to this slab. An endpoint's share of a slab includes a share of the
+    slab's vector.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes
@@ -265,7 +266,7 @@ def repeat_reason(result: StateResult) -> str | None:
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
     """The less disturbed of two results of the same run.
 
-    A row that is unexplained in this result is left out if the other result does not have the row.
+    An unexplained row of the less disturbed result is left out if the other result does not have the row.
     """
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}

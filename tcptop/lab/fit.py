@@ -95,9 +95,9 @@ class RowShape(NamedTuple):
         Free objects on per-CPU slabs count as active, so a change between two readings is significant only above this
         maximum.
 
-        Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The partial slabs of one CPU have
-        2 · cpu_partial objects, because the kernel assumes that partial slabs are half full (mm/slub.c,
-        set_cpu_partial).
+        Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The kernel limits the number
+        of a CPU's partial slabs so that half-full slabs have cpu_partial free objects (mm/slub.c, set_cpu_partial). If
+        all objects of these slabs are free, the partial slabs of the CPU have 2 · cpu_partial free objects.
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
@@ -284,9 +284,9 @@ def fit_control_run(
     """Growth of each row in the control run, per connection opened and dropped; omits rows whose counts only jitter.
 
     Other programs' inodes and drifts are removed in the same way as in `fit_run`. `endpoint_rows` are the rows that
-    only TCP uses. The control run leaves no endpoints, so a row of `endpoint_rows` grows only if the kernel frees
-    objects after the reading or if another program opens sockets. The returned growth is subtracted from the endpoints
-    of every other run, so growth of `endpoint_rows` is left out.
+    only TCP uses. The control run leaves no endpoints. A row of `endpoint_rows` therefore grows only if the kernel
+    frees the objects of dropped connections after the reading, or if another program opens sockets. The returned
+    growth is subtracted from the endpoints of every other run, so growth of `endpoint_rows` is left out.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
@@ -324,14 +324,14 @@ def remove_drifts(
 
 
 def most_per_endpoint(series: Series, column: Column) -> float:
-    """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
+    """Upper bound on the objects of one endpoint in a row; the bound holds even if other programs use the row.
 
     Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Other programs'
     allocations enlarge a step, so the growth in a small step is an upper bound on the objects of the step's endpoints.
-    The first bound is the growth per endpoint in the second smallest step, since another program may have freed objects
-    during the smallest step. The second bound is the number of objects per endpoint that the kernel freed between the
-    last reading of the ramp and the closing reading. The function returns the smaller of the first and the second
-    bound.
+    The first bound is the growth per endpoint in the second smallest step. The smallest step is not used, since another
+    program may have freed objects during this step. The second bound is the number of objects per endpoint that
+    the kernel freed between the last reading of the ramp and the closing reading. The function returns the smaller of
+    the two bounds, but at least 0.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
