@@ -127,9 +127,9 @@ class ArchiveHost(BlockingHost):
         self._has_proc_file = self._has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
-        """The bytes of the file that a hard link names; an OSError if the tree does not have these bytes.
+        """The bytes of the file that a hard link names; an OSError if the tree does not contain the file.
 
-        In an archive, the file precedes the hard link.
+        In an archive, a file precedes every hard link to the file.
         """
         place = self._split_name(target)
         if place is not None and place[0] == self.top and self._wanted.matches(place[1]):

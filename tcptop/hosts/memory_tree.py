@@ -25,7 +25,7 @@ class MemoryTree:
         """Upper bound on the total size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Why files may be missing, for example because the archive is cut off; None if the archive is complete."""
+        """Reason why files may be missing, for example a cut-off archive; None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file. If `data` is an error, reading the file raises this error."""

@@ -227,11 +227,12 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
 
     The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Measured and predicted bytes
     are sums over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs,
-    since memory cgroups charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is
-    replaced by 1, which means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without change.
-    The ratio is small if the run's objects fill slabs that other programs left partly free: a partly free slab already
-    has its vector, so the run adds no vector to this slab. An endpoint's share of a slab includes a share of the
-    slab's vector.
+    since memory cgroups charge either the slabs of all caches or no slabs.
+
+    The ratio may be below 1 although every slab has a vector. Some objects of a run fill slabs that other programs left
+    partly free; such a slab already has its vector, so the run adds none. An endpoint's share of this slab nevertheless
+    includes a share of the slab's vector. A ratio of at least `MIN_VECTORS_RATIO` is therefore replaced by 1, which
+    means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without change.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes

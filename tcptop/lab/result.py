@@ -25,8 +25,8 @@ class LabPart(NamedTuple):
 
     row: str
     names: tuple[str, ...]
-    """The caches whose objects the catalogue predicts in this row. Without a prediction, all caches that share the
-    row."""
+    """The caches whose objects the catalogue predicts in this row. If there is no prediction,
+    all caches that share the row."""
     objects: float
     bytes: float
     r2: float

@@ -29,8 +29,8 @@ POLL_S = 0.01
 
 STRAY_SHARE = 0.002
 STRAY_WAIT_S = 0.4
-"""After `STRAY_WAIT_S`, the lab accepts that a share of at most `STRAY_SHARE` of the sockets is in a wrong state. For
-example, if the FINs of both ends cross, both ends enter TIME_WAIT."""
+"""After `STRAY_WAIT_S`, the lab accepts that some sockets are in a wrong state: at most the share `STRAY_SHARE` of all
+sockets. For example, if the FINs of both ends cross, both ends enter TIME_WAIT."""
 
 STEP_ERRORS: dict[str, str] = {
     "namespace": "lab needs a network namespace of its own, and the kernel refused one",
