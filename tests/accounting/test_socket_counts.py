@@ -62,8 +62,8 @@ def test_since_6_0_each_cpu_may_hold_a_mebibyte_uncounted(kernel: str, error: in
 
 def test_the_error_follows_from_the_sysctl(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
-    (root / "proc/sys/net/core/mem_pcpu_rsv").write_text("16\n")
-    assert ledger_of(root).sockets.buffer_error_bytes == 8 * 16 * 4096
+    (root / "proc/sys/net/core/mem_pcpu_rsv").write_text("512\n")
+    assert ledger_of(root).sockets.buffer_error_bytes == 8 * 512 * 4096
 
 
 @pytest.mark.parametrize(("release", "error"), [("5.15.0", 0), ("6.0.1", 8 << 20), (None, None)])
