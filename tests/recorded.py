@@ -119,6 +119,12 @@ def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
     return root
 
 
+def without_reserves(root: Path) -> Path:
+    """A tree of a kernel whose CPUs have no reserves of buffers, so that the counter of buffers has no error."""
+    (root / "proc/sys/net/core/mem_pcpu_rsv").unlink()
+    return write_tree(root, {"proc/sys/kernel/osrelease": "5.19.0\n"})
+
+
 def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:
     """Create /sys/kernel/slab as SLUB does: a folder for each cache or group, and links to the groups."""
     slab = root / "sys/kernel/slab"

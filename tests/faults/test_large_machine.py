@@ -38,7 +38,8 @@ END = "  node_unreclaimable:  0\n  start_pfn:           1048576\n"
 def make_tree(folder: Path, nodes: int, cpus: int) -> Path:
     """A saved tree with a zone on each node."""
     shutil.copytree(RECORDING, folder, symlinks=True)
-    (folder / "sys/devices/system/cpu/online").unlink()
+    for path in ("sys/devices/system/cpu/online", "proc/buddyinfo", "proc/pagetypeinfo"):
+        (folder / path).unlink()  # they are of a smaller machine
     page_sets = "".join(PAGE_SETS.format(cpu=cpu) for cpu in range(cpus))
     zones = (ZONE.format(node=node) + page_sets + END for node in range(nodes))
     (folder / "proc/zoneinfo").write_text("".join(zones))

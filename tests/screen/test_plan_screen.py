@@ -28,7 +28,7 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
-from recorded import copy_recording, write_tree
+from recorded import copy_recording, without_reserves, write_tree
 from textual.events import Paste
 
 from tcptop.commands import plan
@@ -139,14 +139,13 @@ ALARMS = {
     "proc/sys/net/ipv4/tcp_max_orphans": "64\n",
     "proc/sys/net/netfilter/nf_conntrack_count": "90000\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "100000\n",
-    "proc/sys/net/core/mem_pcpu_rsv": "0\n",
 }
 
 
 @pytest.fixture
 def alarm(tmp_path: Path) -> Path:
     """A tree with limits in a state of alarm, and a space in its name."""
-    return write_tree(copy_recording(KERNEL, "established", tmp_path / "a host"), ALARMS)
+    return without_reserves(write_tree(copy_recording(KERNEL, "established", tmp_path / "a host"), ALARMS))
 
 
 async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroom(
