@@ -111,13 +111,14 @@ class StateResult(NamedTuple):
         """Share of the endpoint's bytes that may be wrong or missing; a run is repeated if this share is large.
 
         The known bytes are the measured bytes of the expected parts and of the vectors. The disturbance is the largest
-        of four shares:
+        of five shares:
 
         - (`all_rows_bytes` − known bytes) ÷ known bytes;
         - `uncertain_bytes` ÷ known bytes;
         - sockets that other programs opened or closed ÷ sockets of the run (slab rows count the sockets of all
           programs);
-        - `sock_error`.
+        - `sock_error`;
+        - `fraction_bytes` ÷ known bytes.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.
         """
@@ -125,8 +126,24 @@ class StateResult(NamedTuple):
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
         unaccounted = max(0.0, self.all_rows_bytes - known) / known if known else 1.0
-        uncertain = self.uncertain_bytes / known if known else 0.0
-        return max(unaccounted, uncertain, self.other_sockets / self.sockets, self.sock_error)
+        uncertain, fractions = (
+            amount / known if known else 0.0 for amount in (self.uncertain_bytes, self.fraction_bytes)
+        )
+        return max(unaccounted, uncertain, fractions, self.other_sockets / self.sockets, self.sock_error)
+
+    @property
+    def fraction_bytes(self) -> float:
+        """Bytes by which parts differ from a whole number of objects.
+
+        An endpoint holds whole inodes, dentries and files. If the measured number has a fraction, the run counted
+        objects of other programs. Buckets of local ports can
+        be shared and do not count here, nor do socks, which `sock_error` has.
+        """
+        return sum(
+            abs(part.objects - round(part.objects)) * part.bytes / part.objects
+            for part in self.parts
+            if part.objects and part.catalogue_objects and not (BUCKETS | SOCKS) & set(part.names)
+        )
 
     @property
     def sock_error(self) -> float:

@@ -36,15 +36,21 @@ def series(per_endpoint: Mapping[str, float]) -> Series:
 
 
 def measure(
-    run: Run, predictor: Predictor, control: Mapping[str, float] | None = None, sock_factor: float = 1.0
+    run: Run,
+    predictor: Predictor,
+    control: Mapping[str, float] | None = None,
+    sock_factor: float = 1.0,
+    others: Mapping[str, float] | None = None,
 ) -> StateResult:
-    """The result of a run that counts what the catalogue predicts, and the socks times `sock_factor`."""
+    """The result of a run that counts what the catalogue predicts, the socks times `sock_factor`, and other objects."""
     predicted = predict_run(run, predictor)
     per_endpoint = {
         row: objects.objects * (sock_factor if row in SOCK_ROWS else 1.0) for row, objects in predicted.rows.items()
     }
     for row, vectors in predicted.vectors.items():
         per_endpoint[row] = per_endpoint.get(row, 0.0) + vectors.objects
+    for row, count in (others or {}).items():
+        per_endpoint[row] += count
     return make_state_result(run, RunReadings(series(per_endpoint), 0, 0), control or {}, predictor)
 
 
@@ -68,6 +74,14 @@ def test_a_run_that_counts_another_number_of_socks_is_in_doubt(run: Run, factor:
 
 def test_a_count_of_socks_within_1_percent_is_not_in_doubt(predictor: Predictor) -> None:
     assert measure(RUNS[1], predictor, sock_factor=0.995).doubt is None
+
+
+@pytest.mark.parametrize("dentries", [0.27, -0.3, 0.7])
+def test_a_part_of_a_dentry_for_each_socket_is_in_doubt(dentries: float, predictor: Predictor) -> None:
+    """Other programs' dentries that grow as steadily as the sockets; a whole dentry more may be the kernel's."""
+    found = measure(RUNS[1], predictor, others={"dentry": dentries})
+    assert (found.doubt is None, repeat_reason(found)) == (False, "other programs moved the slabs")
+    assert measure(RUNS[1], predictor, others={"dentry": 1.0}).doubt is None
 
 
 def test_a_control_run_in_which_other_programs_grew_makes_a_run_doubtful(predictor: Predictor) -> None:
