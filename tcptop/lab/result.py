@@ -133,14 +133,15 @@ class StateResult(NamedTuple):
 
     @property
     def fraction_bytes(self) -> float:
-        """Bytes by which parts differ from a whole number of objects.
+        """Bytes by which parts differ from a whole number of objects, and dentries from one for each file.
 
-        An endpoint holds whole inodes, dentries and files. If the measured number has a fraction, the run counted
-        objects of other programs. Buckets of local ports can
-        be shared and do not count here, nor do socks, which `sock_error` has.
+        An endpoint holds whole inodes and files. If the measured number has a fraction, the run counted objects of
+        other programs. A program that looks up the names of sockets leaves whole dentries, so their number is compared
+        with the predicted one. Buckets of local ports can be shared; `sock_error` has the socks.
         """
         return sum(
-            abs(part.objects - round(part.objects)) * part.bytes / part.objects
+            abs(part.objects - (part.catalogue_objects if "dentry" in part.names else round(part.objects)))
+            * (part.bytes / part.objects)
             for part in self.parts
             if part.objects and part.catalogue_objects and not (BUCKETS | SOCKS) & set(part.names)
         )

@@ -76,12 +76,16 @@ def test_a_count_of_socks_within_1_percent_is_not_in_doubt(predictor: Predictor)
     assert measure(RUNS[1], predictor, sock_factor=0.995).doubt is None
 
 
-@pytest.mark.parametrize("dentries", [0.27, -0.3, 0.7])
-def test_a_part_of_a_dentry_for_each_socket_is_in_doubt(dentries: float, predictor: Predictor) -> None:
-    """Other programs' dentries that grow as steadily as the sockets; a whole dentry more may be the kernel's."""
-    found = measure(RUNS[1], predictor, others={"dentry": dentries})
+@pytest.mark.parametrize(("row", "more"), [("dentry", 0.27), ("dentry", -0.3), ("dentry", 2.0), ("filp", 0.3)])
+def test_objects_of_other_programs_that_grow_as_the_sockets_are_in_doubt(
+    row: str, more: float, predictor: Predictor
+) -> None:
+    found = measure(RUNS[1], predictor, others={row: more})
     assert (found.doubt is None, repeat_reason(found)) == (False, "other programs moved the slabs")
-    assert measure(RUNS[1], predictor, others={"dentry": 1.0}).doubt is None
+
+
+def test_a_whole_file_more_for_each_socket_may_be_the_kernels(predictor: Predictor) -> None:
+    assert measure(RUNS[1], predictor, others={"filp": 1.0}).doubt is None
 
 
 def test_a_control_run_in_which_other_programs_grew_makes_a_run_doubtful(predictor: Predictor) -> None:
