@@ -189,7 +189,7 @@ def machine_headroom(
     buffers: BufferMemory | None,
     memory: TcpMemory,
 ) -> dict[AccountingMode, Headroom]:
-    """How many more sockets fit into memory, in each accounting mode.
+    """The number of further sockets that fit into memory, in each accounting mode.
 
     A new full socket has buffers of the present average size; a mini-socket has no buffers.
     """

@@ -71,7 +71,7 @@ THEN: Mapping[str, str] = {
     "listen_queues": "the handshake is dropped, and the client repeats it",
     CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
 }
-"""What the kernel does when a limit is reached, by the name of the limit."""
+"""The reaction of the kernel when a limit is reached, by the name of the limit."""
 
 STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),

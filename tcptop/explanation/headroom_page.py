@@ -261,7 +261,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
 
 
 def headroom_assumption(headroom: Headroom) -> str:
-    """What the headroom assumes about further sockets."""
+    """The assumption of the headroom about further sockets, in words."""
     if headroom.mode == "time_wait":
         return "half client side"
     return f"half client side, {'average buffers' if headroom.buffer_bytes else 'idle'}"

@@ -131,7 +131,7 @@ def _sum_text(plan: Plan) -> str:
 
 
 def assumption_text(request: PlanRequest) -> str:
-    """What the plan assumes about the buffers of each socket."""
+    """The assumption of the plan about the buffers of each socket, in words."""
     if request.buffer_bytes == "now":
         return "average buffers"
     return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "idle"

@@ -81,7 +81,7 @@ def spacing_text(object_bytes: int, struct_bytes: int | None, attributes: CacheA
 
 
 def _between_text(attributes: CacheAttributes | None) -> str:
-    """What may lie between two structs, such as padding and the kinds of debugging data that are switched on.
+    """The possible contents of the gap between two structs: padding, and debugging data that is switched on.
 
     If it is unknown whether a kind is switched on, the text has the word `debugging`.
     """

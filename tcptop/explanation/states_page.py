@@ -30,7 +30,7 @@ def states_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def average_sentence(ledger: Ledger) -> str:
-    """Why the present average differs from the cost of one more server-side socket; empty if either is unknown.
+    """The reason why the average differs from the cost of one more server-side socket; empty if one is unknown.
 
     Idle slab memory raises the average. Orphans and sockets in an accept queue lower the average, because they have no
     file and no inode.

@@ -127,7 +127,7 @@ class Holders(NamedTuple):
     complete: bool
     """True if nothing is missing: every allocated socket is in a group with a known owner."""
     missing: tuple[str, ...]
-    """What is missing in the reading, and the reasons."""
+    """The sockets or processes that the reading lacks, each with the reason."""
     namespaces: tuple[SocketNamespace, ...]
     sums: HolderSums
     groups: tuple[HolderGroup, ...]

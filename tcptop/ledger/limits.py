@@ -43,9 +43,9 @@ class Limit(NamedTuple):
     """Thresholds that determine `state`; None if the limit has no thresholds."""
     state: LimitState
     then: str
-    """What the kernel does when the limit is reached."""
+    """The reaction of the kernel when the limit is reached."""
     note: str
-    """What `headroom_sockets` assumes, or why `headroom_sockets` or `used` is unknown; may be empty."""
+    """The assumption of `headroom_sockets`, or the reason why it or `used` is unknown; may be empty."""
     used_is_at_most: bool = False
     """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
     headroom_is_at_least: bool = False

@@ -1,4 +1,4 @@
-"""What planned connections take, and the verdict whether they fit."""
+"""A plan: the memory, files and other limits that planned connections use, and the verdict: they fit or not."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -190,7 +190,7 @@ class PlanBuffers(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the planned connections take, and the verdict whether they fit."""
+    """The memory and limits that the planned connections use, and the verdict: they fit or not."""
 
     request: PlanRequest
     parts: tuple[PlanPart, ...]

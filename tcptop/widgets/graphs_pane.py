@@ -33,7 +33,7 @@ MIN_ROWS = 12
 
 
 class TrendLook(NamedTuple):
-    """How the graph of one series of `Trends` is drawn: its title, the format of its values, and its colour."""
+    """The title of the graph of one series of `Trends`, the format of its values, and its colour."""
 
     series: str
     title: str

@@ -62,7 +62,7 @@ LOOK_RELATIONS: tuple[Relation[LookSums, Facts], ...] = (
         f"{LOOK}, /proc/meminfo, /proc/zoneinfo",
         (),
         lambda sums, facts: (sums.sockets * SOCK_BYTES, facts.machine.memory_bytes),
-        "{item.sockets} sockets: these are {figure} B at least, and the machine has {bound} B",
+        "{item.sockets:,} sockets: these are {figure} B at least, and the machine has {bound} B",
         "none: the size is a lower bound on all kernels",
     ),
     Relation(
