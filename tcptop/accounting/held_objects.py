@@ -150,16 +150,5 @@ def _parts(
             cache = cost.cache if cost.object == CGROUP_VECTORS.struct else None
             low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
             unit = Amount(low, low if cost.high_slab_bytes is None else cost.high_slab_bytes)
-            yield HeldPart(
-                cost.object, family, cache, table.possible_rows(cost), of_family, unit, _fallback(table, cost.cache)
-            )
-
-
-def _fallback(table: CacheTable, cache: str) -> float:
-    """An object's share of its present slab ÷ its share of a full slab.
-
-    If the kernel fell back to smaller slabs, the result is above 1.
-    """
-    line = table.get(cache)
-    row = table.get(line.row) if line is not None and line.row is not None else None
-    return 1.0 if row is None else row.fallback
+            factor = table.fallback_factor(cost.cache)
+            yield HeldPart(cost.object, family, cache, table.possible_rows(cost), of_family, unit, factor)
