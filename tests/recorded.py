@@ -119,10 +119,13 @@ def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
     return root
 
 
+OLD_RELEASE = "5.19.0"
+
+
 def without_reserves(root: Path) -> Path:
     """A tree of a kernel whose CPUs have no reserves of buffers, so that the counter of buffers has no error."""
     (root / "proc/sys/net/core/mem_pcpu_rsv").unlink()
-    return write_tree(root, {"proc/sys/kernel/osrelease": "5.19.0\n"})
+    return write_tree(root, {"proc/sys/kernel/osrelease": f"{OLD_RELEASE}\n"})
 
 
 def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:
