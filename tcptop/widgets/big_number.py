@@ -40,10 +40,16 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
 }
 """The glyphs of `BIG_GLYPHS` in ASCII, each as wide as its counterpart."""
 HEIGHT = 3
+BOUNDS = "≥≤"
 
 
 def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
-    """The text as `HEIGHT` lines of equal width; characters without a glyph are left out."""
+    """The text as `HEIGHT` lines of equal width; characters without a glyph are left out.
+
+    A blank column follows each glyph but the sign of a bound, which is two columns wide: `≥` has a blank column of its
+    own.
+    """
     glyphs_of = ASCII_BIG_GLYPHS if ascii_only else BIG_GLYPHS
-    glyphs = [glyphs_of[character] for character in text if character in glyphs_of]
-    return [" ".join(glyph[line] for glyph in glyphs) for line in range(HEIGHT)]
+    gaps = {character: "" if character in BOUNDS else " " for character in glyphs_of}
+    characters = [character for character in text if character in glyphs_of]
+    return ["".join(glyphs_of[each][line] + gaps[each] for each in characters)[:-1] for line in range(HEIGHT)]
