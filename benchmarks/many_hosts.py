@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from loopback_ssh import LoopbackSsh, descendants, running
+from loopback_ssh import LoopbackSsh, descendants, program_of, running
 from session import Session
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -98,8 +98,8 @@ def measure(hosts: int, seconds: float, folder: Path, server: LoopbackSsh | None
 def looked_kb(folder: Path, server: LoopbackSsh) -> tuple[float, int]:
     """Ends the remote programs, and returns the KB that all sessions have sent and received, and their number."""
     for pid in server.servers():
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/comm").read_text() == "sh\n":
+        with suppress(ProcessLookupError):
+            if program_of(pid) == "sh":
                 os.kill(pid, 9)
     time.sleep(2)
     files = list(folder.glob("debug-*"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import forked_program
@@ -132,16 +133,19 @@ class LoopbackSsh:
         return [pid for pid, words in processes() if words[0].rpartition("/")[2] == "ssh" and config in words]
 
     def servers(self) -> list[int]:
-        """The ids of the sshd processes that serve a session."""
+        """The ids of the processes that serve a session."""
         return descendants(self._sshd.pid)
+
+    def signal_servers(self, number: int) -> None:
+        """Sends a signal to the sshd processes that serve a session; one that has just ended is left out."""
+        for pid in self.servers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def stop(self) -> None:
         """Ends sshd and its sessions."""
-        for pid in [*self.servers(), self._sshd.pid]:
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue
+        self.signal_servers(signal.SIGKILL)
+        self._sshd.kill()
         self._sshd.wait()
 
     def _make_key(self, name: str) -> None:
@@ -192,6 +196,14 @@ def parent_of(folder: Path) -> int | None:
         return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+def program_of(pid: int) -> str:
+    """The name of a process's program; empty if the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except OSError:
+        return ""
 
 
 @contextmanager

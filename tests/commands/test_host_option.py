@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -210,8 +209,7 @@ def test_the_screen_says_that_a_session_is_lost_and_goes_on(server: LoopbackSsh)
     try:
         session.until_shown("live 2 s")
         session.until_shown("TCPv6")
-        for pid in server.servers():
-            os.kill(pid, signal.SIGKILL)
+        server.signal_servers(signal.SIGKILL)
         session.until_shown("loop: ")
         session.until(lambda: "loop: " not in session.screen.text() and "TCPv6" in session.screen.text(), "it is back")
         session.type("q")

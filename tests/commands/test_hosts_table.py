@@ -64,8 +64,7 @@ def test_the_table_survives_lost_hosts_and_comes_back(server: LoopbackSsh, table
     until_all(table)
     before = set(server.clients())
     assert len(before) == HOSTS
-    shells = [pid for pid in server.servers() if Path(f"/proc/{pid}/comm").read_text().startswith("sshd")]
-    sessions = sorted(shells)
+    sessions = sorted(pid for pid in server.servers() if program_of(pid).startswith("sshd"))
     killed, stopped = sessions[3], sessions[-3]
     os.kill(killed, signal.SIGKILL)
     os.kill(stopped, signal.SIGSTOP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import os
 import resource
 import shutil
 import signal
@@ -133,8 +132,7 @@ def test_why_a_file_is_missing_is_asked_once(host: SshHost, sent: list[list[str]
 
 def test_a_killed_session_is_made_again(server: LoopbackSsh, host: SshHost) -> None:
     read(host, "proc/version")
-    for pid in server.servers():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_servers(signal.SIGKILL)
     with pytest.raises(HostLostError, match=r"^loop: .*"):
         read(host, "proc/version")
     deadline_s = time.monotonic() + 5
@@ -152,14 +150,12 @@ def test_a_killed_session_is_made_again(server: LoopbackSsh, host: SshHost) -> N
 @pytest.mark.slow
 def test_a_stopped_session_is_given_up(server: LoopbackSsh, host: SshHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_session, "ANSWER_S", 1.0)
-    for pid in server.servers():
-        os.kill(pid, signal.SIGSTOP)
+    server.signal_servers(signal.SIGSTOP)
     started_s = time.monotonic()
     with pytest.raises(HostLostError, match="loop: no answer in 1 s"):
         read(host, "proc/version")
     assert time.monotonic() - started_s < 5
-    for pid in server.servers():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_servers(signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
