@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_ssh import put_first
-from loopback_ssh import GUARD_S, LoopbackSsh, running, skip_reason
+from loopback_ssh import GUARD_S, LoopbackSsh, program_of, running, skip_reason
 from session import Session
 
 from tcptop.commands.hosts import make_fleet
