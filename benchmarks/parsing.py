@@ -9,7 +9,7 @@ import time
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.run_sync import run_sync
-from tcptop.sampling.sampler import kernel_sources
+from tcptop.sampling.source_list import kernel_sources
 
 TIMES = 25
 

@@ -17,7 +17,8 @@ from tcptop.hosts.folder import FolderHost
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import WHOLE_RECORDING
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.idle_gc import run_idle_gc
 from tcptop.screen.replay_feed import ReplayFeed, select_for_replay

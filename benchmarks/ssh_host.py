@@ -17,7 +17,8 @@ from statistics import median
 
 from tcptop.hosts.ssh_host import SshHost
 from tcptop.hosts.ssh_session import SshSession
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.sources.machine_load import MachineLoadSource
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

@@ -58,7 +58,8 @@ def parse_files(data: bytes) -> None:
     from tcptop.hosts.host import Identity
     from tcptop.hosts.memory_tree import MemoryTree
     from tcptop.report.as_json import as_json
-    from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+    from tcptop.sampling.sampler import Sampler, read_due
+    from tcptop.sampling.source_list import kernel_sources
 
     sources = kernel_sources()
     paths = sorted({path for source in sources for path in source.paths if "*" not in path and path[-1] != "/"})

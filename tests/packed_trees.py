@@ -15,7 +15,7 @@ from recorded import CPUS, take_snapshot, tree, write_tree
 from tcptop.hosts.host import Host
 from tcptop.hosts.opening import open_host
 from tcptop.hosts.zstd import zstd
-from tcptop.sampling.sampler import wanted_paths
+from tcptop.sampling.source_list import wanted_paths
 from tcptop.snapshot import Snapshot
 
 SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"

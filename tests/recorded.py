@@ -15,7 +15,8 @@ from tcptop.accounting import account
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead, Host, Identity
 from tcptop.ledger import Ledger
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 
 FOLDER = Path(__file__).resolve().parent / "recordings"

@@ -14,7 +14,8 @@ from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import NO_BOUNDS, Bounds, Recorder
 from tcptop.recording.recording import Recording
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 

@@ -11,7 +11,7 @@ from tcptop.exporter import server, web_config
 from tcptop.hosts import archive, folder, remote_shell, ssh_session, tar_members
 from tcptop.lab import result_file
 from tcptop.recording import blocks, exported_folder, reader
-from tcptop.sampling.sampler import wanted_paths
+from tcptop.sampling.source_list import wanted_paths
 from tcptop.settings import file as settings
 from tcptop.sources import kallsyms, smbios
 

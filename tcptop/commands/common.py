@@ -239,7 +239,7 @@ def open_host(root: str, cgroup: str | None = None) -> Host:
 
     """
     from tcptop.hosts import opening
-    from tcptop.sampling.sampler import cgroup_sources, wanted_paths
+    from tcptop.sampling.source_list import cgroup_sources, wanted_paths
 
     more = [path for source in cgroup_sources(cgroup) for path in source.paths]
     try:
@@ -277,7 +277,8 @@ def open_remote(name: str, sudo: bool) -> Host:
 
 def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str | None = None) -> Sampler:
     """A sampler of all kernel sources. `cgroup` adds a memory cgroup as a source; `lab_file` adds a lab result."""
-    from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
+    from tcptop.sampling.sampler import Sampler
+    from tcptop.sampling.source_list import cgroup_sources, kernel_sources
 
     sources = [*kernel_sources(), *cgroup_sources(cgroup)]
     return Sampler(host, sources, period_s, lab_measurement=load_lab_result(lab_file))
@@ -285,7 +286,7 @@ def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str 
 
 def add_socket_table(sampler: Sampler, is_asked: bool) -> None:
     """Adds the source of socket holders, if the user asks who holds the sockets or a saved tree has the answer."""
-    from tcptop.sampling.sampler import has_saved_sockets
+    from tcptop.sampling.source_list import has_saved_sockets
 
     if is_asked or has_saved_sockets(sampler.host):
         # Imported here, because few users ask who holds the sockets.

@@ -49,7 +49,8 @@ def _export_now(options: argparse.Namespace) -> None:
     from tempfile import TemporaryDirectory
 
     from tcptop.recording.recorder import Recorder
-    from tcptop.sampling.sampler import Sampler, kernel_sources
+    from tcptop.sampling.sampler import Sampler
+    from tcptop.sampling.source_list import kernel_sources
 
     if options.at or options.first or options.last:
         raise TcptopError("--at, --from and --to choose samples of a recording: -r FILE")

@@ -22,7 +22,8 @@ from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
 from tcptop.recording.scrub import SCRUB_HELP, make_scrub
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 from tcptop.standard_streams import write_notice, write_stdout
 from tcptop.text.printable import printable, quoted

@@ -36,7 +36,8 @@ from tcptop.lab.fit import OBSERVER_ROW, RelatedRows, RowShape
 from tcptop.lab.runs import WatchedRows
 from tcptop.lab.vectors import VECTORS
 from tcptop.ledger import ObjectCost, SocketCost
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 
 WATCHED_OBJECTS = (

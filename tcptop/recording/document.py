@@ -22,7 +22,8 @@ from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.architecture import PAGE_SIZES
-from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot, unread_reading
+from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, make_snapshot, unread_reading
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Snapshot
 from tcptop.text.printable import printable, printable_name
 

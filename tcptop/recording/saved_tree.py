@@ -5,14 +5,8 @@ from __future__ import annotations
 from tcptop.hosts.opening import open_host
 from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
-from tcptop.sampling.sampler import (
-    Sampler,
-    SourceRead,
-    has_saved_sockets,
-    kernel_sources,
-    read_due,
-    wanted_paths,
-)
+from tcptop.sampling.sampler import Sampler, SourceRead, read_due
+from tcptop.sampling.source_list import has_saved_sockets, kernel_sources, wanted_paths
 
 
 class SavedTree(Recording):

@@ -15,7 +15,8 @@ from typing import Protocol
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host, HostLostError
 from tcptop.ledger.host_row import HostLook, HostRow
-from tcptop.sampling.sampler import AnySource, Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import AnySource, Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 

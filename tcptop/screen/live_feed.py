@@ -13,7 +13,8 @@ from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
-from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
+from tcptop.sampling.sampler import Sampler
+from tcptop.sampling.source_list import cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
-from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import cgroup_sources, kernel_sources
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled, host_options
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import CacheAttributes, LabMeasurement

@@ -10,7 +10,8 @@ from tcptop.accounting import account
 from tcptop.accounting.host_row import EACH_LOOK, EVENT_SOURCES, RowAccount, only_tcp_caches
 from tcptop.hosts.folder import FolderHost
 from tcptop.sampling.fleet import NOT_FOR_A_ROW, table_sources
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 
 

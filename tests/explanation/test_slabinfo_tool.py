@@ -22,7 +22,8 @@ from tcptop.explanation import page_of_cache
 from tcptop.explanation.slab_loss import slab_loss
 from tcptop.hosts.folder import FolderHost
 from tcptop.ledger import Ledger
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.sources.cache_attributes import CacheAttributesSource
 from tcptop.text.line import text_of
 

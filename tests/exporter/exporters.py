@@ -24,7 +24,8 @@ from tcptop.exporter.server import Server, open_sockets
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.report.as_metrics import MetricOptions
-from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.sampler import Sampler
+from tcptop.sampling.source_list import kernel_sources
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUARD_S = 60.0

@@ -34,7 +34,8 @@ from tcptop.exporter.server import (
 )
 from tcptop.report.as_metrics import MetricOptions
 from tcptop.sampling.live_sampler import PATIENCE_S
-from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.sampler import Sampler
+from tcptop.sampling.source_list import kernel_sources
 
 LAST_LOOK = "tcptop_last_look_timestamp_seconds"
 ACTIVE = 'tcptop_cache_active_objects{cache="TCP"}'

@@ -15,7 +15,8 @@ from slow_case import slow
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.run_sync import run_sync
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.saved_feed import SavedFeed
 from tcptop.sources import source

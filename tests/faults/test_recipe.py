@@ -13,7 +13,7 @@ import pytest
 from program import output, program, report
 from slow_case import slow
 
-from tcptop.sampling.sampler import wanted_paths
+from tcptop.sampling.source_list import wanted_paths
 from tcptop.sock_diag import SOCKETS_PATH
 
 Json = dict[str, Any]

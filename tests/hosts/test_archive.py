@@ -25,7 +25,7 @@ from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
 from tcptop.hosts.host import FileRead, Host
 from tcptop.hosts.run_sync import run_sync
 from tcptop.hosts.zstd import zstd
-from tcptop.sampling.sampler import wanted_paths
+from tcptop.sampling.source_list import wanted_paths
 
 WANTED = wanted_paths()
 

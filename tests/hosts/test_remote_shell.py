@@ -26,7 +26,7 @@ from tcptop.hosts.remote_shell import (
     split_files,
     start_text,
 )
-from tcptop.sampling.sampler import wanted_paths
+from tcptop.sampling.source_list import wanted_paths
 from tcptop.sources import kallsyms
 
 NONCE = "0123456789abcdef" * 2

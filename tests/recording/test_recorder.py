@@ -14,7 +14,8 @@ from samples import TreeSequenceHost, assert_same_snapshot, phase_trees, recordi
 from tcptop.hosts.host import Identity
 from tcptop.recording.blocks import BLOCK_SAMPLES
 from tcptop.recording.recorder import Bounds, Recorder
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 
 LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace="/host/proc/1/net", proc_folder=None)

@@ -11,7 +11,7 @@ from samples import STARTED_UNIX_S, assert_same_snapshot, phase_trees, record, r
 from tcptop.recording.blocks import BLOCK_SAMPLES
 from tcptop.recording.document import RECORDED_NAMES
 from tcptop.recording.opening import open_recording
-from tcptop.sampling.sampler import kernel_sources
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import SOCKET_TABLE
 
 

@@ -17,7 +17,8 @@ from tcptop.recording.recorder import Recorder
 from tcptop.recording.scrub import make_scrub
 from tcptop.recording.scrub_sockets import SocketScrubber, forget_peers
 from tcptop.report.as_json import as_json
-from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, SourceRead, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import NOT_READ, Snapshot
 from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.sources.socket_table import SocketTableSource

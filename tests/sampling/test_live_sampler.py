@@ -14,7 +14,8 @@ from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.reader_thread import STUCK_S
-from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, SourceRead, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import READING_NAMES, Snapshot
 
 TREE = Path(__file__).parents[1] / "recordings/6.1-4n/established"

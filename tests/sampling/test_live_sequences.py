@@ -18,7 +18,8 @@ from samples import TreeSequenceHost, recording_at
 from tcptop.accounting import account
 from tcptop.recording.recorder import Recorder
 from tcptop.report.as_json import as_json
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 
 STARTED_UNIX_S = 1.8e9
 FILES = (

@@ -15,7 +15,8 @@ from tcptop.hosts.run_sync import Ask, run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.live_sampler import LiveSampler
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
 

@@ -13,7 +13,8 @@ import pytest
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import Reading, Slabinfo, SlabRow, Sockstat
 
 HEAD = "slabinfo - version: 2.1\n# name <active_objs> …\n"

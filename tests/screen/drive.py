@@ -34,7 +34,8 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange
-from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.sampler import Sampler
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.feed import Sampled
 from tcptop.screen.live_feed import LiveFeed

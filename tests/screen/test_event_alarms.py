@@ -19,7 +19,8 @@ from drive import (
 )
 
 from tcptop.recording.recorder import Recorder
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.settings.file import Settings
 from tcptop.widgets.head_line import HeadLine
 

@@ -26,7 +26,8 @@ from test_words import unknown_words
 
 from tcptop.explanation.holder_rows import SORTS
 from tcptop.recording.recorder import Recorder
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.sources.socket_table import SocketTableSource
 from tcptop.text.line import text_of

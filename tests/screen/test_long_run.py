@@ -11,7 +11,8 @@ import sys
 import pytest
 from drive import AppPilot, ScriptedHost, host_app, tree, wait_for_app
 
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, read_due
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 
 SAMPLES = 40

@@ -35,7 +35,8 @@ from textual.widgets import Input
 
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.recorder import Recorder
-from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.sampler import Sampler
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot

@@ -33,7 +33,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.hosts.wanted_paths import WantedPaths
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
-from tcptop.sampling.sampler import kernel_sources
+from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import READING_NAMES, SOCKET_TABLE, Reading, Snapshot
 
 FILES = {
