@@ -15,7 +15,7 @@ from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
 from tcptop.accounting.limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.accounting.limits import THRESHOLDS, states_by_use
-from tcptop.accounting.origin import Origin, origin_of
+from tcptop.accounting.origin import origin_of
 from tcptop.hosts.host import Host
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
 from tcptop.ledger.plan import Plan, PlanRequest
@@ -135,10 +135,18 @@ class Feed:
         """Reads single sockets once, and passes them to `use`; does nothing if there is no kernel to ask."""
 
     def receive(self, snapshot: Snapshot) -> None:
-        """Computes the Ledger of a sample, adds it to the trends and the growth, and draws it."""
+        """Shows a sample that was taken after the sample on the screen."""
+        minute_ago = totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin_of(snapshot))
+        self.show_sample(snapshot, minute_ago, self._ledger_before)
+
+    def show_sample(self, snapshot: Snapshot, minute_ago: EventCounts | None, ledger_before: Ledger | None) -> None:
+        """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger.
+
+        `minute_ago` has the event totals one minute before the sample was taken. `ledger_before` is the ledger of the
+        previous sample. Both are None if there is no earlier sample.
+        """
         origin = origin_of(snapshot)
-        minute_ago = self.events_minute_ago(snapshot, origin)
-        ledger = account(snapshot, self.thresholds, self._limit_states, minute_ago, self._ledger_before)
+        ledger = account(snapshot, self.thresholds, self._limit_states, minute_ago, ledger_before)
         self._sample, self._ledger_before = (snapshot, ledger), ledger
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
@@ -180,10 +188,6 @@ class Feed:
     def plan_origin(self) -> str:
         """The folder, archive or recording of the sample on the screen; empty for this machine."""
         return ""
-
-    def events_minute_ago(self, snapshot: Snapshot, origin: Origin) -> EventCounts | None:
-        """The event totals one minute before the given sample was taken; None if there is no earlier sample."""
-        return totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s, origin)
 
     def draw(self, ledger: Ledger) -> None:
         """Draws the Ledger of a sample."""

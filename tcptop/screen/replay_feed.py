@@ -29,7 +29,7 @@ from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import Feed
 from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.timeline_fill import fill_timeline, work_for
-from tcptop.snapshot import LabMeasurement, Snapshot
+from tcptop.snapshot import LabMeasurement
 from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.player import Player
@@ -107,7 +107,6 @@ class ReplayFeed(Feed):
         self.player = Player(selection.times_s).seek(selection.start)
         self._shown_index = selection.start
         self._origins: dict[int, Origin] = {}
-        self._minute_ago: EventCounts | None = None
         self._timeline = NO_TIMELINE
 
     def begin(self) -> None:
@@ -210,19 +209,15 @@ class ReplayFeed(Feed):
             self._requested.clear()
             number = samples[self.player.index]
             index = samples.index(number)
-            sample, self._minute_ago, self._ledger_before = await self._thread.run(partial(self._read, index))
+            sample, minute_ago, before = await self._thread.run(partial(self._read, index))
             self._shown_index = index
-            self.receive(sample.snapshot._replace(lab_measurement=self.lab_measurement))
+            self.show_sample(sample.snapshot._replace(lab_measurement=self.lab_measurement), minute_ago, before)
             if sample.damage is not None:
                 self.app.clear_notifications()  # only one message is visible, even if many samples are damaged
                 self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
-    def events_minute_ago(self, _: Snapshot, __: Origin) -> EventCounts | None:
-        """The event totals one minute before the sample on the screen, by the clock of the recording."""
-        return self._minute_ago
-
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
-        """Reads a selected sample and the event totals one minute before the sample.
+        """Reads a selected sample and the event totals one minute before the sample, by the clock of the recording.
 
         Also returns the ledger of the previous sample if the selected sample lacks averages; the ledger has these
         averages.
