@@ -13,7 +13,7 @@ from typing import Literal
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel.objects import State
-from tcptop.ledger import Amount, CacheLine, HeldName, HeldObjects, HeldPart, Ledger, StateCost
+from tcptop.ledger import Amount, CacheLine, HeldName, HeldObjects, HeldPart, Ledger, StateCost, fallback_factor
 from tcptop.rates import increase
 
 ZERO = Amount(0.0, 0.0)
@@ -242,7 +242,7 @@ def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | N
         if one is None or two is None:
             return None
         changes.append(two.minus(one))
-        factors = [_fallback(ledger, part.cache) for ledger in (before, after) for part in known]
+        factors = [fallback_factor(part.cache, ledger.cache) for ledger in (before, after) for part in known]
         lows = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in known]
         high = max(*lows, *(part.high_slab_bytes or 0.0 for part in known))
         unit = _add(unit, Amount(min(lows) * min(factors), high * max(factors)))
@@ -250,13 +250,6 @@ def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | N
         return None
     number = Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))
     return number, number.times(unit)
-
-
-def _fallback(ledger: Ledger, cache: str) -> float:
-    """Bytes per object in the present slabs ÷ bytes per object in a full slab; above 1 after order fallback."""
-    line = ledger.cache(cache)
-    row = ledger.cache(line.row) if line is not None else None
-    return 1.0 if row is None else row.fallback
 
 
 def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.ledger.amount import Amount
-from tcptop.ledger.caches import MAX_ALIASES, CacheLine, NodeCount, Presence, UnseenObject
+from tcptop.ledger.caches import MAX_ALIASES, CacheLine, NodeCount, Presence, UnseenObject, fallback_factor
 from tcptop.ledger.connection_cost import (
     AccountingMode,
     ConnectionCost,
@@ -91,6 +91,7 @@ __all__ = [
     "Threshold",
     "UnseenObject",
     "ZoneMemory",
+    "fallback_factor",
     "limit_label",
 ]
 

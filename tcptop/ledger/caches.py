@@ -1,6 +1,6 @@
 """Slab caches: their objects, slabs and bytes, on the machine and on each node."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Literal, NamedTuple
 
@@ -113,12 +113,6 @@ class CacheLine(NamedTuple):
         """
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
-    @property
-    def fallback(self) -> float:
-        """An object's share of its present slab ÷ its share of a full slab; above 1 after order fallback."""
-        present = self.present_share_bytes
-        return present / self.slab_share_bytes if present is not None and self.slab_share_bytes else 1.0
-
     def share_on(self, node: int) -> float | None:
         """Share of the cache's objects that are on one node, from 0 to 1; None if unknown."""
         return _share_on(node, self.nodes)
@@ -138,6 +132,20 @@ class CacheLine(NamedTuple):
         if share is None or own is None:
             return None
         return min(self.tcp_bytes * share, (self.bytes or inf) * own)
+
+
+def fallback_factor(cache: str, line_of: Callable[[str | None], CacheLine | None]) -> float:
+    """An object's share of its present slab ÷ its share of a full slab of the preferred order, in a cache's row.
+
+    The factor is above 1 if the kernel has fallen back to slabs of a smaller order. `line_of` returns the cache with a
+    given name, or None.
+    """
+    line = line_of(cache)
+    row = line_of(line.row) if line is not None else None
+    if row is None or row.present_share_bytes is None or not row.slab_share_bytes:
+        return 1.0
+    factor = row.present_share_bytes / row.slab_share_bytes
+    return factor if factor > 1.0 + 1e-9 else 1.0
 
 
 def _share_on(node: int, nodes: Mapping[int, NodeCount] | None) -> float | None:
