@@ -1,4 +1,7 @@
-"""Bytes of one kernel object in its own cache or in a kmalloc cache: the object's size, and its share of a slab."""
+"""Bytes of one kernel object in its own cache or in a kmalloc cache: the object's size, and its share of a slab.
+
+The objects that one socket holds, such as bind buckets, are selected in socket_cost.py.
+"""
 
 from __future__ import annotations
 

@@ -1,52 +1,34 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from tcptop.accounting.cache_lines import (
+    EMPTY_LINE,
+    aliases_of,
+    line_of_namespaces,
+    names_to_show,
+    recall_line,
+    without_doubted,
+)
+from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
-from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
+from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, idle_error_objects, unique_rows
+from tcptop.accounting.slub_layout import object_step_bytes, slab_order
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import MAX_ALIASES, CacheLine, NodeCount, ObjectCost, Presence, SocketCost
+from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.recall import Recall
-from tcptop.snapshot import Doubt, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """Folder name of a merged cache. The name of a merged cache's folder ends with the object size: `:A-0000128`
 (mm/slub.c, create_unique_id)."""
 
-KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Name of a plain kmalloc cache, or of a random copy of a kmalloc cache.
-
-With CONFIG_RANDOM_KMALLOC_CACHES (since 6.6) each kmalloc cache has copies, and each call site uses one of the copies.
-Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-64`.
-"""
-
-PARTIAL_SLABS_SINCE = (5, 16)
-"""First kernel release that limits a CPU's partial list by the number of slabs on the list.
-
-Older releases limit the partial list by the number of free objects.
-"""
-
-SHEAVES_SINCE = (7, 0)
-"""First kernel release in which most caches have sheaves (arrays of free objects, one for each CPU).
-
-Sheaves hold more free objects than partial slabs hold.
-"""
-
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
 """Pattern of the folder name of a merged cache with SLAB_ACCOUNT. The folder name of a merged SLAB_ACCOUNT cache
 contains the letter A (mm/slub.c, create_unique_id)."""
-
-MEMCG_CHILDREN_UNTIL = (5, 9)
-"""First kernel release without a child cache for each memory cgroup.
-
-Slabinfo counts the objects of a child cache in the row of the parent cache, but sysfs does not.
-"""
 
 SLAB_MERGES_SINCE = (3, 18)
 """First kernel release in which the SLAB allocator merges caches, as SLUB already did (12220dea07f1)."""
@@ -103,8 +85,8 @@ class CacheTable:
         self._sysfs_replaces_slabinfo = bool(self._counts) and self._slabinfo_is_old()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
-        self._shown_names = {group: _names_to_show(names) for group, names in self._names_of.items()}
-        _recall_line.begin_round()
+        self._shown_names = {group: names_to_show(names) for group, names in self._names_of.items()}
+        recall_line.begin_round()
         lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
@@ -126,7 +108,7 @@ class CacheTable:
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a pair (name of a struct, number of objects)."""
         self._lookups: dict[str, CacheLookup] = {}
-        self._kmalloc_names = _kmalloc_names_by_size((*self._by_name, *self._group_of))
+        self._kmalloc_names = kmalloc_names_by_size((*self._by_name, *self._group_of))
         self._kmalloc_lines: dict[int, list[CacheLine]] = {}
         for line in lines:
             size = kmalloc_size_bytes(line.name)
@@ -203,12 +185,12 @@ class CacheTable:
             if item.since is None or self._release is not None
         )
 
-    def get(self, name: str) -> CacheLine | None:
+    def get(self, name: str | None) -> CacheLine | None:
         """The cache with the given name; None if there is none.
 
         If two rows have the name, the row with more slabs is used.
         """
-        return self._by_name.get(name)
+        return None if name is None else self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
         """Upper bound on the number of objects of one kind in use; None if unknown."""
@@ -247,7 +229,7 @@ class CacheTable:
         """
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
-        return _EMPTY._replace(
+        return EMPTY_LINE._replace(
             name=name,
             row=name,
             object_bytes=size_bytes,
@@ -286,14 +268,8 @@ class CacheTable:
         return tuple(dict.fromkeys(line.row for line in lines if line.row is not None))
 
     def fallback_factor(self, cache: str) -> float:
-        """Bytes per object in the present slabs ÷ bytes per object in a full slab of the preferred order.
-
-        The factor is above 1 if the kernel has fallen back to slabs of a smaller order.
-        """
-        line = self.get(cache)
-        row = self._by_name.get(line.row) if line is not None and line.row is not None else None
-        factor = 1.0 if row is None else row.fallback
-        return factor if factor > 1.0 + 1e-9 else 1.0
+        """The fallback factor of a cache (`fallback_factor` in ledger/caches.py)."""
+        return fallback_factor(cache, self.get)
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
         """Pairs (number of slabs, objects per slab), one pair for each order of slabs.
@@ -355,7 +331,7 @@ class CacheTable:
     def _line_of_row(self, row: SlabRow) -> CacheLine:
         names = self._names_sharing(row.name)
         active_per_s = per_second(self._previous_active.get(row.name), self._elapsed_s, row.active_objects)
-        line = _recall_line(
+        line = recall_line(
             row,
             names,
             self._more_aliases(row.name, names),
@@ -365,7 +341,7 @@ class CacheTable:
         )
         doubts = self._doubts.get(row.name, frozenset())
         if doubts:
-            line = _without_doubted(line, doubts)
+            line = without_doubted(line, doubts)
         if not line.in_catalogue:
             return line
         line = line._replace(
@@ -405,7 +381,7 @@ class CacheTable:
         if not self._is_whole and protocols is not None and name in protocols.by_name:
             return self._line_without_row(name)
         parts = [line for line in lines if re.fullmatch(pattern, line.name)] if pattern is not None else []
-        return _line_of_namespaces(name, parts) if parts else None
+        return line_of_namespaces(name, parts) if parts else None
 
     def _line_without_row(self, name: str) -> CacheLine:
         """The CacheLine of a catalogued cache without a row of its own.
@@ -421,7 +397,7 @@ class CacheTable:
         if row is not None:
             return row._replace(
                 name=name,
-                aliases=_aliases(name, names),
+                aliases=aliases_of(name, names),
                 more_aliases=self._more_aliases(name, names),
                 objects_of=(OBJECT_OF_CACHE[name].struct,),
                 in_catalogue=True,
@@ -449,7 +425,7 @@ class CacheTable:
         return CacheLine(
             name=name,
             row=None if merged else name,
-            aliases=_aliases(name, names),
+            aliases=aliases_of(name, names),
             more_aliases=self._more_aliases(name, names),
             objects_of=(OBJECT_OF_CACHE[name].struct,),
             in_catalogue=True,
@@ -481,7 +457,7 @@ class CacheTable:
     def _more_aliases(self, name: str, names: tuple[str, ...]) -> int:
         """The number of caches that are merged with a given cache but left out of its list of aliases."""
         every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
-        return max(0, len(every_name) - 1 - len(_aliases(name, names)))
+        return max(0, len(every_name) - 1 - len(aliases_of(name, names)))
 
     def _size_of_group(self, name: str) -> int | None:
         match = GROUP_SIZE.match(self._group_of.get(name, ""))
@@ -544,107 +520,6 @@ class CacheTable:
         )
 
 
-def _names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of merged caches; if there are very many, only the first names and all names of the catalogue.
-
-    Without a maximum, the total length of the lists would grow with the square of the number of names.
-    """
-    if len(names) <= MAX_ALIASES + 1:
-        return names
-    catalogued = [name for name in names if name in OBJECT_OF_CACHE]
-    others = (name for name in names if name not in OBJECT_OF_CACHE)
-    return (*catalogued, *islice(others, max(0, MAX_ALIASES + 1 - len(catalogued))))
-
-
-def _aliases(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple([other for other in names if other != name][:MAX_ALIASES])
-
-
-def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:
-    """Upper bound on the free objects that CPUs cache and that a row of slabinfo therefore counts as active.
-
-    `names` are the caches that the row counts. The bound is None in three cases: the kernel has the SLAB allocator, the
-    number of CPUs is unknown, or the kernel may have sheaves of unknown capacity.
-    """
-    topology, sizes, sysctls = snapshot.topology.value, snapshot.slab_sizes.value, snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release if sysctls else None)
-    if topology is None or topology.online_cpus is None or row.tunables_limit:
-        return None
-    known = sizes.caches if sizes else {}
-    size = next((known[name] for name in names if name in known), None)
-    if (size is None or size.sheaf_capacity is None) and (release or SHEAVES_SINCE) >= SHEAVES_SINCE:
-        return None
-    bound = max_idle_objects(
-        row.object_bytes,
-        row.objects_per_slab,
-        topology.online_cpus,
-        max(1, len(topology.nodes)),
-        size.cpu_partial_objects if size else None,
-        size.sheaf_capacity if size else None,
-        counts_slabs=(release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
-    )
-    return min(bound, row.active_objects)
-
-
-def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
-    """The rows of slabinfo, with only one row for each catalogued cache.
-
-    If a catalogued cache has several rows, the row with the most slabs is kept.
-
-    The kernel prints slabinfo in parts; if the list of caches changes between two parts, a row may be printed twice.
-    All rows of caches outside the catalogue are kept, because two different caches outside the catalogue may have the
-    same name.
-    """
-    rows = tuple(rows)
-    catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
-    if len(catalogued) == len(set(catalogued)):
-        return rows
-    largest: dict[str, SlabRow] = {}
-    for row in rows:
-        if row.name in OBJECT_OF_CACHE and row.slabs >= largest.get(row.name, row).slabs:
-            largest[row.name] = row
-    unique: list[SlabRow] = []
-    for row in rows:
-        if row.name not in OBJECT_OF_CACHE:
-            unique.append(row)
-        elif row.name in largest:
-            unique.append(largest.pop(row.name))
-    return tuple(unique)
-
-
-def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
-    """The line, with None for the doubted numbers and for all figures computed from them."""
-    if "size" in doubts:
-        line = line._replace(
-            object_bytes=None, objects_per_slab=None, pages_per_slab=None, order=None, slab_share_bytes=None
-        )
-    if "counts" in doubts:
-        line = line._replace(
-            active_objects=None, use=None, objects=None, slabs=None, active_per_s=None, max_in_use=None
-        )
-    return line._replace(bytes=None)
-
-
-def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
-    """One line for a cache that exists once in each network namespace.
-
-    Each namespace has its own row in slabinfo, and the sizes in all these rows are the same.
-    """
-    return lines[0]._replace(
-        name=name,
-        row=lines[0].row if len(lines) == 1 else None,
-        objects_of=(OBJECT_OF_CACHE[name].struct,),
-        in_catalogue=True,
-        active_objects=None,
-        use=None,
-        objects=None,
-        slabs=None,
-        bytes=None,
-        active_per_s=None,
-        max_in_use=None,
-    )
-
-
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
     """Size of the struct in each cache, from sysfs; for the socks of a protocol, from /proc/net/protocols."""
     sizes, protocols = snapshot.slab_sizes.value, snapshot.protocols.value
@@ -657,90 +532,3 @@ def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
         if size.object_size_bytes is not None:
             found[name] = size.object_size_bytes
     return found
-
-
-# The result is cached, because the names of the caches hardly ever change.
-@lru_cache(2)
-def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
-    """Names of the kmalloc caches by object size, the smallest size first.
-
-    If a size has no plain kmalloc cache, the name of a random copy is returned.
-    """
-    sizes: dict[int, str] = {}
-    copies: dict[int, str] = {}
-    for name in names:
-        size = kmalloc_size_bytes(name)
-        if size is not None:
-            (copies if "-rnd-" in name else sizes).setdefault(size, name)
-    return dict(sorted({**copies, **sizes}.items()))
-
-
-@lru_cache(1024)
-def kmalloc_size_bytes(name: str) -> int | None:
-    """Object size of a kmalloc cache, parsed from its name; None if the cache is not a kmalloc cache."""
-    match = KMALLOC.match(name)
-    return int(match[1]) << (10 if match[2] else 0) if match else None
-
-
-def _line_of_slabinfo(
-    row: SlabRow,
-    names: tuple[str, ...],
-    more_aliases: int,
-    object_size_bytes: int | None,
-    active_per_s: float | None,
-    page_bytes: int | None,
-) -> CacheLine:
-    """The CacheLine of a slabinfo row, without counts from sysfs."""
-    objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
-    return CacheLine(
-        name=row.name,
-        row=row.name,
-        aliases=_aliases(row.name, names),
-        more_aliases=more_aliases,
-        objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
-        in_catalogue=bool(objects_of),
-        shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,
-        object_bytes=row.object_bytes,
-        object_size_bytes=object_size_bytes,
-        objects_per_slab=row.objects_per_slab,
-        pages_per_slab=row.pages_per_slab,
-        order=max(0, row.pages_per_slab - 1).bit_length(),
-        slab_share_bytes=slab_share_bytes(row.pages_per_slab, row.objects_per_slab, page_bytes),
-        active_objects=row.active_objects,
-        use=row.active_objects / row.objects if row.objects else None,
-        objects=row.objects,
-        slabs=row.slabs,
-        bytes=known_slab_bytes(
-            row.objects, row.slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab, page_bytes
-        ),
-        active_per_s=active_per_s,
-        nodes=None,
-        max_in_use=row.active_objects,
-        idle_error_objects=None,
-    )
-
-
-# The results are kept for the next sample, because most rows do not belong to TCP and have not changed.
-_recall_line = Recall(_line_of_slabinfo)
-
-_EMPTY = CacheLine(
-    name="",
-    row=None,
-    aliases=(),
-    objects_of=(),
-    in_catalogue=False,
-    shared=True,
-    object_bytes=None,
-    object_size_bytes=None,
-    objects_per_slab=None,
-    pages_per_slab=None,
-    order=None,
-    slab_share_bytes=None,
-    active_objects=None,
-    use=None,
-    objects=None,
-    slabs=None,
-    bytes=None,
-    active_per_s=None,
-    nodes=None,
-)

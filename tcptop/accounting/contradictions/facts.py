@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from tcptop.accounting.contradictions.reading_times import are_of_one_moment
 from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, Machine, with_later_sockets
-from tcptop.accounting.slab_caches import idle_error_objects, unique_rows
+from tcptop.accounting.slabinfo_rows import idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
 from tcptop.snapshot import Snapshot, Zone

@@ -24,7 +24,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SameName,
 )
 from tcptop.accounting.slab_bytes import slab_bytes
-from tcptop.accounting.slab_caches import MEMCG_CHILDREN_UNTIL, unique_rows
+from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import (
     DENTRY,

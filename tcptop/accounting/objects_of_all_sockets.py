@@ -1,6 +1,7 @@
 """Bounds on the number of objects that all TCP sockets of the machine hold, and the bytes of one object of each kind.
 
-A comparison of two ledgers multiplies the change in the number of objects by the bytes of one object.
+A comparison of two ledgers multiplies the change in the number of objects by the bytes of one object. The objects of
+a single socket are selected in socket_cost.py.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ OF_INODE = tuple(item for item in OF_FILE if item.struct in HELD_WITH_INODE)
 OF_PORT = tuple(item for item in objects_held(State.ORPHAN, owns_port=True) if item in BIND_BUCKETS)
 
 
-def held_objects(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> tuple[HeldObjects, ...]:
+def objects_of_all_sockets(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> tuple[HeldObjects, ...]:
     """The objects of each kind; kinds whose number is unknown are left out."""
     beside = table.matching_sockstat
     if beside is not None:

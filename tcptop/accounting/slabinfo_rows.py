@@ -1,0 +1,78 @@
+"""Rows of slabinfo: one row for each catalogued cache, and the free objects that a row counts as active."""
+
+from collections.abc import Iterable
+
+from tcptop.accounting.slub_layout import max_idle_objects
+from tcptop.kernel.objects import OBJECT_OF_CACHE
+from tcptop.kernel.release import release_numbers
+from tcptop.snapshot import SlabRow, Snapshot
+
+PARTIAL_SLABS_SINCE = (5, 16)
+"""First kernel release that limits a CPU's partial list by the number of slabs on the list.
+
+Older releases limit the partial list by the number of free objects.
+"""
+
+SHEAVES_SINCE = (7, 0)
+"""First kernel release in which most caches have sheaves (arrays of free objects, one for each CPU).
+
+Sheaves hold more free objects than partial slabs hold.
+"""
+
+MEMCG_CHILDREN_UNTIL = (5, 9)
+"""First kernel release without a child cache for each memory cgroup.
+
+Slabinfo counts the objects of a child cache in the row of the parent cache, but sysfs does not.
+"""
+
+
+def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
+    """The rows of slabinfo, with only one row for each catalogued cache.
+
+    If a catalogued cache has several rows, the row with the most slabs is kept.
+
+    The kernel prints slabinfo in parts; if the list of caches changes between two parts, a row may be printed twice.
+    All rows of caches outside the catalogue are kept, because two different caches outside the catalogue may have the
+    same name.
+    """
+    rows = tuple(rows)
+    catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
+    if len(catalogued) == len(set(catalogued)):
+        return rows
+    largest: dict[str, SlabRow] = {}
+    for row in rows:
+        if row.name in OBJECT_OF_CACHE and row.slabs >= largest.get(row.name, row).slabs:
+            largest[row.name] = row
+    unique: list[SlabRow] = []
+    for row in rows:
+        if row.name not in OBJECT_OF_CACHE:
+            unique.append(row)
+        elif row.name in largest:
+            unique.append(largest.pop(row.name))
+    return tuple(unique)
+
+
+def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:
+    """Upper bound on the free objects that CPUs cache and that a row of slabinfo therefore counts as active.
+
+    `names` are the caches that the row counts. The bound is None in three cases: the kernel has the SLAB allocator, the
+    number of CPUs is unknown, or the kernel may have sheaves of unknown capacity.
+    """
+    topology, sizes, sysctls = snapshot.topology.value, snapshot.slab_sizes.value, snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release if sysctls else None)
+    if topology is None or topology.online_cpus is None or row.tunables_limit:
+        return None
+    known = sizes.caches if sizes else {}
+    size = next((known[name] for name in names if name in known), None)
+    if (size is None or size.sheaf_capacity is None) and (release or SHEAVES_SINCE) >= SHEAVES_SINCE:
+        return None
+    bound = max_idle_objects(
+        row.object_bytes,
+        row.objects_per_slab,
+        topology.online_cpus,
+        max(1, len(topology.nodes)),
+        size.cpu_partial_objects if size else None,
+        size.sheaf_capacity if size else None,
+        counts_slabs=(release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
+    )
+    return min(bound, row.active_objects)
