@@ -1,42 +1,39 @@
-"""Accounting: pure functions that compute a Ledger from a Snapshot, without access to a clock, a file or a screen."""
+"""Accounting: `account()` computes a Ledger from a Snapshot with pure functions, a module for each kind of figure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tcptop.accounting.attached_objects import attached_objects
-from tcptop.accounting.connection_cost import connection_costs, family_mixes, needs_earlier_average
+from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.events import EventCounts, find_events
 from tcptop.accounting.free_memory import NodeTable, sum_zones
 from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.hardware import find_hardware
-from tcptop.accounting.headroom import memory_headroom
+from tcptop.accounting.headroom import machine_headroom
 from tcptop.accounting.lab_result import lab_result_use
 from tcptop.accounting.limits import THRESHOLDS, find_limits
+from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.objects_of_all_sockets import objects_of_all_sockets
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.slab_caches import COST_SOURCES, CacheTable
 from tcptop.accounting.slab_memory import slab_memory
-from tcptop.accounting.socket_buffers import BufferMemory, buffer_memory
+from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import (
     AccountingMode,
-    Amount,
     Attached,
     ConnectionCost,
-    Headroom,
-    HostFacts,
     Ledger,
     LimitState,
     SocketCounts,
     SourceHealth,
     StateCost,
-    TcpMemory,
     Threshold,
     UnseenObject,
 )
@@ -51,8 +48,6 @@ MAX_LOOK_AGE_S = 60.0
 
 A look is one reading of all sockets over netlink.
 """
-MAX_EARLIER = 30
-"""Maximum number of recorded samples that are searched for an earlier average."""
 
 
 def account(
@@ -154,22 +149,6 @@ def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost
     return counted_states(states, holders)
 
 
-def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger | None:
-    """The ledger to pass to `account()` as `before` for a recorded sample; None if no earlier averages are needed.
-
-    `snapshot_at(index)` returns the recorded sample with this index. At most MAX_EARLIER earlier samples are searched
-    for averages. If sockets changed too fast for averages in all these samples, the averages depend on whether the
-    samples are shown forwards or backwards. Otherwise both directions show the same averages.
-    """
-    start = index
-    while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):
-        start -= 1
-    before: Ledger | None = None
-    for number in range(start, index):
-        before = account(snapshot_at(number), before=before)
-    return before
-
-
 def _held(before: Ledger | None, cost: ConnectionCost) -> Attached | None:
     """The attached objects of the previous sample.
 
@@ -178,33 +157,6 @@ def _held(before: Ledger | None, cost: ConnectionCost) -> Attached | None:
     if before is None or cost.now_held_because is None:
         return None
     return before.attached if before.costs["full"].now_read_at_unix_s == cost.now_read_at_unix_s else None
-
-
-def machine_headroom(
-    snapshot: Snapshot,
-    table: CacheTable,
-    page_bytes: int | None,
-    costs: Mapping[AccountingMode, ConnectionCost],
-    sockets: SocketCounts,
-    buffers: BufferMemory | None,
-    memory: TcpMemory,
-) -> dict[AccountingMode, Headroom]:
-    """The number of further sockets that fit into memory, in each accounting mode.
-
-    A new full socket has buffers of the present average size; a mini-socket has no buffers.
-    """
-    doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
-    per_socket: Amount | None = Amount(0.0, 0.0)
-    if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        most = max(buffers.bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
-        per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
-    if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
-        per_socket = None
-    by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
-    return {
-        mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)
-        for mode, amount in by_mode
-    }
 
 
 def _unseen_objects(table: CacheTable) -> dict[str, UnseenObject]:
@@ -219,36 +171,6 @@ def _unseen_objects(table: CacheTable) -> dict[str, UnseenObject]:
 def _mostly_ipv6(cost: ConnectionCost) -> bool:
     parts = cost.by_family["mix"].accepted.parts
     return any(part.object == TCP6_SOCK.struct and part.count > 0.5 for part in parts)
-
-
-def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
-    """The machine: its name, kernel, page size, CPUs and memory."""
-    sysctls = snapshot.sysctls.value
-    meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
-    available = (load.memory_available_bytes if load else None, meminfo.available_bytes if meminfo else None)
-    return HostFacts(
-        name=sysctls.host_name if sysctls else None,
-        place=snapshot.place,
-        net_namespace=snapshot.net_namespace,
-        kernel=sysctls.kernel_release if sysctls else None,
-        page_size_bytes=page_bytes,
-        cpus=_online_cpus(snapshot),
-        memory_bytes=meminfo.total_bytes if meminfo else None,
-        memory_available_bytes=next((each for each in available if each is not None), None),
-        cpu_busy_percent=load.cpu_busy_percent if load else None,
-    )
-
-
-def _online_cpus(snapshot: Snapshot) -> int | None:
-    """Number of online CPUs.
-
-    If sysfs does not show the online CPUs, zoneinfo gives the number. In zoneinfo, each zone has one page list per CPU.
-    The zone with the most page lists is used.
-    """
-    topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
-    if topology is not None and topology.online_cpus is not None:
-        return topology.online_cpus
-    return max((zone.cpus for zone in zoneinfo.zones if zone.cpus), default=None) if zoneinfo else None
 
 
 def _source_health(snapshot: Snapshot) -> dict[str, SourceHealth]:

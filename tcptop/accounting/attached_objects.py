@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.lab_result import measured_ktls
 from tcptop.accounting.object_cost import object_costs
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_counts import file_count_error, min_sockets_with_file, sockets_with_file
 from tcptop.accounting.tls_sockets import may_be_elsewhere, tls_sockets

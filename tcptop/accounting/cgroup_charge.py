@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import is_accounted
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL
 from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, MINI_SOCKETS, NF_CONN, SOCKS
 from tcptop.kernel.release import Release, release_numbers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_has_vectors
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, ObjectCost

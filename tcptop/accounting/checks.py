@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Literal, NamedTuple
 
+from tcptop.accounting.cache_table import COST_SOURCES
 from tcptop.accounting.limits import CGROUP_LIMIT, NEEDS_DUMP, STATE_BY_EVENT, THEN
-from tcptop.accounting.slab_caches import COST_SOURCES
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
 from tcptop.text.units import grouped, plain_number

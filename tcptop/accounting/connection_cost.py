@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import IPV4, IPV6, FamilyMix, socket_cost
 from tcptop.accounting.socket_counts import (
     HELD_WITH_INODE,

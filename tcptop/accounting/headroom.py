@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tcptop.accounting.cache_table import COST_SOURCES, CacheTable
 from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
 from tcptop.accounting.slab_bytes import smallest_slab
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.kernel.objects import DENTRY, SOCKET_ALLOC, SOCKS
 from tcptop.ledger import (
     AccountingMode,
@@ -15,6 +16,7 @@ from tcptop.ledger import (
     Headroom,
     NodeHeadroom,
     SocketCost,
+    SocketCounts,
     TcpMemory,
 )
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
@@ -42,6 +44,33 @@ class NewSocket(NamedTuple):
     """Bytes if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
     order: int
     """Largest order of the slabs that hold the objects of the socket."""
+
+
+def machine_headroom(
+    snapshot: Snapshot,
+    table: CacheTable,
+    page_bytes: int | None,
+    costs: Mapping[AccountingMode, ConnectionCost],
+    sockets: SocketCounts,
+    buffers: BufferMemory | None,
+    memory: TcpMemory,
+) -> dict[AccountingMode, Headroom]:
+    """The number of further sockets that fit into memory, in each accounting mode.
+
+    A new full socket has buffers of the present average size; a mini-socket has no buffers.
+    """
+    doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
+    per_socket: Amount | None = Amount(0.0, 0.0)
+    if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
+        most = max(buffers.bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
+        per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
+    if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
+        per_socket = None
+    by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
+    return {
+        mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)
+        for mode, amount in by_mode
+    }
 
 
 def memory_headroom(

@@ -10,15 +10,16 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tcptop.accounting import machine_facts, machine_headroom
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import find_events
+from tcptop.accounting.headroom import machine_headroom
 from tcptop.accounting.limits import THRESHOLDS, find_limits, states_by_use
+from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.origin import origin_of
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.tcp_memory import tcp_memory

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.ledger import CacheLine, LabUse
 from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_counts import open_files_error
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import (

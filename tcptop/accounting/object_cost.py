@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_lsm_blob_cache, measured_socket
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_counts import max_files, min_sockets_with_inode
 from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.kernel.objects import (

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import inf
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.connection_cost import mini_socket_count
 from tcptop.accounting.object_cost import object_costs
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.accounting.socket_counts import (
     HELD_WITH_INODE,

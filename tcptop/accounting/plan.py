@@ -8,6 +8,7 @@ from math import ceil, inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.connection_cost import FAMILY_OBJECTS
@@ -16,7 +17,6 @@ from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import measured_ktls
 from tcptop.accounting.limits import CGROUP_LIMIT, TIME_WAIT_LIMIT, limit_state
 from tcptop.accounting.object_cost import object_costs
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
     BIND_BUCKETS,

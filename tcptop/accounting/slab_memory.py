@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import SlabMemory, TcpMemory
 from tcptop.snapshot import Snapshot

@@ -6,7 +6,7 @@ The charge in /proc/net/sockstat is not exact, because it includes the unused pa
 from math import inf
 from typing import NamedTuple
 
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.kernel.objects import FCLONE, SK_BUFF, SKB_HEAD
 from tcptop.ledger import Amount, SocketCounts
 from tcptop.snapshot import Snapshot

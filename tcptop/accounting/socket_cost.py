@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.object_cost import object_costs
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, KERNEL_OBJECTS, KernelObject, State
 from tcptop.ledger import ObjectCost, Slice, SocketCost
 from tcptop.snapshot import Snapshot

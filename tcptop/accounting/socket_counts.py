@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.kernel.objects import (
     DENTRY,
     FILE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import SK_BUFF, SOCKET_ALLOC, SOCKET_WQ, SOCKS
 from tcptop.kernel.release import release_numbers

@@ -6,8 +6,8 @@ All figures are computed from counters that are cheap to read.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.object_cost import object_costs
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.kernel.objects import (
     AS_MINI_SOCKET,

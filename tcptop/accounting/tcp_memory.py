@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.accounting.socket_counts import (

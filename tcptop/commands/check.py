@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from tcptop.accounting import account, ledger_before
+from tcptop.accounting import account
 from tcptop.accounting.checks import CHECK_NAMES, GROWTH, Ranges, SocketGrowth, check_units, run_checks, worst_state
 from tcptop.accounting.growth import GAP_S, LENGTH_S, change_per_s
+from tcptop.accounting.ledger_before import ledger_before
 from tcptop.accounting.origin import continue_origin, origin_of
 from tcptop.commands.common import (
     Parser,

@@ -8,7 +8,8 @@ import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
-from tcptop.accounting import account, ledger_before
+from tcptop.accounting import account
+from tcptop.accounting.ledger_before import ledger_before
 from tcptop.commands.common import (
     Parser,
     make_sampler,

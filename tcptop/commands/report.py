@@ -71,7 +71,8 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
 
     After printing, raises TcptopError if a printed sample was damaged.
     """
-    from tcptop.accounting import account, ledger_before
+    from tcptop.accounting import account
+    from tcptop.accounting.ledger_before import ledger_before
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import select_samples
 

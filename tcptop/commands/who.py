@@ -201,7 +201,8 @@ def _formatted(ledger: Ledger, options: argparse.Namespace, sockets: Sequence[So
 
 def _print_recorded(options: argparse.Namespace) -> None:
     """Prints the sockets of the last selected sample of a recording; with --json, of every selected sample."""
-    from tcptop.accounting import account, ledger_before
+    from tcptop.accounting import account
+    from tcptop.accounting.ledger_before import ledger_before
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import select_samples
 

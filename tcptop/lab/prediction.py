@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
-from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
 from tcptop.accounting.state_costs import unread_fin_parts
 from tcptop.hosts.host import Host

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from tcptop.accounting import ledger_before
 from tcptop.accounting.event_series import EventSample, add_event_sample, minute_ago_index, totals_minute_ago
 from tcptop.accounting.events import EventCounts
+from tcptop.accounting.ledger_before import ledger_before
 from tcptop.accounting.origin import Origin, origin_of
 from tcptop.errors import TcptopError
 from tcptop.ledger import Ledger

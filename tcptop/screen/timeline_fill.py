@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from tcptop.accounting import account, ledger_before
+from tcptop.accounting import account
+from tcptop.accounting.ledger_before import ledger_before
 from tcptop.recording.recording import Recording
 from tcptop.view.timeline import BUCKETS, Timeline, bucket_samples, coarse_to_fine
 from tcptop.view.trends import connection_bytes

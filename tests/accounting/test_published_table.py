@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from recorded import ledger_of, link_caches, snapshot_of, write_tree
 
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.socket_cost import IPV4, socket_cost
 from tcptop.kernel.objects import State
 from tcptop.ledger import CacheLine, Ledger, SocketCost

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 from recorded import CPUS, RECORDINGS, ledger, snapshot
 
-from tcptop.accounting import account, ledger_before
+from tcptop.accounting import account
+from tcptop.accounting.ledger_before import ledger_before
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import Reading, SlabCount, SlabCounts, Snapshot, Sockstat
 
