@@ -40,7 +40,7 @@ from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.nodes_pane import NodesPane
 from tcptop.widgets.palette import TOO_SMALL, Command, Palette, has_room
-from tcptop.widgets.pane import ASCII_CLASS, Pane
+from tcptop.widgets.pane import ASCII_CLASS, TIME_WAIT_CLASS, Pane
 from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
@@ -68,12 +68,6 @@ class TcptopApp(App[int]):
     CSS = """
     Screen { background: $background; overflow: hidden; }
     .-time-wait Pane { border-title-color: $time-wait; }
-    .-time-wait .pane--accent { color: $time-wait; }
-    .-time-wait .pane--slice-1 { color: $time-wait-1; }
-    .-time-wait .pane--slice-2 { color: $time-wait-2; }
-    .-time-wait .pane--slice-3 { color: $time-wait-3; }
-    .-time-wait .pane--slice-4 { color: $time-wait-4; }
-    .-time-wait .pane--slice-5 { color: $time-wait-5; }
     .-ascii Pane.-titled { border-top: ascii $border-blurred; }
     .-ascii Pane.-titled:focus { border-top: ascii $secondary; }
     .-ascii Pane.-right { border-left: ascii $border-blurred; }
@@ -230,7 +224,7 @@ class TcptopApp(App[int]):
         if not self.key_repeats:
             # A changed CSS class of the app makes Textual compute the styles of all widgets again, which takes longer
             # than drawing the ledger.
-            self.set_class(choices.mode == "time_wait", "-time-wait")
+            self.set_class(choices.mode == "time_wait", TIME_WAIT_CLASS)
             self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import ClassVar, get_args
 
 from rich.segment import Segment
-from rich.style import Style
+from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.style import Style
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
@@ -25,6 +25,29 @@ TITLE_GAP = 4
 """Minimum number of columns between a title and the note at the right end of the title line."""
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
+TIME_WAIT_CLASS = "-time-wait"
+"""CSS class of an app that shows TIME_WAIT accounting."""
+SLICES: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
+ROLE_STYLES: Mapping[Role, str] = {
+    "text": "",
+    "dim": "$text-muted",
+    "strong": "bold",
+    "head": "$secondary",
+    "accent": "bold $primary",
+    "warning": "bold $warning",
+    "critical": "bold reverse $error",
+    "critical-bar": "$error",
+    **{role: f"${role}" for role in SLICES},
+    "idle": "$text-muted",
+    "cursor": "bold on $secondary 30%",
+}
+"""The style of each role, in the colours of the theme."""
+TIME_WAIT_STYLES: Mapping[Role, str] = {
+    **ROLE_STYLES,
+    "accent": "bold $time-wait",
+    **{role: f"$time-wait-{number}" for number, role in enumerate(SLICES, 1)},
+}
+"""The style of each role in TIME_WAIT accounting."""
 
 
 class Pane(Widget):
@@ -33,7 +56,6 @@ class Pane(Widget):
     A subclass returns the lines and the titles of the pane; this class draws those that have changed.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
     DEFAULT_CSS = """
     Pane {
         background: $background;
@@ -45,20 +67,6 @@ class Pane(Widget):
         &.-left { padding-right: 1; }
         &.-right { border-left: solid $border-blurred; padding-left: 1; }
         &.-titled:focus { border-top: solid $secondary; }
-        & > .pane--dim { color: $text-muted; }
-        & > .pane--strong { text-style: bold; }
-        & > .pane--head { color: $secondary; }
-        & > .pane--accent { color: $primary; text-style: bold; }
-        & > .pane--warning { color: $warning; text-style: bold; }
-        & > .pane--critical { color: $error; text-style: bold reverse; }
-        & > .pane--critical-bar { color: $error; }
-        & > .pane--slice-1 { color: $slice-1; }
-        & > .pane--slice-2 { color: $slice-2; }
-        & > .pane--slice-3 { color: $slice-3; }
-        & > .pane--slice-4 { color: $slice-4; }
-        & > .pane--slice-5 { color: $slice-5; }
-        & > .pane--idle { color: $text-muted; }
-        & > .pane--cursor { background: $secondary 30%; text-style: bold; }
     }
     """
 
@@ -71,7 +79,7 @@ class Pane(Widget):
         The rows are counted from the top of the widget's box.
         """
         self._titles = ("", "", False)
-        self._styles: dict[str, Style] = {}
+        self._styles: dict[str, RichStyle] = {}
         self._ledger: Ledger | None = None
         self._view = View()
 
@@ -230,9 +238,11 @@ class Pane(Widget):
         """The text, converted to ASCII if the terminal shows only ASCII."""
         return to_ascii(text) if self.app.has_class(ASCII_CLASS) else text
 
-    def _style(self, role: Role) -> Style:
-        style = self._styles.get(role)
+    def _style(self, role: Role) -> RichStyle:
+        text = (TIME_WAIT_STYLES if self.app.has_class(TIME_WAIT_CLASS) else ROLE_STYLES)[role]
+        style = self._styles.get(text)
         if style is None:
-            style = self.get_component_rich_style(f"pane--{role}")
-            self._styles[role] = style
+            # These are not component classes: Textual would apply each of them to each pane whenever any style changes,
+            # which took a quarter of the time of a start.
+            style = self._styles[text] = (self.visual_style + Style.parse(text)).rich_style
         return style
