@@ -48,14 +48,15 @@ def _line_of_slabinfo(
     )
 
 
-# The results are kept for the next sample, because most rows do not belong to TCP and have not changed.
+# Results are kept for the next sample, because most rows do not change from one sample to the next.
 recall_line = Recall(_line_of_slabinfo)
 
 
 def names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names of merged caches; if there are very many, only the first names and all names of the catalogue.
 
-    Without a maximum, the total length of the lists would grow with the square of the number of names.
+    Each merged cache has a list of all other names, so without a maximum the total length of the lists would grow with
+    the square of the number of names.
     """
     if len(names) <= MAX_ALIASES + 1:
         return names
@@ -70,7 +71,7 @@ def aliases_of(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
-    """The line, with None for the doubted numbers and for all figures computed from them."""
+    """A copy of the line in which doubtful numbers, and all figures computed from doubtful numbers, are None."""
     if "size" in doubts:
         line = line._replace(
             object_bytes=None, objects_per_slab=None, pages_per_slab=None, order=None, slab_share_bytes=None

@@ -35,13 +35,13 @@ SLAB_MERGES_SINCE = (3, 18)
 
 
 MAX_SLABINFO_LAG_S = 30.0
-"""Maximum time in seconds by which slabinfo may be older than the counts of sysfs; later, sysfs replaces slabinfo.
+"""Maximum age difference in seconds: if slabinfo is older than the counts of sysfs by more than this, the counts of
+sysfs are used.
 
-Until slabinfo reaches this age, all counts of a row come from slabinfo, although sysfs is read more often. If one
-row took some counts from slabinfo and others from sysfs, the counts would contradict each other. If a row took its
-counts from slabinfo and from sysfs by turns, it would show active objects only sometimes, because sysfs does not give
-their number. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s
-of CPU time.
+Up to this difference, all counts of a row come from slabinfo, although sysfs is read more often. If one row took some
+counts from slabinfo and others from sysfs, the counts would contradict each other. If a row alternated between slabinfo
+and sysfs, the number of active objects would come and go, because sysfs does not show the number of active objects.
+Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s of CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -76,7 +76,7 @@ class CacheTable:
         )
         """The sources in COST_SOURCES whose figures are damaged or impossible.
 
-        The list of what is missing in a socket's cost includes these sources.
+        The cost of a socket lists the damaged sources among its missing parts.
         """
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
@@ -127,10 +127,10 @@ class CacheTable:
     def _lookup_without_line(self, kernel_object: KernelObject) -> CacheLookup:
         """The reason why no file shows the cache of an object: the cache is `absent`, `hidden` or `unknown`.
 
-        The cache is absent in three cases: the kernel is too old or too new, the protocol that creates the cache is not
-        registered, or a complete list of caches does not name the cache. A cache that must exist is not called absent,
-        even if a complete list of caches does not name it. A cache must exist if all kernels of this release have
-        its object, or if the object's protocol is registered.
+        The cache is absent if the kernel is too old or too new. The cache is also absent if the protocol that creates
+        the cache is not registered, or if a complete list of caches does not name the cache. A cache that must exist is
+        never absent, even if a complete list of caches does not name the cache. A cache must exist if all kernels of
+        this release have its object, or if the object's protocol is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
@@ -204,7 +204,7 @@ class CacheTable:
     def kmalloc_caches(self, min_bytes: int, max_bytes: int) -> list[CacheLine]:
         """The kmalloc caches that serve sizes from `min_bytes` to `max_bytes`, the smallest first.
 
-        The list is empty if slabinfo is incomplete, because a missing row could be the row of such a cache.
+        The list is empty if slabinfo is incomplete, because the row of a smaller kmalloc cache could be missing.
         """
         if self._has_rows and not self._is_whole:
             return []
@@ -259,7 +259,10 @@ class CacheTable:
         return row.objects if row else None
 
     def possible_rows(self, cost: ObjectCost) -> tuple[str, ...]:
-        """Names of the slabinfo rows that may count the objects of a cost; an object of kmalloc may have several."""
+        """Names of the slabinfo rows that may count the objects of a cost.
+
+        Objects from kmalloc may be counted in one of several rows.
+        """
         names = [cost.cache]
         low, high = kmalloc_size_bytes(cost.cache), kmalloc_size_bytes(cost.high_cache or cost.cache)
         if low is not None and high is not None:
@@ -502,7 +505,7 @@ class CacheTable:
         if count is None or (count.objects is None and count.slabs is None):
             return None
         if count.objects and not count.objects_by_node:
-            # A kernel without NUMA prints totals only; all objects then count as on node 0.
+            # A kernel without NUMA prints only totals, so all objects are counted on node 0.
             count = count._replace(objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
         nodes: dict[int, NodeCount] = {}
         for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):

@@ -35,11 +35,11 @@ with SLAB_ACCOUNT have the flag on every kernel with cgroup2."""
 def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectCost], accepted: float) -> Amount:
     """Bounds on the bytes of objects that are charged to a memory cgroup; `accepted` is the share of accepted socks.
 
-    The kernel charges an object if a process creates it and its cache has SLAB_ACCOUNT. The lower bound is the size of
-    the objects that are certainly charged. If kernel memory is not charged at all, the lower bound is 0. The lower
-    bound leaves out socks that softirq creates. The lower bound also leaves out all mini-sockets, because softirq may
-    create any mini-socket. The objects of conntrack are never charged (net/netfilter/nf_conntrack_core.c,
-    nf_conntrack_init_start: no SLAB_ACCOUNT).
+    The kernel charges an object if a process creates the object and the object's cache has SLAB_ACCOUNT. The lower
+    bound is the size of the objects that are certainly charged. If kernel memory is not charged at all, the lower bound
+    is 0. The lower bound leaves out socks that softirq creates. The lower bound also leaves out all mini-sockets,
+    because softirq may create any mini-socket. The objects of conntrack are never charged
+    (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
     """
     sysctls, cgroups = snapshot.sysctls.value, snapshot.memory_cgroups.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None

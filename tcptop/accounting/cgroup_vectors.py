@@ -14,7 +14,7 @@ from tcptop.snapshot import Snapshot
 VECTOR_ENTRY_BYTES = 8
 """Size of one entry in a vector: a pointer to the obj_cgroup of one object (mm/slub.c, alloc_slab_obj_exts).
 
-If BTF contains struct slabobj_ext, its size is the size of an entry.
+If BTF contains struct slabobj_ext, an entry has the size of this struct.
 """
 
 PROFILED_ENTRY_BYTES = 16

@@ -80,7 +80,7 @@ class Check(NamedTuple):
     value: float | None
     state: CheckState
     warn: str | None
-    """The range of values that cause no warning, in the notation of the plugin guidelines; None if there is no such
+    """The range of values that cause no warning, in the notation of the Monitoring Plugins guidelines; None without a
     range."""
     critical: str | None
     limit: Limit | None

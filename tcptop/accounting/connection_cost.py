@@ -49,7 +49,7 @@ slabs that a CPU may cache.
 """
 
 MAX_CHANGE = 0.02
-"""Largest relative change in the number of sockets between two reads that still allows an average.
+"""An average is computed only if the number of sockets changed by at most this share between two reads.
 
 If sockets change faster, the average is wrong, because the caches and the number of sockets are read at different
 times.
@@ -89,12 +89,14 @@ def connection_costs(
 
 
 class SocketChange(NamedTuple):
-    """For two periods, whether the number of sockets changed by more than MAX_CHANGE in the period."""
+    """Tells for each of two periods whether the number of sockets changed by more than MAX_CHANGE."""
 
     around_read: bool
-    """True if the number changed fast between the last two reads of the caches; the last read then gives no average."""
+    """True if the number of sockets changed fast between the last two reads of the caches. No average is then computed
+    from the last read.
+    """
     since_read: bool
-    """True if the number changed fast after the last read of the caches."""
+    """True if the number of sockets changed fast after the last read of the caches."""
 
 
 def needs_earlier_average(snapshot: Snapshot) -> bool:
@@ -111,8 +113,8 @@ def _change_of_sockets(
     """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
     `reading` is the last read of the caches. The number of sockets at the last read is compared with the number at the
-    previous read. If the caches were read only once, the number that sockstat showed just before that read is used as
-    the previous number. In a saved tree, the number of sockets is assumed not to change.
+    previous read. If the caches were read only once, the previous number is the one that sockstat showed just before
+    the read. In a saved tree, the number of sockets is assumed not to change.
     """
     newest = snapshot.sockstat
     if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
@@ -136,7 +138,8 @@ def _count_of_mode(sockstat: Sockstat | None, mode: AccountingMode) -> int | Non
 def _changes_fast(one: int, other: int) -> bool:
     """True if two counts differ by more than MAX_CHANGE.
 
-    A difference of at most MIN_SOCKETS_PER_CPU sockets is ignored, because a few programs may open as many at once.
+    A difference of at most MIN_SOCKETS_PER_CPU sockets is ignored, because a few programs may open that many sockets at
+    once.
     """
     return abs(one - other) > max(MAX_CHANGE * max(one, other), MIN_SOCKETS_PER_CPU)
 
@@ -152,7 +155,7 @@ def _read_at_unix_s(snapshot: Snapshot, table: CacheTable) -> float | None:
 def _with_steady_average(
     cost: ConnectionCost, change: SocketChange, read_at_unix_s: float | None, before: ConnectionCost | None
 ) -> ConnectionCost:
-    """The cost, with the average of the last read of the caches or an earlier average.
+    """The cost of a socket, with the average from the last read of the caches, or with an earlier average.
 
     If the number of sockets changed fast around the last read, the average in `before` is used. If `before` has no
     average, the cost has no average either. If the average was computed before a fast change, `now_held_because` is the

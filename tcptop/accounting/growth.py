@@ -47,8 +47,8 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # A counter that first grows and then becomes smaller within GAP_S also shows another boot. To notice such a
-        # boot, the last sample gets the new origin, which contains the larger totals.
+        # If a counter grows and then becomes smaller within GAP_S, the machine was booted in between. To notice such a
+        # boot, the last sample gets the new origin, which has the larger totals of the counters.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets

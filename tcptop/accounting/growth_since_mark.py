@@ -1,4 +1,4 @@
-"""Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets, with an error.
+"""Measured bytes per socket since a mark (a sample that the user marked): growth of live objects ÷ growth of sockets.
 
 The error of the measurement is the change since the mark in those slabs that hold no objects of sockets.
 """

@@ -16,8 +16,8 @@ NODE = re.compile(r"(?<![A-Za-z])node[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 PROCESSOR = re.compile(r"(?<![A-Za-z])(?:p|cpu|proc|processor|socket)[ _-]?(\d{1,4})(?!\d)", re.IGNORECASE)
 
 MIN_MANAGED_SHARE = 0.5
-"""Minimum share of a node's memory that the kernel manages. The rest of the memory may be reserved for firmware or a
-crash kernel."""
+"""Minimum share of a node's memory that the kernel manages. The kernel does not manage memory that is reserved for
+firmware or for a crash kernel."""
 
 
 def find_hardware(snapshot: Snapshot) -> Smbios | None:
@@ -79,9 +79,9 @@ def _agree(devices: Sequence[MemoryDevice], named: Sequence[int | None], nodes: 
     """True if the node numbers in the names of the filled slots can be the kernel's node numbers.
 
     The names must contain the same node numbers as the kernel shows. The slots of one node must not belong to several
-    processors. The memory in the slots of a node must be at least the memory that the kernel manages on the node. These
-    checks are needed because some firmware numbers the nodes within each processor. Other firmware does not know that
-    the kernel splits a node in two.
+    processors. The memory in the slots of a node must be at least the memory that the kernel manages on the node. The
+    node numbers are checked, because some firmware numbers the nodes within each processor. Other firmware does not
+    know that the kernel splits a node in two.
     """
     bytes_on: dict[int, int] = defaultdict(int)
     processors_of: dict[int, set[str]] = defaultdict(set)

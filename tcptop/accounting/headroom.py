@@ -291,8 +291,8 @@ def _reclaim_pages(
     """Number of pages that reclaim can free from page cache and from reclaimable slabs; None if unknown.
 
     The number of reclaimable pages follows the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available).
-    Reclaim leaves a part of the page cache: half of it, or the sum of the low watermarks if that is smaller. The rule
-    for reclaimable slabs is the same as for page cache.
+    Reclaim leaves a part of the page cache: half of the page cache, or the sum of the low watermarks if this sum is
+    smaller. The rule for reclaimable slabs is the same as for page cache.
     """
     if meminfo is None or cache_pages is None or meminfo.reclaimable_bytes is None:
         return None

@@ -42,8 +42,8 @@ class Candidate(NamedTuple):
 Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
 IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
-"""Kinds of verdicts that need two looks. If `measure` is smaller than in the previous look, the verdict is not
-given."""
+"""Kinds of verdicts that need two looks (two readings of all sockets). If `measure` is smaller than in the previous
+look, the verdict is not given."""
 
 IF_GROWN: Mapping[str, str] = {
     "TCPReqQFullDrop": "SYN queue full, {count} handshakes dropped",
@@ -168,7 +168,7 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
 
 
 def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: str, end: str) -> Candidate:
-    """The text of the candidate is `start`, the number of sockets and `end`; `≈` precedes an estimated number."""
+    """The text of a possible verdict is `start`, the number of sockets and `end`; `≈` precedes an estimated number."""
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
@@ -194,7 +194,7 @@ def _by_process(
 
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
-    """Verdicts on listeners that have ever dropped connections and whose queue is longer than its limit.
+    """Verdicts on listeners that have dropped connections and whose accept queue is over its limit.
 
     While no client connects, a full queue drops nothing. An unchanged number of drops therefore does not mean that the
     listener has recovered.

@@ -69,7 +69,7 @@ def find_holders(
         Same(look), None if look_before is None else Same(look_before), _verdict_limits(snapshot, page_bytes)
     )
     if SOCKET_TABLE in snapshot.contradictions.sources:
-        verdicts = ()  # no verdict rests on impossible figures
+        verdicts = ()  # impossible figures give no verdict
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
@@ -99,7 +99,7 @@ def find_holders(
 
 
 DAMAGED = ("cut", "strange")
-"""If the reading of a look has one of these states, lines of the look were lost."""
+"""States of the source of a look (a reading of all sockets) in which lines of the look were lost."""
 
 
 class _Facts(NamedTuple):

@@ -1,7 +1,8 @@
 """The row of one machine in the table of hosts: only those figures of a Ledger that the table shows.
 
-The table reads each machine again and again. Each of these reads is a look of the table. Most looks read only the
-counters that change all the time. Figures of slab caches and of memory come from the last look that read their files.
+The table reads each machine again and again. Each reading of a machine is called a look. Most looks read only the
+counters that change all the time. Figures of slab caches and of memory come from the last look in which the files of
+these figures were read.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ RATE_S = 6.0
 KMALLOC = ("kmalloc-", "size-")
 """Beginnings of the names of the caches that serve kmalloc()."""
 REASONS = ("sockstat", "slabinfo", "sysctls", "meminfo", "zoneinfo")
-"""Sources whose reasons are shown in a row, the most important source first."""
+"""Sources, the most important first: if a source cannot be read, the row of the machine shows the reason."""
 Read = tuple[float | None, str]
 """The time and the state of a reading. If the time or the state has changed, the source was read again."""
 

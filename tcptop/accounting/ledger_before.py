@@ -15,8 +15,8 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
     """The ledger to pass to `account()` as `before` for a recorded sample; None if no earlier averages are needed.
 
     `snapshot_at(index)` returns the recorded sample with this index. At most MAX_EARLIER earlier samples are searched
-    for averages. If sockets changed too fast for averages in all these samples, the averages depend on whether the
-    samples are shown forwards or backwards. Otherwise both directions show the same averages.
+    for averages. If sockets changed too fast for averages in all of the searched samples, the averages depend on
+    whether the samples are shown forwards or backwards. If averages are found, both directions show the same averages.
     """
     start = index
     while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):

@@ -1,7 +1,7 @@
 """Order of the limits over several samples.
 
-If a limit becomes nearer than the limit above it, the two exchange their places after some seconds. A limit with a more
-severe alarm moves up at once.
+The limit that is nearest to being reached is at the top. If a limit becomes nearer than the limit above it, the two
+limits exchange their places after some seconds. A limit with a more severe alarm moves up at once.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def hold_orders(previous: LimitOrders, ledger: Ledger) -> LimitOrders:
 def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> LimitOrder:
     """Computes the order of the limits in one accounting mode.
 
-    The result depends on the samples alone, not on a clock. In three cases the result is the order in `ledger`: the new
-    sample is earlier than the previous sample, the samples are more than MAX_GAP_S apart, or the samples have different
-    limits.
+    The result depends on the samples alone, not on a clock. The result is the order in `ledger` if the new sample is
+    earlier than the previous sample, or if the two samples are more than MAX_GAP_S apart. The result is also the order
+    in `ledger` if the two samples have different limits.
     """
     rows, at_s = ledger.limits[mode].rows, ledger.taken_at_unix_s
     place = {limit.name: index for index, limit in enumerate(rows)}

@@ -358,7 +358,7 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return
     if limits.max_conntrack_entries == 0:
-        return  # no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
+        return  # 0 means that there is no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
     use = Use(limits.conntrack_entries, limits.max_conntrack_entries)
     counts = bool(limits.conntrack_entries)
     sysctls = snapshot.sysctls.value
@@ -413,7 +413,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
 def _nofile(holders: "Holders | None") -> Limit:
     """The limit on the open files of a process.
 
-    The use is that of the process with sockets that is nearest to its limit.
+    Of all processes with sockets, the process that is nearest to its limit is shown.
     """
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
     if not found:
@@ -425,7 +425,7 @@ def _nofile(holders: "Holders | None") -> Limit:
 
 
 def _listen_queues(holders: "Holders | None") -> Limit:
-    """The limit on an accept queue; the use is that of the queue that is nearest to its limit."""
+    """The limit on an accept queue; of all accept queues, the queue that is nearest to its limit is shown."""
     if holders is None or not holders.listeners:
         return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections")
     fullest = max(holders.listeners, key=lambda each: each.queue / max(1, each.limit))

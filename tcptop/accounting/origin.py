@@ -39,7 +39,7 @@ def origin_of(snapshot: Snapshot) -> Origin:
         sysctls.host_name if sysctls else None,
         sysctls.kernel_release if sysctls else None,
         snapshot.net_namespace,
-        snapshot.monotonic_s or None,  # monotonic_s is 0 in a saved tree and in a lost sample
+        snapshot.monotonic_s or None,  # monotonic_s is 0 in a saved tree, and in an unreadable sample
         event_totals(snapshot),
     )
 

@@ -53,7 +53,7 @@ EXACT_FILE_COUNT_SINCE = (6, 16)
 DRIFT_FILES = 64
 """Fixed part of the number of sockets that may be opened between the reads of slabinfo and sockstat.
 
-The other part is one eighth of the number of open files.
+In addition to this fixed part, the number grows by one eighth of the open files.
 """
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
@@ -69,7 +69,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
     error = _error_bytes(release, reserve_pages, page_bytes, cpus)
     if reserve_pages is None and snapshot.sysctls.state == "strange" and error:
-        # A sysctl is damaged or impossible. It may be mem_pcpu_rsv, so the reserve of this kernel is unknown.
+        # A sysctl is damaged or impossible. The damaged sysctl may be mem_pcpu_rsv, so the reserve per CPU is unknown.
         error = None
     lookups = [table.find(item) for item in MINI_SOCKETS]
     active = [

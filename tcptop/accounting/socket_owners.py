@@ -1,8 +1,8 @@
 """Owners of the groups of a socket table; sockets whose descriptors were not seen are divided among the processes.
 
-A look reads at most 64 descriptors of a process, drawn at random (a sample). All other sockets of a process are in
-groups whose owner is `unseen`. Each unseen group is divided among the processes that have similar sockets in their
-samples.
+A look reads at most 64 descriptors of a process, drawn at random (a sample). Sockets of a process whose descriptors
+were not read are in groups whose owner is `unseen`. Each unseen group is divided among the processes that have similar
+sockets in their samples.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +14,8 @@ from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
-"""If a sample contains this number of a group's sockets on average, it very probably contains at least one of them.
+"""If a sample contains on average this many sockets of a group, the sample very probably contains at least one of these
+sockets.
 
 The average is computed as if the sampled process had all sockets of the group. With an average of five, the probability
 that the sample contains none of the group's sockets is 0.7 % (Poisson).
@@ -27,10 +28,11 @@ If more processes have such sockets, the unseen group is not divided among them.
 """
 
 LATE_SHARE = 0.1
-"""Maximum ratio of an unseen group's sockets to the similar sockets of processes whose descriptors were all read.
+"""Maximum of a ratio: the sockets of an unseen group ÷ the similar sockets of processes whose descriptors were all
+read.
 
-Up to this ratio, the unseen group is divided among these processes. They may have opened the unseen sockets after their
-descriptors were read, but before the dump.
+Up to this ratio, the unseen group is divided among these processes. The processes may have opened the unseen sockets
+after their descriptors were read, but before the dump.
 """
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
@@ -100,7 +102,10 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 
 
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
-    """A function from a network namespace to the largest weight of a process that may have unseen sockets there.
+    """Returns a function.
+
+    The function takes a network namespace, and returns the largest weight of a process that may have unseen sockets in
+    this namespace.
 
     A process may have unseen sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """

@@ -285,7 +285,7 @@ def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str 
 
 
 def add_socket_table(sampler: Sampler, is_asked: bool) -> None:
-    """Adds the source of socket holders, if the user asks who holds the sockets or a saved tree has the answer."""
+    """Adds the source of socket holders if the user asks for the holders, or if a saved tree contains the sockets."""
     from tcptop.sampling.source_list import has_saved_sockets
 
     if is_asked or has_saved_sockets(sampler.host):

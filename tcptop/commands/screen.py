@@ -18,8 +18,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs the screen until the user quits; returns the exit code."""
     require_terminal()
     remove_textual_variables()
-    # Garbage collections during the imports would take a tenth of the start time. They would free next to nothing,
-    # because imported modules stay in memory.
+    # Garbage collections during the imports would take a tenth of the start time. The collections would free hardly any
+    # memory, because imported modules stay in memory.
     gc.disable()
     from dataclasses import replace
 

@@ -155,7 +155,7 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
 
 def nearest_words(ledger: Ledger, word: str) -> list[str]:
     """Up to five words, pages and caches whose names are most similar to a word."""
-    from difflib import get_close_matches  # imported here, since only a word that is not found needs it
+    from difflib import get_close_matches  # imported here, since only the search for similar words needs difflib
 
     names = [*(page.name for page in PAGES), *SLAB_CACHES, *(line.name for line in ledger.caches)]
     names += [item.struct.removeprefix("struct ") for item in KERNEL_OBJECTS]

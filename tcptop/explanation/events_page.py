@@ -124,7 +124,7 @@ def _sentences(title: str, events: Sequence[Event], columns: int) -> Iterator[Li
 def event_variants(events: Sequence[Event]) -> list[Line]:
     """Variants of a line about the events that have grown, from the longest to the shortest.
 
-    Example: `! ListenOverflows +12, ListenDrops +12`
+    After the warning sign, the line is, for example, `ListenOverflows +12, ListenDrops +12`.
     """
     if not events:
         return [EMPTY_LINE]

@@ -101,7 +101,7 @@ def _note(limit: Limit) -> str:
 def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
     """Notes, from long to short, on a limit that stops no new socket: how many more orphans or mini-sockets fit.
 
-    There are no notes if this number is unknown, or if the limit stops new sockets.
+    The list of notes is empty if this number is unknown, or if the limit stops new sockets.
     """
     if limit.stops_new_sockets:
         return []
@@ -287,7 +287,7 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
 
     The line has limits grouped by state, followed by the events that have grown.
 
-    Example: `! FULL conntrack 95 % ! NEAR memory 91 % ! ListenOverflows +12`
+    An example without the warning signs is `FULL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
     """
 
     def line(name: Callable[[Limit], str], event_line: Line) -> Line:

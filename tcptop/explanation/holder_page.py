@@ -45,7 +45,7 @@ def _of(*kinds: HolderKind) -> Callable[[HolderGroup], bool]:
 
 
 class About(NamedTuple):
-    """A kind of verdict, the column that it is about, and a function that tells which groups it concerns."""
+    """A kind of verdict, the column that the verdict is about, and a function that selects the groups concerned."""
 
     verdict_kind: str
     column: str

@@ -1,4 +1,4 @@
-"""Rows of the table of holders: groups of sockets added up by owner, process, cgroup, port, state and so on."""
+"""Rows of the table of holders: groups of sockets added up by owner, process, cgroup, port, state and more."""
 
 from __future__ import annotations
 

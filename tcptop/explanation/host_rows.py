@@ -41,7 +41,7 @@ class HostColumn(NamedTuple):
 def nearest_text(row: HostRow) -> str:
     """The nearest limit and its use, such as `conntrack 60 %`.
 
-    If the limit has an alarm, the sign and the word of the alarm come first: `! NEAR conntrack 91 %`.
+    If the limit has an alarm, the warning sign and the word of the alarm come first, as in `NEAR conntrack 91 %`.
     """
     limit = nearest_limit(row)
     if limit is None:
@@ -108,7 +108,7 @@ def _headroom(row: HostRow) -> Value:
 
 
 def _shown(amount: Amount | None) -> Value:
-    """The one of an amount's two bounds that is shown as text."""
+    """The bound of an amount that is shown as text: the lower bound or the upper bound."""
     if amount is None:
         return None
     return amount.high if not amount.low and amount.high < inf else amount.low
@@ -229,8 +229,8 @@ def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
     """The rows whose names contain the filter text, sorted.
 
     In the order of NEAREST LIMIT, machines with an alarm come first, the most severe alarm first. Machines that do not
-    answer come next. All other machines follow, sorted by the number of sockets that still fit, the fewest first. In
-    the order of any other column, machines with an unknown value come last.
+    answer come next. Machines without an alarm follow, sorted by the number of sockets that still fit, the fewest
+    first. In the order of any other column, machines with an unknown value come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:
@@ -297,8 +297,8 @@ def lost_text(look: HostLook) -> str:
 def age_text(look: HostLook, interval_s: float) -> str:
     """Text with the age of a machine's figures.
 
-    While the machine answers in time, the text is an upper bound, such as `≤ 2s`. Otherwise the text is the age in
-    seconds or, from 1000 s on, in minutes.
+    While the machine answers in time, the text is an upper bound, such as `≤ 2s`. If the machine does not answer in
+    time, the text is the age in seconds or, from 1000 s on, in minutes.
     """
     if look.age_s is None:
         return ""

@@ -277,7 +277,7 @@ def node_lines(plan: Plan, columns: int) -> list[Line]:
 
     The table also shows how many connections fit into the free memory of each node.
 
-    There is no table on a machine with one node.
+    On a machine with one node, the result is empty.
     """
     if plan.nodes is None:
         return paragraph(" By node: not known, since no TCP slab is counted by node.", columns - 1, "text")

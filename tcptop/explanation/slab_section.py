@@ -1,4 +1,4 @@
-"""The section on the slabs of any one cache. It shows the figures that the kernel's tool slabinfo prints."""
+"""The section on the slabs of any one cache. The section shows the figures that the kernel's tool slabinfo prints."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def slab_section(ledger: Ledger, line: CacheLine, columns: int, with_sizes: bool
 
 
 def attributes_of(ledger: Ledger, line: CacheLine) -> CacheAttributes | None:
-    """The attributes of a cache. They are known only for the cache whose page is open; None for any other cache."""
+    """The attributes of a cache.
+
+    The attributes are known only for the cache whose page is open; None for any other cache.
+    """
     chosen = ledger.chosen_cache
     return chosen if chosen is not None and chosen.cache == line.name else None
 
@@ -119,8 +122,8 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:
-        # Two causes make the figures bounds. Free objects in the caches of CPUs count as active, and in merged caches
-        # only the largest struct's size is known.
+        # The figures are only bounds, for two reasons. Free objects in the caches of CPUs count as active, and in
+        # merged caches only the largest struct's size is known.
         may_be_free = bool(row.idle_error_objects)
         is_merged = bool(row.aliases or numbers.get("aliases"))
         most, least = ("≤ ", "≥ ") if may_be_free or is_merged else ("", "")

@@ -30,7 +30,9 @@ def states_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def average_sentence(ledger: Ledger) -> str:
-    """The reason why the average differs from the cost of one more server-side socket; empty if one is unknown.
+    """The reason why the average differs from the cost of one more server-side socket.
+
+    The text is empty if the average or the cost is unknown.
 
     Idle slab memory raises the average. Orphans and sockets in an accept queue lower the average, because they have no
     file and no inode.

@@ -36,7 +36,10 @@ class Looks:
         self._look: asyncio.Task[Ledger] | None = None
 
     async def first(self) -> Ledger:
-        """Makes the first look, before any request. Some sources are slow at first, so this look may wait longest."""
+        """Makes the first look, before any request.
+
+        Some sources are slow at first, so the first look may wait longer than later looks.
+        """
         return await self._take(FIRST_PATIENCE_S)
 
     async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:

@@ -229,7 +229,8 @@ class WebGate:
 def refuse_strangers(path: str) -> None:
     """Under sudo, raises OSError if users other than root can write to the file.
 
-    Such users could write the path of any other file into this file, and root would then read the other file.
+    A user other than root could write the path of any secret file into the configuration, and root would then read the
+    secret file.
     """
     if is_strangers(path):
         raise OSError(0, "it does not belong to root alone; sudo chown root and sudo chmod go-w make it so")

@@ -30,7 +30,8 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""Number of descriptors that the host leaves to the rest of the process, out of those that `ulimit -n` allows."""
+"""Number of descriptors, out of those that `ulimit -n` allows, that the host leaves free for other uses in the process.
+"""
 
 
 def is_on_procfs(folder: str) -> bool:

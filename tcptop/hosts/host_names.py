@@ -18,12 +18,11 @@ NUMBERS = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
 def expand_names(text: str, read_file: Callable[[str], str] | None = None) -> list[str]:
     """The names that a text expands to, in the order of the text, without repetitions.
 
-    `read_file` returns the text of a file. Each line of the file is expanded in the same way, but a line cannot name
+    `read_file` returns the text of a file. Each line of the file is expanded like the text, but a line cannot name
     another file by `@FILE`. In the file, `#` begins a comment.
 
     Raises:
         ValueError: with the reason in one line, if the text expands to no name or to too many names.
-
     """
     if len(text) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"more than {MAX_TEXT_CHARACTERS >> 10} K characters")

@@ -1,7 +1,7 @@
 r"""The program that reads files on another machine over ssh, its requests, and the splitting of its answers.
 
-This module does no input or output. The program is a text for any POSIX shell. It calls only head, cat, ls and, if
-gzip is installed, gzip. Each line of its standard input is one request. The requests and their answers:
+The module does no input or output. The program is a text for any POSIX shell. The program calls only head, cat, ls and,
+if gzip is installed, gzip. Each line of its standard input is one request. The requests and their answers:
 
     d ID PATH...    gives the number ID to a list of files; has no answer
     h ID...         all files of the lists, by one `head`, which prints `==> /path <==` before each file
@@ -11,7 +11,7 @@ gzip is installed, gzip. Each line of its standard input is one request. The req
     t               the CPU time of the shell and its children
 
 Each answer ends in a line feed, the nonce of the session, a blank, the exit code and a line feed. No file contains the
-nonce, because nobody but the two ends of the session knows it.
+nonce, because only the two ends of the session know the nonce.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Host that is another machine, read over the system's ssh; nothing is installed on the other machine.
 
-Sources that are due at the same time are read together, by one request. For this request, the other machine starts one
-`head`.
+Sources that are due at the same time are read together, by one request. For such a request, the other machine starts a
+single `head`.
 """
 
 from __future__ import annotations
@@ -200,8 +200,8 @@ class SshHost:
     def _lose(self, reason: str) -> HostLostError:
         """Ends the session.
 
-        If the session has answered a request, a new session may be made at once. Otherwise a new session may be made
-        only after a delay, which grows from 1 to 60 s with each failed session.
+        If the session has answered a request, a new session may be made at once. If the session has never answered, a
+        new session may be made only after a delay, which grows from 1 to 60 s with each failed session.
         """
         if self._session is not None:
             self._session.close()
@@ -249,10 +249,10 @@ class SshHost:
     def _in_order(self, lists: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         """The lists without empty and repeated lists; the longest list is first or last.
 
-        ssh compresses text that repeats within 32 KB. If the last answer was longer than 32 KB, the longest list
-        moves to the other end of the order. The text of this list then closely follows its own text in the last answer,
-        and about half of the new answer repeats within 32 KB. With an unchanged order, nothing would repeat within
-        32 KB.
+        ssh compresses text that repeats within 32 KB. If the last answer was longer than 32 KB, the longest list moves
+        to the other end of the order. The text of this list then closely follows its own text in the last answer, and
+        about half of the new answer repeats within 32 KB. If the order stayed the same, no text would repeat within 32
+        KB.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:

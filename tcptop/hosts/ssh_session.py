@@ -96,11 +96,10 @@ class SshSession:
         atexit.register(self.close)
 
     def wait_for_hello(self, timeout_s: float | None = None) -> bool:
-        """Waits for the greeting; returns False if it has not arrived after `timeout_s` (None: no such limit).
+        """Waits for the greeting; returns False if the greeting has not arrived after `timeout_s` (None: no limit).
 
         Raises:
             SessionEndedError: if the session has ended, or no greeting came within the limits on time and bytes.
-
         """
         deadline_s = self._end_s if timeout_s is None else min(self._end_s, time.monotonic() + timeout_s)
         while self.hello is None:
@@ -167,7 +166,7 @@ class SshSession:
         raise SessionEndedError(reason)
 
     def terminate(self) -> None:
-        """Tells ssh to end, and does not wait for it. May be called from another thread."""
+        """Tells ssh to end, and does not wait until ssh has ended. May be called from another thread."""
         with suppress(OSError):
             self._process.terminate()
 

@@ -110,7 +110,7 @@ class TarMembers:
     def _header_block(self, entries: int) -> bytes | None:
         """Returns the next header block, or None at the end mark.
 
-        At the end mark, the rest of the stream is read, so that the checksums of the stream are checked.
+        After the end mark, the stream is read to its end, so that the checksums of the stream are checked.
         """
         block = self._stream.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES and not entries:

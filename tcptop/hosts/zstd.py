@@ -1,6 +1,6 @@
 """zstd (RFC 8878): the module `compression.zstd` of Python 3.14 and later, or its backport.
 
-This module is imported only when zstd is needed.
+The module is imported only when zstd is needed.
 """
 
 from __future__ import annotations

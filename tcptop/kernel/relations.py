@@ -79,8 +79,8 @@ ALIAS = Link(
     "the list i_dentry of the inode",
     "alone: a socket has one name",
 )
-"""The union around this member is named `d_u` on most releases, but has no name on the others. Both paths of the
-member, with and without `d_u`, are therefore looked for."""
+"""The union around this member is named `d_u` on most releases, but has no name on the others. The member is therefore
+looked for under two paths, with and without `d_u`."""
 
 OPEN_SOCKET = Drawing(
     "An open socket",

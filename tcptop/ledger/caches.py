@@ -7,10 +7,8 @@ from typing import Literal, NamedTuple
 Presence = Literal["known", "absent", "hidden", "unknown"]
 """Tells if a kernel has the cache of an object.
 
-`known`: a file shows the cache.
-`absent`: the kernel does not have the cache.
-`hidden`: the kernel has merged the cache with another cache, and no file shows the name of that cache.
-`unknown`: the files do not show whether the kernel has the cache.
+`known`: a file shows the cache. `absent`: the kernel does not have the cache. `hidden`: the kernel has merged the cache
+with another cache, and no file shows which one. `unknown`: the files do not show whether the kernel has the cache.
 """
 
 

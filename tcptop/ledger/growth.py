@@ -30,11 +30,11 @@ class GrowthSinceMark(NamedTuple):
     """Possible error of `bytes_per_socket`, in either direction, because of other programs' objects.
 
     The error is `others_bytes` ÷ the number of new sockets. A program that changes rows without objects of sockets
-    probably also changes the rows of dentries and files. Those two rows count objects of sockets, too. None if unknown.
+    probably also changes the rows of dentries and files. The rows of dentries and files count objects of sockets, too.
+    None if unknown.
     """
     others_bytes: float | None = None
-    """For each sample, the changes since the mark are added up over the slabinfo rows without objects of sockets. This
-    figure is the largest such sum since the mark.
+    """The largest sum, over all samples since the mark, of the changes in the slabinfo rows without objects of sockets.
 
     None if unknown.
     """

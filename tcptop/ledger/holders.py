@@ -36,7 +36,7 @@ class Holder(NamedTuple):
 
 
 class HolderGroup(NamedTuple):
-    """Sockets of one holder that have the same namespace, state, port and so on."""
+    """Sockets of one holder that have the same namespace, state, port and other properties."""
 
     holder: Holder
     namespace: int
@@ -76,8 +76,8 @@ class HolderSums(NamedTuple):
     allocated: int | None
     """Counter `alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Number of sockets that appear in no dump. Such a socket was never bound or connected, or is in a namespace that
-    tcptop did not find.
+    """Number of sockets that appear in no dump. A socket is in no dump if it was never bound or connected, or if tcptop
+    did not find its namespace.
 
     The number is None if tcptop found a namespace but did not read it.
     """

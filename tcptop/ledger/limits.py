@@ -68,7 +68,7 @@ class Limit(NamedTuple):
         """Upper bound on the used amount, if only an upper bound is known; otherwise None.
 
         Only an upper bound is known if `used` is itself an upper bound, or if the counter's value is not above the
-        counter's error. In the second case, the used amount may be 0.
+        counter's error. If the counter's value is not above the counter's error, the used amount may be 0.
         """
         if self.used is None:
             return None

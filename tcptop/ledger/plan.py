@@ -10,7 +10,7 @@ PlannedFamily = Literal["ipv4", "ipv6", "mix"]
 Verdict = Literal["fits", "does not fit", "cannot say"]
 LimitVerdict = Literal["fits", "exceeded", "unknown"]
 PLANNED_BUFFERS = "buffers"
-"""Name of that part of a plan which stands for the buffers of the planned sockets."""
+"""Name of one part of a plan: the buffers of the planned sockets."""
 
 
 class PlanRequest(NamedTuple):
@@ -21,13 +21,13 @@ class PlanRequest(NamedTuple):
     family: PlannedFamily
     """Address family of the connections.
 
-    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets. The headroom assumes these shares,
-    too.
+    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets. The headroom assumes the same
+    shares.
     """
     buffer_bytes: int | Literal["now"]
     """Bytes in the buffers of each socket.
 
-    `now` means the average over the present sockets. The headroom is computed with this average, too.
+    `now` means the average over the present sockets. The headroom is computed with the same average.
     """
     time_wait: int
     """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
@@ -62,7 +62,7 @@ class PlanRequest(NamedTuple):
     def flows(self) -> int:
         """Number of tracked flows: one for each socket, and one for each mini-socket in TIME_WAIT.
 
-        The two sockets of a proxy have different peers, so each has its own flow.
+        The two sockets of a proxied connection have different peers, so each socket has its own flow.
         """
         return self.sockets + self.time_wait
 

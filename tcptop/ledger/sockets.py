@@ -14,8 +14,8 @@ CountScope = Literal["machine", "here", "machine or here"]
 class SocketCounts(NamedTuple):
     """Socket counters.
 
-    The counters `inuse` and `inuse6` cover one network namespace. `time_wait_scope` gives the scope of `time_wait`. All
-    other counters cover the whole machine.
+    The counters `inuse` and `inuse6` cover one network namespace. `time_wait_scope` gives the scope of `time_wait`.
+    Every counter except `inuse`, `inuse6` and `time_wait` covers the whole machine.
     """
 
     inuse: int | None
@@ -66,8 +66,8 @@ class SocketCounts(NamedTuple):
     def apart(self) -> int | None:
         """Lower bound on the number of allocated sockets that are neither orphans nor in `inuse` or `inuse6`.
 
-        Such a socket is in another network namespace, or in no hash table of the kernel. A socket is in no hash table
-        if it was never connected, or if it was closed but the kernel still keeps it. None if unknown.
+        A socket that is not in `inuse` is in another network namespace, or in no hash table of the kernel. A socket is
+        in no hash table if it was never connected, or if it was closed but the kernel still keeps it. None if unknown.
         """
         inuse = self.inuse_of_both
         if self.allocated is None or inuse is None or self.orphans is None:

@@ -1,6 +1,6 @@
 """Finds the path of the settings file.
 
-This code is a module of its own, so that a report imports the rest of tcptop.settings only if the file exists.
+The search is a module of its own, so that a report imports the parser of the file only if the file exists.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Fac
 
 
 def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str]) -> Facts:
-    """The facts with the counts of sockstat added.
+    """A copy of the facts, with the counts of sockstat.
 
     The counts of sockstat must already have been checked by their own relations.
     """
@@ -193,9 +193,9 @@ def _sockets_with_file(snapshot: Snapshot, miscounted: Collection[str]) -> int |
 def _sockets_with_inode(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
     """Lower bound on the number of TCP sockets with a struct socket_alloc; None if unknown.
 
-    Orphans have no struct socket_alloc. A socket in an accept queue has no struct socket_alloc either, but it still has
-    its request sock. The bound therefore leaves out orphans and as many sockets as there are request socks. A subflow
-    of MPTCP has no struct socket_alloc, so the bound is unknown if the machine has MPTCP sockets.
+    Orphans have no struct socket_alloc. A socket in an accept queue has no struct socket_alloc either, but still has a
+    request sock. The bound is therefore the number of sockets minus the numbers of orphans and of request socks. A
+    subflow of MPTCP has no struct socket_alloc, so the bound is unknown if the machine has MPTCP sockets.
     """
     slabinfo, sockstat, protocols = snapshot.slabinfo, snapshot.sockstat, snapshot.protocols.value
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):

@@ -1,6 +1,6 @@
 """Relations of the firmware's tables (SMBIOS), and remarks about figures that are wrong in some real firmware.
 
-Figures with a remark are shown, and their source does not become `strange`.
+A figure with a remark is shown, and the state of the figure's source does not become `strange`.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The audit of a look at the sockets: its sums are compared with the counters of sockstat in the same look."""
+"""The audit of a look (a reading of all sockets): sums over the sockets are compared with sockstat's counters."""
 
 from collections import Counter
 
@@ -11,7 +11,10 @@ from tcptop.snapshot.socket_table import SocketTable
 
 
 def check_look(audit: Audit, facts: Facts) -> None:
-    """Checks the look at the sockets. A look with impossible figures keeps them, but its source becomes `strange`."""
+    """Checks the look at the sockets.
+
+    If a look has impossible figures, the figures are kept, but the state of the look's source becomes `strange`.
+    """
     table: SocketTable | None = audit.snapshot.socket_table.value
     if table is None:
         return

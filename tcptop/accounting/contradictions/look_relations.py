@@ -1,4 +1,4 @@
-"""Relations of a look at the sockets: its groups and listeners, and the counters of sockstat in the same look."""
+"""Relations of a look, which is one reading of all sockets: groups of sockets, listeners, and sockstat's counters."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,16 @@ class LookSums(NamedTuple):
     """Sums over a look at the sockets, and sockstat's counters in the same look; an unknown counter is None."""
 
     sockets: int
-    """Full sockets and listeners; mini-sockets and handshakes are left out."""
+    """Number of full sockets and listeners; mini-sockets and handshakes are left out."""
     allocated: int | None
-    """Counter `alloc`. If it was read in several namespaces, the largest value is used."""
+    """Counter `alloc` of sockstat. If `alloc` was read in several namespaces, the largest value is used."""
     time_wait: int
     time_wait_counted: int | None
     """Sum of the counters `tw` of all namespaces. Each `tw` counts at least the mini-sockets of its own namespace."""
     orphans: int
     orphans_counted: int | None
     queued: int
-    """Connections that wait in accept queues, according to the listeners."""
+    """Number of connections that wait in accept queues, according to the listeners."""
     held_bytes: int
     """Bytes of received segments (rmem), and bytes that are charged to sockets in advance (fwd)."""
     buffer_bytes: int

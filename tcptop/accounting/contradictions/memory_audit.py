@@ -155,7 +155,7 @@ def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: F
 
 
 def _lacking_zones(snapshot: Snapshot, machine: Machine) -> dict[str, dict[tuple[int, str], str]]:
-    """For each source, one sentence for each zone that is missing in the source but not in another file.
+    """For each source, one sentence for each zone that another file shows but the source does not show.
 
     Only files that were read completely are compared.
     """
@@ -341,7 +341,7 @@ def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
 
 
 def _protections(zones: Sequence[Zone]) -> list[Protections]:
-    """Each zone with a known protection, and the number of entries that its protection should have."""
+    """Each zone whose line `protection` is known, and the number of entries that the line should have."""
     of_nodes = Counter(zone.node for zone in zones)
     needed = max([*of_nodes.values(), *(len(zone.protection_pages) for zone in zones)], default=0)
     return [Protections(zone, needed) for zone in zones if zone.protection_pages]
@@ -378,7 +378,7 @@ def _capped_zones(types: Pagetypeinfo | None) -> set[tuple[int, str]]:
 
 
 def _cpus_of_zones(snapshot: Snapshot) -> int | None:
-    """The CPUs with page lists in a whole zoneinfo; None if unknown."""
+    """The CPUs that have page lists in zoneinfo; None if unknown, or if zoneinfo is incomplete."""
     zoneinfo = snapshot.zoneinfo
     if zoneinfo.value is None or zoneinfo.state != "ok":
         return None

@@ -111,7 +111,7 @@ class ListedZone(NamedTuple):
 class Orders(NamedTuple):
     """The number of orders in the lines of pagetypeinfo and of buddyinfo.
 
-    An example is `11`. If the lines of a damaged file differ, the text names each number: `10 or 11`.
+    The text is, for example, `11`. If the lines of a damaged file differ, the text names each number: `10 or 11`.
     """
 
     of_types: str
@@ -224,8 +224,8 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
         "(mm/show_mem.c, si_mem_available)",
     ),
 )
-"""Relations of MemAvailable in the machine's own meminfo. These relations do not hold in a container, because lxcfs
-computes MemAvailable by other rules."""
+"""Relations of MemAvailable in the machine's own meminfo. In a container, MemAvailable may break the relations, because
+lxcfs computes MemAvailable by other rules."""
 
 TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
     "MemTotal of the zones",

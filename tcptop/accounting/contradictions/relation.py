@@ -45,7 +45,7 @@ class Facts(NamedTuple):
 
     machine: Machine
     socks: int | None = None
-    """Number of objects in the caches of socks, free objects included; None if this number is not to be compared."""
+    """Number of objects in the caches of socks, free objects included; None if the number must not be compared."""
     mini_sockets: int | None = None
     struct_bytes: Mapping[str, int] = {}
     """Sizes of the structs in caches that are not merged, by name of the cache."""
@@ -60,7 +60,8 @@ class Facts(NamedTuple):
     managed_pages: Mapping[tuple[int, str], int] = {}
     """Managed pages of each zone, by node and name of the zone."""
     sockets: int | None = None
-    """Number of allocated TCP sockets of the machine, from sockstat, whose counts were checked before."""
+    """Number of allocated TCP sockets of the machine, from sockstat; sockstat's own relations have been checked before.
+    """
     sockets_with_file: int | None = None
     """Lower bound on the number of TCP sockets with a file, minus the error of fs.file-nr; None if unknown."""
     sockets_with_inode: int | None = None

@@ -64,7 +64,8 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
 def check_active_objects(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
     """Compares the active objects in slabinfo with counts of other files.
 
-    The other files must already have been checked. The doubtful numbers of slabinfo are added to `doubts`.
+    The files with the other counts must have been checked before. The doubtful numbers of slabinfo are added to
+    `doubts`.
     """
     for count, relation, sentence in find_failures(
         _active_counts(audit.snapshot, facts), [ACTIVE_RELATION], facts.machine
@@ -102,7 +103,7 @@ def _add_doubts(
 
 
 def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> list[str]:
-    """One sentence if slabinfo's rows take more memory than meminfo's Slab; otherwise an empty list.
+    """A list with one sentence if slabinfo's rows take more memory than meminfo's Slab; otherwise an empty list.
 
     In a container, meminfo's Slab may count only the container (lxcfs).
     """
@@ -114,8 +115,8 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
     if slab is None or page_bytes is None or apart_s is None:
         return []
     bound = slab + machine.drift_pages * page_bytes + int(slab * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
-    # The first sum takes little time. It is an upper bound, because some slabs may be smaller than the preferred order.
-    # The exact sum is computed only if the first sum exceeds the bound.
+    # The first sum takes little time. The first sum is an upper bound, because some slabs may be smaller than the
+    # preferred order. The exact sum is computed only if the first sum exceeds the bound.
     if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
         return []
     size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])

@@ -37,7 +37,7 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 
 
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
-    """Makes a relation: the sockets that use kernel TLS in one direction are at most the machine's TCP sockets.
+    """Makes a relation: at most all TCP sockets of the machine use kernel TLS in one direction.
 
     The kernel counts sockets that the CPU encrypts and sockets that the network device encrypts separately. A socket is
     in at most one of the two counts of a direction, so the counts are added up.
