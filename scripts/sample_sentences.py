@@ -15,7 +15,9 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"(])|\n\s*\n")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"(])|\n\s*\n|\n\s*(?=- )")
+ARGUMENT = re.compile(r"\n\s*(?=\w+: )")
+"""Start of an argument in the list that follows `Args:`."""
 MIN_WORDS = 4
 MACHINE_COMMENT = re.compile(r"#\s*(noqa|type: ignore|shellcheck|!)")
 
@@ -42,8 +44,10 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def split(line: int, text: str) -> Iterator[tuple[int, str]]:
-    """The sentences of a text, each on one line."""
-    for sentence in SENTENCE_END.split(text):
+    """The sentences, list items and descriptions of arguments in a text, each on one line."""
+    text, _, arguments = text.partition("Args:")
+    parts = (text, *ARGUMENT.split(arguments))
+    for sentence in (sentence for part in parts for sentence in SENTENCE_END.split(part)):
         flat = " ".join(sentence.split())
         if len(flat.split()) >= MIN_WORDS:
             yield line, flat

@@ -1,7 +1,7 @@
 """Opens, reads and writes files that the user names.
 
-A program that runs as root must not overwrite a file through another user's link, must not wait for a named pipe, and
-must not read a device that has no end.
+A program that runs as root must not overwrite a file through another user's link. The program must not wait for a named
+pipe either, and must not read a device that has no end.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def drop_root_for(*paths: str) -> None:
         if is_strangers(path):
             _become_caller(path)
             # After a change of ids, the kernel forbids the process to read its own /proc/self/fd, until the process
-            # sets PR_SET_DUMPABLE. named_files.py needs /proc/self/fd for SQLite.
+            # sets PR_SET_DUMPABLE. For SQLite, named_files.py needs /proc/self/fd.
             _control_process(PR_SET_DUMPABLE)
 
 

@@ -1,7 +1,7 @@
 """Writes to standard output and standard error, even if they are closed, full, or pipes without a reader.
 
-After a failed write, the descriptor is led to /dev/null. Otherwise, Python would write the same text again at its exit,
-print "Exception ignored", and end with exit code 120.
+After a failed write, the descriptor is led to /dev/null. Without this redirection, Python would write the same text
+again at its exit, print "Exception ignored", and end with exit code 120.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DESCRIPTORS = (0, 1, 2)
 
 
 class WriteError(TcptopError):
-    """Standard output is closed, or its disk is full."""
+    """Error raised when standard output is closed, or when the disk of its file is full."""
 
 
 def occupy_descriptors() -> None:

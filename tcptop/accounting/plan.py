@@ -507,8 +507,8 @@ def _free(limit: Limit) -> int | None:
 def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
     """The machine's memory in bytes; None if meminfo is damaged or without MemTotal.
 
-    A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. zoneinfo always shows
-    the memory of the whole machine, so the larger of the two figures is used.
+    A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The file zoneinfo
+    always shows the memory of the whole machine, so the larger of the two figures is used.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):

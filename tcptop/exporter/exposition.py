@@ -41,7 +41,7 @@ def process_families() -> list[Metric]:
 
 
 def text_0_0_4(families: Sequence[Family]) -> bytes:
-    """The families in text format 0.0.4, without timestamps. node_exporter reads no other format from files."""
+    """The families in text format 0.0.4, without timestamps. From files, node_exporter reads only this format."""
     return generate_latest(_Families(map(_to_metric, families)))
 
 

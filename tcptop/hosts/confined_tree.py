@@ -1,7 +1,7 @@
 """Opens files below a root without leaving the root.
 
-The names in a path are opened one after another, and links are resolved in Python.
-realpath() cannot be used: the link /proc/PID/root has the target `/`, which realpath() takes for this machine's root.
+The names in a path are opened one after another, and links are resolved in Python. The function realpath() cannot be
+used, because it would take the target `/` of the link /proc/PID/root for this machine's root.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _ktls(found: KtlsBytes | None) -> Json | None:
 def _observer(result: LabResult) -> Json:
     """Inodes that the kernel made because a process walked /proc/PID/fd, in the run with the most bytes of such inodes.
 
-    All other figures of the result leave inodes of /proc out.
+    No other figure of the result includes inodes of /proc.
     """
     most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
     if most is None or most.observer.objects <= 0:

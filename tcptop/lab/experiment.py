@@ -3,8 +3,8 @@
 The control run opens connections and drops them, and no endpoint remains. If slab rows grow in the control run, the
 growth therefore does not belong to endpoints. The fit (fit.py) subtracts this growth from every other run.
 `StateResult.disturbance` is the share of a run's bytes that may be wrong because of other programs. The thresholds
-below follow from two promises to the user: a figure that may be wrong by more than 1 % is marked, and the lab takes 20
-to 30 s on a quiet machine.
+below follow from two promises to the user. A figure that may be wrong by more than 1 % is marked. The lab takes 20 to
+30 s on a quiet machine.
 """
 
 from __future__ import annotations
@@ -230,9 +230,9 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     since memory cgroups charge either the slabs of all caches or no slabs.
 
     The ratio may be below 1 although every slab has a vector. Some objects of a run fill slabs that other programs left
-    partly free; such a slab already has its vector, so the run adds none. An endpoint's share of this slab nevertheless
-    includes a share of the slab's vector. A ratio of at least `MIN_VECTORS_RATIO` is therefore replaced by 1, which
-    means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without change.
+    partly free; such a slab already has a vector, so the run adds no vector. The predicted share of an endpoint in such
+    a slab nevertheless includes a share of the slab's vector. A ratio of at least `MIN_VECTORS_RATIO` is therefore
+    replaced by 1, which means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without change.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes

@@ -16,9 +16,9 @@ Other programs' objects are removed before the fit:
 A row is known if the catalogue predicts objects of the endpoints in the row. Every kmalloc row is also a known row,
 since a kmalloc row may contain vectors.
 
-A row is accepted as holding objects of the endpoints if it passes three tests: its line is straight (`MIN_R2`,
-`MIN_R2_UNKNOWN`); its slope is large enough (`MIN_BYTES`); its growth is gone after the endpoints are freed
-(`MIN_RELEASED_SHARE`).
+A row that passes three tests is accepted as holding objects of the endpoints. The line of an accepted row is straight
+(`MIN_R2`, `MIN_R2_UNKNOWN`). The slope of an accepted row is large enough (`MIN_BYTES`). The growth of an accepted row
+is gone after the endpoints are freed (`MIN_RELEASED_SHARE`).
 
 For every row that is not accepted, `most_per_endpoint` is an upper bound on the endpoints' objects in the row.
 `Fit.all_rows_bytes` is the sum of the accepted rows and of the upper bounds of the other rows. The sum therefore
@@ -60,9 +60,9 @@ slope is not subtracted from the other runs."""
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
 """A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The second fit is used if
-its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. A line through four of the five readings nearly always has a larger r²
-than the line through all five, so a larger r² does not prove that the omitted reading was disturbed. A line through
-four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was disturbed."""
+its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. A line through four readings nearly always has a larger r² than the
+line through all five readings. A larger r² therefore does not prove that the omitted reading was disturbed. A line
+through four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was disturbed."""
 
 MAX_DRIFT_SHARE = 0.15
 """Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A drift above this
@@ -344,9 +344,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two values.
 
-    One value is the difference between the slope and `most_per_endpoint`. The other value is the drift per endpoint,
-    since other programs may have allocated or freed objects during the ramp. The drift is the difference between the
-    closing and the opening reading. A drift of at most `slack_objects` counts as 0.
+    The first value is the difference between the slope and `most_per_endpoint`. The second value is the drift per
+    endpoint, since other programs may have allocated or freed objects during the ramp. The drift is the difference
+    between the closing and the opening reading. A drift of at most `slack_objects` counts as 0.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -405,7 +405,8 @@ def subtract_other_inodes(
 ) -> dict[str, Column]:
     """Removes from the columns the objects that belong to inodes of file systems; returns the new columns.
 
-    Each reading counts the inodes of file systems, and their number determines the number of objects to subtract.
+    Each reading counts the inodes of file systems, and the number of inodes determines the number of objects to
+    subtract.
 
     A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. For every descriptor walked, the kernel
     keeps three objects: an inode of /proc, the inode's dentry, and the inode's LSM blob. Inodes of other file systems

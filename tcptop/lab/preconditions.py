@@ -105,7 +105,7 @@ def find_connection_limit(host: Host, states: Collection[str]) -> tuple[int, str
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
-        # The lab may use half of the available memory; the machine's other programs keep the rest.
+        # The lab may use half of the available memory; the machine's other programs keep the other half.
         per_connection = BYTES_PER_CONNECTION + (KTLS_BYTES_PER_CONNECTION if KTLS in states else 0)
         memory = meminfo.available_bytes // 2 // per_connection
         limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))

@@ -25,8 +25,8 @@ class LabPart(NamedTuple):
 
     row: str
     names: tuple[str, ...]
-    """The caches whose objects the catalogue predicts in this row. If there is no prediction,
-    all caches that share the row."""
+    """The caches whose objects the catalogue predicts in this row. Without a prediction, `names` has all caches that
+    share the row."""
     objects: float
     bytes: float
     r2: float
@@ -56,7 +56,7 @@ class StateResult(NamedTuple):
     observer: LabPart
     """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes these inodes."""
     control_bytes: float
-    """Growth per connection in the control run. This growth has been subtracted from the other figures."""
+    """Growth per connection in the control run, which is already subtracted from all other figures."""
     all_rows_bytes: float
     """Upper bound on the bytes of one endpoint in all rows, including vectors."""
     other_programs_bytes: float
@@ -133,11 +133,12 @@ class StateResult(NamedTuple):
 
     @property
     def fraction_bytes(self) -> float:
-        """Bytes by which parts differ from a whole number of objects, and dentries from one for each file.
+        """Bytes of those fractions of objects that no endpoint can hold.
 
         An endpoint holds whole inodes and files. If the measured number has a fraction, the run counted objects of
-        other programs. A program that looks up the names of sockets leaves whole dentries, so their number is compared
-        with the predicted one. Buckets of local ports can be shared; `sock_error` has the socks.
+        other programs. For dentries, the difference from the predicted number is used, because another program may
+        leave whole dentries behind. Bind buckets are left out, because sockets may share a bucket. Socks are left out,
+        because `sock_error` is about socks.
         """
         return sum(
             abs(part.objects - (part.catalogue_objects if "dentry" in part.names else round(part.objects)))

@@ -72,7 +72,7 @@ class SlabMemory(NamedTuple):
     idle_error_bytes: int | None
     """Upper bound on the bytes of those free objects that `idle_bytes` does not include.
 
-    Each CPU caches some free objects. slabinfo counts these objects as active, so `idle_bytes` does not include them.
+    Each CPU caches some free objects. Cached free objects count as active in slabinfo, so `idle_bytes` leaves them out.
     """
     share_bytes: int | None
     """TCP's share of the caches that other parts of the kernel use, too."""

@@ -89,7 +89,7 @@ class RecordedSample(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """True if nothing of the sample is left."""
+        """True if the sample is lost: no part of its data could be read."""
         return self.damage is not None and not self.reads
 
 

@@ -166,8 +166,8 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # A link is made only if its target is a name in the same folder, as in /sys/kernel/slab. Such a link cannot
-            # lead out of the exported folder.
+            # A link is made only if its target is a name in the same folder, as in /sys/kernel/slab. A link to a name
+            # in the same folder cannot lead out of the exported folder.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)

@@ -140,8 +140,8 @@ class FileRecording(Recording):
     def _list_around_damage(self, query: str) -> None:
         """Adds every sample after the first damage to the arrays; called only if the table `sample` is damaged.
 
-        The damaged part of `sample` cannot be read. For this part, the numbers of the samples are read from the table
-        `record`, and are added without times and counts. After the damage, the rows of `sample` are added.
+        The damaged part of `sample` cannot be read. For the damaged part, the numbers of the samples are read from the
+        table `record`, and are added without times and counts. After the damage, the rows of `sample` are added.
         """
         last = self._numbers[-1] if self._numbers else MIN_NUMBER
         first_after = MAX_NUMBER

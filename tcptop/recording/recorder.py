@@ -256,7 +256,7 @@ class Recorder:
     def _is_too_old(self, next_at_unix_s: float | None, now_unix_s: float | None) -> bool:
         """True if every sample of the oldest block is too old.
 
-        This is so if the next block began before the oldest time to keep.
+        Every sample of a block is too old if the next block began before the oldest time to keep.
         """
         age_s = self._bounds.age_s
         if age_s is None or next_at_unix_s is None or now_unix_s is None:

@@ -1,6 +1,7 @@
 """Removes identifying details from recorded reads.
 
-These are the host name, the build host, most of the kernel command line, and the names of the owners of sockets.
+The removed details are the host name, the build host, most of the kernel command line, and the names of the owners of
+sockets.
 
 No figure changes.
 """
@@ -23,7 +24,7 @@ COMMAND_LINE_OPTIONS = tuple(
 )
 """Kernel parameters that are kept, because figures depend on them.
 
-All other parameters are removed, because they may name disks, networks and people.
+Parameters that are not in the list are removed, because they may name disks, networks and people.
 """
 
 

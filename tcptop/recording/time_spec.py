@@ -92,7 +92,8 @@ def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_uni
     """Parses a time as `parse_time` does, except for a clock time without a date.
 
     A clock time without a date occurs every day. The occurrence nearest to `near_unix_s` is meant if the recording
-    covers it. Otherwise the first occurrence after the recording began is meant, as for `parse_time`.
+    covers this occurrence. If the recording does not cover this occurrence, the first occurrence after the recording
+    began is meant.
     """
     if text[:1] not in ("+", "-"):
         unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)

@@ -5,7 +5,8 @@ The module needs neither a Prometheus library nor a clock.
 An unknown figure has no sample; its value is never written as 0 or NaN. A figure that is known exactly is in the family
 that has the figure's name. A figure that is known within bounds is in two other families, with `low` and `high` in
 their names. An unknown bound has no sample. Metrics whose names begin with `tcptop_netns_` are for one network
-namespace. All other metrics are for the whole machine, or for the node or other object that their labels name.
+namespace. Metrics with any other name are for the whole machine, or for the node or other object that their labels
+name.
 """
 
 from __future__ import annotations

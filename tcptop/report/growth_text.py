@@ -64,9 +64,10 @@ def _percent(share: float) -> str:
 
 
 def _offset(growth: SlabGrowth, opened: bool) -> str:
-    """Text that says what cancelled the bytes of the sockets.
+    """Text that says which other change cancelled a part of the change in the bytes of sockets.
 
-    The cause is the change of the opposite sign: in idle objects, other users' slabs, or slabs that no row counts.
+    The other change has the opposite sign, and is in idle objects, in other users' slabs, or in slabs that no row
+    counts.
     """
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"

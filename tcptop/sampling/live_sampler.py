@@ -104,7 +104,7 @@ class LiveSampler:
     async def _late_read_returned(self, at_s: float) -> bool:
         """Waits until a late read returns, stores the result, and returns True.
 
-        Returns False if no late read returns before the time `at_s`. Also returns False as soon as the user changes the
+        Returns False if no late read returns before the time `at_s`. Returns False early if the user changes the
         interval, pauses or resumes sampling, or requests a sample.
         """
         loop = asyncio.get_running_loop()

@@ -43,8 +43,8 @@ class Paces:
 
     def __init__(self, outside_budget: Iterable[str] = ()) -> None:
         self.outside_budget = set(outside_budget)
-        """Sources that the user asked for in spite of their cost. Such a source pauses after a read, but the CPU time
-        of the read is not charged to the budget."""
+        """Sources that the user asked for in spite of their cost. A source in this set pauses after a read, but the CPU
+        time of the read is not charged to the budget."""
         self.records: dict[str, _Record] = {}
         self.budget_us: float = START_BUDGET_US
         """CPU time left; negative after an expensive read."""

@@ -26,8 +26,8 @@ BESIDE_S = 0.05
 """Maximum age of a sockstat reading that is combined with the reading of another source."""
 
 SELDOM_OVER_SSH = frozenset({"netstat", "snmp", "conntrack_stats", "tls_stat"})
-"""Counters of events. Over ssh, these counters are read only in every third sample. On most machines, the answers of
-the other two samples then fit into the 32 KB window of ssh's compression.
+"""Counters of events. Over ssh, counters of events are read only in every third sample. On most machines, the answers
+of the other two samples then fit into the 32 KB window of ssh's compression.
 """
 SELDOM_INTERVALS = 3
 
@@ -248,7 +248,7 @@ class Sampler:
         """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of reading again.
 
         The CPU time is 0 if sockstat was not read again. Reads sockstat again if the latest reading is older than
-        `BESIDE_S`. Also reads sockstat again if `on_read` needs the host's answers, but the answers of the latest
+        `BESIDE_S`. Reads sockstat again, too, if `on_read` needs the host's answers, but the answers of the latest
         reading were not kept.
         """
         source = self._sources.get("sockstat")

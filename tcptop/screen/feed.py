@@ -84,7 +84,8 @@ class Feed:
     keeps_states: ClassVar[bool] = False
     """True if the samples always come in time order.
 
-    In this case, the state of a limit depends on the present sample and on the limit's state in the previous sample.
+    If the samples come in time order, the state of a limit depends on the present sample and on the limit's previous
+    state.
     """
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
@@ -143,7 +144,7 @@ class Feed:
         """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger.
 
         `minute_ago` has the event totals one minute before the sample was taken. `ledger_before` is the ledger of the
-        previous sample. Both are None if there is no earlier sample.
+        previous sample. Without an earlier sample, `minute_ago` and `ledger_before` are None.
         """
         origin = origin_of(snapshot)
         ledger = account(snapshot, self.thresholds, self._limit_states, minute_ago, ledger_before)

@@ -1,6 +1,7 @@
 """The table of hosts on the screen, and the full screen of one host over the same ssh session.
 
-The table and the full screen are two apps, which run in turn; the threads of the fleet read the hosts all the time.
+The table and the full screen are two apps, of which only one runs at a time. The threads of the fleet read the hosts
+all the time.
 """
 
 from __future__ import annotations

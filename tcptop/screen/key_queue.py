@@ -20,7 +20,7 @@ screen is open."""
 
 STORM_KEYS, STORM_S = 32, 0.1
 """Limits beyond which the waiting keys are a storm. In a storm, a key differs from the key before it at least
-STORM_KEYS times, and the first key came at least STORM_S seconds ago. Such keys were not typed ahead by a user; they
+STORM_KEYS times, and the first key came at least STORM_S seconds ago. The keys of a storm were not typed by a user, but
 may be a text that was pasted into the wrong window."""
 
 
@@ -56,8 +56,8 @@ class KeyQueue:
     def put(self, event: Event) -> None:
         """Adds a key.
 
-        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program discards the
-        waiting keys in the same way.
+        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program also discards
+        the waiting keys.
 
         In a storm of keys (see STORM_KEYS), ESC also discards the waiting keys. In a storm, a key of QUIT_KEYS discards
         the waiting keys and ends the program on any screen, except on a screen with a text field.

@@ -203,8 +203,8 @@ class LiveFeed(Feed):
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            # The opened file does not have the requested sample. This sample is the live sample, or was recorded after
-            # the file was opened.
+            # The opened file does not have the requested sample. The requested sample is the live sample, or was
+            # recorded after the file was opened.
             self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)

@@ -279,7 +279,7 @@ class NodeFacts(NamedTuple):
     memory_bytes: int | None
     free_bytes: int | None = None
     distances: Mapping[int, int] | None = None
-    """Distance from this node to each online node, by the number of the online node. This node is included. None if the
+    """Distance from this node to each online node, this node included, by the number of the online node. None if the
     distances are unknown."""
 
 

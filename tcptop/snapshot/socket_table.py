@@ -186,11 +186,12 @@ class SocketTable(NamedTuple):
 
     took_us: int
     module: str
-    """State of the kernel module tcp_diag: `loaded`, `builtin`, or `loaded now` if the kernel loaded it to answer this
-    reading."""
+    """State of the kernel module tcp_diag: `loaded`, `builtin`, or `loaded now` if the kernel loaded the module to
+    answer the request."""
     scope: str
-    """The part of the system whose sockets could be read: `machine`; `container` if tcptop runs in a pid namespace
-    other than the machine's first pid namespace; `here` if the user asked only for this network namespace."""
+    """The part of the system whose sockets could be read. `machine`: the whole machine. `container`: tcptop runs in a
+    pid namespace other than the machine's first pid namespace. `here`: the user asked only for this network namespace.
+    """
     processes: int
     unread_processes: int
     """Number of processes whose descriptors could not be read."""

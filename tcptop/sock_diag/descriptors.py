@@ -21,7 +21,7 @@ LOW_NUMBERS = 24
 """All descriptors below this number are looked up, since a process usually opens its listeners first."""
 MAX_TRIES = 1024
 """Maximum number of look-ups in a process whose descriptors are drawn at random. The look-ups of closed descriptors
-count too. They may be many, because the look-up of a closed descriptor leaves no object in the kernel."""
+count too. Many look-ups of closed descriptors are allowed, because such a look-up leaves no object in the kernel."""
 MAX_TRIES_FOR_ALL = 1 << 16
 """Maximum number of look-ups in a process with at most MAX_PER_PROCESS open descriptors. All open
 descriptors of such a process are to be found."""

@@ -38,14 +38,14 @@ BATCH_BYTES = 1 << 18
 rows."""
 
 MAX_GROUPS = 20_000
-"""Maximum number of groups; once it is reached, further sockets are summed without regard to the port."""
+"""Maximum number of groups; beyond this number, sockets are summed without regard to the port."""
 
 LONE_SOCKETS = 2
 MINI_SHARE, MINI_PORTS_FROM = 0.05, 32_768
-"""A group of mini-sockets with an ephemeral port is compared with the groups that differ from it by the port alone. The
-group is small if it has less than the share MINI_SHARE of the mini-sockets in all compared groups. This rule does not
-apply to ports below MINI_PORTS_FROM. If ip_local_port_range begins below MINI_PORTS_FROM, an ephemeral port below
-MINI_PORTS_FROM may belong to a known service."""
+"""A group of mini-sockets with an ephemeral port is compared with the groups that differ from this group only in the
+port. The group is small if it has less than the share MINI_SHARE of the mini-sockets in all compared groups. Groups
+with ports below MINI_PORTS_FROM are not compared. If ip_local_port_range begins below MINI_PORTS_FROM, an ephemeral
+port below MINI_PORTS_FROM may belong to a known service."""
 MAX_LONE_GROUPS = 4
 """Small groups that differ by an ephemeral port alone are joined if there are more small groups than this number."""
 
@@ -367,7 +367,10 @@ def peer_network(family: int, address: bytes) -> str:
 
 
 def find_layout(row: memoryview) -> _Layout:
-    """Finds the attributes of a row. The search ends at an attribute that is longer than the rest of the row."""
+    """Finds the attributes of a row.
+
+    The search ends at an attribute that is longer than the remaining part of the row.
+    """
     headers: list[tuple[int, int]] = []
     memory_at: int | None = None
     memory_words = 0

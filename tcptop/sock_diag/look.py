@@ -193,7 +193,7 @@ class _Look:
     def _single_owner(self, owner: int, sockets: int, owners: Owners) -> int:
         """The first of the processes that share sockets.
 
-        For every other process of the set, also counts the sockets that it shares with the first process.
+        For every other process of the set, counts the sockets that the process shares with the first process.
         """
         if owner > FIRST_SHARED:
             return owner

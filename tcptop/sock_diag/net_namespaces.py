@@ -174,8 +174,8 @@ def _mounted_namespaces() -> Iterator[tuple[int, str]]:
 def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = None) -> tuple[Answer, int]:
     """Runs a call in a thread of its own at the lowest priority; returns the result and the CPU time in microseconds.
 
-    If `namespace` is given and is not this process's own, the new thread first enters `namespace`. All other threads
-    stay in their namespace.
+    If `namespace` is given and is not this process's own, the new thread first enters `namespace`. No other thread
+    changes its namespace.
 
     Raises OSError if the namespace may not be entered, and any exception that the call raises.
     """

@@ -116,8 +116,8 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """True if the last name in the header is cut off.
 
-    A name that the first table has too is whole. Any other name is cut off if it is the beginning of a longer name in
-    the first table, or if it ends before the end of its column (`%12s `).
+    A name that the first table also has is complete. A name that the first table lacks is cut off if a longer name in
+    the first table begins with this name. A name that ends before the end of its column (`%12s `) is also cut off.
     """
     if names[-1] in known:
         return False

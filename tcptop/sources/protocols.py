@@ -29,7 +29,7 @@ class ProtocolsSource(FileSource[Protocols]):
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Protocols:
         """Parses each protocol's name, size, number of sockets, and memory pressure.
 
-        The other flags, which differ between kernels, are ignored.
+        Flags other than memory pressure differ between kernels, and are ignored.
         """
         if not lines or not lines[0].startswith("protocol"):
             raise ValueError("the first line is not the header of a protocols file")

@@ -129,8 +129,7 @@ class EntryPoint(NamedTuple):
     table_bytes: int
     """Size of the table; a 64-bit entry point gives only the maximum size."""
     structures: int | None
-    """Number of structures. A 64-bit entry point does not have this number (None): a structure of type 127 ends the
-    table.
+    """Number of structures in the table. None for a 64-bit entry point, whose table ends with a structure of type 127.
     """
 
 
@@ -331,8 +330,8 @@ def blank_private(table: bytes) -> bytes:
     """Blanks the parts of a table that the program does not read; the new table gives the same figures.
 
     A structure of a type that is read keeps its `KEPT_BYTES` and `KEPT_STRINGS`; any other structure keeps only its
-    header. All other bytes become 0, and all characters of other strings become blanks. No serial number, asset tag,
-    part number or UUID is kept.
+    header. Bytes that are not kept become 0, and the characters of strings that are not kept become blanks. No serial
+    number, asset tag, part number or UUID is kept.
     """
     if len(table) > MAX_TABLE_BYTES:
         return bytes(MAX_TABLE_BYTES + 1)

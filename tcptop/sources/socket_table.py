@@ -185,7 +185,7 @@ class _Parser:
     def _has_namespace(self, item: Listener | SocketGroup) -> bool:
         """True if the item's network namespace has a line.
 
-        Also true if the text has no line for any namespace, since the look is then incomplete anyway.
+        The result is also True if the text has no line for any namespace, since such a text is incomplete anyway.
         """
         return not self._namespaces or item.namespace in self._inodes
 

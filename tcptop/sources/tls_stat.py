@@ -14,7 +14,7 @@ COUNTS: dict[str, str] = {
 }
 """Maps names that the kernel prints to fields of `TlsStat`.
 
-The other names in the file belong to counters of events since the boot.
+Names of the file that are not in this mapping belong to counters of events since the boot.
 """
 
 BELOW_ZERO = 1 << 63

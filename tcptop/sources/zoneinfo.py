@@ -72,7 +72,7 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
     """Limit on the number of lines: a zone has six lines for each CPU."""
 
     def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
-        """Removes the per-CPU page sets from the file's text, and parses the rest."""
+        """Removes the per-CPU page sets from the file's text, and parses the remaining text."""
         text = _without_page_sets(text)
         if len(text) > MAX_CHARACTERS:
             return None, Damage("strange", f"larger than {MAX_CHARACTERS >> 20} MiB without the page sets of the CPUs")
@@ -91,7 +91,7 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 def _without_page_sets(text: str) -> str:
     """Replaces the page sets of each zone in the text by fewer lines.
 
-    There is one new line for each CPU, and one with the sum of the counts of all CPUs.
+    The new lines are one line for each CPU, and one line with the sum of the counts of all CPUs.
     """
     parts: list[str] = []
     at = 0

@@ -39,8 +39,8 @@ A window may claim 65 535 × 65 535 cells, for which the grids would take gigaby
 FIRST_FRAME_S = 0.25
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
-"""Longest wait for a blocked terminal, in seconds, before the program drops the rest of the frame and restores the
-terminal.
+"""Longest wait for a blocked terminal, in seconds, before the program drops the remaining part of the frame and
+restores the terminal.
 """
 BACKGROUND_S = 0.5
 """If SIGCONT arrives in the background, the program stops again after this many seconds.
@@ -144,8 +144,8 @@ class CellDriver(LinuxDriver):
             # next SIGCONT repeats the setup.
             self.close()
             return
-        # These signals are ignored, so that the kernel does not stop the program at an arbitrary point, such as during
-        # its exit. In the background the program stops itself, and does not touch the terminal.
+        # SIGTTIN and SIGTTOU are ignored, so that the kernel does not stop the program at an arbitrary point, such as
+        # during its exit. In the background the program stops itself, and does not touch the terminal.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         # Textual's own output thread is not needed, because CellDriver never passes output to that thread.

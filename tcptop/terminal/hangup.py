@@ -17,7 +17,7 @@ from contextlib import suppress
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 """Signals that a faulty instruction raises.
 
-These signals get no handler: after a handler returned, the faulty instruction would raise the signal again.
+Signals in this set get no handler: after a handler returned, the faulty instruction would raise the signal again.
 """
 HANDLED_ELSEWHERE = ("SIGINT", "SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTIN", "SIGTTOU")
 NOT_DEADLY = ("SIGCHLD", "SIGURG")
@@ -67,7 +67,7 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
 def die_by_received_signal() -> None:
     """Kills this program by the first deadly signal that it received.
 
-    The program's parent thereby learns of the signal.
+    The parent of the program can thus see which signal ended the program.
     """
     if received_signals:
         signal.signal(received_signals[0], signal.SIG_DFL)

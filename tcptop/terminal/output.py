@@ -38,7 +38,7 @@ class TerminalOutput:
         return not self._backlog
 
     def send(self, data: bytes) -> None:
-        """Writes as much of `data` as the terminal accepts now; writes the rest when the terminal accepts more."""
+        """Writes as much of `data` as the terminal accepts now, and the remaining bytes when the terminal accepts more."""
         if len(self._backlog) + len(data) <= MAX_BACKLOG_BYTES or not self._backlog:
             self._backlog += data
         self._write()
@@ -48,9 +48,9 @@ class TerminalOutput:
     def leave(self, data: bytes, until_s: float) -> None:
         """Writes the final output; waits for the terminal until `until_s` (monotonic clock) at the latest.
 
-        If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). The rest of
-        the frame is then lost. `data` restores the terminal, and is short enough for the emptied buffer. The terminal
-        reads `data` from the buffer as soon as the terminal is no longer blocked.
+        If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). If the buffer
+        is discarded, the remaining part of the frame is lost. `data` restores the terminal, and is short enough for the
+        emptied buffer. The terminal reads `data` from the buffer as soon as the terminal is no longer blocked.
         """
         self._loop.remove_writer(self._descriptor)
         self._backlog += data

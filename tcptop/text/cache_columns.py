@@ -90,8 +90,8 @@ class Column(NamedTuple):
     set.
     """
     is_name: bool = False
-    """True if the column shows the name of the cache. This column is always shown, and the screen marks a merged cache
-    in it.
+    """True if the column shows the name of the cache. The column of the name is always shown, and has the sign of a
+    merged cache.
     """
     is_rate: bool = False
     """True if the value is computed from two samples. The table of a saved tree, which is only one sample, lacks the
@@ -334,7 +334,8 @@ def find_column(column_id: str) -> Column:
 def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
     """The columns of the table for the whole machine or for a node.
 
-    If `chosen` is None, these are all columns of the table. Otherwise, these are the name and the columns in `chosen`.
+    If `chosen` is None, all columns of the table are returned. If `chosen` is not None, the name and the columns in
+    `chosen` are returned.
     """
     return [
         column

@@ -49,7 +49,7 @@ def rough_count(number: int | None, up: bool = False) -> str:
 
 
 def short_count(number: int | None, width: int, up: bool = False) -> str:
-    """A count in full if it fits the width; otherwise in thousands, millions and so on, rounded down: `351k`.
+    """A count with all its digits if they fit the width; otherwise in a larger unit, rounded down: `351k`.
 
     `up` is True for an upper bound, which is rounded up.
     """
@@ -106,8 +106,9 @@ def _unit_bytes(unit: str) -> int:
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
-    Otherwise, only the lower bound is shown, with `≈` before it if the two bounds, rounded to whole numbers, differ.
-    After `≤`, the bound is rounded up to a whole number; after `≥`, the bound is rounded down.
+    If both bounds are finite and above 0, only the lower bound is shown. The sign `≈` precedes the lower bound if the
+    two bounds, rounded to whole numbers, differ. After `≤`, the bound is rounded up to a whole number; after `≥`, the
+    bound is rounded down.
     """
     if bounds is None:
         return UNKNOWN

@@ -44,8 +44,8 @@ line."""
 ZERO = "·"
 """The text of a count of 0 is a dot, so that orders with free blocks stand out."""
 FOR_ROOT = " is for root only"
-"""These words are part of the note on a file that only root may read. After them, the note gives the command that runs
-tcptop as root."""
+"""Words in the note on a file that only root may read. In the note, the command that runs tcptop as root follows these
+words."""
 MARK_MEANING = "▸ slabs of sockets"
 """Text that explains the mark `▸`. In both accounting modes, the mark stands at the order of the slabs that hold full
 sockets."""
@@ -211,8 +211,8 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
 def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> list[Line]:
     """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
 
-    If `with_command` is true, the notes give the command that runs tcptop as root. If a source is off, its note names
-    the key that reads the source all the same.
+    If `with_command` is true, the notes give the command that runs tcptop as root. If a source is off, the note on the
+    source names the key that makes tcptop read the source.
     """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):

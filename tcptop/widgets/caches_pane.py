@@ -424,8 +424,8 @@ def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
 def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, skipped: int) -> Layout:
     """The columns that a table of a given width shows: the most important ones that fit, in the order of the table.
 
-    If `skipped` is not 0, the table shows the name, and then the columns from index `skipped` on. In that case, the
-    importance of the columns does not matter.
+    If `skipped` is not 0, the table shows the name, and then the columns from index `skipped` on. If `skipped` is not
+    0, the importance of the columns does not matter.
     """
     order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
     shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)
@@ -463,8 +463,8 @@ def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]
 def node_shares_texts(ledger: Ledger) -> list[str]:
     """Texts on the spread of TCP's slabs over the nodes, from long to short; empty for a machine with one node.
 
-    If the largest and the smallest share differ by at most EVEN_SHARES, the short texts say that the spread is even.
-    Otherwise the short texts name the node with the largest share.
+    If the largest and the smallest share differ by at most EVEN_SHARES, the short texts say that the spread is even. If
+    the spread is not even, the short texts name the node with the largest share.
     """
     amounts = {node.node: ledger.tcp_bytes_on(node.node) for node in ledger.nodes}
     known = {node: amount for node, amount in amounts.items() if amount is not None}

@@ -23,8 +23,8 @@ class ExplainPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # These key bindings have priority over those of Textual. Without priority, Tab would move the focus instead of
-        # turning the page.
+        # The key bindings of this screen have priority over those of Textual. Without priority, Tab would move the
+        # focus instead of turning the page.
         Binding("tab,right", "turn_page(1)", show=False, priority=True),
         Binding("shift+tab,left", "turn_page(-1)", show=False, priority=True),
     ]

@@ -29,7 +29,9 @@ TIGHT_COLUMNS = 34
 IDLE_SHARE = 0.02
 """If the idle part is at least this share of the average, the text beside the average names the idle part."""
 WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
-"""Titles for a large figure that does not include buffers. In this case, the TCP pane shows the buffers."""
+"""Titles for a large figure that does not include buffers. If the large figure does not include buffers, the TCP pane
+shows the buffers.
+"""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -85,7 +87,7 @@ class FigurePane(Pane, can_focus=True):
     def _title(self, ledger: Ledger, choices: Choices) -> str:
         """The title names the accounting mode.
 
-        It also says if the figure contains attached objects, or if it contains no buffers.
+        The title also says if the figure contains attached objects, or if the figure contains no buffers.
 
         A mini-socket has no buffers.
         """
@@ -226,8 +228,8 @@ def _bar_with_legend(
 ) -> Line:
     """One line with a short bar and, beside the bar, the parts of the legend that fit, from index `start` on.
 
-    If no part is selected and `start` is 0, the smallest parts are left out first. Otherwise the first parts are left
-    out until the selected part fits. The number of omitted parts stands at the end.
+    If no part is selected and `start` is 0, the smallest parts are left out first. If a part is selected, or `start` is
+    not 0, the first parts are left out until the selected part fits. The number of omitted parts stands at the end.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     if selected is None and not start:
@@ -327,8 +329,8 @@ def _attached_texts(attached: Attached, added: bool) -> list[str]:
 
     The first text names all kinds; each of the next texts names fewer kinds.
 
-    If `added` is true, the large figure contains these objects. Otherwise the texts name only kinds that certainly
-    exist; there is no text if buffers are the only such kind.
+    If `added` is true, the large figure contains these objects. If `added` is false, the texts name only kinds that
+    certainly exist. If buffers are the only kind that certainly exists, there is no text.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}

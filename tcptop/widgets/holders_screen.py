@@ -284,8 +284,8 @@ class HoldersPane(ScrollPane):
     def _single(self, row: HolderRow | None) -> SingleSockets:
         """What is known of the single sockets of the opened row.
 
-        If the sockets were requested, the result has the answer to this request. Otherwise it has the request that
-        would be sent.
+        If the sockets were requested, the result has the answer to this request. If the sockets were not requested, the
+        result has the request that would be sent.
         """
         asks = self._asked or ([] if row is None else row_asks(row.groups))
         return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, self._answer_age_s)
@@ -382,8 +382,8 @@ class HoldersPane(ScrollPane):
     def text_to_copy(self) -> str:
         """The text that is copied to the clipboard.
 
-        If a page is open, these are its lines. Otherwise these are the cells of the row with the cursor, separated by
-        tabs.
+        If a page is open, the text is the lines of the page. If no page is open, the text is the cells of the row with
+        the cursor, separated by tabs.
         """
         if self._opened is not None or not self._rows:
             return super(ScrollPane, self).text_to_copy()
@@ -578,8 +578,8 @@ class LaidOut(NamedTuple):
     hidden: int
     """Number of columns that are not visible."""
     skipped: int
-    """Number of columns that are scrolled out of sight at the left. It is never larger than necessary to make the last
-    column visible."""
+    """Number of columns that are scrolled out of sight at the left. The number of columns out of sight is never larger
+    than necessary to make the last column visible."""
 
 
 def lay_out(

@@ -192,7 +192,7 @@ def key_line(
     """The keys that fit into `columns`.
 
     If `nodes_early` is true, the key of the nodes precedes the key of the accounting. If all keys fit with their full
-    meanings, the full meanings are shown. Otherwise each meaning is only one word.
+    meanings, the full meanings are shown. If not all keys fit with their full meanings, each meaning is only one word.
     """
     if nodes_early:
         others = [hint for hint in hints if hint != NODES_HINT]

@@ -280,8 +280,9 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
 def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
     """Notes on a limit, from long to short; the last one is empty.
 
-    The notes give the time until the limit is reached, the reason for an alarm, the number of orphans that fit, and the
-    number of sockets that fit into free memory. Other notes say what the headroom assumes, or why a number is unknown.
+    Some notes give the time until the limit is reached, or the reason for an alarm. Other notes give the number of
+    orphans that fit, or the number of sockets that fit into free memory. The last notes say what the headroom assumes,
+    or why a number is unknown.
     """
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""

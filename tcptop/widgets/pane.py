@@ -138,8 +138,8 @@ class Pane(Widget):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of the given size.
 
-        If there are fewer than `rows` lines, the rest of the pane is blank. If there are more, the last lines are not
-        shown.
+        If there are fewer than `rows` lines, the remaining rows of the pane are blank. If there are more than `rows`
+        lines, the last lines are not shown.
         """
         raise NotImplementedError
 

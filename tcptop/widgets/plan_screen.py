@@ -208,8 +208,8 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
 def advice_line(form: PlanForm, columns: int) -> Line:
     """The line of advice below the fields.
 
-    If the text of a field is wrong, the line says what the field accepts. Otherwise it gives the meaning of the current
-    field, and the keys.
+    If the text of a field is wrong, the line says what the field accepts. If the texts of all fields are right, the
+    line gives the meaning of the current field, and the keys.
     """
     if form.mistake is not None:
         name, _, accepted = form.mistake.partition(": ")

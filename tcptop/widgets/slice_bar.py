@@ -10,7 +10,7 @@ from tcptop.text.line import Line, Piece, Role
 from tcptop.widgets.cell_width import line_width
 
 RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
-"""The colours of the first five parts, in the order of the parts. All further parts use the last two colours
+"""The colours of the first five parts, in the order of the parts. Parts after the fifth use the last two colours
 alternately."""
 SIGNS = "█▓▒░=&o:xw"
 """The fill characters of the parts for a screen whose colours cannot tell the parts apart."""

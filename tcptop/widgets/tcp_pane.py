@@ -112,8 +112,8 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
     `≥` precedes the total if parts are missing. `≈` precedes the total if the lower or the upper bound, shortened like
     the total, has other digits or another unit than the total.
 
-    If the total is near the lower bound of a wide range, the true amount may be much larger than the total. In that
-    case, `≥` and the lower bound are shown instead of the total.
+    If the total is near the lower bound of a wide range, the true amount may be much larger than the total. If the true
+    amount may be much larger, `≥` and the lower bound are shown instead of the total.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
@@ -193,8 +193,8 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
 def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
     """Texts that follow the number of mini-sockets, from long to short.
 
-    The texts say if only one network namespace is counted. In that case, the longest texts also give the upper bound
-    for the machine, if this bound is known.
+    The texts say if only one network namespace is counted. If only one network namespace is counted, the longest texts
+    also give the upper bound for the machine, if this bound is known.
     """
     if counts.time_wait_scope != "here":
         return (f" TIME_WAIT {counts.time_wait_scope}", " TIME_WAIT")
@@ -219,7 +219,8 @@ def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
 def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
     """The text that replaces a missing graph.
 
-    If the graph will begin later, the text says when. Otherwise it gives the range of the total.
+    If the graph will begin later, the text says when. If no graph will begin later, the text gives the range of the
+    total.
     """
     reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.bytes is not None else ""
     texts = (reason,) if reason not in ("", NO_PAST) else _total_notes(ledger)[1]

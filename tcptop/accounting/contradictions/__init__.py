@@ -5,17 +5,17 @@ edited or copied from another machine, and still have the right format. Files ar
 kernel counts without a lock, so each bound allows for changes between the reads.
 
 The relations are data, in five tables: `slab_relations`, `socket_relations`, `look_relations`, `memory_relations` and
-`hardware_relations`. Each table has an audit module, which checks its relations. The following statements are not
-checked as relations, because a kernel may break them:
+`hardware_relations`. Each table has an audit module, which checks its relations.
 
-- A count is at most its sysctl. A sysctl may be lowered while files, flows or sockets are open.
-- The three values of tcp_mem are in ascending order. The kernel accepts the values in any order
-  (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
-- An object in use is counted by sockstat or file-nr. After close(), a sock lives on while unsent buffers refer to it,
-  and a file lives on until a grace period of RCU ends. A kernel may also leak socks or files.
-- Slab is at most the sum of slabinfo's rows. Old kernels do not print the rows of dead memory cgroups. tcptop shows the
-  difference.
-- AnonPages is at most MemTotal. AnonPages also counts pages in a graphics card's own memory (mm/migrate_device.c).
+A healthy kernel may print the following figures, so no relation forbids them.
+
+- A count may exceed its sysctl, because a sysctl may be lowered while files, flows or sockets are open.
+- The three values of tcp_mem may be in any order (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
+- A sock in use may be missing from sockstat, and a file in use from file-nr. After close(), a sock lives on while unsent
+  buffers refer to the sock, and a file lives on until a grace period of RCU ends. A kernel may also leak socks or files.
+- Slab may exceed the sum of slabinfo's rows, because old kernels do not print the rows of dead memory cgroups.
+- AnonPages may exceed MemTotal, because AnonPages also counts pages in a graphics card's own memory
+  (mm/migrate_device.c).
 """
 
 from typing import Any
