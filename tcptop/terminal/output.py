@@ -38,7 +38,7 @@ class TerminalOutput:
         return not self._backlog
 
     def send(self, data: bytes) -> None:
-        """Writes as much of `data` as the terminal accepts now, and the remaining bytes when the terminal accepts more."""
+        """Writes as much of `data` as the terminal accepts now, and the remaining bytes later."""
         if len(self._backlog) + len(data) <= MAX_BACKLOG_BYTES or not self._backlog:
             self._backlog += data
         self._write()

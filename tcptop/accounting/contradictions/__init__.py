@@ -11,8 +11,9 @@ A healthy kernel may print the following figures, so no relation forbids them.
 
 - A count may exceed its sysctl, because a sysctl may be lowered while files, flows or sockets are open.
 - The three values of tcp_mem may be in any order (net/ipv4/sysctl_net_ipv4.c, proc_doulongvec_minmax).
-- A sock in use may be missing from sockstat, and a file in use from file-nr. After close(), a sock lives on while unsent
-  buffers refer to the sock, and a file lives on until a grace period of RCU ends. A kernel may also leak socks or files.
+- A sock in use may be missing from sockstat, and a file in use may be missing from file-nr. After close(), a sock
+  lives on while unsent buffers refer to the sock, and a file lives on until a grace period of RCU ends. A kernel may
+  also leak socks or files.
 - Slab may exceed the sum of slabinfo's rows, because old kernels do not print the rows of dead memory cgroups.
 - AnonPages may exceed MemTotal, because AnonPages also counts pages in a graphics card's own memory
   (mm/migrate_device.c).
