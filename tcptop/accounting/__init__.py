@@ -60,9 +60,9 @@ def account(
     """Compute every figure of a Ledger from a Snapshot.
 
     `thresholds` has the user's thresholds, by the name of the limit. `previous` are the states of the limits in the
-    previous sample. `minute_ago` has the totals of events a minute ago. The growth of events is counted from these
-    totals. `before` is the ledger of the previous sample. If the number of sockets changes too fast for new averages
-    per socket, the averages in `before` are used.
+    previous sample. `minute_ago` has the totals of events a minute ago. The growth of an event is the difference
+    between its present total and its total a minute ago. `before` is the ledger of the previous sample. If the number
+    of sockets changes too fast for new averages per socket, the averages in `before` are used.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)

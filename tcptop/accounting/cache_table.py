@@ -38,10 +38,11 @@ MAX_SLABINFO_LAG_S = 30.0
 """Maximum age difference in seconds: if slabinfo is older than the counts of sysfs by more than this, the counts of
 sysfs are used.
 
-Up to this difference, all counts of a row come from slabinfo, although sysfs is read more often. If one row took some
-counts from slabinfo and others from sysfs, the counts would contradict each other. If a row alternated between slabinfo
-and sysfs, the number of active objects would come and go, because sysfs does not show the number of active objects.
-Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s of CPU time.
+As long as slabinfo is not too old, all counts of a row come from slabinfo, although sysfs is read more often. If one
+row took some counts from slabinfo and others from sysfs, the counts would contradict each other. If a row alternated
+between slabinfo and sysfs, the number of active objects would come and go, because sysfs does not show the number of
+active objects. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15
+s of CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")

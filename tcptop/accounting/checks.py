@@ -29,8 +29,8 @@ CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
 SYSCTL_UNKNOWN = ("not known", "not visible")
-"""A note of a limit that begins with one of these texts says why a sysctl is unknown. `_why_unseen()` in limits.py
-writes such notes."""
+"""A note of a limit that begins with one of these texts says why a sysctl is unknown. The function `_why_unseen()` in
+limits.py writes the notes."""
 
 
 LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -125,8 +125,8 @@ def run_checks(
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
     # If the error of a counter is too large to decide the state of a limit, the state is UNKNOWN. For a limit that the
-    # user did not name, UNKNOWN would alert an administrator without a reason. The state of such a limit is therefore
-    # set to OK.
+    # user did not name, UNKNOWN would alert an administrator without a reason. The state of a limit that the user did
+    # not name is therefore OK instead of UNKNOWN.
     checks = [
         check._replace(state="OK")
         if check.state == "UNKNOWN" and check.name not in named and not _contradiction(ledger, check.name)

@@ -92,8 +92,8 @@ class SocketChange(NamedTuple):
     """Tells for each of two periods whether the number of sockets changed by more than MAX_CHANGE."""
 
     around_read: bool
-    """True if the number of sockets changed fast between the last two reads of the caches. No average is then computed
-    from the last read.
+    """True if the number of sockets changed fast between the last two reads of the caches, so that the last read gives
+    no average.
     """
     since_read: bool
     """True if the number of sockets changed fast after the last read of the caches."""
@@ -222,7 +222,7 @@ def _full_cost(
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
     the bytes of the caches. If there are more sockets than objects in the caches, sockets and objects were counted at
-    different times. The number of objects then replaces the number of sockets. A saved tree has no average if the two
+    different times, and the number of objects replaces the number of sockets. A saved tree has no average if the two
     numbers differ much, because its files may have been copied at different times. A socket that the kernel itself uses
     has no file. If the kernel itself uses sockets, the average is an upper bound, because it may include files that do
     not belong to TCP sockets.
@@ -279,13 +279,13 @@ def _time_wait_cost(
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # If the size of an object is unknown, the average is a lower bound. The average is then computed with the upper
-    # bound on the number of mini-sockets.
+    # If the size of an object is unknown, the average is a lower bound, and is computed with the upper bound on the
+    # number of mini-sockets.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # If few objects count as active, most of them may be free. The lower bound on the number of mini-sockets is then
-    # useless.
+    # If few objects count as active, most of the active objects may be free, so the lower bound on the number of
+    # mini-sockets is useless.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")

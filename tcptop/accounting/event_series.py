@@ -40,9 +40,9 @@ def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origi
     """The totals at the start of the last SHOWN_S seconds; None if there is no earlier sample.
 
     `now_s` and `origin` are the time and the origin of a new sample. The growth of events in the new sample is counted
-    from these totals. If a total was unknown a minute ago, the last total known before is used. If no total was known
-    before, the first total known later is used. If the sample before the new sample has another origin, all totals are
-    unknown.
+    from the totals at the start of the period. If a total was unknown a minute ago, the last total known before is
+    used. If no total was known before, the first total known later is used. If the sample before the new sample has
+    another origin, all totals are unknown.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:

@@ -47,8 +47,8 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # If a counter grows and then becomes smaller within GAP_S, the machine was booted in between. To notice such a
-        # boot, the last sample gets the new origin, which has the larger totals of the counters.
+        # If a counter grows and then becomes smaller within GAP_S, the machine was booted in between. The last sample
+        # of the series gets the new origin, which has the larger totals, so that a later decrease is noticed.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets

@@ -21,8 +21,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 
     The result is None if the bytes or the number of sockets are unknown.
 
-    The rows of socket objects also count dentries and files that do not belong to sockets. If the number of these
-    dentries and files changes, only a part of the rows' growth is due to sockets.
+    The rows of socket objects also count dentries and files that do not belong to sockets. If the number of dentries
+    and files of other programs changes, only a part of the rows' growth is due to sockets.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:

@@ -80,8 +80,8 @@ def _agree(devices: Sequence[MemoryDevice], named: Sequence[int | None], nodes: 
 
     The names must contain the same node numbers as the kernel shows. The slots of one node must not belong to several
     processors. The memory in the slots of a node must be at least the memory that the kernel manages on the node. The
-    node numbers are checked, because some firmware numbers the nodes within each processor. Other firmware does not
-    know that the kernel splits a node in two.
+    node numbers are checked, because some firmware numbers the nodes within each processor. Some firmware does not know
+    that the kernel splits a node in two.
     """
     bytes_on: dict[int, int] = defaultdict(int)
     processors_of: dict[int, set[str]] = defaultdict(set)

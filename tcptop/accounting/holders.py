@@ -17,7 +17,7 @@ from tcptop.text.units import grouped, seconds
 
 USER_OF_EVERY_SOCKET = (6, 18)
 """First kernel release that reports the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid
-returns 0 as the user of such a socket."""
+returns 0 as the user of a socket without an inode."""
 
 SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
@@ -116,7 +116,8 @@ def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
     """The slab bytes of a socket by state and side.
 
     A socket of the client side may or may not have a local port of its own. Some states are possible on one side only.
-    The cost of such a state is used for both sides, because the dump may assign a socket to the wrong side.
+    The cost of a state that is possible on one side only is used for both sides, because the dump may assign a socket
+    to the wrong side.
     """
     for cost in states:
         accepted = cost.accepted.slab_bounds() if cost.accepted else None
@@ -352,7 +353,7 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
 def _unexplained(sums: HolderSums) -> Iterator[str]:
     """Yields a text about sockets that the kernel counts but no dump contains.
 
-    The text has the number of these sockets, or the reason why the number is unknown.
+    The text has the number of sockets that no dump contains, or the reason why the number is unknown.
     """
     if not sums.complete:
         return

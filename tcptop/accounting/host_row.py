@@ -1,6 +1,6 @@
 """The row of one machine in the table of hosts: only those figures of a Ledger that the table shows.
 
-The table reads each machine again and again. Each reading of a machine is called a look. Most looks read only the
+The table reads each machine again and again. One reading of a machine is called a look. Most looks read only the
 counters that change all the time. Figures of slab caches and of memory come from the last look in which the files of
 these figures were read.
 """
@@ -31,7 +31,7 @@ from tcptop.rates import per_second
 from tcptop.snapshot import READING_NAMES, Reading, Slabinfo, SlabLinks, Snapshot
 
 EACH_LOOK = ("sockstat", "socket_limits")
-"""The sources that are read in every look of the table. Other sources are read every few seconds."""
+"""The sources that are read in every look of the table. Sources that are not in the set are read every few seconds."""
 EVENT_SOURCES = ("netstat", "conntrack_stats")
 SELDOM_READ = tuple(name for name in READING_NAMES if name not in (*EACH_LOOK, *EVENT_SOURCES))
 RATE_S = 6.0

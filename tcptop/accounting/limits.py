@@ -77,7 +77,9 @@ STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
     "listen_queues": ("ListenOverflows", "near"),
 }
-"""For each limit, an event and a state. If the counter of the event has grown, the limit has at least this state."""
+"""For each limit, an event and a state. If the counter of the event has grown, the limit is at least in the given
+state.
+"""
 
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
@@ -177,8 +179,8 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
     """The states of the limits, for use as the argument `previous` of the next sample.
 
-    If the counter of a limit's event in `STATE_BY_EVENT` has grown, the event may have raised the present state. The
-    limit then keeps its state from `previous`.
+    If the counter of a limit's event in `STATE_BY_EVENT` has grown, the event may have raised the present state. A
+    limit whose event has grown therefore keeps its state from `previous`.
     """
     grown = {event.name for event in events if event.grown}
     return {
@@ -352,8 +354,8 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     """The limit on tracked flows, if conntrack is loaded.
 
     The maximum is assumed to apply to the whole machine, but the count includes only the flows of this network
-    namespace. After 6.18, each namespace may have its own maximum. The kernel then uses this maximum or the maximum of
-    the first namespace, whichever is smaller.
+    namespace. After 6.18, each namespace may have its own maximum, and the kernel uses the smaller of this maximum and
+    the maximum of the first namespace.
     """
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return

@@ -28,11 +28,11 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
 
     Slabinfo gives the best evidence of the page size. SLUB puts floor(page size × pages ÷ object size) objects into a
     slab (mm/slub.c, order_objects). Only one page size gives the right number of objects in all rows. The second-best
-    evidence is the memory of all nodes ÷ the managed pages of all zones. The memory of a node is the sum of the managed
-    pages of its zones (mm/show_mem.c, si_meminfo_node). The third-best evidence is MemTotal ÷ managed pages. MemTotal ÷
-    managed pages may be wrong on a machine that initialises its memory late, because the managed pages then lag behind
-    MemTotal. The weakest evidence is the architecture. The architecture gives the page size only if all its machines
-    have the same page size.
+    evidence of the page size is the memory of all nodes ÷ the managed pages of all zones. The memory of a node is the
+    sum of the managed pages of its zones (mm/show_mem.c, si_meminfo_node). The third-best evidence of the page size is
+    MemTotal ÷ managed pages. MemTotal ÷ managed pages may be wrong on a machine that initialises its memory late,
+    because the managed pages then lag behind MemTotal. The weakest evidence of the page size is the architecture. The
+    architecture gives the page size only if all its machines have the same page size.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes

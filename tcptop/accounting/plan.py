@@ -240,8 +240,8 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     buffers are as at present.
 
     The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
-    MIN_DOUBLED sockets are open, a plan for so few connections would say nothing. The number of connections is then
-    half of the headroom.
+    MIN_DOUBLED sockets are open, a plan for so few connections would say nothing, so the number of connections is half
+    of the headroom.
     """
     sockets, first = ledger.sockets.inuse_of_both, ledger.limits["full"].first
     fits = first.headroom_sockets if first is not None else None

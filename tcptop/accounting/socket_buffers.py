@@ -73,8 +73,8 @@ def buffer_memory(
 def _segment_bytes(table: CacheTable) -> Segments:
     """Bytes of the live objects in the slabinfo rows that only segments use.
 
-    If the number of free objects that CPUs cache is unknown for a row, all objects of the row may be free. The lower
-    bound of this row is then 0 bytes.
+    If the number of free objects that CPUs cache is unknown for a row, all objects of the row may be free, so the lower
+    bound of the row is 0 bytes.
     """
     low = high = 0.0
     has_row, has_error = False, True

@@ -66,8 +66,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
-            # If the kernel lacks an object of one family, such as the IPv6 sock, no socket of this family can exist.
-            # The sizes of the other objects are then not added up.
+            # If the kernel lacks an object of one family, such as the IPv6 sock, no socket of this family can exist,
+            # and no sizes are added up.
             return SocketCost(None, None, (f"{kernel_object.struct} (no such sockets: {lookup.reason})",), (), ())
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):

@@ -24,15 +24,15 @@ that the sample contains none of the group's sockets is 0.7 % (Poisson).
 MAX_NEAR = 64
 """Maximum number of processes that have sockets of the same user and cgroup as an unseen group.
 
-If more processes have such sockets, the unseen group is not divided among them.
+If too many processes have sockets of the same user and cgroup, the unseen group is not divided among the processes.
 """
 
 LATE_SHARE = 0.1
 """Maximum of a ratio: the sockets of an unseen group ÷ the similar sockets of processes whose descriptors were all
 read.
 
-Up to this ratio, the unseen group is divided among these processes. The processes may have opened the unseen sockets
-after their descriptors were read, but before the dump.
+Up to this ratio, the unseen group is divided among the processes that have the similar sockets. The processes may have
+opened the unseen sockets after their descriptors were read, but before the dump.
 """
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
@@ -137,7 +137,7 @@ def listener_owner(listener: Listener, table: SocketTable) -> Holder:
 
 
 def _key(group: SocketGroup) -> _Like:
-    """Groups are similar if these values are equal; the owners of similar groups may differ."""
+    """The values that are equal in similar groups; the owners of similar groups may differ."""
     return (*group[: SocketGroup._fields.index("owner")], group.peer)
 
 
@@ -148,7 +148,7 @@ def _near(group: SocketGroup) -> _Like:
 def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> dict[int, float]:
     """Maps each sampled process to the expected number of its sockets that are not in its sample.
 
-    Only sockets that are like those of `groups` are counted.
+    Only sockets that are similar to the sockets of `groups` are counted.
     """
     drawn = [(group.pid, group.sockets) for group in groups if group.owner == "sampled" and group.pid in sampled]
     return {
@@ -204,8 +204,8 @@ def queue_listeners(
     """The listeners in whose queues a group's sockets may wait.
 
     A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener on the port has
-    the socket's family, the result is the IPv6 listeners, which accept IPv4 too. If no listener has the socket's
-    cgroup, the socket's own listener was moved to another cgroup, or is closed. The cgroup is then ignored.
+    the socket's family, the result is the IPv6 listeners, which accept IPv4 too. The cgroup is ignored if no listener
+    has the socket's cgroup: the socket's own listener was moved to another cgroup, or is closed.
     """
     found = listeners.get((group.namespace, group.port), ())
     found = [each for each in found if each.family == group.family] or [

@@ -63,8 +63,8 @@ def state_costs(
     """The cost of one socket in each TCP state, and the number of sockets in each TCP state.
 
     The cost in a state is the average of the costs for IPv4 and IPv6, weighted by the shares of the two families. In
-    states of mini-sockets, the shares among mini-sockets apply. In all other states, the shares among full sockets
-    apply.
+    states of mini-sockets, the shares among mini-sockets apply. In states of full sockets, the shares among full
+    sockets apply.
     """
     counts = _counts(snapshot, table, sockets)
     fin = tuple(unread_fin_parts(snapshot, table))

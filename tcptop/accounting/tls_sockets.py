@@ -13,7 +13,7 @@ NONE = TlsStat(0, 0, 0, 0)
 DRIFT_SHARE = 0.001
 """Maximum share of the machine's sockets that are neither in `inuse` nor orphans.
 
-Up to this share, all sockets are taken to be in one network namespace.
+If the share is not exceeded, all sockets are taken to be in one network namespace.
 
 A small difference is allowed, because sockstat and sockstat6 are read one after the other.
 """
@@ -24,7 +24,7 @@ def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
 
     A socket can use kernel TLS only with the module tls, which also creates /proc/net/tls_stat. A running kernel
     without /proc/net/tls_stat therefore has no socket that uses kernel TLS. In a saved tree, or in a /proc without the
-    folder `net`, a file that the kernel has may be missing. The absence of tls_stat then proves nothing.
+    folder `net`, the absence of tls_stat proves nothing, because any file may be missing.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":

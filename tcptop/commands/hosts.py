@@ -51,7 +51,7 @@ def make_fleet(
     looks: int | None = None,
     on_look: Callable[[HostLook], None] | None = None,
 ) -> Fleet:
-    """The machines of these names, not yet connected.
+    """The machines with the given names, not yet connected.
 
     If there are several machines, ssh never asks questions on the terminal.
     """

@@ -24,7 +24,7 @@ class Entry(NamedTuple):
     source: str
     """The kernel's file or function from which the figure or the word comes; for tcptop's own words, tcptop."""
     other_names: tuple[str, ...] = ()
-    """Other words by which the entry is found."""
+    """Further words by which the entry is found."""
 
 
 TCP_STATES = "include/net/tcp_states.h; net/ipv4/tcp.c, tcp_set_state()"

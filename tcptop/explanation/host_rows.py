@@ -230,7 +230,7 @@ def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
 
     In the order of NEAREST LIMIT, machines with an alarm come first, the most severe alarm first. Machines that do not
     answer come next. Machines without an alarm follow, sorted by the number of sockets that still fit, the fewest
-    first. In the order of any other column, machines with an unknown value come last.
+    first. In the order of a column other than NEAREST LIMIT, machines with an unknown value come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:

@@ -47,8 +47,8 @@ class LiveSize(NamedTuple):
     def slab_text(self) -> str:
         """The object's share of a slab as text.
 
-        A range that begins at 0 is shown as `≤` followed by the upper bound. Any other range is shown as `≈` followed
-        by the lower bound.
+        A range that begins at 0 is shown as `≤` followed by the upper bound. A range that begins above 0 is shown as
+        `≈` followed by the lower bound.
         """
         return units.bounded(self.slab, units.exact_bytes)
 

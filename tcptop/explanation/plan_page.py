@@ -69,8 +69,8 @@ TIME_WAIT_S = 60
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
     """The page: the verdict, the sysctls, a bar for each limit, the sums, and the details, as in `tcptop plan`.
 
-    If `is_last_valid` is true, the text in the form is not valid now, and `plan` is the last valid plan. The page is
-    then dim, and its verdict is marked.
+    If `is_last_valid` is true, the text in the form is not valid now, and `plan` is the last valid plan, so the page is
+    dim and its verdict is marked.
     """
     sections = [
         [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],

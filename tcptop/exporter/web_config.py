@@ -1,8 +1,8 @@
 """Web configuration: TLS and basic authentication of the exporter, in the file format of Prometheus' exporter-toolkit.
 
 The keys are described in https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Only a
-part of these keys is supported. An unsupported key is an error, since ignoring it might mean less protection than the
-user asked for.
+part of the toolkit's keys is supported. An unsupported key is an error, since ignoring it might mean less protection
+than the user asked for.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ TOO_LARGE_TOGETHER = f"the files that are read with it have more than {MAX_READ_
 class BlockingHost(ABC):
     """Base class of hosts that block while reading.
 
-    The coroutines of such a host never suspend, so `run_sync` can run them.
+    The coroutines of a blocking host never suspend, so `run_sync` can run the coroutines.
     """
 
     identity: Identity

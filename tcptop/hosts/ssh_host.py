@@ -1,7 +1,7 @@
 """Host that is another machine, read over the system's ssh; nothing is installed on the other machine.
 
-Sources that are due at the same time are read together, by one request. For such a request, the other machine starts a
-single `head`.
+Sources that are due at the same time are read together, by one request. For one request, the other machine starts a
+single `head`, however many files are read.
 """
 
 from __future__ import annotations
@@ -250,9 +250,8 @@ class SshHost:
         """The lists without empty and repeated lists; the longest list is first or last.
 
         ssh compresses text that repeats within 32 KB. If the last answer was longer than 32 KB, the longest list moves
-        to the other end of the order. The text of this list then closely follows its own text in the last answer, and
-        about half of the new answer repeats within 32 KB. If the order stayed the same, no text would repeat within 32
-        KB.
+        to the other end of the order. The new text of the longest list thus closely follows its old text, and about
+        half of the new answer repeats within 32 KB. If the order stayed the same, no text would repeat within 32 KB.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:

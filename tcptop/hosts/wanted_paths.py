@@ -33,7 +33,7 @@ class WantedPaths:
     def is_above(self, path: str) -> bool:
         """True if a wanted path lies below the path.
 
-        A link at such a path must be kept, because wanted files are reached through the link.
+        A link at a path above a wanted path must be kept, because wanted files are reached through the link.
         """
         return self._folder_above.fullmatch(path) is not None
 

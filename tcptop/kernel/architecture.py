@@ -50,8 +50,8 @@ OTHER_NAMES: Mapping[str, str] = {
     "powerpc64": "ppc64",
     "powerpc64le": "ppc64",
 }
-"""Maps other names of an architecture to a key of ARCHITECTURES. Such names occur in kernel releases, and in the names
-of machines that build kernels."""
+"""Maps other names of an architecture to a key of ARCHITECTURES. The other names occur in kernel releases, and in the
+names of machines that build kernels."""
 
 WORD = re.compile(r"[a-z0-9_]+")
 

@@ -79,7 +79,7 @@ ALIAS = Link(
     "the list i_dentry of the inode",
     "alone: a socket has one name",
 )
-"""The union around this member is named `d_u` on most releases, but has no name on the others. The member is therefore
+"""The union around this member has the name `d_u` in some releases, and no name in others. The member is therefore
 looked for under two paths, with and without `d_u`."""
 
 OPEN_SOCKET = Drawing(

@@ -1,8 +1,8 @@
 """Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
 The control run opens connections and drops them, and no endpoint remains. If slab rows grow in the control run, the
-growth therefore does not belong to endpoints. The fit (fit.py) subtracts this growth from every other run.
-`StateResult.disturbance` is the share of a run's bytes that may be wrong because of other programs. The thresholds
+growth therefore does not belong to endpoints. The fit (fit.py) subtracts the growth of the control run from every other
+run. `StateResult.disturbance` is the share of a run's bytes that may be wrong because of other programs. The thresholds
 below follow from two promises to the user. A figure that may be wrong by more than 1 % is marked. The lab takes 20 to
 30 s on a quiet machine.
 """
@@ -209,8 +209,8 @@ def repeat_disturbed_runs(
 ) -> None:
     """Repeats disturbed runs while there is time, the most disturbed run first.
 
-    A run is repeated if `repeat_reason` returns a reason. `choose_less_disturbed` then combines the old and the new
-    result, and the combined result replaces the old result in `results`.
+    A run is repeated if `repeat_reason` returns a reason. After a repeat, `choose_less_disturbed` combines the old and
+    the new result, and the combined result replaces the old result in `results`.
     """
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in MAX_REPEATS * sorted(runs, key=lambda run: -results[run.key].disturbance):

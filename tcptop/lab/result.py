@@ -54,7 +54,9 @@ class StateResult(NamedTuple):
     bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes these inodes."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure of the result includes inodes of
+    /proc.
+    """
     control_bytes: float
     """Growth per connection in the control run, which is already subtracted from all other figures."""
     all_rows_bytes: float
@@ -63,8 +65,8 @@ class StateResult(NamedTuple):
     """Growth of all rows minus the sum of `all_rows_bytes`, `control_bytes` and the bytes of `observer`. Negative if
     other programs freed objects."""
     uncertain_bytes: float
-    """Largest possible error of the bytes in the catalogued rows. Objects of other programs in these rows cause the
-    error."""
+    """Largest possible error of the bytes in the catalogued rows. The error is caused by objects of other programs in
+    the catalogued rows."""
     local_ports: int
     """Number of local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int

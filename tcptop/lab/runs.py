@@ -43,7 +43,7 @@ TOLERANCE_SHARE = 0.005
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
 """Command to wait until the closed ends of the connections have become mini-sockets. The parent process executes this
-command itself. The child process executes all other commands."""
+command itself. The child process executes every command except WAIT_FOR_MINI_SOCKETS."""
 
 IDLE_MINI_SOCKETS = 300
 """Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Free objects on per-CPU slabs count as
@@ -157,7 +157,10 @@ def spread_beyond(counts: Sequence[int], slack: int) -> int:
 
 
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that measure these states, in the order of `RUNS`. A lab of kTLS also makes the runs of ESTABLISHED."""
+    """The runs that measure the given states, in the order of `RUNS`.
+
+    A lab of kTLS also makes the runs of ESTABLISHED.
+    """
     wanted = {*states, *(["established"] if KTLS in states else [])}
     return tuple(run for run in RUNS if run.state in wanted)
 

@@ -96,7 +96,7 @@ class Endpoints:
         """Opens connections to the next listener.
 
         If the previous step dropped its clients but kept the accepted ends, the kernel may choose the same local ports
-        for the new clients. The destination ports then distinguish the new connections from the old connections.
+        for the new clients. The different destination ports distinguish the new connections from the old connections.
         """
         self.listener_index = (self.listener_index + 1) % LISTENERS
         self.open(count)
@@ -153,13 +153,12 @@ def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN on each socket without closing the socket, and waits until every FIN is acknowledged.
 
     The wait is long enough for delayed ACKs. Without the wait, close() could hold the lock of a socket when the
-    acknowledgement arrives. The socket would then remain a full socket in FIN_WAIT2 for a minute (net/ipv4/tcp_input.c,
-    tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN, the kernel would answer the FIN
-    with a reset.
+    acknowledgement arrives. A socket that is locked at that moment would remain a full socket in FIN_WAIT2 for a minute
+    (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN, the
+    kernel would answer the FIN with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
-
     """
     for each in sockets:
         each.shutdown(socket.SHUT_WR)

@@ -194,7 +194,7 @@ class Ledger(NamedTuple):
     symbols: frozenset[str] | None = None
     """Names of kernel functions in /proc/kallsyms, only of functions that were renamed.
 
-    Each name is the old name or the new name of such a function. None if /proc/kallsyms was not read.
+    Each name is the old name or the new name of a renamed function. None if /proc/kallsyms was not read.
     """
 
     def cache(self, name: str | None) -> CacheLine | None:

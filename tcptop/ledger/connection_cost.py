@@ -41,8 +41,8 @@ class Slice(NamedTuple):
 class SocketCost(NamedTuple):
     """The bytes that one more socket takes, in a given state and on a given side of the connection.
 
-    If the kernel lacks a kind of object that such a socket needs, no such socket can exist. `object_bytes` and
-    `slab_bytes` are then None.
+    If the kernel lacks a kind of object that the socket needs, the socket cannot exist, and `object_bytes` and
+    `slab_bytes` are None.
     """
 
     object_bytes: float | None
@@ -65,8 +65,8 @@ class SocketCost(NamedTuple):
     def slab_bounds(self, own_port: bool = False) -> Amount | None:
         """Bounds on the slab bytes; None if unknown.
 
-        If `own_port` is true, the slab bytes include the bind buckets of a local port. Sockets may share these bind
-        buckets, so only the upper bound is known, and the lower bound is 0.
+        If `own_port` is true, the slab bytes include the bind buckets of a local port. Sockets may share bind buckets,
+        so only the upper bound on the buckets' bytes is known, and the lower bound is 0.
         """
         if self.slab_bytes is None or self.high_slab_bytes is None:
             return None

@@ -21,8 +21,8 @@ class AttachedObjects(NamedTuple):
     bytes: Amount | None
     """Bytes of all objects of this kind on the whole machine.
 
-    For buffers, `bytes` is the memory of all buffers, inside and outside of slabs. For all other kinds, `bytes` is the
-    sum of the objects' shares of full slabs.
+    For buffers, `bytes` is the memory of all buffers, inside and outside of slabs. For every kind except buffers,
+    `bytes` is the sum of the objects' shares of full slabs.
     """
     bytes_per_socket: Amount | None
     """`bytes` ÷ the number of sockets of the machine; None if no average over the sockets is known."""

@@ -34,8 +34,8 @@ class Limit(NamedTuple):
     """Error of `used`, in either direction; None if unknown."""
     maximum: int | None
     headroom_sockets: int | None
-    """The number of further sockets that fit below the limit. In TIME_WAIT accounting, these sockets are mini-sockets;
-    otherwise, full sockets.
+    """The number of further sockets that fit below the limit. In TIME_WAIT accounting, `headroom_sockets` counts
+    mini-sockets; in full accounting, full sockets.
 
     `headroom_sockets` is None if it is unknown, or if the limit does not apply to this kind of socket.
     """
@@ -105,8 +105,8 @@ def limit_label(name: str) -> str:
 class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
-    Limits with an alarm come first. Limits that stop new sockets come second, sorted by their headroom. All other
-    limits follow, sorted by the share that is used. Limits whose used amount is unknown come last.
+    Limits with an alarm come first. Limits that stop new sockets come second, sorted by their headroom. Limits that
+    stop no new sockets follow, sorted by the share that is used. Limits whose used amount is unknown come last.
     """
 
     rows: tuple[Limit, ...]

@@ -3,9 +3,9 @@
 The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host.
 The JSON does not contain the bytes of files, but refers to them. In an exported folder, the JSON refers to a file by
 path (`file`). In a recording, most files follow the JSON one after another, and the JSON gives the length of each file
-(`bytes`). Other files are in the table `content` of the recording; the JSON refers to these files by digest (`sha256`).
-A Snapshot is made by parsing the recorded bytes again, so a later tcptop can compute more figures from an old
-recording.
+(`bytes`). A few large files are in the table `content` of the recording; the JSON refers to a large file by digest
+(`sha256`). A Snapshot is made by parsing the recorded bytes again, so a later tcptop can compute more figures from an
+old recording.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
 
 The first item of the tuple is the input of the parser: the JSON of the answers, the bytes of the files, and the
 identity of the host. The second item has the answers of the host. The third item is the reading that was parsed from
-these answers.
+the answers.
 """
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 

@@ -113,8 +113,8 @@ class FileRecording(Recording):
     def _list_samples(self) -> None:
         """Fills the arrays.
 
-        If the table `sample` is damaged, some samples are found only in the table `record`. The time and the counts of
-        these samples are unknown.
+        If the table `sample` is damaged, some samples are found only in the table `record`; their times and counts are
+        unknown.
         """
         counts = f"coalesce(allocated, {NO_COUNT}), coalesce(time_wait, {NO_COUNT})"
         query = f"SELECT number, taken_at_unix_s, {counts} FROM sample"

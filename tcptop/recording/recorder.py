@@ -295,8 +295,8 @@ def _lock_or_create(path: str) -> int:
         descriptor = open_to_read(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another recorder may have replaced an empty file before this process got the lock. The lock is then on the
-            # old file, and is useless.
+            # Another recorder may have replaced an empty file before this process got the lock. A lock on the old file
+            # is useless.
             if os.path.samestat(os.fstat(descriptor), file_status(path)):
                 return descriptor
         except BlockingIOError:

@@ -59,7 +59,7 @@ def scrub_read(read: SourceRead) -> SourceRead:
 def forget_serial_numbers(read: SourceRead) -> SourceRead:
     """A copy of a read of the SMBIOS tables, without serial numbers, asset tags, part numbers and the UUID.
 
-    No recording keeps these identifiers.
+    Identifiers of the hardware are never recorded.
     """
     return read._replace(answers=tuple(_change_answer(answer, {TABLE: blank_private}) for answer in read.answers))
 

@@ -65,7 +65,7 @@ DISK_FULL = "the disk is full"
 COMPANIONS = ("-journal", "-wal", "-shm")
 """Suffixes of the files that SQLite creates beside a database.
 
-When SQLite opens a database, it also reads these files.
+When SQLite opens a database, SQLite also reads files with one of these suffixes.
 """
 
 LOCK_TIMEOUT_S = 5.0

@@ -231,7 +231,7 @@ def _slab_memory(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Val
 def _own_caches(read: Callable[[CacheLine], Value]) -> Read:
     """Makes a function that reads a figure of each of TCP's own caches.
 
-    The figures of rows with the same name are added up. If one of these figures is unknown, the sum is unknown.
+    The figures of rows with the same name are added up. If one of the figures to add up is unknown, the sum is unknown.
     """
 
     def read_caches(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Value]]:
@@ -375,7 +375,8 @@ OTHERS: Values = ("(others)", "")
 def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]]]:
     """The groups of sockets by owner, for the owners with the most sockets.
 
-    At most `most` owners have an item of their own. The last item has the groups of all other owners.
+    At most `most` owners have an item of their own. The last item has the groups of all owners without an item of their
+    own.
     """
     merged: dict[Values, list[HolderGroup]] = defaultdict(list)
     for group in holders.groups:

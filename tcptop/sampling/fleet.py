@@ -1,8 +1,8 @@
 """Reads many machines at once, for the table of hosts, with one thread for each machine.
 
 A look at a machine is one round of reads. Files that change all the time are read in each look; all other files are
-read every SELDOM_S seconds. The answers of one look are thus small enough for the 32 KB window of ssh's compression.
-The window then still holds the previous answers, so ssh sends little more than the changes.
+read every SELDOM_S seconds. The answers of one look are thus small enough for the 32 KB window of ssh's compression. If
+the answers are small, the window still holds the previous answers, so ssh sends little more than the changes.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ NODES = "nodes"
 CURSOR_HOME = "\x1b[1;1H"
 """Output that moves the cursor to the top left corner.
 
-After a frame, the app leaves the cursor in this corner, as Textual does. If each frame moved the cursor to another
-position, the output would be longer.
+After a frame, the app leaves the cursor in the top left corner, as Textual does. If each frame moved the cursor to
+another position, the output would be longer.
 """
 
 

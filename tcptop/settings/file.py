@@ -62,7 +62,9 @@ class Settings:
     extras: bool | None = None
     """True if the screen shows graphs and marks changed figures."""
     limits: Mapping[str, Threshold] | None = None
-    """Thresholds that the user has set, by limit. For any other limit, the threshold in THRESHOLDS applies."""
+    """Thresholds that the user has set, by limit. For a limit that is not in the mapping, the threshold in THRESHOLDS
+    applies.
+    """
 
     @property
     def thresholds(self) -> Mapping[str, Threshold]:

@@ -503,7 +503,7 @@ class MachineLoad(NamedTuple):
     """
 
     memory_available_bytes: int | None
-    """Available memory in bytes. None for a host over ssh; `Meminfo.available_bytes` then has the figure."""
+    """Available memory in bytes. None for a host over ssh, where `Meminfo.available_bytes` has the figure."""
     cpu_busy_percent: float | None
     """CPU load since the previous reading; None at the first reading."""
 
@@ -531,8 +531,8 @@ class StructLayout(NamedTuple):
     has_free_pointer: bool
     """True if the struct, or a struct or union in it, has a member of type freeptr_t.
 
-    A member of type freeptr_t holds the allocator's free pointer. The allocator then adds no space for a free pointer
-    after the struct.
+    A member of type freeptr_t holds the allocator's free pointer. If a struct has a member of type freeptr_t, the
+    allocator adds no space for a free pointer after the struct.
     """
 
 
@@ -677,7 +677,7 @@ class Snapshot(NamedTuple):
     page_size_bytes: int | None
     """Page size that the running system reports.
 
-    The page size is None for a saved tree; accounting then finds it from the files.
+    The page size is None for a saved tree, whose page size accounting finds from the files.
     """
     slabinfo: Reading[Slabinfo]
     slab_links: Reading[SlabLinks]

@@ -120,8 +120,8 @@ class SocketRow(NamedTuple):
 
 
 MAX_SOCKET_ROWS = 200
-"""Maximum number of sockets that are read one by one. The number is small, because the kernel locks each of these
-sockets."""
+"""Maximum number of sockets that are read one by one. The number is small, because the kernel locks each socket that is
+read by itself."""
 
 
 class RowAsk(NamedTuple):

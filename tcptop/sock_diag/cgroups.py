@@ -24,7 +24,7 @@ class CgroupMemory(NamedTuple):
 
 
 def find_cgroups(ids: Collection[int], with_memory: Collection[int] = ()) -> dict[int, CgroupMemory]:
-    """The cgroups with these numbers.
+    """The cgroups with the given numbers.
 
     `sock_bytes` and `kernel_bytes` are read only for the cgroups in `with_memory`.
 

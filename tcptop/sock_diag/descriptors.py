@@ -23,8 +23,8 @@ MAX_TRIES = 1024
 """Maximum number of look-ups in a process whose descriptors are drawn at random. The look-ups of closed descriptors
 count too. Many look-ups of closed descriptors are allowed, because such a look-up leaves no object in the kernel."""
 MAX_TRIES_FOR_ALL = 1 << 16
-"""Maximum number of look-ups in a process with at most MAX_PER_PROCESS open descriptors. All open
-descriptors of such a process are to be found."""
+"""Maximum number of look-ups in a process with at most MAX_PER_PROCESS open descriptors. In a process with so few open
+descriptors, all of them are to be found."""
 MAX_TRIES_IN_ALL = 200_000
 """Maximum number of descriptors that are looked up in all processes together; each look-up takes about 3 µs."""
 SPARE_TRIES = 16
@@ -45,8 +45,8 @@ class OwnerSample(NamedTuple):
     weight: float
     """Number of the process's descriptors that each descriptor in `sampled` represents."""
     low: tuple[int, ...]
-    """Inodes of the sockets with the lowest descriptors. Every low descriptor was looked up, so each of these inodes
-    has the weight 1."""
+    """Inodes of the sockets with the lowest descriptors. Every low descriptor was looked up, so the inode of each has
+    the weight 1."""
     sampled: tuple[int, ...]
     """Inodes of the sockets whose descriptors were drawn at random from the higher descriptors."""
 

@@ -106,8 +106,9 @@ class Fold:
     """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
     `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
-    port of the other end is ephemeral. A mini-socket may outlive its listener; then neither port of the mini-socket
-    shows the side. Of the two ports, the port that occurs in more mini-sockets is then taken to be the server's port.
+    port of the other end is ephemeral. A mini-socket may outlive its listener, so that neither port of the mini-socket
+    shows the side. If neither port shows the side, the port that occurs in more mini-sockets is taken to be the
+    server's port.
     """
 
     def __init__(

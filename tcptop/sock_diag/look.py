@@ -1,8 +1,8 @@
 """Reads all TCP sockets of this machine into a text: namespaces, listeners, groups of sockets, and their owners.
 
 The host returns the text, a recording keeps the text, and `sources/socket_table.py` parses it. The first line of the
-text is FIRST_LINE. Every other line has the kind of the line and then its columns, all separated by tabs. An unknown
-number is `-`.
+text is FIRST_LINE. Every line after the first has the kind of the line, followed by its columns, all separated by tabs.
+An unknown number is `-`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ MAX_LISTENERS = 20_000
 MAX_SHARED_LINES = 1_000
 SAMPLED_BIT = 1
 FIRST_SHARED = -2
-"""Owner number of the first set of processes that share sockets. Each further set of such processes has the next lower
-number."""
+"""Owner number of the first set of processes that share sockets. Each further set of processes that share sockets has
+the next lower number."""
 
 
 class Ask(NamedTuple):
@@ -63,7 +63,10 @@ class Ask(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that stands for the request. To read the path, a host reads the sockets with these options."""
+        """The path that stands for the request.
+
+        To read the path, a host reads the sockets with the options of the request.
+        """
         words = [",peers" if self.with_peers else "", ",here" if self.here_only else ""]
         exact = "" if self.exact_pid is None else f",exact={self.exact_pid}"
         return SOCKETS_PATH + "".join(words) + exact
@@ -349,7 +352,7 @@ def _process_line(sample: OwnerSample, namespace: int | None) -> str:
 
 
 def _user_lines(users: Collection[int]) -> Iterator[str]:
-    """Names of these users, from /etc/passwd only, since a name service may use the network."""
+    """Names of the given users, from /etc/passwd only, since a name service may use the network."""
     with suppress(OSError), open("/etc/passwd", "rb") as file:
         for line in file.read(1 << 20).splitlines():
             name, _, number, *_ = [*line.split(b":"), b"", b"", b""]

@@ -39,7 +39,7 @@ ATTRIBUTES = (
     CONSTRUCTOR,
 )
 NO_FOLDER_NAMES = ("", ".", "..")
-"""Names that are refused as cache names. In a path, such a name would not lead to the folder of a cache."""
+"""Names that are refused as cache names. In a path, a refused name would not lead to the folder of a cache."""
 
 
 class CacheAttributesSource(Source[CacheAttributes]):

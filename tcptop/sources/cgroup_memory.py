@@ -65,7 +65,7 @@ def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> Cg
     """The memory of a cgroup. If a file cannot be read, its figures are None.
 
     If memory.max or memory.current cannot be read, `unknown_because` says why. The kernel prints each field of
-    memory.stat only once. A repeated field is damage, and the used memory is then unknown.
+    memory.stat only once. A repeated field is damage, and makes the used memory unknown.
     """
     text = (small_text(maximum) or "").strip()
     fields, repeated = _parse_stat(small_text(stat) or "")

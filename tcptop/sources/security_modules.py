@@ -1,8 +1,8 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
 The file is often missing in containers, because containers rarely mount securityfs. If the file cannot be read, the
-program reads a group of other files, which any user may read. Without the file `lsm`, the program finds only those
-active modules that keep data for each socket.
+program reads other files, which any user may read. Without the file `lsm`, the program finds only those active modules
+that keep data for each socket.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Reads single sockets of one group (sock_diag/socket_rows.py). Only a live host can answer these requests."""
+"""Reads single sockets of one group (sock_diag/socket_rows.py).
+
+Only a live host can answer requests for single sockets.
+"""
 
 from __future__ import annotations
 

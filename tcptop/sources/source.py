@@ -234,7 +234,8 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 def report_unread(files: Iterable[FileRead], folder: str, damages: list[Damage]) -> None:
     """Records in `damages` each file that exists but cannot be read, such as a named pipe.
 
-    A file that is missing, or that only root may read, is not damage: the source then uses the other files.
+    A file that is missing, or that only root may read, is no damage, because the source uses the files that it can
+    read.
     """
     for file in files:
         if file.error is not None and explain_error(file.path, file.error)[0] == "failed":

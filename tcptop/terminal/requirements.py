@@ -38,7 +38,7 @@ def require_terminal() -> None:
 def remove_textual_variables() -> None:
     """Removes environment variables for Textual that are not in TERMINAL_VARIABLES.
 
-    Other variables could make Textual press keys by itself, save screenshots, write logs, or use another driver.
+    The removed variables could make Textual press keys by itself, save screenshots, write logs, or use another driver.
     """
     for name in [*os.environ]:
         if name.startswith("TEXTUAL") and name not in TERMINAL_VARIABLES:

@@ -162,7 +162,7 @@ def _active_bound(row: CacheRow) -> str:
 def _use(row: CacheRow) -> str:
     """The use of a cache; an upper bound is rounded up, and gets the sign `≤`.
 
-    An upper bound of 100 % has no information, so the text is then `–` for unknown.
+    An upper bound of 100 % has no information, so the text is `–` for unknown instead.
     """
     use = row.cache.use
     if use is None or not _active_bound(row):

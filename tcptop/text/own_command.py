@@ -11,8 +11,8 @@ from tcptop.text.printable import printable
 PROGRAM = "tcptop"
 NAMES = (PROGRAM, "tcpmemtop")
 ONE_FILE = ".pyz"
-"""Suffix of the file if all of tcptop is in a single file. Such a file runs only with the Python version for which the
-file was made.
+"""Suffix of the file if all of tcptop is in a single file. A single file of tcptop runs only with the Python version
+for which the file was made.
 """
 PLAIN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%:,=")
 

@@ -39,8 +39,8 @@ BAR_WIDTH = 16
 WATERMARK_COLUMNS = 108
 """If the pane has at least this many columns, each zone's row shows a bar with the watermarks."""
 SMALL_SHARE = 0.01
-"""A zone with less than this share of the memory, such as DMA, has no rows of its own. All such zones share one
-line."""
+"""A zone with less than this share of the memory, such as DMA, has no rows of its own. All zones below the share are in
+one line."""
 ZERO = "·"
 """The text of a count of 0 is a dot, so that orders with free blocks stand out."""
 FOR_ROOT = " is for root only"

@@ -130,8 +130,8 @@ class CachesPane(ScrollPane):
         self._by_name: list[CacheLine] = []
         """The caches in `_caches`, sorted by name."""
         self._source: tuple[object, ...] = ()
-        """The values from which the rows were last selected. If none of these values has changed, the rows are not
-        selected again. Caches, mark and rates are compared by identity."""
+        """The values from which the rows were last selected. The rows are selected again only if one of the values has
+        changed. Caches, mark and rates are compared by identity."""
         self._selected: list[CacheRow] = []
         self._order: tuple[str, bool, AccountingMode] | None = None
         """The order of `_rows`: the sort column, whether the direction is reversed, and the accounting mode.

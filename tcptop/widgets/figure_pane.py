@@ -291,7 +291,7 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
 def idle_text(cost: ConnectionCost) -> str:
     """The idle part of the average as text, `812 idle`; empty if the part is small, or if there is no average.
 
-    After many connections were closed, their idle objects stay allocated for a while. The average then rises suddenly,
+    After many connections were closed, their idle objects stay allocated for a while. The average rises suddenly,
     because fewer sockets share the same memory.
     """
     idle, now = cost.idle_bytes_per_socket, cost.now_bytes
@@ -329,8 +329,8 @@ def _attached_texts(attached: Attached, added: bool) -> list[str]:
 
     The first text names all kinds; each of the next texts names fewer kinds.
 
-    If `added` is true, the large figure contains these objects. If `added` is false, the texts name only kinds that
-    certainly exist. If buffers are the only kind that certainly exists, there is no text.
+    If `added` is true, the large figure contains the attached objects. If `added` is false, the texts name only kinds
+    that certainly exist. If buffers are the only kind that certainly exists, there is no text.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}

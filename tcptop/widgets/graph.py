@@ -14,8 +14,8 @@ from tcptop.view.trends import STEP_S, Series, fit_columns
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "
 MIN_SPAN = 0.01
-"""The full height of a graph stands for a range of values. The range of values is at least this share of the highest
-value, so that small changes do not look large."""
+"""The full height of a graph stands for a range of values. The range is at least this share of the highest value, so
+that small changes do not look large."""
 
 NO_PAST = "one sample: nothing to draw"
 

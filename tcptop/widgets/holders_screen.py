@@ -594,9 +594,10 @@ def lay_out(
 
     The columns in `telling` are more important than MEMORY.
 
-    The first column and the sort column are always visible. The other visible columns are the most important ones. If
-    columns are scrolled out of sight, the columns that follow them are visible instead. The visible columns do not
-    depend on the numbers in the rows, so that they keep their places while the numbers change.
+    The first column and the sort column are always visible. Beside the first column and the sort column, the most
+    important columns are visible. If columns are scrolled out of sight, the columns that follow them are visible
+    instead. The visible columns do not depend on the numbers in the rows, so that they keep their places while the
+    numbers change.
     """
     first, sorted_by = TITLES[by], sort.upper()
     without = {first, sorted_by, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
@@ -635,7 +636,7 @@ def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:
     """The sums and the verdicts in at most `height` lines.
 
     If there is no room for both, the sums are left out first, and the most urgent verdicts are kept. A text that does
-    not fit ends in `…`. The first verdict may take several lines, but leaves at least one line for the others.
+    not fit ends in `…`. The first verdict may take several lines, but leaves at least one line for further verdicts.
     """
     verdicts = verdict_lines(holders, columns)
     if len(verdicts) > height:

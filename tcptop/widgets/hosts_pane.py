@@ -57,8 +57,8 @@ SHOWN_FIRST = (
 )
 """The columns, the most important first; a narrow terminal omits the last ones."""
 AGE_AT = 4
-"""Number of columns that are more important than the column of the age. If these columns fit, the column of the age is
-the next one to be placed."""
+"""Number of columns that are more important than the column of the age. If the more important columns fit, the column
+of the age is the next one to be placed."""
 WIDER = (
     ("NEAREST LIMIT", 21),
     ("EVENTS", 22),

@@ -140,7 +140,7 @@ def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
 def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
     """A line for each limit.
 
-    The limits whose use is unknown come last. The line of such a limit says why the use is unknown, as far as this
+    The limits whose use is unknown come last. The line of a limit whose use is unknown gives the reason, as far as the
     reason fits.
     """
     limits = shown_limits(ledger, mode)
@@ -280,7 +280,7 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
 def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
     """Notes on a limit, from long to short; the last one is empty.
 
-    Some notes give the time until the limit is reached, or the reason for an alarm. Other notes give the number of
+    Some notes give the time until the limit is reached, or the reason for an alarm. Further notes give the number of
     orphans that fit, or the number of sockets that fit into free memory. The last notes say what the headroom assumes,
     or why a number is unknown.
     """

@@ -153,7 +153,7 @@ def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> li
     """The fields in one, two or four columns. The cursor moves down each column, and then to the top of the next one.
 
     `buffers` is a text that gives the bytes of a socket's buffers, and how many of these bytes are in use. If there is
-    room, this text stands behind the field of the buffers.
+    room, the text of `buffers` stands behind the field of the buffers.
 
     If there are more than `max_lines` lines, only the lines around the cursor are returned. At least one line is always
     returned.

@@ -93,7 +93,7 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
 def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
     """Replaces impossible figures of a Snapshot by None.
 
-    A source with impossible figures gets the state `strange`. The reason of this state is a sentence about the
+    A source with impossible figures gets the state `strange`. The reason of the state `strange` is a sentence about the
     contradiction. A row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of its numbers are
     doubtful.
     """

@@ -320,9 +320,9 @@ def _slack_pages(snapshot: Snapshot, machine: Machine, managed: int | None, one:
 def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
     """MemTotal and the memory of the zones.
 
-    The result is None if a figure is unknown, or if meminfo and zoneinfo were not read at the same time. Up to 3.10,
-    MemTotal includes the huge pages of the boot command line, but no zone manages these pages. The result is therefore
-    None on these kernels.
+    The result is None if a figure is unknown, or if meminfo and zoneinfo were not read at the same time. On kernels up
+    to 3.10, the result is also None: MemTotal includes the huge pages of the boot command line, but no zone manages
+    these pages.
     """
     meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None

@@ -18,7 +18,9 @@ MAX_SOCKETS_APART_S = 0.05
 apart."""
 
 MAX_APART_S = 0.5
-"""Other figures of a running kernel are compared only if their reads are at most this many seconds apart."""
+"""Figures of a running kernel that are not numbers of sockets are compared only if their reads are at most this many
+seconds apart.
+"""
 
 MAX_COPIED_APART_S = 30.0
 """Figures of two files of a saved tree are not compared if tcptop read the files more than this many seconds apart."""

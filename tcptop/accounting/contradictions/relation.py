@@ -78,7 +78,9 @@ class Facts(NamedTuple):
     protocol_sockets: Mapping[str, int] = {}
     """Number of sockets in the network namespace by protocol, from /proc/net/protocols."""
     namespace_sockets: int | None = None
-    """Number of TCP sockets of the network namespace. If this number is unknown, the machine's number is used."""
+    """Number of TCP sockets of the network namespace. If the number of the namespace is unknown, the number of the
+    whole machine is used.
+    """
 
 
 Item = TypeVar("Item")
