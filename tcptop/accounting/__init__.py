@@ -24,7 +24,7 @@ from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
-from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK
+from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK, TW6_SOCK, TW_SOCK
 from tcptop.ledger import (
     AccountingMode,
     Attached,
@@ -73,7 +73,9 @@ def account(
     if before is not None and (before.host.name, before.host.kernel) != (host.name, host.kernel):
         before = None
     costs = connection_costs(snapshot, table, sockets, host.cpus, mixes, before.costs if before else None)
-    sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
+    is_ipv6 = _mostly_ipv6(costs["full"])
+    sock = table.find(TCP6_SOCK if is_ipv6 else TCP_SOCK).line
+    mini_socket = table.find(TW6_SOCK if is_ipv6 else TW_SOCK).line
     buffers = buffer_memory(snapshot, table, sockets, page_bytes)
     memory = tcp_memory(snapshot, table, sockets, buffers)
     headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
@@ -96,6 +98,7 @@ def account(
         nodes=nodes,
         zones=sum_zones(nodes),
         tcp_slab_order=sock.order if sock else None,
+        mini_socket_slab_order=mini_socket.order if mini_socket else None,
         sources=_source_health(snapshot),
         states=states if seen is None else _counted(states, seen),
         headroom=headroom,

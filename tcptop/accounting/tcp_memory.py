@@ -27,7 +27,7 @@ from tcptop.kernel.objects import (
     SOCKS,
     State,
 )
-from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
+from tcptop.ledger import Amount, CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
@@ -61,19 +61,24 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
-    """The caches, with `tcp_bytes` set in every row of slabinfo that contains objects of TCP.
+    """The caches, with `tcp_bytes` and its bounds set in every row of slabinfo that contains objects of TCP.
 
     In a shared cache, most objects of other users, such as dentries, lie on the NUMA nodes that the machine used while
     it booted. TCP's objects in a shared cache lie on the same nodes as the sockets' inodes, because one system call
     allocates both. For a shared cache, `tcp_nodes` therefore has the nodes of the cache of inodes.
     """
-    by_row: dict[str, int] = {}
+    by_row: dict[str, tuple[int, Amount]] = {}
     inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
     for part in memory.parts:
         if part.row is not None:
-            by_row[part.row] = by_row.get(part.row, 0) + part.bytes
+            likely, (low, high) = by_row.get(part.row, (0, Amount(0, 0)))
+            by_row[part.row] = likely + part.bytes, Amount(low + part.low_bytes, high + part.high_bytes)
     return tuple(
-        cache._replace(tcp_bytes=by_row[cache.name], tcp_nodes=inodes if cache.shared else None)
+        cache._replace(
+            tcp_bytes=by_row[cache.name][0],
+            tcp_bounds=by_row[cache.name][1],
+            tcp_nodes=inodes if cache.shared else None,
+        )
         if cache.name == cache.row and cache.name in by_row
         else cache
         for cache in caches

@@ -15,21 +15,17 @@ from tcptop.comparison.difference import (
     sort_by_change,
 )
 from tcptop.comparison.slab_growth import has_all_rows, slabinfo_rows
-from tcptop.ledger import Amount, CacheLine, Ledger, ZoneMemory
+from tcptop.ledger import CacheLine, Ledger, ZoneMemory
 
 
 def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
     """Changes of each slabinfo row; rows with the same name are matched in file order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
     known = [has_all_rows(ledger) for ledger in (before, after)]
-    tcp_bounds = [_tcp_bounds(ledger) for ledger in (before, after)]
     changes = []
     for key in {**sides[0], **sides[1]}:
         one, two = (side.get(key) for side in sides)
-        tcp_bytes = [
-            (None if line is None else line.tcp_bytes, bounds.get(key[0]))
-            for line, bounds in zip((one, two), tcp_bounds, strict=True)
-        ]
+        tcp_bytes = [(None, None) if line is None else (line.tcp_bytes, line.tcp_bounds) for line in (one, two)]
         changes.append(
             CacheChange(
                 name=key[0],
@@ -49,16 +45,6 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
             )
         )
     return sort_by_change(changes, lambda change: change.bytes)
-
-
-def _tcp_bounds(ledger: Ledger) -> dict[str, Amount]:
-    """Bounds on TCP's part of each slabinfo row, by name."""
-    by_row: dict[str, Amount] = {}
-    for part in ledger.tcp_memory.parts:
-        if part.row is not None:
-            known = by_row.get(part.row, Amount(0, 0))
-            by_row[part.row] = Amount(known.low + part.low_bytes, known.high + part.high_bytes)
-    return by_row
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:

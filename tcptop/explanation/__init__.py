@@ -25,6 +25,7 @@ from tcptop.explanation.relations_page import relations_page
 from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
+from tcptop.kernel.relations import member_names
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, paragraph
 
@@ -90,6 +91,10 @@ OF_AVERAGE = ("average now", "one more socket")
 """Words whose entry is followed by a sentence that compares the average with the cost of one more socket."""
 
 
+MARKS = "*▾▴"
+"""Signs that the screen prints behind a name: of a merged cache, and of the column by which a table is sorted."""
+
+
 def page_of_cache(name: str) -> Page:
     """Makes the page of a slab cache or of a row of slabinfo."""
     return Page(name, name, partial(cache_page, name), name)
@@ -134,10 +139,15 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, followed by the page or the objects with this name.
 
     For a text from the screen, the page has the entries of all words in the text. The page is None if the word is
-    neither in the glossary nor the name of a page or object.
+    neither in the glossary nor the name of a page, object, or member on the page of relations.
     """
-    page = find_page(ledger, word) or _page_of_any_label(ledger, word)
-    entries = find_entries(word) or (find_phrase(word) if page is None else ())
+    name = word.rstrip(MARKS) or word
+    page = find_page(ledger, name) or _page_of_any_label(ledger, name)
+    entries = find_entries(word) or find_entries(name) or (find_phrase(name) if page is None else ())
+    if page is not None or entries:
+        entries += tuple(entry for entry in find_entries(word[len(name) :]) if entry not in entries)
+    if page is None and not entries and name in member_names():
+        page = find_page(ledger, "relations")
     if not entries:
         return page
     title = entries[0].word if page is None else page.title

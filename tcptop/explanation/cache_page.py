@@ -121,9 +121,11 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         )
     elif line.objects is None:
         yield from fact_lines("now", ledger.sources["slabinfo"].reason or "its counts are not known", columns)
-    if row is not None and row.tcp_bytes is not None:
+    if row is not None and row.tcp_bytes is not None and row.tcp_bounds is not None:
         share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
-        yield from fact_lines("TCP part", f"{units.size(row.tcp_bytes)}: {share}", columns)
+        size, is_exact = units.size(row.tcp_bytes), len({*row.tcp_bounds, row.tcp_bytes}) == 1
+        text = size if is_exact else f"≈ {size}, in the range {units.size_range(*row.tcp_bounds)}"
+        yield from fact_lines("TCP part", f"{text}: {share}", columns)
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:

@@ -133,9 +133,9 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "computed",
         "Not read from a counter, but computed from sizes by the kernel's own rules.",
         "It stands where a file cannot be read, as without root. The result is what the kernel would print, unless the"
-        " kernel was built in an unusual way.",
+        " kernel was built in an unusual way. On the page of a cache, `source` says if its sizes are computed.",
         "mm/slub.c, calculate_sizes()",
-        ("estimated",),
+        ("estimated", "source"),
     ),
     Entry(
         "attached",
@@ -170,8 +170,9 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "in use",
-        "TCP sockets of one network namespace that listen, connect or are connected.",
-        "Only the namespace that tcptop reads is counted, so it is never set against counts of the machine.",
+        "As a number of sockets: TCP sockets of one network namespace that listen, connect or are connected.",
+        "Only the namespace that tcptop reads is counted, so it is never set against counts of the machine. `in use`"
+        " beside buffers is an amount of memory: the part of the buffers that holds data.",
         "/proc/net/sockstat and sockstat6, field inuse",
         ("inuse",),
     ),
@@ -189,7 +190,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "The counter lags by a few pages for each CPU, hence a bound (≤ or ±). `in use` is the part that holds data and"
         " counts in the total; the rest is taken in advance. Sockets with little data use little of it.",
         "/proc/net/sockstat, field mem; net/core/sock.c, __sk_mem_schedule()",
-        ("buffer", "socket buffer", "of it in use", "buffers in use"),
+        ("buffer", "socket buffer", "of it in use", "buffers in use", "in use"),
     ),
     Entry(
         "average buffers",
@@ -332,9 +333,10 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "object",
         "A piece of a slab: one struct of the kernel, such as a sock, an inode or a dentry.",
-        "OBJS counts them used or not; ACTIVE counts those in use.",
+        "OBJS counts them used or not; ACTIVE counts those in use. On the page of a cache, `there is` says how many one"
+        " socket has.",
         "/proc/slabinfo, active_objs and num_objs",
-        ("obj",),
+        ("obj", "there is"),
     ),
     Entry(
         "cache",
@@ -353,10 +355,11 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "merged",
         "Caches of like size that the kernel has put into one: they share slabs and a row, marked with *.",
-        "The row has the name of the cache made first, so bind buckets may be counted in the row pid. The counts of the"
-        " row are those of all of them.",
+        "The row has the name of the cache made first: `pid*` may have TCP's bind buckets and epoll items beside the"
+        " kernel's process numbers. The counts of the row are those of all of them; TCP PART is an estimate of what is"
+        " TCP's. ENTER on the row names the caches.",
         "links in /sys/kernel/slab; mm/slab_common.c, find_mergeable()",
-        ("*", "alias", "shares a row"),
+        ("*", "alias", "shares a row", "TCP's", "not TCP's", "counted in"),
     ),
     Entry(
         "shared cache",
@@ -519,6 +522,21 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs"),
     ),
     Entry(
+        "flags",
+        "On the page of a cache: how the kernel lays out and frees its objects.",
+        "aligned, whole cache lines: objects begin at such addresses; slabs freed after an RCU grace period:"
+        " a CPU may look at an object just freed; counted as reclaimable: the kernel can shrink the cache; from the DMA"
+        " zone.",
+        "/sys/kernel/slab/*/align, hwcache_align, destroy_by_rcu, reclaim_account, cache_dma",
+        ("flag",),
+    ),
+    Entry(
+        "SMALLEST",
+        "On the page of free blocks: the smallest block that holds one object of the cache.",
+        "If no block of the preferred order is free, slabs of this cache are made of smaller ones, down to this size.",
+        "mm/slub.c, allocate_slab()",
+    ),
+    Entry(
         "debugging of slabs",
         "Checks that find users who write beside an object, or after it is freed: red zones, poison, sanity checks.",
         "The boot parameter slab_debug switches them on, for all caches or some; they make objects larger and slower.",
@@ -662,7 +680,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "The size of a block as a power of 2: order 0 is one page, order 3 is eight pages.",
         "With pages of 4 KiB, 32K is order 3, from which SLUB likes to make TCP's slabs.",
         "/proc/buddyinfo; mm/slub.c, calculate_order()",
-        ("4K", "32K", "page order"),
+        (*["4K", "8K", "16K", "32K", "64K", "128K", "256K", "512K", "1M", "2M", "4M"], "page order"),
     ),
     Entry(
         "order fallback",
@@ -1340,11 +1358,13 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "FITS MORE",
-        "How many more sockets fit before this limit is reached, or into the free memory of this node.",
-        "For a node it is no limit: after it, the CPUs of the node use memory of other nodes. The headroom assumes that"
-        " half of the sockets are client side, with the buffers that a socket has now; a plan says what it assumes.",
-        "tcptop, from /proc/zoneinfo and the bytes of one more socket",
-        ("MEMORY FITS",),
+        "How many more sockets the kernel takes until this limit is reached: what is left of it, ÷ what one more socket"
+        " takes of it.",
+        "Of memory, half of the new sockets are taken as client side, with the buffers that a socket has now on"
+        " average; a plan says what it assumes. – stands at a limit that stops no new socket. MEMORY FITS, in the table"
+        " of nodes: how many fit into the free memory of that node, after which its CPUs use memory of other nodes.",
+        "tcptop, from the files of the limits and the bytes of one more socket",
+        ("MEMORY FITS", "fits more"),
     ),
     Entry(
         "USED",
@@ -1450,18 +1470,26 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
 )
 
 SIGN_ENTRIES: tuple[Entry, ...] = (
-    Entry("≥", "At least: a part of the sum is not known, and is named.", "In ASCII: >=.", "tcptop", (">=",)),
+    Entry(
+        "≥",
+        "At least, a lower bound: a part of the sum is not known and is named, or the true value may be far higher.",
+        "The total of TCP in the kernel has it where the range beside it is wide and the likely value is near its low"
+        " end: it is then that low end. In ASCII: >=.",
+        "tcptop",
+        (">=", "lower bound", "at its lower bound", "at least"),
+    ),
     Entry(
         "≤",
         "At most: the counter, or the sharing of objects, allows any value up to this one.",
         "In ASCII: <=.",
         "tcptop",
-        ("<=",),
+        ("<=", "upper bound", "at most"),
     ),
     Entry(
         "≈",
         "An estimate; its range stands beside it or on its page.",
-        "Of TCP in the kernel and of its buffers it is the likely value, of other figures the low end. In ASCII: ~.",
+        "Of TCP in the kernel, its buffers and TCP PART it is the likely value, of other figures the low end. In ASCII:"
+        " ~.",
         "tcptop",
         ("~",),
     ),
@@ -1484,33 +1512,58 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "▸",
-        "Marks the size of block that slabs of TCP sockets are made of, TCP's largest objects, in both accountings.",
+        "Marks the size of block that slabs of sockets are made of; in TIME_WAIT accounting, those of mini-sockets.",
         "If free blocks of that order and above are gone, slabs are made of smaller blocks. In ASCII: @.",
-        "/sys/kernel/slab/TCP/order",
+        "/sys/kernel/slab/TCP/order and tw_sock_TCP/order",
         ("@",),
     ),
     Entry(
         "▴ ▾",
         "The column by which the table is sorted: ▾ the largest first, ▴ the smallest.",
-        "In ASCII, as in the option --sort of ps: - and +.",
+        "In ASCII: _ the largest first, ^ the smallest.",
         "tcptop",
-        ("▴", "▾"),
+        ("▴", "▾", "_", "^"),
+    ),
+    Entry(
+        "›",
+        "Marks the node that all panes show, in the table of nodes; = shows all nodes again.",
+        "In ASCII: >.",
+        "tcptop",
     ),
     Entry("!", "A limit that is near or reached, an event that grew, or a file that was not read.", "", "tcptop"),
     Entry(
         "█ ▒ ░",
         "A bar: █ what TCP or the limit uses, ▒ what others use, ░ what is free.",
-        "Each bar is of its own whole: a node's bar of the memory of that node.",
+        "Each bar is of its own whole: a node's bar of the memory of that node. ▏ to ▉ are eighths of a column at the"
+        " end of a bar, so that ▏ alone is a trace: more than nothing. The dots behind a bar of Limits are the rest of"
+        " the limit.",
         "tcptop",
-        ("█", "▒", "░", "▓", "#", "bar"),
+        ("█", "▒", "░", "▓", *"▏▎▍▌▋▊▉", "#", "bar"),
+    ),
+    Entry(
+        "▁▂▃▄▅▆▇█",
+        "A graph: a column for each step of time, the newest at the right; the higher, the larger.",
+        "The lowest value is ▁ and the highest █, so that small changes can be seen: the numbers beside it say how far"
+        " these two are apart. A value that changes by less than 1 % stands in the middle. A gap: not known.",
+        "tcptop",
+        (*"▁▂▃▄▅▆▇", "sparkline"),
     ),
     Entry(
         "…",
         "A text is cut here, since its column is too narrow.",
-        "ENTER on a row shows the whole. In ASCII: $.",
+        "ENTER on a row shows the whole. In ASCII, two points: ..",
         "tcptop",
-        ("$",),
+        ("..",),
     ),
+    Entry(
+        "← → ↑ ↓",
+        "The arrow keys: they move in the pane with the focus, or turn the pages of i.",
+        "In a function's path, → leads to the function that is called.",
+        "tcptop",
+        ("←", "↑", "↓", "arrows", "arrow keys"),
+    ),
+    Entry("×", "Times: how many of these objects there are.", "In ASCII: x.", "tcptop", ("x",)),
+    Entry("÷", "Divided by.", "In ASCII: /.", "tcptop", ("/",)),
     Entry(
         "→ ▶",
         "It goes on to the right: hidden columns (Shift-→ shows them), or a bar that is longer than its limit.",
@@ -1518,7 +1571,12 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "tcptop",
         ("→", "▶", ">"),
     ),
-    Entry("·", "No free block: 0, kept quiet so that free blocks stand out.", "", "/proc/buddyinfo"),
+    Entry(
+        "·",
+        "In the table of free blocks: no free block, 0, kept quiet so that free blocks stand out.",
+        "Behind a bar of Limits: the rest of the limit. Between texts: the next part.",
+        "/proc/buddyinfo",
+    ),
     Entry(
         "KiB MiB GiB",
         "1024, 1024² and 1024³ bytes; a table writes K, M and G.",

@@ -295,6 +295,11 @@ def member_paths() -> dict[str, frozenset[str]]:
     return {struct: frozenset(members) for struct, members in paths.items()}
 
 
+def member_names() -> frozenset[str]:
+    """The names of all members that the drawings show, without the structs around them."""
+    return frozenset(path.rpartition(".")[2] for paths in member_paths().values() for path in paths)
+
+
 def member_of(
     station: Station, link: Link, offsets: Mapping[str, Mapping[str, int]], release: Release | None
 ) -> str | None:

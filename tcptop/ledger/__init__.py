@@ -124,8 +124,8 @@ class SourceHealth(NamedTuple):
         if self.age_s is None or self.every_s is None:
             return ""
         if self.age_s > 1.5 * max(self.every_s, interval_s):
-            return f"{self.age_s:.0f} s old"
-        return f"≤ {self.every_s:.0f} s old" if self.every_s > 1.5 * interval_s else ""
+            return f"{self.age_s:.0f} s old" if self.age_s >= 1 else "≤ 1 s old"
+        return f"≤ {max(1.0, self.every_s):.0f} s old" if self.every_s > 1.5 * interval_s else ""
 
 
 class HostFacts(NamedTuple):
@@ -162,6 +162,8 @@ class Ledger(NamedTuple):
     """The zones of the machine. Each figure is the sum over the zones of the same name on all nodes."""
     tcp_slab_order: int | None
     """Slab order of the cache TCPv6 if most sockets are IPv6, else of the cache TCP."""
+    mini_socket_slab_order: int | None
+    """Slab order of the cache of mini-sockets: of tw_sock_TCPv6 if most sockets are IPv6, else of tw_sock_TCP."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
     headroom: Mapping[AccountingMode, Headroom]
@@ -196,6 +198,10 @@ class Ledger(NamedTuple):
 
     Each name is the old name or the new name of a renamed function. None if /proc/kallsyms was not read.
     """
+
+    def slab_order(self, mode: AccountingMode) -> int | None:
+        """Slab order of the sockets that an accounting mode counts; None if unknown."""
+        return self.tcp_slab_order if mode == "full" else self.mini_socket_slab_order
 
     def cache(self, name: str | None) -> CacheLine | None:
         """The cache with the given name; None if no cache has the name.

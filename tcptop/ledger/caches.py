@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Literal, NamedTuple
 
+from tcptop.ledger.amount import Amount
+
 Presence = Literal["known", "absent", "hidden", "unknown"]
 """Tells if a kernel has the cache of an object.
 
@@ -93,6 +95,8 @@ class CacheLine(NamedTuple):
     If only TCP uses the cache, TCP's part is equal to `bytes`. If the cache has other users too, TCP's part is computed
     from the number of objects that TCP sockets hold.
     """
+    tcp_bounds: Amount | None = None
+    """Bounds on `tcp_bytes`; None if `tcp_bytes` is None."""
     more_aliases: int = 0
     """Number of those caches in the row whose names are not in `aliases`."""
     tcp_nodes: Mapping[int, NodeCount] | None = None

@@ -277,7 +277,8 @@ class Sampler:
                 old, stand = NOT_READ._replace(taken_at_s=old.taken_at_s), ""
         name = self.host.identity.remote_name
         who = "the kernel" if name is None else printable(name)
-        reason = f"{source.name}: {who} has not answered for {waited_s:.0f} s{stand}"
+        since = f"for {waited_s:.0f} s" if waited_s >= 1 else "yet"
+        reason = f"{source.name}: {who} has not answered {since}{stand}"
         # The previous value is kept. If the previous value is damaged, the state must still show the damage.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)

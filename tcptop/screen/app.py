@@ -431,6 +431,19 @@ class TcptopApp(App[int]):
         """
         self.choose(replace(self.choices, name_filter=text))
 
+    def action_switch_attached(self) -> None:
+        """Key `E`: adds the attached objects to the average, or takes them away; a message if nothing can be added."""
+        reason = ""
+        if self.choices.mode == "time_wait":
+            reason = "a mini-socket has no epoll items, buffers or TLS; m counts open sockets"
+        elif self._ledger is not None and self._ledger.attached.now_bytes is None and not self.choices.attached:
+            reason = self._ledger.costs["full"].now_unknown_because or "what is attached to sockets is not known"
+            reason = f"E adds to the average now, and there is none: {reason}"
+        if reason:
+            self.notify(reason, timeout=3, markup=False)
+        else:
+            self.choose(replace(self.choices, attached=not self.choices.attached))
+
     def action_switch_extras(self) -> None:
         """Shows or hides the graphs and the marks of changed caches."""
         self._notify_if_saved()

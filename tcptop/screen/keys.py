@@ -47,7 +47,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
     Binding(
         ATTACHED_KEY,
-        "switch('attached', False, True)",
+        "switch_attached",
         "switch the average with or without epoll, conntrack, TLS and buffers",
     ),
     Binding("x", "switch_extras", "switch rates and graphs on or off"),

@@ -40,7 +40,6 @@ ASCII_GLYPHS = {
     "Δ": "+",
     "µ": "u",
     "·": ".",
-    "…": "$",
     "–": "-",
     "→": ">",
     "←": "<",
@@ -65,10 +64,12 @@ ASCII_GLYPHS = {
     "╹": "'",
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
+ELLIPSIS = "…"
+BEFORE_ELLIPSIS = re.compile(f"[ -~]{ELLIPSIS}")
 ASCII_SIGNS = {"≤": "<=", "≥": ">=", "±": "+-"}
 """Replacements of two characters, used where every single ASCII character would have another meaning."""
 SIGN = re.compile("([≤≥±]) | ([≤≥±])(?! )|([≤≥±])")
-LONGER_GLYPHS = {**ASCII_SIGNS, "…": "...", "→": "->"}
+LONGER_GLYPHS = {**ASCII_SIGNS, ELLIPSIS: "...", "→": "->"}
 """Longer replacements, used only in reports: in a report, these glyphs occur only where columns need not be exact."""
 
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
@@ -82,6 +83,14 @@ def signs_to_ascii(text: str) -> str:
     sign. If there is no space on either side, the text becomes longer by one character.
     """
     return SIGN.sub(lambda match: ASCII_SIGNS[match[match.lastindex or 0]], text)
+
+
+def ellipsis_to_ascii(text: str) -> str:
+    """Replaces `…` and the ASCII character before it by `..`, so that the text keeps its width: `inet_b…`, `inet_..`.
+
+    Without such a character, `.` takes the place of `…`.
+    """
+    return BEFORE_ELLIPSIS.sub("..", text).replace(ELLIPSIS, ".")
 
 
 def report_to_ascii(text: str) -> str:

@@ -178,6 +178,18 @@ def _object_bytes(row: CacheRow) -> str:
     return units.count(row.cache.object_bytes)
 
 
+def _tcp_bytes(row: CacheRow) -> str:
+    """TCP's bytes; `≈ ` precedes an estimate: an amount with a bound that, shortened in the same way, is another text.
+
+    On a node, `≈ ` precedes TCP's part of every cache that others use too, since only the inodes tell its node.
+    """
+    text, bounds = units.short_size(row.tcp_bytes), row.cache.tcp_bounds
+    if not row.tcp_bytes or bounds is None:
+        return text
+    is_estimate = {units.short_size(row.cache.tcp_bytes)} != set(map(units.short_size, bounds))
+    return f"≈ {text}" if is_estimate or (row.node is not None and row.cache.shared) else text
+
+
 def _rate(row: CacheRow) -> float | None:
     """The change per second: of the active objects for the whole machine, of all objects for a node."""
     return _COUNT_RATE(row if row.rates is None else row.rates)
@@ -296,10 +308,12 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "tcp",
         Heading("TCP PART"),
-        "The part of the cache that TCP has: its own caches whole, of shared ones its share.",
+        "The bytes of CACHE SIZE that TCP's objects take: all of TCP's own caches, and a share of a cache that others"
+        " use too, by the number of TCP sockets. ≈ stands before an estimate; ENTER on the row shows its range.",
         lambda row: row.tcp_bytes,
         "e",
         format=units.short_size,
+        format_row=_tcp_bytes,
         change=units.signed_size,
         source="tcptop, from /proc/slabinfo and /proc/net/sockstat",
     ),

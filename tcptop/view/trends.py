@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from tcptop.ledger import Ledger
+from tcptop.ledger import AccountingMode, Ledger
 
 STEP_S = 5
 """Duration of a step of the trends, in seconds.
@@ -20,7 +21,7 @@ Series = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trends:
-    """Trends of five figures, with one value for each complete step, the newest last."""
+    """Trends of six figures, with one value for each complete step, the newest last."""
 
     step: int | None = None
     """Number of the current, incomplete step; steps are counted from the Unix epoch. The number is None before the
@@ -28,6 +29,7 @@ class Trends:
     latest: Ledger | None = None
     """The latest sample; it was taken in the current step."""
     bytes_per_connection: Series = ()
+    bytes_per_mini_socket: Series = ()
     sockets: Series = ()
     time_wait: Series = ()
     buffer_bytes: Series = ()
@@ -87,17 +89,18 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
     return tuple(max((value for value in group if value is not None), default=None) for group in groups)
 
 
-def connection_bytes(ledger: Ledger) -> float | None:
-    """The bytes per connection that the graphs show.
+def connection_bytes(ledger: Ledger, mode: AccountingMode = "full") -> float | None:
+    """The bytes per connection or per mini-socket that the graphs show.
 
-    The bytes per connection are the present average or, if there is no average, the cost of the next socket.
+    They are the present average or, if there is no average, the cost of the next socket.
     """
-    cost = ledger.costs["full"]
+    cost = ledger.costs[mode]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
 
 FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "bytes_per_connection": connection_bytes,
+    "bytes_per_mini_socket": partial(connection_bytes, mode="time_wait"),
     "sockets": lambda ledger: ledger.sockets.allocated,
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,

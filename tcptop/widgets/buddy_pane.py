@@ -10,11 +10,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from tcptop.explanation.numa_page import node_cpus_text
-from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
+from tcptop.ledger import AccountingMode, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph
 from tcptop.text.table import Heading, fit_columns
-from tcptop.view.choices import BlockUnit, Choices, node_title, selected_nodes
+from tcptop.view.choices import Choices, node_title, selected_nodes
 from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.scroll_pane import Content, ScrollPane
@@ -43,12 +43,8 @@ SMALL_SHARE = 0.01
 one line."""
 ZERO = "·"
 """The text of a count of 0 is a dot, so that orders with free blocks stand out."""
-FOR_ROOT = " is for root only"
-"""Words in the note on a file that only root may read. In the note, the command that runs tcptop as root follows these
-words."""
-MARK_MEANING = "▸ slabs of sockets"
-"""Text that explains the mark `▸`. In both accounting modes, the mark stands at the order of the slabs that hold full
-sockets."""
+MARK_MEANINGS: dict[AccountingMode, str] = {"full": "▸ slabs of sockets", "time_wait": "▸ slabs of mini-sockets"}
+"""Texts that explain the mark `▸`. The mark stands at the order of the slabs of the sockets that are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +93,8 @@ class BuddyPane(ScrollPane):
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title, and a note that explains the mark `▸`. The mark stands in the title of a column."""
-        return super().edge_titles(ledger, choices)[0], "" if ledger.tcp_slab_order is None else MARK_MEANING
+        title, mode = super().edge_titles(ledger, choices)[0], choices.mode
+        return title, "" if ledger.slab_order(mode) is None else MARK_MEANINGS[mode]
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
@@ -123,12 +120,12 @@ class BuddyPane(ScrollPane):
         ledger = with_one_age(ledger, bool(age))
         body = body_lines(ledger, choices, columns, with_nodes="nodes" not in self._view.panes, age=age)
         rows = [line for line in body if isinstance(line, BlockRow)]
-        drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
+        drawn = block_lines(rows, ledger, choices, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
-        # If the pane of the caches shows the command for root, it is not repeated here.
-        with_command = "caches" not in self._view.panes or ledger.sources["slabinfo"].state != "refused"
-        return [*source_notes(ledger, columns, with_command), *titles], lines
+        # If the pane of the caches says why slabinfo was refused, and what to do, this is not repeated here.
+        is_repeated = "caches" in self._view.panes and ledger.sources["slabinfo"].state == "refused"
+        return [*source_notes(ledger, columns, is_repeated), *titles], lines
 
 
 def with_one_age(ledger: Ledger, is_stale: bool) -> Ledger:
@@ -208,19 +205,18 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
     return lines
 
 
-def source_notes(ledger: Ledger, columns: int, with_command: bool = True) -> list[Line]:
+def source_notes(ledger: Ledger, columns: int, is_repeated: bool = False) -> list[Line]:
     """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
 
-    If `with_command` is true, the notes give the command that runs tcptop as root. If a source is off, the note on the
-    source names the key that makes tcptop read the source.
+    If `is_repeated` is true, the screen says already why slabinfo was refused; the note on a source that was refused is
+    then short. If a source is off, the note on the source names the key that makes tcptop read the source.
     """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
         if source.reason and source.state != "waiting":
             hint = "; f reads it all the same" if source.state == "off" else ""
-            reason, for_root, command = source.reason.partition(FOR_ROOT)
-            reason += for_root + (command if with_command else "")
+            reason = f"/proc/{name} is refused, too" if is_repeated and source.state == "refused" else source.reason
             lines += wide_lines(columns, f"{reason}{hint}", warning=True)
     return lines
 
@@ -307,17 +303,19 @@ def _no_zone_reason(node: NodeMemory) -> str:
     )
 
 
-def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
-    """A line of titles, and a line for each row. Among the titles, `▸` marks the order of TCP's slabs.
+def block_lines(rows: Sequence[BlockRow], ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
+    """A line of titles, and a line for each row.
+
+    Among the titles, `▸` marks the order of the slabs of the sockets that are counted.
 
     Figures have as many digits as fit into the width.
 
     If not even MIN_DIGITS digits fit, columns are left out, beginning with the free bytes. After the free bytes, the
-    orders below the order of TCP's slabs are left out, from order 0 upwards. The highest orders are left out last.
+    orders below the marked order are left out, from order 0 upwards. The highest orders are left out last.
     """
-    page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
+    page_bytes, slab_order = ledger.host.page_size_bytes, ledger.slab_order(choices.mode)
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
-    block_page_bytes = page_bytes if unit == "bytes" else None
+    block_page_bytes = page_bytes if choices.block_unit == "bytes" else None
     for (most_dropped, min_width), digits in product(FITS, range(MAX_DIGITS, MIN_DIGITS - 1, -1)):
         if not most_dropped and MIN_LABEL_WIDTH + len(orders) * (min_width + 1) + FREE_WIDTH > columns:
             continue  # the columns do not fit with any number of digits

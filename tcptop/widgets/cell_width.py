@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from tcptop.text.ascii import SCREEN_TO_ASCII, signs_to_ascii
+from tcptop.text.ascii import ELLIPSIS, SCREEN_TO_ASCII, ellipsis_to_ascii, signs_to_ascii
 from tcptop.text.line import Line, Piece
 
 
@@ -30,12 +30,14 @@ def to_ascii(text: str) -> str:
     """The text in ASCII.
 
     A sign such as `≤` becomes two characters, which also take the place of a space beside the sign, if there is one.
+    `…` becomes two points, which also take the place of the character before it.
     Each character without an ASCII replacement becomes one `?` for each terminal column that it takes.
     """
     if text.isascii():
         return text
     plain = signs_to_ascii(text).translate(SCREEN_TO_ASCII)
-    return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
+    known = (each if each.isascii() or each == ELLIPSIS else "?" * cell_len(each) for each in plain)
+    return ellipsis_to_ascii("".join(known))
 
 
 def line_width(line: Line) -> int:
@@ -63,7 +65,7 @@ def shorten_line(line: Line, columns: int) -> Line:
     """The line if it fits into the width; otherwise the cut line with `…` at its end."""
     if line_width(line) <= columns:
         return line
-    return (*crop_line(line, columns - 1), ("…", line[-1][1]))
+    return (*crop_line(line, columns - 1), (ELLIPSIS, line[-1][1]))
 
 
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:

@@ -46,11 +46,14 @@ TREND_LOOKS = (
     TrendLook("tcp_bytes", "TCP memory", units.short_size, "slice-1"),
     TrendLook("time_wait", "TIME_WAIT", format_count, "slice-3"),
     TrendLook("bytes_per_connection", "B/connection", units.exact_bytes, "slice-2"),
+    TrendLook("bytes_per_mini_socket", "B/mini-socket", units.exact_bytes, "slice-2"),
     TrendLook("buffer_bytes", "buffers", units.short_size, "slice-1"),
 )
 """The graphs of the pane, the most important first."""
 FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
 """The series whose graph comes first, by accounting mode."""
+OTHER_MODES_SERIES: dict[AccountingMode, str] = {"full": "bytes_per_mini_socket", "time_wait": "bytes_per_connection"}
+"""The series that has no graph in an accounting mode: the cost of the sockets that this mode does not count."""
 
 
 class GraphsPane(Pane):
@@ -78,7 +81,7 @@ class GraphsPane(Pane):
                     format_value=formats.get(look.series, look.format_value), title=titles.get(look.series, look.title)
                 )
                 for look in TREND_LOOKS
-                if past_values(self._view, look.series)
+                if past_values(self._view, look.series) and look.series != OTHER_MODES_SERIES[choices.mode]
             ),
             key=lambda look: look.series != FIRST_SERIES[choices.mode],
         )

@@ -171,11 +171,6 @@ class Pane(Widget):
         app = self.app
         return not (app.has_class(ASCII_CLASS) or app.no_color or app.console.color_system in (None, "standard"))
 
-    @property
-    def _has_colours(self) -> bool:
-        """True if the pane with the focus has another colour than the other panes."""
-        return not self.app.no_color and self.app.console.color_system is not None
-
     def set_titles(self, title: str, note: str) -> None:
         """Sets the title, and a note at the right end of the title line, as text without markup.
 
@@ -194,7 +189,7 @@ class Pane(Widget):
             return
         start = "" if self.styles.border_left[0] else " "  # if there is a left border, Textual adds the space
         content = Content(self._terminal_text(f"{start}{title} " if title else ""))
-        if self.has_focus and not self._has_colours:
+        if self.has_focus:
             content = content.stylize("reverse")
         gap = self.max_title_width - cell_width(title) - cell_width(note)
         if note and gap >= TITLE_GAP:

@@ -174,3 +174,20 @@ async def test_the_likely_total_is_told_from_the_ends_of_its_range(size: tuple[i
         lines = pane_lines(await wait_for_app(pilot), TcpPane)
     assert re.search(r" (likely; range )?58\d to 3 \d+ KiB", lines[2])
     assert size[0] == 80 or "likely" in lines[2]
+
+
+async def test_a_part_of_tcp_that_is_estimated_has_its_sign() -> None:
+    """Of the bind buckets in the row pid only bounds are known; TCP's own cache is counted whole."""
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 50)) as pilot:
+        app = await wait_for_app(pilot)
+        lines = {line.split()[0]: line for line in pane_lines(app, CachesPane)}
+        assert re.search(r" 1\.01M +≈ 518K$", lines["pid*"].rstrip())
+        assert re.search(r" 35\.75M +35\.75M$", lines["TCP"].rstrip())
+        assert app._ledger is not None
+        bounds = {cache.name: cache.tcp_bounds for cache in app._ledger.caches}
+        assert bounds["pid"] is not None
+        assert bounds["pid"].low < 518 * 1024 < bounds["pid"].high
+        assert "≈" not in lines["tw_sock_TCP"]
+        await pilot.press("2")
+        text = "\n".join(pane_lines(app, CachesPane))
+        assert re.search(r"(?m)^filp\* .* ≈ 1002K *$", text), "its node is that of the inodes, which is an estimate"

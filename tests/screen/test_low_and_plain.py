@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from drive import ScriptedHost, host_app, pane_lines, root_only, screen_text, tree, tree_app, wait_for_app
-from recorded import ledger
+from recorded import ledger, slab_rows
 from textual.geometry import Region
 
 from tcptop.explanation import explain_word
@@ -85,7 +85,8 @@ async def test_before_the_first_sample_the_screen_says_that_it_reads(size: tuple
 async def test_the_command_for_root_stands_once(size: tuple[int, int]) -> None:
     async with plain_app().run_test(size=size) as pilot:
         text = screen_text(await wait_for_app(pilot))
-        assert text.count("is for root only") == 2
+        assert text.count("is for root only") == 1
+        assert "/proc/pagetypeinfo is refused, too" in text
         assert text.count("sudo") == 1
 
 
@@ -119,13 +120,22 @@ async def test_the_key_of_all_nodes_says_that_there_is_one_node() -> None:
         assert [each.message for each in app._notifications] == ["node 0 is the only node"]
 
 
-@pytest.mark.parametrize("keys", [[], ["m"]], ids=["open sockets", "TIME_WAIT"])
-async def test_the_pane_of_free_blocks_says_what_its_mark_means(keys: list[str]) -> None:
-    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+@pytest.mark.parametrize(
+    ("keys", "what", "cache"),
+    [([], "sockets", "TCP"), (["m"], "mini-sockets", "tw_sock_TCP")],
+    ids=["open sockets", "TIME_WAIT"],
+)
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n"])
+async def test_the_mark_is_at_the_order_of_the_counted_sockets(
+    kernel: str, keys: list[str], what: str, cache: str
+) -> None:
+    pages = slab_rows((tree(kernel) / "proc/slabinfo").read_text(encoding="utf-8"))[cache].pages
+    async with tree_app(tree(kernel)).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press(*keys)
         await pilot.pause()
-        assert "▸ slabs of sockets ─" in screen_text(app)
+        assert f"▸ slabs of {what} ─" in screen_text(app)
+        assert re.findall(r"▸(\d+)K", screen_text(app)) == [str(4 * pages)]
 
 
 async def test_the_short_legend_leaves_out_the_smallest_parts_of_the_bar() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from drive import host_app, open_host, tree, wait_for_app
 from textual.color import Color
+from textual.content import Content
 from textual.theme import Theme
 
 from tcptop.screen.themes import THEMES
+from tcptop.settings.file import Settings
+from tcptop.widgets.pane import Pane
 
 TEXT = ("primary", "secondary", "warning", "error", "foreground", "time-wait")
 """Colours of text, and of digits."""
@@ -35,3 +39,18 @@ def contrast(theme: Theme, name: str) -> float:
 def test_every_colour_stands_out_from_the_background(theme: Theme) -> None:
     assert {name: ratio for name in TEXT if (ratio := contrast(theme, name)) < 4.5} == {}
     assert {name: ratio for name in QUIET if (ratio := contrast(theme, name)) < 3} == {}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("keys", [[], ["m"]], ids=["open sockets", "TIME_WAIT"])
+async def test_only_the_title_of_the_pane_with_the_focus_is_reversed(theme: str, keys: list[str]) -> None:
+    async with host_app(open_host(tree("6.1-4n")), settings=Settings(theme=theme)).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("tab", *keys)
+        await pilot.pause()
+        focused = app.screen.focused
+        assert isinstance(focused, Pane)
+        for pane in app.screen.query(Pane):
+            title = pane._border_title
+            spans = [str(span.style) for span in title.spans] if isinstance(title, Content) else []
+            assert ("reverse" in spans) == (pane is focused), pane.id

@@ -58,3 +58,34 @@ async def test_the_graph_of_mini_sockets_names_the_namespace(size: tuple[int, in
         for snapshot in sample_phases("6.1-1n", ["base", "established", "timewait"]):
             await feed(pilot, snapshot)
         assert any("TIME_WAIT this netns" in line for line in pane_lines(app, GraphsPane))
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_the_graph_of_bytes_is_that_of_the_counted_sockets(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-1n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        for snapshot in sample_phases("6.1-1n", ["established", "timewait", "timewait"]):
+            await feed(pilot, snapshot)
+        assert not any("B/mini-socket" in line for line in pane_lines(app, GraphsPane))
+        assert any("B/connection" in line for line in pane_lines(app, GraphsPane))
+        await pilot.press("m")
+        assert not any("B/connection" in line for line in pane_lines(app, GraphsPane))
+        text = "\n".join(pane_lines(app, GraphsPane))
+        assert re.search(r"B/mini-socket.*\n?.*\b273\b", text)
+
+
+@pytest.mark.parametrize(
+    ("phase", "keys", "message"),
+    [
+        ("timewait", ["m", "E"], "a mini-socket has no epoll items, buffers or TLS; m counts open sockets"),
+        ("base", ["E"], "E adds to the average now, and there is none: an average needs"),
+    ],
+)
+async def test_e_says_why_it_adds_nothing(phase: str, keys: list[str], message: str) -> None:
+    async with tree_app(tree("6.1-4n", phase)).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press(*keys)
+        await pilot.pause()
+        [shown] = [each.message for each in app._notifications]
+        assert shown.startswith(message)
+        assert not app.choices.attached

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from recorded import ledger_of, tree
 
-from tcptop.explanation import explain_word
+from tcptop.explanation import PAGES, explain_word, page_of_cache
 from tcptop.explanation.glossary import ENTRIES, find_entries, fold_word
 from tcptop.kernel.events import EVENTS
 from tcptop.kernel.objects import KERNEL_OBJECTS
+from tcptop.kernel.relations import member_names
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
 
@@ -126,6 +127,13 @@ def phrases_in(text: str) -> Iterator[str]:
         ("no average below 200 sockets", "average now"),
         ("mini-sockets", "TIME_WAIT"),
         ("in use", "in use"),
+        ("in use", "buffers"),
+        ("at its lower bound", "≥"),
+        ("FITS MORE", "FITS MORE"),
+        ("TCP PART", "TCP PART"),
+        ("▸8K", "order"),
+        ("▏", "█ ▒ ░"),
+        ("›3", "›"),
         ("fits more", "FITS MORE"),
         ("before reclaim", "reclaim"),
         ("in free memory", "reclaim"),
@@ -157,6 +165,46 @@ def test_a_phrase_as_printed_finds_the_entry_of_its_words(phrase: str, word: str
     assert page is not None
     heads = [text_of(line).strip() for line in page.lines(recorded_ledger(), 100)]
     assert word in heads
+
+
+DRAWN = re.compile(r"[─│┌└├╭╮╰╯▀▄“”‹]")
+"""Characters of frames, trees, large digits and quotes, which mean nothing by themselves."""
+
+
+def test_explain_finds_every_sign_on_the_screen() -> None:
+    texts = "".join(DRAWN.sub("", text) for text in screen_texts())
+    signs = {each for each in texts if not each.isascii() and not each.isalnum()}
+    assert len(signs) > 20
+    assert not [sign for sign in sorted(signs) if not is_found(sign)]
+
+
+def test_explain_finds_every_heading_and_fact_of_the_pages() -> None:
+    """Words in capitals, and what stands at the left of a fact, such as flags."""
+    pages = [page for page in PAGES if page.name != "glossary"]
+    pages += [page_of_cache(name) for name in ("TCP", "pid", "dentry")]
+    lines = [text_of(line) for page in pages for line in page.lines(recorded_ledger(), 120)]
+    facts = {found[1] for line in lines if (found := re.match(r" ([a-zA-Z][\w' -]*?)  +\S", line))}
+    headings = {cell for line in lines if line.isupper() for cell in re.split(r"  +", line.strip())}
+    assert {"flags", "loss", "spacing"} <= facts
+    assert {"SMALLEST", "HOLDS"} <= headings
+    assert not [word for word in sorted(headings) if not is_found(word)]
+    assert not [word for word in sorted(facts) if not is_found(word)]
+
+
+def test_explain_finds_every_member_of_the_relations() -> None:
+    names = member_names()
+    assert {"tw_tb", "tw_tb2", "d_inode"} <= names
+    assert not [name for name in sorted(names) if not is_found(name)]
+
+
+def test_explain_finds_a_name_with_the_marks_of_the_screen() -> None:
+    for text in ("pid*", "pid*▾", "CACHE▴", "TCP PART▾", "NEAREST LIMIT▾", "›3"):
+        page = explain_word(recorded_ledger(), text)
+        assert page is not None, text
+        heads = [text_of(line).strip() for line in page.lines(recorded_ledger(), 100)]
+        wanted = {"pid*": "merged", "CACHE▴": "CACHE", "TCP PART▾": "TCP PART", "NEAREST LIMIT▾": "NEAREST LIMIT"}
+        assert wanted.get(text, heads[0]) in heads[:20], text
+    assert not is_found("nosuchcache*")
 
 
 def test_a_phrase_of_unknown_words_is_not_found() -> None:
