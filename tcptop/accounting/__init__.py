@@ -37,7 +37,7 @@ from tcptop.ledger import (
     Threshold,
     UnseenObject,
 )
-from tcptop.snapshot import SOCKET_TABLE, Reading, Snapshot
+from tcptop.snapshot import READING_NAMES, SOCKET_TABLE, Reading, Snapshot
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -130,7 +130,7 @@ def account(
         chosen_cache=snapshot.chosen_cache,
         holders=holders,
         hardware=find_hardware(snapshot),
-        contradictory=snapshot.contradictions.sources,
+        doubted=snapshot.contradictions.sources | _cut_sources(snapshot),
     )
 
 
@@ -186,3 +186,8 @@ def _source_health(snapshot: Snapshot) -> dict[str, SourceHealth]:
                 age_s = round(max(0.0, snapshot.monotonic_s - reading.taken_at_s), 3)
             sources[name] = SourceHealth(name, reading.state, reading.reason, age_s, reading.read_us, reading.every_s)
     return sources
+
+
+def _cut_sources(snapshot: Snapshot) -> frozenset[str]:
+    """The names of the sources whose file ends too early."""
+    return frozenset(name for name in READING_NAMES if getattr(snapshot, name).state == "cut")

@@ -20,7 +20,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, 
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.snapshot import Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import DAMAGED, Reading, SlabCount, SlabCounts, Slabinfo, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """Folder name of a merged cache. The name of a merged cache's folder ends with the object size: `:A-0000128`
@@ -73,9 +73,9 @@ class CacheTable:
         rows = unique_rows(slabinfo.rows) if slabinfo else ()
         self._doubts = snapshot.contradictions.rows
         self.doubted_sources = tuple(
-            f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
+            f"{name} ({state})" for name in COST_SOURCES if (state := getattr(snapshot, name).state) in DAMAGED
         )
-        """The sources in COST_SOURCES whose figures are damaged or impossible.
+        """The sources in COST_SOURCES whose figures are cut, damaged or impossible.
 
         The cost of a socket lists the damaged sources among its missing parts.
         """

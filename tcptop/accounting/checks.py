@@ -35,6 +35,7 @@ limits.py writes the notes."""
 
 LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
     "memory": ("meminfo",),
+    "tcp_mem": ("sockstat", "sysctls"),
     "file_max": ("socket_limits",),
     "nf_conntrack_max": ("socket_limits",),
     CGROUP_LIMIT: (),
@@ -139,10 +140,10 @@ def run_checks(
 def _contradiction(ledger: Ledger, name: str) -> str:
     """The reason why a limit or figure is not trusted; empty if it is trusted.
 
-    A limit or figure is not trusted if it is computed from a file with impossible figures.
+    A limit or figure is not trusted if it is computed from a file that is cut or has impossible figures.
     """
     sources = FIGURE_SOURCES.get(name) or LIMIT_SOURCES.get(name, COUNT_SOURCES)
-    return next((ledger.sources[source].reason or "" for source in sources if source in ledger.contradictory), "")
+    return next((ledger.sources[source].reason or "" for source in sources if source in ledger.doubted), "")
 
 
 def worst_state(checks: Sequence[Check]) -> CheckState:

@@ -11,7 +11,7 @@ from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, HolderVerdict
 from tcptop.recall import Recall, Same
-from tcptop.snapshot import SOCKET_TABLE, Reading, Snapshot
+from tcptop.snapshot import DAMAGED, SOCKET_TABLE, Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
 from tcptop.text.units import grouped, seconds
 
@@ -96,10 +96,6 @@ def find_holders(
         verdicts=verdicts,
         groups_before=None if look_before is None else look_before[1],
     )
-
-
-DAMAGED = ("cut", "strange")
-"""States of the source of a look (a reading of all sockets) in which lines of the look were lost."""
 
 
 class _Facts(NamedTuple):

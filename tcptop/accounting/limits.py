@@ -22,7 +22,7 @@ from tcptop.ledger import (
     SocketCounts,
     Threshold,
 )
-from tcptop.snapshot import Snapshot, SocketLimits
+from tcptop.snapshot import DAMAGED, Reading, Snapshot, SocketLimits
 from tcptop.text.units import grouped
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ def find_limits(
         _memory(snapshot, headroom),
         *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
-        *_file_max(files, mode, open_files_error(snapshot, cpus), _why_unread(snapshot)),
+        *_file_max(files, mode, open_files_error(snapshot, cpus), _why_unread(snapshot.socket_limits)),
         _orphans(files, sockets, snapshot, mode),
-        _time_wait(files, sockets, mode, _why_unread(snapshot)),
+        _time_wait(files, sockets, mode, _why_unread(snapshot.socket_limits)),
         *_conntrack(files, snapshot),
         _ports(files, holders),
         _nofile(holders),
@@ -288,7 +288,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated)."""
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
     if pages is None:
-        return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, _why_unseen(snapshot), unit="bytes")
+        note = _why_unseen(snapshot, snapshot.sysctls)
+        return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, note, unit="bytes")
     if unit is None or sockets.buffer_bytes is None:
         # The use and the maximum have the same unit, so the ratio of the use to the maximum is known.
         use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
@@ -332,7 +333,7 @@ def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mo
     """
     use = Use(sockets.orphans, limits.max_orphans)
     if limits.max_orphans is None:
-        return _limit("tcp_max_orphans", use, None, _why_unseen(snapshot), concerns="orphans")
+        return _limit("tcp_max_orphans", use, None, _why_unseen(snapshot, snapshot.socket_limits), concerns="orphans")
     if mode == "time_wait":
         return _limit("tcp_max_orphans", use, None, "a mini-socket is no orphan", concerns="orphans")
     left = _left(Use(use.used, limits.max_orphans // ORPHAN_WEIGHT))
@@ -438,19 +439,19 @@ def _listen_queues(holders: "Holders | None") -> Limit:
     return _limit("listen_queues", use, None, note, scope="process", unit="connections")
 
 
-def _why_unseen(snapshot: Snapshot) -> str:
-    """The reason why a sysctl of the whole machine was not read.
+def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:
+    """The reason why a sysctl of the whole machine was not read; `source` has the reading of its source.
 
     Only the first network namespace has the sysctls of the whole machine.
     """
     limits = snapshot.socket_limits.value
-    elsewhere = limits is not None and limits.local_ports is not None and snapshot.socket_limits.state != "strange"
-    return "not visible from this network namespace" if elsewhere else _why_unread(snapshot)
+    elsewhere = limits is not None and limits.local_ports is not None and source.state not in DAMAGED
+    return "not visible from this network namespace" if elsewhere else _why_unread(source)
 
 
-def _why_unread(snapshot: Snapshot) -> str:
-    """The reason why a file with a limit has given no number."""
-    return f"not known: its file {'is damaged' if snapshot.socket_limits.state == 'strange' else 'was not read'}"
+def _why_unread(source: Reading[Any]) -> str:
+    """The reason why a file with a limit has given no number; `source` has the reading of its source."""
+    return f"not known: its file {'is damaged' if source.state in DAMAGED else 'was not read'}"
 
 
 def _left(use: Use) -> int | None:

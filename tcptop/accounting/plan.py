@@ -43,7 +43,7 @@ from tcptop.ledger.plan import (
     PlanSysctl,
     UncountedLimit,
 )
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import DAMAGED, Snapshot
 
 EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
@@ -477,7 +477,7 @@ def _why_unread(snapshot: Snapshot, file_name: str) -> str:
     another file, the file without a value may be damaged, too.
     """
     reading = snapshot.socket_limits
-    if reading.state != "strange":
+    if reading.state not in DAMAGED:
         return "was not read"
     return "is damaged" if f"/{file_name} " in (reading.reason or "") else "was not read, or is damaged"
 

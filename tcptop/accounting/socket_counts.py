@@ -17,7 +17,7 @@ from tcptop.kernel.objects import (
 )
 from tcptop.kernel.release import Release, release_numbers
 from tcptop.ledger import CacheLine, CountScope, SocketCounts
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import DAMAGED, Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
 """Two kernel releases: the first that counts sockstat's `mem` in units of 4096 bytes, and the first that counts `mem`
@@ -68,8 +68,8 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     units = sockstat.buffer_units if sockstat else None
     reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
     error = _error_bytes(release, reserve_pages, page_bytes, cpus)
-    if reserve_pages is None and snapshot.sysctls.state == "strange" and error:
-        # A sysctl is damaged or impossible. The damaged sysctl may be mem_pcpu_rsv, so the reserve per CPU is unknown.
+    if reserve_pages is None and snapshot.sysctls.state in DAMAGED and error:
+        # A sysctl is cut, damaged or impossible. The sysctl may be mem_pcpu_rsv, so the reserve per CPU is unknown.
         error = None
     lookups = [table.find(item) for item in MINI_SOCKETS]
     active = [

@@ -209,10 +209,10 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
             parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
             continue
         active = table.row_max_in_use(line)
-        if sockets.allocated is None or active is None:
+        if sockets.allocated is None or active is None or sockets.time_wait_machine_max is None:
             missing.append(line.name)
             continue
-        most = sockets.allocated + (sockets.time_wait_machine_max or 0)
+        most = sockets.allocated + sockets.time_wait_machine_max
         likely = high = min(most, active // rows.count(line.row))
         if rows.count(line.row) > 1 and line.name in BIND2_BUCKET.caches:
             high = min(most, max(0, active - 1))

@@ -66,6 +66,10 @@ class NotAllowedError(PermissionError):
     """Error for a file that the ssh user may not read. `strerror` says how to get the right to read the file."""
 
 
+class CutFileError(OSError):
+    """Error for a file whose end is missing."""
+
+
 class RootDeniedError(PermissionError):
     """Error for a file that root itself may not read, here or on another machine."""
 

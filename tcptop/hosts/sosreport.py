@@ -46,7 +46,8 @@ class Substitute(NamedTuple):
     extract: Callable[[str, str], str | None]
     """Takes the output's text and the kernel file's path.
 
-    Returns the kernel file's text, or None if the output does not contain this text.
+    Returns the kernel file's text, or None if the output does not contain this text. The text of an output that is cut
+    in the middle of the text has no newline at its end, like any cut file.
     """
 
 
@@ -62,34 +63,34 @@ class FolderSubstitute(NamedTuple):
 
 
 def sysctl_value(text: str, path: str) -> str | None:
-    """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`."""
+    """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, with its newline, if any."""
     key = path.removeprefix("proc/sys/").replace("/", ".")
-    match = re.search(rf"^{re.escape(key)} = (.*)$", text, re.MULTILINE)
+    match = re.search(rf"^{re.escape(key)} = (.*\n?)", text, re.MULTILINE)
     return match[1] if match else None
 
 
 def release_in_uname(text: str, _: str) -> str | None:
     """The kernel release: the third word of `uname -a`."""
     words = text.split()
-    return words[2] if len(words) > 3 and words[0] == "Linux" else None
+    return f"{words[2]}\n" if len(words) > 3 and words[0] == "Linux" else None
 
 
 def one_word(text: str, _: str) -> str | None:
     """The output if the output is a single word; otherwise None."""
     words = text.split()
-    return words[0] if len(words) == 1 else None
+    return text if len(words) == 1 else None
 
 
 def cpus_in_lscpu(text: str, path: str) -> str | None:
-    """The list of CPUs in the output of `lscpu`, in the kernel's notation.
+    """The list of CPUs in the output of `lscpu`, in the kernel's notation, with the line's newline, if any.
 
     If the path names a node, the list contains the CPUs of the node; for any other path, the list contains the online
     CPUs.
     """
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
-    match = re.search(rf"^[ \t]*{title}:[ \t]*(.*)$", text, re.MULTILINE)
-    return match[1].strip() if match else None
+    match = re.search(rf"^[ \t]*{title}:[ \t]*(.*\n?)", text, re.MULTILINE)
+    return match[1] if match else None
 
 
 def nodes_in_lscpu(text: str) -> Entries:
@@ -182,7 +183,7 @@ class SosreportHost:
             for text in self._outputs_for(substitute, read.path):
                 content = substitute.extract(text, read.path)
                 if content is not None:
-                    return FileRead(read.path, f"{content}\n".encode("utf-8", "surrogateescape"), None, read.took_us)
+                    return FileRead(read.path, content.encode("utf-8", "surrogateescape"), None, read.took_us)
         if read.error is None:
             return read
         return FileRead(read.path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)

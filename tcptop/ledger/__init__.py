@@ -191,8 +191,8 @@ class Ledger(NamedTuple):
     """The holders of the sockets; None if the user did not ask for the holders."""
     hardware: Smbios | None = None
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read."""
-    contradictory: frozenset[str] = frozenset()
-    """Names of the sources that contain impossible figures: figures that no healthy kernel prints."""
+    doubted: frozenset[str] = frozenset()
+    """Names of the sources that are cut, or that contain impossible figures: figures that no healthy kernel prints."""
     symbols: frozenset[str] | None = None
     """Names of kernel functions in /proc/kallsyms, only of functions that were renamed.
 

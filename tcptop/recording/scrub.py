@@ -81,13 +81,20 @@ def _replace_name(_: bytes) -> bytes:
 
 def _keep_needed_options(command_line: bytes) -> bytes:
     words = command_line.split()
-    return b" ".join(word for word in words if word.partition(b"=")[0] in COMMAND_LINE_OPTIONS) + b"\n"
+    kept = b" ".join(word for word in words if word.partition(b"=")[0] in COMMAND_LINE_OPTIONS)
+    return kept + _line_end(command_line)
 
 
 def _keep_release(version: bytes) -> bytes:
     """Keeps `Linux version 6.12.1` and the architecture, without the builder and the build host."""
     architecture = find_architecture(decode_text(version))
-    return b" ".join([*version.split()[:3], *([architecture.encode()] if architecture else [])]) + b"\n"
+    kept = b" ".join([*version.split()[:3], *([architecture.encode()] if architecture else [])])
+    return kept + _line_end(version)
+
+
+def _line_end(line: bytes) -> bytes:
+    """The newline at the end of a file of one line; empty if the file is cut, so that it stays cut."""
+    return b"\n" if line.endswith(b"\n") else b""
 
 
 CHANGES: Mapping[str, Callable[[bytes], bytes]] = {

@@ -26,6 +26,9 @@ the remaining parts.
 `waiting`: the source has not been read yet.
 """
 
+DAMAGED: tuple[ReadState, ...] = ("cut", "strange")
+"""States of a source of which a part is lost or in doubt."""
+
 
 class SlabRow(NamedTuple):
     """One line of /proc/slabinfo (mm/slab_common.c, cache_show)."""

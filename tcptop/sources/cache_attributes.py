@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import CHOSEN_CACHE_SOURCE, CacheAttributes, Reading
 from tcptop.sources.slab_sysfs import FOLDER, parse_total_by_node
-from tcptop.sources.source import EVERY_FIVE_SECONDS, Source, explain_error, make_reading, small_text
+from tcptop.sources.source import (
+    EVERY_FIVE_SECONDS,
+    Damage,
+    Source,
+    explain_error,
+    make_reading,
+    read_small_files,
+    report_unread,
+    small_text,
+    worst_damage,
+)
 from tcptop.text.printable import printable, quoted
 
 CONSTRUCTOR = "ctor"
@@ -59,7 +69,7 @@ class CacheAttributesSource(Source[CacheAttributes]):
         if self._cache in NO_FOLDER_NAMES or "/" in self._cache:
             wrong_name = f"no cache has the name {quoted(self._cache)}"
             return make_reading(CacheAttributes(self._cache, {}, {}, None, wrong_name), None, FOLDER, 0)
-        files = await host.read([f"{FOLDER}/{self._cache}/{attribute}" for attribute in ATTRIBUTES])
+        files = await read_small_files(host, [f"{FOLDER}/{self._cache}/{attribute}" for attribute in ATTRIBUTES])
         texts = {
             name: text for name, file in zip(ATTRIBUTES, files, strict=True) if (text := small_text(file)) is not None
         }
@@ -73,7 +83,9 @@ class CacheAttributesSource(Source[CacheAttributes]):
             None if constructor is None else printable(constructor.strip()),
             None if numbers else _why_nothing(files),
         )
-        return make_reading(value, None, FOLDER, sum(file.took_us for file in files))
+        damages: list[Damage] = []
+        report_unread(files, FOLDER, damages)
+        return make_reading(value, worst_damage(damages), FOLDER, sum(file.took_us for file in files))
 
 
 def _why_nothing(files: Sequence[FileRead]) -> str:

@@ -5,9 +5,17 @@ Functions in mm/memcontrol.c print these files: memory_max_show, memory_current_
 
 from __future__ import annotations
 
-from tcptop.hosts.host import FileRead, Host
+from tcptop.hosts.host import CutFileError, FileRead, Host
 from tcptop.snapshot import CGROUP_SOURCE, CgroupMemory, Reading
-from tcptop.sources.source import Source, explain_error, make_reading, parse_count, printable_path, small_text
+from tcptop.sources.source import (
+    Source,
+    explain_error,
+    make_reading,
+    parse_count,
+    printable_path,
+    read_small_files,
+    small_text,
+)
 from tcptop.text.printable import printable
 
 CGROUP2 = "sys/fs/cgroup"
@@ -57,7 +65,7 @@ class CgroupMemorySource(Source[CgroupMemory]):
 
     async def read(self, host: Host) -> Reading[CgroupMemory]:
         """Reads the three files. `unknown_because` of the value says why the limit or the used memory is unknown."""
-        files = await host.read(self.paths)
+        files = await read_small_files(host, self.paths)
         return make_reading(parse(self._path, *files), None, CGROUP2, sum(file.took_us for file in files))
 
 
@@ -65,7 +73,7 @@ def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> Cg
     """The memory of a cgroup. If a file cannot be read, its figures are None.
 
     If memory.max or memory.current cannot be read, `unknown_because` says why. The kernel prints each field of
-    memory.stat only once. A repeated field is damage, and makes the used memory unknown.
+    memory.stat only once. A repeated field is damage, and so is a cut file. Damage makes the used memory unknown.
     """
     text = (small_text(maximum) or "").strip()
     fields, repeated = _parse_stat(small_text(stat) or "")
@@ -78,7 +86,9 @@ def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> Cg
         reason = _why(current)
     elif repeated:
         reason = f"{printable_path(stat.path)}: {printable(repeated[0])} is there more than once"
-    if repeated:
+    elif isinstance(stat.error, CutFileError):
+        reason = _why(stat)
+    if repeated or isinstance(stat.error, CutFileError):
         current_bytes, fields, cache = None, {}, [None]
     return CgroupMemory(
         path=printable(path),

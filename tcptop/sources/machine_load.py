@@ -11,7 +11,15 @@ import psutil
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import MachineLoad, Reading
-from tcptop.sources.source import Source, failed_reading, make_reading, parse_counts, small_text, unread
+from tcptop.sources.source import (
+    Source,
+    failed_reading,
+    make_reading,
+    parse_counts,
+    read_small_files,
+    small_text,
+    unread,
+)
 from tcptop.text.printable import printable
 
 STAT = "proc/stat"
@@ -55,7 +63,7 @@ class MachineLoadSource(Source[MachineLoad]):
 
     async def _read_over_ssh(self, host: Host) -> Reading[MachineLoad]:
         """Reads /proc/stat of another machine over ssh, since psutil reads only files of this machine."""
-        [stat] = await host.read((STAT,))
+        [stat] = await read_small_files(host, (STAT,))
         failed: Reading[MachineLoad] | None = failed_reading(stat)
         if failed is not None:
             return failed

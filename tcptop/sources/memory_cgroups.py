@@ -7,7 +7,7 @@ pointers (mm/slub.c, account_slab).
 
 from __future__ import annotations
 
-from tcptop.hosts.host import FileRead, Host
+from tcptop.hosts.host import CutFileError, FileRead, Host
 from tcptop.snapshot import MemoryCgroups, Reading
 from tcptop.sources.source import (
     EVERY_MINUTE,
@@ -17,6 +17,7 @@ from tcptop.sources.source import (
     make_reading,
     parse_count,
     printable_path,
+    read_small_files,
     report_unread,
     small_text,
     unread,
@@ -63,20 +64,29 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
         (kernel/cgroup/cgroup-v1.c, proc_cgroupstats_show). Older kernels hold cgroup_mutex while /proc/cgroups is
         read.
         """
-        command_line, *cgroup2 = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
+        paths = (COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX)
+        command_line, *cgroup2 = await read_small_files(host, paths)
         took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
         charged = False if is_switched_off(small_text(command_line) or "") else charged_by_cgroup2(*cgroup2)
         damages: list[Damage] = []
         report_unread((command_line, *cgroup2), CGROUP2, damages)
+        if charged and isinstance(command_line.error, CutFileError):
+            # The lost end of the command line may have turned charging off.
+            return make_reading(None, worst_damage(damages), CGROUP2, took_us)
         if charged is not None:
             return make_reading(MemoryCgroups(charged), worst_damage(damages), CGROUP2, took_us)
-        [cgroups] = await host.read((CGROUPS,))
+        [cgroups] = await read_small_files(host, (CGROUPS,))
         took_us += cgroups.took_us
+        report_unread((cgroups,), CGROUP2, damages)
         controllers, subtree, kind, _ = cgroup2
         cgroup2_has_none = controllers.data is not None and is_whole_cgroup2(subtree, kind)
         charged, damage = charged_by_proc_cgroups(small_text(cgroups), cgroup2_has_none)
+        if charged and isinstance(command_line.error, CutFileError):
+            charged = None
         if charged is not None or damage is not None:
-            return make_reading(None if charged is None else MemoryCgroups(charged), damage, CGROUPS, took_us)
+            value = None if charged is None else MemoryCgroups(charged)
+            path = CGROUPS if damage or not damages else CGROUP2
+            return make_reading(value, damage or worst_damage(damages), path, took_us)
         if damages:
             return make_reading(None, worst_damage(damages), CGROUP2, took_us)
         if cgroups.error is not None:

@@ -7,9 +7,18 @@ that keep data for each socket.
 
 from __future__ import annotations
 
-from tcptop.hosts.host import Host
+from tcptop.hosts.host import CutFileError, FileRead, Host
 from tcptop.snapshot import Reading, SecurityModules
-from tcptop.sources.source import EVERY_MINUTE, Source, failed_reading, make_reading, small_text
+from tcptop.sources.source import (
+    EVERY_MINUTE,
+    Source,
+    explain_error,
+    failed_reading,
+    make_reading,
+    read_small_files,
+    small_text,
+    unread,
+)
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 PATH = "sys/kernel/security/lsm"
@@ -42,20 +51,23 @@ class SecurityModulesSource(Source[SecurityModules]):
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
-            value, took_us = await find_by_other_files(host)
+            value, cut, took_us = await find_by_other_files(host)
+            if cut is not None and cut.error is not None:
+                return unread(*explain_error(cut.path, cut.error), file.took_us + took_us)
             return failed if value is None else make_reading(value, None, PATH, file.took_us + took_us)
         names = decode_text(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
         return make_reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)
 
 
-async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
-    """Returns the active modules that keep data for each socket, and the duration of the reads in microseconds.
+async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, FileRead | None, int]:
+    """Returns the active modules that keep data for each socket, a cut file, and the duration of the reads in us.
 
-    The modules are None if the files do not show which modules are active.
+    The modules are None if the files do not show which modules are active. The cut file is None if no file is cut.
     """
-    filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
+    filesystems, enabled = await read_small_files(host, (FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
     registered = {line.split()[-1] for line in (small_text(filesystems) or "").splitlines() if line.strip()}
+    cut = next((file for file in (filesystems, enabled) if isinstance(file.error, CutFileError)), None)
     answer = (enabled.data or b"").strip()
     if isinstance(enabled.error, FileNotFoundError):
         modules = await host.list_folder(MODULES)
@@ -64,8 +76,8 @@ async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
             answer = b"N"
     # The kernel always registers the file system proc. If proc is not in the file, the file is no list of file systems.
     if "proc" not in registered or answer not in (b"Y", b"N"):
-        return None, took_us
+        return None, cut, took_us
     names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in registered]
     if answer == b"Y":
         names.append(APPARMOR)
-    return SecurityModules(tuple(names)), took_us
+    return SecurityModules(tuple(names)), cut, took_us

@@ -18,9 +18,11 @@ from tcptop.sources.source import (
     Source,
     Value,
     explain_error,
+    has_cut,
     make_reading,
     parse_count,
     parse_node,
+    read_small_files,
     report_skipped,
     report_unread,
     small_text,
@@ -83,7 +85,7 @@ class _CachesSource(Source[Value]):
     async def read(self, host: Host) -> Reading[Value]:
         """Reads the attributes of every cache; leaves out a cache if all its attributes are missing or empty."""
         paths = [f"{FOLDER}/{cache}/{attribute}" for cache in self._caches for attribute in self.attributes]
-        files = await host.read(paths)
+        files = await read_small_files(host, paths)
         took_us = sum(file.took_us for file in files)
         numbers: dict[str, list[Numbers]] = {}
         skipped: list[str] = []
@@ -92,11 +94,11 @@ class _CachesSource(Source[Value]):
             texts = [small_text(file) for file in own]
             if any(texts):
                 numbers[cache] = [parse_total_by_node(text, skipped) for text in texts]
-        if not numbers:
-            return unread(*_explain_none(files, self.attributes[0]), took_us)
         damages: list[Damage] = []
-        report_skipped(skipped, damages)
         report_unread(files, FOLDER, damages)
+        if not numbers and not has_cut(damages):
+            return unread(*_explain_none(files, self.attributes[0]), took_us)
+        report_skipped(skipped, damages)
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:

@@ -11,11 +11,13 @@ from tcptop.sources.source import (
     Damage,
     Source,
     explain_error,
+    has_cut,
     make_reading,
     parse_count,
     parse_counts,
     parse_longs,
     parse_sysctl,
+    read_small_files,
     report_unread,
     stripped_texts,
     unread,
@@ -48,16 +50,17 @@ class SocketLimitsSource(Source[SocketLimits]):
         """
         is_other_namespace = host.identity.net_namespace is not None
         paths = MACHINE_WIDE if is_other_namespace else MACHINE_WIDE + PER_NET_NAMESPACE
-        files = await host.read(paths)
+        files = await read_small_files(host, paths)
         took_us = sum(file.took_us for file in files)
         texts = stripped_texts(files)
-        if not any(texts.values()):
+        damages: list[Damage] = []
+        report_unread(files, "proc/sys", damages)
+        if not any(texts.values()) and not has_cut(damages):
             error = next((file.error for file in files if file.error is not None), OSError("empty"))
             return unread(*explain_error("proc/sys", error), took_us)
-        damages: list[Damage] = []
         value, damage = parse(texts)
-        report_unread(files, "proc/sys", damages)
-        return make_reading(value, damage or worst_damage(damages), "proc/sys", took_us)
+        damages += [damage] if damage else []
+        return make_reading(value, worst_damage(damages), "proc/sys", took_us)
 
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:

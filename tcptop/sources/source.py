@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tcptop.hosts.host import FileRead, Host, NotAllowedError, NotSavedError, RootDeniedError
+from tcptop.hosts.host import CutFileError, FileRead, Host, NotAllowedError, NotSavedError, RootDeniedError
 from tcptop.privileges import add_note
 from tcptop.snapshot import Reading, ReadState
 from tcptop.text.own_command import as_root
@@ -48,6 +48,10 @@ zones for each node are enough.
 """
 MAX_ORDERS = 64
 """Maximum number of orders: the largest ARCH_FORCE_MAX_ORDER of any architecture and release is 64."""
+
+ENDS_WITHOUT_NEWLINE = frozenset({"sys/kernel/notes", "sys/kernel/security/lsm"})
+"""Files that the kernel prints without a newline at the end. Any other small file without one was cut."""
+ENDS_EARLY = "ends in the middle of a line"
 
 EVERY_INTERVAL = Pace()
 EVERY_FIVE_SECONDS = Pace(min_period_s=5.0)
@@ -155,6 +159,26 @@ class FileSource(Source[Value]):
         """
 
 
+async def read_small_files(host: Host, paths: Sequence[str]) -> list[FileRead]:
+    """Reads files of a few lines. A file that ends in the middle of a line has a CutFileError in place of its data.
+
+    The beginning of a number is a number too, so nothing in a cut file of one line is known.
+    """
+    return [
+        file._replace(data=None, error=CutFileError(ENDS_EARLY)) if _is_cut(file) else file
+        for file in await host.read(paths)
+    ]
+
+
+def _is_cut(file: FileRead) -> bool:
+    data = file.data or b""
+    if data.endswith(b"\n") or file.path in ENDS_WITHOUT_NEWLINE:
+        return False
+    # After a crash of the machine on which a file was saved, NULs may follow the file's text, or be all that is left.
+    text = data.rstrip(b"\0")
+    return bool(text.strip()) and not text.endswith(b"\n")
+
+
 def make_reading(value: Value | None, damage: Damage | None, path: str, took_us: int) -> Reading[Value]:
     """Makes a Reading for a file that was read without an error; `value` is None if the file was not understood."""
     state: ReadState = damage.state if damage else "ok"
@@ -181,6 +205,8 @@ def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
 
 def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
     """The state of a reading that failed with `error`, and a line that tells the user what is wrong and what to do."""
+    if isinstance(error, CutFileError):
+        return "cut", f"{printable_path(path)} {ENDS_EARLY}"
     if isinstance(error, NotAllowedError):
         return "refused", f"{printable_path(path)} is for root only: {printable(error.strerror or '')}"
     if isinstance(error, RootDeniedError):
@@ -209,6 +235,11 @@ def worst_damage(damages: Sequence[Damage]) -> Damage | None:
     return min(damages, key=lambda damage: damage.state != "cut", default=None)
 
 
+def has_cut(damages: Iterable[Damage]) -> bool:
+    """True if a file was cut."""
+    return any(damage.state == "cut" for damage in damages)
+
+
 def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: list[Damage]) -> list[Row]:
     """Parses each line that is not blank; leaves out lines for which `parse_row` raises ValueError or IndexError."""
     rows: list[Row] = []
@@ -232,14 +263,16 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 
 
 def report_unread(files: Iterable[FileRead], folder: str, damages: list[Damage]) -> None:
-    """Records in `damages` each file that exists but cannot be read, such as a named pipe.
+    """Records in `damages` each file that is cut, and each file that exists but cannot be read, such as a named pipe.
 
     A file that is missing, or that only root may read, is no damage, because the source uses the files that it can
     read.
     """
     for file in files:
-        if file.error is not None and explain_error(file.path, file.error)[0] == "failed":
-            name = printable(file.path.removeprefix(f"{folder}/"))
+        name = printable(file.path.removeprefix(f"{folder}/"))
+        if isinstance(file.error, CutFileError):
+            damages.append(Damage("cut", f"{name} {ENDS_EARLY}; it is left out"))
+        elif file.error is not None and explain_error(file.path, file.error)[0] == "failed":
             damages.append(Damage("strange", f"{name}: {printable(file.error.strerror or str(file.error))}"))
 
 

@@ -15,10 +15,12 @@ from tcptop.sources.source import (
     Damage,
     Source,
     explain_error,
+    has_cut,
     make_reading,
     parse_count,
     parse_longs,
     parse_sysctl,
+    read_small_files,
     report_unread,
     stripped_texts,
     unread,
@@ -61,18 +63,18 @@ class SysctlsSource(Source[Sysctls]):
 
         Any unparsable text is also reported as damage.
         """
-        *files, notes = await host.read(self.paths)
+        *files, notes = await read_small_files(host, self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
         texts = stripped_texts(files)
         build_id = parse_build_id(notes.data or b"")
-        if not any(texts.values()) and build_id is None:
+        damages: list[Damage] = []
+        report_unread((*files, notes), "proc/sys", damages)
+        if not any(texts.values()) and build_id is None and not has_cut(damages):
             return unread(*explain_error("proc/sys", files[1].error or OSError("empty")), took_us)
         release = texts[RELEASE]
         if not release and texts[VERSION].startswith("Linux version "):
             release = next(iter(texts[VERSION].split()[2:]), "")
         options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
-        damages: list[Damage] = []
-        report_unread((*files, notes), "proc/sys", damages)
         value = Sysctls(
             host_name=printable_name(texts[HOST_NAME]) or None,
             kernel_release=printable_name(release) or None,

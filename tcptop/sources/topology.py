@@ -13,8 +13,10 @@ from tcptop.sources.source import (
     Damage,
     Source,
     explain_error,
+    has_cut,
     make_reading,
     parse_count,
+    read_small_files,
     report_unread,
     small_text,
     unread,
@@ -48,7 +50,7 @@ class TopologySource(Source[Topology]):
         paths = [ONLINE_CPUS]
         for number in numbers:
             paths += [f"{NODES}/node{number}/{name}" for name in NODE_FILES]
-        files = await host.read(paths)
+        files = await read_small_files(host, paths)
         took_us = folder.took_us + sum(file.took_us for file in files)
         texts = [small_text(file) for file in files]
         damages: list[Damage] = []
@@ -75,7 +77,7 @@ class TopologySource(Source[Topology]):
             )
         online = _parse_cpus(texts[0], "that are online", damages)
         online_cpus = None if online is None else len(online)
-        if not nodes and online_cpus is None:
+        if not nodes and online_cpus is None and not has_cut(damages):
             return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
         return make_reading(Topology(tuple(nodes), online_cpus), worst_damage(damages), NODES, took_us)
 
@@ -85,14 +87,11 @@ def _parse_distances(
 ) -> dict[int, int] | None:
     """The distances from a node to all nodes: one number for each online node, in order (node_read_distance).
 
-    The result is None if the text is missing or cut, or lacks a number for one of the nodes `numbers`.
+    The result is None if the text is missing, or lacks a number for one of the nodes `numbers`.
     """
     if not text:
         return None
     name = f"the distance file of node {number}"
-    if not text.endswith("\n"):
-        damages.append(Damage("cut", f"{name} ends in the middle of its line; its distances are unknown"))
-        return None
     try:
         distances = [parse_count(word) for word in text.split()]
     except ValueError:

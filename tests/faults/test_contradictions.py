@@ -392,8 +392,8 @@ def test_an_orphan_may_count_four_times(tmp_path: Path, orphans: int, headroom: 
 @pytest.mark.parametrize(
     ("path", "source", "content"),
     [
-        ("proc/sys/fs/file-nr", "socket_limits", f"{1 << 63} 0 9000000"),
-        ("proc/sys/net/ipv4/tcp_mem", "sysctls", f"100 200 {1 << 63}"),
+        ("proc/sys/fs/file-nr", "socket_limits", f"{1 << 63} 0 9000000\n"),
+        ("proc/sys/net/ipv4/tcp_mem", "sysctls", f"100 200 {1 << 63}\n"),
     ],
 )
 def test_a_number_that_no_long_holds(tmp_path: Path, path: str, source: str, content: str) -> None:
@@ -404,8 +404,8 @@ def test_a_number_that_no_long_holds(tmp_path: Path, path: str, source: str, con
 
 def test_the_largest_numbers_of_a_long_are_possible(tmp_path: Path) -> None:
     root = copied(tmp_path)
-    (root / "proc/sys/net/ipv4/tcp_mem").write_text(f"100 200 {(1 << 63) - 1}")
-    (root / "proc/sys/fs/file-nr").write_text(f"16001 0 {(1 << 64) - 1}")
+    (root / "proc/sys/net/ipv4/tcp_mem").write_text(f"100 200 {(1 << 63) - 1}\n")
+    (root / "proc/sys/fs/file-nr").write_text(f"16001 0 {(1 << 64) - 1}\n")
     sources = report(root)["sources"]
     assert (sources["sysctls"]["state"], sources["socket_limits"]["state"]) == ("ok", "ok")
 

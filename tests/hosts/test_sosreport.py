@@ -161,11 +161,11 @@ def test_kernel_files_take_precedence_over_outputs(tmp_path: Path) -> None:
 
 def test_values_are_taken_from_exactly_matching_lines() -> None:
     sysctl = "net.ipv4.tcp_mem = 88\t117\t176\nnet.ipv4.tcp_mem_other = 1\nxnet.ipv4.tcp_mem = 2\n"
-    assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_mem") == "88\t117\t176"
+    assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_mem") == "88\t117\t176\n"
     assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_me") is None
     lscpu = "On-line CPU(s) list: 0-3\nNUMA node1 CPU(s): 2,3\nNUMA node11 CPU(s): 7\nNUMA node2 CPU(s):\n"
     node = "sys/devices/system/node/node{}/cpulist"
-    assert [cpus_in_lscpu(lscpu, node.format(number)) for number in (1, 11, 2, 3)] == ["2,3", "7", "", None]
+    assert [cpus_in_lscpu(lscpu, node.format(number)) for number in (1, 11, 2, 3)] == ["2,3\n", "7\n", "\n", None]
 
 
 def test_the_json_report_reads_one(form: str, tmp_path: Path) -> None:

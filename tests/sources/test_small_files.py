@@ -70,7 +70,7 @@ def test_the_release_is_taken_from_proc_version_if_only_that_was_saved() -> None
     ("command_line", "debug"),
     [
         (b"quiet slub_debug=FZPU\n", True),
-        (b"slab_debug", True),
+        (b"slab_debug\n", True),
         (b"quiet ro\n", False),
         (b"x=slub_debug slub_debugger\n", False),
     ],

@@ -137,7 +137,7 @@ def test_only_a_malformed_cpu_list_is_unknown_and_it_is_reported() -> None:
     ("distance", "state", "reason"),
     [
         (b"10 20\n", "ok", None),
-        (b"10 2", "cut", "the distance file of node 0 ends in the middle of its line"),
+        (b"10 2", "cut", "node0/distance ends in the middle of a line; it is left out"),
         (b"10\n", "strange", "the distance file of node 0 has 1 numbers for 2 nodes"),
         (b"10 20 30\n", "strange", "the distance file of node 0 has 3 numbers for 2 nodes"),
         (b"10 -1\n", "strange", "the distance file of node 0 has an unknown format: '10 -1'"),
