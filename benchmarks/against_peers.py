@@ -1,10 +1,10 @@
 """Compares the cost of tcptop, slabtop, htop, btop and an empty Textual app: `benchmarks/against_peers.py [SECONDS]`.
 
-The programs run one after the other in a pseudo-terminal of the same size, with an interval of one second, under the
-same churn of connections. Programs that are not installed are left out. It prints a table and ratios. Compare only
-ratios within one run: every figure depends on the machine and its load. With `--sockets N` it runs tcptop alone, with
-and without N additional sockets in the kernel. With `--beside CHECKOUT` it runs this checkout and another one with a
-`.venv` of its own in turn.
+The programs run one after the other in a pseudo-terminal of the same size, with an interval of one second. Meanwhile,
+the same load opens and closes connections. Programs that are not installed are left out. The output is a table and
+ratios. Compare only ratios within one run: every figure depends on the machine and its load. With `--sockets N`, only
+tcptop runs, with and without N additional sockets in the kernel. With `--beside CHECKOUT`, this checkout and another
+checkout, which needs its own `.venv`, run alternately.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ COMPARED = {"CPU %": "cpu_percent", "bytes/s": "bytes_per_s", "MiB": "resident_m
 SAVED_TREE = Path(__file__).resolve().parents[1] / "tests/recordings/6.1-4n/established"
 
 PLAIN = "tcptop, x pressed"
-"""With `x` pressed: no marks and no graphs."""
+"""After the key `x`, there are no marks and no graphs."""
 KEYS = {PLAIN: b"x"}
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
@@ -191,7 +191,7 @@ def ratios(own: Cost, other: Cost) -> str:
 
 
 def median_run_cpu_s(commands: Mapping[str, Sequence[str]], times: int = 21) -> dict[str, float]:
-    """The median CPU time of a run of each program, in seconds; they run in turn."""
+    """The median CPU time of a run of each program, in seconds; the programs run alternately."""
     taken: dict[str, list[float]] = {name: [] for name in commands}
     with open(os.devnull, "wb") as null:  # noqa: PTH123
         for _ in range(times):
@@ -203,7 +203,7 @@ def median_run_cpu_s(commands: Mapping[str, Sequence[str]], times: int = 21) -> 
 
 
 def compare_checkouts(seconds: float, checkout: Path) -> None:
-    """Runs this checkout and another one in turn, and prints medians, ranges and the ratio of the medians."""
+    """Runs this checkout and another checkout alternately, and prints medians, ranges and the ratio of the medians."""
     other = (str(checkout.absolute() / ".venv/bin/python"), "-m", "tcptop")
     costs: dict[str, list[Cost]] = {"this": [], "other": []}
     for number in range(ROUNDS):
@@ -228,10 +228,11 @@ def compare_checkouts(seconds: float, checkout: Path) -> None:
 
 
 def compare_socket_counts(seconds: float, sockets: int) -> None:
-    """Prints the CPU use of tcptop with `sockets` more sockets, and the mean of two runs without them."""
+    """Prints the CPU use of tcptop with `sockets` more sockets, and the mean of two runs without the sockets."""
     before = measure_cost(TCPTOP, seconds)
     with ExitStack() as stack:
-        # CONNECTIONS_EACH connections for each process and namespace: they fit below the usual limit of descriptors.
+        # Each process, in its own namespace, opens CONNECTIONS_EACH connections, which is below the usual limit of
+        # descriptors.
         for _ in range(sockets // 2 // CONNECTIONS_EACH):
             stack.enter_context(start_socket_process(ipv6=False, connections=CONNECTIONS_EACH)).send_command(
                 "open", CONNECTIONS_EACH

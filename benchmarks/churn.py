@@ -16,7 +16,7 @@ TICK_S = 0.05
 
 
 def open_and_close_forever() -> None:
-    """Opens, accepts and closes connections until it is killed."""
+    """Opens, accepts and closes connections until the process is killed."""
     with socket.create_server(("127.0.0.1", 0), backlog=PER_SECOND) as server:
         next_s = time.monotonic()
         while True:
@@ -30,7 +30,10 @@ def open_and_close_forever() -> None:
 
 @contextlib.contextmanager
 def churn() -> Iterator[bool]:
-    """Runs the churn while the block lasts; yields False if it cannot, since only root may create a namespace."""
+    """Runs the load until the end of the `with` block.
+
+    Yields False without root, since only root may create a namespace.
+    """
     if os.geteuid() != 0:
         yield False
         return

@@ -1,9 +1,10 @@
 """Runs `tcptop lab` under the load of other programs: `python benchmarks/lab_under_load.py [LABS]`.
 
-Four processes load the machine while the labs run: one walks the file systems (find), one compiles modules of Python's
-library, and two open and close files and connections in network namespaces of their own (`CONNECTIONS` and `FILES`
-every `TICK_S`). Prints for each lab the number of states in doubt, and the largest difference from the catalogue of the
-states that are not in doubt and of those that are. Needs root. TCPTOP_CHECKOUT names another checkout to measure.
+Four processes load the machine while the labs run. One process walks the file systems (find), and one process compiles
+modules of Python's library. Two processes open and close files and connections in network namespaces of their own
+(`CONNECTIONS` and `FILES` every `TICK_S`). For each lab, the output has the number of states in doubt. The output also
+has the largest difference from the catalogue, for states in doubt and for all other states. Needs root. TCPTOP_CHECKOUT
+names another checkout to measure.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ CONNECTIONS = 1
 FILES = 50
 TICK_S = 0.5
 PAUSE_S = 1.0
-"""Pause of the walk and of the compiler after each round, so that they take part of a CPU."""
+"""Pause of the walk and of the compiler after each round, so that each takes only a part of a CPU."""
 
 WARM_UP_S = 65.0
-"""Pause before the first lab, after which the connections of the load leave TIME_WAIT as fast as they enter it."""
+"""Pause before the first lab. After the pause, as many connections of the load leave TIME_WAIT as enter TIME_WAIT."""
 
 COMPILE = "import asyncio, compileall; compileall.compile_dir(asyncio.__path__[0], quiet=2, force=True)"
 
@@ -42,7 +43,7 @@ Json = dict[str, Any]
 
 
 def run_forever(*command: str) -> None:
-    """Runs a command again and again, in its own folder for compiled modules."""
+    """Runs a command again and again, with a folder of its own for compiled modules."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
         while True:
@@ -68,7 +69,7 @@ def open_and_close_forever() -> None:
 
 @contextmanager
 def load() -> Iterator[None]:
-    """Loads the machine while the block lasts."""
+    """Loads the machine until the end of the `with` block."""
     processes = [
         multiprocessing.Process(target=run_forever, args=("find", "/usr", "/proc/self", "-xdev", "-size", "+1")),
         multiprocessing.Process(target=run_forever, args=(sys.executable, "-c", COMPILE)),
@@ -86,7 +87,7 @@ def load() -> Iterator[None]:
 
 def run_lab() -> Json:
     """Runs one lab and returns its JSON."""
-    # The tests hold this lock while they open sockets, as tests/conftest.py says.
+    # Tests that open sockets hold the same lock (tests/conftest.py).
     with (Path(tempfile.gettempdir()) / "tcptop-tests-count-sockets").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
@@ -122,7 +123,7 @@ def main() -> None:
 
 
 def is_doubtful(state: Json) -> bool:
-    """Whether a state is marked; a version without the key `doubt` marks a disturbance above 2 %."""
+    """True if a state is marked; a version without the key `doubt` marks a disturbance above 2 %."""
     return state["doubt"] is not None if "doubt" in state else state["disturbance"] > 0.02
 
 

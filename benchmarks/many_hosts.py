@@ -1,8 +1,9 @@
-"""Measures the table of hosts: time until all rows have figures, CPU on both sides, and bytes on the wire for a look.
+"""Measures the table of hosts: time until all rows have figures, CPU time on both sides, and bytes per sample.
 
 Run as root, with openssh-server installed: python benchmarks/many_hosts.py [HOSTS [SECONDS]] [--stand-in]
 
-With --stand-in, `ssh` is a program that runs the remote command here, without sshd: the CPU of tcptop alone.
+With --stand-in, `ssh` is a program that runs the remote command here, without sshd, so that only the CPU time of tcptop
+is measured.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def measure(hosts: int, seconds: float, folder: Path, server: LoopbackSsh | None) -> None:
-    """Runs the table of so many hosts, and prints its costs over a time."""
+    """Runs the table with a number of hosts, and prints the costs of the table over some time."""
     names = [f"web{number:03}" for number in range(1, hosts + 1)]
     if server is None:
         (folder / "ssh").write_text(STAND_IN)
@@ -53,7 +54,7 @@ def measure(hosts: int, seconds: float, folder: Path, server: LoopbackSsh | None
         with (folder / "config").open("a") as config:
             config.write("".join(server.block(name, "loop") for name in names))
         wrapper = folder / "bin/ssh"
-        # Each session has a file of its own, in which ssh says at its end how much it has transferred.
+        # Each ssh writes its messages to a file of its own; the last message says how many bytes were transferred.
         wrapper.write_text(wrapper.read_text().replace('"$@"', f'-v -E {folder}/debug-$$ "$@"'))
         environment = server.environment
     command = [sys.executable, "-m", "tcptop", "--host", f"web[001-{hosts:03}]", "-d", f"{INTERVAL_S:g}"]
@@ -96,7 +97,7 @@ def measure(hosts: int, seconds: float, folder: Path, server: LoopbackSsh | None
 
 
 def looked_kb(folder: Path, server: LoopbackSsh) -> tuple[float, int]:
-    """Ends the remote programs, and returns the KB that all sessions have sent and received, and their number."""
+    """Ends the remote programs; returns the KB that all sessions have sent and received, and the number of sessions."""
     for pid in server.servers():
         with suppress(ProcessLookupError):
             if program_of(pid) == "sh":
@@ -107,7 +108,7 @@ def looked_kb(folder: Path, server: LoopbackSsh) -> tuple[float, int]:
 
 
 def wire_of(file: Path) -> float:
-    """The KB in one file of ssh's own words."""
+    """The KB in the file with the messages of one ssh."""
     (file.parent / "debug").write_text(file.read_text(errors="replace"))
     return wire_kb(str(file.parent))
 

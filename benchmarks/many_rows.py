@@ -1,7 +1,7 @@
 """Measures keys on tables of many slab caches: `python benchmarks/many_rows.py [ROWS…]` (5000, 20000 and 120000).
 
-Kernels before 5.9 have a slab cache for each memory cgroup. Makes such trees, opens the screen on each, and prints
-the milliseconds from a key to the drawn screen: the median and the longest.
+Kernels before 5.9 have a slab cache for each memory cgroup. The benchmark makes trees with so many caches, and opens
+the screen on each tree. The output is the median and the longest time from a key to the drawn screen, in milliseconds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make_tree(folder: Path, rows: int) -> None:
 
 
 def print_times(folder: Path, rows: int) -> None:
-    """Opens the screen on a tree in a pseudo-terminal; prints the time to the first output of each key, and the CPU."""
+    """Opens the screen on a tree in a pseudo-terminal; prints the time to the first output of a key, and CPU time."""
     started_s = time.perf_counter()
     session = Session([sys.executable, "-m", "tcptop", "--root", str(folder)], folder=CHECKOUT)
     session.until_shown("TCP caches")
@@ -65,7 +65,7 @@ def print_times(folder: Path, rows: int) -> None:
 
 
 def type_and_wait(session: Session, key: str) -> tuple[float, float]:
-    """Sends a key; returns the seconds until there is output, and the CPU time until there is no more of it."""
+    """Sends a key; returns the seconds until output begins, and the CPU time until output ends."""
     session.until_quiet()
     started_s, before_s = time.perf_counter(), cpu_s(session.process.pid)
     session.type(key)

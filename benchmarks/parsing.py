@@ -1,6 +1,6 @@
 """Compares the time to parse each source with the kernel's time to produce its files: `benchmarks/parsing.py`.
 
-Run it as root. Each figure is the fastest of TIMES reads on this machine.
+The benchmark needs root. Each figure is the fastest of TIMES reads on this machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main() -> None:
     host = FolderHost("/")
     kernel_us, parsing_us = 0.0, 0.0
     print(f"{'':<20}{'KERNEL us':>10}{'PARSING us':>11}")
-    # BTF is left out: a run reads it at most once.
+    # BTF is left out, because tcptop reads BTF at most once.
     for source in (each for each in kernel_sources() if each.name != "btf"):
         taken: list[tuple[float, float]] = []
         for _ in range(TIMES):

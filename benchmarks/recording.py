@@ -1,9 +1,10 @@
-"""Measures what a recording costs: `python benchmarks/recording.py TREE… [--beside CHECKOUT]`.
+"""Measures the costs of a recording: `python benchmarks/recording.py TREE… [--beside CHECKOUT]`.
 
-Records saved trees as if they were a live machine, in two ways: the trees of one machine in turn, a sample each (every
-sample differs in thousands of numbers), and the first tree with a few hundred numbers that drift, as on a machine under
-load. Trees are grouped by their parent folder: `tests/recordings/6.1-4n/*` is one machine. With --beside, the same is
-measured with the code of another checkout, which needs a .venv, in turns with this one.
+Saved trees are recorded in two ways, as if they were a live machine. In the first way, each sample is another tree of
+one machine, so that samples differ in thousands of numbers. In the second way, each sample is the first tree with a few
+hundred changed numbers, as on a machine under load. Trees are grouped by their parent folder:
+`tests/recordings/6.1-4n/*` is one machine. With --beside, the code of another checkout, which needs its own .venv, is
+measured alternately with the code of this checkout.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ DRIFTING_FILES = re.compile(
     r"proc/(slabinfo|buddyinfo|zoneinfo|meminfo|pagetypeinfo|net/(sockstat6?|snmp|protocols))|sys/kernel/slab/.*"
 )
 DRIFTING_LINES = 12
-"""Lines of a file that change at every read; of a long file, one in 20 if that is more."""
+"""Number of lines of a file that change at every read; in a long file, one line in 20 if this is more."""
 
 
 def import_any(*names: str) -> Any:  # noqa: ANN401 (of whatever checkout this runs in)
-    """The first of these modules or `module:attribute`s that this checkout has: names differ between versions."""
+    """The first module or `module:attribute` in a list that this checkout has; names differ between versions."""
     for name in names:
         module, _, attribute = name.partition(":")
         try:
@@ -67,7 +68,7 @@ class Machine:
         self.identity = self._hosts[0].identity._replace(live=True, page_size_bytes=4096)
 
     def monotonic(self) -> float:
-        """The time of the clock, which goes on a little."""
+        """The time of the clock, which advances a little with each call."""
         self.clock_ns += self._random.randrange(20_000, 90_000)
         return self.clock_ns / 1e9
 
@@ -99,7 +100,7 @@ class Machine:
             host.close()
 
     def _drifted(self, path: str, data: bytes | None) -> bytes | None:
-        """The file with the numbers of some lines changed by a random walk; columns stay aligned."""
+        """The file with random changes of the numbers in some lines; columns stay aligned."""
         if not data or not DRIFTING_FILES.fullmatch(path):
             return data
         lines = data.split(b"\n")
@@ -123,7 +124,7 @@ class Machine:
 
 
 def measure(trees: Sequence[str], drifts: bool) -> dict[str, float]:
-    """The figures of one recording: bytes a sample, and CPU milliseconds."""
+    """The figures of one recording: bytes per sample, and CPU milliseconds."""
     recorder_class = import_any("tcptop.recording.recorder:Recorder")
     sampler_module = import_any("tcptop.sampling.sampler", "tcptop.sampler")
     open_recording = import_any("tcptop.recording.opening:open_recording", "tcptop.recording.opening:opened")

@@ -1,7 +1,8 @@
 """Measures the replay of a recording of one day: `python benchmarks/replay.py TREE… [FILE]`.
 
-Unless FILE exists, it records a day into it, one sample per second, from the saved trees in turn (one hour each). Then
-it opens the recording and prints the milliseconds from a key to the drawn screen, for steps and for random jumps.
+If FILE does not exist, the benchmark first records a day into FILE, one sample per second. The samples come from the
+saved trees, one hour from each tree. The benchmark opens the recording, and prints the milliseconds from a key to the
+drawn screen, for steps and for random jumps.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def record_day(file: str, trees: list[str]) -> None:
 
 
 async def draw_sample_ms(app: TcptopApp, feed: ReplayFeed, index: int) -> float:
-    """Goes to a sample; returns the milliseconds until it is drawn."""
+    """Goes to a sample; returns the milliseconds until the sample is drawn."""
     ended = asyncio.Event()
     started_s = time.perf_counter()
     feed.step(index - feed.player.index)

@@ -1,12 +1,12 @@
 """Shows what grows in a long run: `benchmarks/soak.py live|driven|replay [--samples N] [--seconds N] [--tree DIR]`.
 
-Runs the screen in a pseudo-terminal of 120x40 and prints, at intervals, its private memory, the bytes and blocks that
-Python has allocated, the sizes of the bounded caches, and the number of live objects of each class of tcptop; last, the
-classes whose number grew in the second half.
+The screen runs in a pseudo-terminal of 120x40. At intervals, the output has the private memory, the bytes and blocks
+that Python has allocated, and the sizes of the bounded caches. The output also has the number of live objects of each
+class of tcptop. At the end, the output names the classes whose number of objects grew in the second half.
 
 - `live` samples this machine every 0.1 s under a churn of connections.
 - `driven` draws samples without waiting, from a saved tree whose numbers drift, with a clock that moves 0.1 s a sample.
-- `replay` steps through a recording of such samples without waiting.
+- `replay` steps through a recording of drifting samples without waiting.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Reporter:
         self.samples = 0
 
     def add_sample(self) -> None:
-        """Counts a sample, and reports if it is due."""
+        """Counts a sample, and writes a report if a report is due."""
         self.samples += 1
         if self.samples % self._every == 0:
             report = {
@@ -140,7 +140,7 @@ class DrivenFeed(LiveFeed):
 
 
 class SteppingFeed(ReplayFeed):
-    """A replay that shows each sample in turn, as soon as the one before is drawn."""
+    """A replay that shows each sample as soon as the previous sample is drawn."""
 
     def begin(self) -> None:
         """Shows the first sample."""
@@ -230,7 +230,7 @@ def run_in_terminal(options: argparse.Namespace) -> list[dict[str, object]]:
 
 
 def print_growth(reports: list[dict[str, object]]) -> None:
-    """Prints the memory a sample in each half of the run, and what there is more of after the second half."""
+    """Prints the memory per sample in each half of the run, and the classes whose number of objects grew."""
     if len(reports) < WARM_REPORTS + 2:
         return
     first, middle, last = reports[WARM_REPORTS - 1], reports[len(reports) // 2], reports[-1]
@@ -250,7 +250,7 @@ def print_growth(reports: list[dict[str, object]]) -> None:
 
 
 def main() -> None:
-    """Runs one way, as the arguments say."""
+    """Runs the way that the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("mode", choices=("live", "driven", "replay"))
     parser.add_argument("--samples", type=int, default=72_000)

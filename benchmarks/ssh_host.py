@@ -1,4 +1,4 @@
-"""Measures `--host` against an sshd on loopback: bytes, remote CPU time, requests and waits of a look.
+"""Measures `--host` against an sshd on loopback: bytes, remote CPU time, requests and waiting time per sample.
 
 Run as root, with openssh-server installed: python benchmarks/ssh_host.py [LOOKS]
 """
@@ -28,12 +28,12 @@ from loopback_ssh import LoopbackSsh, running
 INTERVAL_S = 0.3
 EACH_LOOK = ("sockstat", "sockstat6", "slabinfo", "slab_counts", "meminfo", "buddyinfo", "socket_limits")
 THIRD_LOOK = ("snmp", "netstat", "conntrack_stats", "tls_stat", "protocols", "zoneinfo")
-"""The sources of each look, and of every third, at an interval of two seconds."""
+"""The sources of each sample, and the sources of every third sample, at an interval of two seconds."""
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
-    """Prints a table of a look's costs."""
+    """Prints a table of the costs per sample."""
     looks = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
         os.environ["PATH"] = server.environment["PATH"]
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def measure(server: LoopbackSsh, looks: int) -> Sequence[float]:
-    """The costs of a look, from one session."""
+    """The costs per sample, measured in one session."""
     sent: list[tuple[int, int]] = []
     exchange = SshSession.exchange
 
@@ -90,7 +90,7 @@ def measure(server: LoopbackSsh, looks: int) -> Sequence[float]:
         session = host._session
         assert session is not None
         assert session._process.stdin is not None
-        session._process.stdin.close()  # ssh then ends by itself, and says how much it has transferred
+        session._process.stdin.close()  # ssh ends by itself, and prints how many bytes it has transferred
         session._process.wait(10)
     finally:
         SshSession.exchange = exchange  # type: ignore[method-assign] # as before

@@ -1,8 +1,8 @@
-"""CPU time and memory of `tcptop who` beside those of `ss -tanm`, with connections of its own; as root.
+"""Compares CPU time and memory of `tcptop who` and `ss -tanm`; needs root.
 
-`python benchmarks/who.py [CONNECTIONS] [ROUNDS]` opens so many connections (two sockets each) in a network namespace of
-its own, runs both programs in turn in that namespace, and prints the medians and their ratio. The namespace ends with
-the program.
+`python benchmarks/who.py [CONNECTIONS] [ROUNDS]` opens CONNECTIONS connections (two sockets each) in a network
+namespace of its own. Both programs run alternately in this namespace. The output is the medians and their ratio. The
+namespace ends with the program.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def open_connections(count: int) -> list[subprocess.Popen[str]]:
 
 
 def measure(command: list[str]) -> tuple[float, float, float]:
-    """CPU seconds in all, those in the kernel, and the largest resident memory in MiB of a program."""
-    # As an installed program, tcptop has compiled modules.
+    """CPU seconds of a program in total, CPU seconds in the kernel, and the largest resident memory in MiB."""
+    # An installed tcptop has compiled modules.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with Path("/dev/null").open("w") as nowhere:
         process = subprocess.Popen(command, stdout=nowhere, cwd=PROJECT, env=environment)

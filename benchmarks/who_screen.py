@@ -1,8 +1,9 @@
-"""CPU time of the screen with the table of who holds the sockets (`W`) beside that of the screen without it; as root.
+"""Compares the CPU time of the screen with and without the table of holders of sockets (`W`); needs root.
 
-`python benchmarks/who_screen.py [CONNECTIONS] [SECONDS]` opens so many connections (two sockets each) in a network
-namespace of its own, and runs two screens of 120x40 there at the same time, one with `W` open. It prints the share of a
-CPU that each takes after a minute of warming up, and the difference. The namespace ends with the program.
+`python benchmarks/who_screen.py [CONNECTIONS] [SECONDS]` opens CONNECTIONS connections (two sockets each) in a network
+namespace of its own. Two screens of 120x40 run in this namespace at the same time, one of them with `W` open. The
+output is the share of a CPU that each screen takes after a minute, and the difference. The namespace ends with the
+program.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def start_screen() -> tuple[int, int]:
-    """Starts a screen in a pseudo-terminal; its process and the terminal's descriptor."""
+    """Starts a screen in a pseudo-terminal; returns the process and the terminal's descriptor."""
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(PROJECT)
@@ -36,7 +37,7 @@ def start_screen() -> tuple[int, int]:
 
 
 def drain(terminals: list[int], seconds: float) -> int:
-    """Reads what the screens print for some time; returns the bytes of the last one."""
+    """Reads the output of the screens for some time; returns the number of bytes from the last screen."""
     end_s = time.monotonic() + seconds
     size = 0
     while (left_s := end_s - time.monotonic()) > 0:

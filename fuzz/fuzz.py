@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of what tcptop reads from strangers: `fuzz/fuzz.py TARGET [-max_total_time=60]`.
+"""Coverage-guided fuzzing of the parsers of untrusted input: `fuzz/fuzz.py TARGET [-max_total_time=60]`.
 
-atheris is no dependency of tcptop. To install it, and to run a target with the limits that hold for any file (a run of
-10 s or of 300 MB is a fault)::
+The fuzzer is atheris, which is no dependency of tcptop. The following commands install atheris, and run a target. A run
+of more than 10 s or 300 MB is a fault::
 
     python3.12 -m venv .fuzz && .fuzz/bin/pip install atheris -e .
     .fuzz/bin/python fuzz/fuzz.py tar -max_total_time=60
@@ -48,11 +48,11 @@ MODULES = (
     "tcptop.accounting.holders",
     "tcptop.report.as_json",
 )
-"""Modules that the fuzzer traces; it instruments them while they are imported."""
+"""Modules that the fuzzer traces; a module is instrumented while it is imported."""
 
 
 def parse_files(data: bytes) -> None:
-    """A tree whose files are cut from the data; the sources parse them, and accounting and the report follow."""
+    """A tree whose files are pieces of the data: the sources parse the files, and a report is computed."""
     from tcptop.accounting import account
     from tcptop.hosts.archive import ArchiveHost
     from tcptop.hosts.host import Identity
@@ -79,7 +79,7 @@ def read_tar(data: bytes) -> None:
     """An archive, plain or compressed; each error is one of the two that the program expects."""
     blocks = [data[at : at + 512].ljust(512, b"\0") for at in range(0, len(data), 512)]
     for index, block in enumerate(blocks):
-        if block[0] & 1:  # a header, whose checksum is made right so that mutations reach what is behind it
+        if block[0] & 1:  # a header with a valid checksum, so that mutations reach the data behind the header
             total = sum(block[:148]) + 8 * 32 + sum(block[156:])
             blocks[index] = block[:148] + b"%06o\0 " % total + block[156:]
     for packed in (data, b"".join(blocks)):
@@ -98,7 +98,7 @@ def _read_members(data: bytes) -> None:
 
 
 def parse_btf(data: bytes) -> None:
-    """BTF whose header is right, so that mutations reach the types."""
+    """BTF with a valid header, so that mutations reach the types."""
     from tcptop.sources.btf import parse
 
     parse(data, ("sock", "a", "b"))
@@ -108,7 +108,10 @@ def parse_btf(data: bytes) -> None:
 
 
 def parse_smbios(data: bytes) -> None:
-    """An entry point as it is, and a table behind one that is right; it parses alike without what is private."""
+    """An entry point, and a table behind a valid entry point.
+
+    Without its private strings, the table must give the same figures.
+    """
     from tcptop.sources.smbios import EntryPoint, blank_private, parse_entry_point, parse_table
 
     with suppress(ValueError):
@@ -119,7 +122,7 @@ def parse_smbios(data: bytes) -> None:
 
 
 def read_recording(data: bytes) -> None:
-    """A record of a recording: checksums are made right, so that mutations reach zstd and the document."""
+    """A record of a recording with valid checksums, so that mutations reach zstd and the document."""
     from tcptop.recording.blocks import BlockReader, unpack_content
     from tcptop.recording.checksum import DamagedError, add_checksum
     from tcptop.recording.document import DecodedDocument, DocumentParser
@@ -152,7 +155,7 @@ def read_lab_result(data: bytes) -> None:
 
 
 def fold_dump(data: bytes) -> None:
-    """A datagram of a dump: as it is, and as the attributes of rows whose fixed part is right."""
+    """A datagram of a dump: unchanged, and as the attributes of rows whose fixed part is valid."""
     from tcptop.sock_diag.dump import rows_end
     from tcptop.sock_diag.fold import Fold
     from tcptop.sock_diag.listeners import listener_rows
@@ -172,7 +175,7 @@ def fold_dump(data: bytes) -> None:
 
 
 def parse_sockets(data: bytes) -> None:
-    """The text of a look at all sockets, and of the rows of a group; the figures and the report follow."""
+    """The text of a reading of all sockets, and the text of single sockets; a report is computed from the text."""
     from tcptop.accounting import account
     from tcptop.hosts.archive import ArchiveHost
     from tcptop.hosts.host import Identity
@@ -226,7 +229,7 @@ SEEDS: Mapping[str, bytes] = {
     b"group\t1\t2\t4\t0\tclient\t-\t0\t7\tnone\t9\t1 2 3 4 5 6\t\n"
     b"process\t42\t4000\t8192\tsample\t5\t60.5\tname\ncgroup\t7\t1\t2\t/a\nuser\t0\troot\n",
 }
-"""First input of those targets whose form is hard to guess."""
+"""First input of the targets whose format is hard to guess."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Installs packages into a folder that is handed out as a part of tcptop: the single file and the Debian package."""
+"""Installs packages into a folder for a distribution of tcptop: the single file or the Debian package."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 LEFT_OUT = ("bin", "share")
-"""Folders of programs, manuals and completions, which have places of their own."""
+"""Folders of programs, manuals and completions, which the Debian package installs elsewhere."""
 LEFT_OUT_FILES = ("RECORD", "REQUESTED", "INSTALLER", "direct_url.json")
-"""What pip notes for itself."""
+"""Files that only pip needs."""
 
 
 def install_packages(requirement: str, place: Path, *options: str) -> None:
-    """Installs a requirement and what it needs, without bytecode."""
+    """Installs a requirement and its dependencies, without bytecode."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
     subprocess.run([*command, *options, "--target", place, requirement], check=True)
     for path in sorted(place.rglob("*"), reverse=True):

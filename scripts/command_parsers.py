@@ -9,7 +9,7 @@ from tcptop.commands.common import Parser
 
 
 def command_parsers() -> dict[str, Parser]:
-    """Maps the name of each subcommand to its parser; the empty name is that of the screen and of reports."""
+    """Maps the name of each subcommand to its parser; the empty name stands for the screen and for reports."""
     return {
         "": cli.make_parser(),
         **{name: import_module(f"tcptop.commands.{module}").make_parser() for name, module in cli.SUBCOMMANDS.items()},

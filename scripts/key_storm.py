@@ -1,7 +1,9 @@
-"""Sends random keys to the screen: `python scripts/key_storm.py [KEYS [SEEDS]]`; root sees more of a live machine.
+"""Sends random keys to the screen: `python scripts/key_storm.py [KEYS [SEEDS]]`.
 
-Each seed sends as many keys to the live screen, a saved tree and a recording, in several sizes of terminal. Ends at the
-first error.
+As root, the live screen has more figures.
+
+For each seed, KEYS keys go to the live screen, to a saved tree and to a recording, in terminals of several sizes. The
+script ends at the first error.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ TREE = CHECKOUT / "tests/recordings/6.1-4n/established"
 
 
 def main(keys: int, seeds: int) -> None:
-    """Runs a storm for each seed, subject and size."""
+    """Sends the keys for each seed, kind of screen and size."""
     command, environment = program()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

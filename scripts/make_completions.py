@@ -14,16 +14,16 @@ from tcptop.cli import SUBCOMMANDS
 
 FOLDER = Path(__file__).resolve().parents[1] / "packaging" / "completions"
 FILES = {"bash": "tcptop", "zsh": "_tcptop", "fish": "tcptop.fish"}
-"""The name under which each shell looks for the completions of a program."""
+"""The file name under which each shell looks for the completions of a program."""
 PATH_VALUES = frozenset({"FILE", "DIR", "SOURCE", "A", "B"})
-"""Names of values that are files or folders; DIR may be an archive too."""
+"""Placeholders in the help that stand for files or folders; DIR may also be an archive."""
 
 PROGRAM_NAME = {
     "bash": "\ncomplete -o bashdefault -F _shtab_tcptop tcptop",
     "zsh": "#compdef tcptop",
     "fish": "\ncomplete -c tcptop -n",
 }
-"""What shtab writes where each shell learns the program's name."""
+"""The texts in which shtab tells each shell the name of the program."""
 
 
 def completions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Makes a Debian package of tcptop that brings its Python packages, for this architecture and every Python from 3.10.
+"""Makes a Debian package of tcptop with the needed Python packages, for this architecture and Python 3.10 or later.
 
 usage: python -m scripts.make_deb [WHEEL [DIR]]    (in the checkout; writes dist/tcptop_VERSION_ARCHITECTURE.deb)
 """
@@ -24,7 +24,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGING = PROJECT / "packaging"
 SOURCE = PACKAGING / "debian"
 MINORS = ("3.10", "3.11", "3.12", "3.13")
-"""Pythons that need the backport of zstd, which is compiled for each; later ones have zstd of their own."""
+"""Versions of Python that need the backport of zstd, which is compiled for each version; later versions contain zstd.
+"""
 MAINTAINER = f"{os.environ.get('DEBFULLNAME', 'tcptop maintainers')} <{os.environ.get('DEBEMAIL', 'tcptop@localhost')}>"
 UNITS = ("docs/tcptop-record.service", "docs/fleet/tcptop-exporter.service", "docs/fleet/tcptop-textfile.service")
 UNIT_FOLDER = "lib/systemd/system"
@@ -74,7 +75,7 @@ def _add_packages(source: str, place: Path) -> None:
 
 
 def _add_files(tree: Path) -> None:
-    """Programs, manuals, completions, units and documents."""
+    """Adds the programs, manuals, completions, systemd units and documents."""
     _write(tree / "usr/bin/tcptop", (SOURCE / "tcptop").read_text())
     for path in (PACKAGING / "man").iterdir():
         _write_packed(tree / f"usr/share/man/man1/{path.name}.gz", path.read_text(encoding="utf-8"))
@@ -111,7 +112,7 @@ def _add_control(tree: Path, architecture: str) -> None:
 
 
 def _changelog() -> str:
-    """The changelog in the form of Debian, of this version alone."""
+    """The changelog of this version in Debian's format."""
     at = format_datetime(datetime.fromisoformat(release_date()).replace(tzinfo=timezone.utc))
     return (
         f"tcptop ({__version__}) unstable; urgency=medium\n\n"

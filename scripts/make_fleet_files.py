@@ -1,6 +1,6 @@
 """Writes docs/fleet/rules.yml, rules_test.yml, dashboard.json and metrics.md.
 
-The thresholds of the alerts and the list of metrics are tcptop's own.
+The thresholds of the alerts and the list of metrics are taken from the program.
 
 usage: python -m scripts.make_fleet_files    (in the checkout, with the packages of the extra `dev`)
 """
@@ -34,13 +34,13 @@ class Alert(NamedTuple):
     severity: str
     expr: str
     minutes: int
-    """How long the expression holds before the alert fires."""
+    """Time for which the expression must hold before the alert fires."""
     summary: str
     description: str
     fires: Mapping[str, str]
     quiet: Mapping[str, str]
     labels: Mapping[str, str] = {}
-    """Labels of the firing alert, beside those of the target and the severity."""
+    """Labels of the firing alert, in addition to the labels of the target and the severity."""
     after_minutes: int = 10
     """Time in the test after which the alert fires."""
 
@@ -50,7 +50,7 @@ RECORDED: Mapping[str, str] = {
     "tcptop:tcp_memory_bytes:best": "tcptop_tcp_memory_bytes or tcptop_tcp_memory_low_bytes",
     "tcptop:limit_ratio:least": "tcptop_limit_ratio or tcptop_limit_low_ratio",
 }
-"""Recording rules: the figure, or its lower bound where it is known within bounds."""
+"""Recording rules: each rule gives a figure, or the figure's lower bound if the figure is known within bounds."""
 
 LIMIT_ALERTS: Mapping[str, tuple[str, int, int]] = {
     "memory": ("MemoryNearLimit", 5, 5),
@@ -71,7 +71,7 @@ CRITICAL_NAMES: Mapping[str, str] = {"TcpBuffersNearLimit": "TcpMemoryExhausted"
 
 
 def limit_alerts() -> Iterator[Alert]:
-    """A warning and a critical alert for each limit, with the thresholds that the screen and `tcptop check` have."""
+    """A warning and a critical alert for each limit, with the thresholds of the screen and of `tcptop check`."""
     for limit, (name, *minutes) in LIMIT_ALERTS.items():
         levels = zip(("warning", "critical"), THRESHOLDS[limit], minutes, strict=True)
         for severity, percent, wait in levels:
@@ -92,7 +92,7 @@ def limit_alerts() -> Iterator[Alert]:
 
 
 def event_alerts() -> Iterator[Alert]:
-    """An alert for each limit whose event says that it was reached."""
+    """An alert for each limit that has an event; the counter of the event grows when the limit is reached."""
     names = {"listen_queues": "TcpListenOverflows", TIME_WAIT_LIMIT: "TcpTimeWaitSkipped"}
     for limit, (event, state) in STATE_BY_EVENT.items():
         labels = {"event": event, "limit": limit}
@@ -250,7 +250,7 @@ def rule_tests() -> Json:
                         {
                             "eval_time": f"{alert.after_minutes}m",
                             "alertname": alert.name,
-                            # promtool compares all alerts of a name, whatever their severity.
+                            # For each name, promtool compares all alerts, whatever their severity.
                             "exp_alerts": [*expected, *_others(alert)],
                         }
                     ],
@@ -260,7 +260,7 @@ def rule_tests() -> Json:
 
 
 def _others(alert: Alert) -> list[Json]:
-    """The warning of the same name, which fires too where a critical alert fires or nearly does."""
+    """The warning with the name of a critical alert; the warning also fires in the case of the critical alert."""
     warnings = [each for each in ALERTS if each.name == alert.name and each.severity == "warning"]
     if alert.severity != "critical" or not warnings:
         return []
@@ -523,7 +523,7 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> Json:
     if description:
         found["description"] = description
     if panel.type == "heatmap":
-        # Each series is a row; Grafana would otherwise make buckets of the values.
+        # Each series is a row; without this setting, Grafana would sort the values into buckets.
         found["options"] = {"calculate": False, "yAxis": {"axisLabel": "order"}, "rowsFrame": {"layout": "auto"}}
     if is_table:
         names = {f"Value #{chr(ord('A') + index)}": legend for index, (_, legend) in enumerate(panel.targets)}

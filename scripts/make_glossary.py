@@ -17,7 +17,7 @@ Every word and sign of the screen and of the reports, as `tcptop explain WORD` p
 
 
 def glossary_text() -> str:
-    """The page, as Markdown: a paragraph for each word, with the kernel file or function that it comes from."""
+    """The page as Markdown: a paragraph for each word, with the kernel file or function from which the word comes."""
     paragraphs = [HEAD]
     for entry in sorted_entries():
         also = f" Also: {', '.join(map(quoted, entry.other_names))}." if entry.other_names else ""
@@ -27,7 +27,7 @@ def glossary_text() -> str:
 
 
 def quoted(text: str) -> str:
-    """A text without meaning for Markdown, but for its code in backquotes."""
+    """The text with Markdown's special characters escaped, except in code between backquotes."""
     parts = text.split("`")
     return "`".join(part if at % 2 else _escaped(part) for at, part in enumerate(parts))
 

@@ -18,23 +18,23 @@ from tcptop.text.own_command import as_root
 PROJECT = Path(__file__).resolve().parents[1]
 FOLDER = PROJECT / "packaging" / "man"
 ROOT_COMMAND = "sudo tcpmemtop"
-"""The command of root, whatever the path of the program is that makes the manual."""
+"""The command for root in the manual, whatever the path of this script is."""
 
 SORT_LETTERS = "sort by a column, with slabtop's letters; again reverses"
-"""What stands in place of the help's words about its own next lines."""
+"""Words that replace the help's references to its next lines."""
 
 Rows = Sequence[tuple[str, str]]
 
 
 class Prose(NamedTuple):
-    """What a page says beside its parser."""
+    """The texts of a page that do not come from the parser."""
 
     summary: str
-    """The line of NAME, which apropos searches."""
+    """The line of the section NAME, which apropos searches."""
     exit_codes: Rows = (("0", "It did what was asked."), ("1", "An error, which one line on standard error says."))
     files: Rows = ()
     see_also: Sequence[str] = ()
-    """Subcommands whose pages go on from here."""
+    """Subcommands to which the page refers the reader."""
     notes: str = ""
 
 
@@ -128,7 +128,7 @@ def _page(command: str, parser: Parser) -> str:
 
 
 def _text(text: str) -> str:
-    """A text as roff prints it unchanged."""
+    """The text with escapes, so that roff prints the text unchanged."""
     escaped = text.replace(as_root(), ROOT_COMMAND).replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
     return "\n".join(rf"\&{line}" if line.startswith(".") else line for line in escaped.split("\n"))
 
@@ -146,7 +146,7 @@ def _synopsis(parser: Parser, has_command: bool) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Paragraphs of a text. Lines that are indented, or of a list of commands, stay lines."""
+    """Paragraphs of a text. Indented lines and lines of a list of commands are not joined."""
     for number, paragraph in enumerate(filter(None, text.strip().split("\n\n"))):
         if number:
             yield ".PP"

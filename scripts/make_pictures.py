@@ -1,7 +1,7 @@
 """Draws the pictures of the README from the real screen: `python -m scripts.make_pictures`.
 
-tcptop runs in a pseudo-terminal on a recorded tree of the tests. Its cells become `docs/screen.svg`; those after the
-keys of each of `FRAMES` become `docs/moving.svg`, which plays by itself (CSS) and loads nothing.
+tcptop runs in a pseudo-terminal on a recorded tree of the tests. The cells of the screen become `docs/screen.svg`. The
+cells after the keys of each of `FRAMES` become `docs/moving.svg`, an animation (CSS) that loads nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAMED = {
     "default": FOREGROUND, "black": "#000000", "red": "#cd3131", "green": "#0dbc79", "brown": "#e5e510",
     "blue": "#2472c8", "magenta": "#bc3fbc", "cyan": "#11a8cd", "white": "#e5e5e5",
 }  # fmt: skip
-"""Colours of a terminal that pyte names."""
+"""Colours of a terminal, by their names in pyte."""
 
 Cells = list[list[Char]]
 
@@ -53,7 +53,7 @@ FRAMES = (
 
 
 def screens(size: tuple[int, int], all_keys: Sequence[str]) -> Iterator[Cells]:
-    """The cells of the screen after each keys."""
+    """The cells of the screen after the keys of each frame."""
     command = [sys.executable, "-m", "tcptop", "--root", str(TREE)]
     environment = {**os.environ, "COLORTERM": "truecolor", "LANG": "C.UTF-8", "XDG_CONFIG_HOME": "/nonexistent"}
     session = Session(command, size=size, environment=environment, folder=PROJECT)
@@ -76,7 +76,7 @@ def colour(name: str, default: str) -> str:
 
 
 def row_svg(cells: Sequence[Char]) -> str:
-    """A row of cells: the backgrounds, and above them each run of cells of one style."""
+    """A row of cells: first the backgrounds, then each sequence of cells of one style."""
     shapes, at = [], 0
     for (fg, bg, bold, underscore), run in groupby(cells, key=lambda cell: (*inks(cell), cell.bold, cell.underscore)):
         text = "".join(cell.data for cell in run)
@@ -98,7 +98,7 @@ def inks(cell: Char) -> tuple[str, str]:
 
 
 def svg(frames: Sequence[Cells], captions: Sequence[str], title: str) -> str:
-    """The frames as one picture; rows that frames have in common are drawn once."""
+    """The frames as one picture; a row that several frames share is drawn once."""
     columns, rows = len(frames[0][0]), len(frames[0]) + (1 if any(captions) else 0)
     width, height = columns * CELL_WIDTH + 16, rows * CELL_HEIGHT + 16
     numbers: dict[str, int] = {}
@@ -131,7 +131,7 @@ text {{ font: {FONT_PX}px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, mon
 
 
 def animation(frames: int) -> str:
-    """The rules that show one frame after the other."""
+    """The CSS rules that show one frame after the other."""
     if frames == 1:
         return ""
     share = 100 / frames

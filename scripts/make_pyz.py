@@ -1,4 +1,4 @@
-"""Makes tcptop and its packages one file, for the Python that runs this and its machine.
+"""Packs tcptop and the needed packages into one file, for the Python and the machine that run this script.
 
 usage: python -m scripts.make_pyz [WHEEL [DIR]]    (in the checkout; writes dist/tcptop-VERSION-cpXY-MACHINE.pyz)
 """
@@ -20,7 +20,7 @@ BOOTSTRAP = PROJECT / "packaging" / "pyz" / "__main__.py"
 MACHINE = os.uname().machine
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
-"""The time of every member: the same packages make the same file."""
+"""The time of every member of the file, fixed so that the same packages give the same file."""
 
 
 def make_pyz(source: str, folder: Path) -> Path:
