@@ -33,13 +33,13 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT or MACHINE_COMMENT.match(token.string):
             continue
-        line = token.start[0]
-        if block and line != last + 1:
+        line, is_trailing = token.start[0], bool(token.line[: token.start[1]].strip())
+        if block and (is_trailing or line != last + 1):
             yield from split(first, " ".join(block))
             block = []
         first = line if not block else first
         block.append(token.string.lstrip("# "))
-        last = line
+        last = line if not is_trailing else 0
     yield from split(first, " ".join(block))
 
 

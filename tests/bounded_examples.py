@@ -1,4 +1,4 @@
-"""Bounds on each example of a property test: what is not trusted may take 10 s of CPU time and 300 MB."""
+"""Bounds on each example of a property test: untrusted input may take 10 s of CPU time and 300 MB."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MEMORY_BYTES = 300 << 20
 
 
 class TooSlowError(AssertionError):
-    """An example took too much CPU time."""
+    """Error raised when an example took too much CPU time."""
 
 
 def bounded_example(test: Callable[..., Any]) -> Callable[..., Any]:
-    """The same test function, whose every call ends with an error after `CPU_S` of CPU time."""
+    """Wraps a test function, so that every call ends with an error after `CPU_S` of CPU time."""
 
     @functools.wraps(test)
     def run(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (any test function)
-        # Compressors of megabytes stand in cycles, whose few objects start no collection by themselves.
+        # Compressors of megabytes are in reference cycles, which have too few objects to start a garbage collection.
         limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
         if limit != resource.RLIM_INFINITY and limit - _data_bytes() < MEMORY_BYTES * 2 // 3:
             gc.collect()
@@ -40,9 +40,11 @@ def bounded_example(test: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """Limits this process to `MEMORY_BYTES` more than it has now, and makes the end of the CPU time an error."""
+    """Limits this process to `MEMORY_BYTES` more than its present memory, and raises an error when the CPU time is used
+    up.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
+        yield  # signals reach only the main thread
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
     handler = signal.signal(signal.SIGPROF, _raise_too_slow)

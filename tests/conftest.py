@@ -28,8 +28,8 @@ def reset_environment() -> None:
             del os.environ[name]
     os.environ.update(TERM="xterm-256color", TZ="UTC", LC_ALL="C.UTF-8", LANG="C.UTF-8")
     time.tzset()
-    # A shell without job control starts a background job with these signals ignored, and every program of a test
-    # would inherit that.
+    # A shell without job control starts a background job with SIGINT and SIGQUIT ignored, and every program of a test
+    # would inherit this.
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -79,8 +79,8 @@ class TextSnapshot(SingleFileSnapshotExtension):
         return snapshot_folder(test_location)
 
 
-# Neither a deadline nor a check of how fast examples are made: both measure the machine.
-for profile, max_examples in {"quick": 30, "thorough": 150}.items():  # .ci/run chooses the second
+# There is no deadline, and no check of how fast examples are made, because both would measure the machine.
+for profile, max_examples in {"quick": 30, "thorough": 150}.items():  # .ci/run chooses `thorough`
     settings.register_profile(
         profile, deadline=None, max_examples=max_examples, suppress_health_check=[HealthCheck.too_slow]
     )
@@ -107,14 +107,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """0 (one process) for runs that cannot be distributed; None leaves the number to pytest-xdist."""
+    """The number of processes: 0 (one process) for runs that cannot be distributed; with None, pytest-xdist decides."""
     return 0 if config.option.update_snapshots or config.option.trace else None
 
 
 def pytest_collection_finish() -> None:
-    """Leaves the objects that pytest keeps for all tests out of garbage collections, and makes these less frequent.
+    """Leaves the objects that pytest keeps for all tests out of garbage collections, and makes garbage collections less
+    frequent.
 
-    They took a third of the time of a screen test.
+    Garbage collections took a third of the time of a screen test.
     """
     gc.collect()
     gc.freeze()
@@ -179,7 +180,7 @@ def _close_hosts() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def kernel_lock() -> Iterator[None]:
-    """Lock held by tests that count the machine's own sockets, so that they run one at a time across processes."""
+    """Lock held by tests that count the machine's own sockets, so that only one such test runs at a time."""
     with (Path(tempfile.gettempdir()) / "tcptop-tests-count-sockets").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

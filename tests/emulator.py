@@ -1,4 +1,4 @@
-"""Terminal emulator for tests, with the cells as a person sees them."""
+"""Terminal emulator for tests, whose cells are what a person would see."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ALTERNATE_SCREEN = 1049
 class Emulator(pyte.Screen):
     """pyte's screen, corrected where pyte differs from xterm and VTE.
 
-    When one half of a wide character is overwritten, pyte leaves the other half, which terminals blank. It adds a
-    character that combines with a wide one to its right half. pyte has no alternate screen.
+    When one half of a wide character is overwritten, terminals blank the other half, but pyte leaves the other half. If
+    a character combines with a wide character, pyte adds it to the right half. The alternate screen is missing in pyte.
     """
 
     def __init__(self, columns: int, rows: int) -> None:
@@ -71,7 +71,7 @@ class Emulator(pyte.Screen):
         return "\n".join("".join(self.buffer[y][x].data for x in range(self.columns)) for y in range(self.lines))
 
     def visible_cells(self) -> list[list[Char]]:
-        """Every cell with its attributes; a blank cell only with those that are visible."""
+        """Every cell with its attributes; a blank cell has only the attributes that are visible on a blank."""
         return [[visible_cell(self.buffer[y][x]) for x in range(self.columns)] for y in range(self.lines)]
 
 

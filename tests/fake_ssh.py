@@ -1,4 +1,4 @@
-"""Programs named `ssh` that misbehave in one way each, in place of the system's."""
+"""Programs named `ssh` that replace the system's ssh; each program misbehaves in one way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GREETS = r"""while read -r word nonce; do
   [ "$word" = tcptop_serve ] && printf '\n%s hello 0 4096 Linux cat\n' "$nonce" && break
 done
 """
-"""A far end that greets as the remote program does."""
+"""A remote end that sends the greeting of the remote program."""
 
 FAKES: Mapping[str, str] = {
     "sleeps": "exec sleep 600",
@@ -24,7 +24,7 @@ FAKES: Mapping[str, str] = {
     "greets and answers garbage": f"{GREETS}read -r line; head -c 70000 /dev/urandom; printf '\\n%s what\\n' $nonce; "
     "exec sleep 600",
 }
-"""What the program does, as a text for sh."""
+"""The program as a text for sh."""
 
 
 def put_first(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:

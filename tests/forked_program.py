@@ -1,4 +1,4 @@
-"""Runs tcptop in a process that is forked from one with tcptop's modules, since most of a start is for imports."""
+"""Runs tcptop in a process forked from a process that has imported tcptop, since imports take most of a start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GUARD_S = 60.0
 READ_AT_START = ("PYTHON", "LC_", "LANG")
 """First letters of the variables that Python itself reads as it starts."""
 FOLLOWED = ("PYTHONPATH", "PYTHONIOENCODING")
-"""Those that a forked process follows."""
+"""Variables that also work in a forked process."""
 NOT_IMPORTED = ("tcptop.__main__", "tcptop.screen", "tcptop.widgets", "tcptop.terminal", "tcptop.exporter")
 MESSAGE_BYTES = 1 << 20
 
@@ -78,7 +78,7 @@ def start_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def server() -> socket.socket:
-    """The connection to the process that forks, which ends with it."""
+    """The connection to the process that forks; that process ends when the connection is closed."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here.settimeout(GUARD_S)
     with there:
@@ -125,7 +125,7 @@ def serve(connection: socket.socket) -> None:
 
 if __name__ == "__main__":
     given = int(sys.argv[1])
-    # As for `python -m tcptop`, whose name is in its hints.
+    # The arguments are those of `python -m tcptop`, because hints name the program.
     sys.path[0] = str(PROJECT)
     sys.argv[:] = [str(PROJECT / "tcptop" / "__main__.py")]
     package = import_module("tcptop")

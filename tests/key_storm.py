@@ -1,4 +1,4 @@
-"""Random keys for a program in a pseudo-terminal, in chunks of random length, until it has had a number of them."""
+"""Sends a number of random keys to a program in a pseudo-terminal, in chunks of random length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEYS: tuple[bytes, ...] = (
 )
 """Keys of a terminal with and without the kitty protocol, pasted texts, and bytes that are no key.
 
-Not Ctrl-Z, after which the terminal itself handles Ctrl-C.
+Ctrl-Z is left out, because after Ctrl-Z the terminal itself handles Ctrl-C.
 """
 
 OPENING_KEYS = (b"i", b"M", b"?", b"/", b"g", b"d", b"j", b"w", b":", b"\r", ESCAPE)
@@ -30,13 +30,13 @@ QUITTING_KEYS = (b"q", b"Q", b"\x03")
 IDLE_S = 0.03
 """Time without CPU time after which a program is idle."""
 MAX_BUSY_S = 5.0
-"""Longest wait for an idle program: the command palette shows that it searches by moving dots."""
+"""Longest wait until a program is idle: while the command palette searches, its moving dots take CPU time."""
 CHUNK_KEYS = (1, 1, 2, 3, 8, 40, 300)
 SIZES = ((40, 5), (60, 12), (80, 24), (100, 30), (120, 40), (160, 50), (240, 70))
 
 
 def random_keys(generator: random.Random, count: int) -> list[bytes]:
-    """Keys, a third of them those that open and close screens, and one of 400 a key that may quit."""
+    """Random keys: a third of the keys open or close screens, and one key in 400 may quit."""
     pools = ((KEYS, 66), (OPENING_KEYS, 34), (QUITTING_KEYS, 0.25))
     chosen = generator.choices([pool for pool, _ in pools], [weight for _, weight in pools], k=count)
     return [generator.choice(pool) for pool in chosen]
@@ -113,11 +113,12 @@ class Storm:
         return "Z", ""
 
     def _end(self) -> None:
-        """Quits: Ctrl-C closes what is open, then the program."""
+        """Quits: Ctrl-C first closes open screens, then the program."""
         deadline_s = time.monotonic() + 120
         while self._session.process.poll() is None:
             assert time.monotonic() < deadline_s, f"it does not end: {self._tail[-2000:]!r}"
-            # The end of a pasted text that the storm has left open, ESC for the command palette, Ctrl-C for the rest.
+            # The keys are the end of an unfinished pasted text, ESC for the command palette, and Ctrl-C for all other
+            # screens.
             for key in (ESCAPE + b"[201~", ESCAPE, b"\x03"):
                 if self._session.process.poll() is None:
                     os.write(self._session.master, key)
@@ -140,7 +141,7 @@ def run_storm(
 
     def start() -> Session:
         session = Session(command, size=size, environment=environment, folder=folder)
-        # Before, the terminal itself would handle Ctrl-C.
+        # Before the program has set up the terminal, the terminal itself would handle Ctrl-C.
         session.until(lambda: session.attributes() != session.before, "the program has set up the terminal")
         return session
 

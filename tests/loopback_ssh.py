@@ -1,4 +1,6 @@
-"""An sshd on loopback with keys of its own, and an `ssh` that knows it. One name stands for each kind of far end."""
+"""An sshd on loopback with its own keys, and an `ssh` that knows this sshd. Each host name stands for one kind of
+remote end.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,16 @@ FAR_ENDS = {
     "silent": "exec sleep 600",
     "no-shell": "echo 'no shell for you' >&2; exit 7",
 }
-"""The commands that an own key has for each name; `@` is the folder. An empty one is what any key has."""
+"""The forced command of the key of each host name; `@` is the folder. An empty command stands for a key without a
+forced command.
+"""
 
 NEEDS = {"dash": "dash", "busybox": "busybox", "csh": "csh"}
-"""Debian packages of the far ends that need one."""
+"""Debian packages that some remote ends need."""
 
 
 def skip_reason() -> str | None:
-    """Why no sshd can be started here; None if one can."""
+    """The reason why no sshd can be started here; None if an sshd can be started."""
     if not Path(SSHD).exists():
         return "needs the Debian package openssh-server"
     if shutil.which("ssh") is None:
@@ -78,7 +82,7 @@ Host {name}
 
 
 class LoopbackSsh:
-    """A running sshd. `environment` makes the programs of a test find its hosts."""
+    """A running sshd. With `environment`, the programs of a test find the hosts of the sshd."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -171,7 +175,7 @@ def run_tcptop(*arguments: str | Path, environment: dict[str, str] | None = None
 
 
 def processes() -> Iterator[tuple[int, list[str]]]:
-    """Each process that has a command line, with its words."""
+    """Each process that has a command line, with the words of the command line."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -183,7 +187,7 @@ def processes() -> Iterator[tuple[int, list[str]]]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The ids of the children of a process, and of theirs, the youngest first."""
+    """The ids of all descendants of a process, the youngest first."""
     children = [
         int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and parent_of(folder) == pid
     ]
@@ -208,7 +212,7 @@ def program_of(pid: int) -> str:
 
 @contextmanager
 def running(folder: Path) -> Iterator[LoopbackSsh]:
-    """A running sshd, which is ended afterwards."""
+    """Context manager that starts an sshd, and ends the sshd at the end of the block."""
     server = LoopbackSsh(folder)
     try:
         yield server

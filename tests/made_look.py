@@ -1,4 +1,4 @@
-"""Made texts of a look at the sockets, in the format of tcptop/sock_diag/look.py."""
+"""Made-up lists of all sockets, in the format of tcptop/sock_diag/look.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = 4026531840
 
 
 def look_text(*lines: str, processes: str = "10\t0", took_us: int = 12_000) -> str:
-    """The text of a look with these lines."""
+    """The text of a list with the given lines."""
     return "".join(
         f"{line}\n"
         for line in (
@@ -110,7 +110,7 @@ def cgroup(number: int, path: str, sock: int | None = None, kernel: int | None =
 
 
 def table_of(*lines: str) -> SocketTable:
-    """The table of a look with these lines."""
+    """The socket table that is parsed from the given lines."""
     table, damage = SocketTableSource().parse(look_text(*lines))
     assert table is not None
     assert damage is None
@@ -118,7 +118,7 @@ def table_of(*lines: str) -> SocketTable:
 
 
 def tree_with_look(folder: Path, text: str | bytes, kernel: str = "6.1-4n") -> Path:
-    """A copy of a recorded tree that has the text of a look as well."""
+    """A copy of a recorded tree, with the text of a list of sockets added."""
     root = copy_recording(kernel, "established", folder)
     target = root / SOCKETS_PATH
     target.parent.mkdir()
@@ -160,4 +160,4 @@ WHOLE_MACHINE = (
     "user\t0\troot",
     "user\t1000\tanna",
 )
-"""A machine with two network namespaces and an owner of each kind but `not_seen`."""
+"""A machine with two network namespaces and an owner of each kind except `not_seen`."""

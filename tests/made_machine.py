@@ -16,7 +16,7 @@ from recorded import tree
 PAGE_BYTES = 4096
 TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
 MAX_COUNTED = 100_000
-"""Since 5.4 mm/vmstat.c counts no further."""
+"""Since 5.4, the kernel stops counting at this number (mm/vmstat.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class MadeZone:
 
 @dataclass(frozen=True, slots=True)
 class MadeNode:
-    """A node. Without CPUs its list of CPUs is empty; without memory it has no zones."""
+    """A node. A node without CPUs has an empty list of CPUs; a node without memory has no zones."""
 
     number: int
     cpu_list: str
@@ -46,7 +46,7 @@ class MadeNode:
 
 
 def used_free_blocks(orders: int, largest: int) -> tuple[int, ...]:
-    """Free blocks of a machine in use: few of each order, and `largest` of the highest."""
+    """Free blocks of a machine in use: few blocks of each order, and `largest` blocks of the highest order."""
     return (*(3 * (orders - order) % 7 for order in range(orders - 1)), largest)
 
 
@@ -153,7 +153,7 @@ def capped_count(blocks: int) -> str:
 
 
 def by_type(zone: MadeZone) -> dict[str, tuple[int, ...]]:
-    """A zone's blocks by migrate type: a third of the small ones is Unmovable, except in zone Movable."""
+    """A zone's blocks by migrate type: a third of the small blocks is Unmovable, except in zone Movable."""
     movable_zone = zone.name == "Movable"
     unmovable = tuple(0 if movable_zone or order > 3 else count // 3 for order, count in enumerate(zone.blocks))
     none = (0,) * len(zone.blocks)

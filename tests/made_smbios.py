@@ -8,10 +8,10 @@ ENTRY_POINT = "sys/firmware/dmi/tables/smbios_entry_point"
 TABLE = "sys/firmware/dmi/tables/DMI"
 
 LENGTHS = {4: 0x32, 16: 0x17, 17: 0x5C}
-"""Lengths in SMBIOS 3.3 to 3.6; dmidecode 3.4 reads no field behind them."""
+"""Lengths of structures in SMBIOS 3.3 to 3.6; dmidecode 3.4 reads no field after these lengths."""
 
 SECRET = "S3CR3T"
-"""A part of every string that no recording may have."""
+"""A part of every private string; no recording may contain this part."""
 
 SOCKET: Mapping[int, tuple[int, int]] = {
     0x04: (1, 1),

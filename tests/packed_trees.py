@@ -56,7 +56,7 @@ def archive_of(folder: Path, path: Path, mode: str = "w:gz", top: str = ".") -> 
 
 @contextmanager
 def open_tar(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
-    """A tar archive to write, in a mode of tarfile, or `w:zst` as zstd(1) compresses: with a checksum."""
+    """A tar archive to write, in a mode of tarfile; the mode `w:zst` compresses with a checksum, as zstd(1) does."""
     if mode != "w:zst":
         with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
             yield archive
@@ -67,7 +67,9 @@ def open_tar(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
 
 
 def archive_with(path: Path, members: Iterable[tuple[str, bytes | dict[str, object]]], mode: str = "w") -> Path:
-    """Writes a tar archive of given members: a name with the file's bytes, or with fields of the tar header."""
+    """Writes a tar archive with the given members; a member has a name, and either the file's bytes or fields of the
+    header.
+    """
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for name, content in members:
             header = tarfile.TarInfo(name)

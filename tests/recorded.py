@@ -1,4 +1,4 @@
-"""The recordings for tests: read as tcptop reads them, and as plain text to compare its figures with."""
+"""The recordings for tests: read by tcptop, and read as plain text to compare tcptop's figures with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tcptop.snapshot import Snapshot
 FOLDER = Path(__file__).resolve().parent / "recordings"
 
 DISTANCES_TREE = FOLDER.parent / "faults/recordings/6.1-4n-distances/established"
-"""A guest with unlike distances, a node without memory, one without CPUs, and a CPU that is offline."""
+"""A guest with different distances, a node without memory, a node without CPUs, and a CPU that is offline."""
 
 FOUR_PHASES = ("base", "established", "halfclosed", "timewait")
 
@@ -51,7 +51,9 @@ each_kernel = pytest.mark.parametrize("kernel", RECORDINGS)
 
 
 def each_recording(test: Callable[[str, str], None]) -> Callable[[str], None]:
-    """Runs a test on every recording, one test per kernel: a test per recording costs pytest more than the test."""
+    """Runs a test on every recording, as one test per kernel, because pytest takes longer for a test than the test
+    itself.
+    """
 
     def run_phases(kernel: str) -> None:
         for phase in RECORDINGS[kernel]:
@@ -139,7 +141,9 @@ def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:
 
 
 def cuts(whole: str, step: int = 1) -> Iterator[tuple[int, str]]:
-    """Prefixes of a file: up to every step-th byte, every end of a line, and the byte before that."""
+    """Prefixes of a file that end at every step-th byte, at every end of a line, and one byte before every end of a
+    line.
+    """
     ends = {end + more for end, character in enumerate(whole) if character == "\n" for more in (0, 1)}
     for end in sorted({*range(0, len(whole), step), *ends} - {len(whole)}):
         yield end, whole[:end]
@@ -213,7 +217,7 @@ class MemoryHost:
     identity: Identity = SAVED
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads the given files; any other is missing."""
+        """Reads the given files; any other file is missing."""
         found = [(path, self.files.get(path, FileNotFoundError(2, "No such file or directory"))) for path in paths]
         return [
             FileRead(path, None, data, 1) if isinstance(data, OSError) else FileRead(path, data, None, 1)
@@ -221,7 +225,7 @@ class MemoryHost:
         ]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists the given folders; any other is missing."""
+        """Lists the given folders; any other folder is missing."""
         if path in self.folders:
             return FolderRead(path, self.folders[path], None, 1)
         return FolderRead(path, None, FileNotFoundError(2, "No such file or directory"), 1)

@@ -1,4 +1,4 @@
-"""Recordings for tests: made from the recorded trees, which a host presents one after another as if live."""
+"""Recordings for tests, made from the recorded trees; a host serves one tree after another, like a live machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class IntactRecording:
 
 
 class TreeSequenceHost:
-    """A host that claims to be live and serves one tree after another, by `turn`."""
+    """A host that counts as live, and serves one tree after another, chosen by `turn`."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._hosts = [FolderHost(str(root)) for root in roots]
@@ -97,12 +97,12 @@ def recording_at(path: Path) -> Iterator[Recording]:
 
 
 def assert_same_snapshot(replayed: Snapshot, live: Snapshot) -> None:
-    """Asserts that two snapshots are equal; else the message names the first source, or other field, that differs."""
+    """Asserts that two snapshots are equal; the message names the first source or field that differs."""
     for name, one, other in zip(Snapshot._fields, replayed, live, strict=True):
         assert one == other, name
     assert replayed == live
 
 
 def is_one_line(text: str) -> bool:
-    """Whether a text is one non-empty line of printable characters."""
+    """True if a text is one non-empty line of printable characters."""
     return bool(text) and printable(text) == text

@@ -42,11 +42,11 @@ def program(code: str) -> list[str]:
 
 
 TEXTUAL_DRIVER = program("from textual.drivers.linux_driver import LinuxDriver\napp.driver_class = LinuxDriver")
-"""The same program with Textual's own driver."""
+"""The command of tcptop with Textual's own driver."""
 
 
 def is_readable(descriptor: int, timeout_s: float) -> bool:
-    """Whether a descriptor has bytes to read within a time; select() would refuse descriptors above 1023."""
+    """True if a descriptor has bytes to read within a time; select() would refuse descriptors above 1023."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))

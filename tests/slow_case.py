@@ -7,5 +7,5 @@ from _pytest.mark.structures import ParameterSet
 
 
 def slow(*values: object) -> ParameterSet:
-    """The values of one parameter set, marked slow; the parameter sets beside it stay in the quick run."""
+    """The values of one parameter set, marked slow; all other parameter sets stay in the quick run."""
     return pytest.param(*values, marks=pytest.mark.slow)

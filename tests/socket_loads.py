@@ -1,4 +1,4 @@
-"""Loads of TCP sockets for tests: `python socket_loads.py NAME COUNT` makes one, prints `ready`, and holds it.
+"""Loads of TCP sockets for tests: `python socket_loads.py NAME COUNT` makes a load, prints `ready`, and keeps the load.
 
 Each load has a network namespace of its own, which ends with the program when standard input is closed.
 """
@@ -64,7 +64,7 @@ def pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
 
 
 def in_child(command: str, run: Callable[[], object]) -> None:
-    """Runs a call in a child process of this name, which holds its sockets until its parent ends."""
+    """Runs a call in a child process with the given name, which keeps its sockets until its parent ends."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -84,7 +84,7 @@ def close_wait(count: int) -> None:
 
 
 def never_accept(count: int) -> None:
-    """A queue of `count` fills, and a third as many more are dropped."""
+    """An accept queue of `count` connections fills, and a third of this number is dropped in addition."""
     in_child("sleeper", lambda: listener(count))
     name("caller")
     for _ in range(count + count // 3):
@@ -96,7 +96,7 @@ def never_accept(count: int) -> None:
 
 
 def orphans(count: int) -> None:
-    """Sockets are closed with data that the peer does not take."""
+    """Sockets are closed while they have data that the peer does not accept."""
     name("deaf")
     for client, _ in pairs(count):
         client.setblocking(False)
@@ -110,7 +110,7 @@ def orphans(count: int) -> None:
 
 
 def unread(count: int) -> None:
-    """Each accepted socket has 20 000 bytes that nobody reads."""
+    """Each accepted socket has 20 000 unread bytes."""
     name("notreading")
     for client, _ in pairs(count):
         client.sendall(bytes(20_000))
@@ -150,7 +150,7 @@ def deferred(count: int) -> None:
 
 
 def connected(count: int) -> None:
-    """Connections that nobody uses."""
+    """The connections stay idle."""
     name("idle")
     pairs(count)
 
@@ -185,7 +185,7 @@ def dual_stack(count: int) -> None:
 
 
 def crowd(count: int) -> None:
-    """13 processes, each with both ends of `count` connections to one port, in turn; all have the listener, too."""
+    """13 processes, each with both ends of `count` connections to one port; all 13 processes also have the listener."""
     server = listener()
 
     def hold() -> None:
@@ -198,7 +198,9 @@ def crowd(count: int) -> None:
 
 
 def in_thread(count: int, stays: bool = True, is_held: bool = False) -> int:
-    """A thread makes a namespace, and connections there; returns its number. `is_held`: a descriptor leads to it."""
+    """A thread makes a namespace, and connections there; returns its number. If `is_held` is true, a descriptor leads
+    to the namespace.
+    """
     made: list[int] = []
     is_made = threading.Event()
 

@@ -224,7 +224,7 @@ JSON_KEYS = {
     },
     "source": {"state", "reason", "age_s", "read_us", "every_s"},
 }
-"""Keys that are always present, whether the value is known or null. There may be more."""
+"""Keys that are always present, whether the value is known or null. Further keys are allowed."""
 
 
 @pytest.mark.parametrize("root", [TREE, "nothing", "/"])
@@ -393,7 +393,7 @@ main(sys.argv[1:])
 """Runs tcptop as the user nobody.
 
 The interpreter may be in a folder that only root can enter, so everything is imported before root is given up. The runs
-as root leave no file open for the last run: each run opens a host of its own.
+as root leave no file open for the last run, because each run opens its own host.
 """
 
 

@@ -1,4 +1,4 @@
-"""The completions are those of the parsers, and each shell completes with them."""
+"""The completions equal those made from the parsers, and each shell uses the completions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMPLETED = {
     "tcptop diff recor": "tcptop diff recording.tcptop ",
     "tcptop import recor": "tcptop import recording.tcptop ",
 }
-"""What is typed before TAB, and what stands there then."""
+"""The text that is typed before TAB, and the text after TAB."""
 
 
 def test_the_files_are_those_of_the_program() -> None:

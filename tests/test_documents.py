@@ -1,4 +1,4 @@
-"""The README and the pages below docs/: their commands run, their links hold, and what they show is what is printed."""
+"""The README and the pages below docs/: commands run, links are valid, and shown output equals the printed output."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ NOT_RUN = (
     "install -D",
     "sudo apt install",
 )
-"""Commands of other programs, which the pages say were not run, or which write outside of the test's folder."""
+"""Commands of other programs that are not run here, for example because they write outside of the test's folder."""
 
 RECIPES = ("(", "# ")
 """First words of blocks that tests/faults/test_recipe.py and tests/report/test_json_document.py run whole."""
@@ -70,7 +70,7 @@ EXIT_CODES = {
     "tcptop plan --connections 2M --side proxy": 1,
     "tcptop check --cgroup": 3,
 }
-"""Codes other than 0, by first words: a plan that does not fit, a cgroup that is not there."""
+"""Exit codes other than 0, by first words: a plan that does not fit, and a cgroup that does not exist."""
 
 ENDLESS = ("record", "exporter")
 SLOW = ("lab", "-n", "-d")
@@ -103,7 +103,9 @@ RUN = [
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the commands name, and programs tcptop, sudo and ssh that run everything here."""
+    """A folder with the files that the commands name, and with programs tcptop, sudo and ssh that run commands on this
+    machine.
+    """
     folder = tmp_path_factory.mktemp("documents")
     for name, phase in (("web17", "established"), ("before", "base"), ("after", "established")):
         archive_of(tree("6.1-4n", phase), folder / f"{name}.tgz")
@@ -138,7 +140,7 @@ def environment(workplace: Path) -> dict[str, str]:
 
 
 def prepared(command: str, workplace: Path) -> str:
-    """The command with what a test has in place of the page's example; FILE is a lab result, or a recording."""
+    """The command with files of the test in place of the page's examples; FILE is a lab result or a recording."""
     shutil.rmtree(workplace / "written", ignore_errors=True)
     (workplace / "written").mkdir()
     command = command.replace("--lab FILE", "--lab a.json").replace("-r FILE", "-r web17.tcptop")
@@ -219,7 +221,7 @@ def test_every_command_of_the_pages_runs(command: str, workplace: Path) -> None:
 
 
 def wait_for_work(workplace: Path, line: str) -> None:
-    """Waits until a command that does not end by itself has written twice, or says where it listens."""
+    """Waits until a command that does not end by itself has written twice, or has printed its listening address."""
     deadline_s = time.monotonic() + GUARD_S
     states: set[int] = set()
     while not ("http" in (workplace / "output").read_text() or len(states) >= 2):
@@ -260,7 +262,7 @@ def test_the_output_that_the_readme_shows_is_what_is_printed(workplace: Path, tm
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as hosts of repositories make them."""
+    """The anchors of a page's headings, in the form of repository hosting sites."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""`--help` and `tcptop help`: of each command the options and examples, which are commands of the pages."""
+"""`--help` and `tcptop help` of each command: the options, and the examples, which are commands of the pages."""
 
 from __future__ import annotations
 

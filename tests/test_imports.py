@@ -36,7 +36,7 @@ def imported_modules(code: str) -> set[str]:
         + "".join(f"    {line}\n" for line in code.splitlines())
         + "print(json.dumps(sorted(sys.modules)))\n"
     )
-    # -I: no module from PYTHONPATH or from the user's site packages counts.
+    # With -I, no module comes from PYTHONPATH or from the user's site packages.
     ran = subprocess.run(
         [sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT
     )
@@ -97,7 +97,9 @@ NOT_FOR_A_REPORT = {
 
 @cache
 def modules_of_argparse() -> set[str]:
-    """What a parser with an option imports by itself: since Python 3.14 the colours of its help, with dataclasses."""
+    """Modules that any parser with an option imports: since Python 3.14, argparse imports the colours of the help, and
+    dataclasses.
+    """
     return imported_modules("import argparse\nargparse.ArgumentParser().add_argument('-x')")
 
 
@@ -180,7 +182,7 @@ def test_the_screen_imports_the_screen_packages() -> None:
 
 
 def test_a_live_screen_imports_no_replay() -> None:
-    """The replay is imported when the user records or looks back."""
+    """The replay is imported when the user records or views earlier samples."""
     modules = imported_modules(LIVE)
     assert not modules & {"tcptop.screen.replay_feed", "tcptop.recording.opening", "sqlite3"}
 

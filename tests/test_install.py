@@ -1,4 +1,4 @@
-"""The wheel and the sdist: what is in them, and that they run where a user installs them."""
+"""The wheel and the sdist: their contents, and runs of the installed program."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(*command: str | Path, expected: int = 0, **options: object) -> str:
 
 
 def make_place(place: Path, *packages: str | Path) -> Path:
-    """The bin folder of a place of its own with packages, made as the README says for Python and pip alone."""
+    """The bin folder of a separate installation, made as the README says for a machine with only Python and pip."""
     lines = [line for line in (PROJECT / "README.md").read_text().splitlines() if line.startswith("python3 -m ")]
     assert len(lines) == 2
     for line in lines:
@@ -74,7 +74,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: Path) -> Path:
-    """The bin folder of a place of its own that the wheel, with its extra for the exporter, is installed into."""
+    """The bin folder of a separate installation of the wheel, with the extra for the exporter."""
     return make_place(built / "place", f"{wheel(built)}[exporter]")
 
 
@@ -172,7 +172,7 @@ def test_other_installers_take_the_wheel(built: Path, tool: str) -> None:
 
 @pytest.fixture(scope="module")
 def one_file(built: Path) -> Path:
-    """The single file, made of the wheel."""
+    """The single file, made from the wheel."""
     folder = built / "one_file"
     folder.mkdir()
     make_pyz = (built / "tools/bin/python", "-m", "scripts.make_pyz", wheel(built), folder)
@@ -230,7 +230,7 @@ def test_the_single_file_refuses_a_folder_that_another_user_may_change(one_file:
 
 @pytest.fixture
 def folder_of_nobody() -> Iterator[Path]:
-    """A folder that nobody owns, below folders that anyone may pass."""
+    """A folder of the user nobody, below folders that any user may enter."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
@@ -272,7 +272,7 @@ def test_without_roots_privileges_the_single_file_shows_a_strangers_tree(
 
 @pytest.fixture(scope="module")
 def debian_package(built: Path) -> Path:
-    """The Debian package, made of the wheel."""
+    """The Debian package, made from the wheel."""
     for program, package in (("dpkg-deb", "dpkg"), ("strip", "binutils")):
         if shutil.which(program) is None:
             pytest.skip(f"needs the package {package}")

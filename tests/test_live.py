@@ -20,7 +20,7 @@ from typing import IO, Any
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live kernel")]
-"""In the same process as the other tests that open many sockets, so that they run one after the other."""
+"""Tests that open many sockets share this group, so that they run one after the other in the same process."""
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAIRS = 2_000
@@ -196,7 +196,7 @@ class Attempt:
         """Growth in objects of each row that holds parts of a socket.
 
         A process that walks /proc/PID/fd (lsof) leaves an inode of procfs, a dentry and an LSM blob for each socket; an
-        access to any other file leaves the same. These dentries and blobs are subtracted.
+        access to any other file leaves the same objects. The dentries and blobs of inodes of procfs are subtracted.
         """
         rows = {self.opened.cache(part["cache"])["row"] for part in self.parts()}
         growth = {row: self.growth(row) for row in rows if row in self.before.rows}
@@ -222,7 +222,7 @@ class Attempt:
         return counted + changes + max(0, waiting - self.slack("tw_sock_TCP"))
 
     def other_files(self) -> int:
-        """The same for files and dentries."""
+        """Estimated number of files and dentries that other programs opened or closed."""
         growth = self.socket_growth()
         return abs(growth["filp"] - SOCKETS) + abs(growth["dentry"] - SOCKETS)
 
@@ -258,7 +258,7 @@ def attempt(kernel_lock: None) -> Attempt:  # noqa: ARG001 (only held)
 
 
 def test_sockets_are_counted(attempt: Attempt) -> None:
-    """4 000 more while open, give or take the few of other programs."""
+    """While the connections are open, there are 4 000 more sockets, plus or minus a few sockets of other programs."""
     samples = (attempt.before, attempt.opened, attempt.closed)
     before, opened, closed = (sample.sockets["allocated"] for sample in samples)
     assert abs(opened - before - SOCKETS) <= MAX_OTHER_SOCKETS
@@ -266,7 +266,7 @@ def test_sockets_are_counted(attempt: Attempt) -> None:
 
 
 def test_the_tcp_cache_grew_by_the_sockets(attempt: Attempt) -> None:
-    """In active objects, which include idle ones in the slabs of each CPU."""
+    """The growth is in active objects, which include idle objects in the slabs of each CPU."""
     before, opened = (sample.cache("TCP")["active_objects"] for sample in (attempt.before, attempt.opened))
     assert abs(opened - before - SOCKETS) <= attempt.slack("TCP")
     cache = attempt.opened.cache("TCP")
@@ -287,7 +287,7 @@ def test_the_average_cost_now_is_near_the_cost_of_the_next_connection(attempt: A
 
 
 def test_the_bytes_of_a_connection_are_what_the_slabs_grew_by(attempt: Attempt) -> None:
-    """Within 2 %: the mean of both ends, compared with the growth in objects × slab share of each row."""
+    """The mean of both ends is within 2 % of the growth in objects × the slab share of each row."""
     ipv4 = attempt.opened.report["bytes_per_connection"]["full"]["ipv4"]
     computed = sum(
         part["slab_bytes"] for side in ("accepted", "outgoing") for part in ipv4[side]["parts"] if not part["estimated"]
@@ -299,7 +299,7 @@ def test_the_bytes_of_a_connection_are_what_the_slabs_grew_by(attempt: Attempt) 
 
 
 def test_every_row_grew_by_the_objects_of_its_parts(attempt: Attempt) -> None:
-    """Each row by itself, give or take idle objects and the files of other programs."""
+    """Each row is compared separately, with a tolerance for idle objects and for the files of other programs."""
     ipv4 = attempt.opened.report["bytes_per_connection"]["full"]["ipv4"]
     expected: dict[str, float] = {}
     for side in ("accepted", "outgoing"):
@@ -326,12 +326,12 @@ def test_a_mini_socket_costs_its_share_of_a_slab(attempt: Attempt) -> None:
     share = attempt.closed.rows["tw_sock_TCP"].share_bytes
     accepted = cost["ipv4"]["accepted"]
     vectors = sum(part["slab_bytes"] for part in accepted["parts"] if part["object"] == "obj_cgroup vectors")
-    # A vector has 8 bytes for each object; its kmalloc cache rounds it up to twice that at most.
+    # A vector has 8 bytes for each object, and its kmalloc cache has objects of at most twice this size.
     assert 0 <= vectors <= 16
     assert accepted["slab_bytes"] - vectors == pytest.approx(share, rel=0.001)
     assert cost["now_bytes"] is not None
-    # No file here counts the mini-sockets of another namespace: the average is divided by the least number of them,
-    # which is the number of active objects less those that may be free ones cached per CPU.
+    # No file here counts the mini-sockets of another namespace, so the average is divided by a lower bound. The lower
+    # bound is the number of active objects minus the free objects that CPUs may cache.
     least = attempt.time_wait - attempt.slack("tw_sock_TCP")
     assert cost["now_is_at_most"]
     assert share * 0.99 <= cost["now_bytes"] - vectors <= share * 1.15 * attempt.time_wait / least

@@ -1,6 +1,6 @@
-"""`tcptop who` on this machine's kernel: loads are named rightly, sums agree, and no more is read than is promised.
+"""`tcptop who` on this machine's kernel: loads are named correctly, sums agree, and only the promised files are read.
 
-What it costs is measured by benchmarks/who.py and benchmarks/who_screen.py.
+The benchmarks who.py and who_screen.py measure the costs.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _runs_here() -> None:
 
 
 class Load(NamedTuple):
-    """A load that is held."""
+    """A running load."""
 
     namespace: int
     pid: int
@@ -60,7 +60,7 @@ class Load(NamedTuple):
 
 @contextmanager
 def load(name: str, count: int) -> Iterator[Load]:
-    """Holds a load of tests/socket_loads.py."""
+    """Runs a load of tests/socket_loads.py until the end of the block."""
     command = [sys.executable, str(LOADS), name, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
@@ -82,7 +82,7 @@ def run(*arguments: str | Path, prefix: Sequence[str] = ()) -> str:
 
 
 def look(*arguments: str, prefix: Sequence[str] = ()) -> Json:
-    """One look, with all groups."""
+    """One reading of all sockets, with all groups."""
     found: Json = json.loads(run("who", "--json", "--top", "100000", *arguments, prefix=prefix))
     return found
 
@@ -174,7 +174,7 @@ def test_shares_of_processes_with_many_descriptors() -> None:
             assert 600 <= share <= 1000, (number, share)
         total = sum(sockets(found, of, kind, "ESTABLISHED") for kind in ("process", "not_seen", "no_process"))
         assert abs(total - 13 * 800) <= 30, "each share is rounded"
-        # All have inherited the listener, which counts once.
+        # All processes have inherited the listener, which counts once.
         [listener] = [each for each in found["listeners"] if each["netns"] == of.namespace]
         assert listener["owner"]["pid"] == of.pid
         assert len({each["other_pid"] for each in found["shared"] if each["pid"] == of.pid}) == 13
@@ -189,7 +189,7 @@ def test_orphans() -> None:
 
 
 def test_sockets_in_flight() -> None:
-    # So many that the sample of a process with thousands of files would contain some of them.
+    # There are so many sockets that the sample of a process with thousands of files would contain some of the sockets.
     with load("in_flight", 1_500) as of:
         found = look()
         assert sockets(found, of, "no_process", "ESTABLISHED") == 1_500
@@ -333,7 +333,8 @@ def test_a_look_leaves_at_most_64_inodes_for_each_process() -> None:
             found = look()
             grown.append((proc_inodes() - before) / processes)
         assert sockets(found, of, "process", "ESTABLISHED", comm="idle") == 8_000
-        # Beside descriptors: the folder and a few files of each process, and what other programs read.
+        # In addition to descriptors, the allowed reads are the folder and a few files of each process, and reads of
+        # other programs.
         assert min(grown) <= 64
     samples = [each for each in found["groups"] if each["netns"] == of.namespace and each["owner"]["estimated"]]
     assert samples

@@ -1,4 +1,4 @@
-"""The manual pages are those of the parsers, and mandoc has nothing to say against them."""
+"""The manual pages equal those made from the parsers, and mandoc reports no problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/instead-of.md: each command has its answer in tcptop, with the same figures."""
+"""docs/instead-of.md: for each command, tcptop shows the same figures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TESTS = {
     "numactl --hardware": (OF_NODES, "test_a_guest_with_unlike_distances_has_the_figures_of_its_numactl"),
     "grep -A1 ^Node /proc/zoneinfo": (HERE, "test_zones_of_zoneinfo"),
 }
-"""The test of each command of the page."""
+"""Maps each command of the page to its test."""
 
 
 def test_every_command_of_the_page_has_a_test() -> None:
@@ -87,7 +87,7 @@ def test_processors_of_cpuinfo() -> None:
 
 
 DRIFT_PAGES = 512
-"""How much the free pages of a zone may differ between the reads of two files; most differ by a few pages."""
+"""Maximum difference of a zone's free pages between the reads of two files; most differences are a few pages."""
 
 
 @each_recording

@@ -15,7 +15,7 @@ from tcptop.kernel.relations import member_paths
 HEADER = "<HBBIIIII"
 PTR, ARRAY, STRUCT, UNION, FUNC_PROTO = 2, 3, 4, 5, 13
 REFERS = (8, 9, 10, 11, 18)
-"""Kinds that are another type with a further property: typedef, volatile, const, restrict, type tag."""
+"""Kinds of types that refer to one other type: typedef, volatile, const, restrict, type tag."""
 TAIL_WORDS = {1: 1, 3: 3, 14: 1, 17: 1}
 MEMBER_WORDS = {4: 3, 5: 3, 6: 2, 13: 2, 15: 3, 19: 3}
 

@@ -84,13 +84,15 @@ def listed_files(source: Path) -> Iterator[str]:
 
 
 def slab_folders(source: Path) -> set[str]:
-    """The folders of the catalogue's caches: a cache's own, or that of the group it is merged into."""
+    """The folders of the catalogue's caches: the cache's own folder, or the folder of the group into which the cache is
+    merged.
+    """
     paths = [source / SLAB / cache for cache in SLAB_CACHES]
     return {path.readlink().name if path.is_symlink() else path.name for path in paths if path.exists()}
 
 
 def slab_links(source: Path) -> Iterator[tuple[str, Path]]:
-    """Every symbolic link to one of those folders, as its name and target."""
+    """Every symbolic link to one of the folders, as a name and a target."""
     folders = slab_folders(source)
     for path in sorted((source / SLAB).glob("*")):
         if path.is_symlink() and path.readlink().name in folders:

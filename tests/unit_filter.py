@@ -27,7 +27,7 @@ for name in sys.argv[1].split():
 assert seccomp.seccomp_load(context) == 0
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Executes a command with a filter that fails all system calls but those named, as systemd does."""
+"""Executes a command with a filter that lets all system calls fail except the named ones, as systemd does."""
 
 
 def settings(unit: Path) -> list[tuple[str, str]]:
@@ -37,7 +37,7 @@ def settings(unit: Path) -> list[tuple[str, str]]:
 
 
 def calls_in(name: str) -> set[str]:
-    """The system calls of a set, with those of the sets in it."""
+    """The system calls of a set, including the system calls of sets that the set contains."""
     done = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
     words = {line.strip() for line in done.stdout.splitlines()[1:] if line.strip() and not line.strip().startswith("#")}
     return {call for word in words for call in (calls_in(word) if word.startswith("@") else {word})}
@@ -61,7 +61,7 @@ def confined(unit: Path, *command: str) -> Sequence[str]:
 
 
 def complaints(unit: Path, folder: Path) -> str:
-    """What `systemd-analyze verify` says of a unit whose program is replaced by one that exists."""
+    """The output of `systemd-analyze verify` for a unit whose program is replaced by an existing program."""
     copy = folder / unit.name
     copy.write_text(unit.read_text().replace("/usr/local/bin/tcptop", sys.executable))
     done = subprocess.run(

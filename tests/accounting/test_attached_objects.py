@@ -1,4 +1,6 @@
-"""Epoll items, tracked flows and buffers: counts edited into recordings, and the bytes by hand."""
+"""Epoll items, tracked flows and buffers: the recordings have edited counts, and the expected bytes are computed by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from tcptop.ledger import AttachedObjects, Ledger
 from tcptop.report.as_json import as_json
 
 KERNEL = "6.1-4n-nomerge"
-"""Its epoll caches have rows of their own."""
+"""In this recording, the epoll caches have rows of their own."""
 
 
 def kind(of: Ledger, name: str) -> AttachedObjects:
@@ -39,7 +41,7 @@ def set_row(root: Path, name: str, active: int) -> None:
 
 
 def watched_tree(tmp_path: Path, watched: int, other_files: int, in_each: int = 1) -> Path:
-    """A recording whose files are watched: each in `in_each` epoll sets; `other_files` are no TCP sockets."""
+    """A recording in which every file is in `in_each` epoll sets; `other_files` of the files are no TCP sockets."""
     root = copy_recording(KERNEL, "established", tmp_path)
     set_row(root, "ep_head", watched)
     set_row(root, "eventpoll_epi", watched * in_each)
@@ -54,7 +56,7 @@ def test_epoll_objects_are_counted_within_bounds(tmp_path: Path) -> None:
     epoll, rows = kind(ledger_of(root), "epoll"), slab_rows((root / "proc/slabinfo").read_text())
     assert epoll.number is not None
     assert epoll.bytes is not None
-    # The other files, and those that each CPU may hold back from file-nr, may be the watched ones.
+    # The watched files may be files other than sockets, or files that a CPU has not added to file-nr yet.
     assert epoll.number.high == 16_000
     assert 9_000 <= epoll.number.low <= 16_000 - 500 - 32 * CPUS[KERNEL], "CPUs may cache free objects, too"
     shares = sum(rows[name].share(PAGE_BYTES[KERNEL]) for name in ("ep_head", "eventpoll_epi", "eventpoll_pwq"))
@@ -88,7 +90,7 @@ def test_no_more_sockets_are_watched_than_have_a_file(tmp_path: Path) -> None:
 
 
 def test_items_without_heads_may_all_be_of_one_file(tmp_path: Path) -> None:
-    """Linux 5.10 has no ep_head: 12 000 items may be those of few sockets in many epoll sets."""
+    """Linux 5.10 has no ep_head: 12 000 items may belong to few sockets in many epoll sets."""
     root = copy_recording("5.10-4n", "established", tmp_path)
     set_row(root, "eventpoll_epi", 12_000)
     set_row(root, "eventpoll_pwq", 12_000)
@@ -221,7 +223,7 @@ def test_without_slabinfo_nothing_is_known_and_nothing_is_zero(tmp_path: Path) -
 
 
 def test_an_unknown_kind_leaves_the_average_open_above() -> None:
-    """A saved tree without tls_stat may be of a kernel that has it."""
+    """A saved tree may lack tls_stat although the kernel had the file."""
     found = ledger("6.1-4n", "established")
     assert kind(found, "ktls").bytes is None
     assert found.attached.now_bytes is not None

@@ -52,19 +52,19 @@ def page_bytes(kernel: str) -> int:
 @pytest.mark.parametrize(
     ("size", "per_slab", "pages", "small_pages"),
     [
-        (2368, 13, 8, 1),  # TCP on 6.18: one to a page
+        (2368, 13, 8, 1),  # TCP on 6.18: one object fits into a page
         (2304, 14, 8, 1),
-        (832, 39, 8, 1),  # sock_inode_cache on 8 CPUs: four to a page
+        (832, 39, 8, 1),  # sock_inode_cache on 8 CPUs: four objects fit into a page
         (832, 19, 4, 1),
         (256, 32, 2, 1),
-        (6000, 5, 8, 2),  # larger than a page
+        (6000, 5, 8, 2),  # an object larger than a page
         (9000, 3, 8, 4),
     ],
 )
 def test_the_object_count_gives_the_number_of_slabs_of_each_order(
     full: int, small: int, size: int, per_slab: int, pages: int, small_pages: int
 ) -> None:
-    """mm/slub.c, allocate_slab: the preferred order, or the smallest that holds one object."""
+    """SLUB takes the preferred order, or the smallest order that holds one object (mm/slub.c, allocate_slab)."""
     objects = full * per_slab + small * (small_pages * PAGE // size)
     expected = (full * pages + small * small_pages) * PAGE
     assert slab_bytes(objects, full + small, size, per_slab, pages, PAGE) == expected
@@ -133,7 +133,7 @@ BUCKET_ROWS: dict[str, tuple[tuple[str, int], tuple[str, int] | None]] = {
     "6.18-1n": (("eventpoll_epi", 128), ("eventpoll_epi", 128)),
     "7.3-4n": (("eventpoll_epi", 128), ("eventpoll_epi", 128)),
 }
-"""The rows that count tcp_bind_bucket and tcp_bind2_bucket, and their object sizes; 5.10 has only the first."""
+"""The rows that count tcp_bind_bucket and tcp_bind2_bucket, and their object sizes; 5.10 has only tcp_bind_bucket."""
 
 
 @each_recording
@@ -235,7 +235,7 @@ def test_without_numa_all_objects_are_on_node_0(tmp_path: Path) -> None:
     assert {node: (each.objects, each.slabs) for node, each in nodes.items()} == {0: (8073, 621)}
 
 
-# Without slabinfo, and without links.
+# The case without slabinfo and without links.
 
 
 def test_without_slabinfo_sizes_counts_and_figures_come_from_sysfs(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_without_links_no_row_has_an_alias(tmp_path: Path) -> None:
 
 
 def test_before_5_9_slabinfo_is_preferred_to_sysfs(tmp_path: Path) -> None:
-    """Caches then had children for memory cgroups, which slabinfo adds up and sysfs does not show."""
+    """On old kernels, caches had children for memory cgroups, which slabinfo adds up and sysfs does not show."""
     root = write_tree(
         tmp_path,
         {

@@ -1,4 +1,4 @@
-"""Bytes of memory cgroup vectors, and what a saved lab result adds about them and about the LSM socket blob."""
+"""Bytes of memory cgroup vectors and of the LSM socket blob, with and without a saved lab result."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_tcp_memory_counts_one_vector_for_each_slab_of_tcps_own_caches() -> None
 
 
 def test_a_merged_cache_is_accounted_by_the_name_of_its_folder() -> None:
-    """The A of `:A-0000192` is SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
+    """The letter A in `:A-0000192` stands for SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
     kernel = with_cgroups(snapshot("6.1-4n", "established"), True)
     links = kernel.slab_links.value
     assert links is not None
@@ -233,7 +233,7 @@ def test_vectors_are_not_missing_if_no_cgroup_is_charged(tmp_path: Path) -> None
 
 
 def share_with_file(kernel: str, phase: str) -> float:
-    """The share of sockets with a file: bounded by the socket inodes in use."""
+    """The share of sockets with a file; the number of socket inodes in use is an upper bound."""
     sockets = counters(kernel, phase)
     inodes = slab_rows(text(kernel, phase, "proc/slabinfo"))["sock_inode_cache"].active
     return min(sockets["alloc"] - sockets["orphan"], inodes) / sockets["alloc"]
@@ -255,7 +255,7 @@ def test_the_average_includes_the_vector_of_every_tcp_slab_idle_or_not(kernel: s
         for each in account(with_cgroups(snapshot(kernel, phase), True)).costs["full"].now_slices
         if each.label == "memcg"
     ]
-    # All sockets are IPv4, so the vectors of TCPv6 slabs are counted with the size of those of TCP.
+    # All sockets are IPv4, so the vectors of TCPv6 slabs are counted with the size of the vectors of TCP slabs.
     assert rows["TCPv6"].active == 0
     page = page_bytes(kernel)
     vector = sum(by_hand(kernel, ("TCP",)).values()) * rows["TCP"].per_slab
@@ -361,7 +361,7 @@ def without_module_list(of: Snapshot | None = None) -> Snapshot:
 
 @pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
 def test_a_lab_without_an_object_per_socket_does_not_remove_the_blob_of_a_listed_module(objects: float) -> None:
-    """A module may allocate its blob for some sockets only, or for none that the lab opened."""
+    """A module may allocate its blob only for some sockets, and for none of the sockets that the lab opened."""
     figures = ledger_with_lab(lab_result(("TCP", 1.0), ("kmalloc-16", objects)))
     assert blobs(figures) == blobs(ledger_with_lab(None))
     [guess] = blobs(figures)
@@ -384,7 +384,7 @@ def test_without_a_module_list_a_lab_with_such_an_object_shows_the_cache_of_the_
 
 @pytest.mark.parametrize("names", [(), ("lockdown", "capability", "landlock", "yama", "bpf")])
 def test_a_list_of_modules_without_a_blob_overrules_a_lab(names: tuple[str, ...]) -> None:
-    """The measured object per socket must then be something else."""
+    """Without such a module, the measured object per socket is not the blob."""
     figures = ledger_with_lab(lab_result(("kmalloc-16", 1.0)), with_modules(*names))
     assert blobs(figures) == []
     assert cost_of(figures, "full", "accepted").complete
@@ -396,7 +396,7 @@ def test_btf_overrules_a_lab() -> None:
     of = with_modules("apparmor")._replace(btf=btf)
     [part] = blobs(ledger_with_lab(lab_result(("kmalloc-96", 1.0)), of))
     assert (part.cache, part.estimated) == ("kmalloc-32", False)
-    # With two modules, BTF must have both structs.
+    # If two modules are active, BTF must have the structs of both.
     [other] = blobs(
         ledger_with_lab(lab_result(("kmalloc-96", 1.0)), with_modules("apparmor", "smack")._replace(btf=btf))
     )
@@ -409,7 +409,7 @@ def test_the_smallest_of_several_caches_with_one_object_per_socket_has_the_blob(
 
 
 def test_a_kmalloc_row_that_counts_objects_of_the_catalogue_is_skipped() -> None:
-    """On old kernels filp was merged into kmalloc-256: its one object per socket is the file."""
+    """On old kernels filp was merged into kmalloc-256: the one object per socket in kmalloc-256 is the file."""
     kernel = with_build_id(snapshot("6.1-4n", "established"), BUILD)
     links = kernel.slab_links.value
     assert links is not None

@@ -1,4 +1,4 @@
-"""Bytes per connection: worked examples, growth that the kernels really showed, and sums that add up."""
+"""Bytes per connection: examples computed by hand, the growth in the recordings, and the sums."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LSM_KMALLOC = {
     kernel: None if kernel == "6.18-1n" else "kmalloc-32" if kernel == "7.3-4n" else "kmalloc-16"
     for kernel in RECORDINGS
 }
-"""The kmalloc cache of AppArmor's socket blob, as observed; 6.18-1n runs without AppArmor."""
+"""The kmalloc cache of AppArmor's socket blob in the recordings; 6.18-1n runs without AppArmor."""
 
 WITH_FILE = ("sock_inode_cache", "dentry", "filp", "lsm_file_cache", "lsm_inode_cache")
 BUCKETS = ("tcp_bind_bucket", "tcp_bind2_bucket")
@@ -47,7 +47,7 @@ def sides(figures: Ledger) -> Iterator[tuple[str, SocketCost]]:
 
 
 def blob_row(kernel: str, phase: str) -> list[str]:
-    """The smallest kmalloc cache that can hold AppArmor's blobs: it has at least as many objects as sockets."""
+    """The smallest kmalloc cache that can hold AppArmor's blobs: a cache with at least as many objects as sockets."""
     if LSM_KMALLOC[kernel] is None:
         return []
     words = text(kernel, phase, "proc/net/sockstat").split()
@@ -61,7 +61,7 @@ def known(value: float | None) -> float:
     return value
 
 
-# Worked examples: (object bytes, slab bytes), from the sizes in BTF and slabinfo.
+# Examples computed by hand from the sizes in BTF and slabinfo: (object bytes, slab bytes).
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_no_recorded_kernel_has_a_separate_socket_wq() -> None:
             assert wq_parts(side) == [], (kernel, phase, name)
 
 
-# Growth that the kernels really showed; more of it is in test_growth.py.
+# Growth in the recordings; test_growth.py has further tests of growth.
 
 
 @each_kernel
@@ -459,7 +459,7 @@ def test_without_a_page_size_there_are_object_bytes_and_no_slab_bytes(tmp_path: 
 
 
 def test_buffers_per_socket_are_unknown_if_the_counter_is_within_its_error() -> None:
-    """16,000 queued FINs: 8 192 pages against an error of 8 CPUs × 1 MiB."""
+    """16,000 queued FINs: 8 192 pages, with an error of 8 CPUs × 1 MiB."""
     assert ledger("6.18-1n", "established").costs["full"].buffer_bytes_per_socket is None
     halfclosed = ledger("6.1-4n", "halfclosed").costs["full"]
     assert halfclosed.buffer_bytes_per_socket == pytest.approx(8192 * 4096 / 8001, abs=0.01)
@@ -470,7 +470,9 @@ def test_buffers_per_socket_are_0_rather_than_unknown_if_the_counter_is_exact() 
 
 
 def test_an_average_does_not_combine_newer_bytes_with_older_counts_of_slabinfo() -> None:
-    """If sysfs replaces slabinfo, its total bounds the objects in use: 16 001, not the 28 once active."""
+    """If sysfs replaces slabinfo, the total in sysfs is the upper bound on the objects in use: 16 001, not the 28
+    active objects of the old slabinfo.
+    """
     old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
     resting = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=40.0))
     cost = account(resting).costs["full"]
@@ -478,7 +480,7 @@ def test_an_average_does_not_combine_newer_bytes_with_older_counts_of_slabinfo()
 
 
 def test_an_average_goes_with_slabinfo_while_slabinfo_is_not_old() -> None:
-    """16 001 sockets are not divided by the slabs of 28."""
+    """The slabs of 28 sockets are not divided by 16 001 sockets."""
     old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
     earlier = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=9.0))
     cost = account(earlier).costs["full"]

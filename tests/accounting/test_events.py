@@ -1,4 +1,4 @@
-"""Events: totals as printed, growth that is never negative, and what grew within the last minute."""
+"""Events: totals as the kernel prints them, growth, which is never negative, and growth within the last minute."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR_S = 3600.0
 def reading(
     now: Mapping[str, int], before: Mapping[str, int] | None = None, apart_s: float = 2.0
 ) -> Reading[EventCounters]:
-    """A reading of counters at second 100, and the one before it."""
+    """A reading of counters at second 100, and the reading before."""
     old: Reading[EventCounters] | None = None
     if before is not None:
         old = Reading("ok", EventCounters(before), None, 100.0 - apart_s, 1, 1.0, None, None)
@@ -112,7 +112,7 @@ def test_a_growth_that_cannot_be_known_is_unknown(now: Mapping[str, int], before
 
 
 def test_one_counter_that_became_smaller_makes_every_growth_unknown() -> None:
-    """After a restart, or in another namespace, other counters may have passed their old values already."""
+    """After a restart, or in another namespace, some counters may already exceed their old values."""
     now, before = {"ListenDrops": 90, "TCPOFODrop": 1}, {"ListenDrops": 30, "TCPOFODrop": 2}
     figures = with_netstat(reading(now, before))
     assert {each.per_s for each in figures.events} == {None}

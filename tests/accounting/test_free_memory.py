@@ -1,4 +1,6 @@
-"""Free memory: lists as in the kernel's files, indices by another formula, and the TCP slabs and sockets that fit."""
+"""Free memory: free lists, fragmentation indices by another formula, and the numbers of TCP slabs and sockets that
+fit.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ def test_larger_blocks_are_split_and_smaller_ones_are_not_joined(blocks: list[in
     assert blocks_of_order(tuple(blocks), order) == expected
 
 
-# Lists as in the kernel's files.
+# Free lists equal those in the kernel's files.
 
 
 @each_recording
@@ -127,7 +129,7 @@ def test_a_node_without_memory_is_listed_with_its_cpus_and_no_zone() -> None:
         assert other.memory_bytes
 
 
-# Slabs and sockets that fit, by hand.
+# Numbers of slabs and sockets that fit, computed by hand.
 
 TREE = {
     "proc/slabinfo": "slabinfo - version: 2.1\n# name\n"

@@ -66,7 +66,7 @@ def test_an_unknown_value_or_no_time_is_no_slope() -> None:
 
 
 def test_a_flow_table_that_fills_is_reached_in_the_time_that_its_growth_takes() -> None:
-    """100 flows a second, and 84 000 more fit: 14 minutes."""
+    """At 100 flows a second, the free 84 000 flows last for 14 minutes."""
     samples = [sample(1e9 + at_s, 5000 + 50 * at_s, 148_144 + 100 * at_s) for at_s in range(0, 301, 5)]
     result = found(samples)
     assert result is not None

@@ -1,4 +1,4 @@
-"""Bytes per socket since a mark, measured from the slabinfo of both times."""
+"""Bytes per socket since a mark, computed from the slabinfo at the mark and the present slabinfo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOCKETS_OWN = ("TCP", "TCPv6", "sock_inode_cache", "dentry", "filp", "tcp_bind_b
 
 
 def live_bytes(kernel: str, phase: str) -> float:
-    """Active objects of those caches × their shares of a slab, straight from slabinfo."""
+    """Active objects of these caches × the share of a slab, computed from slabinfo without tcptop."""
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     names = {row_of(kernel, phase, cache) for cache in SOCKETS_OWN}
     return sum(rows[name].active * rows[name].share(PAGE_BYTES[kernel]) for name in names if name is not None)
@@ -33,14 +33,14 @@ def test_bytes_per_socket_are_the_growth_of_slabinfo(kernel: str) -> None:
     assert found.live_bytes is not None
     assert found.bytes_per_socket * grown == pytest.approx(found.live_bytes)
     known = (live_bytes(kernel, "established") - live_bytes(kernel, "base")) / grown
-    # LSM blobs, epoll entries and queued segments add to it.
+    # LSM blobs, epoll entries and queued segments make the measured figure larger.
     assert known <= found.bytes_per_socket * 1.001
     assert found.bytes_per_socket <= known * 1.2
 
 
 @pytest.mark.parametrize("kernel", LOADED)
 def test_bytes_per_socket_lie_between_an_accepted_and_an_outgoing_socket(kernel: str) -> None:
-    """Half of the recorded sockets were accepted, half own their port."""
+    """Half of the recorded sockets were accepted, and half own their port."""
     found = growth_since_mark(ledger(kernel, "base"), ledger(kernel, "established")).bytes_per_socket
     figure = ledger(kernel, "established").costs["full"].by_family["mix"]
     assert found is not None
@@ -95,7 +95,7 @@ def test_growth_is_unknown_if_a_file_is_missing(tmp_path: Path, path: str, at_th
 
 
 def others_bytes(kernel: str, before: str, after: str, socket_rows: set[str]) -> float:
-    """The changes of active objects × shares of a slab in all other rows, straight from slabinfo."""
+    """The changes of active objects × shares of a slab in all other rows, computed from slabinfo without tcptop."""
     sides = [slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in (before, after)]
     bytes_by_row = [{name: row.active * row.share(PAGE_BYTES[kernel]) for name, row in rows.items()} for rows in sides]
     names = (set(bytes_by_row[0]) | set(bytes_by_row[1])) - socket_rows
@@ -110,13 +110,13 @@ def test_the_error_is_what_the_rows_without_objects_of_sockets_changed(kernel: s
     with_sockets |= {part.row for part in after.tcp_memory.parts if part.row is not None}
     assert found.sockets is not None
     assert found.error_bytes_per_socket is not None
-    # Rows of segments' data are left out by the program, and changed little.
+    # The program leaves out the rows of segments' data, which changed little.
     assert found.error_bytes_per_socket <= others_bytes(kernel, "base", "established", with_sockets) / found.sockets
     assert found.is_disturbed == (kernel == "6.18-1n"), "only the machine of 6.18-1n was in use by other programs"
 
 
 def test_inodes_of_other_programs_disturb_the_measurement(tmp_path: Path) -> None:
-    """Each inode that another program opens has a dentry, which counts as a socket's."""
+    """Each inode that another program opens has a dentry, which is counted like the dentry of a socket."""
     folder = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = folder / "proc/slabinfo"
     inodes = "ext4_inode_cache 9018 9018 1192 27 8 : tunables 0 0 0 : slabdata 334 334 0"
@@ -140,7 +140,7 @@ def test_the_error_is_unknown_without_all_rows(tmp_path: Path) -> None:
 
 
 def test_what_others_took_and_gave_back_meanwhile_stays_in_the_error(tmp_path: Path) -> None:
-    """The rows of both ends alone would not show it."""
+    """The rows of objects of sockets alone would not show the disturbance."""
     folder = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = folder / "proc/slabinfo"
     inodes = "ext4_inode_cache 9018 9018 1192 27 8 : tunables 0 0 0 : slabdata 334 334 0"

@@ -1,4 +1,4 @@
-"""The headroom of memory: held against the kernel's own sum, by hand, and against guests that were filled."""
+"""The headroom of memory, compared with MemAvailable, with sums computed by hand, and with guests that were filled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from tcptop.snapshot import Snapshot, Zone
 
 
 def available_bytes_by_hand(of: Snapshot) -> int:
-    """MemAvailable, from the other figures (mm/show_mem.c, si_mem_available; calculate_totalreserve_pages)."""
+    """MemAvailable, computed from other figures of the kernel (mm/show_mem.c, si_mem_available;
+    calculate_totalreserve_pages).
+    """
     zoneinfo, meminfo, page = of.zoneinfo.value, of.meminfo.value, page_size_bytes(of)
     assert zoneinfo is not None
     assert meminfo is not None
@@ -79,7 +81,7 @@ def test_the_headroom_is_the_spare_memory_of_all_zones_by_hand(kernel: str, phas
 
 @pytest.mark.parametrize("kernel", [kernel for kernel, phases in RECORDINGS.items() if "established" in phases])
 def test_the_headroom_falls_by_the_sockets_that_were_opened(kernel: str) -> None:
-    """From `base`, without sockets, to `established`; other memory of the load is in the fall.
+    """The decrease from `base`, without sockets, to `established` includes other memory of the load.
 
     Counts of the second recording may narrow the range of a socket's bytes (the LSM blob's cache), so both headrooms
     are those of the second recording's socket.
@@ -99,7 +101,7 @@ FILLED_GUESTS = Path(__file__).resolve().parents[3] / "shared" / "headroom"
 
 
 def unpacked(name: str, folder: Path) -> Path:
-    """The trees of a guest that was filled, which are not part of this repository."""
+    """The trees of a guest that was filled with sockets; the trees are not part of this repository."""
     archive = FILLED_GUESTS / f"{name}.tar.zst"
     if not archive.is_file():
         pytest.skip(f"there is no {archive}")
@@ -116,7 +118,7 @@ def test_a_guest_filled_until_the_oom_killer(tmp_path: Path) -> None:
 
 
 def test_a_full_node_is_no_limit(tmp_path: Path) -> None:
-    """All sockets stood on the CPUs of node 3, which was full; 271 MiB were free on other nodes."""
+    """All sockets were opened on the CPUs of node 3, which was full; 271 MiB were free on other nodes."""
     figures = ledger_of(unpacked("one-cpu-4n", tmp_path) / "1held")
     found = figures.headroom["full"]
     assert found.sockets is not None
@@ -139,7 +141,7 @@ def change_meminfo(root: Path, **changes_kib: int) -> None:
 
 
 def test_page_cache_never_lowers_the_headroom(tmp_path: Path) -> None:
-    """3 GiB of free memory become page cache, as by a copy of a file."""
+    """3 GiB of free memory become page cache, as after a copy of a file."""
     idle = ledger("6.1-4n", "established").headroom["full"]
     root = copied(tmp_path)
     moved_pages = 0
@@ -191,7 +193,7 @@ def test_memory_that_is_not_initialised_yet_is_free(tmp_path: Path) -> None:
 
 
 def test_free_memory_in_small_blocks_leaves_a_range(tmp_path: Path) -> None:
-    """Slabs of the smallest order hold fewer objects: the low end falls, the high end does not."""
+    """Slabs of the smallest order hold fewer objects, so the lower bound falls, but not the upper bound."""
     root = copied(tmp_path)
     lines = []
     for line in (root / "proc/buddyinfo").read_text().splitlines():
@@ -245,7 +247,7 @@ def test_zone_reclaim_mode_is_named(tmp_path: Path) -> None:
 
 
 def test_zone_reclaim_mode_that_cannot_be_read_is_not_known(tmp_path: Path) -> None:
-    """A named pipe in its place is not read, and is no 0."""
+    """A named pipe in the place of the file is not read, and the figure is unknown, not 0."""
     root = copied(tmp_path)
     file = root / "proc/sys/vm/zone_reclaim_mode"
     for is_pipe in (False, True):

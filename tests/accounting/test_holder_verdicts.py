@@ -1,4 +1,4 @@
-"""Verdicts: each fires where its condition holds, and stays quiet where nothing is wrong."""
+"""Verdicts: each verdict is given if its condition holds, and no verdict is given if nothing is wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KERNEL = "6.18-1n"
 
 
 def verdicts(now: Lines, before: Lines | None = None, release: str | None = None) -> dict[str, str]:
-    """The texts of the verdicts on a look by kind; `before` is the look before it."""
+    """The texts of the verdicts on a reading of the sockets, by kind; `before` is the previous reading."""
     of = snapshot(KERNEL, "established")
     if release is not None and of.sysctls.value is not None:
         of = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
@@ -68,7 +68,7 @@ def test_a_verdict_of_two_looks(
     assert once[kind].endswith("(one look)")
     assert "(one look)" not in verdicts(lines(enough), lines(enough))[kind]
     assert verdicts(lines(enough * 2), lines(enough)).keys() == {kind}
-    # It shrank, or was not there in the look before.
+    # The number became smaller, or the previous reading did not have the group.
     assert verdicts(lines(enough), lines(enough * 2)) == {}
     assert verdicts(lines(enough), lines(few)) == {}
 

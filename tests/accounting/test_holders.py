@@ -1,4 +1,4 @@
-"""Groups of holders with their memory, sums beside the kernel's counters, and what is missing."""
+"""Groups of sockets by holder with their memory, sums compared with the kernel's counters, and missing parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tcptop.sources.source import AS_ROOT
 def holders_of(
     *lines: str, kernel: str = "6.18-1n", live_at_s: float | None = None, release: str | None = None
 ) -> Holders:
-    """The holders of the recording with a look of these lines."""
+    """The holders of the recording, with a socket table made of the given lines."""
     reading: Reading[Any] = Reading("ok", table_of(*lines), None, 3.0, 12, 5.0, None, None)
     of = snapshot(kernel, "established")._replace(socket_table=reading)
     if release is not None and of.sysctls.value is not None:
@@ -158,7 +158,9 @@ def test_the_age_is_known_of_a_running_machine_alone() -> None:
 
 
 def test_groups_of_a_look_are_made_once_while_other_counts_change() -> None:
-    """A look of a large machine stands for minutes, and the number of orphans changes every second."""
+    """On a large machine, a reading of the sockets is shown for minutes, but the number of orphans changes every
+    second.
+    """
     reading: Reading[Any] = Reading("ok", table_of(net(), group(sockets=5)), None, 3.0, 12, 5.0, None, None)
     of = snapshot("6.18-1n", "established")._replace(socket_table=reading)
     assert of.sockstat.value is not None

@@ -1,4 +1,4 @@
-"""Rows of the table of hosts against the ledger of the same files: on every recording, and between two full reads."""
+"""Rows of the table of hosts equal the ledger of the same files: for every recording, and between two full reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tcptop.snapshot import Snapshot
 
 
 def samples(folder: Path) -> tuple[Snapshot, Snapshot]:
-    """A sample as a report takes it, and one as the table takes it."""
+    """Two samples: one taken as for a report, and one taken as for the table of hosts."""
     found = []
     for sources in (
         [source for source in kernel_sources() if source.name != "btf"],

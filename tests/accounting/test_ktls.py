@@ -1,4 +1,4 @@
-"""Kernel TLS: the sockets that have it, and the bytes that a lab result says it takes."""
+"""Kernel TLS: the number of sockets with kernel TLS, and the bytes per socket from a lab result."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def attached(counts: TlsStat, with_lab: bool = True) -> AttachedObjects:
 
 
 def test_sockets_with_both_directions_have_the_measured_bytes() -> None:
-    """100 sockets may be 100 with both directions, or more with one."""
+    """100 sockets per direction are 100 sockets with both directions, or up to 200 sockets with one direction."""
     found = attached(TlsStat(100, 100, 0, 0))
     assert found.number == (100, 200)
     assert found.bytes is not None
@@ -175,7 +175,7 @@ def with_sockstat(seen: Snapshot, **counts: int) -> Snapshot:
 
 
 def test_no_more_sockets_have_kernel_tls_than_the_machine_has() -> None:
-    """The recording has 16 001 sockets, all of this namespace."""
+    """The recording has 16 001 sockets, all in this namespace."""
     found = attached(TlsStat(12_000, 12_000, 0, 0))
     assert found.number == (12_000, 16_001)
     assert found.bytes is not None

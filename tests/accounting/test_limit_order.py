@@ -1,4 +1,4 @@
-"""Order of the limits over several samples: held for some seconds, and given up at once for an alarm."""
+"""Order of the limits over several samples: the order is kept for some seconds, but changes at once for an alarm."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_with_a_long_interval_nearly_equal_limits_stay_where_they_are(interval_s
 
 
 def test_limits_that_exchange_places_all_the_time_do_not_keep_another_one_back() -> None:
-    """The last two are nearly equal. The first limit falls behind both meanwhile."""
+    """The last two limits are nearly equal. Meanwhile, the first limit falls behind both other limits."""
     found = orders([sample(0, "abc"), *(sample(at_s, "bca" if at_s % 2 else "cba") for at_s in range(1, 12))])
     assert found[-1] == "bca"
     assert set(found[:-1]) == {"abc"}
@@ -63,7 +63,7 @@ def test_an_alarm_comes_up_at_once_and_goes_down_slowly() -> None:
 
 @pytest.mark.parametrize("at_s", [-1.0, MAX_GAP_S + 1, None])
 def test_a_sample_of_another_time_decides_alone(at_s: float | None) -> None:
-    """As after a jump in a recording: what the screen showed before has no influence."""
+    """After a jump in a recording, the order on the screen before the jump has no influence."""
     assert orders([sample(0, "abc"), sample(at_s, "cba")]) == ["abc", "cba"]
 
 

@@ -59,7 +59,7 @@ def set_mem(root: Path, units: int, sockets: int) -> Snapshot:
 
 TCP_MEM_MAX = int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_mem").split()[2])
 RESERVES = 8 * 256
-"""In pages: each of the 8 CPUs may hold 256 uncounted (mem_pcpu_rsv)."""
+"""The error in pages: each of the 8 CPUs may hold 256 uncounted pages (mem_pcpu_rsv)."""
 
 
 def test_the_recording_has_the_reserve_that_these_tests_assume() -> None:
@@ -97,7 +97,7 @@ def test_a_full_tcp_mem_has_no_headroom(tmp_path: Path) -> None:
 
 
 def test_with_an_exact_counter_idle_sockets_are_charged_nothing(tmp_path: Path) -> None:
-    """Before 6.0 the counter is exact."""
+    """Before 6.0 the counter `mem` is exact."""
     root = copy_recording("5.10-4n", "established", tmp_path)
     idle = limit(account(set_mem(root, 0, 16_000)).limits["full"], "tcp_mem")
     assert (idle.used, idle.headroom_sockets) == (0, None)
@@ -222,7 +222,7 @@ def test_limits_of_files_and_ports_are_those_of_the_recorded_files(kernel: str) 
 
 @pytest.mark.parametrize(("sockets", "known"), [(799, False), (800, True)])
 def test_buffers_per_socket_need_100_sockets_per_cpu(tmp_path: Path, sockets: int, known: bool) -> None:
-    """With fewer, one socket with a full queue would dominate the average. The recording has 8 CPUs."""
+    """With fewer sockets, one socket with a full queue would dominate the average. The recording has 8 CPUs."""
     figures = account(set_mem(copy_recording("6.1-4n", "established", tmp_path), 40_000, sockets))
     found = limit(figures.limits["full"], "tcp_mem")
     cost = figures.costs["full"].buffer_bytes_per_socket

@@ -42,7 +42,8 @@ def test_the_page_size_follows_from_any_of_several_files(
 
 def test_without_a_page_size_all_bytes_of_slabs_are_unknown(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
-    # The page size goes with the rows, the zones and the release, which names an architecture.
+    # The page size is derived from the rows, the zones, and the architecture in the release, so these files are
+    # removed.
     for path in ("proc/slabinfo", "proc/zoneinfo", "proc/version", "proc/sys/kernel/osrelease"):
         (root / path).unlink()
     figures = ledger_of(root)

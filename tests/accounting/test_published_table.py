@@ -1,11 +1,13 @@
-"""Published figures for kernel 3.10, decomposed: 3.34, 3.05, 0.4, 3.31 and 0.41 kB per connection.
+"""Published figures for kernel 3.10, split into parts: 3.34, 3.05, 0.4, 3.31 and 0.41 kB per connection.
 
-From github.com/yanfeizhang/deep_linux_network_tests, chapter-07/7.4/test-01/testdata.md: two machines, 50,000 empty
-connections from one to the other, slabtop and meminfo's Slab before and in each state. A published figure is the growth
-of Slab ÷ 50,000. It consists of the connections' objects, gaps in their slabs, objects of other users, and idle slab.
-These tests separate the four, cache by cache, and compare them with the ledger of the same rows.
+The figures are from github.com/yanfeizhang/deep_linux_network_tests, chapter-07/7.4/test-01/testdata.md. There were
+50,000 empty connections between two machines. The data are slabtop and meminfo's Slab before the connections and in
+each state. A published figure is the growth of Slab ÷ 50,000. The growth consists of the connections' objects, gaps in
+their slabs, objects of other users, and idle slab. The tests separate these four parts for each cache, and compare the
+parts with the ledger of the same rows.
 
-slabtop lists only the caches with the most objects. A cache missing from the first list is taken as empty at that time.
+slabtop lists only the caches with the most objects. A cache that is missing from the first list is assumed to be empty
+at that time.
 """
 
 from __future__ import annotations
@@ -37,18 +39,18 @@ SIZES = {
     "kmalloc-64": ("0.06K", 64),
     "buffer_head": ("0.10K", 104),
 }
-"""Sizes as slabtop printed them, and in bytes: for TCP the only multiple of a cache line that prints so."""
+"""Sizes as slabtop printed them, and in bytes; for TCP, only one multiple of a cache line is printed like this."""
 
 GROUPS = {":t-0000256": ("kmalloc-256", "filp", "skbuff_head_cache"), ":t-0000064": ("kmalloc-64", "tcp_bind_bucket")}
 """Caches that 3.10 merges: files with the sk_buff of a queued FIN; bind buckets with kmalloc-64, as socket_wq."""
 
 NOT_SHOWN = [("TCP", 16, 8), ("sock_inode_cache", 12, 2), ("kmalloc-256", 16, 1), ("tw_sock_TCP", 16, 1)]
-"""Caches that a list may omit: objects and pages per slab."""
+"""Caches that a list may omit, with objects and pages per slab."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of slabtop."""
+    """One line of slabtop."""
 
     objects: int
     active: int
@@ -214,7 +216,7 @@ def row(name: str, active: int, objects: int, per_slab: int, pages: int) -> str:
 
 
 def machine(root: Path, figure: Published) -> Path:
-    """A tree of the machine in that state: 3.10, with a separate socket_wq and merged caches."""
+    """A tree of the machine in the given state: kernel 3.10, with a separate socket_wq and merged caches."""
     rows = {
         name: row(name, line.active, line.objects, line.per_slab, line.pages) for name, line in figure.after.items()
     }
@@ -279,7 +281,7 @@ def test_the_published_lines_are_consistent(figure: Published) -> None:
 
 @each_published
 def test_the_objects_of_a_connection_add_up_exactly(figure: Published, tmp_path: Path) -> None:
-    """3 200, 3 136, 320, 3 392 and 320 bytes, in the same objects as the growth of each row."""
+    """The costs are 3 200, 3 136, 320, 3 392 and 320 bytes, and have the same objects as the growth of each row."""
     found, fin = cost_of_connection(machine(tmp_path, figure), figure)
     assert (found.object_bytes or 0) + (fin[1] if fin else 0) == figure.object_bytes
     assert sum(count * SIZES[name][1] for name, count in figure.objects.items()) == figure.object_bytes
@@ -292,21 +294,21 @@ def test_the_objects_of_a_connection_add_up_exactly(figure: Published, tmp_path:
 
 @each_published
 def test_each_cache_grew_by_the_objects_of_the_connections_and_few_others(figure: Published) -> None:
-    """Except the client's dentries: netstat -p, which counted its sockets, walks /proc/PID/fd."""
+    """The client's dentries are an exception: netstat -p, which counted the sockets, walks /proc/PID/fd."""
     for name, count in figure.objects.items():
         grown = (figure.after[name].active - line_before(figure, name).active) / CONNECTIONS
         netstat = 0.24 if (figure.name, name) == ("ESTABLISHED, client", "dentry") else 0.0
         assert count <= grown <= count + netstat + 0.07, name
 
 
-# The rest of each figure.
+# The remaining part of each figure.
 
 
 @each_published
 def test_growth_is_objects_of_connections_gaps_objects_of_others_and_idle_slab(
     figure: Published, tmp_path: Path
 ) -> None:
-    """Exactly, for each cache; and the ledger has its bytes, the share of an object and the idle part."""
+    """The parts are exact for each cache, and the ledger has the same bytes, share of an object and idle part."""
     ledger = ledger_of(machine(tmp_path, figure))
     objects = grown = 0.0
     for name, after in figure.after.items():
@@ -333,7 +335,9 @@ def test_growth_is_objects_of_connections_gaps_objects_of_others_and_idle_slab(
 
 @each_published
 def test_the_ledger_predicts_the_published_figure_of_a_whole_socket(figure: Published, tmp_path: Path) -> None:
-    """3.23, 3.14 and 3.39 kB for 3.34, 3.05 and 3.31; a quarter of a mini-socket's figure is idle slab and others."""
+    """The published 3.34, 3.05 and 3.31 kB are 3.23, 3.14 and 3.39 kB here; a quarter of a mini-socket's figure is idle
+    slab and objects of other users.
+    """
     found, fin = cost_of_connection(machine(tmp_path, figure), figure)
     assert found.slab_bytes is not None
     predicted = (found.slab_bytes + (fin[1] if fin else 0)) / 1024

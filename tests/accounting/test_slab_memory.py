@@ -1,4 +1,4 @@
-"""The machine's slab memory by owner: it adds up to meminfo's Slab, and idle memory is that of the rows."""
+"""The machine's slab memory by owner: the parts add up to meminfo's Slab, and idle memory equals that of the rows."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def test_the_error_of_idle_bytes_is_at_most_all_active_objects(kernel: str, phas
 
 
 def assert_idle_is_within_its_error(memory: SlabMemory, kernel: str) -> None:
-    """In `timewait` one listener and 8 000 mini-sockets remain of 16 000 sockets: all else is idle."""
+    """In `timewait` one listener and 8 000 mini-sockets remain of 16 000 sockets, so all other slab memory of TCP is
+    idle.
+    """
     rows = slab_rows(text(kernel, "timewait", "proc/slabinfo"))
     page = page_bytes(kernel)
     idle = known(memory.own_bytes) - 8_000 * rows["tw_sock_TCP"].share(page) - rows["TCP"].share(page)

@@ -1,4 +1,4 @@
-"""SLUB's layout rules against every row and every cache of the recorded kernels."""
+"""SLUB's layout rules reproduce every row and every cache of the recorded kernels."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_object_larger_than_a_page_fits_into_its_slab(size: int) -> None:
     for cpus in (1, 8, 256):
         order = slab_order(size, 4096, cpus)
         assert 4096 << order >= size
-        # At most order 3, unless a single object needs more.
+        # The order is at most 3, unless a single object needs a larger slab.
         assert order <= 3 or 4096 << (order - 1) < size
 
 
@@ -74,7 +74,7 @@ POINTER_INSIDE = {("7.3-4n", "TCP"), ("7.3-4n", "TCPv6")}
 
 
 def is_alone(kernel: str, cache: str) -> bool:
-    """Whether no other cache is merged with it; sysfs has the size of the largest struct of a merged cache."""
+    """True if no other cache is merged with the cache; for a merged cache, sysfs has the size of the largest struct."""
     slab = tree(kernel, "established") / "sys/kernel/slab"
     if not (slab / cache).is_symlink():
         return (slab / cache).exists()
@@ -111,7 +111,7 @@ def test_the_step_of_a_cache_follows_from_its_struct_and_flags(kernel: str, cach
 
 
 def test_the_recordings_have_every_cache_whose_size_may_be_computed() -> None:
-    """Each is unmerged in some recording."""
+    """Each cache is not merged in at least one recording."""
     seen = {cache for kernel, cache in ALONE if kernel != DEBUGGED}
     named = {item.caches[0] for item in KERNEL_OBJECTS if item.caches and item.btf_struct}
     assert named <= seen
@@ -123,7 +123,7 @@ def test_the_recordings_have_every_cache_whose_size_may_be_computed() -> None:
     [
         (1, False, False, 8),
         (8, False, True, 16),
-        (16, True, False, 16),  # a struct of a quarter of a cache line shares it with three others
+        (16, True, False, 16),  # a struct of a quarter of a cache line shares the cache line with three other structs
         (17, True, False, 32),
         (32, True, False, 32),
         (33, True, False, 64),
@@ -149,7 +149,9 @@ def in_use(kernel: str, phase: str) -> dict[tuple[str, str], int]:
 
 
 def bound(kernel: str, phase: str, cache: str) -> int:
-    """The bound by the files of the recording; 5.10 limits the objects on partial lists, later kernels the slabs."""
+    """The bound computed from the files of the recording; 5.10 limits the objects on partial lists, and later kernels
+    limit the slabs.
+    """
     row = slab_rows(text(kernel, phase, "proc/slabinfo"))[cache]
     nodes = len(list((tree(kernel, phase) / "sys/devices/system/node").glob("node*")))
     partial, sheaf = (sysfs(kernel, phase, cache, name) for name in ("cpu_partial", "sheaf_capacity"))
@@ -180,7 +182,7 @@ def test_the_ledger_has_the_same_bound(kernel: str, phase: str) -> None:
 
 
 def test_the_bound_is_at_most_three_times_the_recorded_number() -> None:
-    """On 16 KiB pages: 625 active objects for one listener, and the bound without it is 624."""
+    """With 16 KiB pages, one listener has 625 active objects, and the bound without the listener is 624."""
     assert bound("6.12-arm64-16k-4n", "timewait", "TCP") == 624
     assert slab_rows(text("6.12-arm64-16k-4n", "timewait", "proc/slabinfo"))["TCP"].active == 624 + 1
     for kernel, phase in ALL:

@@ -1,4 +1,4 @@
-"""Owners of groups: shares of samples add up, and what no process has is told from what was not seen."""
+"""Owners of groups: shares of samples add up, and sockets of no process are distinguished from unseen sockets."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_no_process_is_told_from_not_seen() -> None:
     unseen = group("unseen", 200)
     assert owners(net(unread_processes=0), unseen) == {("no_process", None): 200}
     assert owners(net(unread_processes=3), unseen) == {("not_seen", None): 200}
-    # A process whose sample would have 200 / 2 of them has none; one whose sample is small may have them.
+    # A process whose sample would contain 200 / 2 of the sockets has none; a process with a small sample may have them.
     assert owners(net(), unseen, process(10, "x", False, 2)) == {("no_process", None): 200}
     large = process(10, "x", False, 100)
     assert owners(net(), unseen, large) == {("not_seen", None): 200}
     assert owners(net(), unseen, large, group("sampled:10", port=1, uid=1))["not_seen", None] == 200
     assert owners(net(), unseen, process(10, "x", False, 100, namespace=HERE))["not_seen", None] == 200
-    # The process is in another namespace, or all that is known of it are sockets of another.
+    # The process is in another namespace, or only has known sockets of another namespace.
     assert owners(net(), unseen, process(10, "x", False, 100, namespace=5)) == {("no_process", None): 200}
     elsewhere = (net(5, False), group("sampled:10", namespace=5))
     assert owners(net(), *elsewhere, unseen, large)["no_process", None] == 200
@@ -117,14 +117,16 @@ def test_the_owner_of_a_queue_is_the_one_listener_of_its_port() -> None:
 
 
 def test_listeners_of_several_processes_share_a_queue() -> None:
-    """SO_REUSEPORT: the kernel spreads connections over them; how many wait in each is known."""
+    """With SO_REUSEPORT, the kernel spreads connections over the listeners; the length of each accept queue is
+    known.
+    """
     lines = (listen(80, 30, pid=10), listen(80, 10, pid=11), listen(80, 0, pid=12), *FOUR, group("none", 80, port=80))
     assert owners(*lines) == {("queue", 10): 60, ("queue", 11): 20}
     assert set(holders(*lines)) == {queue("p10", 10, True), queue("p11", 11, True)}
-    # Only one of them has a queue; or one process has them all.
+    # Only one listener has a queue, or one process has all listeners.
     assert holders(listen(80, 5, pid=10), listen(80, 0, pid=11), *FOUR, group("none", 5, port=80)) == [queue("p10", 10)]
     assert holders(listen(80, 5, pid=10), listen(80, 7, pid=10), *FOUR, group("none", 9, port=80)) == [queue("p10", 10)]
-    # All came after the listeners were asked.
+    # All connections arrived after the listeners were read.
     late = (listen(80, 0, pid=10), listen(80, 0, pid=11), *FOUR, group("none", 8, port=80))
     assert owners(*late) == {("queue", 10): 4, ("queue", 11): 4}
 
@@ -139,7 +141,7 @@ def test_a_queue_has_the_family_and_the_cgroup_of_its_listener() -> None:
     assert holders(*lines, group("none", 5, port=80, family=2)) == [queue("p10", 10)]
     assert holders(*lines, group("none", 5, port=81, cgroup=8)) == [queue("p13", 13)]
     assert len(holders(*lines, group("none", 5, port=81, cgroup=9))) == 2
-    # A listener of IPv6 takes IPv4, and one of IPv4 no IPv6.
+    # An IPv6 listener accepts IPv4, but an IPv4 listener does not accept IPv6.
     assert holders(*lines, group("none", 5, port=82, family=2)) == [queue("p13", 13)]
     assert holders(*lines, group("none", 5, port=83, family=10)) == [Holder("queue", None, "", False)]
 

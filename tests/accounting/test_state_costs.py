@@ -1,4 +1,4 @@
-"""Cost and count of sockets in each state, against the rows of slabinfo and their growth."""
+"""Cost and number of sockets in each state, compared with the rows of slabinfo and the growth of the rows."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_ipv6_sockets_cost_the_shares_of_their_own_caches(phase: str) -> None:
     if phase == "established":
         four, six = rows["TCP"].active, rows["TCPv6"].active
     else:
-        four, six = 0, 1  # sockstat: one listener, and it is of IPv6
+        four, six = 0, 1  # sockstat has one listener, which is IPv6
     part = {"TCP": four / (four + six), "TCPv6": six / (four + six), "tw_sock_TCPv6": float(phase == "timewait")}
     part["tw_sock_TCP"] = 1.0 - part["tw_sock_TCPv6"]
     part["request_sock_TCP"], part["request_sock_TCPv6"] = part["TCP"], part["TCPv6"]

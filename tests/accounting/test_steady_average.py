@@ -1,4 +1,4 @@
-"""Counts of one read in each row, and an average that stands while sockets change faster than slabinfo is read."""
+"""Each row has counts of one read, and the average is kept while sockets change faster than slabinfo is read."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def live(
     at_s: float = 0.0,
     phase: str = "established",
 ) -> Snapshot:
-    """A recorded sample as one of a running kernel, with the number of sockets at three reads of sockstat.
+    """A recorded sample changed into a sample of a running kernel, with the number of sockets at three reads of
+    sockstat.
 
-    The numbers are those beside slabinfo, beside the previous slabinfo, and half a second after slabinfo.
+    The three reads are right after slabinfo, right after the previous slabinfo, and half a second after slabinfo.
     """
     saved = snapshot(KERNEL, phase)
     read_s = READ_S + at_s
@@ -160,7 +161,7 @@ def test_the_last_average_stands_until_two_reads_agree() -> None:
 
 
 def test_few_sockets_may_double() -> None:
-    """100 sockets for each CPU are enough for an average, and programs open as many at once."""
+    """100 sockets for each CPU are enough for an average, but programs may open as many sockets at once."""
     least = 100 * CPUS[KERNEL]
     assert average(account(live(least + 90, previous=least))) != (None, None)
 

@@ -34,7 +34,7 @@ def test_the_sums_are_those_of_the_parts(kernel: str, phase: str) -> None:
 
 @each_recording
 def test_the_total_is_at_most_the_memory_in_use(kernel: str, phase: str) -> None:
-    """A charge of whole pages would be above it with pages of 16 KiB and more."""
+    """With pages of 16 KiB or more, a charge of whole pages would exceed the bound."""
     fields = dict(re.findall(r"(?m)^(\w+): +(\d+) kB", text(kernel, phase, "proc/meminfo")))
     in_use = 1024 * (int(fields["MemTotal"]) - int(fields["MemFree"]))
     assert (ledger(kernel, phase).tcp_memory.bytes or 0) < in_use
@@ -86,7 +86,9 @@ def test_the_growth_of_all_slabs_is_within_the_bounds() -> None:
     ("kernel", "phase", "error_pages"), [("6.1-4n", "halfclosed", 8 * 256), ("6.18-1n", "established", 2 * 256)]
 )
 def test_the_buffers_are_at_most_the_charge_and_the_counters_error(kernel: str, phase: str, error_pages: int) -> None:
-    """With fewer pages charged than there are sockets, each may use little of its page: the lower end is the figure."""
+    """If fewer pages are charged than there are sockets, each socket may use little of its page, so the lower bound is
+    shown.
+    """
     figures = ledger(kernel, phase)
     pages = figures.sockets.buffer_pages
     assert pages is not None
@@ -160,7 +162,9 @@ def test_skb_caches_are_not_counted_in_addition_to_buffers() -> None:
 
 
 def test_sockets_in_an_accept_queue_may_have_no_file() -> None:
-    """8,000 of 16,001 have none yet. No counter shows them, so the lower bound must allow for them."""
+    """8,000 of 16,001 sockets have no file yet. No counter shows the sockets without a file, so the lower bound must
+    allow for such sockets.
+    """
     waiting, accepted = (ledger("6.1-4n", phase).tcp_memory for phase in ("unaccepted", "established"))
     [inodes] = [part for part in waiting.parts if part.row == "sock_inode_cache"]
     share = 8 * 4096 / 39

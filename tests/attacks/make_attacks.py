@@ -1,6 +1,6 @@
 """Makes recordings that attack their reader: `python tests/attacks/make_attacks.py FOLDER` writes one file for each.
 
-The form of a recording changes, so the attacks are made anew, and not stored.
+The format of recordings changes, so the attacks are made anew for each run instead of being stored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EVIL_NAME = NOT_UTF_8 + b"\x1b[2J"
 
 
 def make_blanks(path: Path) -> None:
-    """Runs of blanks in every file, each as long as the form allows: a pattern quadratic in blanks does not end."""
+    """Long sequences of blanks in every file: a regular expression with quadratic time would not end."""
     blanks = b" " * BLANKS
     lines = {
         "proc/slabinfo": b"x" + blanks + b"1 2 3 4 5 : tunables 0 0 0 : slabdata 1 2" + blanks + b"x\n",
@@ -57,7 +57,7 @@ def make_not_utf_8(path: Path) -> None:
 
 
 def make_gaps(path: Path) -> None:
-    """Rows that are missing from the tables: a record in the middle of a block, and the rows of other samples."""
+    """Rows are missing from the tables: a record in the middle of a block, and the rows of other samples."""
     _record(path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM record WHERE number = ?", (LOST_RECORD,))
@@ -76,7 +76,7 @@ def make_expanding(path: Path) -> None:
 
 
 def make_lost(path: Path) -> None:
-    """Thousands of samples in the list that are not in the file."""
+    """The list names thousands of samples that are not in the file."""
     _record(path)
     rows = f"WITH RECURSIVE t(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM t LIMIT {LOST_SAMPLES}) "
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -101,7 +101,7 @@ def _record(path: Path) -> None:
 
 
 def _record_changed(path: Path, files: Mapping[str, str | bytes]) -> None:
-    """Records a tree that holds these files only."""
+    """Records a tree that contains only the given files."""
     record(path, [write_tree(path.with_name(f"{path.name}-tree"), files)], 2)
 
 

@@ -1,4 +1,4 @@
-"""Attacks through the command line: each ends within the limits, and for the reason that the attack is made for."""
+"""Attacks through the command line: each command ends within the limits, for the reason that the attack provokes."""
 
 from __future__ import annotations
 

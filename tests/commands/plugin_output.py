@@ -1,4 +1,4 @@
-"""Parser of a plugin's output, from the grammar of the monitoring plugins' guidelines alone.
+"""Parser of a plugin's output, written only from the grammar in the monitoring plugins' guidelines.
 
 https://www.monitoring-plugins.org/doc/guidelines.html: text, a bar, and `'label'=value[UOM];[warn];[crit];[min];[max]`.
 """

@@ -1,4 +1,6 @@
-"""`tcptop check`: its line is parsed by a parser of the guidelines, and its states by figures of the files."""
+"""`tcptop check`: the line is parsed by the guidelines' grammar, and the states are compared with figures of the
+files.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,7 @@ def sockstat(orphans: int = 0, tw: int = 0, mem: int = 0) -> dict[str, str]:
 
 
 def open_files(count: int) -> dict[str, str | None]:
-    """So many open files, without the cache of their objects."""
+    """Sets the number of open files, and removes the cache of struct file."""
     return {"proc/sys/fs/file-nr": f"{count}\t0\t100000\n", "proc/slabinfo": None}
 
 
@@ -387,7 +389,7 @@ def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) 
 def test_growth_begins_again_where_a_recording_goes_on_after_a_boot(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first boot has 16 000 sockets; the second has 100, and 50 more each second."""
+    """In the first boot there are 16 000 sockets. In the second boot there are 100 sockets, and 50 more each second."""
     path = tmp_path / "two.tcptop"
     for turn, release in enumerate(("6.1.0-56-amd64", "6.1.0-57-amd64")):
         roots = []
@@ -507,7 +509,7 @@ def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
     [("6.12.0-amd64", "UNKNOWN", 79.74, 80.25), ("6.16.0-amd64", "WARNING", 80, 80), ("", "UNKNOWN", 79.74, 80.25)],
 )
 def test_the_error_of_the_open_files(root: Path, run: Run, release: str, state: str, low: float, high: float) -> None:
-    """8 CPUs may keep 256 files to themselves; since 6.16, file-nr has them all."""
+    """Each of 8 CPUs may have 32 files that file-nr does not count; since 6.16, file-nr counts all files."""
     files = open_files(80_000) | {"proc/sys/kernel/osrelease": f"{release}\n"}
     path = edited(root, files)
     assert run("--root", path, "file_max").state == state

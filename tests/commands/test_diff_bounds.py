@@ -1,4 +1,6 @@
-"""`tcptop diff` beside `tcptop --json` of both trees: what one report shows as a bound, the difference does too."""
+"""`tcptop diff` compared with `tcptop --json` of both trees: a figure that is a bound in a report is a bound in the
+difference.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,7 @@ def grow_row(root: Path, name: str, more: int) -> None:
 def assert_idle_is_that_of_the_reports(before: Path, after: Path, tolerance_bytes: float) -> None:
     """The growth of idle bytes is the change of `.slab_memory.idle_bytes`, within the errors.
 
-    `tolerance_bytes` is what became idle in shared rows at most.
+    `tolerance_bytes` is the maximum of the bytes that became idle in shared rows.
     """
     one, two = (report(root)["slab_memory"] for root in (before, after))
     change, growth = two["idle_bytes"] - one["idle_bytes"], difference(before, after)["slab_growth"]
@@ -166,7 +168,7 @@ def test_sockets_of_the_kernel_have_no_files(tmp_path: Path) -> None:
     assert "inodes (without file)" in diff_output(str(before), str(after))
 
 
-# What a figure is.
+# The kind of a figure.
 
 
 def test_a_missing_part_makes_averages_and_memory_lower_bounds(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_a_range_and_an_error_are_no_exact_figures() -> None:
 
 
 def test_bytes_under_live_sockets_are_not_idle_after_order_fallback(tmp_path: Path) -> None:
-    """Every sock has a slab of a single page."""
+    """Every sock has a slab of one page."""
     before, after = tree("6.1-4n", "base"), copy_recording("6.1-4n", "established", tmp_path)
     set_row(after, "TCP", 16_001, 16_002, 16_002)
     add_slab_kib(after / "proc/meminfo", -16_002 * 7 * 4)
@@ -231,7 +233,7 @@ def test_time_wait_of_an_old_kernel_is_that_of_the_machine(tmp_path: Path) -> No
 
 
 def test_overlapping_bounds_name_no_single_cause() -> None:
-    """Idle memory and others' memory both may have grown by what the closed sockets gave back."""
+    """Idle memory, or the memory of other users, may have grown by the memory of the closed sockets."""
     before, after = tree("5.10-4n", "established"), tree("5.10-4n", "halfclosed")
     growth = difference(before, after)["slab_growth"]
     rows = sum(row["bytes"] for row in growth["other_caches"])

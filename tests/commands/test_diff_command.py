@@ -81,7 +81,7 @@ def test_a_file_named_live_is_given_as_a_path(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of this machine: 2 s, a sample every 0.5 s. Its name contains an @."""
+    """A recording of this machine: 2 s, a sample every 0.5 s. The name of the recording contains an @."""
     path = tmp_path_factory.mktemp("recording") / "web@1.tcptop"
     command = [sys.executable, "-m", "tcptop", "record", "-w", str(path), "-d", "0.5", "--for", "2s"]
     subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=PROJECT)

@@ -1,4 +1,6 @@
-"""Figures of saved trees with a few edited rows, through the command line: bounds hold for every kind of machine."""
+"""Figures of saved trees with a few edited rows, through the command line: the bounds hold on machines of every
+kind.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def report(run: Run) -> Report:
 
 
 def with_row(root: Path, name: str, active: int) -> None:
-    """Gives the row of a cache so many objects, all active, in slabinfo and in sysfs."""
+    """Sets the number of objects of a cache, all active, in slabinfo and in sysfs."""
     slabinfo = root / "proc/slabinfo"
     text = slabinfo.read_text()
     found = re.search(rf"^{name} +\d+ +\d+ +(\d+) +(\d+) +(\d+) ", text, re.M)
@@ -53,7 +55,9 @@ def with_row(root: Path, name: str, active: int) -> None:
 
 
 def with_sockets(root: Path, allocated: int) -> None:
-    """Lets sockstat count so many sockets of the machine; those in use are as before, or fewer if it has no more."""
+    """Sets the number of allocated sockets in sockstat; the number in use stays unchanged, but is at most the new
+    number.
+    """
     [before] = re.findall(r"TCP: inuse (\d+)", (root / "proc/net/sockstat").read_text())
     in_use = min(int(before), allocated)
     if in_use < int(before):
@@ -71,7 +75,7 @@ def part(found: Json, name: str) -> Json:
 
 
 def with_kernel_sockets(folder: Path) -> Path:
-    """16 001 sockets and 1 600 files: almost all sockets are those of an NFS server."""
+    """16 001 sockets and 1 600 files: almost all sockets belong to an NFS server in the kernel."""
     root = copy_recording("6.1-4n-nomerge", "established", folder)
     with_row(root, "filp", 1600)
     with_row(root, "lsm_file_cache", 1700)
@@ -83,14 +87,14 @@ def test_a_file_count_below_the_number_of_the_kernels_own_sockets_is_sound(run: 
     root = with_kernel_sockets(tmp_path)
     for arguments in ((), ("file_max",)):
         code, line = run("check", "--root", str(root), *arguments)
-        # Before 6.16, each of 8 CPUs may keep 32 files to itself, so that the use is critical or a warning.
+        # Before 6.16, each of 8 CPUs may have 32 uncounted files, so that the use is either critical or a warning.
         assert (code, "file-max 99.3 % (1 500 of 1 510 files" in line) == (1, True)
     code, text = run("plan", "--root", str(root), "--connections", "1000")
     assert (code, "first limit: file-max" in " ".join(text.split())) == (1, True)
 
 
 def test_a_file_count_below_the_files_in_slabinfo_is_damaged(run: Run, tmp_path: Path) -> None:
-    """16 128 files, and 16 001 sockets of programs."""
+    """16 128 files and 16 001 sockets, all opened by programs."""
     root = copy_recording("6.1-4n-nomerge", "established", tmp_path)
     write_tree(root, {"proc/sys/fs/file-nr": "1500\t0\t1510\n"})
     code, line = run("check", "--root", str(root), "file_max")
@@ -134,7 +138,7 @@ def test_the_least_memory_of_files_is_within_their_row(report: Report, tmp_path:
 def test_active_objects_of_segments_may_all_be_free_where_their_error_is_not_known(
     kernel: str, without: str, report: Report, tmp_path: Path
 ) -> None:
-    """Without the sizes of sheaves (7.3) or the number of CPUs, nobody knows how many objects the CPUs keep."""
+    """Without the sizes of sheaves (7.3) or the number of CPUs, the number of objects that CPUs cache is unknown."""
     root = copy_recording(kernel, "halfclosed", tmp_path)
     before = part(report(root), "socket buffers")
     paths = list((root / "sys/kernel/slab").glob(f"*/{without}"))
@@ -155,7 +159,7 @@ def test_active_objects_of_segments_may_all_be_free_where_their_error_is_not_kno
 
 @pytest.mark.parametrize("kernel", ["6.12-4n", "6.18-1n", "7.3-4n"])
 def test_one_port_may_have_a_bind2_bucket_for_each_local_address(kernel: str, report: Report, tmp_path: Path) -> None:
-    """The row of both kinds of buckets: all of its objects but one may be bind2 buckets of one port."""
+    """In the row of both kinds of buckets, all objects except one may be bind2 buckets of one port."""
     root = copy_recording(kernel, "established", tmp_path)
     name = row_of(kernel, "established", "tcp_bind2_bucket")
     assert name is not None
@@ -203,7 +207,9 @@ def test_an_average_is_not_below_the_sock_where_sockstat_is_of_another_moment(
 def test_a_kernel_that_can_profile_allocations_has_larger_vectors(
     kernel: str, setting: str, report: Report, tmp_path: Path
 ) -> None:
-    """13 TCP socks of a slab: 104 B without CONFIG_MEM_ALLOC_PROFILING, and 208 B with it."""
+    """The vector for 13 TCP socks of a slab has 104 B without CONFIG_MEM_ALLOC_PROFILING, and 208 B with
+    CONFIG_MEM_ALLOC_PROFILING.
+    """
     root = copy_recording(kernel, "established", tmp_path)
     write_tree(
         root, {"sys/fs/cgroup/cgroup.controllers": "memory\n", "sys/fs/cgroup/cgroup.subtree_control": "memory\n"}
@@ -286,7 +292,7 @@ def test_no_figure_is_exact_where_sockstat_lacks_a_count(field: str, run: Run, r
 
 
 def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, tmp_path: Path) -> None:
-    """A plain user reads the charge, but neither slabinfo nor the counts of the caches."""
+    """Without root, the charge is readable, but neither slabinfo nor the counts of the caches."""
     root = copy_recording("6.1-4n", "halfclosed", tmp_path)
     (root / "proc/slabinfo").unlink()
     for path in [path for name in ("slabs", "total_objects") for path in root.glob(f"sys/kernel/slab/*/{name}")]:
@@ -309,7 +315,7 @@ def test_memory_of_buffers_that_is_not_known_is_not_0(run: Run, report: Report, 
 
 
 def with_active(root: Path, name: str, active: int) -> None:
-    """Lets the row of a cache have so few active objects, of as many objects as before."""
+    """Lowers the number of active objects in the row of a cache, but not the number of all objects."""
     slabinfo = root / "proc/slabinfo"
     text, number = re.subn(rf"^({name} +)\d+", rf"\g<1>{active}", slabinfo.read_text(), flags=re.MULTILINE)
     assert number == 1
@@ -409,7 +415,7 @@ def test_two_files_that_agree_on_the_size_of_a_sock_give_the_figure(run: Run, re
 
 
 def test_a_size_that_is_in_doubt_is_no_lower_bound_of_a_plan(run: Run, tmp_path: Path) -> None:
-    """Without /sys/kernel/slab nothing tells whether slabinfo or protocols is damaged."""
+    """Without /sys/kernel/slab, no file shows whether slabinfo or protocols is damaged."""
     root = copy_recording("6.12-4n", "established", tmp_path)
     edit(root, "proc/net/protocols", r"^TCP  +2368", "TCP       999999")
     for name in ("object_size", "slab_size"):
@@ -442,7 +448,7 @@ def test_the_error_of_the_buffers_is_not_known_of_an_impossible_reserve(
 
 
 def test_the_errors_of_counters_are_of_the_cpus_of_the_machine(report: Report, tmp_path: Path) -> None:
-    """8 CPUs; a container with a meminfo of its own (lxcfs) shows its own CPUs, too."""
+    """The machine has 8 CPUs; a container with its own meminfo (lxcfs) also shows its own CPUs."""
     root = copy_recording("6.12-4n", "halfclosed", tmp_path)
     before = report(root)["sockets"]["buffer_error_bytes"]
     write_tree(root, {"sys/devices/system/cpu/online": "0\n"})

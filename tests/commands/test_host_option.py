@@ -1,4 +1,6 @@
-"""--host: every command on another machine, against an sshd on loopback, and what cannot be combined with it."""
+"""--host: every command on another machine, with an sshd on loopback, and options that cannot be combined with
+--host.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def report(server: LoopbackSsh, *arguments: str) -> dict[str, Any]:
 
 
 def shape(value: object) -> object:
-    """What cannot change between two reports of one machine: the keys, and which figures are known."""
+    """The parts that cannot change between two reports of one machine: the keys, and which figures are known."""
     if isinstance(value, dict):
         return {key: shape(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The table of hosts against an sshd on loopback: lost hosts, the full screen, and what is left at the end."""
+"""The table of hosts with an sshd on loopback: lost hosts, the full screen, and processes that remain at the end."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_later_looks_read_little_more_than_counters(server: LoopbackSsh, monkeyp
 
 
 def size(fleet: object) -> int:
-    """The bytes that the only host of a fleet has answered."""
+    """The number of bytes in the answers of the only host of a fleet."""
     [host] = fleet.hosts  # type: ignore[attr-defined] # a Fleet
     return int(host._session.received_bytes)
 
@@ -194,7 +194,7 @@ def wait(condition: Callable[[], bool]) -> None:
 def test_too_little_memory_for_the_threads_is_one_line_and_leaves_no_ssh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The threads of a C library have a stack each, and here no session is ever made."""
+    """Each thread of a C library has a stack; in this test no session is made."""
     made = tmp_path / "made"
     put_first(monkeypatch, tmp_path, f"echo $$ >> {made}; exec sleep 600")
     command = [sys.executable, "-m", "tcptop", "-o", "--host", f"web[1-{MANY_HOSTS}]"]

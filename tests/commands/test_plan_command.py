@@ -1,4 +1,6 @@
-"""`tcptop plan`: its sums against the rows of slabinfo, its limits against the files, its verdict and exit codes."""
+"""`tcptop plan`: sums compared with rows of slabinfo, limits compared with the files, the verdict and the exit
+codes.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,7 @@ def test_a_plan_is_what_all_rows_of_slabinfo_grew_by(kernel: str) -> None:
     request = PlanRequest(opened // 2, "proxy", "ipv6" if "ipv6" in kernel else "ipv4", 0, 0, False, False, False)
     found = make_plan(snapshot(kernel, "base"), ledger(kernel, "base"), request)
     assert (found.missing, request.sockets) == ((), 16_000)
-    # The least is without the bind buckets, which sockets to different peers share.
+    # The lower bound leaves out the bind buckets, because sockets to different peers share bind buckets.
     buckets = sum(part.high_bytes for part in found.parts if part.object in MAY_BE_SHARED)
     assert buckets > 0
     assert found.bytes is not None
@@ -117,7 +119,7 @@ def test_a_plan_is_what_all_rows_of_slabinfo_grew_by(kernel: str) -> None:
 
 QUICK = ("6.1-4n", "6.12-arm64-16k-4n")
 KERNELS = [kernel if kernel in QUICK else slow(kernel) for kernel in RECORDINGS]
-"""Kernels; the quick run takes the recordings of two."""
+"""Kernels of the recordings; the quick run takes two of the kernels."""
 
 CACHES = (("tcp_sock", "TCP"), ("socket_alloc", "sock_inode_cache"), ("dentry", "dentry"), ("file", "filp"))
 
@@ -327,7 +329,9 @@ TIME_WAIT = "tcp_max_tw_buckets"
 def test_a_full_table_of_time_wait_stops_no_connection(
     root: Path, run: Run, run_json: RunJson, asked: str, takes: int, note: str, sysctls: list[str]
 ) -> None:
-    """Of 5000 mini-sockets 1000 are in use; the rest is a fixed amount, whatever the number of connections is."""
+    """Of 5000 mini-sockets, 1000 are in use; the other 4000 are a fixed amount, whatever the number of connections
+    is.
+    """
     arguments = ("--root", str(root), "--no-conntrack", "--connections", "10K", "--time-wait", asked)
     found, full = run_json(*arguments), run_json(*arguments[:-1], "4K")
     row = limit(found, TIME_WAIT)
@@ -407,7 +411,7 @@ def test_no_value_of_tcp_mem_is_above_the_memory(root: Path, run_json: RunJson, 
 
 
 def test_memory_is_exceeded_above_the_headroom_with_reclaim(run_json: RunJson) -> None:
-    """The headroom is of sockets of which half are outgoing, as those of a proxy are."""
+    """The headroom assumes that half of the sockets are outgoing, as in a proxy."""
     headroom = ledger("6.1-4n", "established").headroom["full"]
     assert headroom.with_reclaim is not None
     row = limit(run_json("--root", TREE, "--connections", "1K", "--side", "proxy"), "memory")
@@ -436,7 +440,7 @@ def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> Non
 
 
 def test_a_memory_cgroup_is_no_verdict_where_a_charged_part_is_not_known(root: Path, run_json: RunJson) -> None:
-    """The lower bound alone fits; without the sizes of the socket's objects nothing bounds the whole above."""
+    """Only the lower bound fits; without the sizes of the socket's objects, the sum has no upper bound."""
     folder = "sys/fs/cgroup/web.slice"
     write_tree(root, {f"{folder}/memory.max": "504857600\n", f"{folder}/memory.current": "4857600\n"})
     arguments = ("--root", str(root), "--cgroup", "web.slice", "--connections")
@@ -453,7 +457,9 @@ def test_a_memory_cgroup_is_no_verdict_where_a_charged_part_is_not_known(root: P
 @pytest.mark.parametrize("side", ["accepted", "outgoing", "proxy"])
 @pytest.mark.parametrize("asked", ["1K", "3M"])
 def test_exactly_so_many_connections_fit_into_memory(kernel: str, side: str, asked: str, run_json: RunJson) -> None:
-    """Connections share local ports from one number on, so the memory is not proportional to their number."""
+    """Above a certain number, connections share local ports, so the memory is not proportional to the number of
+    connections.
+    """
     arguments = ("--root", str(tree(kernel, "established")), "--side", side, "--connections")
     fit = limit(run_json(*arguments, asked), "memory")["connections"]
     most, above = (limit(run_json(*arguments, str(number)), "memory") for number in (fit, fit + 1))
@@ -496,7 +502,9 @@ def with_cgroup(kernel: str, folder: Path) -> Path:
 def test_the_least_that_a_cgroup_is_charged_is_what_the_kernel_charges(
     kernel: str, side: str, caches: tuple[str, ...], verdict: str, tmp_path: Path, run_json: RunJson
 ) -> None:
-    """Softirq creates an accepted sock, which before 6.13 nobody charges; blobs of security modules never are."""
+    """Softirq creates an accepted sock, which is not charged before 6.13; blobs of security modules are never
+    charged.
+    """
     root = with_cgroup(kernel, tmp_path)
     rows, number = slab_rows((root / "proc/slabinfo").read_text()), 28_000
     arguments = ("--root", str(root), "--cgroup", "web.slice", "--side", side, "--connections")
@@ -546,7 +554,7 @@ def test_a_cgroup_without_kernel_memory_is_charged_buffers_alone(tmp_path: Path,
 def test_the_headroom_of_a_cgroup_is_at_least_so_many(
     kernel: str, accepted: int, outgoing: int, tmp_path: Path
 ) -> None:
-    """Half of the new sockets are taken as accepted: their socks may be charged or not."""
+    """Half of the new sockets are assumed to be accepted; the socks of accepted sockets may be charged or not."""
     root = with_cgroup(kernel, tmp_path)
     as_json, as_text = (
         forked_program.run("--root", root, "--cgroup", "web.slice", way).stdout for way in ("--json", "-o")
@@ -814,7 +822,7 @@ def test_buffers_as_now_that_are_not_known_cannot_be_said(root: Path, run_json: 
 
 
 def test_a_blob_of_which_the_cache_is_not_known_is_a_bound(run: Run) -> None:
-    """Without sockets, nothing rules out the larger of the two caches that AppArmor's blob may be in."""
+    """Without sockets, neither of the two possible caches of AppArmor's blob can be ruled out."""
     _, output = run("--root", str(tree("6.1-4n", "timewait")), "--connections", "780K")
     [line] = [line for line in output.splitlines() if line.startswith(" LSM socket blob ")]
     assert line.split()[3:] == ["kmalloc-16", "or", "-32", "780", "000", "<=", "32", "B", "<=", "23.8", "MiB"]
@@ -868,7 +876,7 @@ def test_flows_are_planned_where_the_namespace_tracks_some_now(
     ("release", "verdict"), [("6.15.9-amd64", "cannot say"), ("6.16.1-amd64", "does not fit"), ("", "cannot say")]
 )
 def test_the_error_of_the_open_files_decides(root: Path, run_json: RunJson, release: str, verdict: str) -> None:
-    """8 CPUs may keep 256 files to themselves; since 6.16, file-nr has them all."""
+    """Each of 8 CPUs may have 32 files that file-nr does not count; since 6.16, file-nr counts all files."""
     (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
     row = limit(run_json("--root", str(root), "--connections", "98801"), "file_max")
     assert row["verdict"] == {"cannot say": "unknown", "does not fit": "exceeded"}[verdict]
@@ -1034,7 +1042,7 @@ def test_help_has_the_multipliers_and_the_exit_codes() -> None:
 
 
 def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run) -> None:
-    """Such a plan names no tcp_mem."""
+    """A plan without buffers does not name tcp_mem."""
     idle = "idle sockets: buffers are not counted (--buffers now counts them)"
     for options, is_idle in (((), True), (("--buffers", "0"), True), (("--buffers", "4K"), False)):
         code, output = run("--root", TREE, "--connections", "100K", *options)
@@ -1056,7 +1064,7 @@ def test_a_typed_size_of_buffers_says_nothing_of_the_present_charge(run_json: Ru
 
 
 def test_the_use_of_tcp_mem_is_bounded_as_in_the_report(run: Run) -> None:
-    """Its counter is within its error, so that the use may be 0."""
+    """The counter's value is not above the counter's error, so the use may be 0."""
     root = str(tree("6.1-4n", "base"))
     report = forked_program.run("-o", "--root", root).stdout
     [row] = [line for line in report.splitlines() if line.lstrip().startswith("tcp_mem ") and "80/95" in line]

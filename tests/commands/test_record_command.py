@@ -129,7 +129,7 @@ def test_replaying_a_recording_under_load_prints_the_live_json(tmp_path: Path) -
 
 
 def test_time_options_select_samples(tmp_path: Path) -> None:
-    """The limits lie between samples, wherever the load of the machine put these."""
+    """The limits lie between two samples, even if the machine's load has shifted the samples."""
     file, printed = tmp_path / "recording", tmp_path / "printed"
     with printed.open("w") as out:
         process = subprocess.Popen(command("record", "-w", file, "-d", "0.2", "--json"), stdout=out, cwd=PROJECT)
@@ -240,7 +240,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         file = disk / "recording"
         assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1.5").returncode == 0
         first, disk_state = count_samples(file), os.statvfs(disk)
-        left_bytes = file.stat().st_size + 8_192  # a few seconds of samples fill it
+        left_bytes = file.stat().st_size + 8_192  # a few seconds of samples fill the disk
         (disk / "other").write_bytes(bytes(disk_state.f_bavail * disk_state.f_frsize - left_bytes))
         ran = tcptop("record", "-w", file, "-d", "0.1", "--for", "60")
         assert_refused(ran, str(file), "the disk is full")

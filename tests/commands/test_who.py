@@ -1,4 +1,4 @@
-"""`tcptop who` through the command line, on saved trees with the made text of a look."""
+"""`tcptop who` through the command line, on saved trees with a made-up list of sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOSTILE = "\x1b[31mevil\x07[bold]x[/bold]\u202e"
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree with the look of a whole machine."""
+    """A tree with the list of all sockets of a machine."""
     return tree_with_look(tmp_path_factory.mktemp("machine"), look_text(*WHOLE_MACHINE))
 
 
@@ -101,12 +101,12 @@ def test_the_rows_of_a_grouping(machine: Path, capsys: pytest.CaptureFixture[str
         "gone 4711",
         "/kubepods.slice/kubepods-pod4f00aa11.slice/cri-a1.scope",
     }
-    # The kernel of the tree tells no users of sockets without an inode.
+    # The kernel of the tree reports no users of sockets without an inode.
     assert set(names(by["user"])) == {"root", "anna", "(not known)"}
     assert set(names(by["port"])) == {"in :8080", "in :9090", "to :443", "to :8080", "to many ports"}
     [api] = [row for row in by["cgroup"]["rows"] if row["name"].endswith("api.service")]
     assert (api["cgroup_sock_bytes"], api["cgroup_kernel_bytes"]) == (2_457_600, 9_000_000)
-    # Estimated shares of processes add up, so that only tables of processes are estimates.
+    # Estimated shares of processes add up, so only tables by process are estimates.
     assert {each for each, found in by.items() if any(row["estimated"] for row in found["rows"])} == {
         "owner",
         "process",
@@ -224,7 +224,7 @@ def test_text_of_a_host_is_shown_as_plain_text(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_many_groups_within_the_limits_of_time_and_memory(tmp_path: Path) -> None:
-    """Groups of 20 000 ports, whose owners are shared out among 2 000 processes with large samples."""
+    """Groups of 20 000 ports; the sockets of each group are divided among 2 000 processes with large samples."""
     lines = [net(HERE)]
     for number in range(20_000):
         port = 10_000 + number
@@ -275,7 +275,9 @@ def test_a_name_with_braces_stays_as_it_is(command: str, tmp_path: Path, capsys:
 def test_a_look_that_is_not_whole_is_not_complete(
     text: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """sockstat's `alloc` is the machine's: what was not seen is not taken for sockets that are in no dump."""
+    """`alloc` of sockstat counts the whole machine, so unseen sockets must not be reported as sockets that are in no
+    dump.
+    """
     found = looked(capsys, tree_with_look(tmp_path, text))
     if "5 sockets" not in missing:
         assert found["sums"]["complete"] is False

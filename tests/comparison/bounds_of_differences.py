@@ -1,4 +1,4 @@
-"""Checks of a difference against the reports of its two ledgers: the same figures, the same bounds, nothing made up."""
+"""Checks that a difference has the same figures and the same bounds as the reports of the two ledgers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_difference(before: Ledger, after: Ledger) -> None:
 
 
 def figures_of(report: Json) -> dict[tuple[str, str], Figure]:
-    """The figures of a report that a difference has, each with what it is, by place in the difference."""
+    """The figures of a report that a difference also has, each with its kind, by place in the difference."""
     costs, sockets, memory = report["bytes_per_connection"], report["sockets"], report["tcp_memory"]
     exact = ("allocated", "inuse", "inuse6", "orphans", "time_wait")
     figures: dict[tuple[str, str], Figure] = {("sockets", key): (sockets[key], "exact") for key in exact}
@@ -127,7 +127,7 @@ def check_growth(growth: Json, before: Ledger, after: Ledger, reports: tuple[Jso
 
 
 def check_idle(growth: Json, before: Ledger, after: Ledger) -> None:
-    """What became idle in TCP's own rows lies within the change of the idle bytes of the two reports."""
+    """The growth of idle bytes in TCP's own rows is within the change of the idle bytes of the two reports."""
     idle, errors = (
         [ledger.slab_memory.idle_bytes for ledger in (before, after)],
         [ledger.slab_memory.idle_error_bytes for ledger in (before, after)],
@@ -152,7 +152,7 @@ def free_in_shared_rows(ledger: Ledger, other: Ledger) -> float:
 
 
 def check_reverse(found: Json, reverse: Json) -> None:
-    """The difference from B to A has every change of the difference from A to B with the other sign."""
+    """The difference from B to A has the same changes as the difference from A to B, with the opposite sign."""
     for group in ("sockets", "bytes_per_connection"):
         for key, change in found[group].items():
             assert negative(reverse[group][key]["change"]) == change["change"], key

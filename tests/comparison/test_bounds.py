@@ -1,4 +1,4 @@
-"""Every pair of phases, and of incomplete machines: a difference has the figures and the bounds of both reports."""
+"""For every pair of phases and of incomplete trees, a difference has the figures and the bounds of both reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure of a difference against the files that it comes from, parsed independently here."""
+"""Every figure of a difference is compared with the files, which this test parses without tcptop."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_machines_with_the_same_kernel_differ_by_their_names(tmp_path: Path) -> 
 
 
 def test_counts_of_two_scopes_have_no_change(tmp_path: Path) -> None:
-    """Up to 4.8 TIME_WAIT is that of the machine, since 4.13 that of a network namespace."""
+    """Up to 4.8, the count of TIME_WAIT is for the machine; since 4.13, for a network namespace."""
     root = copy_recording("6.1-4n", "base", tmp_path)
     (root / "proc/sys/kernel/osrelease").write_text("4.8.0-1\n")
     (root / "proc/version").unlink()
@@ -200,7 +200,7 @@ def test_figures_missing_from_one_ledger_are_unknown_and_the_reason_is_reported(
     (root / "proc/slabinfo").unlink()
     found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
     rows = {row.name: row for row in found.caches.changed}
-    # Caches of the catalogue are also counted in /sys/kernel/slab; the others are unknown.
+    # Caches of the catalogue are also counted in /sys/kernel/slab; all other caches are unknown.
     assert (rows["TCP"].slabs.after, rows["TCP"].active_objects.after) == (1144, None)
     assert [change.after for change in rows["ext4_inode_cache"].changes] == [None] * 5
     shutil.rmtree(root / "sys/kernel/slab")

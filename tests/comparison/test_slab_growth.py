@@ -1,6 +1,6 @@
 """The part of slab growth that sockets explain, on kernels where the test connections were opened and closed.
 
-The growth is meminfo's own, the rows are slabinfo's, both read here by the tests' own few lines.
+The growth comes from meminfo, and the rows come from slabinfo; the test parses both files without tcptop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ be free.
 """
 
 IDLE_KERNELS = [kernel for kernel in RECORDINGS if kernel != "6.18-1n"]
-"""On these machines only the connections changed; the machine of 6.18-1n was in use."""
+"""Machines on which only the connections changed; the machine of 6.18-1n was also used for other work."""
 
 each_idle_kernel = pytest.mark.parametrize("kernel", IDLE_KERNELS)
 
@@ -157,7 +157,7 @@ def test_slabs_of_closed_sockets_are_idle_and_queued_fins_are_the_sockets(kernel
 
 
 def test_growth_caused_by_another_process_is_not_attributed_to_sockets() -> None:
-    """A process walked /proc/PID/fd in the meantime."""
+    """A process walked /proc/PID/fd between the two samples."""
     found = growth("6.18-1n", "base", "established")
     assert found.other_rows is not None
     assert found.other_rows[0].name == "proc_inode_cache"

@@ -1,4 +1,4 @@
-"""The events page and the section of the report: what moved, what did not, what the kernel does not count."""
+"""The events page and the section of the report: counters above 0, counters at 0, and missing counters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTERS = "TcpExt: TCPMemoryPressuresChrono ListenDrops ListenOverflows TCPOFOD
 
 @pytest.fixture
 def moved(tmp_path: Path) -> Ledger:
-    """A kernel with four of the counters of netstat, three of which moved."""
+    """A kernel with four of the counters of netstat, three of which are above 0."""
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/net/netstat").write_text(COUNTERS)
     return ledger_of(root)

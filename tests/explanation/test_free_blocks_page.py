@@ -1,4 +1,4 @@
-"""The page of free blocks, held against buddyinfo, pagetypeinfo, slabinfo and zoneinfo of the recorded guests."""
+"""The page of free blocks, compared with buddyinfo, pagetypeinfo, slabinfo and zoneinfo of the recorded guests."""
 
 from __future__ import annotations
 

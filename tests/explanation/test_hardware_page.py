@@ -133,9 +133,9 @@ def test_names_that_agree_with_the_kernels_nodes_tell_the_node(devices: list[Mem
 @pytest.mark.parametrize(
     "devices",
     [
-        [slot(f"P{node}_DIMM_A1") for node in range(4)],  # of a processor, not of a node
+        [slot(f"P{node}_DIMM_A1") for node in range(4)],  # the word names a processor, not a node
         [slot(f"CPU{node}_DIMM_A1") for node in range(4)],
-        [slot("A", f"NODE {node}") for node in range(2)],  # the kernel has more: a processor is two nodes
+        [slot("A", f"NODE {node}") for node in range(2)],  # a processor consists of two nodes
         [slot("A", f"NODE {node}") for node in range(1, 5)],  # counted from 1
         [slot(f"P{part}_Node{node}_A") for part in range(2) for node in range(4)],  # within each processor
         [slot("A", f"NODE {node}", 1) for node in range(4)],  # less than the kernel has there
@@ -176,7 +176,7 @@ def test_names_of_a_hostile_table_are_plain_text(tmp_path: Path) -> None:
     assert "\x1b" not in page
 
 
-# What real firmware gets wrong is shown with a remark
+# Figures that real firmware gets wrong are shown with a remark
 
 
 def with_firmware(tmp_path: Path, *structures: bytes) -> Ledger:

@@ -1,4 +1,4 @@
-"""The page of nodes, the report and the JSON against `numactl --hardware`: of a guest, and of this machine."""
+"""The page of nodes, the report and the JSON, compared with `numactl --hardware` of a guest and of this machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tcptop.text.line import text_of
 from tcptop.widgets.nodes_pane import node_lines
 
 FREE_DRIFT_MIB = 64
-"""How much the free memory of a node may change between two reads, here and in the guest."""
+"""Maximum change of a node's free memory between two reads, on this machine and in the guest."""
 
 
 class Hardware(NamedTuple):
-    """What `numactl --hardware` prints, by node."""
+    """The output of `numactl --hardware`, by node."""
 
     cpus: dict[int, list[int]]
     size_mib: dict[int, int]
@@ -89,7 +89,7 @@ def test_this_machine_has_the_figures_of_numactl() -> None:
 
 
 def sparse_tree(folder: Path) -> Path:
-    """Nodes 0, 8 and 31 with unlike distances."""
+    """The nodes 0, 8 and 31, with different distances."""
     root = copy_recording("6.1-1n", "established", folder)
     nodes = root / "sys/devices/system/node"
     for number, distances in ((0, "10 20 40"), (8, "21 10 41"), (31, "42 22 10")):

@@ -1,4 +1,4 @@
-"""The explanation pages at terminal widths: no figure is cut, and each is that of the recorded kernel."""
+"""The explanation pages at terminal widths: no figure is cut, and each figure is that of the recorded kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
 from tcptop.text.line import text_of
 
 WIDTHS = (60, 76, 80, 100, 116, 120)
-"""Widths of a pipe and of terminals, and inside the border on terminals of 80 and 120 columns."""
+"""Widths of a pipe and of terminals, and the widths inside the border on terminals of 80 and 120 columns."""
 
 RECORDINGS = (
     ("5.10-4n", "timewait"),
@@ -97,13 +97,13 @@ def test_no_line_is_wider_than_the_columns_when_nothing_is_known(unreadable: Led
 
 
 MOVED = {"headroom": r" {5}(used|of|near/full at|scope) (≤ )?([0-9]|machine|this netns|process)", "states": " {5}of "}
-"""Pattern of the start of a note that holds the cells of columns moved for lack of room."""
+"""Pattern of the start of a note with the cells of columns that were moved because the table is too wide."""
 
 
 def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
     """The sorted characters of a page, without blanks, trees, bars, table headings and the titles of moved columns.
 
-    The headroom page drops unknown cells, which are dashes, instead of moving them.
+    The headroom page drops unknown cells, which are dashes, instead of moving the cells.
     """
     titles = heading_lines(page, figures, columns)
     found: list[str] = []
@@ -139,7 +139,7 @@ def test_the_headings_of_figures_are_never_lost() -> None:
             lines = draw(page, figures, columns)
             narrow = [line.split() for line in heading_lines(page, figures, columns)]
             lost = {title for titles in wide for title in titles} - {title for titles in narrow for title in titles}
-            # The heading of the text column may go: the text below the row explains itself.
+            # The heading of the text column may be dropped, because the text below the row explains itself.
             lost -= {"HOLDS", "CACHE,", "AND", "WHAT", "FOR", "NOW"} if page.name != "headroom" else set()
             for title in lost:
                 words = title.lower().replace("-", " ")
@@ -147,7 +147,9 @@ def test_the_headings_of_figures_are_never_lost() -> None:
 
 
 def test_columns_that_do_not_fit_move_below_their_row() -> None:
-    """The headroom page moves columns at a width of 60; the states page moves its one only below that."""
+    """The headroom page moves columns at a width of 60; the states page moves its single column only at smaller
+    widths.
+    """
     figures = ledger("6.1-4n", "established")
     lines = draw(named_page("headroom"), figures, 60)
     assert [line.split() for line in heading_lines(named_page("headroom"), figures, 60)] == [
@@ -228,7 +230,7 @@ def test_the_catalogue_has_every_object_with_the_size_of_its_row(kernel: str, ph
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     head, *lines = draw(named_page("catalogue"), ledger(kernel, phase), 120)
     assert re.fullmatch(r" OBJECT +OBJECT B +SLAB B  CACHE, AND WHAT FOR", head)
-    # The text of a row continues below it, under its heading.
+    # The text of a row continues in the next lines, below the heading of the text column.
     joined = re.sub(r"\n {30,}", " ", "\n".join(lines)).splitlines()
     assert len(joined) == len(KERNEL_OBJECTS)
     for item, line in zip(KERNEL_OBJECTS, joined, strict=True):
@@ -277,7 +279,9 @@ def has_vector_in_tree(figures: Ledger, size: str) -> bool:
 
 
 def test_vectors_have_a_range_of_sizes() -> None:
-    """8 bytes for each of the 14 socks or 64 bind buckets of a slab: a vector of kmalloc-128 up to kmalloc-512."""
+    """A vector has 8 bytes for each of the 14 socks or 64 bind buckets of a slab, so vectors are in kmalloc-128 to
+    kmalloc-512.
+    """
     cgroups: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
     figures = account(snapshot("6.1-4n", "established")._replace(memory_cgroups=cgroups))
     assert has_vector_row(figures, "– +≈ 128")
@@ -289,7 +293,7 @@ def test_vectors_have_a_range_of_sizes() -> None:
 
 
 def test_a_size_with_two_candidates_is_about_the_smaller() -> None:
-    """AppArmor's 16 or 24 bytes per sock, when so few sockets are left that either kmalloc cache may hold them."""
+    """AppArmor needs 16 or 24 bytes per sock; so few sockets are left that either kmalloc cache may have the blobs."""
     figures = ledger("6.1-4n", "timewait")
     [line] = [line for line in draw(named_page("catalogue"), figures, 120) if line.startswith(" LSM socket blob ")]
     assert re.match(r" LSM socket blob +16 +≈ 16  kmalloc-16: ", line), line
@@ -584,7 +588,7 @@ def test_a_figure_without_a_range_is_exact() -> None:
 def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
     found = figures.headroom["full"]
-    # To three digits, rounded down.
+    # The figure is rounded down to three digits.
     sockets, before_reclaim = (
         f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}".replace(",", " ")
         for number in (found.sockets, found.without_reclaim_high)
@@ -686,7 +690,7 @@ HOSTILE = "[b]x[@click=quit]\x1b[2J\u202e"
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Ledger:
-    """A tree whose row of bind buckets has a name with escape sequences, and so has an alias of it."""
+    """A tree in which the row of bind buckets and an alias of the row have names with escape sequences."""
     root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     slabinfo.write_text(re.sub(r"^pid ", f"{HOSTILE} ", slabinfo.read_text(), flags=re.MULTILINE))
@@ -715,7 +719,7 @@ def test_no_line_holds_a_line_break_or_a_control_character() -> None:
                 assert line.isprintable(), (page.name, line)
 
 
-# The average beside the cost of one more socket.
+# The average compared with the cost of one more socket.
 
 
 @pytest.mark.parametrize("word", ["average now", "one more socket", "states"])

@@ -121,7 +121,7 @@ def test_each_offset_is_that_of_pahole(release: str, tmp_path: Path) -> None:
 def test_with_and_without_btf_the_members_are_the_same(release: str, tmp_path: Path) -> None:
     named = links(explain(tree(TREES[release], "established")))
     assert all(offset is None for _, offset, _, _ in named)
-    # No release tells whether the union of d_alias has a name.
+    # The release does not tell whether the union of d_alias has a name.
     found = [(struct, member.replace("d_u.", ""), to) for struct, _, member, to in named]
     assert found == [
         (struct, member.replace("d_u.", ""), to)
@@ -208,7 +208,7 @@ def test_a_damaged_file_is_named_as_the_reason(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("pahole") is None, reason="apt-get install dwarves")
 @pytest.mark.skipif(not os.access("/sys/kernel/btf/vmlinux", os.R_OK), reason="this kernel has no BTF")
 def test_the_offsets_of_this_kernel_are_those_of_pahole() -> None:
-    """Members of one name only: pahole prints those of embedded structs apart."""
+    """Members with a single name, because pahole prints members of embedded structs separately."""
     value, _ = parse(Path("/sys/kernel/btf/vmlinux").read_bytes(), (), member_paths())
     assert value is not None
     compared = 0

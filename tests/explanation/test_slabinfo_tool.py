@@ -1,4 +1,5 @@
-"""The pages of caches against slabinfo of the kernel's sources (tools/vm/slabinfo.c, since 6.3 tools/mm/slabinfo.c).
+"""The pages of caches, compared with the tool slabinfo of the kernel's sources (tools/vm/slabinfo.c, since 6.3
+tools/mm/slabinfo.c).
 
 `slabinfo_tool_6.1.json` has the output of the 6.1 tool in a guest of four nodes, and the files that it read there. With
 TCPTOP_SLABINFO_TOOL, the path of a built tool (`gcc -o slabinfo slabinfo.c`), all caches of this machine are compared.
@@ -57,7 +58,7 @@ def split_reports(output: str) -> dict[str, str]:
 
 
 def figure(report: str, title: str, column: int = 0) -> int:
-    """A number of a report. Three titles stand twice in it: Objects, Total and Loss."""
+    """A number of a report. Three titles occur twice in the report: Objects, Total and Loss."""
     return int(re.findall(rf"\b{title} *: +(-?\d+)", report)[column])
 
 
@@ -189,7 +190,7 @@ def test_the_page_fits_its_columns_and_ascii(guest: Path, cache: str, columns: i
 
 @pytest.mark.skipif(not TOOL, reason="TCPTOP_SLABINFO_TOOL names no tool")
 def test_all_caches_of_this_machine_against_the_tool() -> None:
-    """The tool runs before and after; a cache that changed meanwhile is left out."""
+    """The tool runs before and after tcptop; a cache that changed between the two runs is left out."""
     folder = Path("/sys/kernel/slab")
     names: dict[str, str] = {}
     for path in sorted(folder.iterdir()):

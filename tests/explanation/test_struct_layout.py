@@ -71,7 +71,7 @@ MEMBERS = st.tuples(st.just("m"), st.integers(0, 300), st.integers(0, 300))
 
 @given(st.integers(0, 200), st.lists(MEMBERS, max_size=8))
 def test_members_holes_and_padding_add_up_to_the_struct(size: int, members: list[tuple[str, int, int]]) -> None:
-    """Compared with a set of used bytes, also for members that overlap or lie outside the struct."""
+    """The result is compared with a set of used bytes, also for members that overlap or lie outside the struct."""
     struct = layout(size, *members)
     used = {byte for _, offset, length in members for byte in range(offset, offset + length) if byte < size}
     empty = {byte for hole in holes(struct) for byte in range(hole.offset_bytes, hole.offset_bytes + hole.size_bytes)}

@@ -1,4 +1,6 @@
-"""Exporters for tests: one in this process on a host whose files may hang, and one as a process of its own."""
+"""Exporters for tests: an exporter in this process on a host whose files may hang, and an exporter in its own
+process.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ class HangingHost:
 
 @dataclass
 class Exporter:
-    """A server in this process."""
+    """An exporter's server in this process."""
 
     host: HangingHost
     looks: Looks
@@ -141,7 +143,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def run_exporter(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """An exporter that ends by itself, with an error."""
+    """Runs an exporter that ends with an error."""
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
     )
@@ -169,7 +171,7 @@ def port_of(line: str) -> int:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A port of loopback without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 

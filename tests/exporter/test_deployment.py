@@ -1,4 +1,6 @@
-"""The exporter and the textfile run under their units' filters; the manifest keeps what the page promises."""
+"""The exporter and the textfile writer run under the filters of their units; the manifest fulfils the page's
+promises.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""docs/fleet: rules and dashboard are those of the script, their thresholds tcptop's, and Prometheus takes them."""
+"""docs/fleet: rules and dashboard are the script's output, the thresholds are tcptop's, and Prometheus accepts the
+files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Metrics of every recording: no sample of what is unknown, unique labels, few series, names that Prometheus takes."""
+"""Metrics of every recording: unknown figures have no sample, labels are unique, series are few, and names are
+valid.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def test_the_figures_are_those_of_the_recording() -> None:
     assert found["tcptop_netns_sockets_established", ()] == 16000
     assert found["tcptop_cache_active_objects", ("TCP",)] == 16016
     assert found["tcptop_headroom_sockets", ("full", "memory", "every_socket", "machine")] == 873260
-    # Before 6.16, each CPU may keep 32 files to itself.
+    # Before 6.16, each CPU may have 32 files that file-nr does not count.
     low, high = (found[f"tcptop_limit_{end}_ratio", ("file_max", "every_socket", "machine")] for end in ("low", "high"))
     assert 0 <= low < 0.004 < high < 0.0045
     assert found["tcptop_limit_low_ratio", ("tcp_mem", "every_socket", "machine")] == 0

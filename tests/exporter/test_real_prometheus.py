@@ -75,7 +75,7 @@ def check(prometheus: Prometheus) -> None:
     window = f"[{WINDOW_S}s]"
     assert prometheus.values(f"min_over_time(up{window})") == [1]
     assert prometheus.values(f"count_over_time(up{window})")[0] >= WINDOW_S / EVERY_S - 2
-    # Series that come and go: a figure that is only sometimes known within bounds.
+    # Series that exist only sometimes, because a figure is known within bounds only sometimes.
     assert prometheus.values(f"sum_over_time(scrape_series_added[{WINDOW_S - 10}s])")[0] <= 10
     assert prometheus.values("scrape_samples_scraped")[0] > 80
     assert prometheus.values("rate(process_cpu_seconds_total[1m])")[0] < 0.05

@@ -1,4 +1,4 @@
-"""The exporter's HTTP server: one look for all scrapers, and bounds on what clients and sources can do to it."""
+"""The exporter's HTTP server: one reading for all scrapers, and bounds on the effects of clients and sources."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_scrapers_of_one_second_share_a_look() -> None:
 async def test_a_scraper_that_leaves_does_not_end_the_look_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks_module, "FRESH_S", -1.0)
     async with exporter() as served:
-        served.host.hanging = {"proc/meminfo"}  # so that the look takes as long as it may
+        served.host.hanging = {"proc/meminfo"}  # so that the reading takes the longest allowed time
         leaving = asyncio.create_task(served.looks.ledger())
         staying = asyncio.create_task(served.looks.ledger())
         await asyncio.sleep(0)
@@ -74,7 +74,7 @@ async def test_silent_clients_keep_nobody_out() -> None:
         answer = await scrape(served.port)
         assert answer.status == 200
         assert time.monotonic() - started_s < 5.0
-        # Those silent for longest were closed.
+        # The connections that were silent for longest were closed.
         assert await asyncio.wait_for(silent[0][0].read(), GUARD_S) == b""
         for _, writer in silent:
             writer.close()
@@ -94,7 +94,7 @@ async def server_of(answer: Callable[[Request], Awaitable[Response]]) -> AsyncIt
 
 
 async def status_of(port: int) -> bytes:
-    """The status line that a client gets which asks for / on a connection of its own."""
+    """The status line for a client that requests / on a new connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
     line = await asyncio.wait_for(reader.readline(), IDLE_S / 2)
@@ -137,7 +137,7 @@ async def test_a_newcomer_waits_while_all_are_answered_and_comes_before_their_ne
         while begun < len(busy):
             await asyncio.sleep(0.01)
         newcomer = asyncio.create_task(status_of(port))
-        await asyncio.sleep(0.1)  # it is accepted, and finds all connections busy
+        await asyncio.sleep(0.1)  # the connection is accepted, and all other connections are busy
         may_end.set()
         assert await newcomer == b"HTTP/1.1 200 OK\r\n"
         for _, writer in busy:

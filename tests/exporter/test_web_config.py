@@ -227,7 +227,7 @@ def test_tls_and_passwords_and_silent_clients(tmp_path: Path) -> None:
         assert fetch(port, first[0], password="secret") == 200
         for each in silent:
             each.close()
-        # A new certificate, and then one that the client must show too.
+        # First a new certificate, then a certificate that the client must show.
         shutil.copy(second[0], tmp_path / "now.crt")
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             fetch(port, second[0], password="secret")  # the key is not there yet

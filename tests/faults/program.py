@@ -1,4 +1,4 @@
-"""The program that the tests of faults run: this checkout's, or another version's.
+"""Runs tcptop for the tests of faults: the program of this checkout, or of another version.
 
 TCPTOP_CHECKOUT names the folder of another checkout, TCPTOP_PYTHON the Python that runs it.
 """
@@ -36,7 +36,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs the program with these arguments; its output is text. The child calls `prepare` before the program.
 
-    `settings` is the folder of the settings, if not the user's own.
+    `settings` is a folder that replaces the user's folder of settings.
     """
     if prepare is None and settings is None and not {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON"} & os.environ.keys():
         return forked_program.run(*arguments)
@@ -87,10 +87,10 @@ def text_report(root: Path) -> str:
 
 
 def printed_report(root: Path, option: str) -> str:
-    """What the program prints for a root with `-o` or `--json`.
+    """The output of the program for a root, with `-o` or `--json`.
 
-    For a saved tree and this checkout, this process does what the program does, because a start takes longer than a
-    report. Under sudo it must not: the program may drop root's privileges for good.
+    For a saved tree and this checkout, this process makes the report itself, because a start takes longer than a
+    report. Under sudo a new process is needed, because the program may drop root's privileges for good.
     """
     if {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON", "SUDO_UID"} & os.environ.keys() or root == Path("/"):
         return output("--root", root, option)
@@ -103,7 +103,7 @@ MAX_DATA_BYTES = 300 << 20
 
 
 def limit_resources() -> None:
-    """Limits this process to what any untrusted file may cost: 10 s of CPU time, 300 MB of memory."""
+    """Limits this process to 10 s of CPU time and 300 MB of memory, which is enough for any untrusted file."""
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
 

@@ -1,6 +1,6 @@
-"""Each relation that the kernel guarantees between its files, broken by one edit: the source is strange, and says why.
+"""One edit breaks each relation that the kernel guarantees: the source becomes strange, and the reason is shown.
 
-The figures that are made of the source are not complete, and neither `check` nor `plan` relies on them.
+Figures computed from the source are not complete, and neither `check` nor `plan` relies on such figures.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Edit(NamedTuple):
 
 
 def row(active: int, objects: int, size: int, per_slab: int, pages: int, slabs: int) -> Edit:
-    """The row TCP with these numbers; 16 016 objects of 2 432 B, 13 in each of 1 232 slabs of 8 pages, are right."""
+    """The row TCP with the given numbers; the right numbers are 16 016 objects of 2 432 B, 13 in each of 1 232 slabs of
+    8 pages.
+    """
     text = f"TCP {active} {objects} {size} {per_slab} {pages} : tunables    0    0    0 : slabdata {slabs} {slabs} "
     return Edit(SLABINFO, TCP_ROW, text)
 
@@ -59,7 +61,7 @@ def sockstat(key: str, number: int) -> Edit:
 
 
 def look(*lines: str, **counters: int) -> list[Edit]:
-    """A look at 16 001 sockets, as many as sockstat has, or with other counters and further lines."""
+    """A list of 16 001 sockets, as many as sockstat counts, or with other counters and further lines."""
     known = {"inuse": 16_001, "inuse6": 0, "tw": 1, "alloc": 16_001, "orphan": 0, "mem": 0, **counters}
     text = look_text(
         net(HERE, True, "asked", "", "", "process", **known), *(lines or [group(sockets=16_001)]), process()
@@ -68,7 +70,7 @@ def look(*lines: str, **counters: int) -> list[Edit]:
 
 
 def firmware(*structures: bytes) -> list[Edit]:
-    """Tables of the firmware with these structures."""
+    """Tables of the firmware with the given structures."""
     files = made.files(b"".join([*structures, made.END]))
     return [Edit(path, "", content.decode("latin-1")) for path, content in files.items()]
 
@@ -312,7 +314,7 @@ LOOK_EDITS: dict[str, list[Edit]] = {
     "buffers of a look are positive": look(group(sockets=16_001, fwd=-(1 << 33))),
     "sockets of a look in use": look(group(sockets=10)),
 }
-"""The looks at the sockets that break each relation of a look."""
+"""For each relation of a list of all sockets, a list that breaks the relation."""
 
 
 def edited(destination: Path, edits: Sequence[Edit]) -> Path:
@@ -379,7 +381,7 @@ def test_an_impossible_look_is_not_complete_and_gives_no_verdict(tmp_path: Path,
 
 
 def assert_not_complete(found: dict[str, Any], source: str) -> None:
-    """No figure that is made of the source is complete."""
+    """No figure that is computed from the source is complete."""
     if source in ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6"):
         sides = [side for mode in found["bytes_per_connection"].values() for side in mode["mix"].values()]
         assert not any(side["complete"] for side in sides)
@@ -407,7 +409,7 @@ LIMITS_OF: dict[str, set[str]] = {
     "memory of meminfo and of the zones": {"memory"},
     "MemTotal of the zones": {"memory"},
 }
-"""Limits whose use is made of the figures of a broken relation."""
+"""Limits whose use is computed from the figures of a broken relation."""
 
 
 @pytest.mark.parametrize("name", LIMITS_OF)
@@ -483,7 +485,7 @@ def test_a_field_that_memory_stat_has_twice_is_unknown(tmp_path: Path) -> None:
 
 
 def cgroup_report(tmp_path: Path, changes: dict[str, str]) -> dict[str, Any]:
-    """What the report shows of a memory cgroup, some of whose files are changed."""
+    """The part of the report about a memory cgroup, some of whose files are changed."""
     stat = "active_file 0\ninactive_file 0\nsock 4096\nkernel 4096\n"
     files = {"memory.max": "1073741824\n", "memory.current": "8388608\n", "memory.stat": stat} | changes
     root = edited(tmp_path, [Edit(f"sys/fs/cgroup/web/{name}", "", text) for name, text in files.items()])

@@ -1,4 +1,6 @@
-"""Figures that no healthy kernel prints: their source is strange, with the reason, and no figure of it is complete."""
+"""Figures that no healthy kernel prints: the source becomes strange, with a reason, and no figure from the source is
+complete.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ OpenScreen = Callable[..., Session]
 
 @pytest.fixture
 def open_screen(tmp_path: Path) -> Iterator[OpenScreen]:
-    """Opens the screen with changes to the environment, below words such as `prlimit`, and ends it after the test."""
+    """Opens the screen with changes to the environment, through words such as `prlimit`, and ends the screen after the
+    test.
+    """
     sessions: list[Session] = []
 
     def open_one(*words: str, arguments: tuple[str, ...] = ARGUMENTS, **changes: str | None) -> Session:
@@ -60,7 +62,7 @@ def error_line(session: Session) -> str:
 
 
 def test_a_color_system_that_does_not_exist_is_one_line(open_screen: OpenScreen) -> None:
-    """With the possible values."""
+    """The message names the possible values."""
     line = error_line(open_screen(TEXTUAL_COLOR_SYSTEM="zzz"))
     assert "TEXTUAL_COLOR_SYSTEM" in line
     assert "truecolor" in line
@@ -104,7 +106,7 @@ def test_variables_of_textual_change_nothing(
 
 @pytest.mark.parametrize("limit", [100, 20, slow(205), slow(40)])
 def test_few_open_files_are_enough(open_screen: OpenScreen, limit: int) -> None:
-    """Files of the kernel stay open only where the process may have as many."""
+    """Files of the kernel stay open only if the limit on open files allows this."""
     session = open_screen("prlimit", f"--nofile={limit}:{limit}", arguments=())
     session.until_shown("TCP caches")
     session.until_shown("sock_inode_cache")
@@ -116,13 +118,13 @@ def test_few_open_files_are_enough(open_screen: OpenScreen, limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [15, 10, 8, 6])
 def test_too_few_open_files_are_one_line(open_screen: OpenScreen, limit: int) -> None:
-    """With what to do about it."""
+    """The message says what to do."""
     assert "ulimit -n" in error_line(open_screen("prlimit", f"--nofile={limit}:{limit}"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides /etc/passwd")
 def test_a_user_without_a_home_folder_has_no_settings(open_screen: OpenScreen, tmp_path: Path) -> None:
-    """Neither HOME nor /etc/passwd has one; the screen says so when settings are to be written."""
+    """Neither HOME nor /etc/passwd names a home folder; the screen says so when settings are to be written."""
     empty = tmp_path / "empty"
     empty.write_text("")
     script = f'mount --bind {empty} /etc/passwd && mount --bind {empty} /etc/nsswitch.conf && exec "$@"'
@@ -144,7 +146,7 @@ EVIL = ("\x1b[2J", *map(slow, ("\x1b]0;title\x07", "\u202e", "\u009b31m", "\udcf
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_paths_are_shown_without_control_characters(open_screen: OpenScreen, tmp_path: Path, evil: str) -> None:
-    """The path of the settings, where they are wrong, and where they are written."""
+    """The path of the settings, in a message about wrong settings and in the message after writing."""
     folder = tmp_path / f"a{evil}b"
     (folder / "tcptop").mkdir(parents=True)
     (folder / "tcptop" / "config.toml").write_text('sort = "wrong"\n')
@@ -176,13 +178,13 @@ def test_a_closed_standard_error_is_silent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(65535, 65535), slow((65535, 5)), slow((40, 65535))])
 def test_a_window_of_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
-    """It is drawn in part, with bounded memory; the emulator would need more."""
+    """Only a part of the window is drawn, with bounded memory; the emulator would need more memory."""
     check_huge_window(tmp_path, size, {})
 
 
 @pytest.mark.parametrize("variables", [{"COLUMNS": "999999999"}, slow({"COLUMNS": "100000", "LINES": "100000"})])
 def test_variables_of_any_size(tmp_path: Path, variables: dict[str, str]) -> None:
-    """COLUMNS and LINES count before the window."""
+    """COLUMNS and LINES override the size of the window."""
     check_huge_window(tmp_path, (80, 24), variables)
 
 
@@ -209,7 +211,7 @@ def check_huge_window(folder: Path, size: tuple[int, int], variables: dict[str, 
 
 
 def test_a_report_for_any_number_of_columns() -> None:
-    """COLUMNS counts only where standard output is a terminal."""
+    """COLUMNS is used only if standard output is a terminal."""
     command, environment = program()
     done = subprocess.run(
         ["script", "-qec", " ".join(["prlimit", f"--as={1 << 30}", *command, *ARGUMENTS, "-o"]), "/dev/null"],

@@ -53,7 +53,7 @@ def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
 def test_a_key_goes_to_the_screen_that_the_key_before_it_opened(
     open_screen: Callable[..., Session], keys: str, shown: str
 ) -> None:
-    """In one write to the terminal."""
+    """All keys arrive in one write to the terminal."""
     session = open_screen()
     session.type(keys)
     session.until_shown(shown)
@@ -76,7 +76,9 @@ def type_fast(session: Session, keys: str) -> None:
 
 @pytest.mark.parametrize("key", ["m", DOWN, *map(slow, "rxk+s]")])
 def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
-    """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
+    """Thousands of fast keys cause less output than fifty keys that are drawn one by one. An even number of switches
+    changes nothing.
+    """
     session = open_screen()
     before, written = session.screen.text(), len(session.output)
     type_fast(session, key * REPEATS)
@@ -93,7 +95,7 @@ def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: 
 @pytest.mark.parametrize("keys", ["r", *map(slow, ("ab", DOWN, "0123456789"))])
 @pytest.mark.parametrize("end", ["q", "\x03"])
 def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Session], keys: str, end: str) -> None:
-    """Of thousands of keys nearly none is drawn after the key that quits has come."""
+    """After the key that quits has arrived, almost none of the thousands of keys is drawn."""
     session = open_screen()
     written = len(session.output)
     type_fast(session, keys * (PASTE // len(keys)) + end)
@@ -120,14 +122,14 @@ def test_quitting_overtakes_keys_that_open_screens(
     session = open_screen()
     type_fast(session, keys * (PASTE // len(keys)))
     for end in ends:
-        time.sleep(0.5)  # a person sees that the keys before do not end
+        time.sleep(0.5)  # a person sees that the previous keys have no end
         if session.process.poll() is None:
             session.type(end)
     assert session.until_ended() == 0
 
 
 def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[..., Session]) -> None:
-    """It is a part of the answer."""
+    """The character is a part of the answer."""
     session = open_screen()
     session.type("ab" * 100 + "/" + "q" + "\r" + "ab" * 100)
     session.until_shown("/q")
@@ -137,7 +139,7 @@ def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[...
 @pytest.mark.parametrize("size", [(80, 24), slow((40, 5)), slow((240, 70))])
 @pytest.mark.parametrize("subject", [SAVED, slow(())])
 def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size: tuple[int, int]) -> None:
-    """The whole storm is scripts/key_storm.py."""
+    """A longer test with random keys is scripts/key_storm.py."""
     command, environment = program()
     run_storm([*command, *subject], environment, tmp_path, size, seed=size[0], count=150)
 
@@ -151,7 +153,7 @@ def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size:
     ],
 )
 def test_a_sequence_that_is_no_key_costs_no_other_key(open_screen: Callable[..., Session], sequence: str) -> None:
-    """Garbage on a line, or a terminal with an extension of its own."""
+    """The bytes are garbage on the line, or the extension of some terminal."""
     session = open_screen()
     session.type(f"\x1b{sequence}/tcpv")
     session.until_shown("only caches with: tcpv")
@@ -162,7 +164,7 @@ def test_a_sequence_that_is_no_key_costs_no_other_key(open_screen: Callable[...,
 
 
 def test_bytes_that_are_not_utf_8_are_no_keys(open_screen: Callable[..., Session]) -> None:
-    """A character may come in two pieces, and be no character."""
+    """The bytes of a character may arrive in two pieces, and may be invalid."""
     session = open_screen()
     for data in (b"/", b"\xe6", b"\xbc", b"\xa2", b"\xff", b"\xe6\xbc", b"x"):
         os.write(session.master, data)

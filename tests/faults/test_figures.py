@@ -150,7 +150,7 @@ def test_the_average_mini_socket_is_not_below_the_truth(kernel: str) -> None:
 
 
 def test_an_average_that_is_an_upper_bound_is_said_to_be(tmp_path: Path) -> None:
-    """The other mini-sockets may be in other network namespaces."""
+    """Mini-sockets that are not counted here may be in other network namespaces."""
     root = copied(tmp_path, "6.1-4n", "timewait")
     path = root / "proc/net/sockstat"
     path.write_text(re.sub(r"tw \d+", "tw 1000", path.read_text()))
@@ -290,7 +290,9 @@ def test_the_recording_has_an_order_fallback() -> None:
 
 
 def test_slabs_of_two_orders_leave_no_more_unexplained_than_before() -> None:
-    """The kernel's own counter of slab pages, less the rows: the same before and after order fallback."""
+    """The kernel's counter of slab pages minus the rows of slabinfo; the difference is the same before and after order
+    fallback.
+    """
     unexplained = {
         report(FRAGMENTED / phase)["slab_memory"]["unexplained_bytes"]
         for phase in ("base", "established", "halfclosed")
@@ -360,7 +362,7 @@ def test_functions_have_the_names_of_the_kernels_release(tmp_path: Path, release
 
 
 def test_kallsyms_decides_between_two_names(tmp_path: Path) -> None:
-    """A vendor's kernel may have a younger function than its release says."""
+    """A vendor's kernel may have functions of later releases."""
     root = copied(tmp_path, "6.1-4n", "established")
     (root / "proc/kallsyms").write_text(
         "0000000000000000 t init_file\n0000000000000000 T inet_twsk_hashdance_schedule.part.0\t[tcp]\n"

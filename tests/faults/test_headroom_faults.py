@@ -82,7 +82,7 @@ def test_damaged_or_impossible_zoneinfo_gives_no_headroom(root: Path, pattern: s
 
 
 def test_zoneinfo_cut_at_the_end_of_a_node_is_no_free_memory_elsewhere(root: Path) -> None:
-    """MemTotal less the managed pages of node 0 would count as memory that is not initialised yet."""
+    """MemTotal minus the managed pages of node 0 would count as memory that is not initialised yet."""
     edit(root, "proc/zoneinfo", r"(?s)^Node 1, .*", "")
     edit(root, "proc/meminfo", r"MemFree: +\d+", "MemFree: 40000")
     headroom = report(root)["headroom"]
@@ -143,7 +143,7 @@ def test_free_cma_memory_gives_no_large_blocks(root: Path) -> None:
 
 
 def test_page_cache_in_zone_movable_gives_no_slabs(root: Path) -> None:
-    """Reclaim of such page cache frees pages that slabs never use."""
+    """Reclaim of page cache in this zone frees pages that slabs never use."""
     edit(root, "proc/zoneinfo", r"(?s)^(Node 3, zone +)Normal(.*?^  pages free +)\d+", r"\1Movable\g<2>1000")
     edit(root, "proc/zoneinfo", r"(?s)^(Node 3, zone +)Movable\n(?=  pages free +0\n)", r"\1Normal\n")
     edit(root, "proc/meminfo", r"MemFree: +\d+", "MemFree: 4300000")

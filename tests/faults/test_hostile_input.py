@@ -29,7 +29,7 @@ SINGLE_FILES = {
     "proc/net/snmp": b"",
     "proc/net/protocols": PROTOCOLS,
 }
-"""Files that one source reads whole, each with the lines that its parser needs before all others."""
+"""Files that a source reads completely, each with the lines that the parser needs first."""
 BTF = "sys/kernel/btf/vmlinux"
 VERSION = {"proc/version": b"Linux version 6.1.0 x\n"}
 
@@ -171,7 +171,7 @@ def test_many_links_of_one_output_in_an_archive(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_node_folders_that_are_one_large_file(tmp_path: Path) -> None:
-    """Sixteen gigabytes are named; none of it may be read twice into memory."""
+    """The files have sixteen gigabytes in total, and no file may be in memory twice."""
     root = write(tmp_path, {"sys/devices/system/node/node0/meminfo": b"x" * FILE_BYTES})
     first = root / "sys/devices/system/node/node0/meminfo"
     os.link(first, first.with_name("cpulist"))

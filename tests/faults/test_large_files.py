@@ -1,4 +1,5 @@
-"""Files of terabytes, which may be a hole: each is read, or refused in one line, within the limits of memory and time.
+"""Files of terabytes, which may be holes: each file is read, or refused in one line, within the limits of memory and
+time.
 
 The time limit is RLIMIT_CPU, which kills the program.
 """
@@ -158,7 +159,9 @@ def test_compressed_zeros_are_no_archive(tmp_path: Path, pack: object) -> None:
 
 @pytest.mark.slow
 def test_what_takes_too_long_to_unpack_is_not_waited_for(tmp_path: Path, expected: int) -> None:
-    """The tree comes first; after it gigabytes that pack well, and that the size of the file permits."""
+    """The tree comes first. After the tree come gigabytes that compress well, within the ratio that the size of the
+    file permits.
+    """
     path = tmp_path / "x.tar.gz"
     noise = tarfile.TarInfo("host/var/noise")
     noise.size = 8 << 20

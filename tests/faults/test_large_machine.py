@@ -39,7 +39,7 @@ def make_tree(folder: Path, nodes: int, cpus: int) -> Path:
     """A saved tree with a zone on each node."""
     shutil.copytree(RECORDING, folder, symlinks=True)
     for path in ("sys/devices/system/cpu/online", "proc/buddyinfo", "proc/pagetypeinfo"):
-        (folder / path).unlink()  # they are of a smaller machine
+        (folder / path).unlink()  # the removed files come from a smaller machine
     page_sets = "".join(PAGE_SETS.format(cpu=cpu) for cpu in range(cpus))
     zones = (ZONE.format(node=node) + page_sets + END for node in range(nodes))
     (folder / "proc/zoneinfo").write_text("".join(zones))
@@ -48,7 +48,7 @@ def make_tree(folder: Path, nodes: int, cpus: int) -> Path:
 
 @pytest.mark.parametrize(("nodes", "cpus"), [(64, 1024), (64, 2048), (8, 8192)])
 def test_every_zone_is_read(tmp_path: Path, nodes: int, cpus: int) -> None:
-    """With its watermarks; the page sets only count the CPUs."""
+    """The zone has its watermarks; the page sets are only needed for the number of CPUs."""
     document = report(make_tree(tmp_path / "tree", nodes, cpus))
     assert document["sources"]["zoneinfo"]["state"] == "ok", document["sources"]["zoneinfo"]["reason"]
     assert document["host"]["cpus"] == cpus
@@ -60,7 +60,7 @@ def test_every_zone_is_read(tmp_path: Path, nodes: int, cpus: int) -> None:
 
 @pytest.mark.parametrize("end", [0, 1, 100, len(END), len(END) + 30, len(END) + 300, 60_000])
 def test_a_cut_file_is_cut(tmp_path: Path, end: int) -> None:
-    """Also where it ends within the page sets."""
+    """The file may also end within the page sets."""
     folder = make_tree(tmp_path / "tree", 4, 64)
     file = folder / "proc/zoneinfo"
     text = file.read_text()

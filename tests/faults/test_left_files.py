@@ -1,4 +1,4 @@
-"""Files beside a recording, names at the limits, and files of /proc that the user names by mistake."""
+"""Files beside a recording, names of the maximum length, and files of /proc that the user names by mistake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TREE = tree("6.1-4n", "established")
 
 
 def leave_journal(path: Path) -> None:
-    """Leaves the journal of a recorder that was killed in a transaction, and not its recording."""
+    """Leaves only the journal of a recorder that was killed in a transaction, but not the recording."""
     record(TREE, path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")
@@ -92,7 +92,7 @@ def test_a_slash_ends_the_name_of_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["n" * 247, "é" * 120], ids=["ASCII", "UTF-8"])
 def test_the_longest_names(tmp_path: Path, name: str) -> None:
-    """255 bytes less `-journal`."""
+    """The maximum length of a name, 255 bytes, minus the length of `-journal`."""
     record(TREE, tmp_path / name)
     output("export", "-r", tmp_path / name, tmp_path / f"{name}-folder"[-120:])
     output("-o", "-r", tmp_path / name)
@@ -131,7 +131,7 @@ def test_an_export_that_lists_a_sample_many_times_is_refused_at_once(tmp_path: P
 
 
 def list_first_sample(folder: Path, times: int) -> None:
-    """Makes the export list its first sample many times, by links, so that the files are few."""
+    """Makes the export contain its first sample many times by links, so that there are few files."""
     names = [f"{number:06}" for number in range(1, times + 1)]
     for name in names[1:]:
         (folder / name).symlink_to(names[0])
@@ -173,7 +173,7 @@ def size_bytes(path: Path) -> int:
 
 
 def test_an_import_that_is_killed_leaves_the_name_free(tmp_path: Path) -> None:
-    """The samples are many enough that the first ones are in the file before the last ones."""
+    """There are so many samples that the first samples are in the file before the last samples are written."""
     folder = exported(tmp_path / "folder")
     list_first_sample(folder, 300)
     command, environment = program()

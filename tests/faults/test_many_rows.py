@@ -39,7 +39,7 @@ EVERY_COMMAND = [
 
 
 def make_tree(folder: Path, rows: int) -> Path:
-    """A saved tree with so many rows more in slabinfo."""
+    """A saved tree with a number of additional rows in slabinfo."""
     shutil.copytree(RECORDING, folder, symlinks=True)
     slabinfo = folder / "proc/slabinfo"
     head, titles, *lines = slabinfo.read_text().splitlines(keepends=True)
@@ -97,7 +97,7 @@ def test_the_names_of_very_many_merged_caches_are_counted(merged: Path) -> None:
     for name in ("tcp_bind_bucket", "c0", f"c{MERGED_NAMES - 1}"):
         assert len(caches[name]["aliases"]) + caches[name]["more_aliases"] == names + MERGED_NAMES
         assert name not in caches[name]["aliases"]
-    # The catalogue's names are always there, and its caches are found through any row of the group.
+    # The names of the catalogue are always listed, and the catalogue's caches are found through any row of the group.
     assert "tcp_bind_bucket" in caches["c0"]["aliases"]
     assert caches["tcp_bind_bucket"]["row"] in {of_few["tcp_bind_bucket"]["row"], "c0"}
 
@@ -183,7 +183,7 @@ async def test_the_work_is_linear(tmp_path: Path) -> None:
 
 
 def test_rows_that_have_not_changed_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many they are: a cache of the last lines that is too small would miss each of them."""
+    """The number of rows does not matter; a cache that keeps too few of the last lines would never have a hit."""
     parsed: list[str] = []
 
     def count(text: str) -> int:

@@ -1,4 +1,6 @@
-"""Under sudo, files of strangers are read without root's privileges; what belongs to root alone is read as root."""
+"""Under sudo, files that other users can write to are read without root's privileges; files of root are read as
+root.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has privile
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder of root's that all users can read; pytest's own is closed to others."""
+    """A folder of root that all users can read; pytest's own folder is closed to other users."""
     place = Path(tempfile.mkdtemp(prefix="tcptop-privileges-"))
     place.chmod(0o755)
     yield place
@@ -81,7 +83,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def make(originals: Path, folder: Path) -> Make:
-    """A function that makes a file or tree of a kind in a folder, of an owner, closed to all others."""
+    """A function that makes a file or tree of a given kind in a folder, readable only by the given owner."""
 
     def make_one(kind: str, owner: int, within: Path = folder) -> Path:
         original, path = originals / kind, within / kind
@@ -124,7 +126,7 @@ QUICK_COMMANDS = (
     "import recording",
     "record --root archive",
 )
-"""One of each kind of file; two that write."""
+"""A command for each kind of file, and two commands that write."""
 
 each_command = pytest.mark.parametrize(
     "words",

@@ -1,4 +1,6 @@
-"""Arguments that are empty or long, and foreign text in errors: one line, which says what is wrong and stays short."""
+"""Arguments that are empty or long, and untrusted text in errors: each error is one short line that says what is
+wrong.
+"""
 
 from __future__ import annotations
 

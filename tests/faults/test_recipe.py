@@ -1,4 +1,4 @@
-"""The recipe for a machine without tcptop: it copies every path that is read, and gives the same figures."""
+"""The recipe for a machine without tcptop copies every path that tcptop reads, and the copy gives the same figures."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def copied_by(commands: str) -> set[str]:
         patterns |= {f"{SLAB}/", f"{SLAB}/*"}
     if "sys/module/*;" in patterns:
         patterns.add("sys/module/")
-    # The numbers of the nodes are those of the folders that are copied.
+    # The nodes have the numbers of the copied folders.
     return patterns | {"sys/devices/system/node/"}
 
 
 def test_the_recipe_copies_every_path_that_is_read() -> None:
-    # A look at the sockets is no file of the kernel's: only tcptop itself can make one.
+    # The list of all sockets is no file of the kernel, so only tcptop itself can make the list.
     assert set(wanted_paths()) - copied_by(recipe()) == {SOCKETS_PATH}
 
 
@@ -79,7 +79,7 @@ def test_the_tree_of_the_recipe_gives_the_figures_of_this_machine(shell: str, tm
 
 
 def sizes(document: Json) -> Json:
-    """The figures that do not change from one second to the next: those of the next socket, and of every cache."""
+    """The figures that do not change within a second: the cost of the next socket, and the sizes of every cache."""
     costs = document["bytes_per_connection"]
     return {
         "kernel": document["host"]["kernel"],

@@ -1,4 +1,6 @@
-"""The recorder runs under the system call filter and without the capabilities that its systemd unit takes away."""
+"""The recorder runs under the system call filter of its systemd unit, and without the capabilities that the unit
+removes.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def redirected(arguments: list[str], settings: Path, **streams: str) -> subproce
 
 @pytest.fixture
 def wrong_settings(tmp_path: Path) -> Path:
-    """A settings folder whose file makes a line on standard error."""
+    """A folder with a settings file that causes a line on standard error."""
     (tmp_path / "tcptop").mkdir()
     (tmp_path / "tcptop/config.toml").write_text("nonsense = 1\n")
     return tmp_path
@@ -82,7 +82,7 @@ def test_a_full_disk_is_named_where_standard_error_can_be_read(tmp_path: Path) -
 
 
 def test_nothing_is_written_into_a_recording_by_a_closed_standard_error(tmp_path: Path, wrong_settings: Path) -> None:
-    """A file that is opened while standard error is closed must not get its number."""
+    """A file that is opened while standard error is closed must not get the descriptor 2."""
     path = tmp_path / "file"
     command, environment = program()
     script = f"{' '.join(command)} record --json --root {TREE} -w {path} <&- >&- 2>&-"

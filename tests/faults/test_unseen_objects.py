@@ -1,4 +1,4 @@
-"""Objects whose cache no file shows: absent, hidden and unknown are told apart, on old and on incomplete trees."""
+"""Objects whose cache no file shows: absent, hidden and unknown are distinguished, on old and on incomplete trees."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_conntrack_has_a_cache_for_each_namespace_on_old_kernels(names: tuple[st
     document = report(machine(tmp_path, "3.10.0-1160.el7.x86_64", *rows))
     [conntrack] = [cache for cache in document["caches"] if cache["name"] == "nf_conntrack"]
     assert (conntrack["object_bytes"], conntrack["row"]) == (320, names[0] if len(names) == 1 else None)
-    assert conntrack["bytes"] is None  # counted in the rows of the namespaces
+    assert conntrack["bytes"] is None  # the objects are counted in the rows of the namespaces
     assert "320 B from one object to the next" in explained(tmp_path, "nf_conntrack")
 
 
@@ -330,7 +330,7 @@ def test_counts_that_were_not_copied_beside_sizes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tcp_bind_bucket", "tcp_bind2_bucket", "filp", "dentry", "sock_inode_cache"])
 def test_an_object_that_every_kernel_has_is_never_absent(name: str, tmp_path: Path) -> None:
-    """A lost link or row of one of these objects."""
+    """A link or row of one of the objects is lost."""
     root = copied(tmp_path, "6.1-4n")
     before = report(root)
     without_caches(root, name)
@@ -354,7 +354,7 @@ def test_an_object_of_later_kernels_is_absent_on_an_old_one(tmp_path: Path) -> N
 
 
 def test_an_incomplete_list_of_names_proves_no_absence(tmp_path: Path) -> None:
-    """A few links, as someone copied them: what they lack may be merged."""
+    """A few copied links: a cache without a link may be merged."""
     root = copied(tmp_path, "6.1-4n")
     shutil.rmtree(root / SLAB)
     (root / SLAB).mkdir(parents=True)

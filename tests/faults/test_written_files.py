@@ -1,4 +1,4 @@
-"""Files that the user names: no other user's link is followed, nothing waits, and what is written is whole."""
+"""Files that the user names: no other user's link is followed, no open blocks, and written files are complete."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_recorder_killed_at_any_system_call_of_the_creation_blocks_no_name(tmp
 
     assert recorded_under_strace()
     lines = [line for line in trace.read_text().splitlines() if "(" in line]
-    # strace counts each call's uses by themselves.
+    # The counters of strace are separate for each system call.
     names = [line.partition("(")[0] for line in lines]
     places = [number for number, line in enumerate(lines) if re.search('".tcptop-|"file"|/file"|file-journal"', line)]
     changes = [
@@ -274,7 +274,7 @@ def test_an_export_is_readable_for_nobody_else_than_the_recording(tmp_path: Path
 
 
 def test_a_replaced_lab_result_is_refused_if_it_may_not_be_written(tmp_path: Path) -> None:
-    """Another kind than a regular file is never replaced."""
+    """A file that is not regular is never replaced."""
     os.mkfifo(tmp_path / "pipe")
     if is_root:
         line = error_line("lab", "--states", "established", "-c", "10", "-w", tmp_path / "pipe")

@@ -54,7 +54,7 @@ def open_or_refusal(path: Path) -> Host | str:
         return error.strerror or ""
 
 
-# The same answers as the folder.
+# The archive gives the same answers as the folder.
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "w:zst"])
@@ -348,7 +348,7 @@ def test_an_archive_cut_at_any_byte_is_refused_or_reports_the_cut(mode: str, sma
     whole = archive_of(small_tree, tmp_path / "whole", mode).read_bytes()
     step = 37 if mode == "w" else 1
     refusals = 0
-    # A cut in the end mark, or in the padding after it, loses nothing.
+    # A cut in the end mark, or in the padding after the end mark, loses nothing.
     for end in range(0, len(whole) if mode != "w" else 4096, step):
         (tmp_path / "cut").write_bytes(whole[:end])
         host = open_or_refusal(tmp_path / "cut")

@@ -117,7 +117,7 @@ def test_a_cycle_of_links_is_an_error(root: Path) -> None:
 
 
 def test_links_that_expand_exponentially_end_quickly(root: Path) -> None:
-    """Each link leads twice through the one before: following all of them would take a million steps."""
+    """Each link leads twice through the previous link, so following all links would take a million steps."""
     (root / "proc/link0").symlink_to(".")
     for number in range(1, 21):
         (root / f"proc/link{number}").symlink_to(f"link{number - 1}/link{number - 1}")
@@ -265,7 +265,7 @@ def test_a_missing_root_raises_at_once(tmp_path: Path) -> None:
 def test_what_root_may_not_read_is_not_for_root_only(
     uid: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a container whose root lacks the capability."""
+    """The case is a container whose root user lacks the capability."""
 
     def refuse(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -1,4 +1,4 @@
-"""The remote program's requests, and the splitting of answers that may hold anything."""
+"""The remote program's requests, and the splitting of answers with arbitrary contents."""
 
 from __future__ import annotations
 

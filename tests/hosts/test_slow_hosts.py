@@ -1,4 +1,4 @@
-"""Hosts that answer too slowly, never, or with garbage: how long is waited, how often they are asked, what is said."""
+"""Hosts that answer too slowly, never, or with garbage: waiting times, the number of requests, and messages."""
 
 from __future__ import annotations
 

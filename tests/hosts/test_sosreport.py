@@ -1,4 +1,4 @@
-"""SosreportHost finds what a report contains, in files or outputs; the rest is missing, and never guessed."""
+"""SosreportHost finds the contents of a report, in files or outputs; other files are missing, and never guessed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def figures(root: Path) -> Ledger:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_the_cost_of_a_connection_equals_that_of_the_machine(kernel: str, form: str, tmp_path: Path) -> None:
-    """Counts and sizes are slabinfo's; merged caches are found in the output of ls for /sys/kernel/slab."""
+    """Counts and sizes come from slabinfo; merged caches are found in the output of ls for /sys/kernel/slab."""
     found, expected = figures(report(kernel, tmp_path, form)), ledger(kernel, "established")
     for mode in ("full", "time_wait"):
         for family in ("ipv4", "ipv6", "mix"):

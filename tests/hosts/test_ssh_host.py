@@ -216,7 +216,7 @@ def test_attempts_are_rarer_and_rarer(host: SshHost, monkeypatch: pytest.MonkeyP
         lines.add(str(raised.value).partition(";")[0])
         now_s[0] += 0.5
     pauses = [later - earlier for earlier, later in itertools.pairwise(attempts)]
-    assert pauses[0] <= 2.5  # the session before has never answered, and was the first failure
+    assert pauses[0] <= 2.5  # the previous session never answered, and was the first failure
     assert 30 <= pauses[-1] <= 61
     assert len(attempts) < 50
     assert "loop: ssh: Connection refused" in lines

@@ -1,4 +1,4 @@
-"""The call trees against the catalogue: both have the same objects and the same functions."""
+"""The call trees and the catalogue have the same objects and the same functions."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ each_object = pytest.mark.parametrize("item", KERNEL_OBJECTS, ids=lambda item: i
 
 
 def functions(text: str) -> set[str]:
-    """The names before brackets: `reqsk_free(), at accept(2)` has one function and one system call."""
+    """The names before brackets: `reqsk_free(), at accept(2)` names one function and one system call."""
     return set(re.findall(r"(\w+)\(", text))
 
 
@@ -140,7 +140,7 @@ def test_pruning_distinguishes_allocation_and_free() -> None:
     freed = prune_tree(CLOSE, (DENTRY,), freed=True)
     assert freed is not None
     assert [(item, is_freed) for _, item, is_freed in ends(freed)] == [(DENTRY, True)]
-    # accept(2) does both; each pruned tree has one of them.
+    # accept(2) allocates and frees; each pruned tree has one of the two.
     allocated, freed = prune_tree(ACCEPT, (FILE, REQUEST_SOCK), False), prune_tree(ACCEPT, (FILE, REQUEST_SOCK), True)
     assert allocated is not None
     assert freed is not None

@@ -50,7 +50,7 @@ def with_memory(mebibytes: int) -> MemoryHost:
 def with_descriptors(monkeypatch: pytest.MonkeyPatch, hard: int) -> None:
     """Gives this process a hard limit on descriptors."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (min(1024, hard), hard))
-    # Refuses as in a container, and keeps the limits of the process that runs the tests.
+    # Refuses to raise the limit, as in a container, and keeps the limits of the test process.
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
 
@@ -142,7 +142,7 @@ def test_kernel_tls_takes_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_a_loaded_module_makes_kernel_tls_a_state_that_is_measured_unasked() -> None:
     assert not is_tls_loaded(MemoryHost())
     assert is_tls_loaded(MemoryHost({"proc/net/tls_stat": b"TlsCurrTxSw 0\n"}))
-    # A sandbox may refuse the file; the lab then asks the kernel itself.
+    # A sandbox may refuse the file, so the lab asks the kernel itself.
     assert is_tls_loaded(MemoryHost({"proc/net/tls_stat": PermissionError(13, "Permission denied")}))
 
 

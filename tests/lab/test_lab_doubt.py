@@ -1,4 +1,4 @@
-"""A run whose figures may be wrong is in doubt, is repeated, and does not move the figures of other runs."""
+"""A run whose figures may be wrong is in doubt, is repeated, and does not change the figures of other runs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def test_a_run_in_doubt_does_not_move_the_vectors_of_others() -> None:
 
 @pytest.mark.parametrize(("measured", "expected"), [(1.2, 1.0), (0.73, 1.0), (0.55, 1.0), (0.2, 0.2), (0.0, 0.0)])
 def test_each_slab_has_a_vector_or_none_has(measured: float, expected: float) -> None:
-    """Vectors of slabs that other programs left partly free move neither the figures nor the doubt of mini-sockets."""
+    """Vectors of slabs that other programs left partly free change neither the figures nor the doubt of
+    mini-sockets.
+    """
     sock = LabPart("tw_sock_TCP", ("tw_sock_TCP",), 1.0, 256.0, 1.0, 1.0, 256.0)
     part = LabPart("obj_cgroup vectors", ("obj_cgroup vectors",), 0.0625 * measured, 8.0 * measured, 0.9, 0.0625, 8.0)
     mini = state(sock, vectors_counted=True)

@@ -1,4 +1,4 @@
-"""Fits of made-up readings: exact for exact readings, and no row for growth that is not the endpoints'."""
+"""Fits of made-up readings: the fit is exact for exact readings, and rejects rows that grow for another reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab's runs with kernel TLS: what grows in rows without a prediction is theirs, and is no disturbance."""
+"""The lab's runs with kernel TLS: growth in rows without a prediction belongs to kernel TLS, and is no disturbance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAIR: Mapping[str, float] = {**TX, "kmalloc-4k": 4, "kmalloc-64": 12, "kmalloc-8
 OF_STEP = {"ktls/context": CONTEXT, "ktls/tx": TX, "ktls/pair": PAIR}
 
 SHARES = {"kmalloc-8": 8.0, "kmalloc-64": 64.0, "kmalloc-192": 4096 / 21, "kmalloc-512": 512.0, "kmalloc-4k": 4096.0}
-"""Share of a slab page of one object."""
+"""One object's share of a slab page."""
 
 KTLS_RUNS = [run for run in RUNS if run.key in OF_STEP]
 
@@ -86,7 +86,7 @@ def test_objects_of_kernel_tls_are_parts_and_no_disturbance(run: Run, predictor:
     pair = measure(next(each for each in RUNS if each.key == "established/pair"), predictor)
     objects = {part.row: part.objects for part in found.parts}
     expected = OF_STEP[run.key]
-    # The vectors of ESTABLISHED are in small kmalloc rows, and stay there.
+    # The vectors of ESTABLISHED are in small kmalloc rows, and are not moved.
     assert {row: objects[row] for row in expected if row != "kmalloc-64"} == pytest.approx(
         {row: count for row, count in expected.items() if row != "kmalloc-64"}, abs=0.4
     )

@@ -1,4 +1,6 @@
-"""A small lab on this kernel, and what is left of it after a signal. Skipped, with the reason, where it cannot run."""
+"""A small lab on this kernel, and the processes and namespaces that remain after a signal. Skipped, with the reason,
+where it cannot run.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ def namespaces() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
-    """Runs one lab at a time on the machine, since each sees the other's sockets in the slabs."""
+    """Lock that allows only one lab at a time on the machine, since labs see each other's sockets in the slabs."""
     with (Path(tempfile.gettempdir()) / "tcptop-lab-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -178,7 +180,7 @@ def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
 
 
 def has_tls_module() -> bool:
-    """Whether this kernel gives kernel TLS to a socket; the answer does not come from tcptop's code."""
+    """True if this kernel gives kernel TLS to a socket; tested without tcptop's code."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         try:
             client.setsockopt(socket.IPPROTO_TCP, 31, b"tls")

@@ -17,12 +17,12 @@ class RecordedProgress(list[tuple[str, float]]):
     """Records every title and share that a lab shows."""
 
     def show(self, title: str, share: float) -> None:
-        """Stands in for `ProgressBar.show`."""
+        """Replaces `ProgressBar.show`."""
         self.append((title, share))
 
 
 def run_lab(first: StateResult, then: StateResult) -> tuple[RecordedProgress, int]:
-    """A lab whose runs give `first`, and `then` if repeated; returns the progress and the number of repeats."""
+    """Runs a lab whose runs give `first`, and `then` if repeated; returns the progress and the number of repeats."""
     shown = RecordedProgress()
     overall = OverallProgress(shown.show)
     again: list[str] = []

@@ -1,4 +1,6 @@
-"""Reading a saved lab result: intact, of an older tcptop, foreign, damaged and hostile."""
+"""Reading of saved lab results: intact files, files of an older tcptop, unrelated files, damaged files and hostile
+files.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def with_part(**values: object) -> Json:
 
 
 def load_error(path: str) -> str:
-    """The one line with which a file is refused."""
+    """The line of the error with which a file is refused."""
     with pytest.raises(TcptopError) as caught:
         load_measurement(path)
     line = str(caught.value)

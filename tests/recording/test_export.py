@@ -44,7 +44,7 @@ def import_into(source: Path, file: Path) -> None:
 
 
 def are_same_trees(one: Path, other: Path) -> bool:
-    """Whether two folders hold the same names, links and bytes."""
+    """True if two folders have the same names, links and bytes."""
     names = [{path.relative_to(root) for path in root.rglob("*")} for root in (one, other)]
     if names[0] != names[1]:
         return False

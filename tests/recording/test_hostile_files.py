@@ -51,7 +51,9 @@ def damaged_copy(recorded_file: IntactRecording, tmp_path: Path) -> Path:
 
 
 def assert_error_or_correct_samples(file: Path, live: list[Snapshot], indices: int, rng: random.Random) -> None:
-    """Asserts an open error of one line, or samples that are as they were live or marked damaged with a ledger."""
+    """Asserts that opening fails with one line, or that each sample equals the live sample or is marked damaged with a
+    ledger.
+    """
     refusal: str | None = None
     try:
         recording = open_recording(str(file))
@@ -80,7 +82,7 @@ def test_a_flipped_bit_anywhere(recorded_file: IntactRecording, tmp_path: Path, 
     copy = tmp_path / "copy"
     for turn in range(flips):
         data = bytearray(whole)
-        # Every other flip hits the first page, which holds the header and the table of tables.
+        # Every second change is in the first page, which has the header and the list of tables.
         at = rng.randrange(len(data) if turn % 2 else 4096)
         data[at] ^= 1 << rng.randrange(8)
         copy.write_bytes(data)
@@ -223,7 +225,7 @@ def test_a_decompression_bomb_is_not_unpacked(damaged_copy: Path) -> None:
 
 
 def test_the_most_hostile_block_is_refused_in_bounded_time_and_memory() -> None:
-    """Sixty documents of the largest size that is unpacked, in a few kilobytes, with the largest window."""
+    """Sixty documents of the largest unpacked size in a few kilobytes, with the largest window."""
     largest = b"{}\n" + bytes(MAX_DOCUMENT_BYTES - 3)
     writer = BlockWriter()
     records = [writer.pack(largest, number) for number in range(BLOCK_SAMPLES)]
@@ -273,7 +275,9 @@ def test_documents_are_unpacked_in_any_order(documents: list[bytes], first: int)
 def test_a_hostile_record_with_a_correct_checksum(
     recorded_file: IntactRecording, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """A checksum does not protect against hostile records: their author computes it too."""
+    """A checksum does not protect against hostile records, because the author of a hostile record also computes the
+    checksum.
+    """
     file = recorded_file.path
     number = data.draw(st.sampled_from([0, 1, 8, 9, 60, 61]))
     hostile = tmp_path_factory.getbasetemp() / "hostile"
@@ -287,7 +291,7 @@ def test_a_hostile_record_with_a_correct_checksum(
             record = bytearray(records[number][CHECKSUM_BYTES:])
             change_bytes(record, data)
             changed = {number: add_checksum(bytes(record), number)}
-        else:  # the document, packed as it should be, as are those after it in the block
+        else:  # the document is packed correctly, like the following documents of the block
             reader, writer = BlockReader(lambda number: records[number]), BlockWriter()
             changed = {}
             for each in range(number // 60 * 60, min(number + 9, SAMPLES)):
@@ -305,7 +309,7 @@ def test_a_hostile_record_with_a_correct_checksum(
 
 
 def change_bytes(record: bytearray, data: st.DataObject) -> None:
-    """Changes one to four bytes, of the first 400 or anywhere."""
+    """Changes one to four bytes, among the first 400 bytes or anywhere."""
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, min(len(record) - 1, 400)) | st.integers(0, len(record) - 1))
         record[at] = data.draw(st.integers(0, 255))
@@ -390,7 +394,7 @@ def test_a_document_cannot_multiply_a_large_file() -> None:
 
 
 def test_a_source_of_a_later_version_is_passed_over() -> None:
-    """Also its files, which lie between those of known sources."""
+    """The files of the unknown source, which lie between files of known sources, are skipped too."""
     read = {"answers": [{"path": "proc/net/new", "bytes": 4}], "sockstat_answers": []}
     sockstat = b"TCP: inuse 5 orphan 0 tw 2 alloc 7 mem 3\n"
     known = {"answers": [{"path": "proc/net/sockstat", "bytes": len(sockstat)}], "sockstat_answers": []}

@@ -76,7 +76,7 @@ def test_late_and_failed_sources(host: TreeSequenceHost, clock: Clock, tmp_path:
 
 
 def test_a_recording_that_begins_while_sampling(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
-    """As the record key of the screen does: every source is read again, so that all of it is recorded."""
+    """As with the record key of the screen, every source is read again, so that every source is recorded."""
     file = tmp_path / "recording"
     sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock)
     for _ in range(3):

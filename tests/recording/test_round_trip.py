@@ -18,7 +18,7 @@ from tcptop.snapshot import SOCKET_TABLE
 @each_kernel
 def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    # Only of one kernel more samples than a block holds: the limits of a block do not depend on the kernel.
+    # Only one kernel has more samples than a block, because the limits of a block do not depend on the kernel.
     roots = phase_trees(kernel)
     live = record(file, roots, BLOCK_SAMPLES + 5 if kernel == "6.1-4n" else 2 * len(roots) + 1)
     with recording_at(file) as recording:
@@ -32,7 +32,7 @@ def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
 
 
 def test_samples_differ(tmp_path: Path) -> None:
-    """Guards the test above, which would also pass for identical samples."""
+    """Shows that the samples differ: the test above would also pass for identical samples."""
     live = record(tmp_path / "recording", phase_trees("6.1-4n"), 4)
     assert len({snapshot.slabinfo.value for snapshot in live}) == 4
     assert len({snapshot.buddyinfo.value for snapshot in live}) == 4

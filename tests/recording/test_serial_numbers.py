@@ -74,7 +74,7 @@ def of_the_recipe(table: Path, shell: str, path: str | None = None) -> bytes:
 
 
 def awks(folder: Path) -> list[str]:
-    """A PATH for each awk that is here."""
+    """A PATH for each awk that is installed here."""
     paths = []
     for name in ("mawk", "gawk", "original-awk", "busybox"):
         found = shutil.which(name)

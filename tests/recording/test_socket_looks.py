@@ -1,4 +1,4 @@
-"""Looks at the sockets in recordings: byte for byte, without peers, scrubbed, exported and imported."""
+"""Lists of all sockets in recordings: byte for byte, without peers, scrubbed, exported and imported."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def text_of(read: SourceRead) -> str:
 
 
 def figures(snapshot: Snapshot) -> tuple[object, ...]:
-    """The figures of a look, without names."""
+    """The figures of a list of sockets, without names."""
     found = account(snapshot).holders
     assert found is not None
     return (
@@ -160,7 +160,7 @@ def test_scrubbed_numbers_stay_from_one_look_to_the_next() -> None:
 
     assert processes(500, 70, 9000) == ["2", "1", "3"]
     assert processes(9000, 71, 500) == ["3", "4", "2"]
-    # A process that was gone in a look gets another number.
+    # A process that is missing from one list gets another number in later lists.
     assert processes(70, 71) == ["5", "4"]
 
 

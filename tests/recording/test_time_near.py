@@ -1,4 +1,4 @@
-"""Times typed at the jump prompt: a clock time without a date is the one nearest to the sample shown."""
+"""Times typed at the jump prompt: a clock time without a date means the occurrence nearest to the shown sample."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def unix_s(text: str) -> float:
         ("12:00", "2026-11-20T13:00", "2026-11-20T12:00"),
         ("23:30", "2026-11-22T01:00", "2026-11-21T23:30"),
         ("00:30", "2026-11-21T23:00", "2026-11-22T00:30"),
-        # The nearest one is outside the recording: the first one inside it.
+        # If the nearest occurrence is outside the recording, the first occurrence inside the recording is meant.
         ("09:00", "2026-11-19T20:30", "2026-11-20T09:00"),
         ("19:00", "2026-11-23T06:00", "2026-11-22T19:00"),
-        # Times with a date and offsets do not depend on the sample shown.
+        # Times with a date, and offsets, do not depend on the shown sample.
         ("2026-11-20T12:00", "2026-11-22T13:00", "2026-11-20T12:00"),
         ("+1h", "2026-11-22T13:00", "2026-11-19T21:00"),
         ("-1h", "2026-11-19T20:00", "2026-11-23T07:00"),

@@ -1,4 +1,4 @@
-"""Times as users type them. Tests run in UTC; one sets another zone."""
+"""Times as users type them. Tests run in UTC; one test sets another time zone."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def live_ledger() -> Ledger:
 
 
 def ledger_while_sockets_open() -> Ledger:
-    """A ledger whose number of sockets was read again a second after slabinfo, when it had doubled."""
+    """A ledger whose number of sockets was read again a second after slabinfo, when the number had doubled."""
     sample = snapshot(KERNEL, PHASE)
     sockets = sample.sockstat.value
     assert sockets is not None
@@ -239,11 +239,11 @@ def reports(special: Mapping[str, Ledger]) -> Iterator[Json]:
 REFUSED = net(None, False, "refused", reason="Permission denied")
 SMALL = net(4026532400, False, "listeners", inuse=3)
 CUT = net(4026532500, False, "cut", reason="the dump was ended after 10 s")
-"""Network namespaces that were not asked, or not to the end."""
+"""Network namespaces whose sockets were not read, or not all read."""
 
 
 def ledgers_with_looks() -> dict[str, Ledger]:
-    """Ledgers of the recording with looks at the sockets: one, two of a live machine, and one that saw little."""
+    """Ledgers of the recording with lists of sockets: one list, two lists of a live machine, and an incomplete list."""
     of = snapshot(KERNEL, PHASE)
     first = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
     grown = table_of(*(line.replace("TCPReqQFullDrop=0", "TCPReqQFullDrop=271") for line in WHOLE_MACHINE))
@@ -277,7 +277,9 @@ def who_looks(special: Mapping[str, Ledger]) -> Iterator[Json]:
 
 
 def ledgers_with_hardware() -> dict[str, Ledger]:
-    """Ledgers of machines with one node and with four, with the tables of two sockets and of nothing but slots."""
+    """Ledgers of machines with one node and with four nodes; the firmware's tables have two processors, or only
+    slots.
+    """
     slot_without_anything = made_smbios.structure(17, 1, {0x0C: (2, 0xFFFF)})
     array_without_anything = made_smbios.structure(16, 2, {})
     bare = slot_without_anything + array_without_anything + made_smbios.END
@@ -299,7 +301,7 @@ def ledgers_with_hardware() -> dict[str, Ledger]:
 
 
 def host_looks() -> Iterator[Json]:
-    """Yields lines of `tcptop --json --host` with several machines: answered looks, lost ones, and unreadable files."""
+    """Yields lines of `tcptop --json --host` with several machines: answers, lost machines, and unreadable files."""
     yield look_as_object(HostLook("web22", None, None, "ssh: Connection refused", 7.0))
     for phases in (("established",), ("base", "established", "base", "timewait", "base")):
         account_row = RowAccount()

@@ -36,7 +36,7 @@ class Type:
     values: Type | None = None
     signed: bool = False
     or_null: bool = False
-    """Whether elements of a list may be null; a field has the column Null instead."""
+    """True if elements of a list may be null; for fields, the column Null says this."""
     length: int | None = None
     key_kind: str = ""
     of: str = ""
@@ -146,7 +146,7 @@ def table_of(title: str, root: str, paragraph: str, rows: list[list[str]]) -> Ta
 
 
 def type_of(text: str) -> Type:
-    """Parses a cell of the column Type; raises ValueError for one of another form."""
+    """Parses a cell of the column Type; raises ValueError if the cell has another form."""
     if match := re.fullmatch(r"map by (.+?) of (.+)", text):
         return Type(values=type_of(match[2]), key_kind=match[1])
     if match := re.fullmatch(r"lists? of (?:(\d+) )?(.+)", text):

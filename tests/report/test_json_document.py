@@ -1,4 +1,4 @@
-"""docs/json.md against the code, both ways: every key, path, type, null, sign and enumeration."""
+"""docs/json.md and the code have the same keys, paths, types, nulls, signs and enumerations."""
 
 from __future__ import annotations
 

@@ -327,7 +327,7 @@ def test_all_strings_are_printable(kernel: str) -> None:
     assert all(value.isprintable() for _, value in leaves(as_object(ledger(kernel, "base"))) if isinstance(value, str))
 
 
-# Missing is not zero.
+# A missing figure is not zero.
 
 
 def leaves(report: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401 (JSON)
@@ -409,6 +409,6 @@ def test_no_figure_becomes_zero_without_a_file(
             if isinstance(value, bool) or not isinstance(value, (int, float)) or at[0] == "sources":
                 continue
             if value == 0 and whole.get(at) != 0:
-                # Only a lower bound may become 0.
+                # Only lower bounds may become 0.
                 assert re.search("low_bytes$|^low_", str(at[-1])), at
         assert "\x1b" not in as_text(damaged)

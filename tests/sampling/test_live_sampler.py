@@ -1,4 +1,4 @@
-"""LiveSampler: one batch of reads for each sample; a source that hangs, is slow or raises affects itself alone."""
+"""LiveSampler: one batch of reads for each sample; a source that hangs, is slow or raises affects no other source."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def expected_states(host: TroubledHost) -> dict[str, str]:
 async def wait_for_states(
     live: LiveSampler, snapshots: AsyncIterator[Snapshot], is_wanted: Callable[[dict[str, str]], bool]
 ) -> Snapshot:
-    """The first sample with such states, however many samples that takes; every source is read for each of them."""
+    """The first sample with the given states; every source is read for each sample before."""
     seen: dict[str, str] = {}
     deadline_s = time.monotonic() + GUARD_S
     while time.monotonic() < deadline_s:
@@ -86,7 +86,7 @@ async def wait_for_states(
         if is_wanted(seen):
             return snapshot
         live.sample_now()
-        # A sample without a due source waits for nothing; without a pause the threads that read would not get the CPU.
+        # A sample without a due source waits for nothing, so without a pause the reading threads would not get the CPU.
         await asyncio.sleep(0.01)
     raise AssertionError(f"never; last {seen}")
 
@@ -176,7 +176,7 @@ async def test_a_source_that_raises_is_failed_and_the_others_are_read(host: Trou
 
 
 async def test_a_recording_that_begins_while_a_source_hangs_has_that_source(host: TroubledHost) -> None:
-    """Its read began without keeping the host's answers, so it is read once more."""
+    """The read of the source began without keeping the host's answers, so the source is read once more."""
     live = LiveSampler(Sampler(host, kernel_sources(), 0.01))
     snapshots = live.snapshots()
     host.hanging = {"proc/sys/kernel/osrelease"}

@@ -13,7 +13,7 @@ CPU_SHARE = 0.005
 """The budget: 0.5 % of one CPU, for each source and for all together."""
 
 REST_FACTOR = 200
-"""A source rests at least this many times as long as its read took."""
+"""After a read, a source pauses for at least this many times the duration of the read."""
 
 
 def simulate_reads(paces: Paces, costs_us: Mapping[str, int], interval_s: float, ticks: int) -> list[tuple[float, str]]:
@@ -85,7 +85,7 @@ def test_the_effective_period_follows_from_the_cost() -> None:
 def test_all_sources_together_stay_within_the_budget(costs_us: dict[str, int], interval_s: float) -> None:
     """At any time, the CPU time used is at most 0.5 % of the elapsed time, plus a bounded amount for the start.
 
-    At the start the cost of a read is unknown, so every source is read once; 30 ms more may be borrowed.
+    At the start the cost of a read is unknown, so every source is read once, and 30 ms beyond the budget may be used.
     """
     paces = Paces()
     count = int(4 * 3600 / interval_s) if interval_s >= 1 else 18_000

@@ -16,7 +16,9 @@ Results = dict[str, "str | BaseException"]
 
 
 class HangingCalls:
-    """Answers a call with its argument in capitals. `hang…` does not return before `release` is set, `raise` raises."""
+    """Answers a call with its argument in capitals. With `hang…` the call does not return before `release` is set; with
+    `raise` the call raises.
+    """
 
     def __init__(self) -> None:
         self.release = threading.Event()

@@ -140,8 +140,8 @@ def test_sources_of_a_lost_host_say_why_and_all_are_read_when_it_is_back(host: A
     read_due(sampler)
     assert states(sampler.snapshot())["slabinfo"] == ("ok", None)
     asked = {path for turn in host.turns for path in turn}
-    assert "sys/kernel/btf/vmlinux" not in asked  # it is large, and slabinfo was never unreadable
-    assert "sys/devices/system/node/" in asked  # it may have started again with another kernel
+    assert "sys/kernel/btf/vmlinux" not in asked  # BTF is large, and slabinfo was never unreadable
+    assert "sys/devices/system/node/" in asked  # the machine may have been rebooted with another kernel
 
 
 def test_a_recording_has_why_a_host_was_lost(host: AskedHost, tmp_path: Path) -> None:

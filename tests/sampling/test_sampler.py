@@ -1,4 +1,4 @@
-"""Sampler: what it reads and when, the readings it stores, and the rates between two readings."""
+"""Sampler: the sources that are read, the times of the reads, the stored readings, and rates between two readings."""
 
 from __future__ import annotations
 

@@ -51,14 +51,14 @@ RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 AppPilot = Pilot[int]
 
 IDLE_S = 0.005
-"""For how long the event loop must have nothing to do until a key or a pause is over."""
+"""Time for which the event loop must have nothing to do before a key or a pause counts as finished."""
 
 
 async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:  # noqa: ARG001 (Textual's parameters)
     """Waits until the event loop and the process have nothing to do.
 
-    Textual's own function looks at the CPU time of the process only, which also stands still while other processes have
-    the CPU; and its 20 ms at least add up to minutes.
+    Textual's own function looks only at the CPU time of the process, which also stands still while other processes have
+    the CPU. Its minimum wait of 20 ms would add up to minutes.
     """
     loop: Any = asyncio.get_running_loop()
     start_s, idle = time.monotonic(), False
@@ -84,7 +84,9 @@ def parse_rules_once(
     tie_breaker: int = 0,
     scope: str = "",
 ) -> list[RuleSet]:
-    """As Textual's method, whose own cache is of one app: an eighth of the time of a start is for parsing."""
+    """Does the same as Textual's method, but with one cache for all apps, because parsing takes an eighth of a
+    start.
+    """
     key = (css, read_from, is_default_rules, tie_breaker, scope, *self._variables.items())
     if key not in PARSED_CSS:
         PARSED_CSS[key] = parse_rules(self, css, read_from, is_default_rules, tie_breaker, scope)
@@ -194,7 +196,9 @@ def sample_counts(counts: Sequence[int], recorder: Recorder | None = None) -> li
 
 
 def without_load(snapshot: Snapshot) -> Snapshot:
-    """The sample as if slabinfo had been parsed quickly: on a loaded machine it may take longer, and then rests."""
+    """The sample as if slabinfo had been parsed quickly: on a loaded machine, slow parsing would make the source
+    pause.
+    """
     period_s = snapshot.slabinfo.every_s
     return snapshot._replace(slabinfo=snapshot.slabinfo._replace(every_s=period_s and min(period_s, 1.0)))
 
@@ -258,7 +262,7 @@ class ScriptedHost:
         self._folder = open_host(folder)
 
     def release(self) -> None:
-        """Ends every blocked read."""
+        """Lets every blocked read return."""
         self.hanging.clear()
         self._released.set()
 
@@ -276,13 +280,13 @@ class ScriptedHost:
 
 
 def root_only(path: str) -> bool:
-    """Whether only root may read a file: mode 0400 in mm/slab_common.c, mm/vmstat.c and mm/slub.c."""
+    """True if only root may read a file: mode 0400 in mm/slab_common.c, mm/vmstat.c and mm/slub.c."""
     return path in ("proc/slabinfo", "proc/pagetypeinfo") or path.startswith("sys/kernel/slab/")
 
 
 def screen_text(app: App[int]) -> str:
     """The text of the whole terminal, including screens that cover the panes."""
-    # As in App.export_screenshot, which returns an SVG only.
+    # The code follows App.export_screenshot, which returns only an SVG.
     update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
     console = Console(
         width=app.size.width,
@@ -317,7 +321,9 @@ LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 
 def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The cells of the caches pane by cache and column title. Figures are right-aligned with their title."""
+    """The cells of the caches pane by cache and column title. Figures are right-aligned with the titles of their
+    columns.
+    """
     head = next(line for line in lines if line.startswith("CACHE"))
     titles = [(found[1], found.end()) for found in TITLE.finditer(head)]
     assert titles[0][0] == "CACHE", head
@@ -330,7 +336,7 @@ def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
         for title, end in titles:
             if title in ("CACHE", "OBJECT"):
                 continue
-            if before is None:  # the column before holds names, which may be longer than its title
+            if before is None:  # the previous column has names, which may be longer than the column's title
                 found = LAST_FIGURE.search(line[:end])
                 cells[title] = found[1] if found else ""
             else:
@@ -389,7 +395,7 @@ class Notices(list[str]):
     """The texts of all notifications; the app itself keeps them for a few seconds only."""
 
     def collect(self, message: Message) -> None:
-        """To be given to `run_test` as `message_hook`."""
+        """The function is passed to `run_test` as `message_hook`."""
         if isinstance(message, Notify):
             self.append(message.notification.message)
 

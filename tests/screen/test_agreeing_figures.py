@@ -80,7 +80,7 @@ def test_above_a_tenth_the_mark_is_disturbed(columns: int) -> None:
 
 
 def test_a_total_near_its_lower_bound_is_the_lower_bound() -> None:
-    """With 50 MiB of 50 to 94, `≈ 50` would say that it is hardly more."""
+    """If the range is 50 to 94 MiB, the text `≈ 50` would wrongly suggest that the memory is hardly larger."""
     ledger = account(sample_tree(tree("6.1-4n", "halfclosed")))
     low, high = 50 << 20, 94 << 20
     for likely, shown in ((51 << 20, "≥50"), (70 << 20, "≈70"), (93 << 20, "≈93")):

@@ -140,7 +140,7 @@ async def test_alarms_below_the_last_line_are_counted_in_the_title(alarming: Pat
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], tmp_path: Path) -> None:
-    """How many files a process has, and how many ports are in use for a peer, is not known without a dump."""
+    """Without a dump, the number of files of a process and the number of ports used for a peer are unknown."""
     root = copy_recording("6.1-4n", "established", tmp_path)
     title = (await lines_of(root, size, LimitsPane))[0]
     assert re.search(r"1 540 000 more (sockets )?fit", title)

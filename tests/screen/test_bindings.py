@@ -1,4 +1,4 @@
-"""Each key has one action: a method of the app, or of every feed that offers the key; and known keys keep theirs."""
+"""Each key has one action: a method of the app, or of every feed with the key; keys never change their actions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ KNOWN_KEYS = {
     "send_all": "ctrl+l",
     "suspend_process": "ctrl+z",
 }
-"""Keys of both modes by their action. Users know them by heart: a key is only ever added to these."""
+"""The keys of both modes, by action. Users know the keys by heart, so keys are only ever added."""
 KNOWN_LIVE_KEYS = {
     "feed('sample')": "space",
     "feed('pause')": "z",

@@ -1,4 +1,4 @@
-"""Tests of the caches pane: the columns follow from the width alone, and the title says on which nodes TCP is."""
+"""Tests of the caches pane: the columns depend only on the width, and the title says on which nodes TCP's slabs are."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def test_columns_scroll_sideways_behind_the_name() -> None:
 
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)], ids=str)
 async def test_active_objects_that_may_lie_in_the_lists_of_cpus_are_a_bound(size: tuple[int, int]) -> None:
-    """One socket is there, and 117 objects count as active; with 8 002 sockets the error is small."""
+    """There is one socket, and 117 objects count as active; with 8 002 sockets the error is small."""
     for phase, sign in (("base", "≤ "), ("established", "")):
         async with tree_app(tree("6.18-1n", phase)).run_test(size=size) as pilot:
             lines = pane_lines(await wait_for_app(pilot), CachesPane)

@@ -1,4 +1,4 @@
-"""Events that grew are named in the head line for a minute: live, in a recording by its clock, and going back."""
+"""The head line names events that grew for a minute: live, in a recording by its clock, and after going back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def netstat(**counters: int) -> bytes:
 
 
 STORY = ((0, 5), (20, 5), (40, 17), (60, 17), (90, 20), (99, 20), (101, 20), (149, 20), (151, 20), (4000, 20))
-"""Time of each sample in seconds, and ListenOverflows then."""
+"""Time of each sample in seconds, and the value of ListenOverflows."""
 SHOWN = (None, None, 12, 12, 15, 15, 3, 3, None, None)
 """The growth that each sample names: 12 seen at second 40, 3 at second 90."""
 
@@ -66,7 +66,7 @@ def recorded_story(path: Path, story: Sequence[tuple[float, int | None]]) -> Pat
 
 
 def named_growth(line: str) -> int | None:
-    """The growth of ListenOverflows in a head line; None if it is not named."""
+    """The growth of ListenOverflows in a head line; None if the line does not name the event."""
     found = re.search(r"! ListenOverflows \+(\d+)", line)
     assert found or "ListenOverflows" not in line
     return int(found[1]) if found else None

@@ -274,7 +274,7 @@ async def test_part_in_kmalloc_has_its_own_page(tmp_path: Path) -> None:
 
 
 async def test_part_of_several_objects_has_one_page_for_all() -> None:
-    """Two of the LSM blobs have caches; the third is from kmalloc."""
+    """Two of the LSM blobs have their own caches; the third blob comes from kmalloc."""
     async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 60)) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "tab", "tab", "left")
@@ -339,7 +339,7 @@ async def test_scrolling_shows_every_line_of_each_page(size: tuple[int, int]) ->
                 await press_keys(pilot, "pagedown")
                 more = len(whole) - len(seen)
                 seen += page_lines(app)[-more:] if more < rows else page_lines(app)
-            # Only the first 40 columns: another test checks the width.
+            # Only the first 40 columns are compared, because another test checks the width.
             assert [line[:40] for line in seen[: len(whole)]] == [line[:40] for line in whole]
             await press_keys(pilot, "home")
             assert page_lines(app)[0] == seen[0]
@@ -440,7 +440,7 @@ async def test_page_is_laid_out_for_a_new_terminal_size() -> None:
             assert page_lines(app)[: len(whole)] == whole[: height - 2]
 
 
-# On a live host.
+# The host is live.
 
 
 async def test_space_and_z_work_on_a_page() -> None:

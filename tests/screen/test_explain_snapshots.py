@@ -28,5 +28,5 @@ def test_page(check_screen: CheckScreen, page: str, size: tuple[int, int]) -> No
 
 @at_usual_sizes
 def test_merged_cache(check_screen: CheckScreen, size: tuple[int, int]) -> None:  # noqa: F811 (the fixture)
-    """Of `pid`, the fifth row, whose cache is merged with that of bind buckets."""
+    """The page of `pid`, the fifth row, whose cache is merged with the cache of bind buckets."""
     check_screen(tree_app(tree("6.1-4n")), size, [*["down"] * 4, "enter"])

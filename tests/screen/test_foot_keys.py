@@ -46,13 +46,13 @@ PRESSED = {
     "t T": ["t", "T"],
     "< >": ["greater_than_sign", "less_than_sign"],
 }
-"""The keys that are pressed for a hint that is no single key."""
+"""The keys that are pressed for a hint with more than one key."""
 ALTERNATIVES = ("+-", "t T", "< >")
-"""Hints of two directions, of which one has no effect at an end."""
+"""Hints of two directions; at an end of the range, one direction has no effect."""
 TOGGLES = ("m", "k", "x", "y", "r", "z", "=")
-"""Keys that, pressed again, give back what was before."""
+"""Keys that restore the previous state when pressed again."""
 ENDING = ("ENTER", "=", "ESC")
-"""Keys that may end a zoom, after which the foot line is another one."""
+"""Keys that may end a zoom, which changes the foot line."""
 
 
 def hints(app: TcptopApp) -> list[str]:
@@ -62,7 +62,7 @@ def hints(app: TcptopApp) -> list[str]:
 
 
 class Effects:
-    """What a user sees of an app, and how often it sampled."""
+    """The visible text of an app, and the number of its samples."""
 
     def __init__(self) -> None:
         self.samples = 0
@@ -77,7 +77,7 @@ class Effects:
 
 
 async def useless_hints(pilot: AppPilot, effects: Effects, pressed: list[str]) -> list[str]:
-    """Those of the pressed hints of the foot line whose keys have no effect; `q` is pressed last."""
+    """The pressed hints of the foot line whose keys have no effect; `q` is pressed last."""
     app, useless = pilot.app, []
     assert isinstance(app, TcptopApp)
     for hint in sorted(pressed, key="q".__eq__):
@@ -106,7 +106,7 @@ async def useless_hints(pilot: AppPilot, effects: Effects, pressed: list[str]) -
 
 
 async def check(make: Callable[[], TcptopApp], size: tuple[int, int], *keys: str) -> list[str]:
-    """Presses keys, and then every key of the foot line; the keys that were in that line."""
+    """Presses keys, and then every key of the foot line; returns the keys of the foot line."""
     shown: list[str] = []
     rounds: list[list[str]] = [[]]
     for pressed in rounds:

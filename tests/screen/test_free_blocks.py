@@ -1,4 +1,4 @@
-"""Free blocks: the row of a zone is the sum of its rows by migrate type, even if these are older than the zone's."""
+"""Free blocks: the row of a zone is the sum of its rows by migrate type, even if the counts by type are older."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the table: which columns fit a width, and that no two figures of a line read as one."""
+"""Tests of the table: which columns fit a width, and that no two figures of a line look like one number."""
 
 from __future__ import annotations
 

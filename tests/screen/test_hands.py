@@ -1,4 +1,4 @@
-"""What the hands do besides the known keys: the palette, function keys, zoom, sideways scroll, files and clipboard."""
+"""Palette, function keys, zoom, sideways scrolling, files and clipboard."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ async def test_the_title_counts_the_columns_that_do_not_fit() -> None:
             edge = screen_text(app).splitlines()[app.screen.query_one(CachesPane).region.y]
             found = re.search(r"> (?:\+(\d+)|(\d+) more(?: columns?)?) ─*$", edge)
             counts.append(int(found[1] or found[2]) if found else 0)
-            # CACHE, which has no cell of its own here, and OBJECT, which is the last to fit.
+            # The titles CACHE, which has no cell of its own here, and OBJECT, which is the last column that fits.
             names = {"CACHE", *shown} | ({"OBJECT"} if "OBJECT" in pane_lines(app, CachesPane)[0] else set())
             assert len(names) + counts[-1] == SAVED_COLUMNS, edge
         assert counts == sorted(counts, reverse=True)

@@ -1,4 +1,4 @@
-"""The screen of who holds the sockets, through real keys, on the text of a look at eight loads."""
+"""The screen of holders of sockets, operated by real keys, on a list of the sockets of eight loads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SOCKETS = "sock_diag/sockets"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A tree with a look at eight loads, each in a network namespace of its own."""
+    """A tree with a list of the sockets of eight loads, each load in its own network namespace."""
     folder = copy_tree(tree("6.18-1n"), tmp_path / "web-17")
     (folder / "sock_diag").mkdir()
     (folder / SOCKETS).write_bytes(LOOK.read_bytes())
@@ -410,7 +410,7 @@ A_ROW = "row\t40000\t77\t0\t1200\t2048\t0\t12000\t900\t1500\t10\t3\t100\tcubic\t
 
 
 def live_host() -> ScriptedHost:
-    """A host that is asked like this machine, with the look at eight loads."""
+    """A host that answers like this machine, with the list of the sockets of eight loads."""
     host = ScriptedHost(tree("6.18-1n"), live=True)
     host.identity = host.identity._replace(place=None)
     host.texts[SOCKETS] = LOOK.read_bytes()

@@ -1,4 +1,4 @@
-"""The table of hosts on the screen: each size, its order, filter and cursor, and texts of strangers as plain text."""
+"""The table of hosts on the screen: sizes, order, filter, cursor, and untrusted texts shown as plain text."""
 
 from __future__ import annotations
 

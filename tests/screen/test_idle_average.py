@@ -1,4 +1,4 @@
-"""Tests of the mark beside the average when idle objects weigh in, at every width."""
+"""Tests of the mark beside the average if idle objects are a large part of the average, at every width."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ async def test_brackets_cycle_through_nodes_and_equals_shows_all() -> None:
             assert pane_lines(app, HeadLine)[0].endswith(f"node {node} · saved")
         assert seen == [0, 1, 2, 3, 2, 1, 0, 3, 2]
         await pilot.press("equals_sign")
-        # The figure of slabinfo: sysfs was recorded a moment later.
+        # The figure comes from slabinfo, because sysfs was recorded a moment later.
         assert caches(app)["dentry"]["OBJS"] == grouped(slabinfo_rows(tree("6.1-4n"))["dentry"][1])
         assert " node " not in pane_lines(app, HeadLine)[0]
         await pilot.press("right_square_bracket")
@@ -212,7 +212,7 @@ async def test_socket_counts_are_those_of_sockstat() -> None:
 @pytest.mark.parametrize("refused", [[], ["proc/slabinfo"], ["sys/kernel/security/lsm"], None], ids=str)
 @pytest.mark.parametrize("phase", ["base", "established"])
 async def test_large_figure_is_the_sum_of_its_parts(phase: str, refused: list[str] | None) -> None:
-    """Up to the rounding of each part to a whole byte."""
+    """The sums are equal except for the rounding of each part to a whole byte."""
     host = ScriptedHost(tree("6.1-4n", phase))
     host.refused = root_only if refused is None else lambda path: path in refused
     async with host_app(host).run_test(size=LARGE) as pilot:
@@ -515,7 +515,7 @@ async def test_help_lists_every_binding_and_closes() -> None:
 
 
 async def test_any_other_key_closes_the_help() -> None:
-    """As the title of the help says."""
+    """The keys have the effect that the title of the help promises."""
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
         for key in ("escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"):
@@ -540,7 +540,7 @@ async def test_keys_of_a_live_host_do_nothing_on_a_saved_tree() -> None:
 
 PANES: tuple[type[Pane], ...] = (HeadLine, FigurePane, TcpPane, CachesPane, BuddyPane, KeyLine)
 ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(75, 17), Size(120, 40), Size(80, 24)]
-"""Both sides of each breakpoint, usual terminal sizes and extremes."""
+"""Sizes on both sides of each breakpoint, usual terminal sizes, and extreme sizes."""
 SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]
 
 

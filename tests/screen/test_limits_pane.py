@@ -140,7 +140,7 @@ async def test_unknown_limits_have_no_bar_and_no_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
 async def test_the_title_says_why_no_headroom_is_known(size: tuple[int, int], tmp_path: Path) -> None:
-    """As for a plain user: the kernel lets only root read slabinfo."""
+    """The test reads as a user without root, because only root may read slabinfo."""
     root = copy_recording("6.18-1n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     shutil.rmtree(root / "sys/kernel/slab")
@@ -193,7 +193,7 @@ async def test_in_time_wait_accounting_mini_sockets_are_counted_and_named() -> N
 
 
 async def test_the_nearest_limit_is_the_one_that_the_title_calls_the_first() -> None:
-    """Of memory a larger part is in use, but fewer files are free."""
+    """Memory has the larger used share, but fewer files are free."""
     async with tree_app(tree("6.1-4n")).run_test(size=(160, 50)) as pilot:
         app = await wait_for_app(pilot)
         [snapshot] = sample_phases("6.1-4n", ["established"])
@@ -359,7 +359,7 @@ async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path
 
 @pytest.mark.parametrize("size", [(40, 12), (76, 12), (100, 12)], ids=str)
 async def test_a_number_beside_the_name_of_a_limit_is_the_headroom_of_that_limit(size: tuple[int, int]) -> None:
-    """Of file-max a smaller part is in use, but it is reached first."""
+    """The used share of file-max is smaller, but file-max is reached first."""
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
         [snapshot] = sample_phases("6.1-4n", ["established"])

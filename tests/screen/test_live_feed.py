@@ -1,4 +1,4 @@
-"""Tests of the app on a live host whose files change between samples, are refused, or whose reads hang."""
+"""Tests of the app on a live host: files change between samples, files are refused, and reads hang."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def host() -> Iterator[ScriptedHost]:
 async def running(
     host: ScriptedHost, every_s: float = 0.1, notices: Notices | None = None
 ) -> AsyncIterator[tuple[TcptopApp, AppPilot]]:
-    """The app, once slabinfo is drawn. If the app does not end within 60 seconds, the test fails."""
+    """The app, after slabinfo has been drawn. If the app does not end within 60 seconds, the test fails."""
     hook = None if notices is None else notices.collect
     app = host_app(host, every_s)
     test = asyncio.current_task()
@@ -110,7 +110,7 @@ async def test_rates_are_shown(host: ScriptedHost) -> None:
 
 @pytest.mark.parametrize("path", ["proc/buddyinfo", "proc/slabinfo", SOCKSTAT, "proc/zoneinfo"])
 async def test_hung_source_is_marked_late(host: ScriptedHost, path: str) -> None:
-    """Its last value stays, other sources are still read, keys work, and quitting does not wait."""
+    """The last value of the hung source stays, other sources are read, keys work, and quitting does not wait."""
     name = Path(path).name
     async with running(host) as (app, pilot):
         host.hanging.add(path)
@@ -190,7 +190,7 @@ async def test_pause_stops_the_reads(host: ScriptedHost) -> None:
 
         await pilot.press("z")
         assert "paused" in pane_lines(app, HeadLine)[0]
-        # A sample that was being taken when the key was pressed is still drawn; no other may follow.
+        # A sample that was being taken when the key was pressed is still drawn, but no further sample may follow.
         await pilot.pause(0.5)
         note()
         asked = len(host.asked)

@@ -1,4 +1,4 @@
-"""Long runs: the screen holds no more objects after many samples than after half of them."""
+"""Long runs: the screen has no more objects after many samples than after half of the samples."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ async def test_twice_as_many_samples_leave_as_many_objects() -> None:
         await draw_samples(pilot, app)
         after = count_objects()
     assert before["tcptop.snapshot.SlabRow"] > 0
-    # Anything kept for each sample would be at least SAMPLES more; what one sample holds varies by less.
+    # If an object were kept for each sample, there would be SAMPLES more objects; the objects of one sample vary by
+    # less.
     assert {name: count for name, count in after.items() if count - before.get(name, 0) >= SAMPLES // 2} == {}
 
 

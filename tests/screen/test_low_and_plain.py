@@ -1,4 +1,6 @@
-"""Screens of a plain user and low screens: no heading without a row, no figure twice, and whose CPU it is."""
+"""Screens of a user without root, and low screens: no heading without a row, no figure twice, and a label for the CPU
+use.
+"""
 
 from __future__ import annotations
 
@@ -150,7 +152,9 @@ async def test_the_short_legend_leaves_out_the_smallest_parts_of_the_bar() -> No
 
 
 def test_buffers_in_use_have_the_sign_of_the_end_of_their_range() -> None:
-    """With fewer pages than sockets each may use little of its page: the least is shown, and its sign says so."""
+    """With fewer pages than sockets, each socket may use little of its page, so the lower bound is shown with the sign
+    `≥`.
+    """
     figures = ledger("6.1-4n", "halfclosed")
     [part] = [part for part in figures.tcp_memory.parts if part.row is None]
     assert part.bytes == part.low_bytes < part.high_bytes

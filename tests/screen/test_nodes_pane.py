@@ -96,7 +96,7 @@ def test_slabs_and_headroom_come_from_the_free_blocks(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("kernel", ["6.1-1n", "6.1-4n", "6.1-8n", "6.1-4n-memoryless", "6.12-arm64-16k-4n"])
 def test_each_bar_is_of_the_memory_of_its_own_node(kernel: str) -> None:
-    """MemTotal and MemFree of the node's meminfo, and TCP's slabs of the ledger."""
+    """MemTotal and MemFree from the node's meminfo, and TCP's slabs from the ledger."""
     folder, ledger = tree(kernel), ledger_of(tree(kernel))
     for node, bar in zip(ledger.nodes, bars(ledger), strict=True):
         text = (folder / f"sys/devices/system/node/node{node.node}/meminfo").read_text()

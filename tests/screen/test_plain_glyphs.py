@@ -61,7 +61,7 @@ def test_each_ascii_glyph_is_as_wide_as_the_original() -> None:
 
 
 SIGNS = "▸≈–×÷Δ▴▾→"
-"""Glyphs that mean something by themselves, outside of graphs, bars and borders."""
+"""Glyphs that have a meaning of their own, outside of graphs, bars and borders."""
 
 
 def test_no_ascii_sign_has_two_meanings() -> None:

@@ -1,4 +1,4 @@
-"""The plan screen through real keys: its figures against `tcptop plan --json`, wrong texts, unknown figures."""
+"""The plan screen, operated by real keys: figures compared with `tcptop plan --json`, wrong texts, unknown figures."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
 
 
 AS_NOW = ("--side", "mixed", "--family", "now")
-"""What the form begins with."""
+"""The initial contents of the form."""
 CASES: list[tuple[Sequence[str], Sequence[str]]] = [
     (("1", "0", "0", "0", "0", "0"), ("--connections", "100000", *AS_NOW)),
     (("2", "M"), ("--connections", "2M", *AS_NOW)),
@@ -381,7 +381,7 @@ async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_typed_size_shows_its_charge_and_memory_beside_it(alarm: Path, size: tuple[int, int]) -> None:
-    """Typing the charge that is shown is another plan, and the field says so."""
+    """If the user types the shown charge, the plan is another plan, and the field says so."""
     async with tree_app(alarm).run_test(size=size) as pilot:
         app = await open_plan(pilot, "down", "down")
         assert "a typed size is all in use" in page_text(app)
@@ -441,8 +441,8 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
         assert {limit.name for limit in found.limits} >= {"memory", "file_max"}
         for planned in found.limits:
             fits = limits[planned.name].headroom_sockets
-            # The plan counts memory at its upper bound, the headroom at its lower bound; where buffers are not known,
-            # the plan has their lower bound, too, and its client side shares local ports.
+            # The plan uses upper bounds of memory, and the headroom uses lower bounds. If the buffers are unknown, the
+            # plan also uses their lower bound. In the plan, client sockets share local ports.
             rel = 1e-6 if planned.name != "memory" else 0.03 if limits["memory"].headroom_is_at_most else 0.02
             assert planned.connections == pytest.approx(fits, rel=rel, abs=1)
         headroom = app._ledger.headroom["full"]

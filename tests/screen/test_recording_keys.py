@@ -201,7 +201,7 @@ async def test_hung_disk_delays_no_key(host: ScriptedHost, monkeypatch: pytest.M
         await begin_recording(pilot, app)
         assert isinstance(app.feed, LiveFeed)
         app.feed._disk.submit(lambda: free.wait(60))
-        await pilot.press("T")  # also reads from the disk
+        await pilot.press("T")  # the step also reads from the disk
         await pilot.press("m")
         assert "TIME_WAIT" in head(app)
         await wait_until(pilot, lambda: "the disk has not taken" in screen_text(app), "the message is shown")

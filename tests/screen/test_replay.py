@@ -1,4 +1,4 @@
-"""Tests of the screen on a recording: its keys, and that a sample looks as it did live."""
+"""Tests of the screen on a recording: the keys, and that a sample looks the same as on the live screen."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ async def test_t_steps_through_the_samples(file: Path) -> None:
 
 
 async def test_each_sample_looks_as_it_did_live(file: Path, samples: list[Snapshot]) -> None:
-    """Except for the head line, the graph of the sockets, the timeline, the key line and the key that shows columns.
+    """Exceptions are the head line, the graph of the sockets, the timeline, the key line and the key that shows
+    columns.
 
     The terminal is larger by the rows of the timeline.
     """
@@ -351,7 +352,7 @@ def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
 
 
 async def test_the_timeline_begins_at_the_lowest_value_and_names_both_ends(tmp_path: Path) -> None:
-    """Less than one per cent lies between them."""
+    """The two figures differ by less than one per cent."""
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
     sample_counts([16_000, 16_010, 16_040, 16_050], recorder)

@@ -1,4 +1,4 @@
-"""The settings file: right values are taken, wrong ones named, and it is written on request only."""
+"""The settings file: valid values are used, invalid values are named, and the file is written only on request."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ def test_a_file_that_cannot_be_written_is_left_as_it_is(file: Path) -> None:
 
 
 def test_a_link_stays_a_link(tmp_path: Path, file: Path) -> None:
-    """Many keep such files elsewhere, under version control."""
+    """Many users keep settings files in another folder, under version control."""
     kept = written(tmp_path / "kept" / "tcptop.toml", "node = 1\n")
     file.parent.mkdir()
     file.symlink_to(kept)

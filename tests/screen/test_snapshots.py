@@ -122,7 +122,7 @@ def check_screen(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) ->
     ],
 )
 def test_start(check_screen: CheckScreen, kernel: str, size: tuple[int, int]) -> None:
-    # SVGs of this size are large, and those of most kernels differ only in their text.
+    # SVGs of this size are large, and the SVGs of most kernels differ only in the text.
     check_screen(tree_app(tree(kernel)), size, svg=size != LARGE or kernel in ("6.1-1n", "6.1-8n"))
 
 
@@ -161,7 +161,7 @@ def test_the_plan(check_screen: CheckScreen, keys: list[str]) -> None:
 
 
 def with_look(folder: Path) -> Path:
-    """A tree with a look at the sockets of eight loads."""
+    """A tree with a list of the sockets of eight loads."""
     look = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
     (folder / "sock_diag").mkdir()
     (folder / "sock_diag/sockets").write_bytes(look.read_bytes())
@@ -498,7 +498,7 @@ def live_sample() -> Snapshot:
 @at_usual_sizes
 @pytest.mark.parametrize("keys", ["", "m"])
 def test_live(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
-    """Rates, the clock, and a late source."""
+    """The screen shows rates, the clock, and a late source."""
     snapshot = live_sample()
 
     async def show(pilot: AppPilot) -> None:
@@ -635,7 +635,7 @@ def test_nothing_at_all(check_screen: CheckScreen, tmp_path: Path, size: tuple[i
 @at_usual_sizes
 @pytest.mark.parametrize("key", ["", "m", "1"])
 def test_empty_files(check_screen: CheckScreen, tmp_path: Path, key: str, size: tuple[int, int]) -> None:
-    """Empty files, as in a copy of /proc made without root."""
+    """The files are empty, as in a copy of /proc made without root."""
     folder = copy_tree(tree("6.1-4n"), tmp_path / "web-17")
     for path in ("proc/slabinfo", "proc/pagetypeinfo", "proc/buddyinfo"):
         (folder / path).write_bytes(b"")

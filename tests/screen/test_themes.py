@@ -19,7 +19,7 @@ QUIET = (
     "border-blurred",
     *(f"{mode}-{number}" for mode in ("slice", "time-wait") for number in range(2, 6)),
 )
-"""Colours of quiet text, lines and bars."""
+"""Colours of less important text, lines and bars."""
 
 
 def luminance(color: Color) -> float:

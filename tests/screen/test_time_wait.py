@@ -1,4 +1,4 @@
-"""TIME_WAIT accounting (`m`): what the number of mini-sockets counts, the label of the total, and the first caches."""
+"""TIME_WAIT accounting (`m`): the scope of the number of mini-sockets, the label of the total, and the first caches."""
 
 from __future__ import annotations
 

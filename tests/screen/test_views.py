@@ -47,9 +47,9 @@ from tcptop.widgets.tcp_pane import TcpPane
 
 LARGE = (200, 70)
 ALL = (189, 500)
-"""A terminal so tall that no pane scrolls, and as wide as one without a right column can be."""
+"""A terminal so tall that no pane scrolls, with the largest width that has no right column."""
 WIDTHS = [(20, 29, 30, 40, 60, 75, 76, 80, 100, 107, 108, 120, 160, 240), slow(range(20, 241, 3))]
-"""Usual widths of a terminal with both sides of each breakpoint; nearly every width."""
+"""Usual widths of a terminal, widths on both sides of each breakpoint, and nearly every other width."""
 
 
 def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
@@ -57,7 +57,7 @@ def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
 
 
 def merged_names(kernel: str, row: str) -> set[str]:
-    """The caches merged into a row of slabinfo, by the links in the tree's /sys/kernel/slab."""
+    """The caches merged into a row of slabinfo, according to the links in the tree's /sys/kernel/slab."""
     slab = tree(kernel) / "sys/kernel/slab"
     if not (slab / row).is_symlink():
         return {row}

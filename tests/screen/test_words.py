@@ -1,7 +1,7 @@
 """Every word and every phrase on the screen is found by `tcptop explain`, or is everyday English.
 
 The words are those of the plain-text snapshots; a phrase is two of them as printed, side by side. Names of the kernel
-and of machines are no words: they have a digit, an underscore or a bracket in them, or they are the names of caches,
+and of machines do not count as words. Such names contain a digit, an underscore or a bracket, or are names of caches,
 structs, events and states.
 """
 
@@ -26,7 +26,7 @@ from tcptop.text.line import text_of
 TESTS = Path(__file__).resolve().parents[1]
 SNAPSHOTS = TESTS / "snapshots"
 EVERYDAY_WORDS = Path(__file__).with_name("everyday_words.txt")
-"""Words that need no entry: nothing that a student of the kernel would have to look up."""
+"""Words that need no entry, because a student of the kernel need not look them up."""
 WITH_MADE_UP_NAMES = re.compile(r"hostile|strange|cut_off|markup|a_panes_end|nosuchcache")
 """Snapshots of files with names that no kernel has."""
 
@@ -43,7 +43,7 @@ PHRASE = re.compile(r"(?=(?<![^\W\d_])([^\W\d_]{2,}(?:-[^\W\d_]+)* [^\W\d_]{2,}(
 EVERYDAY_PHRASES = Path(__file__).with_name("everyday_phrases.txt")
 """Phrases of two everyday words, which mean no more than their words."""
 PROSE = re.compile(r"explain_snapshots|help")
-"""Snapshots of pages of whole sentences, whose words are tested, but not their phrases."""
+"""Snapshots of pages with whole sentences; their words are tested, but not their phrases."""
 
 
 def words_in(text: str) -> Iterator[str]:
@@ -80,7 +80,7 @@ def test_every_word_on_the_screen_is_explained() -> None:
 
 
 def is_found(text: str) -> bool:
-    """Whether `tcptop explain` finds a word or a phrase."""
+    """True if `tcptop explain` finds a word or a phrase."""
     return explain_word(recorded_ledger(), text) is not None
 
 

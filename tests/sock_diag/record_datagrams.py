@@ -1,9 +1,10 @@
-"""Records a dump of this kernel's TCP sockets as it comes from the kernel: `record_datagrams.py FOLDER` (as root).
+"""Records the datagrams of a dump of this kernel's TCP sockets: `record_datagrams.py FOLDER` (as root).
 
-It makes a network namespace, holds sockets of every state and kind there, and writes FOLDER/RELEASE: the datagrams of
-the listening sockets, then those of all others, each after its length as a 32-bit number. RELEASE.json has what this
-program counted in them, message by message, and what the kernel's own counters say. It needs Python alone, and no other
-file, so that it can be copied to another machine; `zstd --rm -19 FOLDER/RELEASE` makes the file that the tests read.
+The program makes a network namespace with sockets of every state and kind, and writes the file FOLDER/RELEASE. The file
+has the datagrams of the listening sockets, followed by the datagrams of all other sockets. The length of each datagram
+precedes the datagram, as a 32-bit number. RELEASE.json has the counts of this program, made message by message, and the
+kernel's own counters. The program needs only Python and no other file, so that it can be copied to another machine. The
+command `zstd --rm -19 FOLDER/RELEASE` makes the file that the tests read.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ V4, V6, MAPPED = "127.0.0.1", "::1", "::ffff:127.0.0.1"
 SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "optmem", "backlog", "drops")
 
 held: list[socket.socket] = []
-"""What keeps the sockets open until the dump."""
+"""Objects that keep the sockets open until the dump."""
 
 
 def enter_new_namespace() -> None:
@@ -75,7 +76,7 @@ def listener(port: int, host: str = V4, backlog: int = 512, receive_bytes: int =
 
 
 def pairs(count: int, port: int, listens_at: str = V4, connects_to: str = V4, receive_bytes: int = 0) -> Iterator[Any]:
-    """Pairs of connected sockets: the client's and the server's."""
+    """Pairs of connected sockets: the client's socket and the server's socket."""
     server = listener(port, listens_at, receive_bytes=receive_bytes)
     for _ in range(count):
         client = socket.create_connection((connects_to, port))
@@ -175,7 +176,7 @@ def attributes(row: bytes) -> dict[int, bytes]:
 
 
 def count(datagrams: list[bytes]) -> dict[str, Any]:
-    """What is in the datagrams, message by message."""
+    """The counts of the datagrams, made message by message."""
     rows: dict[tuple[int, int, bool], Counter[str]] = defaultdict(Counter)
     users: Counter[int] = Counter()
     cgroups: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""The dumps that record_datagrams.py recorded, and rows made for a test."""
+"""The dumps that record_datagrams.py recorded, and made-up rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ each_release = pytest.mark.parametrize("release", RELEASES)
 
 @cache
 def datagrams(release: str) -> tuple[bytes, ...]:
-    """The datagrams of a release, those that end a dump included."""
+    """The datagrams of a release, including the datagrams that end a dump."""
     data = zstd.decompress((FOLDER / f"{release}.zst").read_bytes())
     found: list[bytes] = []
     at = 0
@@ -35,7 +35,7 @@ def datagrams(release: str) -> tuple[bytes, ...]:
 
 @cache
 def counted(release: str) -> Mapping[str, Any]:
-    """What the recording program counted in the datagrams, and the kernel's own counters."""
+    """The counts of the recording program, and the kernel's own counters."""
     value: Mapping[str, Any] = json.loads((FOLDER / f"{release}.json").read_text())
     return value
 

@@ -1,4 +1,4 @@
-"""Folders of cgroup2 by number, on a made mount."""
+"""Folders of cgroup2 by number, on a made-up mount."""
 
 from __future__ import annotations
 

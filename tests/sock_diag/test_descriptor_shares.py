@@ -1,4 +1,4 @@
-"""Samples of descriptors: at most so many of each process, and shares that are right within 25 %."""
+"""Samples of descriptors: a maximum for each process, and shares that are right within 25 %."""
 
 from __future__ import annotations
 

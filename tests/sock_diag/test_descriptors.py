@@ -1,4 +1,6 @@
-"""The sample of descriptors: whole where a process has few, whatever their numbers, and bounded where it has many."""
+"""The sample of descriptors: complete if a process has few descriptors, whatever their numbers, and bounded if it has
+many.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ sys.stdin.read()
 
 @contextmanager
 def holder(count: int, first: int) -> Iterator[tuple[int, Sequence[int]]]:
-    """A process with some sockets, whose descriptors are numbered from `first`; its number and theirs."""
+    """A process with sockets whose descriptors are numbered from `first`; returns the PID and the inodes of the
+    sockets.
+    """
     program = [sys.executable, "-S", "-c", HOLDER, str(count), str(first)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

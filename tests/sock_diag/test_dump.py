@@ -138,7 +138,7 @@ def test_an_end_without_a_status_ends() -> None:
 )
 @pytest.mark.parametrize("kind", [2, 3])
 def test_an_error_of_the_kernel_is_raised(kind: int, code: int, error: type[OSError]) -> None:
-    """NLMSG_ERROR, or NLMSG_DONE with an error: the dump was ended in the middle."""
+    """With NLMSG_ERROR, or NLMSG_DONE with an error, the dump ends in the middle."""
     seen: list[bytes] = []
     diag = cast(socket.socket, AnsweringSocket([make_row(), status(kind, -code)]))
     with pytest.raises(error) as raised:
@@ -215,7 +215,7 @@ def test_no_answer_raises_anything_but_errors_of_the_system(answer: Sequence[byt
 
 
 def test_the_kernel_answers_a_dump() -> None:
-    """A listener of this process, as the running kernel tells them; no root is needed for one's own namespace."""
+    """A listener of this process, as reported by the running kernel; root is not needed for the own namespace."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(7)

@@ -1,4 +1,6 @@
-"""The fold of a dump: recorded dumps equal what was counted message by message; no bytes make it raise or take long."""
+"""Sums of a dump by group: recorded dumps equal the counts made message by message, and no input raises or takes
+long.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,7 @@ def test_listeners_equal_what_was_counted(release: str) -> None:
 
 @each_release
 def test_the_side_follows_from_the_listeners(release: str) -> None:
-    """Every connection of a recording has both its ends there, so each listener's port has as many of either side."""
+    """Both ends of every connection are in the recording, so each listener's port has as many clients as servers."""
     ports = [listener[1] for listener in counted(release)["listeners"]]
     expected: Counter[tuple[bool, int]] = Counter()
     for message in messages(release):
@@ -155,7 +157,7 @@ def test_a_fold_of_a_dump_is_the_merge_of_the_folds_of_its_parts(
 
 
 def use(data: bytes) -> None:
-    """Reads the bytes in every way that a datagram is read, also beyond what `rows_end` takes for rows."""
+    """Reads the bytes in every way in which a datagram is read, also beyond the result of `rows_end`."""
     for rows in (rows_of(data), memoryview(data)):
         fold = Fold({7: 14}, [8001], range(32768, 61000), with_peers=True)
         fold.add(rows)
@@ -213,7 +215,7 @@ def test_rows_of_several_lengths_and_shapes_in_one_datagram() -> None:
     cgroup = attribute(21, struct.pack("=Q", 99))
     rows = [
         make_row(memory(words) + cgroup, inode=3),
-        make_row(cgroup + memory(words), inode=3),  # the same length, another order
+        make_row(cgroup + memory(words), inode=3),  # the same length, but another order
         make_row(memory(words[:8]), inode=3),  # a kernel without the drops
         make_row(memory(words) + attribute(14, b"") + cgroup, inode=3),
         make_row(),
@@ -282,7 +284,7 @@ def test_attributes_that_do_not_fit_are_left_out(
     [
         ((8080, 40000), [8080], True, 8080),
         ((40000, 8080), [8080], False, 8080),
-        ((8080, 40000), [], True, 8080),  # only the other end's port is an ephemeral one
+        ((8080, 40000), [], True, 8080),  # only the port of the other end is ephemeral
         ((40000, 50000), [], False, 50000),
         ((8080, 9090), [], False, 9090),
         ((40000, 50000), [40000], True, 40000),
@@ -354,7 +356,7 @@ def test_a_listener_without_memory_has_no_drops() -> None:
 
 
 def test_lone_ephemeral_ports_are_one_group() -> None:
-    """Where the listener is gone, both ports may be ephemeral, and each connection has others."""
+    """If the listener is gone, both ports may be ephemeral, and different for each connection."""
     rows = [make_row(ports=(50_000 + number, 40_000 + number)) for number in range(10)]
     rows += [make_row(ports=(45_000 + number, 50_051)) for number in range(3)]
     groups = fold_all(rows, ephemeral=range(32768, 61000)).groups()

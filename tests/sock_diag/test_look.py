@@ -1,4 +1,4 @@
-"""A look that runs out of time tells what came until then."""
+"""A reading of all sockets that runs out of time returns the sockets read so far."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_a_process_has_its_network_namespace() -> None:
 
 
 def dumps(monkeypatch: pytest.MonkeyPatch, large_us: int, small_us: int) -> int:
-    """How many of 20 small namespaces, beside a large one, a look dumps if each dump takes so long."""
+    """The number of dumped namespaces, out of 20 small ones beside a large one, if each dump takes the given time."""
     here = Path("/proc/self/ns/net").stat().st_ino
     found = [NetNamespace(here + number, not number, "process", f"/{number}", "", f"{number}") for number in range(21)]
 
     def call(dump: Callable[[], Any], namespace: NetNamespace | None = None) -> tuple[Any, int]:
         asked = inspect.getclosurevars(dump).nonlocals
         if "dump_all" not in asked:
-            return dump(), 0  # the look as a whole
+            return dump(), 0  # the time for the whole reading
         is_small = namespace is not None and not namespace.is_here
         counters = {"inuse": 1 if is_small else 10_000}
         return look_module.Dumped(counters, [], [], asked["dump_all"], None), small_us if is_small else large_us
@@ -105,7 +105,7 @@ if child:
     print(os.getpid(), child, server.getsockname()[1], client.getsockname()[1], flush=True)
 sys.stdin.read()
 """
-"""Two processes with the same listener and both ends of a connection; prints their numbers and the ports."""
+"""Two processes with the same listener and both ends of a connection; prints the PIDs and the ports."""
 
 
 def test_forked_processes_share_their_sockets() -> None:

@@ -1,4 +1,4 @@
-"""Mounts: fields and escapes of a mountinfo, and its bounds."""
+"""Mounts: fields and escapes of a mountinfo file, and the bounds on the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Network namespaces: how they are found, and calls in one of them that leave all other threads where they are."""
+"""Network namespaces: the search for namespaces, and calls in a namespace that leave all other threads in their
+namespaces.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def namespace_of(process: int | str) -> int:
 
 @contextmanager
 def child(program: str, *prefix: str) -> Iterator[tuple[int, str]]:
-    """A process that runs a Python program, which prints a line; its number and the line."""
+    """A process that runs a Python program, which prints a line; yields the PID and the line."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs root, who may make a network namespace here")
     command = [*prefix, sys.executable, "-c", program]
@@ -71,7 +73,7 @@ print(os.fstat(found[0]).st_ino, found[0], flush=True)
 sys.stdin.read()
 end.set()
 """
-"""A thread that makes a network namespace; and prints its number, and the descriptor that leads to it."""
+"""A thread that makes a network namespace, and prints the namespace's number and the descriptor that leads to it."""
 
 
 def test_the_own_namespace_is_first() -> None:
@@ -150,7 +152,7 @@ def test_a_namespace_that_only_a_mount_holds() -> None:
 
 def test_a_file_that_is_no_longer_the_namespace_is_not_opened(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)  # to open it for reading would wait for a writer
+    os.mkfifo(fifo)  # opening the pipe for reading would wait for a writer
     [own] = [each for each in find_namespaces([]).namespaces if each.is_here]
     for path in (str(fifo), "/proc/self/ns/uts", "/no/such/file"):
         with pytest.raises(FileNotFoundError):

@@ -121,7 +121,7 @@ def field(bits: int, first_bit: int) -> int:
 
 
 def nested() -> bytes:
-    """Nested structs, unions and arrays, as in tcp_sock."""
+    """The types are nested structs, unions and arrays, as in tcp_sock."""
     types = Types()
     number = types.add(INT, "int", 4, 32)
     pair = types.group(STRUCT, "pair", 8, ("x", number, 0), ("y", number, 32))

@@ -21,7 +21,7 @@ DMA32_AREA = FreeArea(0, "DMA32", (2, 2, 2, 2, 1, 1, 2, 2, 2, 2, 338))
 
 
 def lines_of(file: str) -> list[FreeArea]:
-    """The same file, parsed by this test's own code."""
+    """The counts of the file, parsed without tcptop."""
     found = []
     for line in file.splitlines():
         match = re.fullmatch(r"Node (\d+), zone +(\w+) ((?: *\d+)+) ", line)
@@ -155,7 +155,7 @@ def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) 
     )
 )
 def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, str, list[int]]]) -> None:
-    """In the format of mm/vmstat.c, frag_show_print."""
+    """A file in the format of mm/vmstat.c, frag_show_print."""
     printed = "".join(
         f"Node {node}, zone {name:>8} " + "".join(f"{blocks:6} " for blocks in counts) + "\n"
         for node, name, counts in zones

@@ -1,4 +1,4 @@
-"""The memory of a cgroup: paths below /sys/fs/cgroup alone, the kernel's format, and any bytes."""
+"""The memory of a cgroup: only paths below /sys/fs/cgroup, the kernel's format, and arbitrary bytes."""
 
 from __future__ import annotations
 

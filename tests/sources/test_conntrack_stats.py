@@ -52,7 +52,7 @@ def test_a_file_without_header_or_values_gives_a_reason_and_no_value(file: str) 
     ],
 )
 def test_a_sum_without_one_of_the_cpus_is_unknown(file: str) -> None:
-    """It would be smaller than the sum of the next reading, which would then seem to have grown."""
+    """A sum without one line would be too small, and the next sum would look like growth."""
     value, damage = parse(file)
     assert value == EventCounters({})
     assert damage is not None

@@ -53,10 +53,10 @@ FILES = {
 SOURCES = sorted(READING_NAMES)
 IN_A_REPORT = sorted(set(SOURCES) - {"machine_load"})
 BY_NEED = {"btf"}
-"""Read only if slabinfo cannot be, or if a security module keeps data for each socket."""
+"""BTF is read only if slabinfo cannot be read, or if a security module keeps data for each socket."""
 NEVER_RECORDED = {"memory_cgroups", "conntrack_stats", "smbios", "tls_stat"}
-"""No kernel of the recordings had conntrack or the module tls, and the firmware's tables were not copied; the sources'
-own tests have the files.
+"""No kernel of the recordings had conntrack or the module tls, and the firmware's tables were not copied. The tests of
+these sources have files of their own.
 """
 NOT_IN_6_18 = {"snmp", "netstat", "socket_limits"}
 
@@ -180,7 +180,7 @@ def test_every_damaged_file_of_a_tree_is_named_in_both_reports(tmp_path: Path) -
     assert "\x1b" not in report
     assert "\x1b" not in as_json(ledger)
     for name, path in FILES.items():
-        if name != "security_modules":  # any text is a list of names
+        if name != "security_modules":  # any text counts as a list of names
             assert ledger.sources[name].state == "strange"
             assert f"/{path}" in report
 
@@ -201,9 +201,9 @@ def unnamed_paths(host: Host) -> dict[str, set[str]]:
 
 
 def test_a_source_asks_only_for_paths_that_its_patterns_match() -> None:
-    """An archive keeps only matching paths, so it would differ from the tree that it was made of."""
+    """An archive keeps only matching paths, so the archive would differ from the packed tree."""
     roots = [FolderHost(str(tree(kernel, phase))) for kernel, phase in ALL]
-    # Where no file exists, every source also asks for its fallbacks.
+    # If no file exists, every source also asks for its fallback files.
     hosts: list[Host] = [*roots, MemoryHost()]
     try:
         for host in hosts:
@@ -217,11 +217,11 @@ class SlowHost(FolderHost):
     """A host on which every read takes 20 ms."""
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """As FolderHost, with `took_us` of 20 ms."""
+        """Works like FolderHost, with `took_us` of 20 ms."""
         return [file._replace(took_us=20_000) for file in await super().read(paths)]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """As FolderHost, with `took_us` of 20 ms."""
+        """Works like FolderHost, with `took_us` of 20 ms."""
         return (await super().list_folder(path))._replace(took_us=20_000)
 
 

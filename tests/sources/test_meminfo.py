@@ -1,4 +1,4 @@
-"""/proc/meminfo: amounts in bytes; missing ones are unknown."""
+"""/proc/meminfo: amounts in bytes; missing amounts are unknown."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ AMOUNT = st.integers(0, 2**50)
 
 @given(AMOUNT, AMOUNT, AMOUNT)
 def test_the_kernels_format_is_parsed_back(total: int, available: int, slab: int) -> None:
-    """In the format of fs/proc/meminfo.c, show_val_kb."""
+    """A file in the format of fs/proc/meminfo.c, show_val_kb."""
     printed = f"MemTotal:       {total:8} kB\nMemFree:        {available:8} kB\nMemAvailable:   {available:8} kB\n"
     printed += f"Slab:           {slab:8} kB\nHugePages_Total:       0\n"
     expected = Meminfo(total << 10, available << 10, slab << 10, free_bytes=available << 10)

@@ -1,4 +1,4 @@
-"""Whether memory cgroups charge kernel memory, by cgroup v1, cgroup2 and kernel parameters."""
+"""Charging of kernel memory to memory cgroups, according to cgroup v1, cgroup2 and kernel parameters."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ ROOT = {CONTROLLERS: ALL_CONTROLLERS, SUBTREE_CONTROL: b"cpuset cpu pids\n"}
         ({**ROOT, SUBTREE_CONTROL: b""}, False),
         # The io controller depends on the memory controller.
         ({**ROOT, SUBTREE_CONTROL: b"io\n"}, True),
-        # Both hierarchies: memory is in v1, so the io controller of cgroup2 implies nothing.
+        # Both hierarchies exist, and memory is in v1, so the io controller of cgroup2 implies nothing.
         ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 1, 1)}, False),
         ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 3, 1)}, True),
-        # In a container: its own cgroup, which is not the root.
+        # In a container, only the container's own cgroup is visible, which is not the root.
         ({**ROOT, TYPE: b"domain\n", MEMORY_MAX: b"max\n"}, True),
         # A kernel without a memory controller.
         ({CONTROLLERS: b"cpu pids\n", SUBTREE_CONTROL: b"\n", CGROUPS: HEAD}, False),
@@ -88,7 +88,7 @@ def test_whether_kernel_memory_is_charged(files: dict[str, bytes | OSError], cha
         {CGROUPS: HEAD},
         # cgroup2 is not mounted at /sys/fs/cgroup.
         {CGROUPS: v1(0, 40, 1)},
-        # A container without its own memory limit: other cgroups may have one.
+        # The container has no memory limit of its own, but other cgroups may have a limit.
         {**ROOT, TYPE: b"domain\n"},
         {**ROOT, TYPE: b"domain\n", CGROUPS: v1(0, 40, 1)},
         {SUBTREE_CONTROL: b"", CONTROLLERS: b"", MEMORY_MAX: b"", CGROUPS: b""},
@@ -115,7 +115,7 @@ def test_a_malformed_line_is_unknown_and_reported(line: bytes) -> None:
 
 
 def test_proc_cgroups_is_not_read_where_cgroup2_decides() -> None:
-    """Newer kernels without cgroup v1 log a warning when it is read."""
+    """Newer kernels without cgroup v1 log a warning when /proc/cgroups is read."""
     for files, asked in ((ROOT, False), ({CGROUPS: v1(4, 15, 1)}, True)):
         host = CountedHost(files)
         run_sync(MemoryCgroupsSource().read(host))
@@ -123,7 +123,7 @@ def test_proc_cgroups_is_not_read_where_cgroup2_decides() -> None:
 
 
 def test_this_machine_agrees_with_its_own_cgroups() -> None:
-    """Checked where cgroup v1 is mounted: each folder below its root is a memory cgroup."""
+    """The result is checked on machines with cgroup v1, where each folder below the root is a memory cgroup."""
     folder = Path("/sys/fs/cgroup/memory")
     if not (folder / "memory.usage_in_bytes").exists():
         pytest.skip("no memory controller of cgroup v1 is mounted here")

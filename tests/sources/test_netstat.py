@@ -18,7 +18,7 @@ WITH_NETSTAT = [(kernel, phase) for kernel, phase in ALL if kernel != "6.18-1n"]
 
 
 def columns(file: str) -> dict[str, str]:
-    """The values of the first pair of lines `TcpExt:`, read in another way than by the source."""
+    """The values of the first pair of lines `TcpExt:`, parsed without tcptop."""
     names, values = [line.split()[1:] for line in file.splitlines() if line.startswith("TcpExt:")]
     return dict(zip(names, values, strict=True))
 

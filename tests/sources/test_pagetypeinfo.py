@@ -28,7 +28,7 @@ BLOCKS_VALUE = Pageblocks(
 
 
 def tables_of(file: str) -> tuple[list[TypedFreeArea], list[Pageblocks]]:
-    """The same complete file, parsed by this test's own code."""
+    """The counts of the complete file, parsed without tcptop."""
     areas: list[TypedFreeArea] = []
     blocks: list[Pageblocks] = []
     types: list[str] = []
@@ -132,7 +132,9 @@ def test_a_table_cut_on_the_right_keeps_its_complete_columns(kept: int) -> None:
 
 
 def test_tables_cut_at_any_column_give_only_types_and_numbers_of_the_whole() -> None:
-    """Names and numbers of pageblocks have the same column width, so a cut can leave half of both."""
+    """Names and numbers of pageblocks have the same column width, so a cut can leave half of a name and half of a
+    number.
+    """
     types = "\nNumber of blocks type     Unmovable      Movable  Reclaimable   HighAtomic      Isolate \n"
     rows = (
         "Node 0, zone    DMA32          198         4149      7654321            0            0 \n"
@@ -247,7 +249,7 @@ TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate")
 
 @given(st.data())
 def test_the_kernels_format_is_parsed_back(data: st.DataObject) -> None:
-    """In the formats of mm/vmstat.c, pagetypeinfo_showfree_print and pagetypeinfo_showblockcount_print."""
+    """A file in the formats of mm/vmstat.c, pagetypeinfo_showfree_print and pagetypeinfo_showblockcount_print."""
     orders = data.draw(st.integers(1, 14))
     types = TYPES[: data.draw(st.integers(1, len(TYPES)))]
     nodes = data.draw(st.lists(st.integers(0, 1023), min_size=1, max_size=3, unique=True))

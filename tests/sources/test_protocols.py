@@ -118,7 +118,7 @@ def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(r
 def test_the_kernels_format_is_parsed_back(
     protocols: dict[str, tuple[int, int, int]], flags: int, pressure: str
 ) -> None:
-    """In the format of net/core/sock.c, proto_seq_printf."""
+    """A file in the format of net/core/sock.c, proto_seq_printf."""
     printed = HEAD + "".join(
         f"{name:<9} {size:4} {sockets:6}  {memory:6}   {pressure:<3} {320:6}   {'yes':<3}  {'kernel':<10}"
         + " y " * flags

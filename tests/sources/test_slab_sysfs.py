@@ -84,7 +84,7 @@ def test_sizes_and_counts_of_a_recording_equal_its_files(kernel: str, phase: str
             int(files["slab_size"][0]),
             int(files["objs_per_slab"][0]),
             int(files["order"][0]),
-            # 6.18-1n was recorded without them; sheaves came with 6.18.
+            # 6.18-1n was recorded without the sizes of sheaves; sheaves exist since 6.18.
             *(int(files[name][0]) if name in files else None for name in ("cpu_partial", "sheaf_capacity")),
         )
         nodes = {
@@ -225,7 +225,7 @@ def test_arbitrary_bytes_never_raise_or_give_a_negative_count(slabs: bytes, obje
 
 @given(st.dictionaries(st.integers(0, 1023), st.integers(1, 2**40), max_size=8))
 def test_the_kernels_format_is_parsed_back(nodes: dict[int, int]) -> None:
-    """In the format of mm/slub.c, show_slab_objects."""
+    """A text in the format of mm/slub.c, show_slab_objects."""
     printed = str(sum(nodes.values())) + "".join(f" N{node}={count}" for node, count in sorted(nodes.items())) + "\n"
     bad: list[str] = []
     assert parse_total_by_node(printed, bad) == (sum(nodes.values()), nodes)

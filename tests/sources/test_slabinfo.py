@@ -24,7 +24,7 @@ TITLES = (
 TCP = "TCP                   79    130   2368   13    8 : tunables    0    0    0 : slabdata     10     10      0\n"
 TW = "tw_sock_TCP           64    144    256   16    1 : tunables    0    0    0 : slabdata      9      9      0\n"
 LAST = "kmem_cache            19     19    192   21    1 : tunables    0    0    0 : slabdata      1      1      0\n"
-"""The row of the oldest cache, which is the last: a file without it is cut off."""
+"""The last row, which is that of the oldest cache; a file without this row is cut off."""
 LAST_ROW = SlabRow("kmem_cache", 19, 19, 192, 21, 1, 1, 0)
 TCP_ROW = SlabRow("TCP", 79, 130, 2368, 13, 8, 10, 0)
 TW_ROW = SlabRow("tw_sock_TCP", 64, 144, 256, 16, 1, 9, 0)
@@ -294,7 +294,7 @@ SMALL = st.integers(0, 2**31 - 1)
 
 @given(st.lists(st.tuples(NAMES, COUNTS, COUNTS, SMALL, SMALL, SMALL, SMALL, COUNTS, COUNTS), max_size=5))
 def test_the_kernels_format_is_parsed_back(rows: list[tuple[str, int, int, int, int, int, int, int, int]]) -> None:
-    """In the format of mm/slab_common.c, cache_show."""
+    """A row in the format of mm/slab_common.c, cache_show."""
     expected = [
         SlabRow(name, active * objects >> 63, objects, size, per_slab, pages, slabs, limit)
         for name, active, objects, size, per_slab, pages, limit, active_slabs, slabs in rows

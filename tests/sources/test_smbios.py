@@ -1,4 +1,4 @@
-"""/sys/firmware/dmi/tables: tables made by the specification, damaged ones, and the same figures as dmidecode."""
+"""/sys/firmware/dmi/tables: tables made from the specification, damaged tables, and the same figures as dmidecode."""
 
 from __future__ import annotations
 
@@ -317,7 +317,9 @@ def test_what_a_vendor_adds_to_a_structure_is_not_left() -> None:
 
 
 def dump(entry: bytes, table: bytes) -> bytes:
-    """A file for `dmidecode --from-dump`: the entry point, whose address is made 32, and the table there."""
+    """A file for `dmidecode --from-dump`: the entry point, with 32 as the address of the table, and the table at this
+    address.
+    """
     is_64 = entry.startswith(b"_SM3_")
     size_bytes = entry[6] if is_64 else entry[5]
     at, field_bytes, sums = (0x10, 8, (0x05,)) if is_64 else (0x18, 4, (0x15, 0x04))
@@ -330,7 +332,7 @@ def dump(entry: bytes, table: bytes) -> bytes:
 
 
 def dmidecode(place: Path, content: bytes, kind: int) -> list[dict[str, str]]:
-    """What dmidecode prints for each structure of a type."""
+    """The output of dmidecode for each structure of a type."""
     place.write_bytes(content)
     command = ["dmidecode", "--from-dump", str(place), "--type", str(kind)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -343,7 +345,7 @@ def dmidecode(place: Path, content: bytes, kind: int) -> list[dict[str, str]]:
 
 
 def number(text: str | None, unit: str = "") -> int | None:
-    """A number that dmidecode prints; None if it prints that there is none."""
+    """A number in dmidecode's output; None if the output says that the number is unknown."""
     if text is None or text in ("Unknown", "None", "Not Provided"):
         return None
     assert text.endswith(unit)
@@ -377,7 +379,7 @@ TYPE_WORDS = {
 
 
 def assert_same(place: Path, entry: bytes, table: bytes) -> Smbios:
-    """Every figure is that of dmidecode."""
+    """Every figure equals that of dmidecode."""
     value = read({made.ENTRY_POINT: entry, made.TABLE: table}).value
     assert value is not None
     content = dump(entry, table)
@@ -391,7 +393,7 @@ def assert_same(place: Path, entry: bytes, table: bytes) -> Smbios:
             number(printed.get("Core Count")),
             number(printed.get("Core Enabled")),
             number(printed.get("Thread Count")),
-            own.threads_enabled,  # dmidecode 3.4 does not print it
+            own.threads_enabled,  # dmidecode 3.4 does not print this field
             number(printed["Max Speed"], " MHz"),
             number(printed["Current Speed"], " MHz"),
         )
@@ -471,7 +473,9 @@ BYTES = (0, 1, 2, 64, 0xFE, 0xFF)
 
 @needs_dmidecode
 def test_structures_of_every_length_and_edge_have_the_figures_of_dmidecode(tmp_path: Path) -> None:
-    """One table with each edge of each field, at each length that a version of the specification gives."""
+    """A table with each limit value of each field, with each length of a structure in the versions of the
+    specification.
+    """
     rows: list[bytes] = []
     for handle, length in enumerate((0x1A, 0x20, 0x23, 0x28, 0x2A, 0x30, 0x32)):
         rows += [

@@ -1,4 +1,4 @@
-"""Limits on open files, orphans, TIME_WAIT, ports and conntrack: files below /proc/sys, some of one namespace."""
+"""Limits on open files, orphans, TIME_WAIT, ports and conntrack, from files below /proc/sys; some are per namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parser of a look at the sockets: every line, cuts, hostile lines, and errors of the kernel."""
+"""The parser of the list of all sockets: every kind of line, cuts, hostile lines, and errors of the kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""/proc/net/sockstat and sockstat6: the TCP lines of every recording; fields by name; missing ones are unknown."""
+"""/proc/net/sockstat and sockstat6: the TCP lines of every recording; fields are found by name, and missing fields are
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,7 @@ PAGES = st.integers(0, 2**63 - 1)
 
 @given(COUNT, COUNT, COUNT, COUNT, PAGES, COUNT)
 def test_the_kernels_format_is_parsed_back(inuse: int, orphan: int, tw: int, alloc: int, mem: int, six: int) -> None:
-    """In the formats of net/ipv4/proc.c, sockstat_seq_show, and net/ipv6/proc.c, sockstat6_seq_show."""
+    """Files in the formats of net/ipv4/proc.c, sockstat_seq_show, and net/ipv6/proc.c, sockstat6_seq_show."""
     printed = f"sockets: used {inuse}\nTCP: inuse {inuse} orphan {orphan} tw {tw} alloc {alloc} mem {mem}\n"
     assert parse(printed + "UDP: inuse 2 mem 4\n") == (Sockstat(inuse, orphan, tw, alloc, mem), None)
     assert parse6(f"TCP6: inuse {six}\nUDP6: inuse 1\n") == (Sockstat6(six), None)

@@ -19,7 +19,7 @@ ONLINE = "sys/devices/system/cpu/online"
 
 
 def cpus_in(cpu_list: str) -> int:
-    """Counted one by one."""
+    """The CPUs are counted one by one."""
     numbers: set[int] = set()
     for part in filter(None, cpu_list.strip().split(",")):
         ends = part.split("-")
@@ -90,7 +90,7 @@ def test_a_blank_line_is_a_node_without_cpus() -> None:
 
 
 def test_with_empty_cpu_lists_the_cpus_are_unknown() -> None:
-    """As in trees saved by a user who could not read it; a blank line is a node without CPUs."""
+    """The file is empty, as in trees saved by a user without permission; a blank line means a node without CPUs."""
     reading = read(
         MemoryHost(
             {f"{NODES}/node0/cpulist": b"", f"{NODES}/node0/meminfo": b"", ONLINE: b""}, {NODES: {"node0": None}}
@@ -202,7 +202,7 @@ def test_arbitrary_bytes_never_raise_or_give_a_negative_number(online: bytes, cp
 
 @given(st.sets(st.integers(0, 4095), max_size=60))
 def test_the_kernels_format_is_parsed_back(cpus: set[int]) -> None:
-    """In the format of lib/vsprintf.c, bitmap_list_string."""
+    """A list in the format of lib/vsprintf.c, bitmap_list_string."""
     parts: list[str] = []
     for cpu in sorted(cpus):
         if cpu - 1 in cpus:

@@ -45,13 +45,13 @@ def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] =
 
 
 def total(block: str, pattern: str) -> int | None:
-    """The sum of all lines with this key; None if there are none."""
+    """The sum of all lines with the given key; None if there is no such line."""
     found = re.findall(rf"^ +{pattern} +(\d+)$", block, re.MULTILINE)
     return sum(map(int, found)) if found else None
 
 
 def zones_of(file: str) -> list[Zone]:
-    """The same file, parsed by this test's own code: split at the zones, then one search for each key."""
+    """The values of the file, parsed without tcptop: the file is split at the zones, then each key is searched."""
     found = []
     for block in re.split(r"^(?=Node)", file, flags=re.MULTILINE)[1:]:
         head = re.match(r"Node (\d+), zone +(\w+)\n", block)
@@ -345,7 +345,7 @@ PAGES = st.integers(0, 2**63 - 1)
     )
 )
 def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, tuple[int, ...], list[int]]]) -> None:
-    """In the format of mm/vmstat.c, zoneinfo_show_print."""
+    """A file in the format of mm/vmstat.c, zoneinfo_show_print."""
     printed = ""
     for node, (free, boost, least, low, high, present, managed), protection in zones:
         printed += (

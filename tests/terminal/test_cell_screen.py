@@ -1,4 +1,4 @@
-"""CellScreen: a terminal that gets only the changed cells shows the same as one that gets Textual's own output."""
+"""CellScreen: a terminal shows the same with only the changed cells as with Textual's own output."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def crop(text: str, cells: int) -> str:
 
 
 def frame(lines: list[Line], columns: int) -> str:
-    """The output of Textual's ChopsUpdate: a cursor move, the pieces with their pens, and a line feed a line."""
+    """The output of Textual's ChopsUpdate: a cursor move, the pieces with their pens, and a line feed for each line."""
     output = []
     for x, y, pieces in lines:
         output.append(f"\x1b[{y + 1};{x + 1}H")

@@ -56,7 +56,7 @@ def first_job(session: Session) -> int:
 
 
 def process_state(pid: int) -> str:
-    """The letter of a process's state: T stopped, Z ended, whether the shell has waited for it or not."""
+    """The letter of a process's state: T for stopped, Z for ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
     except (FileNotFoundError, ProcessLookupError):
@@ -130,7 +130,7 @@ def test_frames_are_synchronized_if_the_terminal_supports_it(open_session: OpenS
     session.until(lambda: len(session.output) > before, "a frame")
     session.until_quiet()
     frames = session.output[before:].decode()
-    # Between the two sequences there are cells only: no further mode is set or reset.
+    # Between the two sequences there are only cells; no further mode is set or reset.
     assert re.fullmatch(r"(\x1b\[\?2026h(?:(?!\x1b\[\?).)+\x1b\[\?2026l)+", frames)
 
 
@@ -162,7 +162,7 @@ def test_a_window_resized_and_back_is_drawn_again(open_session: OpenSession) -> 
 
 
 def test_a_resize_without_sigwinch_is_drawn_with_the_next_frame(open_session: OpenSession) -> None:
-    # In another session than the terminal's, as below `su -c`, the kernel sends no SIGWINCH.
+    # As under `su -c`, the program is in another session than the terminal, so the kernel sends no SIGWINCH.
     session = open_session(["setsid", "--wait", *TCPTOP])
     session.until_shown("Free blocks")
     session.until_quiet()
@@ -232,7 +232,7 @@ def test_a_terminal_that_was_blocked_shows_the_last_frame(open_session: OpenSess
     draw_unread_frames(session, log)
     session.until(lambda: session.screen.visible_cells() == shown, "the last frame is shown")
     session.until_quiet()
-    # The first of the forty frames, of which a part was sent, and the layout steps of the last: about 8,000 bytes each.
+    # The first frame, of which a part was sent, and the layout steps of the last frame have about 8,000 bytes each.
     assert len(session.output) - before < 60_000
 
 
@@ -251,7 +251,7 @@ def test_a_blocked_terminal_does_not_delay_the_exit(
     assert session.process.returncode == 0
     session.until_quiet()
     assert_restored(session)
-    # At most one of the forty frames; the kernel's buffer held a part of it.
+    # At most one of the forty frames was sent; a part of this frame was in the kernel's buffer.
     assert len(session.output) - before < 12_000
 
 
@@ -286,7 +286,7 @@ def test_ctrl_z_restores_the_terminal_and_fg_draws_the_screen_again(open_session
 
 
 def test_ctrl_z_without_a_shell_to_continue_draws_the_screen_again(open_session: OpenSession) -> None:
-    """As below `ssh -t host tcptop`: the program is the session leader."""
+    """As with `ssh -t host tcptop`, the program is the session leader."""
     session = wait_until_ready(open_session(TCPTOP))
     shown, before = session.screen.visible_cells(), len(session.output)
     session.type("\x1a")
@@ -347,7 +347,7 @@ def test_started_in_the_background_it_stops_until_fg(open_session: OpenSession) 
 
 
 def test_kill_ends_a_suspended_program(open_session: OpenSession) -> None:
-    """A shell sends SIGCONT to a job that it kills; the program must not set up the terminal then."""
+    """A shell sends SIGCONT to a job that it kills; the program must not set up the terminal on this SIGCONT."""
     session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
     shell = session.attributes()
@@ -356,7 +356,7 @@ def test_kill_ends_a_suspended_program(open_session: OpenSession) -> None:
     session.type("\x1a")
     session.until_shown("Stopped")
     job = first_job(session)
-    # Both signals at once, as bash does for `kill` of a stopped job.
+    # The test sends both signals at once, as bash does for `kill` of a stopped job.
     session.type("kill -TERM %1; kill -CONT %1\n")
     session.until(lambda: process_state(job) == "Z", "the program ends")
     session.until_quiet()
@@ -382,7 +382,9 @@ def test_kill_ends_a_program_that_stopped_again_in_the_background(open_session: 
 
 
 def test_kill_ends_a_program_stopped_by_sigstop(open_session: OpenSession) -> None:
-    """The shell has the terminal: the program must neither change its modes nor be stopped by the kernel for trying."""
+    """The shell has the terminal, so the program must neither change the terminal's modes nor be stopped by the kernel
+    for trying.
+    """
     session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
     session.type(" ".join(TCPTOP) + "\n")

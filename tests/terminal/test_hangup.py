@@ -21,7 +21,7 @@ GUARD_S = 60.0
 
 def test_a_hang_up_without_sighup_ends_the_program() -> None:
     master, slave = pty.openpty()
-    # A new session without a controlling terminal: as below `su -c`, the kernel sends no SIGHUP.
+    # In a new session without a controlling terminal, as under `su -c`, the kernel sends no SIGHUP.
     process = subprocess.Popen(
         [sys.executable, "-m", "tcptop", "--root", str(RECORDING)],
         stdin=slave,
@@ -51,7 +51,7 @@ def test_a_hang_up_without_sighup_ends_the_program() -> None:
     ["QUIT", *map(slow, ("USR1", "USR2", "ALRM", "VTALRM", "PROF", "XCPU", "ABRT", "IO", "PWR", "RTMIN", "RTMAX"))],
 )
 def test_a_signal_that_kills_leaves_the_terminal_restored(name: str) -> None:
-    """The shell learns of the signal."""
+    """The shell must see that the signal ended the program."""
     number = getattr(signal, f"SIG{name}")
     session = Session(TCPTOP)
     try:

@@ -1,8 +1,9 @@
-"""Everything of Textual that its documentation does not promise and that tcptop relies on.
+"""All parts of Textual on which tcptop relies although Textual's documentation does not promise them.
 
 `USED` is the whole list: a use that is not in it fails, and so does an entry that nothing uses. Each entry is checked
-in the installed Textual: the part is there, and its code is what it was when the use was last read. After a new version
-has been installed, each failure names the part, the module here that uses it, and what that module needs of it.
+in the installed Textual: the part must exist, and its code must be unchanged since the use was last reviewed. After a
+new version of Textual is installed, each failure names the part, the module of tcptop that uses the part, and the
+needed behaviour.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ from conftest import pinned_version
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("screen", "terminal", "widgets")
 READ_WITH = "8.2.8"
-"""The version in which the uses were last read."""
+"""The version of Textual in which the uses were last reviewed."""
 
 
 class Part(NamedTuple):
     """A part of Textual."""
 
     owner: str
-    """Its module, and after a colon its class if it is a class's."""
+    """The module of the part; if the part belongs to a class, a colon and the class follow."""
     digest: str
-    """Of its code, see `digest`."""
+    """Digest of the part's code; see `digest`."""
     name: str
     user: str
     """The module below tcptop/ that uses it."""
     need: str
-    """What that module needs of it."""
+    """The behaviour of the part that the module needs."""
 
 
 def parts(table: str) -> list[Part]:
@@ -190,7 +191,9 @@ def textual_bases(each: type) -> list[type]:
 
 
 def uses_of_a_class(body: ast.ClassDef, bases: Sequence[type]) -> Iterator[str]:
-    """Names of Textual's classes that a class here uses on itself: private ones, all of a driver, and overrides."""
+    """Names of Textual's classes that a class of tcptop uses on itself: private names, all names of a driver, and
+    overrides.
+    """
     overrides = names_of(body) - DOCUMENTED_HOOKS
     used = attributes_of(body, ast.Load, ast.Store)
     for base in bases:
@@ -201,7 +204,7 @@ def uses_of_a_class(body: ast.ClassDef, bases: Sequence[type]) -> Iterator[str]:
 
 
 def classes(tree: ast.Module, module: object) -> Iterator[tuple[ast.ClassDef, type]]:
-    """The classes of a module, and those inside of them."""
+    """The classes of a module, nested classes included."""
     waiting: list[tuple[ast.AST, object]] = [(tree, module)]
     while waiting:
         body, place = waiting.pop()
@@ -232,7 +235,7 @@ def uses_of_a_module(path: Path) -> set[str]:
 
 
 def code_of(part: Part) -> str:
-    """The code of a part: of a function or a class all of it, of anything else the lines that name it; without blanks.
+    """The code of a part without blanks: the whole function or class, or the lines that name any other part.
 
     Raises AttributeError if there is no such part.
     """
@@ -289,7 +292,9 @@ def test_the_parts_were_read_in_the_version_that_is_pinned_and_installed() -> No
 
 
 def test_another_version_is_told_by_the_part_that_it_changes() -> None:
-    """Each kind of part: a method, a property, an attribute, a function, a constant, a class; and one that is gone."""
+    """The parts are a method, a property, an attribute, a function, a constant, a class, and a part that no longer
+    exists.
+    """
     for name in ("write", "_writer_thread", "LinuxDriver", "_background_screens", "SYNC_END", "_character_to_key"):
         [part] = (part for part in USED if part.name == name)
         assert name in code_of(part)

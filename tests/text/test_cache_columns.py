@@ -82,8 +82,8 @@ def test_all_of_slabtops_sort_keys_are_bound() -> None:
     ],
 )
 def test_a_sort_key_sorts_by_slabtops_figure(key: str, figure: str) -> None:
-    """Descending, and reversed ascending; unknown values come last in both."""
-    minimum = 0 if key != "s" else 1  # no object has 0 bytes
+    """The order is descending, or ascending if reversed; unknown values come last in both orders."""
+    minimum = 0 if key != "s" else 1  # 0 objects have 0 bytes
     numbers = [7, minimum, 130, 12, None, 4_000]
     caches = []
     for at, number in enumerate(numbers):

@@ -1,4 +1,4 @@
-"""Text read from a host: nothing in it controls the terminal after escaping."""
+"""After escaping, text read from a host cannot control the terminal."""
 
 from __future__ import annotations
 

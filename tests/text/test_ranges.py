@@ -1,4 +1,4 @@
-"""Ranges of the monitoring plugins' guidelines: those of their own table, and an independent evaluation."""
+"""Ranges of the monitoring plugins' guidelines: the examples of the guidelines, and an independent evaluation."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_compact_sizes(amount: float | None, text: str) -> None:
 
 @pytest.mark.parametrize("amount", BOUNDARIES)
 def test_sizes_at_every_boundary(amount: int) -> None:
-    """The text is right to its last digit, and never shows 1024 of a unit."""
+    """The text is correct to its last digit, and never shows 1024 of a unit."""
     for text in (units.size(amount), units.short_size(amount)):
         shown, digit = parse_size(text)
         assert abs(shown - amount) <= digit / 2 * (1 + 1e-9), text

@@ -51,7 +51,7 @@ def test_both_headlines_and_the_limits_are_on_every_designed_size(columns: int, 
 
 @pytest.mark.parametrize("several", [False, True])
 def test_the_panes_of_80_by_24(several: bool) -> None:
-    """Bytes per connection, the caches and the free blocks stand there without a key, with three limits."""
+    """Without any key, the screen shows bytes per connection, the caches, the free blocks and three limits."""
     boxes = arrange(80, 24, several)
     assert content_rows(boxes["limits"]) == 3
     assert content_rows(boxes["figure"]) == 4
@@ -69,7 +69,7 @@ def test_the_number_of_limits_follows_from_the_size(columns: int, rows: int, lin
 
 
 def test_the_pane_beside_the_limits() -> None:
-    """The nodes where there are several, otherwise the graphs."""
+    """The pane shows the nodes if there are several nodes, and otherwise the graphs."""
     assert "nodes" in arrange(120, 40, nodes=4)
     assert "graphs" not in arrange(120, 40, nodes=4)
     assert "graphs" in arrange(120, 40)

@@ -26,7 +26,7 @@ def test_each_sample_is_in_the_bucket_of_its_time(times_s: list[float]) -> None:
     assert len(buckets) == BUCKETS
     for index in range(len(times_s)):
         bucket = bucket_of(times_s, index)
-        near = range(max(0, bucket - 1), min(BUCKETS, bucket + 2))  # a time on an edge may be rounded either way
+        near = range(max(0, bucket - 1), min(BUCKETS, bucket + 2))  # an edge may be rounded up or down
         assert any(index in buckets[each] for each in near)
 
 

@@ -19,7 +19,7 @@ NOON = 1_795_348_800.0
 
 
 def ledger_at(seconds: float, phase: str = "established") -> Ledger:
-    """The ledger of a recorded tree, as if sampled that many seconds after noon."""
+    """The ledger of a recorded tree, as if sampled the given number of seconds after noon."""
     return ledger("6.1-4n", phase)._replace(taken_at_unix_s=NOON + seconds)
 
 
@@ -65,7 +65,7 @@ def test_buffers_and_bytes_per_connection() -> None:
 
 
 def test_steps_without_a_sample_are_unknown() -> None:
-    """After a pause, or with an interval longer than five seconds."""
+    """The gap is a pause, or an interval longer than five seconds."""
     trends = trends_of(ledger_at(0), ledger_at(17), ledger_at(21))
     alloc = counters("6.1-4n", "established")["alloc"]
     assert trends.sockets == (alloc, None, None, alloc)
@@ -128,7 +128,7 @@ def test_graph_ends_at_the_newest_step(values: list[float | None], columns: int,
 
 
 def test_narrow_graph_moves_one_column_when_a_group_of_steps_is_complete() -> None:
-    """In between, only the newest column changes, so that a terminal is sent one character."""
+    """Between two steps, only the newest column changes, so that only one character is sent to the terminal."""
     values = [float(number) for number in range(1000)]
     graphs = [fit_columns(tuple(values[step - MAX_STEPS : step]), 20, step) for step in range(300, 309)]
     for before, after in pairwise(graphs):
