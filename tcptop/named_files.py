@@ -320,7 +320,7 @@ def _link_target(folder: int, name: str) -> str | None:
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
     """The status of a file that may be replaced; None if the file does not exist and may be created.
 
-    Raises OSError if the path leads to something other than a regular file, or if this user may not write there.
+    Raises OSError if the path leads to something other than a regular file, or if this user may not write the file.
     """
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -24,8 +24,8 @@ class Same(Generic[Result]):
 class Recall(Generic[Result]):
     """A function that keeps the results of all calls in the current round and in the previous round.
 
-    A cache of a fixed size would not help if a file has more rows than the cache holds. Each result would then be
-    dropped before the next round asks for it.
+    A cache of a fixed size would not help if a file has more rows than the cache holds. With a fixed size, each result
+    would be dropped before the next round asks for the result.
     """
 
     def __init__(self, function: Callable[..., Result]) -> None:

@@ -139,14 +139,14 @@ def _holders(
 ) -> Holders | None:
     if snapshot.socket_table.value is None:
         return None
-    # Most samples contain no look at the sockets, so the module is imported only if a sample contains one.
+    # The module is imported only if a sample contains a look at the sockets, because most samples contain none.
     from tcptop.accounting.holders import find_holders
 
     return find_holders(snapshot, states, sockets, page_bytes)
 
 
 def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    # Most samples contain no look at the sockets, so the module is imported only if a sample contains one.
+    # The module is imported only if a sample contains a look at the sockets, because most samples contain none.
     from tcptop.accounting.holders import counted_states
 
     return counted_states(states, holders)

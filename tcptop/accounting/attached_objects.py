@@ -48,7 +48,7 @@ def attached_objects(
     """The attached objects of every kind.
 
     The bytes of attached objects per socket are known only if `cost` contains an average over all present sockets. If
-    the average comes from an earlier sample, the bytes of attached objects per socket also come from that sample
+    the average comes from an earlier sample, the bytes of attached objects per socket come from the same sample
     (`held`).
     """
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (

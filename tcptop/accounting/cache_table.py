@@ -187,7 +187,7 @@ class CacheTable:
         )
 
     def get(self, name: str | None) -> CacheLine | None:
-        """The cache with the given name; None if there is none.
+        """The cache with the given name; None if no cache has the name.
 
         If two rows have the name, the row with more slabs is used.
         """

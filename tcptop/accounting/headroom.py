@@ -23,7 +23,7 @@ from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 OUTGOING_SHARE = 0.5
 """Assumed share of outgoing sockets among new sockets. An outgoing socket has a local port of its own, but no counter
-shows how many sockets have one."""
+shows the number of outgoing sockets."""
 
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
 """Structs whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds their objects."""

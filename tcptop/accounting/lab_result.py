@@ -59,7 +59,7 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 
 
 def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
-    """Bytes of kernel TLS per socket; None if no lab result of this kernel has them."""
+    """Bytes of kernel TLS per socket; None if no lab result of this kernel has these bytes."""
     measurement = snapshot.lab_measurement
     if measurement is None or _unused_because(snapshot, measurement) is not None:
         return None
@@ -85,8 +85,8 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
     """The kmalloc cache of the LSM socket blob, as measured by the lab; None if no cache fits.
 
-    A cache fits if the lab measured one object per socket in it and the catalogue has no struct for this object. If
-    several caches fit, the cache with the smallest objects is returned.
+    A cache fits if the lab measured one object per socket in the cache, and the catalogue has no struct for this
+    object. If several caches fit, the cache with the smallest objects is returned.
     """
     state = measured_socket(snapshot)
     if state is None:

@@ -227,7 +227,7 @@ def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> 
 def tracks_flows(snapshot: Snapshot) -> bool:
     """True if this network namespace has tracked flows now.
 
-    A plan then includes tracked flows, unless the user excludes them.
+    If the namespace has tracked flows, a plan includes tracked flows, unless the user excludes flows.
     """
     limits = snapshot.socket_limits.value
     return bool(limits and limits.conntrack_entries)

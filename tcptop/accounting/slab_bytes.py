@@ -18,7 +18,7 @@ def known_slab_bytes(
     pages: int | None,
     page_bytes: int | None,
 ) -> int | None:
-    """The result of `slab_bytes()`; all fields are None if any argument except `object_bytes` is unknown."""
+    """The result of `slab_bytes()`; None if any argument except `object_bytes` is unknown."""
     if page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
         return None
     return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, page_bytes)
@@ -43,7 +43,7 @@ def smallest_slab(object_bytes: int, page_bytes: int) -> tuple[int, int]:
 def fallback_slabs(
     objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
 ) -> tuple[int, int, int]:
-    """The number of a cache's slabs of the smallest order, and the pages and objects of such a slab.
+    """The number of a cache's slabs of the smallest order, and the pages and objects of one slab of this order.
 
     If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
     allocate_slab). After a fallback to the smallest order, slabinfo still prints the preferred size, but shows fewer

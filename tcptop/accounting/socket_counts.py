@@ -53,7 +53,7 @@ EXACT_FILE_COUNT_SINCE = (6, 16)
 DRIFT_FILES = 64
 """Fixed part of the number of sockets that may be opened between the reads of slabinfo and sockstat.
 
-In addition to this fixed part, the number grows by one eighth of the open files.
+In addition to the fixed part, the number grows by one eighth of the open files.
 """
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))

@@ -192,8 +192,9 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets.
     Each port has one bind bucket, and one bind2 bucket for each of its local addresses. A port has at least one local
     address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets. The
-    estimate supposes that each port has one local address. The estimated memory is half of the memory that these
-    buckets take. Half is the middle between 0 and this memory, so the largest possible error is as small as it can be.
+    estimate supposes that each port has one local address. The estimated memory is half of the memory of the bind
+    buckets in the estimate. Half is the middle between 0 and the upper bound, so the largest possible error is as small
+    as it can be.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

@@ -331,7 +331,8 @@ def read_thresholds() -> Mapping[str, Threshold]:
 
     Mistakes in the settings file are printed to standard error.
 
-    The module that parses the settings file is imported only if this file exists, because most users have no such file.
+    The module that parses the settings file is imported only if this file exists, because most users have no settings
+    file.
     """
     from tcptop.accounting.limits import THRESHOLDS
     from tcptop.settings.location import settings_file

@@ -64,7 +64,7 @@ EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
 class PlanError(TcptopError):
     """An error of `tcptop plan`.
 
-    The exit code of this error means "cannot say"; errors of other commands have another exit code.
+    The exit code of the error means "cannot say"; errors of other commands have another exit code.
     """
 
     exit_code = EXIT_CODES["cannot say"]
@@ -84,7 +84,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
-"""Maps values of the option --side to their names in the JSON of a plan; all other values have the same name there."""
+"""Maps values of the option --side to their names in the JSON of a plan; every other value has the same name in the
+JSON.
+"""
 FAMILY_OF_WORD: dict[str, PlannedFamily] = {"ipv4": "ipv4", "ipv6": "ipv6", "now": "mix"}
 
 

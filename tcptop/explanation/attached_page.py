@@ -28,7 +28,7 @@ def attached_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def attached_table(ledger: Ledger, columns: int) -> list[Line]:
-    """One row for each kind of object; if this kernel has no such object, its number is 0."""
+    """One row for each kind of object; the number is 0 if this kernel has no objects of the kind."""
     return table_lines(HEADINGS, [_row(kind) for kind in ledger.attached.kinds], columns)
 
 

@@ -101,7 +101,7 @@ def buffers_row(ledger: Ledger) -> TableRow:
 def buffer_memory_text(ledger: Ledger) -> str:
     """The part of the charged buffers that counts as memory in use, in words.
 
-    The text is empty if this part is unknown, or if all charged buffers are in use.
+    The text is empty if the part in use is unknown, or if all charged buffers are in use.
     """
     amount = buffer_memory_amount(ledger)
     return f"{amount} of it in use" if amount else ""

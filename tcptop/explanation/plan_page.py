@@ -365,8 +365,8 @@ def _ratio(limit: PlanLimit) -> str:
 def _percent_range(limit: PlanLimit) -> str:
     """The present use plus the amount of the plan, in per cent of the limit.
 
-    If the amount of the plan is a range, the percentage is a range too. If this range has no upper bound, the text is
-    `≥` and the lower bound.
+    If the amount of the plan is a range, the percentage is a range too. If the percentage has no upper bound, the text
+    is `≥` and the lower bound.
     """
     if limit.high_takes is None:
         return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")

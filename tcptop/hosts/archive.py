@@ -66,7 +66,7 @@ class ArchiveHost(BlockingHost):
         status = os.fstat(file.fileno())
         cut = ""
         try:
-            if status.st_size == 0:  # files of /proc have size 0, and reading such a file might block
+            if status.st_size == 0:  # files of /proc have size 0, and reading a file of /proc might block
                 raise DamagedArchiveError("it is empty")
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:

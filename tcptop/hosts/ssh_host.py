@@ -141,7 +141,7 @@ class SshHost:
         return None if self._session is not None else max(0.0, self._next_try_s - time.monotonic())
 
     def connect(self) -> None:
-        """Waits for the greeting of the session; first makes a session if there is none.
+        """Waits for the greeting of the session; first makes a session if no session exists.
 
         Raises HostLostError if the next connection is not due yet, or if the connection fails.
         """

@@ -196,7 +196,7 @@ class SshSession:
             poll.register(self._stdin, select.POLLOUT)
         ready = dict(poll.poll(max(0.0, deadline_s - time.monotonic()) * 1000))
         if self._stdin in ready:
-            # A broken pipe is ignored here, because the end of ssh's output then shows that ssh has ended.
+            # A broken pipe is ignored here, because the end of ssh's output also shows that ssh has ended.
             with suppress(BlockingIOError, BrokenPipeError):
                 self._waiting = self._waiting[os.write(self._stdin, self._waiting) :]
         if self._error in ready:
@@ -209,7 +209,7 @@ class SshSession:
             self.received_bytes += len(chunk)
 
     def _read_stderr(self) -> bool:
-        """Reads the text that ssh has printed on standard error; returns False if ssh has printed none."""
+        """Reads the text that ssh has printed on standard error; returns False if ssh has printed no text."""
         with suppress(BlockingIOError):
             chunk = os.read(self._error, CHUNK_BYTES)
             self._stderr = (self._stderr + chunk)[-MAX_STDERR_BYTES:]

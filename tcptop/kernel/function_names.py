@@ -63,8 +63,8 @@ def name_functions(text: str, release: Release | None, symbols: Collection[str] 
 
     If /proc/kallsyms has only one of a function's two names, that name is used for any release, because vendors
     backport changes. `symbols` contains those names in `FUNCTIONS` that are also in /proc/kallsyms; `symbols` is None
-    if /proc/kallsyms was not read. An inlined function has no symbol, so /proc/kallsyms may have neither of its names;
-    the release then decides which name is used.
+    if /proc/kallsyms was not read. An inlined function has no symbol, so /proc/kallsyms may have neither of its names.
+    The release decides between two names if /proc/kallsyms has neither.
     """
     for renamed in RENAMED:
         is_new = release is None or release >= renamed.since

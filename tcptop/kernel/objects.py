@@ -88,7 +88,7 @@ class KernelObject(NamedTuple):
     caches changed in 2.6.11 to 2.6.13; the name `dentry_cache` changed in 2.6.24.
     """
     name_in_namespace: str | None = None
-    """Pattern of the cache's names on kernels that have one such cache for each network namespace."""
+    """Pattern of the cache's names on kernels that have the cache once for each network namespace."""
     hwcache_align: bool = False
     """True if the cache has SLAB_HWCACHE_ALIGN: objects are then aligned to cache lines."""
     outer_free_pointer: bool = False

@@ -230,9 +230,10 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     since memory cgroups charge either the slabs of all caches or no slabs.
 
     The ratio may be below 1 although every slab has a vector. Some objects of a run fill slabs that other programs left
-    partly free; such a slab already has a vector, so the run adds no vector. The predicted share of an endpoint in such
-    a slab nevertheless includes a share of the slab's vector. A ratio of at least `MIN_VECTORS_RATIO` is therefore
-    replaced by 1, which means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without change.
+    partly free; such a slab already has a vector, so the run adds no vector. In a partly free slab, the predicted share
+    of an endpoint nevertheless includes a share of the slab's vector. A ratio of at least `MIN_VECTORS_RATIO` is
+    therefore replaced by 1, which means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without
+    change.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes

@@ -65,9 +65,9 @@ line through all five readings. A larger r² therefore does not prove that the o
 through four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was disturbed."""
 
 MAX_DRIFT_SHARE = 0.15
-"""Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A drift above this
-maximum is more likely a burst of allocations by another program. Drifts are removed as if they were linear in time, so
-removing a burst would change the slope of the fitted line."""
+"""Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A larger drift is more
+likely a burst of allocations by another program. Drifts are removed as if they were linear in time, so removing a burst
+would change the slope of the fitted line."""
 
 SLACK_CPUS = 2
 """Number of CPUs on which a run frees objects: the CPU of the child process, and the CPU of the kernel worker that
@@ -92,12 +92,11 @@ class RowShape(NamedTuple):
     def slack_objects(self) -> int:
         """Maximum number of free objects that this row has on per-CPU slabs.
 
-        Free objects on per-CPU slabs count as active, so a change between two readings is significant only above this
-        maximum.
+        Free objects on per-CPU slabs count as active, so only a larger change between two readings is significant.
 
-        Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The kernel limits the number
-        of a CPU's partial slabs so that half-full slabs have cpu_partial free objects (mm/slub.c, set_cpu_partial). If
-        all objects of these slabs are free, the partial slabs of the CPU have 2 · cpu_partial free objects.
+        Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The kernel limits the number of a
+        CPU's partial slabs so that half-full slabs have cpu_partial free objects (mm/slub.c, set_cpu_partial). If all
+        objects of a CPU's partial slabs are free, these slabs have 2 · cpu_partial free objects.
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)

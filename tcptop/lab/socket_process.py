@@ -168,8 +168,8 @@ def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
     Opens `connections` connections, gives kernel TLS to them, and frees them. If the kernel has a module `tls`, the
     kernel first loads the module (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs
     and in sheaves, and count as active. If no earlier sockets had left freed objects, the first run with kernel TLS
-    would show a drift. The closing reading of this run would count the run's own freed objects, but the opening reading
-    would not.
+    would show a drift. The closing reading of the first run with kernel TLS would count the run's own freed objects,
+    but the opening reading would not.
     """
     with start_socket_process(ipv6, connections) as process:
         process.send_command("open", connections)

@@ -153,7 +153,7 @@ def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN on each socket without closing the socket, and waits until every FIN is acknowledged.
 
     The wait is long enough for delayed ACKs. Without the wait, close() could hold the lock of a socket when the
-    acknowledgement arrives. A socket that is locked at that moment would remain a full socket in FIN_WAIT2 for a minute
+    acknowledgement arrives. If close() held the lock, the socket would remain a full socket in FIN_WAIT2 for a minute
     (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN, the
     kernel would answer the FIN with a reset.
 

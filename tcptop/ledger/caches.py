@@ -102,7 +102,7 @@ class CacheLine(NamedTuple):
     tcp_nodes: Mapping[int, NodeCount] | None = None
     """Counts on each node for the cache of the sockets' inodes.
 
-    TCP's objects in this cache lie on the same nodes as the inodes. None if TCP's part is assumed to spread over the
+    TCP's objects in the cache lie on the same nodes as the inodes. None if TCP's part is assumed to spread over the
     nodes like all objects of this cache.
     """
 
@@ -120,7 +120,7 @@ class CacheLine(NamedTuple):
         return _share_on(node, self.nodes)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's bytes on one node, at most the bytes of the cache there; None if unknown.
+        """TCP's bytes on one node, at most the bytes of the cache on this node; None if unknown.
 
         `tcp_bytes` is divided among the nodes in proportion to the objects in `tcp_nodes`. If `tcp_nodes` is None, the
         cache's own objects give the proportion.

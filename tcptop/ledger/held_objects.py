@@ -54,7 +54,7 @@ HeldName = Literal["socks", "files", "inodes", "local ports", "request socks", "
 class HeldPart(NamedTuple):
     """A part of the objects of one kind (`HeldObjects`).
 
-    The part is a struct that each of the objects contains, or the memory cgroup vectors of the slabs of such structs.
+    The part is a struct that each of the objects contains, or the memory cgroup vectors of the slabs of these structs.
     """
 
     object: str

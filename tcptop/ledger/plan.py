@@ -217,8 +217,8 @@ class Plan(NamedTuple):
     """The reason why the verdict is `cannot say`."""
     buffers: PlanBuffers
     tracks_flows: bool
-    """True if this network namespace has tracked flows now. The plan then counts tracked flows, unless the user
-    excludes flows."""
+    """True if this network namespace has tracked flows now. If the namespace has tracked flows, the plan counts tracked
+    flows, unless the user excludes flows."""
     mini_sockets: int = 0
     """Number of planned mini-sockets: the number in `request`, or fewer if fewer still fit below tcp_max_tw_buckets."""
     bytes_per_connection: float | None = None

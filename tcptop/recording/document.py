@@ -241,7 +241,7 @@ def _read_key(name: str, reading: AnyReading) -> ReadKey:
 class DocumentParser:
     """Builds samples from documents.
 
-    The latest parsed reads are cached, because the next sample usually has most of these reads, too.
+    The latest parsed reads are cached, because two consecutive samples usually have most reads in common.
     """
 
     def __init__(self) -> None:

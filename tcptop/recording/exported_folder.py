@@ -149,7 +149,7 @@ class _SampleFolder:
     def _write_in_tree(self, path: str, data: bytes) -> bool:
         """Writes a file at its own path.
 
-        Returns False if the path is unusable, or if a file with other bytes is already there.
+        Returns False if the path is unusable, or if a file with other bytes already has the path.
         """
         target = self._folder / path
         try:

@@ -37,8 +37,8 @@ Version 1 means a rollback journal, not a write-ahead log.
 """
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Last bytes of a journal that names a super-journal. SQLite writes such a journal only for a transaction over several
-files; tcptop has no such transactions.
+"""Last bytes of a journal that names a super-journal. SQLite names a super-journal only in a transaction over several
+files, but tcptop never has such a transaction.
 """
 
 TABLES = (

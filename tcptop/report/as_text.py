@@ -26,8 +26,8 @@ COLUMNS = 96
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
 UNLISTED = {("tls_stat", "missing"), ("smbios", "missing"), ("socket_table", "off")}
 """Names and states of sources that the report does not list, because no figure needs these sources. The counters of
-kernel TLS are missing if the module tls is not loaded. The firmware's tables are missing if the firmware made none. The
-sockets are not read if the user did not ask for them."""
+kernel TLS are missing if the module tls is not loaded. The firmware's tables are missing if the firmware made no
+tables. The sockets are not read if the user did not ask for them."""
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 

@@ -27,7 +27,7 @@ def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
     If `checks` is empty, the line says `the use of no limit is known`, with the reason. The line ends in a remark if
-    files that no check uses are cut or contradict each other; such a file does not change the state.
+    files that no check uses are cut or contradict each other; a file that no check uses does not change the state.
     """
     none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"

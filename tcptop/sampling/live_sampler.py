@@ -10,7 +10,9 @@ from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
-"""Longest wait for slow sources. After this time, a sample is delivered without new values from the slow sources."""
+"""Longest wait for slow sources. After the longest wait, a sample is delivered without new values from the slow
+sources.
+"""
 
 REMOTE_PATIENCE_S = 1.0
 """Longest wait for slow sources of a host that is read over ssh."""

@@ -26,8 +26,8 @@ BESIDE_S = 0.05
 """Maximum age of a sockstat reading that is combined with the reading of another source."""
 
 SELDOM_OVER_SSH = frozenset({"netstat", "snmp", "conntrack_stats", "tls_stat"})
-"""Counters of events. Over ssh, counters of events are read only in every third sample. On most machines, the answers
-of the other two samples then fit into the 32 KB window of ssh's compression.
+"""Counters of events. Over ssh, counters of events are read only in every third sample. Without the counters of events,
+the answers of a sample fit into the 32 KB window of ssh's compression on most machines.
 """
 SELDOM_INTERVALS = 3
 

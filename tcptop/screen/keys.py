@@ -17,7 +17,7 @@ DIGIT_KEYS = "0-9"
 def _both_cases(key: str) -> str:
     """The names of the keys for a letter: its lower case and its upper case.
 
-    If the upper case has its own meaning, only the lower case is named.
+    If the upper-case letter has a meaning of its own, only the lower-case letter is named.
     """
     return key if key.upper() == ATTACHED_KEY else f"{key},{key.upper()}"
 

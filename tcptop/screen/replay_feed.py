@@ -47,8 +47,8 @@ MAX_ORIGINS = 1000
 """Maximum number of samples whose event totals are kept. During playback, the totals of a sample are needed for one
 minute."""
 MIN_STEP_S = 1.0
-"""Only some samples of the last minute are read for their event totals. MIN_STEP_S is the minimum time in seconds from
-one such sample to the next; only the last step may be shorter."""
+"""Only some samples of the last minute are read for their event totals. MIN_STEP_S is the minimum time in seconds
+between two samples that are read; only the last step may be shorter."""
 MAX_UNKNOWN = 10
 """Maximum number of damaged samples that are skipped in the search for an earlier sample with known event totals."""
 

@@ -26,7 +26,7 @@ MOST_BYTES = 64 << 10
 MOST_TEXT = 240
 MOST_DEPTH = 20
 """Maximum number of dots in a key, and also of brackets that are open at the same time. The time and memory of a TOML
-parser grow with the square of these numbers.
+parser grow with the square of the number of dots or brackets.
 """
 MOST_NODE = 65_535
 MOST_PERCENT = 400
@@ -136,7 +136,7 @@ def _read_text(file: Path) -> str:
 
 def _parse_toml(text: str, name: str) -> dict[str, Any]:
     """The values of a TOML text. If the text is not TOML, raises TcptopError with one line that begins with `name`."""
-    # The TOML parser is imported only if a settings file exists, because most users have none.
+    # The TOML parser is imported only if a settings file exists, because most users have no settings file.
     if sys.version_info >= (3, 11):
         import tomllib
     else:

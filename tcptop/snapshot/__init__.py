@@ -145,7 +145,7 @@ class Zone(NamedTuple):
     file_pages: int | None = None
     """Pages of the page cache on the LRU lists.
 
-    Since 4.8 the kernel counts the page cache for the whole node. The node's first zone then has the figure of the
+    Since 4.8 the kernel counts the page cache for the whole node. Since 4.8 the node's first zone has the figure of the
     node, and the other zones have None.
     """
     reclaimable_pages: int | None = None
@@ -491,7 +491,8 @@ class CgroupMemory(NamedTuple):
 class SecurityModules(NamedTuple):
     """The active Linux security modules.
 
-    The names come from /sys/kernel/security/lsm. If this file is not readable, the names come from other files.
+    The names come from /sys/kernel/security/lsm. If /sys/kernel/security/lsm is not readable, the names come from other
+    files.
     """
 
     names: tuple[str, ...]

@@ -58,7 +58,7 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
     async def read(self, host: Host) -> Reading[MemoryCgroups]:
         """Reads the files of cgroup2.
 
-        If these files do not show whether kernel memory is charged, reads /proc/cgroups too.
+        If the files of cgroup2 do not show whether kernel memory is charged, reads /proc/cgroups too.
 
         On machines that use only cgroup2, newer kernels log a warning when /proc/cgroups is read
         (kernel/cgroup/cgroup-v1.c, proc_cgroupstats_show). Older kernels hold cgroup_mutex while /proc/cgroups is

@@ -56,8 +56,8 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         """Parses both tables, which the kernel repeats for each node.
 
         The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) the kernel stops counting at
-        100000 and prints `>100000`, a lower bound. `capped_orders` has the orders with a lower bound. Tables other than
-        these two, such as `Number of mixed blocks`, are ignored.
+        100000 and prints `>100000`, a lower bound. `capped_orders` has the orders with a lower bound. Further tables of
+        the file, such as `Number of mixed blocks`, are ignored.
         """
         tables = _Tables()
         parse_rows(lines, tables.add_line, damages)

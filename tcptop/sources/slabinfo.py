@@ -67,8 +67,8 @@ class SlabinfoSource(FileSource[Slabinfo]):
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
         """Marks the file as cut if its last row is that of an old SLUB kernel, but the kernel may be newer.
 
-        If a file ends with this row, only the kernel release can show that rows are missing. A kernel of unknown
-        release counts as newer.
+        If a file ends with the last row of an old SLUB kernel, only the kernel release can show that rows are missing.
+        A kernel of unknown release counts as newer.
         """
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):

@@ -91,8 +91,7 @@ MEMORY_TYPES: Mapping[int, str] = {
 """Memory types, from table 77 of the specification. The table calls an NVDIMM a `logical non-volatile device`."""
 
 IN_EXTENDED_BYTE, IN_EXTENDED_SIZE, IN_EXTENDED_SPEED = 0xFF, 0x7FFF, 0xFFFF
-"""Each of these values means that the field is too small for the figure, which is in a larger field of the structure.
-"""
+"""Values which mean that a field is too small for its figure; the figure is in a larger field of the structure."""
 UNKNOWN_SIZE, IS_IN_KIB = 0xFFFF, 0x8000
 IN_EXTENDED_CAPACITY = 0x80000000
 

@@ -124,7 +124,7 @@ class SocketTableSource(FileSource[SocketTable]):
 
 
 class _ImpossibleLineError(ValueError):
-    """The text has a line that tcptop never writes; the message of the exception gives the reason."""
+    """Error raised when the text has a line that tcptop never writes; the message gives the reason."""
 
 
 class _Parser:

@@ -98,7 +98,7 @@ class CellDriver(LinuxDriver):
                 self._cells.reset(*self._cells.size)
             if data.startswith(CLIPBOARD_START) and "TMUX" in os.environ:
                 # Depending on its configuration, tmux ignores the clipboard sequence or passes it on. A copy of the
-                # sequence is therefore added, wrapped in tmux's own sequence for the outer terminal.
+                # clipboard sequence is therefore added, wrapped in tmux's own sequence for the outer terminal.
                 data += f"\x1bPtmux;{data.replace(ESCAPE, ESCAPE * 2)}\x1b\\"
             self._send(data)
 
@@ -230,9 +230,9 @@ class CellDriver(LinuxDriver):
     def _suspend(self) -> None:
         """Restores the terminal and stops the program until SIGCONT.
 
-        The program stops itself by SIGTSTP; Textual would use SIGSTOP. In an orphaned process group, no shell could
-        continue the program; `ssh -t host tcptop` starts the program in such a group. The kernel ignores SIGTSTP in an
-        orphaned group, so the program runs on and draws the screen again.
+        The program stops itself by SIGTSTP; Textual would use SIGSTOP. In an orphaned process group, which `ssh -t host
+        tcptop` creates, no shell could continue the program. The kernel ignores SIGTSTP in an orphaned group, so the
+        program runs on and draws the screen again.
         """
         if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()

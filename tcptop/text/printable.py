@@ -15,7 +15,7 @@ def printable(text: str) -> str:
     """The text with escapes for control, format and unassigned characters, and for all spaces other than U+0020.
 
     Kernel modules choose the names of their caches, and a saved tree may contain any text. Escape sequences, bidi
-    overrides and line breaks in such text must not reach the terminal.
+    overrides and line breaks in untrusted text must not reach the terminal.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -16,7 +16,7 @@ MARGIN = " "
 """Indent of each line of a table on an explanation page."""
 MIN_TEXT_CHARACTERS = 24
 """Minimum width of a text column in which texts wrap, in characters. If less space is left beside the figures, and the
-longest text does not fit there, every text goes below its figures.
+longest text does not fit into this space, every text goes below its figures.
 """
 MIN_CUT_CHARACTERS = 8
 """The first column is never cut to fewer characters than this."""

@@ -23,7 +23,9 @@ class Heights(NamedTuple):
     min_rows: int
     """The smallest height of a screen that uses this row of the table HEIGHTS."""
     titled: bool
-    """True if the figure pane, the TCP pane and the limits pane have a title line; the panes below always have one."""
+    """True if the figure pane, the TCP pane and the limits pane have a title line; every pane below always has a title
+    line.
+    """
     top: int
     """Number of lines of the figure pane and of the TCP pane, which are side by side if the screen is wide enough."""
     limits: int

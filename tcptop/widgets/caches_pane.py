@@ -352,7 +352,9 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
 
 
 def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-    """Notes that say why sources of the table could not be read. The table of a single node may have one more note.
+    """Notes that say why sources of the table could not be read.
+
+    The table of a single node may have an additional note.
 
     The additional note says that there are no counts for a node, or that there are counts for TCP's caches only.
     """
@@ -407,7 +409,7 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the table that have known values. Without root's privileges, some columns have none.
+    """The columns of the table that have known values. Without root's privileges, some columns have no known values.
 
     The first sample has no rates yet, so the column of rates is included as soon as the counts are known.
     """

@@ -482,7 +482,7 @@ class HoldersPane(ScrollPane):
             self.app.push_screen(Prompt("only rows with:", self.choice.text, use), use)
 
     def on_click(self, event: Click) -> None:
-        """A click on a row moves the cursor there, or opens the row if the cursor is there already.
+        """A click on a row moves the cursor to the row, or opens the row if the row has the cursor already.
 
         A click on a heading sorts by its column.
         """
@@ -548,8 +548,8 @@ SAYS_NOTHING: Mapping[str, tuple[Callable[[HolderRow], object], Collection[objec
     "SOCK": (lambda row: row.cgroup_sock_bytes, (None,)),
     "KERNEL": (lambda row: row.cgroup_kernel_bytes, (None,)),
 }
-"""For each column that may be left out, a function and a collection of values. The function gives the column's value in
-a row. The collection contains the values that tell the user nothing."""
+"""For each column that may be left out, a function that gives the column's value in a row, and a collection of values.
+The collection contains the values that tell the user nothing."""
 
 
 def needless_columns(rows: Sequence[HolderRow]) -> frozenset[str]:
@@ -622,7 +622,7 @@ def lay_out(
             free_columns -= len(GAP)
         else:
             if skipped:
-                allowed = set()  # after a column that does not fit, no later column is shown in its place
+                allowed = set()  # if a column does not fit, no less important column is shown instead
             continue
         widths[name] += more
         free_columns -= more

@@ -306,7 +306,7 @@ def fit_table(looks: Sequence[HostLook], columns: int) -> Columns:
 
 
 def row_line(look: HostLook, layout: Columns, columns: int, interval_s: float) -> Line:
-    """The row of a machine: its figures, or the reason why it has none."""
+    """The row of a machine: its figures, or the reason why the figures are unknown."""
     late = is_late(look, interval_s)
     name: Piece = (f" {fit_text(host_name(look), layout.name_width, width_of=cell_width)}", "strong")
     if look.row is None or not look.answers:

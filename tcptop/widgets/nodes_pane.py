@@ -21,8 +21,8 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
-"""Characters for the cells of the bar. TCP stands for memory of TCP's slabs. TRACE stands for such memory, too, if its
-amount would fill less than half a cell. OTHER stands for other used memory, and FREE for free memory."""
+"""Characters for the cells of the bar. TCP stands for memory of TCP's slabs. TRACE stands for memory of TCP's slabs
+that would fill less than half a cell. OTHER stands for other used memory, and FREE for free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}

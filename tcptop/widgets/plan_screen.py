@@ -150,7 +150,9 @@ class PlanScreen(OverlayScreen):
 
 
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:
-    """The fields in one, two or four columns. The cursor moves down each column, and then to the top of the next one.
+    """The fields in one, two or four columns.
+
+    The cursor moves down each column, and from the end of a column to the top of the next column.
 
     `buffers` is a text that gives the bytes of a socket's buffers, and how many of these bytes are in use. If there is
     room, the text of `buffers` stands behind the field of the buffers.

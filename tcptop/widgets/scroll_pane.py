@@ -73,8 +73,8 @@ class ScrollPane(Pane, can_focus=True):
     ]
 
     KEEPS_HEADINGS: ClassVar[bool] = False
-    """If True, the column titles of a table stay visible. When the titles are scrolled out of sight, they replace the
-    first visible line.
+    """If True, the column titles of a table stay visible. When the titles would be scrolled out of sight, the titles
+    replace the first visible line.
 
     If True, column titles on the last visible line are left out, too, because the rows below them are not visible.
     """

@@ -20,8 +20,8 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 TITLE_WIDTH = 14
 VALUE_WIDTH = 10
 WIDE_COLUMNS = 60
-"""In a pane with few lines, the buffers share a line with another fact. The notes on the buffers are shown there only
-if the line has at least this many columns."""
+"""In a pane with few lines, the buffers share a line with another fact. In the shared line, the notes on the buffers
+are shown only if the line has at least this many columns."""
 MIN_GRAPH_WIDTH = 6
 GRAPH_LENGTH, GRAPH_FROM_START = " 5 min", " from start"
 GROWTH_STEPS = 6
@@ -68,8 +68,8 @@ def tcp_lines(
     figure, unit = total_texts(ledger)
     digits = draw_big_number(figure, ascii_only) if figure else [""] * HEIGHT
     left = len(digits[0]) + (1 if figure else 0)
-    # The available memory is in the third line of the details. If that line does not fit, and the total is unknown, the
-    # first line has the available memory instead.
+    # The available memory is in the third line of the details. If the third line does not fit, and the total is
+    # unknown, the first line has the available memory instead.
     has_available = rows < HEIGHT + 3
     unit = unit if mode == "full" or not figure else f"{unit} TCP"
     facts = [

@@ -18,8 +18,8 @@ from tcptop.widgets.pane import Pane
 MIN_GRAPH_WIDTH = 12
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "TCP memory", "time_wait": "TIME_WAIT"}
-"""For each accounting mode, the first words of the title of its most important graph. On a narrow terminal, only this
-graph is shown."""
+"""For each accounting mode, the first words of the title of its most important graph. A narrow terminal shows only the
+most important graph."""
 TO_THE_END: Line = (("  >", "accent"), (" last sample", "text"))
 """Hint with the key that goes to the last sample. The hint is shown at the first sample, where a recording opens."""
 POSITION_MARK = "│"

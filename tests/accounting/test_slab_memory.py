@@ -107,7 +107,7 @@ def test_slabs_of_closed_sockets_are_within_idle_bytes_and_their_error(kernel: s
 
 
 def test_sheaves_of_closed_sockets_are_within_idle_bytes_and_their_error(tmp_path: Path) -> None:
-    """7.3 counts 672 active TCP objects for one socket: 56 sheaves of 12. The other caches have sheaves of 28."""
+    """7.3 counts 672 active TCP objects for one socket: 56 sheaves of 12. Caches other than TCP have sheaves of 28."""
     root = copy_recording("7.3-4n", "timewait", tmp_path)
     for name in OWN:
         write_tree(root, {f"sys/kernel/slab/{name}/sheaf_capacity": "12\n" if name.startswith("TCP") else "28\n"})

@@ -44,8 +44,8 @@ UNEXPLAINED_SHARE = 0.01
 """Largest share of Slab by which the sum of slabinfo's rows may exceed meminfo's Slab."""
 
 ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
-"""ESTIMATES_SINCE is the first kernel release that may estimate a cache's free objects. Since this release, if a node
-has more than MAX_COUNTED_SLABS partial slabs, the kernel estimates the number of free objects from some of the slabs.
+"""ESTIMATES_SINCE is the first kernel release that may estimate a cache's free objects. Since ESTIMATES_SINCE, the
+kernel estimates the free objects of a node with more than MAX_COUNTED_SLABS partial slabs from some of the slabs.
 """
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")

@@ -61,7 +61,7 @@ def least_reserve_pages(machine: Machine) -> int | None:
 
 
 class CountedFields(NamedTuple):
-    """The number of known counts in the line TCP or TCP6, and the number of counts that every kernel prints there."""
+    """The number of known counts in the line TCP or TCP6, and the number that every kernel prints in this line."""
 
     source: str
     label: str
