@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
 MAX_LOOK_AGE_S = 60.0
-"""Maximum age in seconds of a look at the sockets from which limits and counts by state are computed.
+"""Maximum age in seconds of a look from which limits and counts by state are computed.
 
 A look is one reading of all sockets over netlink.
 """
@@ -139,14 +139,14 @@ def _holders(
 ) -> Holders | None:
     if snapshot.socket_table.value is None:
         return None
-    # The module is imported only if a sample contains a look at the sockets, because most samples contain none.
+    # The module is imported only if a sample contains a reading of all sockets, because most samples contain none.
     from tcptop.accounting.holders import find_holders
 
     return find_holders(snapshot, states, sockets, page_bytes)
 
 
 def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
-    # The module is imported only if a sample contains a look at the sockets, because most samples contain none.
+    # The module is imported only if a sample contains a reading of all sockets, because most samples contain none.
     from tcptop.accounting.holders import counted_states
 
     return counted_states(states, holders)

@@ -40,9 +40,8 @@ sysfs are used.
 
 As long as slabinfo is not too old, all counts of a row come from slabinfo, although sysfs is read more often. If one
 row took some counts from slabinfo and others from sysfs, the counts would contradict each other. If a row alternated
-between slabinfo and sysfs, the number of active objects would come and go, because sysfs does not show the number of
-active objects. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15
-s of CPU time.
+between slabinfo and sysfs, the number of active objects would come and go, because sysfs does not show this number.
+Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s of CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -117,7 +116,7 @@ class CacheTable:
                 self._kmalloc_lines.setdefault(size, []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object, and whether the kernel has it."""
+        """The cache of an object, and whether the kernel has the cache."""
         if kernel_object.struct not in self._lookups:
             line = next((self._by_name[name] for name in kernel_object.names if name in self._by_name), None)
             self._lookups[kernel_object.struct] = (

@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
     """A possible verdict.
 
     `key` says what the verdict is about. `measure` is compared with the measure that had the same key in the previous
-    look.
+    reading of the sockets.
     """
 
     key: tuple[object, ...]
@@ -43,7 +43,7 @@ Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
 IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
 """Kinds of verdicts that need two looks (two readings of all sockets). If `measure` is smaller than in the previous
-look, the verdict is not given."""
+reading of the sockets, the verdict is not given."""
 
 IF_GROWN: Mapping[str, str] = {
     "TCPReqQFullDrop": "SYN queue full, {count} handshakes dropped",
@@ -51,7 +51,7 @@ IF_GROWN: Mapping[str, str] = {
     "TCPTimeWaitOverflow": "{count} connections skipped TIME_WAIT: tcp_max_tw_buckets is reached",
 }
 """The text of the verdict on each counter. A verdict is given if the counter of a namespace has grown since the
-previous look."""
+previous reading of the sockets."""
 
 VERDICT_KINDS: Sequence[str] = (
     *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
@@ -61,9 +61,9 @@ VERDICT_KINDS: Sequence[str] = (
 
 
 def find_verdicts(now: Look, before: Look | None, limits: VerdictLimits) -> tuple[HolderVerdict, ...]:
-    """The verdicts of a look, the most urgent first.
+    """The verdicts on one reading of all sockets, the most urgent first.
 
-    If there is no previous look, the texts of verdicts that need two looks end in `(one look)`.
+    If there is no previous reading of the sockets, the texts of verdicts that need two readings end in `(one look)`.
     """
     earlier = None if before is None else {each.key: each.measure for each in _candidates(before, limits)}
     verdicts: list[HolderVerdict] = []
@@ -207,8 +207,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
             continue
         process = None if listener.pid is None else now.process_of.get(listener.pid)
         name = f"{process.command}[{process.pid}] " if process else ""
-        # If the number of drops is smaller than in the previous look, other listeners had the port in the previous
-        # look.
+        # If the number of drops is smaller than in the previous reading, other listeners had the port at that time.
         grown = drops_now[place] - drops_before[place] if place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (

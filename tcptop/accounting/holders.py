@@ -41,7 +41,7 @@ CostOf = Mapping[tuple[State, bool], Amount]
 def find_holders(
     snapshot: Snapshot, states: Iterable[StateCost], sockets: SocketCounts, page_bytes: int | None
 ) -> Holders | None:
-    """The holders of the sockets, computed from the sample's look at the sockets; None if the sample has no look."""
+    """The holders of the sockets, computed from the sample's socket table; None if the sample has no socket table."""
     reading: Reading[SocketTable] = snapshot.socket_table
     table = reading.value
     if table is None:
@@ -62,7 +62,7 @@ def find_holders(
         before, was_damaged = Same(reading.before.value), reading.before.state in DAMAGED
     for each in (Same(table), before):
         if each is not None:
-            _recall_merged(each)  # the merged groups are kept until a figure of the look changes
+            _recall_merged(each)  # the merged groups are kept until a figure of the table changes
     look = _recall_look(Same(table), facts, reading.state in DAMAGED)
     look_before = None if before is None else _recall_look(before, facts, was_damaged)
     verdicts, missing = _recall_findings(
@@ -73,8 +73,8 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    # While the next look runs, the last look is used, and its reading is `late`. A late reading is normal here, so it
-    # gets no note.
+    # While the sockets are being read, the last socket table is used, and its reading is `late`. A late reading is
+    # normal here, so it gets no note.
     if reading.reason and reading.state != "late":
         missing = (*missing, reading.reason)
     _, groups, sums = look
@@ -99,7 +99,7 @@ def find_holders(
 
 
 class _Facts(NamedTuple):
-    """The facts from other files that are needed to compute the figures of a look."""
+    """The facts from other files that are needed to compute the figures of a socket table."""
 
     costs: tuple[SlabCost, ...]
     knows_users: bool
@@ -135,7 +135,7 @@ def _find_look(table: Same[SocketTable], facts: _Facts, is_damaged: bool) -> Loo
 def _find_findings(
     look: Same[Look], before: Same[Look] | None, limits: VerdictLimits
 ) -> tuple[tuple[HolderVerdict, ...], tuple[str, ...]]:
-    """The verdicts of a look, and the reasons why sockets or owners are missing in it."""
+    """The verdicts on a reading of all sockets, and the reasons why sockets or owners are missing."""
     table, groups, sums = look.value
     missing = (*_missing(table), *_unexplained(sums), *_unseen(groups))
     return find_verdicts(look.value, None if before is None else before.value, limits), missing
@@ -157,7 +157,7 @@ _recall_counts = Recall(_count_by_state)
 def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:
     """The states, each with the machine's number of sockets in this state.
 
-    If the look does not have all sockets, the states are returned unchanged.
+    If not all sockets were read, the states are returned unchanged.
     """
     if not holders.sums.complete:
         return states
@@ -298,9 +298,8 @@ def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
 def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> HolderSums:
     """The sums of a table, and the counters of sockstat with which the sums are compared.
 
-    The counters were read at the time of the look.
-
-    The sums are never complete if lines of the look were lost (`is_damaged`).
+    The counters were read together with the sockets. The sums are never complete if lines of the table were lost
+    (`is_damaged`).
     """
     asked = [each for each in table.namespaces if each.asked == "asked"]
     is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine" and not is_damaged
@@ -371,11 +370,13 @@ SCOPES = {
     "here": "only this network namespace was asked",
     "container": "from a container (another pid namespace), only its own namespaces are seen",
 }
-"""For each scope of a look, a text that says what the look does not see; None if the look sees everything."""
+"""For each scope of a reading of the sockets, a text about the sockets out of this scope; None if the scope has all
+sockets.
+"""
 
 
 def _missing(table: SocketTable) -> Iterator[str]:
-    """The parts of the system that the look did not see, one line for each reason."""
+    """The parts of the system whose sockets were not read, one line for each reason."""
     scope = SCOPES.get(table.scope, "the look does not say what it could see")
     if scope is not None:
         yield scope

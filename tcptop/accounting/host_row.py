@@ -31,7 +31,9 @@ from tcptop.rates import per_second
 from tcptop.snapshot import READING_NAMES, Reading, Slabinfo, SlabLinks, Snapshot
 
 EACH_LOOK = ("sockstat", "socket_limits")
-"""The sources that are read in every look of the table. Sources that are not in the set are read every few seconds."""
+"""The sources that are read in every round of reads for the table. Sources that are not in the set are read every few
+seconds.
+"""
 EVENT_SOURCES = ("netstat", "conntrack_stats")
 SELDOM_READ = tuple(name for name in READING_NAMES if name not in (*EACH_LOOK, *EVENT_SOURCES))
 RATE_S = 6.0
@@ -69,7 +71,7 @@ class RowAccount:
         self._events: tuple[tuple[Read, ...], tuple[Event, ...]] = ((), ())
         """The last reads of EVENT_SOURCES, and the events computed from these reads."""
         self._counts: deque[tuple[float, int | None, int | None]] = deque()
-        """Time, number of sockets and number of mini-sockets in each look of the last RATE_S seconds."""
+        """Time, number of sockets and number of mini-sockets in each round of reads of the last RATE_S seconds."""
 
     def row(self, snapshot: Snapshot) -> HostRow:
         """Computes the row of a sample."""
@@ -112,7 +114,7 @@ class RowAccount:
     def _find_events(self, snapshot: Snapshot) -> tuple[Event, ...]:
         """The events, with their growth within the last minute.
 
-        If no source of events was read again, the events of the previous look are returned.
+        If no source of events was read again, the previous events are returned.
         """
         reads = tuple(_read_of(getattr(snapshot, name)) for name in EVENT_SOURCES)
         if reads != self._events[0]:
@@ -123,7 +125,7 @@ class RowAccount:
         return self._events[1]
 
     def _rates(self, at_s: float, sockets: int | None, time_wait: int | None) -> tuple[float | None, float | None]:
-        """The changes per second of sockets and mini-sockets since the oldest look in `_counts`."""
+        """The changes per second of sockets and mini-sockets since the oldest entry of `_counts`."""
         while self._counts and at_s - self._counts[0][0] > RATE_S:
             self._counts.popleft()
         self._counts.append((at_s, sockets, time_wait))

@@ -111,8 +111,8 @@ def find_limits(
     """Every limit in one accounting mode, the nearest limit first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
-    only if the use is clearly below the state's threshold. `holders` are the holders of the sockets from a recent look.
-    `cpus` is the number of CPUs that are online.
+    only if the use is clearly below the state's threshold. `holders` are the holders of the sockets, from a recent
+    reading of all sockets. `cpus` is the number of CPUs that are online.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [

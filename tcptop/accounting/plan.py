@@ -473,8 +473,8 @@ def _limits(
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:
     """The reason why a file below /proc/sys has no value, as words that follow the name of the file.
 
-    The reading covers several files, and its reason names only the file with the worst damage. If the reason names
-    another file, the file without a value may be damaged, too.
+    The reading covers several files, and the reason of the reading names only the file with the worst damage. If the
+    reason names another file, the file without a value may be damaged, too.
     """
     reading = snapshot.socket_limits
     if reading.state not in DAMAGED:

@@ -172,7 +172,8 @@ def _make_sampler(options: argparse.Namespace) -> Sampler:
 
     sampler = make_sampler(open_host(options.root, options.cgroup), 1.0, None, options.cgroup)
     sampler.late_values_s = LATE_VALUES_S
-    # The source pagetypeinfo is left out: it is the most expensive source to read, and no metric needs it.
+    # The source pagetypeinfo is left out, because pagetypeinfo is the most expensive source, and no metric needs its
+    # figures.
     sampler.set_enabled("pagetypeinfo", False)
     if options.who:
         source = SocketTableSource()

@@ -116,7 +116,7 @@ def _raise_exit(number: int, _: FrameType | None) -> None:
 
 
 def raise_open_files(hosts: int) -> None:
-    """Raises the soft limit on open files to what the machines need, but at most to the hard limit.
+    """Raises the soft limit on open files to the number that the machines need, but at most to the hard limit.
 
     Each machine needs three open files.
     """

@@ -33,7 +33,7 @@ DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
-    """An explanation page: its name, its title, and the function that draws it for a ledger and a width in columns."""
+    """An explanation page: name, title, and the function that draws the page for a ledger and a width in columns."""
 
     name: str
     title: str

@@ -496,7 +496,7 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     """The number of sockets that fit into memory according to the main screen, with the assumptions behind the number.
 
     The text ends with the assumptions of the plan, so that the user can compare them with those of the main screen. The
-    text is empty if the main screen shows no such number.
+    text is empty if the main screen does not show the number of sockets that fit.
     """
     headroom = ledger.headroom["full"]
     if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:

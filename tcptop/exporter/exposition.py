@@ -23,7 +23,7 @@ class Encoded(NamedTuple):
 class _Families(CollectorRegistry):
     """Families of metrics in the form that the encoders take: a registry.
 
-    No metric is registered, because each look at the machine makes new families.
+    No metric is registered, because each reading of the machine makes new families.
     """
 
     def __init__(self, families: Iterable[Metric]) -> None:

@@ -1,4 +1,7 @@
-"""Reads the machine on request. One reading, called a look, answers all requests that arrive within one second."""
+"""Reads the machine on request.
+
+One reading of the machine, called a look, answers all requests that arrive within one second.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from tcptop.sampling.sampler import Sampler
 from tcptop.snapshot import Snapshot
 
 FRESH_S = 1.0
-"""Maximum age of a look that is reused for further scrapes."""
+"""Maximum age of a reading of the machine that is reused for further scrapes."""
 LATE_VALUES_S = 60.0
 """Maximum age of the figures of a source that has stopped answering."""
 FIRST_PATIENCE_S = 2.0
-"""Longest wait for slow sources in the first look, which no scraper waits for."""
+"""Longest wait for slow sources in the first reading of the machine, which no scraper waits for."""
 GRACE_S = 0.2
-"""Additional time that a scrape waits after `patience_s`. The accounting needs this time, and so does a look that
+"""Additional time that a scrape waits after `patience_s`. The accounting needs this time, and so does a reading that
 another scrape began earlier."""
 
 
@@ -36,17 +39,17 @@ class Looks:
         self._look: asyncio.Task[Ledger] | None = None
 
     async def first(self) -> Ledger:
-        """Makes the first look, before any request.
+        """Reads the machine for the first time, before any request.
 
-        Some sources are slow at first, so the first look may wait longer than later looks.
+        Some sources are slow at first, so the first reading may wait longer than later readings.
         """
         return await self._take(FIRST_PATIENCE_S)
 
     async def ledger(self, patience_s: float = PATIENCE_S) -> Ledger | None:
-        """The ledger of the last look if that look is younger than FRESH_S, otherwise the ledger of a new look.
+        """The ledger of the last reading if it is younger than FRESH_S, otherwise the ledger of a new reading.
 
-        A new look waits at most `patience_s` for slow sources. If the new look takes more than `patience_s` + GRACE_S,
-        the result is the earlier ledger, or None if there is no earlier ledger.
+        A new reading of the machine waits at most `patience_s` for slow sources. If a new reading takes more than
+        `patience_s` + GRACE_S, the result is the earlier ledger, or None if there is no earlier ledger.
         """
         if self._look is None and asyncio.get_running_loop().time() - self._looked_s < FRESH_S:
             return self._ledger
@@ -54,7 +57,7 @@ class Looks:
             self._look = asyncio.create_task(self._take(patience_s))
             self._look.add_done_callback(self._forget)
         with suppress(asyncio.TimeoutError):
-            # If one scraper disconnects, the look must go on for the other scrapers.
+            # If one scraper disconnects, the reading must go on for the other scrapers.
             return await asyncio.wait_for(asyncio.shield(self._look), patience_s + GRACE_S)
         return self._ledger
 

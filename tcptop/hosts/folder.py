@@ -176,7 +176,7 @@ def _as_root_sees(error: OSError | None) -> OSError | None:
 
 def _look_at_sockets(path: str) -> FileRead:
     """Asks the kernel for the TCP sockets."""
-    # Imported here, because only users who ask for the sockets need it.
+    # Imported here, because few users ask for the sockets.
     from tcptop.sock_diag.look import look, parse_ask
     from tcptop.sock_diag.socket_rows import look_at_rows, parse_row_ask
 

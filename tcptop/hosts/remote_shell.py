@@ -1,14 +1,14 @@
 r"""The program that reads files on another machine over ssh, its requests, and the splitting of its answers.
 
 The module does no input or output. The program is a text for any POSIX shell. The program calls only head, cat, ls and,
-if gzip is installed, gzip. Each line of its standard input is one request. The requests and their answers:
+if gzip is installed, gzip. Each line of the program's standard input is one request. The requests and their answers:
 
-    d ID PATH...    gives the number ID to a list of files; has no answer
-    h ID...         all files of the lists, by one `head`, which prints `==> /path <==` before each file
-    w ID            for each file of a list, why `head` may omit it: `missing PATH`, `refused PATH` or `other PATH`
-    c PATH          the contents of one file; packed with gzip if the greeting says `gzip`
-    l PATH          the names in a folder and the targets of links, by `ls -ln`
-    t               the CPU time of the shell and its children
+- `d ID PATH...` gives the number ID to a list of files, and has no answer.
+- `h ID...` returns all files of the lists, by one `head`, which prints `==> /path <==` before each file.
+- `w ID` says for each file of a list why `head` may omit the file: `missing PATH`, `refused PATH` or `other PATH`.
+- `c PATH` returns the contents of one file, packed with gzip if the greeting says `gzip`.
+- `l PATH` returns the names in a folder and the targets of links, by `ls -ln`.
+- `t` returns the CPU time of the shell and its children.
 
 Each answer ends in a line feed, the nonce of the session, a blank, the exit code and a line feed. No file contains the
 nonce, because only the two ends of the session know the nonce.

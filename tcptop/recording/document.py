@@ -201,7 +201,7 @@ def load_json(text: bytes) -> Json:
 def _reading_document(name: str, reading: AnyReading, read_of: dict[ReadKey, SourceRead], put_file: PutFile) -> Json:
     read = read_of.get(_read_key(name, reading))
     if read is None and reading.value is not None:
-        reading = NOT_READ  # the value was read before the recording began.
+        reading = NOT_READ  # the value was read before the recording began
     # When the recording is read, the files are parsed again. The document stores the state of the reading only if
     # parsing would yield a different state, for example because the read was late or failed.
     is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)

@@ -1,7 +1,7 @@
 """Removes identifying details from recorded looks; a look is one query to the kernel for all TCP sockets.
 
-The text of a look is the text that sock_diag/look.py returns. Addresses are always removed from the text. With
---scrub, names are also replaced by numbers. Lines of an unknown kind or format are left out.
+The module sock_diag/look.py makes the text of a look. Addresses are always removed from the text. With --scrub, names
+are also replaced by numbers. Lines of an unknown kind or format are left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WORDS = (
     ),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
-"""Words in the text of a look that reveal nothing about the machine."""
+"""Words in the text of all sockets that reveal nothing about the machine."""
 PLAIN = re.compile(
     rf"-|(?:{'|'.join(WORDS)})|(?:whole|sampled):\d{{1,20}}|[-+.\de ]{{1,400}}"
     rf"|(?:(?:{'|'.join((*SOCKSTAT, *EVENTS, *SYSCTLS, 'unread_processes'))})=\d{{1,20}} ?)*",
@@ -86,13 +86,13 @@ def _without_peers(answer: HostAnswer) -> HostAnswer:
 
 
 def _join_peers(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a look; groups that differ only in the network of their peers become one group."""
+    """The lines of a text of all sockets; groups that differ only in the network of their peers become one group."""
     joined: dict[tuple[bytes, ...], list[int]] = {}
     for line in lines:
         kind, *columns = line.split(b"\t")
         if kind != b"group":
             # All groups of a namespace are on consecutive lines, so a line of another kind completes them. The last
-            # line of a look is never a group, so no group is forgotten.
+            # line of the text is never a group, so no group is forgotten.
             yield from _group_lines(joined)
             joined.clear()
             yield line
@@ -108,10 +108,10 @@ def _group_lines(joined: Mapping[tuple[bytes, ...], Sequence[int]]) -> Iterator[
 
 
 class SocketScrubber:
-    """Replaces names and numbers in the looks of one recording.
+    """Replaces names and numbers in the readings of all sockets in one recording.
 
-    A value keeps its number as long as each look contains the value. If a look does not contain the value, its number
-    is forgotten. A recording of weeks thus needs little memory.
+    A value keeps its number as long as each reading of the sockets contains the value. If a reading does not contain
+    the value, the number is forgotten. A recording of weeks thus needs little memory.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Reads many machines at once, for the table of hosts, with one thread for each machine.
 
-A look at a machine is one round of reads. Files that change all the time are read in each look; all other files are
-read every SELDOM_S seconds. The answers of one look are thus small enough for the 32 KB window of ssh's compression. If
-the answers are small, the window still holds the previous answers, so ssh sends little more than the changes.
+A look at a machine is one round of reads. Files that change all the time are read in each round; all other files are
+read every SELDOM_S seconds. The answers of one round are thus small enough for the 32 KB window of ssh's compression.
+If the answers are small, the window still holds the previous answers, so ssh sends little more than the changes.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class RemoteHost(Host, Protocol):
 def table_sources(each_look: Collection[str], events: Collection[str]) -> list[AnySource]:
     """The sources whose figures are in a row of the table.
 
-    Sources in `each_look` are read in each look. Sources in `events` are read every EVENTS_S seconds, and all other
-    sources every SELDOM_S seconds.
+    Sources in `each_look` are read in each round of reads. Sources in `events` are read every EVENTS_S seconds, and all
+    other sources every SELDOM_S seconds.
     """
     sources = [source for source in kernel_sources() if source.name not in NOT_FOR_A_ROW]
     for source in sources:
@@ -80,7 +80,7 @@ class _Watched:
         self.waits_since_s: float | None = None
         self.is_paused = False
         self.wake = threading.Event()
-        """Event that wakes the machine's thread: to look at once, to end a pause, or to end the thread."""
+        """Event that wakes the machine's thread: to read at once, to end a pause, or to end the thread."""
 
     def state(self) -> HostLook:
         """The figures of the machine now, and the state of its connection."""
@@ -112,7 +112,7 @@ class Fleet:
 
         `make_sources` makes the sources of a machine, and `make_account` makes the function that computes the machine's
         rows. Each machine is looked at `looks` times; if `looks` is None, the looks go on until `end` is called.
-        `on_look` is called in the machine's thread after each look, even if the machine did not answer.
+        `on_look` is called in the machine's thread after each round of reads, even if the machine did not answer.
         """
         self.interval_s = interval_s
         self._looks, self._on_look = looks, on_look
@@ -128,7 +128,7 @@ class Fleet:
         return [watched.host for watched in self._watched]
 
     def start(self) -> None:
-        """Starts the looks; raises TcptopError if the limits of the process leave no room for the threads."""
+        """Starts reading; raises TcptopError if the limits of the process leave no room for the threads."""
         self._began_s = time.monotonic()
         for number, watched in enumerate(self._watched):
             phase_s = number / len(self._watched) * self.interval_s
@@ -152,7 +152,7 @@ class Fleet:
         return [watched.state() for watched in self._watched]
 
     def join(self) -> None:
-        """Waits until each machine has been looked at `looks` times."""
+        """Waits until each machine has been read `looks` times."""
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(0.2)  # a join without a timeout could not be interrupted
@@ -170,12 +170,12 @@ class Fleet:
             watched.wake.set()
 
     def pause(self, number: int, is_paused: bool) -> None:
-        """Pauses or resumes the looks at one machine; they are paused while another sampler reads the machine."""
+        """Pauses or resumes the reads of one machine; the reads are paused while another sampler reads the machine."""
         self._watched[number].is_paused = is_paused
         self._watched[number].wake.set()
 
     def end(self) -> None:
-        """Ends all looks and sessions.
+        """Ends all reads and sessions.
 
         Every session is told to end before the method waits for the end of any session.
         """
@@ -205,9 +205,9 @@ class Fleet:
             watched.wake.clear()
 
     def _pause_s(self, watched: _Watched, phase_s: float) -> float:
-        """Time to the next look.
+        """Time to the next round of reads.
 
-        The looks at the machines are spread over the interval. A machine whose session is lost waits until the next
+        The rounds of the machines are spread over the interval. A machine whose session is lost waits until the next
         connection may be tried.
         """
         left_s = self.interval_s - (time.monotonic() - self._began_s - phase_s) % self.interval_s

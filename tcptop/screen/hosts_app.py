@@ -81,7 +81,7 @@ class HostsApp(App[int]):
     ) -> None:
         """Takes the parts of the app that its caller chooses.
 
-        `states` gives the state of all machines, and `look_now` starts a look at every machine.
+        `states` gives the state of all machines, and `look_now` starts a reading of every machine.
         """
         super().__init__(driver_class=CellDriver)
         self.opened: str | None = None
@@ -179,7 +179,7 @@ class HostsApp(App[int]):
         self.pane.set_order(self.pane.order._replace(text=text))
 
     def action_look(self) -> None:
-        """Starts a look at every machine now."""
+        """Starts to read every machine now."""
         self._look_now()
 
     def action_help(self) -> None:

@@ -131,7 +131,7 @@ class LiveFeed(Feed):
             self._live.sample_due()
 
     def ask_for_sockets(self, wanted: bool) -> None:
-        """Starts or stops asking the kernel for all sockets; the first look begins at once."""
+        """Starts or stops asking the kernel for all sockets; the first request is sent at once."""
         sampler = self._live.sampler
         sampler.set_enabled("socket_table", wanted)
         if wanted and not self._knows_sockets:

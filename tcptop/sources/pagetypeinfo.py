@@ -160,7 +160,8 @@ def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
 def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
     """Parses `Node 0, zone   Normal          198         4149          517`.
 
-    `cut` is True if the last name in the header was cut off. The numbers after the last whole name are then ignored.
+    `cut` is True if the last name in the header was cut off. If the last name was cut off, the numbers after the last
+    whole name are ignored.
     """
     fields = line.split()
     numbers = [parse_count(text) for text in fields[4 : 4 + len(types) if cut else None]]

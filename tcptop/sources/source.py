@@ -50,7 +50,9 @@ MAX_ORDERS = 64
 """Maximum number of orders: the largest ARCH_FORCE_MAX_ORDER of any architecture and release is 64."""
 
 ENDS_WITHOUT_NEWLINE = frozenset({"sys/kernel/notes", "sys/kernel/security/lsm"})
-"""Files that the kernel prints without a newline at the end. Any other small file without one was cut."""
+"""Files that the kernel prints without a newline at the end. A small file that is not in the set ends with a newline,
+unless the file was cut.
+"""
 ENDS_EARLY = "ends in the middle of a line"
 
 EVERY_INTERVAL = Pace()

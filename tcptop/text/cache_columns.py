@@ -179,9 +179,9 @@ def _object_bytes(row: CacheRow) -> str:
 
 
 def _tcp_bytes(row: CacheRow) -> str:
-    """TCP's bytes; `≈ ` precedes an estimate: an amount with a bound that, shortened in the same way, is another text.
+    """TCP's bytes; `≈ ` precedes an estimate, whose bounds, shortened like the estimate, have other digits.
 
-    On a node, `≈ ` precedes TCP's part of every cache that others use too, since only the inodes tell its node.
+    On a node, `≈ ` precedes TCP's part of every shared cache, since only the nodes of the inodes are known.
     """
     text, bounds = units.short_size(row.tcp_bytes), row.cache.tcp_bounds
     if not row.tcp_bytes or bounds is None:

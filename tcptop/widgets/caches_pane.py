@@ -53,8 +53,8 @@ WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40)
 EVEN_SHARES = 0.02
 """If the largest and the smallest share of a node differ by at most this much, the title calls the shares even."""
 SHARES_ROOM = 38
-"""Number of columns of the title line that the nodes' shares leave free. The scroll position, the signs and the note
-need this space."""
+"""Number of columns of the title line that the nodes' shares leave free. The space is for the scroll position, the
+signs and the note."""
 SAMPLED_ROWS = 100
 """A column counts as known if at least one of the first SAMPLED_ROWS caches has a known value in it."""
 MERGED = "*"

@@ -159,8 +159,8 @@ class HoldersPane(ScrollPane):
         self._source = source
         self._rows: list[HolderRow] = []
         self._changes: Mapping[str, float] | None = None
-        """For each row, its number of sockets in the previous look at the sockets; None if there was no previous
-        look."""
+        """For each row, the number of sockets in the previous reading of the sockets; None if there was no previous
+        reading."""
         self._rows_of: tuple[object, ...] = ()
         """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
@@ -197,7 +197,7 @@ class HoldersPane(ScrollPane):
         return first_fitting(shorter, self.max_title_width), note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The grouping, the filter, the scope, and the time and the cost of the look."""
+        """The grouping, the filter, the scope, and the time and the cost of the reading of the sockets."""
         if ledger.holders is None:
             return "Who holds it"
         parts = title_text(ledger.holders, self.choice.by, self.choice.sort).split(TITLE_SEPARATOR)

@@ -237,7 +237,7 @@ class Pane(Widget):
         text = (TIME_WAIT_STYLES if self.app.has_class(TIME_WAIT_CLASS) else ROLE_STYLES)[role]
         style = self._styles.get(text)
         if style is None:
-            # These are not component classes: Textual would apply each of them to each pane whenever any style changes,
-            # which took a quarter of the time of a start.
+            # Component classes are not used, because Textual would apply each class to each pane whenever any style
+            # changes. This took a quarter of a start.
             style = self._styles[text] = (self.visual_style + Style.parse(text)).rich_style
         return style

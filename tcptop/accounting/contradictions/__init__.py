@@ -114,7 +114,7 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     check_active_objects(audit, facts, doubts)
     check_listen_drops(audit, facts)
     if audit.snapshot.socket_table.value is not None:
-        # The module is imported here, because few samples have a look at the sockets.
+        # The module is imported here, because few samples contain a reading of all sockets.
         from tcptop.accounting.contradictions.look_audit import check_look
 
         check_look(audit, facts)

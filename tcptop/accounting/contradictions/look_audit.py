@@ -11,7 +11,7 @@ from tcptop.snapshot.socket_table import SocketTable
 
 
 def check_look(audit: Audit, facts: Facts) -> None:
-    """Checks the look at the sockets.
+    """Checks a look, which is a reading of all sockets.
 
     If a look has impossible figures, the figures are kept, but the state of the look's source becomes `strange`.
     """

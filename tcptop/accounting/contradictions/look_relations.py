@@ -11,7 +11,7 @@ COPIES = 16
 
 
 class LookSums(NamedTuple):
-    """Sums over a look at the sockets, and sockstat's counters in the same look; an unknown counter is None."""
+    """Sums over a reading of all sockets, and sockstat's counters in the same reading; an unknown counter is None."""
 
     sockets: int
     """Number of full sockets and listeners; mini-sockets and handshakes are left out."""
@@ -41,7 +41,7 @@ class LookPlace(NamedTuple):
 
 
 def _at_most(name: str, field: str, counter: str, words: str) -> Relation[LookSums, Facts]:
-    """Makes a relation: the number of sockets of one kind in a look is at most the number that sockstat counts."""
+    """Makes a relation: a reading of all sockets has at most as many sockets of one kind as sockstat counts."""
     return Relation(
         name,
         f"{LOOK}, /proc/net/sockstat",
