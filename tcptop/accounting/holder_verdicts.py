@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tcptop.ledger.holders import HolderGroup, HolderSums, HolderVerdict
 from tcptop.snapshot.socket_table import SocketNamespace, SocketTable
-from tcptop.text.units import grouped, short_size
+from tcptop.text.units import counted, grouped, short_size
 
 MIN_SOCKETS = 100
 """Minimum number of sockets for a verdict on CLOSE_WAIT, or on sockets that no process has."""
@@ -17,6 +17,8 @@ ORPHAN_SHARE = 0.25
 orphans, because it counts a retransmitting orphan up to four times (tcp_out_of_resources). A smaller number of orphans
 is normal."""
 TIME_WAIT_SHARE = 0.5
+NOFILE_SHARE = 0.8
+"""Minimum number of open files of a process for a verdict, as a share of its limit (RLIMIT_NOFILE)."""
 UNHASHED_SHARE = 0.01
 
 
@@ -45,16 +47,17 @@ IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
 """Kinds of verdicts that need two looks (two readings of all sockets). If `measure` is smaller than in the previous
 reading of the sockets, the verdict is not given."""
 
-IF_GROWN: Mapping[str, str] = {
-    "TCPReqQFullDrop": "SYN queue full, {count} handshakes dropped",
-    "TCPReqQFullDoCookies": "SYN queue full, {count} cookies sent: this costs no memory",
-    "TCPTimeWaitOverflow": "{count} connections skipped TIME_WAIT: tcp_max_tw_buckets is reached",
+IF_GROWN: Mapping[str, tuple[str, str, str]] = {
+    "TCPReqQFullDrop": ("SYN queue full, ", "handshake", " dropped"),
+    "TCPReqQFullDoCookies": ("SYN queue full, ", "cookie", " sent: this costs no memory"),
+    "TCPTimeWaitOverflow": ("", "connection", " skipped TIME_WAIT: tcp_max_tw_buckets is reached"),
 }
-"""The text of the verdict on each counter. A verdict is given if the counter of a namespace has grown since the
-previous reading of the sockets."""
+"""The text of the verdict on each counter: its start, what is counted, and its end.
+
+A verdict is given if the counter of a namespace has grown since the previous reading of the sockets."""
 
 VERDICT_KINDS: Sequence[str] = (
-    *("queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
+    *("nofile", "queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
     *("TCPReqQFullDrop", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
 )
 """All kinds of verdicts, from the most urgent to the least urgent."""
@@ -96,13 +99,8 @@ def _close_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for groups in _by_process(look[1], lambda group: group.state == "CLOSE_WAIT"):
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
-            yield _candidate(
-                "close_wait",
-                groups,
-                count,
-                f"{holder_name(groups[0])} holds ",
-                " sockets that the peer has closed",
-            )
+            start = f"{holder_name(groups[0])} holds "
+            yield _candidate("close_wait", groups, count, start, "socket", " that the peer has closed")
 
 
 def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -112,7 +110,7 @@ def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
         unread_bytes = sum(group.unread_bytes for group in groups)
         if unread_bytes > BUFFER_SHARE * limits.max_buffer_bytes:
             start = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in "
-            yield _candidate("unread", groups, unread_bytes, start, " sockets")
+            yield _candidate("unread", groups, unread_bytes, start, "socket")
 
 
 def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -121,7 +119,8 @@ def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     count = sum(group.sockets for group in groups)
     holds_much = limits.max_buffer_bytes is not None and unsent_bytes > BUFFER_SHARE * limits.max_buffer_bytes
     if holds_much or (limits.max_orphans and count > ORPHAN_SHARE * limits.max_orphans):
-        yield _candidate("orphans", groups, unsent_bytes, "", f" orphans hold {short_size(unsent_bytes)} unsent")
+        end = f" {'holds' if count == 1 else 'hold'} {short_size(unsent_bytes)} unsent"
+        yield _candidate("orphans", groups, unsent_bytes, "", "orphan", end)
 
 
 def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
@@ -132,9 +131,8 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for groups in by_namespace.values():
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
-            yield _candidate(
-                "no_process", groups, count, "", " sockets that no process has: in flight, or the kernel's"
-            )
+            end = " that no process has: in flight, or the kernel's"
+            yield _candidate("no_process", groups, count, "", "socket", end)
 
 
 def _in_no_hash(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
@@ -157,6 +155,18 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
             yield Candidate(("time_wait", place), number, HolderVerdict("time_wait", text, number, None, None, place))
 
 
+def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
+    for process in look[0].process_of.values():
+        number, most = process.descriptors, process.max_descriptors
+        if most and number > NOFILE_SHARE * most:
+            groups = [group for group in look[1] if group.holder.kind == "process" and group.holder.pid == process.pid]
+            sockets = sum(group.sockets for group in groups)
+            text = f"{process.command}[{process.pid}] has {grouped(number)} of at most {counted(most, 'open file')}"
+            text += " (nofile): without one, accept(2) and socket(2) fail with EMFILE"
+            verdict = HolderVerdict("nofile", text, sockets, None, process.pid, process.namespace)
+            yield Candidate(("nofile", process.pid), number / most, verdict)
+
+
 FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
     _close_wait,
     _unread,
@@ -164,16 +174,22 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
     _no_process,
     _in_no_hash,
     _time_wait,
+    _nofile,
 )
 
 
-def _candidate(kind: str, groups: Sequence[HolderGroup], measure: float, start: str, end: str) -> Candidate:
-    """The text of a possible verdict is `start`, the number of sockets and `end`; `≈` precedes an estimated number."""
+def _candidate(
+    kind: str, groups: Sequence[HolderGroup], measure: float, start: str, noun: str, end: str = ""
+) -> Candidate:
+    """A possible verdict. Its text is `start`, the number of sockets with `noun`, and `end`.
+
+    `≈` precedes an estimated number.
+    """
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
     about = "≈ " if any(group.holder.is_estimated for group in groups) else ""
     total_bytes = sum(slab) + sum(group.buffer_bytes for group in groups)
-    text = f"{start}{about}{grouped(round(number))}{end}"
+    text = f"{start}{about}{counted(round(number), noun)}{end}"
     pid, namespace = (
         groups[0].holder.pid,
         groups[0].namespace if len({each.namespace for each in groups}) == 1 else None,
@@ -232,12 +248,12 @@ def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVer
     counters_before = {each.inode: each.counters for each in before.namespaces if each.inode is not None}
     for namespace in now.namespaces:
         earlier = None if namespace.inode is None else counters_before.get(namespace.inode)
-        for name, text in IF_GROWN.items():
+        for name, (start, noun, end) in IF_GROWN.items():
             if earlier is None or name not in earlier:
                 continue
             grown = namespace.counters.get(name, 0) - earlier[name]
             if grown > 0:
-                text = text.format(count=grouped(grown)) + _where(namespace)
+                text = f"{start}{counted(grown, noun)}{end}{_where(namespace)}"
                 yield HolderVerdict(name, text, None, None, None, namespace.inode)
 
 

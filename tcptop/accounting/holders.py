@@ -13,7 +13,7 @@ from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, Hold
 from tcptop.recall import Recall, Same
 from tcptop.snapshot import DAMAGED, SOCKET_TABLE, Reading, Snapshot
 from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
-from tcptop.text.units import grouped, seconds
+from tcptop.text.units import ago, grouped
 
 USER_OF_EVERY_SOCKET = (6, 18)
 """First kernel release that reports the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid
@@ -162,7 +162,7 @@ def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[Sta
     if not holders.sums.complete:
         return states
     counts = _recall_counts(Same(holders.groups))
-    age = "" if holders.age_s is None else f" {seconds(round(holders.age_s))} ago"
+    age = "" if holders.age_s is None else f" {ago(holders.age_s)}"
     note = f"counted by the look at all sockets{age}"
     return tuple(
         state._replace(

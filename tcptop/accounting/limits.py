@@ -399,7 +399,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
             if not group.is_server and group.port is not None and group.namespace in here:
                 sockets_to[group.port] += round(group.sockets)
         [(port, used)] = sockets_to.most_common(1) or [(0, 0)]
-        note = f"to :{port} of any address; a look asks for no addresses" if used else "no outgoing socket is here"
+        note = f"to :{port} of any address{_look_age(holders)}" if used else "no outgoing socket is here"
     is_bound = bool(used)
     return _limit(
         "ports",
@@ -413,16 +413,22 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
     )
 
 
+def _look_age(holders: "Holders") -> str:
+    """The age of a look, in steps of ten seconds, for the note on a limit whose use only a look tells."""
+    tens_s = 0 if holders.age_s is None else int(holders.age_s // 10) * 10
+    return f", looked at {tens_s} s ago" if tens_s else ""
+
+
 def _nofile(holders: "Holders | None") -> Limit:
     """The limit on the open files of a process.
 
     Of all processes with sockets, the process that is nearest to its limit is shown.
     """
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
-    if not found:
+    if holders is None or not found:
         return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN, scope="process", unit="files")
     fullest = max(found, key=lambda each: each.descriptors / (each.max_descriptors or 1))
-    note = f"{fullest.command}[{fullest.pid}], the fullest of the processes with sockets"
+    note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, the fullest of the processes with sockets"
     use = Use(fullest.descriptors, fullest.max_descriptors)
     return _limit("nofile", use, None, note, scope="process", unit="files")
 
@@ -434,7 +440,7 @@ def _listen_queues(holders: "Holders | None") -> Limit:
     fullest = max(holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "
-    note = f"{name}:{fullest.port}, the fullest of {grouped(len(holders.listeners))}"
+    note = f"{name}:{fullest.port}{_look_age(holders)}, the fullest of {grouped(len(holders.listeners))}"
     use = Use(fullest.queue, fullest.limit)
     return _limit("listen_queues", use, None, note, scope="process", unit="connections")
 

@@ -115,7 +115,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         )
         yield from fact_lines(
             "now",
-            f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
+            f"{units.counted(row.objects, 'object')} in {units.counted(row.slabs, 'slab')}, {units.size(row.bytes)};"
             f" active {find_column('active').text(CacheRow(row, None))}{idle_error}",
             columns,
         )

@@ -1025,10 +1025,11 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "verdict",
         "A line with `!` below the table: sockets that someone should look at. The most urgent one is the first.",
-        "A full accept queue that has dropped; orphans or unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans"
-        " above a quarter of tcp_max_orphans, below which they are usual; 100 sockets in CLOSE_WAIT, or without a"
-        " process; in no dump: more than 100 and 1 % of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a"
-        " SYN queue that overflows. `! W 5 verdicts` in the head line counts those of a look of the last minute.",
+        "A process with more than 80 % of its nofile in use; a full accept queue that has dropped; orphans or"
+        " unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans above a quarter of tcp_max_orphans, below"
+        " which they are usual; 100 sockets in CLOSE_WAIT, or without a process; in no dump: more than 100 and 1 %"
+        " of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5"
+        " verdicts` in the head line counts those of a look of the last minute.",
         "tcptop, from a look and the look before",
         ("verdicts", "FULL", "W", "since the look before", "W verdicts"),
     ),
@@ -1156,7 +1157,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "SHARE",
         "The part of slab and buffers of all rows of the table that this row has.",
-        "",
+        "≤ stands before it if sockets of the machine are not in the table, as in other network namespaces without"
+        " root: their memory is not in the whole.",
         "tcptop",
     ),
     Entry(

@@ -55,6 +55,7 @@ class About(NamedTuple):
 ABOUT: Sequence[About] = (
     About("queue_full", "SOCKETS", _of("queue")),
     About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops > 0),
+    About("nofile", "SOCKETS", _of("process")),
     About("orphans", "UNSENT", _of("orphan")),
     About("unread", "UNREAD", lambda group: group.holder.kind == "process" and group.unread_bytes > 0),
     About("close_wait", "STATE", lambda group: group.holder.kind == "process" and group.state == "CLOSE_WAIT"),
@@ -242,7 +243,7 @@ def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
         first = "the first " if number == MAX_SOCKET_ROWS else ""
         text = (
             f"{first}{number} single socket{'' if number == 1 else 's'} {which}, of all holders;"
-            f" asked {units.seconds(round(single.age_s))} ago, {answer.took_us / 1e6:.2f} s of CPU"
+            f" asked {units.ago(single.age_s)}, {answer.took_us / 1e6:.2f} s of CPU"
         )
         lines = fact_lines(TCP_INFO, text, columns, FACT_WIDTH)
         lines += paragraph(answer.reason, columns - 1, "text", WARNING) if answer.reason else []
@@ -263,7 +264,7 @@ def _sums_text(row: HolderRow) -> str:
     about = "≈ " if row.is_estimated else ""
     slab = "" if row.slab_bytes is None else f"; slab {units.bounded(row.slab_bytes, units.size)}"
     return (
-        f"{about}{units.grouped(round(row.sockets))} sockets{slab}; buffers {units.size(row.buffer_bytes)}:"
+        f"{about}{units.counted(round(row.sockets), 'socket')}{slab}; buffers {units.size(row.buffer_bytes)}:"
         f" unread {units.size(row.unread_bytes)}, unsent {units.size(row.unsent_bytes)},"
         f" reserved {units.size(max(0.0, row.buffer_bytes - row.unread_bytes - row.unsent_bytes))}"
     )
@@ -288,7 +289,8 @@ def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
         others = ", ".join(_shared_with(holders, each.other_pid) for each in found[:MAX_SHARED])
         more = f" and {units.grouped(len(found) - MAX_SHARED)} more" if len(found) > MAX_SHARED else ""
         number = max(each.sockets for each in found)
-        yield f"{units.grouped(number)} of its sockets are open in {others}{more} too, and count here alone"
+        are, count = ("is", "counts") if number == 1 else ("are", "count")
+        yield f"{units.grouped(number)} of its sockets {are} open in {others}{more} too, and {count} here alone"
 
 
 def _shared_with(holders: Holders, pid: int) -> str:

@@ -112,19 +112,19 @@ def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
         scope = f"machine: {asked} netns"
-    age = "" if holders.age_s is None else f"taken {units.seconds(round(holders.age_s))} ago, "
-    if holders.age_s is not None and holders.age_s < 1:
-        age = "taken now, "
+    age = "" if holders.age_s is None else f"taken {units.ago(holders.age_s)}, "
     return f"Who holds it ─ by {by}, most {sort} first ─ {scope} ─ {age}{holders.took_us / 1e6:.2f} s of CPU"
 
 
 def sum_lines(holders: Holders, columns: int) -> list[Line]:
     """The sums of the table, with the kernel's own counters beside them."""
     sums = holders.sums
-    parts = [f"all: {units.grouped(sums.full)} socket{'' if sums.full == 1 else 's'}"]
+    # A plain user sees the sockets of one network namespace, which are not all of the machine.
+    parts = [f"{'all' if sums.complete else 'seen'}: {units.counted(sums.full, 'socket')}"]
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
-        parts.append(f"{units.grouped(sums.allocated)} allocated{rest}")
+        where = "" if sums.complete else " on the machine"
+        parts.append(f"{units.grouped(sums.allocated)} allocated{where}{rest}")
     # The kernel's counters of allocated sockets and of orphans count the whole machine, even if only a part of it was
     # read. On old kernels, the counter of TIME_WAIT counts the whole machine too.
     machine = "counter" if sums.complete else "machine"

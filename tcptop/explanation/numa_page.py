@@ -19,7 +19,7 @@ NO_DISTANCE = "The distances are not known: no file /sys/devices/system/node/nod
 
 def numa_page(ledger: Ledger, columns: int) -> list[Line]:
     """The page with a row for each node, and the distances between the nodes."""
-    cpus = f"{units.count(ledger.host.cpus)} CPUs online."
+    cpus = f"{units.counted(ledger.host.cpus, 'CPU')} online."
     if not ledger.nodes:
         return [*paragraph(f" {cpus}", columns - 1, "text"), *paragraph(f" {NO_NODE}", columns - 1, "dim")]
     nodes = "1 node" if len(ledger.nodes) == 1 else f"{units.count(len(ledger.nodes))} nodes"

@@ -68,9 +68,9 @@ def share_text(line: CacheLine) -> str | None:
     """An object's share of a slab, and the part of this share that exceeds the object's own size; None if unknown."""
     if line.slab_share_bytes is None or line.object_bytes is None or not line.pages_per_slab:
         return None
-    pages = "page" if line.pages_per_slab == 1 else "pages"
+    objects, pages = units.counted(line.objects_per_slab, "object"), units.counted(line.pages_per_slab, "page")
     return (
-        f"{line.slab_share_bytes:.1f} B: {line.objects_per_slab} objects in {line.pages_per_slab} {pages}"
+        f"{line.slab_share_bytes:.1f} B: {objects} in {pages}"
         f" (order {line.order}), {line.slab_share_bytes - line.object_bytes:.1f} B left over for each"
     )
 

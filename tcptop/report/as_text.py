@@ -59,8 +59,7 @@ def _head(ledger: Ledger) -> Iterator[str]:
     host = ledger.host
     yield f"tcptop: what TCP costs this kernel - {host.name or host.place or 'unknown host'}"
     facts = [f"Linux {host.kernel or units.UNKNOWN}"]
-    facts.append(f"{host.cpus if host.cpus is not None else units.UNKNOWN} CPUs")
-    facts.append(f"{len(ledger.nodes) or units.UNKNOWN} node{'s' if len(ledger.nodes) != 1 else ''}")
+    facts += [units.counted(host.cpus, "CPU"), units.counted(len(ledger.nodes) or None, "node")]
     facts.append(f"{units.size(host.page_size_bytes)} pages")
     facts.append(f"{units.size(host.memory_bytes)} memory")
     yield ", ".join(facts) + ("" if ledger.live else "; saved, not live")

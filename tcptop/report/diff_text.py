@@ -86,7 +86,7 @@ def _facts(subject: ComparedInput) -> str:
     facts = [
         *(() if host.name is None else (host.name,)),
         f"Linux {host.kernel or units.UNKNOWN}",
-        f"{host.cpus if host.cpus is not None else units.UNKNOWN} CPUs",
+        units.counted(host.cpus, "CPU"),
         f"{units.size(host.page_size_bytes)} pages",
         f"{units.size(host.memory_bytes)} memory",
         when,

@@ -229,6 +229,12 @@ def _sign(change: float) -> str:
     return "+" if whole > 0 else "-" if whole < 0 else ""
 
 
+def counted(number: int | None, noun: str) -> str:
+    """A number and its noun, in the singular or the plural: `1 socket`, `2 sockets`, `1 process`, `2 processes`."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count(number)} {noun if number == 1 else plural}"
+
+
 def seconds(amount: float | None) -> str:
     """A duration in seconds, minutes or hours: `0.5 s`, `3 min`, `8.5 h`."""
     if amount is None:
@@ -238,6 +244,11 @@ def seconds(amount: float | None) -> str:
     if amount >= 120:
         return f"{amount / 60:.0f} min"
     return f"{amount:g} s"
+
+
+def ago(age_s: float) -> str:
+    """An age as text: `now` below one second, else `5 s ago`."""
+    return f"{seconds(round(age_s))} ago" if age_s >= 1 else "now"
 
 
 def _scale(amount: float, limit: float) -> tuple[float, str]:

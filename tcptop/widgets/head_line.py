@@ -67,9 +67,9 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
         shown.append((f"node {choices.node} · ", "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
     if ledger.nodes:
-        facts.append(f"{len(ledger.nodes)} node{'' if len(ledger.nodes) == 1 else 's'}")
+        facts.append(units.counted(len(ledger.nodes), "node"))
     if host.cpus is not None:
-        facts.append(f"{host.cpus} CPUs")
+        facts.append(units.counted(host.cpus, "CPU"))
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
     name_pieces: list[Piece] = [(" tcptop  ", "accent"), (name, "strong")]
     fact_pieces: list[Piece] = [(f" · {fact}", "text") for fact in facts]
@@ -118,7 +118,7 @@ def _verdicts_text(ledger: Ledger) -> str:
     holders = ledger.holders
     if holders is None or not holders.verdicts or (holders.age_s or 0) > MAX_LOOK_AGE_S:
         return ""
-    return f"! W {len(holders.verdicts)} verdict{'' if len(holders.verdicts) == 1 else 's'}"
+    return f"! W {units.counted(len(holders.verdicts), 'verdict')}"
 
 
 def _state_texts(ledger: Ledger, view: View) -> list[str]:

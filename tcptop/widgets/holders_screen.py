@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import ceil
 from typing import ClassVar, NamedTuple, Protocol
 
 from rich.cells import set_cell_size
@@ -326,7 +327,7 @@ class HoldersPane(ScrollPane):
         total = sum(row.bytes or 0 for row in self._rows)
         for index in range(self._first, min(len(self._rows), self._first + self._body_height)):
             row = self._rows[index]
-            texts = self._cells(row, layout, total)
+            texts = self._cells(row, layout, total, not holders.sums.complete)
             warned = warned_columns(holders, row)
             warned |= {layout.titles[0]} if warned else set()
             line = layout.line(texts, ["warning" if title in warned else "text" for title in layout.titles])
@@ -336,7 +337,7 @@ class HoldersPane(ScrollPane):
             lines += paragraph(why, columns, "dim")
         return [*lines[:height], *[EMPTY_LINE] * (height - len(lines))]
 
-    def _cells(self, row: HolderRow, layout: Layout, total_bytes: float) -> list[str]:
+    def _cells(self, row: HolderRow, layout: Layout, total_bytes: float, is_at_most: bool) -> list[str]:
         titles = layout.titles
         known = [TITLES[self.choice.by], *CELL_TITLES]
         cells = dict(zip(known, holder_cells(row, self.choice.by, known), strict=True))
@@ -350,7 +351,7 @@ class HoldersPane(ScrollPane):
         for title, variants in VARIANTS.items():
             if title in widths:
                 cells[title] = first_fitting(variants(cells[title], widths[title]), widths[title])
-        cells["SHARE"] = share_text(share, widths.get("SHARE", 0))
+        cells["SHARE"] = share_text(share, widths.get("SHARE", 0), is_at_most)
         change = None if self._changes is None else row.sockets - self._changes.get(row.key, 0)
         cells["Δ"] = change_text(change, about)
         return [cells[title] for title in titles]
@@ -681,9 +682,15 @@ VARIANTS: Mapping[str, Callable[[str, int], Sequence[str]]] = {
 """For each column, a function that gives shorter variants of a cell's text, the longest first."""
 
 
-def share_text(share: float | None, width: int) -> str:
-    """A share as a percentage, followed by a bar if the column is wide."""
-    text = f"{units.percent(share):>{WIDTHS['SHARE']}}"
+def share_text(share: float | None, width: int, is_at_most: bool = False) -> str:
+    """A share as a percentage, followed by a bar if the column is wide.
+
+    If `is_at_most` is true, `≤` stands before the percentage, which is then rounded up.
+    """
+    percent = units.percent(share)
+    if share is not None and is_at_most:
+        percent = f"≤{ceil(share * 100 - units.ROUNDING_ERROR)}%"
+    text = f"{percent:>{WIDTHS['SHARE']}}"
     cells = width - WIDTHS["SHARE"] - 1
     if cells < 4 or not share or not units.whole_percent(share):
         return text

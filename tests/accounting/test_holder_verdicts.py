@@ -73,6 +73,19 @@ def test_a_verdict_of_two_looks(
     assert verdicts(lines(enough), lines(few)) == {}
 
 
+@pytest.mark.parametrize(("files", "limit", "fires"), [(820, 1_000, True), (800, 1_000, False), (820, None, False)])
+def test_a_process_near_its_limit_of_open_files(files: int, limit: int | None, fires: bool) -> None:
+    found = verdicts((group("whole:10", 5), process(10, "hoarder", descriptors=files, limit=limit)))
+    assert (found.keys() == {"nofile"}) == fires
+    if fires:
+        assert found["nofile"].startswith("hoarder[10] has 820 of at most 1 000 open files (nofile)")
+
+
+def test_one_socket_is_no_sockets() -> None:
+    lines = (group("whole:10", 1, rmem=int(0.011 * tcp_mem_bytes())), process(10, "deaf"))
+    assert verdicts(lines)["unread"].removesuffix(" (one look)").endswith(" unread in 1 socket")
+
+
 def test_a_name_with_braces() -> None:
     lines = (group("whole:10", 600, "CLOSE_WAIT", rmem=int(0.02 * tcp_mem_bytes())), process(10, "{b} {0} {count}"))
     assert verdicts(lines)["close_wait"].startswith("{b} {0} {count}[10] holds 600 sockets")

@@ -337,7 +337,7 @@ def test_the_page_of_a_cache_has_the_counts_of_its_row(kernel: str, phase: str) 
         row = rows[name]
         now = fact_text(draw(page_of_cache(name), ledger(kernel, phase), 120), "now")
         found = re.match(
-            r"(?P<objects>[\d ]+) objects in (?P<slabs>[\d ]+) slabs, .*; active (≤ )?(?P<active>[\d ]+)", now
+            r"(?P<objects>[\d ]+) objects? in (?P<slabs>[\d ]+) slabs?, .*; active (≤ )?(?P<active>[\d ]+)", now
         )
         assert found, now
         assert [parse_numbers(found[each])[0] for each in ("objects", "slabs", "active")] == [
