@@ -16,7 +16,8 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
 
     `snapshot_at(index)` returns the recorded sample with this index. At most MAX_EARLIER earlier samples are searched
     for averages. If sockets changed too fast for averages in all of the searched samples, the averages depend on
-    whether the samples are shown forwards or backwards. If averages are found, both directions show the same averages.
+    whether the samples are shown forwards or backwards. If an earlier sample has averages, both directions show the
+    same averages.
     """
     start = index
     while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):

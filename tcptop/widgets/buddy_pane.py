@@ -208,8 +208,8 @@ def _zones_lines(zones: Sequence[ZoneMemory], page_bytes: int | None, columns: i
 def source_notes(ledger: Ledger, columns: int, is_repeated: bool = False) -> list[Line]:
     """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
 
-    If `is_repeated` is true, the screen says already why slabinfo was refused; the note on a source that was refused is
-    then short. If a source is off, the note on the source names the key that makes tcptop read the source.
+    If `is_repeated` is true, the note on a refused source is short, because the screen already says why slabinfo was
+    refused. If a source is off, the note on the source names the key that makes tcptop read the source.
     """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):

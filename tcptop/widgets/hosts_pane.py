@@ -116,7 +116,9 @@ class HostsPane(Pane, can_focus=True):
             self.name = name
 
     def __init__(self, interval_s: float, order: TableOrder, cursor: str | None = None) -> None:
-        """Takes the time between two rounds of reads, the order, and the machine with the cursor (None: the first one).
+        """Takes the time between two rounds of reads, the order, and the machine with the cursor.
+
+        If `cursor` is None, the first machine has the cursor.
         """
         super().__init__(id="hosts")
         self.order = order
