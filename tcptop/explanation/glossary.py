@@ -1275,7 +1275,8 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "5 s",
         "Graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample.",
         "So a figure stands long enough to be read, and little is sent over a slow line. After many sockets closed,"
-        " the graph of sockets follows within five seconds; the growth of TCP's memory, which is that of the last half minute, later.",
+        " the graph of sockets follows within five seconds; the growth of TCP's memory, which is that of the last half"
+        " minute, later.",
         "tcptop",
         ("every 5 s",),
     ),

@@ -27,8 +27,8 @@ PANES: tuple[tuple[str, str], ...] = (
 """What each pane of the screen shows."""
 WORDS_HINT = "Every word and sign on the screen: tcptop explain WORD, or the last page of i."
 RATES_HINT = (
-    "Graphs, rates and growth change once in five seconds, all else with each sample. The growth of TCP's memory is that"
-    " of the last half minute, so it falls to steady half a minute after many sockets closed."
+    "Graphs, rates and growth change once in five seconds, all else with each sample. The growth of TCP's memory is"
+    " that of the last half minute, so it falls to steady half a minute after many sockets closed."
 )
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
