@@ -132,7 +132,16 @@ KEY_NAMES = {
 """Key names that the help shows instead of those from Textual's format_key()."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Show": ("switch", "switch_extras", "open_name_filter", "leave", "mark", "zoom", "scroll_columns"),
+    "Show": (
+        "switch",
+        "switch_attached",
+        "switch_extras",
+        "open_name_filter",
+        "leave",
+        "mark",
+        "zoom",
+        "scroll_columns",
+    ),
     "Explain": ("explain", "plan", "holders", "help"),
     "Nodes": ("step_node", "node", "ask_node"),
     "Sort": ("ask_sort", "sort"),

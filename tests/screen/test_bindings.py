@@ -46,7 +46,7 @@ KNOWN_KEYS = {
     "leave": "escape",
     "switch('all_caches', False, True)": "r",
     "mark": "k",
-    "switch('attached', False, True)": "E",
+    "switch_attached": "E",
     "switch_extras": "x",
     "explain": "i",
     "zoom": "f11",
