@@ -66,6 +66,8 @@ def machine_headroom(
         per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
     if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
         per_socket = None
+    if buffers is not None and not buffers.is_known:
+        per_socket = None
     by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     return {
         mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)

@@ -28,6 +28,8 @@ class BufferMemory(NamedTuple):
     cache is unknown, all active objects count as live. If slabinfo has no row of segments, the figure is the charge.
     The figure is never larger than the charge or the upper bound.
     """
+    is_known: bool = True
+    """False if the number of free objects that CPUs cache is unknown, so that the figure may be far from the truth."""
 
 
 class Segments(NamedTuple):
@@ -53,7 +55,8 @@ def buffer_memory(
     if sockets.buffer_bytes is None:
         return None
     rows = _segment_bytes(table)
-    high: float = sockets.buffer_bytes + (sockets.buffer_error_bytes or 0)
+    error_bytes = inf if sockets.buffer_error_bytes is None else sockets.buffer_error_bytes
+    high: float = sockets.buffer_bytes + error_bytes
     meminfo = snapshot.meminfo.value
     if meminfo is not None:
         total, free, cached = meminfo.total_bytes, meminfo.free_bytes, meminfo.cached_bytes
@@ -62,12 +65,10 @@ def buffer_memory(
             rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
             high = min(high, max(0, rest) + rows.bytes.high)
     low = min(rows.bytes.low, sockets.buffer_bytes, high)
-    surely_used = (
-        sockets.buffer_bytes - (sockets.buffer_error_bytes or 0) - (sockets.allocated or 0) * (page_bytes or 0)
-    )
+    surely_used = sockets.buffer_bytes - error_bytes - (sockets.allocated or 0) * (page_bytes or 0)
     live = low if rows.has_error else rows.bytes.high
     likely = max(live, surely_used) if rows.has_row else inf
-    return BufferMemory(Amount(low, high), min(likely, sockets.buffer_bytes, high))
+    return BufferMemory(Amount(low, high), min(likely, sockets.buffer_bytes, high), rows.has_error)
 
 
 def _segment_bytes(table: CacheTable) -> Segments:

@@ -231,5 +231,9 @@ def _buffers(buffers: BufferMemory | None, sockets: SocketCounts, missing: list[
         return []
     if sockets.buffer_error_bytes is None:
         missing.append("the error of the socket buffers")
-    low, high = round(buffers.bounds.low), round(buffers.bounds.high)
+    low = round(buffers.bounds.low)
+    # Without the error of the charge, and without meminfo, the buffers have no upper bound.
+    high = round(
+        max(buffers.bytes, sockets.buffer_bytes or 0) if math.isinf(buffers.bounds.high) else buffers.bounds.high
+    )
     return [MemoryPart("socket buffers", None, round(buffers.bytes), low, high, estimated=low != high)]

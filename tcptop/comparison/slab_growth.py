@@ -67,11 +67,12 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
         other_rows=None,
         no_row_bytes=None,
     )
-    if growths is not None:
+    shared_rows = socket_rows - own_rows
+    before_free, after_free = _free_bytes(before, shared_rows), _free_bytes(after, shared_rows)
+    if growths is not None and before_free is not None and after_free is not None:
         in_own = sum(growth for row, growth in growths.items() if row in socket_rows and row in own_rows)
         in_shared = sum(growth for row, growth in growths.items() if row in socket_rows and row not in own_rows)
-        shared_rows = socket_rows - own_rows
-        free = _free_bytes(after, shared_rows) - _free_bytes(before, shared_rows)
+        free = after_free - before_free
         found = replace(
             found,
             idle_bytes=Amount(round(in_own - own.high + free), round(in_own - own.low + free)),
@@ -308,13 +309,18 @@ def has_all_rows(ledger: Ledger) -> bool:
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
-def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float:
-    """Idle bytes of the rows in `names`: the size of the slabs minus the active objects' shares of the slabs."""
-    return sum(
-        line.bytes - (line.active_objects or 0) * line.present_share_bytes
-        for line in slabinfo_rows(ledger)
-        if line.name in names and line.bytes is not None and line.present_share_bytes is not None
-    )
+def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float | None:
+    """Idle bytes of the rows in `names`: the size of the slabs minus the active objects' shares of the slabs.
+
+    The idle bytes are None if the number of active objects of a row is unknown, as where slabinfo has lost the row.
+    """
+    free = 0.0
+    for line in slabinfo_rows(ledger):
+        if line.name in names and line.bytes is not None and line.present_share_bytes is not None:
+            if line.active_objects is None:
+                return None
+            free += line.bytes - line.active_objects * line.present_share_bytes
+    return free
 
 
 def _other_rows(growths: dict[str, int], socket_rows: frozenset[str]) -> tuple[RowGrowth, ...]:

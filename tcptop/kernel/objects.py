@@ -478,6 +478,7 @@ SKB_HEAD = KernelObject(
     only_with="a segment in a queue",
     allocated_by="__alloc_skb() → kmalloc_reserve()",
     freed_by="skb_free_head()",
+    always=True,
     since=(6, 3),
     commit="bf9f1baa279f",
 )

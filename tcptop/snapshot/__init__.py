@@ -271,6 +271,10 @@ class Meminfo(NamedTuple):
     reclaimable_slab_bytes: int | None = None
     unreclaimable_slab_bytes: int | None = None
     """SUnreclaim."""
+    buffers_bytes: int | None = None
+    """Page cache of block devices. In a container's meminfo (lxcfs) this amount is always 0."""
+    direct_map_bytes: int | None = None
+    """Sum of the DirectMap lines: the memory that the kernel maps. A container's meminfo (lxcfs) has the machine's."""
 
 
 class NodeFacts(NamedTuple):

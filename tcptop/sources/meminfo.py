@@ -6,7 +6,7 @@ from tcptop.snapshot import Meminfo
 from tcptop.sources.source import Damage, FileSource, parse_count, report_repeated
 
 FIELDS = (
-    *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab"),
+    *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab", "Buffers"),
     *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable", "SUnreclaim"),
 )
 """The fields of /proc/meminfo from which the program computes figures."""
@@ -28,6 +28,8 @@ class MeminfoSource(FileSource[Meminfo]):
             for name in FIELDS
             if name not in fields and any(line.startswith(f"{name}:") for line in lines)
         ]
+        # The kernel always prints DirectMap4k and DirectMap2M (or 4M); DirectMap1G follows if it has such pages.
+        mapped = [size for name, size in fields.items() if name.startswith("DirectMap")]
         active, inactive = fields.get("Active(file)"), fields.get("Inactive(file)")
         return Meminfo(
             total_bytes=fields.get("MemTotal"),
@@ -42,6 +44,8 @@ class MeminfoSource(FileSource[Meminfo]):
             else fields.get("SReclaimable"),
             reclaimable_slab_bytes=fields.get("SReclaimable"),
             unreclaimable_slab_bytes=fields.get("SUnreclaim"),
+            buffers_bytes=fields.get("Buffers"),
+            direct_map_bytes=sum(mapped) if len(mapped) > 1 else None,
         )
 
 

@@ -113,6 +113,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
         "slabinfo",
         [Edit(f"{TCP}/order", r"\d+", "2"), *([Edit(f"{TCP}/objs_per_slab", r"(?s).*", "")])],
     ),
+    "a row of every cache": ("slabinfo", [Edit(SLABINFO, r"^sock_inode_cache .*\n", "")]),
     "rows of one name": (
         "slabinfo",
         [
@@ -130,25 +131,25 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
         [
             Edit(SLABINFO, r"^sock_inode_cache .* : tunables", "sock_inode_cache 1600 1600 832 39 8 : tunables"),
             Edit(SLABINFO, r"^(sock_inode_cache .*slabdata) +\d+ +\d+", r"\1 42 42"),
-            Edit("sys/kernel/slab/sock_inode_cache/slabs", r"(?s).*", "42 N0=42"),
-            Edit("sys/kernel/slab/sock_inode_cache/total_objects", r"(?s).*", "1600 N0=1600"),
+            Edit("sys/kernel/slab/sock_inode_cache/slabs", r"(?s).*", "42 N0=42\n"),
+            Edit("sys/kernel/slab/sock_inode_cache/total_objects", r"(?s).*", "1600 N0=1600\n"),
         ],
     ),
     "counted objects are active": ("slabinfo", [row(0, 16016, 2432, 13, 8, 1232)]),
     "struct in its step": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "99999")]),
     "objects of an order": ("slab_sizes", [Edit(f"{TCP}/objs_per_slab", r"\d+", "17")]),
     "struct of a protocol": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "2360")]),
-    "slabs have objects in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16 N0=16")]),
+    "slabs have objects in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16 N0=16\n")]),
     "slabs in memory in sysfs": (
         "slab_counts",
         [Edit(f"{TCP}/slabs", r"^\d+", str(1 << 63)), *([Edit(f"{TCP}/total_objects", r"^\d+", str(1 << 63))])],
     ),
     "slabs of the nodes": ("slab_counts", [Edit(f"{TCP}/slabs", r"N0=\d+", "N0=309")]),
     "objects of the nodes": ("slab_counts", [Edit(f"{TCP}/total_objects", r"N0=\d+", "N0=4017")]),
-    "slabs of sysfs in slabinfo": ("slab_counts", [Edit(f"{TCP}/slabs", r"(?s).*", "3000 N0=3000")]),
-    "slabs of slabinfo in sysfs": ("slab_counts", [Edit(f"{TCP}/slabs", r"(?s).*", "123 N0=123")]),
-    "objects of sysfs in slabinfo": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "32000 N0=32000")]),
-    "objects of slabinfo in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "1600 N0=1600")]),
+    "slabs of sysfs in slabinfo": ("slab_counts", [Edit(f"{TCP}/slabs", r"(?s).*", "3000 N0=3000\n")]),
+    "slabs of slabinfo in sysfs": ("slab_counts", [Edit(f"{TCP}/slabs", r"(?s).*", "123 N0=123\n")]),
+    "objects of sysfs in slabinfo": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "32000 N0=32000\n")]),
+    "objects of slabinfo in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "1600 N0=1600\n")]),
     "allocated of sockstat in memory": ("sockstat", [sockstat("alloc", 2_000_000_000)]),
     "inuse of sockstat6 in memory": ("sockstat6", [Edit("proc/net/sockstat6", r"(TCP6: inuse) \d+", r"\1 2000000000")]),
     "inuse of sockstat in memory": ("sockstat", [sockstat("inuse", 2_000_000_000)]),
@@ -200,6 +201,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "parts of MemTotal": ("meminfo", [Edit(MEMINFO, r"^Active\(file\): +\d+", f"Active(file): {MEMORY_KB}")]),
     "MemAvailable of what can be freed": ("meminfo", [line(MEMINFO, "MemAvailable", 6_084_000)]),
     "MemAvailable of free memory": ("meminfo", [line(MEMINFO, "MemAvailable", 565_996)]),
+    "a meminfo of fewer pages": ("meminfo", [line(MEMINFO, "MemTotal", 5_700_000), line(MEMINFO, "Buffers", 4)]),
     "MemTotal of the zones": ("meminfo", [line(MEMINFO, "MemTotal", 6_300_000)]),
     "memory of meminfo and of the zones": ("meminfo", [line(MEMINFO, "MemFree", 586_069)]),
     "protections of a zone": ("zoneinfo", [Edit(ZONEINFO, r"protection: \(([^)]*), \d+\)", r"protection: (\1)")]),
@@ -298,7 +300,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
 """The edits that break each relation, by its name, and the source that becomes strange."""
 
 CGROUP_STATS: dict[str, dict[str, str]] = {
-    "memory.current of the machine": {"memory.current": str(1 << 45)},
+    "memory.current of the machine": {"memory.current": f"{1 << 45}\n"},
     "memory.stat of memory.current": {"memory.stat": f"active_file 0\ninactive_file 0\nsock {1 << 31}\nkernel 4096\n"},
 }
 
@@ -408,6 +410,7 @@ LIMITS_OF: dict[str, set[str]] = {
     "MemAvailable of free memory": {"memory"},
     "memory of meminfo and of the zones": {"memory"},
     "MemTotal of the zones": {"memory"},
+    "a meminfo of fewer pages": {"memory"},
 }
 """Limits whose use is computed from the figures of a broken relation."""
 

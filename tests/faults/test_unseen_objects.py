@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,9 +57,21 @@ def row(name: str, size: int, pages: int = 1, active: int = 20, slab_allocator: 
     )
 
 
+NEVER_MERGED = {"TCP": 1152, "sock_inode_cache": 640, "tw_sock_TCP": 256, "request_sock_TCP": 384}
+"""Caches of every kernel that are never merged, and the sizes of their objects; the last is mergeable before 4.4."""
+
+
 def machine(root: Path, release: str | None, *rows: str) -> Path:
-    """A tree with these rows of slabinfo, of a kernel of this release."""
-    files = {"proc/slabinfo": HEADER + "".join(rows)}
+    """A tree with these rows of slabinfo, and those that no kernel of this release lacks."""
+    given = {each.split()[0] for each in rows}
+    is_mergeable = release is None or tuple(map(int, re.findall(r"\d+", release)[:2])) < (4, 4)
+    is_slab = any("tunables 54" in each for each in rows)
+    added = [
+        row(name, size, 8 if name == "TCP" else 1, slab_allocator=is_slab)
+        for name, size in NEVER_MERGED.items()
+        if name not in given and "tcp_sock" not in given and not (name == "request_sock_TCP" and is_mergeable)
+    ]
+    files = {"proc/slabinfo": HEADER + "".join((*added, *rows))}
     if release is not None:
         files["proc/version"] = f"Linux version {release} (user@host) (gcc) #1 SMP\n"
     return write(root, files)

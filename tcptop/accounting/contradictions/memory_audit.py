@@ -14,6 +14,7 @@ from tcptop.accounting.contradictions.memory_relations import (
     AVAILABLE_RELATIONS,
     BLOCK_RELATION,
     CGROUP_RELATIONS,
+    CONTAINER_RELATION,
     CPU_RELATIONS,
     FREE_MOMENTS,
     LISTED_RELATIONS,
@@ -32,13 +33,14 @@ from tcptop.accounting.contradictions.memory_relations import (
     NodePair,
     Orders,
     Protections,
+    SmallerMemory,
     TotalMemory,
     pages_of,
 )
 from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, seconds_apart
 from tcptop.accounting.contradictions.relation import Facts, Machine, total
 from tcptop.kernel.release import release_numbers
-from tcptop.snapshot import FreeArea, Pagetypeinfo, Reading, Snapshot, Zone
+from tcptop.snapshot import FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
 
 MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
 """Parts of the allowed difference between amounts of memory in two files.
@@ -52,6 +54,9 @@ watermark may have been up to MAX_BOOST times its present value."""
 
 ONLINE_IN_NODES_SINCE = (4, 15)
 """First release in which a node lists only its online CPUs (drivers/base/node.c, node_read_cpumap)."""
+
+BALLOONS_AGREE_SINCE = (3, 13)
+"""First release whose balloon drivers take pages from MemTotal and from the zones together."""
 
 ALL_MANAGED_SINCE = (3, 11)
 """First kernel release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
@@ -194,9 +199,21 @@ def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> d
 
 
 def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
-    """Compares meminfo with the sums over the zones, unless meminfo belongs to a container (lxcfs)."""
+    """Compares meminfo with the sums over the zones, unless meminfo belongs to a container (lxcfs).
+
+    A meminfo with less memory than the zones that is not a container's belongs to another machine.
+    """
     meminfo, zoneinfo, page_bytes = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value, machine.page_bytes
-    if meminfo is None or zoneinfo is None or not page_bytes or not is_of_machine(audit.snapshot, machine):
+    if meminfo is None or zoneinfo is None or not page_bytes:
+        return
+    if not is_of_machine(audit.snapshot, machine):
+        sysctls = audit.snapshot.sysctls.value
+        release = release_numbers(sysctls.kernel_release) if sysctls else None
+        if meminfo.total_bytes is not None and (release is None or release >= BALLOONS_AGREE_SINCE):
+            managed_bytes = sum(managed_by_zone(zoneinfo.zones).values()) * page_bytes
+            smaller = SmallerMemory(meminfo.total_bytes, managed_bytes, _unlike_container(meminfo, managed_bytes))
+            texts = [text for *_, text in find_failures([smaller], [CONTAINER_RELATION], machine)]
+            audit.mark("meminfo", texts, meminfo._replace(**dict.fromkeys(CONTAINER_RELATION.doubts)))
         return
     zones = zoneinfo.zones
     whole = _total_memory(audit.snapshot, machine)
@@ -219,6 +236,17 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
     pairs = [Moments(what, FILES["zoneinfo"], pages, other, slack) for what, pages, other in amounts]
     sentences = [sentence for *_, sentence in find_failures(pairs, [MEMINFO_MOMENTS], machine)]
     audit.mark("meminfo", sentences, meminfo._replace(**dict.fromkeys(MEMINFO_MOMENTS.doubts)))
+
+
+def _unlike_container(meminfo: Meminfo, managed_bytes: int) -> int:
+    """Bytes by which a meminfo certainly differs from one that lxcfs makes in a container; 0 if it may be such a one.
+
+    The kernel's direct map covers all managed memory (arch/x86/mm/pat/set_memory.c, arch_report_meminfo).
+    """
+    if meminfo.buffers_bytes:
+        return meminfo.buffers_bytes
+    mapped = managed_bytes if meminfo.direct_map_bytes is None else meminfo.direct_map_bytes
+    return max(0, managed_bytes - managed_bytes // 64 - mapped)
 
 
 def check_available(audit: Audit, machine: Machine) -> None:

@@ -75,6 +75,15 @@ class TotalMemory(NamedTuple):
         return min(managed, self.present_pages + self.present_pages // 64) + self.moved_pages
 
 
+class SmallerMemory(NamedTuple):
+    """A meminfo whose MemTotal is below the memory of the zones, as a container's meminfo (lxcfs) may be."""
+
+    total_bytes: int
+    managed_bytes: int
+    unlike_container_bytes: int
+    """Buffers, which a container's meminfo does not have, or the memory that DirectMap, which it does have, lacks."""
+
+
 class Protections(NamedTuple):
     """A zone with its line `protection`, and the number of entries that this line should have."""
 
@@ -226,6 +235,18 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
 )
 """Relations of MemAvailable in the machine's own meminfo. In a container, MemAvailable may break the relations, because
 lxcfs computes MemAvailable by other rules."""
+
+CONTAINER_RELATION: Relation[SmallerMemory, Machine] = Relation(
+    "a meminfo of fewer pages",
+    f"{MEMINFO}, {ZONEINFO}",
+    tuple(Meminfo._fields),
+    lambda memory, _: (memory.unlike_container_bytes, 0),
+    "MemTotal is {item.total_bytes:,} B, the zones manage {item.managed_bytes:,} B, and it is not the meminfo of a "
+    "container",
+    "none: lxcfs, which makes the meminfo of a container, prints Buffers as 0 and the machine's DirectMap. Kernels "
+    "before 3.13 are left out: their balloon drivers change MemTotal alone (mm/page_alloc.c, "
+    "adjust_managed_page_count)",
+)
 
 TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
     "MemTotal of the zones",

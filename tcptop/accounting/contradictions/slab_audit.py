@@ -12,6 +12,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     ACTIVE_RELATION,
     CACHE_COUNT_RELATIONS,
     CACHE_SIZE_RELATIONS,
+    LOST_ROW_RELATION,
     NAMED_ROW_RELATIONS,
     PROTOCOL_SIZE_RELATION,
     ROW_RELATIONS,
@@ -20,6 +21,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SOCKET_ROW_RELATIONS,
     ActiveCount,
     ProtocolSize,
+    RowOfCache,
     RowsInSlab,
     SameName,
 )
@@ -29,6 +31,7 @@ from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import (
     DENTRY,
     FILE,
+    KERNEL_OBJECTS,
     LSM_FILE_CACHE,
     LSM_INODE_CACHE,
     MINI_SOCKETS,
@@ -92,6 +95,8 @@ def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
         _add_doubts(audit, doubts, name, kinds, sentence)
     for row, relation, sentence in find_failures(_same_names(slabinfo), [SAME_NAME_RELATION], facts.machine):
         _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
+    lost = find_failures(_rows_of_caches(audit.snapshot), [LOST_ROW_RELATION], facts.machine)
+    audit.mark("slabinfo", [sentence for *_, sentence in lost])
     audit.mark("slabinfo", _rows_beyond_slab(audit, slabinfo, facts.machine))
     return doubts
 
@@ -254,6 +259,34 @@ def _estimates_free_objects(snapshot: Snapshot) -> bool:
     sysctls = snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     return release is None or release >= ESTIMATES_SINCE
+
+
+def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
+    """The caches of the catalogue that this kernel certainly has, each with whether a whole slabinfo has its row.
+
+    A cache is left out if its row may have the name of another cache, and no file shows which.
+    """
+    slabinfo, sysctls = snapshot.slabinfo, snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late") or release is None:
+        return []
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    group_of = snapshot.slab_links.value.group_of if snapshot.slab_links.value else {}
+    rows = {row.name for row in slabinfo.value.rows}
+    # In a saved tree, links of /sys/kernel/slab may be missing, and among them the link that has the name of a row.
+    links_are_whole = rows <= group_of.keys()
+    found: list[RowOfCache] = []
+    for item in KERNEL_OBJECTS:
+        if not (item.always or item.protocol in protocols) or item.is_outside(release) or not item.caches:
+            continue
+        folder = next((group_of[name] for name in item.names if name in group_of), None)
+        is_alone = folder is not None and not folder.startswith(":")
+        is_never_merged = item.never_merged_since is not None and release >= item.never_merged_since
+        merges = sysctls is None or sysctls.merges_caches
+        if is_alone or is_never_merged or not merges or (folder is not None and links_are_whole):
+            names = set(item.names) | names_of_rows(snapshot, item.names)
+            found.append(RowOfCache(item.caches[0], not names.isdisjoint(rows)))
+    return found
 
 
 def _same_names(slabinfo: Slabinfo) -> list[SameName]:

@@ -32,6 +32,13 @@ class SameName(NamedTuple):
     sizes: int
 
 
+class RowOfCache(NamedTuple):
+    """A cache that this kernel certainly has, and whether slabinfo has the row that counts its objects."""
+
+    cache: str
+    has_row: bool
+
+
 class RowsInSlab(NamedTuple):
     """The bytes of all rows of slabinfo, and the bytes of meminfo's Slab."""
 
@@ -165,6 +172,15 @@ ROW_RELATIONS: tuple[Relation[SlabRow, Machine], ...] = (
         "{item.name} has {item.objects:,} objects of {item.object_bytes:,} B, and the machine has {bound} B",
         NO_LARGER,
     ),
+)
+
+LOST_ROW_RELATION: Relation[RowOfCache, Machine] = Relation(
+    "a row of every cache",
+    f"{SLABINFO}, {SYSFS}",
+    ("counts",),
+    lambda cache, _: (1, int(cache.has_row)),
+    "it has no row of {item.cache}, which this kernel has",
+    "none: the kernel prints every cache (mm/slab_common.c, slab_show)",
 )
 
 NAMED_ROW_RELATIONS: tuple[Relation[SlabRow, Facts], ...] = (
