@@ -111,6 +111,7 @@ def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
     rows = [
         tcp,
         tw,
+        row("request_sock_TCP", 304, 13, 1),
         row("sock_inode_cache", 640, 25, 4),
         row("dentry", 192, 21, 1),
         row("kmalloc-256", 256, 16, 1),
