@@ -77,7 +77,7 @@ def _part(part: LabPart) -> Json:
 def _few_ports(state: StateResult | None) -> Json | None:
     """The result of the run in which many clients share few local ports; None if not measured.
 
-    The result includes the bind buckets per port and per connection.
+    The JSON has the numbers of bind buckets per port and per connection.
     """
     if state is None:
         return None
@@ -97,9 +97,9 @@ def _ktls(found: KtlsBytes | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """Inodes that the kernel made because a process walked /proc/PID/fd, in the run with the most bytes of such inodes.
+    """The inodes of /proc in the run in which these inodes took the most bytes.
 
-    No other figure of the result includes inodes of /proc.
+    The kernel made these inodes because a process walked /proc/PID/fd. All other figures exclude inodes of /proc.
     """
     most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
     if most is None or most.observer.objects <= 0:

@@ -201,5 +201,5 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 ENOUGH_CONNECTIONS = 4_000
-"""If the lab opened fewer connections than this number, the report has a note: one slab more or less in a step changes
-a figure by up to some percent."""
+"""If the lab opened fewer connections than this number, the report warns that a single slab may change a figure by some
+percent."""

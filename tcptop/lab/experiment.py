@@ -1,7 +1,7 @@
 """Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
-The control run opens connections and drops them, and no endpoint remains. If slab rows grow in the control run, the
-growth therefore does not belong to endpoints. The fit (fit.py) subtracts the growth of the control run from every other
+The control run opens connections and drops them, and no endpoint remains. Growth of slab rows in the control run
+therefore has other causes than endpoints. The fit (fit.py) subtracts the growth of the control run from every other
 run. `StateResult.disturbance` is the share of a run's bytes that may be wrong because of other programs. The thresholds
 below follow from two promises to the user. A figure that may be wrong by more than 1 % is marked. The lab takes 20 to
 30 s on a quiet machine.
@@ -50,7 +50,7 @@ TARGET_S = 19.0
 target."""
 
 MIN_CONNECTIONS_SHARE = 0.5
-"""On a slow machine, the lab reduces the number of connections to no less than this share of the default number."""
+"""Minimum number of connections on a slow machine, as a share of the default number."""
 
 TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""
@@ -77,8 +77,8 @@ Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run, and the progress of the lab from 0 to 1."""
 
 MIN_VECTORS_RATIO = 0.5
-"""If the ratio of measured to predicted obj_cgroup vectors is at least this number, every slab counts as having a
-vector."""
+"""If the ratio of measured to predicted obj_cgroup vectors is at least this number, the lab assumes that every slab has
+a vector."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -226,12 +226,12 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     """Multiplies the predicted vector counts by one ratio for all runs; returns results with the new counts.
 
     The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Measured and predicted bytes
-    are sums over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs,
-    since memory cgroups charge either the slabs of all caches or no slabs.
+    are sums over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs: if
+    memory cgroups charge slabs at all, they charge the slabs of every accounted cache.
 
     The ratio may be below 1 although every slab has a vector. Some objects of a run fill slabs that other programs left
-    partly free; such a slab already has a vector, so the run adds no vector. In a partly free slab, the predicted share
-    of an endpoint nevertheless includes a share of the slab's vector. A ratio of at least `MIN_VECTORS_RATIO` is
+    partly free; such a slab already has a vector, so the run adds no vector. The prediction, however, adds a share of a
+    vector for every object, even if the object's slab already had a vector. A ratio of at least `MIN_VECTORS_RATIO` is
     therefore replaced by 1, which means that every slab has a vector. A ratio below `MIN_VECTORS_RATIO` is used without
     change.
     """
@@ -268,7 +268,7 @@ def repeat_reason(result: StateResult) -> str | None:
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
     """The less disturbed of two results of the same run.
 
-    An unexplained row of the less disturbed result is left out if the other result does not have the row.
+    An unexplained row of the less disturbed result is left out if the more disturbed result lacks the row.
     """
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}

@@ -50,8 +50,8 @@ The share is near 1 for rows that grew by objects of the endpoints, and near 0 f
 """
 
 MIN_BYTES = 0.5
-"""Minimum bytes per endpoint that a row must have to be accepted. Fewer bytes are noise: free objects on per-CPU slabs
-count as active, and their number varies."""
+"""Minimum bytes per endpoint that a row must have to be accepted. A smaller amount is noise: free objects on per-CPU
+slabs count as active, and their number varies."""
 
 MIN_CONTROL_R2 = 0.9
 """Minimum r² of a row in the control run. If the r² of a row is smaller, the row's counts only jitter, and the row's
@@ -341,9 +341,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 
 
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
-    """Error bound on a row's slope, in objects per endpoint: the larger of two values.
+    """Error bound on a row's slope, in objects per endpoint: the larger of two bounds.
 
-    The first value is the difference between the slope and `most_per_endpoint`. The second value is the drift per
+    The first bound is the difference between the slope and `most_per_endpoint`. The second bound is the drift per
     endpoint, since other programs may have allocated or freed objects during the ramp. The drift is the difference
     between the closing and the opening reading. A drift of at most `slack_objects` counts as 0.
     """
@@ -358,11 +358,11 @@ def fit_ramp(series: Series, column: Column) -> FittedLine:
 
 
 def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
-    """The line through the readings of the ramp, without one outlier.
+    """The line through the readings of the ramp; leaves out at most one outlier.
 
-    An outlier is a reading or a step that another program disturbed. A reading is left out if another program's objects
-    existed during that one reading only. If another program allocated objects in one step and kept them, the mean of
-    the other steps replaces the disturbed step. The docstring of `STRAIGHT_WITHOUT_OUTLIER_R2` says when an outlier
+    An outlier is a reading or a step that another program disturbed. If another program's objects existed during a
+    single reading, this reading is left out. If another program allocated objects in one step and kept them, the mean
+    of the other steps replaces the disturbed step. The docstring of `STRAIGHT_WITHOUT_OUTLIER_R2` says when an outlier
     is left out.
     """
     line = fit_ramp(series, column)

@@ -79,7 +79,7 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
 
 
 def descriptors_for(connections: int) -> int:
-    """File descriptors that the child process needs for `connections` connections and for files open at its start."""
+    """Number of file descriptors that the child process needs for `connections` connections and other files."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
 

@@ -1,6 +1,6 @@
 """Uses the catalogue to predict the objects and bytes of an endpoint in each slabinfo row.
 
-A report for this machine shows the predicted figures. The lab compares its measurements with the prediction.
+The lab compares its measurements with the prediction. `tcptop` also shows the prediction in reports for this machine.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes vectors from a prediction: one vector for each slab that `objects` objects of the row fill."""
+        """Removes from a prediction the vectors of the slabs that `objects` objects of the row fill."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:

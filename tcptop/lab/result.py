@@ -54,8 +54,8 @@ class StateResult(NamedTuple):
     bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure of the result includes inodes of
-    /proc.
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. All other figures of the result exclude inodes
+    of /proc.
     """
     control_bytes: float
     """Growth per connection in the control run, which is already subtracted from all other figures."""
@@ -122,7 +122,7 @@ class StateResult(NamedTuple):
         - `sock_error`;
         - `fraction_bytes` ÷ known bytes.
 
-        The disturbance is 1 if a predicted part did not grow with the endpoints at all.
+        If the measurement found no objects of a predicted part, the disturbance is 1.
         """
         if not all(part.objects for part in self.parts):
             return 1.0
@@ -135,12 +135,12 @@ class StateResult(NamedTuple):
 
     @property
     def fraction_bytes(self) -> float:
-        """Bytes of those fractions of objects that no endpoint can hold.
+        """Bytes by which the measured numbers of objects differ from whole numbers.
 
         An endpoint holds whole inodes and files. If the measured number has a fraction, the run counted objects of
         other programs. For dentries, the difference from the predicted number is used, because another program may
         leave whole dentries behind. Bind buckets are left out, because sockets may share a bucket. Socks are left out,
-        because `sock_error` is about socks.
+        because `sock_error` covers the socks.
         """
         return sum(
             abs(part.objects - (part.catalogue_objects if "dentry" in part.names else round(part.objects)))

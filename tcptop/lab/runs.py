@@ -7,7 +7,7 @@ Order of a run:
 - the opening reading, before the network namespace of the run exists;
 - `WARM_UP` connections;
 - the first reading of the ramp;
-- a step of connections followed by a reading, repeated `STEPS` times;
+- `STEPS` times: a step of connections, then a reading;
 - the closing reading, after the namespace is freed.
 
 The ramp consists of the readings after 0, 1, 2, … `STEPS` steps. For each row, fit.py fits a line to the readings of
@@ -85,8 +85,8 @@ The figures of kernel TLS are the differences between the runs of kernel TLS and
 """
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
-"""The run that opens connections and drops both ends. No endpoint remains, so endpoints are not the cause of any growth
-in this run."""
+"""The run that opens connections and drops both ends. No endpoint remains, so all growth in this run has other
+causes."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
@@ -159,7 +159,7 @@ def spread_beyond(counts: Sequence[int], slack: int) -> int:
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
     """The runs that measure the given states, in the order of `RUNS`.
 
-    A lab of kTLS also makes the runs of ESTABLISHED.
+    The runs of kTLS are compared with the runs of ESTABLISHED, so a request for kTLS adds these runs.
     """
     wanted = {*states, *(["established"] if KTLS in states else [])}
     return tuple(run for run in RUNS if run.state in wanted)

@@ -163,13 +163,13 @@ KTLS_COMMANDS = ("attach_tls", "enable_tls_tx", "enable_tls_rx")
 
 
 def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
-    """One line of text with the reason why sockets cannot get kernel TLS on this kernel; None if there is no reason.
+    """One line of text with the reason why this kernel refuses kernel TLS; None if sockets can get kernel TLS.
 
     Opens `connections` connections, gives kernel TLS to them, and frees them. If the kernel has a module `tls`, the
     kernel first loads the module (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs
-    and in sheaves, and count as active. If no earlier sockets had left freed objects, the first run with kernel TLS
-    would show a drift. The closing reading of the first run with kernel TLS would count the run's own freed objects,
-    but the opening reading would not.
+    and in sheaves, and count as active. The freed objects of these connections prevent a drift in the first run with
+    kernel TLS: otherwise the closing reading would count freed objects of the run itself, but the opening reading would
+    not.
     """
     with start_socket_process(ipv6, connections) as process:
         process.send_command("open", connections)

@@ -87,7 +87,7 @@ class Endpoints:
     def open(self, count: int) -> None:
         """Opens connections to the current listener.
 
-        All connections have one destination, so each needs its own local port.
+        All connections have the same destination, so each connection needs a local port of its own.
         """
         for _ in range(count):
             self.connect(self.listener_index)

@@ -41,7 +41,7 @@ POINTER_BYTES = 8
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
 MAX_MEMBERS = 4000
-"""Maximum number of members of a struct, including members of embedded structs; no kernel struct has nearly as many."""
+"""Maximum number of members of a struct, including members of embedded structs; kernel structs have far fewer."""
 MAX_NAME_BYTES = 512
 """Maximum number of bytes of a name that are read.
 
@@ -69,8 +69,8 @@ class BtfSource(Source[Btf]):
     ) -> None:
         """Takes the names of the wanted structs, and the names of those Linux security modules for which BTF is needed.
 
-        A Linux security module in `modules` keeps one of the structs for every socket. `members` maps a struct to the
-        members whose offsets are wanted.
+        Each Linux security module in `modules` keeps one of the structs for every socket. `members` maps a struct to
+        the members whose offsets are wanted.
         """
         self._structs = frozenset(structs)
         self._members = members

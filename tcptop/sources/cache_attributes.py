@@ -1,4 +1,4 @@
-"""/sys/kernel/slab/CACHE (mm/slub.c): the attributes of the one slab cache whose page the user reads.
+"""/sys/kernel/slab/CACHE (mm/slub.c): attributes of the slab cache that the user looks at on the screen.
 
 The program reads the same attributes as the kernel's own tool slabinfo (tools/mm/slabinfo.c), except `objects` and
 `objects_partial`. To print `objects` or `objects_partial`, the kernel walks partial lists under list_lock.
@@ -49,7 +49,7 @@ ATTRIBUTES = (
     CONSTRUCTOR,
 )
 NO_FOLDER_NAMES = ("", ".", "..")
-"""Names that are refused as cache names. In a path, a refused name would not lead to the folder of a cache."""
+"""Names that are refused as cache names, because a path with one of these names leads to the wrong folder."""
 
 
 class CacheAttributesSource(Source[CacheAttributes]):
@@ -65,7 +65,7 @@ class CacheAttributesSource(Source[CacheAttributes]):
         self._cache = cache
 
     async def read(self, host: Host) -> Reading[CacheAttributes]:
-        """Reads every attribute of the cache. If no attribute can be read, `reason` of the value says why."""
+        """Reads every attribute of the cache. If no attribute can be read, `CacheAttributes.reason` says why."""
         if self._cache in NO_FOLDER_NAMES or "/" in self._cache:
             wrong_name = f"no cache has the name {quoted(self._cache)}"
             return make_reading(CacheAttributes(self._cache, {}, {}, None, wrong_name), None, FOLDER, 0)

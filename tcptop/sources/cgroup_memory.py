@@ -64,16 +64,16 @@ class CgroupMemorySource(Source[CgroupMemory]):
         self.paths = cgroup_paths(path)
 
     async def read(self, host: Host) -> Reading[CgroupMemory]:
-        """Reads the three files. `unknown_because` of the value says why the limit or the used memory is unknown."""
+        """Reads the three files. `CgroupMemory.unknown_because` says why the limit or the used memory is unknown."""
         files = await read_small_files(host, self.paths)
         return make_reading(parse(self._path, *files), None, CGROUP2, sum(file.took_us for file in files))
 
 
 def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> CgroupMemory:
-    """The memory of a cgroup. If a file cannot be read, its figures are None.
+    """The memory of a cgroup. If a file cannot be read, the figures from this file are None.
 
     If memory.max or memory.current cannot be read, `unknown_because` says why. The kernel prints each field of
-    memory.stat only once. A repeated field is damage, and so is a cut file. Damage makes the used memory unknown.
+    memory.stat only once. If a field is repeated or a file is cut, the used memory is unknown.
     """
     text = (small_text(maximum) or "").strip()
     fields, repeated = _parse_stat(small_text(stat) or "")

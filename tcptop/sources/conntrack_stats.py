@@ -20,7 +20,8 @@ class ConntrackStatsSource(FileSource[EventCounters]):
     paths = ("proc/net/stat/nf_conntrack",)
     makes_rates = True
     max_lines = 16_385
-    """Limit on the number of lines. The file has a header and one line for each CPU; NR_CPUS is at most 8192."""
+    """Maximum number of lines that are parsed. The file has a header and one line for each CPU; NR_CPUS is at most
+    8192."""
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> EventCounters:
         """Sums each event counter over all CPUs. A line with too many or too few fields makes all sums unknown."""

@@ -71,7 +71,7 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
         damages: list[Damage] = []
         report_unread((command_line, *cgroup2), CGROUP2, damages)
         if charged and isinstance(command_line.error, CutFileError):
-            # The lost end of the command line may have turned charging off.
+            # The command line is cut, and the lost end may have a parameter that turns charging off.
             return make_reading(None, worst_damage(damages), CGROUP2, took_us)
         if charged is not None:
             return make_reading(MemoryCgroups(charged), worst_damage(damages), CGROUP2, took_us)

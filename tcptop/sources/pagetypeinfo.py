@@ -42,7 +42,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """For a kernel before 5.4 or of unknown release, the reason why the file is not read; None for other kernels.
+        """The reason why the file is not read: the kernel is older than 5.4 or of unknown release. None since 5.4.
 
         Before 5.4 the kernel walks each free list to its end (commit 93b3a674485f added a cap to the walk).
         """
@@ -56,8 +56,8 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         """Parses both tables, which the kernel repeats for each node.
 
         The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) the kernel stops counting at
-        100000 and prints `>100000`, a lower bound. `capped_orders` has the orders with a lower bound. Further tables of
-        the file, such as `Number of mixed blocks`, are ignored.
+        100000 and prints `>100000`, a lower bound. `capped_orders` has the orders for which the kernel printed a lower
+        bound. Further tables of the file, such as `Number of mixed blocks`, are ignored.
         """
         tables = _Tables()
         parse_rows(lines, tables.add_line, damages)
@@ -116,8 +116,8 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """True if the last name in the header is cut off.
 
-    A name that the first table also has is complete. A name that the first table lacks is cut off if a longer name in
-    the first table begins with this name. A name that ends before the end of its column (`%12s `) is also cut off.
+    If the first table also has the name, the name is complete. Otherwise the name is cut off if a longer name in the
+    first table begins with it, or if the name ends before the end of its column (`%12s `).
     """
     if names[-1] in known:
         return False

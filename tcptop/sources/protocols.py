@@ -10,7 +10,8 @@ from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, first_
 from tcptop.text.printable import printable_name
 
 PRESSURE = {"yes": True, "no": False}
-"""Maps a text of the column `press` to whether there is pressure (net/core/sock.c, sock_prot_memory_pressure).
+"""Maps a text in the column `press` to True if the protocol is under memory pressure, or to False if it is not
+(net/core/sock.c, sock_prot_memory_pressure).
 
 The column may also contain the text `NI`, which means that the protocol has no limit.
 """

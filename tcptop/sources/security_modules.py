@@ -60,9 +60,10 @@ class SecurityModulesSource(Source[SecurityModules]):
 
 
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, FileRead | None, int]:
-    """Returns the active modules that keep data for each socket, a cut file, and the duration of the reads in us.
+    """Finds the active modules that keep data for each socket, without the file `lsm`.
 
-    The modules are None if the files do not show which modules are active. The cut file is None if no file is cut.
+    Returns the modules, the first file that is cut, and the duration of the reads in us. The modules are None if the
+    files do not show which modules are active. The second result is None if all files are complete.
     """
     filesystems, enabled = await read_small_files(host, (FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
@@ -74,7 +75,7 @@ async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, FileR
         took_us += modules.took_us
         if modules.entries and APPARMOR not in modules.entries:
             answer = b"N"
-    # The kernel always registers the file system proc. If proc is not in the file, the file is no list of file systems.
+    # The kernel always registers the file system proc, so a file without proc is not the kernel's list.
     if "proc" not in registered or answer not in (b"Y", b"N"):
         return None, cut, took_us
     names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in registered]

@@ -111,7 +111,7 @@ class _CachesSource(Source[Value]):
 
     @abstractmethod
     def collect(self, numbers: dict[str, list[Numbers]]) -> Value:
-        """Makes the value of the reading. `numbers` has a list for each cache, in the order of `attributes`."""
+        """Makes `Reading.value` from the numbers of each cache, which have the order of `attributes`."""
 
 
 class SlabSizesSource(_CachesSource[SlabSizes]):

@@ -25,7 +25,7 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum number of objects by which the number of active objects may be below 0. The kernel does not make all counts
+"""Maximum number of objects by which the number of active objects may be below 0. The kernel does not take all counts
 of a cache at the same moment, so the counts may contradict each other by a few objects.
 """
 
@@ -65,10 +65,10 @@ class SlabinfoSource(FileSource[Slabinfo]):
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks the file as cut if its last row is that of an old SLUB kernel, but the kernel may be newer.
+        """Marks the file as cut if its last row is the last row of an old SLUB kernel, but the kernel may be newer.
 
         If a file ends with the last row of an old SLUB kernel, only the kernel release can show that rows are missing.
-        A kernel of unknown release counts as newer.
+        If the release is unknown, the file counts as cut.
         """
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):

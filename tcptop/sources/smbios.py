@@ -1,4 +1,4 @@
-"""/sys/firmware/dmi/tables (drivers/firmware/dmi_scan.c): processor sockets and memory slots, as the firmware says.
+"""/sys/firmware/dmi/tables (drivers/firmware/dmi_scan.c): processor sockets and memory slots, from the firmware.
 
 The format is that of the SMBIOS specification (DMTF DSP0134). Only types 4, 16 and 17 are read: processors, arrays of
 memory slots, and the slots themselves. Serial numbers, asset tags and part numbers are never read.
@@ -19,9 +19,9 @@ TABLE = "sys/firmware/dmi/tables/DMI"
 PROCESSOR, MEMORY_ARRAY, MEMORY_DEVICE, END_OF_TABLE = 4, 16, 17, 127
 HEADER_BYTES = 4
 MIN_BYTES: Mapping[int, int] = {PROCESSOR: 0x1A, MEMORY_ARRAY: 0x0F, MEMORY_DEVICE: 0x15}
-"""Maps each type of structure that is read to the minimum length: the length in the oldest version of the format."""
+"""Maps each type that the program reads to the minimum length: a structure's length in the oldest format version."""
 KEPT_BYTES: Mapping[int, int] = {PROCESSOR: 0x32, MEMORY_ARRAY: 0x17, MEMORY_DEVICE: 0x5C}
-"""Maps each type to a number of bytes at the start of a structure. The program reads, and a recording keeps, only these
+"""For each type, the number of bytes that the program uses at the start of a structure. A recording keeps only these
 bytes and the strings of `KEPT_STRINGS`.
 """
 KEPT_STRINGS: Mapping[int, tuple[int, ...]] = {PROCESSOR: (0x04, 0x07, 0x10), MEMORY_DEVICE: (0x10, 0x11)}
@@ -325,11 +325,11 @@ def _speed_mts(structure: _Structure, at: int, extended_at: int) -> int | None:
 
 
 def blank_private(table: bytes) -> bytes:
-    """Blanks the parts of a table that the program does not read; the new table gives the same figures.
+    """Erases the parts of a table that the program does not read; the returned table gives the same figures.
 
-    A structure of a type that is read keeps its `KEPT_BYTES` and `KEPT_STRINGS`; any other structure keeps only its
-    header. Bytes that are not kept become 0, and the characters of strings that are not kept become blanks. No serial
-    number, asset tag, part number or UUID is kept.
+    A structure of type 4, 16 or 17 keeps its `KEPT_BYTES` and `KEPT_STRINGS`; any other structure keeps only its
+    header. All other bytes become 0, and the characters of all other strings become blanks. Serial numbers, asset tags,
+    part numbers and UUIDs are thus erased.
     """
     if len(table) > MAX_TABLE_BYTES:
         return bytes(MAX_TABLE_BYTES + 1)

@@ -56,13 +56,13 @@ NOT_OF_ANOTHER_ROOT = (
     " run tcptop who without it, in the host: nsenter -t 1 -a"
 )
 NO_NETLINK = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
-"""Errors of socket(2), or of a request, if seccomp, a sandbox or the kernel forbids sock_diag."""
+"""Errors that socket(2) or a request returns if seccomp, a sandbox or the kernel forbids sock_diag."""
 
 
 class SocketTableSource(FileSource[SocketTable]):
     """A source that is read only at the user's request.
 
-    `path` may have options, such as the networks of peers (`Ask` in sock_diag/look.py).
+    `path` may contain options, such as `peers` for the networks of peers (`Ask` in sock_diag/look.py).
     """
 
     name = SOCKET_TABLE
@@ -80,7 +80,7 @@ class SocketTableSource(FileSource[SocketTable]):
         return SOCKETS_NOT_ASKED.reason
 
     async def read(self, host: Host) -> Reading[SocketTable]:
-        """Reads and parses the text; if the read fails, the reason of the reading says why."""
+        """Reads and parses the text; if the read fails, `Reading.reason` says why."""
         if host.identity.live and host.identity.place is not None:
             return unread("refused", NOT_OF_ANOTHER_ROOT, 0)
         [file] = await host.read(self.paths)
@@ -178,12 +178,12 @@ class _Parser:
         )
 
     def strays(self) -> int:
-        """Number of groups and listeners in network namespaces that have no line."""
+        """Number of groups and listeners whose network namespace is missing in the text."""
         kinds: tuple[Sequence[Listener | SocketGroup], ...] = (self._listeners, self._groups)
         return sum(not self._has_namespace(each) for kind in kinds for each in kind)
 
     def _has_namespace(self, item: Listener | SocketGroup) -> bool:
-        """True if the item's network namespace has a line.
+        """True if the text has a line for the network namespace of the group or listener.
 
         The result is also True if the text has no line for any namespace, since such a text is incomplete anyway.
         """
@@ -331,7 +331,7 @@ def _count(text: str, most: int = MAX_BYTES) -> int:
 
 
 def _refuse_more(collected: Sized, most: int, what: str) -> None:
-    """Raises an error if the maximum number of things of one kind has been collected already."""
+    """Raises an error if `collected` already has the maximum number of elements."""
     if len(collected) >= most:
         raise _ImpossibleLineError(f"a look lists at most {grouped(most)} {what}")
 

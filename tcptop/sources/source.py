@@ -97,7 +97,7 @@ class Source(ABC, Generic[Value]):
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)
         """The reason why no figure needs this source; None if a figure needs it.
 
-        `others` has the readings of the other sources by name. A source that has not been read yet is not in `others`.
+        `others` has the readings of the other sources by name. `others` lacks the sources that have not been read yet.
         """
         return None
 
@@ -164,7 +164,7 @@ class FileSource(Source[Value]):
 async def read_small_files(host: Host, paths: Sequence[str]) -> list[FileRead]:
     """Reads files of a few lines. A file that ends in the middle of a line has a CutFileError in place of its data.
 
-    The beginning of a number is a number too, so nothing in a cut file of one line is known.
+    If the only line of a file is cut, its last number may lack digits, so the program uses no part of the file.
     """
     return [
         file._replace(data=None, error=CutFileError(ENDS_EARLY)) if _is_cut(file) else file
@@ -201,7 +201,7 @@ def failed_reading(file: FileRead) -> Reading[Value] | None:
 
 
 def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
-    """Makes a reading that has no value; `reason` is one line."""
+    """Makes a Reading whose value is None; `reason` is one line."""
     return Reading(state, None, reason, None, took_us, None, None, None)
 
 
@@ -267,8 +267,7 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 def report_unread(files: Iterable[FileRead], folder: str, damages: list[Damage]) -> None:
     """Records in `damages` each file that is cut, and each file that exists but cannot be read, such as a named pipe.
 
-    A file that is missing, or that only root may read, is no damage, because the source uses the files that it can
-    read.
+    A missing file, or a file that only root may read, does not count as damage: the source uses the remaining files.
     """
     for file in files:
         name = printable(file.path.removeprefix(f"{folder}/"))

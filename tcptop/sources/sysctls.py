@@ -59,7 +59,7 @@ class SysctlsSource(Source[Sysctls]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
-        """Reads the files that exist; no single file is required. The value of an unparsable text is None.
+        """Reads the files that exist; any of them may be missing. The value of an unparsable text is None.
 
         Any unparsable text is also reported as damage.
         """

@@ -14,7 +14,7 @@ COUNTS: dict[str, str] = {
 }
 """Maps names that the kernel prints to fields of `TlsStat`.
 
-Names of the file that are not in this mapping belong to counters of events since the boot.
+Names in the file that this mapping lacks are counters of events since boot.
 """
 
 BELOW_ZERO = 1 << 63

@@ -42,7 +42,8 @@ NODE_PAGE_COUNTS = {
     "nr_slab_reclaimable": "reclaimable_pages",
     "nr_kernel_misc_reclaimable": "reclaimable_pages",
 }
-"""Maps keys of page counts to fields of Zone. A field is the sum of all counts that are mapped to it."""
+"""Maps keys of page counts to fields of Zone. The value of a field is the sum of all counts whose keys are mapped to
+the field."""
 
 MAX_CHARACTERS = 16 << 20
 """Maximum length of the text after the page sets are removed.
