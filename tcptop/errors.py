@@ -1,4 +1,4 @@
-"""The error that is shown to the user. Only `cli.main` prints it."""
+"""The error that is shown to the user. Only `cli.main` prints this error."""
 
 from __future__ import annotations
 

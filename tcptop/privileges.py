@@ -72,7 +72,7 @@ def find_caller() -> Caller | None:
 def is_strangers(path: str) -> bool:
     """True if a file or tree must be read without root's privileges.
 
-    The answer is True only under sudo, if users other than root can write to the file or tree.
+    Under sudo, root's privileges must not be used if users other than root can write to the file or tree.
 
     Raises:
         OSError: if the file or tree does not exist.

@@ -13,7 +13,7 @@ class Same(Generic[Result]):
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        """True if the other key has the same object."""
+        """True if both keys hold the same object."""
         return isinstance(other, Same) and self.value is other.value
 
     def __hash__(self) -> int:

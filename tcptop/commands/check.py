@@ -251,7 +251,7 @@ def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
 
 
 def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]:
-    """The numbers and times of a sample and of the samples in the LENGTH_S seconds before it, in recorded order.
+    """Index and time of a sample, and of each sample in the LENGTH_S seconds before it, in recorded order.
 
     If a sample has no known time, this sample and all samples before it are left out. If the clock was set back, the
     samples before that moment are left out.
@@ -268,7 +268,7 @@ def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]
 
 
 def _start_of_origin(recording: Recording, numbers: Sequence[tuple[int, float]]) -> int:
-    """The position of the earliest sample from which on all samples have the same origin (machine, boot, namespace).
+    """Position in `numbers` of the earliest sample from which on the origin (machine, boot, namespace) stays the same.
 
     To save time, only samples at least GAP_S apart are read. A sample that is not read is taken to have the origin of
     the previous sample.

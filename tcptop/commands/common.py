@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
 
     def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 (as argparse)
-        """Prints the help or the version. The method of argparse would not notice a full disk."""
+        """Prints the help or the version. The overridden method of argparse would not notice a full disk."""
         write_stdout(message)
 
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (as argparse, whose types are overloads)

@@ -151,7 +151,7 @@ def is_lab_result(name: str) -> bool:
 
 
 def read_named_ledger(name: str, sudo: bool = False) -> Ledger:
-    """The ledger of this machine (`live`), of another one (`ssh:NAME`), of a saved tree, or of a recorded sample.
+    """The ledger of this machine (`live`), of another machine (`ssh:NAME`), of a saved tree, or of a recorded sample.
 
     `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 

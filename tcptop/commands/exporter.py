@@ -238,7 +238,7 @@ def _open_gate(path: str | None) -> WebGate | None:
 
 
 def _warn_of_missing(ledger: Ledger) -> None:
-    """Prints the sources that were refused, once at the start."""
+    """Prints a warning that names the sources that the kernel refused to read; called once, at the start."""
     refused = [name for name, source in ledger.sources.items() if source.state == "refused"]
     if refused:
         _warn(f"may not read {', '.join(refused)}: their figures have no series; root sees more")

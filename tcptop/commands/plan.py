@@ -84,8 +84,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 SIDE_OF_WORD: dict[str, Side] = {"server": "accepted", "client": "outgoing"}
-"""Maps values of the option --side to their names in the JSON of a plan; every other value has the same name in the
-JSON.
+"""Maps values of the option --side to their names in the JSON of a plan; the name of any other value is the value
+itself.
 """
 FAMILY_OF_WORD: dict[str, PlannedFamily] = {"ipv4": "ipv4", "ipv6": "ipv6", "now": "mix"}
 

@@ -163,7 +163,7 @@ def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | No
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
-    """The number that reports show for the cost of a socket, and its kind: exact or a bound."""
+    """The number that reports show for the cost of a socket, and whether the number is exact or a bound."""
     if bounds is None:
         return None, "exact"
     if bounds.low and bounds.low < bounds.high:

@@ -118,7 +118,7 @@ def _missing(
 ) -> tuple[str, ...]:
     """Names of the objects whose size or number is unknown in at least one of the ledgers.
 
-    The result includes every object that the reports name as missing from a socket or from TCP's memory.
+    The result includes every object that the reports list as missing from a socket's cost or from TCP's memory.
     """
     ledgers = (before, after)
     missing = [
@@ -167,7 +167,7 @@ def _units(pair: tuple[HeldPart | None, HeldPart | None]) -> tuple[Amount, Amoun
     """Bounds on the bytes of one object in each ledger; None if neither ledger knows the size.
 
     An object has one size on one kernel, so the bounds of both ledgers apply to the size. If the bounds do not overlap,
-    the kernel was restarted with other options, such as slub_debug, and each ledger has its own size.
+    the kernel was restarted with other options, such as slub_debug, and the object has a different size in each ledger.
     """
     units = [part.unit_bytes for part in pair if part is not None and part.unit_bytes is not None]
     if not units:

@@ -88,11 +88,11 @@ PAGE_ALIASES = {
 
 
 OF_AVERAGE = ("average now", "one more socket")
-"""Words whose entry is followed by a sentence that compares the average with the cost of one more socket."""
+"""Words whose entry ends in a sentence that compares the average socket with the cost of one more socket."""
 
 
 MARKS = "*▾▴"
-"""Signs that the screen prints behind a name: of a merged cache, and of the column by which a table is sorted."""
+"""Signs that the screen appends to the name of a merged cache, and to the heading of the sort column."""
 
 
 def page_of_cache(name: str) -> Page:

@@ -28,7 +28,7 @@ def attached_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def attached_table(ledger: Ledger, columns: int) -> list[Line]:
-    """One row for each kind of object; the number is 0 if this kernel has no objects of the kind."""
+    """One row for each kind of object; the number of objects is 0 if this kernel does not have the kind."""
     return table_lines(HEADINGS, [_row(kind) for kind in ledger.attached.kinds], columns)
 
 

@@ -129,9 +129,9 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Facts about a merged row: the structs of the catalogue that it counts, and the caches of other users.
+    """Facts about a merged row: the catalogue's structs in the row, and the merged caches that TCP does not use.
 
-    The row may have the name of a cache of other users. The kernel counts a merged row as a whole, so only the
+    The row may have the name of a cache that TCP does not use. The kernel counts a merged row as a whole, so only the
     catalogue tells which caches in it hold objects of TCP.
     """
     names = sorted({line.name, *line.aliases})

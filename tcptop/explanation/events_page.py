@@ -31,7 +31,7 @@ class EventGroups(NamedTuple):
     absent: list[Event]
     """Events that this kernel does not count."""
     unread: dict[str, list[Event]]
-    """Maps each reason why counters could not be read to the events of these counters."""
+    """Events whose counters could not be read, grouped by the reason."""
 
     @property
     def known(self) -> int:
@@ -77,9 +77,9 @@ def moved_sentence(groups: EventGroups) -> str:
 
 
 def events_table(events: Sequence[Event], columns: int) -> list[Line]:
-    """The table of totals, growth and limits.
+    """The table of events: the total, the growth and the limit of each event.
 
-    If no sample is marked, the table has no column for the growth since the mark.
+    The column of growth since the marked sample is left out if no sample is marked.
     """
     has_mark = any(event.since_mark is not None for event in events)
     shown = [index for index in range(len(HEADINGS)) if has_mark or index != MARK_COLUMN]

@@ -159,7 +159,7 @@ def _reclaim_text(zone: ZoneMemory) -> str:
 
 
 def room_sentences(ledger: Ledger) -> list[str]:
-    """The number of TCP's slabs that the free blocks hold, and the number of sockets that fit into memory."""
+    """Sentences: how many of TCP's slabs the free blocks have room for, and how many sockets fit into memory."""
     block = units.page_order_size(ledger.tcp_slab_order or 0, ledger.host.page_size_bytes)
     row = next((cache for cache in _socket_caches(ledger) if cache.order == ledger.tcp_slab_order), None)
     slabs, own = (

@@ -1676,7 +1676,7 @@ def fold_word(word: str) -> str:
 def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
     """Maps the key of each word to its entries.
 
-    The entries of the word itself come first. Entries that have the word as another name come next.
+    The entries of the word itself come first. Entries that have the word as an alias come next.
     """
     found: dict[str, dict[str, Entry]] = {}
     for entry in ENTRIES:
@@ -1731,6 +1731,6 @@ def find_phrase(phrase: str) -> tuple[Entry, ...]:
 
 
 def known_words() -> dict[str, str]:
-    """Maps the key of each word, and of each other name, to the spelling of the word or name in the glossary."""
+    """Maps the key of each word and of each alias to its spelling in the glossary."""
     words = {fold_word(name): name for entry in ENTRIES for name in entry.other_names}
     return words | {fold_word(entry.word): entry.word for entry in ENTRIES}

@@ -73,7 +73,7 @@ def hardware_sentences(ledger: Ledger) -> Iterator[str]:
 
 
 def _threads_of(processor: Processor) -> int | None:
-    """The enabled threads of a processor; None if the firmware counts the threads of one core, or does not say."""
+    """The enabled threads of a processor; None if unknown, or if the firmware counts the threads of one core only."""
     if processor.threads is not None and processor.cores is not None and processor.threads < processor.cores:
         return None
     return processor.threads_enabled or processor.threads
@@ -138,7 +138,7 @@ def _processor_table(processors: Sequence[Processor], columns: int) -> list[Line
 
 
 def _enabled(enabled: int | None, number: int | None) -> str:
-    """Text such as `16 of 32`, or only `32` if all are enabled or the number of enabled ones is unknown."""
+    """Text such as `16 of 32` (enabled, all); only `32` if all are enabled, or if the enabled number is unknown."""
     if enabled is None or number is None or enabled == number:
         return units.count(number if enabled is None else enabled)
     return f"{units.count(enabled)} of {units.count(number)}"

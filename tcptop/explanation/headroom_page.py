@@ -101,7 +101,7 @@ def _note(limit: Limit) -> str:
 def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
     """Notes, from long to short, on a limit that stops no new socket: how many more orphans or mini-sockets fit.
 
-    The list of notes is empty if this number is unknown, or if the limit stops new sockets.
+    The list of notes is empty if the number that still fits is unknown, or if the limit stops new sockets.
     """
     if limit.stops_new_sockets:
         return []
@@ -324,7 +324,7 @@ def ratio_text(limit: Limit) -> str:
 
 
 def threshold_text(limit: Limit) -> str:
-    """The two thresholds in per cent, such as `80/95`; empty if the limit has no state."""
+    """The warning and critical thresholds in per cent, such as `80/95`; empty if the limit has no thresholds."""
     return (
         ""
         if limit.threshold is None

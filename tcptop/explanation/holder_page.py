@@ -68,7 +68,7 @@ ABOUT: Sequence[About] = (
 
 
 class SingleSockets(NamedTuple):
-    """State of the request for single sockets, as the page of a row shows it."""
+    """What the page of a row shows about the request for single sockets: what can be asked, and the answer."""
 
     asks: Sequence[RowAsk]
     """Requests to the kernel for single sockets; empty if the row has only mini-sockets and listeners."""
@@ -84,7 +84,7 @@ NO_SINGLE_SOCKETS = SingleSockets((), False)
 
 
 class Meaning(NamedTuple):
-    """The meaning of sockets that have a certain kind of holder and a certain TCP state, and what to do about them."""
+    """What sockets with a certain kind of holder and a certain TCP state mean, and what to do about these sockets."""
 
     name: str
     kinds: Sequence[HolderKind]
@@ -163,7 +163,7 @@ MEANINGS: Sequence[Meaning] = (
         "Open on both sides. Unread data waits for the program, unsent data for the peer.",
     ),
 )
-"""The meaning of a group is the first one in this list that fits the group's kind of holder and its TCP state."""
+"""The meaning of a group is the first entry of this list that fits the group's kind of holder and TCP state."""
 MAX_MEANINGS = 3
 MAX_SHARED = 3
 """Maximum number of other processes that are named because they have the same sockets open."""
@@ -282,7 +282,7 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
 
 
 def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """Text about sockets of the row that other processes have open too; these sockets count in this row only."""
+    """Text about sockets of the row that other processes also have open; these sockets are counted in this row only."""
     pids = {group.holder.pid for group in row.groups if group.holder.kind == "process"}
     found = [each for each in holders.shared if each.pid in pids]
     if found:

@@ -107,7 +107,7 @@ def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -
 
 
 def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
-    """Title of the table: its grouping, its order, the number of namespaces, and the figures' age and CPU time."""
+    """Title of the table: grouping, sort order, number of namespaces, age of the figures, and CPU time of the reads."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
@@ -119,14 +119,14 @@ def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
 def sum_lines(holders: Holders, columns: int) -> list[Line]:
     """The sums of the table, with the kernel's own counters beside them."""
     sums = holders.sums
-    # A plain user sees the sockets of one network namespace, which are not all of the machine.
+    # A plain user sees only the sockets of one network namespace, not of the whole machine.
     parts = [f"{'all' if sums.complete else 'seen'}: {units.counted(sums.full, 'socket')}"]
     if sums.allocated is not None:
         rest = "" if sums.in_no_hash is None else f", {units.grouped(sums.in_no_hash)} in no dump"
         where = "" if sums.complete else " on the machine"
         parts.append(f"{units.grouped(sums.allocated)} allocated{where}{rest}")
-    # The kernel's counters of allocated sockets and of orphans count the whole machine, even if only a part of it was
-    # read. On old kernels, the counter of TIME_WAIT counts the whole machine too.
+    # The kernel's counters of allocated sockets and of orphans are for the whole machine, even if only some namespaces
+    # were read. On old kernels, the TIME_WAIT counter is for the whole machine too.
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
@@ -141,7 +141,7 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
 
 
 def _where(holders: Holders) -> str:
-    """The scope of those sums that are computed from the sockets of each namespace."""
+    """Text that says which network namespaces the sums cover: `of the machine`, `of this netns` or `of 3 netns`."""
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     if holders.sums.complete:
         return "of the machine"
@@ -184,9 +184,9 @@ PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT",
 
 
 def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
-    """Rows of cells for the remote networks with the most of the given sockets; at most `most` networks.
+    """Rows of cells for the remote networks to which most of the given sockets are connected; at most `most` networks.
 
-    Each row has the network, the number of sockets connected to it, and the sums of their queues.
+    Each row has the network, the number of sockets connected to the network, and the sums of these sockets' queues.
     """
     by_peer: dict[str, list[SocketRow]] = defaultdict(list)
     for row in rows:

@@ -17,7 +17,7 @@ from tcptop.text.printable import printable_name
 LATE_S = 3.0
 """Maximum time in seconds until a machine answers.
 
-If the answer takes longer, the row keeps the last figures and shows their age.
+If a machine takes longer than this to answer, its row keeps the last figures and shows their age.
 """
 Value = float | None
 
@@ -108,7 +108,7 @@ def _headroom(row: HostRow) -> Value:
 
 
 def _shown(amount: Amount | None) -> Value:
-    """The bound of an amount that is shown as text: the lower bound or the upper bound."""
+    """The bound that the table shows of an amount: the lower bound, or the upper bound if the range begins at 0."""
     if amount is None:
         return None
     return amount.high if not amount.low and amount.high < inf else amount.low

@@ -36,7 +36,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def basis_text(part: MemoryPart) -> str:
-    """The source of an amount: `read`, or `computed` from counts. For an uncertain amount, the text is its range."""
+    """How an amount was obtained: `read`, or `computed` from counts. For an uncertain amount, its range is returned."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)
@@ -85,7 +85,7 @@ def unexplained_row(amount: int | None) -> tuple[str, int | None, str]:
 def buffers_row(ledger: Ledger) -> TableRow:
     """The row of socket buffers, in charged bytes.
 
-    The note has the error of the counter, and the part of the charged bytes that is in use.
+    The note has the counter's margin of error, and the part of the charged bytes that is in use.
     """
     sockets = ledger.sockets
     note = "not known"
@@ -110,9 +110,9 @@ def buffer_memory_text(ledger: Ledger) -> str:
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
     """The amount of buffers in use, without the words of `buffer_memory_text()`.
 
-    If the amount is a range, one figure with a sign stands for the range. If the figure is the lower end, for example
-    with many idle sockets, `≥` stands before it. If the figure is the upper end, for example because hardly any used
-    memory is of unknown purpose, `≤` stands before it.
+    If the amount is known only as a range, the text is one figure with a sign: `≥`, `≤` or `≈`. A lower bound begins
+    with `≥`, for example with many idle sockets. An upper bound begins with `≤`, for example if the purpose of nearly
+    all used memory is known.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
     charge = ledger.sockets.buffer_bounds

@@ -69,8 +69,8 @@ TIME_WAIT_S = 60
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
     """The page: the verdict, the sysctls, a bar for each limit, the sums, and the details, as in `tcptop plan`.
 
-    If `is_last_valid` is true, the text in the form is not valid now, and `plan` is the last valid plan, so the page is
-    dim and its verdict is marked.
+    If `is_last_valid` is true, the form now contains invalid text, and `plan` is the last valid plan. The page is then
+    dim, and its verdict is marked.
     """
     sections = [
         [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],
@@ -202,7 +202,7 @@ def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int)
     used = min(cells, round(now * cells))
     then = min(cells, max(used, round(with_plan * cells)))
     if has_plan and then == used < cells:
-        then += 1  # the plan raises the use of every limit that it counts, so it gets at least one cell
+        then += 1  # the plan raises the use of this limit, so the bar has at least one cell for the plan
     bar = "▒" * used + "█" * (then - used) + "░" * (cells - then)
     return f"{bar[:-1]}{OVERFLOW_SIGN}" if with_plan > 1 else bar
 

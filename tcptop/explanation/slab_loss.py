@@ -31,7 +31,7 @@ class SlabLoss(NamedTuple):
 
     @property
     def lost_bytes(self) -> int:
-        """Bytes of the slabs outside structs in use."""
+        """Bytes of the slabs that lie outside the structs in use."""
         return self.total_bytes - self.used_bytes
 
 

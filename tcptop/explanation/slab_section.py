@@ -86,7 +86,7 @@ def spacing_text(object_bytes: int, struct_bytes: int | None, attributes: CacheA
 def _between_text(attributes: CacheAttributes | None) -> str:
     """The possible contents of the gap between two structs: padding, and debugging data that is switched on.
 
-    If it is unknown whether a kind is switched on, the text has the word `debugging`.
+    If it is unknown which kinds of debugging are switched on, the text has the word `debugging`.
     """
     numbers = attributes.numbers if attributes is not None else {}
     on = [DEBUG_FLAGS[name] for name in DEBUG_BYTES if numbers.get(name)]

@@ -15,7 +15,7 @@ INTRODUCTION = (
 )
 
 FILE = "file"
-"""Label of the file in the cost of a socket. Orphans and sockets in an accept queue do not have this part."""
+"""Label of the part of a socket's cost that is for its file. Orphans and sockets in an accept queue have no file."""
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:

@@ -80,7 +80,8 @@ class Server:
     def __init__(self, answer: Answer, tls_context: TlsContext = lambda: None) -> None:
         """`tls_context` is called for each connection.
 
-        If it returns None, the connection has no TLS. If it raises OSError or ValueError, the connection is refused.
+        If `tls_context` returns None, the connection has no TLS. If `tls_context` raises OSError or ValueError, the
+        connection is refused.
         """
         self._answer = answer
         self._tls_context = tls_context
@@ -122,7 +123,7 @@ class Server:
             task.add_done_callback(self._forget)
 
     async def _make_room(self) -> None:
-        """If there are too many connections, closes one that waits for its client, or waits until one can be closed."""
+        """If there are too many connections, closes one that waits for its client; if none does, waits for room."""
         while len(self._connections) >= MAX_CONNECTIONS:
             waiting = next((task for task, is_waiting in self._connections.items() if is_waiting), None)
             if waiting is not None:
@@ -239,7 +240,7 @@ def open_sockets(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
                     host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
                 )[0]
                 if not host:
-                    # If the name is empty, listens on all addresses of both families.
+                    # If the host name is empty, listens on all addresses of IPv4 and IPv6.
                     family, address = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET, ("", port)
                 sockets.append(
                     socket.create_server(

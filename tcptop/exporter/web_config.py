@@ -143,7 +143,7 @@ def _parse_users(users: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 class WebGate:
-    """Checks requests against the file, which is read again whenever it has changed."""
+    """Checks requests against the configuration file, which is read again whenever it has changed."""
 
     def __init__(self, path: str, complain: Callable[[str], None]) -> None:
         """Reads the file; raises TcptopError. `complain` is called with a line if a later reading fails."""
@@ -217,7 +217,7 @@ class WebGate:
         return config
 
     def _versions(self) -> tuple[object, ...]:
-        """The versions of the file and of each file that it names. Replacing or writing a file changes its version."""
+        """The version of each file in `_files`. Replacing or writing a file changes its version."""
         return tuple(map(_version, self._files))
 
     def _error_text(self, error: Exception) -> str:

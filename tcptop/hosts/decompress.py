@@ -84,7 +84,7 @@ class UnpackedStream:
     """
 
     def __init__(self, file: BinaryIO, packed_bytes: int) -> None:
-        """Takes a file that is positioned at its beginning, and the size of the file in bytes."""
+        """Takes a file whose read position is at the beginning, and the size of the file in bytes."""
         magic = file.read(6)
         file.seek(0)
         self._file, self._packed_bytes = file, packed_bytes
@@ -114,7 +114,7 @@ class UnpackedStream:
     def skip(self, size_bytes: int) -> None:
         """Skips `size_bytes` bytes.
 
-        Raises the same errors as `read`; also raises CutArchiveError if fewer bytes are left.
+        Raises the same errors as `read`; also raises CutArchiveError if fewer than `size_bytes` bytes are left.
         """
         if self._decompressor is None:
             self._seek(size_bytes)

@@ -30,7 +30,7 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""Number of descriptors, out of those that `ulimit -n` allows, that the host leaves free for other uses in the process.
+"""The host leaves this number of the descriptors that `ulimit -n` allows free for the rest of the process.
 """
 
 

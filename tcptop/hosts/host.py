@@ -14,9 +14,9 @@ Answer = TypeVar("Answer")
 class FileRead(NamedTuple):
     """The bytes of one file, or the kernel's error, with the time that the read took in microseconds.
 
-    `took_us` is CPU time of the thread that reads, not elapsed time. Elapsed time includes the time that the thread
-    waits for the Python interpreter or for a busy CPU. Waiting for the interpreter or a CPU costs the kernel nothing,
-    but would look like a lock held for a long time.
+    `took_us` is CPU time of the thread that reads, not elapsed time. Elapsed time includes the time for which the
+    thread waits for the Python interpreter or for a busy CPU. Waiting for the interpreter or a CPU costs the kernel
+    nothing, but would look like a lock held for a long time.
     """
 
     path: str
@@ -80,7 +80,7 @@ class HostLostError(TcptopError):
     def __init__(self, reason: str, again: str = "") -> None:
         """Takes the reason, and a text that says when the host is asked again.
 
-        The text is empty if the time is unknown.
+        The text is empty if it is unknown when the host is asked again.
         """
         super().__init__(f"{reason}; {again}" if again else reason)
         self.reason = reason

@@ -167,9 +167,9 @@ def remote_command(sudo: bool) -> str:
 
 
 def find_hello(data: bytes, nonce: str) -> tuple[Hello, int] | None:
-    """The greeting in the first bytes of a session, and the offset of its end; None if the greeting has not arrived.
+    """The greeting in the first bytes of a session, and the offset of the greeting's end; None if it has not arrived.
 
-    Text that the login shell prints before the greeting is skipped.
+    Skips any text before the greeting, which the login shell may have printed.
     """
     pattern = rb"\n%b hello ([0-9]{1,10}) ([0-9]{1,7}|-) ([A-Za-z0-9_.-]{1,40}) (gzip|cat)\n" % nonce.encode("ascii")
     match = re.search(pattern, data)

@@ -1,7 +1,7 @@
 """Runs the coroutines of hosts without an event loop.
 
-The coroutines of most hosts never suspend. The coroutines of a host behind a network suspend with an `Ask`, so that
-several requests take one round trip.
+The coroutines of most hosts never suspend. If a host is reached over a network, its coroutines suspend with an `Ask`,
+so that several requests take one round trip.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ class Substitute(NamedTuple):
     extract: Callable[[str, str], str | None]
     """Takes the output's text and the kernel file's path.
 
-    Returns the kernel file's text, or None if the output does not contain this text. The text of an output that is cut
-    in the middle of the text has no newline at its end, like any cut file.
+    Returns the kernel file's text, or None if the output does not contain this text. If an output is cut off within the
+    text, the text ends without a newline, like any file that is cut off.
     """
 
 
@@ -213,7 +213,7 @@ class SosreportHost:
     def _taken_at_unix_s(self) -> float | None:
         """The time at which `date` ran.
 
-        The result is None if `date` printed another time zone than UTC, because names of other time zones are
+        The result is None if `date` printed a time zone other than UTC, because names of other time zones are
         ambiguous.
         """
         for output in DATES:

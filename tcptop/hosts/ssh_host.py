@@ -42,7 +42,7 @@ WHOLE_FILES = frozenset(
         "sys/firmware/dmi/tables/DMI",
     )
 )
-"""Files that are not text, or are large; they are read by `cat` or `gzip` instead of `head`."""
+"""Binary or large files, which the other machine reads by `cat` or `gzip` instead of `head`."""
 
 MAX_LISTS = 500
 """Maximum number of lists of paths that the other machine keeps. Beyond the maximum, numbering restarts at 0, and new
@@ -190,7 +190,7 @@ class SshHost:
         return session
 
     def _wait_for_hello(self, session: SshSession, wait_s: float | None) -> bool:
-        """Waits for the greeting, and stores its page size; returns True if the greeting came within `wait_s`."""
+        """Waits for the greeting, and stores the page size that it gives; returns True if it came within `wait_s`."""
         if not session.wait_for_hello(wait_s):
             return False
         assert session.hello is not None
@@ -247,7 +247,7 @@ class SshHost:
         return result
 
     def _in_order(self, lists: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """The lists without empty and repeated lists; the longest list is first or last.
+        """The lists of paths without empty and repeated lists; the longest list is first or last.
 
         ssh compresses text that repeats within 32 KB. If the last answer was longer than 32 KB, the longest list moves
         to the other end of the order. The new text of the longest list thus closely follows its old text, and about

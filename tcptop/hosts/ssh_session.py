@@ -184,7 +184,7 @@ class SshSession:
     def _pump(self, deadline_s: float) -> None:
         """Sends waiting bytes to ssh, and reads the bytes that ssh has printed.
 
-        First waits until ssh is ready for one of the two, or until a deadline.
+        First waits until ssh takes bytes or has printed bytes, but at most until a deadline.
 
         Raises SessionEndedError if ssh has ended.
         """

@@ -65,7 +65,7 @@ AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 ReadKey = tuple[str, "float | None", int]
 """Key of a read: the name of the source, the time of the reading, and the `id` of the reading's value.
 
-The time and the value are those of the reading that was parsed from the bytes of the read.
+The time and the value belong to the reading that was parsed from the read's bytes.
 """
 
 PutFile = Callable[[str, bytes], Json]

@@ -49,14 +49,14 @@ START_WITH_TIME = re.compile(
 MAX_PARSED_BYTES = 32 << 20
 """Limit on the total size of the JSON that is parsed when an export is opened.
 
-A `sample.json` is parsed only if its first bytes do not contain the time of the sample.
+If the first bytes of a `sample.json` contain the time of the sample, the file is not parsed.
 """
 MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can refer to one file many times."""
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
-    """Writes samples into a new folder, but leaves out damaged reads. After an error, no new folder remains.
+    """Writes samples into a new folder, but leaves out damaged reads. After an error, the new folder is removed.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
@@ -64,7 +64,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names: list[str] = []
     mode = _folder_mode(recording.path)
-    # Only root may read /proc/slabinfo, so the files must not be readable by more users than the recording is.
+    # Only root may read /proc/slabinfo, so only users who may read the recording may read the exported files.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -176,7 +176,7 @@ class _SampleFolder:
                     (parent / name).symlink_to(target)
 
     def _make_folders(self, folder: FolderRead) -> None:
-        """Creates an empty folder for each name of a recorded listing that the export does not have yet.
+        """Creates an empty folder for each name in a recorded listing, unless the export already has the name.
 
         A listing does not say which names are files, so a missing file becomes an empty folder, too.
         """

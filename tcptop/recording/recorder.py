@@ -177,7 +177,7 @@ class Recorder:
     def _try_write(self, snapshot: Snapshot) -> bool:
         """Writes a sample.
 
-        If the sample does not fit even after all blocks but its own are dropped, writes nothing and returns False.
+        If the sample does not fit even after all earlier blocks are dropped, writes nothing and returns False.
         """
         number = self._next_number
         document = self._encode(snapshot)

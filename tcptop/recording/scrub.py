@@ -93,7 +93,7 @@ def _keep_release(version: bytes) -> bytes:
 
 
 def _line_end(line: bytes) -> bytes:
-    """The newline at the end of a file of one line; empty if the file is cut, so that it stays cut."""
+    """The newline at the end of a file of one line; empty if the file is cut off, as the copy must look cut off too."""
     return b"\n" if line.endswith(b"\n") else b""
 
 

@@ -91,8 +91,8 @@ def _join_peers(lines: Iterable[bytes]) -> Iterator[bytes]:
     for line in lines:
         kind, *columns = line.split(b"\t")
         if kind != b"group":
-            # All groups of a namespace are on consecutive lines, so a line of another kind completes them. The last
-            # line of the text is never a group, so no group is forgotten.
+            # All groups of a namespace are on consecutive lines, so the next line of another kind shows that the groups
+            # are complete. The last line of the text is never a group, so no group is forgotten.
             yield from _group_lines(joined)
             joined.clear()
             yield line

@@ -26,7 +26,7 @@ from tcptop.text.printable import printable, printable_name
 APPLICATION_ID = 0x54435054
 """`TCPT`, the application id at byte 68 of the SQLite header (https://www.sqlite.org/fileformat.html)."""
 SCHEMA_VERSION = 2
-"""tcptop 0.1.0 wrote version 1. If the meaning of a document or record changes, a new version is needed."""
+"""tcptop 0.1.0 wrote schema version 1. If the meaning of a document or record changes, a new version is needed."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
@@ -54,7 +54,8 @@ TABLES = (
   first sample of a block, and NULL for every other sample.
 - record: the sample itself (see blocks.py and document.py).
 - content: large files (BTF), packed, by SHA-256 digest.
-- content_use: the digests that each block needs; a block is identified by the number of its first sample.
+- content_use: the digests of the large files that each block needs; a block is identified by the number of its first
+  sample.
 """
 
 EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}

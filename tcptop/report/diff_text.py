@@ -117,7 +117,8 @@ def _is_listed(change: Change) -> bool:
 
 MAX_EXACT_BYTES = 10_000
 MAX_COUNT_CHARACTERS = 8
-"""Maximum number of characters of a changed count, sign included; longer counts are shown in thousands or millions."""
+"""Maximum number of characters of a change in a count, sign included; a longer change is shown in thousands or
+millions."""
 
 
 def _change_cells(change: Change) -> list[str]:

@@ -64,9 +64,9 @@ def _percent(share: float) -> str:
 
 
 def _offset(growth: SlabGrowth, opened: bool) -> str:
-    """Text that says which change made slab memory grow less than the objects of sockets, or shrink less.
+    """Text that says why slab memory grew or shrank by fewer bytes than the objects of sockets.
 
-    The change is in idle objects, in slabs of other users, or in slabs that no row counts.
+    The reason is a change in idle objects, in slabs of other users, or in slabs that no row counts.
     """
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
         return "by what, is not known without a whole /proc/slabinfo of both"

@@ -73,7 +73,7 @@ def _value_text(check: Check) -> str:
 
 
 def _percent_bound(check: Check) -> float | None:
-    """Upper bound on the use of a limit, in per cent of the limit; None unless the use may be 0."""
+    """Upper bound on the use of a limit, in per cent of the limit; None if the use is certainly above 0."""
     ratio = check.limit.at_most_ratio if check.limit is not None else None
     return None if ratio is None else 100 * ratio
 

@@ -241,8 +241,8 @@ def change_text(text: str, settings: Settings, name: str) -> str:
 def _changed_lines(text: str, changes: Mapping[str, str | None]) -> Iterator[list[str]]:
     """Yields two versions of the changed text, as lines.
 
-    In the first version, the new keys follow the last key of a setting. In the second version, the new keys are at the
-    top.
+    The first version has the new keys after the last line that sets a known key. The second version has the new keys at
+    the top.
 
     The caller must check each version, because a line that looks like a key may be part of a multi-line value.
     """

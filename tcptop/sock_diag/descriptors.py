@@ -23,8 +23,8 @@ MAX_TRIES = 1024
 """Maximum number of look-ups in a process whose descriptors are drawn at random. The look-ups of closed descriptors
 count too. Many look-ups of closed descriptors are allowed, because such a look-up leaves no object in the kernel."""
 MAX_TRIES_FOR_ALL = 1 << 16
-"""Maximum number of look-ups in a process with at most MAX_PER_PROCESS open descriptors. In a process with so few open
-descriptors, all of them are to be found."""
+"""Maximum number of look-ups in a process with at most MAX_PER_PROCESS open descriptors. The limit is high, because all
+descriptors of such a process should be found."""
 MAX_TRIES_IN_ALL = 200_000
 """Maximum number of descriptors that are looked up in all processes together; each look-up takes about 3 µs."""
 SPARE_TRIES = 16

@@ -49,7 +49,7 @@ LISTEN_MASK = 1 << STATES["LISTEN"]
 ALL_STATES_MASK = 0xFFE
 """Bits of the states in STATES.
 
-Bit 13 (BOUND_INACTIVE, since 6.8) is never set. If it were set, the kernel would walk all sockets of a port under
+Bit 13 (BOUND_INACTIVE, since 6.8) is never set. If bit 13 were set, the kernel would walk all sockets of a port under
 the lock of a bind bucket, with bottom halves off.
 """
 UNLISTENING_MASK = ALL_STATES_MASK & ~LISTEN_MASK
@@ -69,7 +69,8 @@ def dump_request(states: int, extensions: int = ASK_MEMORY) -> bytes:
 def open_diag_socket() -> socket.socket:
     """Opens the netlink socket, in the network namespace of the calling thread.
 
-    Raises OSError with a reason if sock_diag is missing, as in gVisor and WSL 1, or if a seccomp filter forbids it.
+    Raises OSError with a reason if the kernel lacks sock_diag, as in gVisor and WSL 1, or a seccomp filter forbids
+    sock_diag.
     """
     try:
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)

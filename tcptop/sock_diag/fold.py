@@ -34,8 +34,7 @@ SUMS = ("rmem", "fwd", "wmem_queued", "rqueue", "wqueue", "drops")
 """The values that are summed for each group; all are in bytes, except `drops`, which is a count."""
 
 BATCH_BYTES = 1 << 18
-"""Rows are summed in batches of about this size, because each batch has a fixed cost in addition to the cost of its
-rows."""
+"""Rows are summed in batches of about BATCH_BYTES, because each batch has a fixed cost besides the cost of its rows."""
 
 MAX_GROUPS = 20_000
 """Maximum number of groups; beyond this number, sockets are summed without regard to the port."""
@@ -53,7 +52,7 @@ OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
 
 NO_INODE, NOT_SAMPLED = 0, -1
-"""Owners of a socket that has no inode, and of a socket whose descriptor is not in the sample."""
+"""Owner numbers that stand for an unknown owner: the socket has no inode, or its descriptor is not in the sample."""
 
 
 class GroupKey(NamedTuple):
@@ -107,8 +106,8 @@ class Fold:
 
     `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
     port of the other end is ephemeral. A mini-socket may outlive its listener, so that neither port of the mini-socket
-    shows the side. If neither port shows the side, the port that occurs in more mini-sockets is taken to be the
-    server's port.
+    shows which end is the server. If neither port shows which end is the server, the port that occurs in more
+    mini-sockets is taken to be the server's port.
     """
 
     def __init__(
@@ -294,7 +293,7 @@ class Fold:
 
     @staticmethod
     def _many(ports: Iterable[int]) -> list[int]:
-        """Replaces each port by a mark of its side: MANY_PORTS, or ~MANY_PORTS on the client side."""
+        """Replaces each server-side port by MANY_PORTS, and each client-side port by ~MANY_PORTS."""
         return [MANY_PORTS if port >= 0 else ~MANY_PORTS for port in ports]
 
     def _ports(self, near: Iterable[int], far: Iterable[int]) -> list[int]:
@@ -334,13 +333,13 @@ def _cgroups(words: memoryview, at: int, step: int) -> list[int]:
 
 
 def _peers(rows: memoryview, step: int) -> list[str]:
-    """The network of each row's other end."""
+    """The network of the remote address in each row."""
     return [peer_network(rows[at + 16], bytes(rows[at + 40 : at + 56])) for at in range(0, len(rows), step)]
 
 
 @lru_cache(maxsize=8)
 def _ephemeral_kinds(ephemeral: range) -> bytes:
-    """The kind of each port before any listener is known. The index is the port's number in network byte order."""
+    """For each port, EPHEMERAL_PORT or OTHER_PORT. The index is the port's number in network byte order."""
     kinds = bytearray(1 << 16)
     for port in ephemeral:
         kinds[socket.htons(port)] = EPHEMERAL_PORT
@@ -393,7 +392,7 @@ def find_layout(row: memoryview) -> _Layout:
 
 
 def _split_by_length(rows: memoryview) -> Mapping[int, Sequence[memoryview]]:
-    """The rows of a datagram by length, each padded to a multiple of 4 bytes."""
+    """The rows of a datagram, grouped by their length; each row is padded to a multiple of 4 bytes."""
     parts: dict[int, list[memoryview]] = defaultdict(list)
     words = rows[: len(rows) & ~3].cast("I")
     at, size = 0, len(rows)
