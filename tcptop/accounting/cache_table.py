@@ -35,13 +35,13 @@ SLAB_MERGES_SINCE = (3, 18)
 
 
 MAX_SLABINFO_LAG_S = 30.0
-"""Maximum age difference in seconds: if slabinfo is older than the counts of sysfs by more than this, the counts of
-sysfs are used.
+"""If slabinfo is more than this many seconds older than the counts of sysfs, the counts of sysfs are used.
 
 As long as slabinfo is not too old, all counts of a row come from slabinfo, although sysfs is read more often. If one
 row took some counts from slabinfo and others from sysfs, the counts would contradict each other. If a row alternated
-between slabinfo and sysfs, the number of active objects would come and go, because sysfs does not show this number.
-Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s of CPU time.
+between slabinfo and sysfs, the number of active objects would appear and disappear, because only slabinfo shows this
+number. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s of
+CPU time.
 """
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -188,7 +188,7 @@ class CacheTable:
     def get(self, name: str | None) -> CacheLine | None:
         """The cache with the given name; None if no cache has the name.
 
-        If two rows have the name, the row with more slabs is used.
+        If slabinfo has two rows with the name, the row with more slabs is used.
         """
         return None if name is None else self._by_name.get(name)
 

@@ -94,8 +94,8 @@ def _profiles(snapshot: Snapshot) -> bool:
 def is_accounted(table: CacheTable, part: ObjectCost) -> bool:
     """True if the cache of `part` has SLAB_ACCOUNT.
 
-    If the cache is merged with others, the name of its folder in /sys/kernel/slab shows the flag. If the cache is not
-    merged, the catalogue of kernel objects says whether the kernel sets the flag.
+    If the cache is merged with others, the name of the cache's folder in /sys/kernel/slab shows SLAB_ACCOUNT. If the
+    cache is not merged, the catalogue of kernel objects says whether the kernel sets SLAB_ACCOUNT.
     """
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
     by_group = table.is_accounted(part.cache)

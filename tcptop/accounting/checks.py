@@ -41,7 +41,7 @@ LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
     CGROUP_LIMIT: (),
 }
 COUNT_SOURCES = ("sockstat", "socket_limits")
-"""Sources of each limit that LIMIT_SOURCES does not contain."""
+"""Sources of the limits that are missing in LIMIT_SOURCES."""
 FIGURE_SOURCES: Mapping[str, tuple[str, ...]] = {
     BYTES_PER_CONNECTION: COST_SOURCES,
     IDLE: COST_SOURCES,
@@ -233,10 +233,10 @@ def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
 
 
 def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
-    """The least severe state that the check of a limit may give, and the reason for this state.
+    """The minimum state of the check of a limit, and the reason for this state.
 
-    The state is more severe than OK in three cases: the maximum is 0, the counter of the limit's event has grown, or
-    the kernel reports memory pressure. Ranges that the user gave do not change the least severe state.
+    The minimum state is WARNING or CRITICAL in three cases: the maximum is 0, the counter of the limit's event has
+    grown, or the kernel reports memory pressure. The user's ranges do not affect the minimum state.
     """
     if limit.maximum == 0 and limit.state == "full":
         return "CRITICAL", "limit is 0"

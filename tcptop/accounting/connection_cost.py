@@ -222,10 +222,10 @@ def _full_cost(
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
     the bytes of the caches. If there are more sockets than objects in the caches, sockets and objects were counted at
-    different times, and the number of objects replaces the number of sockets. A saved tree has no average if the two
-    numbers differ much, because its files may have been copied at different times. A socket that the kernel itself uses
-    has no file. If the kernel itself uses sockets, the average is an upper bound, because it may include files that do
-    not belong to TCP sockets.
+    different times, and the number of objects replaces the number of sockets. A saved tree has no average if the number
+    of sockets and the number of objects differ much, because the files of the tree may have been copied at different
+    times. A socket that the kernel itself uses has no file. If the kernel itself uses sockets, the average may include
+    files of other programs, and is therefore an upper bound.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -310,8 +310,8 @@ def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None
     """Bounds on the number of mini-sockets on the machine; None if unknown.
 
     Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9, `tw` of sockstat may count only one network
-    namespace, so it is a lower bound. Another lower bound on the mini-sockets is the number of active objects minus the
-    free objects that CPUs have cached. The upper bound on the mini-sockets is the number of active objects.
+    namespace, so `tw` is a lower bound. Another lower bound on the mini-sockets is the number of active objects minus
+    the free objects that CPUs have cached. The upper bound on the mini-sockets is the number of active objects.
     """
     sockstat = table.matching_sockstat
     here = sockstat.time_wait if sockstat else None

@@ -24,8 +24,8 @@ def add_event_sample(
     """The series with a new sample at its end.
 
     The series keeps the samples of the last SHOWN_S seconds, and the newest of the older samples. If the new sample has
-    another origin, the series begins again with the new sample. Earlier samples may have a later time than the new
-    sample if a clock was set back. Earlier samples with a later time are dropped.
+    another origin, the series begins again with the new sample. If a clock was set back, some times in `samples` may be
+    later than the time of the new sample; such samples are dropped.
     """
     if at_unix_s is None:
         return tuple(samples)
@@ -37,12 +37,12 @@ def add_event_sample(
 
 
 def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origin: Origin) -> EventCounts | None:
-    """The totals at the start of the last SHOWN_S seconds; None if there is no earlier sample.
+    """The totals SHOWN_S seconds ago; None if there is no earlier sample.
 
     `now_s` and `origin` are the time and the origin of a new sample. The growth of events in the new sample is counted
-    from the totals at the start of the period. If a total was unknown a minute ago, the last total known before is
-    used. If no total was known before, the first total known later is used. If the sample before the new sample has
-    another origin, all totals are unknown.
+    from the totals in the result. If the total of an event was unknown SHOWN_S seconds ago, the last total known before
+    that time is used. If no total was known by then, the first total known afterwards is used. If the sample before the
+    new sample has another origin, all totals are unknown.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:
@@ -59,7 +59,7 @@ def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> l
 
 
 def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
-    """Index of the last time in `times_s` that is SHOWN_S seconds or more before `now_s`; 0 if there is no such time.
+    """Index of the latest time in `times_s` that is at least SHOWN_S seconds before `now_s`; 0 if all times are later.
 
     `times_s` must be in ascending order.
     """

@@ -210,8 +210,8 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
     A zone's protection has one entry for every possible zone, in the order of the zones (mm/page_alloc.c,
     setup_per_zone_lowmem_reserve). Older kernels print populated zones only, so the position of Normal's entry may be
     unknown. If the position of Normal's entry is unknown, the largest entry is used. Entries never become smaller from
-    one zone to the next, so the largest entry is at least as large as Normal's. The largest entry is larger than
-    Normal's only if HighMem or Movable has pages.
+    one zone to the next, so the largest entry is at least as large as Normal's entry. The largest entry exceeds
+    Normal's entry only on machines with pages in HighMem or Movable.
     """
     names = [name for name in ZONE_ORDER if name in present]
     if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:

@@ -27,17 +27,17 @@ class GrowthSample(NamedTuple):
     sockets: Mapping[AccountingMode, int | None]
     tcp_bytes: int | None
     used: Mapping[str, int | None]
-    """Use of each limit, by name."""
+    """Use of each limit, by name of the limit."""
     origin: Origin = UNKNOWN_ORIGIN
 
 
 def add_growth_sample(
     samples: Sequence[GrowthSample], ledger: Ledger, origin: Origin = UNKNOWN_ORIGIN
 ) -> tuple[GrowthSample, ...]:
-    """The samples of the last LENGTH_S seconds and a new sample, made from `ledger` with the given origin.
+    """The samples of the last LENGTH_S seconds, and a new sample that is made from `ledger` and `origin`.
 
-    If the new sample has another origin, the series begins again with the new sample. Earlier samples may have a later
-    time than `ledger` if a clock was set back. Earlier samples with a later time are dropped.
+    If the new sample has another origin, the series begins again with the new sample. If a clock was set back, some
+    times in `samples` may be later than the time of `ledger`; such samples are dropped.
     """
     at_s = ledger.taken_at_unix_s
     if at_s is None:
@@ -48,7 +48,7 @@ def add_growth_sample(
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
         # If a counter grows and then becomes smaller within GAP_S, the machine was booted in between. The last sample
-        # of the series gets the new origin, which has the larger totals, so that a later decrease is noticed.
+        # of the series gets the new origin: the totals of the new origin are larger, so a later decrease is noticed.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets
@@ -117,8 +117,8 @@ def add_socket_rates(before: Ledger | None, ledger: Ledger) -> Ledger:
 def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:
     """Change per second of a figure; None if there are fewer than two samples, or if a value is unknown.
 
-    With at least MIN_SAMPLES samples, the change is the slope of the least-squares line. With fewer samples, the change
-    is (last value − first value) ÷ (time of the last sample − time of the first sample).
+    With at least MIN_SAMPLES samples, the change is the slope of the least-squares line. With fewer than MIN_SAMPLES
+    samples, the change is (last value − first value) ÷ (time of the last sample − time of the first sample).
     """
     slope = fit_slope(times_s, values)
     if slope is not None:
@@ -131,7 +131,7 @@ def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> fl
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """Time until a limit is reached, in seconds.
 
-    The time is None if the use does not clearly grow, or if the use is at most as large as its error.
+    The time is None if the use does not clearly grow, or if the error of the use is at least as large as the use.
     """
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
         return None

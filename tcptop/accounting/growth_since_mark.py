@@ -21,8 +21,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 
     The result is None if the bytes or the number of sockets are unknown.
 
-    The rows of socket objects also count dentries and files that do not belong to sockets. If the number of dentries
-    and files of other programs changes, only a part of the rows' growth is due to sockets.
+    Some of these rows also count dentries and files that do not belong to sockets. If other programs open or close
+    files, only a part of the rows' growth is due to sockets.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:
@@ -41,9 +41,9 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 def growth_since_mark(mark: Ledger, now: Ledger, before: GrowthSinceMark | None = None) -> GrowthSinceMark:
     """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement.
 
-    `before` is the growth up to the previous sample. The error of the result is the new error or the error of `before`,
-    whichever is larger. The new error alone would be too small if other programs took memory since the mark and gave it
-    back.
+    `before` is the growth up to the previous sample. The error margin of the result is never smaller than the error
+    margin of `before`. The error margin of the present sample alone would be too small if other programs took memory
+    since the mark and gave the memory back.
     """
     changes = (_changes_of_others(mark, now), None if before is None else before.others_bytes)
     largest = max((each for each in changes if each is not None), default=None)

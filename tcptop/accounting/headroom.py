@@ -34,14 +34,14 @@ HOTPLUG_SHARE = 0.01
 
 
 class NewSocket(NamedTuple):
-    """Bytes that one more socket takes, under different assumptions."""
+    """Bytes that a new socket takes, under different assumptions."""
 
     bytes: float
-    """Bytes if slabs have the preferred order and buffers have the estimated size."""
+    """Bytes of a new socket if slabs have the preferred order and buffers have the estimated size."""
     high_bytes: float
-    """Bytes if slabs have the preferred order and buffers have the maximum size."""
+    """Bytes of a new socket if slabs have the preferred order and buffers have the maximum size."""
     fallback_bytes: float
-    """Bytes if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
+    """Bytes of a new socket if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
     order: int
     """Largest order of the slabs that hold the objects of the socket."""
 
@@ -212,8 +212,8 @@ def _is_whole(reading: Reading[Any]) -> bool:
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes that have memory but no zone in zoneinfo.
 
-    If a node with memory has no zone, zoneinfo was cut off exactly at the end of a line. All remaining lines are
-    complete, so no line shows the damage.
+    If a node with memory has no zone, zoneinfo was cut off exactly at the end of a line. The damage is not visible in
+    the remaining lines, because each of them is complete.
     """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
@@ -224,7 +224,7 @@ def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) ->
     """Spare pages that are reserved for atomic allocations of larger orders (HighAtomic), by node and zone.
 
     Reclaim ends the reservation of HighAtomic pages. Only pagetypeinfo shows HighAtomic pages; if pagetypeinfo is not
-    read, their number is 0.
+    read, the number of HighAtomic pages is taken as 0.
     """
     pages: dict[tuple[int, str], int] = {}
     for area in snapshot.pagetypeinfo.value.areas if snapshot.pagetypeinfo.value else ():
@@ -261,7 +261,7 @@ def _large_pages(
 def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int | None:
     """Free pages that the kernel has not initialised yet (deferred struct pages).
 
-    MemFree includes the pages that are not initialised yet, but no zone does.
+    MemFree counts these uninitialised pages, but the free pages of the zones do not.
     """
     if meminfo is None or meminfo.total_bytes is None or meminfo.free_bytes is None:
         return None

@@ -18,7 +18,7 @@ orphans, because it counts a retransmitting orphan up to four times (tcp_out_of_
 is normal."""
 TIME_WAIT_SHARE = 0.5
 NOFILE_SHARE = 0.8
-"""Minimum number of open files of a process for a verdict, as a share of its limit (RLIMIT_NOFILE)."""
+"""Minimum number of open files of a process for a verdict, as a share of the process's limit (RLIMIT_NOFILE)."""
 UNHASHED_SHARE = 0.01
 
 
@@ -44,8 +44,8 @@ class Candidate(NamedTuple):
 Look = tuple[SocketTable, tuple[HolderGroup, ...], HolderSums]
 
 IN_TWO_LOOKS = frozenset({"close_wait", "unread", "in_no_hash"})
-"""Kinds of verdicts that need two looks (two readings of all sockets). If `measure` is smaller than in the previous
-reading of the sockets, the verdict is not given."""
+"""Kinds of verdicts that need two looks (two readings of all sockets). If `measure` has become smaller since the
+previous reading of the sockets, no verdict is given."""
 
 IF_GROWN: Mapping[str, tuple[str, str, str]] = {
     "TCPReqQFullDrop": ("SYN queue full, ", "handshake", " dropped"),
@@ -181,9 +181,9 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
 def _candidate(
     kind: str, groups: Sequence[HolderGroup], measure: float, start: str, noun: str, end: str = ""
 ) -> Candidate:
-    """A possible verdict. Its text is `start`, the number of sockets with `noun`, and `end`.
+    """A possible verdict. The text consists of `start`, the number of sockets, `noun` and `end`.
 
-    `≈` precedes an estimated number.
+    If the number is estimated, `≈` stands before it.
     """
     number = sum(group.sockets for group in groups)
     slab = [group.slab_bytes.low for group in groups if group.slab_bytes is not None]
@@ -223,7 +223,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
             continue
         process = None if listener.pid is None else now.process_of.get(listener.pid)
         name = f"{process.command}[{process.pid}] " if process else ""
-        # If the number of drops is smaller than in the previous reading, other listeners had the port at that time.
+        # If the number of drops is smaller than in the previous reading, other listeners had the port then.
         grown = drops_now[place] - drops_before[place] if place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (

@@ -111,9 +111,9 @@ class _Facts(NamedTuple):
 def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
     """The slab bytes of a socket by state and side.
 
-    A socket of the client side may or may not have a local port of its own. Some states are possible on one side only.
-    The cost of a state that is possible on one side only is used for both sides, because the dump may assign a socket
-    to the wrong side.
+    The bounds for the client side cover sockets with and without a local port of their own. Some states are possible on
+    one side only. The cost of such a state is used for both sides, because the dump may assign a socket to the wrong
+    side.
     """
     for cost in states:
         accepted = cost.accepted.slab_bounds() if cost.accepted else None
@@ -298,8 +298,8 @@ def _slab_bytes(cost: Amount | None, number: float) -> Amount | None:
 def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> HolderSums:
     """The sums of a table, and the counters of sockstat with which the sums are compared.
 
-    The counters were read together with the sockets. The sums are never complete if lines of the table were lost
-    (`is_damaged`).
+    The counters were read together with the sockets. If lines of the table were lost (`is_damaged`), the sums are
+    incomplete.
     """
     asked = [each for each in table.namespaces if each.asked == "asked"]
     is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine" and not is_damaged
@@ -333,7 +333,7 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
 
 
 def _time_wait(asked: Sequence[SocketNamespace], scope: CountScope) -> int | None:
-    """Sum of `tw` over all namespaces; None if `tw` of each namespace may count the whole machine."""
+    """Sum of `tw` over all namespaces; None if the `tw` of each namespace may count the whole machine."""
     if scope == "machine or here" and len(asked) > 1:
         return None
     return _total(asked if scope == "here" else asked[:1], ("tw",))
@@ -348,7 +348,7 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
 def _unexplained(sums: HolderSums) -> Iterator[str]:
     """Yields a text about sockets that the kernel counts but no dump contains.
 
-    The text has the number of sockets that no dump contains, or the reason why the number is unknown.
+    The text has the number of these sockets, or the reason why the number is unknown.
     """
     if not sums.complete:
         return
@@ -370,13 +370,12 @@ SCOPES = {
     "here": "only this network namespace was asked",
     "container": "from a container (another pid namespace), only its own namespaces are seen",
 }
-"""For each scope of a reading of the sockets, a text about the sockets out of this scope; None if the scope has all
-sockets.
+"""For each scope of a reading of the sockets, a text that says what was not read; None if all sockets were read.
 """
 
 
 def _missing(table: SocketTable) -> Iterator[str]:
-    """The parts of the system whose sockets were not read, one line for each reason."""
+    """Yields a line for each reason why the sockets of some namespaces or processes were not read."""
     scope = SCOPES.get(table.scope, "the look does not say what it could see")
     if scope is not None:
         yield scope

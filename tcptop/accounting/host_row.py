@@ -61,7 +61,7 @@ class _Seldom(NamedTuple):
 
 
 class RowAccount:
-    """Computes the rows of one machine, in the order in which the machine was read."""
+    """Computes the table row of one machine from each of its samples; the samples must come in order of time."""
 
     def __init__(self, thresholds: Mapping[str, Threshold] = THRESHOLDS) -> None:
         self._thresholds = thresholds
@@ -74,7 +74,7 @@ class RowAccount:
         """Time, number of sockets and number of mini-sockets in each round of reads of the last RATE_S seconds."""
 
     def row(self, snapshot: Snapshot) -> HostRow:
-        """Computes the row of a sample."""
+        """Computes the table row from the machine's newest sample."""
         reads = tuple(_read_of(getattr(snapshot, name)) for name in SELDOM_READ)
         seldom = self._seldom
         if seldom is None or not seldom.is_sound or reads != seldom.reads:

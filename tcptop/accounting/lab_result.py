@@ -17,9 +17,9 @@ ONE_EACH = (0.8, 1.25)
 """If the measured number of objects per socket is within this range, the socket has exactly one object."""
 
 MIN_VECTOR_BYTES = 4.0
-"""If the lab measured at least this many vector bytes per socket, the kernel has vectors.
+"""If the lab measured at least this many bytes of memory cgroup vectors per socket, the kernel has such vectors.
 
-Fewer bytes may be an error of the measurement, because the lab counts whole slabs.
+Fewer bytes may be a measurement error, because the lab counts whole slabs.
 """
 
 
@@ -30,8 +30,8 @@ KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
 class KtlsBytes(NamedTuple):
     """Slab bytes that kernel TLS adds to a socket, with AES-128-GCM and without records in flight.
 
-    Every socket with kernel TLS has the bytes of one context. A socket that sends with kernel TLS also has the bytes of
-    TX. A socket that receives with kernel TLS also has the bytes of RX.
+    Every socket with kernel TLS takes `context_bytes`. A socket that sends with kernel TLS takes `tx_bytes` more, and a
+    socket that receives with kernel TLS takes `rx_bytes` more.
     """
 
     context_bytes: float

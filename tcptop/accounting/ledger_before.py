@@ -15,9 +15,9 @@ def ledger_before(snapshot_at: Callable[[int], Snapshot], index: int) -> Ledger 
     """The ledger to pass to `account()` as `before` for a recorded sample; None if no earlier averages are needed.
 
     `snapshot_at(index)` returns the recorded sample with this index. At most MAX_EARLIER earlier samples are searched
-    for averages. If sockets changed too fast for averages in all of the searched samples, the averages depend on
-    whether the samples are shown forwards or backwards. If an earlier sample has averages, both directions show the
-    same averages.
+    for averages. If one of the searched samples has averages, the user sees the same averages when stepping forwards
+    and backwards through the samples. If sockets changed too fast in all of the searched samples, the averages depend
+    on the direction of the steps.
     """
     start = index
     while start > 0 and index - start < MAX_EARLIER and needs_earlier_average(snapshot_at(start)):

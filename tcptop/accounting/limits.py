@@ -77,7 +77,7 @@ STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
     "listen_queues": ("ListenOverflows", "near"),
 }
-"""For each limit, an event and a state. If the counter of the event has grown, the limit is at least in the given
+"""Maps the name of a limit to an event and a state. If the counter of the event has grown, the limit has at least this
 state.
 """
 
@@ -414,7 +414,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
 
 
 def _look_age(holders: "Holders") -> str:
-    """The age of a look, in steps of ten seconds, for the note on a limit whose use only a look tells."""
+    """The age of a look, in steps of ten seconds; stands in the note on a limit whose use is known only from looks."""
     tens_s = 0 if holders.age_s is None else int(holders.age_s // 10) * 10
     return f", looked at {tens_s} s ago" if tens_s else ""
 
@@ -446,7 +446,7 @@ def _listen_queues(holders: "Holders | None") -> Limit:
 
 
 def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:
-    """The reason why a sysctl of the whole machine was not read; `source` has the reading of its source.
+    """The reason why a sysctl of the whole machine was not read; `source` is the reading that should have it.
 
     Only the first network namespace has the sysctls of the whole machine.
     """
@@ -456,7 +456,7 @@ def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:
 
 
 def _why_unread(source: Reading[Any]) -> str:
-    """The reason why a file with a limit has given no number; `source` has the reading of its source."""
+    """The reason why the number in a limit's file is unknown; `source` is the reading that should have the number."""
     return f"not known: its file {'is damaged' if source.state in DAMAGED else 'was not read'}"
 
 

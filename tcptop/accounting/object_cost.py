@@ -59,9 +59,9 @@ def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: K
     """True if the cache is SELinux's own, and SELinux is not active.
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
-    objects. If the active modules are unknown, the number of all objects in the cache decides. The cache counts as
-    unused if this number is below half the number of sockets that certainly have a file or an inode. A cache with fewer
-    objects than sockets may still be in use, because sockets may be opened between the reads of objects and sockets.
+    objects. If the active modules are unknown, the cache counts as unused if the number of all objects in the cache is
+    below half the number of sockets that certainly have a file or an inode. A cache with fewer objects than sockets may
+    still be in use, because sockets may be opened between the reads of objects and sockets.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or line.name in LSM_CACHES:
         return False

@@ -135,7 +135,7 @@ def _parts(
     number: Amount,
     by_family: dict[str, Amount],
 ) -> Iterable[HeldPart]:
-    """The parts that objects of one kind consist of: each object, and the memory cgroup vectors of its slabs."""
+    """Yields the memory of one kind of object: the objects, and the memory cgroup vectors of the objects' slabs."""
     for family in (None, "ipv4", "ipv6"):
         of_family = by_family.get(family or "", number)
         known: list[ObjectCost] = []

@@ -1,6 +1,6 @@
 """The page size of the machine that the files came from.
 
-tcptop may run on another machine, with another page size.
+tcptop itself may run on a machine with a different page size.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Memory and managed pages come from two files, and memory may be added between th
 
 
 def page_size_bytes(snapshot: Snapshot) -> int | None:
-    """The page size in bytes, reported by the host or derived from its files; None if unknown.
+    """The page size in bytes, reported by the host or derived from the host's files; None if unknown.
 
     Slabinfo gives the best evidence of the page size. SLUB puts floor(page size × pages ÷ object size) objects into a
     slab (mm/slub.c, order_objects). Only one page size gives the right number of objects in all rows. The second-best
     evidence of the page size is the memory of all nodes ÷ the managed pages of all zones. The memory of a node is the
     sum of the managed pages of its zones (mm/show_mem.c, si_meminfo_node). The third-best evidence of the page size is
-    MemTotal ÷ managed pages. MemTotal ÷ managed pages may be wrong on a machine that initialises its memory late,
-    because the managed pages then lag behind MemTotal. The weakest evidence of the page size is the architecture. The
+    MemTotal ÷ managed pages. MemTotal ÷ managed pages may be wrong on a machine that initialises memory late, because
+    the managed pages then lag behind MemTotal. The weakest evidence of the page size is the architecture. The
     architecture gives the page size only if all its machines have the same page size.
     """
     if snapshot.page_size_bytes is not None:

@@ -240,8 +240,8 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     buffers are as at present.
 
     The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
-    MIN_DOUBLED sockets are open, a plan for so few connections would say nothing, so the number of connections is half
-    of the headroom.
+    MIN_DOUBLED sockets are open, a plan that doubles them would tell the user little, so the number of connections is
+    half of the headroom.
     """
     sockets, first = ledger.sockets.inuse_of_both, ledger.limits["full"].first
     fits = first.headroom_sockets if first is not None else None
@@ -425,13 +425,14 @@ def _limits(
 ) -> Iterator[PlanLimit]:
     """Yields the limits that the plan affects; a memory cgroup without a maximum is left out.
 
-    `needs` is the memory that `request` needs. `needs_of(number)` computes the memory that another number of
-    connections needs, with the same number of mini-sockets as in `request`.
+    `needs` is the memory that the connections and mini-sockets of `request` need. `needs_of(number)` computes the
+    memory for `number` connections and the mini-sockets of `request`.
     """
     missing = needs.missing
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
     headroom = ledger.headroom["full"]
-    # The names of the missing parts. The advice in parentheses is cut off, because it stands below the table of parts.
+    # The names of the parts whose size is unknown. The advice in parentheses after a name is left out here, because the
+    # advice also stands below the table of parts.
     parts = f"not known: {', '.join(dict.fromkeys(name.partition(' (')[0] for name in missing))}" if missing else ""
     most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
     why = parts or headroom.unknown_because or ""
@@ -473,8 +474,8 @@ def _limits(
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:
     """The reason why a file below /proc/sys has no value, as words that follow the name of the file.
 
-    The reading covers several files, and the reason of the reading names only the file with the worst damage. If the
-    reason names another file, the file without a value may be damaged, too.
+    The source reads several files, and `reading.reason` names only the file with the worst damage. If `reading.reason`
+    names another file, the file without a value may be damaged, too.
     """
     reading = snapshot.socket_limits
     if reading.state not in DAMAGED:
@@ -527,8 +528,8 @@ def _limit(
 ) -> PlanLimit:
     """Makes the row of a limit, with the amount by which the plan increases the use of the limit.
 
-    `takes` has the bounds on this amount; None if the bounds are unknown. `most_free` is an upper bound on the free
-    amount, for a limit whose `free` is None.
+    `takes` has the bounds on the increase; None if the bounds are unknown. If `free` is None, `most_free` is an upper
+    bound on the free amount.
     """
     low, high = takes or (0, inf)
     error = limit.used_error
@@ -579,9 +580,9 @@ def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
 def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Callable[[int], float]) -> PlanLimit:
     """The limit, with the exact number of connections that fit into the amount `free`.
 
-    The number in `limit` is computed as if each connection took the same amount. In fact mini-sockets take a fixed
-    amount, and connections that share local ports take less. `amount_of(number)` is the amount that `number`
-    connections take.
+    The number of connections in `limit` is computed as if each connection took the same amount. In fact mini-sockets
+    take a fixed amount, and connections that share local ports take less. `amount_of(number)` is the amount that
+    `number` connections take.
     """
     if limit.connections is None or free is None:
         return limit
@@ -622,7 +623,7 @@ def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | Non
 
 
 def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:
-    """The limit, with a note if no value of its sysctl is enough."""
+    """The limit, with a note if no possible value of the sysctl is high enough for the plan."""
     return limit._replace(note="; ".join(filter(None, (limit.note, sysctl)))) if isinstance(sysctl, str) else limit
 
 
@@ -656,8 +657,8 @@ def _by_node(
         free = None
         if number in headroom.nodes and headroom.bytes_per_socket is not None:
             free = headroom.nodes[number].without_reclaim * headroom.bytes_per_socket
-        # `fit_into` subtracts the mini-sockets of the whole plan. The mini-sockets on other nodes take no memory of
-        # this node, so their bytes are added to `free`.
+        # `fit_into` subtracts the bytes of all planned mini-sockets. Mini-sockets on other nodes take no memory of this
+        # node, so the bytes of these mini-sockets are added to `free`.
         fits = None if free is None else fit_into(free + time_wait_bytes * (1.0 - (share or 0.0)))
         nodes[number] = PlanNode(total_bytes * (share or 0.0), free, fits)
     return nodes
@@ -672,7 +673,7 @@ def _sysctls(
 ) -> dict[str, PlanSysctl | str]:
     """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
 
-    If no value of a sysctl is sufficient, a sentence that says so replaces the sysctl.
+    If no possible value of a sysctl is sufficient, a sentence about this takes the place of the sysctl.
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
@@ -699,9 +700,9 @@ def _sysctl(
 ) -> PlanSysctl | str:
     """Advice on a sysctl with one value.
 
-    `needed` is the use after the plan. The advised value is chosen so that `needed` is just below ADVISED_PERCENT per
-    cent of the advised value. The advised value is limited by two maximums: the largest value that the kernel accepts,
-    and the number of objects of `each_bytes` that fit into all memory.
+    `needed` is the use of the limit with the planned connections. The advised value is chosen so that `needed` is just
+    below ADVISED_PERCENT per cent of the advised value. The advised value is limited by two maximums: the largest value
+    that the kernel accepts, and the number of objects of `each_bytes` that fit into all memory.
     """
     caps = [] if largest is None else [(largest, f"it is at most {largest}")]
     if memory_bytes is not None and each_bytes:

@@ -43,11 +43,11 @@ def smallest_slab(object_bytes: int, page_bytes: int) -> tuple[int, int]:
 def fallback_slabs(
     objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
 ) -> tuple[int, int, int]:
-    """The number of a cache's slabs of the smallest order, and the pages and objects of one slab of this order.
+    """The number of a cache's slabs that have the smallest order, and the pages and objects of one such slab.
 
     If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
-    allocate_slab). After a fallback to the smallest order, slabinfo still prints the preferred size, but shows fewer
-    objects than slabs × objects per slab. Only the preferred order and the smallest order occur, so the counts of
+    allocate_slab). After a fallback to the smallest order, slabinfo still prints the preferred slab size, but shows
+    fewer objects than slabs × objects per slab. Only the preferred order and the smallest order occur, so the counts of
     objects and slabs give the number of slabs of each order.
     """
     pages, per_slab = smallest_slab(object_bytes, page_bytes) if object_bytes else (1, objects_per_slab)

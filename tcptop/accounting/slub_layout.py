@@ -9,13 +9,13 @@ from __future__ import annotations
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
 MAX_ORDER = 3
-"""Maximum order of a slab with several objects: PAGE_ALLOC_COSTLY_ORDER, unless slab_max_order sets another one."""
+"""Maximum order of a slab with several objects: PAGE_ALLOC_COSTLY_ORDER, unless slab_max_order sets another maximum."""
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
 """Pairs (minimum step in bytes, maximum number of free objects on a CPU's partial slabs).
 
-The kernel uses the first pair whose minimum step is at most the step of the cache (mm/slub.c, set_cpu_partial).
+The kernel uses the first pair whose minimum step does not exceed the cache's step (mm/slub.c, set_cpu_partial).
 """
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10
@@ -89,9 +89,8 @@ def max_idle_objects(
     kernel limits the number of partial slabs, and computes this limit as if the slabs were half full
     (slub_set_cpu_partial). Before 5.16 (`counts_slabs` is False) the kernel limits the number of free objects on the
     partial slabs. The kernel counts the free objects of a slab when it puts the slab on the CPU's list
-    (put_cpu_partial). A slab that has only one free object when it is put on the list may later have all its objects
-    free. Before 5.16, the bound therefore supposes one partial slab for each free object that the limit allows, plus
-    one.
+    (put_cpu_partial). A slab that joins the list with a single free object may later become entirely free. Before 5.16,
+    the bound therefore supposes one partial slab for each free object that the limit allows, and one more partial slab.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

@@ -16,17 +16,17 @@ QUEUED = (SK_BUFF, FCLONE, SKB_HEAD)
 
 
 class BufferMemory(NamedTuple):
-    """Bounds on the memory of all socket buffers, and a figure between the bounds."""
+    """Bounds on the memory of all socket buffers, and an estimate between the bounds."""
 
     bounds: Amount
     bytes: float
-    """The likely memory: the charge, minus the error of the charge, minus one page for each socket.
+    """The estimated memory: the charge, minus the error of the charge, minus one page for each socket.
 
-    The figure is at least the bytes of the live objects of segments. The kernel charges a socket for whole pages in
+    The estimate is at least the bytes of the live objects of segments. The kernel charges a socket for whole pages in
     advance (include/net/sock.h, sk_mem_charge). Many sockets with a few bytes each are charged for much more than they
     hold. Sockets with full queues hold about as much as they are charged for. If the number of free objects that CPUs
-    cache is unknown, all active objects count as live. If slabinfo has no row of segments, the figure is the charge.
-    The figure is never larger than the charge or the upper bound.
+    cache is unknown, all active objects count as live. If slabinfo has no row of segments, the estimate is the charge.
+    The estimate exceeds neither the charge nor the upper bound.
     """
     is_known: bool = True
     """False if the number of free objects that CPUs cache is unknown, so that the figure may be far from the truth."""

@@ -31,7 +31,7 @@ TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
 """Two kernel releases that decide the scope of TIME_WAIT in sockstat.
 
 Kernels before 4.9 count TIME_WAIT for the whole machine. Kernels from 4.13 on count TIME_WAIT by network namespace.
-Kernels from 4.9 to 4.12 may count TIME_WAIT either way.
+Kernels from 4.9 to 4.12 may count TIME_WAIT for the whole machine or by network namespace.
 """
 
 PER_CPU_RESERVE_SINCE = (6, 0)
@@ -42,9 +42,10 @@ Each CPU may have up to 1 MiB of changes that it has not added to `mem` yet.
 PER_CPU_RESERVE_BYTES = 1 << 20
 
 FILE_COUNT_BATCH = 32
-"""Number of open files that a CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
+"""Maximum number of open files that a CPU has counted but not yet added to fs.file-nr (lib/percpu_counter.c,
+compute_batch_value).
 
-On a machine with more than 16 CPUs, the number is twice the number of CPUs instead.
+On a machine with more than 16 CPUs, the maximum is twice the number of CPUs instead.
 """
 
 EXACT_FILE_COUNT_SINCE = (6, 16)
@@ -53,7 +54,7 @@ EXACT_FILE_COUNT_SINCE = (6, 16)
 DRIFT_FILES = 64
 """Fixed part of the number of sockets that may be opened between the reads of slabinfo and sockstat.
 
-In addition to the fixed part, the number grows by one eighth of the open files.
+One eighth of the number of open files is added to the fixed part.
 """
 
 HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LSM_INODE_BLOB))
@@ -133,9 +134,9 @@ def _unit_bytes(release: Release | None, page_bytes: int | None) -> int | None:
 def _error_bytes(
     release: Release | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
 ) -> int | None:
-    """Error of sockstat's `mem`: the bytes that all CPUs together may not have counted yet.
+    """Maximum error of sockstat's `mem`: the bytes that all CPUs together have counted but not yet added to `mem`.
 
-    The sysctl mem_pcpu_rsv gives the uncounted amount per CPU; without the sysctl, this amount depends on the kernel
+    The sysctl mem_pcpu_rsv gives the maximum per CPU; without the sysctl, the maximum per CPU depends on the kernel
     release.
     """
     if cpus is None:
@@ -199,7 +200,7 @@ def min_sockets_with_inode(table: CacheTable, allocated: int | None, orphans: in
 def max_files(table: CacheTable) -> int | None:
     """Upper bound on the open files of the machine, from the rows of struct file and of the files' dentries.
 
-    None if unknown. The rows also hold other objects, which make the bound larger, but never too small.
+    None if unknown. These rows also hold other objects, so the bound may be too large.
     """
     lines = [table.find(item).line for item in (FILE, DENTRY)]
     counts = [table.row_max_in_use(line) for line in lines if line is not None]
@@ -226,7 +227,7 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
 def has_kernel_sockets(table: CacheTable) -> bool:
     """True if the kernel itself certainly uses sockets, because clearly fewer files are open than there are sockets.
 
-    If there are more files than sockets, no counter shows if the kernel itself uses sockets.
+    If there are more files than sockets, no counter shows whether the kernel itself uses sockets.
     """
     sockstat, files = table.matching_sockstat, max_files(table)
     if sockstat is None or files is None:
@@ -235,9 +236,9 @@ def has_kernel_sockets(table: CacheTable) -> bool:
 
 
 def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:
-    """Upper bound on the number of objects in use: the sum over all given kinds.
+    """Upper bound on the number of objects in use: the sum over all given kinds of objects.
 
-    The bound is None if the cache of a kind may exist and its count is unknown.
+    The bound is None if a cache may exist but its count is unknown.
     """
     total = 0
     for item in objects:

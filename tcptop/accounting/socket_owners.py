@@ -14,11 +14,11 @@ from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
 
 ENOUGH_HITS = 5
-"""If a sample contains on average this many sockets of a group, the sample very probably contains at least one of these
+"""If this many sockets of a group are expected in a sample, the sample very probably contains at least one of these
 sockets.
 
-The average is computed as if the sampled process had all sockets of the group. With an average of five, the probability
-that the sample contains none of the group's sockets is 0.7 % (Poisson).
+The expected number is computed as if the sampled process had all sockets of the group. If five sockets are expected,
+the probability that the sample contains none of the group's sockets is 0.7 % (Poisson).
 """
 
 MAX_NEAR = 64
@@ -31,8 +31,8 @@ LATE_SHARE = 0.1
 """Maximum of a ratio: the sockets of an unseen group ÷ the similar sockets of processes whose descriptors were all
 read.
 
-Up to this ratio, the unseen group is divided among the processes that have the similar sockets. The processes may have
-opened the unseen sockets after their descriptors were read, but before the dump.
+Up to this ratio, the unseen group is divided among these processes. The processes may have opened the unseen sockets
+after tcptop read the descriptors, but before the dump.
 """
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
@@ -86,8 +86,9 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         group = _added(unseen)
         weights = _expected(groups, sampled)
         if not weights:
-            # If a process of at most this weight had all sockets of the group, its sample would contain at least
-            # ENOUGH_HITS of them on average. The sample contains none of them, so the process is left out.
+            # If a process of at most this weight had all sockets of the group, at least ENOUGH_HITS of these sockets
+            # would be expected in the sample of the process. The sample contains no socket of the group, so the process
+            # is left out.
             least_weight = group.sockets / ENOUGH_HITS
             weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}
@@ -102,10 +103,9 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 
 
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
-    """Returns a function.
+    """Returns a function from a network namespace to a weight.
 
-    The function takes a network namespace, and returns the largest weight of a process that may have unseen sockets in
-    this namespace.
+    The function gives the largest weight of the processes that may have unseen sockets in the namespace.
 
     A process may have unseen sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """
@@ -127,7 +127,8 @@ def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
 def listener_owner(listener: Listener, table: SocketTable) -> Holder:
     """The owner of a listener.
 
-    If no process of a listener is known, its owner is `no_process` or, if some descriptors were not read, `not_seen`.
+    If no process of a listener is known, the owner is `not_seen` if some descriptors were not read, otherwise
+    `no_process`.
     """
     if listener.pid is not None:
         return _process(listener.pid, table.process_of, False)
@@ -146,7 +147,7 @@ def _near(group: SocketGroup) -> _Like:
 
 
 def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> dict[int, float]:
-    """Maps each sampled process to the expected number of its sockets that are not in its sample.
+    """For each sampled process: the expected number of the process's sockets outside the sample.
 
     Only sockets that are similar to the sockets of `groups` are counted.
     """

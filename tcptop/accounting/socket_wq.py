@@ -24,8 +24,9 @@ def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, b
     """Two values: True if the kernel allocates struct socket_wq (None if unknown), and True if this is certain.
 
     Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
-    size of socket_alloc disagree, the release decides. Kernels before 2.6.35 have no struct socket_wq. Their struct
-    socket_alloc is as small as in kernels that allocate struct socket_wq, so the size cannot tell the two apart.
+    size of socket_alloc disagree, the release decides. Kernels before 2.6.35 have no struct socket_wq. In kernels
+    before 2.6.35, struct socket_alloc is as small as in kernels that allocate struct socket_wq, so a small size alone
+    proves nothing.
     """
     sysctls, inode = snapshot.sysctls.value, table.find(SOCKET_ALLOC).line
     release = release_numbers(sysctls.kernel_release) if sysctls else None

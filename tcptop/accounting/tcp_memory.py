@@ -37,8 +37,8 @@ HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
     """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown.
 
-    The number of sockets was read right after the caches, so TCP's share of a cache and its size are of the same
-    moment.
+    The number of sockets was read right after the caches, so TCP's share of a cache and the cache's size belong to the
+    same moment.
     """
     beside = table.matching_sockstat
     if beside is not None:
@@ -190,11 +190,11 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache, the number of bind
     buckets has two upper bounds: the active objects of the cache, and the number of full sockets and mini-sockets. If
     bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets.
-    Each port has one bind bucket, and one bind2 bucket for each of its local addresses. A port has at least one local
-    address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets. The
-    estimate supposes that each port has one local address. The estimated memory is half of the memory of the bind
-    buckets in the estimate. Half is the middle between 0 and the upper bound, so the largest possible error is as small
-    as it can be.
+    Each port has one bind bucket, and one bind2 bucket for each local address of the port. A port has at least one
+    local address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets.
+    The estimated number of buckets supposes that each port has one local address. The estimated memory is half of the
+    memory of this number of buckets. Half is the middle between 0 and the upper bound, which minimises the largest
+    possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

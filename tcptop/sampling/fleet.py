@@ -50,7 +50,7 @@ class RemoteHost(Host, Protocol):
         ...
 
     def begin_close(self) -> None:
-        """Ends the session without waiting for its end."""
+        """Tells the session to end, and returns at once."""
         ...
 
 

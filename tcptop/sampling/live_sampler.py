@@ -67,7 +67,7 @@ class LiveSampler:
                     self.sampler.make_all_due()
                 yield await self.look()
             while await self._late_read_returned(started_s + self.sampler.interval_s):
-                # Sources that depend on the late value have become due.
+                # Sources that depend on the value from the late read have become due.
                 yield self.sampler.snapshot() if self._paused else await self.look()
 
     async def look(self, patience_s: float | None = None) -> Snapshot:
@@ -106,8 +106,8 @@ class LiveSampler:
     async def _late_read_returned(self, at_s: float) -> bool:
         """Waits until a late read returns, stores the result, and returns True.
 
-        Returns False if no late read returns before the time `at_s`. Returns False early if the user changes the
-        interval, pauses or resumes sampling, or requests a sample.
+        If all late reads are still running at the time `at_s`, returns False. Returns False earlier if the user changes
+        the interval, pauses or resumes sampling, or requests a sample.
         """
         loop = asyncio.get_running_loop()
         while not self._poked.is_set():

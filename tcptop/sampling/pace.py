@@ -1,16 +1,16 @@
-"""Pacing: when each source may be read again. All reads together may take 0.5 % of one CPU."""
+"""Pacing: when each source may be read again. All reads together may take at most 0.5 % of one CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 REST_FACTOR = 200
-"""Minimum pause after a read of a source, divided by the CPU time of reading and parsing. The reads of one source thus
+"""Minimum ratio: the pause after a read of a source ÷ the CPU time of reading and parsing. The reads of one source thus
 take at most 0.5 % of one CPU."""
 
 FREE_PARSE_US = 2_000
-"""CPU time of parsing up to this amount does not lengthen the pause. On most machines, parsing a file takes less than
-this amount."""
+"""If parsing a file takes at most this CPU time, the pause is not lengthened. On most machines, parsing takes less CPU
+time than this."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time per second that the reads of all sources may take together: 0.5 % of one CPU."""
@@ -23,8 +23,8 @@ CHEAP_US = 500
 """Maximum CPU time of a cheap read."""
 
 TICK_TOLERANCE = 0.1
-"""A source may be read earlier than its due time, by at most this fraction of the interval. If no source were read
-early, a source that becomes due just after a tick would wait for a whole interval."""
+"""A source may be read earlier than its due time, by at most this fraction of the interval. Without this tolerance, a
+source that becomes due just after a tick would wait for a whole interval."""
 
 
 class _Record:

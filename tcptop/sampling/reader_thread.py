@@ -20,7 +20,8 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 STUCK_S = 0.2
-"""Time after which a call is stuck; its thread is then abandoned, and a new thread makes the queued calls."""
+"""Time after which a call counts as stuck. The thread of the stuck call is abandoned, and a new thread makes the queued
+calls."""
 
 
 class ReaderThread(Generic[Argument, Answer]):

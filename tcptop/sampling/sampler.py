@@ -39,7 +39,7 @@ AnyReading = Reading[Any]
 def make_snapshot(
     identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
 ) -> Snapshot:
-    """The Snapshot of a host; the reading of a source without an entry in `readings` has the state `waiting`."""
+    """The Snapshot of a host; a source that is missing in `readings` gets a reading without a value."""
     all_readings: dict[str, Any] = {name: readings.get(name) or unread_reading(name) for name in READING_NAMES}
     return Snapshot(
         taken_at_unix_s=taken_at_unix_s,
@@ -53,7 +53,7 @@ def make_snapshot(
 
 
 def unread_reading(name: str) -> AnyReading:
-    """The reading of a source that was not read."""
+    """A reading without a value, for a source that was not read."""
     return UNREAD_READINGS[name] if name in UNREAD_READINGS else NOT_READ  # noqa: SIM401 (mypy reads no default here)
 
 
@@ -90,7 +90,8 @@ class Fetched(NamedTuple):
 class Sampler:
     """Keeps the latest reading of each source of one host, and the time when each source may be read again.
 
-    A Sampler neither waits nor sleeps. The caller of a Sampler waits: `LiveSampler`, or the loop of a command.
+    A Sampler neither waits nor sleeps. The caller of a Sampler (`LiveSampler`, or the loop of a command) does the
+    waiting.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Sampler:
     def ask_for(self, name: str) -> None:
         """Reads a source from now on.
 
-        The source is read even if the cost is unbounded on this kernel, or if no figure needs the source.
+        The source is read even if the cost of a read is unbounded on this kernel, or if no figure needs the source.
         """
         self._asked_for.add(name)
         if name not in self._readings:
@@ -177,7 +178,10 @@ class Sampler:
         self.store(await self.fetch(source))
 
     async def fetch(self, source: AnySource) -> Fetched:
-        """Reads one source. May run in another thread, because it changes no attribute that `store` changes."""
+        """Reads one source.
+
+        This method may run in another thread, because it changes no attribute that `store` changes.
+        """
         started_s = self._monotonic()
         try:
             return await self._fetch(source, started_s)
@@ -265,7 +269,7 @@ class Sampler:
         return reading.value, tuple(host.answers), reading.read_us or 0
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
-        """Marks a source as late because its read has not returned; discards the previous value if it is too old.
+        """Marks a source as late because its read has not returned; discards a previous value that is too old.
 
         A value is too old if its age exceeds both `late_values_s` and two periods of the source.
         """

@@ -62,8 +62,8 @@ class Audit:
     def check_value(self, source: str, relations: Sequence[Relation[Any, Context]], context: Context) -> None:
         """Checks a source that has only a few counts.
 
-        sockstat is read once more right after each read of slab counts. For sockstat, the values of the additional
-        reads after slab counts are checked too.
+        Each read of slab counts is followed by an additional read of sockstat. For sockstat, the values of these
+        additional reads are checked too.
         """
         value = getattr(self.snapshot, source).value
         if value is not None:

@@ -32,7 +32,7 @@ class LookSums(NamedTuple):
 class LookPlace(NamedTuple):
     """The full sockets of one network namespace, and the sum of the namespace's counters `inuse` and `inuse6`.
 
-    All sockets of the namespace were read.
+    Namespaces of which only a part of the sockets was read are left out.
     """
 
     inode: int

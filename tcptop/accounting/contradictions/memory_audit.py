@@ -105,7 +105,8 @@ def check_zones(audit: Audit, facts: Facts) -> None:
         for _, _, sentence in find_failures([sum(map(pages_of, areas))], [ALL_BLOCKS_RELATION], facts.machine):
             failed_areas = failed_areas or {(area.node, area.zone): sentence for area in areas}
         if lacking.get("buddyinfo"):
-            # If the name of a zone is damaged in one of the files, the zone appears under two names and counts twice.
+            # If the name of a zone is damaged in one of the files, the zone appears under two names and is counted
+            # twice.
             failed_areas |= lacking.get("zoneinfo", {})
         left = tuple(area for area in areas if (area.node, area.zone) not in failed_areas)
         audit.mark("buddyinfo", failed_areas.values(), buddyinfo.value._replace(areas=left))

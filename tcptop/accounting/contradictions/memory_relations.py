@@ -135,7 +135,8 @@ class CpuCounts(NamedTuple):
     of_zones: int | None
     is_live: bool
     may_be_fewer: bool
-    """True if `online` may be the CPUs of a container (lxcfs), or the nodes may list CPUs that are not online."""
+    """True if `online` may leave out CPUs that a container cannot see (lxcfs), or if the nodes may list CPUs that are
+    offline."""
 
 
 MEMINFO_RELATIONS: tuple[Relation[Meminfo, Machine], ...] = (

@@ -14,11 +14,11 @@ FREED_BYTES_PER_S = 64 << 30
 """Upper bound on the memory that is freed or allocated between two reads, in bytes per second."""
 
 MAX_SOCKETS_APART_S = 0.05
-"""Numbers of sockets in two files of a running kernel are compared only if the reads are at most this many seconds
+"""On a running kernel, the numbers of sockets in two files are compared only if the reads are at most this many seconds
 apart."""
 
 MAX_APART_S = 0.5
-"""Figures of a running kernel that are not numbers of sockets are compared only if their reads are at most this many
+"""On a running kernel, figures other than numbers of sockets are compared only if the reads are at most this many
 seconds apart.
 """
 
@@ -44,7 +44,7 @@ def are_of_one_moment(snapshot: Snapshot, one: str, other: str) -> bool:
 
 
 def seconds_apart(one: Reading[Any], other: Reading[Any], live: bool) -> float | None:
-    """Time in seconds between the reads of two sources; None if it is too long for a comparison.
+    """Time in seconds between the reads of two sources; None if this time is too long for a comparison.
 
     A saved tree does not tell when its files were copied, so the time between two of its files is assumed to be 0.
     """

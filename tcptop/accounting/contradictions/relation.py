@@ -12,9 +12,9 @@ MAX_MEMORY_BYTES = 1 << 52
 
 DRIFT_SLABS = 64
 DRIFT_SOCKETS = 1000
-"""Number of slabs or sockets that may be added between the reads of two counts.
+"""Allowance for the slabs or sockets that may be added between the reads of two counts.
 
-If count A is compared with count B, the upper bound on A is B plus a share of B plus this number.
+If count A is compared with count B, the upper bound on A is B plus a share of B plus this allowance.
 """
 
 ONE_AT_A_TIME = "none: the kernel prints both from one variable, or from two that change together"
@@ -39,7 +39,7 @@ class Machine(NamedTuple):
 class Facts(NamedTuple):
     """Figures of a Snapshot with which other figures are compared.
 
-    An unknown figure is None, or is not in its mapping. A figure that was read too long before or after the compared
+    An unknown figure is None or missing from the mapping. A figure that was read too long before or after the compared
     figures counts as unknown.
     """
 
@@ -60,7 +60,7 @@ class Facts(NamedTuple):
     managed_pages: Mapping[tuple[int, str], int] = {}
     """Managed pages of each zone, by node and name of the zone."""
     sockets: int | None = None
-    """Number of allocated TCP sockets of the machine, from sockstat; sockstat's own relations have been checked before.
+    """Number of allocated TCP sockets of the machine, from sockstat, after sockstat's own relations have been checked.
     """
     sockets_with_file: int | None = None
     """Lower bound on the number of TCP sockets with a file, minus the error of fs.file-nr; None if unknown."""
@@ -78,8 +78,8 @@ class Facts(NamedTuple):
     protocol_sockets: Mapping[str, int] = {}
     """Number of sockets in the network namespace by protocol, from /proc/net/protocols."""
     namespace_sockets: int | None = None
-    """Number of TCP sockets of the network namespace. If the number of the namespace is unknown, the number of the
-    whole machine is used.
+    """Number of TCP sockets of the network namespace. If this number is unknown, the number of TCP sockets of the
+    machine is used.
     """
 
 
@@ -109,14 +109,14 @@ class Relation(Generic[Item, Context]):
         self.doubts = doubts
         """Names of the fields that become unknown. For a row of slabinfo, `doubts` has values of the type `Doubt`.
 
-        `doubts` is empty if the whole item (a zone, a node or a cache) becomes unknown.
+        If the whole item (a zone, a node or a cache) becomes unknown, `doubts` is empty.
         """
         self.bounds = bounds
         """Function that returns the figure and its upper bound."""
         self.sentence = sentence
         """Sentence for the user: a format string with the fields `figure`, `bound` and `item`.
 
-        The digits of `figure`, `bound` and `{item.slabs:,}` are in groups of three.
+        In the sentence, the digits of `figure`, `bound` and `{item.slabs:,}` are in groups of three.
         """
         self.slack = slack
         """Text for developers: by how much the figure may exceed the bound on a healthy kernel, and which kernel
@@ -157,7 +157,7 @@ def with_drift(slabs: int) -> int:
 
 
 def with_later_sockets(sockets: int | None) -> int | None:
-    """Upper bound on a number of sockets: `sockets` plus those that may be opened between the reads of two counts."""
+    """Upper bound on a number of sockets: `sockets` plus an allowance for sockets opened between two reads."""
     return None if sockets is None else sockets + sockets // 4 + DRIFT_SOCKETS
 
 

@@ -44,11 +44,11 @@ from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Slabinfo, SlabRow, Snapshot
 
 UNEXPLAINED_SHARE = 0.01
-"""Largest share of Slab by which the sum of slabinfo's rows may exceed meminfo's Slab."""
+"""The sum of slabinfo's rows may exceed meminfo's Slab by at most this share of Slab."""
 
 ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
 """ESTIMATES_SINCE is the first kernel release that may estimate a cache's free objects. Since ESTIMATES_SINCE, the
-kernel estimates the free objects of a node with more than MAX_COUNTED_SLABS partial slabs from some of the slabs.
+kernel looks at only some of a node's partial slabs if there are more than MAX_COUNTED_SLABS.
 """
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")
@@ -68,8 +68,7 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
 def check_active_objects(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
     """Compares the active objects in slabinfo with counts of other files.
 
-    The files with the other counts must have been checked before. The doubtful numbers of slabinfo are added to
-    `doubts`.
+    The other files must already have been checked. The doubtful numbers of slabinfo are added to `doubts`.
     """
     for count, relation, sentence in find_failures(
         _active_counts(audit.snapshot, facts), [ACTIVE_RELATION], facts.machine
@@ -290,7 +289,7 @@ def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
 
 
 def _same_names(slabinfo: Slabinfo) -> list[SameName]:
-    """For each cache name in the catalogue, the number of different sizes in the rows with this name.
+    """For each cache name in the catalogue, the number of different sizes of objects and slabs in rows of this name.
 
     A kernel has only one cache with the name of a catalogued cache.
     """

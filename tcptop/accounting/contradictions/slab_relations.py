@@ -26,7 +26,7 @@ NO_LARGER = "none: all pages are in the machine's memory"
 
 
 class SameName(NamedTuple):
-    """The name of a cache, and the number of different sizes in the slabinfo rows with this name."""
+    """The name of a cache, and the number of different object and slab sizes in the slabinfo rows with this name."""
 
     name: str
     sizes: int

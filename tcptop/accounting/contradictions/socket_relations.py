@@ -37,10 +37,10 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 
 
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
-    """Makes a relation: at most all TCP sockets of the machine use kernel TLS in one direction.
+    """Makes a relation: the sockets that use kernel TLS in one direction are at most all TCP sockets of the machine.
 
-    The kernel counts sockets that the CPU encrypts and sockets that the network device encrypts separately. A socket is
-    in at most one of the two counts of a direction, so the counts are added up.
+    The kernel counts sockets that the CPU encrypts and sockets that the network device encrypts separately. In each
+    direction, a socket is in at most one of the two counts, so the two counts are added up.
     """
     return Relation(
         f"sockets that {verb} with kernel TLS",
@@ -61,7 +61,7 @@ def least_reserve_pages(machine: Machine) -> int | None:
 
 
 class CountedFields(NamedTuple):
-    """The number of known counts in the line TCP or TCP6, and the number that every kernel prints in this line."""
+    """Two numbers about the line TCP or TCP6: how many counts are known, and how many counts every kernel prints."""
 
     source: str
     label: str
