@@ -1,8 +1,8 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.18; the names in older kernels are in `function_names`. A call has a note if the
-call differs in older kernels by more than function names. Each call names the catalogue objects that the call allocates
-or frees, so that the sizes of these objects on the running kernel can be shown beside the call.
+Function names are from Linux 6.18; the names in older kernels are in `function_names`. A call has a note if older
+kernels differ in more than the function names. Each call names the catalogue objects that the call allocates or frees,
+so that the sizes of these objects on the running kernel can be shown beside the call.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class KernelEvent(NamedTuple):
     counts: str
     """The event that increments the counter by one."""
     is_routine: bool = False
-    """True if ordinary traffic also increments the counter, so that its growth is not an alarm."""
+    """True if ordinary traffic also increments the counter; growth of the counter is then no alarm."""
 
 
 CONNTRACK = "nf_conntrack_"

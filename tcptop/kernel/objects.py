@@ -74,13 +74,13 @@ class KernelObject(NamedTuple):
     object.
     """
     tcp_only: bool = False
-    """True if only TCP uses the cache, so that TCP owns all objects in the cache. In any other cache, TCP's share of
-    the objects is computed from the numbers of sockets.
+    """True if only TCP uses the cache, so that TCP owns all objects in the cache. In a cache with other users, TCP's
+    share of the objects is computed from the numbers of sockets.
     """
     accounted: bool = False
     """True if the cache has SLAB_ACCOUNT: each slab then has a vector that records every object's memory cgroup."""
     detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
-    """Text in a file of the kernel that shows that the kernel has the object."""
+    """Text to look for in a kernel file; a file with this text shows that the kernel has the object."""
     btf_struct: str | None = None
     """BTF struct whose size is the size of the object; None if there is no such struct."""
     names_before_slub: tuple[str, ...] = ()
@@ -110,8 +110,8 @@ class KernelObject(NamedTuple):
     registered, neither the cache nor a socket of the protocol can exist.
     """
     never_merged_since: Release | None = None
-    """First release that never merges this cache with another. If a complete slabinfo of this release or of a later
-    release has no row for the cache, the cache does not exist.
+    """First release whose kernel never merges this cache with another cache. If a complete slabinfo of this release or
+    of a later release has no row for the cache, the cache does not exist.
 
     Caches with SLAB_TYPESAFE_BY_RCU, SLAB_NO_MERGE or a constructor are never merged (mm/slab_common.c,
     SLAB_NEVER_MERGE).
@@ -261,8 +261,8 @@ LSM_INODE_BLOB = KernelObject(
 
 LSM_CACHES = LSM_FILE_CACHE, LSM_INODE_CACHE = "lsm_file_cache", "lsm_inode_cache"
 """If one of these caches exists, every file or every inode has an object in the cache: the kernel creates the caches
-only for modules that are active (security/security.c). The older caches of SELinux itself do not show this: if SELinux
-is built in and not active, its caches exist without objects."""
+only for modules that are active (security/security.c). The older caches of SELinux itself do not show that SELinux is
+active: if SELinux is built in and not active, its caches exist without objects."""
 
 LSM_SOCKET_BLOB = KernelObject(
     struct="LSM socket blob",
@@ -765,8 +765,7 @@ OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJEC
 """Maps each cache name in the catalogue to the object that the cache contains."""
 
 UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)
-"""Objects of an unread FIN: the FIN came over loopback, and the program has not read it (net/ipv4/tcp_output.c,
-tcp_send_fin).
+"""Objects of a FIN that came over loopback and that the program has not read yet (net/ipv4/tcp_output.c, tcp_send_fin).
 """
 
 UNREAD_FIN_HEAD_BYTES = 640

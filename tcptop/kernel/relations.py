@@ -57,7 +57,7 @@ class Link(NamedTuple):
 
 
 class Station(NamedTuple):
-    """An object with its links to others."""
+    """An object with its links to other objects."""
 
     struct: str
     about: str

@@ -54,8 +54,8 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
     """The number of connections of each run, a multiple of `STEPS`.
 
     Args:
-        requested: the number that the user asked for. None means the default number or, if lower, the number that the
-            limits allow.
+        requested: the number that the user asked for. None means the default number, or a lower
+            number if the limits do not allow the default.
         host: this machine.
         states: the states to measure.
 

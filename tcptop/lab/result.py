@@ -70,7 +70,8 @@ class StateResult(NamedTuple):
     local_ports: int
     """Number of local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Number of other programs' sockets that were opened or closed during the run."""
+    """Number of other programs' sockets that were opened or closed during the run; slab rows also count these
+    sockets."""
     tls_rows: frozenset[str] = frozenset()
     """Rows in which the endpoints have objects of kernel TLS; the catalogue does not predict these objects."""
 
@@ -117,8 +118,7 @@ class StateResult(NamedTuple):
 
         - (`all_rows_bytes` − known bytes) ÷ known bytes;
         - `uncertain_bytes` ÷ known bytes;
-        - sockets that other programs opened or closed ÷ sockets of the run (slab rows count the sockets of all
-          programs);
+        - number of sockets that other programs opened or closed ÷ number of sockets of the run;
         - `sock_error`;
         - `fraction_bytes` ÷ known bytes.
 

@@ -30,8 +30,8 @@ from tcptop.lab.socket_program import LISTENERS
 STEPS = 4
 WARM_UP = 1000
 """Number of connections opened before the first reading of the ramp, so that the first step resembles the other steps.
-In slabinfo, free objects on per-CPU slabs count as active. Warm-up connections use up such free objects, and leave
-freed objects behind, as the connections of every step do."""
+In slabinfo, free objects on per-CPU slabs count as active. Warm-up connections use up free objects, and leave freed
+objects behind, as the connections of every step do."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
 """Number of connections that share one local port in the run with few ports: one connection to each listener."""

@@ -18,8 +18,8 @@ PAUSE_PER_READ = 20
 Pauses are needed since the kernel holds slab_mutex and list locks during a read."""
 
 GRACE_PERIOD_S = 0.12
-"""Delay between a close() and the first reading after it. The kernel frees inodes only after an RCU grace period. Two
-readings before the end of the grace period may agree although the kernel has not yet freed all objects."""
+"""Delay between a close() and the first reading after it. The kernel frees inodes only after an RCU grace period.
+Before the end of the grace period, two readings can agree although the kernel has not yet freed all objects."""
 
 SETTLE_TIMEOUT_S = 0.25
 RELEASE_TIMEOUT_S = 2.5

@@ -30,7 +30,7 @@ def separate_vectors(
 ) -> Fit:
     """Moves the vectors of a fit out of its kmalloc rows; returns the new fit.
 
-    The number of vectors moved out of a row is at most `MAX_VECTORS_RATIO` times the number from `expected_vectors`.
+    Moves at most `MAX_VECTORS_RATIO` times the number from `expected_vectors` out of each row.
 
     Args:
         run_fit: a fit whose kmalloc rows include their vectors.

@@ -39,8 +39,8 @@ from tcptop.snapshot import CacheAttributes, CgroupMemory, Smbios, StructLayout
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
 else:
-    # Few reports need Holders, so its module is not imported. An annotation in quotes would not need this line, but
-    # would be compiled whenever tcptop.ledger is imported.
+    # Few reports need Holders, so its module is not imported at run time. `Holders = object` avoids an annotation in
+    # quotes, which would be compiled at every import of tcptop.ledger.
     Holders = object
 
 
@@ -101,7 +101,7 @@ class LabUse(NamedTuple):
 
     path: str
     unused_because: str | None
-    """The reason why accounting does not use the lab result; None if it is used."""
+    """The reason why accounting does not use the lab result; None if accounting uses the result."""
 
 
 class SourceHealth(NamedTuple):
@@ -117,9 +117,9 @@ class SourceHealth(NamedTuple):
     def staleness(self, interval_s: float) -> str:
         """Text with the age of a source's figures, such as `≤ 5 s old`.
 
-        The age text is empty if no figure can be older than `interval_s`, the interval of the screen. If the
-        source's next reading is overdue, the text shows the exact age. If the next reading is not overdue, the text
-        shows the interval as an upper bound, because an exact age would change with every sample.
+        The text is empty if the source is read at every interval of the screen (`interval_s`) and no read is overdue.
+        If the source's next reading is overdue, the text shows the exact age. If the next reading is not overdue, the
+        text shows the interval as an upper bound, because an exact age would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -155,7 +155,8 @@ class Ledger(NamedTuple):
     caches: tuple[CacheLine, ...]
     costs: Mapping[AccountingMode, ConnectionCost]
     attached: Attached
-    """Objects of sockets that are not included in the figures of `costs`."""
+    """Objects that programs, the firewall and traffic attach to sockets; the figures of `costs` exclude these
+    objects."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     zones: tuple[ZoneMemory, ...]
@@ -186,7 +187,7 @@ class Ledger(NamedTuple):
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named; None if the user named none."""
     chosen_cache: CacheAttributes | None = None
-    """The attributes of the slab cache whose page the user reads; None if the attributes were not read."""
+    """The attributes of the slab cache whose details the user looks at; None if the attributes were not read."""
     holders: Holders | None = None
     """The holders of the sockets; None if the user did not ask for the holders."""
     hardware: Smbios | None = None
@@ -194,13 +195,13 @@ class Ledger(NamedTuple):
     doubted: frozenset[str] = frozenset()
     """Names of the sources that are cut, or that contain impossible figures: figures that no healthy kernel prints."""
     symbols: frozenset[str] | None = None
-    """Names of kernel functions in /proc/kallsyms, only of functions that were renamed.
+    """Those names in /proc/kallsyms that belong to renamed kernel functions.
 
     Each name is the old name or the new name of a renamed function. None if /proc/kallsyms was not read.
     """
 
     def slab_order(self, mode: AccountingMode) -> int | None:
-        """Slab order of the sockets that an accounting mode counts; None if unknown."""
+        """Slab order of the cache from which the sockets of an accounting mode come; None if unknown."""
         return self.tcp_slab_order if mode == "full" else self.mini_socket_slab_order
 
     def cache(self, name: str | None) -> CacheLine | None:
@@ -221,7 +222,7 @@ class Ledger(NamedTuple):
         return frozenset(line.row for line in lines if line is not None and line.row is not None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if none of the caches that TCP uses has counts by node."""
+        """TCP's slab bytes on a node; None if all caches that TCP uses lack counts by node."""
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
         known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

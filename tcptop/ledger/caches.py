@@ -10,7 +10,7 @@ Presence = Literal["known", "absent", "hidden", "unknown"]
 """Tells if a kernel has the cache of an object.
 
 `known`: a file shows the cache. `absent`: the kernel does not have the cache. `hidden`: the kernel has merged the cache
-with another cache, and no file shows which one. `unknown`: the files do not show whether the kernel has the cache.
+with another cache, whose name no file shows. `unknown`: the files do not show whether the kernel has the cache.
 """
 
 
@@ -31,7 +31,7 @@ MAX_ALIASES = 32
 class CacheLine(NamedTuple):
     """A row of /proc/slabinfo, or a cache of the catalogue that has no row with its own name.
 
-    slabinfo counts the objects of a cache without its own row in the row of another cache.
+    If a cache has no row of its own, slabinfo counts the cache's objects in the row of another cache.
 
     All counts of a line, and the bytes computed from them, come from one read of slabinfo. If slabinfo is not readable
     or too old, all counts of a line come from one read of `total_objects` and `slabs` in /sys/kernel/slab. The counts
@@ -98,12 +98,12 @@ class CacheLine(NamedTuple):
     tcp_bounds: Amount | None = None
     """Bounds on `tcp_bytes`; None if `tcp_bytes` is None."""
     more_aliases: int = 0
-    """Number of those caches in the row whose names are not in `aliases`."""
+    """Number of the row's cache names that `aliases` leaves out."""
     tcp_nodes: Mapping[int, NodeCount] | None = None
     """Counts on each node for the cache of the sockets' inodes.
 
-    TCP's objects in the cache lie on the same nodes as the inodes. None if TCP's part is assumed to spread over the
-    nodes like all objects of this cache.
+    TCP's objects in the cache lie on the same nodes as the inodes. If this field is None, TCP's part is assumed to
+    spread over the nodes like all objects of the cache.
     """
 
     @property
@@ -137,7 +137,7 @@ class CacheLine(NamedTuple):
 
 
 def fallback_factor(cache: str, line_of: Callable[[str | None], CacheLine | None]) -> float:
-    """An object's share of its present slab ÷ its share of a full slab of the preferred order, in a cache's row.
+    """For a cache's row: an object's share of its present slab ÷ its share of a full slab of the preferred order.
 
     The factor is above 1 if the kernel has fallen back to slabs of a smaller order. `line_of` returns the cache with a
     given name, or None.

@@ -105,7 +105,7 @@ class ConnectionCost(NamedTuple):
     idle_bytes_per_socket: float | None
     buffer_bytes_per_socket: float | None
     now_bytes: float | None
-    """Average slab bytes per socket, idle slab included."""
+    """Average slab bytes per socket, including `idle_bytes_per_socket`."""
     now_is_at_most: bool
     """True if `now_bytes` and `idle_bytes_per_socket` are upper bounds.
 

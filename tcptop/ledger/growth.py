@@ -27,14 +27,13 @@ class GrowthSinceMark(NamedTuple):
     bytes_per_socket: float | None
     unknown_because: str | None
     error_bytes_per_socket: float | None = None
-    """Possible error of `bytes_per_socket`, in either direction, because of other programs' objects.
+    """Possible error of `bytes_per_socket`, in either direction, because slabinfo also counts other programs' objects.
 
-    The error is `others_bytes` ÷ the number of new sockets. A program that changes rows without objects of sockets
-    probably also changes the rows of dentries and files. The rows of dentries and files count objects of sockets, too.
-    None if unknown.
+    The error is `others_bytes` ÷ the number of new sockets. A program that changes the rows of `others_bytes` probably
+    also changes the rows of dentries and files, which count objects of sockets, too. None if unknown.
     """
     others_bytes: float | None = None
-    """The largest sum, over all samples since the mark, of the changes in the slabinfo rows without objects of sockets.
+    """Sum of the changes in those slabinfo rows that hold no objects of sockets; the largest sum since the mark.
 
     None if unknown.
     """
@@ -48,7 +47,7 @@ class GrowthSinceMark(NamedTuple):
 
 
 MAX_ERROR = 0.1
-"""Maximum of a ratio: the error of the measured bytes per socket ÷ the measured bytes per socket."""
+"""Maximum relative error of the measured bytes per socket."""
 
 
 class Slope(NamedTuple):

@@ -52,9 +52,9 @@ HeldName = Literal["socks", "files", "inodes", "local ports", "request socks", "
 
 
 class HeldPart(NamedTuple):
-    """A part of the objects of one kind (`HeldObjects`).
+    """One struct, or the memory cgroup vectors for one struct, in the objects of one kind (`HeldObjects`).
 
-    The part is a struct that each of the objects contains, or the memory cgroup vectors of the slabs of these structs.
+    For example, the kind `files` has parts for the file, its inode and its dentry.
     """
 
     object: str

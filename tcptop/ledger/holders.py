@@ -15,8 +15,8 @@ HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_pr
 `queue`: the sockets wait in an accept queue, so no process has a descriptor of them yet.
 `kernel`: the sockets are mini-sockets (TIME_WAIT, closed FIN_WAIT2).
 `handshake`: SYN_RECV.
-`no_process`: the sockets have an inode, but no process has a descriptor. For example, a socket is being sent to another
-process (SCM_RIGHTS).
+`no_process`: the sockets have an inode, but no process has a descriptor, for example while a socket is being sent to
+another process (SCM_RIGHTS).
 `not_seen`: a process may have the sockets, but tcptop did not read the descriptors of this process, or had no
 permission to read them.
 """
@@ -49,8 +49,8 @@ class HolderGroup(NamedTuple):
     port: int | None
     """The local port of the server side, or the remote port of the client side; None if there are many."""
     uid: int | None
-    """User id; None if the kernel does not report it. Kernels before 6.18 report no user id of a socket without an
-    inode."""
+    """User id of the sockets' owner; None if the kernel does not report the id. Kernels before 6.18 report no user id
+    of a socket without an inode."""
     cgroup: int
     peer: str
     sockets: float
@@ -85,8 +85,8 @@ class HolderSums(NamedTuple):
     orphans_counted: int | None
     time_wait: int
     time_wait_counted: int | None
-    """Sum of `tw` over all namespaces that were read; if `tw` counts the whole machine, the value from one
-    namespace."""
+    """Sum of the counter `tw` over all namespaces that were read. If `tw` counts the whole machine, this field has the
+    `tw` of one namespace."""
     time_wait_scope: CountScope
     queued: int
     queued_counted: int
@@ -109,11 +109,11 @@ class HolderVerdict(NamedTuple):
     sockets: float | None
     bytes: float | None
     pid: int | None = None
-    """The process that the verdict is about; None if it is about no single process."""
+    """The process that the verdict is about; None if the verdict does not concern a single process."""
     namespace: int | None = None
-    """The network namespace that the verdict is about; None if it is about the whole machine."""
+    """The network namespace that the verdict is about; None if the verdict concerns the whole machine."""
     port: int | None = None
-    """The local port that the verdict is about; None if it is about no single port."""
+    """The local port that the verdict is about; None if the verdict does not concern a single port."""
 
 
 class Holders(NamedTuple):

@@ -25,7 +25,7 @@ class HostRow(NamedTuple):
 
     @property
     def growing(self) -> tuple[Event, ...]:
-        """The events whose counter has grown, without the events whose counter ordinary traffic also increases."""
+        """The events whose counter has grown; events that ordinary traffic also causes are left out."""
         return tuple(event for event in self.events if event.is_alarm)
 
 
@@ -39,9 +39,9 @@ class HostLook(NamedTuple):
     age_s: float | None = None
     """Time in seconds since the machine's latest answer."""
     lost_because: str | None = None
-    """The reason, in one line, why the machine does not answer; None if it answers, or was not asked yet."""
+    """The reason, in one line, why the machine does not answer. None if the machine answers, or was not asked yet."""
     again_in_s: float | None = None
-    """Time in seconds until a machine that does not answer is asked again; None while it is being asked."""
+    """Time in seconds until a machine that does not answer is asked again; None while a request is under way."""
     waits_s: float = 0.0
     """Time in seconds since tcptop began to ask the machine, or to connect to it; 0 while no answer is awaited."""
 

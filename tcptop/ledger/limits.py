@@ -45,7 +45,8 @@ class Limit(NamedTuple):
     then: str
     """The reaction of the kernel when the limit is reached."""
     note: str
-    """The assumption of `headroom_sockets`, or the reason why it or `used` is unknown; may be empty."""
+    """The assumption behind `headroom_sockets`, or the reason why `headroom_sockets` or `used` is unknown; may be
+    empty."""
     used_is_at_most: bool = False
     """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
     headroom_is_at_least: bool = False
@@ -134,7 +135,8 @@ class Limits(NamedTuple):
 ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
 """The states that count as an alarm, from the least severe to the most severe."""
 STATE_MARGIN_PERCENT = 5.0
-"""A state ends only when the used amount is below the state's threshold by more than this percentage of the limit."""
+"""A state ends when the used amount has fallen below the state's threshold by more than this percentage of the
+limit."""
 
 
 class Event(NamedTuple):

@@ -126,8 +126,8 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """For each migrate type, the orders with so many free blocks that the kernel stopped counting them. None if the
-    types are unknown."""
+    """For each migrate type, the orders for which the kernel did not count all free blocks
+    (`TypedFreeArea.capped_orders`). None if the types are unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None

@@ -1,4 +1,4 @@
-"""A plan: the memory, files and other limits that planned connections use, and the verdict: they fit or not."""
+"""A plan: the memory, files and other limits that planned connections use, and whether the connections fit."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ PlannedFamily = Literal["ipv4", "ipv6", "mix"]
 Verdict = Literal["fits", "does not fit", "cannot say"]
 LimitVerdict = Literal["fits", "exceeded", "unknown"]
 PLANNED_BUFFERS = "buffers"
-"""Name of one part of a plan: the buffers of the planned sockets."""
+"""Name of the part of a plan that stands for the buffers of the planned sockets."""
 
 
 class PlanRequest(NamedTuple):
@@ -21,13 +21,12 @@ class PlanRequest(NamedTuple):
     family: PlannedFamily
     """Address family of the connections.
 
-    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets. The headroom assumes the same
-    shares.
+    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets, as the headroom also assumes.
     """
     buffer_bytes: int | Literal["now"]
     """Bytes in the buffers of each socket.
 
-    `now` means the average over the present sockets. The headroom is computed with the same average.
+    `now` means the average over the present sockets, with which the headroom is also computed.
     """
     time_wait: int
     """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
@@ -74,7 +73,7 @@ class PlanPart(NamedTuple):
     cache: str | None
     """Name of the cache that the objects come from.
 
-    The name is None for buffers. For kernel TLS it is None, too, because the objects come from several caches.
+    The name is None for buffers, and for kernel TLS, whose objects come from several caches.
     """
     count: float  # type: ignore[assignment]  # tuple.count gives way
     """Number of objects; an upper bound if sockets may share an object."""
@@ -110,7 +109,7 @@ class PlanLimit(NamedTuple):
     """
     note: str
     """The reason why the verdict is `unknown`. If `connections` is None, the note says what happens when the limit is
-    full. If no value of the limit's sysctl is enough, the note says so. The note may be empty."""
+    full. If even the largest value of the limit's sysctl is too small, the note says so. The note may be empty."""
     connections_are_at_most: bool = False
     """True if `connections` is an upper bound, because the size of a part or the free amount is unknown."""
     state: LimitState = "unknown"
@@ -155,20 +154,20 @@ begins at this percentage."""
 
 
 class PlanSysctl(NamedTuple):
-    """A sysctl that would need another value for the plan."""
+    """A sysctl whose value must change if the plan is to fit."""
 
     limit: str
     """Name of the limit that the sysctl sets."""
     name: str
     now: tuple[int, ...]
     at_least: tuple[int, ...]
-    """The smallest values with which the plan fits. With the values for tcp_mem, TCP is not under memory pressure. With
-    the value for tcp_max_tw_buckets, no connection skips TIME_WAIT."""
+    """The smallest values with which the plan fits. For tcp_mem, the smallest values at which TCP has no memory
+    pressure. For tcp_max_tw_buckets, the smallest value at which every closed connection gets its mini-socket."""
     advised: tuple[int, ...]
     """Advised values. If memory and the kernel allow it, the values are so large that the plan leaves a part of each
     value unused."""
     note: str = ""
-    """The reason why an advised value is lower than usual, and the consequence; empty if no value is lower."""
+    """The reason why an advised value was reduced to a maximum, and the consequence; empty if no value was reduced."""
 
 
 class PlanNode(NamedTuple):
@@ -190,7 +189,7 @@ class PlanBuffers(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The memory and limits that the planned connections use, and the verdict: they fit or not."""
+    """The memory and limits that the planned connections use, and whether the connections fit."""
 
     request: PlanRequest
     parts: tuple[PlanPart, ...]
@@ -207,7 +206,8 @@ class Plan(NamedTuple):
     limits: tuple[PlanLimit, ...]
     """The limits that the plan affects, the limit that is reached with the fewest connections first."""
     sysctls: tuple[PlanSysctl, ...]
-    """The sysctls to change. A sysctl for which no value is enough is left out; a note in `limits` says so."""
+    """The sysctls to change. If even the largest value of a sysctl is too small, the sysctl is left out, and a note in
+    `limits` says so."""
     ports: int | None
     """Number of local ports in ip_local_port_range; None if unknown."""
     ports_unknown_because: str | None
@@ -220,11 +220,12 @@ class Plan(NamedTuple):
     """True if this network namespace has tracked flows now. If the namespace has tracked flows, the plan counts tracked
     flows, unless the user excludes flows."""
     mini_sockets: int = 0
-    """Number of planned mini-sockets: the number in `request`, or fewer if fewer still fit below tcp_max_tw_buckets."""
+    """Number of planned mini-sockets: `time_wait` of the request, but at most as many as tcp_max_tw_buckets has room
+    for."""
     bytes_per_connection: float | None = None
     """Upper bound on the bytes of a planned connection, mini-sockets excluded.
 
-    If the size of an object is unknown, there is no upper bound; the figure is then the lower bound.
+    If the size of an object is unknown, this field has the lower bound instead.
     """
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.

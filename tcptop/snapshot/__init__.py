@@ -15,7 +15,7 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 
 `ok`: the source was read and parsed completely.
 `cut`: the file or one of its lines ends too early; the value has only the complete parts.
-`strange`: parts of the file have an unknown format, or accounting found impossible figures in them; the value has only
+`strange`: parts of the file have an unknown format or, as accounting found, impossible figures; the value has only
 the remaining parts.
 `late`: the read has not finished yet; the value comes from the previous reading.
 `missing`: the host has no such file.
@@ -27,7 +27,7 @@ the remaining parts.
 """
 
 DAMAGED: tuple[ReadState, ...] = ("cut", "strange")
-"""States of a source of which a part is lost or in doubt."""
+"""The states in which a part of a source's data is lost or in doubt."""
 
 
 class SlabRow(NamedTuple):
@@ -61,7 +61,7 @@ class SlabLinks(NamedTuple):
 
 
 class SlabSize(NamedTuple):
-    """The constant attributes of one cache in /sys/kernel/slab (mm/slub.c, SLAB_ATTR_RO)."""
+    """The attributes of one cache in /sys/kernel/slab that never change (mm/slub.c, SLAB_ATTR_RO)."""
 
     object_size_bytes: int | None
     """The struct alone."""
@@ -98,7 +98,7 @@ class SlabCounts(NamedTuple):
 
 
 class CacheAttributes(NamedTuple):
-    """The attributes of one slab cache in /sys/kernel/slab, read only while the user looks at the cache's page.
+    """The attributes of one slab cache in /sys/kernel/slab, read only while the user looks at the cache's details.
 
     An attribute that could not be read is neither in `numbers` nor in `by_node`.
     """
@@ -335,8 +335,7 @@ class MemoryArray(NamedTuple):
     """Number of the SMBIOS structure. `MemoryDevice.array` refers to the array by this number."""
     use: str | None
     slots: int | None
-    """Number of slots. None if the firmware's number is wrong because the array has more memory devices than this
-    number."""
+    """Number of slots. None if the array has more memory devices than the firmware says it has slots."""
     max_capacity_bytes: int | None
 
 
@@ -484,8 +483,7 @@ class CgroupMemory(NamedTuple):
     kernel_bytes: int | None
     """Field `kernel` of memory.stat, since 5.18: slabs, page tables, kernel stacks and more."""
     unknown_because: str | None
-    """One line with the reason why the limit or the used memory is unknown. None if both amounts are known and
-    plausible.
+    """One line that says why the limit or the used memory is unknown. None if both amounts are known and plausible.
 
     The line may also say that figures of the cgroup contradict each other, or that they contradict figures in other
     files.
@@ -616,7 +614,7 @@ class _Reading(NamedTuple):
 class Reading(_Reading, Generic[Value]):
     """A source's last reading: the value that was read, or the reason why there is no value."""
 
-    # A subclass adds the type parameter, because a NamedTuple cannot be generic before Python 3.11.
+    # This subclass adds the type parameter, because a NamedTuple cannot be generic before Python 3.11.
     __slots__ = ()
     if TYPE_CHECKING:
         value: Value | None
@@ -647,11 +645,11 @@ CGROUP_SOURCE = "cgroup"
 """
 
 CHOSEN_CACHE_SOURCE = "chosen_cache"
-"""Name of the source of `Snapshot.chosen_cache`. Like `Snapshot.cgroup`, this field is not a `Reading`, and recordings
-do not contain it."""
+"""Name of the source of `Snapshot.chosen_cache`. Like `Snapshot.cgroup`, the field `chosen_cache` is not a `Reading`,
+and recordings lack the field."""
 
 Doubt = Literal["size", "counts"]
-"""The kind of numbers that are impossible in a row of slabinfo.
+"""Tells which numbers in a row of slabinfo are impossible.
 
 `size`: the sizes of objects and slabs.
 `counts`: the numbers of objects and slabs.
@@ -663,9 +661,7 @@ class Contradictions(NamedTuple):
 
     sources: frozenset[str] = frozenset()
     rows: Mapping[str, frozenset[Doubt]] = {}
-    """The kinds of impossible numbers in each slabinfo row, by the name of the row.
-
-    Rows of slabinfo without impossible numbers are left out.
+    """Maps the name of each slabinfo row that has impossible numbers to the kinds of these numbers.
     """
 
 
@@ -716,7 +712,7 @@ class Snapshot(NamedTuple):
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named."""
     chosen_cache: CacheAttributes | None = None
-    """The attributes of the slab cache whose page the user reads; None if no page of a cache is open."""
+    """The attributes of the slab cache whose details the user looks at; None if no details of a cache are shown."""
     contradictions: Contradictions = Contradictions()
     """The sources and slabinfo rows in which accounting found impossible figures; empty before accounting.
 

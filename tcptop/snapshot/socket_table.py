@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Asked = Literal["asked", "listeners", "cut", "refused"]
-"""The part of a namespace's sockets that was read.
+"""Tells which sockets of a namespace were read.
 
 `asked`: all sockets. `listeners`: only the listening sockets. `cut`: some of the sockets. `refused`: no socket.
 """
@@ -120,12 +120,12 @@ class SocketRow(NamedTuple):
 
 
 MAX_SOCKET_ROWS = 200
-"""Maximum number of sockets that are read one by one. The number is small, because the kernel locks each socket that is
-read by itself."""
+"""Maximum number of sockets that are read one by one. The number is small, because each of these reads takes the lock
+of a socket."""
 
 
 class RowAsk(NamedTuple):
-    """Selects the sockets to read one by one: the sockets of one namespace, TCP state, side and port."""
+    """Selects sockets to be read one by one: the sockets of one namespace, TCP state, side and port."""
 
     namespace: int
     state: str
@@ -170,7 +170,7 @@ class SocketCgroup(NamedTuple):
 
 
 class SharedSockets(NamedTuple):
-    """Sockets that two processes hold, because descriptors of one process were inherited by the other or sent to it.
+    """Sockets that two processes share, because one process inherited or received descriptors of the other process.
 
     Shared sockets count as sockets of the process `pid` alone. If the descriptors of the processes were sampled, only
     the sockets that are in both samples are counted.

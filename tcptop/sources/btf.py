@@ -332,7 +332,7 @@ def union_label(types: _Types, type_id: int) -> str:
 
 
 def holds_free_pointer(types: _Types, type_id: int, free_pointer_name: int | None) -> bool:
-    """True if a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h).
+    """True if a struct contains a member of type freeptr_t, the allocator's free pointer (include/linux/slab.h).
 
     `free_pointer_name` is the offset of the name `freeptr_t` in the string section; None if the kernel lacks the type.
     Raises ValueError if the struct contains more types than any kernel struct contains.

@@ -1,4 +1,4 @@
-"""/sys/kernel/slab/CACHE (mm/slub.c): attributes of the slab cache that the user looks at on the screen.
+"""/sys/kernel/slab/CACHE (mm/slub.c): attributes of the slab cache whose details the user looks at.
 
 The program reads the same attributes as the kernel's own tool slabinfo (tools/mm/slabinfo.c), except `objects` and
 `objects_partial`. To print `objects` or `objects_partial`, the kernel walks partial lists under list_lock.
@@ -53,7 +53,7 @@ NO_FOLDER_NAMES = ("", ".", "..")
 
 
 class CacheAttributesSource(Source[CacheAttributes]):
-    """A source of a few small files, read only while the user has the page of a cache open."""
+    """A source of a few small files, read only while the user looks at the details of a cache."""
 
     name = CHOSEN_CACHE_SOURCE
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in ATTRIBUTES)

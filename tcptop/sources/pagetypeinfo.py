@@ -147,7 +147,7 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """True if the last number is cut off; a cut number ends before the end of its column (`%6lu `).
+    """True if the last number is cut off. A number that is cut off ends before the end of its column (`%6lu `).
 
     The `>` of a capped count moves the end of the count's column, and of all later columns, by one character.
     """
