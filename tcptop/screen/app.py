@@ -129,7 +129,7 @@ class TcptopApp(App[int]):
     def key_repeats(self) -> bool:
         """True if the next key in the queue is the same as the current key.
 
-        If the two keys are the same, the panes are not drawn for the current key, but only for the next key.
+        If both keys are the same, the panes are drawn only after the next key.
         """
         return self._keys.repeats
 
@@ -248,7 +248,7 @@ class TcptopApp(App[int]):
     def notify(self, message: str, **options: Any) -> None:  # noqa: ANN401 (as Textual)
         """Shows a message for a while, unless the same message is still on the screen.
 
-        A key that is repeated must not show its message several times.
+        A key that the user holds down must not show its message several times.
         """
         if not any(each.message == message for each in self._notifications):
             super().notify(message, **options)
@@ -345,7 +345,7 @@ class TcptopApp(App[int]):
         self.action_node(int(answer))
 
     def action_sort(self, column_id: str) -> None:
-        """Sorts the cache table by a column; if it is sorted by this column already, reverses the order."""
+        """Sorts the cache table by a column; if the table is sorted by this column already, reverses the order."""
         reverse = self.choices.sort == column_id and not self.choices.reverse
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
@@ -432,7 +432,10 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, name_filter=text))
 
     def action_switch_attached(self) -> None:
-        """Key `E`: adds the attached objects to the average, or takes them away; a message if nothing can be added."""
+        """Key `E`: adds the attached objects to the average, or takes them out of it again.
+
+        If there is nothing to add, shows a message.
+        """
         reason = ""
         if self.choices.mode == "time_wait":
             reason = "a mini-socket has no epoll items, buffers or TLS; m counts open sockets"

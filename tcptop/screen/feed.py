@@ -176,7 +176,7 @@ class Feed:
     def plan_options(self) -> list[str] | None:
         """The options with which `tcptop plan` reads the sample on the screen.
 
-        None if no options select this sample.
+        None if the sample cannot be selected by options.
         """
         source = self.source_options()
         lab = [] if self.lab_measurement is None else ["--lab", self.lab_measurement.path]
@@ -215,11 +215,11 @@ class Feed:
 
 
 def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
-    """True if the rates of a sample replace the shown rates.
+    """True if the panes shall take the rates from the new sample `ledger` instead of the sample `shown`.
 
-    The shown rates are replaced if the sample belongs to another time step, is earlier than the shown sample, or has no
-    time. If the shown sample has no rates, the rates of any sample replace the shown rates. The first sample of a host,
-    for example, has no rates.
+    The new sample is used if it belongs to another time step than `shown`, or is earlier than `shown`. If either sample
+    has no time, the new sample is used, too. If `shown` is the first sample of a host, and therefore has no rates, any
+    new sample is used.
     """
     if shown is None or not has_rates(shown) or ledger.taken_at_unix_s is None or shown.taken_at_unix_s is None:
         return True

@@ -1,7 +1,7 @@
 """The table of hosts on the screen, and the full screen of one host over the same ssh session.
 
-The table and the full screen are two apps, of which only one runs at a time. The threads of the fleet read the hosts
-all the time.
+The table and the full screen are two apps, of which only one runs at a time. Background threads read the hosts all the
+time.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ class HostsApp(App[int]):
         cursor: str | None = None,
         look_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes the parts of the app that its caller chooses.
+        """Takes the initial order of the table, its cursor, and functions of the caller.
 
-        `states` gives the state of all machines, and `look_now` starts a reading of every machine.
+        `states` returns the state of all machines, and `look_now` makes the background threads read every machine now.
         """
         super().__init__(driver_class=CellDriver)
         self.opened: str | None = None
@@ -105,7 +105,7 @@ class HostsApp(App[int]):
     def key_repeats(self) -> bool:
         """True if the next key in the queue is the same as the current key.
 
-        If the two keys are the same, the table is drawn only for the next key.
+        If both keys are the same, the table is drawn only after the next key.
         """
         return self._keys.repeats
 

@@ -11,11 +11,11 @@ LOOK_EVERY_S = 1.0
 IDLE_S = 2.0
 """Idle time, in seconds, after which a full collection may run."""
 MANY_OBJECTS = 50_000
-"""Approximate minimum number of new objects for a full collection."""
+"""A full collection runs only after about this many objects have been created."""
 
 
 async def run_idle_gc(idle_s: Callable[[], float]) -> None:
-    """Disables automatic full collections. A full collection runs instead when the user has been idle for over IDLE_S.
+    """Disables automatic full collections. A full collection runs only when the user has been idle for over IDLE_S.
 
     Collections of the young generations, which find nearly all garbage, remain automatic. Objects that exist at the
     start are frozen, so that no collection visits them.

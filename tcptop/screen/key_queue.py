@@ -19,9 +19,9 @@ STUCK_S = 5.0
 screen is open."""
 
 STORM_KEYS, STORM_S = 32, 0.1
-"""Limits beyond which the waiting keys are a storm. In a storm, a key differs from the key before it at least
-STORM_KEYS times, and the first key came at least STORM_S seconds ago. The keys of a storm were not typed by a user, but
-may be a text that was pasted into the wrong window."""
+"""The waiting keys count as a storm if at least STORM_KEYS of them differ from the key before them, and the first
+waiting key came at least STORM_S seconds ago. The keys of a storm were not typed by a user: for example, a text was
+pasted into the wrong window."""
 
 
 class KeyQueue:
@@ -50,7 +50,7 @@ class KeyQueue:
 
     @property
     def handled_key(self) -> str | None:
-        """The key that is being handled; None if no key is."""
+        """The key that is being handled; None while the app handles no key."""
         return self._handled.key if isinstance(self._handled, Key) else None
 
     def put(self, event: Event) -> None:

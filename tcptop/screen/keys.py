@@ -129,7 +129,7 @@ KEY_NAMES = {
     "shift+right": "Shift-→",
     **{f"f{number}": f"F{number}" for number in range(1, 13)},
 }
-"""Key names that the help shows instead of those from Textual's format_key()."""
+"""Key names that the help shows instead of the names that Textual's format_key() returns."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Show": (

@@ -203,18 +203,18 @@ class LiveFeed(Feed):
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            # The opened file does not have the requested sample. The requested sample is the live sample, or was
-            # recorded after the file was opened.
+            # The requested sample is not in the opened file: it is the live sample, or it was recorded after the file
+            # was opened.
             self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
         else:
-            # While a recording is running, the last sample in the file is on the screen, so the sample before it is
-            # shown.
+            # While a recording is running, the sample on the screen is the last sample in the file (-1). The previous
+            # sample is therefore the last but one (-2).
             self._look_back(-1 if self._recording is None else -2)
 
     def jump(self) -> None:
-        """Asks the user for a time in the recording, and shows the sample that is nearest to it."""
+        """Asks the user for a time in the recording, and shows the sample that is nearest to this time."""
         if self._past is not None:
             self._past.jump()
         else:

@@ -36,19 +36,19 @@ from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE
 
 TICK_S = 0.05
-"""Time in seconds between two checks during playback. Each check finds out if the next sample is due."""
+"""During playback, the feed checks every TICK_S seconds if the next sample is due."""
 PIECE_S = 0.004
 REST_S = 0.012
-"""Pause in seconds between two steps of work on the timeline; a step takes about PIECE_S."""
+"""Pause, in seconds, between two steps that fill the timeline; each step takes about PIECE_S."""
 IDLE_S = 0.3
-"""The timeline is filled further only if no sample was requested in the last IDLE_S seconds."""
+"""After a request for a sample, the filling of the timeline pauses for this number of seconds."""
 DAMAGE_SHOWN_S = 5.0
 MAX_ORIGINS = 1000
 """Maximum number of samples whose event totals are kept. During playback, the totals of a sample are needed for one
 minute."""
 MIN_STEP_S = 1.0
-"""Only some samples of the last minute are read for their event totals. MIN_STEP_S is the minimum time in seconds
-between two samples that are read; only the last step may be shorter."""
+"""Minimum time, in seconds, between two samples whose event totals are read. For the minute before the shown sample,
+event totals are read from only some of the samples. The sample directly before the shown sample is always read."""
 MAX_UNKNOWN = 10
 """Maximum number of damaged samples that are skipped in the search for an earlier sample with known event totals."""
 
@@ -171,7 +171,7 @@ class ReplayFeed(Feed):
         self._go(self.player.change_speed(step))
 
     def jump(self) -> None:
-        """Asks the user for a time, and shows the sample that is nearest to it."""
+        """Asks the user for a time, and shows the sample that is nearest to this time."""
         self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str) -> None:
@@ -219,8 +219,8 @@ class ReplayFeed(Feed):
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
         """Reads a selected sample and the event totals one minute before the sample, by the clock of the recording.
 
-        Also returns the ledger of the previous sample if the selected sample lacks averages; the ledger has these
-        averages.
+        If the selected sample has no averages, also returns the ledger of the previous sample, whose averages are shown
+        instead.
 
         The event totals are None for the first sample, and for every sample of a recording without times. The ledger is
         None if the selected sample has averages of its own.

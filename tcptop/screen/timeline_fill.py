@@ -60,7 +60,7 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
 def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
     """Takes pieces from the iterator `pieces` for about `length_s` seconds.
 
-    Returns the latest timeline, or None if there was no piece.
+    Returns the latest timeline; None if `pieces` was already exhausted.
     """
     found: Timeline | None = None
     end_s = time.monotonic() + length_s

@@ -269,7 +269,7 @@ def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
 
 
 def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
-    """Blanks half-overwritten wide characters.
+    """Removes the remaining half of each wide character that a write cuts in half.
 
     If a write to the columns from `start` to `end` overwrites one half of a wide character, the other half becomes a
     blank.
@@ -301,8 +301,8 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     """True if rewriting a short gap costs no more than a cursor move over the gap."""
     around = pens[start - 1 : end + 1]
-    # A cell that must not be written has the pen None. In a gap, a cell with the pen None adds two pen changes, so the
-    # gap is not cheap, and the cell is not written.
+    # A cell that must not be written has the pen None. Such a cell adds two pen changes to a gap, so this test rejects
+    # the gap, and the cell is not written.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])
@@ -343,7 +343,10 @@ def is_same_blank(one: str | None, other: str) -> bool:
 
 @lru_cache(4096)
 def pen_change(before: str | None, after: str) -> str:
-    """The shorter SGR sequence from one pen to another: only the changes, or a reset followed by all parameters."""
+    """The shortest SGR sequence that changes one pen to another.
+
+    The sequence has either only the differences, or a reset followed by all parameters.
+    """
     anew = f"\x1b[0;{after}m" if after else "\x1b[m"
     old, new = None if before is None else pen_of(before), pen_of(after)
     if old is None or new is None or not old.attributes - new.attributes <= ENDING_CODES.keys():

@@ -107,7 +107,8 @@ class CellDriver(LinuxDriver):
         if self._output is None or not self._drawing or not self._output.idle:
             return
         if self._get_terminal_size() != self._cells.size:
-            # Under `su -c`, for example, SIGWINCH goes to another process group, so the size is compared at each frame.
+            # Under `su -c`, for example, SIGWINCH goes to another process group. Each frame therefore compares the size
+            # of the terminal with the size of the grids.
             self._window_changed()
         changes = self._cells.changes()
         if changes:
@@ -248,8 +249,8 @@ class CellDriver(LinuxDriver):
         if not self._leaving:
             os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
-        # A signal that ends the program may have come together with SIGCONT. To handle that signal first, the program
-        # resumes the screen later, in the event loop.
+        # A signal that ends the program may have come together with SIGCONT. The event loop resumes the screen later,
+        # so that the program handles that signal before it draws.
         self._in_loop(self._resume)
 
     def _resume(self) -> None:

@@ -14,7 +14,8 @@ CANCEL = b"\x18"
 """Control character CAN, which aborts an escape sequence that was cut off."""
 
 MAX_BACKLOG_BYTES = 64 * 1024
-"""Largest backlog for a blocked terminal; further output is dropped. A frame is sent only when the backlog is empty."""
+"""Largest number of bytes that are kept for a blocked terminal; further output is dropped. A frame is sent only when
+the backlog is empty."""
 
 
 class TerminalOutput:

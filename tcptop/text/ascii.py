@@ -80,7 +80,7 @@ def signs_to_ascii(text: str) -> str:
     """Replaces the signs of bounds: `≤ 3 868` becomes `<=3 868`, so that columns stay aligned.
 
     The replacement takes the place of the sign and of one space: the space after the sign, or else the space before the
-    sign. If there is no space on either side, the text becomes longer by one character.
+    sign. If there is no space beside the sign, the text becomes longer by one character.
     """
     return SIGN.sub(lambda match: ASCII_SIGNS[match[match.lastindex or 0]], text)
 
@@ -88,7 +88,7 @@ def signs_to_ascii(text: str) -> str:
 def ellipsis_to_ascii(text: str) -> str:
     """Replaces `…` and the ASCII character before it by `..`, so that the text keeps its width: `inet_b…`, `inet_..`.
 
-    Without such a character, `.` takes the place of `…`.
+    If no ASCII character stands before `…`, a single `.` replaces `…`.
     """
     return BEFORE_ELLIPSIS.sub("..", text).replace(ELLIPSIS, ".")
 

@@ -17,8 +17,8 @@ Scope = Literal["machine", "node"]
 _NAME = attrgetter("cache.name")
 
 MAX_IDLE_SHARE = 0.1
-"""Some of the objects counted as active may be free objects on the lists of CPUs. If more than
-this share of the active objects may be such free objects, the number of active objects is shown with the sign `≤`.
+"""Some of the objects that slabinfo counts as active may be free, because each CPU keeps lists of free objects. If more
+than this share of the active objects may be free, the number of active objects is shown with the sign `≤`.
 """
 
 NO_OBJECTS = NodeCount(0, 0, 0, None)
@@ -94,8 +94,8 @@ class Column(NamedTuple):
     merged cache.
     """
     is_rate: bool = False
-    """True if the value is computed from two samples. The table of a saved tree, which is only one sample, lacks the
-    column."""
+    """True if the value is computed from two samples. A saved tree is only one sample, so its table lacks such
+    columns."""
     source: str = "/proc/slabinfo"
     """The file that the value comes from."""
     is_extra: bool = False
@@ -128,7 +128,7 @@ class Column(NamedTuple):
     def descending(self) -> bool:
         """True if the column is sorted in descending order by default.
 
-        As in slabtop, figures descend and names ascend.
+        As in slabtop, numbers are sorted in descending order, and names in ascending order.
         """
         return not self.heading.left
 
@@ -154,7 +154,7 @@ def _objects_of(row: CacheRow) -> str:
 
 
 def _active_bound(row: CacheRow) -> str:
-    """`≤ ` if more than a tenth of the active objects may be free objects on the lists of CPUs; otherwise empty."""
+    """`≤ ` if more than a tenth of the active objects may be free, on CPUs' lists of free objects; otherwise empty."""
     active, error = row.cache.active_objects, row.cache.idle_error_objects
     return "≤ " if active and error and error > MAX_IDLE_SHARE * active else ""
 
@@ -179,9 +179,9 @@ def _object_bytes(row: CacheRow) -> str:
 
 
 def _tcp_bytes(row: CacheRow) -> str:
-    """TCP's bytes; `≈ ` precedes an estimate, whose bounds, shortened like the estimate, have other digits.
+    """TCP's bytes; `≈ ` precedes the number if its lower or upper bound, rounded in the same way, has other digits.
 
-    On a node, `≈ ` precedes TCP's part of every shared cache, since only the nodes of the inodes are known.
+    On a node, `≈ ` precedes TCP's part of every shared cache, since the part on each node is always an estimate.
     """
     text, bounds = units.short_size(row.tcp_bytes), row.cache.tcp_bounds
     if not row.tcp_bytes or bounds is None:

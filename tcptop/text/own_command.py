@@ -1,4 +1,4 @@
-"""Shell command that starts this program again as root, for messages that say what to do."""
+"""Shell command that starts this program again as root, for messages that advise the user to do so."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def as_root() -> str:
 
 
 def shell_words(arguments: Sequence[str]) -> str:
-    """The arguments as words of a shell."""
+    """The arguments as a shell command line, each quoted if necessary."""
     return " ".join(map(_quote, arguments))
 
 
 def _quote(path: str) -> str:
-    """The path as one word of a shell."""
+    """The path, quoted if necessary, so that a shell reads it as one word."""
     text = printable(path)
     return text if PLAIN_PATH.issuperset(text) else "'" + text.replace("'", "'\\''") + "'"

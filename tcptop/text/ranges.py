@@ -16,7 +16,8 @@ RANGE = re.compile(rf"(?P<at>@)?(?:(?P<start>~|{NUMBER}):)?(?P<end>{NUMBER})?")
 class Range(NamedTuple):
     """A range of values.
 
-    A value outside the range alerts. If the text of the range begins with `@`, a value inside the range alerts instead.
+    A value outside the range raises an alert. If the text of the range begins with `@`, a value inside the range raises
+    an alert instead.
     """
 
     text: str
@@ -26,7 +27,7 @@ class Range(NamedTuple):
     alerts_inside: bool
 
     def alerts(self, low: float, high: float) -> bool | None:
-        """True if all values between `low` and `high` alert, False if none alert, None if only some may alert."""
+        """True if all values from `low` to `high` raise an alert, False if none do; None if some do and some do not."""
         is_inside = self.start <= low and high <= self.end
         is_outside = high < self.start or low > self.end
         if not is_inside and not is_outside:

@@ -15,8 +15,8 @@ INDENT = "  "
 MARGIN = " "
 """Indent of each line of a table on an explanation page."""
 MIN_TEXT_CHARACTERS = 24
-"""Minimum width of a text column in which texts wrap, in characters. If less space is left beside the figures, and the
-longest text does not fit into this space, every text goes below its figures.
+"""Minimum width of a text column in which texts wrap, in characters. If the space beside the figures is narrower than
+this and too narrow for the longest text, every text goes below its figures.
 """
 MIN_CUT_CHARACTERS = 8
 """The first column is never cut to fewer characters than this."""
@@ -86,7 +86,10 @@ class Layout(NamedTuple):
         return self._replace(widths=widths)
 
     def cut_first(self, columns: int) -> "Layout":
-        """A copy of the layout whose first column is narrowed until a line fits, but not below MIN_CUT_CHARACTERS."""
+        """A copy of the layout with a narrower first column, so that a line fits into `columns`.
+
+        The first column keeps at least MIN_CUT_CHARACTERS characters.
+        """
         first = self.visible[0]
         return self.narrow(first, max(0, min(self.width - columns, self.widths[first] - MIN_CUT_CHARACTERS)))
 
@@ -179,7 +182,7 @@ def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visib
 
 
 def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str], int] = len) -> str:
-    """The text cut or padded to exactly `columns`.
+    """The text, cut or padded to a width of exactly `columns`.
 
     A cut text ends in `…`. A padded text is left-aligned if `left` is True.
     """

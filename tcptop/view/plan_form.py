@@ -16,7 +16,7 @@ COUNT_CHARACTERS = "0123456789.kKMG"
 SIZE_CHARACTERS = "0123456789.kKmMgGtTiIbB"
 NO_OR_YES = {"no": False, "yes": True}
 SIDES: Mapping[str, Side] = {"server": "accepted", "client": "outgoing", "proxy": "proxy", "mixed": "mixed"}
-"""Maps the word for a side, in the field and the option, to the side's name in the JSON."""
+"""Maps the name that the form and the option use for a side of a connection to the side's name in the JSON output."""
 FAMILIES: Mapping[str, PlannedFamily] = {"IPv4": "ipv4", "IPv6": "ipv6", NOW: "mix"}
 BUFFERS = "buffer_bytes"
 CONNTRACK = "conntrack"
@@ -38,8 +38,8 @@ class PlanField(NamedTuple):
     words: Mapping[str, str] = MappingProxyType({})
     """Maps a key to the word that this one key types, such as `n` to `now`."""
     choices: Mapping[str, str | bool] | None = None
-    """Maps each text that the field shows to its value. Except for conntrack, the first value is the default of `tcptop
-    plan`."""
+    """Maps each text that the field shows to the value that the text stands for. Except for conntrack, the first value
+    is the default of `tcptop plan`."""
     meaning: str = ""
 
 
@@ -88,7 +88,7 @@ class PlanForm:
     """The texts of all fields, the index of the field with the cursor, and the last valid request."""
 
     request: PlanRequest
-    """The request that the texts make; if a text is not valid, the last valid request."""
+    """The request that the texts of the fields describe; if a text is invalid, the last valid request."""
     reason: str
     """The reason for the present number of connections; empty after the user has changed the number."""
     texts: tuple[str, ...]
@@ -194,7 +194,7 @@ def _value(field: PlanField, text: str) -> int | str | bool:
 
 
 def _request(texts: Sequence[str]) -> PlanRequest | None:
-    """The request that the texts make; None if a text is not valid."""
+    """The request that the texts of the fields describe; None if a text is invalid."""
     try:
         values = {field.name: _value(field, text) for field, text in zip(FIELDS, texts, strict=True)}
     except ValueError:

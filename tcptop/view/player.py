@@ -30,7 +30,7 @@ class Player:
     speed: int = SPEEDS[0]
     playing: bool = False
     shown_for_s: float = 0.0
-    """Time for which the current sample has been shown, in seconds of the recording."""
+    """Time for which the current sample has been shown, in seconds on the recording's clock."""
 
     @property
     def last_index(self) -> int:
@@ -45,7 +45,7 @@ class Player:
         return replace(self, index=min(max(index, 0), self.last_index), shown_for_s=0.0)
 
     def step_by(self, step: int) -> Player:
-        """A copy of the player that is paused and moved `step` samples later, or earlier if `step` is negative."""
+        """A paused copy of the player, `step` samples later, or earlier if `step` is negative."""
         return replace(self.seek(self.index + step), playing=False)
 
     def toggle_playing(self) -> Player:
@@ -79,6 +79,6 @@ class Player:
         return replace(self, index=index, shown_for_s=shown_for_s, playing=index < self.last_index)
 
     def _step_s(self, index: int) -> float:
-        """Time for which playback shows a sample, in seconds of the recording."""
+        """Time for which playback shows a sample, in seconds on the recording's clock."""
         step_s = self.times_s[index + 1] - self.times_s[index]
         return min(step_s, MAX_WAIT_S * self.speed) if step_s > 0 else UNKNOWN_STEP_S

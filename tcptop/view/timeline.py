@@ -13,8 +13,8 @@ BUCKETS = 240
 each column shows the largest value of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
-"""Limits the work for a long recording. The median step of a long recording is computed from evenly spaced steps, which
-are always fewer than twice this number."""
+"""The median step of a long recording is computed from a selection of evenly spaced steps, to limit the work. The
+selection has fewer than twice this number of steps."""
 MAX_GAP_STEPS = 3
 """A sample counts for at most this number of median steps; the remaining time until the next sample is a gap."""
 
@@ -23,7 +23,7 @@ MAX_GAP_STEPS = 3
 class Timeline:
     """Four series of figures, each with one value for every bucket.
 
-    A value is None if its bucket has no sample or was not filled yet.
+    A value is None until its bucket is filled, and remains None if the bucket has no sample.
     """
 
     sockets: Series = ()

@@ -74,8 +74,9 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
     Args:
         values: a series of `Trends`; steps before the first value are unknown.
         columns: the width of the graph. In a narrow graph a column shows the largest value of several steps.
-        step: the number of the current step. In a narrow graph, a column begins at a step whose number is a multiple of
-            the steps per column. All columns therefore move only when a new column begins, not with each new step.
+        step: the number of the current step. In a narrow graph, a column begins at a step whose number is divisible by
+            the number of steps per column. All columns therefore move only when a new column begins, not with each new
+            step.
     """
     if columns <= 0:
         return ()
@@ -92,7 +93,7 @@ def fit_columns(values: Series, columns: int, step: int | None) -> Series:
 def connection_bytes(ledger: Ledger, mode: AccountingMode = "full") -> float | None:
     """The bytes per connection or per mini-socket that the graphs show.
 
-    They are the present average or, if there is no average, the cost of the next socket.
+    The bytes are the present average or, if there is no average, the cost of the next socket.
     """
     cost = ledger.costs[mode]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes

@@ -46,8 +46,7 @@ BOUNDS = "≥≤"
 def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
     """The text as `HEIGHT` lines of equal width; characters without a glyph are left out.
 
-    A blank column follows each glyph but the sign of a bound, which is two columns wide: `≥` has a blank column of its
-    own.
+    A blank column follows each glyph except `≥` and `≤`, because the glyphs of these two signs are two columns wide.
     """
     glyphs_of = ASCII_BIG_GLYPHS if ascii_only else BIG_GLYPHS
     gaps = {character: "" if character in BOUNDS else " " for character in glyphs_of}

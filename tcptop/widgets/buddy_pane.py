@@ -39,12 +39,13 @@ BAR_WIDTH = 16
 WATERMARK_COLUMNS = 108
 """If the pane has at least this many columns, each zone's row shows a bar with the watermarks."""
 SMALL_SHARE = 0.01
-"""A zone with less than this share of the memory, such as DMA, has no rows of its own. All zones below the share are in
-one line."""
+"""A zone with less than this share of the memory, such as DMA, has no rows of its own. All such small zones share one
+line."""
 ZERO = "·"
 """The text of a count of 0 is a dot, so that orders with free blocks stand out."""
 MARK_MEANINGS: dict[AccountingMode, str] = {"full": "▸ slabs of sockets", "time_wait": "▸ slabs of mini-sockets"}
-"""Texts that explain the mark `▸`. The mark stands at the order of the slabs of the sockets that are counted."""
+"""Texts that explain the mark `▸`. The mark stands at the order (block size) of the slabs that hold the counted sockets
+or mini-sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,8 @@ class BlockRow:
     """The free bytes as text; empty if the row has no counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """The text of each cell, by order, in a row without counts (the row of the fragmentation).
-
-    If the row has counts, there are no texts.
+    """The text of each cell, by order, if the row shows the fragmentation instead of counts; empty if the row has
+    counts.
     """
     watermarks: str = ""
     """The bar of the watermarks; empty if the row has no bar."""
@@ -123,7 +123,8 @@ class BuddyPane(ScrollPane):
         drawn = block_lines(rows, ledger, choices, columns) if rows else []
         titles, drawn_rows = drawn[:1], iter(drawn[1:])
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
-        # If the pane of the caches says why slabinfo was refused, and what to do, this is not repeated here.
+        # If the caches pane already says why slabinfo was refused, and what to do, this pane does not repeat the
+        # advice.
         is_repeated = "caches" in self._view.panes and ledger.sources["slabinfo"].state == "refused"
         return [*source_notes(ledger, columns, is_repeated), *titles], lines
 
@@ -306,7 +307,7 @@ def _no_zone_reason(node: NodeMemory) -> str:
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
     """A line of titles, and a line for each row.
 
-    Among the titles, `▸` marks the order of the slabs of the sockets that are counted.
+    Among the titles, `▸` marks the order (block size) of the slabs that hold the counted sockets or mini-sockets.
 
     Figures have as many digits as fit into the width.
 

@@ -45,16 +45,16 @@ SHOWN_FIRST: Mapping[str, int] = {
 }
 """The width of each column, the most important column first.
 
-The widths have room for a sort mark. The widths of the columns are fixed, so that the columns of a table depend only on
-the width of the table.
+Each width includes room for a sort mark. The widths of the columns are fixed, so that the columns of a table depend
+only on the width of the table.
 """
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to the given width if there is room, in this order."""
 EVEN_SHARES = 0.02
-"""If the largest and the smallest share of a node differ by at most this much, the title calls the shares even."""
+"""If the largest and the smallest of the nodes' shares differ by at most this much, the title calls the shares even."""
 SHARES_ROOM = 38
-"""Number of columns of the title line that the nodes' shares leave free. The space is for the scroll position, the
-signs and the note."""
+"""Number of columns in the title line that stay free beside the nodes' shares, for the scroll position, the signs and
+the note."""
 SAMPLED_ROWS = 100
 """A column counts as known if at least one of the first SAMPLED_ROWS caches has a known value in it."""
 MERGED = "*"
@@ -130,8 +130,8 @@ class CachesPane(ScrollPane):
         self._by_name: list[CacheLine] = []
         """The caches in `_caches`, sorted by name."""
         self._source: tuple[object, ...] = ()
-        """The values from which the rows were last selected. The rows are selected again only if one of the values has
-        changed. Caches, mark and rates are compared by identity."""
+        """The values that decided which rows were last selected. The rows are selected again only if one of these
+        values has changed. The caches, the mark and the rates are compared by identity."""
         self._selected: list[CacheRow] = []
         self._order: tuple[str, bool, AccountingMode] | None = None
         """The order of `_rows`: the sort column, whether the direction is reversed, and the accounting mode.
@@ -155,7 +155,7 @@ class CachesPane(ScrollPane):
         """The title: node, name filter, mark, the visible columns if they are scrolled, and the age of stale slabinfo.
 
         If the machine has several nodes and all are chosen, the title has each node's share of TCP's slabs. If the sort
-        column is hidden, the title has its name, too.
+        column is hidden, the title also names the sort column.
         """
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:

@@ -30,8 +30,8 @@ def to_ascii(text: str) -> str:
     """The text in ASCII.
 
     A sign such as `≤` becomes two characters, which also take the place of a space beside the sign, if there is one.
-    `…` becomes two points, which also take the place of the character before it.
-    Each character without an ASCII replacement becomes one `?` for each terminal column that it takes.
+    `…` and the character before `…` together become two dots. Each character without an ASCII replacement becomes one
+    `?` for each terminal column that it takes.
     """
     if text.isascii():
         return text

@@ -325,7 +325,7 @@ def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
 
 
 def _attached_texts(attached: Attached, added: bool) -> list[str]:
-    """Texts with the bytes per socket of the kinds of attached objects.
+    """Texts that give the bytes per socket for each kind of attached object.
 
     The first text names all kinds; each of the next texts names fewer kinds.
 

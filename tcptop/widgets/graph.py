@@ -14,7 +14,7 @@ from tcptop.view.trends import STEP_S, Series, fit_columns
 LEVELS = "▁▂▃▄▅▆▇█"
 UNKNOWN_LEVEL = " "
 MIN_SPAN = 0.01
-"""The full height of a graph stands for a range of values. The range is at least this share of the highest value, so
+"""The full height of a graph stands for a range of values. This range is at least MIN_SPAN times the highest value, so
 that small changes do not look large."""
 
 NO_PAST = "one sample: nothing to draw"
@@ -46,7 +46,7 @@ class Graph:
 
     @property
     def label_width(self) -> int:
-        """Width of a graph's title and range, and of the two spaces that separate title, graph and range."""
+        """Width of a graph's title and range, including the space after the title and the space before the range."""
         return len(self.title) + len(self.range_text) + 2
 
 
@@ -84,7 +84,8 @@ def area(values: Series, rows: int, min_span: float = MIN_SPAN) -> list[str]:
 def past_values(view: View, series: str) -> Series:
     """The values of a figure up to the shown sample.
 
-    On a live screen, the values begin five minutes before the sample; in a recording, they begin at its start.
+    On a live screen, the values begin five minutes before the shown sample; in a recording, they begin at the start of
+    the recording.
     """
     if view.player is None:
         return getattr(view.trends, series)  # type: ignore[no-any-return]

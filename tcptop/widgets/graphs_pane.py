@@ -53,7 +53,7 @@ TREND_LOOKS = (
 FIRST_SERIES: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "time_wait"}
 """The series whose graph comes first, by accounting mode."""
 OTHER_MODES_SERIES: dict[AccountingMode, str] = {"full": "bytes_per_mini_socket", "time_wait": "bytes_per_connection"}
-"""The series that has no graph in an accounting mode: the cost of the sockets that this mode does not count."""
+"""For each accounting mode, the series without a graph: the cost of the sockets that the mode does not count."""
 
 
 class GraphsPane(Pane):

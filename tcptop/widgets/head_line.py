@@ -18,7 +18,7 @@ from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
 COUNTED = re.compile(r", \d+ more| \+\d+$")
-"""Matches a text on alarms that ends with the number of alarms that it does not name, such as `+2`."""
+"""If a text names only some of the alarms, matches the number of the remaining alarms at its end, such as `+2`."""
 
 MAX_LOOK_AGE_S = 60
 """If the sockets were last examined more than this number of seconds ago, the head line does not show the verdicts."""
@@ -45,7 +45,7 @@ class HeadLine(Pane):
         return [head_line(ledger, self._view, columns)]
 
     def redraw(self) -> None:
-        """Draws the last ledger again; if there is none yet, says that the first sample is being read."""
+        """Draws the last ledger again; before the first ledger, says that the first sample is being read."""
         super().redraw()
         if self._ledger is None:
             self.set_lines([FIRST_LINE])

@@ -36,7 +36,7 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
-"""Keys that Textual or a pane binds, not the app."""
+"""Keys that are bound by Textual or by a pane, and not by the app."""
 
 HOLDER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "choose a row; Home and End, too"),

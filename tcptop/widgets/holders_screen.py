@@ -160,12 +160,12 @@ class HoldersPane(ScrollPane):
         self._source = source
         self._rows: list[HolderRow] = []
         self._changes: Mapping[str, float] | None = None
-        """For each row, the number of sockets in the previous reading of the sockets; None if there was no previous
-        reading."""
+        """For each row, the number of sockets in the previous list of sockets; None until a second list has been
+        read."""
         self._rows_of: tuple[object, ...] = ()
         """The values that `_rows` depends on."""
         self._needless: frozenset[str] = frozenset()
-        """Columns that are left out because none of their values tells the user something."""
+        """Columns that are left out because their values tell the user nothing."""
         self._telling: Sequence[str] = ()
         """Columns that tell apart rows that have the same name, state and service."""
         self._cursor = 0
@@ -174,7 +174,7 @@ class HoldersPane(ScrollPane):
         """Key of the row whose page is shown; None while the table is shown."""
         self._opened_name = ""
         self._asked: Sequence[RowAsk] = ()
-        """The last requests for single sockets on the opened page."""
+        """The requests that the opened page last sent for single sockets."""
         self._answer: SocketRows | None = None
         self._answered_at_s = 0.0
         self._seeks_single = False
@@ -198,7 +198,7 @@ class HoldersPane(ScrollPane):
         return first_fitting(shorter, self.max_title_width), note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The grouping, the filter, the scope, and the time and the cost of the reading of the sockets."""
+        """The grouping, the filter, the scope, and when the list of sockets was read, and at what cost."""
         if ledger.holders is None:
             return "Who holds it"
         parts = title_text(ledger.holders, self.choice.by, self.choice.sort).split(TITLE_SEPARATOR)
@@ -216,7 +216,7 @@ class HoldersPane(ScrollPane):
         depends_on = self._lines_depend_on(ledger, columns, rows)
         if depends_on is None or depends_on != self._drawn_of:
             self._drawn = self._draw_lines(ledger, choices, columns, rows)
-            # Drawing may move the cursor or the columns, so the values are computed again after the drawing.
+            # Drawing may move the cursor or scroll the columns, so `depends_on` may be out of date after the drawing.
             self._drawn_of = self._lines_depend_on(ledger, columns, rows)
         self.set_titles(*self.edge_titles(ledger, choices))
         return self._drawn
@@ -283,10 +283,9 @@ class HoldersPane(ScrollPane):
         return next((row for row in self._rows if row.key == self._opened), None)
 
     def _single(self, row: HolderRow | None) -> SingleSockets:
-        """What is known of the single sockets of the opened row.
+        """The request for the single sockets of the opened row, with the answer if the kernel has answered.
 
-        If the sockets were requested, the result has the answer to this request. If the sockets were not requested, the
-        result has the request that would be sent.
+        If no request was sent yet, the result has the request that would be sent.
         """
         asks = self._asked or ([] if row is None else row_asks(row.groups))
         return SingleSockets(asks, self._source.asks_kernel, bool(self._asked), self._answer, self._answer_age_s)
@@ -357,17 +356,16 @@ class HoldersPane(ScrollPane):
         return [cells[title] for title in titles]
 
     def _step_keys(self) -> tuple[KeyHint, ...]:
-        """The key that shows newer or older data.
+        """The hint for the key that shows newer or older data; empty for a saved tree.
 
-        On a running machine, the key asks the kernel again. In a recording, it goes to another sample. In a saved tree,
-        there is no such key.
+        On a running machine, the key asks the kernel again. In a recording, the key goes to another sample.
         """
         if self._view.player is not None:
             return (REPLAY_KEY,)
         return (LIVE_KEY,) if self._source.asks_kernel else ()
 
     def _table_keys(self) -> tuple[KeyHint, ...]:
-        """The keys that have a meaning here, with the order of the rows."""
+        """The keys that have an effect on the table; the hint of the key `s` also names the sort column."""
         ascii_only = self.app.has_class(ASCII_CLASS)
         keys = [
             (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word)
@@ -449,7 +447,7 @@ class HoldersPane(ScrollPane):
         return True
 
     def choose(self, choice: TableChoice) -> None:
-        """Shows the table with another choice."""
+        """Shows the table with the changed choices of the user."""
         self.choice = choice
         self.redraw_after_key()
 
@@ -523,7 +521,7 @@ class HoldersScreen(OverlayScreen):
 
     @property
     def choice(self) -> TableChoice:
-        """The user's choice when the screen is closed."""
+        """The user's choices, which the app keeps when the screen is closed."""
         return self._holders_pane.choice
 
     def on_key(self, event: Key) -> None:
@@ -549,8 +547,8 @@ SAYS_NOTHING: Mapping[str, tuple[Callable[[HolderRow], object], Collection[objec
     "SOCK": (lambda row: row.cgroup_sock_bytes, (None,)),
     "KERNEL": (lambda row: row.cgroup_kernel_bytes, (None,)),
 }
-"""For each column that may be left out, a function that gives the column's value in a row, and a collection of values.
-The collection contains the values that tell the user nothing."""
+"""For each column that may be left out: a function that returns the column's value in a row, and the values that tell
+the user nothing."""
 
 
 def needless_columns(rows: Sequence[HolderRow]) -> frozenset[str]:
@@ -593,12 +591,11 @@ def lay_out(
 ) -> LaidOut:
     """The columns of a table of a given width, without the columns in `needless`.
 
-    The columns in `telling` are more important than MEMORY.
+    The columns in `telling` are more important than the column MEMORY.
 
-    The first column and the sort column are always visible. Beside the first column and the sort column, the most
-    important columns are visible. If columns are scrolled out of sight, the columns that follow them are visible
-    instead. The visible columns do not depend on the numbers in the rows, so that they keep their places while the
-    numbers change.
+    The first column and the sort column are always visible. The remaining width shows the most important columns. If
+    the user has scrolled to the right, the remaining width shows the next columns in the order of the table. The
+    visible columns do not depend on the numbers in the rows, so the columns keep their places while the numbers change.
     """
     first, sorted_by = TITLES[by], sort.upper()
     without = {first, sorted_by, *needless, *(("OWNER",) if by in BY_PROCESS else ())}
@@ -623,7 +620,7 @@ def lay_out(
             free_columns -= len(GAP)
         else:
             if skipped:
-                allowed = set()  # if a column does not fit, no less important column is shown instead
+                allowed = set()  # the first column that does not fit ends the row
             continue
         widths[name] += more
         free_columns -= more

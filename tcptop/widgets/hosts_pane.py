@@ -152,7 +152,7 @@ class HostsPane(Pane, can_focus=True):
         self.redraw_after_key()
 
     def text_to_copy(self) -> str:
-        """The text that is copied to the clipboard: the name of the cursor's machine."""
+        """The text that is copied to the clipboard: the name of the machine with the cursor."""
         return self.cursor or ""
 
     def _keep_order(self, looks: Sequence[HostLook]) -> None:

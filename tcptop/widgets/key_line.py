@@ -86,7 +86,7 @@ class Moment(NamedTuple):
     ledger: Ledger
     view: View
     enter: str
-    """Name of what ENTER does in the pane with the focus; empty if it does nothing."""
+    """Name of what ENTER does in the pane with the focus; empty if ENTER does nothing."""
     has_palette: bool
 
     @property
@@ -134,7 +134,7 @@ WORKS: Mapping[str, Callable[[Moment], bool]] = {
     "t T": lambda now: now.has_steps,
     "< >": lambda now: now.has_steps,
 }
-"""For each key that has an effect only at times, a function that tells if the key has an effect now."""
+"""For each key that does not always have an effect, a function that tells if the key has an effect now."""
 
 
 def working_hints(hints: Sequence[KeyHint], now: Moment) -> tuple[KeyHint, ...]:

@@ -33,7 +33,7 @@ from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_l
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 
 FAR_S = 2 * 86_400.0
-"""A limit that will be reached more than this number of seconds from now is shown without that time.
+"""The time until a limit is reached is shown only up to this number of seconds.
 
 Growth that was measured over some minutes does not allow a longer forecast.
 """
@@ -49,9 +49,9 @@ USE_COLUMNS, THEN_COLUMNS = 100, 150
 """USE_COLUMNS is the minimum width of a pane that shows the used amounts. THEN_COLUMNS is the minimum width of a pane
 that also shows what the kernel does when a limit is reached."""
 NEEDS_DUMP = ("ports", "nofile", "listen_queues")
-"""Limits whose use is known only from a dump of all sockets. The headroom page explains this."""
+"""Limits whose use is known only from a dump of all sockets. The explanation page on headroom says so."""
 TITLE_MARGIN = 2
-"""Number of columns at each end of the title line that no title uses."""
+"""Number of columns at each end of the title line that stay free of titles."""
 
 
 class Columns(NamedTuple):
@@ -129,8 +129,8 @@ class LimitsPane(ScrollPane):
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     """The limits of the pane.
 
-    A limit in NEEDS_DUMP is left out unless it has an alarm. If the use of no other limit is known, all limits are
-    returned.
+    A limit in NEEDS_DUMP is left out unless it has an alarm. If the use of every remaining limit is unknown, all limits
+    are returned.
     """
     limits = ledger.limits[mode].rows
     shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]

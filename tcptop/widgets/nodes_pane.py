@@ -22,7 +22,7 @@ from tcptop.widgets.scroll_pane import Content, ScrollPane
 BAR_WIDTH = 10
 TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
 """Characters for the cells of the bar. TCP stands for memory of TCP's slabs. TRACE stands for memory of TCP's slabs
-that would fill less than half a cell. OTHER stands for other used memory, and FREE for free memory."""
+that would fill less than half a cell. OTHER stands for used memory apart from TCP's slabs, and FREE for free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}

@@ -74,7 +74,7 @@ class Pane(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._changed: set[int] = set()
-        """Rows of the widget that have changed but are not drawn again yet.
+        """Rows of the widget that have changed since they were last drawn.
 
         The rows are counted from the top of the widget's box.
         """
@@ -105,9 +105,9 @@ class Pane(Widget):
             self.show(self._ledger, self._view)
 
     def redraw_after_key(self) -> None:
-        """Draws the last ledger again, unless the same key press is already waiting in the queue.
+        """Draws the last ledger again, unless another press of the same key is already waiting in the queue.
 
-        If the same key press is waiting, the pane is drawn after that key press.
+        If another press of the same key is waiting, the pane is drawn after that key press.
         """
         if not getattr(self.app, "key_repeats", False):
             self.redraw()
@@ -149,7 +149,7 @@ class Pane(Widget):
 
     @property
     def enter_meaning(self) -> str:
-        """Name of what ENTER does while the pane has the focus; empty if it does nothing."""
+        """Name of what ENTER does while the pane has the focus; empty if ENTER does nothing."""
         meanings = [each.description for each in self.BINDINGS if isinstance(each, Binding) and each.key == "enter"]
         return meanings[0] if meanings else ""
 
@@ -237,7 +237,7 @@ class Pane(Widget):
         text = (TIME_WAIT_STYLES if self.app.has_class(TIME_WAIT_CLASS) else ROLE_STYLES)[role]
         style = self._styles.get(text)
         if style is None:
-            # Component classes are not used, because Textual would apply each class to each pane whenever any style
-            # changes. This took a quarter of a start.
+            # Component classes are not used: Textual would apply each class to each pane whenever any style changes,
+            # which took a quarter of the start-up time.
             style = self._styles[text] = (self.visual_style + Style.parse(text)).rich_style
         return style

@@ -25,8 +25,8 @@ GRIDS = ((100, 4), (38, 2), (0, 1))
 """The arrangements of the fields, each as a pair: the minimum width of the pane, and the number of fields side by
 side."""
 RESULT_LINES = 6
-"""Minimum number of lines for the advice and the plan. If a terminal is too low for them and the whole form, the form
-shows only the fields around the cursor."""
+"""Minimum number of lines for the advice and the plan. If the terminal is too low for these lines and the whole form,
+the form shows only the fields around the cursor."""
 CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
 """Widths in columns. CHOICE_ROOM is for the text of a choice, and NUMBER_ROOM for a number. MAX_BUFFERS_ROOM is the
 largest width of the field of the buffers, together with the text behind the field."""
@@ -145,7 +145,7 @@ class PlanScreen(OverlayScreen):
 
     @property
     def form(self) -> PlanForm:
-        """The form when the screen is closed."""
+        """The form, which the app keeps when the screen is closed."""
         return self._plan_pane.form
 
 
@@ -210,8 +210,8 @@ def _cell(form: PlanForm, index: int, label_columns: int, room: int, buffers: st
 def advice_line(form: PlanForm, columns: int) -> Line:
     """The line of advice below the fields.
 
-    If the text of a field is wrong, the line says what the field accepts. If the texts of all fields are right, the
-    line gives the meaning of the current field, and the keys.
+    If the text of a field is invalid, the line says what the field accepts. Otherwise the line gives the meaning of the
+    current field, and the keys.
     """
     if form.mistake is not None:
         name, _, accepted = form.mistake.partition(": ")

@@ -15,7 +15,7 @@ from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
 
 Content = tuple[Sequence[Line], Sequence[Line]]
-"""The lines of a head and of a body."""
+"""The lines of the fixed head, and the lines of the body, which scrolls."""
 
 WHEEL_LINES = 3
 

@@ -23,7 +23,7 @@ def _fill(index: int, label: str, signs: bool) -> Piece:
 
 
 def _spans(slices: Sequence[Slice], columns: int) -> list[tuple[int, int]]:
-    """The first column of each part in the bar, and the column behind the part.
+    """For each part, the column of the bar where the part begins, and the column after its end.
 
     The end of each part is rounded instead of its length, so that all lengths add up to the length of the bar.
     """
@@ -103,8 +103,8 @@ def slice_legend(
         selected: the label of the marked part; None for no mark.
         named: the indices of parts that the legend does not name, as the caller names them elsewhere or omits them.
         gaps: the gap after the fill character of a part, and the gap between two parts.
-        signs: puts the fill character of a part before its name, for a screen without colours. If false, a block in the
-            colour of the part stands before the name.
+        signs: puts the fill character of each part before the name of the part, for a screen without colours. If
+            `signs` is false, a block in the colour of the part stands before the name.
         max_lines: the largest number of lines; None for any number.
         left_out: the number of parts in `named` that the caller omits; the number after `+` includes these parts.
     """

@@ -29,8 +29,8 @@ GROWTH_STEPS = 6
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
 WIDE_RANGE, NEAR_END = 0.2, 0.1
-"""A range is wide if it is more than WIDE_RANGE times the total. The total is near the lower end of its range if it is
-within the lowest NEAR_END of the range."""
+"""A range is wide if its length is more than WIDE_RANGE times the total. The total is near the lower end of its range
+if the distance to this end is less than NEAR_END times the length of the range."""
 GAP = "  "
 
 
@@ -132,7 +132,7 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 
 
 def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
-    """The unit of the total, its share of the machine's memory, and its growth.
+    """The unit of the total; the total's share of the machine's memory; the total's growth.
 
     If the total is unknown, `unit` is the reason, and the line shows only this reason. If `with_available` is true, the
     available memory follows the reason.
@@ -219,8 +219,7 @@ def _graph_line(view: View, mode: AccountingMode, columns: int) -> Line:
 def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
     """The text that replaces a missing graph.
 
-    If the graph will begin later, the text says when. If no graph will begin later, the text gives the range of the
-    total.
+    If a graph will appear later, the text says when. Otherwise the text gives the range of the total.
     """
     reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.bytes is not None else ""
     texts = (reason,) if reason not in ("", NO_PAST) else _total_notes(ledger)[1]
@@ -233,7 +232,8 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
     In TIME_WAIT accounting, the line has the number of sockets instead of the number of mini-sockets.
 
     If only one network namespace is counted, the line may begin with the upper bound on the mini-sockets of the
-    machine. In TIME_WAIT accounting, the bound is left out if `has_bound` is true, because another line then shows it.
+    machine. In TIME_WAIT accounting, if `has_bound` is true, another line shows the bound, so this line leaves the
+    bound out.
     """
     counts = ledger.sockets
     bound = counts.time_wait_machine_max
@@ -327,7 +327,7 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
 
 
 def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """The buffers of the sockets, and notes on them: the part of them in use, and their limit tcp_mem.
+    """The memory of the sockets' buffers, and notes that give the part in use and the limit tcp_mem.
 
     If the value of the kernel's counter is no larger than the counter's possible error, the text gives an upper bound.
     """
@@ -360,7 +360,7 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """All kernel memory used by TCP, and notes on its range or on the parts that are unknown."""
+    """The total of TCP's kernel memory, and notes on the range of the total or on its unknown parts."""
     total = ledger.tcp_memory
     if total.missing:
         return f"≥ {units.size(total.low_bytes)}", (f"not known: {', '.join(total.missing)}", "parts are not known")
