@@ -303,7 +303,7 @@ def member_names() -> frozenset[str]:
 def member_of(
     station: Station, link: Link, offsets: Mapping[str, Mapping[str, int]], release: Release | None
 ) -> str | None:
-    """The name of the member that holds a link on a kernel; None if the kernel does not have the link.
+    """The name of the member that holds a link on a given kernel; None if the kernel does not have the link.
 
     `offsets` maps a struct to the members that BTF shows. Without BTF the release decides; if the release is None, the
     newest names are used.

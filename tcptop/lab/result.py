@@ -186,7 +186,7 @@ class LabResult(NamedTuple):
     kernel: str | None
     build_id: str | None
     taken_at_unix_s: float
-    """Start of the lab."""
+    """Time at which the lab started."""
     page_size_bytes: int | None
     ipv6: bool
     connections: int

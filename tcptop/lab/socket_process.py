@@ -168,8 +168,8 @@ def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
     Opens `connections` connections, gives kernel TLS to them, and frees them. If the kernel has a module `tls`, the
     kernel first loads the module (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs
     and in sheaves, and count as active. The freed objects of these connections prevent a drift in the first run with
-    kernel TLS: otherwise the closing reading would count freed objects of the run itself, but the opening reading would
-    not.
+    kernel TLS. Without these objects, the closing reading would count freed objects of the run itself, but the opening
+    reading would not.
     """
     with start_socket_process(ipv6, connections) as process:
         process.send_command("open", connections)

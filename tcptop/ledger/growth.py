@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class LiveObjects(NamedTuple):
-    """The number of sockets, and the bytes of the active objects in all rows of slabinfo that count objects of sockets.
+    """The number of sockets, and the bytes of all active objects in the slabinfo rows that count objects of sockets.
 
     On a running kernel the number of sockets is read right after slabinfo.
     """

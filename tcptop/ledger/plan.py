@@ -103,7 +103,7 @@ class PlanLimit(NamedTuple):
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
 
-    If `connections_are_at_most` is true, the number is an upper bound. `connections` does not include the planned
+    If `connections_are_at_most` is true, `connections` is an upper bound. `connections` does not include the planned
     mini-sockets, whose number is fixed. The number is None for tcp_max_tw_buckets, because this limit stops no
     connection.
     """
@@ -124,13 +124,13 @@ class PlanLimit(NamedTuple):
 
     @property
     def low_ratio(self) -> float | None:
-        """Share of the maximum that is used with the planned connections, from `takes`; None if unknown."""
+        """Share of the maximum that is used with the planned connections, computed from `takes`; None if unknown."""
         known = self.used is not None and self.takes is not None and self.maximum
         return (self.used + self.takes) / self.maximum if known else None  # type: ignore[operator]
 
     @property
     def ratio(self) -> float | None:
-        """Share of the maximum that is used with the planned connections, from `high_takes`; None if unknown.
+        """Share of the maximum that is used with the planned connections, computed from `high_takes`; None if unknown.
 
         If `high_takes` is None, the share is computed from `takes`, and is a lower bound.
         """

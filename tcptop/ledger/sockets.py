@@ -43,7 +43,8 @@ class SocketCounts(NamedTuple):
     def buffers_within_error(self) -> bool:
         """True if the possible error of the buffer counter is at least as large as the counter's value.
 
-        If the counter is within its error, only an upper bound on the bytes of socket buffers is known.
+        If the error is at least as large as the counter's value, only an upper bound on the bytes of socket buffers is
+        known.
         """
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False

@@ -105,7 +105,7 @@ class CacheAttributes(NamedTuple):
 
     cache: str
     numbers: Mapping[str, int]
-    """The values by the name of the attribute (mm/slub.c, SLAB_ATTR): a size, a flag of 0 or 1, or a total."""
+    """Maps the name of an attribute to its number (mm/slub.c, SLAB_ATTR): a size, a flag of 0 or 1, or a total."""
     by_node: Mapping[str, Mapping[int, int]]
     """For each attribute that the kernel counts by node: the count on each node where the count is above 0."""
     constructor: str | None
@@ -272,9 +272,10 @@ class Meminfo(NamedTuple):
     unreclaimable_slab_bytes: int | None = None
     """SUnreclaim."""
     buffers_bytes: int | None = None
-    """Page cache of block devices. In a container's meminfo (lxcfs) this amount is always 0."""
+    """Page cache of block devices. A container's meminfo (lxcfs) always has 0 for this page cache."""
     direct_map_bytes: int | None = None
-    """Sum of the DirectMap lines: the memory that the kernel maps. A container's meminfo (lxcfs) has the machine's."""
+    """Sum of the DirectMap lines: the memory in the kernel's direct map. A container's meminfo (lxcfs) has the lines of
+    the whole machine."""
 
 
 class NodeFacts(NamedTuple):
@@ -335,7 +336,8 @@ class MemoryArray(NamedTuple):
     """Number of the SMBIOS structure. `MemoryDevice.array` refers to the array by this number."""
     use: str | None
     slots: int | None
-    """Number of slots. None if the array has more memory devices than the firmware says it has slots."""
+    """Number of slots. None if the firmware gives a number that is smaller than the number of the array's memory
+    devices."""
     max_capacity_bytes: int | None
 
 

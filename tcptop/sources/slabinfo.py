@@ -25,8 +25,8 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum number of objects by which the number of active objects may be below 0. The kernel does not take all counts
-of a cache at the same moment, so the counts may contradict each other by a few objects.
+"""The number of active objects in the file may be negative, but not less than -MAX_EXCESS. The kernel does not take all
+counts of a cache at the same moment, so the counts may contradict each other by a few objects.
 """
 
 

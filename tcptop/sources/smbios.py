@@ -25,8 +25,8 @@ KEPT_BYTES: Mapping[int, int] = {PROCESSOR: 0x32, MEMORY_ARRAY: 0x17, MEMORY_DEV
 bytes and the strings of `KEPT_STRINGS`.
 """
 KEPT_STRINGS: Mapping[int, tuple[int, ...]] = {PROCESSOR: (0x04, 0x07, 0x10), MEMORY_DEVICE: (0x10, 0x11)}
-"""Maps each type to the offsets of bytes that contain string numbers. For a processor, the strings are the designation,
-the manufacturer and the version; for a memory device, they are the locator and the bank.
+"""Maps each type to the offsets of those bytes that contain the number of a string. For a processor, the strings are
+the designation, the manufacturer and the version; for a memory device, they are the locator and the bank.
 """
 
 MAX_TABLE_BYTES = 1 << 20

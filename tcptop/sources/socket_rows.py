@@ -1,4 +1,4 @@
-"""Reads single sockets of one group (sock_diag/socket_rows.py).
+"""Reads the sockets of a group one by one (sock_diag/socket_rows.py).
 
 Only a live host can answer requests for single sockets.
 """
