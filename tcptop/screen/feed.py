@@ -215,7 +215,7 @@ class Feed:
 
 
 def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:
-    """True if the panes shall take the rates from the new sample `ledger` instead of the sample `shown`.
+    """True if the panes take the rates from the new sample `ledger`, and no longer from the sample `shown`.
 
     The new sample is used if it belongs to another time step than `shown`, or is earlier than `shown`. If either sample
     has no time, the new sample is used, too. If `shown` is the first sample of a host, and therefore has no rates, any

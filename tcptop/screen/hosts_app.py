@@ -79,7 +79,7 @@ class HostsApp(App[int]):
         cursor: str | None = None,
         look_now: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes the initial order of the table, its cursor, and functions of the caller.
+        """Takes the initial order and cursor of the table, and two functions of the caller.
 
         `states` returns the state of all machines, and `look_now` makes the background threads read every machine now.
         """

@@ -114,8 +114,8 @@ class ReplayFeed(Feed):
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
-        # Only tests run an app without a terminal (headless). A test shares the interpreter with other code, so it must
-        # not change garbage collection.
+        # Only tests run an app without a terminal (headless). A test shares the interpreter with other code, so a
+        # headless app must not change garbage collection.
         if not self._looking_back and not self.app.is_headless:
             from tcptop.screen.idle_gc import run_idle_gc
 

@@ -321,7 +321,7 @@ class Pen(NamedTuple):
 def pen_of(parameters: str) -> Pen | None:
     """Parses SGR parameters; returns None if they contain a code that `PEN_CODE` does not match, such as a reset.
 
-    With a code that does not match, the meaning of the parameters may depend on their order.
+    If a code does not match, the meaning of the parameters may depend on their order.
     """
     if PEN_CODE.sub("", parameters):
         return None

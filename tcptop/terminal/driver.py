@@ -249,8 +249,8 @@ class CellDriver(LinuxDriver):
         if not self._leaving:
             os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
-        # A signal that ends the program may have come together with SIGCONT. The event loop resumes the screen later,
-        # so that the program handles that signal before it draws.
+        # A signal that ends the program may have come together with SIGCONT. The program handles such a signal first,
+        # because the event loop resumes the screen only later.
         self._in_loop(self._resume)
 
     def _resume(self) -> None:

@@ -36,7 +36,7 @@ Once the terminal is restored, the program kills itself by the first signal in t
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
-    """Ends the program on SIGTERM, SIGHUP or a hang-up, even while its event loop waits for a blocked terminal.
+    """Ends the program on SIGTERM, SIGHUP or a hang-up, even while the event loop waits for a blocked terminal.
 
     The program also ends on every other signal that would kill the program. At the end, the caller must call
     `die_by_received_signal`. A daemon thread waits in poll(2) and requests no event, so that poll(2) returns only on a

@@ -260,7 +260,7 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
     lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
     lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
-        # Without a text column beside the figures, the text goes below the figures, as notes do.
+        # If there is no text column beside the figures, the text goes below the figures, like a note.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
             lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]

@@ -62,7 +62,7 @@ class ExplainScreen(OverlayScreen):
     def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
         """Takes the page that is shown first.
 
-        If the first page is about a cache or about a part of the figure, it precedes the pages of `PAGES`.
+        If the first page is about a cache or about a part of the figure, the first page precedes the pages of `PAGES`.
         """
         own = [first] if first is not None and first not in PAGES else []
         pages = [*own, *PAGES]

@@ -100,7 +100,7 @@ def past_columns(view: View, series: str, columns: int) -> Series:
 
 
 def no_graph_reason(ledger: Ledger, view: View) -> str:
-    """The reason why no graph is drawn; empty if there is a value."""
+    """The reason why no graph is drawn; empty if at least one count of sockets is known."""
     if any(value is not None for value in past_values(view, "sockets")):
         return ""
     if view.player is not None:

@@ -58,7 +58,7 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     the machine are left out first. The names of the alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
-    # Open sockets on all nodes are the usual case, which the line does not name.
+    # The line does not name the usual case: the accounting of open sockets, on all nodes.
     shown: list[Piece] = [] if choices.mode == "full" else [(f"{MODE_NAMES[choices.mode]} · ", "accent")]
     verdicts = _verdicts_text(ledger)
     if verdicts:

@@ -113,7 +113,7 @@ class HoldersHelpPane(HelpPane):
 
 
 def entry_lines(word: str, columns: int, title: str | None = None, width: int = COLUMN_WIDTH) -> list[Line]:
-    """The glossary's entry on a word, as lines. The title of the entry is `title` or, without it, the word."""
+    """The glossary's entry on a word, as lines. The title of the entry is `title` or, if `title` is empty, the word."""
     entry = find_entries(word)[0]
     return fact_lines(title or word, f"{entry.meaning} {entry.more}".rstrip(), columns, width, "accent")
 

@@ -184,7 +184,8 @@ class HoldersPane(ScrollPane):
         self._drawn_of: tuple[object, ...] | None = None
         """The values that the lines in `_drawn` depend on; None if the lines must be drawn again."""
         self._skipped = 0
-        """Number of columns that are scrolled out of sight at the left, apart from those that always stay."""
+        """Number of columns that are scrolled out of sight at the left; the columns that never scroll are not
+        counted."""
         self._hidden = 0
         """Number of columns that are not visible."""
 

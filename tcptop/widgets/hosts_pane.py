@@ -58,7 +58,7 @@ SHOWN_FIRST = (
 """The columns, the most important first; a narrow terminal omits the last ones."""
 AGE_AT = 4
 """Number of columns that are more important than the column of the age. If the more important columns fit, the column
-of the age is the next one to be placed."""
+of the age is placed next."""
 WIDER = (
     ("NEAREST LIMIT", 21),
     ("EVENTS", 22),
@@ -327,7 +327,7 @@ def row_line(look: HostLook, layout: Columns, columns: int, interval_s: float) -
 
 
 def total_line(looks: Sequence[HostLook], layout: Columns, columns: int) -> Line:
-    """The number of machines that answer, followed by their sums."""
+    """The number of machines that answer, followed by the sums of their figures."""
     rows = answering_rows(looks)
     cells: list[tuple[str, int]] = [
         ("" if column.total is None else column.total(rows) if rows else units.UNKNOWN, width)

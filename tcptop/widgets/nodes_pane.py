@@ -112,7 +112,7 @@ class NodesPane(ScrollPane):
 
     _cursor_index = 0
     _chosen: int | None = None
-    """The node that the other panes show; when it is chosen, the cursor moves to its line."""
+    """The node that the other panes show; when the user chooses a node, the cursor moves to the line of this node."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title, with the meaning of the bars."""

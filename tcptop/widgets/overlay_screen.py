@@ -22,7 +22,7 @@ class OverlayScreen(Screen[None]):
     """
 
     PASSED_ON_KEYS: tuple[str, ...] = ()
-    """Keys that are passed on to the app. In the app, the passed keys have the same effect as on the main screen."""
+    """Keys that are passed on to the app. The keys that are passed on have the same effect as on the main screen."""
     CLOSES_ON_CLICK: ClassVar[bool] = True
     """True if a click closes the screen."""
 

@@ -21,7 +21,7 @@ MIN_COLUMNS, MIN_ROWS = 20, 4
 TOO_SMALL = f"the command palette needs {MIN_COLUMNS} columns and {MIN_ROWS} lines"
 GROUP_WIDTH, KEYS_WIDTH = 9, 12
 GROUP_COLUMNS = 60
-"""The palette shows the names of the groups only if it has at least this many columns."""
+"""The palette shows the names of the groups if the palette has at least this many columns."""
 MAX_CHARACTERS = 80
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 

@@ -30,7 +30,7 @@ class Prompt(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:
-        """Takes the question, the initial text, and a function that is called with the text after each change of it."""
+        """Takes the question, the initial text, and a function that is called with the new text after each change."""
         super().__init__()
         self._question, self._text, self._on_change = question, text, on_change
 

@@ -25,7 +25,7 @@ def _fill(index: int, label: str, signs: bool) -> Piece:
 def _spans(slices: Sequence[Slice], columns: int) -> list[tuple[int, int]]:
     """For each part, the column of the bar where the part begins, and the column after its end.
 
-    The end of each part is rounded instead of its length, so that all lengths add up to the length of the bar.
+    The ends of the parts are rounded, not their lengths, so that all lengths add up to the length of the bar.
     """
     total = sum(part.bytes for part in slices)
     spans: list[tuple[int, int]] = []
@@ -101,7 +101,8 @@ def slice_legend(
         missing: the names of the parts whose bytes are unknown.
         columns: the width of the legend.
         selected: the label of the marked part; None for no mark.
-        named: the indices of parts that the legend does not name, as the caller names them elsewhere or omits them.
+        named: the indices of parts that the legend does not name, because the caller names them elsewhere or omits
+            them.
         gaps: the gap after the fill character of a part, and the gap between two parts.
         signs: puts the fill character of each part before the name of the part, for a screen without colours. If
             `signs` is false, a block in the colour of the part stands before the name.
