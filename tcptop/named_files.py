@@ -30,7 +30,7 @@ def open_to_read(path: str) -> int:
     """A descriptor for reading a regular file.
 
     Raises:
-        OSError: if the file does not exist, may not be read, or is not regular.
+        OSError: if the file does not exist, cannot be read, or is not regular.
 
     """
     try:
@@ -195,7 +195,7 @@ def new_folder(path: str) -> Iterator[str]:
     """Context manager that makes a new folder at a path if the block ends without an exception.
 
     The block receives the path of an empty temporary folder in the same parent folder, and writes into this folder.
-    After an exception, nothing remains.
+    After an exception, the temporary folder is removed.
 
     Raises:
         FileExistsError: if there is a file or folder at the path.
@@ -320,7 +320,8 @@ def _link_target(folder: int, name: str) -> str | None:
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
     """The status of a file that may be replaced; None if the file does not exist and may be created.
 
-    Raises OSError if the path leads to something other than a regular file, or if this user may not write the file.
+    Raises OSError if the path leads to something other than a regular file, or if this user has no right to write the
+    file.
     """
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)

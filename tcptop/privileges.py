@@ -87,7 +87,7 @@ def drop_root_for(*paths: str) -> None:
     """Drops root's privileges for good if users other than root can write to any of the files or trees.
 
     Raises:
-        OSError: if one of the files or trees does not exist.
+        OSError: if any of the files or trees does not exist.
         TcptopError: if the privileges cannot be dropped.
 
     """

@@ -1,7 +1,7 @@
 """Writes to standard output and standard error, even if they are closed, full, or pipes without a reader.
 
-After a failed write, the descriptor is led to /dev/null. If the descriptor were not led to /dev/null, Python would
-write the same text again at its exit, and end with exit code 120.
+After a failed write, the descriptor is redirected to /dev/null. Without this redirection, Python would write the text
+again when it exits, and end with exit code 120.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def flush_streams() -> None:
 def _write(stream: TextIO, text: str) -> None:
     """Writes and flushes a text.
 
-    After a failed write, leads the stream's descriptor to /dev/null, and raises the OSError.
+    After a failed write, redirects the stream's descriptor to /dev/null, and raises the OSError.
     """
     try:
         stream.write(text)

@@ -221,7 +221,7 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
 
 
 def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
-    """The chosen sample of a recording, with the growth over the minutes before this sample."""
+    """The chosen sample of a recording, with the growth of the number of sockets in the minutes before this sample."""
     from tcptop.commands.common import load_lab_result
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import TimeRange, select_samples
@@ -268,7 +268,7 @@ def _growth_samples(recording: Recording, index: int) -> list[tuple[int, float]]
 
 
 def _start_of_origin(recording: Recording, numbers: Sequence[tuple[int, float]]) -> int:
-    """Position in `numbers` of the earliest sample from which on the origin (machine, boot, namespace) stays the same.
+    """Position in `numbers` of the earliest sample after which the origin (machine, boot, namespace) does not change.
 
     To save time, only samples at least GAP_S apart are read. A sample that is not read is taken to have the origin of
     the previous sample.

@@ -262,7 +262,7 @@ class SlabGrowth:
 
 @dataclass(frozen=True, slots=True)
 class ComparedInput:
-    """The origin of one of the two compared ledgers: host, kernel and time."""
+    """The origin of a compared ledger: host, kernel and time."""
 
     label: str
     """Name that the user gave the input."""

@@ -312,7 +312,8 @@ def has_all_rows(ledger: Ledger) -> bool:
 def _free_bytes(ledger: Ledger, names: frozenset[str]) -> float | None:
     """Idle bytes of the rows in `names`: the size of the slabs minus the active objects' shares of the slabs.
 
-    The idle bytes are None if the number of active objects of a row is unknown, as where slabinfo has lost the row.
+    The idle bytes are None if the number of active objects of a row is unknown, for example because slabinfo lacks the
+    row.
     """
     free = 0.0
     for line in slabinfo_rows(ledger):

@@ -14,8 +14,8 @@ from tcptop.text.table import Heading, TableRow, make_headings, table_lines
 KERNEL_EVENTS = {event.name: event for event in EVENTS}
 SINCE = "since the kernel started, or since this network namespace was made"
 READ_STATES = ("ok", "late")
-"""States of a source that was read completely. If a completely read source lacks a counter, the kernel does not have
-the counter."""
+"""States of a source that was read completely. If a source was read completely but lacks a counter, the kernel does not
+have the counter."""
 ALARM_SIGN = "!"
 """The sign before an alarm, so that an alarm can be recognised without colour."""
 

@@ -185,7 +185,7 @@ def _socket_caches(ledger: Ledger) -> list[CacheLine]:
 
 
 def _added(lists: Iterable[tuple[int, ...] | None]) -> tuple[int, ...] | None:
-    """The sums of the counts by order; None if any count is unknown."""
+    """The sum of the counts for each order; None if any count is unknown."""
     known = list(lists)
     if None in known:
         return None

@@ -110,7 +110,7 @@ def whole_size(size_bytes: int | None) -> str:
 
 
 def _system_devices(hardware: Smbios) -> list[MemoryDevice]:
-    """The memory slots, without those of arrays that are not system memory, such as the firmware's flash memory."""
+    """The slots of system memory; slots of other arrays, such as the firmware's flash memory, are left out."""
     others = {array.handle for array in hardware.memory_arrays if array.use not in (None, SYSTEM_MEMORY)}
     return [device for device in hardware.memory_devices if device.array not in others]
 

@@ -83,7 +83,7 @@ def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = unit
     """The headroom of a limit, in sockets; `–` if the limit stops no new socket.
 
     The headroom of memory begins with `≤` if the size of a part of a socket is unknown. The headroom of a memory cgroup
-    begins with `≥` if some objects of a socket may not be charged.
+    begins with `≥` if it is unknown whether all objects of a socket are charged.
     """
     if not limit.stops_new_sockets:
         return units.UNKNOWN
@@ -117,9 +117,9 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
 def alarm_reasons(limit: Limit) -> list[str]:
     """Texts, from long to short, that say why a limit has an alarm, such as `full from 95 %`; empty without an alarm.
 
-    For orphans the reason is what the kernel does at the present number of orphans. A state begins when the use reaches
-    the threshold, but ends only when the use is clearly below the threshold. While the use is a little below the
-    threshold, the state therefore remains.
+    For orphans the reason is what the kernel does at the present number of orphans. An alarm begins when the use
+    reaches the threshold, and ends when the use is clearly below the threshold. While the use is only a little below
+    the threshold, the alarm remains.
     """
     if limit.state not in ALARM_STATES:
         return []
@@ -278,7 +278,7 @@ def before_reclaim_text(headroom: Headroom) -> str:
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The sentence about the headroom in its longest variant, which gives the reason if the headroom is unknown."""
+    """The longest sentence about the headroom, which gives the reason if the headroom is unknown."""
     return headroom_sentences(ledger, mode)[0]
 
 

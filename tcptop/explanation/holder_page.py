@@ -318,7 +318,7 @@ def _lines(headings: Sequence[Heading], cells: Sequence[Sequence[str]], columns:
 def _listener_cells(holders: Holders, row: HolderRow) -> list[list[str]]:
     """The accept queues of the listeners of the row's ports, the fullest first."""
     places = {(group.namespace, group.port, group.family) for group in row.groups if group.is_server}
-    # An IPv6 listener accepts IPv4 too, and its sockets over IPv4 are in groups of the family IPv4. The IPv6 listeners
+    # An IPv6 listener also accepts IPv4 connections, whose sockets are in groups of the family IPv4. The IPv6 listeners
     # of each port are therefore included.
     places |= {(namespace, port, AF_INET6) for namespace, port, _ in places}
     listeners = [each for each in holders.listeners if (each.namespace, each.port, each.family) in places]

@@ -22,7 +22,7 @@ SortKey = Literal["memory", "sockets", "slab", "buffers", "unread", "unsent", "d
 SORTS: tuple[SortKey, ...] = get_args(SortKey)
 
 MAX_ROWS = 30
-"""Maximum number of rows of a report, unless the user gives another number."""
+"""Default for the maximum number of rows of a report."""
 
 KIND_NAMES: Mapping[str, str] = {
     "orphan": "(orphan)",

@@ -35,7 +35,7 @@ MAX_CGROUP_COLUMNS = 32
 
 
 def holder_headings(by: Grouping, sort: SortKey = "memory") -> list[Heading]:
-    """The columns of the table, the one that names the row first.
+    """The columns of the table; the first column names the row.
 
     If the width is too small, the least important columns are left out, but never the column by which the rows are
     sorted.

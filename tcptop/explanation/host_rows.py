@@ -229,8 +229,9 @@ def sort_looks(looks: Sequence[HostLook], order: TableOrder) -> list[HostLook]:
     """The rows whose names contain the filter text, sorted.
 
     In the order of NEAREST LIMIT, machines with an alarm come first, the most severe alarm first. Machines that do not
-    answer come next. Machines without an alarm follow, sorted by the number of sockets that still fit, the fewest
-    first. In the order of a column other than NEAREST LIMIT, machines with an unknown value come last.
+    answer come after the machines with an alarm. Machines without an alarm come last, sorted by the number of sockets
+    that still fit, the fewest first. In the order of a column other than NEAREST LIMIT, machines with an unknown value
+    come last.
     """
     chosen = [look for look in looks if order.text.casefold() in look.name.casefold()]
     if order.sort == NAME_KEY:
@@ -261,7 +262,7 @@ def _urgency(look: HostLook) -> tuple[int, float]:
     if level >= 2 and limit is not None:
         return -1 - level, -(limit.ratio or 0.0)
     room = _headroom(row)
-    # The number is rounded, because rows with nearly the same number would otherwise keep changing places.
+    # The headroom is rounded, because rows with nearly the same headroom would otherwise keep changing places.
     return -2 * level, inf if room is None else float(f"{room:.1e}")
 
 

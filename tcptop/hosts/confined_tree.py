@@ -31,7 +31,7 @@ class ConfinedTree:
         """A descriptor for reading a file.
 
         Raises:
-            OSError: if the file does not exist, may not be read or is not regular, or if a link on the path points
+            OSError: if the file does not exist, cannot be read or is not regular, or if a link on the path points
                 outside the root.
         """
         # O_NONBLOCK: opening a named pipe in a hostile tree must not block.

@@ -30,7 +30,7 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""The host leaves this number of the descriptors that `ulimit -n` allows free for the rest of the process.
+"""Of the descriptors that `ulimit -n` allows, the host leaves this number for the rest of the process.
 """
 
 
@@ -67,7 +67,7 @@ class FolderHost(BlockingHost):
         """Takes the folder that contains `proc` and `sys`.
 
         Raises:
-            OSError: if the folder does not exist or may not be read.
+            OSError: if the folder does not exist or cannot be read.
         """
         self._root = os.path.abspath(root)  # noqa: PTH100 (links are not resolved: see ConfinedTree)
         os.listdir(self._root)  # noqa: PTH208

@@ -63,7 +63,7 @@ class NotSavedError(FileNotFoundError):
 
 
 class NotAllowedError(PermissionError):
-    """Error for a file that the ssh user may not read. `strerror` says how to get the right to read the file."""
+    """Error for a file that the ssh user has no right to read. `strerror` says how to get permission."""
 
 
 class CutFileError(OSError):
@@ -71,7 +71,7 @@ class CutFileError(OSError):
 
 
 class RootDeniedError(PermissionError):
-    """Error for a file that root itself may not read, here or on another machine."""
+    """Error for a file that even root is not allowed to read, here or on another machine."""
 
 
 class HostLostError(TcptopError):

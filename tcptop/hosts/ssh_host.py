@@ -82,8 +82,8 @@ class SshHost:
     def __init__(self, name: str, sudo: bool = False, may_ask: bool = False, connect: bool = True) -> None:
         """Connects; if `may_ask` is set, ssh may ask questions on the terminal. Later connections never ask.
 
-        If the argument `connect` is False, nothing is connected here. The method `connect` or the first read then makes
-        the first session.
+        If the argument `connect` is False, no connection is made here. The method `connect` or the first read then
+        makes the first session.
 
         Raises:
             OSError: with the reason in one line, if no session can be made.
@@ -330,7 +330,7 @@ class SshHost:
         return FolderRead(path, entries, None, took_us)
 
     def _measure(self, total_us: int, text_bytes: int, whole_us: int) -> float:
-        """Adds the remote CPU time of an answer, and returns the time for each byte of text in microseconds."""
+        """Adds the remote CPU time of an answer, and returns the average time per byte of text, in microseconds."""
         spent_us = max(0.0, total_us - self._total_us - whole_us)
         if self._total_us:  # the CPU time of the first answer includes the start of the shell
             self._costs.append((text_bytes, spent_us))

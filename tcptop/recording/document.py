@@ -49,7 +49,7 @@ A hostile document of a few bytes can refer to many large files.
 REMEMBERED_READS = 2
 """Number of parsed reads cached for each source.
 
-Most reads of a sample are also reads of the next or previous sample.
+Two consecutive samples have most of their reads in common.
 """
 
 Json = dict[str, Any]

@@ -42,7 +42,7 @@ SPARE_PAGES = 8
 """Pages that SQLite may need for a sample in addition to the sample's bytes (b-tree and overflow pages)."""
 
 MAX_NUMBER = 1 << 53
-"""Upper bound on the number of a sample: more than a recorder writes in a thousand years."""
+"""Largest sample number; a recorder would need more than a thousand years to write so many samples."""
 
 TRIES = 5
 """Maximum number of tries to open a recording that other recorders create at the same time."""

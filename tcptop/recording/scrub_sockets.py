@@ -110,8 +110,8 @@ def _group_lines(joined: Mapping[tuple[bytes, ...], Sequence[int]]) -> Iterator[
 class SocketScrubber:
     """Replaces names and numbers in the readings of all sockets in one recording.
 
-    A value keeps its number as long as each reading of the sockets contains the value. If a reading does not contain
-    the value, the number is forgotten. A recording of weeks thus needs little memory.
+    A value keeps its number as long as each reading of the sockets contains the value. The value's number is forgotten
+    as soon as a reading does not contain the value. A recording of weeks thus needs little memory.
     """
 
     def __init__(self) -> None:

@@ -204,7 +204,7 @@ def write_settings(file: Path, settings: Settings) -> None:
 def change_text(text: str, settings: Settings, name: str) -> str:
     """Returns `text`, the text of a settings file, changed to these settings.
 
-    Raises TcptopError for the same reasons as `write_settings`.
+    Raises TcptopError in the same cases as `write_settings`.
     """
     # JSON and TOML write the values of settings in the same way. The import is here, because most runs write no
     # settings.

@@ -313,7 +313,7 @@ _WORD = struct.Struct("=I")
 
 
 def _is_mini(word: int) -> bool:
-    """True if a row whose first word has this family, state and timer describes a mini-socket."""
+    """True if a row with this first word (family, state and timer) describes a mini-socket."""
     return _WORD.pack(word)[2] == TIME_WAIT_TIMER
 
 
@@ -326,7 +326,7 @@ def _place(name: str, layout: _Layout) -> int | None:
 
 
 def _cgroups(words: memoryview, at: int, step: int) -> list[int]:
-    """The cgroup's number in each row: 64 bits, at an offset that may not be a multiple of 8."""
+    """The cgroup's number in each row: 64 bits, at an offset that is not always a multiple of 8."""
     one, other = (words[each // 4 :: step // 4].tolist() for each in (at, at + 4))
     low, high = (one, other) if sys.byteorder == "little" else (other, one)
     return [each | more << 32 for each, more in zip(low, high, strict=True)] if any(high) else low

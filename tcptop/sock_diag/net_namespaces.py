@@ -25,8 +25,8 @@ MAX_THREADS = 10_000
 """Maximum number of threads whose namespace is read, besides the first thread of each process. The read takes about 8
 µs for each thread."""
 LONE_THREAD_LINKS = 3
-"""Link count of /proc/PID/task of a process with one thread; each further thread adds 1 (fs/proc/base.c,
-proc_task_getattr)."""
+"""Number of links to the folder /proc/PID/task if the process has one thread; each further thread adds 1
+(fs/proc/base.c, proc_task_getattr)."""
 FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
 """PROC_PID_INIT_INO (include/linux/proc_ns.h)."""
 
@@ -177,7 +177,7 @@ def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = 
     If `namespace` is given and is not this process's own, the new thread first enters `namespace`. No other thread
     changes its namespace.
 
-    Raises OSError if the namespace may not be entered, and any exception that the call raises.
+    Raises OSError if the namespace cannot be entered, and any exception that the call raises.
     """
     results: list[tuple[Answer, int]] = []
     errors: list[BaseException] = []
