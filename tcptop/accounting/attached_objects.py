@@ -1,7 +1,7 @@
 """Objects that only some sockets have: epoll items, tracked flows, contexts of kernel TLS, and socket buffers.
 
-The TCP state of a socket does not tell if the socket has attached objects, so the cost of a socket leaves them out. The
-bytes of attached objects per socket are an average over the machine's sockets.
+The TCP state of a socket does not tell if the socket has attached objects, so the cost of a socket leaves attached
+objects out. The bytes of attached objects per socket are an average over the machine's sockets.
 """
 
 from collections.abc import Sequence

@@ -128,9 +128,9 @@ class CacheTable:
         """The reason why no file shows the cache of an object: the cache is `absent`, `hidden` or `unknown`.
 
         The cache is absent if the kernel is too old or too new. The cache is also absent if the protocol that creates
-        the cache is not registered, or if a complete list of caches does not name the cache. A cache that must exist is
-        never absent, even if a complete list of caches does not name the cache. A cache must exist if all kernels of
-        this release have its object, or if the object's protocol is registered.
+        the cache is not registered, or if a complete list of caches does not name the cache. A cache that must exist
+        never counts as `absent`, even if a complete list of caches does not name the cache. A cache must exist if all
+        kernels of this release have its object, or if the object's protocol is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
@@ -458,7 +458,7 @@ class CacheTable:
         return self._shown_names.get(self._group_of.get(name, ""), (name,))
 
     def _more_aliases(self, name: str, names: tuple[str, ...]) -> int:
-        """The number of caches that are merged with a given cache but left out of its list of aliases."""
+        """The number of caches that are merged with a given cache but missing in the cache's list of aliases."""
         every_name = self._names_of.get(self._group_of.get(name, ""), (name,))
         return max(0, len(every_name) - 1 - len(aliases_of(name, names)))
 

@@ -125,9 +125,9 @@ def run_checks(
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
-    # If the error of a counter is too large to decide the state of a limit, the state is UNKNOWN. For a limit that the
-    # user did not name, UNKNOWN would alert an administrator without a reason. The state of a limit that the user did
-    # not name is therefore OK instead of UNKNOWN.
+    # If the error of a counter is too large to decide the state of a limit, the state is UNKNOWN. If the user did not
+    # name the limit, UNKNOWN would alert an administrator without a reason. The state of a limit that the user did not
+    # name is therefore OK instead of UNKNOWN.
     checks = [
         check._replace(state="OK")
         if check.state == "UNKNOWN" and check.name not in named and not _contradiction(ledger, check.name)

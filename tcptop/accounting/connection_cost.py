@@ -113,8 +113,8 @@ def _change_of_sockets(
     """The periods in which the number of sockets, or of mini-sockets, changed fast.
 
     `reading` is the last read of the caches. The number of sockets at the last read is compared with the number at the
-    previous read. If the caches were read only once, the previous number is the one that sockstat showed just before
-    the read. In a saved tree, the number of sockets is assumed not to change.
+    previous read. If the caches were read only once, the number of sockets in sockstat just before this read is used
+    instead. In a saved tree, the number of sockets is assumed not to change.
     """
     newest = snapshot.sockstat
     if not snapshot.live or reading.sockstat is None or reading.taken_at_s is None:
@@ -385,7 +385,7 @@ def _costs_by_family(
 def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
     """Size of the IPv4 cache and the IPv6 cache together, in bytes.
 
-    The size is None if one of the caches may exist but its size is unknown.
+    The size is None if the size of a cache that may exist is unknown.
     """
     total = 0
     for kernel_object in FAMILY_OBJECTS[mode]:

@@ -40,7 +40,7 @@ def _totals(readings: Mapping[str, Reading[Any] | None]) -> EventCounts:
 
 
 def event_growth(before: EventCounts, after: EventCounts) -> EventCounts:
-    """Growth of each counter; None for every counter if any counter became smaller."""
+    """Growth of each counter; if any counter became smaller, the growth of every counter is None."""
     growth = {name: increase(before[name], total) for name, total in after.items()}
     if any(step is not None and step < 0 for step in growth.values()):
         return UNKNOWN_COUNTS

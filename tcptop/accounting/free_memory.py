@@ -127,8 +127,8 @@ class NodeTable:
 def sum_zones(nodes: Iterable[NodeMemory]) -> tuple[ZoneMemory, ...]:
     """The zones of the machine: each is the sum of the zones with the same name on all nodes.
 
-    An amount is None if it is unknown on any node. The number of blocks of an order and a migrate type is a lower bound
-    if it is a lower bound on any node.
+    An amount is None if it is unknown on any node. If a number of blocks is only a lower bound on one of the nodes, the
+    sum over the nodes is a lower bound, too.
     """
     by_name: dict[str, list[ZoneMemory]] = {}
     for node in nodes:

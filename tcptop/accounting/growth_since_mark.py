@@ -1,6 +1,6 @@
 """Measured bytes per socket since a mark (a sample that the user marked): growth of live objects ÷ growth of sockets.
 
-The error of the measurement is the change since the mark in those slabs that hold no objects of sockets.
+The error of the measurement is the change since the mark in the slabs that hold no objects of sockets.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ def find_hardware(snapshot: Snapshot) -> Smbios | None:
     """The processor sockets and memory slots with their nodes; None if the firmware's tables were not read.
 
     On a machine with a single node, all sockets and slots are on that node. With several nodes, a slot's node is known
-    only from the word `node` in the slot's name. The names of slots count only if their node numbers agree with the
-    nodes that the kernel shows.
+    only from the word `node` in the slot's name. The names of slots are ignored if the node numbers in the names
+    contradict the nodes that the kernel shows.
     """
     smbios, topology = snapshot.smbios.value, snapshot.topology.value
     if smbios is None:

@@ -52,7 +52,7 @@ IF_GROWN: Mapping[str, tuple[str, str, str]] = {
     "TCPReqQFullDoCookies": ("SYN queue full, ", "cookie", " sent: this costs no memory"),
     "TCPTimeWaitOverflow": ("", "connection", " skipped TIME_WAIT: tcp_max_tw_buckets is reached"),
 }
-"""The text of the verdict on each counter: its start, what is counted, and its end.
+"""For each counter, three parts of the verdict's text: the start, a noun for the counted things, and the end.
 
 A verdict is given if the counter of a namespace has grown since the previous reading of the sockets."""
 
@@ -201,7 +201,7 @@ def _candidate(
 def _by_process(
     groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool]
 ) -> Iterator[Sequence[HolderGroup]]:
-    """Yields one sequence for each process: the groups of the process for which `is_meant` is true."""
+    """Yields a sequence for each process: those of the process's groups that fulfil `is_meant`."""
     by_pid: dict[int | None, list[HolderGroup]] = defaultdict(list)
     for group in groups:
         if group.holder.kind == "process" and is_meant(group):
@@ -236,7 +236,7 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
     """Number of dropped connections by namespace, family and port.
 
-    If several listeners share a port (SO_REUSEPORT), their drops are added up.
+    If several listeners share a port (SO_REUSEPORT), the drops of these listeners are added up.
     """
     drops: Counter[tuple[int, int, int]] = Counter()
     for listener in table.listeners:

@@ -200,7 +200,7 @@ def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits
 
 
 class _Merged(NamedTuple):
-    """Sockets of one holder that are alike: their number, and the sums of their bytes."""
+    """Similar sockets of one holder: the number of the sockets, and the sums of their bytes."""
 
     group: SocketGroup
     holder: Holder

@@ -72,7 +72,7 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
     """Bytes of kernel TLS per socket, computed from the bytes of a connection in each run.
 
     `pair_bytes` has the bytes of both ends of the connection, including memory cgroup vectors. The bytes are None if a
-    run of `KTLS_STEPS` is missing. On every kernel, each part of kernel TLS takes some bytes. If a run does not have
+    run of `KTLS_STEPS` is missing. On every kernel, each part of kernel TLS takes some bytes. If a run does not take
     more bytes than the previous run, the measurement is therefore wrong, and the bytes are None.
     """
     if not pair_bytes.keys() >= set(KTLS_STEPS):

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
 
 HOLD_S = 10.0
-"""Time in seconds for which a limit must be nearer than the limit above it, before the two exchange their places."""
+"""Time in seconds for which a limit must be nearer than the limit above it, before the two limits exchange their
+places."""
 MAX_GAP_S = 150.0
 """If two samples are more than this time in seconds apart, the second sample does not keep the order of the first.
 

@@ -179,8 +179,8 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
     """The states of the limits, for use as the argument `previous` of the next sample.
 
-    If the counter of a limit's event in `STATE_BY_EVENT` has grown, the event may have raised the present state. A
-    limit whose event has grown therefore keeps its state from `previous`.
+    If the counter of a limit's event in `STATE_BY_EVENT` has grown, the event may have raised the present state. If the
+    event counter of a limit has grown, the limit therefore keeps the state from `previous`.
     """
     grown = {event.name for event in events if event.grown}
     return {

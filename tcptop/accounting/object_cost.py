@@ -59,9 +59,10 @@ def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: K
     """True if the cache is SELinux's own, and SELinux is not active.
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
-    objects. If the active modules are unknown, the cache counts as unused if the number of all objects in the cache is
-    below half the number of sockets that certainly have a file or an inode. A cache with fewer objects than sockets may
-    still be in use, because sockets may be opened between the reads of objects and sockets.
+    objects. If the active modules are unknown, the number of all objects in the cache is compared with the number of
+    sockets that certainly have a file or an inode. The cache counts as unused if there are at least twice as many such
+    sockets as objects. A cache with fewer objects than sockets may still be in use, because sockets may be opened
+    between the reads of objects and sockets.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or line.name in LSM_CACHES:
         return False
@@ -94,7 +95,7 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
         object_bytes=count * size,
         slab_bytes=slab,
         high_slab_bytes=slab,
-        # The size is an estimate if it is computed, or if it leaves out the padding between objects.
+        # A size that was computed, or that leaves out the padding between objects, is an estimate.
         estimated=line.object_bytes is None or line.computed,
         computed=line.computed,
     )

@@ -1,4 +1,4 @@
-"""A plan: the memory that a given number of further connections would take, and whether the limits allow them."""
+"""A plan: the memory that a number of further connections would take, and whether the limits allow the connections."""
 
 from __future__ import annotations
 
@@ -509,7 +509,7 @@ def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
     """The machine's memory in bytes; None if meminfo is damaged or without MemTotal.
 
     A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The file zoneinfo
-    always shows the memory of the whole machine, so the larger of the two figures is used.
+    always shows the memory of the whole machine, so the memory of the zones is used if it exceeds MemTotal.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
@@ -590,7 +590,7 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
 
 
 def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:
-    """The largest number of connections that together take at most `free`; None if connections take nothing."""
+    """The largest number of connections that together take at most `free`; None if further connections take nothing."""
     first = amount_of(1)
     if first > free:
         return 0

@@ -29,7 +29,7 @@ class BufferMemory(NamedTuple):
     The estimate exceeds neither the charge nor the upper bound.
     """
     is_known: bool = True
-    """False if the number of free objects that CPUs cache is unknown, so that the figure may be far from the truth."""
+    """False if the number of free objects that CPUs cache is unknown; the estimate may then be far from the truth."""
 
 
 class Segments(NamedTuple):

@@ -28,7 +28,7 @@ The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
 FIXED_UNIT_BYTES = 4096
 
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
-"""Two kernel releases that decide the scope of TIME_WAIT in sockstat.
+"""Two kernel releases between which the scope of TIME_WAIT in sockstat is uncertain.
 
 Kernels before 4.9 count TIME_WAIT for the whole machine. Kernels from 4.13 on count TIME_WAIT by network namespace.
 Kernels from 4.9 to 4.12 may count TIME_WAIT for the whole machine or by network namespace.

@@ -204,9 +204,9 @@ def queue_listeners(
 ) -> Sequence[Listener]:
     """The listeners in whose queues a group's sockets may wait.
 
-    A socket has the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener on the port has
-    the socket's family, the result is the IPv6 listeners, which accept IPv4 too. The cgroup is ignored if no listener
-    has the socket's cgroup: the socket's own listener was moved to another cgroup, or is closed.
+    A socket inherits the family and the cgroup of its listener (sk_clone, cgroup_sk_clone). If no listener on the port
+    has the socket's family, the result is the IPv6 listeners, which accept IPv4 too. The cgroup is ignored if no
+    listener has the socket's cgroup: the socket's own listener was moved to another cgroup, or is closed.
     """
     found = listeners.get((group.namespace, group.port), ())
     found = [each for each in found if each.family == group.family] or [

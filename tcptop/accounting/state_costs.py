@@ -129,7 +129,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
     """Number of active request socks, IPv4 and IPv6 together.
 
-    If a cache of request socks may exist and its count is unknown, the function returns None and the reason.
+    If a cache of request socks may exist but its count is unknown, the function returns None and the reason.
     """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None:

@@ -13,7 +13,7 @@ NONE = TlsStat(0, 0, 0, 0)
 DRIFT_SHARE = 0.001
 """Maximum share of the machine's sockets that are neither in `inuse` nor orphans.
 
-If the share is not exceeded, all sockets are taken to be in one network namespace.
+Up to this share, all sockets are taken to be in one network namespace.
 
 A small difference is allowed, because sockstat and sockstat6 are read one after the other.
 """

@@ -97,7 +97,10 @@ class _Watched:
 
 
 class Fleet:
-    """The machines of a table. `states` may be called at any time; the other methods belong to one thread."""
+    """The machines of a table.
+
+    Any thread may call `states` at any time. All other methods must be called in a single thread.
+    """
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class LiveSampler:
         self._poked.set()
 
     def pause(self, paused: bool) -> None:
-        """Pauses sampling, or resumes it."""
+        """Pauses or resumes sampling."""
         self._paused = paused
         self._poked.set()
 

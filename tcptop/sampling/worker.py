@@ -26,7 +26,7 @@ class Worker:
         return self._calls.qsize()
 
     def submit(self, call: Callable[[], Answer]) -> Future[Answer]:
-        """Queues a call; returns a future, which gets the result or the exception of the call."""
+        """Queues a call; returns a future for the result or the exception of the call."""
         future: Future[Answer] = Future()
         self._calls.put((call, future))
         if self._thread is None:
@@ -35,7 +35,7 @@ class Worker:
         return future
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Queues a call and awaits its result; raises the exception of the call."""
+        """Queues a call and awaits the result; raises the exception of the call."""
         return await asyncio.wrap_future(self.submit(call))
 
     def _work(self) -> None:

@@ -39,9 +39,9 @@ class Audit:
         self.sources: set[str] = set()
 
     def mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
-        """Sets a source to the state `strange`, with the first sentence as the reason.
+        """Sets the state of a source to `strange`, with the first sentence as the reason.
 
-        If there is no sentence, the source is not changed. If `value` is not None, it replaces the value of the source.
+        If `sentences` is empty, the source is not changed. If `value` is not None, it replaces the value of the source.
         """
         sentence = next(iter(sentences), None)
         if sentence is None:

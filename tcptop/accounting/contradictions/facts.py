@@ -165,7 +165,7 @@ def least_count(snapshot: Snapshot, field: str) -> int | None:
 
 
 def flow_count(snapshot: Snapshot, miscounted: Collection[str]) -> int | None:
-    """Number of objects in the caches of tracked flows; None if slabinfo has no such row, or if a row is doubtful.
+    """Number of objects in the caches of tracked flows; None if the rows of these caches are missing or doubtful.
 
     Up to 4.7, each network namespace has its own cache of tracked flows.
     """

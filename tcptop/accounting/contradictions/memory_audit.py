@@ -161,7 +161,7 @@ def _failed_areas(audit: Audit, areas: Sequence[FreeArea], source: str, facts: F
 
 
 def _lacking_zones(snapshot: Snapshot, machine: Machine) -> dict[str, dict[tuple[int, str], str]]:
-    """For each source, one sentence for each zone that another file shows but the source does not show.
+    """For each source, one sentence for each zone that is in another file but not in the source.
 
     Only files that were read completely are compared.
     """
@@ -182,7 +182,7 @@ def _lacking_zones(snapshot: Snapshot, machine: Machine) -> dict[str, dict[tuple
 
 
 def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> dict[tuple[int, str], str]:
-    """One sentence for each zone that has more pageblocks than it spans."""
+    """One sentence for each zone with more pageblocks than fit into the pages that the zone spans."""
     zoneinfo = audit.snapshot.zoneinfo.value
     spanned = {(zone.node, zone.name): zone.spanned_pages for zone in (zoneinfo.zones if zoneinfo else ())}
     failed: dict[tuple[int, str], str] = {}
@@ -240,7 +240,7 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
 
 
 def _unlike_container(meminfo: Meminfo, managed_bytes: int) -> int:
-    """Bytes by which a meminfo certainly differs from one that lxcfs makes in a container; 0 if it may be such a one.
+    """Bytes that prove that lxcfs did not make this meminfo; 0 if lxcfs may have made the meminfo for a container.
 
     The kernel's direct map covers all managed memory (arch/x86/mm/pat/set_memory.c, arch_report_meminfo).
     """

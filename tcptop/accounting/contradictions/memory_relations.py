@@ -76,12 +76,12 @@ class TotalMemory(NamedTuple):
 
 
 class SmallerMemory(NamedTuple):
-    """A meminfo whose MemTotal is below the memory of the zones, as a container's meminfo (lxcfs) may be."""
+    """A meminfo with a MemTotal below the memory of the zones; a container's meminfo (lxcfs) may look like this."""
 
     total_bytes: int
     managed_bytes: int
     unlike_container_bytes: int
-    """Buffers, which a container's meminfo does not have, or the memory that DirectMap, which it does have, lacks."""
+    """Buffers, or the managed memory that DirectMap lacks; in a container's meminfo (lxcfs), both are 0."""
 
 
 class Protections(NamedTuple):

@@ -261,9 +261,10 @@ def _estimates_free_objects(snapshot: Snapshot) -> bool:
 
 
 def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
-    """The caches of the catalogue that this kernel certainly has, each with whether a whole slabinfo has its row.
+    """The caches of the catalogue that this kernel certainly has; for each cache, whether slabinfo has its row.
 
-    A cache is left out if its row may have the name of another cache, and no file shows which.
+    The result leaves out caches whose row may have an unknown name: the kernel may have merged the cache with others.
+    The result is empty if slabinfo is incomplete.
     """
     slabinfo, sysctls = snapshot.slabinfo, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
@@ -272,7 +273,8 @@ def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     group_of = snapshot.slab_links.value.group_of if snapshot.slab_links.value else {}
     rows = {row.name for row in slabinfo.value.rows}
-    # In a saved tree, links of /sys/kernel/slab may be missing, and among them the link that has the name of a row.
+    # In a saved tree, links of /sys/kernel/slab may be missing. All links count as present if each slabinfo row has a
+    # link of the same name.
     links_are_whole = rows <= group_of.keys()
     found: list[RowOfCache] = []
     for item in KERNEL_OBJECTS:

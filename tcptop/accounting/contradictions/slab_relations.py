@@ -33,7 +33,7 @@ class SameName(NamedTuple):
 
 
 class RowOfCache(NamedTuple):
-    """A cache that this kernel certainly has, and whether slabinfo has the row that counts its objects."""
+    """A cache that this kernel certainly has, and whether slabinfo has a row for the objects of the cache."""
 
     cache: str
     has_row: bool
