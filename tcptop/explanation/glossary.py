@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     more: str
     """One or two further sentences about the word."""
     source: str
-    """The kernel's file or function from which the figure or the word comes; for tcptop's own words, tcptop."""
+    """The kernel's file or function from which the figure or the word comes; `tcptop` for tcptop's own words."""
     other_names: tuple[str, ...] = ()
     """Further words by which the entry is found."""
 

@@ -29,7 +29,7 @@ DEBUG_FLAGS: Mapping[str, str] = {
 }
 """Attributes with the value 0 or 1 that the boot parameter slab_debug switches on."""
 DEBUG_BYTES = ("red_zone", "store_user")
-"""Attributes of debugging that add bytes to each object (mm/slub.c, calculate_sizes)."""
+"""Debugging attributes that add bytes to each object (mm/slub.c, calculate_sizes)."""
 NODE_COUNTS = ("slabs", "partial", "cpu_slabs", "total_objects")
 NODE_HEADINGS = make_headings("<NODE", "SLABS", "PARTLY USED", "ON CPUS", "OBJS", "", least=("ON CPUS", "PARTLY USED"))
 

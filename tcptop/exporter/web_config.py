@@ -146,7 +146,7 @@ class WebGate:
     """Checks requests against the configuration file, which is read again whenever it has changed."""
 
     def __init__(self, path: str, complain: Callable[[str], None]) -> None:
-        """Reads the file; raises TcptopError. `complain` is called with a line if a later reading fails."""
+        """Reads the file; raises TcptopError. If a later reading fails, calls `complain` with a one-line message."""
         self._path = path
         self._complain = complain
         self._files: tuple[str, ...] = (path,)

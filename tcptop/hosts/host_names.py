@@ -46,7 +46,7 @@ def read_names(path: str) -> str:
 def _expand_lines(text: str) -> list[str]:
     """The names in the lines of a file.
 
-    Possibly only root may read the file, so an error message gives the number of a line but not the line's text.
+    The file may be readable by root alone, so error messages give the numbers of lines, but not their text.
     """
     names: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):

@@ -104,10 +104,10 @@ class _Layout(NamedTuple):
 class Fold:
     """Sums rows by group. `owner_of` maps the inodes of sampled descriptors to processes.
 
-    `listening` and `ephemeral` are ports. A socket is on the server side if its port has a listener, or if only the
-    port of the other end is ephemeral. A mini-socket may outlive its listener, so that neither port of the mini-socket
-    shows which end is the server. If neither port shows which end is the server, the port that occurs in more
-    mini-sockets is taken to be the server's port.
+    `listening` and `ephemeral` are ports. A socket is on the server side if its local port has a listener, or if only
+    the port of the other end is ephemeral. A mini-socket may outlive its listener, so that neither port of the
+    mini-socket shows which end is the server. If neither port shows which end is the server, the port that occurs in
+    more mini-sockets is taken to be the server's port.
     """
 
     def __init__(
