@@ -41,8 +41,8 @@ def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None, origi
 
     `now_s` and `origin` are the time and the origin of a new sample. The growth of events in the new sample is counted
     from the totals in the result. If the total of an event was unknown SHOWN_S seconds ago, the last total known before
-    that time is used. If no total was known by then, the first total known afterwards is used. If the sample before the
-    new sample has another origin, all totals are unknown.
+    that time is used, or else the first total known afterwards. If the sample before the new sample has another origin,
+    all totals are unknown.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:

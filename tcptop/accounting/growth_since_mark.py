@@ -21,8 +21,8 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 
     The result is None if the bytes or the number of sockets are unknown.
 
-    Some of these rows also count dentries and files that do not belong to sockets. If other programs open or close
-    files, only a part of the rows' growth is due to sockets.
+    Some rows of socket objects also count dentries and files that do not belong to sockets. If other programs open or
+    close files, only a part of the rows' growth is due to sockets.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:

@@ -261,7 +261,7 @@ def _large_pages(
 def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int | None:
     """Free pages that the kernel has not initialised yet (deferred struct pages).
 
-    MemFree counts these uninitialised pages, but the free pages of the zones do not.
+    MemFree counts the uninitialised pages, but the free pages of the zones do not.
     """
     if meminfo is None or meminfo.total_bytes is None or meminfo.free_bytes is None:
         return None

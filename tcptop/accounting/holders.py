@@ -112,8 +112,8 @@ def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
     """The slab bytes of a socket by state and side.
 
     The bounds for the client side cover sockets with and without a local port of their own. Some states are possible on
-    one side only. The cost of such a state is used for both sides, because the dump may assign a socket to the wrong
-    side.
+    one side only. The cost of a state with one possible side is used for both sides, because the dump may assign a
+    socket to the wrong side.
     """
     for cost in states:
         accepted = cost.accepted.slab_bounds() if cost.accepted else None
@@ -348,7 +348,7 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
 def _unexplained(sums: HolderSums) -> Iterator[str]:
     """Yields a text about sockets that the kernel counts but no dump contains.
 
-    The text has the number of these sockets, or the reason why the number is unknown.
+    The text has the number of sockets in no dump, or the reason why the number is unknown.
     """
     if not sums.complete:
         return

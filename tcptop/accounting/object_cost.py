@@ -60,7 +60,7 @@ def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: K
 
     If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
     objects. If the active modules are unknown, the number of all objects in the cache is compared with the number of
-    sockets that certainly have a file or an inode. The cache counts as unused if there are at least twice as many such
+    sockets that certainly have a file or an inode. The cache counts as unused if there are more than twice as many such
     sockets as objects. A cache with fewer objects than sockets may still be in use, because sockets may be opened
     between the reads of objects and sockets.
     """

@@ -200,7 +200,7 @@ def min_sockets_with_inode(table: CacheTable, allocated: int | None, orphans: in
 def max_files(table: CacheTable) -> int | None:
     """Upper bound on the open files of the machine, from the rows of struct file and of the files' dentries.
 
-    None if unknown. These rows also hold other objects, so the bound may be too large.
+    None if unknown. The rows also hold other objects, so the bound may be too large.
     """
     lines = [table.find(item).line for item in (FILE, DENTRY)]
     counts = [table.row_max_in_use(line) for line in lines if line is not None]

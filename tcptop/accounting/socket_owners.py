@@ -31,8 +31,8 @@ LATE_SHARE = 0.1
 """Maximum of a ratio: the sockets of an unseen group ÷ the similar sockets of processes whose descriptors were all
 read.
 
-Up to this ratio, the unseen group is divided among these processes. The processes may have opened the unseen sockets
-after tcptop read the descriptors, but before the dump.
+Up to this ratio, the unseen group is divided among the processes with similar sockets. The processes may have opened
+the unseen sockets after tcptop read the descriptors, but before the dump.
 """
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
@@ -127,7 +127,7 @@ def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
 def listener_owner(listener: Listener, table: SocketTable) -> Holder:
     """The owner of a listener.
 
-    If no process of a listener is known, the owner is `not_seen` if some descriptors were not read, otherwise
+    The owner of a listener without a known process is `not_seen` if some descriptors were not read, otherwise
     `no_process`.
     """
     if listener.pid is not None:

@@ -193,8 +193,8 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     Each port has one bind bucket, and one bind2 bucket for each local address of the port. A port has at least one
     local address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets.
     The estimated number of buckets supposes that each port has one local address. The estimated memory is half of the
-    memory of this number of buckets. Half is the middle between 0 and the upper bound, which minimises the largest
-    possible error.
+    memory of the estimated number of buckets. Half is the middle between 0 and the upper bound, which minimises the
+    largest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -232,7 +232,7 @@ def _buffers(buffers: BufferMemory | None, sockets: SocketCounts, missing: list[
     if sockets.buffer_error_bytes is None:
         missing.append("the error of the socket buffers")
     low = round(buffers.bounds.low)
-    # Without the error of the charge, and without meminfo, the buffers have no upper bound.
+    # If both the error of the charge and meminfo are unknown, the buffers have no upper bound.
     high = round(
         max(buffers.bytes, sockets.buffer_bytes or 0) if math.isinf(buffers.bounds.high) else buffers.bounds.high
     )

@@ -62,7 +62,7 @@ class Audit:
     def check_value(self, source: str, relations: Sequence[Relation[Any, Context]], context: Context) -> None:
         """Checks a source that has only a few counts.
 
-        Each read of slab counts is followed by an additional read of sockstat. For sockstat, the values of these
+        Each read of slab counts is followed by an additional read of sockstat. For sockstat, the values of the
         additional reads are checked too.
         """
         value = getattr(self.snapshot, source).value

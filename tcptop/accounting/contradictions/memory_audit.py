@@ -202,7 +202,7 @@ def _failed_pageblocks(audit: Audit, types: Pagetypeinfo, machine: Machine) -> d
 def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
     """Compares meminfo with the sums over the zones, unless meminfo belongs to a container (lxcfs).
 
-    A meminfo with less memory than the zones that is not a container's belongs to another machine.
+    If a meminfo shows less memory than the zones, and is not a container's meminfo, it belongs to another machine.
     """
     meminfo, zoneinfo, page_bytes = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value, machine.page_bytes
     if meminfo is None or zoneinfo is None or not page_bytes:

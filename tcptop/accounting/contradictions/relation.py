@@ -78,7 +78,7 @@ class Facts(NamedTuple):
     protocol_sockets: Mapping[str, int] = {}
     """Number of sockets in the network namespace by protocol, from /proc/net/protocols."""
     namespace_sockets: int | None = None
-    """Number of TCP sockets of the network namespace. If this number is unknown, the number of TCP sockets of the
+    """Number of TCP sockets of the network namespace. If the number for the namespace is unknown, the number for the
     machine is used.
     """
 

@@ -68,7 +68,8 @@ def check_socket_rows(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Do
 def check_active_objects(audit: Audit, facts: Facts, doubts: dict[str, frozenset[Doubt]]) -> None:
     """Compares the active objects in slabinfo with counts of other files.
 
-    The other files must already have been checked. The doubtful numbers of slabinfo are added to `doubts`.
+    The files with the compared counts must already have been checked. The doubtful numbers of slabinfo are added to
+    `doubts`.
     """
     for count, relation, sentence in find_failures(
         _active_counts(audit.snapshot, facts), [ACTIVE_RELATION], facts.machine
