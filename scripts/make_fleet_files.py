@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tcptop.accounting.limits import STATE_BY_EVENT, THEN, THRESHOLDS, TIME_WAIT_LIMIT
+from tcptop.kernel.limits import LIMIT_BY_NAME, LIMITS, THRESHOLDS, TIME_WAIT_LIMIT
 from tcptop.report.as_metrics import METRICS, OWNER_METRICS, BoundedMetric
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "fleet"
@@ -84,7 +84,8 @@ def limit_alerts() -> Iterator[Alert]:
                 f'tcptop:limit_ratio:least{{limit="{limit}"}} >= {ratio:g}',
                 wait,
                 f"{{{{ $labels.instance }}}}: {percent:g} % of {limit} is in use",
-                f"At the limit: {THEN[limit]}. Where the use is known within bounds, this is the lower bound.",
+                f"At the limit: {LIMIT_BY_NAME[limit].then}."
+                " Where the use is known within bounds, this is the lower bound.",
                 fires={low if limit == "tcp_mem" else exact: f"{ratio:g}x60"},
                 quiet={exact: f"{ratio - 0.01:g}x60"},
                 labels=labels,
@@ -94,16 +95,16 @@ def limit_alerts() -> Iterator[Alert]:
 def event_alerts() -> Iterator[Alert]:
     """An alert for each limit that has an event; the counter of the event grows when the limit is reached."""
     names = {"listen_queues": "TcpListenOverflows", TIME_WAIT_LIMIT: "TcpTimeWaitSkipped"}
-    for limit, (event, state) in STATE_BY_EVENT.items():
-        labels = {"event": event, "limit": limit}
+    for limit, (event, state) in [(each, each.event) for each in LIMITS if each.event is not None]:
+        labels = {"event": event, "limit": limit.name}
         series = f"tcptop_netns_events_total{_labels(labels)}"
         yield Alert(
-            names[limit],
+            names[limit.name],
             "critical" if state == "full" else "warning",
             f'increase(tcptop_netns_events_total{{event="{event}"}}[5m]) > 0',
             0,
             f"{{{{ $labels.instance }}}}: {event} grows",
-            f"{limit} was reached: {THEN[limit]}.",
+            f"{limit.name} was reached: {limit.then}.",
             fires={series: "0+3x60"},
             quiet={series: "7x60"},
             labels=labels,

@@ -15,7 +15,7 @@ from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.hardware import find_hardware
 from tcptop.accounting.headroom import machine_headroom
 from tcptop.accounting.lab_result import lab_result_use
-from tcptop.accounting.limits import THRESHOLDS, find_limits
+from tcptop.accounting.limits import find_limits
 from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.objects_of_all_sockets import objects_of_all_sockets
 from tcptop.accounting.page_size import page_size_bytes
@@ -24,6 +24,7 @@ from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
+from tcptop.kernel.limits import THRESHOLDS
 from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK, TW6_SOCK, TW_SOCK
 from tcptop.ledger import (
     AccountingMode,

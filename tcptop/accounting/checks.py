@@ -7,7 +7,8 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES
-from tcptop.accounting.limits import CGROUP_LIMIT, NEEDS_DUMP, STATE_BY_EVENT, THEN
+from tcptop.accounting.limits import NEEDS_DUMP
+from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
 from tcptop.text.units import grouped, plain_number
@@ -22,7 +23,7 @@ The state of several checks together is the most severe of their states.
 
 BYTES_PER_CONNECTION, IDLE, GROWTH = "bytes_per_connection", "idle", "growth"
 
-LIMIT_NAMES: tuple[str, ...] = tuple(THEN)
+LIMIT_NAMES: tuple[str, ...] = tuple(limit.name for limit in LIMITS)
 FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH: ""}
 """Units of the checked figures that are not limits. The unit of a limit is always per cent."""
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
@@ -32,16 +33,6 @@ SYSCTL_UNKNOWN = ("not known", "not visible")
 """A note of a limit that begins with one of these texts says why a sysctl is unknown. The function `_why_unseen()` in
 limits.py writes the notes."""
 
-
-LIMIT_SOURCES: Mapping[str, tuple[str, ...]] = {
-    "memory": ("meminfo",),
-    "tcp_mem": ("sockstat", "sysctls"),
-    "file_max": ("socket_limits",),
-    "nf_conntrack_max": ("socket_limits",),
-    CGROUP_LIMIT: (),
-}
-COUNT_SOURCES = ("sockstat", "socket_limits")
-"""Sources of the limits that are missing in LIMIT_SOURCES."""
 FIGURE_SOURCES: Mapping[str, tuple[str, ...]] = {
     BYTES_PER_CONNECTION: COST_SOURCES,
     IDLE: COST_SOURCES,
@@ -111,7 +102,7 @@ def run_checks(
     is 0.
     """
     named = [*names, *ranges, *([CGROUP_LIMIT] if ledger.cgroup is not None else [])]
-    limits = {limit.name: limit for limit in ledger.limits["full"].rows}
+    limits: dict[str, Limit] = {limit.name: limit for limit in ledger.limits["full"].rows}
     known = (
         []
         if names
@@ -142,7 +133,7 @@ def _contradiction(ledger: Ledger, name: str) -> str:
 
     A limit or figure is not trusted if it is computed from a file that is cut or has impossible figures.
     """
-    sources = FIGURE_SOURCES.get(name) or LIMIT_SOURCES.get(name, COUNT_SOURCES)
+    sources = FIGURE_SOURCES[name] if name in FIGURE_SOURCES else LIMIT_BY_NAME[name].sources
     return next((ledger.sources[source].reason or "" for source in sources if source in ledger.doubted), "")
 
 
@@ -197,15 +188,14 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return limit.note
     if limit.ratio is not None:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
-    if limit.threshold is None or NEEDS_DUMP in limit.note:
+    known = LIMIT_BY_NAME[limit.name]
+    if known.needs_look:
         return NEEDS_DUMP
     if limit.maximum is None and limit.note.startswith(SYSCTL_UNKNOWN):
         return limit.note
-    if limit.name == "memory":
-        source = "meminfo"
-    else:
-        source = "socket_limits" if limit.maximum is None or limit.unit in ("files", "flows") else "sockstat"
-    return ledger.sources[source].reason or "its file was not read"
+    source = known.maximum_source if limit.maximum is None else known.use_source
+    reason = None if source is None else ledger.sources[source].reason
+    return reason or "its file was not read"
 
 
 def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit: bool | None) -> Check:
@@ -242,11 +232,11 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
         return "CRITICAL", "limit is 0"
     if limit.state == "pressure":
         return "WARNING", "under pressure, says the kernel"
-    name, state = STATE_BY_EVENT.get(limit.name, ("", "ok"))
-    grown = next((event.grown for event in ledger.events if event.name == name), None)
-    if not grown:
+    cause = LIMIT_BY_NAME[limit.name].event
+    grown = next((event.grown for event in ledger.events if cause is not None and event.name == cause.name), None)
+    if cause is None or not grown:
         return "OK", ""
-    return "CRITICAL" if state == "full" else "WARNING", f"{name} grew by {grouped(grown)}"
+    return "CRITICAL" if cause.state == "full" else "WARNING", f"{cause.name} grew by {grouped(grown)}"
 
 
 def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float | None) -> bool | None:

@@ -67,7 +67,7 @@ def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode
     if len(samples) < MIN_SAMPLES:
         return None
     times_s = [sample.at_unix_s for sample in samples]
-    limits_in_s = {
+    limits_in_s: dict[str, float] = {
         limit.name: in_s
         for limit in ledger.limits[mode].rows
         if (in_s := _time_to_limit_s(limit, fit_slope(times_s, [sample.used.get(limit.name) for sample in samples])))

@@ -17,13 +17,14 @@ from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import find_events
 from tcptop.accounting.headroom import machine_headroom
-from tcptop.accounting.limits import THRESHOLDS, find_limits, states_by_use
+from tcptop.accounting.limits import find_limits, states_by_use
 from tcptop.accounting.machine import machine_facts
 from tcptop.accounting.origin import origin_of
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.socket_buffers import buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.tcp_memory import tcp_memory
+from tcptop.kernel.limits import THRESHOLDS
 from tcptop.kernel.objects import SLAB_CACHES
 from tcptop.ledger import AccountingMode, ConnectionCost, Event, Headroom, HostFacts, LimitState, TcpMemory, Threshold
 from tcptop.ledger.host_row import HostRow

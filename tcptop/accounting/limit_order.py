@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import NamedTuple
 
+from tcptop.kernel.limits import LimitName
 from tcptop.ledger import ALARM_STATES, AccountingMode, Ledger, Limits
 
 HOLD_S = 10.0
@@ -27,9 +28,9 @@ class LimitOrder(NamedTuple):
     """The order of the limits in one accounting mode in a sample, and the exchanges of places that are pending."""
 
     at_unix_s: float | None = None
-    names: tuple[str, ...] = ()
+    names: tuple[LimitName, ...] = ()
     """Names of the limits, in the order in which the screen shows the limits."""
-    nearer_since_s: Mapping[tuple[str, str], float] = {}
+    nearer_since_s: Mapping[tuple[LimitName, LimitName], float] = {}
     """Maps a pair of limits to the time when the lower limit became nearer than the upper limit. A pair is the name of
     the upper limit and the name of the lower limit."""
 
@@ -63,7 +64,7 @@ def _hold_order(previous: LimitOrder, ledger: Ledger, mode: AccountingMode) -> L
         for upper, lower in combinations(previous.names, 2)
         if place[lower] < place[upper]
     }
-    names: list[str] = []
+    names: list[LimitName] = []
     for name in previous.names:
         position = len(names)
         while position:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.socket_counts import open_files_error
+from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, THRESHOLDS, TIME_WAIT_LIMIT, LimitEvent, LimitName
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import (
     ALARM_STATES,
@@ -34,52 +35,10 @@ UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value counts as no limit; the kernel's default is LONG_MAX."""
 
 ORPHAN_WEIGHT = 4
-"""Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
+"""Maximum number of times that the kernel counts the same orphan; see the thresholds in kernel/limits.py."""
 
 LAST_SHARED_CONNTRACK_MAX = (6, 18)
 """Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
-
-TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
-CGROUP_LIMIT = "memory_cgroup"
-
-THRESHOLDS: Mapping[str, Threshold] = {
-    "memory": Threshold(90, 97),
-    "tcp_mem": Threshold(80, 95),
-    "nf_conntrack_max": Threshold(80, 95),
-    "file_max": Threshold(80, 95),
-    "tcp_max_orphans": Threshold(25, 50),
-    TIME_WAIT_LIMIT: Threshold(80, 95),
-    "nofile": Threshold(80, 95),
-    CGROUP_LIMIT: Threshold(90, 97),
-}
-"""Thresholds by limit.
-
-The kernel counts an orphan twice while the orphan retransmits or probes, and four times after a soft error
-(net/ipv4/tcp_timer.c, tcp_out_of_resources). Because orphans may count four times, the kernel may reset orphans from 25
-% of tcp_max_orphans on. At 50 % of tcp_max_orphans the kernel begins to reset every silent orphan.
-"""
-
-THEN: Mapping[str, str] = {
-    "memory": "it reclaims memory, then the OOM killer ends a process",
-    "tcp_mem": "above the second value windows shrink; above the third data is dropped and senders wait",
-    "nf_conntrack_max": "packets of new flows are dropped, unless an old flow can be evicted",
-    "file_max": "socket(), accept() and open() fail with ENFILE",
-    "tcp_max_orphans": "orphans are reset: after errors from 25 %, silent ones from 50 %, each further one at 100 %",
-    TIME_WAIT_LIMIT: "a closed connection skips TIME_WAIT",
-    "ports": "connect() fails with EADDRNOTAVAIL",
-    "nofile": "the process gets EMFILE",
-    "listen_queues": "the handshake is dropped, and the client repeats it",
-    CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
-}
-"""The reaction of the kernel when a limit is reached, by the name of the limit."""
-
-STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
-    TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
-    "listen_queues": ("ListenOverflows", "near"),
-}
-"""Maps the name of a limit to an event and a state. If the counter of the event has grown, the limit has at least this
-state.
-"""
 
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
@@ -162,16 +121,16 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
 
 
 def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
-    """Raises the state of a limit if the counter of its event in `STATE_BY_EVENT` has grown.
+    """Raises the state of a limit to the state of its event, if the counter of the event has grown.
 
-    The minimum state is given by `STATE_BY_EVENT`, and the note of the limit names the event.
+    The note of the limit then names the event.
     """
-    event, state = STATE_BY_EVENT.get(limit.name, ("", limit.state))
-    if event not in grown:
+    event = _event(limit)
+    if event is None or event.name not in grown:
         return limit
-    note = f"{event} grew by {grouped(grown[event])}"
+    note = f"{event.name} grew by {grouped(grown[event.name])}"
     return limit._replace(
-        state=limit.state if _is_at_least(limit.state, state) else state,
+        state=limit.state if _is_at_least(limit.state, event.state) else event.state,
         note=f"{note}; {limit.note}" if limit.note else note,
     )
 
@@ -179,14 +138,18 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
     """The states of the limits, for use as the argument `previous` of the next sample.
 
-    If the counter of a limit's event in `STATE_BY_EVENT` has grown, the event may have raised the present state. If the
-    event counter of a limit has grown, the limit therefore keeps the state from `previous`.
+    If the counter of a limit's event has grown, the event may have raised the present state. A limit whose event has
+    grown therefore keeps its state from `previous`.
     """
     grown = {event.name for event in events if event.grown}
+    raised = {limit.name for limit in limits.rows if (event := _event(limit)) is not None and event.name in grown}
     return {
-        limit.name: previous.get(limit.name, "ok") if STATE_BY_EVENT.get(limit.name, ("",))[0] in grown else limit.state
-        for limit in limits.rows
+        limit.name: previous.get(limit.name, "ok") if limit.name in raised else limit.state for limit in limits.rows
     }
+
+
+def _event(limit: Limit) -> LimitEvent | None:
+    return LIMIT_BY_NAME[limit.name].event
 
 
 def _is_at_least(state: LimitState, other: LimitState) -> bool:
@@ -202,20 +165,21 @@ def _distance(limit: Limit) -> tuple[int, bool, float]:
     return 0, not stops, float(limit.headroom_sockets or 0) if stops else by_ratio
 
 
-def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
-    """Makes a limit on the number of sockets of the whole machine; `changes` overrides fields of the limit."""
+def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
+    """Makes a limit with the facts in kernel/limits.py; `changes` overrides fields of the limit."""
+    known = LIMIT_BY_NAME[name]
     limit = Limit(
         name=name,
-        concerns="every socket",
-        scope="machine",
-        unit="sockets",
+        concerns=known.concerns,
+        scope=known.scope,
+        unit=known.unit,
         used=use.used,
         used_error=None if use.used is None else use.error,
         maximum=use.maximum,
         headroom_sockets=headroom_sockets,
         threshold=None,
         state="unknown",
-        then=THEN[name],
+        then=known.then,
         note=note,
     )
     return limit._replace(**changes)
@@ -231,7 +195,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
     is_at_most = headroom.is_at_most and headroom.sockets is not None
-    return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes", headroom_is_at_most=is_at_most)
+    return _limit("memory", Use(used, total), headroom.sockets, note, headroom_is_at_most=is_at_most)
 
 
 def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
@@ -263,7 +227,7 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
             is_at_least = per_socket.low < per_socket.high
             note += f"; at least so many: a socket is charged {least} to {most} B of objects and buffers"
     is_at_most = used is not None and cgroup.cache_bytes is None
-    limit = _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes", used_is_at_most=is_at_most)
+    limit = _limit(CGROUP_LIMIT, use, left, note, used_is_at_most=is_at_most)
     yield limit._replace(headroom_is_at_least=is_at_least)
 
 
@@ -289,7 +253,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
     if pages is None:
         note = _why_unseen(snapshot, snapshot.sysctls)
-        return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, note, unit="bytes")
+        return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, note)
     if unit is None or sockets.buffer_bytes is None:
         # The use and the maximum have the same unit, so the ratio of the use to the maximum is known.
         use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
@@ -307,7 +271,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     else:
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
         note = f"at {grouped(round(per_socket))} B of buffers per socket, the average now"
-    return _limit("tcp_mem", use, headroom, note, unit="bytes")
+    return _limit("tcp_mem", use, headroom, note)
 
 
 def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why_unread: str) -> Iterator[Limit]:
@@ -319,11 +283,11 @@ def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why
         return
     use = Use(limits.open_files, limits.max_open_files, error)
     if mode == "time_wait":
-        yield _limit("file_max", use, None, "a mini-socket has no file", unit="files")
+        yield _limit("file_max", use, None, "a mini-socket has no file")
     else:
         is_known = use.used is not None and use.maximum is not None
         note = "each process has its own limit, too" if is_known else why_unread
-        yield _limit("file_max", use, _left(use), note, unit="files")
+        yield _limit("file_max", use, _left(use), note)
 
 
 def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
@@ -333,12 +297,12 @@ def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mo
     """
     use = Use(sockets.orphans, limits.max_orphans)
     if limits.max_orphans is None:
-        return _limit("tcp_max_orphans", use, None, _why_unseen(snapshot, snapshot.socket_limits), concerns="orphans")
+        return _limit("tcp_max_orphans", use, None, _why_unseen(snapshot, snapshot.socket_limits))
     if mode == "time_wait":
-        return _limit("tcp_max_orphans", use, None, "a mini-socket is no orphan", concerns="orphans")
+        return _limit("tcp_max_orphans", use, None, "a mini-socket is no orphan")
     left = _left(Use(use.used, limits.max_orphans // ORPHAN_WEIGHT))
     note = "an orphan that retransmits counts up to 4 times"
-    return _limit("tcp_max_orphans", use, left, note, concerns="orphans")
+    return _limit("tcp_max_orphans", use, left, note)
 
 
 def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode, why_unread: str) -> Limit:
@@ -348,7 +312,7 @@ def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode
     note = "" if mode == "time_wait" else "only mini-sockets count"
     if limits.max_time_wait is None:
         note = why_unread
-    return _limit(TIME_WAIT_LIMIT, use, headroom, note, concerns="TIME_WAIT", scope=scope)
+    return _limit(TIME_WAIT_LIMIT, use, headroom, note, scope=scope)
 
 
 def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
@@ -377,9 +341,6 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
         else "no flow in this netns"
         if use.used == 0
         else "the number of flows is not known",
-        concerns="tracked flows",
-        scope="here",
-        unit="flows",
     )
 
 
@@ -406,9 +367,6 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
         Use(used, number),
         None,
         note,
-        concerns="outgoing",
-        scope="here",
-        unit="ports",
         used_is_at_most=is_bound,
     )
 
@@ -426,23 +384,23 @@ def _nofile(holders: "Holders | None") -> Limit:
     """
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
     if holders is None or not found:
-        return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN, scope="process", unit="files")
+        return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN)
     fullest = max(found, key=lambda each: each.descriptors / (each.max_descriptors or 1))
     note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, the fullest of the processes with sockets"
     use = Use(fullest.descriptors, fullest.max_descriptors)
-    return _limit("nofile", use, None, note, scope="process", unit="files")
+    return _limit("nofile", use, None, note)
 
 
 def _listen_queues(holders: "Holders | None") -> Limit:
     """The limit on an accept queue; of all accept queues, the queue that is nearest to its limit is shown."""
     if holders is None or not holders.listeners:
-        return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections")
+        return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP)
     fullest = max(holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "
     note = f"{name}:{fullest.port}{_look_age(holders)}, the fullest of {grouped(len(holders.listeners))}"
     use = Use(fullest.queue, fullest.limit)
-    return _limit("listen_queues", use, None, note, scope="process", unit="connections")
+    return _limit("listen_queues", use, None, note)
 
 
 def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:

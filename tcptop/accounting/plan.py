@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from math import ceil, inf
 from typing import Literal, NamedTuple
@@ -11,12 +11,12 @@ from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
-from tcptop.accounting.connection_cost import FAMILY_OBJECTS
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import measured_ktls
-from tcptop.accounting.limits import CGROUP_LIMIT, TIME_WAIT_LIMIT, limit_state
+from tcptop.accounting.limits import limit_state
 from tcptop.accounting.object_cost import object_costs
+from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
     BIND_BUCKETS,
@@ -24,12 +24,11 @@ from tcptop.kernel.objects import (
     EPITEM,
     EPOLL_OBJECTS,
     EPPOLL_ENTRY,
-    FILE,
     NF_CONN,
     SOCKS,
     KernelObject,
 )
-from tcptop.ledger import AccountingMode, CostBySide, Ledger, Limit, LimitState, ObjectCost, limit_label
+from tcptop.ledger import AccountingMode, CostBySide, Ledger, Limit, LimitState, ObjectCost
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
@@ -53,25 +52,6 @@ UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
 """Structs that several sockets may share. Sockets to different peers share the buckets of a port, so the planned
 sockets may need no new bucket."""
-MINI_SOCKETS = tuple(item.struct for item in FAMILY_OBJECTS["time_wait"])
-SYSCTLS: Mapping[str, tuple[str, int, Sequence[str]]] = {
-    "file_max": ("fs.file-max", (1 << 63) - 1, (FILE.struct,)),
-    "nf_conntrack_max": ("net.netfilter.nf_conntrack_max", (1 << 31) - 1, (NF_CONN.struct,)),
-    TIME_WAIT_LIMIT: (f"net.ipv4.{TIME_WAIT_LIMIT}", (1 << 31) - 1, MINI_SOCKETS),
-}
-"""For each limit, the sysctl, the largest value that the kernel accepts, and the structs that the limit counts.
-
-The type of the value is long in fs/file_table.c, fs_stat_sysctls. The type of the value is int in
-net/netfilter/nf_conntrack_standalone.c, nf_ct_sysctl_table, and in net/ipv4/sysctl_net_ipv4.c, ipv4_net_table.
-"""
-WHY_NOT_COUNTED: Mapping[str, str] = {
-    "tcp_mem": "no buffers planned",
-    "nf_conntrack_max": "no tracked flows planned",
-    TIME_WAIT_LIMIT: "no TIME_WAIT planned",
-    "tcp_max_orphans": "no orphans planned",
-    "listen_queues": "no accept queues planned",
-}
-"""Maps a limit to the text that is shown if a plan does not use the objects or bytes that the limit counts."""
 MIN_DOUBLED = 1000
 """The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
 UNGUIDED = 100_000
@@ -158,7 +138,7 @@ def _mini_sockets(ledger: Ledger, request: PlanRequest) -> int:
 
 def _not_counted(ledger: Ledger, counted: Collection[str]) -> tuple[UncountedLimit, ...]:
     return tuple(
-        UncountedLimit(limit, WHY_NOT_COUNTED.get(limit.name, "the plan takes nothing of it"))
+        UncountedLimit(limit, LIMIT_BY_NAME[limit.name].not_planned)
         for limit in ledger.limits["full"].alarms
         if limit.name not in counted
     )
@@ -683,11 +663,12 @@ def _sysctls(
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
         needed = limit.used + (request.time_wait if limit.name == TIME_WAIT_LIMIT else limit.high_takes)
-        if limit.name in SYSCTLS and (limit.verdict != "fits" or needed > limit.maximum):
-            name, largest, objects = SYSCTLS[limit.name]
-            each = min((part.high_bytes / part.count for part in parts if part.object in objects), default=0.0)
+        sysctl = LIMIT_BY_NAME[limit.name].sysctl
+        if sysctl is not None and (limit.verdict != "fits" or needed > limit.maximum):
+            structs = [item.struct for item in sysctl.objects]
+            each = min((part.high_bytes / part.count for part in parts if part.object in structs), default=0.0)
             needed += errors[limit.name] or 0
-            found[limit.name] = _sysctl(limit, name, needed, memory_bytes, each, largest)
+            found[limit.name] = _sysctl(limit, sysctl.name, needed, memory_bytes, each, sysctl.largest)
         elif limit.name == "tcp_mem" and unit and now is not None:
             needed = -(-(needed + (ledger.sockets.buffer_error_bytes or 0)) // unit)
             if needed > now[1]:

@@ -334,7 +334,7 @@ def read_thresholds() -> Mapping[str, Threshold]:
     The module that parses the settings file is imported only if this file exists, because most users have no settings
     file.
     """
-    from tcptop.accounting.limits import THRESHOLDS
+    from tcptop.kernel.limits import THRESHOLDS
     from tcptop.settings.location import settings_file
 
     path = settings_file()

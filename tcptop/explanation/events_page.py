@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tcptop.kernel.events import EVENTS
-from tcptop.ledger import Event, Ledger, limit_label
+from tcptop.kernel.limits import limit_label
+from tcptop.ledger import Event, Ledger
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph
 from tcptop.text.table import Heading, TableRow, make_headings, table_lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
+from tcptop.kernel.limits import limit_label
 from tcptop.ledger import (
     ALARM_STATES,
     SCOPE_LABELS,
@@ -15,7 +16,6 @@ from tcptop.ledger import (
     Ledger,
     Limit,
     LimitState,
-    limit_label,
 )
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph

@@ -17,8 +17,9 @@ from tcptop.explanation.headroom_page import (
     limit_text,
     ratio_text,
 )
+from tcptop.kernel.limits import limit_label
 from tcptop.kernel.objects import BIND_BUCKETS
-from tcptop.ledger import Ledger, limit_label
+from tcptop.ledger import Ledger
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,

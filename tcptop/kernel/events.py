@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from tcptop.kernel.limits import LimitName
+
 EventUnit = Literal["packets", "connections", "times", "ms", "buffers", "flows"]
 
 
@@ -14,8 +16,8 @@ class KernelEvent(NamedTuple):
     counter: str
     """Name of the counter in the kernel's file."""
     unit: EventUnit
-    limit: str | None
-    """Name of the limit that causes the event; None if the table of limits has no such limit."""
+    limit: LimitName | None
+    """Name of the limit that causes the event; None if `LIMITS` has no such limit."""
     counts: str
     """The event that increments the counter by one."""
     is_routine: bool = False

@@ -7,6 +7,7 @@ in reports and on the screen.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from tcptop.kernel.limits import Threshold
 from tcptop.ledger.amount import Amount
 from tcptop.ledger.caches import MAX_ALIASES, CacheLine, NodeCount, Presence, UnseenObject, fallback_factor
 from tcptop.ledger.connection_cost import (
@@ -23,14 +24,11 @@ from tcptop.ledger.growth import Growth, GrowthSinceMark, LiveObjects, Slope
 from tcptop.ledger.held_objects import Attached, AttachedName, AttachedObjects, HeldName, HeldObjects, HeldPart
 from tcptop.ledger.limits import (
     ALARM_STATES,
-    LIMIT_LABELS,
     STATE_MARGIN_PERCENT,
     Event,
     Limit,
     Limits,
     LimitState,
-    Threshold,
-    limit_label,
 )
 from tcptop.ledger.memory import Headroom, MemoryPart, NodeHeadroom, NodeMemory, SlabMemory, TcpMemory, ZoneMemory
 from tcptop.ledger.sockets import SCOPE_LABELS, CountScope, SocketCounts
@@ -46,7 +44,6 @@ else:
 
 __all__ = [
     "ALARM_STATES",
-    "LIMIT_LABELS",
     "MAX_ALIASES",
     "SCOPE_LABELS",
     "STATE_MARGIN_PERCENT",
@@ -92,7 +89,6 @@ __all__ = [
     "UnseenObject",
     "ZoneMemory",
     "fallback_factor",
-    "limit_label",
 ]
 
 

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
+from tcptop.kernel.limits import LimitConcern, LimitName, LimitScope, LimitUnit, Threshold, limit_label
 
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
 """States of a limit; the state depends on how close the used amount is to the limit.
@@ -15,20 +16,13 @@ LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
 """
 
 
-class Threshold(NamedTuple):
-    """The two thresholds of a limit, in per cent of its maximum: `warn` for the state `near`, `critical` for `full`."""
-
-    warn: float
-    critical: float
-
-
 class Limit(NamedTuple):
     """A limit on sockets, with the amount that is used now and the headroom, in one accounting mode."""
 
-    name: str
-    concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
-    scope: Literal["machine", "here", "process", "cgroup"]
-    unit: Literal["bytes", "pages", "files", "sockets", "ports", "flows", "connections"]
+    name: LimitName
+    concerns: LimitConcern
+    scope: LimitScope
+    unit: LimitUnit
     used: int | None
     used_error: int | None
     """Error of `used`, in either direction; None if unknown."""
@@ -88,21 +82,6 @@ class Limit(NamedTuple):
         return self.headroom_sockets is not None and self.concerns != "orphans"
 
 
-LIMIT_LABELS = {
-    "file_max": "file-max",
-    "listen_queues": "listen queues",
-    "nf_conntrack_max": "conntrack",
-    "tcp_max_orphans": "orphans",
-    "tcp_max_tw_buckets": "TIME_WAIT",
-}
-"""Maps `Limit.name` to the name that the user sees, if the names differ; the JSON and `check` use `Limit.name`."""
-
-
-def limit_label(name: str) -> str:
-    """The name that the user sees for the limit with the given name."""
-    return LIMIT_LABELS.get(name, name)
-
-
 class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
@@ -144,7 +123,7 @@ class Event(NamedTuple):
 
     name: str
     unit: EventUnit
-    limit: str | None
+    limit: LimitName | None
     """Name of the limit that causes the event; None if the limit is not in `Limits`."""
     is_routine: bool
     """True if ordinary traffic also increases the counter; growth of the counter is then no alarm."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from tcptop.kernel.limits import LimitName, LimitScope, LimitUnit
 from tcptop.ledger.limits import Limit, LimitState
 
 Side = Literal["accepted", "outgoing", "proxy", "mixed"]
@@ -88,9 +89,9 @@ class PlanPart(NamedTuple):
 class PlanLimit(NamedTuple):
     """One limit, and the part of the limit that the planned connections take."""
 
-    name: str
-    scope: str
-    unit: str
+    name: LimitName
+    scope: LimitScope
+    unit: LimitUnit
     used: int | None
     takes: int | None
     """Lower bound on the planned amount; None if unknown."""

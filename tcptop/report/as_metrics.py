@@ -17,6 +17,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop import __version__
+from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
 from tcptop.ledger.holders import HolderGroup, Holders
 
@@ -256,8 +257,6 @@ def _shared_caches(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, V
 
 
 SCOPES: Mapping[str, str] = {"here": "netns"}
-NEED_A_DUMP = frozenset({"ports", "nofile", "listen_queues"})
-"""Limits whose use is in no file of the kernel; the use is known only from a dump of the sockets."""
 
 
 def _limit_ratio(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
@@ -302,7 +301,7 @@ def _before_reclaim(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, 
 
 
 def _unknown_limits(ledger: Ledger) -> Value:
-    rows = [limit for limit in ledger.limits["full"].rows if limit.name not in NEED_A_DUMP]
+    rows = [limit for limit in ledger.limits["full"].rows if not LIMIT_BY_NAME[limit.name].needs_look]
     return sum(1 for limit in rows if limit.used is None or limit.maximum is None)
 
 
@@ -418,7 +417,7 @@ def _exactly(read: Callable[[HolderGroup], float]) -> Callable[[list[HolderGroup
     return read_groups
 
 
-LIMIT_LABELS: Values = ("limit", "concerns", "scope")
+LABELS_OF_LIMIT: Values = ("limit", "concerns", "scope")
 
 METRICS: tuple[Metric | BoundedMetric, ...] = (
     Metric("tcptop_build_info", "The version of tcptop.", ("version",), _build),
@@ -526,13 +525,13 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
     BoundedMetric(
         "tcptop_limit_{}ratio",
         "Use of a limit divided by its maximum; +Inf if the maximum is 0",
-        LIMIT_LABELS,
+        LABELS_OF_LIMIT,
         _limit_ratio,
     ),
     BoundedMetric(
         "tcptop_headroom_{}sockets",
         "How many more sockets fit below a limit; of memory, with reclaim",
-        ("accounting", *LIMIT_LABELS),
+        ("accounting", *LABELS_OF_LIMIT),
         _headroom,
     ),
     BoundedMetric(

@@ -10,14 +10,13 @@ from math import ceil, floor
 
 from tcptop.accounting.checks import BYTES_PER_CONNECTION, GROWTH, IDLE, UNLIMITED, Check, CheckState, worst_state
 from tcptop.explanation.headroom_page import limit_text
+from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.printable import printable
 
 EXIT_CODES: dict[CheckState, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
-SPELLINGS = {"file_max": "file-max", "listen_queues": "listen queues"}
-"""Limits whose name in the line differs from the name that `check` takes."""
 MAX_TEXT_CHARACTERS = 4096
 """Maximum length of the output. Nagios cuts output after 8 KiB; programs that pass the output to Nagios may cut it
 earlier."""
@@ -50,7 +49,8 @@ def state_line(state: CheckState, text: str) -> str:
 
 def check_text(check: Check) -> str:
     """One check as text, `memory 43.1 %`, followed by details if the state is not OK."""
-    name = SPELLINGS.get(check.name, check.name)
+    limit = LIMIT_BY_NAME.get(check.name)
+    name = check.name if limit is None else limit.spelling
     if check.value is None and check.state in ("WARNING", "CRITICAL"):
         share = f"; its share is not known: {check.note}" if check.note else ""
         return f"{name} ({_reached_text(check)}{share})"

@@ -14,9 +14,10 @@ from tcptop.accounting.event_series import EventSample, add_event_sample, totals
 from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
 from tcptop.accounting.limit_order import NO_ORDERS, hold_orders, in_order
-from tcptop.accounting.limits import THRESHOLDS, states_by_use
+from tcptop.accounting.limits import states_by_use
 from tcptop.accounting.origin import origin_of
 from tcptop.hosts.host import Host
+from tcptop.kernel.limits import THRESHOLDS
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
 from tcptop.ledger.plan import Plan, PlanRequest
 from tcptop.snapshot import LabMeasurement, Snapshot

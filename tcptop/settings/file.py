@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tcptop.accounting.limits import THRESHOLDS
 from tcptop.errors import TcptopError
+from tcptop.kernel.limits import THRESHOLDS
 from tcptop.ledger import Threshold
 from tcptop.named_files import make_folders, read_bytes, write_bytes
 from tcptop.privileges import read_without_root

@@ -25,6 +25,7 @@ from tcptop.explanation.headroom_page import (
     ratio_text,
     used_text,
 )
+from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import ALARM_STATES, AccountingMode, GrowthSinceMark, Ledger, Limit, LimitState
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
@@ -48,8 +49,6 @@ MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_COLUMNS, THEN_COLUMNS = 100, 150
 """USE_COLUMNS is the minimum width of a pane that shows the used amounts. THEN_COLUMNS is the minimum width of a pane
 that also shows what the kernel does when a limit is reached."""
-NEEDS_DUMP = ("ports", "nofile", "listen_queues")
-"""Limits whose use is known only from a dump of all sockets. The explanation page on headroom says so."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that stay free of titles."""
 
@@ -129,11 +128,11 @@ class LimitsPane(ScrollPane):
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     """The limits of the pane.
 
-    A limit in NEEDS_DUMP is left out unless it has an alarm. If the use of every remaining limit is unknown, all limits
-    are returned.
+    A limit whose use only a look at the sockets tells is left out unless it has an alarm; the headroom page has it. If
+    the use of no other limit is known, all limits are returned.
     """
     limits = ledger.limits[mode].rows
-    shown = [limit for limit in limits if limit.name not in NEEDS_DUMP or limit.state in ALARM_STATES]
+    shown = [limit for limit in limits if not LIMIT_BY_NAME[limit.name].needs_look or limit.state in ALARM_STATES]
     return shown if any(has_bar(limit) for limit in shown) else limits
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from recorded import ledger
 
 from tcptop.accounting.limit_order import HOLD_S, MAX_GAP_S, NO_ORDERS, hold_orders, in_order
+from tcptop.kernel.limits import LimitName
 from tcptop.ledger import Ledger, Limits
 
 BASE = ledger("6.1-4n", "established")
@@ -15,8 +17,9 @@ LIMIT = BASE.limits["full"].rows[0]
 
 
 def sample(at_s: float | None, names: str, full: str = "") -> Ledger:
-    """A sample whose limits are `names`, the nearest first; those in `full` are in the state `full`."""
-    limits = Limits(tuple(LIMIT._replace(name=name, state="full" if name in full else "ok") for name in names))
+    """A sample whose limits are `names`, a letter each, the nearest first; those in `full` are in the state `full`."""
+    rows = [LIMIT._replace(name=cast("LimitName", name), state="full" if name in full else "ok") for name in names]
+    limits = Limits(tuple(rows))
     return BASE._replace(taken_at_unix_s=at_s, limits={"full": limits, "time_wait": limits})
 
 

@@ -23,8 +23,8 @@ from slow_case import slow
 
 from tcptop.accounting.checks import CHECK_NAMES
 from tcptop.accounting.growth import MIN_SAMPLES
-from tcptop.accounting.limits import THRESHOLDS
 from tcptop.commands import check
+from tcptop.kernel.limits import THRESHOLDS
 
 PROJECT = Path(__file__).resolve().parents[2]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")

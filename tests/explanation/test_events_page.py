@@ -11,7 +11,8 @@ from tcptop.comparison.compare import compare_ledgers
 from tcptop.explanation import find_page
 from tcptop.explanation.events_page import events_page, group_events, moved_sentence
 from tcptop.kernel.events import EVENTS
-from tcptop.ledger import LIMIT_LABELS, Ledger
+from tcptop.kernel.limits import limit_label
+from tcptop.ledger import Ledger
 from tcptop.report.as_json import as_object
 from tcptop.report.as_text import as_text
 from tcptop.report.diff_json import diff_as_object
@@ -43,7 +44,7 @@ def section(of: Ledger) -> str:
 def test_each_event_is_on_the_page_with_its_sentence_and_its_limit(moved: Ledger, columns: int) -> None:
     words = " ".join(page_text(moved, columns).split())
     for event in EVENTS:
-        limit = f" (limit: {LIMIT_LABELS.get(event.limit, event.limit)})" if event.limit else ""
+        limit = f" (limit: {limit_label(event.limit)})" if event.limit else ""
         assert f"{event.name}: {event.counts}{limit}." in words
 
 

@@ -7,8 +7,8 @@ from recorded import DISTANCES_TREE, ledger, ledger_of
 
 from tcptop.explanation import explain_word, nearest_words
 from tcptop.explanation.glossary import ENTRIES, find_entries
+from tcptop.kernel.limits import LIMITS
 from tcptop.kernel.objects import KERNEL_OBJECTS
-from tcptop.ledger import LIMIT_LABELS
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import text_of
 from tcptop.widgets.nodes_pane import node_headings
@@ -53,7 +53,7 @@ def test_no_two_entries_have_the_same_word() -> None:
 def test_every_column_source_and_limit_has_an_entry() -> None:
     headings = [column.heading.title for column in COLUMNS]
     headings += [heading.title for heading in node_headings(DISTANCES) if heading.title]
-    limits = [LIMIT_LABELS.get(limit.name, limit.name) for limit in LEDGER.limits["full"].rows]
+    limits = [limit.label for limit in LIMITS]
     for word in (*headings, *LEDGER.sources, *limits):
         assert find_entries(word), word
 

@@ -19,7 +19,7 @@ import yaml
 from exporters import GUARD_S, PROJECT
 from test_exporter_command import needs_promtool
 
-from tcptop.accounting.limits import STATE_BY_EVENT, THRESHOLDS
+from tcptop.kernel.limits import LIMITS, THRESHOLDS
 from tcptop.report.as_metrics import METRICS, OWNER_METRICS, BoundedMetric
 
 FLEET = PROJECT / "docs" / "fleet"
@@ -72,7 +72,7 @@ def test_the_thresholds_of_the_rules_are_those_of_the_screen() -> None:
     }
     assert found == expected
     events = {match[1] for alert in ALERTS for match in re.finditer(r'increase\(.*event="(\w+)"', alert["expr"])}
-    assert events == {event for event, _ in STATE_BY_EVENT.values()}
+    assert events == {limit.event.name for limit in LIMITS if limit.event is not None}
 
 
 def test_the_expressions_use_no_metric_that_there_is_not() -> None:

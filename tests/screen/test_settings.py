@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptop.accounting.limits import THRESHOLDS
 from tcptop.errors import TcptopError
+from tcptop.kernel.limits import THRESHOLDS
 from tcptop.ledger import Threshold
 from tcptop.settings.file import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
