@@ -24,7 +24,8 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject,
 from tcptop.ledger import CacheLine, Ledger, Presence
 from tcptop.snapshot import CacheAttributes, StructLayout
 from tcptop.text import units
-from tcptop.text.cache_columns import CacheRow, find_column
+from tcptop.text.cache_columns import find_column
+from tcptop.text.cache_rows import CacheRow
 from tcptop.text.line import EMPTY_LINE, Line, Piece, paragraph
 from tcptop.text.table import fact_lines
 

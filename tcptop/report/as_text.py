@@ -15,6 +15,7 @@ from tcptop.ledger import SCOPE_LABELS, AccountingMode, ConnectionCost, CostBySi
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
+from tcptop.text.cache_rows import select_rows
 from tcptop.text.line import Line, paragraph, text_of
 from tcptop.text.table import make_headings, plain_table
 
@@ -196,7 +197,7 @@ def _events(ledger: Ledger) -> Iterator[str]:
 
 def _caches(ledger: Ledger, sort_key: str) -> list[str]:
     shown = columns.select_columns("machine", ledger.live)
-    lines = columns.sort_rows(columns.select_rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
+    lines = columns.sort_rows(select_rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
     texts = [[each.text(line) for each in shown] for line in lines]

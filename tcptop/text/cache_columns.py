@@ -7,9 +7,9 @@ from math import ceil
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
-from tcptop.ledger import CacheLine, NodeCount
 from tcptop.rates import increase
 from tcptop.text import units
+from tcptop.text.cache_rows import CacheRow
 from tcptop.text.table import Heading
 
 Scope = Literal["machine", "node"]
@@ -20,49 +20,6 @@ MAX_IDLE_SHARE = 0.1
 """Some of the objects that slabinfo counts as active may be free, because each CPU keeps lists of free objects. If more
 than this share of the active objects may be free, the number of active objects is shown with the sign `≤`.
 """
-
-NO_OBJECTS = NodeCount(0, 0, 0, None)
-
-
-class CacheRow(NamedTuple):
-    """A row of the slab cache table: a cache, counted on the whole machine or on one node."""
-
-    cache: CacheLine
-    node: int | None
-    """Number of the node whose objects are counted; None for the whole machine."""
-    at_mark: CacheRow | None = None
-    """The cache's row when the mark was set, used to show the change of counts since then; None if no mark is set."""
-    rates: CacheRow | None = None
-    """The cache's row in the sample whose rates are shown; None if the row itself has the rates."""
-
-    @property
-    def counts(self) -> NodeCount | None:
-        """Objects, slabs and bytes on the machine or on the node; None if the counts by node are unknown."""
-        if self.node is None:
-            return NodeCount(self.cache.objects, self.cache.slabs, self.cache.bytes, self.cache.active_per_s)
-        if self.cache.nodes is None:
-            return None
-        return self.cache.nodes.get(self.node, NO_OBJECTS)
-
-    @property
-    def object_count(self) -> int | None:
-        """Objects on the machine or on the node; None if unknown."""
-        return None if self.counts is None else self.counts.objects
-
-    @property
-    def share_on_node(self) -> float | None:
-        """The share of the cache's objects that are on the node, from 0 to 1; None if the share is unknown."""
-        if self.node is None:
-            return 1.0 if self.cache.objects else None
-        return self.cache.share_on(self.node)
-
-    @property
-    def tcp_bytes(self) -> float | None:
-        """The bytes that TCP uses in the cache; None if unknown.
-
-        For a node: TCP's bytes on the whole machine × the share of the cache's objects that are on the node.
-        """
-        return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
 
 class Column(NamedTuple):
@@ -76,6 +33,12 @@ class Column(NamedTuple):
     """Function that returns the column's value for a row: a number, a text, or None if the value is unknown. Rows are
     sorted by this value.
     """
+    width: int
+    """Width of the column on the screen, with room for a sort mark. The width is fixed, so that the columns of a table
+    depend only on the width of the table."""
+    rank: int
+    """Place of the column in the order of importance. A narrow table shows the columns with the lowest ranks.
+    No two columns have the same rank."""
     sort_key: str | None = None
     """The key that sorts by this column: a key of slabtop(1), or `e` for TCP's bytes; None if no key sorts by this
     column.
@@ -204,7 +167,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("CACHE", left=True),
         "The slab cache, by the name of its row; * after a name: merged with other caches.",
         lambda row: row.cache.name,
-        "n",
+        width=18,
+        rank=0,
+        sort_key="n",
         format=str,
         is_name=True,
     ),
@@ -213,6 +178,8 @@ COLUMNS: tuple[Column, ...] = (
         Heading("OBJECT", left=True),
         "The objects of TCP sockets that the cache holds; “+ 3 more”: other caches are merged into the row.",
         _objects_of,
+        width=17,
+        rank=80,
         format=str,
         source="tcptop's catalogue of kernel objects; links in /sys/kernel/slab",
     ),
@@ -221,7 +188,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("OBJS"),
         "Objects of the cache, in use or not.",
         _count("objects"),
-        "o",
+        width=9,
+        rank=90,
+        sort_key="o",
         change=units.signed_count,
         source="/proc/slabinfo, num_objs",
     ),
@@ -230,7 +199,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("ACTIVE"),
         "Objects in use; free ones on the lists of CPUs count as in use: ≤ if they may be more than a tenth.",
         lambda row: row.cache.active_objects,
-        "a",
+        width=9,
+        rank=20,
+        sort_key="a",
         format_row=lambda row: f"{_active_bound(row)}{units.count(row.cache.active_objects)}",
         scopes=("machine",),
         change=units.signed_count,
@@ -241,7 +212,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("USE"),
         "Active objects ÷ all objects of the cache; ≤ as for ACTIVE, and – if it may be anything up to 100 %.",
         lambda row: row.cache.use,
-        "u",
+        width=4,
+        rank=60,
+        sort_key="u",
         format_row=_use,
         scopes=("machine",),
     ),
@@ -250,6 +223,8 @@ COLUMNS: tuple[Column, ...] = (
         Heading("OF ALL"),
         "This node's share of all objects of the cache.",
         lambda row: row.share_on_node,
+        width=7,
+        rank=70,
         format=units.percent,
         scopes=("node",),
         source="/sys/kernel/slab/*/total_objects",
@@ -259,7 +234,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("OBJ SIZE"),
         "Bytes of one object with its padding: the step from one object to the next.",
         lambda row: row.cache.object_bytes or row.cache.object_size_bytes,
-        "s",
+        width=9,
+        rank=40,
+        sort_key="s",
         format_row=_object_bytes,
         source="/proc/slabinfo, objsize",
     ),
@@ -268,7 +245,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("SLABS"),
         "Slabs of the cache, full or not.",
         _count("slabs"),
-        "l",
+        width=7,
+        rank=100,
+        sort_key="l",
         change=units.signed_count,
         source="/proc/slabinfo, num_slabs",
     ),
@@ -277,7 +256,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("O/S"),
         "Objects in one slab.",
         lambda row: row.cache.objects_per_slab,
-        "b",
+        width=4,
+        rank=110,
+        sort_key="b",
         source="/proc/slabinfo, objperslab",
     ),
     Column(
@@ -285,7 +266,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("P/S"),
         "Pages in one slab of the preferred order.",
         lambda row: row.cache.pages_per_slab,
-        "p",
+        width=4,
+        rank=130,
+        sort_key="p",
         source="/proc/slabinfo, pagesperslab",
     ),
     Column(
@@ -293,6 +276,8 @@ COLUMNS: tuple[Column, ...] = (
         Heading("ORDER"),
         "The order of the block that a slab takes from the buddy allocator.",
         lambda row: row.cache.order,
+        width=6,
+        rank=120,
         source="/sys/kernel/slab/*/order",
     ),
     Column(
@@ -300,7 +285,9 @@ COLUMNS: tuple[Column, ...] = (
         Heading("CACHE SIZE"),
         "Memory of all slabs of the cache; slabs of a smaller order count with their real size.",
         _count("bytes"),
-        "c",
+        width=11,
+        rank=30,
+        sort_key="c",
         format=units.short_size,
         change=units.signed_size,
         source="/proc/slabinfo; mm/slub.c, allocate_slab()",
@@ -311,7 +298,9 @@ COLUMNS: tuple[Column, ...] = (
         "The bytes of CACHE SIZE that TCP's objects take: all of TCP's own caches, and a share of a cache that others"
         " use too, by the number of TCP sockets. ≈ stands before an estimate; ENTER on the row shows its range.",
         lambda row: row.tcp_bytes,
-        "e",
+        width=9,
+        rank=10,
+        sort_key="e",
         format=units.short_size,
         format_row=_tcp_bytes,
         change=units.signed_size,
@@ -322,6 +311,8 @@ COLUMNS: tuple[Column, ...] = (
         Heading("Δ/s"),
         "How fast the active objects change, per second (on a node: all objects); a new rate each five seconds.",
         _rate,
+        width=6,
+        rank=50,
         format=units.short_signed_count,
         is_rate=True,
         is_extra=True,
@@ -359,59 +350,6 @@ def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Seque
         and (extras or not column.is_extra)
         and (chosen is None or column.is_name or column.id in chosen)
     ]
-
-
-def select_rows(
-    caches: Sequence[CacheLine],
-    node: int | None,
-    only_catalogue: bool = True,
-    name_part: str = "",
-    at_mark: Sequence[CacheLine] | None = None,
-    rates: Sequence[CacheLine] | None = None,
-) -> list[CacheRow]:
-    """The rows of the table: one for each row of slabinfo, and one for each cache whose slabinfo row is unknown.
-
-    Args:
-        caches: the caches of a ledger.
-        node: the node to count; None for the whole machine.
-        only_catalogue: True if caches without objects of TCP are left out.
-        name_part: text in the name of the cache, of a merged cache or of a struct; an empty text selects all caches.
-        at_mark: the caches at the time of the mark; a cache that did not exist at that time counts as empty.
-        rates: the caches of the sample whose rates are shown; None for the rates of `caches`.
-
-    """
-    rates_of = (
-        {}
-        if rates is None or rates is caches
-        else {cache.name: CacheRow(cache, node) for cache in rates if cache.in_catalogue or not only_catalogue}
-    )
-    marked = None if at_mark is None else {cache.name: CacheRow(cache, node) for cache in at_mark}
-    return [
-        CacheRow(
-            cache,
-            node,
-            None if marked is None else marked.get(cache.name, CacheRow(_without_objects(cache), node)),
-            rates_of.get(cache.name),
-        )
-        for cache in caches
-        if (cache.in_catalogue or not only_catalogue)
-        and (cache.row == cache.name or cache.row is None)
-        and (not name_part or has_name_part(cache, name_part))
-    ]
-
-
-def _without_objects(cache: CacheLine) -> CacheLine:
-    """A copy of the cache with all counts set to 0."""
-    return cache._replace(active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
-
-
-def has_name_part(cache: CacheLine, name_part: str) -> bool:
-    """True if `name_part` occurs in the name of the cache, of a merged cache or of a struct; case is ignored.
-
-    An empty `name_part` occurs in every name.
-    """
-    text = name_part.lower()
-    return not text or any(text in name.lower() for name in (cache.name, *cache.aliases, *cache.objects_of))
 
 
 def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:

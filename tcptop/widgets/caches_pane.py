@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +17,8 @@ from textual.message import Message
 
 from tcptop.ledger import AccountingMode, CacheLine, Ledger
 from tcptop.text import cache_columns, units
-from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
+from tcptop.text.cache_columns import Column, Scope, select_columns
+from tcptop.text.cache_rows import CacheRow, select_rows
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
 from tcptop.text.table import Heading, Layout
 from tcptop.view.choices import Choices, lacks_counts_by_node, node_title, table_node
@@ -27,27 +28,6 @@ from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 GAP = 2
-SHOWN_FIRST: Mapping[str, int] = {
-    "cache": 18,
-    "tcp": 9,
-    "active": 9,
-    "bytes": 11,
-    "object_bytes": 9,
-    "per_second": 6,
-    "use": 4,
-    "share": 7,
-    "object": 17,
-    "objects": 9,
-    "slabs": 7,
-    "objects_per_slab": 4,
-    "order": 6,
-    "pages_per_slab": 4,
-}
-"""The width of each column, the most important column first.
-
-Each width includes room for a sort mark. The widths of the columns are fixed, so that the columns of a table depend
-only on the width of the table.
-"""
 WIDER: Sequence[tuple[str, int]] = (("cache", 20), ("object", 44), ("cache", 40))
 """Columns that grow to the given width if there is room, in this order."""
 EVEN_SHARES = 0.02
@@ -258,7 +238,7 @@ class CachesPane(ScrollPane):
                     self._caches, self._by_name = ledger.caches, sorted(ledger.caches, key=attrgetter("name"))
                 at_mark = None if mark is None else mark.caches
                 rates = self._view.rates
-                self._selected = cache_columns.select_rows(
+                self._selected = select_rows(
                     self._by_name, *selection, at_mark, None if rates is None else rates.caches
                 )
                 self._source = (id(ledger.caches), id(mark), id(self._view.rates), selection)
@@ -429,13 +409,13 @@ def lay_out_columns(known: Sequence[Column], choices: Choices, columns: int, ski
     If `skipped` is not 0, the table shows the name, and then the columns from index `skipped` on. If `skipped` is not
     0, the importance of the columns does not matter.
     """
-    order = sorted(known, key=lambda column: list(SHOWN_FIRST).index(column.id))
+    order = sorted(known, key=attrgetter("rank"))
     shown, free_columns = _fitting(order if not skipped else [known[0], *known[skipped:]], columns)
     if not skipped and choices.sort not in shown:
         # The sort column takes the place of less important columns.
         sorted_first = sorted(order, key=lambda column: not column.is_name and column.id != choices.sort)
         shown, free_columns = _fitting(sorted_first, columns)
-    widths = {column.id: SHOWN_FIRST[column.id] for column in known if column.id in shown}
+    widths = {column.id: column.width for column in known if column.id in shown}
     for name, most in WIDER:
         if name in widths:
             more = max(0, min(free_columns, most - widths[name]))
@@ -454,7 +434,7 @@ def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]
     shown: set[str] = set()
     free_columns = columns + GAP
     for column in candidates:
-        left_columns = free_columns - SHOWN_FIRST[column.id] - GAP
+        left_columns = free_columns - column.width - GAP
         if left_columns < 0 and shown:
             break
         shown.add(column.id)

@@ -21,7 +21,8 @@ from tcptop.screen.app import TcptopApp
 from tcptop.screen.saved_feed import SavedFeed
 from tcptop.sources import source
 from tcptop.sources.slabinfo import SlabinfoSource
-from tcptop.text.cache_columns import CacheRow, Column
+from tcptop.text.cache_columns import Column
+from tcptop.text.cache_rows import CacheRow
 from tcptop.widgets import caches_pane
 
 LAST_ROWS = 40

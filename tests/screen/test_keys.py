@@ -477,7 +477,8 @@ async def test_title_names_the_visible_rows() -> None:
 def snapshot_rows() -> list[str]:
     """The names of the caches in their initial order."""
     from tcptop.accounting import account
-    from tcptop.text.cache_columns import select_rows, sort_rows
+    from tcptop.text.cache_columns import sort_rows
+    from tcptop.text.cache_rows import select_rows
 
     ledger = account(sample_tree(tree("6.1-4n")))
     return [row.cache.name for row in sort_rows(select_rows(ledger.caches, None), "tcp")]

@@ -11,11 +11,10 @@ from tcptop.text.cache_columns import (
     COLUMNS,
     DEFAULT_SORT_KEY,
     SORT_KEYS,
-    CacheRow,
     find_column,
-    select_rows,
     sort_rows,
 )
+from tcptop.text.cache_rows import CacheRow, select_rows
 
 SLABTOP_KEYS = "abclnopsuv"
 """The sort keys of slabtop(1), without `t` of newer versions."""
@@ -177,3 +176,13 @@ def test_every_column_has_a_unique_heading_help_and_sort_key() -> None:
         assert len(set(texts)) == len(texts)
         assert all(texts)
     assert len({each.sort_key for each in COLUMNS if each.sort_key}) == sum(1 for each in COLUMNS if each.sort_key)
+
+
+def test_no_two_columns_are_equally_important_and_the_name_comes_first() -> None:
+    ranks = [column.rank for column in COLUMNS]
+    assert len(set(ranks)) == len(ranks)
+    assert min(COLUMNS, key=lambda column: column.rank).is_name
+
+
+def test_every_heading_fits_its_column_with_a_sort_mark() -> None:
+    assert all(column.width >= len(column.heading.title) + 1 for column in COLUMNS)
