@@ -6,7 +6,7 @@ The error of the measurement is the change since the mark in the slabs that hold
 from __future__ import annotations
 
 from tcptop.accounting.cache_table import CacheTable
-from tcptop.accounting.connection_cost import MIN_SOCKETS_PER_CPU
+from tcptop.accounting.socket_average import MIN_SOCKETS_PER_CPU
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import GrowthSinceMark, Ledger, LiveObjects
 from tcptop.rates import increase

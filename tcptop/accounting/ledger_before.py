@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tcptop.accounting import account
-from tcptop.accounting.connection_cost import needs_earlier_average
+from tcptop.accounting.socket_average import needs_earlier_average
 from tcptop.ledger import Ledger
 from tcptop.snapshot import Snapshot
 

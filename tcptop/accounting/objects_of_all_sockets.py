@@ -11,13 +11,13 @@ from math import inf
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
-from tcptop.accounting.connection_cost import mini_socket_count
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.accounting.socket_counts import (
     HELD_WITH_INODE,
     has_kernel_sockets,
     min_sockets_with_inode,
+    mini_socket_count,
     sockets_with_file,
     sockets_with_inode,
 )

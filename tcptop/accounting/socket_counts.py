@@ -16,7 +16,7 @@ from tcptop.kernel.objects import (
     KernelObject,
 )
 from tcptop.kernel.release import Release, release_numbers
-from tcptop.ledger import CacheLine, CountScope, SocketCounts
+from tcptop.ledger import Amount, CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import DAMAGED, Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
@@ -222,6 +222,28 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
     if files is None or has_kernel_sockets(table):
         return 0
     return min(min_sockets_with_inode(table, allocated, orphans), files)
+
+
+def mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
+    """Bounds on the number of mini-sockets on the machine; None if unknown.
+
+    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9, `tw` of sockstat may count only one network
+    namespace, so `tw` is a lower bound. Another lower bound on the mini-sockets is the number of active objects minus
+    the free objects that CPUs have cached. The upper bound on the mini-sockets is the number of active objects.
+    """
+    sockstat = table.matching_sockstat
+    here = sockstat.time_wait if sockstat else None
+    if here is not None and sockets.time_wait_scope == "machine":
+        return Amount(here, here)
+    lines = [line for item in MINI_SOCKETS if (line := table.find(item).line) is not None]
+    active = max_active(table, MINI_SOCKETS)
+    if active is None:
+        return None
+    errors = [line.idle_error_objects for line in lines]
+    surely_used = 0 if None in errors else active - sum(filter(None, errors))
+    # sockstat is read after the caches, and may therefore count mini-sockets that were created between the two reads.
+    least = max(min(here or 0, active), surely_used)
+    return Amount(least, active)
 
 
 def has_kernel_sockets(table: CacheTable) -> bool:

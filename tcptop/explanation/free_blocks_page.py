@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 
-from tcptop.explanation.headroom_page import headroom_sentence
+from tcptop.explanation.limit_texts import headroom_sentence
 from tcptop.ledger import CacheLine, Ledger, ZoneMemory
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph

@@ -7,7 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from tcptop.explanation.events_page import ALARM_SIGN
-from tcptop.explanation.headroom_page import STATE_ROLES, STATE_WORDS, fits_more_text, ratio_text
+from tcptop.explanation.limit_texts import STATE_ROLES, STATE_WORDS, fits_more_text, ratio_text
 from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.text import units

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 
-from tcptop.explanation.headroom_page import (
-    MEMORY,
+from tcptop.explanation.limit_texts import (
     STATE_ROLES,
     STATE_WORDS,
     buffers_as_now_text,
@@ -121,7 +120,7 @@ def _sum_text(plan: Plan) -> str:
     one = units.UNKNOWN
     if plan.bytes_per_connection is not None:
         one = f"{'≥ ' if plan.high_bytes is None else ''}{units.exact_bytes(plan.bytes_per_connection)} B"
-    memory = next((limit for limit in plan.limits if limit.name == MEMORY), None)
+    memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
     before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
 from tcptop.explanation.hardware_page import hardware_sentences
-from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
+from tcptop.explanation.headroom_page import headroom_page
+from tcptop.explanation.limit_texts import headroom_sentence
 from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
 from tcptop.explanation.numa_page import node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from tcptop.accounting.checks import BYTES_PER_CONNECTION, GROWTH, IDLE, UNLIMITED, Check, CheckState, worst_state
-from tcptop.explanation.headroom_page import limit_text
+from tcptop.explanation.limit_texts import limit_text
 from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import Ledger
 from tcptop.text import units

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import product
 from time import localtime, strftime
 
-from tcptop.explanation.headroom_page import alarm_variants
+from tcptop.explanation.limit_texts import alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role, text_of

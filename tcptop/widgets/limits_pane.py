@@ -9,8 +9,7 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 
 from tcptop.explanation.events_page import ALARM_SIGN
-from tcptop.explanation.headroom_page import (
-    MEMORY,
+from tcptop.explanation.limit_texts import (
     OF_KNOWN,
     STATE_ROLES,
     STATE_WORDS,
@@ -284,12 +283,12 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
     or why a number is unknown.
     """
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
-    before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == MEMORY else ""
+    before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == "memory" else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
     # The reason for an alarm is shortened if necessary, but never replaced by another note.
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
-    if limit.headroom_sockets is not None and limit.name in (MEMORY, "tcp_mem"):
-        assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == MEMORY else "average buffers"
+    if limit.headroom_sockets is not None and limit.name in ("memory", "tcp_mem"):
+        assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
     if not texts and limit.headroom_sockets is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation.headroom_page import ratio_text
+from tcptop.explanation.limit_texts import ratio_text
 from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units

@@ -14,7 +14,8 @@ from rich.cells import cell_len
 
 from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, explain_word, find_page, page_of_cache, page_of_label
-from tcptop.explanation.headroom_page import headroom_number, headroom_page, headroom_sentence
+from tcptop.explanation.headroom_page import headroom_page
+from tcptop.explanation.limit_texts import headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import average_sentence, side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES

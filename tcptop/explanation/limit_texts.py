@@ -1,0 +1,257 @@
+"""Texts on the limits for pages, panes and reports: use, state, alarm, and how many more sockets fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tcptop.explanation.events_page import ALARM_SIGN, event_variants
+from tcptop.kernel.limits import limit_label
+from tcptop.ledger import (
+    ALARM_STATES,
+    STATE_MARGIN_PERCENT,
+    AccountingMode,
+    Event,
+    Headroom,
+    Ledger,
+    Limit,
+    LimitState,
+)
+from tcptop.text import units
+from tcptop.text.line import Line, Piece, Role
+
+SOCKETS: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "mini-sockets"}
+STATE_WORDS: dict[LimitState, str] = {
+    "ok": "ok",
+    "near": "NEAR",
+    "pressure": "PRESSURE",
+    "full": "FULL",
+    "unknown": units.UNKNOWN,
+}
+STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
+ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
+    100: ("resets every further orphan", "resets every further one", "resets all new"),
+    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
+    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
+}
+"""Maps a use of tcp_max_orphans in per cent to what the kernel does with orphans from this use on.
+
+Each value has several texts of the same meaning, from long to short. The kernel decides in tcp_out_of_resources.
+"""
+OF_KNOWN = " of known limits"
+"""Text that follows the name of the first limit if the use of another limit is unknown."""
+
+
+def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
+    """The headroom of a limit, in sockets; `–` if the limit stops no new socket.
+
+    The headroom of memory begins with `≤` if the size of a part of a socket is unknown. The headroom of a memory cgroup
+    begins with `≥` if it is unknown whether all objects of a socket are charged.
+    """
+    if not limit.stops_new_sockets:
+        return units.UNKNOWN
+    if limit.headroom_is_at_least:
+        return f"≥ {number_text(limit.headroom_sockets)}"
+    return f"{'≤ ' if limit.headroom_is_at_most else ''}{number_text(limit.headroom_sockets)}"
+
+
+def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.rough_count) -> list[str]:
+    """Notes, from long to short, on a limit that stops no new socket: how many more orphans or mini-sockets fit.
+
+    The list of notes is empty if the number that still fits is unknown, or if the limit stops new sockets.
+    """
+    if limit.stops_new_sockets:
+        return []
+    if limit.concerns == "TIME_WAIT" and limit.used is not None and limit.maximum is not None:
+        more = number_text(max(0, limit.maximum - limit.used))
+        return [f"only mini-sockets count: {more} more", f"{more} more mini-sockets", "only mini-sockets count"]
+    if limit.headroom_sockets is None:
+        return []
+    more = f"{number_text(limit.headroom_sockets)} more orphans"
+    return [f"{more} fit: stops no new socket", more, "stops no new socket"]
+
+
+def alarm_reasons(limit: Limit) -> list[str]:
+    """Texts, from long to short, that say why a limit has an alarm, such as `full from 95 %`; empty without an alarm.
+
+    For orphans the reason is what the kernel does at the present number of orphans. An alarm begins when the use
+    reaches the threshold, and ends when the use is clearly below the threshold. While the use is only a little below
+    the threshold, the alarm remains.
+    """
+    if limit.state not in ALARM_STATES:
+        return []
+    if limit.state == "pressure":
+        return ["the kernel says so (/proc/net/protocols)", "the kernel says so", "kernel says so"]
+    if limit.maximum == 0:
+        return ["its maximum is 0"]
+    if limit.threshold is not None and limit.ratio is not None:
+        if limit.name == "tcp_max_orphans":
+            for percent, texts in ORPHAN_RESETS.items():
+                if 100 * limit.ratio >= percent:
+                    return list(texts)
+        level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
+        if 100 * limit.ratio >= level:
+            return [f"{limit.state} from {units.plain_number(level)} %"]
+        if 100 * limit.ratio >= level - STATE_MARGIN_PERCENT:
+            return [f"{limit.state} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
+    return [limit.note.partition("; ")[0]]
+
+
+def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
+    """The number of further sockets that fit until the first limit is reached, as text such as `381 000`.
+
+    The number of further sockets begins with `≤` if the headroom of memory is unknown. `≤` also stands before the
+    number if memory is the first limit and the size of a part of a socket is unknown. `≥` stands before the number if
+    it is a lower bound.
+    """
+    memory, first = ledger.headroom[mode], ledger.limits[mode].first
+    if first is None:
+        return units.UNKNOWN
+    complete = memory.sockets is not None and (first.name != "memory" or not memory.is_at_most)
+    if complete and first.headroom_is_at_least:
+        return f"≥ {units.rough_count(first.headroom_sockets)}"
+    return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"
+
+
+def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[str]:
+    """Variants of one sentence about the headroom, from the full sentence to its first words.
+
+    The full sentence is, for example, `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client
+    side, average buffers`. Each variant omits the end of the previous variant. Only the last variant, for the narrowest
+    terminal, leaves out a word in the middle.
+    """
+    headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
+    reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
+    if first is None:
+        unknown = f"how many more {SOCKETS[mode]} fit is not known"
+        return [f"{unknown}{reason}", unknown, "headroom not known"]
+    # The use of some limits is never known, such as the number of files of each process.
+    is_known = all(limit.used is not None for limit in ledger.limits[mode].rows)
+    memory = ""
+    if first.name != "memory" and headroom.sockets is not None:
+        sign = "≤ " if headroom.is_at_most else ""
+        memory = f"; memory for {sign}{units.rough_count(headroom.sockets, up=headroom.is_at_most)}"
+    if before_reclaim := before_reclaim_text(headroom):
+        memory += f", {before_reclaim}"
+    parts = (
+        f"{number} more {SOCKETS[mode]} fit",
+        f", {limit_label(first.name)} first",
+        "" if is_known else OF_KNOWN,
+        memory,
+        f"; {headroom_assumption(headroom)}",
+        reason,
+    )
+    sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    return [*dict.fromkeys(sentences), f"{number} more fit"]
+
+
+def headroom_assumption(headroom: Headroom) -> str:
+    """The assumption of the headroom about further sockets, in words."""
+    if headroom.mode == "time_wait":
+        return "half client side"
+    return f"half client side, {'average buffers' if headroom.buffer_bytes else 'idle'}"
+
+
+def before_reclaim_text(headroom: Headroom) -> str:
+    """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown."""
+    if headroom.without_reclaim_high is None:
+        return ""
+    number = units.rough_count(headroom.without_reclaim_high, up=headroom.is_at_most)
+    if number == units.rough_count(headroom.sockets, up=headroom.is_at_most):
+        return "all in free memory"
+    return f"{'≤ ' if headroom.is_at_most else ''}{number} in free memory"
+
+
+def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
+    """The longest sentence about the headroom, which gives the reason if the headroom is unknown."""
+    return headroom_sentences(ledger, mode)[0]
+
+
+def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
+    """Variants of a line of alarms, from the longest to the shortest.
+
+    The line has limits grouped by state, followed by the events that have grown.
+
+    An example without the warning signs is `FULL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
+    """
+
+    def line(name: Callable[[Limit], str], event_line: Line) -> Line:
+        parts: list[Line] = [event_line] if events else []
+        for state in ALARM_STATES:
+            names = [name(limit) for limit in limits if limit.state == state]
+            if names:
+                parts.insert(0, ((f"{ALARM_SIGN} {STATE_WORDS[state]} {', '.join(names)}", STATE_ROLES[state]),))
+        gap: Piece = ("  ", "text")
+        return tuple(piece for index, part in enumerate(parts) for piece in ((gap, *part) if index else part))
+
+    longest, *shorter = event_variants(events)
+    if not limits:
+        return [longest, *shorter]
+    first, others = limits[0], len(limits) + len(events) - 1
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {first.label}{f' +{others}' if others else ''}"
+    return [
+        line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label, longest),
+        *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),
+        ((shortest, STATE_ROLES[first.state]),),
+    ]
+
+
+def ratio_text(limit: Limit) -> str:
+    """The used share of a limit in per cent, without `%`; below 1 % it has one decimal place.
+
+    The share is rounded down, so that it never shows a threshold that the use has not reached. If the use may be 0, the
+    text is `≤` and the upper bound, rounded up.
+    """
+    if limit.ratio is None:
+        return units.UNKNOWN
+    bound = limit.at_most_ratio
+    return (units.fine_percent(limit.ratio) if bound is None else units.at_most_percent(bound)).removesuffix(" %")
+
+
+def threshold_text(limit: Limit) -> str:
+    """The warning and critical thresholds in per cent, such as `80/95`; empty if the limit has no thresholds."""
+    return (
+        ""
+        if limit.threshold is None
+        else f"{units.plain_number(limit.threshold.warn)}/{units.plain_number(limit.threshold.critical)}"
+    )
+
+
+def used_text(ledger: Ledger, limit: Limit) -> str:
+    """The used amount of a limit, as text.
+
+    If the use may be 0, the text is `≤` and the upper bound.
+    """
+    if limit.name == "tcp_mem" and limit.unit == "bytes":
+        return units.bounded(ledger.sockets.buffer_bounds, units.size)
+    if limit.at_most_used is not None:
+        return f"≤ {limit_text(limit, limit.at_most_used)}"
+    return limit_text(limit, limit.used)
+
+
+def limit_text(limit: Limit, amount: int | None) -> str:
+    """An amount in the unit of a limit, as text: bytes or a count."""
+    if amount is None:
+        return units.UNKNOWN
+    return units.size(amount) if limit.unit == "bytes" else units.count(amount)
+
+
+def buffers_as_now_text(ledger: Ledger) -> str:
+    """A sentence with the average buffer bytes of a present socket, and the part of these bytes that is in use.
+
+    The text is empty if the average is 0 or unknown.
+    """
+    counted, in_use = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
+    if not counted:
+        return ""
+    if in_use is None:
+        reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
+        return (
+            f"Buffers: the kernel counts {units.exact_bytes(counted)} B per present socket, which tcp_mem limits; how"
+            f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
+            " without buffers."
+        )
+    return (
+        f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, which tcp_mem limits;"
+        f" {units.exact_bytes(in_use)} B of that are in use, because the count includes unused and"
+        " reserved parts of pages."
+    )
