@@ -148,6 +148,18 @@ def test_scripts_run_makes_its_environment_with_python_and_pip_alone(built: Path
     assert "has no pip; install the package python3-venv (Debian, Ubuntu) or python3-pip (others)" in ran
 
 
+def test_scripts_run_leaves_an_environment_that_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "other/bin").mkdir(parents=True)
+    (tmp_path / "other/bin/kept").touch()
+    for name in ("scripts", "tcptop", "pyproject.toml"):
+        (tmp_path / "checkout").mkdir(exist_ok=True)
+        (tmp_path / "checkout" / name).symlink_to(PROJECT / name)
+    (tmp_path / "checkout/.venv").symlink_to(tmp_path / "other")
+    ran = run("sh", tmp_path / "checkout/scripts/run", "--version", cwd=tmp_path, expected=1)
+    assert ".venv is a link to another folder: remove the link" in ran
+    assert [path.name for path in (tmp_path / "other").rglob("*")] == ["bin", "kept"]
+
+
 @pytest.mark.parametrize("tool", ["pipx", "uv"])
 def test_other_installers_take_the_wheel(built: Path, tool: str) -> None:
     place = built / tool
