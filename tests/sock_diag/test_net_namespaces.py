@@ -56,8 +56,14 @@ def stranger() -> Iterator[int]:
         yield pid
 
 
+UNTIL_ALONE = """
+thread.join()
+while len(os.listdir("/proc/self/task")) > 1:
+    time.sleep(0.01)
+"""
+"""Waits until the kernel no longer lists the thread: for a moment, it still does after the thread has ended."""
 THREAD = """
-import ctypes, os, sys, threading
+import ctypes, os, sys, threading, time
 ready, end = threading.Event(), threading.Event()
 def enter():
     if ctypes.CDLL(None, use_errno=True).unshare(0x40000000):
@@ -124,7 +130,7 @@ def test_threads_beyond_the_most_are_counted(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_namespace_that_only_a_descriptor_leads_to() -> None:
-    with child(THREAD.format(after="pass", wait="thread.join()")) as (pid, line):
+    with child(THREAD.format(after="pass", wait=UNTIL_ALONE)) as (pid, line):
         inode, descriptor = map(int, line.split())
         assert inode not in {each.inode for each in find_namespaces([pid]).namespaces}
         held = sample_owners([pid]).namespaces
