@@ -53,7 +53,7 @@ recall_line = Recall(_line_of_slabinfo)
 
 
 def names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of merged caches; if there are very many, only the first names and all names of the catalogue.
+    """The names of merged caches; if there are very many, only the first few, and every name that is in the catalogue.
 
     Each merged cache has a list of all other names, so without a maximum the total length of the lists would grow with
     the square of the number of names.

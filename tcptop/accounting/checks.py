@@ -223,10 +223,10 @@ def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
 
 
 def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
-    """The minimum state of the check of a limit, and the reason for this state.
+    """The state that the check of a limit reports at least, and the reason for this state.
 
-    The minimum state is WARNING or CRITICAL in three cases: the maximum is 0, the counter of the limit's event has
-    grown, or the kernel reports memory pressure. The user's ranges do not affect the minimum state.
+    The state is WARNING or CRITICAL in three cases: the maximum is 0, the counter of the limit's event has
+    grown, or the kernel reports memory pressure. The user's ranges can only raise the check's state.
     """
     if limit.maximum == 0 and limit.state == "full":
         return "CRITICAL", "limit is 0"

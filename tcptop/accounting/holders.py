@@ -176,7 +176,7 @@ def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[Sta
 
 
 def _counted_in(group: HolderGroup) -> Iterator[State]:
-    """The states in whose rows the sockets of a group are counted.
+    """The states whose rows include the sockets of a group.
 
     If the state of the group has no row (such as SYN_SENT), nothing is yielded.
     """

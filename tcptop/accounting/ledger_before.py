@@ -1,4 +1,4 @@
-"""The ledger of the sample before a recorded sample, with the averages that the recorded sample lacks."""
+"""The ledger of the sample that precedes a recorded sample; it supplies averages that the recorded sample lacks."""
 
 from collections.abc import Callable
 

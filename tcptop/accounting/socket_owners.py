@@ -105,7 +105,7 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
 def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
     """Returns a function from a network namespace to a weight.
 
-    The function gives the largest weight of the processes that may have unseen sockets in the namespace.
+    The weight is the maximum of the weights of those processes that may have unseen sockets in the namespace.
 
     A process may have unseen sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """

@@ -317,8 +317,8 @@ def read_ledger(
 ) -> Ledger:
     """Reads the sources that are due, and returns the ledger computed from the latest reading of every source.
 
-    `before` is the ledger of the previous sample. In the first sample, `before` is None: if the host does not answer,
-    the function raises TcptopError. If the host does not answer in a later sample, the sources become `failed`.
+    `before` is the ledger of the previous sample; None for the first sample. If the host does not answer, the first
+    sample raises TcptopError; in a later sample, the sources become `failed`.
     """
     from tcptop.accounting import account
 

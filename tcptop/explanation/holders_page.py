@@ -184,7 +184,7 @@ PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT",
 
 
 def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
-    """Rows of cells for the remote networks to which most of the given sockets are connected; at most `most` networks.
+    """Rows of cells for the remote networks with the most connected sockets; at most `most` rows.
 
     Each row has the network, the number of sockets connected to the network, and the sums of these sockets' queues.
     """

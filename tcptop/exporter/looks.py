@@ -21,8 +21,8 @@ LATE_VALUES_S = 60.0
 FIRST_PATIENCE_S = 2.0
 """Longest wait for slow sources in the first reading of the machine, which no scraper waits for."""
 GRACE_S = 0.2
-"""Additional time that a scrape waits after `patience_s`. The accounting needs additional time, as does the end of a
-reading that an earlier scrape began."""
+"""Additional time that a scrape waits after `patience_s`: for the accounting, and until a reading that an earlier
+scrape began is complete."""
 
 
 class Looks:

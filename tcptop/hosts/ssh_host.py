@@ -250,8 +250,9 @@ class SshHost:
         """The lists of paths without empty and repeated lists; the longest list is first or last.
 
         ssh compresses text that repeats within 32 KB. If the last answer was longer than 32 KB, the longest list moves
-        to the other end of the order. The new text of the longest list thus closely follows its old text, and about
-        half of the new answer repeats within 32 KB. If the order stayed the same, no text would repeat within 32 KB.
+        from the first place to the last, or back. The new text of the longest list thus closely follows its old text,
+        and about half of the new answer repeats within 32 KB. If the order stayed the same, no text would repeat within
+        32 KB.
         """
         distinct = [paths for paths in dict.fromkeys(lists) if paths and paths != self._longest]
         if not self._longest or self._longest not in lists:

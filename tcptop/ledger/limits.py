@@ -85,8 +85,9 @@ class Limit(NamedTuple):
 class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
-    Limits with an alarm come first. Limits that stop new sockets come second, sorted by their headroom. Limits that
-    stop no new sockets follow, sorted by the share that is used. Limits whose used amount is unknown come last.
+    Limits with an alarm come first. Limits that stop new sockets come second, sorted by their headroom. Then come the
+    limits that do not stop new sockets, sorted by the share that is used. Limits whose used amount is unknown come
+    last.
     """
 
     rows: tuple[Limit, ...]

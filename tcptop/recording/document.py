@@ -279,7 +279,7 @@ class DocumentParser:
     ) -> AnyReading:
         """Parses the current and the previous reading of a source, each from its own answers.
 
-        Adds the reads of both readings to `reads`.
+        Appends to `reads` the file reads of the current and of the previous reading.
         """
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")

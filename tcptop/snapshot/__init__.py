@@ -683,7 +683,7 @@ class Snapshot(NamedTuple):
     page_size_bytes: int | None
     """Page size that the running system reports.
 
-    The page size is None for a saved tree, whose page size accounting finds from the files.
+    It is None for a saved tree: the accounting then works out the page size from the files.
     """
     slabinfo: Reading[Slabinfo]
     slab_links: Reading[SlabLinks]

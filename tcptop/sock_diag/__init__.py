@@ -9,8 +9,8 @@ SOCKETS_PATH = f"{PREFIX}sockets"
 """Path that stands for all sockets. To read the path, a host asks the kernel; a saved tree may have the answer as a
 file."""
 ROWS_PATH = f"{PREFIX}rows"
-"""Beginning of each path that stands for the single sockets of one group. To read the path of a group, a host asks the
-kernel."""
+"""Beginning of each path that stands for the individual sockets of one group of sockets. To read such a path, a host
+asks the kernel."""
 FIRST_LINE = "tcptop-sockets 1"
 """First line of the text that lists all sockets. The line has the version of the text's format."""
 SOCKETS_ARE_LOCAL = "the kernel is asked for its sockets on the machine itself; run tcptop there"

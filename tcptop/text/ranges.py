@@ -21,7 +21,7 @@ class Range(NamedTuple):
     """
 
     text: str
-    """The text from which the range was parsed, in the guidelines' format."""
+    """The text from which the range was parsed, in the format of the monitoring-plugin guidelines."""
     start: float
     end: float
     alerts_inside: bool

@@ -13,8 +13,8 @@ SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 MAX_WAIT_S = 3.0
 """Longest time in seconds that playback waits for the next sample; playback shortens a longer gap to this time."""
 UNKNOWN_STEP_S = 1.0
-"""Assumed time between two samples with equal times. A sample has the time of the sample before it if the clock was set
-back, or if its own time is unknown."""
+"""Interval that is assumed between two samples with the same timestamp. A sample has the time of the sample before it
+if the clock was set back, or if its own time is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,7 +312,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, choices: Choices, colu
     Figures have as many digits as fit into the width.
 
     If not even MIN_DIGITS digits fit, columns are left out, beginning with the free bytes. After the free bytes, the
-    orders below the marked order are left out, from order 0 upwards. The highest orders are left out last.
+    orders below the marked order are left out, from order 0 upwards. The highest orders are kept longest.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.slab_order(choices.mode)
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
