@@ -10,7 +10,7 @@ from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, M
 from tcptop.accounting.slabinfo_rows import idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
-from tcptop.snapshot import Snapshot, Zone
+from tcptop.snapshot import SlabSize, Snapshot, Zone
 
 DRIFT_PAGES_PER_CPU = 125
 """Maximum number of pages that a CPU has counted by itself and not yet added to the kernel's counter (mm/vmstat.c,
@@ -36,8 +36,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
 
 def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
     """The figures from which relations compute upper bounds on figures of other files."""
-    sizes, zoneinfo, snmp = snapshot.slab_sizes.value, snapshot.zoneinfo.value, snapshot.snmp.value
-    caches = sizes.caches if sizes else {}
+    zoneinfo, snmp, sizes = snapshot.zoneinfo.value, snapshot.snmp.value, _sizes_of_rows(snapshot)
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
     of_protocols: dict[str, int] = {}
     for name, source in (("TCP", "sockstat"), ("TCPv6", "sockstat6")):
@@ -49,9 +48,9 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
         socks=_objects(snapshot, SOCKS, "allocated"),
         mini_sockets=_objects(snapshot, MINI_SOCKETS, "time_wait"),
         struct_bytes=_struct_bytes(snapshot),
-        step_bytes={name: size.slab_size_bytes for name, size in caches.items() if size.slab_size_bytes is not None},
-        per_slab={name: size.objects_per_slab for name, size in caches.items() if size.objects_per_slab is not None},
-        orders={name: size.order for name, size in caches.items() if size.order is not None},
+        step_bytes={name: size.slab_size_bytes for name, size in sizes.items() if size.slab_size_bytes is not None},
+        per_slab={name: size.objects_per_slab for name, size in sizes.items() if size.objects_per_slab is not None},
+        orders={name: size.order for name, size in sizes.items() if size.order is not None},
         protocol_bytes=_protocol_bytes(snapshot),
         managed_pages=managed_by_zone(zoneinfo.zones if zoneinfo else ()),
         protocol_sockets=of_protocols,
@@ -114,6 +113,24 @@ def cpu_count(snapshot: Snapshot) -> int | None:
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     of_zones = max((zone.cpus or 0 for zone in zoneinfo.zones), default=0) if zoneinfo else 0
     return (topology.online_cpus if topology else None) or of_zones or None
+
+
+def _sizes_of_rows(snapshot: Snapshot) -> dict[str, SlabSize]:
+    """The sizes in sysfs, by the name of the cache, or of the row in slabinfo that counts the cache's objects.
+
+    Merged caches have one row and one folder (`:A-0000128`), and the row may have a name that the catalogue lacks. A
+    folder to which the names of several rows lead is left out, because a link may remain from a former cache.
+    """
+    sizes, links, slabinfo = snapshot.slab_sizes.value, snapshot.slab_links.value, snapshot.slabinfo.value
+    found = dict(sizes.caches) if sizes else {}
+    if links is None or slabinfo is None:
+        return found
+    merged = {folder: size for name, size in found.items() if (folder := links.group_of.get(name, "")).startswith(":")}
+    rows_of: dict[str, set[str]] = {}
+    for row in slabinfo.rows:
+        if (folder := links.group_of.get(row.name)) in merged:
+            rows_of.setdefault(folder, set()).add(row.name)
+    return {name: merged[folder] for folder, names in rows_of.items() if len(names) == 1 for name in names} | found
 
 
 def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:

@@ -50,11 +50,12 @@ class Facts(NamedTuple):
     struct_bytes: Mapping[str, int] = {}
     """Sizes of the structs in caches that are not merged, by name of the cache."""
     step_bytes: Mapping[str, int] = {}
-    """Distance from the start of one object to the start of the next, in bytes, by name of the cache (sysfs)."""
+    """Distance from the start of one object to the start of the next, in bytes, by name of the cache or of its row
+    (sysfs)."""
     per_slab: Mapping[str, int] = {}
-    """Number of objects in a slab of the preferred order, by name of the cache (sysfs)."""
+    """Number of objects in a slab of the preferred order, by name of the cache or of its row (sysfs)."""
     orders: Mapping[str, int] = {}
-    """Preferred order of a slab, by name of the cache (sysfs)."""
+    """Preferred order of a slab, by name of the cache or of its row (sysfs)."""
     protocol_bytes: Mapping[str, int] = {}
     """Sizes of the socks, by name of the cache (/proc/net/protocols)."""
     managed_pages: Mapping[tuple[int, str], int] = {}
