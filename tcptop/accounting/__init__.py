@@ -116,11 +116,12 @@ def account(
                 previous,
                 seen,
                 host.cpus,
+                page_bytes,
             )
             for mode in MODES
         },
         events=events,
-        slab_memory=slab_memory(snapshot, table, memory),
+        slab_memory=slab_memory(snapshot, table, memory, page_bytes),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         member_offsets=snapshot.btf.value.offsets if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES, CacheTable
 from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
+from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.slab_bytes import smallest_slab
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.kernel.objects import DENTRY, SOCKET_ALLOC, SOCKS
@@ -21,16 +22,14 @@ from tcptop.ledger import (
 )
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
+SMALLER_MEMINFO = "meminfo shows less memory than zoneinfo: it is a container's or another machine's"
+
 OUTGOING_SHARE = 0.5
 """Assumed share of outgoing sockets among new sockets. An outgoing socket has a local port of its own, but no counter
 shows the number of outgoing sockets."""
 
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
 """Structs whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds their objects."""
-
-
-HOTPLUG_SHARE = 0.01
-"""Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
 
 
 class NewSocket(NamedTuple):
@@ -92,7 +91,7 @@ def memory_headroom(
     the maximum. If `buffers` is None, the memory of buffers is unknown, and the headroom is an upper bound.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
-    meminfo = _machine_meminfo(snapshot, zones, page_bytes)
+    meminfo = _machine_meminfo(snapshot, page_bytes)
     socket = _new_socket(table, page_bytes, cost, buffers or Amount(0.0, 0.0))
     sysctls = snapshot.sysctls.value
     reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
@@ -185,22 +184,18 @@ def _with_fallback(socket: NewSocket, pages: int, large_pages: int, page_bytes: 
     return int(in_large / socket.high_bytes + (pages * page_bytes - in_large) / socket.fallback_bytes)
 
 
-def _machine_meminfo(snapshot: Snapshot, zones: Sequence[Zone], page_bytes: int | None) -> Meminfo | None:
-    """The values of meminfo; None if meminfo is damaged, or does not describe the whole machine.
-
-    A container may have a meminfo of its own (lxcfs).
-    """
+def _machine_meminfo(snapshot: Snapshot, page_bytes: int | None) -> Meminfo | None:
+    """The values of meminfo; None if meminfo is damaged, or may not describe the whole machine."""
     meminfo = snapshot.meminfo.value
     if meminfo is None or not _is_whole(snapshot.meminfo):
         return None
-    managed_bytes = sum(zone.managed_pages or 0 for zone in zones) * (page_bytes or 0)
-    is_machines = meminfo.total_bytes is not None and meminfo.total_bytes >= managed_bytes * (1 - HOTPLUG_SHARE)
-    return meminfo if is_machines else None
+    return meminfo if meminfo.total_bytes is not None and is_of_machine(snapshot, page_bytes) else None
 
 
 def _why_no_reclaim(snapshot: Snapshot, meminfo: Meminfo | None) -> str:
     if meminfo is None and snapshot.meminfo.value is not None:
-        return "meminfo has damaged or impossible figures, or is a container's"
+        is_damaged = not _is_whole(snapshot.meminfo) or snapshot.meminfo.value.total_bytes is None
+        return "meminfo has damaged or impossible figures" if is_damaged else SMALLER_MEMINFO
     return "meminfo's page cache or reclaimable slabs are not known"
 
 

@@ -96,6 +96,7 @@ class RowAccount:
             self._states,
             None,
             facts.cpus,
+            seldom.page_bytes,
         )
         self._states = states_by_use(limits, events, self._states)
         per_s, time_wait_per_s = self._rates(snapshot.monotonic_s, sockets.allocated, sockets.time_wait)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
+from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.socket_counts import open_files_error
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, THRESHOLDS, TIME_WAIT_LIMIT, LimitEvent, LimitName
 from tcptop.kernel.release import release_numbers
@@ -66,16 +67,18 @@ def find_limits(
     previous: Mapping[str, LimitState] | None = None,
     holders: "Holders | None" = None,
     cpus: int | None = None,
+    page_bytes: int | None = None,
 ) -> Limits:
     """Every limit in one accounting mode, the nearest limit first; see `Limits`.
 
     `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
     only if the use is clearly below the state's threshold. `holders` are the holders of the sockets, from a recent
-    reading of all sockets. `cpus` is the number of CPUs that are online.
+    reading of all sockets. `cpus` is the number of CPUs that are online. `page_bytes` is
+    the size of a page.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
-        _memory(snapshot, headroom),
+        _memory(snapshot, headroom, page_bytes),
         *_cgroup(snapshot, table, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
         *_file_max(files, mode, open_files_error(snapshot, cpus), _why_unread(snapshot.socket_limits)),
@@ -185,8 +188,11 @@ def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = 
     return limit._replace(**changes)
 
 
-def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
-    """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory."""
+def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> Limit:
+    """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory.
+
+    If meminfo shows less memory than zoneinfo, it is unknown whose limit it is.
+    """
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
@@ -195,7 +201,8 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
     is_at_most = headroom.is_at_most and headroom.sockets is not None
-    return _limit("memory", Use(used, total), headroom.sockets, note, headroom_is_at_most=is_at_most)
+    limit = _limit("memory", Use(used, total), headroom.sockets, note, headroom_is_at_most=is_at_most)
+    return limit if is_of_machine(snapshot, page_bytes) else limit._replace(scope="unknown")
 
 
 def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:

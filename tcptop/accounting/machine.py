@@ -3,11 +3,18 @@
 from tcptop.ledger import HostFacts
 from tcptop.snapshot import Snapshot
 
+HOTPLUG_SHARE = 0.01
+"""Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
+
 
 def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
-    """The machine: its name, kernel, page size, CPUs and memory."""
-    sysctls = snapshot.sysctls.value
-    meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
+    """The machine: its name, kernel, page size, CPUs and memory.
+
+    The memory is unknown if meminfo may be a container's or another machine's.
+    """
+    sysctls, load = snapshot.sysctls.value, snapshot.machine_load.value
+    is_machines = is_of_machine(snapshot, page_bytes)
+    meminfo = snapshot.meminfo.value if is_machines else None
     available = (load.memory_available_bytes if load else None, meminfo.available_bytes if meminfo else None)
     return HostFacts(
         name=sysctls.host_name if sysctls else None,
@@ -17,7 +24,7 @@ def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
         page_size_bytes=page_bytes,
         cpus=_online_cpus(snapshot),
         memory_bytes=meminfo.total_bytes if meminfo else None,
-        memory_available_bytes=next((each for each in available if each is not None), None),
+        memory_available_bytes=next((each for each in available if each is not None and is_machines), None),
         cpu_busy_percent=load.cpu_busy_percent if load else None,
     )
 
@@ -32,3 +39,14 @@ def _online_cpus(snapshot: Snapshot) -> int | None:
     if topology is not None and topology.online_cpus is not None:
         return topology.online_cpus
     return max((zone.cpus for zone in zoneinfo.zones if zone.cpus), default=None) if zoneinfo else None
+
+
+def is_of_machine(snapshot: Snapshot, page_bytes: int | None) -> bool:
+    """False if meminfo shows less memory than the zones manage, so that its figures may not be the machine's.
+
+    Such a meminfo is a container's (lxcfs) or another machine's. Without MemTotal or zoneinfo, the result is True.
+    """
+    meminfo, zoneinfo = snapshot.meminfo.value, snapshot.zoneinfo.value
+    managed_pages = sum(zone.managed_pages or 0 for zone in zoneinfo.zones) if zoneinfo else 0
+    memory_bytes = meminfo.total_bytes if meminfo else None
+    return memory_bytes is None or memory_bytes >= managed_pages * (page_bytes or 0) * (1 - HOTPLUG_SHARE)

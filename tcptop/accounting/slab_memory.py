@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.machine import is_of_machine
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import SlabMemory, TcpMemory
 from tcptop.snapshot import Snapshot
 
 
-def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> SlabMemory:
-    """The machine's slab memory by owner; an amount is None if any part of it is unknown."""
+def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory, page_bytes: int | None) -> SlabMemory:
+    """The machine's slab memory by owner; an amount is None if any part of it is unknown.
+
+    The field Slab is unknown if meminfo may be a container's or another machine's.
+    """
     in_slabs = [part for part in memory.parts if part.row is not None]
     own_caches = {name for item in KERNEL_OBJECTS if item.tcp_only for name in item.caches}
     own_known = memory.bytes is not None and not own_caches & set(memory.missing)
@@ -18,7 +22,8 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
     shared = [part for part in in_slabs if part.estimated]
     share = sum(part.bytes for part in shared)
     rows = table.total_bytes()
-    total = snapshot.meminfo.value.slab_bytes if snapshot.meminfo.value else None
+    meminfo = snapshot.meminfo.value if is_of_machine(snapshot, page_bytes) else None
+    total = meminfo.slab_bytes if meminfo else None
     idle = _idle(table) if own_known else None
     return SlabMemory(
         total_bytes=total,

@@ -7,6 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.machine import is_of_machine
 from tcptop.kernel.objects import FCLONE, SK_BUFF, SKB_HEAD
 from tcptop.ledger import Amount, SocketCounts
 from tcptop.snapshot import Snapshot
@@ -50,7 +51,7 @@ def buffer_memory(
     that only segments use. The upper bound is the smaller of two sums. The first sum is the charge plus the error of
     the charge. The second sum is the bytes of the active objects in the slabinfo rows that only segments use, plus all
     used memory of unknown purpose. Used memory of unknown purpose is neither slab memory nor anonymous memory nor page
-    cache.
+    cache; it is unknown if meminfo may be a container's or another machine's.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -58,14 +59,16 @@ def buffer_memory(
     error_bytes = inf if sockets.buffer_error_bytes is None else sockets.buffer_error_bytes
     high: float = sockets.buffer_bytes + error_bytes
     meminfo = snapshot.meminfo.value
-    if meminfo is not None:
+    if meminfo is not None and is_of_machine(snapshot, page_bytes):
         total, free, cached = meminfo.total_bytes, meminfo.free_bytes, meminfo.cached_bytes
         slab, anonymous = meminfo.slab_bytes, meminfo.anonymous_bytes
         if None not in (total, free, cached, slab, anonymous):
             rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
             high = min(high, max(0, rest) + rows.bytes.high)
     low = min(rows.bytes.low, sockets.buffer_bytes, high)
-    surely_used = sockets.buffer_bytes - error_bytes - (sockets.allocated or 0) * (page_bytes or 0)
+    surely_used = 0.0
+    if sockets.allocated is not None and page_bytes is not None:
+        surely_used = sockets.buffer_bytes - error_bytes - sockets.allocated * page_bytes
     live = low if rows.has_error else rows.bytes.high
     likely = max(live, surely_used) if rows.has_row else inf
     return BufferMemory(Amount(low, high), min(likely, sockets.buffer_bytes, high), rows.has_error)

@@ -21,7 +21,7 @@ LimitName = Literal[
     "memory_cgroup",
 ]
 LimitConcern = Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
-LimitScope = Literal["machine", "here", "process", "cgroup"]
+LimitScope = Literal["machine", "here", "process", "cgroup", "unknown"]
 LimitUnit = Literal["bytes", "pages", "files", "sockets", "ports", "flows", "connections"]
 
 TIME_WAIT_LIMIT: Literal["tcp_max_tw_buckets"] = "tcp_max_tw_buckets"
@@ -66,7 +66,7 @@ class KernelLimit(NamedTuple):
     """Name of the limit in the line of `check`, which keeps the kernel's names."""
     concerns: LimitConcern
     scope: LimitScope
-    """What shares the limit; `here` is this network namespace."""
+    """What shares the limit; `here` is this network namespace. `unknown`: of a container or of another machine."""
     unit: LimitUnit
     """Unit of the use and of the maximum."""
     then: str

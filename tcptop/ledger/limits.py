@@ -22,6 +22,7 @@ class Limit(NamedTuple):
     name: LimitName
     concerns: LimitConcern
     scope: LimitScope
+    """The group of sockets, or of memory, to which the limit applies."""
     unit: LimitUnit
     used: int | None
     used_error: int | None

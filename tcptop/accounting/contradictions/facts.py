@@ -16,9 +16,6 @@ DRIFT_PAGES_PER_CPU = 125
 """Maximum number of pages that a CPU has counted by itself and not yet added to the kernel's counter (mm/vmstat.c,
 calculate_normal_threshold)."""
 
-HOTPLUG_SHARE = 0.01
-"""Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
-
 
 def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
     """The properties of the machine that are upper bounds on other figures."""
@@ -88,14 +85,6 @@ def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str])
     )
 
 
-def is_of_machine(snapshot: Snapshot, machine: Machine) -> bool:
-    """True if meminfo belongs to the whole machine; in a container, meminfo may belong to the container (lxcfs)."""
-    meminfo, zoneinfo = snapshot.meminfo.value, snapshot.zoneinfo.value
-    managed = sum(managed_by_zone(zoneinfo.zones if zoneinfo else ()).values()) * (machine.page_bytes or 0)
-    memory = meminfo.total_bytes if meminfo else None
-    return memory is None or memory >= managed * (1 - HOTPLUG_SHARE)
-
-
 def _drift_pages(snapshot: Snapshot) -> int:
     """Upper bound on the error of a counter of pages.
 
@@ -128,9 +117,9 @@ def _sizes_of_rows(snapshot: Snapshot) -> dict[str, SlabSize]:
     merged = {folder: size for name, size in found.items() if (folder := links.group_of.get(name, "")).startswith(":")}
     rows_of: dict[str, set[str]] = {}
     for row in slabinfo.rows:
-        if (folder := links.group_of.get(row.name)) in merged:
+        if (folder := links.group_of.get(row.name, "")) in merged:
             rows_of.setdefault(folder, set()).add(row.name)
-    return {name: merged[folder] for folder, names in rows_of.items() if len(names) == 1 for name in names} | found
+    return {name: merged[group] for group, names in rows_of.items() if len(names) == 1 for name in names} | found
 
 
 def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:

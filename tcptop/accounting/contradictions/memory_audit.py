@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from tcptop.accounting.contradictions.audit import FILES, Audit, find_failures
-from tcptop.accounting.contradictions.facts import is_of_machine, managed_by_zone
+from tcptop.accounting.contradictions.facts import managed_by_zone
 from tcptop.accounting.contradictions.memory_relations import (
     ALL_BLOCKS_RELATION,
     AREA_RELATIONS,
@@ -39,6 +39,7 @@ from tcptop.accounting.contradictions.memory_relations import (
 )
 from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, seconds_apart
 from tcptop.accounting.contradictions.relation import Facts, Machine, total
+from tcptop.accounting.machine import is_of_machine
 from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
 
@@ -207,7 +208,7 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
     meminfo, zoneinfo, page_bytes = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value, machine.page_bytes
     if meminfo is None or zoneinfo is None or not page_bytes:
         return
-    if not is_of_machine(audit.snapshot, machine):
+    if not is_of_machine(audit.snapshot, machine.page_bytes):
         sysctls = audit.snapshot.sysctls.value
         release = release_numbers(sysctls.kernel_release) if sysctls else None
         if meminfo.total_bytes is not None and (release is None or release >= BALLOONS_AGREE_SINCE):
@@ -255,7 +256,7 @@ def check_available(audit: Audit, machine: Machine) -> None:
     meminfo, zoneinfo = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value
     if meminfo is None or meminfo.total_bytes is None or meminfo.available_bytes is None:
         return
-    if zoneinfo is None or not is_of_machine(audit.snapshot, machine):
+    if zoneinfo is None or not is_of_machine(audit.snapshot, machine.page_bytes):
         return
     parts = (meminfo.free_bytes, meminfo.file_bytes, meminfo.reclaimable_bytes)
     highs = [zone.high_pages for zone in zoneinfo.zones]
@@ -323,7 +324,7 @@ def check_cpus(audit: Audit, machine: Machine) -> None:
         may_be_fewer=audit.snapshot.live
         or release is None
         or release < ONLINE_IN_NODES_SINCE
-        or not is_of_machine(audit.snapshot, machine),
+        or not is_of_machine(audit.snapshot, machine.page_bytes),
     )
     failed = [text for *_, text in find_failures([counts], CPU_RELATIONS, machine)]
     largest = max(topology.online_cpus, counts.of_zones or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
-from tcptop.accounting.contradictions.facts import cache_names, cpu_count, is_of_machine, least_count, names_of_rows
+from tcptop.accounting.contradictions.facts import cache_names, cpu_count, least_count, names_of_rows
 from tcptop.accounting.contradictions.reading_times import GROWTH_BYTES_PER_S, are_of_one_moment, seconds_apart
 from tcptop.accounting.contradictions.relation import DRIFT_SLABS, CachePair, Facts, Machine, Relation
 from tcptop.accounting.contradictions.slab_relations import (
@@ -25,6 +25,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     RowsInSlab,
     SameName,
 )
+from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
@@ -113,7 +114,7 @@ def _rows_beyond_slab(audit: Audit, slabinfo: Slabinfo, machine: Machine) -> lis
 
     In a container, meminfo's Slab may count only the container (lxcfs).
     """
-    if not is_of_machine(audit.snapshot, machine):
+    if not is_of_machine(audit.snapshot, machine.page_bytes):
         return []
     meminfo, page_bytes = audit.snapshot.meminfo, machine.page_bytes
     slab = meminfo.value.slab_bytes if meminfo.value else None
