@@ -201,7 +201,10 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "parts of MemTotal": ("meminfo", [Edit(MEMINFO, r"^Active\(file\): +\d+", f"Active(file): {MEMORY_KB}")]),
     "MemAvailable of what can be freed": ("meminfo", [line(MEMINFO, "MemAvailable", 6_084_000)]),
     "MemAvailable of free memory": ("meminfo", [line(MEMINFO, "MemAvailable", 565_996)]),
-    "a meminfo of fewer pages": ("meminfo", [line(MEMINFO, "MemTotal", 5_700_000), line(MEMINFO, "Buffers", 4)]),
+    "a meminfo of fewer pages": (
+        "meminfo",
+        [line(MEMINFO, "MemTotal", 5_700_000), line(MEMINFO, "MemFree", 5_500_000), line(MEMINFO, "Buffers", 4)],
+    ),
     "MemTotal of the zones": ("meminfo", [line(MEMINFO, "MemTotal", 6_300_000)]),
     "memory of meminfo and of the zones": ("meminfo", [line(MEMINFO, "MemFree", 586_069)]),
     "protections of a zone": ("zoneinfo", [Edit(ZONEINFO, r"protection: \(([^)]*), \d+\)", r"protection: (\1)")]),

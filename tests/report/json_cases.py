@@ -136,9 +136,10 @@ def ledger_while_sockets_open() -> Ledger:
 
 
 SLABINFO = text(KERNEL, PHASE, "proc/slabinfo")
-OF_SOCKETS = re.compile("slabinfo|#|TCP|tw_|request_sock_|pid|anon_vma_chain|kmalloc-(32|128|192|256|512) ")
+OF_SOCKETS = re.compile("slabinfo|#|(MP)?TCP|tw_|request_sock_|pid|anon_vma_chain|kmalloc-(32|128|192|256|512) ")
 FEW_OBJECTS = """\
 filp 32 32 256 32 2 : tunables 0 0 0 : slabdata 1 1 0
+skbuff_head_cache 32 32 256 32 2 : tunables 0 0 0 : slabdata 1 1 0
 dentry 21 21 192 21 1 : tunables 0 0 0 : slabdata 1 1 0
 sock_inode_cache 16001 16029 832 39 8 : tunables 0 0 0 : slabdata 411 411 0
 lsm_file_cache 170 170 24 170 1 : tunables 0 0 0 : slabdata 1 1 0
@@ -150,7 +151,7 @@ FEW = re.compile(r"^(kmalloc-[0-9]+|pid|anon_vma_chain) +\d+ +\d+ +(\d+) +(\d+) 
 BEFORE_THE_SOCKETS = {
     "sys/fs/cgroup/cgroup.controllers": "memory\n",
     "sys/fs/cgroup/cgroup.subtree_control": "memory\n",
-    "proc/meminfo": "MemTotal: 4194304 kB\nSlab: 50000 kB\n",
+    "proc/meminfo": "MemTotal: 6077648 kB\nSlab: 50000 kB\n",
     "proc/slabinfo": FEW.sub(
         r"\1 1 \3 \2 \3 \4 : tunables 0 0 0 : slabdata 1 1 0",
         "".join(line for line in SLABINFO.splitlines(keepends=True) if OF_SOCKETS.match(line)),
