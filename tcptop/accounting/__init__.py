@@ -14,10 +14,10 @@ from tcptop.accounting.free_memory import NodeTable, sum_zones
 from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.hardware import find_hardware
 from tcptop.accounting.headroom import machine_headroom
+from tcptop.accounting.held_objects import held_objects
 from tcptop.accounting.lab_result import lab_result_use
 from tcptop.accounting.limits import find_limits
 from tcptop.accounting.machine import machine_facts
-from tcptop.accounting.objects_of_all_sockets import objects_of_all_sockets
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_memory import slab_memory
 from tcptop.accounting.socket_buffers import buffer_memory
@@ -126,7 +126,7 @@ def account(
         member_offsets=snapshot.btf.value.offsets if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
-        held=objects_of_all_sockets(snapshot, table, sockets),
+        held=held_objects(snapshot, table, sockets),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
         chosen_cache=snapshot.chosen_cache,

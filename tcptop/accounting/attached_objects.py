@@ -1,5 +1,6 @@
 """Objects that only some sockets have: epoll items, tracked flows, contexts of kernel TLS, and socket buffers.
 
+Bind buckets are not among them: every socket that owns a local port has them (socket_cost.py).
 The TCP state of a socket does not tell if the socket has attached objects, so the cost of a socket leaves attached
 objects out. The bytes of attached objects per socket are an average over the machine's sockets.
 """

@@ -13,7 +13,7 @@ from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.recording import Recording
 from tcptop.recording.scrub import SCRUB_HELP, make_scrub
-from tcptop.recording.store import COMPANIONS, errors_in_one_line
+from tcptop.recording.sqlite_file import COMPANIONS, errors_in_one_line
 from tcptop.recording.time_spec import select_samples
 
 DESCRIPTION = (

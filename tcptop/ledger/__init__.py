@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.kernel.limits import Threshold
 from tcptop.ledger.amount import Amount
+from tcptop.ledger.attached_objects import Attached, AttachedName, AttachedObjects
 from tcptop.ledger.caches import MAX_ALIASES, CacheLine, NodeCount, Presence, UnseenObject, fallback_factor
 from tcptop.ledger.connection_cost import (
     AccountingMode,
@@ -21,7 +22,7 @@ from tcptop.ledger.connection_cost import (
     StateCost,
 )
 from tcptop.ledger.growth import Growth, GrowthSinceMark, LiveObjects, Slope
-from tcptop.ledger.held_objects import Attached, AttachedName, AttachedObjects, HeldName, HeldObjects, HeldPart
+from tcptop.ledger.held_objects import HeldName, HeldObjects, HeldPart
 from tcptop.ledger.limits import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,

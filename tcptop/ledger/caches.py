@@ -1,4 +1,7 @@
-"""Slab caches: their objects, slabs and bytes, on the machine and on each node."""
+"""Slab caches: their objects, slabs and bytes, on the machine and on each node.
+
+accounting/cache_table.py and accounting/cache_lines.py compute them.
+"""
 
 from collections.abc import Callable, Mapping
 from math import inf

@@ -1,4 +1,7 @@
-"""The memory of slabs, TCP, zones and NUMA nodes, and the number of further sockets that fit into the memory."""
+"""The memory of slabs, TCP, zones and NUMA nodes, and the number of further sockets that fit into the memory.
+
+They are computed in accounting/slab_memory.py, tcp_memory.py, free_memory.py and headroom.py.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple

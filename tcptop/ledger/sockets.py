@@ -1,4 +1,4 @@
-"""The numbers of sockets, and the bytes of their buffers."""
+"""The numbers of sockets, and the bytes of their buffers; accounting/socket_counts.py computes them."""
 
 from typing import Literal, NamedTuple
 

@@ -12,7 +12,7 @@ from tcptop.recording.exported_folder import LIST_NAME, ExportedFolder
 from tcptop.recording.reader import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
-from tcptop.recording.store import HEADER_BYTES, errors_in_one_line, file_status, is_sqlite
+from tcptop.recording.sqlite_file import HEADER_BYTES, errors_in_one_line, file_status, is_sqlite
 from tcptop.text.printable import printable
 
 ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"

@@ -18,7 +18,7 @@ from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, Block
 from tcptop.recording.checksum import DamagedError
 from tcptop.recording.document import DecodedDocument, DocumentParser, RecordedSample
 from tcptop.recording.recording import Recording, TimelineCounts
-from tcptop.recording.store import bounded_queries, open_file, read_blob
+from tcptop.recording.sqlite_file import bounded_queries, open_file, read_blob
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000

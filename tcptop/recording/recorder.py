@@ -19,7 +19,7 @@ from tcptop.named_files import open_to_read
 from tcptop.privileges import is_strangers
 from tcptop.recording.blocks import BlockWriter, pack_content
 from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
-from tcptop.recording.store import (
+from tcptop.recording.sqlite_file import (
     DISK_FULL,
     create_file,
     errors_in_one_line,

@@ -13,9 +13,9 @@ from tcptop.accounting import account
 from tcptop.accounting.event_series import EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.events import EventCounts
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, add_socket_rates, growth
-from tcptop.accounting.limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.accounting.limits import states_by_use
 from tcptop.accounting.origin import origin_of
+from tcptop.accounting.steady_limit_order import NO_ORDERS, hold_orders, in_order
 from tcptop.hosts.host import Host
 from tcptop.kernel.limits import THRESHOLDS
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold

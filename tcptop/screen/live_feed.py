@@ -298,7 +298,7 @@ class LiveFeed(Feed):
 
     async def _open(self, path: str, start: int, jump: bool) -> None:
         from tcptop.recording.reader import FileRecording
-        from tcptop.recording.store import errors_in_one_line
+        from tcptop.recording.sqlite_file import errors_in_one_line
         from tcptop.recording.time_spec import WHOLE_RECORDING
         from tcptop.screen.replay_feed import ReplayFeed, SampleSelection, select_for_replay
 

@@ -31,7 +31,7 @@ from tcptop.recording.blocks import (
 from tcptop.recording.checksum import CHECKSUM_BYTES, DamagedError, add_checksum, check
 from tcptop.recording.document import MAX_SHARED_BYTES, DecodedDocument, DocumentParser
 from tcptop.recording.opening import open_recording
-from tcptop.recording.store import EXPECTED_TABLES
+from tcptop.recording.sqlite_file import EXPECTED_TABLES
 from tcptop.report.as_json import as_json
 from tcptop.snapshot import Snapshot
 

@@ -32,7 +32,7 @@ OF_INODE = tuple(item for item in OF_FILE if item.struct in HELD_WITH_INODE)
 OF_PORT = tuple(item for item in objects_held(State.ORPHAN, owns_port=True) if item in BIND_BUCKETS)
 
 
-def objects_of_all_sockets(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> tuple[HeldObjects, ...]:
+def held_objects(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> tuple[HeldObjects, ...]:
     """The objects of each kind; kinds whose number is unknown are left out."""
     beside = table.matching_sockstat
     if beside is not None:

@@ -1,7 +1,7 @@
-"""Order of the limits over several samples.
+"""Keeps the order of the limits on the screen steady over several samples.
 
-The limit that is nearest to being reached is at the top. If a limit becomes nearer than the limit above it, the two
-limits exchange their places after some seconds. A limit with a more severe alarm moves up at once.
+The limits of one sample are sorted in limits.py, the nearest first. If a limit becomes nearer than the limit above it,
+the screen exchanges the two only after some seconds. A limit with a more severe alarm moves up at once.
 """
 
 from __future__ import annotations

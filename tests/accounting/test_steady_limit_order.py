@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from recorded import ledger
 
-from tcptop.accounting.limit_order import HOLD_S, MAX_GAP_S, NO_ORDERS, hold_orders, in_order
+from tcptop.accounting.steady_limit_order import HOLD_S, MAX_GAP_S, NO_ORDERS, hold_orders, in_order
 from tcptop.kernel.limits import LimitName
 from tcptop.ledger import Ledger, Limits
 
