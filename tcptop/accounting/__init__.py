@@ -81,7 +81,7 @@ def account(
     memory = tcp_memory(snapshot, table, sockets, buffers)
     headroom = machine_headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
     events = find_events(snapshot, minute_ago)
-    nodes = NodeTable(snapshot, page_bytes, sock).nodes()
+    nodes = NodeTable(snapshot, page_bytes, sock, mini_socket).nodes()
     states = state_costs(snapshot, table, sockets, mixes)
     holders = _holders(snapshot, states, sockets, page_bytes)
     seen = None if holders is None or (holders.age_s or 0.0) > MAX_LOOK_AGE_S else holders

@@ -47,10 +47,11 @@ class NodeTable:
         snapshot: Snapshot,
         page_bytes: int | None,
         sock: CacheLine | None,
+        mini_socket: CacheLine | None,
     ) -> None:
-        """`sock` is the cache TCP, or TCPv6 if most sockets are IPv6."""
+        """`sock` is the cache TCP, or TCPv6 if most sockets are IPv6; `mini_socket` is tw_sock_TCP or tw_sock_TCPv6."""
         self._page_bytes = page_bytes
-        self._sock = sock
+        self._sock, self._mini_socket = sock, mini_socket
         zoneinfo, buddyinfo = snapshot.zoneinfo.value, snapshot.buddyinfo.value
         pagetypeinfo, topology = snapshot.pagetypeinfo.value, snapshot.topology.value
         self._zones = {(zone.node, zone.name): zone for zone in (zoneinfo.zones if zoneinfo else ())}
@@ -114,14 +115,17 @@ class NodeTable:
             capped={row.migrate_type: row.capped_orders for row in typed if row.capped_orders} if typed else None,
             pageblocks=pageblocks.count_by_type if pageblocks else None,
             unusable_index=unusable_index(area.blocks) if area else None,
-            tcp_slabs_free=self._tcp_slabs(name, stealable),
-            tcp_slabs_free_without_stealing=self._tcp_slabs(name, types.get(UNMOVABLE)),
+            tcp_slabs_free=_slabs_of(self._sock, name, stealable),
+            tcp_slabs_free_without_stealing=_slabs_of(self._sock, name, types.get(UNMOVABLE)),
+            mini_socket_slabs_free=_slabs_of(self._mini_socket, name, stealable),
         )
 
-    def _tcp_slabs(self, zone_name: str, blocks: Sequence[int] | None) -> int | None:
-        if blocks is None or self._sock is None or self._sock.order is None:
-            return None
-        return blocks_of_order(blocks, self._sock.order) if zone_name in SLAB_ZONES else 0
+
+def _slabs_of(cache: CacheLine | None, zone_name: str, blocks: Sequence[int] | None) -> int | None:
+    """Number of a cache's slabs that fit into the free blocks of a zone; None if unknown."""
+    if blocks is None or cache is None or cache.order is None:
+        return None
+    return blocks_of_order(blocks, cache.order) if zone_name in SLAB_ZONES else 0
 
 
 def sum_zones(nodes: Iterable[NodeMemory]) -> tuple[ZoneMemory, ...]:
@@ -161,6 +165,7 @@ def _sum_of_zones(zones: Sequence[ZoneMemory]) -> ZoneMemory:
         unusable_index=None if area is None else unusable_index(area),
         tcp_slabs_free=_sum([zone.tcp_slabs_free for zone in zones]),
         tcp_slabs_free_without_stealing=_sum([zone.tcp_slabs_free_without_stealing for zone in zones]),
+        mini_socket_slabs_free=_sum([zone.mini_socket_slabs_free for zone in zones]),
     )
 
 

@@ -1355,10 +1355,11 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "BLOCKS FREE",
-        "How many slabs of TCP's preferred size the free blocks of the node would make.",
-        "The heading names the size, such as 32K BLOCKS FREE. Larger blocks are counted as the slabs they hold.",
+        "How many slabs of the counted sockets the free blocks of the node would make.",
+        "The heading names the size that their cache prefers, as 32K BLOCKS FREE for TCP, or in TIME_WAIT accounting 8K"
+        " BLOCKS FREE for tw_sock_TCP. Larger blocks are counted as the slabs they hold.",
         "/proc/buddyinfo",
-        ("32K BLOCKS FREE", "slabs free"),
+        ("32K BLOCKS FREE", "8K BLOCKS FREE", "slabs free"),
     ),
     Entry(
         "FITS MORE",

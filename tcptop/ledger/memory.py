@@ -118,7 +118,7 @@ class TcpMemory(NamedTuple):
 
 
 class ZoneMemory(NamedTuple):
-    """The free memory of one zone, and the number of TCP slabs and sockets that fit into it."""
+    """The free memory of one zone, and the number of slabs of sockets and mini-sockets that fit into it."""
 
     zone: str
     managed_pages: int | None
@@ -135,6 +135,7 @@ class ZoneMemory(NamedTuple):
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
     tcp_slabs_free_without_stealing: int | None
+    mini_socket_slabs_free: int | None
 
 
 class NodeMemory(NamedTuple):
@@ -163,6 +164,12 @@ class NodeMemory(NamedTuple):
         Only blocks of a migrate type that slabs can use are counted as room for slabs.
         """
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
+
+    def slabs_free(self, mode: AccountingMode) -> int | None:
+        """As `tcp_slabs_free`, for slabs of the sockets that an accounting mode counts."""
+        if mode == "full":
+            return self.tcp_slabs_free
+        return _sum_of_known([zone.mini_socket_slabs_free for zone in self.zones])
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:

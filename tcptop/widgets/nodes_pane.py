@@ -28,9 +28,12 @@ CHOSEN = "›"
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
 
 
-def node_headings(ledger: Ledger) -> tuple[Heading, ...]:
-    """The columns of the node table; if the width is too small, those of low importance are left out."""
-    page_bytes, order = ledger.host.page_size_bytes, ledger.tcp_slab_order
+def node_headings(ledger: Ledger, mode: AccountingMode) -> tuple[Heading, ...]:
+    """The columns of the node table; if the width is too small, those of low importance are left out.
+
+    One heading names the size of the slabs of the sockets that `mode` counts.
+    """
+    page_bytes, order = ledger.host.page_size_bytes, ledger.slab_order(mode)
     block = "" if order is None else f"{units.page_order_size(order, page_bytes)} "
     return (
         Heading("NODE", min_width=4),
@@ -55,7 +58,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
     shares = node_shares(ledger)
     headroom = ledger.headroom[mode].nodes
     is_at_most = ledger.headroom[mode].is_at_most
-    headings = node_headings(ledger)
+    headings = node_headings(ledger, mode)
     rows: list[tuple[str, ...]] = []
     for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
         fits = headroom[node.node].without_reclaim if node.node in headroom else None
@@ -68,7 +71,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 units.compact_size(tcp_bytes),
                 shares.get(node.node, units.UNKNOWN),
                 units.compact_size(node.free_bytes),
-                units.rough_count(node.tcp_slabs_free),
+                units.rough_count(node.slabs_free(mode)),
                 f"{'≤ ' if is_at_most and fits is not None else ''}{units.rough_count(fits, up=is_at_most)}",
                 " ".join(map(str, (node.distances or {}).values())),
             )[: len(headings)]

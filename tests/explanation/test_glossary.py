@@ -52,7 +52,7 @@ def test_no_two_entries_have_the_same_word() -> None:
 
 def test_every_column_source_and_limit_has_an_entry() -> None:
     headings = [column.heading.title for column in COLUMNS]
-    headings += [heading.title for heading in node_headings(DISTANCES) if heading.title]
+    headings += [heading.title for heading in node_headings(DISTANCES, "full") if heading.title]
     limits = [limit.label for limit in LIMITS]
     for word in (*headings, *LEDGER.sources, *limits):
         assert find_entries(word), word

@@ -112,6 +112,7 @@ ZONE = {
     "unusable_index",
     "tcp_slabs_free",
     "tcp_slabs_free_without_stealing",
+    "mini_socket_slabs_free",
 }
 SOURCE = {"state", "reason", "age_s", "read_us", "every_s"}
 SOURCES = {

@@ -7,9 +7,12 @@ import re
 import pytest
 from drive import feed, pane_lines, sample_phases, screen_text, tree, tree_app, wait_for_app
 
+from tcptop.ledger import AccountingMode
+from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainScreen
 from tcptop.widgets.graphs_pane import GraphsPane
+from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.tcp_pane import TcpPane
 
 TREE = tree("6.1-4n", "timewait")
@@ -89,3 +92,26 @@ async def test_e_says_why_it_adds_nothing(phase: str, keys: list[str], message: 
         [shown] = [each.message for each in app._notifications]
         assert shown.startswith(message)
         assert not app.choices.attached
+
+
+async def test_the_nodes_have_the_free_blocks_of_the_counted_slabs() -> None:
+    blocks: dict[int, list[int]] = {}
+    for line in (TREE / "proc/buddyinfo").read_text().splitlines():
+        node, zone, *counts = line.removeprefix("Node ").replace(", zone", "").split()
+        if zone in ("DMA32", "Normal"):
+            sums = blocks.setdefault(int(node), [0] * len(counts))
+            blocks[int(node)] = [old + int(new) for old, new in zip(sums, counts, strict=True)]
+    async with tree_app(TREE).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        # tw_sock_TCP has 2 pages per slab and TCP has 8, as slabinfo says.
+        cases: list[tuple[AccountingMode, str, int]] = [
+            ("full", "32K BLOCKS FREE", 3),
+            ("time_wait", "8K BLOCKS FREE", 1),
+        ]
+        for mode, heading, order in cases:
+            head, *rows = [text_of(line) for line in node_lines(app._ledger, 110, mode)]
+            end = head.index(heading) + len(heading)
+            shown = [int(re.split(r"\s{2,}", row[:end])[-1].replace(" ", "")) for row in rows]
+            held = [sum(count << k for k, count in enumerate(counts[order:])) for counts in blocks.values()]
+            assert shown == [pytest.approx(number, rel=0.01) for number in held], mode
