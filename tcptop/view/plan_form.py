@@ -53,14 +53,6 @@ FIELDS: tuple[PlanField, ...] = (
         meaning="20000, 300K, 2M",
     ),
     PlanField(
-        "time_wait",
-        "TIME_WAIT",
-        "--time-wait",
-        parse_count,
-        COUNT_CHARACTERS,
-        meaning="closed here per second × 60 s: 2 000 per s are 120K",
-    ),
-    PlanField(
         BUFFERS,
         "buffers",
         "--buffers",
@@ -70,6 +62,14 @@ FIELDS: tuple[PlanField, ...] = (
         meaning="a typed size is all in use; n: as now",
     ),
     PlanField(
+        "time_wait",
+        "TIME_WAIT",
+        "--time-wait",
+        parse_count,
+        COUNT_CHARACTERS,
+        meaning="closed here per second × 60 s: 2 000 per s are 120K",
+    ),
+    PlanField(
         "side",
         "side",
         "--side",
@@ -77,8 +77,8 @@ FIELDS: tuple[PlanField, ...] = (
         meaning="mixed: half client; proxy: both",
     ),
     PlanField("family", "family", "--family", choices=FAMILIES, meaning="IPv4, IPv6, or as the sockets now"),
-    PlanField("with_epoll", "epoll", "--epoll", choices=NO_OR_YES, meaning="each socket in one epoll set"),
     PlanField("with_conntrack", CONNTRACK, "--conntrack", choices=NO_OR_YES, meaning="the firewall tracks them"),
+    PlanField("with_epoll", "epoll", "--epoll", choices=NO_OR_YES, meaning="each socket in one epoll set"),
     PlanField("with_ktls", "kTLS", "--ktls", choices=NO_OR_YES, meaning="as --lab FILE measured it"),
 )
 

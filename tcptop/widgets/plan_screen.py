@@ -27,11 +27,18 @@ side."""
 RESULT_LINES = 6
 """Minimum number of lines for the advice and the plan. If the terminal is too low for these lines and the whole form,
 the form shows only the fields around the cursor."""
-CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 56
+CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 44
 """Widths in columns. CHOICE_ROOM is for the text of a choice, and NUMBER_ROOM for a number. MAX_BUFFERS_ROOM is the
 largest width of the field of the buffers, together with the text behind the field."""
 MORE = " ↓ more: PgDn"
 """The last visible line if the page goes on below it."""
+PAGE_COLUMNS = 120
+"""Maximum width of the page: longer lines of prose are hard to read."""
+START = (
+    " The form starts from this machine, as the main screen: half client side, families and buffers as now. tcptop plan"
+    " starts from its arguments; without them sockets are server side, IPv4 and idle."
+)
+"""Tells why the form and the command begin with different numbers."""
 POSITION_WIDTH = 16
 """Number of columns of the scroll position in the title, with its separator."""
 MOVES: Mapping[str, int] = {"enter": 1, "down": 1, "tab": 1, "up": -1, "shift+tab": -1}
@@ -94,7 +101,9 @@ class PlanPane(ScrollPane):
         ]
         if plan is None:
             return head, []
-        page = plan_page(ledger, plan, columns, self.form.invalid is not None)
+        page_columns = min(columns, PAGE_COLUMNS)
+        page = plan_page(ledger, plan, page_columns, self.form.invalid is not None)
+        page += paragraph(START, page_columns - 1, "text")
         options = self._source.plan_options()
         if options is None:
             return head, page
