@@ -73,8 +73,8 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
         "STATE": row.state,
         "SERVICE": row.service,
         "SOCKETS": f"≈{count}" if row.is_estimated else count,
-        "MEMORY": _memory(row.memory),
-        "SLAB": _memory(row.slab_bytes),
+        "MEMORY": _memory(row.memory, row.is_estimated),
+        "SLAB": _memory(row.slab_bytes, row.is_estimated),
         "BUFFERS": units.short_size(row.buffer_bytes),
         "UNREAD": units.short_size(row.unread_bytes),
         "UNSENT": units.short_size(row.unsent_bytes),
@@ -89,11 +89,15 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
     return [cells[title] for title in titles]
 
 
-def _memory(amount: Amount | None) -> str:
-    """Text for bytes that are known within bounds, such as `12K`, `≥12K`, `≤12K` or, for a range from 12K, `≈12K`."""
+def _memory(amount: Amount | None, is_estimated: bool) -> str:
+    """Text for bytes that are known within bounds, such as `12K`, `≥12K`, `≤12K` or, for a range from 12K, `≈12K`.
+
+    If the number of the row's sockets is an estimate, its bytes are an estimate too, so that they have a sign.
+    """
     if amount is None or (amount.high == inf and not amount.low):
         return units.UNKNOWN
-    return units.bounded(amount, units.short_size, "")
+    text = units.bounded(amount, units.short_size, "")
+    return f"≈{text}" if is_estimated and amount.high and text[0].isdecimal() else text
 
 
 def filled_columns(headings: Sequence[Heading], rows: Sequence[Sequence[str]]) -> tuple[list[Heading], list[list[str]]]:

@@ -24,7 +24,9 @@ from drive import (
 from made_look import cgroup, group, listen, look_text, net, process, shared
 from test_words import unknown_words
 
-from tcptop.explanation.holder_rows import SORTS
+from tcptop.explanation.holder_rows import SORTS, holder_rows
+from tcptop.explanation.holders_page import holder_cells
+from tcptop.ledger import Amount
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, read_due
 from tcptop.sampling.source_list import kernel_sources
@@ -206,6 +208,45 @@ async def test_columns_that_say_nothing_are_left_out_and_those_that_tell_rows_ap
         assert "NETNS" in text
         assert "red" in text
         assert "blue" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+async def test_a_plain_user_has_shares_at_most_and_sums_of_what_is_seen(tmp_path: Path, size: tuple[int, int]) -> None:
+    groups = (group("whole:10", 750), group("whole:11", 250), group("whole:10", state="LISTEN"))
+    hidden = net(None, False, asked="refused", reason="Permission denied")
+    seen = made_tree(tmp_path / "a", net(alloc=4_000), hidden, process(10), process(11), *groups)
+    async with tree_app(seen).run_test(size=size) as pilot:
+        head, *rows = shown(await open_holders(pilot))
+        end = head.index("SHARE") + len("SHARE")
+        shares = [row[:end].split()[-1] for row in rows[:3]]
+        assert shares == ["≤75%", "≤25%", "≤1%"]
+        text = " ".join(" ".join(rows).split())
+        assert "seen: 1 001 sockets; 4 000 allocated on the machine; TIME_WAIT of this netns 0;" in text
+        assert "Permission denied; root sees more" in text
+    async with tree_app(made_tree(tmp_path / "b", net(), process(10), process(11), *groups)).run_test(
+        size=size
+    ) as pilot:
+        text = "\n".join(shown(await open_holders(pilot)))
+        assert "all: 1 001 sockets" in text
+        assert "≤" not in text
+
+
+async def test_memory_of_sockets_whose_number_is_an_estimate_is_one_too(tmp_path: Path) -> None:
+    lines = (net(), process(10, whole=False, weight=9), process(11, "other"))
+    groups = (group("sampled:10", 60), group("unseen", 500), group("whole:11", 7))
+    async with tree_app(made_tree(tmp_path, *lines, *groups)).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot)
+        assert app._ledger is not None
+        holders = app._ledger.holders
+    assert holders is not None
+    exact = Amount(9 * 1024, 9 * 1024)
+    found = {
+        row.name: holder_cells(row._replace(slab_bytes=exact), "owner", ["SOCKETS", "MEMORY", "SLAB"])
+        for row in holder_rows(holders, "owner")
+    }
+    assert found["server[10]"][1:] == ["≈9.00K", "≈9.00K"]
+    assert found["server[10]"][0].startswith("≈")
+    assert found["other[11]"] == ["7", "9.00K", "9.00K"]
 
 
 async def test_many_ports_are_never_cut(tmp_path: Path) -> None:
