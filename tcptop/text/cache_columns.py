@@ -210,7 +210,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "use",
         Heading("USE"),
-        "Active objects ÷ all objects of the cache; ≤ as for ACTIVE, and – if it may be anything up to 100 %.",
+        "ACTIVE ÷ OBJS; ≤ as for ACTIVE, and – if it may be anything up to 100 %.",
         lambda row: row.cache.use,
         width=4,
         rank=60,

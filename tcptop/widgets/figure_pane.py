@@ -333,7 +333,7 @@ def _attached_texts(attached: Attached, added: bool) -> list[str]:
     that certainly exist. If buffers are the only kind that certainly exists, there is no text.
     """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
-    texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}
+    texts = {name: f"{name} {_bounded(amount, ' ')}" for name, amount in amounts if amount and (added or amount.low)}
     if not texts or (not added and texts.keys() == {"buffers"}):
         return []
     before, after = ("with ", "") if added else ("also: ", " (E adds)")

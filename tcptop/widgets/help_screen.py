@@ -26,10 +26,7 @@ PANES: tuple[tuple[str, str], ...] = (
 )
 """What each pane of the screen shows."""
 WORDS_HINT = "Every word and sign on the screen: tcptop explain WORD, or the last page of i."
-RATES_HINT = (
-    "Graphs, rates and growth change once in five seconds, all else with each sample. The growth of TCP's memory is"
-    " that of the last half minute, so it falls to steady half a minute after many sockets closed."
-)
+RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of the last half minute."
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("Tab", "the next pane"),
