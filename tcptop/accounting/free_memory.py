@@ -199,10 +199,15 @@ def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
     """
     spare: dict[tuple[int, str], int] = {}
     present = {zone.name for zone in zones}
+    # A kernel shows the free CMA pages of each zone or of none, and the pages on per-CPU lists likewise.
+    counts_cma = any(zone.free_cma_pages is not None for zone in zones)
+    counts_lists = any(zone.on_cpu_lists_pages is not None for zone in zones)
     for zone in zones:
         if zone.name not in SLAB_ZONES or not (zone.managed_pages or zone.free_pages):
             continue
         if zone.free_pages is None or zone.low_pages is None or not zone.protection_pages:
+            return None
+        if (counts_cma and zone.free_cma_pages is None) or (counts_lists and zone.on_cpu_lists_pages is None):
             return None
         free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - (zone.free_cma_pages or 0)
         spare[zone.node, zone.name] = max(0, free - zone.low_pages - protection_pages(zone, present))

@@ -121,8 +121,9 @@ def memory_headroom(
         low = _with_fallback(socket, unreserved, large_pages + (late_pages or 0), page_bytes)
     low_pages = sum(zone.low_pages or 0 for zone in zones)
     cache_pages = None
-    if meminfo is not None and meminfo.file_bytes is not None:
-        cache_pages = max(0, meminfo.file_bytes // page_bytes - _unusable_cache_pages(zones))
+    unusable_pages = _unusable_cache_pages(zones)
+    if meminfo is not None and meminfo.file_bytes is not None and unusable_pages is not None:
+        cache_pages = max(0, meminfo.file_bytes // page_bytes - unusable_pages)
     reclaim_pages = _reclaim_pages(meminfo, cache_pages, low_pages, page_bytes, _held_bytes(table, memory))
     return Headroom(
         mode=mode,
@@ -267,12 +268,15 @@ def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int)
     return max(0, min(unmanaged, free))
 
 
-def _unusable_cache_pages(zones: Sequence[Zone]) -> int:
-    """Pages of page cache in zones that slabs never use (Movable, HighMem).
+def _unusable_cache_pages(zones: Sequence[Zone]) -> int | None:
+    """Pages of page cache in zones that slabs never use (Movable, HighMem); None if unknown.
 
     Reclaim of page cache in Movable and HighMem gives no memory for slabs.
     """
-    return sum(zone.own_file_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
+    others = [zone for zone in zones if zone.name not in SLAB_ZONES and zone.managed_pages != 0]
+    counts_zones = any(zone.zone_file_pages is not None for zone in zones)
+    pages = [zone.zone_file_pages if counts_zones else zone.own_file_pages for zone in others]
+    return None if None in pages else sum(filter(None, pages))
 
 
 def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
@@ -319,8 +323,9 @@ def _node_headrooms(
         without = int(pages * page_bytes / socket.bytes)
         kinds = [[count for zone in own if (count := counts(zone)) is not None] for counts in NODE_RECLAIM]
         reclaim: int | None = None
-        if all(kinds):
-            amounts = (max(0, sum(kinds[0]) - _unusable_cache_pages(own)), sum(kinds[1]))
+        unusable_pages = _unusable_cache_pages(own)
+        if all(kinds) and unusable_pages is not None:
+            amounts = (max(0, sum(kinds[0]) - unusable_pages), sum(kinds[1]))
             reclaim = sum(amount - min(amount // 2, low_pages) for amount in amounts)
         share = share_of_objects(lines, node)
         nodes[node] = NodeHeadroom(
@@ -344,6 +349,6 @@ def share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
     """
     shares = [line.share_on(node) for line in lines if line.objects]
     objects = [line.objects or 0 for line in lines if line.objects]
-    if not objects or None in shares:
+    if not objects or None in shares or any(line.objects is None for line in lines):
         return None
     return sum((share or 0.0) * count for share, count in zip(shares, objects, strict=True)) / sum(objects)

@@ -247,9 +247,9 @@ def cgroup_bytes_per_socket(
     """
     sides = cost.by_family["mix"]
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
-    if None in slabs or headroom.bytes_per_socket is None:
+    buffers = headroom.buffer_bytes
+    if None in slabs or headroom.bytes_per_socket is None or buffers is None:
         return None
-    buffers = headroom.buffer_bytes or 0
     accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)
     outgoing = charged_bytes(snapshot, table, sides.outgoing.parts, 0.0)
     return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + buffers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -34,16 +35,15 @@ PAGE_COUNTS = {
 
 The keys of the per-CPU page sets are not matched, since they end in a colon (`high:`).
 """
-NODE_PAGE_COUNTS = {
-    "nr_active_file": "file_pages",
-    "nr_inactive_file": "file_pages",
-    "nr_zone_active_file": "zone_file_pages",
-    "nr_zone_inactive_file": "zone_file_pages",
-    "nr_slab_reclaimable": "reclaimable_pages",
-    "nr_kernel_misc_reclaimable": "reclaimable_pages",
+SUMS_OF_COUNTS = {
+    "file_pages": ("nr_active_file", "nr_inactive_file"),
+    "zone_file_pages": ("nr_zone_active_file", "nr_zone_inactive_file"),
+    "reclaimable_pages": ("nr_slab_reclaimable", "nr_kernel_misc_reclaimable"),
 }
-"""Maps keys of page counts to fields of Zone. The value of a field is the sum of all counts whose keys are mapped to
-the field."""
+"""For each field of Zone that is a sum: the keys of the counts that are added."""
+SUMMED_COUNTS = frozenset(key for keys in SUMS_OF_COUNTS.values() for key in keys)
+OPTIONAL_COUNT = "nr_kernel_misc_reclaimable"
+"""A count that kernels before 4.20 do not print. If any other count of a sum is lost, the sum is unknown."""
 
 MAX_CHARACTERS = 16 << 20
 """Maximum length of the text after the page sets are removed.
@@ -83,10 +83,19 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
         """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
         zones: list[dict[str, Any]] = [{}]  # the first item collects the lines that come before any zone
         parse_rows(lines, partial(_parse_line, zones), damages)
-        named = [Zone(**(NO_FIGURES | zone)) for zone in zones if "name" in zone]
+        named = [Zone(**(NO_FIGURES | _with_sums(zone))) for zone in zones if "name" in zone]
         if not named:
             raise ValueError("no line names a zone")
         return Zoneinfo(tuple(first_of_each(named, lambda zone: (zone.node, zone.name), damages)))
+
+
+def _with_sums(zone: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a zone, with the sums of counts in place of the counts."""
+    fields = {name: value for name, value in zone.items() if name not in SUMMED_COUNTS}
+    for name, keys in SUMS_OF_COUNTS.items():
+        if all(key in zone or key == OPTIONAL_COUNT for key in keys):
+            fields[name] = sum(zone.get(key, 0) for key in keys)
+    return fields
 
 
 def _without_page_sets(text: str) -> str:
@@ -101,9 +110,10 @@ def _without_page_sets(text: str) -> str:
         at = text.find("\nNode ", start)
         if at < 0:
             at = text.rfind("\n", start)
-        parts.append(CPU * text.count(CPU, start, at))
-        counts = COUNT.findall(text, start, at)
-        parts.append(f"\n    count: {sum(map(int, counts))}" if counts else "")
+        cpus, counts = text.count(CPU, start, at), COUNT.findall(text, start, at)
+        parts.append(CPU * cpus)
+        # If the count of a CPU is lost, the sum is unknown.
+        parts.append(f"\n    count: {sum(map(int, counts))}" if counts and len(counts) >= cpus else "")
     return "".join([*parts, text[at:]])
 
 
@@ -125,9 +135,8 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
         zones[-1]["free_pages"] = parse_count(fields[2])
     elif fields[0] == "cpu:":
         zones[-1]["cpus"] = zones[-1].get("cpus", 0) + 1
-    elif len(fields) == 2 and fields[0] in NODE_PAGE_COUNTS:
-        name = NODE_PAGE_COUNTS[fields[0]]
-        zones[-1][name] = zones[-1].get(name, 0) + parse_count(fields[1])
+    elif len(fields) == 2 and fields[0] in SUMMED_COUNTS:
+        zones[-1][fields[0]] = parse_count(fields[1])
     elif fields[0] == "count:":
         zones[-1]["on_cpu_lists_pages"] = zones[-1].get("on_cpu_lists_pages", 0) + parse_count(fields[1])
     elif fields[0] == "protection:":

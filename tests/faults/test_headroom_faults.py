@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from program import report
+from program import output, report
 from recorded import copy_recording
 from slow_case import slow
 
 KERNEL = "6.1-4n"
 SOCKETS = 1_546_530
 """Headroom of the unchanged recording."""
+
+CACHE = "active_file 0\ninactive_file 0"
 
 MEMINFO = (
     (r"Active\(file\): +\d+", "Active(file): 9999999999999"),
@@ -142,12 +145,17 @@ def test_free_cma_memory_gives_no_large_blocks(root: Path) -> None:
     assert with_cma["without_reclaim_low"] < 0.7 * with_cma["without_reclaim_high"]
 
 
-def test_page_cache_in_zone_movable_gives_no_slabs(root: Path) -> None:
-    """Reclaim of page cache in this zone frees pages that slabs never use."""
+def swap_normal_and_movable(root: Path) -> None:
+    """Gives the memory of zone Normal of node 3 to zone Movable, with 1 000 free pages."""
     edit(root, "proc/zoneinfo", r"(?s)^(Node 3, zone +)Normal(.*?^  pages free +)\d+", r"\1Movable\g<2>1000")
     edit(root, "proc/zoneinfo", r"(?s)^(Node 3, zone +)Movable\n(?=  pages free +0\n)", r"\1Normal\n")
     edit(root, "proc/meminfo", r"MemFree: +\d+", "MemFree: 4300000")
     edit(root, "proc/meminfo", r"MemAvailable: +\d+", "MemAvailable: 4200000")
+
+
+def test_page_cache_in_zone_movable_gives_no_slabs(root: Path) -> None:
+    """Reclaim of page cache in this zone frees pages that slabs never use."""
+    swap_normal_and_movable(root)
     without = report(root)["headroom"]["sockets"]
     edit(root, "proc/meminfo", r"Inactive\(file\): +\d+", "Inactive(file): 1360000")
     edit(root, "proc/zoneinfo", r"(?s)^(Node 3, zone +Movable.*?nr_zone_inactive_file +)\d+", r"\g<1>340000")
@@ -197,3 +205,43 @@ def test_an_unreadable_number_of_flows_is_not_no_flow(root: Path) -> None:
     [limit] = [limit for limit in report(root)["limits"] if limit["name"] == "nf_conntrack_max"]
     assert (limit["used"], limit["state"]) == (None, "unknown")
     assert "not known" in limit["note"]
+
+
+@pytest.mark.parametrize("line", ["nr_free_cma", "count:"])
+def test_a_lost_count_of_a_zone_is_unknown(root: Path, line: str) -> None:
+    """The last zone Normal loses its free CMA pages, or one CPU's pages."""
+    path = root / "proc/zoneinfo"
+    before, zone, after = path.read_text().rpartition("zone   Normal")
+    path.write_text(before + zone + re.sub(rf"^ +{line} .*\n", "", after, count=1, flags=re.MULTILINE))
+    headroom = report(root)["headroom"]
+    assert headroom["sockets"] is None
+    assert headroom["without_reclaim_high"] is None
+    assert headroom["unknown_because"] == "zoneinfo's free pages, watermarks or protection are not known"
+
+
+@pytest.mark.parametrize("lost", ["nr_zone_active_file", "nr_zone_inactive_file"])
+def test_unknown_page_cache_of_zone_movable_is_not_0(root: Path, lost: str) -> None:
+    swap_normal_and_movable(root)
+    assert report(root)["headroom"]["with_reclaim"]
+    edit(root, "proc/zoneinfo", rf"(?s)^(Node 3, zone +Movable.*?\n) +{lost} +\d+\n", r"\1")
+    assert report(root)["headroom"]["with_reclaim"] is None
+
+
+def test_a_cgroup_headroom_needs_the_buffers_of_a_socket(root: Path) -> None:
+    folder = root / "sys/fs/cgroup/web"
+    folder.mkdir(parents=True)
+    for name, text in (
+        ("memory.max", f"{1 << 32}"),
+        ("memory.current", f"{1 << 20}"),
+        ("memory.stat", "active_file 0\ninactive_file 0"),
+    ):
+        (folder / name).write_text(f"{text}\n")
+
+    def left() -> int | None:
+        limits = json.loads(output("--root", root, "--cgroup", "web", "--json"))["limits"]
+        [found] = [limit["headroom_sockets"] for limit in limits if limit["name"] == "memory_cgroup"]
+        return None if found is None else int(found)
+
+    assert left()
+    (root / "sys/devices/system/cpu/online").write_text("0-63\n")
+    assert left() is None
