@@ -78,7 +78,8 @@ def test_the_rows_are_the_limits_of_a_ledger() -> None:
 
 
 @each_limit
-def test_a_limit_that_needs_no_look_is_known_without_one(limit: KernelLimit) -> None:
-    assert snapshot("6.1-4n", "established").socket_table.value is None
-    rows = [row for row in ledger("6.1-4n", "established").limits["full"].rows if row.name == limit.name]
-    assert all((row.used is None) == limit.needs_look for row in rows)
+def test_a_use_is_known_exactly_if_its_source_is(limit: KernelLimit) -> None:
+    seen = snapshot("6.1-4n", "established")
+    for row in ledger("6.1-4n", "established").limits["full"].rows:
+        if row.name == limit.name and limit.use_source is not None:
+            assert (row.used is None) == (getattr(seen, limit.use_source).value is None)
