@@ -13,6 +13,7 @@ from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Family, So
 from tcptop.snapshot import Snapshot
 
 STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
+SHARES_UNKNOWN = "IPv6's share (the sockets in use of both families are not known)"
 
 
 def connection_costs(
@@ -43,13 +44,18 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
 
     If there are few sockets, most objects that count as active are free objects on per-CPU slabs. If too few objects
     are active, the shares come from the sockets in use in this network namespace. If this network namespace has no
-    socket in use, the share of IPv4 is 1.
+    socket in use, the share of IPv4 is 1. If IPv6 exists and a number of sockets in use is unknown, the shares are
+    unknown.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = too_few(sockets.allocated, cpus, "sockets") is None
     if enough and active4 + active6 >= MIN_SOCKETS_PER_CPU * (cpus or 1):
         return FamilyMix(active4 / (active4 + active6), active6 / (active4 + active6))
-    inuse4, inuse6 = sockets.inuse or 0, sockets.inuse6 or 0
+    inuse4, inuse6 = sockets.inuse, sockets.inuse6
+    if table.find(FAMILY_OBJECTS["full"][1]).status == "absent":
+        return IPV4
+    if inuse4 is None or inuse6 is None:
+        return IPV4._replace(missing=(SHARES_UNKNOWN,))
     if inuse4 + inuse6:
         return FamilyMix(inuse4 / (inuse4 + inuse6), inuse6 / (inuse4 + inuse6))
     return IPV4

@@ -112,6 +112,7 @@ def memory_headroom(
     if spare is None:
         return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
     late_pages = _late_pages(meminfo, zones, page_bytes)
+    max_late_pages = _max_late_pages(zones) if late_pages is None else late_pages
     pages = sum(spare.values()) + (late_pages or 0)
     reserved = _reserved_pages(snapshot, spare)
     large_pages = _large_pages(snapshot, zones, spare, reserved, socket.order)
@@ -129,7 +130,9 @@ def memory_headroom(
         mode=mode,
         with_reclaim=None if reclaim_pages is None else int((pages + reclaim_pages) * page_bytes / socket.bytes),
         without_reclaim_low=low,
-        without_reclaim_high=int(pages * page_bytes / socket.bytes),
+        without_reclaim_high=None
+        if max_late_pages is None
+        else int((sum(spare.values()) + max_late_pages) * page_bytes / socket.bytes),
         bytes_per_socket=socket.bytes,
         late_bytes=None if late_pages is None else late_pages * page_bytes,
         nodes=_node_headrooms(table, zones, spare, page_bytes, socket),
@@ -266,6 +269,18 @@ def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int)
     unmanaged = meminfo.total_bytes // page_bytes - sum(zone.managed_pages or 0 for zone in zones)
     free = meminfo.free_bytes // page_bytes - sum(zone.free_pages or 0 for zone in zones)
     return max(0, min(unmanaged, free))
+
+
+def _max_late_pages(zones: Sequence[Zone]) -> int | None:
+    """Upper bound on the free pages that are not initialised yet, from zoneinfo alone; None if unknown.
+
+    Present pages that the page allocator does not manage are either not initialised yet, or the kernel's own.
+    """
+    pages = [
+        None if zone.present_pages is None or zone.managed_pages is None else zone.present_pages - zone.managed_pages
+        for zone in zones
+    ]
+    return None if None in pages else max(0, sum(filter(None, pages)))
 
 
 def _unusable_cache_pages(zones: Sequence[Zone]) -> int | None:

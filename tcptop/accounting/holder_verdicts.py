@@ -212,23 +212,24 @@ def _by_process(
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:
     """Verdicts on listeners that have dropped connections and whose accept queue is over its limit.
 
+    If it is unknown whether a listener has dropped connections, there is no verdict.
+
     While no client connects, a full queue drops nothing. An unchanged number of drops therefore does not mean that the
     listener has recovered.
     """
     drops_now, drops_before = _drops_by_place(now), {} if before is None else _drops_by_place(before)
     for listener in now.listeners:
-        drops = listener.drops or 0
         place = (listener.namespace, listener.family, listener.port)
-        if listener.queue <= listener.limit or not drops:
+        if listener.queue <= listener.limit or not listener.drops:
             continue
         process = None if listener.pid is None else now.process_of.get(listener.pid)
         name = f"{process.command}[{process.pid}] " if process else ""
         # If the number of drops is smaller than in the previous reading, other listeners had the port then.
-        grown = drops_now[place] - drops_before[place] if place in drops_before else -1
+        grown = drops_now[place] - drops_before[place] if place in drops_now and place in drops_before else -1
         since = "" if grown < 0 else f", {grouped(grown) if grown else 'none'} since the look before"
         text = (
             f"{name}:{listener.port} accept queue {grouped(listener.queue)} of {grouped(listener.limit)}, FULL,"
-            f" {grouped(drops)} dropped{since}"
+            f" {grouped(listener.drops)} dropped{since}"
         )
         yield HolderVerdict("queue_full", text, listener.queue, None, listener.pid, listener.namespace, listener.port)
 
@@ -236,12 +237,18 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
     """Number of dropped connections by namespace, family and port.
 
-    If several listeners share a port (SO_REUSEPORT), the drops of these listeners are added up.
+    If several listeners share a port (SO_REUSEPORT), the drops of these listeners are added up. If the drops of one
+    of them are unknown, the place is left out.
     """
     drops: Counter[tuple[int, int, int]] = Counter()
+    unknown: set[tuple[int, int, int]] = set()
     for listener in table.listeners:
-        drops[listener.namespace, listener.family, listener.port] += listener.drops or 0
-    return drops
+        place = (listener.namespace, listener.family, listener.port)
+        if listener.drops is None:
+            unknown.add(place)
+        else:
+            drops[place] += listener.drops
+    return {place: number for place, number in drops.items() if place not in unknown}
 
 
 def _grown_counters(now: SocketTable, before: SocketTable) -> Iterator[HolderVerdict]:

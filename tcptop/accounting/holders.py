@@ -278,7 +278,7 @@ def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> Holde
         0.0,
         0.0,
         0.0,
-        float(listener.drops or 0),
+        None if listener.drops is None else float(listener.drops),
     )
 
 

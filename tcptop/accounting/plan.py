@@ -56,6 +56,7 @@ MIN_DOUBLED = 1000
 """The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
 UNGUIDED = 100_000
 """Number of connections in the screen's first plan if neither the sockets nor the headroom is known."""
+ERROR_UNKNOWN = "the error of its counter is not known"
 MAX_GUESSES = 40
 """Maximum number of guesses at the number of connections that fit. Each guess has at most half the error of the guess
 before it."""
@@ -201,6 +202,8 @@ def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> 
     """Number of planned connections that fit into memory before reclaim; None if unknown."""
     headroom = ledger.headroom["full"]
     sockets, socket_bytes = headroom.without_reclaim_high, headroom.bytes_per_socket
+    if headroom.late_bytes is None:
+        return None  # the number of sockets is only an upper bound
     return None if sockets is None or not socket_bytes else fit_into(sockets * socket_bytes)
 
 
@@ -603,7 +606,7 @@ def _state(limit: Limit, verdict: LimitVerdict, takes: tuple[float, float] | Non
 
 
 def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:
-    """The limit, with a note if no possible value of the sysctl is high enough for the plan."""
+    """The limit, with a note if no value of the sysctl is surely high enough for the plan."""
     return limit._replace(note="; ".join(filter(None, (limit.note, sysctl)))) if isinstance(sysctl, str) else limit
 
 
@@ -653,7 +656,8 @@ def _sysctls(
 ) -> dict[str, PlanSysctl | str]:
     """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
 
-    If no possible value of a sysctl is sufficient, a sentence about this takes the place of the sysctl.
+    If no possible value of a sysctl is sufficient, or if the error of its counter is unknown, a sentence about this
+    takes the place of the sysctl.
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
@@ -667,10 +671,17 @@ def _sysctls(
         if sysctl is not None and (limit.verdict != "fits" or needed > limit.maximum):
             structs = [item.struct for item in sysctl.objects]
             each = min((part.high_bytes / part.count for part in parts if part.object in structs), default=0.0)
-            needed += errors[limit.name] or 0
+            if (error := errors[limit.name]) is None:
+                found[limit.name] = f"no value of {sysctl.name} is surely enough: {ERROR_UNKNOWN}"
+                continue
+            needed += error
             found[limit.name] = _sysctl(limit, sysctl.name, needed, memory_bytes, each, sysctl.largest)
         elif limit.name == "tcp_mem" and unit and now is not None:
-            needed = -(-(needed + (ledger.sockets.buffer_error_bytes or 0)) // unit)
+            if (error := ledger.sockets.buffer_error_bytes) is None:
+                if limit.verdict != "fits":
+                    found[limit.name] = f"no value of net.ipv4.tcp_mem is surely enough: {ERROR_UNKNOWN}"
+                continue
+            needed = -(-(needed + error) // unit)
             if needed > now[1]:
                 found[limit.name] = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
     return found

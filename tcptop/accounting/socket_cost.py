@@ -17,6 +17,8 @@ class FamilyMix(NamedTuple):
 
     ipv4: float
     ipv6: float
+    missing: tuple[str, ...] = ()
+    """The shares that are unknown, with the reason. All sockets then count as IPv4, whose objects are the smaller."""
 
     def share(self, kernel_object: KernelObject) -> float:
         """The share of sockets that hold an object.
@@ -41,7 +43,8 @@ def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: Family
     key = tuple([(item.struct, share) for item, share in shares])
     if key not in table.socket_costs:
         table.socket_costs[key] = _add_up(snapshot, table, shares)
-    return table.socket_costs[key]
+    cost = table.socket_costs[key]
+    return cost._replace(missing=(*cost.missing, *mix.missing)) if mix.missing else cost
 
 
 @cache

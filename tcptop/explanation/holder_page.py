@@ -54,7 +54,7 @@ class About(NamedTuple):
 
 ABOUT: Sequence[About] = (
     About("queue_full", "SOCKETS", _of("queue")),
-    About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops > 0),
+    About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops != 0),
     About("nofile", "SOCKETS", _of("process")),
     About("orphans", "UNSENT", _of("orphan")),
     About("unread", "UNREAD", lambda group: group.holder.kind == "process" and group.unread_bytes > 0),

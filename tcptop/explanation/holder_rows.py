@@ -57,7 +57,7 @@ class HolderRow(NamedTuple):
     buffer_bytes: float
     unread_bytes: float
     unsent_bytes: float
-    drops: float
+    drops: float | None
     cgroup_sock_bytes: int | None
     """Value of `sock` in the cgroup's memory.stat, if all sockets of the row are in one cgroup."""
     cgroup_kernel_bytes: int | None
@@ -128,7 +128,7 @@ def _measure(row: HolderRow, sort: SortKey) -> float:
         "buffers": row.buffer_bytes,
         "unread": row.unread_bytes,
         "unsent": row.unsent_bytes,
-        "drops": row.drops,
+        "drops": row.drops or 0,
     }
     return amounts[sort]
 
@@ -215,6 +215,7 @@ KEYS: Mapping[Grouping, Callable[[Holders, HolderGroup], str]] = {
 
 def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow:
     slab = [group.slab_bytes for group in groups]
+    drops = [group.drops for group in groups]
     known = [amount for amount in slab if amount is not None]
     cgroups = {group.cgroup for group in groups}
     memory = holders.cgroup_of.get(next(iter(cgroups))) if len(cgroups) == 1 else None
@@ -235,7 +236,7 @@ def _row(holders: Holders, key: str, groups: Sequence[HolderGroup]) -> HolderRow
         buffer_bytes=sum(group.buffer_bytes for group in groups),
         unread_bytes=sum(group.unread_bytes for group in groups),
         unsent_bytes=sum(group.unsent_bytes for group in groups),
-        drops=sum(group.drops for group in groups),
+        drops=None if None in drops else sum(filter(None, drops)),
         cgroup_sock_bytes=memory.sock_bytes if memory else None,
         cgroup_kernel_bytes=memory.kernel_bytes if memory else None,
         groups=tuple(groups),

@@ -78,7 +78,7 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
         "BUFFERS": units.short_size(row.buffer_bytes),
         "UNREAD": units.short_size(row.unread_bytes),
         "UNSENT": units.short_size(row.unsent_bytes),
-        "DROPS": units.grouped(round(row.drops)),
+        "DROPS": units.count(None if row.drops is None else round(row.drops)),
         "USER": row.user,
         "NETNS": row.namespace,
         "SOCK": units.short_size(row.cgroup_sock_bytes),

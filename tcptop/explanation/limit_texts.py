@@ -155,10 +155,11 @@ def before_reclaim_text(headroom: Headroom) -> str:
     """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown."""
     if headroom.without_reclaim_high is None:
         return ""
-    number = units.rough_count(headroom.without_reclaim_high, up=headroom.is_at_most)
+    is_at_most = headroom.is_at_most or headroom.late_bytes is None
+    number = units.rough_count(headroom.without_reclaim_high, up=is_at_most)
     if number == units.rough_count(headroom.sockets, up=headroom.is_at_most):
         return "all in free memory"
-    return f"{'≤ ' if headroom.is_at_most else ''}{number} in free memory"
+    return f"{'≤ ' if is_at_most else ''}{number} in free memory"
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:

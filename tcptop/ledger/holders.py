@@ -63,7 +63,9 @@ class HolderGroup(NamedTuple):
     """Memory of segments that no program has read yet."""
     unsent_bytes: float
     """Memory of segments that were not sent yet, or not acknowledged yet."""
-    drops: float
+    drops: float | None
+    """Dropped segments, or the dropped connections of a listener; None if the kernel does not report a listener's
+    drops."""
 
 
 class HolderSums(NamedTuple):

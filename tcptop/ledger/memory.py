@@ -35,7 +35,7 @@ class Headroom(NamedTuple):
     order."""
     without_reclaim_high: int | None
     """Number of sockets that fit into the free memory above the low watermarks, if all slabs have the preferred
-    order."""
+    order. If `late_bytes` is unknown, all present memory that no zone manages counts as free."""
     bytes_per_socket: float | None
     late_bytes: int | None
     """Free memory that the kernel has not initialised yet and that no zone counts; None if unknown."""

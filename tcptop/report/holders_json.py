@@ -71,7 +71,7 @@ def _row(row: HolderRow) -> Json:
         "buffer_bytes": round(row.buffer_bytes),
         "unread_bytes": round(row.unread_bytes),
         "unsent_bytes": round(row.unsent_bytes),
-        "drops": round(row.drops),
+        "drops": None if row.drops is None else round(row.drops),
         "cgroup_sock_bytes": row.cgroup_sock_bytes,
         "cgroup_kernel_bytes": row.cgroup_kernel_bytes,
     }
@@ -103,7 +103,7 @@ def _group(holders: Holders, group: HolderGroup) -> Json:
         "buffer_bytes": round(group.buffer_bytes),
         "unread_bytes": round(group.unread_bytes),
         "unsent_bytes": round(group.unsent_bytes),
-        "drops": round(group.drops),
+        "drops": None if group.drops is None else round(group.drops),
     }
 
 

@@ -345,7 +345,7 @@ class HoldersPane(ScrollPane):
         about = "≈" if row.is_estimated else ""
         if len(cells["SOCKETS"]) > widths.get("SOCKETS", 0):
             cells["SOCKETS"] = f"{about}{units.short_count(round(row.sockets), WIDTHS['SOCKETS'] - 1)}"
-        if len(cells["DROPS"]) > WIDTHS["DROPS"]:
+        if row.drops is not None and len(cells["DROPS"]) > WIDTHS["DROPS"]:
             cells["DROPS"] = units.short_count(round(row.drops), WIDTHS["DROPS"])
         share = None if row.bytes is None or not total_bytes else row.bytes / total_bytes
         for title, variants in VARIANTS.items():

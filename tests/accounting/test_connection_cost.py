@@ -281,6 +281,20 @@ def test_the_mix_lies_between_the_families_and_follows_the_sockets(kernel: str, 
 # The present average.
 
 
+@pytest.mark.parametrize("path", ["proc/net/sockstat6", "proc/net/sockstat"])
+def test_where_the_sockets_of_a_family_are_not_counted_the_mix_is_a_lower_bound(path: str, tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "base", tmp_path)
+    assert not ledger_of(root).headroom["full"].is_at_most
+    (root / path).unlink()
+    found = ledger_of(root)
+    costs = found.costs["full"].by_family
+    assert costs["mix"].accepted.slab_bytes == costs["ipv4"].accepted.slab_bytes
+    assert not costs["ipv4"].accepted.missing
+    [missing] = costs["mix"].accepted.missing
+    assert missing.startswith("IPv6's share")
+    assert found.headroom["full"].is_at_most
+
+
 @each_recording
 def test_the_average_is_tcps_caches_per_socket_plus_the_shared_parts_of_sockets_with_a_file(
     kernel: str, phase: str

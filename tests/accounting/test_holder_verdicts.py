@@ -140,6 +140,9 @@ def test_a_full_accept_queue_that_drops() -> None:
     assert verdicts((listen(8080, 300, 300, 199),)) == {}
     assert verdicts((listen(8080, 301, 300, 0),)) == {}
     assert verdicts((listen(8080, 301, 300, None),)) == {}
+    # Two listeners share the port, and the drops of one of them were unknown in the earlier reading.
+    some_unknown = (listen(8080, 301, 300, 100, 10), listen(8080, 0, 300, None))
+    assert verdicts((*full, listen(8080, 0, 300, 50)), some_unknown)["queue_full"].endswith("FULL, 199 dropped")
 
 
 def test_listeners_that_share_a_port_are_compared_together() -> None:

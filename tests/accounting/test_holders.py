@@ -7,10 +7,12 @@ import os
 from typing import Any
 
 import pytest
-from made_look import HERE, WHOLE_MACHINE, group, net, process, shared, table_of
+from made_look import HERE, WHOLE_MACHINE, group, listen, net, process, shared, table_of
 from recorded import snapshot
 
 from tcptop.accounting import account, holders
+from tcptop.explanation.holder_rows import holder_rows
+from tcptop.explanation.holders_page import holder_cells
 from tcptop.ledger.holders import HolderGroup, Holders
 from tcptop.snapshot import Reading
 from tcptop.sources.source import AS_ROOT
@@ -77,6 +79,13 @@ def test_the_slab_of_a_group_is_its_sockets_times_the_cost_of_the_state() -> Non
         assert round(each.slab_bytes.low) == round(bounds.low * number)
     orphans = group_of(found, "orphan", "FIN_WAIT1")
     assert orphans.unsent_bytes == orphans.buffer_bytes == 20_000_000
+
+
+def test_drops_of_a_listener_that_the_kernel_does_not_report_are_unknown() -> None:
+    found = holders_of(net(), listen(80, drops=None), listen(81, drops=0), listen(82, drops=7), group(drops=3))
+    assert {each.port: each.drops for each in found.groups} == {80: None, 81: 0, 82: 7, 8080: 3}
+    rows = holder_rows(found, "port", sort="drops")
+    assert [holder_cells(row, "port", ["DROPS"]) for row in rows] == [["7"], ["3"], ["–"], ["0"]]
 
 
 def test_the_groups_of_one_holder_are_added_up() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -880,6 +881,31 @@ def test_the_error_of_the_open_files_decides(root: Path, run_json: RunJson, rele
     (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
     row = limit(run_json("--root", str(root), "--connections", "98801"), "file_max")
     assert row["verdict"] == {"cannot say": "unknown", "does not fit": "exceeded"}[verdict]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "sysctl"),
+    [
+        (["--connections", "110000"], "file_max", "fs.file-max"),
+        (["--connections", "20K", "--buffers", "8K"], "tcp_mem", "net.ipv4.tcp_mem"),
+    ],
+)
+def test_no_sysctl_is_advised_where_the_error_of_its_counter_is_unknown(
+    root: Path, run_json: RunJson, arguments: list[str], name: str, sysctl: str
+) -> None:
+    arguments = ["--root", str(root), *arguments]
+    assert sysctl in [each["name"] for each in run_json(*arguments)["sysctls"]]
+    if name == "tcp_mem":
+        write_tree(root, {"proc/sys/kernel/osrelease": "6.8.0\n", "proc/sys/net/core/mem_pcpu_rsv": "x\n"})
+    else:  # the number of CPUs is unknown
+        shutil.rmtree(root / "sys/devices/system/cpu")
+        (root / "proc/zoneinfo").unlink()
+    found = run_json(*arguments)
+    assert limit(found, name)["used"] is not None
+    assert sysctl not in [each["name"] for each in found["sysctls"]]
+    assert limit(found, name)["note"].endswith(
+        f"no value of {sysctl} is surely enough: the error of its counter is not known"
+    )
 
 
 def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
