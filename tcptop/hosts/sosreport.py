@@ -63,10 +63,14 @@ class FolderSubstitute(NamedTuple):
 
 
 def sysctl_value(text: str, path: str) -> str | None:
-    """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, with its newline, if any."""
+    """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, with its newline, if any.
+
+    If lines give the key different values, the text has all of them, so that it is reported as no value of a sysctl.
+    """
     key = path.removeprefix("proc/sys/").replace("/", ".")
-    match = re.search(rf"^{re.escape(key)} = (.*\n?)", text, re.MULTILINE)
-    return match[1] if match else None
+    values = re.findall(rf"^{re.escape(key)} = (.*\n?)", text, re.MULTILINE)
+    unlike = dict.fromkeys(value.rstrip() for value in values)
+    return None if not values else values[0] if len(unlike) == 1 else "".join(values)
 
 
 def release_in_uname(text: str, _: str) -> str | None:

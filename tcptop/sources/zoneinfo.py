@@ -54,8 +54,11 @@ PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
 """After the line `PAGE_SETS`, a zone has only page sets: for each CPU, the free pages on the CPU's own lists. `CPU`
 begins the page set of one CPU.
 """
+MAX_COUNT_DIGITS = 12
 COUNT = re.compile(r"\n +count: +([0-9]{1,12})\n")
 """Matches the line with the number of free pages on the lists of one CPU."""
+BAD_COUNT = re.compile(r"\n +count: +(?! |[0-9]{1,12}\n)[^\n]*(?=\n)")
+"""Matches such a line if its number is malformed, such as `count: -1`."""
 
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
 
@@ -112,7 +115,8 @@ def _without_page_sets(text: str) -> str:
             at = text.rfind("\n", start)
         cpus, counts = text.count(CPU, start, at), COUNT.findall(text, start, at)
         parts.append(CPU * cpus)
-        # If the count of a CPU is lost, the sum is unknown.
+        # A malformed count is kept, so that it is reported. If the count of a CPU is lost, the sum is unknown.
+        parts += BAD_COUNT.findall(text, start, at)[:1]
         parts.append(f"\n    count: {sum(map(int, counts))}" if counts and len(counts) >= cpus else "")
     return "".join([*parts, text[at:]])
 
@@ -138,6 +142,8 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
     elif len(fields) == 2 and fields[0] in SUMMED_COUNTS:
         zones[-1][fields[0]] = parse_count(fields[1])
     elif fields[0] == "count:":
+        if len(fields) != 2 or len(fields[1]) > MAX_COUNT_DIGITS:
+            raise ValueError("no count of pages")
         zones[-1]["on_cpu_lists_pages"] = zones[-1].get("on_cpu_lists_pages", 0) + parse_count(fields[1])
     elif fields[0] == "protection:":
         numbers = line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split()

@@ -159,6 +159,20 @@ def test_kernel_files_take_precedence_over_outputs(tmp_path: Path) -> None:
     assert sysctls.tcp_mem == expected.tcp_mem
 
 
+@pytest.mark.parametrize(("second", "state", "tcp_mem"), [("4 5 6", "strange", None), ("1 2 3", "ok", (1, 2, 3))])
+def test_a_sysctl_with_two_values_has_none(
+    second: str, state: str, tcp_mem: tuple[int, int, int] | None, tmp_path: Path
+) -> None:
+    root = report("6.1-4n", tmp_path)
+    output = root / "sos_commands/kernel/sysctl_-a"
+    lines = [line for line in output.read_text().splitlines() if not line.startswith("net.ipv4.tcp_mem ")]
+    both = ["net.ipv4.tcp_mem = 1 2 3", f"net.ipv4.tcp_mem = {second}"]
+    output.write_text("".join(f"{line}\n" for line in (*lines, *both)))
+    reading = packed_snapshot(root).sysctls
+    assert reading.value is not None
+    assert (reading.state, reading.value.tcp_mem) == (state, tcp_mem)
+
+
 def test_values_are_taken_from_exactly_matching_lines() -> None:
     sysctl = "net.ipv4.tcp_mem = 88\t117\t176\nnet.ipv4.tcp_mem_other = 1\nxnet.ipv4.tcp_mem = 2\n"
     assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_mem") == "88\t117\t176\n"

@@ -259,6 +259,19 @@ def test_only_a_malformed_line_is_skipped() -> None:
     assert damage.state == "strange"
 
 
+@pytest.mark.parametrize("count", ["-1", "x", "1 2", "9999999999999"])
+def test_a_malformed_count_of_a_cpu_is_reported_and_the_sum_unknown(count: str) -> None:
+    whole = text("6.1-4n", "established", "proc/zoneinfo")
+    changed, places = re.subn(r"(\n +count: +)\d+", rf"\g<1>{count}", whole, count=1)
+    assert places == 1
+    value, damage = parse(changed)
+    assert value is not None
+    assert damage is not None
+    assert damage.state == "strange"
+    assert value.zones[0].on_cpu_lists_pages is None
+    assert list(value.zones[1:]) == zones_of(whole)[1:]
+
+
 def test_lines_after_a_malformed_zone_header_belong_to_no_zone() -> None:
     value, damage = parse(OLD.replace("Node 0, zone   Normal", "Node ?, zone   Normal"))
     assert value is not None
