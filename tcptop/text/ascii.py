@@ -65,7 +65,8 @@ ASCII_GLYPHS = {
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 ELLIPSIS = "…"
-BEFORE_ELLIPSIS = re.compile(f"[ -~]{ELLIPSIS}")
+CUT = re.compile(f"[!-~]{ELLIPSIS}|{ELLIPSIS}[!-~]| {ELLIPSIS}(?![!-~])")
+"""Matches `…` at the end or at the beginning of a word, and `…` between spaces, with the character that it replaces."""
 ASCII_SIGNS = {"≤": "<=", "≥": ">=", "±": "+-"}
 """Replacements of two characters, used where every single ASCII character would have another meaning."""
 SIGN = re.compile("([≤≥±]) | ([≤≥±])(?! )|([≤≥±])")
@@ -86,11 +87,12 @@ def signs_to_ascii(text: str) -> str:
 
 
 def ellipsis_to_ascii(text: str) -> str:
-    """Replaces `…` and the ASCII character before it by `..`, so that the text keeps its width: `inet_b…`, `inet_..`.
+    """Replaces `…` and a character beside it by `..`, so that the text keeps its width: `inet_b…` becomes `inet_..`.
 
-    If no ASCII character stands before `…`, a single `.` replaces `…`.
+    At the beginning of a word, `…` replaces the character after it: `…/a1` becomes `..a1`. If there is no ASCII
+    character beside `…`, a single `.` replaces `…`.
     """
-    return BEFORE_ELLIPSIS.sub("..", text).replace(ELLIPSIS, ".")
+    return CUT.sub("..", text).replace(ELLIPSIS, ".")
 
 
 def report_to_ascii(text: str) -> str:

@@ -65,7 +65,8 @@ def shorten_line(line: Line, columns: int) -> Line:
     """The line if it fits into the width; otherwise the cut line with `…` at its end."""
     if line_width(line) <= columns:
         return line
-    return (*crop_line(line, columns - 1), (ELLIPSIS, line[-1][1]))
+    *before, (text, role) = crop_line(line, columns - 1) or (("", line[-1][1]),)
+    return (*before, (f"{text}{ELLIPSIS}", role))
 
 
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:

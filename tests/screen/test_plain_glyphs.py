@@ -104,7 +104,8 @@ def test_wide_character_becomes_two_question_marks() -> None:
         ("inet_bind_b… x", "inet_bind_.. x"),
         ("c n … sort", "c n.. sort"),
         ("主…", "?.."),
-        ("…end", ".end"),
+        ("…end", "..nd"),
+        ("2.34M …/a1", "2.34M ..a1"),
         ("…", "."),
     ],
 )
