@@ -134,7 +134,10 @@ def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[b
     """
     if text is None:
         return None, None
-    line = next((fields for fields in map(str.split, text.splitlines()) if fields and fields[0] == MEMORY), None)
+    lines = [fields for fields in map(str.split, text.splitlines()) if fields and fields[0] == MEMORY]
+    line = lines[0] if lines else None
+    if any(each != line for each in lines):
+        return None, Damage("strange", f"it has {MEMORY} lines with different values")
     if line is None:
         return (False if cgroup2_has_none and text.startswith("#subsys_name") else None), None
     try:

@@ -105,6 +105,8 @@ class _Tables:
             names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
             if len(names) > MAX_TYPES:
                 raise ValueError("more migrate types than any kernel has")
+            if len(set(names)) < len(names):
+                raise ValueError("a migrate type is there twice")
             self.cut_types = _is_last_type_cut(line, names, {area.migrate_type for area in self.areas})
             self.types = names[:-1] if self.cut_types else names
         elif line.startswith("Number of"):

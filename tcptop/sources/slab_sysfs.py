@@ -56,21 +56,29 @@ class SlabLinksSource(Source[SlabLinks]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SlabLinks]:
-        """Lists the folder, and the target of each link in the folder."""
+        """Lists the folder, and the target of each link in the folder.
+
+        A link that leads elsewhere than to a folder such as `:A-0000128` is damage, and is left out: a cache whose
+        folder has the cache's own name is never merged (mm/slub.c, sysfs_slab_add).
+        """
         folder = await host.list_folder(FOLDER)
         if folder.entries is None:
             return unread(*explain_error(FOLDER, folder.error or OSError("unreadable")), folder.took_us)
-        group_of = {
-            printable_name(name): printable_name(name if target is None else target.rstrip("/").rpartition("/")[2])
-            for name, target in folder.entries.items()
-        }
+        group_of, damages = {}, []
+        for name, target in folder.entries.items():
+            group = name if target is None else target.rstrip("/").rpartition("/")[2]
+            if target is None or group.startswith(":"):
+                group_of[printable_name(name)] = printable_name(group)
+            else:
+                what = f"{printable_name(name)} leads to {printable_name(group)}, which is no folder of merged caches"
+                damages.append(Damage("strange", f"{what}; it is left out"))
         names_of: dict[str, list[str]] = {}
         for name in sorted(group_of):
             # Merged caches share a folder such as `:A-0000128`; the name of this folder is not the name of a cache.
             if group_of[name] != name or not name.startswith(":"):
                 names_of.setdefault(group_of[name], []).append(name)
         value = SlabLinks(group_of, {group: tuple(names) for group, names in names_of.items()})
-        return make_reading(value, None, FOLDER, folder.took_us)
+        return make_reading(value, worst_damage(damages), FOLDER, folder.took_us)
 
 
 class _CachesSource(Source[Value]):

@@ -29,8 +29,14 @@ NORMAL = r"(?s)(Node 3, zone   Normal.*?"
 """The beginning of a pattern for a line of a zone in zoneinfo."""
 
 
+LINK = "->"
+
+
 class Edit(NamedTuple):
-    """The replacement of a pattern in a file; without a pattern, the text of the whole file."""
+    """The replacement of a pattern in a file; without a pattern, the text of the whole file.
+
+    If the pattern is `LINK`, a link to `text` replaces the file or folder.
+    """
 
     path: str
     pattern: str
@@ -140,6 +146,8 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "objects of an order": ("slab_sizes", [Edit(f"{TCP}/objs_per_slab", r"\d+", "17")]),
     "struct of a protocol": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "2360")]),
     "slabs have objects in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16 N0=16\n")]),
+    "objects of a node in its slabs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16016 N0=16016\n")]),
+    "folder of a cache that never merges": ("slab_links", [Edit(TCP, LINK, ":A-0000128")]),
     "slabs in memory in sysfs": (
         "slab_counts",
         [Edit(f"{TCP}/slabs", r"^\d+", str(1 << 63)), *([Edit(f"{TCP}/total_objects", r"^\d+", str(1 << 63))])],
@@ -326,6 +334,10 @@ def edited(destination: Path, edits: Sequence[Edit]) -> Path:
     root = Path(shutil.copytree(WHOLE, destination / "tree", symlinks=True))
     for path, pattern, text in edits:
         file = root / path
+        if pattern == LINK:
+            shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink()
+            file.symlink_to(text)
+            continue
         if pattern:
             text, number = re.subn(pattern, text, file.read_text(), count=1, flags=re.MULTILINE)
             assert number == 1, path
@@ -362,6 +374,50 @@ def test_a_broken_relation_is_strange_and_no_figure_of_it_is_complete(tmp_path: 
     assert re.search(sentence_pattern(name), health["reason"]), health
     assert health["reason"].split(": ", 1)[1] in text_report(root)
     assert_not_complete(found, source)
+
+
+@pytest.mark.parametrize(("counter", "total"), [("total_objects", "16016"), ("slabs", "1232")])
+def test_a_count_that_lost_its_nodes_is_on_no_node(tmp_path: Path, counter: str, total: str) -> None:
+    """A kernel with several nodes prints the count of each node, so the objects are not all on node 0."""
+    root = edited(tmp_path, [Edit(f"{TCP}/{counter}", r"(?s).*", f"{total}\n")])
+    found = report(root)
+    assert found["sources"]["slab_counts"]["state"] == "strange"
+    assert "TCP: " in found["sources"]["slab_counts"]["reason"]
+    assert_not_complete(found, "slab_counts")
+    [cache] = [each for each in found["caches"] if each["name"] == "TCP"]
+    assert not cache["nodes"]
+
+
+def test_more_objects_on_a_node_than_its_slabs_hold_are_strange(tmp_path: Path) -> None:
+    moved = "16016 N0=12008 N1=4004 N2=2 N3=2\n"
+    found = report(edited(tmp_path, [Edit(f"{TCP}/total_objects", r"(?s).*", moved)]))
+    assert found["sources"]["slab_counts"]["reason"].startswith("/sys/kernel/slab: TCP: 12 008 objects on a node, and")
+
+
+def test_a_link_to_a_folder_of_one_cache_is_strange(tmp_path: Path) -> None:
+    found = report(edited(tmp_path, [Edit("sys/kernel/slab/tcp_bind_bucket", LINK, "TCP")]))
+    assert found["sources"]["slab_links"]["state"] == "strange"
+    assert "tcp_bind_bucket leads to TCP, which is no folder of merged" in found["sources"]["slab_links"]["reason"]
+    [cache] = [each for each in found["caches"] if each["name"] == "TCP"]
+    assert (cache["shared"], cache["aliases"]) == (False, [])
+    assert found["tcp_memory"]["missing"] == ["tcp_bind_bucket"]
+
+
+def test_two_lines_of_the_memory_controller_are_strange(tmp_path: Path) -> None:
+    lines = "memory\t0\t1\t0\nmemory\t0\t5\t1\n"
+    text = f"#subsys_name\thierarchy\tnum_cgroups\tenabled\n{lines}"
+    found = report(edited(tmp_path, [Edit("proc/cgroups", "", text)]))
+    health = found["sources"]["memory_cgroups"]
+    assert (health["state"], "memory lines with different values" in health["reason"]) == ("strange", True)
+    cost = found["bytes_per_connection"]["full"]["ipv4"]["accepted"]
+    assert cost["high_slab_bytes"] > cost["slab_bytes"]
+
+
+def test_a_migrate_type_that_is_there_twice_is_strange(tmp_path: Path) -> None:
+    header = Edit(PAGETYPEINFO, r"(Number of blocks type .*)Reclaimable", r"\g<1>    Movable")
+    found = report(edited(tmp_path, [header]))
+    assert found["sources"]["pagetypeinfo"]["state"] == "strange"
+    assert "Number of blocks type" in found["sources"]["pagetypeinfo"]["reason"]
 
 
 def test_a_look_that_agrees_with_sockstat_is_complete(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from tcptop.accounting.contradictions.relation import Relation
 from tcptop.accounting.contradictions.slab_audit import (
     check_active_objects,
     check_caches,
+    check_links,
     check_protocols,
     check_rows,
     check_socket_rows,
@@ -57,6 +58,7 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     slab_relations.SAME_NAME_RELATION,
     slab_relations.LOST_ROW_RELATION,
     slab_relations.SLAB_RELATION,
+    slab_relations.LINK_RELATION,
     *slab_relations.SOCKET_ROW_RELATIONS,
     slab_relations.ACTIVE_RELATION,
     *slab_relations.CACHE_SIZE_RELATIONS,
@@ -103,6 +105,7 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     audit.check_value("meminfo", memory_relations.MEMINFO_RELATIONS, find_machine(audit.snapshot, page_bytes))
     check_cpus(audit, find_machine(audit.snapshot, page_bytes))
     check_protocols(audit, [slab_relations.PROTOCOL_FITS_RELATION])
+    check_links(audit)
     machine = find_machine(audit.snapshot, page_bytes)
     sizes_of_protocols = protocol_sizes(audit.snapshot)
     facts = find_facts(audit.snapshot, machine)

@@ -12,6 +12,7 @@ FILES: Mapping[str, str] = {
     "slabinfo": "/proc/slabinfo",
     "slab_sizes": "/sys/kernel/slab",
     "slab_counts": "/sys/kernel/slab",
+    "slab_links": "/sys/kernel/slab",
     "sockstat": "/proc/net/sockstat",
     "sockstat6": "/proc/net/sockstat6",
     "snmp": "/proc/net/snmp",

@@ -28,6 +28,7 @@ def find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
         memory_bytes=min(memory_bytes or MAX_MEMORY_BYTES, MAX_MEMORY_BYTES),
         is_slub=slabinfo is not None and not any(row.tunables_limit for row in slabinfo.rows),
         drift_pages=_drift_pages(snapshot),
+        has_nodes=snapshot.topology.value is not None and len(snapshot.topology.value.nodes) > 1,
     )
 
 

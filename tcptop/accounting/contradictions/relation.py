@@ -29,6 +29,8 @@ class Machine(NamedTuple):
     is_slub: bool
     drift_pages: int
     """Upper bound on the error of a counter of pages, in pages."""
+    has_nodes: bool = False
+    """True if several nodes are online; so the kernel prints counts of each node (CONFIG_NUMA)."""
 
     @property
     def drift_bytes(self) -> int:
@@ -145,6 +147,8 @@ class CachePair(NamedTuple):
     """Number of slabs that the cache may gain or lose between the reads of the two files."""
     is_whole: bool
     """True if sysfs counts all slabs of the row; before 5.9 sysfs lacks the slabs of memory cgroups."""
+    objects_per_slab: int | None
+    """Number of objects in a slab of the preferred order, which is the largest number; None if unknown."""
 
 
 def fitting(size: int | None, pages: int | None, machine: Machine) -> int | None:

@@ -12,6 +12,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     ACTIVE_RELATION,
     CACHE_COUNT_RELATIONS,
     CACHE_SIZE_RELATIONS,
+    LINK_RELATION,
     LOST_ROW_RELATION,
     NAMED_ROW_RELATIONS,
     PROTOCOL_SIZE_RELATION,
@@ -20,6 +21,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SLAB_RELATION,
     SOCKET_ROW_RELATIONS,
     ActiveCount,
+    LinkOfCache,
     ProtocolSize,
     RowOfCache,
     RowsInSlab,
@@ -42,7 +44,7 @@ from tcptop.kernel.objects import (
 )
 from tcptop.kernel.release import release_numbers
 from tcptop.recall import Recall
-from tcptop.snapshot import Doubt, Slabinfo, SlabRow, Snapshot
+from tcptop.snapshot import Doubt, Slabinfo, SlabLinks, SlabRow, Snapshot
 
 UNEXPLAINED_SHARE = 0.01
 """The sum of slabinfo's rows may exceed meminfo's Slab by at most this share of Slab."""
@@ -157,6 +159,26 @@ def check_protocols(
         audit.mark("protocols", sentences, value._replace(by_name={**value.by_name, **unknown}))
 
 
+def check_links(audit: Audit) -> None:
+    """Removes the folder of each cache that this kernel never merges and that has a folder of merged caches."""
+    links, sysctls = audit.snapshot.slab_links.value, audit.snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    if links is None or release is None:
+        return
+    never_merged = [
+        LinkOfCache(name, links.group_of[name])
+        for item in KERNEL_OBJECTS
+        if item.never_merged_since is not None and release >= item.never_merged_since
+        for name in item.names
+        if name in links.group_of
+    ]
+    failures = find_failures(never_merged, [LINK_RELATION], None)
+    wrong = {link.cache for link, *_ in failures}
+    group_of = {name: folder for name, folder in links.group_of.items() if name not in wrong}
+    names_of = {folder: tuple(name for name in names if name not in wrong) for folder, names in links.names_of.items()}
+    audit.mark("slab_links", [sentence for *_, sentence in failures], SlabLinks(group_of, names_of))
+
+
 def check_caches(audit: Audit, facts: Facts) -> None:
     """Checks the caches in sysfs, and removes the caches that break a relation."""
     sizes, counts = audit.snapshot.slab_sizes.value, audit.snapshot.slab_counts.value
@@ -199,6 +221,7 @@ def _named(failed: Mapping[str, str]) -> list[str]:
 def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
     """The counts of each cache in sysfs, with the row of slabinfo if both files were read at the same time."""
     counts, slabinfo, sysctls = snapshot.slab_counts.value, snapshot.slabinfo.value, snapshot.sysctls.value
+    sizes = snapshot.slab_sizes.value
     apart_s = seconds_apart(snapshot.slab_counts, snapshot.slabinfo, snapshot.live)
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     rows: dict[str, SlabRow] = {}
@@ -212,7 +235,10 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
         drift = (
             min(slabs // 4, (row.slabs if row else 0)) + DRIFT_SLABS + int((apart_s or 0) * GROWTH_BYTES_PER_S) // slab
         )
-        pairs[name] = CachePair(*count, row, drift, is_whole=release is not None and release >= MEMCG_CHILDREN_UNTIL)
+        is_whole = release is not None and release >= MEMCG_CHILDREN_UNTIL
+        size = sizes.caches.get(name) if sizes else None
+        per_slab = size.objects_per_slab if size else None
+        pairs[name] = CachePair(*count, row, drift, is_whole, per_slab)
     return pairs
 
 

@@ -1,5 +1,6 @@
 """Relations of the slab caches: within a row of slabinfo, within a cache of sysfs, and between the two files."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tcptop.accounting.contradictions.relation import (
@@ -37,6 +38,13 @@ class RowOfCache(NamedTuple):
 
     cache: str
     has_row: bool
+
+
+class LinkOfCache(NamedTuple):
+    """A cache that this kernel never merges, and its folder in /sys/kernel/slab."""
+
+    cache: str
+    folder: str
 
 
 class RowsInSlab(NamedTuple):
@@ -268,6 +276,15 @@ ACTIVE_RELATION: Relation[ActiveCount, Machine] = Relation(
 """The sockets, mini-sockets and open files that sockstat and file-nr count are in use, so slabinfo must count their
 objects as active. The objects of an open socket include its inode, its dentry and the data of security modules."""
 
+LINK_RELATION: Relation[LinkOfCache, None] = Relation(
+    "folder of a cache that never merges",
+    SYSFS,
+    (),
+    lambda link, _: (int(link.folder.startswith(":")), 0),
+    "{item.cache} leads to {item.folder}, and this kernel never merges it",
+    "none (mm/slab_common.c, slab_unmergeable)",
+)
+
 CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (
     Relation(
         "struct in its step",
@@ -329,6 +346,32 @@ PROTOCOL_SAME_RELATION: Relation[ProtocolSize, None] = Relation(
 )
 
 _ON_NODES = "none: one walk over the nodes gives both (mm/slub.c, show_slab_objects)"
+
+
+def _beyond_nodes(total: int | None, by_node: Mapping[int, int], machine: Machine) -> tuple[int | None, int | None]:
+    """The difference between a total and the sum of its counts on the nodes, which is 0.
+
+    A kernel without NUMA prints no count of a node; a kernel with several nodes prints each count above 0.
+    """
+    return difference(sum(by_node.values()), total), 0 if by_node or machine.has_nodes else None
+
+
+def _most_in_slabs(pair: CachePair) -> tuple[int | None, int | None]:
+    """The objects and their upper bound, on the node whose objects exceed the upper bound by most.
+
+    Without counts of the nodes, the objects of all slabs.
+    """
+    if pair.objects_per_slab is None or pair.slabs is None or pair.objects is None:
+        return None, None
+    slabs_by_node = pair.slabs_by_node
+    counts = [(objects, slabs_by_node.get(node, 0)) for node, objects in pair.objects_by_node.items()]
+    bounds = [
+        (objects, with_drift(slabs) * pair.objects_per_slab)
+        for objects, slabs in counts or [(pair.objects, pair.slabs)]
+    ]
+    return max(bounds, key=lambda each: each[0] - each[1])
+
+
 _BOTH_FILES = "a quarter, 64 slabs and 1 GiB a second between the reads; memory cgroups before 5.9"
 
 CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
@@ -352,10 +395,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
         "slabs of the nodes",
         SYSFS,
         (),
-        lambda count, _: (
-            difference(sum(count.slabs_by_node.values()), count.slabs),
-            0 if count.slabs_by_node else None,
-        ),
+        lambda count, machine: _beyond_nodes(count.slabs, count.slabs_by_node, machine),
         "{item.slabs:,} slabs, and another number on the nodes together",
         _ON_NODES,
     ),
@@ -363,10 +403,7 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
         "objects of the nodes",
         SYSFS,
         (),
-        lambda count, _: (
-            difference(sum(count.objects_by_node.values()), count.objects),
-            0 if count.objects_by_node else None,
-        ),
+        lambda count, machine: _beyond_nodes(count.objects, count.objects_by_node, machine),
         "{item.objects:,} objects, and another number on the nodes together",
         _ON_NODES,
     ),
@@ -415,6 +452,14 @@ CACHE_COUNT_RELATIONS: tuple[Relation[CachePair, Machine], ...] = (
         ),
         "{item.objects:,} objects, and {figure} in /proc/slabinfo: not read at one time, or damaged",
         _BOTH_FILES,
+    ),
+    Relation(
+        "objects of a node in its slabs",
+        SYSFS,
+        (),
+        lambda count, _: _most_in_slabs(count),
+        "{figure} objects on a node, and its slabs hold at most {bound}",
+        UNLOCKED,
     ),
 )
 """Relations of the counts of a cache; if a relation is broken, the counts are left out."""
