@@ -125,7 +125,9 @@ def memory_headroom(
     unusable_pages = _unusable_cache_pages(zones)
     if meminfo is not None and meminfo.file_bytes is not None and unusable_pages is not None:
         cache_pages = max(0, meminfo.file_bytes // page_bytes - unusable_pages)
-    reclaim_pages = _reclaim_pages(meminfo, cache_pages, low_pages, page_bytes, _held_bytes(table, memory))
+    reclaim_pages = None
+    if late_pages is not None:
+        reclaim_pages = _reclaim_pages(meminfo, cache_pages, low_pages, page_bytes, _held_bytes(table, memory))
     return Headroom(
         mode=mode,
         with_reclaim=None if reclaim_pages is None else int((pages + reclaim_pages) * page_bytes / socket.bytes),
@@ -200,6 +202,10 @@ def _why_no_reclaim(snapshot: Snapshot, meminfo: Meminfo | None) -> str:
     if meminfo is None and snapshot.meminfo.value is not None:
         is_damaged = not _is_whole(snapshot.meminfo) or snapshot.meminfo.value.total_bytes is None
         return "meminfo has damaged or impossible figures" if is_damaged else SMALLER_MEMINFO
+    if meminfo is not None and meminfo.free_bytes is None:
+        return "meminfo has no MemFree, so the memory that is not initialised yet is not known"
+    if snapshot.zoneinfo.value and any(zone.managed_pages is None for zone in snapshot.zoneinfo.value.zones):
+        return "zoneinfo has no managed pages of a zone, so the memory that is not initialised yet is not known"
     return "meminfo's page cache or reclaimable slabs are not known"
 
 

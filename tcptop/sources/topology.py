@@ -62,7 +62,7 @@ class TopologySource(Source[Topology]):
         _drop_cpus_of_two_nodes(numbers_of, damages)
         nodes: list[NodeFacts] = []
         for number, cpu_list, meminfo, distance in zip(numbers, texts[1::3], texts[2::3], texts[3::3], strict=True):
-            fields = parse_fields_bytes((meminfo or "").splitlines(), damages)
+            fields = parse_fields_bytes(_own_lines(meminfo, number, damages), damages)
             cpus = numbers_of[number]
             printable_list = None if cpu_list is None or cpus is None else printable_name(cpu_list.strip())
             nodes.append(
@@ -80,6 +80,18 @@ class TopologySource(Source[Topology]):
         if not nodes and online_cpus is None and not has_cut(damages):
             return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
         return make_reading(Topology(tuple(nodes), online_cpus), worst_damage(damages), NODES, took_us)
+
+
+def _own_lines(meminfo: str | None, number: int, damages: list[Damage]) -> list[str]:
+    """The lines of a node's meminfo; none if a line names another node: `Node 0 MemTotal: …` (node_read_meminfo)."""
+    lines = (meminfo or "").splitlines()
+    words = [line.split(maxsplit=2) for line in lines if line.startswith("Node ")]
+    others = {each[1] for each in words if len(each) > 1}
+    others.discard(str(number))
+    if not others:
+        return lines
+    damages.append(Damage("strange", f"the meminfo of node {number} is of node {printable_name(min(others))[:20]}"))
+    return []
 
 
 def _parse_distances(

@@ -42,8 +42,9 @@ SUMS_OF_COUNTS = {
 }
 """For each field of Zone that is a sum: the keys of the counts that are added."""
 SUMMED_COUNTS = frozenset(key for keys in SUMS_OF_COUNTS.values() for key in keys)
-OPTIONAL_COUNT = "nr_kernel_misc_reclaimable"
-"""A count that kernels before 4.20 do not print. If any other count of a sum is lost, the sum is unknown."""
+OPTIONAL_COUNT, LATER_COUNT = "nr_kernel_misc_reclaimable", "nr_foll_pin_acquired"
+"""Kernels before 4.20 do not print `OPTIONAL_COUNT`; kernels that print `LATER_COUNT` print both. If any other count of
+a sum is lost, the sum is unknown."""
 
 MAX_CHARACTERS = 16 << 20
 """Maximum length of the text after the page sets are removed.
@@ -86,19 +87,41 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
         """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
         zones: list[dict[str, Any]] = [{}]  # the first item collects the lines that come before any zone
         parse_rows(lines, partial(_parse_line, zones), damages)
-        named = [Zone(**(NO_FIGURES | _with_sums(zone))) for zone in zones if "name" in zone]
+        optional = any(OPTIONAL_COUNT in zone or LATER_COUNT in zone for zone in zones)
+        of_zones = frozenset[str]().union(*(zone.get("own", ()) for zone in zones))
+        named = [Zone(**(NO_FIGURES | _with_sums(zone, optional))) for zone in zones if "name" in zone]
+        named = _without_partial_sums(named, of_zones)
         if not named:
             raise ValueError("no line names a zone")
         return Zoneinfo(tuple(first_of_each(named, lambda zone: (zone.node, zone.name), damages)))
 
 
-def _with_sums(zone: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a zone, with the sums of counts in place of the counts."""
-    fields = {name: value for name, value in zone.items() if name not in SUMMED_COUNTS}
+def _with_sums(zone: Mapping[str, Any], has_optional: bool) -> dict[str, Any]:
+    """The fields of a zone, with the sums of counts in place of the counts.
+
+    If the file has `OPTIONAL_COUNT` anywhere, a zone that lacks this count has lost it.
+    """
+    fields = {name: value for name, value in zone.items() if name in Zone._fields}
     for name, keys in SUMS_OF_COUNTS.items():
-        if all(key in zone or key == OPTIONAL_COUNT for key in keys):
+        if all(key in zone or (key == OPTIONAL_COUNT and not has_optional) for key in keys):
             fields[name] = sum(zone.get(key, 0) for key in keys)
     return fields
+
+
+def _without_partial_sums(zones: list[Zone], keys_of_zones: frozenset[str]) -> list[Zone]:
+    """The zones, without the sums of those nodes that have lost a sum of one zone.
+
+    Kernels before 4.8 count the page cache for each zone, and kernels before 4.14 the reclaimable slabs. The sum over a
+    node is then unknown if a zone with pages lacks its own. `keys_of_zones` are the counts that zones print for
+    themselves.
+    """
+    for name in ("file_pages", "reclaimable_pages"):
+        if keys_of_zones.isdisjoint(SUMS_OF_COUNTS[name]):
+            continue
+        partial_nodes = {zone.node for zone in zones if zone.present_pages != 0 and getattr(zone, name) is None}
+        unknown: dict[str, Any] = {name: None}
+        zones = [zone._replace(**unknown) if zone.node in partial_nodes else zone for zone in zones]
+    return zones
 
 
 def _without_page_sets(text: str) -> str:
@@ -141,6 +164,10 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
         zones[-1]["cpus"] = zones[-1].get("cpus", 0) + 1
     elif len(fields) == 2 and fields[0] in SUMMED_COUNTS:
         zones[-1][fields[0]] = parse_count(fields[1])
+        if "min_pages" in zones[-1] or "free_pages" in zones[-1]:  # the node's own counts come before these
+            zones[-1].setdefault("own", set()).add(fields[0])
+    elif fields[0] == LATER_COUNT:
+        zones[-1][LATER_COUNT] = True
     elif fields[0] == "count:":
         if len(fields) != 2 or len(fields[1]) > MAX_COUNT_DIGITS:
             raise ValueError("no count of pages")

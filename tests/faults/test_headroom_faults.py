@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from program import output, report
+from program import output, report, run
 from recorded import copy_recording
 from slow_case import slow
 
@@ -226,6 +226,56 @@ def test_a_lost_count_of_a_zone_is_unknown(root: Path, line: str) -> None:
     assert headroom["sockets"] is None
     assert headroom["without_reclaim_high"] is None
     assert headroom["unknown_because"] == "zoneinfo's free pages, watermarks or protection are not known"
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "file"),
+    [("proc/meminfo", "MemFree:", "meminfo has no MemFree"), ("proc/zoneinfo", " +managed", "zoneinfo has no managed")],
+)
+def test_memory_that_may_not_be_initialised_yet_is_not_0(root: Path, path: str, line: str, file: str) -> None:
+    edit(root, path, rf"\A((?s:.*?)^){line} .*\n", r"\1")
+    found = report(root)["headroom"]
+    assert (found["sockets"], found["with_reclaim"], found["late_bytes"]) == (None, None, None)
+    assert file in found["unknown_because"]
+    plan = json.loads(run("plan", "--connections", "1000", "--root", root, "--json").stdout)
+    assert plan["verdict"] == "cannot say"
+
+
+NODE_COUNTS = ("nr_slab_reclaimable", "nr_kernel_misc_reclaimable", "nr_active_file", "nr_inactive_file")
+
+
+@pytest.mark.parametrize("key", NODE_COUNTS)
+@pytest.mark.parametrize("left", ["", r"\2\n"])
+def test_a_lost_or_cut_count_of_a_node_is_not_0(root: Path, key: str, left: str) -> None:
+    edit(root, "proc/zoneinfo", rf"\A((?s:.*?)^)( +{key}) +\d+\n", rf"\1{left}")
+    nodes = report(root)["headroom"]["nodes"]
+    assert [nodes[node]["with_reclaim"] is None for node in sorted(nodes)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("key", ["nr_slab_reclaimable", "nr_active_file", "nr_inactive_file"])
+def test_a_lost_count_of_a_zone_makes_that_of_its_node_unknown(root: Path, key: str) -> None:
+    """Kernels before 4.8 print these counts for each zone, after its free pages."""
+    zoneinfo = root / "proc/zoneinfo"
+    per_zone = re.sub(
+        r"^ +nr_(slab_reclaimable|kernel_misc_\w+|foll_\w+|(in)?active_file) +\d+\n",
+        "",
+        zoneinfo.read_text(),
+        flags=re.M,
+    )
+    counts = "".join(f"      {name} 20000\n" for name in ("nr_active_file", "nr_inactive_file", "nr_slab_reclaimable"))
+    zoneinfo.write_text(re.sub(r"^(  pages free +[1-9].*\n)", rf"\1{counts}", per_zone, flags=re.M))
+    assert None not in [each["with_reclaim"] for each in report(root)["headroom"]["nodes"].values()]
+    edit(root, "proc/zoneinfo", rf"\A((?s:.*?)^) +{key} +\d+\n", r"\1")
+    nodes = report(root)["headroom"]["nodes"]
+    assert [nodes[node]["with_reclaim"] is None for node in sorted(nodes)] == [True, False, False, False]
+
+
+def test_the_meminfo_of_another_node_is_not_a_nodes_own(root: Path) -> None:
+    folder = root / "sys/devices/system/node"
+    (folder / "node1/meminfo").write_text((folder / "node0/meminfo").read_text())
+    health = report(root)["sources"]["topology"]
+    assert health["state"] == "strange"
+    assert "the meminfo of node 1 is of node 0" in health["reason"]
 
 
 @pytest.mark.parametrize("lost", ["nr_zone_active_file", "nr_zone_inactive_file"])

@@ -59,6 +59,10 @@ ONLINE_IN_NODES_SINCE = (4, 15)
 BALLOONS_AGREE_SINCE = (3, 13)
 """First release whose balloon drivers take pages from MemTotal and from the zones together."""
 
+NODES_COUNT_MANAGED_SINCE = (3, 12)
+"""First release in which the MemTotal of a node is the managed pages of its zones (mm/page_alloc.c,
+si_meminfo_node)."""
+
 ALL_MANAGED_SINCE = (3, 11)
 """First kernel release whose zones manage every page of MemTotal (mm/hugetlb.c, gather_bootmem_prealloc)."""
 
@@ -277,6 +281,8 @@ def check_topology(audit: Audit, machine: Machine) -> None:
         return
     apart_s = seconds_apart(audit.snapshot.topology, audit.snapshot.zoneinfo, audit.snapshot.live)
     zones = zoneinfo.zones if zoneinfo and apart_s is not None and machine.page_bytes else ()
+    sysctls = audit.snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
     sentences: list[str] = []
     nodes = []
     for node in topology.nodes:
@@ -288,6 +294,7 @@ def check_topology(audit: Audit, machine: Machine) -> None:
             node,
             None if managed is None else managed * page_bytes,
             None if present is None else present * page_bytes,
+            counts_managed=release is not None and release >= NODES_COUNT_MANAGED_SINCE,
         )
         free = Moments(
             f"node {node.node}",

@@ -98,6 +98,8 @@ class NodePair(NamedTuple):
     managed_bytes: int | None
     """Bytes of the zones; None if sysfs and zoneinfo were not read at the same time."""
     present_bytes: int | None
+    counts_managed: bool
+    """True if the kernel certainly counts the managed pages as the node's memory, and not the present pages."""
 
 
 class BlockCount(NamedTuple):
@@ -530,11 +532,9 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
         "managed memory of a node",
         f"{NODES}, {ZONEINFO}",
         ("memory_bytes", "free_bytes"),
-        lambda node, machine: (
+        lambda node, _: (
             node.managed_bytes,
-            None
-            if node.facts.memory_bytes is None
-            else node.facts.memory_bytes + node.facts.memory_bytes // 64 + machine.drift_bytes,
+            None if node.facts.memory_bytes is None else node.facts.memory_bytes + node.facts.memory_bytes // 64,
         ),
         "node {item.facts.node} has {item.facts.memory_bytes:,} B, and its zones manage {figure} B",
         f"{HOTPLUG} (mm/show_mem.c, si_meminfo_node)",
@@ -549,6 +549,17 @@ NODE_RELATIONS: tuple[Relation[NodePair, Machine], ...] = (
         ),
         "node {item.facts.node} has {figure} B, and its zones {item.present_bytes:,} B",
         f"{HOTPLUG}; up to 3.11 the present pages count (mm/page_alloc.c, si_meminfo_node)",
+    ),
+    Relation(
+        "memory of a node is managed",
+        f"{NODES}, {ZONEINFO}",
+        ("memory_bytes", "free_bytes"),
+        lambda node, _: (
+            node.facts.memory_bytes if node.counts_managed else None,
+            None if node.managed_bytes is None else node.managed_bytes + node.managed_bytes // 64,
+        ),
+        "node {item.facts.node} has {figure} B, and its zones manage only {item.managed_bytes:,} B",
+        f"{HOTPLUG}; since 3.12 it is the managed pages of its zones (mm/show_mem.c, si_meminfo_node)",
     ),
     Relation(
         "distance of a node to itself",

@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 from tcptop.accounting.contradictions.relation import (
     SOCKETS_LATER,
+    SOCKETS_OF_A_LINE,
     Facts,
     Machine,
     Relation,
     times,
     total,
     with_later_sockets,
+    with_moving_sockets,
 )
 from tcptop.snapshot import EventCounters, Reading, Snapshot, Sockstat, TlsStat
 
@@ -118,9 +120,9 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         "orphans of allocated sockets",
         SOCKSTAT,
         Sockstat._fields,
-        lambda sockstat, _: (sockstat.orphans, with_later_sockets(sockstat.allocated)),
+        lambda sockstat, _: (sockstat.orphans, with_moving_sockets(sockstat.allocated)),
         "{figure} orphans of {item.allocated:,} sockets",
-        f"{SOCKETS_LATER}; both count the machine (net/ipv4/proc.c, sockstat_seq_show)",
+        f"{SOCKETS_OF_A_LINE}; both count the machine (net/ipv4/proc.c, sockstat_seq_show)",
     ),
     Relation(
         "orphans and established sockets of allocated ones",
@@ -141,9 +143,9 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         "sockets in use of allocated ones",
         SOCKSTAT,
         Sockstat._fields,
-        lambda sockstat, _: (sockstat.inuse, with_later_sockets(sockstat.allocated)),
+        lambda sockstat, _: (sockstat.inuse, with_moving_sockets(sockstat.allocated)),
         "{figure} sockets in use, and the machine has {item.allocated:,}",
-        f"{SOCKETS_LATER}; the counter `inuse` is of the network namespace (net/ipv4/proc.c, sockstat_seq_show)",
+        f"{SOCKETS_OF_A_LINE}; the counter `inuse` is of the network namespace (net/ipv4/proc.c, sockstat_seq_show)",
     ),
     Relation(
         "allocated sockets of objects",
