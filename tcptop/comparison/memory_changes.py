@@ -14,7 +14,7 @@ from tcptop.comparison.difference import (
     bounded_change,
     sort_by_change,
 )
-from tcptop.comparison.slab_growth import has_all_rows, slabinfo_rows
+from tcptop.comparison.slab_growth import has_all_rows, is_never_destroyed, slabinfo_rows
 from tcptop.ledger import CacheLine, Ledger, ZoneMemory
 
 
@@ -35,10 +35,10 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
                         field,
                         field.replace("_", " "),
                         "bytes" if field == "bytes" else "count",
-                        # If slabinfo is complete, the figures of a missing row are 0. If slabinfo is incomplete, the
-                        # figures of a missing row are unknown.
-                        _figure(one, field, known[0]),
-                        _figure(two, field, known[1]),
+                        # If slabinfo is complete, the figures of a missing row are 0. If slabinfo is incomplete, or if
+                        # the kernel never destroys the cache, the figures of a missing row are unknown.
+                        _figure(one, field, known[0] and not is_never_destroyed(key[0])),
+                        _figure(two, field, known[1] and not is_never_destroyed(key[0])),
                     )
                     for field in ("objects", "active_objects", "slabs", "bytes")
                 },

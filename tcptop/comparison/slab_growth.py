@@ -12,11 +12,17 @@ from dataclasses import replace
 from typing import Literal
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
-from tcptop.kernel.objects import State
+from tcptop.kernel.objects import LSM_CACHES, OBJECT_OF_CACHE, State
 from tcptop.ledger import Amount, CacheLine, HeldName, HeldObjects, HeldPart, Ledger, StateCost, fallback_factor
 from tcptop.rates import increase
 
 ZERO = Amount(0.0, 0.0)
+
+BOOT_PREFIXES = ("kmalloc-", "dma-kmalloc-", "size-")
+BOOT_CACHES = frozenset(("kmem_cache", "kmem_cache_node", *LSM_CACHES))
+"""Caches outside the catalogue's `always` that the kernel creates at boot and never destroys: those of kmalloc
+(mm/slab_common.c, create_kmalloc_caches; `size-` before 3.9), of the slab allocator itself, and of security modules
+(security/security.c)."""
 
 SEGMENTS = "queued FINs, data"
 
@@ -126,6 +132,11 @@ def _missing(
     ]
     missing += [name for name in NOTES if not all(name in side for side in sides)]
     missing += [] if has_segments else [SEGMENTS]
+    for name in _rows_of_one_side(before, after):
+        why = (
+            "its row is lost" if is_never_destroyed(name) else "the cache was created or destroyed, or its row is lost"
+        )
+        missing.append(f"{name} (in slabinfo of one input only: {why})")
     for name in (name for ledger in ledgers for name in ledger.tcp_memory.missing):
         if not any(name == other or f"({name})" in other for other in missing):
             missing.append(name)
@@ -281,9 +292,11 @@ def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
     """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
 
     Complete slabinfo has a row for every cache, so a row that only one ledger has counts as 0 bytes in the other
-    ledger.
+    ledger, unless the kernel never destroys the cache: then slabinfo lost the row, and is incomplete.
     """
     if not has_all_rows(before) or not has_all_rows(after):
+        return None
+    if any(is_never_destroyed(name) for name in _rows_of_one_side(before, after)):
         return None
     growths: dict[str, int] = {}
     for sign, ledger in ((-1, before), (1, after)):
@@ -292,6 +305,23 @@ def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
                 return None
             growths[line.name] = growths.get(line.name, 0) + sign * line.bytes
     return growths
+
+
+def is_never_destroyed(name: str) -> bool:
+    """True if the kernel creates the cache of this slabinfo row at boot, and never destroys it."""
+    item = OBJECT_OF_CACHE.get(name)
+    return name.startswith(BOOT_PREFIXES) or name in BOOT_CACHES or (item is not None and item.always)
+
+
+def _rows_of_one_side(before: Ledger, after: Ledger) -> list[str]:
+    """The sorted names of the slabinfo rows that only one ledger has.
+
+    The list is empty if slabinfo of a ledger is incomplete.
+    """
+    if not has_all_rows(before) or not has_all_rows(after):
+        return []
+    one, two = ({line.name for line in slabinfo_rows(ledger)} for ledger in (before, after))
+    return sorted(one ^ two)
 
 
 def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:

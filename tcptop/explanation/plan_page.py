@@ -529,4 +529,4 @@ def verdict_text(plan: Plan) -> str:
     if first is not None:
         statement += f"; first limit: {limit_label(first.name)}, {_after(first)}"
     skipped = request.time_wait - plan.mini_sockets
-    return f"{statement}; TIME_WAIT full: {units.rough_count(skipped)} skip it" if skipped > 0 else statement
+    return f"{statement}; TIME_WAIT full: {units.count(skipped)} skip it" if skipped > 0 else statement

@@ -33,6 +33,11 @@ On a machine with hundreds of interfaces, the output of `sysctl -a` takes a quar
 MAX_OUTPUTS_BYTES = 16 << 20
 """Limit on the total size of all commands' outputs, because the outputs are kept in memory."""
 
+NAME_SYSCTLS = ("kernel.hostname", "kernel.osrelease")
+"""Sysctls whose value is a name, not a number."""
+NO_VALUE = "=\n"
+"""The text of a sysctl whose line has no value: it is no number."""
+
 Entries = Mapping[str, str | None]
 
 
@@ -66,10 +71,13 @@ def sysctl_value(text: str, path: str) -> str | None:
     """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, with its newline, if any.
 
     If lines give the key different values, the text has all of them, so that it is reported as no value of a sysctl.
+    A number without a value is reported, too; an empty name is unknown.
     """
     key = path.removeprefix("proc/sys/").replace("/", ".")
-    values = re.findall(rf"^{re.escape(key)} = (.*\n?)", text, re.MULTILINE)
+    values = re.findall(rf"^{re.escape(key)} =[ \t]?(.*\n?)", text, re.MULTILINE)
     unlike = dict.fromkeys(value.rstrip() for value in values)
+    if "" in unlike and key not in NAME_SYSCTLS:
+        return NO_VALUE
     return None if not values else values[0] if len(unlike) == 1 else "".join(values)
 
 

@@ -319,6 +319,11 @@ def test_the_limits(
 TIME_WAIT = "tcp_max_tw_buckets"
 
 
+def test_connections_that_skip_time_wait_are_said_exactly(root: Path, run: Run) -> None:
+    code, text = run("--root", str(root), "--no-conntrack", "--connections", "10K", "--time-wait", "9999123")
+    assert (code, "TIME_WAIT full: 9 995 123 skip it" in " ".join(text.split())) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("asked", "takes", "note", "sysctls"),
     [

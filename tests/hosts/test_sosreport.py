@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_program
 import pytest
 from packed_trees import DATE_UNIX_S, PID, SOSREPORT, archive_of, listing, packed_snapshot, sosreport_of
 from recorded import ledger, snapshot, text, tree
@@ -171,6 +172,21 @@ def test_a_sysctl_with_two_values_has_none(
     reading = packed_snapshot(root).sysctls
     assert reading.value is not None
     assert (reading.state, reading.value.tcp_mem) == (state, tcp_mem)
+
+
+@pytest.mark.parametrize("line", ["net.ipv4.tcp_max_orphans = \n", "net.ipv4.tcp_max_orphans =\n"])
+@pytest.mark.parametrize("more", ["", "net.ipv4.tcp_max_orphans = 4096\n"])
+def test_a_sysctl_without_a_value_is_damaged(line: str, more: str, tmp_path: Path) -> None:
+    root = report("6.1-4n", tmp_path)
+    output = root / "sos_commands/kernel/sysctl_-a"
+    kept = [each for each in output.read_text().splitlines(keepends=True) if "tcp_max_orphans" not in each]
+    output.write_text("".join([*kept, line, more]))
+    done = forked_program.run("--json", "--root", root)
+    found = json.loads(done.stdout)
+    health = found["sources"]["socket_limits"]
+    assert (health["state"], "net/ipv4/tcp_max_orphans has an unknown format" in health["reason"]) == ("strange", True)
+    [limit] = [each for each in found["limits"] if each["name"] == "tcp_max_orphans"]
+    assert (limit["limit"], limit["note"]) == (None, "not known: its file is damaged")
 
 
 def test_values_are_taken_from_exactly_matching_lines() -> None:
