@@ -23,7 +23,7 @@ from tcptop.kernel.objects import (
     unknown_security_modules,
 )
 from tcptop.ledger import CacheLine, ObjectCost
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import DAMAGED, Snapshot
 
 
 def object_costs(
@@ -128,7 +128,9 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     this kernel. A kmalloc cache with fewer active objects than the number of sockets is ruled out. A security module
     that the catalogue does not know may have a blob of any size.
     """
-    modules, sockstat = snapshot.security_modules.value, table.matching_sockstat
+    reading, sockstat = snapshot.security_modules, table.matching_sockstat
+    # A list that other files contradict lacks modules.
+    modules = None if reading.state in DAMAGED else reading.value
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
     unknown = unknown_security_modules(modules.names) if modules is not None else []
     if modules is not None and not names and not unknown:

@@ -11,6 +11,7 @@ from tcptop.hosts.host import CutFileError, FileRead, Host
 from tcptop.snapshot import Reading, SecurityModules
 from tcptop.sources.source import (
     EVERY_MINUTE,
+    Damage,
     Source,
     explain_error,
     failed_reading,
@@ -47,7 +48,10 @@ class SecurityModulesSource(Source[SecurityModules]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
-        """Reads the comma-separated list of active modules. If the list cannot be read, calls `find_by_other_files`."""
+        """Reads the comma-separated list of active modules. If the list cannot be read, calls `find_by_other_files`.
+
+        The list has no final newline, so only other files show that its end is lost.
+        """
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
@@ -56,7 +60,22 @@ class SecurityModulesSource(Source[SecurityModules]):
                 return unread(*explain_error(cut.path, cut.error), file.took_us + took_us)
             return failed if value is None else make_reading(value, None, PATH, file.took_us + took_us)
         names = decode_text(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
-        return make_reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)
+        others = await read_small_files(host, (FILESYSTEMS, APPARMOR_ENABLED))
+        took_us = file.took_us + sum(other.took_us for other in others)
+        lost = [name for name in _active_by_other_files(*others) if name not in names]
+        damage = Damage("strange", f"it lacks {' and '.join(lost)}, which other files show as active") if lost else None
+        return make_reading(SecurityModules(tuple(map(printable_name, names))), damage, PATH, took_us)
+
+
+def _active_by_other_files(filesystems: FileRead, enabled: FileRead) -> list[str]:
+    """The modules that the list of file systems and AppArmor's parameter show as active."""
+    names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in _registered(filesystems)]
+    return [*names, APPARMOR] if (enabled.data or b"").strip() == b"Y" else names
+
+
+def _registered(filesystems: FileRead) -> set[str]:
+    """The names in /proc/filesystems."""
+    return {line.split()[-1] for line in (small_text(filesystems) or "").splitlines() if line.strip()}
 
 
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, FileRead | None, int]:
@@ -67,7 +86,7 @@ async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, FileR
     """
     filesystems, enabled = await read_small_files(host, (FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
-    registered = {line.split()[-1] for line in (small_text(filesystems) or "").splitlines() if line.strip()}
+    registered = _registered(filesystems)
     cut = next((file for file in (filesystems, enabled) if isinstance(file.error, CutFileError)), None)
     answer = (enabled.data or b"").strip()
     if isinstance(enabled.error, FileNotFoundError):

@@ -557,3 +557,23 @@ def cgroup_report(tmp_path: Path, changes: dict[str, str]) -> dict[str, Any]:
     root = edited(tmp_path, [Edit(f"sys/fs/cgroup/web/{name}", "", text) for name, text in files.items()])
     found: dict[str, Any] = json.loads(output("--root", root, "--cgroup", "web", "--json"))["memory_cgroup"]
     return found
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "module"),
+    [
+        ("sys/module/apparmor/parameters/enabled", "Y\n", "apparmor"),
+        ("proc/filesystems", "nodev\tproc\nnodev\tselinuxfs\n", "selinux"),
+        ("proc/filesystems", "nodev\tproc\nnodev\tsmackfs\n", "smack"),
+    ],
+)
+def test_a_list_of_security_modules_that_lost_its_end_is_strange(
+    tmp_path: Path, path: str, text: str, module: str
+) -> None:
+    """The list has no final newline; another file shows that a module is active."""
+    modules = Edit("sys/kernel/security/lsm", "", "lockdown,capability,landlock")
+    found = report(edited(tmp_path, [modules, Edit(path, "", text)]))
+    health = found["sources"]["security_modules"]
+    assert (health["state"], f"it lacks {module}" in health["reason"]) == ("strange", True)
+    side = found["bytes_per_connection"]["full"]["mix"]["accepted"]
+    assert (side["complete"], side["missing"]) == (False, ["LSM socket blob (no list of security modules)"])
