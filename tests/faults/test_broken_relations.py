@@ -167,6 +167,10 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "orphans of allocated sockets": ("sockstat", [sockstat("orphan", 16_600)]),
     "orphans and established sockets of allocated ones": ("sockstat", [sockstat("orphan", 9_000)]),
     "sockets in use of allocated ones": ("sockstat", [sockstat("alloc", 15_400)]),
+    "sockets of two other files of allocated ones": (
+        "sockstat",
+        [sockstat("alloc", 12_400), sockstat("inuse", 12_400)],
+    ),
     "allocated sockets of objects": ("sockstat", [sockstat("alloc", 32_000)]),
     "TIME_WAIT sockets of objects": ("sockstat", [sockstat("tw", 100_000)]),
     "sockets of TCP in both files": ("sockstat", [sockstat("inuse", 160)]),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from program import CHECKOUT, output, report, run, text_report
+from recorded import copy_recording
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 KERNEL, PHASE = "6.1-4n", "established"
@@ -431,6 +432,18 @@ def test_names_and_values_in_exchanged_lines(tmp_path: Path) -> None:
     root = copied(tmp_path)
     (root / "proc/net/netstat").write_text("TcpExt: 12 16\nTcpExt: ListenOverflows ListenDrops\n")
     assert_strange(report(root), "netstat", "line of values has names")
+
+
+@pytest.mark.parametrize("allocated", [12_001, 13_001])
+def test_fewer_allocated_sockets_than_other_files_show_in_ipv6(tmp_path: Path, allocated: int) -> None:
+    """All sockets are of IPv6, so the line itself has none in use."""
+    root = copy_recording("6.1-4n-ipv6", "established", tmp_path)
+    assert report(root)["sources"]["sockstat"]["state"] == "ok"
+    sockstat = root / "proc/net/sockstat"
+    sockstat.write_text(sockstat.read_text().replace("alloc 16001", f"alloc {allocated}"))
+    found = report(root)
+    assert found["sources"]["sockstat"]["state"] == "strange"
+    assert found["bytes_per_connection"]["full"]["now_bytes"] is None
 
 
 # What is possible.

@@ -112,6 +112,12 @@ def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
     )
 
 
+def _sockets_of_other_files(facts: Facts) -> int | None:
+    """The number of allocated sockets that both /proc/net/protocols and /proc/net/snmp show; None if one shows none."""
+    in_use = facts.protocol_sockets.values()
+    return min(sum(in_use), facts.established) if in_use and facts.established is not None else None
+
+
 SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
     *(_in_memory(SOCKSTAT, field, SOCK_BYTES, "sockets") for field in ("allocated", "inuse", "orphans")),
     _in_memory(SOCKSTAT, "time_wait", MINI_SOCKET_BYTES, "TIME_WAIT sockets"),
@@ -146,6 +152,19 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         lambda sockstat, _: (sockstat.inuse, with_moving_sockets(sockstat.allocated)),
         "{figure} sockets in use, and the machine has {item.allocated:,}",
         f"{SOCKETS_OF_A_LINE}; the counter `inuse` is of the network namespace (net/ipv4/proc.c, sockstat_seq_show)",
+    ),
+    Relation(
+        "sockets of two other files of allocated ones",
+        f"{SOCKSTAT}, /proc/net/protocols, /proc/net/snmp",
+        Sockstat._fields,
+        lambda sockstat, facts: (
+            _sockets_of_other_files(facts),
+            None if sockstat.allocated is None else sockstat.allocated + sockstat.allocated // 8 + 500,
+        ),
+        "/proc/net/protocols and /proc/net/snmp both show at least {figure} sockets, and the machine has "
+        "{item.allocated:,}",
+        "an eighth and 500 sockets, which may close between the reads; each of the two files shows sockets of the "
+        "network namespace that are allocated (net/core/sock.c, sock_prot_inuse_get; net/ipv4/tcp.c, tcp_set_state)",
     ),
     Relation(
         "allocated sockets of objects",
