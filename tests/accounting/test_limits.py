@@ -54,6 +54,7 @@ def set_mem(root: Path, units: int, sockets: int) -> Snapshot:
     lines = [line for line in sockstat.read_text().splitlines() if not line.startswith("TCP:")]
     lines.append(f"TCP: inuse {sockets} orphan 0 tw 0 alloc {sockets} mem {units}")
     sockstat.write_text("\n".join(lines) + "\n")
+    (root / "proc/net/snmp").unlink(missing_ok=True)  # it shows 16 000 established sockets
     return snapshot_of(root)
 
 

@@ -61,22 +61,20 @@ class Audit:
         self.snapshot = self.snapshot._replace(**changed)
 
     def check_value(self, source: str, relations: Sequence[Relation[Any, Context]], context: Context) -> None:
-        """Checks a source that has only a few counts.
-
-        Each read of slab counts is followed by an additional read of sockstat. For sockstat, the values of the
-        additional reads are checked too.
-        """
+        """Checks a source that has only a few counts."""
         value = getattr(self.snapshot, source).value
         if value is not None:
             sentences, value = examine(value, relations, context)
             self.mark(source, sentences, value)
-        for other in ("slabinfo", "slab_counts") if source == "sockstat" else ():
-            reading: Reading[Any] = getattr(self.snapshot, other)
-            if reading.sockstat is not None:
-                sentences, beside = examine(reading.sockstat, relations, context)
-                if sentences:
-                    self._put(other, reading._replace(sockstat=beside))
-                    self.mark(source, sentences)
+
+    def check_sockstat_of(self, source: str, relations: Sequence[Relation[Any, Context]], context: Context) -> None:
+        """Checks the sockstat that was read directly after slabinfo or after the slab counts."""
+        reading: Reading[Any] = getattr(self.snapshot, source)
+        if reading.sockstat is not None:
+            sentences, beside = examine(reading.sockstat, relations, context)
+            if sentences:
+                self._put(source, reading._replace(sockstat=beside))
+                self.mark("sockstat", sentences)
 
 
 def find_failures(

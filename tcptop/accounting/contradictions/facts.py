@@ -66,6 +66,14 @@ def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Fac
     )
 
 
+def facts_near(snapshot: Snapshot, facts: Facts, source: str) -> Facts:
+    """The facts without those counts of sockets in other files that were not read at the same moment as the source."""
+    return facts._replace(
+        protocol_sockets=facts.protocol_sockets if are_of_one_moment(snapshot, "protocols", source) else {},
+        established=facts.established if are_of_one_moment(snapshot, "snmp", source) else None,
+    )
+
+
 def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str]) -> Facts:
     """A copy of the facts, with the counts of sockstat.
 

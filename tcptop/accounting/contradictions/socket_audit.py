@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
-from tcptop.accounting.contradictions.facts import with_sockstat
+from tcptop.accounting.contradictions.facts import facts_near, with_sockstat
 from tcptop.accounting.contradictions.relation import Facts
 from tcptop.accounting.contradictions.socket_relations import (
     FIELDS_RELATION,
@@ -19,6 +19,9 @@ def check_counts(audit: Audit, facts: Facts, miscounted: set[str]) -> Facts:
         audit.mark(line.source, [sentence])
     for source, relations in VALUE_RELATIONS.items():
         audit.check_value(source, relations, facts)
+        if source == "sockstat":
+            for other in ("slabinfo", "slab_counts"):
+                audit.check_sockstat_of(other, relations, facts_near(audit.snapshot, facts, other))
         if source in ("sockstat", "sockstat6"):
             facts = with_sockstat(audit.snapshot, facts, miscounted)
     return facts
