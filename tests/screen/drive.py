@@ -183,6 +183,7 @@ def sample_counts(counts: Sequence[int], recorder: Recorder | None = None) -> li
         on_read=recorder.add_read if recorder is not None else None,
     )
     samples: list[Snapshot] = []
+    host.texts["proc/net/snmp"] = snmp_of_few_sockets(tree("6.1-4n"))
     for count in counts:
         host.texts["proc/net/sockstat"] = f"TCP: inuse 5 orphan 0 tw 0 alloc {count} mem 0\n".encode()
         sampler.make_all_due()
@@ -230,6 +231,15 @@ async def wait_for_replay(pilot: AppPilot) -> TcptopApp:
     await wait_until(pilot, done, "the sample is drawn")
     await pilot.pause()
     return app
+
+
+def snmp_of_few_sockets(folder: Path) -> bytes:
+    """The tree's /proc/net/snmp with no established connection, for a test that writes a sockstat with few sockets."""
+    lines = (folder / "proc/net/snmp").read_text().splitlines()
+    names, values = [line.split() for line in lines if line.startswith("Tcp:")]
+    values[names.index("CurrEstab")] = "0"
+    kept = [line for line in lines if not line.startswith("Tcp:")]
+    return "\n".join([*kept, " ".join(names), " ".join(values), ""]).encode()
 
 
 class ScriptedHost:

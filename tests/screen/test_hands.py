@@ -315,7 +315,7 @@ async def test_a_right_click_on_a_heading_explains_the_word() -> None:
         before = app.choices
         for title, meaning in [
             ("OBJ SIZE", "Bytes of one object with its padding"),
-            ("USE", "Active objects ÷ all objects of the cache"),
+            ("USE", "ACTIVE ÷ OBJS"),
         ]:
             x = pane_lines(app, CachesPane)[0].index(title)
             await pilot.click(CachesPane, offset=(x + 1, 1), button=3)

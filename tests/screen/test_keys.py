@@ -398,11 +398,11 @@ async def test_space_samples_again(tmp_path: Path) -> None:
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         sockstat = folder / "proc/net/sockstat"
-        sockstat.write_text(sockstat.read_text().replace("alloc 16001", "alloc 12345"))
+        sockstat.write_text(sockstat.read_text().replace("alloc 16001", "alloc 16345"))
         await pilot.press("space")
         await wait_until(
             pilot,
-            lambda: any("12 345 sockets" in line for line in pane_lines(app, TcpPane)),
+            lambda: any("16 345 sockets" in line for line in pane_lines(app, TcpPane)),
             "the new figure",
         )
 

@@ -19,6 +19,7 @@ from drive import (
     parse_cache_table,
     screen_text,
     slabinfo_rows,
+    snmp_of_few_sockets,
     tree,
     wait_until,
 )
@@ -44,6 +45,7 @@ def sockstat(count: int) -> bytes:
 @pytest.fixture
 def host() -> Iterator[ScriptedHost]:
     made = ScriptedHost(tree("6.1-4n"), live=True)
+    made.texts["proc/net/snmp"] = snmp_of_few_sockets(tree("6.1-4n"))
     yield made
     made.close()
 

@@ -9,7 +9,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from drive import AppPilot, ScriptedHost, host_app, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
+from drive import (
+    AppPilot,
+    ScriptedHost,
+    host_app,
+    pane_lines,
+    screen_text,
+    snmp_of_few_sockets,
+    tree,
+    tree_app,
+    wait_for_app,
+    wait_until,
+)
 
 from tcptop.recording.opening import open_recording
 from tcptop.sampling import live_sampler
@@ -41,6 +52,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def host() -> Iterator[ScriptedHost]:
     made = ScriptedHost(tree("6.1-4n"), live=True)
+    made.texts["proc/net/snmp"] = snmp_of_few_sockets(tree("6.1-4n"))
     yield made
     made.close()
 
