@@ -55,8 +55,13 @@ class ReaderThread(Generic[Argument, Answer]):
 
         A `timeout_s` of None sets no limit.
         """
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._returned.wait(), timeout_s)
+        # Before Python 3.12, asyncio.wait_for ignores a cancellation if a call returns at the same moment. The sampling
+        # task would then never end, and the program would not quit.
+        returned = asyncio.ensure_future(self._returned.wait())
+        try:
+            await asyncio.wait([returned], timeout=timeout_s)
+        finally:
+            returned.cancel()
         self._returned.clear()
 
     def take_results(self) -> list[tuple[Argument, Answer | BaseException]]:

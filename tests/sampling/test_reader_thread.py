@@ -123,6 +123,21 @@ async def test_a_wait_ends_after_its_time_while_a_call_hangs(calls: HangingCalls
     await calls.results(lambda taken: "hang" in taken)
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancelled_wait_ends_though_a_call_returns_at_the_same_moment(turns: int) -> None:
+    """A cancellation that is ignored would leave the task that samples, and the program would not quit."""
+    reader = ReaderThread[int, int](int)
+    waiting = asyncio.ensure_future(reader.wait(60))
+    await asyncio.sleep(0.01)
+    reader._returned.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    has_ended = waiting.done()
+    waiting.cancel()
+    await asyncio.wait([waiting], timeout=5)
+    assert waiting.cancelled() != has_ended
+
+
 async def test_an_exception_is_the_result_of_its_call_alone(calls: HangingCalls) -> None:
     results = await calls.call(["a", "raise", "b"])
     assert isinstance(results["raise"], ZeroDivisionError)
