@@ -242,7 +242,7 @@ def test_the_single_file_refuses_a_folder_that_another_user_may_change(one_file:
 
 @pytest.fixture
 def folder_of_nobody() -> Iterator[Path]:
-    """A folder of the user nobody, below folders that any user may enter."""
+    """A folder that belongs to the user nobody. Any user may enter its parent folders."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("needs root and setpriv")
     with tempfile.TemporaryDirectory(dir="/tmp") as name:

@@ -68,7 +68,7 @@ ABOUT: Sequence[About] = (
 
 
 class SingleSockets(NamedTuple):
-    """What the page of a row shows about the request for single sockets: what can be asked, and the answer."""
+    """The state of the request for individual sockets on a row's page: the possible request, or its answer."""
 
     asks: Sequence[RowAsk]
     """Requests to the kernel for single sockets; empty if the row has only mini-sockets and listeners."""
@@ -84,7 +84,7 @@ NO_SINGLE_SOCKETS = SingleSockets((), False)
 
 
 class Meaning(NamedTuple):
-    """What sockets with a certain kind of holder and a certain TCP state mean, and what to do about these sockets."""
+    """Explains sockets with one kind of holder in one TCP state, and says what to do about them."""
 
     name: str
     kinds: Sequence[HolderKind]

@@ -36,7 +36,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def basis_text(part: MemoryPart) -> str:
-    """How an amount was obtained: `read`, or `computed` from counts. For an uncertain amount, its range is returned."""
+    """Returns `read` or `computed` for an exact amount, and the range for an uncertain amount."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)

@@ -66,7 +66,7 @@ class KernelLimit(NamedTuple):
     """Name of the limit in the line of `check`, which keeps the kernel's names."""
     concerns: LimitConcern
     scope: LimitScope
-    """What shares the limit; `here` is this network namespace. `unknown`: of a container or of another machine."""
+    """Scope of the limit. `here` is this network namespace; `unknown` is a container or another machine."""
     unit: LimitUnit
     """Unit of the use and of the maximum."""
     then: str
