@@ -13,8 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
+
+from tcptop.sampling import worker
 
 Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
@@ -36,6 +38,7 @@ class ReaderThread(Generic[Argument, Answer]):
         self._arguments: SimpleQueue[Argument] = SimpleQueue()
         self._results: deque[tuple[Argument, Answer | BaseException]] = deque()
         self._thread: threading.Thread | None = None
+        self._ending = threading.Lock()
         self._busy_since_s: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._returned = asyncio.Event()
@@ -46,8 +49,9 @@ class ReaderThread(Generic[Argument, Answer]):
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._returned = loop, asyncio.Event()  # an asyncio.Event belongs to one loop
-        for argument in arguments:
-            self._arguments.put(argument)
+        with self._ending:
+            for argument in arguments:
+                self._arguments.put(argument)
         self._replace_if_stuck()
 
     async def wait(self, timeout_s: float | None) -> None:
@@ -94,7 +98,15 @@ class ReaderThread(Generic[Argument, Answer]):
     def _make_calls(self) -> None:
         is_current = True
         while is_current:
-            argument = self._arguments.get()
+            try:
+                argument = self._arguments.get(timeout=worker.IDLE_S)
+            except Empty:
+                with self._ending:  # no call is queued while the thread ends
+                    if self._arguments.empty():
+                        if self._thread is threading.current_thread():
+                            self._thread = None
+                        return
+                continue
             self._busy_since_s = time.monotonic()
             result: Answer | BaseException
             try:

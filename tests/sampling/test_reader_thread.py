@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tcptop.sampling import worker
 from tcptop.sampling.reader_thread import ReaderThread
+from tcptop.sampling.worker import Worker
 
 Results = dict[str, "str | BaseException"]
 
@@ -59,6 +61,35 @@ async def test_all_calls_are_made_in_one_other_thread_in_their_order(calls: Hang
     assert list((await calls.call(["a", "b", "c"])).items()) == [("a", "A"), ("b", "B"), ("c", "C")]
     assert set(calls.threads) != {threading.get_ident()}
     assert len(set(calls.threads)) == 1
+
+
+def thread_ended(name: str) -> bool:
+    """Waits until no thread of this name runs."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(60)
+    return not any(thread.name == name for thread in threading.enumerate())
+
+
+async def test_threads_without_calls_end_and_the_next_calls_are_made(
+    calls: HangingCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_S", 0.01)
+    other = Worker("tcptop idle")
+    for _ in range(3):
+        assert await calls.call(["a"]) == {"a": "A"}
+        assert await other.run(lambda: "B") == "B"
+        assert thread_ended("tcptop reader")
+        assert thread_ended("tcptop idle")
+    assert len(calls.threads) == 3
+
+
+async def test_no_call_is_lost_while_threads_end(calls: HangingCalls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "IDLE_S", 0.0)
+    other = Worker("tcptop idle")
+    for number in range(500):
+        await asyncio.wait_for(other.run(lambda: None), 60)
+        assert await asyncio.wait_for(calls.call([str(number)]), 60) == {str(number): str(number)}
 
 
 async def test_one_wait_is_enough_for_all_results_of_a_batch(calls: HangingCalls) -> None:
@@ -164,7 +195,9 @@ def test_a_call_that_returns_after_its_event_loop_ended_does_no_harm(calls: Hang
 
 ENDS = """
 import asyncio, threading
+from tcptop.sampling import worker
 from tcptop.sampling.reader_thread import ReaderThread
+from tcptop.sampling.worker import Worker
 
 is_hanging = threading.Event()
 
