@@ -49,7 +49,7 @@ def _line_of_slabinfo(
 
 
 # Results are kept for the next sample, because most rows do not change from one sample to the next.
-recall_line = Recall(_line_of_slabinfo)
+line_of_slabinfo = Recall(_line_of_slabinfo)
 
 
 def names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
     )
 
 
-EMPTY_LINE = CacheLine(
+EMPTY_CACHE_LINE = CacheLine(
     name="",
     row=None,
     aliases=(),

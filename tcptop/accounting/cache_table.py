@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tcptop.accounting.cache_lines import (
-    EMPTY_LINE,
+    EMPTY_CACHE_LINE,
     aliases_of,
     line_of_namespaces,
+    line_of_slabinfo,
     names_to_show,
-    recall_line,
     without_doubted,
 )
 from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
@@ -86,7 +86,7 @@ class CacheTable:
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
         self._shown_names = {group: names_to_show(names) for group, names in self._names_of.items()}
-        recall_line.begin_round()
+        line_of_slabinfo.begin_round()
         lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
@@ -229,7 +229,7 @@ class CacheTable:
         """
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
-        return EMPTY_LINE._replace(
+        return EMPTY_CACHE_LINE._replace(
             name=name,
             row=name,
             object_bytes=size_bytes,
@@ -334,7 +334,7 @@ class CacheTable:
     def _line_of_row(self, row: SlabRow) -> CacheLine:
         names = self._names_sharing(row.name)
         active_per_s = per_second(self._previous_active.get(row.name), self._elapsed_s, row.active_objects)
-        line = recall_line(
+        line = line_of_slabinfo(
             row,
             names,
             self._more_aliases(row.name, names),
