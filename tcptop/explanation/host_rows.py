@@ -108,7 +108,7 @@ def _headroom(row: HostRow) -> Value:
 
 
 def _shown(amount: Amount | None) -> Value:
-    """The bound that the table shows of an amount: the lower bound, or the upper bound if the range begins at 0."""
+    """The figure that the table shows for an amount: the lower bound, or the upper bound if the range begins at 0."""
     if amount is None:
         return None
     return amount.high if not amount.low and amount.high < inf else amount.low

@@ -110,9 +110,9 @@ def buffer_memory_text(ledger: Ledger) -> str:
 def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = units.size) -> str:
     """The amount of buffers in use, without the words of `buffer_memory_text()`.
 
-    If the amount is known only as a range, the text is one figure with a sign: `≥`, `≤` or `≈`. A lower bound begins
-    with `≥`, for example with many idle sockets. An upper bound begins with `≤`, for example if the purpose of nearly
-    all used memory is known.
+    If the amount is known only as a range, the text is one figure with a sign: `≥` before the lower bound, `≤` before
+    the upper bound, or `≈` before a figure in between. For example, the figure is the lower bound if many sockets are
+    idle, and the upper bound if the purpose of nearly all used memory is known.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
     charge = ledger.sockets.buffer_bounds

@@ -49,7 +49,7 @@ BAR_HEADINGS = make_headings(
 )
 MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
 FIGURE_COLUMNS = 68
-"""Number of columns beside the bar in a line of bars, if the width is large enough."""
+"""Number of columns that the texts beside a bar take on a wide screen."""
 OVERFLOW_SIGN = "▶"
 """The last cell of a bar whose limit would be exceeded."""
 MAX_SHOWN_RATIO = 100

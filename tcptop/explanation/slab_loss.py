@@ -31,7 +31,7 @@ class SlabLoss(NamedTuple):
 
     @property
     def lost_bytes(self) -> int:
-        """Bytes of the slabs that lie outside the structs in use."""
+        """Bytes outside the structs of active objects: all bytes of the slabs minus `used_bytes`."""
         return self.total_bytes - self.used_bytes
 
 

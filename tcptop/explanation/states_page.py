@@ -15,7 +15,7 @@ INTRODUCTION = (
 )
 
 FILE = "file"
-"""Label of the part of a socket's cost that is for its file. Orphans and sockets in an accept queue have no file."""
+"""Label of the cost of a socket's file. Orphans and sockets in an accept queue have no file."""
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:

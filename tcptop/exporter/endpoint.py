@@ -65,7 +65,7 @@ class Endpoint:
 
 
 def patience_s(timeout: str) -> float:
-    """Longest wait for slow sources, computed from `timeout`, the text of the header TIMEOUT_HEADER.
+    """Longest wait for slow sources, computed from the text of the header TIMEOUT_HEADER (`timeout`).
 
     If the header is missing or malformed, the wait is PATIENCE_S.
     """

@@ -19,10 +19,11 @@ FRESH_S = 1.0
 LATE_VALUES_S = 60.0
 """Maximum age of the figures of a source that has stopped answering."""
 FIRST_PATIENCE_S = 2.0
-"""Longest wait for slow sources in the first reading of the machine, which no scraper waits for."""
+"""Longest time that the first reading of the machine waits for slow sources. The first reading precedes all requests,
+so the reading delays no scraper."""
 GRACE_S = 0.2
-"""Additional time that a scrape waits after `patience_s`: for the accounting, and until a reading that an earlier
-scrape began is complete."""
+"""Time that a scrape may take beyond `patience_s`. The scrape needs this time for the accounting, or to wait for the
+end of a reading that an earlier scrape began."""
 
 
 class Looks:

@@ -123,7 +123,11 @@ class Server:
             task.add_done_callback(self._forget)
 
     async def _make_room(self) -> None:
-        """If there are too many connections, closes one that waits for its client; if none does, waits for room."""
+        """Waits until the number of connections is below MAX_CONNECTIONS.
+
+        Closes the connection that has waited longest for its client. If no connection waits for its client, this method
+        waits until a connection ends or begins to wait for its client.
+        """
         while len(self._connections) >= MAX_CONNECTIONS:
             waiting = next((task for task, is_waiting in self._connections.items() if is_waiting), None)
             if waiting is not None:

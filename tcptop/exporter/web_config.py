@@ -150,7 +150,8 @@ class WebGate:
         self._path = path
         self._complain = complain
         self._files: tuple[str, ...] = (path,)
-        """Paths of the configuration file and of the files that its last valid version names, readable or not."""
+        """Paths of the configuration file and of the files that its last valid version names. Some of these files may
+        be unreadable."""
         self._seen: tuple[object, ...] = ()
         self._config: WebConfig | None = None
         self._context: ssl.SSLContext | None = None

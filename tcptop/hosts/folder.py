@@ -201,7 +201,8 @@ def _read_whole(descriptor: int, max_bytes: int) -> bytes:
 def _read_chunks(read_chunk: Callable[[int], bytes], max_bytes: int) -> bytes:
     """Reads a file in chunks, because seq_file returns only about a page at each call; returns the joined chunks.
 
-    `read_chunk` takes the offset of a chunk, and returns its bytes; no bytes at the end of the file.
+    `read_chunk` takes the offset of a chunk, and returns the bytes of the chunk. At the end of the file, `read_chunk`
+    returns no bytes.
     """
     chunks: list[bytes] = []
     size = 0

@@ -36,7 +36,7 @@ MAX_OUTPUTS_BYTES = 16 << 20
 NAME_SYSCTLS = ("kernel.hostname", "kernel.osrelease")
 """Sysctls whose value is a name, not a number."""
 NO_VALUE = "=\n"
-"""The text of a sysctl whose line has no value: it is no number."""
+"""The text of a sysctl whose line has no value. The text is not a number, so the sysctl is reported as malformed."""
 
 Entries = Mapping[str, str | None]
 
@@ -68,10 +68,11 @@ class FolderSubstitute(NamedTuple):
 
 
 def sysctl_value(text: str, path: str) -> str | None:
-    """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, with its newline, if any.
+    """The text of a sysctl's file, from a line of `sysctl -a` such as `net.ipv4.tcp_mem = 1 2 3`.
 
-    If lines give the key different values, the text has all of them, so that it is reported as no value of a sysctl.
-    A number without a value is reported, too; an empty name is unknown.
+    The text ends with a newline if the line does. If several lines give the sysctl different values, the text contains
+    all these values, so that the sysctl is reported as malformed. If the line of a numeric sysctl has no value, the
+    text is NO_VALUE. If the line of a sysctl in NAME_SYSCTLS has no value, the name counts as unknown.
     """
     key = path.removeprefix("proc/sys/").replace("/", ".")
     values = re.findall(rf"^{re.escape(key)} =[ \t]?(.*\n?)", text, re.MULTILINE)
@@ -94,10 +95,10 @@ def one_word(text: str, _: str) -> str | None:
 
 
 def cpus_in_lscpu(text: str, path: str) -> str | None:
-    """The list of CPUs in the output of `lscpu`, in the kernel's notation, with the line's newline, if any.
+    """The list of CPUs in the output of `lscpu`, in the kernel's notation.
 
-    If the path names a node, the list contains the CPUs of the node; for any other path, the list contains the online
-    CPUs.
+    The text ends with a newline if the line of the output does. If the path names a node, the list
+    contains the CPUs of the node; for any other path, the list contains the online CPUs.
     """
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"

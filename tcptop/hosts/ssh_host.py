@@ -190,7 +190,7 @@ class SshHost:
         return session
 
     def _wait_for_hello(self, session: SshSession, wait_s: float | None) -> bool:
-        """Waits for the greeting, and stores the page size that it gives; returns True if it came within `wait_s`."""
+        """Waits for the greeting, and stores its page size; returns True if the greeting came within `wait_s`."""
         if not session.wait_for_hello(wait_s):
             return False
         assert session.hello is not None

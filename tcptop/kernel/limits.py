@@ -1,4 +1,4 @@
-"""The limits on sockets: what the kernel does at each limit, which sources have its use, and how a user sees it.
+"""The limits on sockets: the kernel's reaction at each limit, the sources of the figures, and the names for the user.
 
 The use and the headroom are computed in accounting/limits.py, by a function for each limit.
 """
@@ -51,12 +51,12 @@ class LimitSysctl(NamedTuple):
     largest: int
     """The largest value that the kernel accepts."""
     objects: tuple[KernelObject, ...]
-    """The objects that the limit counts. All memory of the machine holds only so many of them, so no higher value is
-    advised."""
+    """The objects that the limit counts. An advised value is at most the number of these objects that fit into all
+    memory of the machine."""
 
 
 class KernelLimit(NamedTuple):
-    """A limit on sockets. No field has a default, so that a new limit cannot lack one."""
+    """A limit on sockets. No field has a default, so that every new limit must set all fields."""
 
     name: LimitName
     """Name of the limit in the JSON, in the settings, in metrics and for `check`."""
@@ -75,7 +75,7 @@ class KernelLimit(NamedTuple):
     """The default thresholds; None if the use alone is never an alarm."""
     event: LimitEvent | None
     needs_look: bool
-    """True if no file of the kernel has the use; it is known only from a look at all sockets."""
+    """True if no file of the kernel reports the use. The use is then known only from a look at all sockets."""
     use_source: str | None
     """Name of the field of Snapshot that contains the use; None if no Reading contains it."""
     maximum_source: str | None
@@ -83,7 +83,7 @@ class KernelLimit(NamedTuple):
     sysctl: LimitSysctl | None
     """The sysctl that a plan advises to raise. tcp_mem has three values, so plan.py advises on it separately."""
     not_planned: str
-    """The reason why a plan that leaves the limit out takes nothing of it."""
+    """Text for plans that leave the limit out: the reason why these plans take nothing of the limit."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -168,9 +168,9 @@ LIMITS: tuple[KernelLimit, ...] = (
         scope="machine",
         unit="sockets",
         then="orphans are reset: after errors from 25 %, silent ones from 50 %, each further one at 100 %",
-        # The kernel counts an orphan twice while it retransmits or probes, and four times after a soft error
-        # (net/ipv4/tcp_timer.c, tcp_out_of_resources). It may therefore reset orphans from 25 % on, and at 50 % it
-        # begins to reset every silent orphan.
+        # The kernel counts an orphan twice while the orphan retransmits or probes, and four times after a soft error
+        # (net/ipv4/tcp_timer.c, tcp_out_of_resources). The kernel may therefore reset orphans from 25 % on. At 50 %,
+        # the kernel begins to reset every silent orphan.
         threshold=Threshold(25, 50),
         event=None,
         needs_look=False,

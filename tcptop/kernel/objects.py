@@ -74,8 +74,8 @@ class KernelObject(NamedTuple):
     object.
     """
     tcp_only: bool = False
-    """True if only TCP uses the cache, so that TCP owns all objects in the cache. In a cache with other users, TCP's
-    share of the objects is computed from the numbers of sockets.
+    """True if only TCP uses the cache, so that TCP owns all objects in the cache. If other parts of
+    the kernel also use the cache, TCP's share of the objects is computed from the numbers of sockets.
     """
     accounted: bool = False
     """True if the cache has SLAB_ACCOUNT: each slab then has a vector that records every object's memory cgroup."""

@@ -43,7 +43,7 @@ class Link(NamedTuple):
     note: str = ""
     """A sentence that says when or why the link exists; may be empty."""
     renamed_in: tuple[Release, ...] = ()
-    """The first release of each name except the oldest."""
+    """The first release with each name, in the order of `members`; the oldest name has no entry."""
     since: Release | None = None
     """First release with the member under any of its names."""
     until: Release | None = None

@@ -95,8 +95,8 @@ class RowShape(NamedTuple):
         Free objects on per-CPU slabs count as active, so only a larger change between two readings is significant.
 
         Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The kernel limits the number of a
-        CPU's partial slabs so that half-full slabs have cpu_partial free objects (mm/slub.c, set_cpu_partial). If all
-        objects of a CPU's partial slabs are free, these slabs have 2 · cpu_partial free objects.
+        CPU's partial slabs (mm/slub.c, set_cpu_partial). At this limit, the slabs have cpu_partial free objects if each
+        slab is half full, and 2 · cpu_partial free objects if all objects are free.
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
@@ -283,9 +283,10 @@ def fit_control_run(
     """Growth of each row in the control run, per connection opened and dropped; omits rows whose counts only jitter.
 
     Other programs' inodes and drifts are removed in the same way as in `fit_run`. `endpoint_rows` are the rows that
-    only TCP uses. The control run leaves no endpoints. A row of `endpoint_rows` therefore grows only if the kernel
-    frees the objects of dropped connections after the reading, or if another program opens sockets. The returned
-    growth is subtracted from the endpoints of every other run, so growth of `endpoint_rows` is left out.
+    only TCP uses. The control run leaves no endpoints. A row of `endpoint_rows` therefore grows for two reasons only.
+    The kernel may free the objects of dropped connections so late that a reading still counts these objects, and
+    another program may open sockets. The returned growth is subtracted from the endpoints of every other run, so growth
+    of `endpoint_rows` is left out.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
@@ -389,7 +390,7 @@ def level_step(endpoints: Column, counts: Column, at: int) -> Column:
 
 
 def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
-    """A row with `slope` objects per endpoint, and with the bytes of these objects."""
+    """The fitted row of a line: `slope` objects per endpoint, and the bytes of these objects."""
     return FittedRow(row, slope, slope * shape.share_bytes, r2)
 
 

@@ -134,7 +134,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes from a prediction the vectors of the slabs that `objects` objects of the row fill."""
+        """Removes from a prediction the vectors that a number of objects in the row (`objects`) need."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:

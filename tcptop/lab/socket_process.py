@@ -101,8 +101,8 @@ class SocketProcess:
         """Waits until the namespace has the given number of full sockets and the given number of mini-sockets.
 
         Args:
-            inuse: full sockets; None for any number.
-            time_wait: mini-sockets.
+            inuse: number of full sockets; None if any number is right.
+            time_wait: number of mini-sockets.
 
         Raises:
             TcptopError: if the counts still differ after `STATE_TIMEOUT_S`.

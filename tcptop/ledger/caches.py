@@ -1,6 +1,6 @@
 """Slab caches: their objects, slabs and bytes, on the machine and on each node.
 
-accounting/cache_table.py and accounting/cache_lines.py compute them.
+The figures are computed in accounting/cache_table.py and accounting/cache_lines.py.
 """
 
 from collections.abc import Callable, Mapping

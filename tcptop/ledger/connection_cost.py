@@ -1,6 +1,6 @@
 """Bytes that one socket takes: the next socket, the present sockets on average, and a socket in each TCP state.
 
-They are computed in accounting/connection_cost.py, socket_average.py and state_costs.py.
+The bytes are computed in accounting/connection_cost.py, socket_average.py and state_costs.py.
 """
 
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ class GrowthSinceMark(NamedTuple):
     """Possible error of `bytes_per_socket`, in either direction, because slabinfo also counts other programs' objects.
 
     The error is `others_bytes` ÷ the number of new sockets. A program that changes the rows of `others_bytes` probably
-    also changes the rows of dentries and files, which count objects of sockets, too. None if unknown.
+    also changes the rows of dentries and files, and those rows count objects of sockets. None if unknown.
     """
     others_bytes: float | None = None
     """Sum of the changes in those slabinfo rows that hold no objects of sockets; the largest sum since the mark.

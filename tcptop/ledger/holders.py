@@ -87,8 +87,8 @@ class HolderSums(NamedTuple):
     orphans_counted: int | None
     time_wait: int
     time_wait_counted: int | None
-    """Sum of the counter `tw` over all namespaces that were read. If `tw` counts the whole machine, this field has the
-    `tw` of one namespace."""
+    """Sum of the counter `tw` over all namespaces that were read. If `tw` counts the whole machine, the value is
+    `tw` of a single namespace."""
     time_wait_scope: CountScope
     queued: int
     queued_counted: int

@@ -1,6 +1,6 @@
 """The memory of slabs, TCP, zones and NUMA nodes, and the number of further sockets that fit into the memory.
 
-They are computed in accounting/slab_memory.py, tcp_memory.py, free_memory.py and headroom.py.
+The figures are computed in accounting/slab_memory.py, tcp_memory.py, free_memory.py and headroom.py.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ class SlabMemory(NamedTuple):
     Each CPU caches some free objects. Cached free objects count as active in slabinfo, so `idle_bytes` leaves them out.
     """
     share_bytes: int | None
-    """TCP's share of the caches that other parts of the kernel use, too."""
+    """TCP's share of the caches that TCP and other parts of the kernel use."""
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
@@ -118,7 +118,7 @@ class TcpMemory(NamedTuple):
 
 
 class ZoneMemory(NamedTuple):
-    """The free memory of one zone, and the number of slabs of sockets and mini-sockets that fit into it."""
+    """The free memory of one zone, and how many slabs of sockets and mini-sockets fit into the free memory."""
 
     zone: str
     managed_pages: int | None
@@ -166,7 +166,7 @@ class NodeMemory(NamedTuple):
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 
     def slabs_free(self, mode: AccountingMode) -> int | None:
-        """As `tcp_slabs_free`, for slabs of the sockets that an accounting mode counts."""
+        """`tcp_slabs_free` in full accounting; in TIME_WAIT accounting, the same figure for slabs of mini-sockets."""
         if mode == "full":
             return self.tcp_slabs_free
         return _sum_of_known([zone.mini_socket_slabs_free for zone in self.zones])

@@ -22,12 +22,13 @@ class PlanRequest(NamedTuple):
     family: PlannedFamily
     """Address family of the connections.
 
-    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets, as the headroom also assumes.
+    `mix` means that IPv4 and IPv6 have the same shares as among the present sockets. The headroom is computed with the
+    same shares.
     """
     buffer_bytes: int | Literal["now"]
     """Bytes in the buffers of each socket.
 
-    `now` means the average over the present sockets, with which the headroom is also computed.
+    `now` means the average over the present sockets. The headroom is computed with the same average.
     """
     time_wait: int
     """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
