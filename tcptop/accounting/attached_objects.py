@@ -94,8 +94,9 @@ def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
 
     Since 5.11 each watched file has one struct epitems_head (fs/eventpoll.c, attach_epitem). On every kernel, a watched
     file has one struct epitem in each epoll set that watches the file. Files other than TCP sockets may be watched too.
-    For the lower bound, epoll is assumed to watch every open file that is not a TCP socket. On a kernel without struct
-    epitems_head, the lower bound is 0, because all epitems may belong to one file.
+    For the lower bound, epoll is assumed to watch every open file that is not a TCP socket. A kernel without struct
+    epitems_head shows only the number of epitems. All epitems may belong to a single file that is not a TCP socket, so
+    the lower bound is 0.
     """
     has_heads = table.find(EPITEMS_HEAD).status != "absent"
     heads = EPITEMS_HEAD if has_heads else EPITEM

@@ -14,8 +14,8 @@ def bind_bucket_parts(table: CacheTable, sockets: SocketCounts, missing: list[st
     Each port has one bind bucket, and one bind2 bucket for each local address of the port. A port has at least one
     local address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets.
     The estimated number of buckets supposes that each port has one local address. The estimated memory is half of the
-    memory of the estimated number of buckets. Half is the middle between 0 and the upper bound, which minimises the
-    largest possible error.
+    memory of the estimated number of buckets. Half is the middle between 0 and the upper bound, and the middle
+    minimises the largest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

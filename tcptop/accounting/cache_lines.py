@@ -53,10 +53,11 @@ line_of_slabinfo = Recall(_line_of_slabinfo)
 
 
 def names_to_show(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of merged caches; if there are very many, only the first few, and every name that is in the catalogue.
+    """The names of merged caches; a very long list is shortened.
 
-    Each merged cache has a list of all other names, so without a maximum the total length of the lists would grow with
-    the square of the number of names.
+    A shortened list keeps every name that is also in the catalogue, but only some of the other names. Each merged cache
+    has a list of all other names, so without a maximum the total length of the lists would grow with the square of the
+    number of names.
     """
     if len(names) <= MAX_ALIASES + 1:
         return names

@@ -453,7 +453,7 @@ class CacheTable:
     def _names_sharing(self, name: str) -> tuple[str, ...]:
         """The names of the caches that are merged with a given cache, including the given cache.
 
-        If very many caches are merged, only the first names and all names of the catalogue are returned.
+        A very long list is shortened, but keeps every name that is also in the catalogue.
         """
         return self._shown_names.get(self._group_of.get(name, ""), (name,))
 

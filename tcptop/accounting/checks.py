@@ -223,7 +223,7 @@ def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
 
 
 def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
-    """The state that the check of a limit reports at least, and the reason for this state.
+    """The least severe state that the check of a limit can report, and the reason for this state.
 
     The state is WARNING or CRITICAL in three cases: the maximum is 0, the counter of the limit's event has
     grown, or the kernel reports memory pressure. The user's ranges can only raise the check's state.

@@ -199,7 +199,8 @@ def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
     """
     spare: dict[tuple[int, str], int] = {}
     present = {zone.name for zone in zones}
-    # A kernel shows the free CMA pages of each zone or of none, and the pages on per-CPU lists likewise.
+    # A kernel shows the free CMA pages either of every zone or of no zone. The same is true of the pages on per-CPU
+    # lists.
     counts_cma = any(zone.free_cma_pages is not None for zone in zones)
     counts_lists = any(zone.on_cpu_lists_pages is not None for zone in zones)
     for zone in zones:

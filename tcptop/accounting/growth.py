@@ -47,8 +47,9 @@ def add_growth_sample(
     if continued is None:
         samples, continued = [], origin
     if samples and at_s - samples[-1].at_unix_s < GAP_S:
-        # If a counter grows and then becomes smaller within GAP_S, the machine was booted in between. The last sample
-        # of the series gets the new origin: the totals of the new origin are larger, so a later decrease is noticed.
+        # The new sample comes too soon after the last sample of the series, so the new sample is left out. The last
+        # sample still gets the new origin, which contains the newest totals of the counters. The next totals are
+        # compared with these totals: a smaller total shows that the machine was booted in between.
         samples[-1] = samples[-1]._replace(origin=continued)
         return tuple(samples)
     counts = ledger.sockets

@@ -13,9 +13,9 @@ MIN_SOCKETS = 100
 BUFFER_SHARE = 0.01
 """Minimum bytes of orphans or of unread data for a verdict, as a share of tcp_mem's third value (the maximum)."""
 ORPHAN_SHARE = 0.25
-"""Minimum number of orphans for a verdict, as a share of tcp_max_orphans. From this share on the kernel may reset
-orphans, because it counts a retransmitting orphan up to four times (tcp_out_of_resources). A smaller number of orphans
-is normal."""
+"""Minimum number of orphans for a verdict, as a share of tcp_max_orphans. At this share and above, the kernel may reset
+orphans, because the kernel counts a retransmitting orphan up to four times (tcp_out_of_resources). A smaller number of
+orphans is normal."""
 TIME_WAIT_SHARE = 0.5
 NOFILE_SHARE = 0.8
 """Minimum number of open files of a process for a verdict, as a share of the process's limit (RLIMIT_NOFILE)."""
@@ -201,7 +201,7 @@ def _candidate(
 def _by_process(
     groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool]
 ) -> Iterator[Sequence[HolderGroup]]:
-    """Yields a sequence for each process: those of the process's groups that fulfil `is_meant`."""
+    """Yields a sequence for each process: the process's groups for which `is_meant` is true."""
     by_pid: dict[int | None, list[HolderGroup]] = defaultdict(list)
     for group in groups:
         if group.holder.kind == "process" and is_meant(group):
@@ -237,8 +237,8 @@ def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[Holde
 def _drops_by_place(table: SocketTable) -> Mapping[tuple[int, int, int], int]:
     """Number of dropped connections by namespace, family and port.
 
-    If several listeners share a port (SO_REUSEPORT), the drops of these listeners are added up. If the drops of one
-    of them are unknown, the place is left out.
+    If several listeners share a port (SO_REUSEPORT), the drops of these listeners are added up. If the drops of any of
+    these listeners are unknown, the result does not contain the port.
     """
     drops: Counter[tuple[int, int, int]] = Counter()
     unknown: set[tuple[int, int, int]] = set()

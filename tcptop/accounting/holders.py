@@ -73,8 +73,8 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
-    # While the sockets are being read, the last socket table is used, and its reading is `late`. A late reading is
-    # normal here, so it gets no note.
+    # While the sockets are being read, the previous socket table is used, and the state of the reading is `late`. This
+    # state is normal here, so the reason for this state is not shown.
     if reading.reason and reading.state != "late":
         missing = (*missing, reading.reason)
     _, groups, sums = look

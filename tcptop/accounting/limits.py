@@ -191,7 +191,7 @@ def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = 
 def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> Limit:
     """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory.
 
-    If meminfo shows less memory than zoneinfo, it is unknown whose limit it is.
+    If meminfo shows less memory than zoneinfo, the scope of the limit is unknown.
     """
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
@@ -379,7 +379,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
 
 
 def _look_age(holders: "Holders") -> str:
-    """The age of a look, in steps of ten seconds; stands in the note on a limit whose use is known only from looks."""
+    """Text for the note on a limit whose use is known only from looks: the age of the look, in steps of ten seconds."""
     tens_s = 0 if holders.age_s is None else int(holders.age_s // 10) * 10
     return f", looked at {tens_s} s ago" if tens_s else ""
 
@@ -411,9 +411,10 @@ def _listen_queues(holders: "Holders | None") -> Limit:
 
 
 def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:
-    """The reason why a sysctl of the whole machine was not read; `source` is the reading that should have it.
+    """The reason why a sysctl of the whole machine was not read.
 
-    Only the first network namespace has the sysctls of the whole machine.
+    `source` is the reading that should contain the sysctl. Only the first network namespace has the sysctls of
+    the whole machine.
     """
     limits = snapshot.socket_limits.value
     elsewhere = limits is not None and limits.local_ports is not None and source.state not in DAMAGED

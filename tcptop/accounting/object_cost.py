@@ -129,7 +129,7 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     that the catalogue does not know may have a blob of any size.
     """
     reading, sockstat = snapshot.security_modules, table.matching_sockstat
-    # A list that other files contradict lacks modules.
+    # If other files contradict the list of modules, modules are missing in the list, so the list is not used.
     modules = None if reading.state in DAMAGED else reading.value
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
     unknown = unknown_security_modules(modules.names) if modules is not None else []

@@ -561,7 +561,7 @@ def _most(bounds: tuple[float, float], is_least: bool = False) -> float:
 
 
 def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Callable[[int], float]) -> PlanLimit:
-    """The limit, with the exact number of connections that fit into the amount `free`.
+    """A copy of the limit that contains the exact number of connections that fit into the amount `free`.
 
     The number of connections in `limit` is computed as if each connection took the same amount. In fact mini-sockets
     take a fixed amount, and connections that share local ports take less. `amount_of(number)` is the amount that
@@ -656,8 +656,8 @@ def _sysctls(
 ) -> dict[str, PlanSysctl | str]:
     """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
 
-    If no possible value of a sysctl is sufficient, or if the error of its counter is unknown, a sentence about this
-    takes the place of the sysctl.
+    If no possible value of a sysctl is sufficient, or if the error of the limit's counter is unknown, the result
+    contains a sentence that says so, instead of the value.
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)

@@ -61,7 +61,7 @@ def with_averages(
     by_family: Mapping[AccountingMode, CostByFamily],
     before: Mapping[AccountingMode, ConnectionCost] | None = None,
 ) -> dict[AccountingMode, ConnectionCost]:
-    """The cost of one more socket, given by `by_family`, together with the present average, in both accounting modes.
+    """The cost of one more socket (from `by_family`) and the present average, in both accounting modes.
 
     `before` has the costs in the previous sample of the same machine. If the number of sockets changes too fast for new
     averages, the averages in `before` are used.
@@ -182,7 +182,7 @@ def _full_average(
     mix: FamilyMix,
     by_family: CostByFamily,
 ) -> ConnectionCost:
-    """The cost of a full socket, with the average.
+    """The cost of one more full socket, and the present average over all full sockets.
 
     The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
     the bytes of the caches. If there are more sockets than objects in the caches, sockets and objects were counted at
@@ -238,7 +238,7 @@ def _time_wait_average(
     mix: FamilyMix,
     by_family: CostByFamily,
 ) -> ConnectionCost:
-    """The cost of a mini-socket, with the average.
+    """The cost of one more mini-socket, and the present average over all mini-sockets.
 
     The present average is the bytes of the machine's tw_sock slabs ÷ the lower bound on the number of mini-sockets. If
     the number of mini-sockets is not exact, the average is an upper bound.

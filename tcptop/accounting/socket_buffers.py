@@ -51,7 +51,7 @@ def buffer_memory(
     that only segments use. The upper bound is the smaller of two sums. The first sum is the charge plus the error of
     the charge. The second sum is the bytes of the active objects in the slabinfo rows that only segments use, plus all
     used memory of unknown purpose. Used memory of unknown purpose is neither slab memory nor anonymous memory nor page
-    cache; it is unknown if meminfo may be a container's or another machine's.
+    cache. The second sum is unknown if meminfo may be a container's or another machine's.
     """
     if sockets.buffer_bytes is None:
         return None

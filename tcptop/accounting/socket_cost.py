@@ -18,7 +18,8 @@ class FamilyMix(NamedTuple):
     ipv4: float
     ipv6: float
     missing: tuple[str, ...] = ()
-    """The shares that are unknown, with the reason. All sockets then count as IPv4, whose objects are the smaller."""
+    """The shares that are unknown, with the reason. All sockets then count as IPv4, because the objects of IPv4 are
+    smaller than the objects of IPv6."""
 
     def share(self, kernel_object: KernelObject) -> float:
         """The share of sockets that hold an object.
@@ -69,8 +70,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
-            # If the kernel lacks an object of one family, such as the IPv6 sock, no socket of this family can exist,
-            # and no sizes are added up.
+            # If the kernel lacks an object of one family, such as the IPv6 sock, no socket of this family can exist, so
+            # the cost is None.
             return SocketCost(None, None, (f"{kernel_object.struct} (no such sockets: {lookup.reason})",), (), ())
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):

@@ -86,9 +86,9 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
         group = _added(unseen)
         weights = _expected(groups, sampled)
         if not weights:
-            # If a process of at most this weight had all sockets of the group, at least ENOUGH_HITS of these sockets
-            # would be expected in the sample of the process. The sample contains no socket of the group, so the process
-            # is left out.
+            # If a process had all sockets of the group, the expected number of these sockets in the sample of the
+            # process would be the number of sockets ÷ the weight of the process. If the expected number is at least
+            # ENOUGH_HITS, the process is left out, because the sample contains no socket of the group.
             least_weight = group.sockets / ENOUGH_HITS
             weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
             weights = weights if len(weights) <= MAX_NEAR else {}

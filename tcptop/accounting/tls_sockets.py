@@ -11,7 +11,7 @@ FILE_SINCE: Release = (5, 5)
 NONE = TlsStat(0, 0, 0, 0)
 
 DRIFT_SHARE = 0.001
-"""Maximum share of the machine's sockets that are neither in `inuse` nor orphans.
+"""Maximum number of sockets that are neither in `inuse` nor orphans, as a share of the machine's sockets.
 
 Up to this share, all sockets are taken to be in one network namespace.
 

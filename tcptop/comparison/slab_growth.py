@@ -20,9 +20,9 @@ ZERO = Amount(0.0, 0.0)
 
 BOOT_PREFIXES = ("kmalloc-", "dma-kmalloc-", "size-")
 BOOT_CACHES = frozenset(("kmem_cache", "kmem_cache_node", *LSM_CACHES))
-"""Caches outside the catalogue's `always` that the kernel creates at boot and never destroys: those of kmalloc
-(mm/slab_common.c, create_kmalloc_caches; `size-` before 3.9), of the slab allocator itself, and of security modules
-(security/security.c)."""
+"""Caches that the kernel creates at boot and never destroys: the caches of kmalloc (mm/slab_common.c,
+create_kmalloc_caches; `size-` before 3.9), of the slab allocator itself, and of security modules (security/security.c).
+The catalogue marks further such caches as `always`."""
 
 SEGMENTS = "queued FINs, data"
 
@@ -291,8 +291,8 @@ def _state(ledger: Ledger, state: State) -> StateCost:
 def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
     """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
 
-    Complete slabinfo has a row for every cache, so a row that only one ledger has counts as 0 bytes in the other
-    ledger, unless the kernel never destroys the cache: then slabinfo lost the row, and is incomplete.
+    Complete slabinfo has a row for every cache. If only one ledger has a row, the row therefore counts as 0 bytes in
+    the other ledger. But if the kernel never destroys the cache of the row, slabinfo lost the row, and is incomplete.
     """
     if not has_all_rows(before) or not has_all_rows(after):
         return None

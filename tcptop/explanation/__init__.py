@@ -138,8 +138,8 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, followed by the page or the objects with this name.
 
-    For a text from the screen, the page has the entries of all words in the text. The page is None if the word is
-    neither in the glossary nor the name of a page, object, or member on the page of relations.
+    For a text from the screen, the page has the entries of all words in the text. The page is None if the word is not
+    in the glossary, and is not the name of a page, of an object, or of a member on the page of relations.
     """
     name = word.rstrip(MARKS) or word
     page = find_page(ledger, name) or _page_of_any_label(ledger, name)

@@ -282,7 +282,7 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
 
 
 def _shared_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
-    """Text about those of the row's sockets that other processes have open too; only this row counts these sockets."""
+    """Text about sockets of the row that other processes have open too; only this row counts these sockets."""
     pids = {group.holder.pid for group in row.groups if group.holder.kind == "process"}
     found = [each for each in holders.shared if each.pid in pids]
     if found:

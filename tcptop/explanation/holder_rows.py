@@ -15,8 +15,8 @@ from tcptop.text.units import grouped
 Grouping = Literal["owner", "process", "cgroup", "netns", "port", "state", "user", "peer"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 BY_PROCESS: tuple[Grouping, ...] = ("owner", "process")
-"""Groupings whose rows are estimates if the descriptors of a process were sampled. In a grouping that is not listed
-here, the estimated shares of the processes are added up again, so the numbers are exact."""
+"""Groupings whose rows are estimates if the descriptors of a process were sampled. In all other groupings, a row adds
+up the estimated shares of all processes. The sum is exact, because the shares in each group of sockets add up to 1."""
 
 SortKey = Literal["memory", "sockets", "slab", "buffers", "unread", "unsent", "drops"]
 SORTS: tuple[SortKey, ...] = get_args(SortKey)

@@ -92,7 +92,7 @@ def holder_cells(row: HolderRow, by: Grouping, titles: Sequence[str]) -> list[st
 def _memory(amount: Amount | None, is_estimated: bool) -> str:
     """Text for bytes that are known within bounds, such as `12K`, `≥12K`, `≤12K` or, for a range from 12K, `≈12K`.
 
-    If the number of the row's sockets is an estimate, its bytes are an estimate too, so that they have a sign.
+    If the number of the row's sockets is an estimate, the row's bytes are an estimate too, and get the sign `≈`.
     """
     if amount is None or (amount.high == inf and not amount.low):
         return units.UNKNOWN

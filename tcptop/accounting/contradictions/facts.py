@@ -67,7 +67,7 @@ def with_slabinfo(snapshot: Snapshot, facts: Facts, miscounted: set[str]) -> Fac
 
 
 def facts_near(snapshot: Snapshot, facts: Facts, source: str) -> Facts:
-    """The facts without those counts of sockets in other files that were not read at the same moment as the source."""
+    """The facts; a count of sockets becomes unknown if the count was not read at the same moment as `source`."""
     return facts._replace(
         protocol_sockets=facts.protocol_sockets if are_of_one_moment(snapshot, "protocols", source) else {},
         established=facts.established if are_of_one_moment(snapshot, "snmp", source) else None,
@@ -75,7 +75,7 @@ def facts_near(snapshot: Snapshot, facts: Facts, source: str) -> Facts:
 
 
 def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str]) -> Facts:
-    """A copy of the facts, with the counts of sockstat.
+    """A copy of the facts, to which the counts of sockstat are added.
 
     The counts of sockstat must already have been checked by their own relations.
     """
@@ -114,10 +114,11 @@ def cpu_count(snapshot: Snapshot) -> int | None:
 
 
 def _sizes_of_rows(snapshot: Snapshot) -> dict[str, SlabSize]:
-    """The sizes in sysfs, by the name of the cache, or of the row in slabinfo that counts the cache's objects.
+    """The sizes in sysfs, by the name of a cache, or by the name of the slabinfo row of several merged caches.
 
-    Merged caches have one row and one folder (`:A-0000128`), and the row may have a name that the catalogue lacks. A
-    folder to which the names of several rows lead is left out, because a link may remain from a former cache.
+    Merged caches have one row and one folder (`:A-0000128`), and the row may have a name that the catalogue lacks. If
+    the names of several rows are links to the same folder, a link may remain from a former cache, so the folder is left
+    out.
     """
     sizes, links, slabinfo = snapshot.slab_sizes.value, snapshot.slab_links.value, snapshot.slabinfo.value
     found = dict(sizes.caches) if sizes else {}

@@ -57,7 +57,7 @@ ONLINE_IN_NODES_SINCE = (4, 15)
 """First release in which a node lists only its online CPUs (drivers/base/node.c, node_read_cpumap)."""
 
 BALLOONS_AGREE_SINCE = (3, 13)
-"""First release whose balloon drivers take pages from MemTotal and from the zones together."""
+"""First release whose balloon drivers subtract a page both from MemTotal and from the managed pages of a zone."""
 
 NODES_COUNT_MANAGED_SINCE = (3, 12)
 """First release in which the MemTotal of a node is the managed pages of its zones (mm/page_alloc.c,
@@ -245,9 +245,11 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
 
 
 def _unlike_container(meminfo: Meminfo, managed_bytes: int) -> int:
-    """Bytes that prove that lxcfs did not make this meminfo; 0 if lxcfs may have made the meminfo for a container.
+    """A number above 0 if lxcfs certainly did not make this meminfo; 0 if this meminfo may be a container's.
 
-    The kernel's direct map covers all managed memory (arch/x86/mm/pat/set_memory.c, arch_report_meminfo).
+    The number is Buffers in bytes, because lxcfs prints 0 for Buffers. If Buffers is 0, the number is the managed
+    memory that DirectMap lacks: the kernel's direct map covers all managed memory (arch/x86/mm/pat/set_memory.c,
+    arch_report_meminfo).
     """
     if meminfo.buffers_bytes:
         return meminfo.buffers_bytes

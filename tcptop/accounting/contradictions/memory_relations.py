@@ -81,7 +81,8 @@ class SmallerMemory(NamedTuple):
     total_bytes: int
     managed_bytes: int
     unlike_container_bytes: int
-    """Buffers, or the managed memory that DirectMap lacks; in a container's meminfo (lxcfs), both are 0."""
+    """Buffers; if Buffers is 0, the managed memory that DirectMap lacks. For a container's meminfo (lxcfs), the result
+    is 0."""
 
 
 class Protections(NamedTuple):

@@ -34,7 +34,7 @@ class Machine(NamedTuple):
     drift_pages: int
     """Upper bound on the error of a counter of pages, in pages."""
     has_nodes: bool = False
-    """True if several nodes are online; so the kernel prints counts of each node (CONFIG_NUMA)."""
+    """True if several nodes are online. The kernel then prints counts of each node (CONFIG_NUMA)."""
 
     @property
     def drift_bytes(self) -> int:

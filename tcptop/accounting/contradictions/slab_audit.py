@@ -160,7 +160,7 @@ def check_protocols(
 
 
 def check_links(audit: Audit) -> None:
-    """Removes the folder of each cache that this kernel never merges and that has a folder of merged caches."""
+    """Removes wrong links: a cache that this kernel never merges cannot have a link to a folder of merged caches."""
     links, sysctls = audit.snapshot.slab_links.value, audit.snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     if links is None or release is None:
@@ -319,9 +319,10 @@ def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
 
 
 def _same_names(slabinfo: Slabinfo) -> list[SameName]:
-    """For each cache name in the catalogue, the number of different sizes of objects and slabs in rows of this name.
+    """The names of catalogued caches in slabinfo, each with the number of different sizes in the rows of this name.
 
-    A kernel has only one cache with the name of a catalogued cache.
+    A size here is the size of an object together with the size of a slab. A kernel has only one cache with
+    the name of a catalogued cache.
     """
     sizes: dict[str, set[tuple[int, ...]]] = {}
     for row in slabinfo.rows:

@@ -349,17 +349,18 @@ _ON_NODES = "none: one walk over the nodes gives both (mm/slub.c, show_slab_obje
 
 
 def _beyond_nodes(total: int | None, by_node: Mapping[int, int], machine: Machine) -> tuple[int | None, int | None]:
-    """The difference between a total and the sum of its counts on the nodes, which is 0.
+    """The difference between a total and the sum of the nodes' counts, and the upper bound on this difference: 0.
 
-    A kernel without NUMA prints no count of a node; a kernel with several nodes prints each count above 0.
+    A kernel without NUMA prints no count of a node, so the bound is None. A kernel with several nodes prints each count
+    above 0, so a missing count is 0.
     """
     return difference(sum(by_node.values()), total), 0 if by_node or machine.has_nodes else None
 
 
 def _most_in_slabs(pair: CachePair) -> tuple[int | None, int | None]:
-    """The objects and their upper bound, on the node whose objects exceed the upper bound by most.
+    """A number of objects and its upper bound, on the node where the number exceeds the upper bound by most.
 
-    Without counts of the nodes, the objects of all slabs.
+    Without counts of the nodes, the number is the objects of the whole cache.
     """
     if pair.objects_per_slab is None or pair.slabs is None or pair.objects is None:
         return None, None

@@ -113,7 +113,7 @@ def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
 
 
 def _sockets_of_other_files(facts: Facts) -> int | None:
-    """The number of allocated sockets that both /proc/net/protocols and /proc/net/snmp show; None if one shows none."""
+    """The smaller of two counts of sockets (/proc/net/protocols and /proc/net/snmp); None if a count is unknown."""
     in_use = facts.protocol_sockets.values()
     return min(sum(in_use), facts.established) if in_use and facts.established is not None else None
 
