@@ -28,8 +28,8 @@ ACCOUNTED_SINCE: Mapping[str, Release] = {
     **dict.fromkeys((item.struct for item in (*SOCKS, *MINI_SOCKETS)), (4, 19)),
     **dict.fromkeys((item.struct for item in BIND_BUCKETS), (5, 15)),
 }
-"""Maps a struct to the first kernel release that is known to set SLAB_ACCOUNT for the struct's cache. Every other cache
-with SLAB_ACCOUNT has had the flag in all kernels with cgroup2."""
+"""Maps a struct to the first kernel release that is known to set SLAB_ACCOUNT for the struct's cache. All other caches
+with SLAB_ACCOUNT have the flag in every kernel with cgroup2."""
 
 
 def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectCost], accepted: float) -> Amount:

@@ -348,7 +348,7 @@ def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int |
 def _unexplained(sums: HolderSums) -> Iterator[str]:
     """Yields a text about sockets that the kernel counts but no dump contains.
 
-    The text has the number of sockets in no dump, or the reason why the number is unknown.
+    The text shows the number of these sockets, or the reason why the number is unknown.
     """
     if not sums.complete:
         return

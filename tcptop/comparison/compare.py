@@ -142,7 +142,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 
 def _buffers_per_socket(ledger: Ledger) -> tuple[float | None, Amount | None]:
-    """The average buffer bytes of a socket, with the error of the counter that the average is computed from."""
+    """The average buffer bytes of a socket, and bounds on the average, computed from the bounds on all buffer bytes."""
     average, bounds, sockets = (
         ledger.costs["full"].buffer_bytes_per_socket,
         _buffer_bounds(ledger.sockets),

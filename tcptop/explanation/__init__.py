@@ -120,7 +120,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
     """The page about all objects with a given label.
 
-    The page is None if no object has the label, as with `idle slab memory`.
+    The page is None if no object has the label. An example is the label `idle slab memory`.
     """
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)

@@ -68,7 +68,7 @@ ABOUT: Sequence[About] = (
 
 
 class SingleSockets(NamedTuple):
-    """The state of the request for individual sockets on a row's page: the possible request, or its answer."""
+    """The request for single sockets on a row's page, and the answer if the kernel has answered."""
 
     asks: Sequence[RowAsk]
     """Requests to the kernel for single sockets; empty if the row has only mini-sockets and listeners."""
