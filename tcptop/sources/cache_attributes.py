@@ -1,8 +1,8 @@
 """/sys/kernel/slab/CACHE (mm/slub.c): attributes of the slab cache whose details the user looks at.
 
 The program reads the same attributes as the kernel's own tool slabinfo (tools/mm/slabinfo.c), except `objects` and
-`objects_partial`. To print `objects` or `objects_partial`, the kernel walks partial lists under list_lock.
-/proc/slabinfo has the count `objects` too.
+`objects_partial`. To print `objects` or `objects_partial`, the kernel walks partial lists under list_lock. The program
+takes the number of objects from /proc/slabinfo instead.
 """
 
 from __future__ import annotations

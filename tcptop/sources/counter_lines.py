@@ -27,7 +27,8 @@ def parse_counter_lines(
 
     A pair is left out if its two lines have different numbers of fields. If the number of lines is odd, the last line
     is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count. If
-    a line of values has names of wanted counters, the two lines of the pair were exchanged; this is recorded as damage.
+    the second line of a pair contains the name of a wanted counter, the lines of the pair were exchanged. Exchanged
+    lines are recorded as damage.
 
     Raises:
         ValueError: if no complete pair is found.

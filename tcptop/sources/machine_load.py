@@ -55,8 +55,8 @@ class MachineLoadSource(Source[MachineLoad]):
         started_ns = time.thread_time_ns()
         psutil.PROCFS_PATH = proc_folder
         available = psutil.virtual_memory().available
-        # psutil.cpu_percent() is unusable here: it keeps the previous times per thread, and each call may run in
-        # another thread.
+        # psutil.cpu_percent() is unusable here: the function needs two calls in the same thread, but each call may run
+        # in another thread.
         times = psutil.cpu_times()
         busy = self._busy_percent(sum(times), times.idle + times.iowait)
         return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000

@@ -118,8 +118,9 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """True if the last name in the header is cut off.
 
-    If the first table also has the name, the name is complete. Otherwise the name is cut off if a longer name in the
-    first table begins with it, or if the name ends before the end of its column (`%12s `).
+    If the first table also has the name, the name is complete. If the first table lacks the name, the name is cut off
+    in two cases: a longer name in the first table begins with this name, or this name ends before the end of its
+    column (`%12s `).
     """
     if names[-1] in known:
         return False

@@ -50,7 +50,8 @@ class SecurityModulesSource(Source[SecurityModules]):
     async def read(self, host: Host) -> Reading[SecurityModules]:
         """Reads the comma-separated list of active modules. If the list cannot be read, calls `find_by_other_files`.
 
-        The list has no final newline, so only other files show that its end is lost.
+        The list has no final newline, so a list whose end is lost looks complete. Other files may show active modules
+        that the list lacks.
         """
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)

@@ -58,8 +58,8 @@ class SlabLinksSource(Source[SlabLinks]):
     async def read(self, host: Host) -> Reading[SlabLinks]:
         """Lists the folder, and the target of each link in the folder.
 
-        A link that leads elsewhere than to a folder such as `:A-0000128` is damage, and is left out: a cache whose
-        folder has the cache's own name is never merged (mm/slub.c, sysfs_slab_add).
+        The kernel makes links only to folders such as `:A-0000128`, because a cache whose folder has the cache's own
+        name is never merged (mm/slub.c, sysfs_slab_add). Any other link is damage, and is left out.
         """
         folder = await host.list_folder(FOLDER)
         if folder.entries is None:
@@ -119,7 +119,7 @@ class _CachesSource(Source[Value]):
 
     @abstractmethod
     def collect(self, numbers: dict[str, list[Numbers]]) -> Value:
-        """Makes `Reading.value` from the numbers of each cache, which have the order of `attributes`."""
+        """Makes `Reading.value` from the numbers of each cache; the numbers are in the order of `attributes`."""
 
 
 class SlabSizesSource(_CachesSource[SlabSizes]):

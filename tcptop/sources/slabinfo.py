@@ -65,7 +65,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks the file as cut if its last row is the last row of an old SLUB kernel, but the kernel may be newer.
+        """Marks the file as cut if it ends like the file of an old SLUB kernel, unless the kernel is known to be old.
 
         If a file ends with the last row of an old SLUB kernel, only the kernel release can show that rows are missing.
         If the release is unknown, the file counts as cut.

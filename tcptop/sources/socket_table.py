@@ -37,8 +37,8 @@ ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
 MAX_NAMESPACES = 1_000
 MAX_GROUPS_IN_ALL = MAX_GROUPS * 11 // 10
-"""Maximum number of groups of all namespaces together. A dump has up to MAX_GROUPS groups, and a few more groups in
-which the sockets are not separated by port.
+"""Maximum number of groups of all namespaces together. A dump has up to MAX_GROUPS groups of a single port, and a few
+more groups that each join the sockets of many ports.
 """
 DENIED = os.strerror(errno.EACCES)
 """The kernel's error text if only root may read the sockets."""
@@ -76,7 +76,7 @@ class SocketTableSource(FileSource[SocketTable]):
         self.paths = (path,)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as the base class)
-        """Always returns a reason, so that only `Sampler.ask_for` starts a read."""
+        """Always returns a reason not to read the sockets, so that only `Sampler.ask_for` starts a read."""
         return SOCKETS_NOT_ASKED.reason
 
     async def read(self, host: Host) -> Reading[SocketTable]:

@@ -162,7 +162,7 @@ class FileSource(Source[Value]):
 
 
 async def read_small_files(host: Host, paths: Sequence[str]) -> list[FileRead]:
-    """Reads files of a few lines. A file that ends in the middle of a line has a CutFileError in place of its data.
+    """Reads files of a few lines. If a file ends in the middle of a line, returns a CutFileError instead of the data.
 
     If the only line of a file is cut, its last number may lack digits, so the program uses no part of the file.
     """

@@ -14,7 +14,7 @@ COUNTS: dict[str, str] = {
 }
 """Maps names that the kernel prints to fields of `TlsStat`.
 
-Names in the file that this mapping lacks are counters of events since boot.
+The file also has counters of events since boot; their names are not in this mapping.
 """
 
 BELOW_ZERO = 1 << 63

@@ -83,7 +83,10 @@ class TopologySource(Source[Topology]):
 
 
 def _own_lines(meminfo: str | None, number: int, damages: list[Damage]) -> list[str]:
-    """The lines of a node's meminfo; none if a line names another node: `Node 0 MemTotal: …` (node_read_meminfo)."""
+    """The lines of a node's meminfo, such as `Node 0 MemTotal: …` (node_read_meminfo).
+
+    If a line is from another node, no line is returned.
+    """
     lines = (meminfo or "").splitlines()
     words = [line.split(maxsplit=2) for line in lines if line.startswith("Node ")]
     others = {each[1] for each in words if len(each) > 1}

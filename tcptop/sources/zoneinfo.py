@@ -43,8 +43,8 @@ SUMS_OF_COUNTS = {
 """For each field of Zone that is a sum: the keys of the counts that are added."""
 SUMMED_COUNTS = frozenset(key for keys in SUMS_OF_COUNTS.values() for key in keys)
 OPTIONAL_COUNT, LATER_COUNT = "nr_kernel_misc_reclaimable", "nr_foll_pin_acquired"
-"""Kernels before 4.20 do not print `OPTIONAL_COUNT`; kernels that print `LATER_COUNT` print both. If any other count of
-a sum is lost, the sum is unknown."""
+"""Kernels before 4.20 do not print `OPTIONAL_COUNT`. Every kernel that prints `LATER_COUNT` also prints
+`OPTIONAL_COUNT`. If any other count of a sum is lost, the sum is unknown."""
 
 MAX_CHARACTERS = 16 << 20
 """Maximum length of the text after the page sets are removed.
@@ -59,7 +59,7 @@ MAX_COUNT_DIGITS = 12
 COUNT = re.compile(r"\n +count: +([0-9]{1,12})\n")
 """Matches the line with the number of free pages on the lists of one CPU."""
 BAD_COUNT = re.compile(r"\n +count: +(?! |[0-9]{1,12}\n)[^\n]*(?=\n)")
-"""Matches such a line if its number is malformed, such as `count: -1`."""
+"""Matches the line with the number of free pages if this number is malformed, such as `count: -1`."""
 
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
 
@@ -97,9 +97,9 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 
 
 def _with_sums(zone: Mapping[str, Any], has_optional: bool) -> dict[str, Any]:
-    """The fields of a zone, with the sums of counts in place of the counts.
+    """The fields of a zone; each sum in `SUMS_OF_COUNTS` replaces the counts that are added.
 
-    If the file has `OPTIONAL_COUNT` anywhere, a zone that lacks this count has lost it.
+    If the kernel prints `OPTIONAL_COUNT`, `has_optional` is True, and a zone without this count has lost the count.
     """
     fields = {name: value for name, value in zone.items() if name in Zone._fields}
     for name, keys in SUMS_OF_COUNTS.items():
@@ -109,11 +109,12 @@ def _with_sums(zone: Mapping[str, Any], has_optional: bool) -> dict[str, Any]:
 
 
 def _without_partial_sums(zones: list[Zone], keys_of_zones: frozenset[str]) -> list[Zone]:
-    """The zones, without the sums of those nodes that have lost a sum of one zone.
+    """The zones; a figure is None in all zones of a node if one zone with pages has lost the figure.
 
-    Kernels before 4.8 count the page cache for each zone, and kernels before 4.14 the reclaimable slabs. The sum over a
-    node is then unknown if a zone with pages lacks its own. `keys_of_zones` are the counts that zones print for
-    themselves.
+    Kernels before 4.8 count the page cache for each zone. Kernels before 4.14 count the reclaimable slabs for each
+    zone. In these kernels, the figure of a node is the sum over the node's zones, so the figure of the node is unknown
+    if one zone has lost its figure. `keys_of_zones` has the keys of the counts that the kernel prints for each zone,
+    not for each node.
     """
     for name in ("file_pages", "reclaimable_pages"):
         if keys_of_zones.isdisjoint(SUMS_OF_COUNTS[name]):
@@ -164,7 +165,7 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
         zones[-1]["cpus"] = zones[-1].get("cpus", 0) + 1
     elif len(fields) == 2 and fields[0] in SUMMED_COUNTS:
         zones[-1][fields[0]] = parse_count(fields[1])
-        if "min_pages" in zones[-1] or "free_pages" in zones[-1]:  # the node's own counts come before these
+        if "min_pages" in zones[-1] or "free_pages" in zones[-1]:  # a count of the node comes before both fields
             zones[-1].setdefault("own", set()).add(fields[0])
     elif fields[0] == LATER_COUNT:
         zones[-1][LATER_COUNT] = True

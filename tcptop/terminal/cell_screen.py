@@ -301,8 +301,8 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     """True if rewriting a short gap costs no more than a cursor move over the gap."""
     around = pens[start - 1 : end + 1]
-    # A cell that must not be written has the pen None. Such a cell adds two pen changes to a gap, so this test rejects
-    # the gap, and the cell is not written.
+    # A cell that must not be written has the pen None. A cell with the pen None adds two pen changes to a gap, so this
+    # test rejects the gap, and the cell is not written.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])

@@ -37,7 +37,7 @@ MAX_COLUMNS, MAX_ROWS = 1000, 500
 A window may claim 65 535 × 65 535 cells, for which the grids would take gigabytes of memory.
 """
 FIRST_FRAME_S = 0.25
-"""Longest wait for the first sample, in seconds, before a frame without figures is sent."""
+"""If the first sample takes longer than this number of seconds, a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
 """Longest wait for a blocked terminal, in seconds, before the program drops the remaining part of the frame and
 restores the terminal.
@@ -69,7 +69,8 @@ class CellDriver(LinuxDriver):
         self._drawing = False
         """True while frames are sent.
 
-        Sending starts with the first sample or FIRST_FRAME_S after the set-up of the terminal, whichever comes first.
+        The first frame is sent when the first sample arrives, but at the latest FIRST_FRAME_S after the set-up of the
+        terminal.
         """
         self._awaits_sample = False
         """True from the set-up of the terminal until frames are sent."""
@@ -287,8 +288,8 @@ class CellDriver(LinuxDriver):
         if self._drawing:
             return
         if in_background(self.fileno):
-            # Stops the whole process group, including a parent such as `sh -c`. The kernel would stop the whole group
-            # as well.
+            # Stops the whole process group, including a parent such as `sh -c`. The kernel, too, would stop the whole
+            # group.
             self._stop(0)
         else:
             # Sets up the terminal as after SIGCONT, because `fg` sends no SIGCONT to a running job.

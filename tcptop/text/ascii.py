@@ -66,7 +66,7 @@ ASCII_GLYPHS = {
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 ELLIPSIS = "…"
 CUT = re.compile(f"[!-~]{ELLIPSIS}|{ELLIPSIS}[!-~]| {ELLIPSIS}(?![!-~])")
-"""Matches `…` at the end or at the beginning of a word, and `…` between spaces, with the character that it replaces."""
+"""Matches `…` and one character beside `…`: a visible ASCII character before or after `…`, or a space before `…`."""
 ASCII_SIGNS = {"≤": "<=", "≥": ">=", "±": "+-"}
 """Replacements of two characters, used where every single ASCII character would have another meaning."""
 SIGN = re.compile("([≤≥±]) | ([≤≥±])(?! )|([≤≥±])")
@@ -89,8 +89,8 @@ def signs_to_ascii(text: str) -> str:
 def ellipsis_to_ascii(text: str) -> str:
     """Replaces `…` and a character beside it by `..`, so that the text keeps its width: `inet_b…` becomes `inet_..`.
 
-    At the beginning of a word, `…` replaces the character after it: `…/a1` becomes `..a1`. If there is no ASCII
-    character beside `…`, a single `.` replaces `…`.
+    At the beginning of a word, `..` replaces `…` and the character after `…`: `…/a1` becomes `..a1`. If there is no
+    ASCII character beside `…`, a single `.` replaces `…`.
     """
     return CUT.sub("..", text).replace(ELLIPSIS, ".")
 
@@ -103,8 +103,8 @@ def report_to_ascii(text: str) -> str:
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
     """True if output must be ASCII: without a UTF-8 locale, and on the Linux console, which lacks most glyphs.
 
-    If Python reports UTF-8 for the C locale, ASCII is not needed, since the C locale is usually just a default. With
-    LC_ALL=C or LC_ALL=POSIX, ASCII is needed, since a user sets LC_ALL deliberately.
+    For the C locale, Python usually reports UTF-8. Output in UTF-8 is then allowed, since the C locale is usually just
+    a default. With LC_ALL=C or LC_ALL=POSIX, output must be ASCII, since a user sets LC_ALL deliberately.
     """
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return True

@@ -125,7 +125,7 @@ def _active_bound(row: CacheRow) -> str:
 def _use(row: CacheRow) -> str:
     """The use of a cache; an upper bound is rounded up, and gets the sign `≤`.
 
-    An upper bound of 100 % has no information, so the text is `–` for unknown instead.
+    An upper bound of 100 % tells nothing about the use, so the text is then `–`, which means unknown.
     """
     use = row.cache.use
     if use is None or not _active_bound(row):
@@ -142,9 +142,10 @@ def _object_bytes(row: CacheRow) -> str:
 
 
 def _tcp_bytes(row: CacheRow) -> str:
-    """TCP's bytes; `≈ ` precedes the number if its lower or upper bound, rounded in the same way, has other digits.
+    """TCP's bytes, rounded.
 
-    On a node, `≈ ` precedes TCP's part of every shared cache, since the part on each node is always an estimate.
+    `≈ ` precedes the number if the lower or the upper bound on TCP's bytes is rounded to another number. On a node,
+    `≈ ` precedes TCP's part of every shared cache, since the part on each node is always an estimate.
     """
     text, bounds = units.short_size(row.tcp_bytes), row.cache.tcp_bounds
     if not row.tcp_bytes or bounds is None:
@@ -154,7 +155,7 @@ def _tcp_bytes(row: CacheRow) -> str:
 
 
 def _rate(row: CacheRow) -> float | None:
-    """The change per second: of the active objects for the whole machine, of all objects for a node."""
+    """For the whole machine, the change per second of the active objects; for a node, the change of all objects."""
     return _COUNT_RATE(row if row.rates is None else row.rates)
 
 

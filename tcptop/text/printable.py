@@ -39,8 +39,8 @@ def quoted(text: str) -> str:
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:
     r"""Decodes the data of a file, or only the first `max_bytes` of the data if `max_bytes` is given.
 
-    Invalid UTF-8 becomes escapes such as `\xff`. In data longer than MAX_ESCAPED_BYTES, invalid UTF-8 becomes
-    surrogates, since millions of escapes would take seconds; `printable` escapes the surrogates later.
+    Invalid UTF-8 becomes escapes such as `\xff`. Millions of escapes would take seconds, so in data longer than
+    MAX_ESCAPED_BYTES, invalid UTF-8 becomes surrogates. Later, `printable` escapes the surrogates in printed texts.
     """
     if max_bytes is not None:
         data = data[:max_bytes]

@@ -16,7 +16,7 @@ MARGIN = " "
 """Indent of each line of a table on an explanation page."""
 MIN_TEXT_CHARACTERS = 24
 """Minimum width of a text column in which texts wrap, in characters. If the space beside the figures is narrower than
-this and too narrow for the longest text, every text goes below its figures.
+this minimum, and narrower than the longest text, every text goes below its figures.
 """
 MIN_CUT_CHARACTERS = 8
 """The first column is never cut to fewer characters than this."""

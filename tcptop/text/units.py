@@ -17,8 +17,8 @@ DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 ROUNDED_LIMIT = 1023.5
 """An amount of at least this number would be rounded to 1024, and is therefore shown in the next larger unit."""
 MAX_IN_SMALLER_UNIT = 10_000
-"""If the two ends of a range would have different units, both ends are shown in the smaller unit, as long as the upper
-end is below this number in that unit.
+"""If the two ends of a range have different units, both ends are converted to the smaller unit. If the upper end is
+then at least this number, both ends are converted to the larger unit instead.
 """
 
 

@@ -16,7 +16,7 @@ COUNT_CHARACTERS = "0123456789.kKMG"
 SIZE_CHARACTERS = "0123456789.kKmMgGtTiIbB"
 NO_OR_YES = {"no": False, "yes": True}
 SIDES: Mapping[str, Side] = {"server": "accepted", "client": "outgoing", "proxy": "proxy", "mixed": "mixed"}
-"""Maps the name that the form and the option use for a side of a connection to the side's name in the JSON output."""
+"""The names of a connection's sides: maps the name in the form and in the option to the name in the JSON output."""
 FAMILIES: Mapping[str, PlannedFamily] = {"IPv4": "ipv4", "IPv6": "ipv6", NOW: "mix"}
 BUFFERS = "buffer_bytes"
 CONNTRACK = "conntrack"

@@ -14,7 +14,7 @@ each column shows the largest value of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
 """The median step of a long recording is computed from a selection of evenly spaced steps, to limit the work. The
-selection has fewer than twice this number of steps."""
+selection contains fewer than 2 × MAX_STEPS_COMPARED steps."""
 MAX_GAP_STEPS = 3
 """A sample counts for at most this number of median steps; the remaining time until the next sample is a gap."""
 

@@ -47,10 +47,10 @@ def step_of(ledger: Ledger | None) -> int | None:
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     """Adds a sample to the trends, and returns the new trends.
 
-    The value of a step is the value in the last sample of the step. If the sampling interval explains why a step has no
-    sample, the step has the value of the previous sample. If the gap between two samples is longer than the sampling
-    interval explains, the steps in the gap have the value None. If the clock was set back, the trends begin again. A
-    sample without a time changes nothing.
+    The value of a step is the value in the last sample of the step. If steps without a sample last no longer than the
+    sampling interval, these steps have the value of the previous sample. If steps without a sample last longer than the
+    sampling interval, these steps have the value None. If the clock was set back, the trends begin again. A sample
+    without a time changes nothing.
     """
     step = step_of(ledger)
     if step is None:

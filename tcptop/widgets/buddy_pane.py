@@ -99,8 +99,8 @@ class BuddyPane(ScrollPane):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
 
-        If the counts by migrate type are stale, `with_one_age()` has replaced the counts of the zones by counts of the
-        same age.
+        If the counts by migrate type are stale, `with_one_age()` has replaced the count of each zone by the sum of
+        the zone's stale counts, unless the stale counts are capped.
         """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
@@ -311,8 +311,9 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, choices: Choices, colu
 
     Figures have as many digits as fit into the width.
 
-    If not even MIN_DIGITS digits fit, columns are left out, beginning with the free bytes. After the free bytes, the
-    orders below the marked order are left out, from order 0 upwards. The highest orders are kept longest.
+    If not even MIN_DIGITS digits fit, columns are left out. The free bytes are left out first. The orders below the
+    marked order are left out next, from order 0 upwards. The orders above the marked order are left out last, from the
+    highest order downwards.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.slab_order(choices.mode)
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))

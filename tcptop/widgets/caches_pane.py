@@ -391,7 +391,8 @@ def _is_idle(row: CacheRow) -> bool:
 def _known_columns(ledger: Ledger, choices: Choices) -> list[Column]:
     """The columns of the table that have known values. Without root's privileges, some columns have no known values.
 
-    The first sample has no rates yet, so the column of rates is included as soon as the counts are known.
+    The first sample has no rates yet, but later samples have rates. The column of rates is therefore included if the
+    counts are known.
     """
     columns = visible_columns(ledger, choices)
     sample = [CacheRow(cache, table_node(ledger, choices)) for cache in ledger.caches[:SAMPLED_ROWS]]

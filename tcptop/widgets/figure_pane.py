@@ -229,7 +229,8 @@ def _bar_with_legend(
     """One line with a short bar and, beside the bar, the parts of the legend that fit, from index `start` on.
 
     If no part is selected and `start` is 0, the smallest parts are left out first. If a part is selected, or `start` is
-    not 0, the first parts are left out until the selected part fits. The number of omitted parts stands at the end.
+    not 0, the parts before index `start` are left out. If the selected part still does not fit, the next parts are left
+    out until the selected part fits. The number of omitted parts stands at the end.
     """
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     if selected is None and not start:

@@ -54,8 +54,8 @@ class HeadLine(Pane):
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     """The head line: the machine on the left; alarms, the accounting of TIME_WAIT, a node, and the state on the right.
 
-    If there are many sockets, the key that shows who holds them is named, too. If the line is too long, the details of
-    the machine are left out first. The names of the alarms are shortened last.
+    If there are many sockets, the line names the key `W`, which shows who holds the sockets. If the line is too long,
+    the details of the machine are left out first. The names of the alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
     # The line does not name the usual case: the accounting of open sockets, on all nodes.

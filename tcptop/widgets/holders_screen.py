@@ -199,7 +199,7 @@ class HoldersPane(ScrollPane):
         return first_fitting(shorter, self.max_title_width), note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The grouping, the filter, the scope, and when the list of sockets was read, and at what cost."""
+        """The grouping, sort order, filter and scope; the age of the figures, and the CPU time of the reads."""
         if ledger.holders is None:
             return "Who holds it"
         parts = title_text(ledger.holders, self.choice.by, self.choice.sort).split(TITLE_SEPARATOR)

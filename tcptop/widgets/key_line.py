@@ -48,7 +48,7 @@ MODE_HINT, NODES_HINT = (next(hint for hint in KEYS if hint[0] == key) for key i
 BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
 """Hint that replaces MODE_HINT while TIME_WAIT is shown."""
 TABLE_HINT: KeyHint = ("q", "table of hosts", "table")
-"""Hint that replaces the hint to quit on the full screen of a machine that was opened from the table of hosts."""
+"""Hint that replaces the hint to quit if `q` leads back to the table of hosts."""
 FROM_TABLE_CLASS = "-from-table"
 """CSS class of an app in which `q` leads back to the table of hosts."""
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")

@@ -35,7 +35,7 @@ from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane
 FAR_S = 2 * 86_400.0
 """The time until a limit is reached is shown only up to this number of seconds.
 
-Growth that was measured over some minutes does not allow a longer forecast.
+The growth is measured over only some minutes, so forecasts for a later time would be unreliable.
 """
 EIGHTHS = "▏▎▍▌▋▊▉"
 """Characters of a partly filled cell, from one eighth to seven eighths."""
@@ -127,8 +127,9 @@ class LimitsPane(ScrollPane):
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     """The limits of the pane.
 
-    A limit whose use only a look at the sockets tells is left out unless it has an alarm; the headroom page has it. If
-    the use of no other limit is known, all limits are returned.
+    To know the use of some limits, the program must look at all sockets. The pane leaves out each of these limits,
+    unless the limit has an alarm; the headroom page shows all limits. If the use of no other limit is known, all limits
+    are returned.
     """
     limits = ledger.limits[mode].rows
     shown = [limit for limit in limits if not LIMIT_BY_NAME[limit.name].needs_look or limit.state in ALARM_STATES]

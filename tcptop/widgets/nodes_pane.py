@@ -118,7 +118,7 @@ class NodesPane(ScrollPane):
     """The node that the other panes show; when the user chooses a node, the cursor moves to the line of this node."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title, with the meaning of the bars."""
+        """The title, which explains the characters of the bars."""
         return f"Nodes ─ TCP {TCP} other {OTHER} free {FREE}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:

@@ -73,7 +73,7 @@ class PalettePane(ScrollPane):
         return found[min(self._cursor, len(found) - 1)] if found else None
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title, with the keys."""
+        """The title, which names the keys."""
         return "Commands ─ ENTER runs, ESC closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002

@@ -52,7 +52,7 @@ class PlanSource(Protocol):
     """The feed that delivers the sample on the screen and computes plans for it."""
 
     def make_plan(self, request: PlanRequest) -> Plan | None:
-        """The plan for connections in addition to those of the sample; None before the first sample."""
+        """The plan for connections that are added to the connections of the sample; None before the first sample."""
         ...
 
     def plan_options(self) -> Sequence[str] | None:
@@ -80,7 +80,10 @@ class PlanPane(ScrollPane):
         self._source = source
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The title, which names the host or the recording, and the time of the sample, unless the sample is live."""
+        """The title: the origin of the sample, and the name of the host.
+
+        If the sample is not live, the title also gives the time of the sample.
+        """
         is_past, time_s = self._view.player is not None or not ledger.live, ledger.taken_at_unix_s
         time = strftime("%Y-%m-%d %H:%M:%S", localtime(time_s)) if is_past and time_s is not None else ""
         origin, of = self._source.plan_origin(), "more than in this sample" if is_past else "more than now"
@@ -91,7 +94,7 @@ class PlanPane(ScrollPane):
         return first_fitting(titles, self.max_title_width - POSITION_WIDTH)
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """The form with a line of advice, and the page of the plan with the command that prints the same plan."""
+        """A head with the form and a line of advice, and a body with the plan and the command that prints the plan."""
         plan = self._source.make_plan(self.form.request)
         has_buffers = plan is not None and self.form.request.buffer_bytes and self.form.invalid is None
         buffers = buffers_text(plan) if plan is not None and has_buffers else ""

@@ -44,8 +44,8 @@ class TcpPane(Pane):
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title.
 
-        If the counts of `this netns` are from another network namespace than tcptop's own, the title names that
-        namespace.
+        If the counts of `this netns` are not from tcptop's own network namespace, the title names the network namespace
+        of these counts.
         """
         title, place = "TCP in the kernel ─ machine", ledger.host.net_namespace
         titles = (f"{title} ─ this netns: {place}", f"TCP ─ this netns: {place}") if place else ()
@@ -109,8 +109,8 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 
     If the total is unknown, there are no digits, and the reason takes the place of the unit.
 
-    `≥` precedes the total if parts are missing. `≈` precedes the total if the lower or the upper bound, shortened like
-    the total, has other digits or another unit than the total.
+    `≥` precedes the total if parts are missing. The total and its bounds are shortened alike. `≈` precedes the total if
+    the shortened lower or upper bound differs from the shortened total.
 
     If the total is near the lower bound of a wide range, the true amount may be much larger than the total. If the true
     amount may be much larger, `≥` and the lower bound are shown instead of the total.
@@ -174,7 +174,10 @@ def _percent(part: float | None, whole: float | None) -> str:
 
 
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
-    """The number of sockets, with its change per second. In TIME_WAIT accounting, mini-sockets are counted instead."""
+    """The number of sockets, and the change of this number per second.
+
+    In TIME_WAIT accounting, mini-sockets are counted instead.
+    """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s
@@ -273,7 +276,9 @@ def _buffers_in_use(ledger: Ledger) -> str:
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
-    """The details, one on each line, the most important first. Each detail has the longest of its notes that fits.
+    """The details, one on each line, the most important first.
+
+    Each line shows the longest of the detail's notes that fits into the line.
 
     The available memory and the CPU use are those of `slow`, a sample that is replaced only every five seconds.
     """
