@@ -1,7 +1,7 @@
 """Opens, reads and writes files that the user names.
 
 A program that runs as root must not overwrite a file through another user's link. The program must not wait for a named
-pipe either, and must not read a device that has no end.
+pipe, and must not read a device that has no end.
 """
 
 from __future__ import annotations
@@ -293,8 +293,8 @@ def _step(folder: int, name: str) -> int:
 def _link_target(folder: int, name: str) -> str | None:
     """The target of a link; None if the name is not a link.
 
-    Links of the user who called sudo are refused, too. Sudo may allow that user to run only this command as root, and
-    the user's link could lead the command to any file.
+    Links of the caller of sudo are refused, too. Sudo may let the caller run only this command as root, but a link of
+    the caller could lead the command to any file.
 
     Raises:
         OSError: if the link belongs neither to this user nor to root.

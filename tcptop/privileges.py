@@ -262,7 +262,7 @@ def _can_read_installation(caller: Caller) -> bool:
 
 
 def _import_everything() -> None:
-    """Imports the modules needed later, because they may be unreadable after root's privileges are dropped.
+    """Imports the modules needed later, because the files of the modules may be unreadable without root's privileges.
 
     The modules of the screen are imported only if the screen is in use. The modules of the exporter are imported only
     if the exporter is in use.

@@ -14,7 +14,7 @@ from tcptop.hosts.zstd import make_decompressor, zstd
 from tcptop.recording.checksum import DamagedError, add_checksum, check
 
 BLOCK_SAMPLES = 60
-"""Samples in a block. A damaged record makes at most the samples of one block unreadable."""
+"""Samples in a block. A damaged record can make other samples unreadable, but only samples of the same block."""
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_CONTENT_BYTES = 16 << 20
@@ -37,7 +37,7 @@ OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
     # At level 9, zstd's hash and chain tables would take 16 MiB. The values of hash_log and chain_log limit the tables
-    # to 2 MiB. With the smaller tables, documents of 100 KB are compressed as well as with the larger tables.
+    # to 2 MiB. For documents of 100 KB, compression is equally good with the smaller and with the larger tables.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }

@@ -2,10 +2,10 @@
 
 The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host.
 The JSON does not contain the bytes of files, but refers to them. In an exported folder, the JSON refers to a file by
-path (`file`). In a recording, most files follow the JSON one after another, and the JSON gives the length of each file
-(`bytes`). A few large files are in the table `content` of the recording; the JSON refers to a large file by digest
-(`sha256`). A Snapshot is made by parsing the recorded bytes again, so a later tcptop can compute more figures from an
-old recording.
+path (`file`). In a recording, the bytes of most files stand after the JSON, file by file, and the JSON gives the length
+of each file (`bytes`). A few large files are in the table `content` of the recording; the JSON refers to a large file
+by digest (`sha256`). A Snapshot is made by parsing the recorded bytes again, so a later tcptop can compute more figures
+from an old recording.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Sn
 from tcptop.text.printable import printable, printable_name
 
 UNRECORDED_READING = "machine_load"
-"""Name of the only reading that is not recorded. The library psutil reads the files of this reading, so the host has no
-bytes to record."""
+"""Name of the only reading that is not recorded. The library psutil, not the host, opens the kernel's files for this
+reading. The host therefore has no bytes to record."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -63,9 +63,9 @@ the answers.
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
 ReadKey = tuple[str, "float | None", int]
-"""Key of a read: the name of the source, the time of the reading, and the `id` of the reading's value.
+"""Key of a read, taken from the reading that was parsed from the bytes of the read.
 
-The time and the value belong to the reading that was parsed from the read's bytes.
+The items are the name of the source, the time of the reading, and the `id` of the reading's value.
 """
 
 PutFile = Callable[[str, bytes], Json]
@@ -132,8 +132,8 @@ def encode_sample(
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """The document of a sample as bytes: the JSON in one line, then the files.
 
-    Also returns the contents of the files at `shared_paths`, by digest. The document refers to the contents of
-    `shared_paths` only by digest.
+    The second result maps digests to the contents of the files at `shared_paths`. The document contains only the
+    digests of these files.
     """
     files: list[bytes] = []
     contents: dict[bytes, bytes] = {}
@@ -279,7 +279,7 @@ class DocumentParser:
     ) -> AnyReading:
         """Parses the current and the previous reading of a source, each from its own answers.
 
-        Appends to `reads` the file reads of the current and of the previous reading.
+        Appends the SourceRead of each of these two readings to the list `reads`.
         """
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")

@@ -64,7 +64,8 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names: list[str] = []
     mode = _folder_mode(recording.path)
-    # Only root may read /proc/slabinfo, so only users who may read the recording may read the exported files.
+    # The export contains the bytes of the recording, for example of /proc/slabinfo, which only root may read. Users who
+    # may not read the recording must therefore not be able to read the export.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -178,7 +179,8 @@ class _SampleFolder:
     def _make_folders(self, folder: FolderRead) -> None:
         """Creates an empty folder for each name in a recorded listing, unless the export already has the name.
 
-        A listing does not say which names are files, so a missing file becomes an empty folder, too.
+        A listing does not say whether a name is a file or a folder. If the sample lacks the file of a name, the name
+        therefore becomes an empty folder.
         """
         for name, target in (folder.entries or {}).items():
             if target is None and _is_name(name) and is_below_root(f"{folder.path}/{name}"):

@@ -138,7 +138,7 @@ class FileRecording(Recording):
                 _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
     def _list_around_damage(self, query: str) -> None:
-        """Adds every sample after the first damage to the arrays; called only if the table `sample` is damaged.
+        """Appends to the arrays all samples after the first damage; called only if the table `sample` is damaged.
 
         The damaged part of `sample` cannot be read. For the damaged part, the numbers of the samples are read from the
         table `record`, and are added without times and counts. After the damage, the rows of `sample` are added.

@@ -20,7 +20,8 @@ As JSON, a lost sample takes 20 KB, but holds no figure.
 MAX_READ_LOST = 10_000
 """Maximum number of lost samples that are read.
 
-A hostile recording may list millions of samples without data. Without a maximum, tcptop would try to read all of them.
+A hostile recording may list millions of samples without data. Without a maximum, tcptop would try to read all these
+samples.
 """
 PASSED_ON = f"; of the samples without any data, only the first {MAX_LOST} are passed on"
 

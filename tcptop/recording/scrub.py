@@ -93,7 +93,7 @@ def _keep_release(version: bytes) -> bytes:
 
 
 def _line_end(line: bytes) -> bytes:
-    """The newline at the end of a file of one line; empty if the file is cut off, as the copy must look cut off too."""
+    """The newline that ends a file of one line; empty if the file is cut off, so that the copy looks cut off, too."""
     return b"\n" if line.endswith(b"\n") else b""
 
 

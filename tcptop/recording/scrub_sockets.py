@@ -71,7 +71,7 @@ KEPT = {("uid", "0"), ("cgroup", "0")}
 def forget_peers(read: SourceRead) -> SourceRead:
     """A copy of a read without the networks of peers.
 
-    In the copy, each answer has the path of a request without options, even if the request had options.
+    In the copy, the path of each answer is SOCKETS_PATH, even if the path in the original read contains options.
     """
     return read._replace(answers=tuple(map(_without_peers, read.answers)))
 

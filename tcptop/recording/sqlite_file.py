@@ -155,7 +155,7 @@ def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S
 
 
 def _is_damaged(connection: sqlite3.Connection) -> bool:
-    """True if SQLite finds damage in the structure of the file within `MAX_CHECK_S`."""
+    """True if SQLite finds damage in the structure of the file; False if the check takes longer than `MAX_CHECK_S`."""
     end_s = time.monotonic() + MAX_CHECK_S
     connection.set_progress_handler(lambda: time.monotonic() > end_s, PROGRESS_STEPS)
     try:
@@ -280,8 +280,8 @@ def _roll_back(path: str) -> None:
     names a super-journal is refused, because SQLite would open the super-journal and could delete it.
     """
     if os.path.lexists(f"{path}-wal"):
-        # SQLite would read the write-ahead log that lies beside the file, and would create a third file. SQLite does
-        # this even if the header of the recording names a rollback journal.
+        # If SQLite opened the recording, SQLite would read the write-ahead log beside the recording, and would create a
+        # third file. SQLite does this even if the header of the recording names a rollback journal.
         raise TcptopError(f"{printable(path)}-wal: not of a recording, which has no write-ahead log; remove it")
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):

@@ -136,7 +136,7 @@ def _zone(text: str | None) -> timezone | None:
 
 
 def ordered_times(recording: Recording) -> Sequence[float]:
-    """The times of all samples, adjusted so that no time is earlier than the time before it.
+    """The times of all samples, adjusted so that the times never decrease from one sample to the next.
 
     An unknown time is replaced by the time of the previous sample.
 
@@ -149,7 +149,7 @@ def ordered_times(recording: Recording) -> Sequence[float]:
     if first_s is None:
         raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
     # Binary search needs sorted times. If the clock was set back, the time of a later sample may be smaller than the
-    # time of an earlier sample. Each such time is replaced by the largest time of all earlier samples.
+    # time of an earlier sample. The smaller time is then replaced by the largest time of all earlier samples.
     times = (first_s if time_s is None else time_s for time_s in map(recording.taken_at_unix_s, indices))
     return array("d", accumulate(times, max))
 

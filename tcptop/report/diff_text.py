@@ -117,7 +117,7 @@ def _is_listed(change: Change) -> bool:
 
 MAX_EXACT_BYTES = 10_000
 MAX_COUNT_CHARACTERS = 8
-"""Maximum number of characters of a change in a count, sign included; a longer change is shown in thousands or
+"""If the text of a change in a count has more characters than this, sign included, the change is shown in thousands or
 millions."""
 
 

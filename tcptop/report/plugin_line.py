@@ -25,8 +25,9 @@ earlier."""
 def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    If `checks` is empty, the line says `the use of no limit is known`, with the reason. The line ends in a remark if
-    files that no check uses are cut or contradict each other; a file that no check uses does not change the state.
+    If `checks` is empty, the line says `the use of no limit is known`, with the reason. Some files are used by no
+    check, and do not change the state. If one of these files is cut or contradicts another file, the line ends in a
+    remark.
     """
     none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
@@ -73,7 +74,7 @@ def _value_text(check: Check) -> str:
 
 
 def _percent_bound(check: Check) -> float | None:
-    """Upper bound on the use of a limit, in per cent of the limit; None if the use is certainly above 0."""
+    """Upper bound on the use of a limit, in per cent of the limit, if only an upper bound is known; otherwise None."""
     ratio = check.limit.at_most_ratio if check.limit is not None else None
     return None if ratio is None else 100 * ratio
 

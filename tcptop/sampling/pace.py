@@ -28,7 +28,7 @@ source that becomes due just after a tick would wait for a whole interval."""
 
 
 class _Record:
-    """The last read of one source, and the earliest times of its next read."""
+    """The last read of one source; the next read waits for both times, `next_s` and `rested_s`."""
 
     next_s = 0.0
     rested_s = 0.0

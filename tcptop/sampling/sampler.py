@@ -251,9 +251,8 @@ class Sampler:
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
         """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of reading again.
 
-        The CPU time is 0 if sockstat was not read again. Reads sockstat again if the latest reading is older than
-        `BESIDE_S`. Reads sockstat again, too, if `on_read` needs the host's answers, but the answers of the latest
-        reading were not kept.
+        The CPU time is 0 if sockstat was not read again. Sockstat is read again in two cases: if the latest reading is
+        older than `BESIDE_S`, or if `on_read` needs answers of the host that were not kept at the latest reading.
         """
         source = self._sources.get("sockstat")
         if source is None:

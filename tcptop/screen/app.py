@@ -108,9 +108,9 @@ class TcptopApp(App[int]):
             )
         )
         self._plan_form: PlanForm | None = None
-        """The plan form when its screen was last closed; None until then."""
+        """The plan form, kept when its screen closes; None before the screen has closed for the first time."""
         self._table_choice: TableChoice | None = None
-        """The choices for the table of holders when the table was last closed; None until then."""
+        """The choices for the table of holders, kept when the table closes; None before the table has first closed."""
         self._explained_beside: str | None = None
         """The cache in the row with the cursor; on a large screen, a pane beside the table explains it."""
         self._node_chosen = False
@@ -192,7 +192,7 @@ class TcptopApp(App[int]):
     def show(self, ledger: Ledger, view: View) -> None:
         """Draws a ledger.
 
-        With the first ledger that has nodes, also chooses the node whose figures the panes show.
+        Before drawing the first ledger that has nodes, chooses the node whose figures the panes show.
         """
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
@@ -306,8 +306,8 @@ class TcptopApp(App[int]):
     def action_node(self, node: int | None) -> None:
         """Shows the node with the given number; None means all nodes.
 
-        If all nodes are shown already, None shows the table of nodes. If no node has the number, only a message is
-        shown.
+        If `node` is None and all nodes are shown already, shows the table of nodes. If no node has the number, shows
+        only a message.
         """
         if self._zoomed == NODES:
             self._zoom(None)
@@ -432,7 +432,7 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, name_filter=text))
 
     def action_switch_attached(self) -> None:
-        """Key `E`: adds the attached objects to the average, or takes them out of it again.
+        """Key `E`: switches between the average with attached objects and the average without attached objects.
 
         If there is nothing to add, shows a message.
         """

@@ -212,7 +212,7 @@ class Feed:
         if not task.cancelled() and task.exception() is not None:
             self.app.call_later(
                 task.result
-            )  # raises the exception in the app, so that Textual restores the terminal and prints it
+            )  # raises the exception in the app, so that Textual restores the terminal and prints the exception
 
 
 def _begins_step(ledger: Ledger, shown: Ledger | None) -> bool:

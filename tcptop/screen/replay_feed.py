@@ -219,11 +219,9 @@ class ReplayFeed(Feed):
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None, Ledger | None]:
         """Reads a selected sample and the event totals one minute before the sample, by the clock of the recording.
 
-        If the selected sample has no averages, also returns the ledger of the previous sample, whose averages are shown
-        instead.
-
-        The event totals are None for the first sample, and for every sample of a recording without times. The ledger is
-        None if the selected sample has averages of its own.
+        The event totals are None for the first sample, and for every sample of a recording without times. If the
+        selected sample has no averages, the third result is the ledger of the previous sample, and the averages of this
+        ledger are shown. If the selected sample has averages, the third result is None.
         """
         selection = self._selection
         minute_ago: EventCounts | None = None

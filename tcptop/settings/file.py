@@ -25,8 +25,8 @@ THEMES = ("dark", "light")
 MOST_BYTES = 64 << 10
 MOST_TEXT = 240
 MOST_DEPTH = 20
-"""Maximum number of dots in a key, and also of brackets that are open at the same time. The time and memory of a TOML
-parser grow with the square of the number of dots or brackets.
+"""Maximum number of dots in a key. The same maximum applies to brackets that are open at the same time. The time and
+memory of a TOML parser grow with the square of the number of dots or brackets.
 """
 MOST_NODE = 65_535
 MOST_PERCENT = 400
@@ -40,8 +40,8 @@ STRINGS = re.compile(
 )
 """Matches a TOML string, or a comment."""
 DOTTED = re.compile(rf"(?:\.[ \t]*(?:[\w-]+[ \t]*)?){{{MOST_DEPTH + 1}}}")
-"""Matches a part of a key that has more than MOST_DEPTH dots. Strings must be removed from the text before the
-search."""
+"""Matches the part of a key that begins with a dot and contains MOST_DEPTH + 1 dots. Strings must be removed from the
+text before the search."""
 FIRST_TABLE = re.compile(r"^(?=[ \t]*\[)", re.MULTILINE)
 """Matches the start of a line that contains the header of a table."""
 
@@ -103,7 +103,7 @@ def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
 
 
 def _check_values(values: Mapping[str, Any]) -> tuple[Settings, list[str]]:
-    """The settings that the values of a file give, and the text of each mistake."""
+    """Checks the values of a settings file; returns the settings, and the text of each mistake."""
     settings, mistakes = NO_SETTINGS, []
     for key, value in values.items():
         try:
@@ -202,7 +202,7 @@ def write_settings(file: Path, settings: Settings) -> None:
 
 
 def change_text(text: str, settings: Settings, name: str) -> str:
-    """Returns `text`, the text of a settings file, changed to these settings.
+    """Writes the settings into `text`, the text of a settings file; returns the changed text.
 
     Raises TcptopError in the same cases as `write_settings`.
     """

@@ -15,8 +15,8 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 
 `ok`: the source was read and parsed completely.
 `cut`: the file or one of its lines ends too early; the value has only the complete parts.
-`strange`: parts of the file have an unknown format or, as accounting found, impossible figures; the value has only
-the remaining parts.
+`strange`: parts of the file have an unknown format, or accounting found impossible figures in the file; the value has
+only the remaining parts.
 `late`: the read has not finished yet; the value comes from the previous reading.
 `missing`: the host has no such file.
 `refused`: only root may read the file.
@@ -287,8 +287,8 @@ class NodeFacts(NamedTuple):
     memory_bytes: int | None
     free_bytes: int | None = None
     distances: Mapping[int, int] | None = None
-    """Distance from this node to each online node, this node included, by the number of the online node. None if the
-    distances are unknown."""
+    """Maps the number of each online node, this node included, to the distance from this node. None if the distances
+    are unknown."""
 
 
 class Topology(NamedTuple):

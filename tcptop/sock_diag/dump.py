@@ -69,7 +69,7 @@ def dump_request(states: int, extensions: int = ASK_MEMORY) -> bytes:
 def open_diag_socket() -> socket.socket:
     """Opens the netlink socket, in the network namespace of the calling thread.
 
-    Raises OSError with a reason if the kernel lacks sock_diag, as in gVisor and WSL 1, or a seccomp filter forbids
+    Raises OSError with a reason if the kernel lacks sock_diag (gVisor, WSL 1), or if a seccomp filter forbids
     sock_diag.
     """
     try:

@@ -120,9 +120,9 @@ class _Look:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}
         with_sockets = {each.inode for each in namespaces if _sockets(counters[each]) or each.counters is None}
-        # Few processes have sockets of a namespace other than their own (socket activation), so processes whose own
-        # namespace has sockets come early. The first process found with a socket counts as the socket's owner, so
-        # `exact_pid` comes first.
+        # Most processes hold only sockets of their own namespace; socket activation is an exception. Processes whose
+        # own namespace has sockets are therefore read early. The first process found with a socket counts as the
+        # socket's owner, so `exact_pid` comes first.
         exact = self._ask.exact_pid
         processes.sort(key=lambda each: (each.pid != exact, each.namespace not in with_sockets))
         samples, unread_pids, held = sample_owners((each.pid for each in processes), exact)

@@ -203,8 +203,8 @@ def call_in_thread(call: Callable[[], Answer], namespace: NetNamespace | None = 
 def _enter(namespace: NetNamespace) -> None:
     """Moves the calling thread to a network namespace.
 
-    Before the file at `namespace.path` is opened for reading, a check shows whether the file still is the namespace.
-    The process or descriptor in the path may be gone, and another file may have the same path.
+    The process or descriptor in `namespace.path` may be gone, and another file may have the same path. The file is
+    therefore opened for reading only after a check of the file's inode.
     """
     import ctypes
 

@@ -69,8 +69,8 @@ class BtfSource(Source[Btf]):
     ) -> None:
         """Takes the names of the wanted structs, and the names of those Linux security modules for which BTF is needed.
 
-        Each Linux security module in `modules` keeps one of the structs for every socket. `members` maps a struct to
-        the members whose offsets are wanted.
+        For every socket, each module in `modules` allocates a struct whose name is in `structs`. `members` maps a
+        struct to the members whose offsets are wanted.
         """
         self._structs = frozenset(structs)
         self._members = members
@@ -149,7 +149,7 @@ def parse(
 
 
 def _find_structs(data: bytes, names: Collection[str]) -> tuple[_Types, dict[str, int]]:
-    """Returns all types, and the type ID of each wanted struct that the kernel has, by the name of the struct."""
+    """Returns all types, and a mapping from the name of each wanted struct in the kernel to the struct's type ID."""
     words, strings = _sections(data)
     # The string section holds each name once, so one offset stands for one name.
     wanted = {offset: name for name in names if (offset := _find_name(strings, name)) is not None}
