@@ -28,8 +28,8 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, SOCKET_TABLE, ReadState, Sn
 from tcptop.text.printable import printable, printable_name
 
 UNRECORDED_READING = "machine_load"
-"""Name of the only reading that is not recorded. The library psutil, not the host, opens the kernel's files for this
-reading. The host therefore has no bytes to record."""
+"""Name of the only reading that is not recorded. On this machine, the library psutil opens the kernel's files for
+this reading. The host therefore has no bytes to record."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
