@@ -204,6 +204,7 @@ class TcptopApp(App[int]):
             self.view = replace(view, choices=replace(self.choices, node=node))
         self._place_panes(self.size)
         self._draw()
+        self._keys.open()
 
     def show_progress(self, view: View) -> None:
         """Draws the position, timeline and graphs of a recording again, but not the sample, which has not changed."""

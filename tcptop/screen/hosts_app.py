@@ -125,6 +125,7 @@ class HostsApp(App[int]):
 
     def _draw_first(self) -> None:
         self.draw()
+        self._keys.open()
         if isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
 

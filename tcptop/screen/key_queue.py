@@ -1,4 +1,7 @@
-"""Queue of keys: the app gets the next key only after the previous key is handled and the app's screen is mounted."""
+"""Queue of keys: the app gets the next key only after the previous key is handled and the app's screen is mounted.
+
+Keys that are typed before the first sample is drawn wait until it is drawn.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,13 @@ class KeyQueue:
         self._handled_since_s = 0.0
         self._target: DOMNode = app
         self._task: asyncio.Task[None] | None = None
+        self._is_open = False
+
+    def open(self) -> None:
+        """Passes the waiting keys to the app, and from now on every key at once."""
+        if not self._is_open:
+            self._is_open = True
+            self._start()
 
     @property
     def repeats(self) -> bool:
@@ -54,7 +64,7 @@ class KeyQueue:
         return self._handled.key if isinstance(self._handled, Key) else None
 
     def put(self, event: Event) -> None:
-        """Adds a key.
+        """Adds a key. Before `open` is called, only a key that certainly quits the program is passed to the app.
 
         Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits the program also discards
         the waiting keys.
@@ -62,6 +72,7 @@ class KeyQueue:
         In a storm of keys (see STORM_KEYS), ESC also discards the waiting keys. In a storm, a key of QUIT_KEYS discards
         the waiting keys and ends the program on any screen, except on a screen with a text field.
         """
+        quits = False
         if isinstance(event, Key) and event.key in (*QUIT_KEYS, "escape"):
             is_stuck = self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S
             is_storm, quits = self._is_storm(), event.key == "ctrl+c" or self._certainly_quits(event)
@@ -71,7 +82,11 @@ class KeyQueue:
             if ends or (quits and is_stuck):
                 self._app.exit(0)
         self._waiting.append(event)
-        if self._task is None or self._task.done():
+        if self._is_open or quits:
+            self._start()
+
+    def _start(self) -> None:
+        if self._waiting and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._pass_on(), name="pass on keys")
 
     def end(self) -> None:

@@ -23,6 +23,7 @@ from drive import (
     tree,
     wait_until,
 )
+from textual.events import Key
 
 from tcptop.ledger import Ledger
 from tcptop.sampling import live_sampler
@@ -331,3 +332,27 @@ async def test_removed_node(host: ScriptedHost) -> None:
         assert "node 3" in screen_text(app)
         await pilot.press("right_square_bracket")
         assert app.choices.node == 0
+
+
+@pytest.mark.parametrize("key", ["question_mark", "i", "W", "M"])
+async def test_keys_before_the_first_sample_wait_for_it(host: ScriptedHost, key: str) -> None:
+    host.hanging |= {"proc/slabinfo", SOCKSTAT}
+    app = host_app(host, 0.1)
+    async with app.run_test(size=LARGE) as pilot:
+        assert app._ledger is None
+        for each in (key, "down"):
+            app.post_message(Key(each, None))
+        await wait_until(pilot, lambda: len(app.screen_stack) == 2, "the key opens its screen")
+        assert app._ledger is not None
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_quitting_before_the_first_sample(monkeypatch: pytest.MonkeyPatch, host: ScriptedHost, key: str) -> None:
+    monkeypatch.setattr(live_sampler, "PATIENCE_S", 1_000.0)
+    host.hanging |= {"proc/slabinfo", SOCKSTAT}
+    app = host_app(host, 0.1)
+    async with app.run_test(size=LARGE) as pilot:
+        await pilot.press("m", key)
+        await wait_until(pilot, lambda: not app.is_running or app._exit, "the app ends")
+        assert app._ledger is None
+    assert app.return_code == 0
