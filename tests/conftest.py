@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,10 +106,23 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out the slow tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the cases of a test that come after its `quick_cases` as slow."""
+    cases: Counter[tuple[Path, str]] = Counter()
+    for item in items:
+        quick = item.get_closest_marker("quick_cases")
+        if quick is not None:
+            test = item.path, item.name.partition("[")[0]
+            cases[test] += 1
+            if cases[test] > quick.args[0]:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """The number of processes: 0 (one process) for runs that cannot be distributed; with None, pytest-xdist decides."""
-    return 0 if config.option.update_snapshots or config.option.trace else None
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The number of processes: one more than the CPUs, because many tests wait; 0 for runs that need a single process."""
+    return 0 if config.option.update_snapshots or config.option.trace else len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_finish() -> None:

@@ -148,6 +148,7 @@ def test_text_of_a_recording() -> None:
     assert " TCP " in ran.stdout
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", ""])
 def test_text_is_the_same_in_every_locale(locale: str) -> None:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -287,6 +288,7 @@ def test_a_root_without_proc(tmp_path: Path) -> None:
     assert_refused(tcptop("-o", "--root", str(tmp_path)), str(tmp_path), "proc")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_a_root_that_is_an_archive(mode: str, tmp_path: Path) -> None:
     archive = str(archive_of(Path(TREE), tmp_path / "tree", mode))
@@ -589,6 +591,7 @@ def terminal(*arguments: str, columns: int = 100, rows: int = 30, python: Sequen
         opened.close()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     "arguments", [[], ["--root", TREE], ["-d", "0.1", "-s", "c"]], ids=["live", "saved", "options"]
 )
@@ -611,6 +614,7 @@ def test_ctrl_c_ends_with_0() -> None:
 
 @pytest.mark.parametrize("root", ["/", TREE], ids=["live", "saved"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.quick_cases(1)
 def test_a_signal_restores_the_terminal(number: signal.Signals, root: str) -> None:
     with terminal("--root", root) as screen:
         screen.wait_for("Free blocks")

@@ -172,6 +172,7 @@ def is_screen(command: str) -> bool:
     return not {"-o", "--json"} & set(words) and (len(words) == 1 or words[1].startswith("-"))
 
 
+@pytest.mark.quick_cases(12)
 @pytest.mark.parametrize("command", RUN)
 def test_every_command_of_the_pages_runs(command: str, workplace: Path) -> None:
     words = words_of(command)

@@ -9,6 +9,7 @@ from test_documents import commands
 from tcptop.cli import SUBCOMMANDS
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("command", ["", *SUBCOMMANDS])
 def test_help_ends_with_examples_that_the_pages_have_too(command: str) -> None:
     words = [command] if command else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from recorded import each_recording, tree
 
 from tcptop.accounting import account
@@ -31,6 +32,7 @@ def samples(folder: Path) -> tuple[Snapshot, Snapshot]:
     return whole, row
 
 
+@pytest.mark.quick_cases(4)
 @each_recording
 def test_a_row_has_the_figures_of_the_report(kernel: str, phase: str) -> None:
     whole, seen = samples(tree(kernel, phase))

@@ -49,11 +49,13 @@ def test_a_gap_costs_the_samples_that_need_it(tmp_path: Path) -> None:
     assert len(report.splitlines()) > 1
 
 
+@pytest.mark.slow
 def test_an_expanding_record_is_refused(tmp_path: Path) -> None:
     _, error = read_attack("expanding", tmp_path, "--json", "--at", FIRST)
     assert "it unpacks to more than 8 MiB" in error
 
 
+@pytest.mark.slow
 def test_few_lost_samples_are_printed(tmp_path: Path) -> None:
     report, error = read_attack("lost", tmp_path, "--json")
     assert len(report.splitlines()) == SAMPLES + 50

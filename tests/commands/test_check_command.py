@@ -313,6 +313,7 @@ def test_thresholds_are_printed_without_exponents(tmp_path: Path, run: Run, monk
     assert "warning from 0.00001 %" in found.text
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("option", ["-o", "--json"])
 @pytest.mark.parametrize("source", ["--root", "-r"])
 def test_reports_use_the_thresholds_too(tmp_path: Path, option: str, source: str) -> None:
@@ -386,6 +387,7 @@ def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) 
     assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_growth_begins_again_where_a_recording_goes_on_after_a_boot(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

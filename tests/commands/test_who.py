@@ -223,6 +223,7 @@ def test_text_of_a_host_is_shown_as_plain_text(tmp_path: Path, capsys: pytest.Ca
     assert "\\u001b" not in found
 
 
+@pytest.mark.slow
 def test_many_groups_within_the_limits_of_time_and_memory(tmp_path: Path) -> None:
     """Groups of 20 000 ports; the sockets of each group are divided among 2 000 processes with large samples."""
     lines = [net(HERE)]

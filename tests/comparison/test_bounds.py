@@ -27,6 +27,7 @@ CUTS: dict[str, tuple[str, ...]] = {
 """Files that a tree lacks, by the name of the case."""
 
 
+@pytest.mark.quick_cases(3)
 @each_kernel
 def test_a_difference_has_the_bounds_of_both_reports(kernel: str) -> None:
     phases = RECORDINGS[kernel]
@@ -42,6 +43,7 @@ def test_a_difference_of_two_starts_has_the_bounds_of_both_reports() -> None:
         check_difference(before, after)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_difference_of_incomplete_trees_has_the_bounds_of_both_reports(cut: str, tmp_path: Path) -> None:
     ledgers = [ledger("6.1-4n", "established"), ledger("6.1-4n", "halfclosed")]

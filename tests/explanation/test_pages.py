@@ -69,6 +69,7 @@ def parse_numbers(texts: str) -> list[int]:
     return [int(each.replace(" ", "")) for each in re.findall(r"\d{1,3}(?: \d{3})*", texts)]
 
 
+@pytest.mark.quick_cases(8)
 @pytest.mark.parametrize("columns", WIDTHS)
 @each_recording
 def test_no_line_is_wider_than_the_columns(kernel: str, phase: str, columns: int) -> None:
@@ -123,6 +124,7 @@ def heading_lines(page: Page, figures: Ledger, columns: int) -> list[str]:
     return [line.replace("FULL AT", "FULL-AT") for line in lines if line.isupper()]
 
 
+@pytest.mark.quick_cases(3)
 @each_recording
 @pytest.mark.parametrize("columns", [60, 76])
 def test_a_narrow_page_has_the_text_of_a_wide_one(kernel: str, phase: str, columns: int) -> None:

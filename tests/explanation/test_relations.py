@@ -103,6 +103,7 @@ def links(page: str) -> list[tuple[str, int | None, str, str]]:
     return found
 
 
+@pytest.mark.quick_cases(1)
 @each_btf
 def test_each_offset_is_that_of_pahole(release: str, tmp_path: Path) -> None:
     page = explain(with_btf(release, tmp_path))
@@ -117,6 +118,7 @@ def test_each_offset_is_that_of_pahole(release: str, tmp_path: Path) -> None:
     assert "+ is the offset of a member in bytes, from the BTF of this kernel." in page
 
 
+@pytest.mark.quick_cases(1)
 @each_btf
 def test_with_and_without_btf_the_members_are_the_same(release: str, tmp_path: Path) -> None:
     named = links(explain(tree(TREES[release], "established")))

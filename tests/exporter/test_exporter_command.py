@@ -34,6 +34,7 @@ def fetch(port: int, path: str = "/metrics") -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.quick_cases(3)
 @needs_promtool
 @each_recording
 def test_promtool_has_no_remark(kernel: str, phase: str) -> None:
@@ -65,6 +66,7 @@ def test_the_first_line_says_where_it_listens_and_how_to_change_it() -> None:
         assert (process.returncode, errors) == (0, "")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it(number: signal.Signals) -> None:
     with started("--listen", "127.0.0.1:0", "--root", TREE) as (process, _):
@@ -99,6 +101,7 @@ def test_a_port_in_use_is_one_line() -> None:
     assert ran.stderr.count("\n") == 1
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

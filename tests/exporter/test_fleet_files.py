@@ -94,6 +94,7 @@ def test_each_alert_fires_in_one_test_and_is_quiet_in_another() -> None:
         assert [severity in severities for severities in expected] == [True, False], alert["alert"]
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_promtool_takes_the_rules_and_their_tests() -> None:
     for command in (["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"]):

@@ -42,6 +42,7 @@ ACTIVE = 'tcptop_cache_active_objects{cache="TCP"}'
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+@pytest.mark.slow
 async def test_scrapers_of_one_second_share_a_look() -> None:
     async with exporter() as served:
         started_s = time.monotonic()

@@ -35,6 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+@pytest.mark.quick_cases(2)
 def test_deep_settings_are_refused_in_one_line(settings: Path, text: str) -> None:
     settings.write_text(text)
     done = run("check", "--root", TREE, prepare=limit_resources)
@@ -44,6 +45,7 @@ def test_deep_settings_are_refused_in_one_line(settings: Path, text: str) -> Non
 
 
 @pytest.mark.parametrize("text", FLAT.values(), ids=FLAT)
+@pytest.mark.quick_cases(1)
 def test_other_settings_take_bounded_time_and_memory(settings: Path, text: str) -> None:
     settings.write_text(text)
     done = run("check", "--root", TREE, prepare=limit_resources)

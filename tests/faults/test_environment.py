@@ -77,6 +77,7 @@ def test_color_systems(open_screen: OpenScreen, name: str) -> None:
     assert (b"38;2;" in session.output, b"38;5;" in session.output) == (name == "truecolor", name == "256")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -104,6 +105,7 @@ def test_variables_of_textual_change_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("limit", [100, 20, slow(205), slow(40)])
 def test_few_open_files_are_enough(open_screen: OpenScreen, limit: int) -> None:
     """Files of the kernel stay open only if the limit on open files allows this."""
@@ -176,6 +178,7 @@ def test_a_closed_standard_error_is_silent(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (1, b""), arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(65535, 65535), slow((65535, 5)), slow((40, 65535))])
 def test_a_window_of_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
     """Only a part of the window is drawn, with bounded memory; the emulator would need more memory."""

@@ -36,6 +36,7 @@ def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
         session.end()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("keys", "shown"),
     [
@@ -74,6 +75,7 @@ def type_fast(session: Session, keys: str) -> None:
     os.set_blocking(session.master, True)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("key", ["m", DOWN, *map(slow, "rxk+s]")])
 def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
     """Thousands of fast keys cause less output than fifty keys that are drawn one by one. An even number of switches
@@ -92,6 +94,7 @@ def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: 
         assert session.screen.text() == before
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("keys", ["r", *map(slow, ("ab", DOWN, "0123456789"))])
 @pytest.mark.parametrize("end", ["q", "\x03"])
 def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Session], keys: str, end: str) -> None:
@@ -103,6 +106,7 @@ def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Sessio
     assert len(session.output) - written < 1000 * 300
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("keys", "ends"),
     [
@@ -128,6 +132,7 @@ def test_quitting_overtakes_keys_that_open_screens(
     assert session.until_ended() == 0
 
 
+@pytest.mark.slow
 def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[..., Session]) -> None:
     """The character is a part of the answer."""
     session = open_screen()
@@ -136,6 +141,7 @@ def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[...
     assert session.process.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), slow((40, 5)), slow((240, 70))])
 @pytest.mark.parametrize("subject", [SAVED, slow(())])
 def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size: tuple[int, int]) -> None:
@@ -144,6 +150,7 @@ def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size:
     run_storm([*command, *subject], environment, tmp_path, size, seed=size[0], count=150)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     "sequence",
     [

@@ -56,6 +56,7 @@ def filled(start: bytes, unit: bytes) -> bytes:
     return start + unit * ((FILE_BYTES - len(start)) // len(unit))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     "unit",
     [
@@ -92,6 +93,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", [name if name == "proc/buddyinfo" else slow(name) for name in ROWS])
+@pytest.mark.slow
 def test_more_rows_than_a_kernel_prints(tmp_path: Path, name: str) -> None:
     start = SINGLE_FILES[name] + (b"Free pages count per migrate type at order 0\n" if "pagetype" in name else b"")
     rows = b"".join(ROWS[name] % number for number in range(600_000))
@@ -110,6 +112,7 @@ def btf(words: bytes, names: bytes) -> bytes:
     return struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(words), len(words), len(names)) + words + names
 
 
+@pytest.mark.slow
 def test_btf_whose_names_have_no_end(tmp_path: Path) -> None:
     """Each member of `tcp_sock` has a name that goes on to the end of the file."""
     names = b"\0tcp_sock\0" + b"x" * (15 << 20) + b"\0"
@@ -183,6 +186,7 @@ def test_node_folders_that_are_one_large_file(tmp_path: Path) -> None:
     bounded_report(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -196,6 +200,7 @@ def test_outputs_of_commands_that_are_quadratic_for_a_pattern(tmp_path: Path, te
     bounded_report(write(tmp_path / "sosreport-x", {f"sos_commands/{name}": text for name in outputs}))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("count", [1 << 31, 1 << 63, *map(slow, ((1 << 63) - 1, (1 << 64) - 1, 10**20 - 1))])
 def test_counts_beyond_the_range_of_the_file_are_recorded_as_unknown(tmp_path: Path, count: int) -> None:
     line = f"sockets: used 1\nTCP: inuse 1 orphan 0 tw {count} alloc {count} mem 1\n".encode()

@@ -102,6 +102,7 @@ def test_a_hole_is_refused(tmp_path: Path, words: tuple[str | Path, ...], size: 
     assert str(names["FILE"]) in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [HUGE, slow(TERABYTES)])
 def test_a_member_that_is_not_wanted_is_skipped(tmp_path: Path, expected: int, size: int) -> None:
     """A sparse file in the archive, before the tree."""
@@ -149,6 +150,7 @@ def test_an_archive_may_be_followed_by_a_hole(
 
 
 @pytest.mark.parametrize("pack", [gzip, slow(bz2), slow(lzma)], ids=lambda pack: pack.__name__)
+@pytest.mark.slow
 def test_compressed_zeros_are_no_archive(tmp_path: Path, pack: object) -> None:
     path = tmp_path / "zeros"
     with pack.open(path, "wb") as file:  # type: ignore[attr-defined]

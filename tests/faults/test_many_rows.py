@@ -81,15 +81,18 @@ def assert_bounded(tree: Path, words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+@pytest.mark.quick_cases(1)
 def test_very_many_merged_caches_take_bounded_time_and_memory(merged: Path, words: tuple[str, ...]) -> None:
     assert_bounded(merged, words)
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+@pytest.mark.quick_cases(1)
 def test_very_many_rows_take_bounded_time_and_memory(too_many: Path, words: tuple[str, ...]) -> None:
     assert_bounded(too_many, words)
 
 
+@pytest.mark.slow
 def test_the_names_of_very_many_merged_caches_are_counted(merged: Path) -> None:
     caches = {cache["name"]: cache for cache in report(merged)["caches"]}
     of_few = {cache["name"]: cache for cache in report(RECORDING)["caches"]}
@@ -103,6 +106,7 @@ def test_the_names_of_very_many_merged_caches_are_counted(merged: Path) -> None:
     assert caches["tcp_bind_bucket"]["row"] in {of_few["tcp_bind_bucket"]["row"], "c0"}
 
 
+@pytest.mark.slow
 def test_the_rows_that_are_left_out_are_named(too_many: Path, tmp_path: Path) -> None:
     source = report(too_many)["sources"]["slabinfo"]
     assert source["state"] == "strange"
@@ -134,6 +138,7 @@ def test_keys_work_on_twenty_thousand_rows(tmp_path: Path) -> None:
         session.end()
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("key", ["down", "pagedown", "end", "s", "r", "n", "m"])
 async def test_only_rows_in_sight_are_formatted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     formatted: list[str] = []

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from program import TIME_LIMIT_S, program
 from unit_filter import complaints, confined, needs_seccomp, needs_systemd, settings
 
@@ -43,6 +44,7 @@ def test_systemd_knows_every_setting_of_the_unit(tmp_path: Path) -> None:
     assert complaints(UNIT, tmp_path) == ""
 
 
+@pytest.mark.slow
 @needs_systemd
 @needs_seccomp
 def test_the_recorder_runs_under_the_filter(tmp_path: Path) -> None:

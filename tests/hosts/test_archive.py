@@ -57,6 +57,7 @@ def open_or_refusal(path: Path) -> Host | str:
 # The archive gives the same answers as the folder.
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "w:zst"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
 def test_every_reading_equals_that_of_the_unpacked_tree(mode: str, top: str, tmp_path: Path) -> None:
@@ -253,6 +254,7 @@ def test_an_archive_of_two_trees_is_refused_and_both_are_named(tmp_path: Path) -
     assert "a and b" in line
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz", "zst"])
 def test_a_decompression_bomb_is_refused_in_bounded_memory(
     packer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -343,6 +345,7 @@ def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tree(tmp_path_factory.mktemp("small"), files)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "w:zst"])
 def test_an_archive_cut_at_any_byte_is_refused_or_reports_the_cut(mode: str, small_tree: Path, tmp_path: Path) -> None:
     whole = archive_of(small_tree, tmp_path / "whole", mode).read_bytes()

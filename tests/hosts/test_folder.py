@@ -192,6 +192,7 @@ def open_below(root: Path) -> list[str]:
     return sorted(target for target in targets if Path(target).is_relative_to(root))
 
 
+@pytest.mark.slow
 def test_repeated_reads_keep_one_descriptor_per_file_until_close(root: Path) -> None:
     (root / "proc/version").symlink_to("../../secret")
     host = FolderHost(str(root))

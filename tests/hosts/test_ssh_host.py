@@ -246,6 +246,7 @@ def test_what_may_not_be_read_there_names_the_way_if_there_is_one(
     assert (reading.state, reading.reason) == ("refused", f"/proc/slabinfo {reason}")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("look_us", "us_per_byte"), [(6_000, 0.2), (12_000, 0.4)])
 def test_the_cost_of_a_byte_is_averaged_over_steps_of_the_clock(
     host: SshHost, look_us: int, us_per_byte: float

@@ -184,6 +184,7 @@ PATHS = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=PATHS, value=ANYTHING)
+@pytest.mark.slow
 def test_any_value_at_any_place_is_read_or_refused_in_one_line(tmp_path: Path, place: list[str], value: object) -> None:
     found = whole()
     inner: Any = found

@@ -59,6 +59,7 @@ def are_same_trees(one: Path, other: Path) -> bool:
     return True
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("kernel", ["5.10-4n", "6.1-4n", "6.12-arm64-16k-4n", "7.3-4n"])
 def test_export_and_import_keep_every_sample(kernel: str, tmp_path: Path) -> None:
     file, folder = tmp_path / "recording", tmp_path / "folder"

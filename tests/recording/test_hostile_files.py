@@ -74,6 +74,7 @@ def assert_error_or_correct_samples(file: Path, live: list[Snapshot], indices: i
         recording.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flips", [30, slow(150)])
 def test_a_flipped_bit_anywhere(recorded_file: IntactRecording, tmp_path: Path, flips: int) -> None:
     file, live = recorded_file.path, recorded_file.live_snapshots
@@ -271,6 +272,7 @@ def test_documents_are_unpacked_in_any_order(documents: list[bytes], first: int)
         BlockReader(lambda _: records[first]).unpack(first + 1)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_hostile_record_with_a_correct_checksum(
     recorded_file: IntactRecording, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -13,6 +13,7 @@ from tcptop.recording.recorder import Bounds
 from tcptop.text.quantities import parse_size_bytes
 
 
+@pytest.mark.slow
 def test_a_ring_by_size(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     max_bytes = 150_000
@@ -41,6 +42,7 @@ def test_a_ring_smaller_than_one_sample(tmp_path: Path) -> None:
         record(file, phase_trees("6.1-4n"), 1, Bounds(size_bytes=30_000))
 
 
+@pytest.mark.slow
 def test_a_larger_file_becomes_a_ring(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     record(file, phase_trees("6.1-4n")[1:3], 300)

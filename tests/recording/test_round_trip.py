@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
 from recorded import RECORDINGS, counters, each_kernel, each_recording, snapshot_of, tree
 from samples import STARTED_UNIX_S, assert_same_snapshot, phase_trees, record, recording_at
 
@@ -15,6 +16,7 @@ from tcptop.sampling.source_list import kernel_sources
 from tcptop.snapshot import SOCKET_TABLE
 
 
+@pytest.mark.quick_cases(3)
 @each_kernel
 def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
     file = tmp_path / "recording"
@@ -39,6 +41,7 @@ def test_samples_differ(tmp_path: Path) -> None:
     assert live[3].slabinfo.before is not None
 
 
+@pytest.mark.quick_cases(3)
 @each_recording
 def test_a_saved_tree_is_a_recording_of_one_sample(kernel: str, phase: str) -> None:
     recording = open_recording(str(tree(kernel, phase)))

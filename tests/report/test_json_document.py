@@ -80,6 +80,7 @@ def test_every_documented_field_has_a_value_somewhere(checked: Checker) -> None:
     assert {row for row, _, _ in checked.document.rows()} - checked.known == set()
 
 
+@pytest.mark.slow
 def test_every_object_is_at_the_documented_paths(checked: Checker) -> None:
     documented = {anchor: set(table.paths) for anchor, table in checked.document.tables.items()}
     assert {anchor: checked.paths[anchor] for anchor in documented} == documented

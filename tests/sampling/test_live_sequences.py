@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import tree
@@ -83,6 +84,7 @@ def assert_finite(value: Any) -> None:  # noqa: ANN401 (any JSON value)
         assert math.isfinite(value)
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_no_sequence_ends_sampling_or_the_recording(steps: Sequence[tuple[Any, float, float]]) -> None:
     original = tree("6.1-4n", "established")

@@ -69,6 +69,7 @@ def test_the_effective_period_follows_from_the_cost() -> None:
     assert paces.period_s("slabinfo", 30.0) == 30.0
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(
     "costs_us",
     [

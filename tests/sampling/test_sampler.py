@@ -144,6 +144,7 @@ def test_an_expensive_source_rests() -> None:
     assert len(host.read_times_s("proc/buddyinfo")) >= 290, "cheap sources continue"
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "costs_us",
     [

@@ -34,6 +34,7 @@ SIZES = {40: 12, 60: 20, 80: 24, 120: 40, 160: 50, 200: 60, 240: 70}
 
 
 @pytest.mark.parametrize("kernels", [("6.1-1n", "7.3-4n"), slow(KERNELS)], ids=len)
+@pytest.mark.slow
 async def test_columns_follow_from_the_width_alone(kernels: Sequence[str]) -> None:
     titles: dict[int, set[str]] = {columns: set() for columns in SIZES}
     for kernel, phase in product(kernels, ("base", "established")):

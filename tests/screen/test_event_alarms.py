@@ -103,6 +103,7 @@ async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
         assert "! NEAR listen queues" in line
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("story", "jump", "growth"),
     [

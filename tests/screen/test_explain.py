@@ -321,6 +321,7 @@ async def test_a_caches_page_comes_before_the_others() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), *map(slow, [size for size in TERMINALS if size != (80, 24)])], ids=str)
+@pytest.mark.slow
 async def test_scrolling_shows_every_line_of_each_page(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
@@ -499,6 +500,7 @@ def attributes_asked(host: ScriptedHost) -> set[str]:
     return {path.split("/")[-2] for path in host.asked if path.endswith("/align")}
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("size", TERMINALS)
 async def test_enter_on_any_cache_shows_its_slabs(size: tuple[int, int], tmp_path: Path) -> None:
     folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
@@ -540,6 +542,7 @@ async def test_only_the_cache_whose_page_is_open_is_read() -> None:
     host.close()
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("size", TERMINALS)
 @pytest.mark.parametrize("way", ["palette", "pages"])
 async def test_the_relations_are_reached_by_the_palette_and_by_turning_pages(size: tuple[int, int], way: str) -> None:

@@ -124,6 +124,7 @@ async def check(make: Callable[[], TcptopApp], size: tuple[int, int], *keys: str
     return shown
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("size", [WIDE, USUAL])
 async def test_a_saved_tree_with_one_node(size: tuple[int, int]) -> None:
     shown = await check(lambda: tree_app(tree("6.1-1n")), size)
@@ -135,6 +136,7 @@ async def test_several_nodes_have_their_keys() -> None:
     assert "0-9[]" in await check(lambda: tree_app(tree("6.1-4n")), WIDE)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("keys", "named", "not_named"),
     [
@@ -171,6 +173,7 @@ async def test_enter_is_named_where_the_pane_with_the_focus_has_it(tabs: int) ->
         assert named == (screen_text(app) != before), app.focused
 
 
+@pytest.mark.slow
 async def test_a_live_host() -> None:
     def make() -> TcptopApp:
         return host_app(ScriptedHost(tree("6.1-4n"), live=True), interval_s=3600.0)
@@ -179,6 +182,7 @@ async def test_a_live_host() -> None:
     assert {"W", "0-9[]", "k", "z", "SPACE", "x", "+-"} <= set(shown)
 
 
+@pytest.mark.slow
 async def test_a_recording(tmp_path: Path) -> None:
     record_phases(tmp_path / "file", "6.1-4n", ["base", "established", "timewait"])
     shown = await check(lambda: replay_app(tmp_path / "file"), WIDE)

@@ -258,6 +258,7 @@ async def test_many_ports_are_never_cut(tmp_path: Path) -> None:
             assert "…" not in lines[1]
 
 
+@pytest.mark.slow
 async def test_no_part_of_the_title_is_cut(folder: Path) -> None:
     for width in range(30, 100, 7):
         async with tree_app(folder).run_test(size=(width, 24)) as pilot:
@@ -386,6 +387,7 @@ async def test_the_page_of_a_row(folder: Path) -> None:
 
 @pytest.mark.parametrize("size", [(40, 5), (40, 12), (80, 24), (120, 40), (240, 70)])
 @pytest.mark.parametrize("keys", [[], ["left"], ["right", "right", "down", "enter"]], ids="-".join)
+@pytest.mark.quick_cases(4)
 async def test_every_word_is_explained(folder: Path, size: tuple[int, int], keys: list[str]) -> None:
     async with tree_app(folder).run_test(size=size) as pilot:
         assert unknown_words(screen_text(await open_holders(pilot, *keys))) == set()

@@ -90,6 +90,7 @@ async def test_an_alarm_comes_first_at_once() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES[2:], ids=str)
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize(
     ("share", "percent"),
     [(0.0, "0 %"), (0.0015, "0.1 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")],
@@ -371,6 +372,7 @@ async def test_a_number_beside_the_name_of_a_limit_is_the_headroom_of_that_limit
         assert ("file-max first" in line) == (size[0] > 40)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("kernel", ["6.1-1n", "6.1-4n", "6.1-8n"])
 async def test_the_title_is_one_sentence_cut_at_its_end_and_the_numbers_have_a_heading(kernel: str) -> None:
     titles: list[str] = []

@@ -111,6 +111,7 @@ async def test_rates_are_shown(host: ScriptedHost) -> None:
         await wait_until(pilot, changes, "a negative rate")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("path", ["proc/buddyinfo", "proc/slabinfo", SOCKSTAT, "proc/zoneinfo"])
 async def test_hung_source_is_marked_late(host: ScriptedHost, path: str) -> None:
     """The last value of the hung source stays, other sources are read, keys work, and quitting does not wait."""
@@ -216,6 +217,7 @@ async def test_pause_stops_the_reads(host: ScriptedHost) -> None:
         assert "live" in pane_lines(app, HeadLine)[0]
 
 
+@pytest.mark.slow
 async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
     async with running(host, every_s=1.0) as (app, pilot):
         assert isinstance(app.feed, LiveFeed)

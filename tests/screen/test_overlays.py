@@ -49,6 +49,7 @@ async def close_all(pilot: Pilot[int]) -> None:
         await pilot.pause()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SMALL)
 async def test_every_key_of_an_overlay_at_a_small_size(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
@@ -59,6 +60,7 @@ async def test_every_key_of_an_overlay_at_a_small_size(size: tuple[int, int]) ->
         assert "TCP" in screen_text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SMALL)
 async def test_a_resize_while_an_overlay_is_open(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:

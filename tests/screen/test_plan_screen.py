@@ -112,6 +112,7 @@ CASES: list[tuple[Sequence[str], Sequence[str]]] = [
 ]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(("keys", "arguments"), CASES)
 async def test_typed_numbers_give_the_figures_of_the_command(
     keys: Sequence[str], arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
@@ -404,6 +405,7 @@ async def test_idle_sockets_are_told_of_the_field_of_the_form() -> None:
         assert "--buffers adds" not in page_text(app)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("count", "word"), [("90000", "yes"), ("0", "no"), (None, "no")])
 @pytest.mark.parametrize("most", ["100000", "0"])
 async def test_conntrack_begins_as_this_machine_tracks_now(

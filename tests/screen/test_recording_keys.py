@@ -177,6 +177,7 @@ async def test_capital_z_resumes_after_a_pause(host: ScriptedHost) -> None:
         assert "live 0.1 s" in head(app)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("name", "message"),
     [("no/rec", "No such file or directory"), ("text", "not a recording"), (".", "Is a directory")],

@@ -133,6 +133,7 @@ def what_a_sample_decides(lines: list[str]) -> list[str]:
     return [re.sub(r" ─+ (>|Shift-→) \d+ more.*", "", line) for line in below]
 
 
+@pytest.mark.slow
 async def test_rates_are_those_of_the_step_also_after_a_jump_back(tmp_path: Path) -> None:
     """Samples a second apart, with sockets that come and go in turn; the sixth begins a step of five seconds."""
     file = tmp_path / "seconds.tcptop"
@@ -159,6 +160,7 @@ async def test_rates_are_those_of_the_step_also_after_a_jump_back(tmp_path: Path
             assert (sample_number(app), rate()) == (number, text), keys
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("typed", "number"),
     [("+24", 3), ("-10", 4), ("12:02:21", 5), ("2026-11-22T12:01:50Z", 2)],
@@ -216,6 +218,7 @@ async def test_timeline_marks_the_shown_sample(file: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+@pytest.mark.quick_cases(1)
 async def test_the_timeline_has_the_memory_of_the_whole_recording(file: Path, size: tuple[int, int]) -> None:
     async with replay_app(file).run_test(size=size) as pilot:
         app = await wait_for_replay(pilot)

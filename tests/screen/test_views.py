@@ -367,6 +367,7 @@ async def test_rates_stand_still_for_five_seconds() -> None:
 # Titles, messages, keys
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("step", [9, slow(2)])
 @pytest.mark.parametrize("keys", ["", "m", "/tcp", "y"])
 async def test_title_keeps_the_scroll_position(keys: str, step: int) -> None:

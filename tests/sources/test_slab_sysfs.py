@@ -31,6 +31,7 @@ def sizes(files: Mapping[str, bytes | OSError]) -> Reading[SlabSizes]:
     return run_sync(SlabSizesSource(("TCP", "TCPv6")).read(host))
 
 
+@pytest.mark.quick_cases(3)
 @each_recording
 def test_the_links_of_a_recording_equal_its_folder(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).slab_links

@@ -249,6 +249,7 @@ def test_a_long_string_is_cut() -> None:
     assert len(found.locator) == 80
 
 
+@pytest.mark.slow
 def test_more_structures_than_any_machine_has_are_left_out_within_the_limits() -> None:
     slots = structure(17, 1, {}, length=0x15) * (smbios.MAX_TABLE_BYTES // 23 - 1) + made.END
     small = structure(200, 1, {}, length=4) * (smbios.MAX_TABLE_BYTES // 6)

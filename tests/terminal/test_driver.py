@@ -79,6 +79,7 @@ def draw_unread_frames(session: Session, log: Path) -> None:
         session.wait(lambda frames=frames: log.stat().st_size > frames, "it draws another frame")  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_the_screen_is_the_same_as_with_textuals_driver(open_session: OpenSession) -> None:
     expected = wait_until_ready(open_session(TEXTUAL_DRIVER))
     actual = wait_until_ready(open_session(TCPTOP, synchronized=True))
@@ -174,6 +175,7 @@ def test_a_resize_without_sigwinch_is_drawn_with_the_next_frame(open_session: Op
     assert session.screen.text().splitlines()[19].strip(), "the key line in the last of 20 rows"
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(("key", "text"), [("", "Free blocks"), ("/", "only caches with:"), ("?", "What am I")])
 def test_sigwinch_with_the_same_size_draws_again(open_session: OpenSession, key: str, text: str) -> None:
     session = wait_until_ready(open_session(TCPTOP))
@@ -186,6 +188,7 @@ def test_sigwinch_with_the_same_size_draws_again(open_session: OpenSession, key:
     session.until(lambda: session.screen.visible_cells() == shown, "it is drawn again")
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     "end",
     [
@@ -207,6 +210,7 @@ def test_the_terminal_is_restored_after_any_exit(open_session: OpenSession, end:
     assert_restored(session)
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
 def test_the_terminal_is_restored_after_a_signal_at_the_start(open_session: OpenSession, end: signal.Signals) -> None:
     session = open_session(TCPTOP)
@@ -216,6 +220,7 @@ def test_the_terminal_is_restored_after_a_signal_at_the_start(open_session: Open
     assert_restored(session)
 
 
+@pytest.mark.slow
 def test_the_terminal_is_restored_after_a_crash(open_session: OpenSession) -> None:
     session = wait_until_ready(
         open_session(program("def broken(): raise RuntimeError('broken')\napp.action_help = broken"))
@@ -226,6 +231,7 @@ def test_the_terminal_is_restored_after_a_crash(open_session: OpenSession) -> No
     assert "RuntimeError" in session.screen.text()
 
 
+@pytest.mark.slow
 def test_a_terminal_that_was_blocked_shows_the_last_frame(open_session: OpenSession, tmp_path: Path) -> None:
     session, log = open_with_frame_log(open_session, tmp_path)
     shown, before = session.screen.visible_cells(), len(session.output)
@@ -236,6 +242,7 @@ def test_a_terminal_that_was_blocked_shows_the_last_frame(open_session: OpenSess
     assert len(session.output) - before < 60_000
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("end", ["q", signal.SIGTERM])
 def test_a_blocked_terminal_does_not_delay_the_exit(
     open_session: OpenSession, end: str | signal.Signals, tmp_path: Path
