@@ -1336,7 +1336,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "USABLE",
         "Free memory of a node that new sockets can take before the kernel reclaims page cache.",
-        "It is FREE less what the low watermarks and the reserves of the zones keep.",
+        "It is FREE and the free pages on lists of CPUs, less what the low watermarks and the reserves of the zones"
+        " keep.",
         "/proc/zoneinfo",
     ),
     Entry(

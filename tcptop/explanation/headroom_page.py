@@ -13,6 +13,7 @@ from tcptop.explanation.limit_texts import (
     fits_more_text,
     headroom_sentence,
     limit_text,
+    memory_use_text,
     other_notes,
     ratio_text,
     threshold_text,
@@ -81,6 +82,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         )
         if headroom.mode == "full" and (charge_text := buffers_as_now_text(ledger)):
             yield charge_text
+        if use_text := memory_use_text(ledger, headroom.mode):
+            yield use_text
     if headroom.is_at_most:
         yield "Memory: every number of sockets is an upper bound, because a part of a socket is not known."
     if headroom.late_bytes:

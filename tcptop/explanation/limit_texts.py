@@ -37,6 +37,8 @@ ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
 
 Each value has several texts of the same meaning, from long to short. The kernel decides in tcp_out_of_resources.
 """
+MIN_EXCESS_SHARE = 0.005
+"""Smallest share of the memory that is worth a sentence, if USED and the memory for more sockets do not add up."""
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
 
@@ -255,4 +257,30 @@ def buffers_as_now_text(ledger: Ledger) -> str:
         f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, which tcp_mem limits;"
         f" {units.exact_bytes(in_use)} B of that are in use, because the count includes unused and"
         " reserved parts of pages."
+    )
+
+
+def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
+    """The reason why USED of memory and the memory for more sockets do not add up to all memory; empty if they do.
+
+    USED is MemTotal less MemAvailable (mm/show_mem.c, si_mem_available), and MemAvailable leaves out the high
+    watermarks. The headroom leaves out the low watermarks, and memory that slabs cannot take.
+    """
+    row = next((limit for limit in ledger.limits[mode].rows if limit.name == "memory"), None)
+    fits_bytes = ledger.headroom[mode].with_reclaim_bytes
+    if row is None or row.used is None or not row.maximum or fits_bytes is None:
+        return ""
+    excess_bytes = row.used + fits_bytes - row.maximum
+    if abs(excess_bytes) < MIN_EXCESS_SHARE * row.maximum:
+        return ""
+    size = units.size(abs(excess_bytes))
+    if excess_bytes > 0:
+        return (
+            f"USED of memory is MemTotal less MemAvailable. MemAvailable leaves out {size} that sockets can take: pages"
+            " between the low and the high watermarks, and free pages on lists of CPUs. So USED and what fits are more"
+            " than OF."
+        )
+    return (
+        f"USED of memory is MemTotal less MemAvailable. MemAvailable counts {size} that sockets cannot take, such as"
+        " memory of zone Movable. So USED and what fits are less than OF."
     )

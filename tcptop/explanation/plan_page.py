@@ -14,6 +14,7 @@ from tcptop.explanation.limit_texts import (
     buffers_as_now_text,
     headroom_assumption,
     limit_text,
+    memory_use_text,
     ratio_text,
 )
 from tcptop.kernel.limits import limit_label
@@ -428,8 +429,9 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     If `is_form` is true, the remarks name the fields of the form instead of the options of the command.
     """
     request = plan.request
-    if text := main_screen_text(ledger, plan):
-        yield text
+    for text in (main_screen_text(ledger, plan), memory_use_text(ledger, "full")):
+        if text:
+            yield text
     on_ports = request.outgoing + request._replace(time_wait=plan.mini_sockets).outgoing_time_wait
     if request.outgoing and plan.ports and on_ports > plan.ports:
         pairs = -(-on_ports // plan.ports)
