@@ -66,8 +66,8 @@ through four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the 
 
 MAX_DRIFT_SHARE = 0.15
 """Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A larger drift is more
-likely a burst of allocations by another program. Drifts are removed as if they were linear in time, so removing a burst
-would change the slope of the fitted line."""
+likely a burst of allocations by another program. A drift is removed as a straight line over the time of the run. A
+burst is not a straight line, so its removal would change the slope of the fitted line."""
 
 SLACK_CPUS = 2
 """Number of CPUs on which a run frees objects: the CPU of the child process, and the CPU of the kernel worker that
@@ -78,8 +78,8 @@ OBSERVER_ROW = "proc_inode_cache"
 with option -p."""
 
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Matches the name of each row that counts inodes of a file system; /proc is such a file system. Each inode also adds
-one LSM inode blob (fs/inode.c, inode_init_always)."""
+"""Matches the name of each row that counts inodes of a file system, including /proc. Each inode also adds one LSM inode
+blob (fs/inode.c, inode_init_always)."""
 
 
 class RowShape(NamedTuple):

@@ -70,7 +70,7 @@ class Growth(NamedTuple):
 
     over_s: float
     sockets: Slope | None
-    """Change in the machine's number of full sockets; in TIME_WAIT accounting, in the number of mini-sockets."""
+    """Change in the machine's number of full sockets. In TIME_WAIT accounting: change in the number of mini-sockets."""
     bytes: Slope | None
     """Change in the kernel memory that TCP holds."""
     limits_in_s: Mapping[str, float]

@@ -560,7 +560,7 @@ class MeasuredRow(NamedTuple):
     objects: float
     bytes: float
     catalogue_objects: float | None
-    """Number of objects in this row according to the catalogue; None if the catalogue has no object in this row."""
+    """Number of objects that one endpoint has in this row according to the catalogue; None if the catalogue names none."""
 
 
 class MeasuredState(NamedTuple):

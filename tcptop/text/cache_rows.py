@@ -70,8 +70,8 @@ def select_rows(
         only_catalogue: True if caches without objects of TCP are left out.
         name_part: text in the name of the cache, of a merged cache or of a struct; an empty text selects all caches.
         at_mark: the caches at the time of the mark; a cache that did not exist at that time counts as empty.
-        rates: the caches of the sample whose rates are shown; None for the rates of `caches`.
-
+        rates: the caches whose rates are shown, if these caches are of another sample; None to show the rates of
+            `caches`.
     """
     rates_of = (
         {}

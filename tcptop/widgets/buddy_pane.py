@@ -99,8 +99,8 @@ class BuddyPane(ScrollPane):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
 
-        If the counts by migrate type are stale, `with_one_age()` has replaced the count of each zone by the sum of
-        the zone's stale counts, unless the stale counts are capped.
+        `with_one_age()` has made the counts of the zones as old as the counts by migrate type. Capped counts by migrate
+        type have no exact sum, so the zones then keep their newer counts.
         """
         title = f"Free blocks ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":

@@ -116,7 +116,7 @@ class HostsPane(Pane, can_focus=True):
             self.name = name
 
     def __init__(self, interval_s: float, order: TableOrder, cursor: str | None = None) -> None:
-        """Takes the time between two rounds of reads, the order, and the machine with the cursor.
+        """`interval_s` is the time between two rounds of reads; `cursor` is the name of the machine with the cursor.
 
         If `cursor` is None, the first machine has the cursor.
         """

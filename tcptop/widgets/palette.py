@@ -101,7 +101,7 @@ class PalettePane(ScrollPane):
         self.redraw_after_key()
 
     def command_at(self, row: int) -> Command | None:
-        """The command in a row of the pane, counted from the row of the typed text; None if there is no command."""
+        """The command in a row of the pane; None if the row has no command. Row 0 is the typed text."""
         found, index = self.found, self._first + row - 1
         return found[index] if row > 0 and index < len(found) else None
 

@@ -41,8 +41,8 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
     """Makes a relation: the sockets that use kernel TLS in one direction are at most all TCP sockets of the machine.
 
-    The kernel counts sockets that the CPU encrypts and sockets that the network device encrypts separately. In each
-    direction, a socket is in at most one of the two counts, so the two counts are added up.
+    For each direction, sending or receiving, the kernel has two counts: sockets whose data the CPU encrypts, and sockets
+    whose data the network device encrypts. No socket is in both counts of a direction, so these two counts are added up.
     """
     return Relation(
         f"sockets that {verb} with kernel TLS",
