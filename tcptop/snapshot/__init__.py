@@ -560,7 +560,8 @@ class MeasuredRow(NamedTuple):
     objects: float
     bytes: float
     catalogue_objects: float | None
-    """Number of objects that one endpoint has in this row according to the catalogue; None if the catalogue names none."""
+    """Number of objects that one endpoint has in this row according to the catalogue; None if the catalogue
+    names none."""
 
 
 class MeasuredState(NamedTuple):

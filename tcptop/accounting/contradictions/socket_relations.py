@@ -41,8 +41,9 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
     """Makes a relation: the sockets that use kernel TLS in one direction are at most all TCP sockets of the machine.
 
-    For each direction, sending or receiving, the kernel has two counts: sockets whose data the CPU encrypts, and sockets
-    whose data the network device encrypts. No socket is in both counts of a direction, so these two counts are added up.
+    For each direction, sending or receiving, the kernel has two counts: sockets whose data the CPU encrypts, and
+    sockets whose data the network device encrypts. No socket is in both counts of a direction, so these two counts are
+    added up.
     """
     return Relation(
         f"sockets that {verb} with kernel TLS",
