@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import NoReturn
 
 from tcptop import __version__
-from tcptop.commands.common import Parser, argument_type, join_offsets, parse_positive
+from tcptop.commands.common import MAX_ERROR_CHARACTERS, Parser, argument_type, join_offsets, parse_positive
 from tcptop.errors import TcptopError
 from tcptop.standard_streams import flush_streams, occupy_descriptors, write_stderr
-from tcptop.text.own_command import as_root
-from tcptop.text.printable import quoted
+from tcptop.text.own_command import as_root, shell_words
+from tcptop.text.printable import printable_name, quoted
 from tcptop.text.quantities import parse_interval_s
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
@@ -123,7 +123,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """
     options: argparse.Namespace
     options, others = make_parser().parse_known_args(join_offsets(arguments))
-    problem = _misplaced_argument(others) or _conflict(options)
+    problem = _misplaced_argument(arguments, others) or _conflict(options)
     if problem is not None:
         raise TcptopError(problem)
     return options
@@ -189,10 +189,17 @@ def _parse_sort_key(text: str) -> str:
     return key
 
 
-def _misplaced_argument(others: Sequence[str]) -> str | None:
-    for subcommand in SUBCOMMANDS:
-        if subcommand in others:
-            return f"{subcommand} comes first: tcptop {subcommand}"
+def _misplaced_argument(arguments: Sequence[str], others: Sequence[str]) -> str | None:
+    """A one-line error about the first of `others`, the arguments that argparse does not know; None if there is none.
+
+    For a subcommand behind options, the error has the whole command with the subcommand in front.
+    """
+    for subcommand in (each for each in others if each in SUBCOMMANDS):
+        # The same word may be the value of an option, as in --root check.
+        places = [place for place, argument in enumerate(arguments) if argument == subcommand]
+        place = places[-others.count(subcommand)]
+        words = ["tcptop", subcommand, *arguments[place + 1 :], *arguments[:place]]
+        return f"{subcommand} comes first: {printable_name(shell_words(words), MAX_ERROR_CHARACTERS)}"
     if others[:1] == ["replay"]:
         return "replay is an option: tcptop -r FILE"
     if others:

@@ -76,6 +76,16 @@ def test_version(option: str) -> None:
     assert ran.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_a_subcommand_behind_options_is_named_with_the_whole_command(subcommand: str) -> None:
+    with pytest.raises(TcptopError) as refused:
+        parse_options(["--root", "a b", subcommand, "what", "--flag"])
+    assert str(refused.value) == f"{subcommand} comes first: tcptop {subcommand} what --flag --root 'a b'"
+    with pytest.raises(TcptopError) as refused:
+        parse_options(["--root", subcommand, subcommand])
+    assert str(refused.value) == f"{subcommand} comes first: tcptop {subcommand} --root {subcommand}"
+
+
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help(option: str) -> None:
     ran = tcptop(option)

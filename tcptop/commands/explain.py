@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from argparse import Namespace
 from collections.abc import Sequence
 
 from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns
@@ -15,6 +17,7 @@ from tcptop.sources.kallsyms import read_symbols
 from tcptop.standard_streams import write_stdout
 from tcptop.text.printable import quoted
 
+NEGATIVE_FIGURE = re.compile(r"-[\d.]")
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
 
@@ -39,9 +42,20 @@ def make_parser() -> Parser:
     return parser
 
 
+def parse_options(arguments: Sequence[str]) -> Namespace:
+    """Parses the arguments; a rate as the screen prints it, such as `-5/s`, is a word and no option."""
+    parser = make_parser()
+    options, others = parser.parse_known_args(arguments)
+    unknown = [each for each in others if not NEGATIVE_FIGURE.match(each)]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options.what += others
+    return options
+
+
 def run(arguments: Sequence[str]) -> int:
     """Prints the explanation; returns the exit code."""
-    options = make_parser().parse_args(arguments)
+    options = parse_options(arguments)
     sampler = make_sampler(open_chosen_host(options), 1.0, options.lab)
     sampler.ask_for("btf")
     symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
@@ -58,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     if text is None:
         near = ", ".join(nearest_words(ledger, what))
         raise TcptopError(
-            f"explain: no word, cache or struct {quoted(what)}; {f'like it: {near}' if near else 'words lists all'}"
+            f"explain: no entry for {quoted(what)}; {f'near it: {near}' if near else 'tcptop explain words lists all'}"
         )
     write_stdout(text)
     return 0

@@ -15,7 +15,7 @@ from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
 from tcptop.explanation.free_blocks_page import free_blocks_page
-from tcptop.explanation.glossary import find_entries, find_phrase, fold_word, known_words
+from tcptop.explanation.glossary import find_entries, find_part, find_phrase, fold_word, known_words, names_near
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.hardware_page import hardware_page
 from tcptop.explanation.headroom_page import headroom_page
@@ -138,12 +138,15 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, followed by the page or the objects with this name.
 
-    For a text from the screen, the page has the entries of all words in the text. The page is None if the word is not
-    in the glossary, and is not the name of a page, of an object, or of a member on the page of relations.
+    For a text from the screen, the page has the entries of all names in the text. For a single word that is no name,
+    it has the entries whose names contain the word. The page is None if there is no such entry, and the word is not the
+    name of a page, of an object, or of a member on the page of relations.
     """
     name = word.rstrip(MARKS) or word
     page = find_page(ledger, name) or _page_of_any_label(ledger, name)
-    entries = find_entries(word) or find_entries(name) or (find_phrase(name) if page is None else ())
+    entries = find_entries(word) or find_entries(name)
+    if page is None:
+        entries = entries or find_phrase(name) or find_part(name)
     if page is not None or entries:
         entries += tuple(entry for entry in find_entries(word[len(name) :]) if entry not in entries)
     if page is None and not entries and name in member_names():
@@ -164,7 +167,10 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
 
 
 def nearest_words(ledger: Ledger, word: str) -> list[str]:
-    """Up to five words, pages and caches whose names are most similar to a word."""
+    """Up to five words, pages and caches with a word of the given text in their names, or the most similar names."""
+    with_part = names_near(word)[:5]
+    if with_part:
+        return with_part
     from difflib import get_close_matches  # imported here, since only the search for similar words needs difflib
 
     names = [*(page.name for page in PAGES), *SLAB_CACHES, *(line.name for line in ledger.caches)]

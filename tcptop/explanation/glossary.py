@@ -7,6 +7,7 @@ are made from the texts in `text/cache_columns.py`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The slab memory of one endpoint: one TCP socket of this kernel with the objects that hang on it.",
         "Over loopback a connection has two endpoints on the same machine. Socket buffers are not in it.",
         "/proc/slabinfo and /sys/kernel/slab",
-        ("connection", "endpoint", "per connection", "B/conn", "conn"),
+        ("connection", "endpoint", "per connection", "B/conn", "conn", "without buffers"),
     ),
     Entry(
         "average now",
@@ -45,7 +46,15 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
-        ("now", "average", "of them idle", "no average", "no average below 200 sockets", "too few"),
+        (
+            "now",
+            "average",
+            "of them idle",
+            "no average",
+            "below 200 sockets",
+            "no average below 200 sockets",
+            "too few",
+        ),
     ),
     Entry(
         "earlier average",
@@ -110,16 +119,17 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "TCP in the kernel",
         "All kernel memory used by TCP: its caches, its share of shared caches, and the memory in use by its buffers.",
         "Of the buffers it counts what is in use, so the buffers may be larger than the total. ≈ stands before the"
-        " likely value if its range is wide; page cache of files that are sent is not in it.",
+        " likely value if its range is wide; page cache of files that are sent is not in it. `% of RAM` is its share of"
+        " MemTotal.",
         "/proc/slabinfo and /proc/net/sockstat",
-        ("total", "total kernel memory in TCP", "TCP memory", "likely", "range"),
+        ("total", "total kernel memory in TCP", "TCP memory", "likely", "range", "of RAM", "% of RAM"),
     ),
     Entry(
         "growth",
         "The change of sockets or of TCP's memory per second: of the total over half a minute, of limits over minutes.",
         "`steady`: less than 0.001 % a second. `in about 14 min` is when a limit would be reached.",
         "tcptop, from samples and the times between them",
-        ("rate", "per second", "steady", "trend"),
+        ("rate", "per second", "steady", "trend", "/s", "B/s", "KiB/s", "MiB/s", "GiB/s", "k/s", "M/s"),
     ),
     Entry(
         "idle",
@@ -195,8 +205,10 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "average buffers",
         "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
-        "Without it the new sockets are idle, and have none. `plan --buffers` takes another size.",
+        "Without it the new sockets are idle, and have none. `plan --buffers` takes another size. `count within its"
+        " error`: the buffers are fewer than the error of their counter, so that no average is known.",
         "/proc/net/sockstat, fields mem and alloc",
+        ("count within its error",),
     ),
     Entry(
         "charged",
@@ -728,8 +740,9 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "fragmentation",
-        "The share of a zone's free memory that lies in blocks too small for this order: .00 is good, 1 is all of it.",
-        "It is the kernel's unusable free index, and says nothing about the amount of free memory.",
+        "The share of a zone's free memory that lies in blocks too small for this order: 1.0 is all of it.",
+        "Where it is below .01, which is good, the place is blank. It is the kernel's unusable free index, and says"
+        " nothing about the amount of free memory.",
         "/sys/kernel/debug/extfrag/unusable_index; mm/vmstat.c, unusable_free_index()",
         ("unusable", "unusable index"),
     ),
@@ -738,7 +751,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "A NUMA node: CPUs and the memory that is near to them.",
         "An object is made on the node of the CPU that handles it, if memory is free there, and else on another node.",
         "/sys/devices/system/node, /proc/zoneinfo",
-        ("NUMA", "all nodes"),
+        ("NUMA", "all nodes", "the only node", "no node is known"),
     ),
     Entry(
         "distance",
@@ -940,7 +953,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Connection tracking of the firewall: one entry for each flow, up to nf_conntrack_max.",
         "When the table is full, packets of new connections are dropped. An entry outlives its socket.",
         "/proc/sys/net/netfilter/nf_conntrack_count and nf_conntrack_max",
-        ("nf_conntrack_max", "tracked flow", "flow", "nf_conntrack"),
+        ("nf_conntrack_max", "tracked flow", "flow", "nf_conntrack", "no flow in this netns"),
     ),
     Entry(
         "file-max",
@@ -960,8 +973,9 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "tcp_max_tw_buckets",
         "TIME_WAIT as the name of a limit: the largest number of sockets in TIME_WAIT.",
-        "Above it, a connection ends without TIME_WAIT.",
+        "Above it, a connection ends without TIME_WAIT. Only mini-sockets count, so that it stops no new socket.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
+        ("only mini-sockets count",),
     ),
     Entry(
         "ports",
@@ -1046,7 +1060,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "The last row of a table: all further rows added up.",
         "tcptop who --top N changes how many rows have a line of their own.",
         "tcptop",
-        ("other", "further rows"),
+        ("further rows",),
     ),
     Entry(
         "not asked",
@@ -1332,6 +1346,13 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "The bar beside a node's is of this memory: TCP's slabs, other used memory, free memory.",
         "/sys/devices/system/node/node*/meminfo, MemTotal",
     ),
+    Entry(
+        "other",
+        "In the table of nodes: memory of the node that is in use, but not by TCP's slabs; ▒ in the bar.",
+        "Page cache is in it.",
+        "/sys/devices/system/node/node*/meminfo, MemTotal and MemFree",
+        ("other used",),
+    ),
     Entry("FREE", "Free memory of a node, a zone or a migrate type.", "Page cache is not in it.", "/proc/buddyinfo"),
     Entry(
         "USABLE",
@@ -1568,6 +1589,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "tcptop",
         ("←", "↑", "↓", "arrows", "arrow keys"),
     ),
+    Entry("%", "Per cent: a share of the whole that stands beside it, such as RAM or a limit.", "", "tcptop"),
     Entry("×", "Times: how many of these objects there are.", "In ASCII: x.", "tcptop", ("x",)),
     Entry("÷", "Divided by.", "In ASCII: /.", "tcptop", ("/",)),
     Entry(
@@ -1655,6 +1677,15 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 WORD_OF_PHRASE = re.compile(r"[^\s,;:()·]+")
+NUMBER = re.compile(r"^[-+−±≤≥≈~]?\d[\d.,]*(?![\w.])")
+"""A number at the beginning of a word, with its sign: that of `+310/s`, but none of `4K` and `16k`."""
+FILLER_WORDS = (
+    "a all an and are as at before behind both by count each every for from has have here in is it its many "
+    "more most next no not now of on one only or out over passed per since so than that the them then this "
+    "times to until was what when where which with within"
+)
+FILLERS = frozenset(FILLER_WORDS.split())
+"""Words that say nothing about the subject of a phrase, though some of them have an entry."""
 
 
 def fold_word(word: str) -> str:
@@ -1689,6 +1720,14 @@ def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
     return {key: tuple(entries.values()) for key, entries in found.items()}
 
 
+def find_entries(word: str) -> tuple[Entry, ...]:
+    """The entries of a word, such as those of `order` and of the column `ORDER`; empty if there is no entry.
+
+    Upper and lower case make no difference, but an entry that is spelled exactly as `word` comes first.
+    """
+    return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
+
+
 @cache
 def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
     """Maps the key of a single word, such as `fits`, to all entries whose names contain it, such as `FITS MORE`."""
@@ -1699,37 +1738,41 @@ def _entries_with_part() -> dict[str, tuple[Entry, ...]]:
     return {key: tuple(entries.values()) for key, entries in found.items()}
 
 
-def find_entries(word: str) -> tuple[Entry, ...]:
-    """The entries of a word, such as those of `order` and of the column `ORDER`; empty if there is no entry.
+def find_part(word: str) -> tuple[Entry, ...]:
+    """The entries whose names have `word` as one of several words; empty for a word of FILLERS."""
+    return () if word.lower() in FILLERS else _entries_with_part().get(fold_word(word), ())
 
-    Upper and lower case make no difference, but an entry that is spelled exactly as `word` comes first.
-    """
-    return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
+
+def names_near(phrase: str) -> list[str]:
+    """The names of the entries that have a word of the phrase in one of their names."""
+    words = WORD_OF_PHRASE.findall(phrase) if phrase.isprintable() else []
+    return list(dict.fromkeys(entry.word for word in words for entry in find_part(word)))
 
 
 def find_phrase(phrase: str) -> tuple[Entry, ...]:
-    """The entries of a piece of printed text, in the order of its words; empty if no word has an entry.
+    """The entries whose names are in a piece of printed text as whole words, in the order of the text.
 
-    Several words that have a common entry count as one phrase: `free blocks` has one entry. Of several phrases that
-    begin with the same word, the longest counts. For a word without an entry, the entries whose names contain the word
-    are found: `fits` finds `FITS MORE`. A sign at the beginning of the text, such as `≤`, counts as a word.
+    Of several names that begin with the same word, the longest counts: `free blocks` has one entry. Numbers, and the
+    words of FILLERS, are no names by themselves. A sign at the beginning of the text, such as `≤`, counts as a word.
     """
+    if not phrase.isprintable():
+        return ()
     sign = find_entries(phrase[:1]) if len(phrase) > 1 and not phrase[0].isascii() else ()
-    phrase = phrase[1:] if sign else phrase
-    words = WORD_OF_PHRASE.findall(phrase) if phrase.isprintable() else []
+    words = WORD_OF_PHRASE.findall(phrase[1:] if sign else phrase)
+    words = [without for word in words if (without := NUMBER.sub("", word)) not in ("", ".")]
     found = {entry.word: entry for entry in sign}
     start = 0
     while start < len(words):
-        for end in range(len(words), start, -1):
-            entries = find_entries(" ".join(words[start:end]))
-            if entries:
-                break
-        else:
-            end = start + 1
-            entries = _entries_with_part().get(fold_word(words[start]), ())
+        end = len(words)
+        while end > start and not (entries := _entries_in_phrase(words[start:end])):
+            end -= 1
         found.update((entry.word, entry) for entry in entries)
-        start = end
+        start = max(end, start + 1)
     return tuple(found.values())
+
+
+def _entries_in_phrase(words: Sequence[str]) -> tuple[Entry, ...]:
+    return find_entries(" ".join(words)) if len(words) > 1 or words[0].lower() not in FILLERS else ()
 
 
 def known_words() -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.text.printable import printable, quoted
-from tcptop.text.quantities import parse_duration_s
+from tcptop.text.quantities import parse_offset_s
 
 ACCEPTED_TIMES = "12:04:31, 2026-11-22T12:04:31 (local; with Z: UTC), +5m (from the start) or -5m (from the end)"
 
@@ -71,18 +71,18 @@ def select_samples(recording: Recording, time_range: TimeRange) -> range:
 def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
     """Parses a time in any of the ACCEPTED_TIMES; the result is in seconds since the epoch.
 
-    Offsets are relative to the first (+) or last (-) time of the recording. A clock time without a date means the first
-    occurrence of this time after the recording began.
+    Offsets are relative to the first (+) or last (-) time of the recording; `0` without a sign is the first time. A
+    clock time without a date means the first occurrence of this time after the recording began.
 
     Raises:
         ValueError: if the text is not a time; the message lists the accepted forms.
 
     """
     try:
-        if text[:1] == "+":
-            return first_unix_s + parse_duration_s(text[1:])
+        if text[:1] == "+" or text == "0":
+            return first_unix_s + parse_offset_s(text.removeprefix("+"))
         if text[:1] == "-":
-            return last_unix_s - parse_duration_s(text[1:])
+            return last_unix_s - parse_offset_s(text[1:])
         return _parse_clock_or_date(text.strip(), first_unix_s)
     except (ValueError, OverflowError):
         raise ValueError(f"{ACCEPTED_TIMES}; not {quoted(text)}") from None
@@ -95,7 +95,7 @@ def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_uni
     covers this occurrence. If the recording does not cover this occurrence, the first occurrence after the recording
     began is meant.
     """
-    if text[:1] not in ("+", "-"):
+    if text[:1] not in ("+", "-") and text != "0":
         unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
         if first_unix_s - TOLERANCE_S <= unix_s <= last_unix_s + TOLERANCE_S:
             return unix_s

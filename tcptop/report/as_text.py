@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 
 from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
@@ -86,12 +87,16 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     mix = cost.by_family["mix"]
     yield "  parts of one more socket (IPv4:IPv6 as here):"
     for part in mix.outgoing.parts:
+        name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
+        if not round(part.slab_bytes or 0, 1) and part.high_slab_bytes:
+            most = ceil(part.high_slab_bytes * 10 - units.ROUNDING_ERROR) / 10
+            yield f"    {name:<26} {part.cache:<20} up to {most:.1f} B with padding"
+            continue
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
             about += f", up to {part.high_slab_bytes:.1f}"
         sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with padding {about}".rstrip()
-        name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
         yield f"    {name:<26} {part.cache:<20} {sizes}"
     for name in mix.outgoing.missing:
         yield f"    {name:<26} not known"

@@ -82,8 +82,16 @@ def parse_duration_s(text: str) -> float:
         ValueError: the text is not a duration; the message names the accepted form.
 
     """
+    amount = parse_offset_s(text)
+    if not amount:
+        raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {quoted(text)}")
+    return amount
+
+
+def parse_offset_s(text: str) -> float:
+    """Parses the distance of two moments into seconds, as `parse_duration_s` does; 0 is a distance, too."""
     amount = _parse_quantity(text, DURATION_UNITS_S)
-    if amount is None or not 0 < amount <= MAX_DURATION_S:
+    if amount is None or amount > MAX_DURATION_S:
         raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {quoted(text)}")
     return amount
 

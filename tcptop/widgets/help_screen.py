@@ -70,7 +70,7 @@ class HelpPane(ScrollPane):
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The title of the help."""
-        return f"Help ─ {'arrows scroll, any other key' if self.position else 'any key'} closes"
+        return f"Help ─ {'any key that does not scroll' if self.position else 'any key'} closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
         """An empty head, and a body with the purpose of each pane, the keys and the columns."""

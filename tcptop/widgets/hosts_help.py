@@ -13,7 +13,7 @@ from tcptop.widgets.help_screen import COLUMN_WIDTH, KEY_WIDTH, HelpPane, entry_
 from tcptop.widgets.overlay_screen import SCROLLING_KEYS
 from tcptop.widgets.scroll_pane import shorten_title
 
-TITLE = "Help ─ arrows scroll, any other key closes"
+TITLE = "Help ─ any key that does not scroll closes"
 INTRODUCTION = (
     "One row for each host, asked over ssh. The most urgent is first: alarms, hosts that do not answer, then those on"
     " which the fewest sockets fit more.",

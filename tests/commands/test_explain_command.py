@@ -109,7 +109,9 @@ def test_wrong_options(arguments: list[str]) -> None:
 
 
 def test_explain_after_an_option_is_refused() -> None:
-    assert_refused(forked_program.run("--root", TREE, "explain", "TCP"), "tcptop explain")
+    assert_refused(
+        forked_program.run("--root", TREE, "explain", "TCP"), f"explain comes first: tcptop explain TCP --root {TREE}\n"
+    )
 
 
 def test_help() -> None:
@@ -242,3 +244,10 @@ def test_all_words() -> None:
 def test_an_unknown_word_names_words_like_it() -> None:
     assert_refused(explain("watermrak"), "'watermrak'", "watermark")
     assert_refused(explain("xyzzy"), "'xyzzy'", "words lists all")
+    assert_refused(explain("nonsense of the world"), "no entry for 'nonsense of the world'")
+    assert_refused(explain("period frobnicated"), "no entry for 'period frobnicated'", "grace period")
+
+
+def test_a_rate_as_printed_is_no_option() -> None:
+    assert "growth" in explain_text("-5/s").splitlines()[0]
+    assert explain_text("of", "RAM", "-5/s") == explain_text("of RAM -5/s")

@@ -15,7 +15,7 @@ from samples import phase_trees, record, recording_at
 
 from tcptop.commands.common import join_offsets
 from tcptop.errors import TcptopError
-from tcptop.recording.time_spec import TimeRange, parse_time, select_samples
+from tcptop.recording.time_spec import TimeRange, parse_time, parse_time_near, select_samples
 
 FIRST = datetime(2026, 11, 22, 22, 0, 0, 250_000, timezone.utc).timestamp()
 LAST = FIRST + 7200
@@ -40,18 +40,21 @@ def utc(*parts: int) -> float:
         ("2026-11-23T01:04:31+02:00", utc(2026, 11, 22, 23, 4, 31)),
         ("2026-11-22T18:04:31-0500", utc(2026, 11, 22, 23, 4, 31)),
         ("2026-11-23", utc(2026, 11, 23)),
-        ("+0", None),
+        ("0", FIRST),
+        ("+0", FIRST),
+        ("+0s", FIRST),
+        ("+0m", FIRST),
+        ("-0s", LAST),
+        ("-0", LAST),
         ("+90", FIRST + 90),
         ("+5m", FIRST + 300),
         ("-1.5h", LAST - 5400),
     ],
 )
-def test_accepted_times(text: str, expected: float | None) -> None:
-    if expected is None:
-        with pytest.raises(ValueError, match="12:04:31"):
-            parse_time(text, FIRST, LAST)
-    else:
-        assert parse_time(text, FIRST, LAST) == expected
+def test_accepted_times(text: str, expected: float) -> None:
+    assert parse_time(text, FIRST, LAST) == expected
+    if text[:1] in "0+-" and ":" not in text:
+        assert parse_time_near(text, LAST, FIRST, LAST) == expected
 
 
 def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +70,7 @@ def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "noon", "25:00", "12:60", "2026-02-30", "2026-13-01T00:00", "12:04:31 ;", "+", "-x"]
+    "text", ["", "noon", "25:00", "12:60", "2026-02-30", "2026-13-01T00:00", "12:04:31 ;", "+", "-x", "5", "+-0", "0x"]
 )
 def test_invalid_times(text: str) -> None:
     with pytest.raises(ValueError, match="12:04:31"):
@@ -94,6 +97,10 @@ def test_select_samples(tmp_path: Path) -> None:
         assert select_samples(recording, TimeRange(at="12:00:10.9")) == range(11, 12)
         assert select_samples(recording, TimeRange(at="12:00:00")) == range(1)
         assert select_samples(recording, TimeRange(at="+5")) == range(5, 6)
+        for start, end in (("+0s", "-0s"), ("0", "-0")):
+            assert select_samples(recording, TimeRange(at=start)) == range(1)
+            assert select_samples(recording, TimeRange(at=end)) == range(29, 30)
+            assert select_samples(recording, TimeRange(first=start, last=end)) == range(30)
         assert select_samples(recording, TimeRange(first="12:00:10", last="12:00:12")) == range(10, 12)
         assert select_samples(recording, TimeRange(first="-2.5")) == range(27, 30)
         assert select_samples(recording, TimeRange(last="+1")) == range(1)
