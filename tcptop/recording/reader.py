@@ -63,7 +63,10 @@ class FileRecording(Recording):
         self._parser = DocumentParser()
         try:
             with bounded_queries(self._connection):
+                # One transaction, because a recorder may add samples between two queries.
+                self._connection.execute("BEGIN")
                 self._list_samples()
+                self._connection.execute("COMMIT")
         except BaseException:
             self.close()
             raise
@@ -113,14 +116,15 @@ class FileRecording(Recording):
     def _list_samples(self) -> None:
         """Fills the arrays.
 
-        If the table `sample` is damaged, some samples are found only in the table `record`; their times and counts are
-        unknown.
+        If the table `sample` is damaged or lacks rows, some samples are found only in the table `record`; their times
+        and counts are unknown.
         """
         counts = f"coalesce(allocated, {NO_COUNT}), coalesce(time_wait, {NO_COUNT})"
         query = f"SELECT number, taken_at_unix_s, {counts} FROM sample"
         self._add_rows(self._read_rows(f"{query} ORDER BY number"))
         if self._list_is_damaged:
             self._list_around_damage(query)
+            self.list_damage = "its list of samples is damaged"
         if not self._numbers:
             damaged = "damaged: " if self._list_is_damaged else ""
             raise TcptopError(f"{printable(self.path)}: {damaged}it holds no sample")
@@ -128,6 +132,36 @@ class FileRecording(Recording):
             raise TcptopError(
                 f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
+        self._list_unlisted()
+
+    def _list_unlisted(self) -> None:
+        """Adds the samples that have a row in the table `record` and none in the table `sample`.
+
+        A recorder numbers its samples without gaps, and drops only the oldest of them. A gap is therefore damage.
+        """
+        [ends] = self._connection.execute("SELECT min(number), max(number) FROM record")
+        first, last = (array("q", [end]) if isinstance(end, int) else array("q") for end in ends)
+        first_number, last_number = min(first + self._numbers[:1]), max(last + self._numbers[-1:])
+        samples = last_number - first_number + 1
+        if samples == len(self._numbers):
+            return
+        query = "SELECT number FROM record WHERE number NOT IN (SELECT number FROM sample)"
+        unlisted = array("q", () if self._list_is_damaged else (n for rows in self._read_rows(query) for (n,) in rows))
+        lost = samples - len(self._numbers) - len(unlisted)
+        damages = [
+            f"{_samples(len(unlisted))} not in its list of samples" if unlisted else "",
+            f"between its first and its last sample, {_samples(lost)} missing" if lost else "",
+        ]
+        self.list_damage = "; ".join(filter(None, (self.list_damage, *damages)))
+        if not unlisted:
+            return
+        self._add_rows([[(number, NO_TIME, NO_COUNT, NO_COUNT) for number in unlisted]])
+        order = sorted(range(len(self._numbers)), key=self._numbers.__getitem__)
+        self._numbers, self._times, *counts = (
+            array(column.typecode, map(column.__getitem__, order))
+            for column in (self._numbers, self._times, *self._counts)
+        )
+        self._counts = (counts[0], counts[1])
 
     def _add_rows(self, chunks: Iterable[Sequence[Row]]) -> None:
         for chunk in chunks:
@@ -174,6 +208,10 @@ class FileRecording(Recording):
             self._list_is_damaged = True
             if chunk:
                 yield chunk  # these rows precede the damage
+
+
+def _samples(count: int) -> str:
+    return "1 sample is" if count == 1 else f"{count} samples are"
 
 
 def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:

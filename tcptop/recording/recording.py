@@ -41,6 +41,8 @@ class Recording(ABC):
     def __init__(self, path: str) -> None:
         """Takes the path that the recording was opened from."""
         self.path = path
+        self.list_damage: str | None = None
+        """Damage to the list of samples, in one line: some samples may be missing, or have no time; None if intact."""
         self._samples: dict[int, RecordedSample] = {}
         self._damaged: set[int] = set()
         self._left_out = ""
@@ -110,16 +112,18 @@ class Recording(ABC):
                 yield sample
 
     def raise_if_damaged(self) -> None:
-        """Raises TcptopError if any sample read so far is damaged.
+        """Raises TcptopError if the list of samples is damaged, or any sample read so far.
 
-        The message gives the number of damaged samples, describes the damage to the first damaged sample, and says
-        whether samples were left out.
+        The message describes the damage to the list, gives the number of damaged samples, describes the damage to the
+        first damaged sample, and says whether samples were left out.
         """
+        damages = [self.list_damage] if self.list_damage else []
         if self._damaged:
             count = len(self._damaged)
             samples = "1 sample is damaged" if count == 1 else f"{count} samples are damaged"
-            damage = self.sample(min(self._damaged)).damage
-            raise TcptopError(f"{printable(self.path)}: {samples}: {damage}{self._left_out}")
+            damages.append(f"{samples}: {self.sample(min(self._damaged)).damage}{self._left_out}")
+        if damages:
+            raise TcptopError(f"{printable(self.path)}: {'; '.join(damages)}")
 
     def _sockstat(self, index: int) -> Sockstat | None:
         """The sockstat of a sample, for the time line; None if unknown."""

@@ -111,6 +111,9 @@ class ReplayFeed(Feed):
 
     def begin(self) -> None:
         """Shows the player's sample, and starts to fill the timeline."""
+        list_damage = self._selection.recording.list_damage
+        if list_damage is not None:
+            self.app.notify(list_damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")

@@ -152,6 +152,51 @@ def test_wrong_rows_in_the_sample_table(damaged_copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0,), "1 sample is not in its list"),
+        ((SAMPLES - 1,), "1 sample is not in its list"),
+        ((3, 4, 40, 62), "4 samples are not in its list"),
+    ],
+)
+def test_a_sample_whose_row_is_deleted_is_read_and_named(
+    recorded_file: IntactRecording, damaged_copy: Path, numbers: tuple[int, ...], words: str
+) -> None:
+    with sqlite3.connect(damaged_copy) as connection:
+        connection.executemany("DELETE FROM sample WHERE number = ?", [(number,) for number in numbers])
+    connection.close()
+    with recording_at(damaged_copy) as recording:
+        assert [recording.snapshot(index) for index in range(len(recording))] == recorded_file.live_snapshots
+        assert {index for index in range(SAMPLES) if recording.taken_at_unix_s(index) is None} == set(numbers)
+        with pytest.raises(TcptopError, match=words):
+            recording.raise_if_damaged()
+
+
+def test_a_sample_without_any_row_is_named(recorded_file: IntactRecording, damaged_copy: Path) -> None:
+    with sqlite3.connect(damaged_copy) as connection:
+        for table in ("sample", "record"):
+            connection.execute(f"DELETE FROM {table} WHERE number IN (30, 58)")
+    connection.close()
+    with recording_at(damaged_copy) as recording:
+        assert len(recording) == SAMPLES - 2
+        assert recording.snapshot(SAMPLES - 3) == recorded_file.live_snapshots[-1]
+        with pytest.raises(TcptopError, match=r": between its first and its last sample, 2 samples are missing$"):
+            recording.raise_if_damaged()
+
+
+def test_a_large_file_without_its_row_is_named(recorded_file: IntactRecording, damaged_copy: Path) -> None:
+    with sqlite3.connect(damaged_copy) as connection:
+        deleted = connection.execute("DELETE FROM content").rowcount
+        connection.execute("DELETE FROM content_use")
+    connection.close()
+    with recording_at(damaged_copy) as recording:
+        snapshot, damage = recording.snapshot(3), recording.sample(3).damage
+    assert (damage is not None and "btf" in damage) == (deleted > 0)
+    live = recorded_file.live_snapshots[3]
+    assert snapshot._replace(btf=live.btf) == live
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "CREATE VIEW extra AS SELECT 1",
