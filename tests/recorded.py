@@ -128,7 +128,40 @@ OLD_RELEASE = "5.19.0"
 def without_reserves(root: Path) -> Path:
     """A tree of a kernel whose CPUs have no reserves of buffers, so that the counter of buffers has no error."""
     (root / "proc/sys/net/core/mem_pcpu_rsv").unlink()
-    return write_tree(root, {"proc/sys/kernel/osrelease": f"{OLD_RELEASE}\n"})
+    return write_tree(root, release_files(OLD_RELEASE))
+
+
+def release_files(release: str) -> dict[str, str]:
+    """The two files that name the kernel's release, for `write_tree`; the release may be empty."""
+    return {
+        "proc/sys/kernel/osrelease": f"{release}\n",
+        "proc/version": f"Linux version {release} (builder@host) (gcc) #1 SMP\n" if release else "",
+    }
+
+
+def write_buffers(root: Path, pages: int) -> Path:
+    """Writes the pages of TCP's buffers into sockstat and into /proc/net/protocols, which show the same counter."""
+    for path, pattern in (
+        ("proc/net/sockstat", r"^(TCP: .* mem )\d+"),
+        ("proc/net/protocols", r"^((?:MP)?TCP(?:v6)? +\d+ +\d+ +)\d+"),
+    ):
+        text, found = re.subn(pattern, rf"\g<1>{pages}", (root / path).read_text(), flags=re.MULTILINE)
+        assert found, path
+        (root / path).write_text(text)
+    return root
+
+
+def without_security_caches(root: Path, *names: str) -> None:
+    """Removes caches of security modules from a tree, as on a kernel whose active modules need none."""
+    slabinfo = root / "proc/slabinfo"
+    rows = slabinfo.read_text().splitlines(keepends=True)
+    slabinfo.write_text("".join(row for row in rows if row.split()[0] not in names))
+    for name in names:
+        folder = root / "sys/kernel/slab" / name
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:

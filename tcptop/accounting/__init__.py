@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tcptop.accounting.attached_objects import attached_objects
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.chosen_cache import sound_attributes
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.events import EventCounts, find_events
@@ -129,7 +130,7 @@ def account(
         held=held_objects(snapshot, table, sockets),
         lab=lab_result_use(snapshot),
         cgroup=snapshot.cgroup,
-        chosen_cache=snapshot.chosen_cache,
+        chosen_cache=sound_attributes(snapshot.chosen_cache, table.lines, page_bytes),
         holders=holders,
         hardware=find_hardware(snapshot),
         doubted=snapshot.contradictions.sources | _cut_sources(snapshot),

@@ -128,6 +128,26 @@ def run_checks(
     return tuple(sorted(checks, key=lambda check: -SEVERITY.index(check.state)))
 
 
+class UncheckedLimit(NamedTuple):
+    """A limit that is not checked, because its use or its maximum is unknown, and the reason."""
+
+    name: str
+    reason: str
+
+
+def unchecked_limits(ledger: Ledger, checks: Sequence[Check]) -> tuple[UncheckedLimit, ...]:
+    """The limits of this host that are in no check because a file could not be read.
+
+    Limits whose use only a look at the sockets tells are left out.
+    """
+    names = {check.name for check in checks}
+    return tuple(
+        UncheckedLimit(limit.name, _limit_note(ledger, limit))
+        for limit in ledger.limits["full"].rows
+        if limit.ratio is None and limit.name not in names and not LIMIT_BY_NAME[limit.name].needs_look
+    )
+
+
 def _contradiction(ledger: Ledger, name: str) -> str:
     """The reason why a limit or figure is not trusted; empty if it is trusted.
 
@@ -195,6 +215,8 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return limit.note
     source = known.maximum_source if limit.maximum is None else known.use_source
     reason = None if source is None else ledger.sources[source].reason
+    if reason is None and limit.name == "memory":
+        return limit.note or "its figures are not known"
     return reason or "its file was not read"
 
 

@@ -9,7 +9,16 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from tcptop.accounting import account
-from tcptop.accounting.checks import CHECK_NAMES, GROWTH, Ranges, SocketGrowth, check_units, run_checks, worst_state
+from tcptop.accounting.checks import (
+    CHECK_NAMES,
+    GROWTH,
+    Ranges,
+    SocketGrowth,
+    check_units,
+    run_checks,
+    unchecked_limits,
+    worst_state,
+)
 from tcptop.accounting.growth import GAP_S, LENGTH_S, change_per_s
 from tcptop.accounting.ledger_before import ledger_before
 from tcptop.accounting.origin import continue_origin, origin_of
@@ -41,10 +50,11 @@ EPILOG = """\
 Names and units of their ranges:
 {names}
 
-Without a NAME: every limit whose use can be known. Without a range: the
-thresholds of the settings file, or the default ones; NEAR and PRESSURE are a
-warning, FULL is critical. PRESSURE, the kernel's own word, is a warning
-whatever the ranges are. So is a growing ListenOverflows; a growing
+Without a NAME: every limit whose use can be known. The line names those that
+cannot be checked, since a file is missing; its state leaves them out. Without
+a range: the thresholds of the settings file, or the default ones; NEAR and
+PRESSURE are a warning, FULL is critical. PRESSURE, the kernel's own word, is a
+warning whatever the ranges are. So is a growing ListenOverflows; a growing
 TCPTimeWaitOverflow and a maximum of 0 are critical.
 
 A RANGE is that of the plugins' guidelines, in the unit above, without
@@ -117,12 +127,13 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
     limits = sample.snapshot.socket_limits.value
     has_conntrack_limit = None if limits is None else limits.max_conntrack_entries != 0
     checks = run_checks(ledger, options.names, ranges, sample.growth, has_conntrack_limit)
+    unchecked = () if options.names else unchecked_limits(ledger, checks)
     code = EXIT_CODES[worst_state(checks)]
     if options.json:
         from tcptop.report.check_json import checks_as_json
 
-        return checks_as_json(ledger, checks), code
-    return plugin_line(checks, ledger), code
+        return checks_as_json(ledger, checks, unchecked), code
+    return plugin_line(checks, ledger, unchecked), code
 
 
 def make_parser() -> Parser:

@@ -139,6 +139,8 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
             f" {units.percent(loss.used_bytes / loss.total_bytes, ' ')} in structs of active objects",
         )
         yield "loss", f"{least}{units.count(loss.lost_bytes)} B: {parts}"
+    if attributes is not None and attributes.doubt is not None:
+        yield "in doubt", attributes.doubt
     if not numbers:
         yield "flags", f"not known: {_reason(attributes)}"
         return
@@ -161,7 +163,8 @@ def _flags_text(meanings: Mapping[str, str], numbers: Mapping[str, int]) -> str:
 
 
 def _reason(attributes: CacheAttributes | None) -> str:
-    return (attributes.reason if attributes is not None else None) or NO_ATTRIBUTES
+    known = (attributes.reason, attributes.doubt) if attributes is not None else ()
+    return next(filter(None, known), NO_ATTRIBUTES)
 
 
 def _struct_bytes(row: CacheLine, attributes: CacheAttributes | None) -> int | None:

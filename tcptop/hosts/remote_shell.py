@@ -40,6 +40,9 @@ sys/kernel/slab|sys/kernel/slab/*|sys/module|sys/module/apparmor/parameters/enab
 """.splitlines()
 """Patterns of the paths that the remote program reads. In the shell's `case`, `*` matches slashes too."""
 
+NOT_ALLOWED, MISSING, REFUSED = 102, 103, 104
+"""Exit codes of the requests `c` and `l`: the path is not in `ALLOWED`, it does not exist, or reading it is refused."""
+
 SERVE = "tcptop_serve"
 """Name of the shell function that answers requests. A line with this name and the nonce calls the function."""
 
@@ -56,9 +59,9 @@ tcptop_allows() {{
 tcptop_end() {{ printf '\\n%s %s\\n' "$nonce" "$1"; }}
 tcptop_opens() {{
   code=0
-  if ! tcptop_allows "$1"; then code=102
-  elif [ ! -e "/$1" ]; then code=103
-  elif [ ! -r "/$1" ]; then code=104; fi
+  if ! tcptop_allows "$1"; then code={NOT_ALLOWED}
+  elif [ ! -e "/$1" ]; then code={MISSING}
+  elif [ ! -r "/$1" ]; then code={REFUSED}; fi
   return $code
 }}
 {SERVE}() {{
@@ -119,9 +122,6 @@ done
 allows."""
 
 PROGRAM_PATH = "/usr/local/lib/tcptop/remote"
-
-NOT_ALLOWED, MISSING, REFUSED = 102, 103, 104
-"""Exit codes of the requests `c` and `l`: the path is not in `ALLOWED`, it does not exist, or reading it is refused."""
 
 MAX_BEFORE_HELLO_BYTES = 64 << 10
 PATH = re.compile(r"(?:proc|sys)(?:/[A-Za-z0-9._:@,+\\-]+)+")

@@ -804,6 +804,19 @@ LSM_WITHOUT_SOCKET_BLOB = frozenset(
 """Security modules that allocate no data for a socket: lbs_sock in their struct lsm_blob_sizes is 0 (security/)."""
 
 
+LSM_FILE_BLOB_SINCE: dict[str, tuple[int, int] | None] = {
+    "apparmor": None,
+    "landlock": (6, 2),
+    "selinux": None,
+    "smack": None,
+}
+"""Security modules that allocate data for a file, each with the first release that does: lbs_file in its struct
+lsm_blob_sizes (security/). None for a module that does on every kernel with the cache lsm_file_cache."""
+
+LSM_WITHOUT_INODE_BLOB = frozenset(("capability", "loadpin", "lockdown", "safesetid", "tomoyo", "yama"))
+"""Security modules that allocate no data for an inode on any kernel: lbs_inode is 0."""
+
+
 def unknown_security_modules(names: Iterable[str]) -> list[str]:
     """The given security modules that are in neither LSM_SOCKET_BLOB_BYTES nor LSM_WITHOUT_SOCKET_BLOB.
 

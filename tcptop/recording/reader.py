@@ -157,11 +157,8 @@ class FileRecording(Recording):
             return
         self._add_rows([[(number, NO_TIME, NO_COUNT, NO_COUNT) for number in unlisted]])
         order = sorted(range(len(self._numbers)), key=self._numbers.__getitem__)
-        self._numbers, self._times, *counts = (
-            array(column.typecode, map(column.__getitem__, order))
-            for column in (self._numbers, self._times, *self._counts)
-        )
-        self._counts = (counts[0], counts[1])
+        self._numbers, self._times = _reordered(self._numbers, order), _reordered(self._times, order)
+        self._counts = (_reordered(self._counts[0], order), _reordered(self._counts[1], order))
 
     def _add_rows(self, chunks: Iterable[Sequence[Row]]) -> None:
         for chunk in chunks:
@@ -212,6 +209,10 @@ class FileRecording(Recording):
 
 def _samples(count: int) -> str:
     return "1 sample is" if count == 1 else f"{count} samples are"
+
+
+def _reordered(column: array[Any], order: Sequence[int]) -> array[Any]:
+    return array(column.typecode, map(column.__getitem__, order))
 
 
 def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:

@@ -39,6 +39,7 @@ WORDS = (
         "server",
         "client",
     ),
+    *("net", "group", "listen", "cgroup", "user"),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
 """Words in the text of all sockets that reveal nothing about the machine."""
@@ -50,7 +51,7 @@ PLAIN = re.compile(
 """Matches a column that holds only numbers, one of WORDS, an owner such as `whole:17`, or counters such as
 `NAME=17`."""
 
-UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2, "threads": 1}
+UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "processes": 2, "threads": 1, "left_out": 2}
 """Kinds of lines that hold no name, with the number of columns of each kind."""
 
 NAMED = {

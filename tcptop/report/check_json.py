@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from math import inf
 
 from tcptop import __version__
-from tcptop.accounting.checks import Check, worst_state
+from tcptop.accounting.checks import Check, UncheckedLimit, worst_state
 from tcptop.ledger import Ledger
 from tcptop.report.as_json import SCHEMA, Json, utc_text
 from tcptop.report.plugin_line import EXIT_CODES, check_text, number_text, plugin_line
 
 
-def checks_as_json(ledger: Ledger, checks: Sequence[Check]) -> str:
+def checks_as_json(ledger: Ledger, checks: Sequence[Check], unchecked: Sequence[UncheckedLimit] = ()) -> str:
     """The checks as JSON, in ASCII."""
-    return json.dumps(checks_as_object(ledger, checks))
+    return json.dumps(checks_as_object(ledger, checks, unchecked))
 
 
-def checks_as_object(ledger: Ledger, checks: Sequence[Check]) -> Json:
+def checks_as_object(ledger: Ledger, checks: Sequence[Check], unchecked: Sequence[UncheckedLimit] = ()) -> Json:
     """The checks as a dictionary that `json.dumps` can write."""
     state = worst_state(checks)
     return {
@@ -28,8 +28,9 @@ def checks_as_object(ledger: Ledger, checks: Sequence[Check]) -> Json:
         "live": ledger.live,
         "state": state,
         "exit_code": EXIT_CODES[state],
-        "line": plugin_line(checks, ledger),
+        "line": plugin_line(checks, ledger, unchecked),
         "checks": [_check(check) for check in checks],
+        "not_checked": [limit.name for limit in unchecked],
     }
 
 

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor
 
-from tcptop.accounting.checks import BYTES_PER_CONNECTION, GROWTH, IDLE, UNLIMITED, Check, CheckState, worst_state
+from tcptop.accounting.checks import (
+    BYTES_PER_CONNECTION,
+    GROWTH,
+    IDLE,
+    UNLIMITED,
+    Check,
+    CheckState,
+    UncheckedLimit,
+    worst_state,
+)
 from tcptop.explanation.limit_texts import limit_text
 from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import Ledger
@@ -22,12 +31,12 @@ MAX_TEXT_CHARACTERS = 4096
 earlier."""
 
 
-def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
+def plugin_line(checks: Sequence[Check], ledger: Ledger, unchecked: Sequence[UncheckedLimit] = ()) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    If `checks` is empty, the line says `the use of no limit is known`, with the reason. Some files are used by no
-    check, and do not change the state. If one of these files is cut or contradicts another file, the line ends in a
-    remark.
+    The line names the limits in `unchecked`, which do not change the state. If `checks` is empty, the line says `the use
+    of no limit is known`, with the reason. Some files are used by no check, and do not change the state. If one of
+    these files is cut or contradicts another file, the line ends in a remark.
     """
     none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
@@ -35,6 +44,8 @@ def plugin_line(checks: Sequence[Check], ledger: Ledger) -> str:
     doubts = [ledger.sources[source].reason or "" for source in sorted(ledger.doubted)]
     unsaid = [doubt for doubt in doubts if doubt and all(check.note != doubt for check in checks)]
     text += "".join(f"; in doubt, and in no figure here: {doubt}" for doubt in unsaid[:1])
+    left_out = ", ".join(f"{LIMIT_BY_NAME[limit.name].spelling} ({limit.reason})" for limit in unchecked)
+    text += f"; not checked: {left_out}" if left_out and checks else ""
     performance = " ".join(map(performance_data, checks))
     return f"{state_line(worst_state(checks), text)}{f'|{performance}' if performance else ''}"
 

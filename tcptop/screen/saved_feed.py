@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcptop.accounting.chosen_cache import sound_attributes
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
 from tcptop.ledger import Ledger
@@ -89,7 +90,8 @@ class SavedFeed(Feed):
     def draw(self, ledger: Ledger) -> None:
         """Draws the sample with the attributes of the chosen cache."""
         self._latest = ledger
-        super().draw(ledger._replace(chosen_cache=self._chosen_cache))
+        attributes = sound_attributes(self._chosen_cache, ledger.caches, ledger.host.page_size_bytes)
+        super().draw(ledger._replace(chosen_cache=attributes))
 
     def ask_for_sockets(self, wanted: bool) -> None:
         """At the first request, samples the tree again with the saved list of sockets; later requests do nothing."""

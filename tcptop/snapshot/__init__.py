@@ -112,6 +112,8 @@ class CacheAttributes(NamedTuple):
     """Name of the function that prepares new objects; empty if there is no such function, None if unknown."""
     reason: str | None
     """One line that says why no attribute could be read; None if at least one was read."""
+    doubt: str | None = None
+    """One line that says which attributes are left out because they are impossible; None if none is."""
 
 
 class Zone(NamedTuple):
@@ -247,6 +249,8 @@ class Protocol(NamedTuple):
 
     `under_pressure` is None if the protocol has no limit.
     """
+    memory_units: int | None = None
+    """Column `memory`: the counter of the protocol's buffers, which sockstat also shows; None if there is none."""
 
 
 class Protocols(NamedTuple):

@@ -18,11 +18,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tcptop.sock_diag import FIRST_LINE, PREFIX, SOCKETS_PATH
-from tcptop.sock_diag.cgroups import find_cgroups
+from tcptop.sock_diag.cgroups import MAX_FOLDERS, find_cgroups
 from tcptop.sock_diag.counters import read_counters, read_ephemeral_ports, read_own_sysctls
-from tcptop.sock_diag.descriptors import OwnerSample, sample_owners
+from tcptop.sock_diag.descriptors import MAX_IN_ALL, OwnerSample, sample_owners
 from tcptop.sock_diag.dump import LISTEN_MASK, UNLISTENING_MASK, dump_datagrams, dump_request, open_diag_socket
-from tcptop.sock_diag.fold import NO_INODE, NOT_SAMPLED, Fold, Group, GroupKey
+from tcptop.sock_diag.fold import MAX_GROUPS, NO_INODE, NOT_SAMPLED, Fold, Group, GroupKey
 from tcptop.sock_diag.listeners import ListenerRow, listener_rows
 from tcptop.sock_diag.net_namespaces import (
     NetNamespace,
@@ -44,8 +44,23 @@ SMALL_SHARE = 0.5
 namespaces."""
 CGROUPS_WITH_MEMORY = 50
 """Number of cgroups whose memory.stat is read; the cgroups with the most sockets are chosen."""
+MAX_NAMESPACES = 1_000
+MAX_GROUPS_IN_ALL = MAX_GROUPS * 11 // 10
+"""Maximum number of groups of all namespaces together. A dump has up to MAX_GROUPS groups of a single port, and a few
+more groups that each join the sockets of many ports.
+"""
 MAX_LISTENERS = 20_000
 MAX_SHARED_LINES = 1_000
+MAX_USERS = 10_000
+MAX_LINES_OF_A_KIND: Mapping[str, int] = {
+    "net": MAX_NAMESPACES,
+    "group": MAX_GROUPS_IN_ALL,
+    "listen": MAX_LISTENERS,
+    "process": MAX_IN_ALL,
+    "cgroup": MAX_FOLDERS,
+    "user": MAX_USERS,
+}
+"""Maximum number of lines of each kind in a look; sources/socket_table.py refuses more."""
 SAMPLED_BIT = 1
 FIRST_SHARED = -2
 """Owner number of the first set of processes that share sockets. Each further set of processes that share sockets has
@@ -98,11 +113,30 @@ def look(ask: Ask) -> tuple[bytes, int]:
     Raises OSError if the kernel does not answer at all, for example EPROTONOSUPPORT if the kernel has no sock_diag.
     """
     lines: list[str] = []
-    own_us = call_in_thread(lambda: lines.extend(_Look(ask).lines()))[1]
+    own_us = call_in_thread(lambda: lines.extend(bounded_lines(_Look(ask).lines())))[1]
     others_us = sum(int(line.split("\t")[1]) for line in lines if line.startswith("thread_us\t"))
     took_us = own_us + others_us
     lines = [FIRST_LINE, f"took_us\t{took_us}", *(line for line in lines if not line.startswith("thread_us\t"))]
     return ("\n".join(lines) + "\n").encode("utf-8", "replace"), took_us
+
+
+def bounded_lines(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, at most MAX_LINES_OF_A_KIND of each kind, and then for each kind the number of lines left out.
+
+    After the first namespace that is left out, all listeners and groups belong to namespaces that are left out.
+    """
+    written: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
+    for line in lines:
+        kind = line.partition("\t")[0]
+        most = MAX_LINES_OF_A_KIND.get(kind)
+        if most is not None and (written[kind] >= most or (left_out["net"] and kind in ("listen", "group"))):
+            left_out[kind] += 1
+            continue
+        written[kind] += 1
+        yield line
+    for kind, number in left_out.items():
+        yield f"left_out\t{kind}\t{number}"
 
 
 class _Look:
@@ -181,7 +215,10 @@ class _Look:
         yield from _user_lines(users)
 
     def _single_owners(self, groups: Sequence[Group], owners: Owners) -> list[Group]:
-        """The groups; a group that several processes share becomes a group of the first of these processes."""
+        """The groups, the largest first.
+
+        A group that several processes share becomes a group of the first of these processes.
+        """
         merged: dict[GroupKey, Group] = {}
         for group in groups:
             key = group.key._replace(owner=self._single_owner(group.key.owner, group.sockets, owners))
@@ -191,7 +228,7 @@ class _Look:
             else:
                 sums = tuple(map(operator.add, other.sums, group.sums))
                 merged[key] = Group(key, other.sockets + group.sockets, sums)
-        return list(merged.values())
+        return sorted(merged.values(), key=lambda group: -group.sockets)
 
     def _single_owner(self, owner: int, sockets: int, owners: Owners) -> int:
         """The first of the processes that share sockets.

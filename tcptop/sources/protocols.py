@@ -28,7 +28,7 @@ class ProtocolsSource(FileSource[Protocols]):
     pace = EVERY_FIVE_SECONDS
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Protocols:
-        """Parses each protocol's name, size, number of sockets, and memory pressure.
+        """Parses each protocol's name, size, number of sockets, memory of buffers, and memory pressure.
 
         Flags other than memory pressure differ between kernels, and are ignored.
         """
@@ -46,9 +46,11 @@ def _parse_protocol(line: str) -> Protocol:
     if not at:
         raise ValueError("no size")
     sockets = fields[at + 1]
+    memory = fields[at + 2] if len(fields) > at + 2 else ""
     return Protocol(
         printable_name(" ".join(fields[:at])),
         parse_count(fields[at]),
         None if sockets == "-1" else parse_count(sockets),
         PRESSURE.get(fields[at + 3]) if len(fields) > at + 3 else None,
+        parse_count(memory) if memory.isdigit() else None,
     )

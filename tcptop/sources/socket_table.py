@@ -25,21 +25,22 @@ from tcptop.snapshot.socket_table import (
     SocketTable,
 )
 from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
-from tcptop.sock_diag.descriptors import MAX_IN_ALL
 from tcptop.sock_diag.dump import STATE_NAMES
-from tcptop.sock_diag.fold import MAX_GROUPS
-from tcptop.sock_diag.look import MAX_LISTENERS, MAX_SHARED_LINES
+from tcptop.sock_diag.look import MAX_LINES_OF_A_KIND, MAX_SHARED_LINES
 from tcptop.sources.source import AS_ROOT, Damage, FileSource, Pace, failed_reading, make_reading, parse_count, unread
 from tcptop.text.printable import decode_text, printable, printable_name
 from tcptop.text.units import grouped
 
 ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
 MAX_LINES = 100_000
-MAX_NAMESPACES = 1_000
-MAX_GROUPS_IN_ALL = MAX_GROUPS * 11 // 10
-"""Maximum number of groups of all namespaces together. A dump has up to MAX_GROUPS groups of a single port, and a few
-more groups that each join the sockets of many ports.
-"""
+KINDS_IN_WORDS: Mapping[str, str] = {
+    "net": "network namespaces",
+    "group": "groups",
+    "listen": "listeners",
+    "process": "processes",
+    "cgroup": "cgroups",
+    "user": "users",
+}
 DENIED = os.strerror(errno.EACCES)
 """The kernel's error text if only root may read the sockets."""
 GONE = frozenset(os.strerror(number) for number in (errno.ENOENT, errno.ESRCH))
@@ -112,6 +113,7 @@ class SocketTableSource(FileSource[SocketTable]):
                 bad += 1
         if parser.strays():
             impossible["no line describes their network namespace"] += parser.strays()
+        damages += [Damage("cut", text) for text in parser.left_out[: len(KINDS_IN_WORDS)]]
         for reason, number in impossible.items():
             lines_are = "1 line is" if number == 1 else f"{grouped(number)} lines are"
             damages.append(Damage("strange", f"{lines_are} left out: {reason}"))
@@ -143,6 +145,8 @@ class _Parser:
         self._user_of: dict[int, str] = {}
         self._shared: list[SharedSockets] = []
         self._unread_threads = 0
+        self.left_out: list[str] = []
+        """What the look left out because it has too many lines of a kind."""
         self._inodes: set[int] = set()
         self._group_keys: set[tuple[str, ...]] = set()
         self.kinds = {
@@ -158,6 +162,7 @@ class _Parser:
             "user": self._add_user,
             "shared": self._add_shared,
             "threads": self._add_threads,
+            "left_out": self._add_left_out,
         }
 
     def table(self) -> SocketTable:
@@ -203,7 +208,7 @@ class _Parser:
 
     def _add_namespace(self, columns: list[str]) -> None:
         inode, here, found_by, asked, counters, name, reason = columns
-        _refuse_more(self._namespaces, MAX_NAMESPACES, "network namespaces")
+        _refuse_more(self._namespaces, "net")
         if here == "here" and any(each.is_here for each in self._namespaces):
             raise _ImpossibleLineError("another network namespace is tcptop's own already")
         number = _known(inode)
@@ -226,7 +231,7 @@ class _Parser:
 
     def _add_listener(self, columns: list[str]) -> None:
         namespace, family, port, queue, limit, drops, uid, cgroup, pid = columns
-        _refuse_more(self._listeners, MAX_LISTENERS, "listeners")
+        _refuse_more(self._listeners, "listen")
         self._listeners.append(
             Listener(
                 _count(namespace),
@@ -245,7 +250,7 @@ class _Parser:
         namespace, family, state, mini, side, port, uid, cgroup, owner, sockets, sums, peer = columns
         kind, pid = _parse_owner(owner)
         rmem, fwd, wmem_queued, rqueue, wqueue, drops = sums.split(" ")
-        _refuse_more(self._groups, MAX_GROUPS_IN_ALL, "groups")
+        _refuse_more(self._groups, "group")
         place, number = _count(namespace), _count(sockets)
         key = (*columns[:9], peer)
         if key in self._group_keys:
@@ -276,7 +281,7 @@ class _Parser:
 
     def _add_process(self, columns: list[str]) -> None:
         pid, descriptors, limit, whole, sockets, weight, command, *namespace = columns
-        _refuse_more(self._process_of, MAX_IN_ALL, "processes")
+        _refuse_more(self._process_of, "process")
         number = float(weight)
         if not 1 <= number <= 1e9:
             raise ValueError("not a weight")
@@ -293,16 +298,25 @@ class _Parser:
 
     def _add_cgroup(self, columns: list[str]) -> None:
         number, sock, kernel, path = columns
+        _refuse_more(self._cgroup_of, "cgroup")
         self._cgroup_of[_count(number)] = SocketCgroup(printable_name(path), _known(sock), _known(kernel))
 
     def _add_user(self, columns: list[str]) -> None:
         uid, name = columns
+        _refuse_more(self._user_of, "user")
         self._user_of[_count(uid)] = printable_name(name)
 
     def _add_shared(self, columns: list[str]) -> None:
         pid, other_pid, sockets = columns
-        _refuse_more(self._shared, MAX_SHARED_LINES, "pairs of processes that share sockets")
+        if len(self._shared) >= MAX_SHARED_LINES:
+            raise _ImpossibleLineError(
+                f"a look lists at most {grouped(MAX_SHARED_LINES)} pairs of processes that share sockets"
+            )
         self._shared.append(SharedSockets(_count(pid), _count(other_pid), _count(sockets)))
+
+    def _add_left_out(self, columns: list[str]) -> None:
+        kind, number = columns
+        self.left_out.append(f"{_at_most_text(kind)}; {grouped(_count(number))} more are left out")
 
     def _add_threads(self, columns: list[str]) -> None:
         self._unread_threads = _count(columns[0])
@@ -330,10 +344,14 @@ def _count(text: str, most: int = MAX_BYTES) -> int:
     return number
 
 
-def _refuse_more(collected: Sized, most: int, what: str) -> None:
-    """Raises an error if `collected` already has the maximum number of elements."""
-    if len(collected) >= most:
-        raise _ImpossibleLineError(f"a look lists at most {grouped(most)} {what}")
+def _refuse_more(collected: Sized, kind: str) -> None:
+    """Raises an error if `collected` already has the maximum number of lines of a kind."""
+    if len(collected) >= MAX_LINES_OF_A_KIND[kind]:
+        raise _ImpossibleLineError(_at_most_text(kind))
+
+
+def _at_most_text(kind: str) -> str:
+    return f"a look lists at most {grouped(MAX_LINES_OF_A_KIND[kind])} {KINDS_IN_WORDS[kind]}"
 
 
 def _known(text: str) -> int | None:

@@ -1,6 +1,7 @@
 """/proc/sys, /proc/cmdline and /sys/kernel/notes: host name, kernel release and build, tcp_mem, slab debugging.
 
-In a saved tree without /proc/sys, the kernel release is taken from /proc/version.
+In a saved tree without /proc/sys, the kernel release is taken from /proc/version. If the two name different releases,
+the files are of different kernels, and the release is unknown.
 """
 
 from __future__ import annotations
@@ -71,23 +72,32 @@ class SysctlsSource(Source[Sysctls]):
         report_unread((*files, notes), "proc/sys", damages)
         if not any(texts.values()) and build_id is None and not has_cut(damages):
             return unread(*explain_error("proc/sys", files[1].error or OSError("empty")), took_us)
-        release = texts[RELEASE]
-        if not release and texts[VERSION].startswith("Linux version "):
-            release = next(iter(texts[VERSION].split()[2:]), "")
+        release, banner = texts[RELEASE], _release_in_banner(texts[VERSION])
+        architecture = find_architecture(release or banner, texts[VERSION])
+        if release and banner and release != banner:
+            names = f"{printable_name(release)} in osrelease and {printable_name(banner)} in /proc/version"
+            damages.append(Damage("strange", f"two releases of the kernel: {names}"))
+            release = banner = ""
         options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
         value = Sysctls(
             host_name=printable_name(texts[HOST_NAME]) or None,
-            kernel_release=printable_name(release) or None,
+            kernel_release=printable_name(release or banner) or None,
             memory_per_cpu_reserve_pages=parse_sysctl(texts, PER_CPU_RESERVE, parse_count, damages),
             tcp_mem=parse_sysctl(texts, TCP_MEM, parse_tcp_mem, damages),
             zone_reclaim_mode=parse_sysctl(texts, ZONE_RECLAIM_MODE, parse_count, damages),
             slab_debug=not options.isdisjoint(DEBUG_OPTIONS),
             build_id=build_id,
-            architecture=find_architecture(release, texts[VERSION]),
+            architecture=architecture,
             merges_caches=options.isdisjoint(NO_MERGE_OPTIONS),
             mem_profiling=parse_sysctl(texts, MEM_PROFILING, parse_count, damages),
         )
         return make_reading(value, worst_damage(damages), "proc/sys", took_us)
+
+
+def _release_in_banner(text: str) -> str:
+    """The release in /proc/version (fs/proc/version.c, version_proc_show), which prints it as osrelease does."""
+    words = text.split() if text.startswith("Linux version ") else []
+    return words[2] if len(words) > 2 else ""
 
 
 def parse_tcp_mem(text: str) -> tuple[int, int, int]:

@@ -16,11 +16,13 @@ from recorded import (
     each_recording,
     ledger,
     ledger_of,
+    release_files,
     row_of,
     slab_rows,
     snapshot,
     text,
     tree,
+    write_tree,
 )
 
 from tcptop.accounting import account
@@ -216,7 +218,7 @@ def test_since_7_0_there_is_no_bound_without_the_sheaf_capacity(tmp_path: Path, 
     root = copy_recording("7.3-4n", "timewait", tmp_path)
     for path in (root / "sys/kernel/slab").glob("*/sheaf_capacity"):
         path.unlink(missing_ok=True)
-    (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+    write_tree(root, release_files(release))
     figures = ledger_of(root)
     assert (idle_error(figures, "TCP") is not None) == is_known
     assert (figures.slab_memory.idle_error_bytes is not None) == is_known

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from recorded import copy_recording, each_recording, ledger, ledger_of, slab_rows, text
+from recorded import copy_recording, each_recording, ledger, ledger_of, slab_rows, text, write_buffers
 
 OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6")
 
@@ -128,9 +128,8 @@ def test_full_queues_count_as_the_memory_that_they_take(charged_pages: int, used
     200 connections whose reader does not read; 1 000 orphans with unsent data.
     """
     root = copy_recording("6.18-1n", "established", tmp_path)
-    sockstat = root / "proc/net/sockstat"
-    sockets = re.sub(r"mem \d+", f"mem {charged_pages}", sockstat.read_text(), count=1)
-    sockstat.write_text(re.sub(r"alloc \d+", "alloc 2001", sockets))
+    sockstat = write_buffers(root, charged_pages) / "proc/net/sockstat"
+    sockstat.write_text(re.sub(r"alloc \d+", "alloc 2001", sockstat.read_text()))
     meminfo = root / "proc/meminfo"
     free_kib = int(re.search(r"MemFree: +(\d+)", meminfo.read_text())[1])  # type: ignore[index]
     meminfo.write_text(re.sub(r"MemFree: +\d+", f"MemFree: {free_kib - used_kib}", meminfo.read_text()))
@@ -140,9 +139,7 @@ def test_full_queues_count_as_the_memory_that_they_take(charged_pages: int, used
 
 
 def test_a_page_charged_for_each_idle_socket_is_no_memory(tmp_path: Path) -> None:
-    root = copy_recording("6.18-1n", "established", tmp_path)
-    sockstat = root / "proc/net/sockstat"
-    sockstat.write_text(re.sub(r"mem \d+", "mem 8002", sockstat.read_text(), count=1))
+    root = write_buffers(copy_recording("6.18-1n", "established", tmp_path), 8002)
     [buffers] = [part for part in ledger_of(root).tcp_memory.parts if part.row is None]
     assert buffers.bytes == buffers.low_bytes < 1 << 20
 

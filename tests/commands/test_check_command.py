@@ -17,7 +17,7 @@ from pathlib import Path
 import forked_program
 import pytest
 from plugin_output import Output, parse_output
-from recorded import RECORDINGS, copy_recording, counters, text, tree, write_tree
+from recorded import RECORDINGS, copy_recording, counters, release_files, text, tree, write_tree
 from samples import STARTED_UNIX_S, phase_trees, record
 from slow_case import slow
 
@@ -97,8 +97,9 @@ SOCKSTAT = "sockets: used 9\nTCP: inuse 16001 orphan {orphans} tw {tw} alloc 200
 TCP_MEM_MAX = int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_mem").split()[2])
 
 
-def sockstat(orphans: int = 0, tw: int = 0, mem: int = 0) -> dict[str, str]:
-    return {"proc/net/sockstat": SOCKSTAT.format(orphans=orphans, tw=tw, mem=mem)}
+def sockstat(orphans: int = 0, tw: int = 0, mem: int = 0) -> dict[str, str | None]:
+    protocols = {"proc/net/protocols": None} if mem else {}  # it shows the buffers, too
+    return {"proc/net/sockstat": SOCKSTAT.format(orphans=orphans, tw=tw, mem=mem), **protocols}
 
 
 def open_files(count: int) -> dict[str, str | None]:
@@ -400,7 +401,7 @@ def test_growth_begins_again_where_a_recording_goes_on_after_a_boot(
             alloc = 100 + 50 * number if turn else 16_000
             (root / "proc/net/protocols").unlink()
             (root / "proc/net/sockstat").write_text(f"TCP: inuse {alloc} orphan 0 tw 0 alloc {alloc} mem 0\n")
-            (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+            write_tree(root, release_files(release))
             roots.append(root)
         monkeypatch.setattr("samples.STARTED_UNIX_S", STARTED_UNIX_S + 60 * turn)
         record(path, roots, MIN_SAMPLES)
@@ -512,7 +513,7 @@ def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
 )
 def test_the_error_of_the_open_files(root: Path, run: Run, release: str, state: str, low: float, high: float) -> None:
     """Each of 8 CPUs may have 32 files that file-nr does not count; since 6.16, file-nr counts all files."""
-    files = open_files(80_000) | {"proc/sys/kernel/osrelease": f"{release}\n"}
+    files = open_files(80_000) | release_files(release)
     path = edited(root, files)
     assert run("--root", path, "file_max").state == state
     done = forked_program.run("check", "--json", "--root", path, "file_max")
@@ -705,3 +706,40 @@ def test_below_negate(arguments: list[str], code: int, state: str) -> None:
 
 def test_the_install_script_installs_negate() -> None:
     assert "monitoring-plugins-basic" in (PROJECT / "scripts/install-test-tools").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "names", "words"),
+    [
+        ("proc/meminfo", r"MemTotal.*\n", ["memory"], "; not checked: memory ("),
+        ("proc/meminfo", None, ["memory"], "; not checked: memory (there is no /proc/meminfo here)"),
+        ("proc/sys/net/ipv4/tcp_mem", None, ["tcp_mem"], "; not checked: tcp_mem ("),
+        (
+            "proc/net/sockstat",
+            None,
+            ["tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"],
+            "tcp_mem (there is no /proc/net/sockstat here)",
+        ),
+    ],
+)
+def test_a_limit_that_cannot_be_checked_is_named(
+    tmp_path: Path, path: str, pattern: str | None, names: list[str], words: str
+) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    if pattern is None:
+        (root / path).unlink()
+    else:
+        (root / path).write_text(re.sub(pattern, "", (root / path).read_text()))
+    done = forked_program.run("check", "--json", "--root", root)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["state"], sorted(found["not_checked"])) == (0, "OK", names)
+    assert words in found["line"]
+    assert set(names).isdisjoint(each["name"] for each in found["checks"])
+    named = json.loads(forked_program.run("check", "--json", "--root", root, "file_max").stdout)
+    assert named["not_checked"] == []
+
+
+def test_of_an_undamaged_tree_every_limit_is_checked() -> None:
+    for kernel in RECORDINGS.keys() - {"6.18-1n"}:  # this recording lacks sysctls
+        found = json.loads(forked_program.run("check", "--json", "--root", tree(kernel, "established")).stdout)
+        assert (found["not_checked"], "not checked" in found["line"]) == ([], False)

@@ -24,12 +24,14 @@ from recorded import (
     copy_recording,
     counters,
     ledger,
+    release_files,
     row_of,
     slab_rows,
     snapshot,
     text,
     tree,
     without_reserves,
+    write_buffers,
     write_tree,
 )
 from samples import phase_trees, record
@@ -774,7 +776,7 @@ ALARMS = {
 
 
 def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Path, run: Run, run_json: RunJson) -> None:
-    write_tree(root, ALARMS)
+    write_buffers(write_tree(root, ALARMS), 34_000)
     arguments = ("--root", str(root), "--connections", "40", "--no-conntrack")
     idle = run_json(*arguments)
     assert [(each["name"], each["state"], each["why"]) for each in idle["not_counted"]] == [
@@ -802,7 +804,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
 
 def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json: RunJson) -> None:
     """The same number of connections fits as on the screen; the exit code is that of the verdict."""
-    write_tree(root, ALARMS)
+    write_buffers(write_tree(root, ALARMS), 34_000)
     found = json.loads(forked_program.run("--root", root, "--json").stdout)
     arguments = ("--root", str(root), "--side", "proxy", "--buffers", "now", "--no-conntrack", "--connections", "1K")
     planned = run_json(*arguments)
@@ -883,7 +885,7 @@ def test_flows_are_planned_where_the_namespace_tracks_some_now(
 )
 def test_the_error_of_the_open_files_decides(root: Path, run_json: RunJson, release: str, verdict: str) -> None:
     """Each of 8 CPUs may have 32 files that file-nr does not count; since 6.16, file-nr counts all files."""
-    (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+    write_tree(root, release_files(release))
     row = limit(run_json("--root", str(root), "--connections", "98801"), "file_max")
     assert row["verdict"] == {"cannot say": "unknown", "does not fit": "exceeded"}[verdict]
 
@@ -901,7 +903,7 @@ def test_no_sysctl_is_advised_where_the_error_of_its_counter_is_unknown(
     arguments = ["--root", str(root), *arguments]
     assert sysctl in [each["name"] for each in run_json(*arguments)["sysctls"]]
     if name == "tcp_mem":
-        write_tree(root, {"proc/sys/kernel/osrelease": "6.8.0\n", "proc/sys/net/core/mem_pcpu_rsv": "x\n"})
+        write_tree(root, {**release_files("6.8.0"), "proc/sys/net/core/mem_pcpu_rsv": "x\n"})
     else:  # the number of CPUs is unknown
         shutil.rmtree(root / "sys/devices/system/cpu")
         (root / "proc/zoneinfo").unlink()
@@ -924,7 +926,7 @@ def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
 
 @pytest.mark.parametrize(("release", "says"), [("6.18.1", False), ("6.19.0", True)])
 def test_conntracks_limit_may_be_lower_in_the_first_namespace(root: Path, release: str, says: bool) -> None:
-    (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+    write_tree(root, release_files(release))
     (root / "proc/sys/net/ipv4/tcp_max_orphans").unlink()
     done = forked_program.run("--json", "--root", root)
     row = next(each for each in json.loads(done.stdout)["limits"] if each["name"] == "nf_conntrack_max")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from recorded import copy_recording, ledger, tree
+from recorded import copy_recording, ledger, release_files, tree, write_tree
 
 from tcptop.explanation import find_page
 from tcptop.kernel.relations import DRAWINGS, member_of, member_paths
@@ -171,7 +171,7 @@ def test_time_wait_keeps_the_mini_socket_and_the_buckets_alone() -> None:
 
 def test_a_backport_is_seen_in_btf_whatever_the_release(tmp_path: Path) -> None:
     root = with_btf("6.12", tmp_path)
-    (root / "proc/sys/kernel/osrelease").write_text("5.14.0-500.el9.x86_64\n")
+    write_tree(root, release_files("5.14.0-500.el9.x86_64"))
     members = {(struct, member): to for struct, _, member, to in links(explain(root))}
     assert members["tcp_sock", f"{SK}.__sk_common.skc_bind_node"] == "the owners of the bind2 bucket"
     assert members["inet_bind_bucket", "bhash2"] == "the bind2 buckets of the port"

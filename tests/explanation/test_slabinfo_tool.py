@@ -170,6 +170,48 @@ def test_a_debugging_option_is_named(guest: Path) -> None:
     assert between in fact(page, "loss")
 
 
+@pytest.mark.parametrize(
+    ("attribute", "text", "words"),
+    [
+        ("slab_size", "600\n", "a struct of 632 B in an object of 600 B"),
+        ("objs_per_slab", "24\n", "24 objects of 640 B in a slab of order 2"),
+        ("order", "3\n", "25 objects of 640 B in a slab of order 3"),
+        ("slabs", "955 N0=17 N1=393 N2=542\n", "955 slabs, and another number on the nodes together"),
+        ("total_objects", "23875 N0=425\n", "23 875 objects, and another number on the nodes together"),
+        ("total_objects", "9 N0=9\n", "955 slabs and only 9 objects"),
+        ("partial", "7 N0=17\n", "partial is 7, and another number on the nodes together"),
+        ("cpu_slabs", "5000 N0=5000\n", "cpu_slabs is 5000, and the cache has 955 slabs"),
+    ],
+)
+def test_an_impossible_attribute_is_in_doubt_and_in_no_figure(
+    guest: Path, attribute: str, text: str, words: str
+) -> None:
+    assert "in doubt" not in explain(guest, "inode_cache")
+    before = fact(explain(guest, "inode_cache"), "slab share")
+    (guest / "sys/kernel/slab/inode_cache" / attribute).write_text(text)
+    page = explain(guest, "inode_cache")
+    assert words in fact(page, "in doubt")
+    assert fact(page, "slab share") == before
+    if attribute in ("slabs", "total_objects", "partial", "cpu_slabs"):
+        assert " held by CPUs" not in page
+    else:
+        assert fact(page, "struct").startswith("not known")
+
+
+@pytest.mark.parametrize("attribute", ["slab_size", "objs_per_slab", "order"])
+def test_attributes_of_another_size_than_the_row_are_in_doubt(guest: Path, attribute: str) -> None:
+    folder = guest / "sys/kernel/slab/inode_cache"
+    changed = {"slab_size": 1280, "objs_per_slab": 12, "order": 2}
+    for name, number in changed.items():
+        if name == attribute or attribute != "order":
+            (folder / name).write_text(f"{number}\n")
+    if attribute == "order":
+        for name in ("slab_size", "objs_per_slab"):
+            (folder / name).unlink()
+        (folder / "order").write_text("3\n")
+    assert "in /proc/slabinfo" in fact(explain(guest, "inode_cache"), "in doubt")
+
+
 @pytest.mark.parametrize("name", ["..", "../../../proc", "."])
 def test_a_name_that_leads_out_of_the_folder_reads_nothing(guest: Path, name: str) -> None:
     rows = (guest / "proc/slabinfo").read_text()

@@ -16,6 +16,7 @@ import made_smbios as made
 import pytest
 from made_look import HERE, group, listen, look_text, net, process
 from program import CHECKOUT, output, report, run, text_report
+from recorded import release_files
 
 from tcptop.accounting.contradictions import RELATIONS
 
@@ -49,6 +50,11 @@ def row(active: int, objects: int, size: int, per_slab: int, pages: int, slabs: 
     """
     text = f"TCP {active} {objects} {size} {per_slab} {pages} : tunables    0    0    0 : slabdata {slabs} {slabs} "
     return Edit(SLABINFO, TCP_ROW, text)
+
+
+def of_release(release: str) -> list[Edit]:
+    """The release in both files that name it."""
+    return [Edit(path, "", text) for path, text in release_files(release).items()]
 
 
 def line(path: str, name: str, number: int) -> Edit:
@@ -147,6 +153,10 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "struct of a protocol": ("slab_sizes", [Edit(f"{TCP}/object_size", r"\d+", "2360")]),
     "slabs have objects in sysfs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16 N0=16\n")]),
     "objects of a node in its slabs": ("slab_counts", [Edit(f"{TCP}/total_objects", r"(?s).*", "16016 N0=16016\n")]),
+    "a security module of its cache": (
+        "security_modules",
+        [Edit("sys/kernel/security/lsm", "", "lockdown,capability,yama")],
+    ),
     "folder of a cache that never merges": ("slab_links", [Edit(TCP, LINK, ":A-0000128")]),
     "slabs in memory in sysfs": (
         "slab_counts",
@@ -164,6 +174,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "orphans of sockstat in memory": ("sockstat", [sockstat("orphan", 2_000_000_000)]),
     "time_wait of sockstat in memory": ("sockstat", [sockstat("tw", 2_000_000_000)]),
     "buffer_units of sockstat in memory": ("sockstat", [sockstat("mem", 4_000_000)]),
+    "buffers in both files": ("sockstat", [sockstat("mem", 6_500)]),
     "orphans of allocated sockets": ("sockstat", [sockstat("orphan", 16_600)]),
     "orphans and established sockets of allocated ones": ("sockstat", [sockstat("orphan", 9_000)]),
     "sockets in use of allocated ones": ("sockstat", [sockstat("alloc", 15_400)]),
@@ -258,7 +269,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "memory of a node is managed": ("topology", [line(f"{NODE}/node3/meminfo", "MemTotal", 1_545_000)]),
     "memory of a node is present": (
         "topology",
-        [line(f"{NODE}/node0/meminfo", "MemTotal", 9_999_999), Edit("proc/sys/kernel/osrelease", "", "3.11.0\n")],
+        [line(f"{NODE}/node0/meminfo", "MemTotal", 9_999_999), *of_release("3.11.0")],
     ),
     "distance of a node to itself": (
         "topology",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from program import CHECKOUT, output, report, text_report
+from recorded import release_files, without_security_caches, write_tree
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 FRAGMENTED = Path(__file__).resolve().parent / "recordings/6.1-2n-fragmented"
@@ -112,6 +113,7 @@ def test_an_unknown_security_module_is_missing(tmp_path: Path, unknown: str, oth
 def test_known_modules_without_a_blob_leave_the_figure_complete(tmp_path: Path, names: str) -> None:
     root = copied(tmp_path, "6.1-4n", "established")
     (root / MODULES).write_text(names)
+    without_security_caches(root, "lsm_file_cache", "lsm_inode_cache")
     side = accepted(root)
     assert side["complete"]
     assert "LSM socket blob" not in parts_of(side)
@@ -355,10 +357,25 @@ def explained(root: Path) -> str:
 @pytest.mark.parametrize("release", NAMES)
 def test_functions_have_the_names_of_the_kernels_release(tmp_path: Path, release: str) -> None:
     root = copied(tmp_path, "6.1-4n", "established")
-    (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")
+    write_tree(root, release_files(release))
     text = explained(root)
     assert {name for name in ALL_NAMES if re.search(rf"(?<!\w){re.escape(name)}", text)} == set(NAMES[release])
     assert f"as in Linux {'.'.join(release.split('.')[:2])}." in text
+
+
+def test_no_figure_relies_on_a_release_that_another_file_contradicts(tmp_path: Path) -> None:
+    """Without mem_pcpu_rsv, the release decides how far the counter of buffers may be off."""
+    root = copied(tmp_path, "6.1-4n", "established")
+    (root / "proc/sys/net/core/mem_pcpu_rsv").unlink()
+    write_tree(root, release_files("5.15.0"))
+    assert report(root)["sockets"]["buffer_error_bytes"] == 0
+    (root / "proc/sys/kernel/osrelease").write_text("6.1.0-56-amd64\n")
+    found = report(root)
+    assert found["sources"]["sysctls"]["state"] == "strange"
+    assert "two releases of the kernel" in found["sources"]["sysctls"]["reason"]
+    assert (found["host"]["kernel"], found["sockets"]["buffer_error_bytes"]) == (None, None)
+    assert not found["tcp_memory"]["complete"]
+    assert "two releases of the kernel" in text_report(root)
 
 
 def test_kallsyms_decides_between_two_names(tmp_path: Path) -> None:

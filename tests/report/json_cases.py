@@ -13,10 +13,22 @@ from typing import Any
 import made_smbios
 from made_look import HERE, WHOLE_MACHINE, group, net, process, shared, table_of
 from made_machine import make_machine
-from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, snapshot_of, take_snapshot, text, tree
+from recorded import (
+    ALL,
+    RECORDINGS,
+    MemoryHost,
+    ledger,
+    ledger_of,
+    release_files,
+    snapshot,
+    snapshot_of,
+    take_snapshot,
+    text,
+    tree,
+)
 
 from tcptop.accounting import account
-from tcptop.accounting.checks import CHECK_NAMES, Ranges, SocketGrowth, run_checks
+from tcptop.accounting.checks import CHECK_NAMES, Ranges, SocketGrowth, run_checks, unchecked_limits
 from tcptop.accounting.host_row import RowAccount
 from tcptop.accounting.plan import make_plan
 from tcptop.comparison.compare import compare_ledgers
@@ -206,7 +218,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         "without migrate types": ledger_with_files({"proc/pagetypeinfo": None}),
         "without slabs of TCP": ledger_with_files({"sys/kernel/slab/TCP/slabs": None}),
         "without objects of TCP": ledger_with_files({"sys/kernel/slab/TCP/total_objects": None}),
-        "TIME_WAIT of an unknown scope": ledger_with_files({"proc/sys/kernel/osrelease": "4.10.0\n"}),
+        "TIME_WAIT of an unknown scope": ledger_with_files(release_files("4.10.0")),
         "four CPUs": ledger_with_files({"sys/devices/system/cpu/online": "0-3\n"}),
         "machine one": ledger_with_files({"proc/sys/kernel/hostname": "one\n"}),
         "machine two": ledger_with_files({"proc/sys/kernel/hostname": "two\n"}),
@@ -385,7 +397,7 @@ def checks(special: Mapping[str, Ledger]) -> Iterator[Json]:
         "growth": Ranges(parse_range("0:"), None),
     }
     for each in (ledger(KERNEL, PHASE), *special.values(), ledger(KERNEL, PHASE)._replace(taken_at_unix_s=1.5)):
-        yield checks_as_object(each, run_checks(each, (), {}, unsure, None))
+        yield checks_as_object(each, (found := run_checks(each, (), {}, unsure, None)), unchecked_limits(each, found))
         yield checks_as_object(each, run_checks(each, CHECK_NAMES, alerting, sure, None))
         yield checks_as_object(each, run_checks(each, CHECK_NAMES, {}, unsure, False))
 

@@ -21,7 +21,7 @@ from drive import (
     tree_app,
     wait_for_app,
 )
-from recorded import copy_recording
+from recorded import copy_recording, write_buffers
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.ledger import Limits
@@ -340,7 +340,8 @@ async def test_if_no_limit_is_known_all_are_shown(tmp_path: Path) -> None:
 
 async def test_what_the_headroom_assumes_stands_beside_its_number(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
-    (root / "proc/net/sockstat").write_text("TCP: inuse 16001 orphan 0 tw 0 alloc 16001 mem 100000\n")
+    (root / "proc/net/sockstat").write_text("TCP: inuse 16001 orphan 0 tw 0 alloc 16001 mem 0\n")
+    write_buffers(root, 100_000)
     async with tree_app(root).run_test(size=(200, 60)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, LimitsPane) if "tcp_mem " in line]

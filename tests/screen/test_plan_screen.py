@@ -28,7 +28,7 @@ from drive import (
     wait_for_replay,
     wait_until,
 )
-from recorded import copy_recording, without_reserves, write_tree
+from recorded import copy_recording, without_reserves, write_buffers, write_tree
 from textual.events import Paste
 
 from tcptop.commands import plan
@@ -136,7 +136,7 @@ async def test_the_command_below_the_plan_gives_the_same_plan(capsys: pytest.Cap
 
 
 ALARMS = {
-    "proc/net/sockstat": "sockets: used 16001\nTCP: inuse 16001 orphan 63 tw 0 alloc 16001 mem 110000\n",
+    "proc/net/sockstat": "sockets: used 16001\nTCP: inuse 16001 orphan 63 tw 0 alloc 16001 mem 0\n",
     "proc/sys/net/ipv4/tcp_max_orphans": "64\n",
     "proc/sys/net/netfilter/nf_conntrack_count": "90000\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "100000\n",
@@ -146,7 +146,8 @@ ALARMS = {
 @pytest.fixture
 def alarm(tmp_path: Path) -> Path:
     """A tree with limits in a state of alarm, and a space in its name."""
-    return without_reserves(write_tree(copy_recording(KERNEL, "established", tmp_path / "a host"), ALARMS))
+    root = write_tree(copy_recording(KERNEL, "established", tmp_path / "a host"), ALARMS)
+    return without_reserves(write_buffers(root, 110_000))
 
 
 async def test_the_first_plan_has_the_buffers_and_the_first_limit_of_the_headroom(

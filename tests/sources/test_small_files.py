@@ -66,6 +66,21 @@ def test_the_release_is_taken_from_proc_version_if_only_that_was_saved() -> None
     assert reading.value == Sysctls(None, "5.10.0-32-amd64", None, False, None, architecture="x86_64")
 
 
+def test_two_releases_of_the_kernel_are_strange_and_the_release_is_unknown() -> None:
+    banner = b"Linux version 5.10.0-32-amd64 (debian-kernel@lists.debian.org) (gcc-10) #1 SMP\n"
+    reading = sysctls({RELEASE: b"6.1.0-56-amd64\n", VERSION: banner})
+    assert reading.state == "strange"
+    assert reading.reason is not None
+    assert "6.1.0-56-amd64 in osrelease and 5.10.0-32-amd64 in /proc/version" in reading.reason
+    assert reading.value is not None
+    assert reading.value.kernel_release is None
+    same = sysctls({RELEASE: b"5.10.0-32-amd64\n", VERSION: banner})
+    assert (same.state, same.value and same.value.kernel_release) == ("ok", "5.10.0-32-amd64")
+    for version in (b"", b"Linux version\n", b"Linux\n", FileNotFoundError(2, "No such file or directory")):
+        alone = sysctls({RELEASE: b"6.1.0-56-amd64\n", VERSION: version})
+        assert (alone.state, alone.value and alone.value.kernel_release) == ("ok", "6.1.0-56-amd64")
+
+
 @pytest.mark.parametrize(
     ("command_line", "debug"),
     [

@@ -7,7 +7,7 @@ import errno
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_look import HERE, WHOLE_MACHINE, group, listen, look_text, net, process, table_of
+from made_look import HERE, WHOLE_MACHINE, cgroup, group, listen, look_text, net, process, table_of
 from recorded import MemoryHost
 
 from tcptop.hosts.host import Identity
@@ -16,6 +16,7 @@ from tcptop.snapshot import Reading
 from tcptop.snapshot.socket_table import SocketTable
 from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.sock_diag.fold import SUMS
+from tcptop.sock_diag.look import MAX_LINES_OF_A_KIND, bounded_lines
 from tcptop.sources.socket_table import MAX_LINES, SocketTableSource
 
 LIVE = Identity(live=True)
@@ -174,3 +175,48 @@ def test_a_look_has_no_more_lines_of_a_kind_than_the_program_writes() -> None:
         assert table is not None
         assert damage is not None
         assert f"a look lists at most 2{2 if kind == 'groups' else 0} 000 {kind}" in damage.what
+
+
+def made_lines(kind: str, number: int) -> str:
+    """A line of a kind, different for each number."""
+    return {
+        "net": lambda: net(10_000 + number, here=False),
+        "group": lambda: group(f"whole:{number}", 1),
+        "listen": lambda: listen(number % 65_536),
+        "process": lambda: process(number, "p"),
+        "cgroup": lambda: cgroup(number, f"/{number}"),
+        "user": lambda: f"user\t{number}\tname",
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", MAX_LINES_OF_A_KIND)
+def test_a_look_with_too_many_lines_is_read_and_says_what_it_left_out(kind: str) -> None:
+    most = MAX_LINES_OF_A_KIND[kind]
+    here = net(HERE, here=True)
+    written = list(bounded_lines([here, *(made_lines(kind, number) for number in range(1, most + 1501))]))
+    more = 1500 + (kind == "net")
+    reading = read(look_text(*written).encode())
+    assert reading.state == "cut"
+    assert reading.reason is not None
+    assert f"{more // 1000} {more % 1000:03} more are left out" in reading.reason
+    assert reading.value is not None
+    counts = {
+        "net": reading.value.namespaces,
+        "group": reading.value.groups,
+        "listen": reading.value.listeners,
+        "process": reading.value.process_of,
+        "cgroup": reading.value.cgroup_of,
+        "user": reading.value.user_of,
+    }
+    assert len(counts[kind]) == most
+
+
+def test_no_socket_is_written_without_its_namespace() -> None:
+    nets = [net(10_000 + number, here=False) for number in range(MAX_LINES_OF_A_KIND["net"] + 1)]
+    written = list(bounded_lines([*nets, group("none", 3), listen(80)]))
+    assert written[MAX_LINES_OF_A_KIND["net"] :] == ["left_out\tnet\t1", "left_out\tgroup\t1", "left_out\tlisten\t1"]
+
+
+def test_a_look_of_few_lines_is_written_as_it_is() -> None:
+    assert list(bounded_lines(WHOLE_MACHINE)) == list(WHOLE_MACHINE)
+    assert sum(MAX_LINES_OF_A_KIND.values()) < MAX_LINES

@@ -46,6 +46,7 @@ from tcptop.accounting.contradictions.slab_audit import (
     check_links,
     check_protocols,
     check_rows,
+    check_security_modules,
     check_socket_rows,
     protocol_sizes,
 )
@@ -59,6 +60,7 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     slab_relations.LOST_ROW_RELATION,
     slab_relations.SLAB_RELATION,
     slab_relations.LINK_RELATION,
+    slab_relations.MODULES_RELATION,
     *slab_relations.SOCKET_ROW_RELATIONS,
     slab_relations.ACTIVE_RELATION,
     *slab_relations.CACHE_SIZE_RELATIONS,
@@ -106,6 +108,7 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     check_cpus(audit, find_machine(audit.snapshot, page_bytes))
     check_protocols(audit, [slab_relations.PROTOCOL_FITS_RELATION])
     check_links(audit)
+    check_security_modules(audit)
     machine = find_machine(audit.snapshot, page_bytes)
     sizes_of_protocols = protocol_sizes(audit.snapshot)
     facts = find_facts(audit.snapshot, machine)

@@ -21,6 +21,7 @@ FILES: Mapping[str, str] = {
     "tls_stat": "/proc/net/tls_stat",
     "sysctls": "/proc/sys",
     "socket_limits": "/proc/sys",
+    "security_modules": "/sys/kernel/security/lsm",
     "socket_table": "/sock_diag/sockets",
     "meminfo": "/proc/meminfo",
     "zoneinfo": "/proc/zoneinfo",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from tcptop.accounting.contradictions.reading_times import are_of_one_moment
+from tcptop.accounting.contradictions.reading_times import (
+    FREED_BYTES_PER_S,
+    MAX_SOCKETS_APART_S,
+    are_of_one_moment,
+)
 from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, Machine, with_later_sockets
 from tcptop.accounting.slabinfo_rows import idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
@@ -41,6 +45,7 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
         sockets = protocols[name].sockets if name in protocols else None
         if sockets is not None and are_of_one_moment(snapshot, "protocols", source):
             of_protocols[name] = sockets
+    buffers = [protocols[name].memory_units for name in ("TCP", "TCPv6") if name in protocols]
     return Facts(
         machine=machine,
         socks=_objects(snapshot, SOCKS, "allocated"),
@@ -52,6 +57,8 @@ def find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
         protocol_bytes=_protocol_bytes(snapshot),
         managed_pages=managed_by_zone(zoneinfo.zones if zoneinfo else ()),
         protocol_sockets=of_protocols,
+        protocol_buffers=buffers[0] if buffers and are_of_one_moment(snapshot, "protocols", "sockstat") else None,
+        buffer_drift_units=_buffer_drift_units(snapshot),
         established=snmp.established if snmp and are_of_one_moment(snapshot, "snmp", "sockstat") else None,
     )
 
@@ -70,6 +77,7 @@ def facts_near(snapshot: Snapshot, facts: Facts, source: str) -> Facts:
     """The facts; a count of sockets becomes unknown if the count was not read at the same moment as `source`."""
     return facts._replace(
         protocol_sockets=facts.protocol_sockets if are_of_one_moment(snapshot, "protocols", source) else {},
+        protocol_buffers=facts.protocol_buffers if are_of_one_moment(snapshot, "protocols", source) else None,
         established=facts.established if are_of_one_moment(snapshot, "snmp", source) else None,
     )
 
@@ -92,6 +100,16 @@ def with_sockstat(snapshot: Snapshot, facts: Facts, miscounted: Collection[str])
         sockets_with_inode=_sockets_with_inode(snapshot, miscounted),
         namespace_sockets=in_namespace if are_of_one_moment(snapshot, "snmp", "sockstat") else None,
     )
+
+
+def _buffer_drift_units(snapshot: Snapshot) -> int | None:
+    """16 MiB, 1 MiB for each CPU, and on a running kernel what may be sent or received between the reads.
+
+    A CPU adds 1 MiB at once to the counter (SK_MEMORY_PCPU_RESERVE). The unit is 4 KiB at least.
+    """
+    cpus = cpu_count(snapshot)
+    later_bytes = int(MAX_SOCKETS_APART_S * FREED_BYTES_PER_S) if snapshot.live else 0
+    return None if cpus is None else ((16 + cpus << 20) + later_bytes) // 4096
 
 
 def _drift_pages(snapshot: Snapshot) -> int:

@@ -84,6 +84,10 @@ class Facts(NamedTuple):
     """Number of TCP sockets over IPv4 in the network namespace, from sockstat."""
     protocol_sockets: Mapping[str, int] = {}
     """Number of sockets in the network namespace by protocol, from /proc/net/protocols."""
+    protocol_buffers: int | None = None
+    """Units of TCP's buffers in /proc/net/protocols."""
+    buffer_drift_units: int | None = None
+    """Units of buffers that may come or go between two reads, in addition to as many as there are; None if unknown."""
     namespace_sockets: int | None = None
     """Number of TCP sockets of the network namespace. If the number for the namespace is unknown, the number for the
     machine is used.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
@@ -14,6 +15,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     CACHE_SIZE_RELATIONS,
     LINK_RELATION,
     LOST_ROW_RELATION,
+    MODULES_RELATION,
     NAMED_ROW_RELATIONS,
     PROTOCOL_SIZE_RELATION,
     ROW_RELATIONS,
@@ -21,6 +23,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SLAB_RELATION,
     SOCKET_ROW_RELATIONS,
     ActiveCount,
+    CacheOfModules,
     LinkOfCache,
     ProtocolSize,
     RowOfCache,
@@ -35,12 +38,15 @@ from tcptop.kernel.objects import (
     DENTRY,
     FILE,
     KERNEL_OBJECTS,
+    LSM_FILE_BLOB_SINCE,
     LSM_FILE_CACHE,
     LSM_INODE_CACHE,
+    LSM_WITHOUT_INODE_BLOB,
     MINI_SOCKETS,
     OBJECT_OF_CACHE,
     SOCKET_ALLOC,
     SOCKS,
+    unknown_security_modules,
 )
 from tcptop.kernel.release import release_numbers
 from tcptop.recall import Recall
@@ -53,6 +59,9 @@ ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
 """ESTIMATES_SINCE is the first kernel release that may estimate a cache's free objects. Since ESTIMATES_SINCE, the
 kernel looks at only some of a node's partial slabs if there are more than MAX_COUNTED_SLABS.
 """
+
+BACKPORTS = re.compile(r"\.el\d")
+"""Red Hat's kernels, whose modules may be those of a later release."""
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")
 
@@ -177,6 +186,33 @@ def check_links(audit: Audit) -> None:
     group_of = {name: folder for name, folder in links.group_of.items() if name not in wrong}
     names_of = {folder: tuple(name for name in names if name not in wrong) for folder, names in links.names_of.items()}
     audit.mark("slab_links", [sentence for *_, sentence in failures], SlabLinks(group_of, names_of))
+
+
+def check_security_modules(audit: Audit) -> None:
+    """Compares the list of security modules with the caches that exist only for such modules."""
+    failures = find_failures(_caches_of_modules(audit.snapshot), [MODULES_RELATION], None)
+    audit.mark("security_modules", [sentence for *_, sentence in failures])
+
+
+def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
+    """The caches of security modules that this kernel has; an empty list if the active modules are unknown.
+
+    A module that the catalogue does not know may need any cache.
+    """
+    modules, slabinfo, links = snapshot.security_modules.value, snapshot.slabinfo.value, snapshot.slab_links.value
+    if modules is None or unknown_security_modules(filter(None, modules.names)):
+        return []
+    names = {row.name for row in slabinfo.rows} if slabinfo else set()
+    names |= links.group_of.keys() if links else set()
+    text = (snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None) or ""
+    release = None if BACKPORTS.search(text) else release_numbers(text)
+    with_file_blob = {
+        name for name, since in LSM_FILE_BLOB_SINCE.items() if since is None or release is None or release >= since
+    }
+    # Without the list, only those modules are known that keep data for each socket; others may be active.
+    active = set(modules.names) or {"landlock", "bpf"}
+    needed_by = {LSM_FILE_CACHE: active & with_file_blob, LSM_INODE_CACHE: active - LSM_WITHOUT_INODE_BLOB - {""}}
+    return [CacheOfModules(cache, len(needing)) for cache, needing in needed_by.items() if cache in names]
 
 
 def check_caches(audit: Audit, facts: Facts) -> None:

@@ -40,6 +40,13 @@ class RowOfCache(NamedTuple):
     has_row: bool
 
 
+class CacheOfModules(NamedTuple):
+    """A cache that exists only if a security module needs it, and the number of active modules that may need it."""
+
+    cache: str
+    modules: int
+
+
 class LinkOfCache(NamedTuple):
     """A cache that this kernel never merges, and its folder in /sys/kernel/slab."""
 
@@ -283,6 +290,16 @@ LINK_RELATION: Relation[LinkOfCache, None] = Relation(
     lambda link, _: (int(link.folder.startswith(":")), 0),
     "{item.cache} leads to {item.folder}, and this kernel never merges it",
     "none (mm/slab_common.c, slab_unmergeable)",
+)
+
+MODULES_RELATION: Relation[CacheOfModules, None] = Relation(
+    "a security module of its cache",
+    f"/sys/kernel/security/lsm, {SLABINFO}, {SYSFS}",
+    (),
+    lambda item, _: (1, item.modules),
+    "no active module of it needs {item.cache}, which this kernel has",
+    "none: the cache is created if an active module asks for it (security/security.c, ordered_lsm_init; since 6.18 "
+    "security/lsm_init.c, security_init)",
 )
 
 CACHE_SIZE_RELATIONS: tuple[Relation[SlabSize, Machine], ...] = (

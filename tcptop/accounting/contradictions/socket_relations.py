@@ -113,6 +113,14 @@ def _protocol_sockets(protocol: str, words: str) -> Relation[Any, Facts]:
     )
 
 
+def _buffers_in_both(sockstat: Sockstat, facts: Facts) -> tuple[int | None, int | None]:
+    """The larger of the two counts of buffers, and an upper bound computed from the smaller count."""
+    one, other, drift = sockstat.buffer_units, facts.protocol_buffers, facts.buffer_drift_units
+    if one is None or other is None or drift is None:
+        return None, None
+    return max(one, other), 2 * min(one, other) + drift
+
+
 def _sockets_of_other_files(facts: Facts) -> int | None:
     """The smaller of two counts of sockets (/proc/net/protocols and /proc/net/snmp); None if a count is unknown."""
     in_use = facts.protocol_sockets.values()
@@ -184,6 +192,16 @@ SOCKSTAT_RELATIONS: tuple[Relation[Sockstat, Facts], ...] = (
         OWN_CACHE,
     ),
     _protocol_sockets("TCP", "sockets"),
+    Relation(
+        "buffers in both files",
+        f"{SOCKSTAT}, /proc/net/protocols",
+        ("buffer_units",),
+        _buffers_in_both,
+        "{item.buffer_units:,} pages of buffers, and another number in /proc/net/protocols: not read at one time, or "
+        "damaged",
+        "as many again, 16 MiB, 1 MiB for each CPU, and 64 GiB a second on a running kernel; both print one counter "
+        "(net/core/sock.c, sock_prot_memory_allocated; net/ipv4/proc.c, sockstat_seq_show)",
+    ),
 )
 
 VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
