@@ -285,14 +285,18 @@ class CacheTable:
         objects, slabs, per_slab, pages = line.objects, line.slabs, line.objects_per_slab, line.pages_per_slab
         if objects is None or not slabs or not per_slab or pages is None or self._page_bytes is None:
             return [(slabs, per_slab)] if slabs and per_slab else []
-        small, _, per_small = fallback_slabs(objects, slabs, line.object_bytes or 0, per_slab, pages, self._page_bytes)
+        if line.object_bytes is None:
+            return [(slabs, per_slab)] if objects >= slabs * per_slab or pages == 1 else []
+        small, _, per_small = fallback_slabs(objects, slabs, line.object_bytes, per_slab, pages, self._page_bytes)
         return [(slabs - small, per_slab), *([(small, per_small)] if small else [])]
 
     def total_bytes(self) -> int | None:
-        """Bytes of all slabinfo rows together; None if rows are missing or the page size is unknown."""
+        """Bytes of all slabinfo rows together; None if rows are missing or the bytes of a row are unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
-        return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
+        sizes = [line.bytes for line in self.lines if line.name == line.row]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
 
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace slabinfo's counts, by cache name.

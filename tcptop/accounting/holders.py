@@ -340,9 +340,10 @@ def _time_wait(asked: Sequence[SocketNamespace], scope: CountScope) -> int | Non
 
 
 def _total(namespaces: Sequence[SocketNamespace], names: Sequence[str]) -> int | None:
-    """Sum of the counters `names` over `namespaces`; None if every namespace lacks the first counter in `names`."""
+    """Sum of the counters `names` over `namespaces`; None if any namespace lacks the first counter in `names`."""
     known = [each.counters for each in namespaces if names[0] in each.counters]
-    return sum(each.get(name, 0) for each in known for name in names) if known else None
+    is_whole = 0 < len(known) == len(namespaces)
+    return sum(each.get(name, 0) for each in known for name in names) if is_whole else None
 
 
 def _unexplained(sums: HolderSums) -> Iterator[str]:

@@ -522,7 +522,8 @@ def _limit(
         # The true use may be smaller than the counter's value by the counter's error, but is at least 0. If the
         # counter's value is only an upper bound, the true use may be 0.
         less = limit.used if limit.used_is_at_most else error
-        most = free if less == 0 else min(limit.maximum or 0, free + (inf if less is None else less))
+        maximum = inf if limit.maximum is None else limit.maximum
+        most = free if less == 0 else min(maximum, free + (inf if less is None else less))
         if low > most:
             verdict = "exceeded"
         elif error is not None and high <= free - error:

@@ -18,10 +18,15 @@ def known_slab_bytes(
     pages: int | None,
     page_bytes: int | None,
 ) -> int | None:
-    """The result of `slab_bytes()`; None if any argument except `object_bytes` is unknown."""
+    """The result of `slab_bytes()`; None if an argument is unknown.
+
+    If the slabs are as full of objects as slabs of the preferred order can be, the size of an object is not needed.
+    """
     if page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
         return None
-    return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, page_bytes)
+    if object_bytes is None:
+        return slabs * pages * page_bytes if objects >= slabs * per_slab or pages == 1 else None
+    return slab_bytes(objects, slabs, object_bytes, per_slab, pages, page_bytes)
 
 
 def slab_bytes(

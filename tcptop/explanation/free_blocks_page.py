@@ -79,14 +79,15 @@ def type_lines(ledger: Ledger, columns: int) -> list[Line]:
     rows = []
     for name in types:
         blocks = _added((zone.migrate_types or {}).get(name, ()) for zone in ledger.zones) or ()
-        bound = "≥ " if any((zone.capped or {}).get(name) for zone in ledger.zones) else ""
-        pageblocks = [zone.pageblocks.get(name, 0) for zone in ledger.zones if zone.pageblocks]
+        is_part = any((zone.capped or {}).get(name) or zone.migrate_types is None for zone in ledger.zones)
+        bound = "≥ " if is_part else ""
+        pageblocks = [zone.pageblocks.get(name, 0) for zone in ledger.zones if zone.pageblocks is not None]
         free_pages = sum(count << order for order, count in enumerate(blocks))
         cells = (
             name,
             f"{bound}{_size(free_pages, page_bytes)}",
             f"{bound}{units.count(sum(blocks[slab_order:]))}",
-            units.count(sum(pageblocks)) if pageblocks else units.UNKNOWN,
+            units.count(sum(pageblocks)) if len(pageblocks) == len(ledger.zones) else units.UNKNOWN,
         )
         rows.append(TableRow(cells, TYPE_MEANINGS.get(name, "")))
     large = f"FROM {units.page_order_size(slab_order, page_bytes)} UP"

@@ -199,7 +199,7 @@ def peer_cells(rows: Iterable[SocketRow], most: int) -> list[list[str]]:
         [
             peer,
             units.grouped(len(found)),
-            *(units.grouped(sum(getattr(row, name) or 0 for row in found)) for name in ("rqueue", "wqueue", "unsent")),
+            *(units.count(_sum_of(found, name)) for name in ("rqueue", "wqueue", "unsent")),
         ]
         for peer, found in nlargest(most, by_peer.items(), key=lambda each: len(each[1]))
     ]
@@ -226,3 +226,10 @@ def verdict_lines(holders: Holders, columns: int) -> list[Line]:
     if holders.missing:
         lines += paragraph(f" not seen: {'; '.join(holders.missing)}", columns - 1, "dim")
     return lines
+
+
+def _sum_of(rows: Iterable[SocketRow], name: str) -> int | None:
+    """The sum of an amount over rows; None if the amount of any row is unknown."""
+    amounts: list[int | None] = [getattr(row, name) for row in rows]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None

@@ -50,18 +50,19 @@ def average_sentence(ledger: Ledger) -> str:
         f"The average now, {now} B, is {difference} B {'less' if is_below else 'more'} than one more socket at the"
         f" server side, {one_more} B:"
     )
-    idle = f"{units.exact_bytes(cost.idle_bytes_per_socket or 0)} B of each socket are idle"
+    idle_bytes = cost.idle_bytes_per_socket
+    idle = "" if idle_bytes is None else f"{units.exact_bytes(idle_bytes)} B of each socket are idle"
     files = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.label == FILE)
     now_files = sum(part.bytes for part in cost.now_slices if part.label == FILE)
     share = now_files / files if files else 1.0
     without = 0 if sockets.allocated is None else round(sockets.allocated * (1 - share))
-    reasons = [idle] if not is_below or without <= 0 else []
+    reasons = [idle] if idle and (not is_below or without <= 0) else []
     if without > 0:
         reasons.append(
             f"about {units.grouped(without)} of {units.count(sockets.allocated)} sockets have no file and no inode"
             f" (orphans: {units.count(sockets.orphans)}; others wait in accept queues, or are the kernel's own)"
         )
-    return f"{start} {'; '.join(reasons)}."
+    return f"{start} {'; '.join(reasons)}." if reasons else f"{start[:-1]}."
 
 
 def states_table(ledger: Ledger, columns: int) -> list[Line]:
