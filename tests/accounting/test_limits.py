@@ -52,8 +52,9 @@ def set_mem(root: Path, units: int, sockets: int) -> Snapshot:
     """The snapshot of a tree after its sockstat is set to a number of sockets and of buffer units."""
     sockstat = root / "proc/net/sockstat"
     lines = [line for line in sockstat.read_text().splitlines() if not line.startswith("TCP:")]
-    lines.append(f"TCP: inuse {sockets} orphan 0 tw 0 alloc {sockets} mem {units}")
+    lines.append(f"TCP: inuse {sockets} orphan 0 tw 0 alloc {sockets} mem 0")
     sockstat.write_text("\n".join(lines) + "\n")
+    write_buffers(root, units)
     (root / "proc/net/snmp").unlink(missing_ok=True)  # it shows 16 000 established sockets
     return snapshot_of(root)
 
