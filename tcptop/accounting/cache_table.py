@@ -294,7 +294,8 @@ class CacheTable:
         """Bytes of all slabinfo rows together; None if rows are missing or the bytes of a row are unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
-        sizes = [line.bytes for line in self.lines if line.name == line.row]
+        # A cache without counts has no row in slabinfo.
+        sizes = [line.bytes for line in self.lines if line.name == line.row and line.slabs is not None]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 

@@ -34,9 +34,9 @@ earlier."""
 def plugin_line(checks: Sequence[Check], ledger: Ledger, unchecked: Sequence[UncheckedLimit] = ()) -> str:
     """The line for several checks; the most severe check comes first, and the line does not end in a newline.
 
-    The line names the limits in `unchecked`, which do not change the state. If `checks` is empty, the line says `the use
-    of no limit is known`, with the reason. Some files are used by no check, and do not change the state. If one of
-    these files is cut or contradicts another file, the line ends in a remark.
+    The line names the limits in `unchecked`, which do not change the state. If `checks` is empty, the line says
+    `the use of no limit is known`, with the reason. Some files are used by no check, and do not change the state. If
+    one of these files is cut or contradicts another file, the line ends in a remark.
     """
     none_because = ledger.sources["meminfo"].reason or ledger.sources["socket_limits"].reason
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"

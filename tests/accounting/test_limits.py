@@ -14,6 +14,7 @@ from recorded import (
     snapshot,
     snapshot_of,
     text,
+    write_buffers,
 )
 
 from tcptop.accounting import account
