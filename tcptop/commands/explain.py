@@ -45,6 +45,7 @@ def make_parser() -> Parser:
 def parse_options(arguments: Sequence[str]) -> Namespace:
     """Parses the arguments; a rate as the screen prints it, such as `-5/s`, is a word and no option."""
     parser = make_parser()
+    options: Namespace
     options, others = parser.parse_known_args(arguments)
     unknown = [each for each in others if not NEGATIVE_FIGURE.match(each)]
     if unknown:

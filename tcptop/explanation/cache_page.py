@@ -58,23 +58,37 @@ NO_TCP_OBJECT = (
 
 
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
-    """The page of one cache, or of a slabinfo row into which several caches are merged."""
+    """The page of one cache, or of a slabinfo row into which several caches are merged.
+
+    What the objects are for comes first, the counts of the row second, and the sizes and functions last.
+    """
     line = ledger.cache(name)
     objects = find_objects(ledger, name, line)
     lines: list[Line] = []
     if line is not None:
+        names = sorted({line.name, *line.aliases})
+        for item in objects:
+            lines += _draw_purpose(item, columns, _cache_in(item, names) if line.aliases else None)
+            lines.append(EMPTY_LINE)
         lines += _draw_row(ledger, line, columns)
         lines += slab_section(ledger, line, columns, with_sizes=not objects)
         lines += [] if objects else _draw_slab(ledger.cache(line.row) or line, columns)
         lines.append(EMPTY_LINE)
     if not objects:
         lines += paragraph(f" {NO_TCP_OBJECT}", columns - 1, "text")
-    return [*lines, *objects_page(objects, ledger, columns)]
+    return [*lines, *_draw_objects(objects, ledger, columns, with_purpose=line is None)]
 
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
     """A page that consists of one section for each object, in the order of `objects`."""
-    lines = [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    return _draw_objects(objects, ledger, columns, with_purpose=True)
+
+
+def _draw_objects(objects: Sequence[KernelObject], ledger: Ledger, columns: int, *, with_purpose: bool) -> list[Line]:
+    lines: list[Line] = []
+    for item in objects:
+        lines += _draw_purpose(item, columns) if with_purpose else [((f" {item.struct}", "head"),)]
+        lines += [*_draw_object(ledger, item, columns), EMPTY_LINE]
     return [*lines, *paragraph(f" {names_text(ledger)}", columns - 1, "dim")] if objects else lines
 
 
@@ -152,12 +166,17 @@ def _cache_in(item: KernelObject, names: Sequence[str]) -> str:
     return next((name for name in names if name in item.names), "kmalloc")
 
 
-def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
-    size, layout = live_size(ledger, item), struct_of(ledger, item)
-    yield ((f" {item.struct}", "head"),)
+def _draw_purpose(item: KernelObject, columns: int, cache: str | None = None) -> Iterator[Line]:
+    """What an object is for and who has one; `cache` is its cache in a merged row."""
+    yield ((f" {item.struct}", "head"), (f" (in {cache})" if cache else "", "dim"))
     yield from fact_lines("", item.purpose, columns)
-    yield from fact_lines("in states", states_text(item), columns)
     yield from fact_lines("there is", f"{'' if item.only_with else 'one '}{occurrence(item)}", columns)
+    yield from fact_lines("in states", states_text(item), columns)
+
+
+def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
+    """How an object is found, its sizes, the functions that allocate and free it, and its members."""
+    size, layout = live_size(ledger, item), struct_of(ledger, item)
     if item.since or item.until:
         yield from fact_lines("kernels", releases_text(item), columns)
     yield from fact_lines("found by", item.detected_by, columns)

@@ -25,7 +25,7 @@ PANES: tuple[tuple[str, str], ...] = (
     ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),
 )
 """What each pane of the screen shows."""
-WORDS_HINT = "Every word and sign on the screen: tcptop explain WORD, or the last page of i."
+WORDS_HINT = "Every word and sign on the screen: tcptop explain WORD, or the last page of i (/ finds)."
 RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of the last half minute."
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (

@@ -39,9 +39,15 @@ class OverlayScreen(Screen[None]):
         self._pane.show(self._ledger, self._view)
         self._pane.focus()
 
+    def acts_on(self, key: str) -> bool:  # noqa: ARG002
+        """Acts on a key of this kind of screen; returns False for all other keys."""
+        return False
+
     def on_key(self, event: Key) -> None:
-        """Closes the screen, unless the key scrolls the pane or is passed on to the app."""
-        if event.key not in (*SCROLLING_KEYS, *self.PASSED_ON_KEYS):
+        """Closes the screen, unless the key has an action, scrolls the pane, or is passed on to the app."""
+        if self.acts_on(event.key):
+            event.stop()
+        elif event.key not in (*SCROLLING_KEYS, *self.PASSED_ON_KEYS):
             event.stop()
             self._close()
 

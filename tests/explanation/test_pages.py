@@ -744,3 +744,18 @@ def test_an_average_above_one_more_socket_is_explained_by_idle_objects() -> None
     assert average_sentence(figures).endswith(", 3 704 B: 2 345 B of each socket are idle.")
     few = ledger_of(tree("6.1-4n", "base"))
     assert average_sentence(few) == ""
+
+
+@pytest.mark.parametrize(("name", "purposes"), [("TCP", 1), ("pid", 2), ("dentry", 1), ("sock_inode_cache", 1)])
+def test_the_page_of_a_cache_begins_with_what_its_objects_are_for(name: str, purposes: int) -> None:
+    """The purposes and the owners of all objects of a row stand above its counts, on 80 columns."""
+    figures = ledger("6.1-4n", "established")
+    lines = draw(page_of_cache(name), figures, 76)
+    objects = [item for item in KERNEL_OBJECTS if f" {item.struct}" in {line.partition(" (in ")[0] for line in lines}]
+    assert len(objects) == purposes
+    top = " ".join(" ".join(lines[: next(at for at, line in enumerate(lines) if line.startswith(" now "))]).split())
+    for item in objects:
+        assert f"{item.struct} " in top
+        assert item.purpose in top
+    assert top.count(" there is ") == purposes
+    assert lines.index(next(line for line in lines if line.startswith(" there is "))) < 4

@@ -35,6 +35,7 @@ from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.prompt import Prompt
 
 LARGE = (120, 40)
 TERMINALS = [(200, 60), (120, 40), (80, 24), (60, 20)]
@@ -59,6 +60,59 @@ async def press_keys(pilot: AppPilot, *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
         await pilot.pause()
+
+
+# Search.
+
+
+def searched(app: TcptopApp) -> str:
+    return str(app.screen_stack[1].query_one(ExplainPane).border_title)
+
+
+def found_line(app: TcptopApp) -> str:
+    [line] = [line for line in app.screen_stack[1].query_one(ExplainPane)._lines if any(r == "cursor" for _, r in line)]
+    return text_of(line).strip()
+
+
+async def test_slash_finds_a_word_of_the_glossary_as_it_is_typed() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i", "left", "slash", *"waterm")
+        assert isinstance(app.screen, Prompt)
+        assert found_line(app) == "watermark"
+        lines = [line.strip() for line in drawn_lines(app.screen_stack[1].query_one(ExplainPane))]
+        assert lines[0] == "watermark"
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == "Every word on the screen"
+        found = [searched(app)]
+        of = int(re.findall(r"waterm: line \d+ of (\d+)", found[0])[0])
+        assert of > 1
+        for _ in range(of):
+            await press_keys(pilot, "n")
+            assert "waterm" in found_line(app).casefold()
+            found.append(searched(app))
+        assert found[-1] == found[0]
+        assert len(set(found)) == of
+        await press_keys(pilot, "N")
+        assert searched(app) == found[-2]
+        await press_keys(pilot, "escape")
+        assert "page " in searched(app)
+        await press_keys(pilot, "n")
+        assert open_page_name(app) is None
+
+
+async def test_the_search_goes_on_on_the_next_page_and_finds_nothing_where_there_is_nothing() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i", "f3", *("space" if each == " " else each for each in "LOW watermark"), "enter")
+        assert "not on this page" in searched(app)
+        await press_keys(pilot, "n", "N", "left")
+        assert "low watermark" in " ".join(" ".join(page_lines(app)).casefold().split())
+        await press_keys(pilot, "slash", *"zz", "escape")
+        assert "page " in searched(app)
+        assert open_page_name(app) == "Every word on the screen"
+        await press_keys(pilot, "escape")
+        assert open_page_name(app) is None
 
 
 # The cursor.
@@ -463,7 +517,8 @@ async def test_space_and_z_work_on_a_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "keys"), [(LARGE, "← → pages, ESC closes"), ((80, 24), "← → pages, ↑ ↓ scroll, ESC closes")]
+    ("size", "keys"),
+    [(LARGE, "← → pages, / finds a text, ESC closes"), ((80, 24), "← → pages, ↑ ↓ scroll, / finds a text, ESC closes")],
 )
 async def test_edge_of_a_page_names_the_keys_that_work(size: tuple[int, int], keys: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
