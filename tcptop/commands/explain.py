@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import closing
 
 from tcptop.commands.common import Parser, make_sampler, open_chosen_host, read_ledger, terminal_columns
 from tcptop.errors import TcptopError
@@ -57,16 +58,17 @@ def parse_options(arguments: Sequence[str]) -> Namespace:
 def run(arguments: Sequence[str]) -> int:
     """Prints the explanation; returns the exit code."""
     options = parse_options(arguments)
-    sampler = make_sampler(open_chosen_host(options), 1.0, options.lab)
-    sampler.ask_for("btf")
-    symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
-    ledger = read_ledger(sampler)
-    what = " ".join(options.what)
-    page = explain_word(ledger, what) if what else None
-    if page is not None and page.cache is not None:
-        # A ledger is needed to find the cache that a word means.
-        sampler.add_source(CacheAttributesSource(page.cache))
+    with closing(open_chosen_host(options)) as host:
+        sampler = make_sampler(host, 1.0, options.lab)
+        sampler.ask_for("btf")
+        symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
         ledger = read_ledger(sampler)
+        what = " ".join(options.what)
+        page = explain_word(ledger, what) if what else None
+        if page is not None and page.cache is not None:
+            # A ledger is needed to find the cache that a word means.
+            sampler.add_source(CacheAttributesSource(page.cache))
+            ledger = read_ledger(sampler)
     ledger = ledger._replace(symbols=symbols)
     columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
     text = page_text(ledger, what, columns) if options.what else overview_text(ledger, columns)

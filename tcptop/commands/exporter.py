@@ -6,7 +6,7 @@ import argparse
 import ipaddress
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from tcptop.commands.common import Parser, argument_type, make_sampler, open_host, parse_positive
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tcptop.exporter.looks import Looks
     from tcptop.exporter.web_config import WebGate
+    from tcptop.hosts.host import Host
     from tcptop.ledger import Ledger
     from tcptop.report.as_metrics import MetricOptions
     from tcptop.sampling.sampler import Sampler
@@ -157,20 +158,21 @@ async def _export(options: argparse.Namespace) -> None:
     ended = asyncio.Event()
     for number in ENDS:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    looks = Looks(_make_sampler(options), account)
-    metric_options = MetricOptions(not options.no_free_blocks, options.who_top or 0)
-    if options.textfile is not None:
-        await _write_file(options, looks, metric_options, ended)
-    else:
-        await _serve(options, looks, metric_options, ended)
+    with closing(open_host(options.root, options.cgroup)) as host:
+        looks = Looks(_make_sampler(host, options), account)
+        metric_options = MetricOptions(not options.no_free_blocks, options.who_top or 0)
+        if options.textfile is not None:
+            await _write_file(options, looks, metric_options, ended)
+        else:
+            await _serve(options, looks, metric_options, ended)
 
 
-def _make_sampler(options: argparse.Namespace) -> Sampler:
+def _make_sampler(host: Host, options: argparse.Namespace) -> Sampler:
     from tcptop.exporter.looks import LATE_VALUES_S
     from tcptop.sources.socket_table import SocketTableSource
     from tcptop.sources.source import Pace
 
-    sampler = make_sampler(open_host(options.root, options.cgroup), 1.0, None, options.cgroup)
+    sampler = make_sampler(host, 1.0, None, options.cgroup)
     sampler.late_values_s = LATE_VALUES_S
     # The source pagetypeinfo is left out, because pagetypeinfo is the most expensive source, and no metric needs its
     # figures.

@@ -50,20 +50,21 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
     period_s = default_period_s(options)
     thresholds = read_thresholds()
-    sampler = make_sampler(open_chosen_host(options), period_s, options.lab, options.cgroup)
-    add_socket_table(sampler, options.who)
-    count = options.count or 1
-    next_s = time.monotonic()
-    ledger: Ledger | None = None
-    for number in range(count):
-        ledger = read_ledger(sampler, thresholds, ledger)
-        text = formatter(ledger)
-        is_last = number + 1 == count
-        write_stdout(text if is_last or options.json else f"{text}\n")
-        gc.enable()
-        if not is_last:
-            next_s = max(next_s + period_s, time.monotonic())
-            time.sleep(max(0.0, next_s - time.monotonic()))
+    with closing(open_chosen_host(options)) as host:
+        sampler = make_sampler(host, period_s, options.lab, options.cgroup)
+        add_socket_table(sampler, options.who)
+        count = options.count or 1
+        next_s = time.monotonic()
+        ledger: Ledger | None = None
+        for number in range(count):
+            ledger = read_ledger(sampler, thresholds, ledger)
+            text = formatter(ledger)
+            is_last = number + 1 == count
+            write_stdout(text if is_last or options.json else f"{text}\n")
+            gc.enable()
+            if not is_last:
+                next_s = max(next_s + period_s, time.monotonic())
+                time.sleep(max(0.0, next_s - time.monotonic()))
 
 
 def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None:

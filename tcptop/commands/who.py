@@ -65,21 +65,21 @@ def run(arguments: Sequence[str]) -> int:
         _print_recorded(options)
         return 0
     ask = Ask(options.by == "peer", options.here, options.exact)
-    host = open_host(options.root)
-    if not host.identity.live:
-        _raise_if_asking(options)
-    sampler = make_sampler(host, 1.0, None)
-    sampler.add_source(SocketTableSource(ask.path if host.identity.live else SOCKETS_PATH))
-    next_s = time.monotonic()
-    for number in range(options.count or 1):
-        if number:
-            next_s = max(next_s + (options.delay or 5.0), time.monotonic())
-            time.sleep(max(0.0, next_s - time.monotonic()))
-            sampler.make_all_due()
-        ledger = read_ledger(sampler)
-        _raise_if_unread(sampler.snapshot().socket_table)
-        sockets = _single_sockets(host, ledger, options) if options.detail else None
-        write_stdout(("\n" if number and not options.json else "") + _formatted(ledger, options, sockets))
+    with closing(open_host(options.root)) as host:
+        if not host.identity.live:
+            _raise_if_asking(options)
+        sampler = make_sampler(host, 1.0, None)
+        sampler.add_source(SocketTableSource(ask.path if host.identity.live else SOCKETS_PATH))
+        next_s = time.monotonic()
+        for number in range(options.count or 1):
+            if number:
+                next_s = max(next_s + (options.delay or 5.0), time.monotonic())
+                time.sleep(max(0.0, next_s - time.monotonic()))
+                sampler.make_all_due()
+            ledger = read_ledger(sampler)
+            _raise_if_unread(sampler.snapshot().socket_table)
+            sockets = _single_sockets(host, ledger, options) if options.detail else None
+            write_stdout(("\n" if number and not options.json else "") + _formatted(ledger, options, sockets))
     return 0
 
 
