@@ -121,7 +121,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The number of processes: one more than the CPUs, because many tests wait; 0 for runs that need a single process."""
+    """The number of processes: one more than the CPUs, because many tests wait; 0 for runs that need one process."""
     return 0 if config.option.update_snapshots or config.option.trace else len(os.sched_getaffinity(0)) + 1
 
 

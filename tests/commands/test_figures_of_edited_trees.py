@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import RECORDINGS, copy_recording, row_of, slab_rows, write_tree
+from recorded import copy_recording, row_of, slab_rows, tree, write_tree
 
 from tcptop.cli import main
 
@@ -466,7 +466,7 @@ def test_the_errors_of_counters_are_of_the_cpus_of_the_machine(report: Report, t
 )
 def test_no_file_stays_open(run: Run, arguments: tuple[str, ...]) -> None:
     """A program that calls `main` in a loop must not run out of file descriptors."""
-    root = str(RECORDINGS / "6.1-4n/established")
+    root = str(tree("6.1-4n", "established"))
     run(*arguments, "--root", root)
     before = len(list(Path("/proc/self/fd").iterdir()))
     run(*arguments, "--root", root)
