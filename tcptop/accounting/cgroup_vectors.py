@@ -68,6 +68,8 @@ def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
     sysctls = snapshot.sysctls.value
     unprofiled = sysctls is None or sysctls.mem_profiling is None
+    if layout is None and sysctls is not None and sysctls.mem_profiling_is_unread:
+        return None
     entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES if unprofiled else PROFILED_ENTRY_BYTES
     return table.kmalloc_cache(objects_per_slab * entry_bytes)
 
@@ -82,6 +84,8 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
     if _profiles(snapshot) and release is not None and release < VECTORS_IN_SLAB_END_SINCE:
         return True
     if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_SLAB_END_SINCE)):
+        return measured_has_vectors(snapshot)
+    if not cgroups.charged and sysctls is not None and sysctls.mem_profiling_is_unread:
         return measured_has_vectors(snapshot)
     return cgroups.charged
 

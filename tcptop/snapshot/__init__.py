@@ -402,7 +402,9 @@ class Sysctls(NamedTuple):
     """False if the kernel was booted with slab_nomerge; every slab cache then has its own row in slabinfo."""
     mem_profiling: int | None = None
     """vm.mem_profiling: 1 if the kernel records the caller of each allocation; None if the kernel cannot record
-    callers."""
+    callers, or if `mem_profiling_is_unread`."""
+    mem_profiling_is_unread: bool = False
+    """True if the kernel has the file vm/mem_profiling, and its value could not be read."""
 
 
 class Snmp(NamedTuple):

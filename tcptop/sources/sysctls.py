@@ -79,6 +79,8 @@ class SysctlsSource(Source[Sysctls]):
             damages.append(Damage("strange", f"two releases of the kernel: {names}"))
             release = banner = ""
         options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
+        mem_profiling = parse_sysctl(texts, MEM_PROFILING, parse_count, damages)
+        [profiling_file] = [file for file in files if file.path == MEM_PROFILING]
         value = Sysctls(
             host_name=printable_name(texts[HOST_NAME]) or None,
             kernel_release=printable_name(release or banner) or None,
@@ -89,7 +91,9 @@ class SysctlsSource(Source[Sysctls]):
             build_id=build_id,
             architecture=architecture,
             merges_caches=options.isdisjoint(NO_MERGE_OPTIONS),
-            mem_profiling=parse_sysctl(texts, MEM_PROFILING, parse_count, damages),
+            mem_profiling=mem_profiling,
+            mem_profiling_is_unread=mem_profiling is None
+            and not isinstance(profiling_file.error, (FileNotFoundError, NotADirectoryError)),
         )
         return make_reading(value, worst_damage(damages), "proc/sys", took_us)
 

@@ -174,6 +174,10 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "orphans of sockstat in memory": ("sockstat", [sockstat("orphan", 2_000_000_000)]),
     "time_wait of sockstat in memory": ("sockstat", [sockstat("tw", 2_000_000_000)]),
     "buffer_units of sockstat in memory": ("sockstat", [sockstat("mem", 4_000_000)]),
+    **{
+        f"largest value of {path.rpartition('/')[2]}": ("socket_limits", [Edit(f"proc/sys/{path}", "", f"{1 << 64}\n")])
+        for path in ("net/ipv4/tcp_max_orphans", "net/ipv4/tcp_max_tw_buckets", "net/netfilter/nf_conntrack_max")
+    },
     "buffers in both files": ("sockstat", [sockstat("mem", 6_500)]),
     "orphans of allocated sockets": ("sockstat", [sockstat("orphan", 16_600)]),
     "orphans and established sockets of allocated ones": ("sockstat", [sockstat("orphan", 9_000)]),

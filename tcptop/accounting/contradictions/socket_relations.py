@@ -38,6 +38,19 @@ def _in_memory(file: str, field: str, size: int, things: str) -> Relation[Any, F
     )
 
 
+def _in_sysctl(path: str, field: str, most: int, kind: str) -> Relation[Any, Facts]:
+    """Makes a relation: the value of a sysctl is one that the kernel's variable can have."""
+    name = path.rpartition("/")[2]
+    return Relation(
+        f"largest value of {name}",
+        f"/proc/sys/{path}",
+        (field,),
+        lambda limits, _: (getattr(limits, field), most),
+        f"{path} is {{figure}}, and its largest value is {{bound}}",
+        f"none: it is {kind}",
+    )
+
+
 def _in_sockets(software: str, device: str, verb: str) -> Relation[Any, Facts]:
     """Makes a relation: the sockets that use kernel TLS in one direction are at most all TCP sockets of the machine.
 
@@ -272,6 +285,14 @@ VALUE_RELATIONS: Mapping[str, tuple[Relation[Any, Facts], ...]] = {
             lambda limits, facts: (limits.open_files, with_later_sockets(facts.files)),
             "fs/file-nr has {figure} open files, more than their cache has objects",
             f"{SOCKETS_LATER}; a batch on each CPU (fs/file_table.c, get_nr_files); the objects of a merged row too",
+        ),
+        _in_sysctl("net/ipv4/tcp_max_orphans", "max_orphans", MAX_INT, "an int (net/ipv4/sysctl_net_ipv4.c)"),
+        _in_sysctl("net/ipv4/tcp_max_tw_buckets", "max_time_wait", MAX_INT, "an int (net/ipv4/sysctl_net_ipv4.c)"),
+        _in_sysctl(
+            "net/netfilter/nf_conntrack_max",
+            "max_conntrack_entries",
+            2 * MAX_INT + 1,
+            "an unsigned int (net/netfilter/nf_conntrack_standalone.c)",
         ),
         _in_memory("/proc/sys/net/netfilter/nf_conntrack_count", "conntrack_entries", FLOW_BYTES, "tracked flows"),
         Relation(
