@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import copy_recording, row_of, slab_rows, tree, write_tree
+from recorded import copy_recording, row_of, slab_rows, tree, without_security_caches, write_tree
 
 from tcptop.cli import main
 
@@ -386,6 +386,7 @@ def test_the_caches_of_selinux_are_in_use_where_selinux_is_active(
     slabinfo.write_text(slabinfo.read_text().replace("\nlsm_inode_cache ", "\nselinux_inode_security "))
     with_row(root, "selinux_inode_security", objects)
     (root / "sys/kernel/slab/lsm_inode_cache").rename(root / "sys/kernel/slab/selinux_inode_security")
+    without_security_caches(root, "lsm_file_cache")
     for path in ("proc/filesystems", "sys/kernel/security/lsm", "sys/module/apparmor/parameters/enabled"):
         (root / path).unlink(missing_ok=True)
     if modules is not None:

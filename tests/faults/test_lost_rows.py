@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from program import CHECKOUT, output, report
+from recorded import link_caches
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 
@@ -48,6 +49,18 @@ def test_a_lost_row_of_a_cache_with_a_folder_of_its_own(kernel: str, name: str, 
     found = report(without_rows(tmp_path, kernel, name))
     assert found["sources"]["slabinfo"]["state"] == "strange"
     assert f"no row of {name}," in found["sources"]["slabinfo"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["kmalloc-192", "kmalloc-256"])
+def test_a_lost_row_of_a_kmalloc_cache_that_sysfs_shows(name: str, tmp_path: Path) -> None:
+    whole = without_rows(tmp_path, "6.1-4n")
+    link_caches(whole, {":0000192": ["kmalloc-192"], ":0000256": ["kmalloc-256"]})
+    assert report(whole)["sources"]["slabinfo"]["state"] == "ok"
+    (whole / "proc/slabinfo").write_text(re.sub(rf"(?m)^{name} .*\n", "", (whole / "proc/slabinfo").read_text()))
+    found = report(whole)
+    assert found["sources"]["slabinfo"]["state"] == "strange"
+    assert f"no row of {name}," in found["sources"]["slabinfo"]["reason"]
+    assert not found["bytes_per_connection"]["full"]["mix"]["accepted"]["complete"]
 
 
 @pytest.mark.parametrize("online", ["0-2", "0-63", "x"])

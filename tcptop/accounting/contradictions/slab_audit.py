@@ -30,6 +30,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     RowsInSlab,
     SameName,
 )
+from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
 from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, unique_rows
@@ -351,6 +352,12 @@ def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
         if is_alone or is_never_merged or not merges or (folder is not None and links_are_whole):
             names = set(item.names) | names_of_rows(snapshot, item.names)
             found.append(RowOfCache(item.caches[0], not names.isdisjoint(rows)))
+    # The kernel creates the kmalloc caches at boot, and never destroys them.
+    found += [
+        RowOfCache(name, not names_of_rows(snapshot, (name,)).isdisjoint(rows))
+        for name in group_of
+        if kmalloc_size_bytes(name) is not None
+    ]
     return found
 
 
