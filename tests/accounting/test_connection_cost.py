@@ -116,6 +116,7 @@ def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
         row("sock_inode_cache", 640, 25, 4),
         row("dentry", 192, 21, 1),
         row("kmalloc-256", 256, 16, 1),
+        row("kmalloc-512", 512, 8, 1),
         row("kmalloc-64", 64, 64, 1),
         row("kmem_cache", 256, 16, 1),
     ]
