@@ -166,9 +166,10 @@ def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
     """The number that reports show for the cost of a socket, and whether the number is exact or a bound."""
     if bounds is None:
         return None, "exact"
-    if bounds.low and bounds.low < bounds.high:
-        return bounds.low, "at least"
-    return (bounds.low, "exact") if bounds.low else (bounds.high, "at most")
+    low, high = bounds
+    if low and low < high:
+        return low, "at least" if high == inf else "about"
+    return (low, "exact") if low else (high, "at most")
 
 
 def _tcp_memory(before: Ledger, after: Ledger) -> Change:

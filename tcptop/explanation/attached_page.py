@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 
 from tcptop.ledger import Amount, AttachedObjects, Ledger
@@ -42,11 +41,11 @@ def _row(kind: AttachedObjects) -> TableRow:
     return TableRow(cells, kind.unknown_because or kind.note, role="text" if kind.may_exist else "dim")
 
 
-def bounds_text(bounds: Amount | None, format_amount: Callable[[float], str]) -> str:
+def bounds_text(bounds: Amount | None, format_amount: units.BoundFormat) -> str:
     """An amount between two bounds: `≥ 12`, `≤ 14`, `12 to 14`, or `12` if both bounds give the same text."""
     if bounds is None or bounds.high == inf or not bounds.low:
         return units.bounded(bounds, format_amount)
-    return units.span(bounds, format_amount)
+    return units.bounds_span(bounds, format_amount)
 
 
 def attached_sentence(ledger: Ledger) -> str:

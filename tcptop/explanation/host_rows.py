@@ -114,11 +114,15 @@ def _shown(amount: Amount | None) -> Value:
     return amount.high if not amount.low and amount.high < inf else amount.low
 
 
-def _short(number: float) -> str:
-    return units.short_count(round(number), 7)
+def _count(number: float, up: bool | None = None) -> str:
+    return units.count(round(units.round_bound(number, up)))
 
 
-def _sum(amounts: Iterable[Amount | None], text: Callable[[float], str]) -> str:
+def _short(number: float, up: bool | None = None) -> str:
+    return units.short_count(round(number), 7, up=bool(up))
+
+
+def _sum(amounts: Iterable[Amount | None], text: units.BoundFormat) -> str:
     """The sum of the amounts as text; if an amount is unknown, the text is a lower bound."""
     known = list(amounts)
     parts = [each for each in known if each is not None]
@@ -153,7 +157,7 @@ COLUMNS: tuple[HostColumn, ...] = (
         9,
         lambda row: units.count(row.sockets.allocated),
         lambda row: row.sockets.allocated,
-        lambda rows: _sum([_exact(row.sockets.allocated) for row in rows], lambda number: units.count(round(number))),
+        lambda rows: _sum([_exact(row.sockets.allocated) for row in rows], _count),
     ),
     HostColumn(
         "RATE",

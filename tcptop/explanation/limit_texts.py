@@ -227,15 +227,15 @@ def used_text(ledger: Ledger, limit: Limit) -> str:
     if limit.name == "tcp_mem" and limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
     if limit.at_most_used is not None:
-        return f"≤ {limit_text(limit, limit.at_most_used)}"
+        return f"≤ {limit_text(limit, limit.at_most_used, True)}"
     return limit_text(limit, limit.used)
 
 
-def limit_text(limit: Limit, amount: int | None) -> str:
-    """An amount in the unit of a limit, as text: bytes or a count."""
+def limit_text(limit: Limit, amount: int | None, up: bool | None = None) -> str:
+    """An amount in the unit of a limit, as text: bytes or a count. A bound is rounded as `units.round_bound` does."""
     if amount is None:
         return units.UNKNOWN
-    return units.size(amount) if limit.unit == "bytes" else units.count(amount)
+    return units.size(amount, up) if limit.unit == "bytes" else units.count(amount)
 
 
 def buffers_as_now_text(ledger: Ledger) -> str:

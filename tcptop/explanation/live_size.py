@@ -36,12 +36,12 @@ class LiveSize(NamedTuple):
         if self.object_bytes is None:
             if self.slab is None or not self.slab.high:
                 return "size not known"
-            least = f"{units.exact_bytes(self.slab.low)} to" if self.slab.low else "none, or up to"
-            return f"{least} {units.exact_bytes(self.slab.high)} B of slab"
+            least = f"{units.exact_bytes(self.slab.low, False)} to" if self.slab.low else "none, or up to"
+            return f"{least} {units.exact_bytes(self.slab.high, True)} B of slab"
         size = f"{units.exact_bytes(self.object_bytes)} B"
         if self.slab is None:
             return f"{size} struct" if self.basis == "struct" else size
-        return f"{size}, {units.span(self.slab, units.exact_bytes)} B of slab"
+        return f"{size}, {units.bounds_span(self.slab, units.exact_bytes)} B of slab"
 
     @property
     def slab_text(self) -> str:

@@ -53,7 +53,7 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
     """The rows for the table of slab memory by owner."""
     total = memory.total_bytes
     idle_error = (
-        f"; up to {units.size(memory.idle_error_bytes)} more, on CPUs' lists" if memory.idle_error_bytes else ""
+        f"; up to {units.size(memory.idle_error_bytes, True)} more, on CPUs' lists" if memory.idle_error_bytes else ""
     )
     rows: tuple[tuple[str, int | None, str], ...] = (
         ("TCP's own caches", memory.own_bytes, "whole"),

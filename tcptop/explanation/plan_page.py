@@ -120,7 +120,9 @@ def sum_lines(plan: Plan, columns: int) -> list[Line]:
 def _sum_text(plan: Plan) -> str:
     one = units.UNKNOWN
     if plan.bytes_per_connection is not None:
-        one = f"{'≥ ' if plan.high_bytes is None else ''}{units.exact_bytes(plan.bytes_per_connection)} B"
+        is_least = plan.high_bytes is None
+        one = f"{units.exact_bytes(plan.bytes_per_connection, False if is_least else None)} B"
+        one = f"≥ {one}" if is_least else one
     memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
@@ -248,13 +250,14 @@ def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
     is_buffers = part.object == PLANNED_BUFFERS
     each = part.high_bytes / part.count if part.count else None
     at_most = "≤ " if part.high_bytes > part.bytes * (1 + 1e-9) else ""
-    size = units.size(each) if is_buffers else f"{units.exact_bytes(each)} B"
+    up = True if part.high_cache else None
+    size = units.size(each, up) if is_buffers else f"{units.exact_bytes(each, up)} B"
     return (
         part.object.removeprefix("struct "),
         f"{part.cache} or {_last_part(part.high_cache)}" if part.high_cache else part.cache or "",
         f"{at_most}{units.count(ceil(part.count))}" if part.object in MAY_BE_SHARED else units.count(ceil(part.count)),
         f"≤ {size}" if part.high_cache else size,
-        f"{at_most}{units.size(part.high_bytes)}",
+        f"{at_most}{units.size(part.high_bytes, True if at_most else None)}",
     )
 
 
@@ -268,7 +271,7 @@ def total_text(plan: Plan) -> str:
     if plan.bytes is None:
         return units.UNKNOWN
     if plan.high_bytes is None:
-        return f"≥ {units.size(plan.bytes)}"
+        return f"≥ {units.size(plan.bytes, False)}"
     low, high = units.size(plan.bytes), units.size(plan.high_bytes)
     return low if low == high else units.size_range(plan.bytes, plan.high_bytes)
 
@@ -340,7 +343,7 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
 def _used(limit: PlanLimit) -> str:
     """The present use of a limit. If the use may be 0, the text is `≤` and the upper bound, as on the main screen."""
     if limit.at_most_used is not None:
-        return f"≤ {_amount(limit, limit.at_most_used)}"
+        return f"≤ {_amount(limit, limit.at_most_used, True)}"
     return _amount(limit, limit.used)
 
 
@@ -351,9 +354,9 @@ def _takes(limit: PlanLimit) -> str:
     """
     is_open = limit.high_takes is None and limit.takes is not None
     if is_open:
-        return f"≥ {_amount(limit, limit.takes)}"
+        return f"≥ {_amount(limit, limit.takes, False)}"
     most = _amount(limit, limit.high_takes)
-    return most if most == _amount(limit, limit.takes) else f"≤ {most}"
+    return most if most == _amount(limit, limit.takes) else f"≤ {_amount(limit, limit.high_takes, True)}"
 
 
 def _ratio(limit: PlanLimit) -> str:
@@ -391,10 +394,10 @@ def _after(limit: PlanLimit) -> str:
     return f"after {about} {units.rough_count(limit.connections, up=is_at_most)} connections"
 
 
-def _amount(limit: PlanLimit, amount: int | None) -> str:
+def _amount(limit: PlanLimit, amount: int | None, up: bool | None = None) -> str:
     if amount is None:
         return units.UNKNOWN
-    return units.size(amount) if limit.unit == "bytes" else units.count(amount)
+    return units.size(amount, up) if limit.unit == "bytes" else units.count(amount)
 
 
 def sysctl_lines(plan: Plan, columns: int) -> list[Line]:

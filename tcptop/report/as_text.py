@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil
 
 from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
@@ -89,13 +88,13 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     for part in mix.outgoing.parts:
         name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
         if not round(part.slab_bytes or 0, 1) and part.high_slab_bytes:
-            most = ceil(part.high_slab_bytes * 10 - units.ROUNDING_ERROR) / 10
+            most = units.round_bound(part.high_slab_bytes, True, 1)
             yield f"    {name:<26} {part.cache:<20} up to {most:.1f} B with padding"
             continue
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
-            about += f", up to {part.high_slab_bytes:.1f}"
+            about += f", up to {units.round_bound(part.high_slab_bytes, True, 1):.1f}"
         sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with padding {about}".rstrip()
         yield f"    {name:<26} {part.cache:<20} {sizes}"
     for name in mix.outgoing.missing:
@@ -112,7 +111,7 @@ def _figure(title: str, figure: CostBySide) -> Iterator[str]:
         objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
         is_range = not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
-        high = f", up to {units.exact_bytes(side.high_slab_bytes)} B with padding" if is_range else ""
+        high = f", up to {units.exact_bytes(side.high_slab_bytes, True)} B with padding" if is_range else ""
         start = f"  one more {SIDE_TITLES[name]}, {title:<7} {slabs:>10} B"
         yield f"{start} {at_most + objects:>10} B without padding{high}"
 
@@ -152,7 +151,7 @@ def _memory(ledger: Ledger) -> Iterator[str]:
     if memory.bytes is None:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
     elif memory.missing:
-        yield f"  ≥ {units.size(memory.low_bytes)}, about {units.size(memory.bytes)} and what is not known:"
+        yield f"  ≥ {units.size(memory.low_bytes, False)}, about {units.size(memory.bytes)} and what is not known:"
         yield f"    {', '.join(memory.missing)}"
     else:
         yield f"  {units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}"

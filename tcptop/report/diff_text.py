@@ -142,7 +142,8 @@ def _side_text(change: Change, after: bool) -> str:
         return units.UNKNOWN
     # Small amounts, such as bytes per connection, are exact to the byte, as in the other reports.
     exact = change.unit == "count" or amount < MAX_EXACT_BYTES
-    text = units.grouped(round(amount)) if exact else units.size(amount)
+    up = {"at most": True, "at least": False}.get(bound)
+    text = units.exact_bytes(amount, up) if exact else units.size(amount, up)
     return f"{BOUND_SIGNS[bound]} {text}".strip()
 
 

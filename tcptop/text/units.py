@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil, floor, inf
+from typing import Protocol
 
 UNKNOWN = "–"
 
@@ -20,6 +21,22 @@ MAX_IN_SMALLER_UNIT = 10_000
 """If the two ends of a range have different units, both ends are converted to the smaller unit. If the upper end is
 then at least this number, both ends are converted to the larger unit instead.
 """
+
+
+class BoundFormat(Protocol):
+    """A function that formats an amount: to the nearest, or down for a lower bound, or up for an upper bound."""
+
+    def __call__(self, amount: float, up: bool | None = None, /) -> str:
+        """The amount as text. `up` is True for an upper bound, False for a lower bound, None for the nearest text."""
+        ...
+
+
+def round_bound(amount: float, up: bool | None = None, decimals: int = 0) -> float:
+    """An amount with `decimals` decimal places: rounded up if `up` is True, down if False, else to the nearest."""
+    if up is None:
+        return round(amount, decimals)
+    factor = 10.0**decimals
+    return (ceil(amount * factor - ROUNDING_ERROR) if up else floor(amount * factor + ROUNDING_ERROR)) / factor
 
 
 def grouped(number: int) -> str:
@@ -63,19 +80,21 @@ def short_count(number: int | None, width: int, up: bool = False) -> str:
     return text
 
 
-def exact_bytes(amount: float | None) -> str:
-    """An amount in bytes, rounded to the nearest byte: `3 829`."""
-    return UNKNOWN if amount is None else grouped(round(amount))
+def exact_bytes(amount: float | None, up: bool | None = None) -> str:
+    """An amount in whole bytes: `3 829`. Rounded to the nearest; a bound is rounded as `round_bound` does."""
+    return UNKNOWN if amount is None else grouped(round(round_bound(amount, up)))
 
 
-def size(amount: float | None) -> str:
-    """An amount of memory with its unit: `72.4 MiB`."""
+def size(amount: float | None, up: bool | None = None) -> str:
+    """An amount of memory with its unit: `72.4 MiB`. Rounded to the nearest; a bound as `round_bound` does."""
     if amount is None:
         return UNKNOWN
     value, unit = _scale(amount, ROUNDED_LIMIT)
     if not unit:
-        return f"{grouped(round(value))} B"
-    return f"{value:.1f} {unit}iB" if abs(value) < 1000 else f"{value:.0f} {unit}iB"
+        return f"{grouped(round(round_bound(value, up)))} B"
+    if abs(value) < 1000:
+        return f"{round_bound(value, up, 1):.1f} {unit}iB"
+    return f"{round_bound(value, up):.0f} {unit}iB"
 
 
 def short_figure(amount: float) -> tuple[str, str]:
@@ -85,17 +104,24 @@ def short_figure(amount: float) -> tuple[str, str]:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range of memory, with one unit at the end: `28.4 to 33.4 MiB`, `1 018 to 1 039 MiB`."""
-    start, end = size(low), size(high)
+    """Both ends of a range of memory, with one unit at the end: `28.4 to 33.4 MiB`, `1 018 to 1 039 MiB`.
+
+    The lower end is rounded down, and the upper end up. A lower end that would be 0.0 in the unit of the upper end
+    keeps a unit of its own.
+    """
+    start, end = size(low, False), size(high, True)
     unit, high_unit = (each.rpartition(" ")[2] for each in (start, end))
     if low is None or high is None:
         return f"{start} to {end}"
     if unit == high_unit:
         return f"{start.rpartition(' ')[0]} to {end}"
-    in_low_unit = [round(each / _unit_bytes(unit)) for each in (low, high)]
+    in_low_unit = [round(round_bound(each / _unit_bytes(unit), up)) for each, up in ((low, False), (high, True))]
     if low and in_low_unit[1] < MAX_IN_SMALLER_UNIT:
         return f"{' to '.join(map(grouped, in_low_unit))} {unit}"
-    return f"{low / _unit_bytes(high_unit):.1f} to {end}" if low else f"0 to {end}"
+    if not low:
+        return f"0 to {end}"
+    in_high_unit = round_bound(low / _unit_bytes(high_unit), False, 1)
+    return f"{in_high_unit:.1f} to {end}" if in_high_unit else f"{start} to {end}"
 
 
 def _unit_bytes(unit: str) -> int:
@@ -103,21 +129,32 @@ def _unit_bytes(unit: str) -> int:
     return 1 << 10 * SHORT_UNITS.index(unit.removesuffix("B").removesuffix("i"))
 
 
-def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
+def bounded(bounds: tuple[float, float] | None, format_amount: BoundFormat, gap: str = " ") -> str:
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
     If both bounds are finite and above 0, only the lower bound is shown. The sign `≈` precedes the lower bound if the
-    two bounds, rounded to whole numbers, differ. After `≤`, the bound is rounded up to a whole number; after `≥`, the
-    bound is rounded down.
+    two bounds, rounded to whole numbers, differ. After `≤`, the bound is rounded up; after `≥`, it is rounded down.
     """
     if bounds is None:
         return UNKNOWN
     low, high = bounds
     if high == inf:
-        return f"≥{gap}{format_amount(floor(low + ROUNDING_ERROR))}"
+        return f"≥{gap}{format_amount(low, False)}"
     if round(high) <= round(low):
         return format_amount(low)
-    return f"≈{gap}{format_amount(low)}" if low else f"≤{gap}{format_amount(ceil(high - ROUNDING_ERROR))}"
+    return f"≈{gap}{format_amount(low)}" if low else f"≤{gap}{format_amount(high, True)}"
+
+
+def bounds_span(bounds: tuple[float, float], format_amount: BoundFormat) -> str:
+    """Both bounds of an amount, `12 to 14`, the lower one rounded down and the upper one up.
+
+    Only `12` if both bounds give the same text when rounded to the nearest.
+    """
+    low, high = bounds
+    nearest = format_amount(low)
+    if nearest == format_amount(high):
+        return nearest
+    return f"{format_amount(low, False)} to {format_amount(high, True)}"
 
 
 def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> str:
@@ -126,15 +163,19 @@ def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> 
     return low if low == high else f"{low} to {high}"
 
 
-def short_size(amount: float | None) -> str:
-    """An amount of memory as slabtop writes sizes: `0`, `2.31K`, `43.31M`. Amounts below 1 KiB are exact."""
+def short_size(amount: float | None, up: bool | None = None) -> str:
+    """An amount of memory as slabtop writes sizes: `0`, `2.31K`, `43.31M`. Amounts below 1 KiB are exact.
+
+    Rounded to the nearest; a bound is rounded as `round_bound` does.
+    """
     if amount is None:
         return UNKNOWN
     if amount < 1024:
-        return f"{round(amount)}B" if round(amount) else "0"
+        whole = round(round_bound(amount, up))
+        return f"{whole}B" if whole else "0"
     value, unit = _scale(amount, ROUNDED_LIMIT)
-    text = f"{value:.2f}"
-    return f"{text if len(text) < 6 else f'{value:.0f}'}{unit}"
+    text = f"{round_bound(value, up, 2):.2f}"
+    return f"{text if len(text) < 6 else f'{round_bound(value, up):.0f}'}{unit}"
 
 
 def compact_size(amount: float | None) -> str:

@@ -368,7 +368,10 @@ def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """The total of TCP's kernel memory, and notes on the range of the total or on its unknown parts."""
     total = ledger.tcp_memory
     if total.missing:
-        return f"≥ {units.size(total.low_bytes)}", (f"not known: {', '.join(total.missing)}", "parts are not known")
+        return f"≥ {units.size(total.low_bytes, False)}", (
+            f"not known: {', '.join(total.missing)}",
+            "parts are not known",
+        )
     text, spread = units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
     if units.size(total.low_bytes) == units.size(total.high_bytes):
         return text, ("",)

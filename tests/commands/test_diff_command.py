@@ -193,3 +193,16 @@ def test_shares_above_all_and_below_nothing_are_words(tmp_path: Path) -> None:
         assert not [number for number in re.findall(r"(-?\d+) %", sentence) if not 0 <= int(number) <= 100]
     growth = json.loads(diff_output(BASE, less, "--json"))["slab_growth"]
     assert growth["sockets_low_share"] > 1
+
+
+def test_a_figure_has_the_sign_and_the_digits_of_the_report() -> None:
+    """An upper bound is rounded up in both, and a lower end of a range has the same sign in both."""
+    root = tree("6.1-4n", "established")
+    lines = forked_program.run("-o", "--root", root).stdout.splitlines()
+    text = diff_output(str(tree("6.1-4n", "base")), str(root))
+    for state in ("ESTABLISHED", "orphan"):
+        reported = next(line for line in lines if re.match(rf"  {state} .*[~>=]", line))
+        server, client = re.findall(r"[~<>]=? \d+(?: \d{3})*", reported)[:2]
+        [cells] = [line for line in text.splitlines() if line.startswith(f"  {state} ") and "~" in line]
+        assert server in cells
+        assert client in cells

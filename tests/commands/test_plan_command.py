@@ -833,7 +833,7 @@ def test_a_blob_of_which_the_cache_is_not_known_is_a_bound(run: Run) -> None:
     """Without sockets, neither of the two possible caches of AppArmor's blob can be ruled out."""
     _, output = run("--root", str(tree("6.1-4n", "timewait")), "--connections", "780K")
     [line] = [line for line in output.splitlines() if line.startswith(" LSM socket blob ")]
-    assert line.split()[3:] == ["kmalloc-16", "or", "-32", "780", "000", "<=", "32", "B", "<=", "23.8", "MiB"]
+    assert line.split()[3:] == ["kmalloc-16", "or", "-32", "780", "000", "<=", "32", "B", "<=", "23.9", "MiB"]
     assert "nothing tells in which of kmalloc-16 to kmalloc-32 it is" in " ".join(output.split())
     _, output = run("--root", TREE, "--connections", "780K")
     [line] = [line for line in output.splitlines() if line.startswith(" LSM socket blob ")]

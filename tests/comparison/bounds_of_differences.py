@@ -73,7 +73,9 @@ def with_error(figure: float | None, error: float | None) -> Figure:
 def accepted_figure(side: Json) -> Figure:
     if side["slab_bytes"] is None:
         return None, "exact"
-    return side["slab_bytes"], "exact" if side["slab_bytes"] == side["high_slab_bytes"] else "at least"
+    if not side["complete"]:
+        return side["slab_bytes"], "at least"
+    return side["slab_bytes"], "exact" if side["slab_bytes"] == side["high_slab_bytes"] else "about"
 
 
 def outgoing_figure(side: Json) -> Figure:

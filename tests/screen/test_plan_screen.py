@@ -75,16 +75,19 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     is_complete = takes["complete"]
     total = takes["high_bytes"] if is_complete else takes["bytes"]
     if not found["request"]["time_wait"]:
-        assert f"{'' if is_complete else '≥ '}{units.exact_bytes(total / number)} B per connection" in text
+        each = units.exact_bytes(total / number, None if is_complete else False)
+        assert f"{'' if is_complete else '≥ '}{each} B per connection" in text
     for part in found["takes"]["parts"]:
         name = part["object"].removeprefix("struct ")
-        cells = [name, units.size(part["high_bytes"])]
+        cells = [name, units.size(part["high_bytes"], True if part["high_bytes"] > part["bytes"] else None)]
         assert any(line.split()[0] == name.split()[0] and all(cell in line for cell in cells) for line in lines if line)
     heading = next(at for at, line in enumerate(lines) if "PLAN █" in line)
     assert len(lines) > heading + len(found["limits"])
     for line, limit in zip(lines[heading + 1 :], found["limits"], strict=False):
         amount = limit["takes"] if limit["high_takes"] is None else limit["high_takes"]
-        assert (units.size(amount) if limit["unit"] == "bytes" else units.count(amount)) in line
+        nearest = units.size(limit["takes"]) == units.size(limit["high_takes"])
+        up = None if nearest else limit["high_takes"] is not None
+        assert (units.size(amount, up) if limit["unit"] == "bytes" else units.count(amount)) in line
         assert ("– " if limit["ratio"] is None else units.percent(limit["ratio"], " ")) in line
         assert ("█" in line) == (limit["ratio"] is not None)
         sign = "≤ " if limit["connections_are_at_most"] else "  "

@@ -295,6 +295,30 @@ def test_an_amount_shows_its_bounds(bounds: tuple[float, float] | None, text: st
     assert units.bounded(bounds, units.exact_bytes, gap="") == re.sub("(?<=[≥≤≈]) ", "", text)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "format_amount", "text"),
+    [
+        ((0, 3951.48), units.exact_bytes, "≤ 3 952"),
+        ((0, 3951.0), units.exact_bytes, "≤ 3 951"),
+        ((3703.92, float("inf")), units.exact_bytes, "≥ 3 703"),
+        ((0, 28.41 * 2**20), units.size, "≤ 28.5 MiB"),
+        ((28.49 * 2**20, float("inf")), units.size, "≥ 28.4 MiB"),
+        ((0, 28.411 * 2**20), units.short_size, "≤ 28.42M"),
+        ((28.419 * 2**20, float("inf")), units.short_size, "≥ 28.41M"),
+    ],
+)
+def test_an_upper_bound_is_rounded_up_and_a_lower_bound_down(
+    bounds: tuple[float, float], format_amount: units.BoundFormat, text: str
+) -> None:
+    assert units.bounded(bounds, format_amount) == text
+
+
+def test_the_ends_of_a_range_are_rounded_away_from_each_other() -> None:
+    assert units.size_range(28.49 * 2**20, 33.41 * 2**20) == "28.4 to 33.5 MiB"
+    assert units.bounds_span((3703.92, 3743.48), units.exact_bytes) == "3 703 to 3 744"
+    assert units.bounds_span((3829.2, 3829.4), units.exact_bytes) == "3 829"
+
+
 def test_a_span_of_equal_texts_is_one() -> None:
     assert units.span((3829.2, 3829.4), units.exact_bytes) == "3 829"
     assert units.span((-5, 12), units.signed_count) == "-5 to +12"
@@ -305,7 +329,7 @@ def test_a_span_of_equal_texts_is_one() -> None:
     [
         (1018 * MIB, 1039 * MIB, "1 018 to 1 039 MiB"),
         (3 * MIB, 4 * MIB, "3.0 to 4.0 MiB"),
-        (56 * MIB, 12_700 * MIB, "0.1 to 12.4 GiB"),
+        (56 * MIB, 12_700 * MIB, "56.0 MiB to 12.5 GiB"),
         (0, 12 * MIB, "0 to 12.0 MiB"),
         (600, 2048, "600 to 2 048 B"),
     ],
