@@ -28,7 +28,7 @@ from tcptop.kernel.objects import (
     SOCKS,
     KernelObject,
 )
-from tcptop.ledger import AccountingMode, CostBySide, Ledger, Limit, LimitState, ObjectCost
+from tcptop.ledger import AccountingMode, Amount, CostBySide, Ledger, Limit, LimitState, ObjectCost
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
@@ -117,7 +117,9 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
-        buffers=PlanBuffers(_buffer_charge(ledger, request), _buffer_bytes(ledger, request)),
+        buffers=PlanBuffers(
+            _exact(_buffer_charge(ledger, request)), _exact(buffers := _buffer_bytes(ledger, request)), buffers
+        ),
         tracks_flows=has_flows,
         mini_sockets=mini_sockets,
         bytes_per_connection=_most(alone.memory) / request.connections if alone.parts else None,
@@ -145,23 +147,41 @@ def _not_counted(ledger: Ledger, counted: Collection[str]) -> tuple[UncountedLim
     )
 
 
-def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> float | None:
-    """Bytes of a planned socket's buffers; None if the buffers of the present sockets are unknown."""
+def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> Amount | None:
+    """Bounds on the bytes of a planned socket's buffers; None if the buffers of the present sockets are unknown."""
     if request.buffer_bytes != "now":
-        return request.buffer_bytes
-    return None if ledger.costs["full"].buffer_bytes_per_socket is None else ledger.headroom["full"].buffer_bytes
+        return Amount(request.buffer_bytes, request.buffer_bytes)
+    if ledger.costs["full"].buffer_bytes_per_socket is not None:
+        each = ledger.headroom["full"].buffer_bytes
+        return None if each is None else Amount(each, each)
+    bounds = next((kind.bytes_per_socket for kind in ledger.attached.kinds if kind.name == "buffers"), None)
+    return None if bounds is None or bounds.high == inf else bounds
 
 
-def _buffer_charge(ledger: Ledger, request: PlanRequest) -> float | None:
-    """Bytes of a planned socket's buffers that the kernel charges against tcp_mem; None if unknown.
+def _buffer_charge(ledger: Ledger, request: PlanRequest) -> Amount | None:
+    """Bounds on the bytes of a planned socket's buffers that the kernel charges against tcp_mem; None if unknown.
 
     The kernel charges whole pages (net/core/sock.c, __sk_mem_raise_allocated). If the plan uses the present buffers,
-    the charge is the average that the headroom assumes.
+    the charge is the average that the headroom assumes. If the counter is within its error, the charge is between the
+    counter less its error and the counter plus its error.
     """
-    if request.buffer_bytes == "now":
-        return ledger.costs["full"].buffer_bytes_per_socket
-    unit = ledger.sockets.tcp_mem_unit_bytes
-    return -(-request.buffer_bytes // unit) * unit if unit else None
+    sockets = ledger.sockets
+    if request.buffer_bytes != "now":
+        unit = sockets.tcp_mem_unit_bytes
+        each = -(-request.buffer_bytes // unit) * unit if unit else None
+        return None if each is None else Amount(each, each)
+    average = ledger.costs["full"].buffer_bytes_per_socket
+    if average is not None:
+        return Amount(average, average)
+    counted, error = sockets.buffer_bytes, sockets.buffer_error_bytes
+    if not sockets.allocated or counted is None or error is None or _buffer_bytes(ledger, request) is None:
+        return None
+    return Amount(max(0, counted - error) / sockets.allocated, (counted + error) / sockets.allocated)
+
+
+def _exact(amount: Amount | None) -> float | None:
+    """The amount if it is known exactly; otherwise None."""
+    return amount.low if amount is not None and amount.low == amount.high else None
 
 
 def _needs(
@@ -180,22 +200,22 @@ def _needs(
         parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
     elif request.with_ktls:
         missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
-    buffers = 0.0
+    buffers = Amount(0.0, 0.0)
     if request.buffer_bytes:
         each = _buffer_bytes(ledger, request)
-        buffers = request.sockets * (each or 0.0)
         if each is None:
             missing.append(f"{PLANNED_BUFFERS} (now: their memory is not known, or their charge may be its error)")
         else:
             is_now = request.buffer_bytes == "now"
-            parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers, buffers, is_now))
+            buffers = Amount(request.sockets * each.low, request.sockets * each.high)
+            parts.append(PlanPart(PLANNED_BUFFERS, None, request.sockets, buffers.low, buffers.high, is_now))
     if not any(cost.slab_bytes for cost in costs):
         missing = missing or ["the bytes of a socket"]
     high = inf if missing else sum(part.high_bytes for part in parts)
     low, high_charged = _charged_bytes(snapshot, table, request, costs, missing)
     # Kernel TLS allocates its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
-    high_charged += buffers + (request.sockets * sum(ktls) if ktls else 0.0)
-    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + buffers, high_charged))
+    high_charged += buffers.high + (request.sockets * sum(ktls) if ktls else 0.0)
+    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + buffers.low, high_charged))
 
 
 def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> int | None:
@@ -236,7 +256,8 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
         number, reason = number // step * step, "about half of what fits now"
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
-    buffers: int | Literal["now"] = "now" if ledger.costs["full"].buffer_bytes_per_socket else 0
+    has_buffers = ledger.costs["full"].buffer_bytes_per_socket or ledger.headroom["full"].buffer_bytes
+    buffers: int | Literal["now"] = "now" if has_buffers else 0
     return PlanRequest(number, "mixed", "mix", buffers, 0, False, tracks_flows(snapshot), False), reason
 
 
@@ -431,8 +452,10 @@ def _limits(
     if request.buffer_bytes:
         row, charge = rows["tcp_mem"], _buffer_charge(ledger, request)
         note = "the size of a page is not known" if row.maximum is not None and row.unit != "bytes" else row.note
-        takes = None if charge is None or row.unit != "bytes" else (charge * request.sockets,) * 2
-        yield _limit(row, request, takes, _free(row), note)
+        takes = None
+        if charge is not None and row.unit == "bytes":
+            takes = (charge.low * request.sockets, charge.high * request.sockets)
+        yield _under_pressure(_limit(row, request, takes, _free(row), note), ledger)
     if "file_max" in rows:
         yield _limit(
             rows["file_max"],
@@ -452,6 +475,20 @@ def _limits(
         yield found._replace(connections=None, note=skips)
     if request.with_conntrack:
         yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
+
+
+def _under_pressure(limit: PlanLimit, ledger: Ledger) -> PlanLimit:
+    """The limit tcp_mem, in the state `pressure` if the planned buffers surely bring it above its second value."""
+    unit, pages, error = (
+        ledger.sockets.tcp_mem_unit_bytes,
+        ledger.sockets.tcp_mem_pages,
+        ledger.sockets.buffer_error_bytes,
+    )
+    if None in (unit, pages, error, limit.used, limit.takes) or limit.state == "full":
+        return limit
+    least = max(0, (limit.used or 0) - (error or 0)) + (limit.takes or 0)
+    second_bytes = (unit or 0) * (pages or (0, 0, 0))[1]
+    return limit._replace(state="pressure") if least > second_bytes else limit
 
 
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:

@@ -43,7 +43,9 @@ two files and, with --conntrack, two flows.
 Without --buffers the sockets are idle. A size is memory in full, and in whole
 pages what the kernel counts. --buffers now takes what a socket has now on
 average, of which only a part is in use. The headroom on the screen assumes
---side mixed --family now --buffers now, and the screen's plan (M) begins so.
+--side mixed --family now --buffers now, or idle sockets where it says so, and
+the screen's plan (M) begins as the headroom. Where the buffers of a present
+socket are known within bounds alone, --buffers now takes the bounds.
 
 An advised sysctl is what is needed ÷ 0.8, at most what memory and the kernel
 allow: the plan then uses less than 80 % of it. A value that is capped says so.

@@ -18,6 +18,7 @@ from tcptop.explanation.holder_rows import (
 )
 from tcptop.explanation.holders_page import (
     PEER_HEADINGS,
+    PEERS_ARE_NETWORKS,
     ROW_HEADINGS,
     TITLES,
     holder_cells,
@@ -247,6 +248,7 @@ def _single_lines(single: SingleSockets, columns: int) -> list[Line]:
         )
         lines = fact_lines(TCP_INFO, text, columns, FACT_WIDTH)
         lines += paragraph(answer.reason, columns - 1, "text", WARNING) if answer.reason else []
+        lines += paragraph(f"{MARGIN}{PEERS_ARE_NETWORKS}", columns - 1, "dim") if number else []
         peers = peer_cells(answer.rows, MAX_ROWS)
         if len(peers) > 1:
             lines += [EMPTY_LINE, *_lines(PEER_HEADINGS, peers, columns), EMPTY_LINE]

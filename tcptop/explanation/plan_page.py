@@ -74,7 +74,11 @@ def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = Fa
     dim, and its verdict is marked.
     """
     sections = [
-        [*_marked_verdict(plan, columns, is_last_valid), *not_counted_lines(plan, columns)],
+        [
+            *_marked_verdict(plan, columns, is_last_valid),
+            *pressure_lines(plan, columns),
+            *not_counted_lines(plan, columns),
+        ],
         sysctl_lines(plan, columns),
         [*_bars(plan, columns), *_action_lines(ledger, plan, columns)],
         sum_lines(plan, columns),
@@ -100,6 +104,19 @@ def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
         return []
     names = ", ".join(map(_not_counted_text, plan.not_counted))
     return paragraph(f"not counted: {names}", columns - 1, "warning")
+
+
+def pressure_lines(plan: Plan, columns: int) -> list[Line]:
+    """The line below the verdict of a plan that fits, but with which TCP's buffers are above tcp_mem's second value."""
+    limit = next((limit for limit in plan.limits if limit.name == "tcp_mem"), None)
+    if limit is None or limit.verdict == "exceeded":
+        return []
+    text = "tcp_mem would be above its second value, so that windows shrink"
+    if limit.state == "pressure":
+        return paragraph(f"PRESSURE: {text}", columns - 1, "warning")
+    if any(sysctl.limit == "tcp_mem" for sysctl in plan.sysctls):
+        return paragraph(f"PRESSURE is possible: within the error of its counter, {text}", columns - 1, "warning")
+    return []
 
 
 def _not_counted_text(uncounted: UncountedLimit) -> str:
@@ -475,6 +492,11 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         yield (f"Buffers: {buffers_text(plan)}: a given size is in use in full, and counts in whole pages.")
     elif text := buffers_as_now_text(ledger):
         yield text
+    elif plan.buffers.memory_bounds is not None:
+        yield (
+            f"Buffers: {buffers_text(plan)} of a present socket: the counter is within its error, so only bounds are"
+            " known."
+        )
     has_other_nodes = sum(node.memory_bytes != 0 for node in ledger.nodes) > 1
     if plan.full_nodes and has_other_nodes:
         numbers = ", ".join(map(str, plan.full_nodes))
@@ -492,9 +514,14 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
 
 
 def buffers_text(plan: Plan) -> str:
-    """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 B`."""
-    counted, in_use = (f"{units.exact_bytes(amount)} B" for amount in plan.buffers)
-    return f"{counted}, in use {in_use}"
+    """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 B`.
+
+    If only bounds on the part in use are known, the text gives the bounds: `in use 4 to 392 B`.
+    """
+    counted, in_use, bounds = plan.buffers
+    if counted is None and in_use is None and bounds is not None:
+        return f"in use {units.bounds_span(bounds, units.exact_bytes)} B"
+    return f"{units.exact_bytes(counted)} B, in use {units.exact_bytes(in_use)} B"
 
 
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:
@@ -507,12 +534,15 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:
         return ""
     most = plan.bytes_per_connection * plan.request.connections / plan.request.sockets
-    ports = ", and sockets share local ports" if plan.request.outgoing else ""
+    why = ""
+    if plan.request.outgoing and most < headroom.bytes_per_socket:
+        why = " That is less, although each part is at its upper bound, since sockets that share a local port share its"
+        why += " bind bucket."
     return (
         f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
         f" {units.exact_bytes(headroom.bytes_per_socket)} B each ({headroom_assumption(headroom)}; each part at its"
         f" lower bound; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {units.exact_bytes(most)} B a socket"
-        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its upper bound{ports})."
+        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its upper bound).{why}"
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.limits import LimitName, LimitScope, LimitUnit
+from tcptop.ledger.amount import Amount
 from tcptop.ledger.limits import Limit, LimitState
 
 Side = Literal["accepted", "outgoing", "proxy", "mixed"]
@@ -183,11 +184,13 @@ class PlanNode(NamedTuple):
 
 
 class PlanBuffers(NamedTuple):
-    """The bytes of one planned socket's buffers; None if unknown."""
+    """The bytes of one planned socket's buffers; None if unknown, or if only bounds are known."""
 
     charge_bytes: float | None
     """Bytes that the kernel charges for the buffers; tcp_mem limits these bytes."""
     memory_bytes: float | None
+    memory_bounds: Amount | None = None
+    """Bounds on `memory_bytes`; None if unknown."""
 
 
 class Plan(NamedTuple):

@@ -7,6 +7,7 @@ from tcptop.explanation.plan_page import (
     node_lines,
     not_counted_lines,
     part_lines,
+    pressure_lines,
     remark_lines,
     sum_lines,
     sysctl_lines,
@@ -29,6 +30,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
         [
             *paragraph(verdict_text(plan), COLUMNS - 1, "text"),
             *(paragraph(IDLE, COLUMNS - 1, "text") if not plan.request.buffer_bytes else ()),
+            *pressure_lines(plan, COLUMNS),
             *not_counted_lines(plan, COLUMNS),
         ],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),

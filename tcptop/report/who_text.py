@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey
 from tcptop.explanation.holders_page import (
+    PEERS_ARE_NETWORKS,
     ROW_HEADINGS,
     filled_columns,
     holder_cells,
@@ -18,7 +19,7 @@ from tcptop.explanation.holders_page import (
 from tcptop.ledger.holders import Holders
 from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text.ascii import report_to_ascii
-from tcptop.text.line import text_of
+from tcptop.text.line import paragraph, text_of
 from tcptop.text.table import cut_text, plain_table
 
 COLUMNS = 120
@@ -26,9 +27,11 @@ COLUMNS = 120
 
 
 def rows_as_text(rows: Sequence[SocketRow], columns: int | None) -> str:
-    """Single sockets in ASCII: headings, and a line for each socket; the text ends in a newline."""
+    """Single sockets in ASCII: headings, a line for each socket, and what a peer is; the text ends in a newline."""
     cells = list(map(socket_row_cells, rows))
-    return report_to_ascii("".join(f"{line}\n" for line in plain_table(ROW_HEADINGS, cells, columns or COLUMNS)))
+    columns = columns or COLUMNS
+    note = map(text_of, paragraph(PEERS_ARE_NETWORKS, columns, "text")) if rows else ()
+    return report_to_ascii("".join(f"{line}\n" for line in (*plain_table(ROW_HEADINGS, cells, columns), *note)))
 
 
 def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortKey, columns: int | None) -> str:

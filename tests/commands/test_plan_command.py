@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -1105,3 +1106,45 @@ def test_the_use_of_tcp_mem_is_bounded_as_in_the_report(run: Run) -> None:
     _, output = run("--root", root, "--connections", "1K", "--buffers", "16K")
     [line] = [line for line in output.splitlines() if line.startswith(" tcp_mem ")]
     assert line.split()[1:4] == bound.split()
+
+
+WITHIN_BOUNDS = str(PROJECT / "tests/recordings/6.18-1n/established")
+"""A recording whose counter of buffers is within its error."""
+
+
+def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_json: RunJson) -> None:
+    found = ledger("6.18-1n", "established")
+    [bounds] = [kind.bytes_per_socket for kind in found.attached.kinds if kind.name == "buffers"]
+    assert bounds is not None
+    assert 0 < bounds.low < bounds.high
+    arguments = ("--connections", "40K", "--buffers", "now", "--root", WITHIN_BOUNDS)
+    planned = run_json(*arguments)
+    [part] = [part for part in planned["takes"]["parts"] if part["object"] == "buffers"]
+    assert (part["bytes"], part["high_bytes"]) == (round(40_000 * bounds.low), round(40_000 * bounds.high))
+    assert planned["takes"]["complete"]
+    [limit] = [limit for limit in planned["limits"] if limit["name"] == "tcp_mem"]
+    counted, error = found.sockets.buffer_bytes, found.sockets.buffer_error_bytes
+    assert limit["high_takes"] == round(40_000 * ((counted or 0) + (error or 0)) / (found.sockets.allocated or 0))
+    text = " ".join(run(*arguments)[1].split())
+    assert f"in use {int(bounds.low)} to {ceil(bounds.high)} B of a present socket" in text
+
+
+@pytest.mark.parametrize(("of_second", "is_said"), [(0.9, False), (1.1, True)])
+def test_a_plan_above_the_second_value_of_tcp_mem_is_under_pressure(of_second: float, is_said: bool, run: Run) -> None:
+    low, second, high = (int(each) for each in (Path(TREE) / "proc/sys/net/ipv4/tcp_mem").read_text().split())
+    number = int(second * of_second)
+    assert low < number < high
+    arguments = ("--root", TREE, "--connections", str(number), "--buffers", "4K")
+    lines = run(*arguments)[1].splitlines()
+    first = " ".join(lines[: lines.index("")])
+    assert ("PRESSURE: tcp_mem would be above its second value" in first) is is_said
+    [row] = [line for line in lines if line.startswith(" tcp_mem ")]
+    assert row.endswith("PRESSURE") is is_said
+
+
+def test_fewer_bytes_at_upper_bounds_than_the_main_screens_at_lower_bounds_have_a_reason(run: Run) -> None:
+    reason = "That is less, although each part is at its upper bound, since sockets that share a local port"
+    for number in ("1K", "2M"):
+        text = " ".join(run("--root", TREE, "--connections", number, "--side", "mixed", "--family", "now")[1].split())
+        [(one, other)] = re.findall(r"more at (\d+(?: \d{3})*) B each .* This plan: (\d+(?: \d{3})*) B a socket", text)
+        assert (reason in text) is (int(other.replace(" ", "")) < int(one.replace(" ", "")))

@@ -520,6 +520,7 @@ async def test_the_peers_of_single_sockets_and_round_trips_with_their_unit() -> 
         assert re.search(r"PEER +SOCKETS +UNREAD +UNACKED +UNSENT\n 198\.51\.100\.0/24 +3 +0 +3 600 +300 *\n 203", text)
         assert re.search(r"198\.51\.100\.0/24 .* 31 µs ", text)
         assert re.search(r"203\.0\.113\.0/24 .* 1\.5 ms ", text)
+        assert "PEER: peers as networks (/24, /48)" in text
         assert unknown_words(screen_text(app)) == set()
 
 

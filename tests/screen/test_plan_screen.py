@@ -525,3 +525,16 @@ async def test_rows_of_nodes_keep_their_column_titles_when_they_scroll() -> None
             if rows:
                 assert any(line.split()[:1] == ["NODE"] for line in lines[: rows[0]]), lines
         assert "7" in seen
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase"), [("6.18-1n", "established"), ("6.1-4n", "base"), ("6.1-4n", "established")]
+)
+async def test_the_first_plan_has_buffers_where_the_main_screen_assumes_buffers(kernel: str, phase: str) -> None:
+    async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
+        app = await open_plan(pilot)
+        assert app._ledger is not None
+        is_now = bool(app._ledger.headroom["full"].buffer_bytes)
+        assert ("buffers now" in page_text(app)) is is_now
+        assert "idle" in page_text(app)
+        assert ("average buffers" in page_text(app).partition("(average buffers, or idle)")[0]) is is_now
