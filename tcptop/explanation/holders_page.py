@@ -185,7 +185,7 @@ def socket_row_cells(row: SocketRow) -> list[str]:
 
 
 PEERS_ARE_NETWORKS = (
-    "PEER: peers as networks (/24, /48), since tcptop drops whole addresses as it reads them; ss -tn prints them."
+    "PEER: peers as networks (/24, /48), since tcptop drops whole addresses as it reads them; ss prints them."
 )
 PEER_HEADINGS = make_headings("<PEER", "SOCKETS", "UNREAD", "UNACKED", "UNSENT", least=("UNSENT",))
 
