@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
 from tcptop.text.ascii import ELLIPSIS, SCREEN_TO_ASCII, ellipsis_to_ascii, signs_to_ascii
-from tcptop.text.line import Line, Piece
+from tcptop.text.line import Line, Piece, text_of
+
+BEGINS_WITH_SIGN = re.compile("[≤≥±](?! )")
+NUMBER = re.compile(r"(?:[≤≥≈~±+-]|[<>]=|\+-)? ?\d+(?: \d{3}(?!\d))*(?:\.\d+)?[KMGTPk%]?")
+"""Matches a number with its sign, its groups of three digits, and a unit of one character behind its last digit."""
 
 
 def cell_width(text: str) -> int:
@@ -40,6 +45,20 @@ def to_ascii(text: str) -> str:
     return ellipsis_to_ascii("".join(known))
 
 
+def line_to_ascii(line: Line) -> Line:
+    """The line in ASCII, with the role of each piece.
+
+    If a piece begins with a sign such as `≤`, and no space follows the sign, the replacement takes the place of the
+    space at the end of the piece before it.
+    """
+    pieces: list[Piece] = []
+    for text, role in line:
+        if pieces and pieces[-1][0].endswith(" ") and BEGINS_WITH_SIGN.match(text):
+            pieces[-1] = pieces[-1][0][:-1], pieces[-1][1]
+        pieces.append((to_ascii(text), role))
+    return tuple(pieces)
+
+
 def line_width(line: Line) -> int:
     """Number of columns that a line takes on a terminal."""
     text = "".join([text for text, _ in line])
@@ -59,6 +78,15 @@ def crop_line(line: Line, columns: int) -> Line:
         pieces.append((text, role))
         free_columns -= size
     return tuple(pieces)
+
+
+def cut_line(line: Line, columns: int) -> Line:
+    """The line, cut at a width. A number that does not fit is left out as a whole, with its sign and its unit."""
+    if line_width(line) <= columns:
+        return line
+    text, kept = text_of(line), len(text_of(crop_line(line, columns)))
+    begin = next((found.start() for found in NUMBER.finditer(text) if found.start() < kept < found.end()), kept)
+    return crop_line(line, cell_width(text[:begin]))
 
 
 def shorten_line(line: Line, columns: int) -> Line:

@@ -15,7 +15,7 @@ from tcptop.text import units
 from tcptop.text.line import Line, Piece, paragraph, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
-from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line, line_width
+from tcptop.widgets.cell_width import cell_width, first_fitting, first_fitting_line, line_to_ascii, line_width
 from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, TITLE_GAP, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_labels, slice_legend
@@ -24,6 +24,7 @@ MIN_SHORT_BAR_WIDTH = 5
 """The smallest length of a bar beside its legend, in columns."""
 COMPACT_GAPS = ("", " ")
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
+SIGN_WITHOUT_GAP = re.compile("^[≤≥≈](?! )")
 TIGHT_COLUMNS = 34
 """In a pane narrower than this, the digits of the large figure are not grouped."""
 IDLE_SHARE = 0.02
@@ -180,7 +181,7 @@ def figure_lines(
     digits = draw_big_number(figure.replace(" ", "") if tight else figure, ascii_only)
     gap = " " if tight else "  "
     because = cost.now_unknown_because if cost.now_bytes is None else None
-    captions = _captions(cost, label, because, columns - len(digits[0]) - len(gap))
+    captions = _captions(cost, label, because, columns - len(digits[0]) - len(gap), ascii_only)
     lines: list[Line] = [((digits[index], "accent"), (gap, "text"), *captions[index]) for index in range(HEIGHT)]
     free_rows = rows - HEIGHT
     reason: list[Line] = []
@@ -213,7 +214,8 @@ def _text_line(cost: ConnectionCost, figure: str, label: str, columns: int) -> L
     more = [f"one more: server {server}, client {client}", f"one more: {server}"]
     if cost.now_bytes is None:
         more = [f"client {client}"]
-    number: Line = ((f"{figure} B ", "accent"),)
+    spaced = SIGN_WITHOUT_GAP.sub(lambda sign: f"{sign[0]} ", figure)
+    number: Line = ((f"{spaced} B ", "accent"),)
     idle = idle_text(cost)
     firsts: list[Line] = [(*number, (f"{label}, {idle}", "text"))] if idle else []
     firsts.append((*number, (label, "text")))
@@ -248,8 +250,17 @@ def _bar_with_legend(
     return (*slice_bar(slices, columns - line_width(text) - 1, signs), (" ", "text"), *text)
 
 
-def _captions(cost: ConnectionCost, label: str, because: str | None, columns: int) -> list[Line]:
-    """The three lines beside the large digits, in the longest variant that fits."""
+def _captions(
+    cost: ConnectionCost, label: str, because: str | None, columns: int, ascii_only: bool = False
+) -> list[Line]:
+    """The three lines beside the large digits, in the longest variant that fits.
+
+    If `ascii_only` is true, the lines are in ASCII, in which a sign such as `≤` takes two columns.
+    """
+
+    def fitting(variants: Sequence[Line]) -> Line:
+        return first_fitting_line([*map(line_to_ascii, variants)] if ascii_only else variants, columns)
+
     server, client = _next_texts(cost)
     padding = _bounded(cost.by_family["mix"].accepted.object_bounds, " ")
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
@@ -274,7 +285,7 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
                 lines.append(((f"{left:<{left_width}}", role), *named))
             return lines
     caption: Line = ((first_fitting(titles, columns), "text"),)
-    clients = _named(("client ", client), ("", client))
+    clients = _named(("client ", client), ("client", client), ("", client))
     clients = [
         *(
             (*clients[0], (f" · {words} ", "dim"), (padding, "strong"))
@@ -282,11 +293,11 @@ def _captions(cost: ConnectionCost, label: str, because: str | None, columns: in
         ),
         *clients,
     ]
-    client_line = first_fitting_line(clients, columns)
+    client_line = fitting(clients)
     if cost.now_bytes is None:
         return [caption, client_line, ((reason, "dim"),)]
-    servers = _named(("one more: server ", server), ("one more: ", server), ("server ", server))
-    return [caption, first_fitting_line(servers, columns), client_line]
+    names = ("one more: server ", "one more: ", "server ", "server", "")
+    return [caption, fitting(_named(*((name, server) for name in names))), client_line]
 
 
 def idle_text(cost: ConnectionCost) -> str:

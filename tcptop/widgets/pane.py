@@ -19,7 +19,7 @@ from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import cell_width, line_width, to_ascii
+from tcptop.widgets.cell_width import cell_width, cut_line, line_to_ascii, line_width, to_ascii
 
 TITLE_GAP = 4
 """Minimum number of columns between a title and the note at the right end of the title line."""
@@ -209,7 +209,8 @@ class Pane(Widget):
         line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
         if self.app.has_class(ASCII_CLASS):
-            line = tuple((to_ascii(text), role) for text, role in line)
+            line = line_to_ascii(line)
+        line = cut_line(line, columns)
         segments = [Segment(text, self._style(role)) for text, role in line]
         return Strip(segments, line_width(line)).adjust_cell_length(columns, self._style("text")).simplify()
 

@@ -17,7 +17,7 @@ from tcptop.text.own_command import shell_words
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.plan_form import BUFFERS, FIELDS, MAX_CHARACTERS, PlanForm
-from tcptop.widgets.cell_width import crop_line, first_fitting, first_fitting_line
+from tcptop.widgets.cell_width import cut_line, first_fitting, first_fitting_line
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane, without_last_heading
 
@@ -231,7 +231,7 @@ def advice_line(form: PlanForm, columns: int) -> Line:
         field = next(each for each in FIELDS if each.label == name)
         short = accepted.rpartition(", not ")[0] or accepted
         texts = (form.mistake, f"{name}: {short}", *([short] if form.refused else [f"{name}: {field.meaning}"]))
-        return crop_line(first_fitting_line([((f"! {text}", "warning"),) for text in texts], columns), columns)
+        return cut_line(first_fitting_line([((f"! {text}", "warning"),) for text in texts], columns), columns)
     field = form.field
     meaning = form.reason if not form.index and form.reason else field.meaning
     use = "Space ← → change" if field.parse is None else "type a number"
@@ -244,4 +244,4 @@ def advice_line(form: PlanForm, columns: int) -> Line:
         ((f" {use}, ENTER next, ESC closes", role),),
         ((f" {use}, ENTER next, ESC", role),),
     ]
-    return crop_line(first_fitting_line(variants, columns), columns)
+    return cut_line(first_fitting_line(variants, columns), columns)

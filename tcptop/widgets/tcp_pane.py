@@ -100,7 +100,7 @@ def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, r
     graph = _graph_line(view, mode, graph_columns) if graph_columns >= MIN_GRAPH_WIDTH else ()
     return [
         (*total, *_memory_facts(ledger, view, "", columns - line_width(total))),
-        (*sockets, (GAP, "text"), *graph),
+        (*sockets, *(((GAP, "text"), *graph) if graph else ())),
     ]
 
 
