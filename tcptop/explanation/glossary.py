@@ -1500,8 +1500,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "≥",
         "At least, a lower bound: a part of the sum is not known and is named, or the true value may be far higher.",
-        "The total of TCP in the kernel has it where the range beside it is wide and the likely value is near its low"
-        " end: it is then that low end. In ASCII: >=.",
+        "The total of TCP in the kernel has it only where a part is not known. In ASCII: >=.",
         "tcptop",
         (">=", "lower bound", "at its lower bound", "at least"),
     ),

@@ -116,6 +116,14 @@ class TcpMemory(NamedTuple):
     missing: tuple[str, ...]
     """Names of the parts whose size is unknown. If parts are missing, only `low_bytes` is certain."""
 
+    @property
+    def shown_bytes(self) -> int | None:
+        """The number that the screen shows and draws: the likely total or, if parts are missing, its lower bound.
+
+        None if the total is unknown.
+        """
+        return self.low_bytes if self.missing and self.bytes is not None else self.bytes
+
 
 class ZoneMemory(NamedTuple):
     """The free memory of one zone, and how many slabs of sockets and mini-sockets fit into the free memory."""

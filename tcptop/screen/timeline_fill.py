@@ -51,7 +51,7 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
             snapshot = recording.snapshot(index)
             yield so_far()
             ledger = account(snapshot, before=ledger_before(recording.snapshot, index))
-            opened[index] = connection_bytes(ledger), ledger.tcp_memory.bytes
+            opened[index] = connection_bytes(ledger), ledger.tcp_memory.shown_bytes
         figures[number], memory[number] = opened[index]
         yield so_far()
     yield so_far()

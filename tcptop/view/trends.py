@@ -105,6 +105,6 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "sockets": lambda ledger: ledger.sockets.allocated,
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
-    "tcp_bytes": lambda ledger: ledger.tcp_memory.bytes,
+    "tcp_bytes": lambda ledger: ledger.tcp_memory.shown_bytes,
 }
 """Maps the name of each series in Trends to the function that computes the series' figure."""

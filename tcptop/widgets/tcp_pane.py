@@ -28,9 +28,8 @@ GROWTH_STEPS = 6
 """The growth of the memory is measured over this number of steps of the trends."""
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
-WIDE_RANGE, NEAR_END = 0.2, 0.1
-"""A range is wide if its length is more than WIDE_RANGE times the total. The total is near the lower end of its range
-if the distance to this end is less than NEAR_END times the length of the range."""
+WIDE = 1.2
+"""The range of the total is wide if its upper bound is more than this number times the total."""
 GAP = "  "
 
 
@@ -72,10 +71,12 @@ def tcp_lines(
     # unknown, the first line has the available memory instead.
     has_available = rows < HEIGHT + 3
     unit = unit if mode == "full" or not figure else f"{unit} TCP"
+    last = _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left)
+    has_range = text_of(last) in _total_notes(ledger)[1]
     facts = [
-        _memory_facts(ledger, view, unit, columns - left, has_available),
+        _memory_facts(ledger, view, unit, columns - left, has_available, with_bound=not has_range),
         _socket_facts(ledger, view, mode, columns - left),
-        _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left),
+        last,
     ]
     lines: list[Line] = [
         (((f"{digit} " if figure else ""), "accent"), *fact) for digit, fact in zip(digits, facts, strict=True)
@@ -109,30 +110,27 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
 
     If the total is unknown, there are no digits, and the reason takes the place of the unit.
 
-    `≥` precedes the total if parts are missing. The total and its bounds are shortened alike. `≈` precedes the total if
-    the shortened lower or upper bound differs from the shortened total.
-
-    If the total is near the lower bound of a wide range, the true amount may be much larger than the total. If the true
-    amount may be much larger, `≥` and the lower bound are shown instead of the total.
+    If parts are missing, `≥` and the lower bound are shown. Otherwise the likely total is shown, the same number as in
+    the graphs and the reports. The total and its bounds are shortened alike. `≈` precedes the total if the shortened
+    lower or upper bound differs from the shortened total.
     """
     total = ledger.tcp_memory
     if total.bytes is None:
         return "", "needs root" if ledger.sources["slabinfo"].state == "refused" else "not known"
+    digits, unit = units.short_figure(total.shown_bytes or 0)
     if total.missing:
-        digits, unit = units.short_figure(total.low_bytes or 0)
         return f"≥{digits}", unit
-    if total.low_bytes is not None and total.high_bytes is not None:
-        range_bytes = total.high_bytes - total.low_bytes
-        if range_bytes > WIDE_RANGE * total.bytes and total.bytes - total.low_bytes < NEAR_END * range_bytes:
-            digits, unit = units.short_figure(total.low_bytes)
-            return f"≥{digits}", unit
-    digits, unit = units.short_figure(total.bytes)
     ends = {units.short_figure(each) for each in (total.low_bytes, total.high_bytes) if each is not None}
     return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit
 
 
-def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True) -> Line:
+def _memory_facts(
+    ledger: Ledger, view: View, unit: str, columns: int, with_available: bool = True, with_bound: bool = True
+) -> Line:
     """The unit of the total; the total's share of the machine's memory; the total's growth.
+
+    If `with_bound` is true, because no other line has the range of the total, the upper bound of a wide range is more
+    useful than the share.
 
     If the total is unknown, `unit` is the reason, and the line shows only this reason. If `with_available` is true, the
     available memory follows the reason.
@@ -145,9 +143,15 @@ def _memory_facts(ledger: Ledger, view: View, unit: str, columns: int, with_avai
             reasons.insert(0, f"TCP memory {unit}{GAP}{available}" if unit else available)
         return ((first_fitting(reasons, columns), "text"),)
     start = f"{unit}{GAP}" if unit else ""
-    share = _percent(total.low_bytes if total.missing else total.bytes, memory_bytes)
+    share = _percent(total.shown_bytes, memory_bytes)
     change = _growth_text(view, total.bytes)
+    bounds: list[str] = []
+    if with_bound and total.high_bytes is not None and not total.missing and total.high_bytes > WIDE * total.bytes:
+        bound = f"{unit}{', ' if unit else ''}≤ {units.size(total.high_bytes)}"
+        ends = (f"{share} of RAM{GAP}{change}", change, "")
+        bounds = list(dict.fromkeys(f"{bound}{GAP}{end}".rstrip() for end in ends))
     texts = (
+        *bounds,
         f"{start}{share} of RAM{GAP}{change}".rstrip(),
         f"{start.rstrip()} {share} of RAM {change}".strip(),
         f"{start}{share}{GAP}{change}".rstrip(),

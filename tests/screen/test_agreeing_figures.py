@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 from drive import feed, pane_lines, sample_tree, screen_text, tree, tree_app, wait_for_app
+from recorded import ledger
 
-from tcptop.accounting import account
 from tcptop.ledger import GrowthSinceMark
+from tcptop.report.as_text import as_text
 from tcptop.snapshot import Snapshot
+from tcptop.text import units
 from tcptop.text.line import text_of
+from tcptop.view import View
+from tcptop.view.trends import FIGURES, Trends
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.limits_pane import since_mark_line
-from tcptop.widgets.tcp_pane import total_texts
+from tcptop.widgets.tcp_pane import tcp_lines, total_texts
 
 
 def sample(allocated: int, previous: int, at_s: float) -> Snapshot:
@@ -79,12 +83,32 @@ def test_above_a_tenth_the_mark_is_disturbed(columns: int) -> None:
     assert "disturbed" not in mark_line(4162.0, 416.0, columns)
 
 
-def test_a_total_near_its_lower_bound_is_the_lower_bound() -> None:
-    """If the range is 50 to 94 MiB, the text `≈ 50` would wrongly suggest that the memory is hardly larger."""
-    ledger = account(sample_tree(tree("6.1-4n", "halfclosed")))
-    low, high = 50 << 20, 94 << 20
-    for likely, shown in ((51 << 20, "≥50"), (70 << 20, "≈70"), (93 << 20, "≈93")):
-        memory = ledger.tcp_memory._replace(bytes=likely, low_bytes=low, high_bytes=high, missing=())
-        assert total_texts(ledger._replace(tcp_memory=memory)) == (shown, "MiB")
-    narrow = ledger.tcp_memory._replace(bytes=50 << 20, low_bytes=50 << 20, high_bytes=52 << 20, missing=())
-    assert total_texts(ledger._replace(tcp_memory=narrow)) == ("≈50", "MiB")
+@pytest.mark.parametrize("phase", ["timewait", "halfclosed", "established"])
+def test_the_headline_is_the_total_of_the_report_and_of_the_graph(phase: str) -> None:
+    figures = ledger("6.1-8n", phase)
+    total = figures.tcp_memory
+    digits, unit = units.short_figure(total.bytes or 0)
+    assert total_texts(figures) == (f"≈{digits}", unit)
+    assert f"  {units.size(total.bytes)}   between {units.size(total.low_bytes)} and" in as_text(figures)
+    assert FIGURES["tcp_bytes"](figures) == total.bytes
+
+
+def test_a_total_with_a_part_missing_is_a_lower_bound_everywhere() -> None:
+    figures = ledger("6.1-8n", "timewait")
+    total = figures.tcp_memory._replace(missing=("socket buffers",), high_bytes=None)
+    figures = figures._replace(tcp_memory=total)
+    digits, unit = units.short_figure(total.low_bytes or 0)
+    assert total_texts(figures) == (f"≥{digits}", unit)
+    assert FIGURES["tcp_bytes"](figures) == total.low_bytes
+    shown = "\n".join(text_of(line) for line in tcp_lines(figures, View(), "full", 60, 12))
+    assert "likely" not in shown
+    assert "not known: socket buffers" in shown
+
+
+def test_beside_a_graph_a_wide_range_has_its_upper_bound() -> None:
+    figures = ledger("6.1-8n", "timewait")
+    view = View(trends=Trends(sockets=(1.0, 2.0), time_wait=(1.0, 2.0)))
+    for columns in (36, 60):
+        shown = [text_of(line) for line in tcp_lines(figures, view, "full", columns, 4)]
+        assert f"MiB, ≤ {units.size(figures.tcp_memory.high_bytes)}" in shown[0]
+    assert "≤" not in text_of(tcp_lines(ledger("6.1-8n", "established"), view, "full", 60, 4)[0]), "a narrow range"
