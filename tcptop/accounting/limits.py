@@ -135,6 +135,7 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
     return limit._replace(
         state=limit.state if _is_at_least(limit.state, event.state) else event.state,
         note=f"{note}; {limit.note}" if limit.note else note,
+        event_growth=grown[event.name],
     )
 
 
@@ -271,7 +272,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif per_socket is None:
-        why = "count within its error" if sockets.buffers_within_error else "too few sockets"
+        why = "below counter's error" if sockets.buffers_within_error else "too few sockets"
         note = f"headroom not known: {why}"
     elif not per_socket:
         note = "idle sockets have no buffers"

@@ -21,7 +21,7 @@ from tcptop.ledger import AccountingMode, CountScope, ObjectCost, SocketCounts, 
 from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
-ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
+ONLY_A_DUMP = "no counter: only a look at the sockets tells (W, tcptop who)"
 NOT_COUNTED = "not known from sockstat"
 CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
 

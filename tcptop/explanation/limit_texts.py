@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tcptop.explanation.events_page import ALARM_SIGN, event_variants
-from tcptop.kernel.limits import limit_label
+from tcptop.kernel.limits import LIMIT_BY_NAME, limit_label
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -65,7 +65,8 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
         return []
     if limit.concerns == "TIME_WAIT" and limit.used is not None and limit.maximum is not None:
         more = number_text(max(0, limit.maximum - limit.used))
-        return [f"only mini-sockets count: {more} more", f"{more} more mini-sockets", "only mini-sockets count"]
+        short = units.short_count(max(0, limit.maximum - limit.used), 4)
+        return [f"{more} more mini-sockets", f"{short} more mini-sockets", f"{short} more"]
     if limit.headroom_sockets is None:
         return []
     more = f"{number_text(limit.headroom_sockets)} more orphans"
@@ -95,6 +96,9 @@ def alarm_reasons(limit: Limit) -> list[str]:
             return [f"{limit.state} from {units.plain_number(level)} %"]
         if 100 * limit.ratio >= level - STATE_MARGIN_PERCENT:
             return [f"{limit.state} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
+    event = LIMIT_BY_NAME[limit.name].event
+    if event is not None and limit.event_growth is not None:
+        return [f"{units.grouped(limit.event_growth)} {text}" for text in event.counts]
     return [limit.note.partition("; ")[0]]
 
 
@@ -190,7 +194,8 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
     if not limits:
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1
-    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {first.label}{f' +{others}' if others else ''}"
+    more = f" (+{units.counted(others, 'alarm')})" if others else ""
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {first.label}{more}"
     return [
         line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label, longest),
         *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),

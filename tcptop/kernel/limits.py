@@ -42,6 +42,8 @@ class LimitEvent(NamedTuple):
 
     name: str
     state: Literal["near", "full"]
+    counts: tuple[str, ...]
+    """Texts, from long to short, that follow the growth of the counter and say what was lost."""
 
 
 class LimitSysctl(NamedTuple):
@@ -188,7 +190,7 @@ LIMITS: tuple[KernelLimit, ...] = (
         unit="sockets",
         then="a closed connection skips TIME_WAIT",
         threshold=Threshold(80, 95),
-        event=LimitEvent("TCPTimeWaitOverflow", "full"),
+        event=LimitEvent("TCPTimeWaitOverflow", "full", ("skipped TIME_WAIT",)),
         needs_look=False,
         use_source="sockstat",
         maximum_source="socket_limits",
@@ -237,7 +239,9 @@ LIMITS: tuple[KernelLimit, ...] = (
         unit="connections",
         then="the handshake is dropped, and the client repeats it",
         threshold=None,
-        event=LimitEvent("ListenOverflows", "near"),
+        event=LimitEvent(
+            "ListenOverflows", "near", ("dropped by a full queue: W shows which", "dropped: W shows which", "dropped")
+        ),
         needs_look=True,
         use_source="socket_table",
         maximum_source="socket_table",

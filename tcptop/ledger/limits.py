@@ -48,6 +48,8 @@ class Limit(NamedTuple):
     """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged."""
     headroom_is_at_most: bool = False
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
+    event_growth: int | None = None
+    """Growth of the counter of the limit's event since the reading before; None if the counter has not grown."""
 
     @property
     def label(self) -> str:

@@ -56,6 +56,8 @@ SECOND_COLUMNS = 100
 """The smallest width of a screen with a second pane beside the limits pane. The second pane shows the nodes, or the
 graphs if the machine has a single node.
 """
+WIDE_LIMITS_COLUMNS = 140
+"""The smallest width of a band whose limits pane takes three fifths, so that it has the used amounts."""
 THIRD_COLUMNS = 150
 """The smallest width of a screen with the graphs beside the TCP pane."""
 EXPLANATION_COLUMNS, EXPLANATION_ROWS = 190, 48
@@ -138,7 +140,7 @@ def _bands(columns: int, heights: Heights, nodes_rows: int, with_graphs: bool) -
         bands = [Band(heights.top, (("figure", figure), ("tcp", columns - figure)))]
     second = "nodes" if nodes_rows else "graphs" if with_graphs and not graphs_on_top else None
     if tall and second is not None and columns >= SECOND_COLUMNS:
-        limits = columns * 55 // 100
+        limits = columns * (60 if columns >= WIDE_LIMITS_COLUMNS else 55) // 100
         bands.append(Band(nodes_rows or heights.limits, (("limits", limits), (second, columns - limits))))
     else:
         bands.append(Band(heights.limits, (("limits", columns),)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import product
+from math import ceil, floor, isinf
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -27,6 +28,8 @@ NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 SIGN_WITHOUT_GAP = re.compile("^[≤≥≈](?! )")
 TIGHT_COLUMNS = 34
 """In a pane narrower than this, the digits of the large figure are not grouped."""
+DEAR = 1.5
+"""If a client's socket costs at least this number times a server's, the pane says that it has a port of its own."""
 IDLE_SHARE = 0.02
 """If the idle part is at least this share of the average, the text beside the average names the idle part."""
 WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffers", "without buffers")
@@ -141,7 +144,7 @@ class FigurePane(Pane, can_focus=True):
         if self._ledger is None:
             return []
         choices = self._view.choices
-        slices = _large_figure(self._ledger.costs[choices.mode], _attached_of(self._ledger, choices))[2]
+        slices = large_figure(self._ledger.costs[choices.mode], _attached_of(self._ledger, choices))[2]
         return [part.label for part in slices]
 
     def _selected_label(self) -> str | None:
@@ -174,7 +177,7 @@ def figure_lines(
         ascii_only: draws the digits in ASCII.
         signs: gives each part of the bar a fill character of its own, for a screen without shades of colour.
     """
-    figure, label, slices, missing = _large_figure(cost, attached)
+    figure, label, slices, missing = large_figure(cost, attached)
     if rows < HEIGHT:
         return [_text_line(cost, figure, label, columns)]
     tight = columns < TIGHT_COLUMNS
@@ -264,7 +267,7 @@ def _captions(
     server, client = _next_texts(cost)
     padding = _bounded(cost.by_family["mix"].accepted.object_bounds, " ")
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
-    rows = [("one more: server", server), ("client", client), ("without slab padding", padding)]
+    rows = [("one more: server", server), ("client, own port", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
     brief = label.removesuffix(" socket").removeprefix("average ").removesuffix(" average")
     titles = [f"bytes, {label}", f"B {label}", f"B {brief}"]
@@ -286,18 +289,26 @@ def _captions(
             return lines
     caption: Line = ((first_fitting(titles, columns), "text"),)
     clients = _named(("client ", client), ("client", client), ("", client))
-    clients = [
-        *(
-            (*clients[0], (f" · {words} ", "dim"), (padding, "strong"))
-            for words in ("without slab padding", "without padding")
-        ),
-        *clients,
+    own_port = _named(("client with a port of its own ", client), ("client, own port ", client))
+    padded: list[Line] = [
+        (*each, (f" · {words} ", "dim"), (padding, "strong"))
+        for each in (own_port[0], own_port[2], clients[0])
+        for words in ("without slab padding", "without padding")
     ]
+    # Where a port of its own makes a socket much dearer, its words are more useful than the cost without padding.
+    clients = [*padded[:4], *own_port, *clients] if _is_port_dear(cost) else [*padded, *own_port, *clients]
     client_line = fitting(clients)
     if cost.now_bytes is None:
         return [caption, client_line, ((reason, "dim"),)]
     names = ("one more: server ", "one more: ", "server ", "server", "")
     return [caption, fitting(_named(*((name, server) for name in names))), client_line]
+
+
+def _is_port_dear(cost: ConnectionCost) -> bool:
+    """True if a local port of its own makes one more socket dearer by at least half, as in TIME_WAIT accounting."""
+    mix = cost.by_family["mix"]
+    server, client = mix.accepted.slab_bytes, mix.outgoing.slab_bounds(own_port=True)
+    return server is not None and client is not None and client.high >= DEAR * server
 
 
 def idle_text(cost: ConnectionCost) -> str:
@@ -354,22 +365,44 @@ def _attached_texts(attached: Attached, added: bool) -> list[str]:
     return [*(f"{before}{', '.join([*texts.values()][:number])}{after}" for number in numbers), *shortest]
 
 
-def _large_figure(
+def large_figure(
     cost: ConnectionCost, attached: Attached | None
 ) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
     """The large figure as text, its label, its parts, and the names of missing parts."""
     accepted = cost.by_family["mix"].accepted
     missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
+    slices, label = accepted.slices, "one more socket"
     if cost.now_bytes is not None and attached is not None:
         lows = [(kind.name, kind.bytes_per_socket.low) for kind in attached.kinds if kind.bytes_per_socket]
-        slices = tuple(Slice(name, low) for name, low in lows if low)
-        return _bounded(attached.now_bytes), "with attached", (*cost.now_slices, *slices), missing
-    if cost.now_bytes is not None:
+        slices = (*cost.now_slices, *(Slice(name, low) for name, low in lows if low))
+        bounds, label = attached.now_bytes, "with attached"
+    elif cost.now_bytes is not None:
+        slices, bounds = cost.now_slices, cost.now_bounds
         label = "average now" if cost.now_held_because is None else "earlier average"
-        return _bounded(cost.now_bounds), label, cost.now_slices, missing
-    if accepted.slab_bytes is None:
-        return _bounded(accepted.object_bounds), "without slab padding", accepted.slices, missing
-    return _bounded(accepted.slab_bounds()), "one more socket", accepted.slices, missing
+    elif accepted.slab_bytes is None:
+        bounds, label = accepted.object_bounds, "without slab padding"
+    else:
+        bounds = accepted.slab_bounds()
+    return _bounded(bounds), label, _whole_parts(slices, bounds), missing
+
+
+def _whole_parts(slices: Sequence[Slice], bounds: Amount | None) -> tuple[Slice, ...]:
+    """The parts in whole bytes.
+
+    If the parts add up to the large figure apart from its rounding, the whole bytes add up to the large figure too: the
+    parts with the largest fractions are rounded up.
+    """
+    if bounds is None or isinf(bounds.high):
+        return tuple(slices)
+    parts = [floor(part.bytes) for part in slices]
+    shown = round(bounds.low) if bounds.low else ceil(bounds.high - units.ROUNDING_ERROR)
+    more = shown - sum(parts)
+    if abs(shown - sum(part.bytes for part in slices)) > 1 or not 0 <= more <= len(parts):
+        return tuple(slices)
+    by_fraction = sorted(range(len(parts)), key=lambda index: parts[index] - slices[index].bytes)
+    for index in by_fraction[:more]:
+        parts[index] += 1
+    return tuple(Slice(part.label, whole) for part, whole in zip(slices, parts, strict=True))
 
 
 def _bounded(bounds: Amount | None, gap: str = "") -> str:

@@ -17,8 +17,8 @@ from tcptop.view.player import Player
 from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
-COUNTED = re.compile(r", \d+ more| \+\d+$")
-"""If a text names only some of the alarms, matches the number of the remaining alarms at its end, such as `+2`."""
+COUNTED = re.compile(r", \d+ more| \(\+\d+ alarms?\)$")
+"""If a text names only some of the alarms, matches the number of the remaining alarms at its end: `(+2 alarms)`."""
 
 MAX_LOOK_AGE_S = 60
 """If the sockets were last examined more than this number of seconds ago, the head line does not show the verdicts."""

@@ -23,9 +23,9 @@ KeyHint = tuple[str, str, str]
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
     ("q", "quit", "quit"),
+    ("W", "who holds it", "who"),
     ("m", "open sockets/TIME_WAIT", "TIME_WAIT"),
     ("M", "plan", "plan"),
-    ("W", "who holds it", "who"),
     ("ENTER", "explain", "explain"),
     ("Tab", "pane", "pane"),
     (":", "more", "more"),
@@ -191,12 +191,12 @@ def key_line(
 ) -> Line:
     """The keys that fit into `columns`.
 
-    If `nodes_early` is true, the key of the nodes precedes the key of the accounting. If all keys fit with their full
+    If `nodes_early` is true, the key of the nodes follows the key of the accounting. If all keys fit with their full
     meanings, the full meanings are shown. If not all keys fit with their full meanings, each meaning is only one word.
     """
     if nodes_early:
         others = [hint for hint in hints if hint != NODES_HINT]
-        others.insert(others.index(MODE_HINT), NODES_HINT)
+        others.insert(others.index(MODE_HINT) + 1, NODES_HINT)
         hints = tuple(others)
     if in_time_wait:
         hints = tuple(BACK_HINT if hint == MODE_HINT else hint for hint in hints)

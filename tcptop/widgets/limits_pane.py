@@ -43,11 +43,18 @@ TRACK = "·"
 """An empty cell of a bar."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLE = "fits more"
-PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, USE_WIDTH, THEN_WIDTH = 7, 12, 26, 24, 53
+PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, THEN_WIDTH = 7, 12, 26, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
-USE_COLUMNS, THEN_COLUMNS = 100, 150
-"""USE_COLUMNS is the minimum width of a pane that shows the used amounts. THEN_COLUMNS is the minimum width of a pane
-that also shows what the kernel does when a limit is reached."""
+USE_WIDTHS: Sequence[tuple[int, int]] = ((100, 24), (85, 22))
+"""The width of the column of the used amounts by the minimum width of the pane, the widest pane first."""
+THEN_COLUMNS = 150
+"""The minimum width of a pane that also shows what the kernel does when a limit is reached."""
+WHO_HINTS = (
+    "W: accept queues, open files, ports and CLOSE_WAIT, by process",
+    "W: queues, open files, ports, CLOSE_WAIT",
+    "W: queues, open files",
+)
+"""Texts, from long to short, that say where the limits are shown that only a look at the sockets tells."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that stay free of titles."""
 
@@ -78,9 +85,14 @@ class LimitsPane(ScrollPane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The growth since the mark, if a sample is marked, followed by as many limits as fit.
 
+        If a line is free and the kernel can be asked, it names the key of the limits that only a look tells.
+
         Without a title line, the first line has the nearest limit and the machine's headroom.
         """
         lines = super().lines(ledger, choices, columns, rows)
+        if len(lines) < rows and self._can_look(ledger):
+            hint = first_fitting((*WHO_HINTS, ""), columns - TITLE_MARGIN)
+            lines = [*lines, (("W", "accent"), (hint[1:], "dim"))] if hint else lines
         if self.gutter.top or self._view.since is not None:
             return lines
         return [nearest_line(ledger, choices.mode, columns), *lines[1:]]
@@ -103,6 +115,8 @@ class LimitsPane(ScrollPane):
         order = "nearest known first" if of_known else "nearest first"
         parts = [*([order, each] for each in sentences[:2]), *([each] for each in sentences[1:] if OF_KNOWN in each)]
         parts += [*([order, each] for each in sentences[-2:]), *([each] for each in sentences[-2:])]
+        if self._can_look(ledger) and self._body_length >= self._body_height:
+            parts = [*([*each, WHO_HINTS[-1]] for each in parts), *parts]
         titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", hidden, *each, self.position))) for each in parts]
         has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
@@ -116,6 +130,10 @@ class LimitsPane(ScrollPane):
             reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
             headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
         return first_fitting([*headed, *titles, f"Limits{TITLE_SEPARATOR}{hidden}"], self.max_title_width), ""
+
+    def _can_look(self, ledger: Ledger) -> bool:
+        """True if the running kernel can be asked about all sockets (key W)."""
+        return ledger.live and self._view.player is None
 
     def _hidden_alarms(self, limits: Sequence[Limit]) -> str:
         """The number of alarms on hidden limits, such as `+1 more alarm`; empty if all alarms are visible."""
@@ -217,7 +235,7 @@ def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
     # The name of a limit without a bar may extend into the column of the bars.
     names = [cell_width(_name_piece(limit)[0]) - (0 if has_bar(limit) else MIN_BAR_WIDTH) for limit in limits]
     name = max(names, default=0) + 1
-    use = USE_WIDTH + 2 if columns >= USE_COLUMNS else 0
+    use = next((width + 2 for least, width in USE_WIDTHS if columns >= least), 0)
     then = THEN_WIDTH if columns >= THEN_COLUMNS else 0
     free = columns - TITLE_MARGIN - Columns(name, 0, use, 0, 0).fits_end - (then + 2 if then else 0)
     bar = max(0, min(free, max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, free - NOTE_WIDTH))))
@@ -273,7 +291,11 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
     if limit.used is None and limit.maximum is None:
         return [""]
     long = f"{used_text(ledger, limit)} of {limit_text(limit, limit.maximum)}"
-    return [long, f"{units.short_count(limit.used, 9)} of {units.short_count(limit.maximum, 9)}"]
+    if limit.unit == "bytes":
+        return [long, ""]
+    bound = limit.at_most_used
+    used = units.short_count(limit.used, 9) if bound is None else f"≤ {units.short_count(bound, 9, up=True)}"
+    return [long, f"{used} of {units.short_count(limit.maximum, 9)}"]
 
 
 def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:

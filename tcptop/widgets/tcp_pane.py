@@ -246,7 +246,7 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
     bound = counts.time_wait_machine_max
     if mode == "time_wait":
         sockets = f"sockets {units.count(counts.allocated)}"
-        starts: tuple[str, ...] = (sockets, units.count(counts.allocated))
+        starts: tuple[str, ...] = (sockets,)
         if counts.time_wait_scope == "here" and bound is not None and not has_bound:
             of_all = f"all netns ≤ {units.count(bound)}"
             starts = (f"{of_all}{GAP}{sockets}", of_all)
@@ -265,18 +265,23 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
     if memory:
         # The total includes only the part of the buffers that is in use. The buffers as a whole may be larger than the
         # total, so the part in use is always shown beside them.
-        texts += [f"{start}{GAP}{_buffers_in_use(ledger)}" for start in starts]
+        texts += [f"{start}{GAP}{text}" for start in starts for text in _buffers_in_use(ledger)]
         if mode == "full" or has_bound or bound is None:
-            texts.append(_buffers_in_use(ledger))
+            texts += _buffers_in_use(ledger)
     else:
         texts += [f"{start}{GAP}buffers {buffers}" for start in starts]
     return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
 
 
-def _buffers_in_use(ledger: Ledger) -> str:
-    """The buffers and their part in use, in a short text: `buffers 97.7M, in use ≈ 27.2M`."""
-    buffers = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
-    return f"buffers {buffers}, in use {buffer_memory_amount(ledger, units.short_size)}"
+def _buffers_in_use(ledger: Ledger) -> list[str]:
+    """The charge of the buffers and the part in use, which the total includes.
+
+    Two texts, a long one and a short one: `buffers charged 97.7M, of it in use ≈ 27.2M`, `buffers in use ≈ 27.2M of
+    97.7M`.
+    """
+    charged = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
+    in_use = buffer_memory_amount(ledger, units.short_size)
+    return [f"buffers charged {charged}, of it in use {in_use}", f"buffers in use {in_use} of {charged}"]
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
@@ -313,7 +318,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
         if title == "buffers" and not note and buffer_memory_text(ledger):
-            texts = (_buffers_in_use(ledger), f"buffers in use {buffer_memory_amount(ledger, units.short_size)}", "")
+            texts = (*_buffers_in_use(ledger), f"buffers in use {buffer_memory_amount(ledger, units.short_size)}", "")
             lines.append(((first_fitting(texts, columns), "dim"),))
             continue
         lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))

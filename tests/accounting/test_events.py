@@ -20,6 +20,7 @@ from tcptop.accounting.events import (
 )
 from tcptop.accounting.limits import states_by_use
 from tcptop.accounting.origin import UNKNOWN_ORIGIN, Origin
+from tcptop.explanation.limit_texts import alarm_reasons
 from tcptop.kernel.events import EVENTS
 from tcptop.ledger import Event, Ledger, Limit
 from tcptop.snapshot import EventCounters, Reading, Snapshot, Snmp
@@ -236,6 +237,7 @@ def test_an_overflow_of_an_accept_queue_brings_its_limit_near() -> None:
     found = limit(figures, "listen_queues")
     assert (found.state, found.used) == ("near", None)
     assert "ListenOverflows grew by 12" in found.note
+    assert alarm_reasons(found)[:2] == ["12 dropped by a full queue: W shows which", "12 dropped: W shows which"]
     assert [each.name for each in figures.limits["full"].alarms] == ["listen_queues"]
     assert figures.limits["full"].rows[0].name == "listen_queues"
 

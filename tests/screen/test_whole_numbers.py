@@ -18,7 +18,7 @@ from tcptop.text import units
 from tcptop.text.line import Line, text_of
 from tcptop.view import View
 from tcptop.widgets.cell_width import crop_line, cut_line, line_to_ascii, line_width
-from tcptop.widgets.figure_pane import figure_lines
+from tcptop.widgets.figure_pane import figure_lines, large_figure
 from tcptop.widgets.limits_pane import limit_lines, nearest_line
 from tcptop.widgets.pane import ASCII_CLASS
 from tcptop.widgets.tcp_pane import tcp_lines
@@ -95,3 +95,25 @@ def test_a_cut_line_has_only_whole_numbers(words: list[str], columns: int) -> No
     numbers = re.compile(r"\d[\d .]*[KM]?")
     whole = numbers.findall(text_of(line))
     assert numbers.findall(text_of(cut)) == whole[: len(numbers.findall(text_of(cut)))]
+
+
+@pytest.mark.parametrize("mode", ["full", "time_wait"])
+@pytest.mark.parametrize(("kernel", "phase"), TREES)
+def test_the_parts_add_up_to_the_large_figure(kernel: str, phase: str, mode: AccountingMode) -> None:
+    cost = ledger(kernel, phase).costs[mode]
+    figure, _, slices, missing = large_figure(cost, None)
+    shown = sum(int(units.exact_bytes(part.bytes).replace(" ", "")) for part in slices)
+    assert missing or shown == int(figure.lstrip("≈≤≥ ").replace(" ", ""))
+
+
+@pytest.mark.parametrize("columns", range(28, 70))
+def test_a_number_of_sockets_has_its_noun(columns: int) -> None:
+    figures = ledger("6.1-8n", "timewait")
+    line = text_of(tcp_lines(figures, View(), "time_wait", columns, 4)[-1])
+    assert re.match(r"(all netns|sockets|buffers) ", line), line
+
+
+def test_a_dear_port_is_named_beside_its_cost() -> None:
+    for columns in (39, 66, 120):
+        lines = figure_lines(ledger("6.1-8n", "timewait").costs["time_wait"], columns, 4)
+        assert re.search(r"own port +≤ 490|port of its own ≤ 490", "\n".join(map(text_of, lines)))
