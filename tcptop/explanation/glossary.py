@@ -732,11 +732,12 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         ("min", "low", "high"),
     ),
     Entry(
-        "MIN LOW HIGH",
+        "WATERMARKS m l h",
         "The heading of the bar of a zone's free pages: the bar is as long as twice the watermark high.",
-        "A full bar means plenty of free memory. The signs in it are the watermarks min, low and high: a bar that ends"
-        " left of low means that the kernel reclaims.",
+        "A full bar means plenty of free memory. The letters in it stand at the watermarks min, low and high: a bar"
+        " that ends left of l means that the kernel reclaims.",
         "/proc/zoneinfo",
+        ("MIN LOW HIGH", "WATERMARKS"),
     ),
     Entry(
         "fragmentation",

@@ -97,10 +97,14 @@ def size(amount: float | None, up: bool | None = None) -> str:
     return f"{round_bound(value, up):.0f} {unit}iB"
 
 
-def short_figure(amount: float) -> tuple[str, str]:
-    """An amount of memory in at most three digits, and its unit: `3.3` and `GiB`, `756` and `MiB`."""
+def short_figure(amount: float, up: bool | None = None) -> tuple[str, str]:
+    """An amount of memory in at most three digits, and its unit: `3.3` and `GiB`, `756` and `MiB`.
+
+    Rounded to the nearest; a bound as `round_bound` does.
+    """
     value, unit = _scale(amount, 999.5)
-    return f"{value:.1f}" if unit and value < 9.95 else f"{value:.0f}", f"{unit}iB" if unit else "B"
+    decimals = 1 if unit and value < 9.95 else 0
+    return f"{round_bound(value, up, decimals):.{decimals}f}", f"{unit}iB" if unit else "B"
 
 
 def size_range(low: float | None, high: float | None) -> str:

@@ -36,6 +36,8 @@ UNMOVABLE = "Unmovable"
 """The migrate type of the blocks that TCP's slabs come from. The row of Unmovable is shown even if the type has no free
 block."""
 BAR_WIDTH = 16
+WATERMARK_LETTERS = "mlh"
+"""The letters of the watermarks min, low and high in the bar of a zone."""
 WATERMARK_COLUMNS = 108
 """If the pane has at least this many columns, each zone's row shows a bar with the watermarks."""
 SMALL_SHARE = 0.01
@@ -264,7 +266,7 @@ def is_below_low(zone: ZoneMemory) -> bool:
 
 
 def watermark_bar(zone: ZoneMemory) -> str:
-    """A bar of the free pages, with a mark at each of the three watermarks.
+    """A bar of the free pages, with the first letter of each of the three watermarks at its place.
 
     The full length of the bar stands for two times the high watermark.
 
@@ -277,8 +279,8 @@ def watermark_bar(zone: ZoneMemory) -> str:
     end = 2 * known[-1]
     filled = min(BAR_WIDTH, round(BAR_WIDTH * zone.free_pages / end))
     cells = ["█"] * filled + ["░"] * (BAR_WIDTH - filled)
-    for mark in known:
-        cells[min(BAR_WIDTH - 1, int(BAR_WIDTH * mark / end))] = "│"
+    for letter, mark in zip(WATERMARK_LETTERS, known, strict=True):
+        cells[min(BAR_WIDTH - 1, int(BAR_WIDTH * mark / end))] = letter
     return "".join(cells)
 
 
@@ -329,7 +331,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, choices: Choices, colu
         headings.append(Heading("FREE", importance=-1, min_width=FREE_WIDTH))
         with_watermarks = columns >= WATERMARK_COLUMNS
         if with_watermarks:
-            headings.append(Heading("MIN LOW HIGH", left=True, min_width=BAR_WIDTH))
+            headings.append(Heading(f"WATERMARKS {' '.join(WATERMARK_LETTERS)}", left=True, min_width=BAR_WIDTH))
         texts = [
             (
                 row.label,

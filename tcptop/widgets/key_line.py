@@ -44,6 +44,8 @@ KEYS: tuple[KeyHint, ...] = (
 )
 """Key hints, the most used keys first, because a narrow terminal omits the last keys."""
 
+WIDE_GAP_COLUMNS = 50
+"""The smallest width of a line with two spaces between its hints."""
 MODE_HINT, NODES_HINT = (next(hint for hint in KEYS if hint[0] == key) for key in ("m", "="))
 BACK_HINT: KeyHint = ("m", "open sockets/TIME_WAIT", "sockets")
 """Hint that replaces MODE_HINT while TIME_WAIT is shown."""
@@ -191,22 +193,23 @@ def key_line(
 ) -> Line:
     """The keys that fit into `columns`.
 
-    If `nodes_early` is true, the key of the nodes follows the key of the accounting. If all keys fit with their full
+    If `nodes_early` is true, the key of the nodes precedes the key of the accounting. If all keys fit with their full
     meanings, the full meanings are shown. If not all keys fit with their full meanings, each meaning is only one word.
     """
     if nodes_early:
         others = [hint for hint in hints if hint != NODES_HINT]
-        others.insert(others.index(MODE_HINT) + 1, NODES_HINT)
+        others.insert(others.index(MODE_HINT), NODES_HINT)
         hints = tuple(others)
     if in_time_wait:
         hints = tuple(BACK_HINT if hint == MODE_HINT else hint for hint in hints)
     full = _line([(key, meaning) for key, meaning, _ in hints])
     entries = [(key, word) for key, _, word in hints]
-    return first_fitting_line([full, *(_line(entries[:end]) for end in range(len(entries), -1, -1))], columns)
+    gap = " " if columns < WIDE_GAP_COLUMNS else "  "
+    return first_fitting_line([full, *(_line(entries[:end], gap) for end in range(len(entries), -1, -1))], columns)
 
 
-def _line(entries: Sequence[tuple[str, str]]) -> Line:
+def _line(entries: Sequence[tuple[str, str]], gap: str = "  ") -> Line:
     pieces: list[Piece] = []
     for key, meaning in entries:
-        pieces += [(f"{'  ' if pieces else ' '}{key}", "accent"), (f" {meaning}", "text")]
+        pieces += [(f"{gap if pieces else ' '}{key}", "accent"), (f" {meaning}", "text")]
     return tuple(pieces)

@@ -101,7 +101,10 @@ class LimitsPane(ScrollPane):
         """The growth since the mark, if a sample is marked, and a line for each limit."""
         head = [] if self._view.since is None else [since_mark_line(self._view.since, columns)]
         growth = self._view.growth.get(choices.mode)
-        return head, limit_lines(ledger, choices.mode, columns, growth.limits_in_s if growth is not None else {})
+        if growth is None:
+            return head, limit_lines(ledger, choices.mode, columns, {})
+        tcp_per_s = growth.bytes.per_s if growth.bytes is not None else None
+        return head, limit_lines(ledger, choices.mode, columns, growth.limits_in_s, tcp_per_s)
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The headroom of the machine in the longest words that fit, and the title of the headroom column."""
@@ -154,8 +157,17 @@ def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     return shown if any(has_bar(limit) for limit in shown) else limits
 
 
-def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s: Mapping[str, float]) -> list[Line]:
+def limit_lines(
+    ledger: Ledger,
+    mode: AccountingMode,
+    columns: int,
+    limits_in_s: Mapping[str, float],
+    tcp_per_s: float | None = None,
+) -> list[Line]:
     """A line for each limit.
+
+    `tcp_per_s` is the growth of TCP's memory in bytes per second; None if unknown. If the machine's memory grows by
+    more than twice as much, the note on memory says that others grow.
 
     The limits whose use is unknown come last. The line of a limit whose use is unknown gives the reason, as far as the
     reason fits.
@@ -165,7 +177,9 @@ def limit_lines(ledger: Ledger, mode: AccountingMode, columns: int, limits_in_s:
     lines: list[Line] = []
     for limit in limits:
         use = first_fitting(_use_texts(ledger, limit), widths.use - 2) if widths.use else ""
-        note = first_fitting(_note_texts(ledger, mode, limit, limits_in_s.get(limit.name)), widths.note)
+        in_s = limits_in_s.get(limit.name)
+        others_grow = limit.name == "memory" and in_s is not None and _others_grow(limit, in_s, tcp_per_s)
+        note = first_fitting(_note_texts(ledger, mode, limit, in_s, others_grow), widths.note)
         up = limit.headroom_is_at_most
         fits = first_fitting(
             [
@@ -298,7 +312,16 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
     return [long, f"{used} of {units.short_count(limit.maximum, 9)}"]
 
 
-def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None) -> list[str]:
+def _others_grow(limit: Limit, in_s: float, tcp_per_s: float | None) -> bool:
+    """True if less than half of the growth that reaches a limit of memory in `in_s` seconds is TCP's."""
+    if tcp_per_s is None or limit.used is None or limit.maximum is None or in_s <= 0:
+        return False
+    return 2 * tcp_per_s < (limit.maximum - limit.used) / in_s
+
+
+def _note_texts(
+    ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float | None, others_grow: bool = False
+) -> list[str]:
     """Notes on a limit, from long to short; the last one is empty.
 
     Some notes give the time until the limit is reached, or the reason for an alarm. Further notes give the number of
@@ -318,7 +341,10 @@ def _note_texts(ledger: Ledger, mode: AccountingMode, limit: Limit, in_s: float 
         texts = [limit.note, *limit.note.split("; ")[::-1], limit.note.rpartition(": ")[2]]
     if in_s is not None and 0 < in_s <= FAR_S:
         time = units.seconds(round(in_s))
-        texts = [*(f"in about {time}, {each}" for each in texts[:1]), f"in about {time}", f"≈ {time}"]
+        in_about = [f"in about {time}", f"≈ {time}"]
+        if others_grow:
+            in_about = [f"{in_about[0]}: others grow", f"{in_about[1]}: others grow", "others grow"]
+        texts = [*(f"{in_about[0]}, {each}" for each in texts[:1]), *in_about]
     return [*texts, ""]
 
 

@@ -91,14 +91,24 @@ def _with_bar_roles(line: Line) -> Line:
 def node_bar(tcp_bytes: float | None, free_bytes: float | None, memory_bytes: float | None) -> str:
     """A bar of a node's memory: TCP's slabs, other used memory, and free memory.
 
-    The bar is empty if an amount is unknown, or if the node has no memory.
+    Memory that would fill at least half a cell has a cell. TCP's slabs always have one; it is taken from the kind with
+    the most cells. The bar is empty if an amount is unknown, or if the node has no memory.
     """
     if tcp_bytes is None or free_bytes is None or not memory_bytes:
         return ""
-    tcp = round(BAR_WIDTH * min(1.0, tcp_bytes / memory_bytes))
-    free = min(BAR_WIDTH - tcp, round(BAR_WIDTH * free_bytes / memory_bytes))
-    bar = TCP * tcp + OTHER * (BAR_WIDTH - tcp - free) + FREE * free
-    return bar if tcp or not tcp_bytes else TRACE + bar[1:]
+    tcp = min(1.0, tcp_bytes / memory_bytes)
+    free = min(1.0 - tcp, free_bytes / memory_bytes)
+    exact = [BAR_WIDTH * share for share in (tcp, 1.0 - tcp - free, free)]
+    cells = [int(part + 0.5) for part in exact]
+    is_trace = bool(tcp_bytes) and not cells[0]
+    cells[0] += is_trace
+    while sum(cells) != BAR_WIDTH:
+        step = 1 if sum(cells) < BAR_WIDTH else -1
+        # Of free and other memory, the one whose cells differ most from its memory gives or takes a cell.
+        kinds = [kind for kind in (2, 1) if cells[kind] + step > 0] or [0]
+        cells[max(kinds, key=lambda kind: step * (exact[kind] - cells[kind]))] += step
+    signs = (TRACE if is_trace else TCP, OTHER, FREE)
+    return "".join(sign * number for sign, number in zip(signs, cells, strict=True))
 
 
 class NodesPane(ScrollPane):

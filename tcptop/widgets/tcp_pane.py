@@ -117,9 +117,10 @@ def total_texts(ledger: Ledger) -> tuple[str, str]:
     total = ledger.tcp_memory
     if total.bytes is None:
         return "", "needs root" if ledger.sources["slabinfo"].state == "refused" else "not known"
-    digits, unit = units.short_figure(total.shown_bytes or 0)
     if total.missing:
+        digits, unit = units.short_figure(total.low_bytes or 0, False)
         return f"≥{digits}", unit
+    digits, unit = units.short_figure(total.bytes)
     ends = {units.short_figure(each) for each in (total.low_bytes, total.high_bytes) if each is not None}
     return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit
 
@@ -147,7 +148,7 @@ def _memory_facts(
     change = _growth_text(view, total.bytes)
     bounds: list[str] = []
     if with_bound and total.high_bytes is not None and not total.missing and total.high_bytes > WIDE * total.bytes:
-        bound = f"{unit}{', ' if unit else ''}≤ {units.size(total.high_bytes)}"
+        bound = f"{unit}{', ' if unit else ''}≤ {units.size(total.high_bytes, True)}"
         ends = (f"{share} of RAM{GAP}{change}", change, "")
         bounds = list(dict.fromkeys(f"{bound}{GAP}{end}".rstrip() for end in ends))
     texts = (

@@ -86,6 +86,18 @@ def test_a_count_that_falls_or_stands_reaches_no_limit() -> None:
         assert not any("in about" in line for line in lines)
 
 
+def test_memory_that_others_take_is_called_theirs() -> None:
+    """If TCP's memory stands still, or grows less than half as much, others grow."""
+    memory = next(row for row in BASE.limits["full"].rows if row.name == "memory")
+    per_s = ((memory.maximum or 0) - (memory.used or 0)) / 3060
+    for tcp_per_s, others in ((0.0, True), (-5.0, True), (0.4 * per_s, True), (0.6 * per_s, False), (None, False)):
+        for columns in (66, 80, 120):
+            lines = [text_of(line) for line in limit_lines(BASE, "full", columns, {"memory": 3060.0}, tcp_per_s)]
+            [line] = [line for line in lines if "51 min" in line]
+            assert line.startswith("memory")
+            assert ("others grow" in line) == others, line
+
+
 def test_a_use_within_its_counters_error_reaches_no_limit() -> None:
     samples = [sample(1e9 + at_s, 9000, 1000 + at_s) for at_s in range(0, 301, 5)]
     *others, last = samples[-1].limits["full"].rows

@@ -97,7 +97,7 @@ def test_a_total_with_a_part_missing_is_a_lower_bound_everywhere() -> None:
     figures = ledger("6.1-8n", "timewait")
     total = figures.tcp_memory._replace(missing=("socket buffers",), high_bytes=None)
     figures = figures._replace(tcp_memory=total)
-    digits, unit = units.short_figure(total.low_bytes or 0)
+    digits, unit = units.short_figure(total.low_bytes or 0, False)
     assert total_texts(figures) == (f"≥{digits}", unit)
     assert FIGURES["tcp_bytes"](figures) == total.low_bytes
     shown = "\n".join(text_of(line) for line in tcp_lines(figures, View(), "full", 60, 12))
@@ -110,5 +110,5 @@ def test_beside_a_graph_a_wide_range_has_its_upper_bound() -> None:
     view = View(trends=Trends(sockets=(1.0, 2.0), time_wait=(1.0, 2.0)))
     for columns in (36, 60):
         shown = [text_of(line) for line in tcp_lines(figures, view, "full", columns, 4)]
-        assert f"MiB, ≤ {units.size(figures.tcp_memory.high_bytes)}" in shown[0]
+        assert f"MiB, ≤ {units.size(figures.tcp_memory.high_bytes, True)}" in shown[0]
     assert "≤" not in text_of(tcp_lines(ledger("6.1-8n", "established"), view, "full", 60, 4)[0]), "a narrow range"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from drive import drawn_lines, pane_lines, tree, tree_app, wait_for_app
+from hypothesis import given
+from hypothesis import strategies as st
 from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import DISTANCES_TREE, ledger_of
 from rich.cells import cell_len
@@ -157,6 +159,7 @@ def test_bar_of_unknown_and_of_small_amounts() -> None:
     assert node_bar(0.0, 0.0, 4.0) == OTHER * BAR_WIDTH
     assert node_bar(4.0, 0.0, 4.0) == TCP * BAR_WIDTH
     assert node_bar(1.0, 1e6, 1e6) == TRACE + FREE * (BAR_WIDTH - 1)
+    assert node_bar(7.2, 509.0, 565.0) == TRACE + OTHER + FREE * 8, "the trace takes no cell of other used memory"
     assert node_bar(2.0, 1.0, 4.0) == TCP * 5 + OTHER * 3 + FREE * 2
 
 
@@ -232,3 +235,14 @@ async def test_the_keys_of_all_nodes_and_of_explain_show_the_distances() -> None
         await pilot.pause()
         page = drawn_lines(app.screen.query_one(ExplainPane))
         assert ["2", "24", "18", "10", "44"] in [line.split() for line in page]
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_memory_of_half_a_cell_has_a_cell(tcp: float, free: float) -> None:
+    free = min(free, 1 - tcp)
+    bar = node_bar(tcp, free, 1.0)
+    assert len(bar) == BAR_WIDTH
+    for sign, share in ((TCP, tcp), (OTHER, 1 - tcp - free), (FREE, free)):
+        if share * BAR_WIDTH >= 0.5 + 1e-9:
+            assert sign in bar, (bar, sign)
+        assert abs(bar.count(sign) - share * BAR_WIDTH) < 2
