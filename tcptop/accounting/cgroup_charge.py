@@ -10,9 +10,10 @@ from math import inf
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import is_accounted
+from tcptop.accounting.machine import release_of
 from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL
 from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, MINI_SOCKETS, NF_CONN, SOCKS
-from tcptop.kernel.release import Release, release_numbers
+from tcptop.kernel.release import Release
 from tcptop.ledger import Amount, ObjectCost
 from tcptop.snapshot import Snapshot
 
@@ -41,8 +42,8 @@ def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectC
     because softirq may create any mini-socket. The objects of conntrack are never charged
     (net/netfilter/nf_conntrack_core.c, nf_conntrack_init_start: no SLAB_ACCOUNT).
     """
-    sysctls, cgroups = snapshot.sysctls.value, snapshot.memory_cgroups.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    cgroups = snapshot.memory_cgroups.value
+    release = release_of(snapshot)
     uncharged = 0.0 if release is not None and release >= ACCEPTED_CHARGED_SINCE else accepted
     shares = dict.fromkeys((item.struct for item in SOCKS), 1.0 - uncharged)
     shares |= dict.fromkeys((item.struct for item in MINI_SOCKETS), 0.0)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_has_vectors
+from tcptop.accounting.machine import release_of
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE
-from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
@@ -76,8 +76,7 @@ def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -
 
 def has_vectors(snapshot: Snapshot) -> bool | None:
     """True if slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release, sysctls = release_of(snapshot), snapshot.sysctls.value
     if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
         return False
     cgroups = snapshot.memory_cgroups.value

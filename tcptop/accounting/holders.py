@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts
+from tcptop.accounting.machine import release_of
 from tcptop.accounting.socket_owners import ORPHAN_STATES, listener_owner, owned_groups
 from tcptop.kernel.objects import State
-from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, HolderVerdict
 from tcptop.recall import Recall, Same
@@ -46,7 +46,7 @@ def find_holders(
     table = reading.value
     if table is None:
         return None
-    release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
+    release = release_of(snapshot)
     facts = _Facts(
         tuple(_slab_costs(states)),
         release is not None and release >= USER_OF_EVERY_SOCKET,

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
-from tcptop.accounting.machine import is_of_machine
+from tcptop.accounting.machine import is_of_machine, release_of
 from tcptop.accounting.socket_counts import open_files_error
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, THRESHOLDS, TIME_WAIT_LIMIT, LimitEvent, LimitName
-from tcptop.kernel.release import release_numbers
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -336,8 +335,7 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
         return  # 0 means that there is no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
     use = Use(limits.conntrack_entries, limits.max_conntrack_entries)
     counts = bool(limits.conntrack_entries)
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(snapshot)
     is_elsewhere = limits.max_orphans is None and limits.local_ports is not None
     may_be_lower = is_elsewhere and (release is None or release > LAST_SHARED_CONNTRACK_MAX)
     yield _limit(

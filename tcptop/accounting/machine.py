@@ -1,5 +1,6 @@
 """The machine: its name, kernel, page size, CPUs and memory."""
 
+from tcptop.kernel.release import Release, release_numbers
 from tcptop.ledger import HostFacts
 from tcptop.snapshot import Snapshot
 
@@ -27,6 +28,12 @@ def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
         memory_available_bytes=next((each for each in available if each is not None and is_machines), None),
         cpu_busy_percent=load.cpu_busy_percent if load else None,
     )
+
+
+def release_of(snapshot: Snapshot) -> Release | None:
+    """The kernel release as numbers, such as (6, 1); None if the release is unknown."""
+    sysctls = snapshot.sysctls.value
+    return release_numbers(sysctls.kernel_release) if sysctls else None
 
 
 def _online_cpus(snapshot: Snapshot) -> int | None:

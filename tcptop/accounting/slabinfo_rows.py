@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from tcptop.accounting.machine import release_of
 from tcptop.accounting.slub_layout import max_idle_objects
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import SlabRow, Snapshot
 
 PARTIAL_SLABS_SINCE = (5, 16)
@@ -58,8 +58,8 @@ def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -
     `names` are the caches that the row counts. The bound is None in three cases: the kernel has the SLAB allocator, the
     number of CPUs is unknown, or the kernel may have sheaves of unknown capacity.
     """
-    topology, sizes, sysctls = snapshot.topology.value, snapshot.slab_sizes.value, snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release if sysctls else None)
+    topology, sizes = snapshot.topology.value, snapshot.slab_sizes.value
+    release = release_of(snapshot)
     if topology is None or topology.online_cpus is None or row.tunables_limit:
         return None
     known = sizes.caches if sizes else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.machine import release_of
 from tcptop.kernel.objects import (
     DENTRY,
     FILE,
@@ -15,7 +16,7 @@ from tcptop.kernel.objects import (
     SOCKET_WQ,
     KernelObject,
 )
-from tcptop.kernel.release import Release, release_numbers
+from tcptop.kernel.release import Release
 from tcptop.ledger import Amount, CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import DAMAGED, Snapshot
 
@@ -64,7 +65,7 @@ HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LS
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
     """The counts of sockstat and sockstat6, and an upper bound on the machine's TIME_WAIT sockets."""
     sockstat, sockstat6, sysctls = snapshot.sockstat.value, snapshot.sockstat6.value, snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(snapshot)
     unit = _unit_bytes(release, page_bytes)
     units = sockstat.buffer_units if sockstat else None
     reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
@@ -161,8 +162,7 @@ def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None,
 
 def open_files_error(snapshot: Snapshot, cpus: int | None) -> int | None:
     """Number of files by which fs.file-nr may be too high or too low; None if unknown."""
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(snapshot)
     if release is not None and release >= EXACT_FILE_COUNT_SINCE:
         return 0
     return None if cpus is None else file_count_error(cpus)

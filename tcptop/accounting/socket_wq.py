@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tcptop.accounting.cache_table import CacheTable
+from tcptop.accounting.machine import release_of
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import SK_BUFF, SOCKET_ALLOC, SOCKET_WQ, SOCKS
-from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import Snapshot
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
@@ -28,8 +28,8 @@ def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, b
     before 2.6.35, struct socket_alloc is as small as in kernels that allocate struct socket_wq, so a small size alone
     proves nothing.
     """
-    sysctls, inode = snapshot.sysctls.value, table.find(SOCKET_ALLOC).line
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    inode = table.find(SOCKET_ALLOC).line
+    release = release_of(snapshot)
     size = (inode.object_size_bytes or inode.object_bytes) if inode else None
     small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
     if release is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop.kernel.release import Release, release_numbers
+from tcptop.accounting.machine import release_of
+from tcptop.kernel.release import Release
 from tcptop.snapshot import Snapshot, TlsStat
 
 FILE_SINCE: Release = (5, 5)
@@ -29,8 +30,7 @@ def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     reading = snapshot.tls_stat
     if reading.state != "missing":
         return reading.value
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release if sysctls else None)
+    release = release_of(snapshot)
     is_certain = snapshot.live and snapshot.sockstat.value is not None and release is not None and release >= FILE_SINCE
     return NONE if is_certain else None
 

@@ -39,8 +39,7 @@ from tcptop.accounting.contradictions.memory_relations import (
 )
 from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, seconds_apart
 from tcptop.accounting.contradictions.relation import Facts, Machine, total
-from tcptop.accounting.machine import is_of_machine
-from tcptop.kernel.release import release_numbers
+from tcptop.accounting.machine import is_of_machine, release_of
 from tcptop.snapshot import FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
 
 MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
@@ -213,8 +212,7 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
     if meminfo is None or zoneinfo is None or not page_bytes:
         return
     if not is_of_machine(audit.snapshot, machine.page_bytes):
-        sysctls = audit.snapshot.sysctls.value
-        release = release_numbers(sysctls.kernel_release) if sysctls else None
+        release = release_of(audit.snapshot)
         if meminfo.total_bytes is not None and (release is None or release >= BALLOONS_AGREE_SINCE):
             managed_bytes = sum(managed_by_zone(zoneinfo.zones).values()) * page_bytes
             smaller = SmallerMemory(meminfo.total_bytes, managed_bytes, _unlike_container(meminfo, managed_bytes))
@@ -283,8 +281,7 @@ def check_topology(audit: Audit, machine: Machine) -> None:
         return
     apart_s = seconds_apart(audit.snapshot.topology, audit.snapshot.zoneinfo, audit.snapshot.live)
     zones = zoneinfo.zones if zoneinfo and apart_s is not None and machine.page_bytes else ()
-    sysctls = audit.snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(audit.snapshot)
     sentences: list[str] = []
     nodes = []
     for node in topology.nodes:
@@ -320,11 +317,11 @@ def check_cpus(audit: Audit, machine: Machine) -> None:
     the number of CPUs of the machine. If zoneinfo shows more CPUs than sysfs, the number from zoneinfo is therefore
     used.
     """
-    topology, sysctls = audit.snapshot.topology.value, audit.snapshot.sysctls.value
+    topology = audit.snapshot.topology.value
     if topology is None or topology.online_cpus is None:
         return
     cpus_of_nodes = [node.cpus for node in topology.nodes]
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(audit.snapshot)
     counts = CpuCounts(
         topology.online_cpus,
         None if None in cpus_of_nodes or not cpus_of_nodes else sum(filter(None, cpus_of_nodes)),
@@ -363,8 +360,8 @@ def _total_memory(snapshot: Snapshot, machine: Machine) -> TotalMemory | None:
     to 3.10, the result is also None: MemTotal includes the huge pages of the boot command line, but no zone manages
     these pages.
     """
-    meminfo, zoneinfo, sysctls = snapshot.meminfo.value, snapshot.zoneinfo.value, snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    meminfo, zoneinfo = snapshot.meminfo.value, snapshot.zoneinfo.value
+    release = release_of(snapshot)
     apart_s = seconds_apart(snapshot.meminfo, snapshot.zoneinfo, snapshot.live)
     if meminfo is None or zoneinfo is None or snapshot.zoneinfo.state != "ok" or apart_s is None:
         return None

@@ -31,7 +31,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SameName,
 )
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
-from tcptop.accounting.machine import is_of_machine
+from tcptop.accounting.machine import is_of_machine, release_of
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
@@ -171,8 +171,8 @@ def check_protocols(
 
 def check_links(audit: Audit) -> None:
     """Removes wrong links: a cache that this kernel never merges cannot have a link to a folder of merged caches."""
-    links, sysctls = audit.snapshot.slab_links.value, audit.snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    links = audit.snapshot.slab_links.value
+    release = release_of(audit.snapshot)
     if links is None or release is None:
         return
     never_merged = [
@@ -257,10 +257,10 @@ def _named(failed: Mapping[str, str]) -> list[str]:
 
 def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
     """The counts of each cache in sysfs, with the row of slabinfo if both files were read at the same time."""
-    counts, slabinfo, sysctls = snapshot.slab_counts.value, snapshot.slabinfo.value, snapshot.sysctls.value
+    counts, slabinfo = snapshot.slab_counts.value, snapshot.slabinfo.value
     sizes = snapshot.slab_sizes.value
     apart_s = seconds_apart(snapshot.slab_counts, snapshot.slabinfo, snapshot.live)
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(snapshot)
     rows: dict[str, SlabRow] = {}
     if slabinfo is not None and apart_s is not None:
         rows = {row.name: row for row in unique_rows(slabinfo.rows)}
@@ -320,8 +320,7 @@ def _active_counts(snapshot: Snapshot, facts: Facts) -> list[ActiveCount]:
 
 def _estimates_free_objects(snapshot: Snapshot) -> bool:
     """True if the kernel may estimate the free objects of a cache with many slabs."""
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(snapshot)
     return release is None or release >= ESTIMATES_SINCE
 
 
@@ -332,7 +331,7 @@ def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
     The result is empty if slabinfo is incomplete.
     """
     slabinfo, sysctls = snapshot.slabinfo, snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    release = release_of(snapshot)
     if slabinfo.value is None or slabinfo.state not in ("ok", "late") or release is None:
         return []
     protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
