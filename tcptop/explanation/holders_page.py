@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
 from math import inf
 
-from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey
+from tcptop.explanation.holder_rows import Grouping, HolderRow, SortKey, holder_rows
 from tcptop.ledger import Amount
 from tcptop.ledger.holders import Holders
 from tcptop.snapshot.socket_table import SocketRow
@@ -134,6 +134,9 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
+    rows = [row.memory for row in holder_rows(holders)]
+    memory = Amount(sum(row.low for row in rows), sum(row.high for row in rows))
+    parts.append(f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted)}")
     buffers = f"buffers {units.size(sums.buffer_bytes)}"

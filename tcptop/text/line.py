@@ -22,6 +22,7 @@ Role = Literal[
     "slice-5",
     "idle",
     "cursor",
+    "cursor-warning",
 ]
 Piece = tuple[str, Role]
 Line = tuple[Piece, ...]

@@ -30,7 +30,7 @@ from tcptop.ledger.holders import Holders
 from tcptop.recall import Same
 from tcptop.snapshot.socket_table import RowAsk, SocketRows
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph, text_of
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, Piece, Role, paragraph, text_of
 from tcptop.text.table import Heading, Layout
 from tcptop.view import View
 from tcptop.view.choices import Choices
@@ -331,7 +331,7 @@ class HoldersPane(ScrollPane):
             warned = warned_columns(holders, row)
             warned |= {layout.titles[0]} if warned else set()
             line = layout.line(texts, ["warning" if title in warned else "text" for title in layout.titles])
-            lines.append(((text_of(line).ljust(columns), "cursor"),) if index == self._cursor else line)
+            lines.append(under_cursor(line, columns) if index == self._cursor else line)
         if not self._rows:
             why = f"no row has {self.choice.text!r}: / changes it" if self.choice.text else "there is no TCP socket"
             lines += paragraph(why, columns, "dim")
@@ -629,6 +629,12 @@ def lay_out(
     headings = [Heading(title, left=title in LEFT) for title in titles]
     layout = Layout(headings, range(len(titles)), [widths[title] for title in titles], GAP, cell_width)
     return LaidOut(layout, len(others) + 2 - len(titles), skipped)
+
+
+def under_cursor(line: Line, columns: int) -> Line:
+    """The line with the cursor, `columns` wide; a warning keeps its colour."""
+    pieces: list[Piece] = [(text, "cursor-warning" if role == "warning" else "cursor") for text, role in line]
+    return (*pieces, (" " * max(0, columns - cell_width(text_of(line))), "cursor"))
 
 
 def foot_lines(holders: Holders, columns: int, height: int) -> list[Line]:

@@ -40,6 +40,7 @@ ROLE_STYLES: Mapping[Role, str] = {
     **{role: f"${role}" for role in SLICES},
     "idle": "$text-muted",
     "cursor": "bold on $secondary 30%",
+    "cursor-warning": "bold $warning on $secondary 30%",
 }
 """The style of each role, in the colours of the theme."""
 TIME_WAIT_STYLES: Mapping[Role, str] = {

@@ -36,7 +36,7 @@ from tcptop.text.line import text_of
 from tcptop.widgets.cell_width import to_ascii
 from tcptop.widgets.head_line import head_line
 from tcptop.widgets.help_screen import HoldersHelpPane
-from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen
+from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen, under_cursor
 from tcptop.widgets.pane import ASCII_CLASS
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -222,6 +222,7 @@ async def test_a_plain_user_has_shares_at_most_and_sums_of_what_is_seen(tmp_path
         assert shares == ["≤75%", "≤25%", "≤1%"]
         text = " ".join(" ".join(rows).split())
         assert "seen: 1 001 sockets; 4 000 allocated on the machine; TIME_WAIT of this netns 0;" in text
+        assert re.search(r"; MEMORY [^;]+iB, with buffers as charged;", text)
         assert "Permission denied; root sees more" in text
     async with tree_app(made_tree(tmp_path / "b", net(), process(10), process(11), *groups)).run_test(
         size=size
@@ -608,3 +609,8 @@ async def test_a_recording_shows_its_look(tmp_path: Path) -> None:
         await pilot.press("W")
         await pilot.pause()
         assert any(line.split()[:1] == ["hoarder[32274]"] for line in shown(app))
+
+
+def test_the_row_under_the_cursor_keeps_the_colour_of_a_warning() -> None:
+    line = under_cursor((("nginx", "warning"), ("  12", "text")), 10)
+    assert line == (("nginx", "cursor-warning"), ("  12", "cursor"), (" ", "cursor"))
