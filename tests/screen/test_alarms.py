@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from drive import host_app, open_host, pane_lines, pane_title, screen_text
-from recorded import copy_recording, write_tree
+from recorded import copy_recording, write_buffers, write_tree
 
 from tcptop.ledger import Threshold
 from tcptop.screen.app import TcptopApp
@@ -29,8 +29,8 @@ def alarming(tmp_path: Path) -> Path:
     (system / "netfilter/nf_conntrack_count").write_text("249100\n")
     (system / "ipv4/tcp_max_orphans").write_text("64\n")
     sockstat = root / "proc/net/sockstat"
-    counts = re.sub(r"orphan \d+", "orphan 60", sockstat.read_text())
-    sockstat.write_text(re.sub(r"(TCP: .*mem) \d+", r"\1 100000", counts))
+    sockstat.write_text(re.sub(r"orphan \d+", "orphan 60", sockstat.read_text()))
+    write_buffers(root, 100_000)
     protocols = root / "proc/net/protocols"
     protocols.write_text(re.sub(r"(?m)^(TCP +\d+ +\d+ +\d+ +)no ", r"\1yes", protocols.read_text()))
     return root
