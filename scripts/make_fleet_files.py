@@ -95,15 +95,15 @@ def limit_alerts() -> Iterator[Alert]:
 def event_alerts() -> Iterator[Alert]:
     """An alert for each limit that has an event; the counter of the event grows when the limit is reached."""
     names = {"listen_queues": "TcpListenOverflows", TIME_WAIT_LIMIT: "TcpTimeWaitSkipped"}
-    for limit, (event, state) in [(each, each.event) for each in LIMITS if each.event is not None]:
-        labels = {"event": event, "limit": limit.name}
+    for limit, event in [(each, each.event) for each in LIMITS if each.event is not None]:
+        labels = {"event": event.name, "limit": limit.name}
         series = f"tcptop_netns_events_total{_labels(labels)}"
         yield Alert(
             names[limit.name],
-            "critical" if state == "full" else "warning",
-            f'increase(tcptop_netns_events_total{{event="{event}"}}[5m]) > 0',
+            "critical" if event.state == "full" else "warning",
+            f'increase(tcptop_netns_events_total{{event="{event.name}"}}[5m]) > 0',
             0,
-            f"{{{{ $labels.instance }}}}: {event} grows",
+            f"{{{{ $labels.instance }}}}: {event.name} grows",
             f"{limit.name} was reached: {limit.then}.",
             fires={series: "0+3x60"},
             quiet={series: "7x60"},

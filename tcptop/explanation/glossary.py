@@ -737,7 +737,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "A full bar means plenty of free memory. The letters in it stand at the watermarks min, low and high: a bar"
         " that ends left of l means that the kernel reclaims.",
         "/proc/zoneinfo",
-        ("MIN LOW HIGH", "WATERMARKS"),
+        ("MIN LOW HIGH", "WATERMARKS", "m l h", "ml", "lh", "mlh"),
     ),
     Entry(
         "fragmentation",

@@ -62,9 +62,10 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def _note(limit: Limit) -> str:
-    """The reason for an alarm, how many more orphans or mini-sockets fit, and the note of the limit."""
-    notes = [*alarm_reasons(limit)[:1], *other_notes(limit, units.count)[:1]]
-    return "; ".join([*notes, *([limit.note] if limit.note and limit.note not in "; ".join(notes) else [])])
+    """The reason for an alarm, the note of the limit, and how many more orphans or mini-sockets fit."""
+    reasons, more = alarm_reasons(limit)[:1], other_notes(limit, units.count)[:1]
+    own = [limit.note] if limit.note and limit.note not in "; ".join([*reasons, *more]) else []
+    return "; ".join([*reasons, *own, *more])
 
 
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
