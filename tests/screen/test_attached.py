@@ -71,7 +71,7 @@ def test_the_figure_is_the_sum(watched: Path) -> None:
     now = of.attached.now_bytes
     assert now is not None
     [line] = figure_lines(of.costs["full"], 60, 1, attached=of.attached)
-    assert text_of(line).startswith(f"≈{round(now.low):,} B".replace(",", " "))
+    assert text_of(line).startswith(f"≈ {round(now.low):,} B".replace(",", " "))
 
 
 async def test_e_adds_nothing_without_an_average(watched: Path) -> None:
