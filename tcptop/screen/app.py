@@ -20,6 +20,7 @@ from tcptop.errors import TcptopError
 from tcptop.explanation import Page, explain_word, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
+from tcptop.screen.crash import end_with_traceback
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, help_keys, palette_commands
@@ -184,6 +185,9 @@ class TcptopApp(App[int]):
         """Ends the feed, and discards the keys that still wait in the queue."""
         self._keys.end()
         self.feed.end()
+
+    def _fatal_error(self) -> None:
+        end_with_traceback(self)
 
     def on_sampled(self, message: Sampled) -> None:
         """Passes a sample to the feed, which computes and draws its Ledger."""

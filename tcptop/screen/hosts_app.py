@@ -21,6 +21,7 @@ from tcptop.ledger import Threshold
 from tcptop.ledger.host_row import HostLook
 from tcptop.sampling.fleet import Fleet
 from tcptop.screen.app import CURSOR_HOME, TcptopApp
+from tcptop.screen.crash import end_with_traceback
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.live_feed import LiveFeed
 from tcptop.screen.themes import THEMES
@@ -122,6 +123,9 @@ class HostsApp(App[int]):
     def on_unmount(self) -> None:
         """Discards the keys that wait in the queue."""
         self._keys.end()
+
+    def _fatal_error(self) -> None:
+        end_with_traceback(self)
 
     def _draw_first(self) -> None:
         self.draw()

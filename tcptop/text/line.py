@@ -63,5 +63,5 @@ def wrap_text(text: str, columns: int | None, indent: str = "") -> list[str]:
     if len(text) <= columns and text.isprintable():
         return [text.rstrip()]
     unbroken = NO_BREAK_GAPS.sub(NO_BREAK_SPACE, text)
-    lines = wrap(unbroken, columns, subsequent_indent=indent, break_on_hyphens=False)
+    lines = wrap(unbroken, max(1, columns), subsequent_indent=indent, break_on_hyphens=False)
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines] or [""]

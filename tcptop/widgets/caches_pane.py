@@ -151,7 +151,7 @@ class CachesPane(ScrollPane):
             title += f" ─ slabinfo {stale}"
         shown = [column.id for column in self._columns]
         every = [column.id for column in self._known]
-        if self._skipped and len(shown) < len(every):
+        if self._skipped and 1 < len(shown) < len(every):
             title += f" ─ columns {every.index(shown[1]) + 1}–{every.index(shown[-1]) + 1} of {len(every)}"
         if self._rows and choices.sort not in shown:
             title += f" ─ by {cache_columns.find_column(choices.sort).heading.title}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,33 @@ async def test_the_title_counts_the_columns_that_do_not_fit() -> None:
             assert len(names) + counts[-1] == SAVED_COLUMNS, edge
         assert counts == sorted(counts, reverse=True)
         assert counts[0] > counts[-1] == 0
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("greater_than_sign",),
+        ("greater_than_sign",) * 4,
+        ("r", "greater_than_sign", "k"),
+        ("slash", "T", "enter", "greater_than_sign"),
+        ("m", "greater_than_sign"),
+        ("tab", "enter"),
+        ("enter",),
+        ("enter", "slash", "a"),
+        ("colon",),
+        *(("W",), ("M",), ("i",), ("question_mark",), ("equals_sign",), ("g",), ("y",), ("f11",)),
+    ],
+    ids=" ".join,
+)
+async def test_no_size_of_the_terminal_ends_the_program(keys: Sequence[str]) -> None:
+    """A terminal multiplexer may leave a few columns and lines."""
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press(*keys)
+        for size in ((39, 24), (26, 24), (12, 30), (3, 3), (1, 1), (80, 1), (1, 40), (240, 70)):
+            await resize(pilot, size)
+            await pilot.press("down", "up")
+            assert app._exception is None
 
 
 @pytest.mark.parametrize(("right", "left"), [("greater_than_sign", "less_than_sign"), ("shift+right", "shift+left")])

@@ -409,8 +409,13 @@ async def test_no_key_is_cut(widths: Sequence[int]) -> None:
             await resize(pilot, (columns, 24))
             [line] = pane_lines(app, KeyLine)
             assert len(line) <= columns
-            entries = line.strip().split("  ")
-            assert all(entry in texts for entry, texts in zip(entries, both, strict=False)), line
+            gap, rest, entries = " " if columns < 50 else "  ", line.strip(), []
+            for texts in both:
+                entry = next((text for text in texts if rest == text or rest.startswith(text + gap)), None)
+                if entry is not None:
+                    entries.append(entry)
+                    rest = rest[len(entry) :].lstrip()
+            assert not rest, line
             assert "? help" in entries
             assert len(entries) == len(both) or len(line) > columns - 20, "keys that fit are shown"
 

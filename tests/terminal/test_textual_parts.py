@@ -93,6 +93,9 @@ textual.driver:Driver
 textual.app:App
   bd88351e _driver                  screen/app.py          the driver; None before the app runs
   bd88351e _driver                  screen/hosts_app.py    the driver; None before the app runs
+  522dfb6c _fatal_error             screen/app.py          called while an exception is handled; overridden
+  522dfb6c _fatal_error             screen/hosts_app.py    called while an exception is handled; overridden
+  284779c7 _exit_renderables        screen/crash.py        the first one is printed after the screen is closed
   5389992d _exit                    screen/key_queue.py    true once exit() was called
   5389992d _exit                    terminal/driver.py     true once exit() was called
   cc6381ea _notifications           screen/app.py          the messages on the screen, each with .message
@@ -109,6 +112,7 @@ textual.screen:Screen
   bcd24b89 _compositor              screen/screen_copy.py  render_update() draws as for export_screenshot()
 textual.message_pump:MessagePump
   ddd1d529 _is_mounted              screen/key_queue.py    true once a screen handles keys
+  5075d30e _close_messages_no_wait  screen/crash.py        ends the app
 textual.widget:Widget
   593225b0 _border_title            widgets/pane.py        Content; the setter would draw the whole pane
   56c5e695 _border_subtitle         widgets/pane.py        the same, for the lower edge
