@@ -28,10 +28,11 @@ def test_every_protocol_of_a_recording_equals_the_file(kernel: str, phase: str) 
     assert reading.value is not None
     expected = {}
     for line in text(kernel, phase, "proc/net/protocols").splitlines()[1:]:
-        match = re.match(r"(\S.{7}\S*) +(\d+) +(-1|\d+) +(?:-1|\d+) +(NI|no|yes) ", line)
+        match = re.match(r"(\S.{7}\S*) +(\d+) +(-1|\d+) +(-1|\d+) +(NI|no|yes) ", line)
         assert match, line
         name = match[1].strip()
-        expected[name] = Protocol(name, int(match[2]), None if match[3] == "-1" else int(match[3]), PRESSURE[match[4]])
+        sockets, memory = (None if count == "-1" else int(count) for count in match.group(3, 4))
+        expected[name] = Protocol(name, int(match[2]), sockets, PRESSURE[match[5]], memory)
     assert {"TCP", "TCPv6", "UDP"} <= expected.keys()
     assert reading.value.by_name == expected
 
@@ -49,21 +50,21 @@ def test_a_protocol_that_does_not_count_its_sockets_has_none() -> None:
     value, damage = parse(HEAD + UDP.replace(" 11 ", " -1 "))
     assert damage is None
     assert value is not None
-    assert value.by_name == {"UDP": Protocol("UDP", 1344, None)}
+    assert value.by_name == {"UDP": Protocol("UDP", 1344, None, None, 0)}
 
 
 def test_a_name_may_contain_a_blank() -> None:
     value, damage = parse(HEAD + TCP.replace("TCP   ", "UDP Li"))
     assert damage is None
     assert value is not None
-    assert value.by_name == {"UDP Li": Protocol("UDP Li", 2304, 5, under_pressure=False)}
+    assert value.by_name == {"UDP Li": Protocol("UDP Li", 2304, 5, False, 253)}
 
 
 @pytest.mark.parametrize("odd", ["TCPX\n", "TCPX 2304\n", "TCPX 2304 -5 253\n", "TCPX ² 5\n"])
 def test_only_a_malformed_line_is_skipped(odd: str) -> None:
     value, damage = parse(HEAD + TCP + odd + UDP)
     assert value is not None
-    assert value.by_name == {"TCP": Protocol("TCP", 2304, 5, under_pressure=False), "UDP": Protocol("UDP", 1344, 11)}
+    assert value.by_name == {"TCP": Protocol("TCP", 2304, 5, False, 253), "UDP": Protocol("UDP", 1344, 11, None, 0)}
     assert damage is not None
     assert damage.state == "strange"
 
@@ -129,6 +130,8 @@ def test_the_kernels_format_is_parsed_back(
     assert damage is None
     assert value is not None
     assert value.by_name == {
-        name: Protocol(name, size, None if sockets == -1 else sockets, PRESSURE[pressure])
-        for name, (size, sockets, _) in protocols.items()
+        name: Protocol(
+            name, size, None if sockets == -1 else sockets, PRESSURE[pressure], None if memory == -1 else memory
+        )
+        for name, (size, sockets, memory) in protocols.items()
     }
