@@ -15,13 +15,13 @@ from tcptop.hosts.recording_host import HostAnswer
 from tcptop.kernel.architecture import find_architecture
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import SOCKET_TABLE
+from tcptop.sources.command_line import parse_command_line
+from tcptop.sources.memory_cgroups import NO_CONTROLLER, NO_KERNEL_MEMORY
 from tcptop.sources.smbios import TABLE, blank_private
 from tcptop.sources.sysctls import DEBUG_OPTIONS, NO_MERGE_OPTIONS
 from tcptop.text.printable import decode_text
 
-COMMAND_LINE_OPTIONS = tuple(
-    option.encode() for option in (*DEBUG_OPTIONS, *NO_MERGE_OPTIONS, "cgroup.memory", "cgroup_disable")
-)
+COMMAND_LINE_OPTIONS = (*DEBUG_OPTIONS, *NO_MERGE_OPTIONS, NO_CONTROLLER[0], NO_KERNEL_MEMORY[0])
 """Kernel parameters that are kept, because figures depend on them.
 
 Parameters that are not in the list are removed, because they may name disks, networks and people.
@@ -80,9 +80,9 @@ def _replace_name(_: bytes) -> bytes:
 
 
 def _keep_needed_options(command_line: bytes) -> bytes:
-    words = command_line.split()
-    kept = b" ".join(word for word in words if word.partition(b"=")[0] in COMMAND_LINE_OPTIONS)
-    return kept + _line_end(command_line)
+    parameters = parse_command_line(command_line.decode("latin-1"))
+    kept = " ".join(parameter.text for parameter in parameters if parameter.name in COMMAND_LINE_OPTIONS)
+    return kept.encode("latin-1") + _line_end(command_line)
 
 
 def _keep_release(version: bytes) -> bytes:

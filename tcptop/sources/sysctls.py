@@ -9,6 +9,8 @@ from __future__ import annotations
 from tcptop.hosts.host import Host
 from tcptop.kernel.architecture import find_architecture
 from tcptop.snapshot import Reading, Sysctls
+from tcptop.sources.command_line import PATH as COMMAND_LINE
+from tcptop.sources.command_line import parse_command_line
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import parse_build_id
 from tcptop.sources.source import (
@@ -34,7 +36,6 @@ RELEASE = "proc/sys/kernel/osrelease"
 VERSION = "proc/version"
 TCP_MEM = "proc/sys/net/ipv4/tcp_mem"
 PER_CPU_RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
-COMMAND_LINE = "proc/cmdline"
 ZONE_RECLAIM_MODE = "proc/sys/vm/zone_reclaim_mode"
 MEM_PROFILING = "proc/sys/vm/mem_profiling"
 
@@ -78,7 +79,7 @@ class SysctlsSource(Source[Sysctls]):
             names = f"{printable_name(release)} in osrelease and {printable_name(banner)} in /proc/version"
             damages.append(Damage("strange", f"two releases of the kernel: {names}"))
             release = banner = ""
-        options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
+        options = {parameter.name for parameter in parse_command_line(texts[COMMAND_LINE])}
         mem_profiling = parse_sysctl(texts, MEM_PROFILING, parse_count, damages)
         [profiling_file] = [file for file in files if file.path == MEM_PROFILING]
         value = Sysctls(

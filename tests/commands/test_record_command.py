@@ -290,7 +290,8 @@ def test_scrub_removes_names_and_addresses_and_keeps_figures(tmp_path: Path) -> 
     file, live = tmp_path / "recording", tmp_path / "live"
     root = Path(shutil.copytree(tree("6.1-4n", "established"), tmp_path / "tree", symlinks=True))
     (root / "proc/sys/kernel/hostname").write_text("very-secret-host\n")
-    (root / "proc/cmdline").write_text("root=/dev/secret slab_nomerge cgroup.memory=nokmem ip=10.9.8.7\n")
+    command_line = 'root=/dev/secret slab_nomerge foo="a slub_debug" cgroup.memory=nokmem ip=10.9.8.7 -- slub_debug'
+    (root / "proc/cmdline").write_text(f"{command_line} secret\n")
     (root / "proc/version").write_text("Linux version 6.1.0-56-amd64 (secret@builder) #1\n")
     assert tcptop("record", "-w", live, "--root", root).returncode == 0
     assert tcptop("record", "-w", file, "--root", root, "--scrub").returncode == 0

@@ -13,9 +13,9 @@ from recorded import MemoryHost
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import MemoryCgroups, Reading
+from tcptop.sources.command_line import PATH as COMMAND_LINE
 from tcptop.sources.memory_cgroups import (
     CGROUPS,
-    COMMAND_LINE,
     CONTROLLERS,
     MEMORY_MAX,
     SUBTREE_CONTROL,
@@ -54,25 +54,27 @@ ROOT = {CONTROLLERS: ALL_CONTROLLERS, SUBTREE_CONTROL: b"cpuset cpu pids\n"}
     ("files", "charged"),
     [
         ({CGROUPS: v1(4, 15, 1)}, True),
-        ({CGROUPS: v1(4, 1, 1)}, False),
         ({CGROUPS: v1(0, 1, 0)}, False),
         ({CGROUPS: v1(0, 40, 0)}, False),
-        ({CGROUPS: v1(0, 1, 1)}, False),
         ({CGROUPS: v1(0, 40, 1), CONTROLLERS: ALL_CONTROLLERS, SUBTREE_CONTROL: b"cpu memory pids\n"}, True),
-        ({CGROUPS: v1(0, 40, 1), **ROOT}, False),
-        (ROOT, False),
-        ({**ROOT, SUBTREE_CONTROL: b""}, False),
         # The io controller depends on the memory controller.
         ({**ROOT, SUBTREE_CONTROL: b"io\n"}, True),
         # Both hierarchies exist, and memory is in v1, so the io controller of cgroup2 implies nothing.
-        ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 1, 1)}, False),
         ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 3, 1)}, True),
         # In a container, only the container's own cgroup is visible, which is not the root.
         ({**ROOT, TYPE: b"domain\n", MEMORY_MAX: b"max\n"}, True),
         # A kernel without a memory controller.
         ({CONTROLLERS: b"cpu pids\n", SUBTREE_CONTROL: b"\n", CGROUPS: HEAD}, False),
         ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b"quiet cgroup.memory=nosocket,nokmem ro\n"}, False),
-        ({**ROOT, SUBTREE_CONTROL: b"memory\n", COMMAND_LINE: b"cgroup_disable=io,memory\n"}, False),
+        ({**ROOT, SUBTREE_CONTROL: b"memory\n", COMMAND_LINE: b"cgroup.memory=nokmem\n"}, False),
+        ({**ROOT, COMMAND_LINE: b"cgroup.memory=nokmem\n"}, False),
+        ({CONTROLLERS: b"cpu pids\n", SUBTREE_CONTROL: b"", COMMAND_LINE: b"cgroup_disable=io,memory\n"}, False),
+        ({CGROUPS: v1(0, 1, 0), COMMAND_LINE: b"cgroup-disable=memory\n"}, False),
+        ({COMMAND_LINE: b"cgroup_disable=memory\n"}, False),
+        # Arguments of init, and a text in quotes, are no kernel parameters.
+        ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b"quiet -- cgroup.memory=nokmem cgroup_disable=memory\n"}, True),
+        ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b'foo="a cgroup_disable=memory b" quiet\n'}, True),
+        ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b'foo="a -- b" "cgroup.memory=nokmem"\n'}, False),
         ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b"cgroup.memory=nosocket cgroup_disable=io x=memory\n"}, True),
     ],
 )
@@ -100,6 +102,42 @@ def test_if_no_file_decides_the_reading_is_missing_with_a_reason(files: dict[str
     assert (reading.state, reading.value) == ("missing", None)
     assert reading.reason is not None
     assert "/proc/cgroups" in reading.reason
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {CGROUPS: v1(4, 1, 1)},
+        {CGROUPS: v1(0, 1, 1)},
+        {CGROUPS: v1(0, 40, 1), **ROOT},
+        ROOT,
+        {**ROOT, SUBTREE_CONTROL: b""},
+        {CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 1, 1)},
+    ],
+)
+def test_without_a_memory_cgroup_now_charging_is_unknown(files: dict[str, bytes | OSError]) -> None:
+    """Charging begins with the first memory cgroup, and does not end when this cgroup is removed."""
+    reading = cgroups(files)
+    assert (reading.state, reading.value) == ("missing", None)
+    assert reading.reason is not None
+    assert "existed earlier" in reading.reason
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {**ROOT, SUBTREE_CONTROL: b"memory\n"},
+        ROOT,
+        {**ROOT, TYPE: b"domain\n", MEMORY_MAX: b"max\n"},
+        {CGROUPS: v1(4, 15, 1)},
+        {CGROUPS: v1(4, 1, 1)},
+    ],
+)
+def test_a_controller_that_the_command_line_turns_off_is_a_contradiction(files: dict[str, bytes | OSError]) -> None:
+    reading = cgroups({**files, COMMAND_LINE: b"quiet cgroup_disable=memory\n"})
+    assert (reading.state, reading.value) == ("strange", None)
+    assert reading.reason is not None
+    assert "cgroup_disable=memory" in reading.reason
 
 
 def test_a_refused_file_gives_a_refused_reading() -> None:
