@@ -7,24 +7,31 @@ from collections.abc import Sequence
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_has_vectors
 from tcptop.accounting.machine import release_of
+from tcptop.kernel.architecture import word_bytes
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE
+from tcptop.kernel.release import Release
 from tcptop.ledger import CacheLine, ObjectCost
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import Snapshot, Sysctls
 
-VECTOR_ENTRY_BYTES = 8
-"""Size of one entry in a vector: a pointer to the obj_cgroup of one object (mm/slub.c, alloc_slab_obj_exts).
+VECTOR_ENTRY_WORDS = 1
+"""Size of one entry in a vector, in words of the architecture: a pointer to the obj_cgroup of one object
+(mm/slub.c, alloc_slab_obj_exts).
 
 If BTF contains struct slabobj_ext, an entry has the size of this struct.
 """
 
-PROFILED_ENTRY_BYTES = 16
-"""Size of one vector entry if the kernel is built with CONFIG_MEM_ALLOC_PROFILING (since 6.10), even if profiling is
-off.
+PROFILED_ENTRY_WORDS = 2
+"""Size of one vector entry, in words, if the kernel is built with CONFIG_MEM_ALLOC_PROFILING (since 6.10), even if
+profiling is off.
 
 With CONFIG_MEM_ALLOC_PROFILING each entry also has a reference to the caller that allocated the object
 (include/linux/memcontrol.h, struct slabobj_ext). A kernel built with CONFIG_MEM_ALLOC_PROFILING has the sysctl
 vm.mem_profiling.
 """
+
+ENTRY_ALIGNMENT_BYTES = 8
+"""Since 6.10, a vector entry is a struct slabobj_ext, which is aligned to 8 bytes on every architecture."""
+ALIGNED_SINCE = (6, 10)
 
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
 """First kernel release that may place a slab's vector in the unused end of the slab.
@@ -67,11 +74,19 @@ def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -
     """The kmalloc cache that holds the vectors of slabs with `objects_per_slab` objects; None if unknown."""
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
     sysctls = snapshot.sysctls.value
-    unprofiled = sysctls is None or sysctls.mem_profiling is None
     if layout is None and sysctls is not None and sysctls.mem_profiling_is_unread:
         return None
-    entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES if unprofiled else PROFILED_ENTRY_BYTES
+    entry_bytes = layout.size_bytes if layout else _entry_bytes(release_of(snapshot), sysctls)
     return table.kmalloc_cache(objects_per_slab * entry_bytes)
+
+
+def _entry_bytes(release: Release | None, sysctls: Sysctls | None) -> int:
+    """Size of one vector entry; if the release is unknown, the largest possible size."""
+    profiles = sysctls is not None and sysctls.mem_profiling is not None
+    words = PROFILED_ENTRY_WORDS if profiles else VECTOR_ENTRY_WORDS
+    size_bytes = words * word_bytes(sysctls.architecture if sysctls else None)
+    is_aligned = release is None or release >= ALIGNED_SINCE
+    return max(size_bytes, ENTRY_ALIGNMENT_BYTES) if is_aligned else size_bytes
 
 
 def has_vectors(snapshot: Snapshot) -> bool | None:

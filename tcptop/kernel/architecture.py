@@ -35,6 +35,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)
 """The range of cache line sizes over all 64-bit architectures, used if no file names the kernel's architecture."""
 
+
+def word_bytes(architecture: str | None) -> int:
+    """Size of a pointer on an architecture; None stands for an unknown architecture."""
+    return ARCHITECTURES.get(architecture or "", UNKNOWN_ARCHITECTURE).word_bytes
+
+
 OTHER_NAMES: Mapping[str, str] = {
     "amd64": "x86_64",
     "i486": "i386",

@@ -32,8 +32,8 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
-from tcptop.accounting.slub_layout import cpu_partial_objects
+from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_WORDS
+from tcptop.accounting.slub_layout import WORD_BYTES, cpu_partial_objects
 
 MIN_R2 = 0.9
 """Minimum r² that a known row must have to be accepted. The catalogue predicts that a known row grows, so the row is
@@ -167,7 +167,7 @@ class RelatedRows(NamedTuple):
         Each slab has one vector, and the vector has one entry for each object of the slab. The result is None if the
         vector is too large for every kmalloc cache.
         """
-        return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
+        return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_WORDS * WORD_BYTES)
 
 
 class FittedRow(NamedTuple):

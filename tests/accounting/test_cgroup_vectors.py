@@ -9,6 +9,7 @@ import pytest
 from recorded import ALL, RECORDINGS, copy_recording, counters, row_of, slab_rows, snapshot, snapshot_of, text
 
 from tcptop.accounting import account
+from tcptop.kernel.architecture import find_architecture
 from tcptop.ledger import Ledger, ObjectCost, SocketCost
 from tcptop.snapshot import (
     Btf,
@@ -72,8 +73,8 @@ def high(parts: list[ObjectCost]) -> float:
     return sum(part.high_slab_bytes or 0.0 for part in parts)
 
 
-def by_hand(kernel: str, caches: tuple[str, ...]) -> dict[str, float]:
-    """Vector bytes per object of each cache, by kmalloc cache: 8 bytes per object of a slab, rounded up."""
+def by_hand(kernel: str, caches: tuple[str, ...], entry_bytes: int = 8) -> dict[str, float]:
+    """Vector bytes per object of each cache, by kmalloc cache: an entry per object of a slab, rounded up."""
     rows = slab_rows(text(kernel, "established", "proc/slabinfo"))
     sizes = {
         int(name[8:-1]) << 10 if name.endswith("k") else int(name[8:]): name
@@ -85,7 +86,7 @@ def by_hand(kernel: str, caches: tuple[str, ...]) -> dict[str, float]:
         row = row_of(kernel, "established", cache)
         if row is None:
             continue
-        name = sizes[min(size for size in sizes if size >= 8 * rows[row].per_slab)]
+        name = sizes[min(size for size in sizes if size >= entry_bytes * rows[row].per_slab)]
         found[name] = found.get(name, 0.0) + rows[name].share(page_bytes(kernel)) / rows[row].per_slab
     return found
 
@@ -100,6 +101,22 @@ def test_each_slab_has_one_vector_if_cgroups_are_charged(kernel: str, mode: str,
     for part in parts:
         assert part.slab_bytes == pytest.approx(wanted[part.cache], abs=0.02), part.cache
         assert part.high_slab_bytes == part.slab_bytes
+
+
+@pytest.mark.parametrize(
+    ("release", "profiled", "entry_bytes"), [("6.1.0-i686", False, 4), ("6.12.1-armhf", False, 8), ("6.12.1", True, 16)]
+)
+def test_an_entry_of_a_vector_is_as_large_as_a_pointer_of_the_architecture(
+    release: str, profiled: bool, entry_bytes: int
+) -> None:
+    """Since 6.10, an entry is a struct slabobj_ext, aligned to 8 bytes."""
+    of = with_release(with_cgroups(snapshot("6.1-4n", "established"), True), release)
+    assert of.sysctls.value is not None
+    profiling = 0 if profiled else None
+    sysctls = of.sysctls.value._replace(architecture=find_architecture(release), mem_profiling=profiling)
+    parts = vectors(cost_of(account(of._replace(sysctls=of.sysctls._replace(value=sysctls))), "full", "accepted"))
+    wanted = by_hand("6.1-4n", ACCOUNTED["full", "accepted"], entry_bytes)
+    assert {part.cache: part.slab_bytes for part in parts} == pytest.approx(wanted, abs=0.02)
 
 
 def test_a_whole_socket_of_6_18_has_the_measured_38_bytes_of_vectors() -> None:
