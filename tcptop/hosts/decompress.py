@@ -125,13 +125,14 @@ class UnpackedStream:
                 raise CutArchiveError
             size_bytes -= len(piece)
 
-    def drain(self) -> None:
-        """Reads compressed data to the end, so that the checksums at the end are checked.
+    def expect_zeros(self) -> None:
+        """Reads to the end, so that the checksums of compressed data are checked.
 
-        Raises the same errors as `read`.
+        Raises the same errors as `read`, and CutArchiveError at the first byte that is not zero.
         """
-        while self._decompressor is not None and self._read_some(CHUNK_BYTES):
-            pass
+        while piece := self._read_some(CHUNK_BYTES):
+            if piece.count(0) < len(piece):
+                raise CutArchiveError
 
     def _seek(self, size_bytes: int) -> None:
         """Skips bytes of a plain file without reading the bytes, because a sparse file may have a hole of terabytes."""

@@ -110,7 +110,8 @@ class TarMembers:
     def _header_block(self, entries: int) -> bytes | None:
         """Returns the next header block, or None at the end mark.
 
-        After the end mark, the stream is read to its end, so that the checksums of the stream are checked.
+        After the end mark, the stream is read to its end, so that the checksums of the stream are checked. If anything
+        but zeros follows, zeros may have overwritten a part of the archive, and its other members are not known.
         """
         block = self._stream.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES and not entries:
@@ -122,7 +123,7 @@ class TarMembers:
         if not entries:
             raise DamagedArchiveError("it begins with zeros, as only an empty tar archive does")
         with suppress(SlowArchiveError):  # a timeout here does no harm, because every member has been read
-            self._stream.drain()
+            self._stream.expect_zeros()
         return None
 
     def _skip_sparse_map(self, block: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import lzma
 import os
@@ -374,6 +375,20 @@ def test_an_archive_cut_at_any_byte_is_refused_or_reports_the_cut(mode: str, sma
 def test_a_file_that_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
     path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
     path.write_bytes(path.read_bytes()[:-30_000])
+    states = {name: getattr(take_snapshot(open_packed(path)), name).state for name in FIGURES}
+    assert "missing" not in states.values()
+    assert set(states.values()) == {"ok", "failed"}
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_what_follows_zeros_in_the_middle_of_an_archive_is_unknown_and_not_missing(mode: str, tmp_path: Path) -> None:
+    whole = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc").read_bytes()
+    with tarfile.open(tmp_path / "tree.tar") as archive:
+        headers = [member.offset for member in archive]
+    middle = headers[len(headers) // 2]
+    damaged = whole[:middle] + bytes(1024) + whole[middle + 1024 :]
+    path = tmp_path / "damaged.tar"
+    path.write_bytes(gzip.compress(damaged, 1) if mode == "w:gz" else damaged)
     states = {name: getattr(take_snapshot(open_packed(path)), name).state for name in FIGURES}
     assert "missing" not in states.values()
     assert set(states.values()) == {"ok", "failed"}
