@@ -72,6 +72,9 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
     unread: set[int] = set()
     namespaces: dict[int, str] = {}
     looked_up = tried = 0
+    # After fork(2), two processes have the same sockets under the same numbers. With one seed, the same numbers are
+    # drawn in both, so that the sockets are seen to be shared.
+    seed = random.getrandbits(64)
     counts_are_known = os.stat("/proc/self/fd").st_size > 0
     for pid in pids:
         if (looked_up >= MAX_IN_ALL or tried >= MAX_TRIES_IN_ALL) and pid != exact_pid:
@@ -79,7 +82,7 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
             continue
         limit = 1 << 30 if pid == exact_pid else MAX_PER_PROCESS
         try:
-            found = _sample_process(pid, limit, counts_are_known, namespaces)
+            found = _sample_process(pid, limit, counts_are_known, namespaces, seed)
         except PermissionError:
             unread.add(pid)
             continue
@@ -95,7 +98,7 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
 
 
 def _sample_process(
-    pid: int, limit: int, counts_are_known: bool, namespaces: dict[int, str]
+    pid: int, limit: int, counts_are_known: bool, namespaces: dict[int, str], seed: int
 ) -> tuple[OwnerSample, int, int] | None:
     """The sample of one process, the number of descriptors found, and the number of look-ups.
 
@@ -119,7 +122,7 @@ def _sample_process(
             most = MAX_TRIES_FOR_ALL if limit == MAX_PER_PROCESS else table_size
             numbers: Iterable[int] = range(LOW_NUMBERS, min(table_size, most))
             if not is_small:
-                numbers = _numbers(span, opened, limit, len(low))
+                numbers = _numbers(span, opened, limit, len(low), seed)
             wanted = min(limit, table_size if opened is None else opened) - len(low)
             others, tries = _look_up(folder, numbers, wanted)
             if is_small and opened is None:
@@ -144,8 +147,10 @@ def _sample_process(
     return sample, found, low_tries + tries
 
 
-def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[int]:
+def _numbers(span: int, opened: int | None, wanted: int, low: int, seed: int) -> Iterable[int]:
     """Random descriptors from `LOW_NUMBERS` up, so that each open descriptor is drawn with the same probability.
+
+    For two tables of the same size, the same seed gives the same numbers, or the first of the same numbers.
 
     `span` is the number of entries in the descriptor table from `LOW_NUMBERS` up; `low` is the number of descriptors
     found so far.
@@ -153,7 +158,8 @@ def _numbers(span: int, opened: int | None, wanted: int, low: int) -> Iterable[i
     tries = MAX_TRIES
     if opened is not None:
         tries = min(tries, SPARE_TRIES + 2 * (wanted - low) * span // (opened - low))
-    return random.sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, tries))
+    drawn = random.Random(seed).sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, MAX_TRIES))
+    return drawn[:tries]
 
 
 def _has_program(pid: int) -> bool:

@@ -94,7 +94,7 @@ def test_the_shares_of_thirteen_processes_are_right_within_a_quarter() -> None:
 
 def test_before_6_2_the_number_of_descriptors_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     with processes(2_000) as pids:
-        found = descriptors._sample_process(pids[0], MAX_PER_PROCESS, False, {})
+        found = descriptors._sample_process(pids[0], MAX_PER_PROCESS, False, {}, 1)
     assert found is not None
     assert 1_000 < found[0].descriptors < 4_000
     assert found[1] <= MAX_PER_PROCESS

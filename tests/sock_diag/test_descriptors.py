@@ -14,6 +14,7 @@ import pytest
 
 from tcptop.sock_diag import descriptors
 from tcptop.sock_diag.descriptors import MAX_PER_PROCESS, MAX_TRIES, OwnerSample, sample_owners
+from tcptop.sock_diag.look import index_owners
 
 HOLDER = """
 import os, resource, socket, sys
@@ -43,7 +44,7 @@ def holder(count: int, first: int) -> Iterator[tuple[int, Sequence[int]]]:
 
 
 def sample(pid: int, counts_are_known: bool) -> tuple[OwnerSample, int, int]:
-    found = descriptors._sample_process(pid, MAX_PER_PROCESS, counts_are_known, {})
+    found = descriptors._sample_process(pid, MAX_PER_PROCESS, counts_are_known, {}, 1)
     assert found is not None
     return found
 
@@ -113,3 +114,34 @@ def test_after_a_bound_no_further_process_is_read_but_the_exact_one(
         samples, unread, _ = sample_owners([one, other, exact], exact_pid=exact)
     assert [each.pid for each in samples] == [one, exact]
     assert unread == {other}
+
+
+FORKED = """
+import os, resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+kept = [socket.socket() for _ in range(1500)]
+pids = [os.getpid()]
+for _ in range(3):
+    pids.append(os.fork())
+    if not pids[-1]:
+        break
+else:
+    print(*pids, flush=True)
+os.read(0, 1)
+"""
+
+
+def test_sockets_that_forked_processes_share_are_drawn_in_each_and_count_for_the_first() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", FORKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        pids = [int(word) for word in process.stdout.readline().split()]
+        found = sample_owners(pids).owners
+        process.communicate(b"")
+    assert [each.pid for each in found] == pids
+    assert len(found[0].sampled) > 30
+    owners = index_owners(found)
+    assert {each.first >> 1 for each in owners.shared} == {pids[0]}
+    assert max(owners.owner_of.values()) < 0, "each socket that was drawn is seen to be shared"
