@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 from urllib.parse import quote
 
 from tcptop.errors import TcptopError
@@ -70,10 +71,22 @@ When SQLite opens a database, SQLite also reads files with one of these suffixes
 """
 
 LOCK_TIMEOUT_S = 5.0
+MAX_QUERY_STEPS = 54_000_000
+"""Maximum number of steps of SQLite's virtual machine in a `bounded_queries` block.
+
+To list a sample takes 10 steps, and to look for samples that are not in the list takes 6 steps for each record. The
+maximum is 20 steps for each of the samples that a recording may have.
+"""
 MAX_QUERY_S = 8.0
+MIN_STEPS_PER_S = 500_000
+"""A query that takes more than MAX_QUERY_S of CPU time may go on if SQLite makes at least this many steps a second.
+
+Fewer steps mean that the rows are larger than those of a recording. With the rows of a recording, SQLite makes several
+million steps a second.
+"""
 MAX_CHECK_S = 5.0
 PROGRESS_STEPS = 50_000
-"""Number of steps of SQLite's virtual machine between two checks of the CPU time.
+"""Number of steps of SQLite's virtual machine between two checks of the limits.
 
 `PROGRESS_STEPS` steps take some milliseconds.
 """
@@ -140,14 +153,20 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
-    """Context manager that limits the CPU time of the `with` block: queries fail after `seconds` of CPU time.
+def bounded_queries(connection: sqlite3.Connection) -> Iterator[None]:
+    """Context manager that limits the work of SQLite in the `with` block: queries fail after MAX_QUERY_STEPS steps.
 
-    Elapsed time is not limited. A slow disk takes no CPU time, but a query on a file with a cycle in its tables may
-    take CPU time without end.
+    Queries also fail after MAX_QUERY_S of CPU time if a step takes too long. Otherwise the CPU time is not limited, so
+    that an intact recording is read on a slow CPU too. Elapsed time is not limited, because a slow disk takes no CPU
+    time.
     """
-    end_s = time.thread_time() + seconds
-    connection.set_progress_handler(lambda: time.thread_time() > end_s, PROGRESS_STEPS)
+    start_s, calls = time.thread_time(), count(1)
+
+    def must_end() -> bool:
+        steps, took_s = next(calls) * PROGRESS_STEPS, time.thread_time() - start_s
+        return steps > MAX_QUERY_STEPS or (took_s > MAX_QUERY_S and steps < took_s * MIN_STEPS_PER_S)
+
+    connection.set_progress_handler(must_end, PROGRESS_STEPS)
     try:
         yield
     finally:

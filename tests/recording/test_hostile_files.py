@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from slow_case import slow
 from tcptop.accounting import account
 from tcptop.errors import TcptopError
 from tcptop.hosts.zstd import zstd
+from tcptop.recording import reader, sqlite_file
 from tcptop.recording.blocks import (
     BLOCK_SAMPLES,
     MAX_CONTENT_BYTES,
@@ -31,6 +33,7 @@ from tcptop.recording.blocks import (
 from tcptop.recording.checksum import CHECKSUM_BYTES, DamagedError, add_checksum, check
 from tcptop.recording.document import MAX_SHARED_BYTES, DecodedDocument, DocumentParser
 from tcptop.recording.opening import open_recording
+from tcptop.recording.reader import FileRecording
 from tcptop.recording.sqlite_file import EXPECTED_TABLES
 from tcptop.report.as_json import as_json
 from tcptop.snapshot import Snapshot
@@ -170,6 +173,28 @@ def test_a_sample_whose_row_is_deleted_is_read_and_named(
         assert {index for index in range(SAMPLES) if recording.taken_at_unix_s(index) is None} == set(numbers)
         with pytest.raises(TcptopError, match=words):
             recording.raise_if_damaged()
+
+
+def test_many_samples_are_listed_whatever_the_time_and_beyond_the_maximum_are_refused_with_it(
+    damaged_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1000 UNION ALL SELECT x + 1 FROM n WHERE x < 20999)"
+    with closing(sqlite3.connect(damaged_copy)) as connection:
+        connection.execute("DELETE FROM sample")
+        connection.execute("DELETE FROM record")
+        connection.execute(f"INSERT INTO sample {numbers} SELECT x, NULL, 1.7e9 + x, 1, 1 FROM n")
+        connection.execute(f"INSERT INTO record {numbers} SELECT x, x'00' FROM n")
+        connection.commit()
+    monkeypatch.setattr(sqlite_file, "MAX_QUERY_S", 0.0)  # the CPU is slow
+    with closing(FileRecording(str(damaged_copy))) as recording:
+        assert (len(recording), recording.list_damage) == (20_000, None)
+        assert recording.taken_at_unix_s(19_999) == 1.7e9 + 20_999
+    monkeypatch.setattr(sqlite_file, "MAX_QUERY_STEPS", 150_000)
+    with pytest.raises(sqlite3.OperationalError):
+        FileRecording(str(damaged_copy))
+    monkeypatch.setattr(reader, "MAX_SAMPLES", 10_000)
+    with pytest.raises(TcptopError, match="holds more than 10000 samples"):
+        FileRecording(str(damaged_copy))
 
 
 def test_a_sample_without_any_row_is_named(recorded_file: IntactRecording, damaged_copy: Path) -> None:
