@@ -15,7 +15,8 @@ from tcptop.accounting.cache_lines import (
 from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, idle_error_objects, unique_rows
-from tcptop.accounting.slub_layout import object_step_bytes, slab_order
+from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_step_bytes, slab_order
+from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
@@ -481,7 +482,8 @@ class CacheTable:
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
         """Step of a cache, computed by SLUB's rules: the number of bytes from one object to the next.
 
-        The step is None if the struct is unknown or slab debugging is on.
+        The step is None if the struct is unknown, if slab debugging is on, or if the step depends on the size of a
+        cache line of a 32-bit CPU.
         """
         kernel_object = OBJECT_OF_CACHE[name]
         btf, sysctls = self._snapshot.btf.value, self._snapshot.sysctls.value
@@ -489,7 +491,13 @@ class CacheTable:
         if layout is None or sysctls is None or sysctls.slab_debug:
             return None
         outer = kernel_object.outer_free_pointer and not layout.has_free_pointer
-        return object_step_bytes(object_size or layout.size_bytes, kernel_object.hwcache_align, outer)
+        word_bytes, min_line, max_line, _ = ARCHITECTURES.get(sysctls.architecture or "", UNKNOWN_ARCHITECTURE)
+        lines = (min_line, max_line) if word_bytes < WORD_BYTES else (max(min_line, CACHE_LINE_BYTES),)
+        struct_bytes = object_size or layout.size_bytes
+        steps = {
+            object_step_bytes(struct_bytes, kernel_object.hwcache_align, outer, word_bytes, line) for line in lines
+        }
+        return steps.pop() if len(steps) == 1 else None
 
     def _computed_slab(self, object_bytes: int | None) -> tuple[int | None, int | None]:
         """Order of a slab and objects per slab, computed by SLUB's rules; (None, None) if unknown.

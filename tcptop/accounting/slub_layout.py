@@ -8,6 +8,7 @@ from __future__ import annotations
 
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
+"""Size of a cache line of most machines, where the architecture does not fix another."""
 MAX_ORDER = 3
 """Maximum order of a slab with several objects: PAGE_ALLOC_COSTLY_ORDER, unless slab_max_order sets another maximum."""
 MAX_OBJECTS_PER_SLAB = 32_767
@@ -21,7 +22,13 @@ SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10
 
 
-def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer: bool) -> int:
+def object_step_bytes(
+    struct_bytes: int,
+    hwcache_align: bool,
+    outer_free_pointer: bool,
+    word_bytes: int = WORD_BYTES,
+    cache_line_bytes: int = CACHE_LINE_BYTES,
+) -> int:
     """Step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
 
     With `outer_free_pointer`, the free pointer lies behind the object and does not overwrite the freed object. Two
@@ -29,15 +36,15 @@ def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer
     constructor. With SLAB_TYPESAFE_BY_RCU, a freed object must remain readable. With a constructor, a freed object must
     keep the data that the constructor set up.
     """
-    size = _round_up(struct_bytes, WORD_BYTES)
+    size = _round_up(struct_bytes, word_bytes)
     if outer_free_pointer:
-        size += WORD_BYTES
-    alignment = WORD_BYTES
+        size += word_bytes
+    alignment = word_bytes
     if hwcache_align:
-        alignment = CACHE_LINE_BYTES
+        alignment = cache_line_bytes
         while struct_bytes <= alignment // 2:
             alignment //= 2
-    return _round_up(size, max(alignment, WORD_BYTES))
+    return _round_up(size, max(alignment, word_bytes))
 
 
 def slab_order(step_bytes: int, page_bytes: int, cpus: int) -> int:

@@ -20,6 +20,7 @@ from recorded import (
     row_of,
     slab_rows,
     snapshot,
+    snapshot_of,
     text,
     tree,
     write_tree,
@@ -29,6 +30,7 @@ from tcptop.accounting import account
 from tcptop.accounting.slub_layout import cpu_partial_objects, max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE
 from tcptop.ledger import Ledger
+from tcptop.snapshot import Btf, StructLayout
 
 DEBUGGED = "6.1-4n-slubdebug"
 """With slab debugging objects are larger, and none are cached per CPU."""
@@ -234,3 +236,42 @@ def test_without_sysfs_the_bound_is_that_of_the_kernels_formula(kernel: str) -> 
             assert cpu_partial_objects(step) == partial, cache
         elif partial:
             assert cpu_partial_objects(step) >= partial, cache
+
+
+# The architecture.
+
+
+@pytest.mark.parametrize(
+    ("architecture", "steps"),
+    [
+        ("x86_64", {"TCP": 64, "request_sock_TCP": 8}),
+        ("aarch64", {"TCP": 64, "request_sock_TCP": 8}),
+        ("ppc64", {"TCP": 128, "request_sock_TCP": 8}),
+        ("s390x", {"TCP": 256, "request_sock_TCP": 8}),
+        ("i386", {"TCP": None, "request_sock_TCP": 4}),
+    ],
+)
+def test_a_computed_step_has_the_cache_line_and_the_word_of_the_architecture(
+    architecture: str, steps: dict[str, int | None], tmp_path: Path
+) -> None:
+    """A 32-bit CPU has a cache line of 32 to 128 bytes, which the kernel's files do not show."""
+    root = copy_recording("6.18-1n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    for path in (root / "sys/kernel/slab").glob("*/*"):
+        if path.name in ("slab_size", "object_size", "order", "objs_per_slab"):
+            path.unlink()
+    of = snapshot_of(root)
+    assert of.sysctls.value is not None
+    sysctls = of.sysctls._replace(value=of.sysctls.value._replace(architecture=architecture))
+    structs = {"tcp_sock": 2304, "tcp_request_sock": 312}
+    layouts = {name: StructLayout(name, size, (), False) for name, size in structs.items()}
+    btf = of.btf._replace(state="ok", value=Btf(layouts, {}), reason=None)
+    figures = account(of._replace(sysctls=sysctls, btf=btf))
+    for cache, unit in steps.items():
+        line = next(each for each in figures.caches if each.name == cache)
+        if unit is None:
+            assert line.object_bytes is None
+            continue
+        struct_bytes = structs[OBJECT_OF_CACHE[cache].btf_struct or ""]
+        pointer_bytes = (4 if architecture == "i386" else 8) if OBJECT_OF_CACHE[cache].outer_free_pointer else 0
+        assert line.object_bytes == -(-(struct_bytes + pointer_bytes) // unit) * unit
