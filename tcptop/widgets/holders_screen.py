@@ -87,7 +87,7 @@ GAP = " "
 LEFT = frozenset({*TITLES.values(), "SHARE"})
 SORT_OF: Mapping[str, SortKey] = {sort.upper(): sort for sort in SORTS}
 FOOT_SHARE = 3
-"""The sums and verdicts together take at most 1/FOOT_SHARE of the lines."""
+"""The sums and verdicts together take at most 1/FOOT_SHARE of the lines, or the lines that the rows leave free."""
 UNWRAPPED = 10_000
 """A number of columns that is large enough for every verdict to fit on one line."""
 MIN_ROWS_WITH_KEYS = 6
@@ -249,7 +249,8 @@ class HoldersPane(ScrollPane):
             keys += (SINGLE_KEY,) if single.can_ask and single.asks else ()
         else:
             self._find_rows(holders)
-            foot = foot_lines(holders, columns, max(0, room - 1) // FOOT_SHARE)
+            below_rows = room - 2 - max(1, len(self._rows))
+            foot = foot_lines(holders, columns, max(max(0, room - 1) // FOOT_SHARE, below_rows))
             drawn = [*self._table(holders, columns, room - len(foot)), *foot]
             keys = self._table_keys()
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
