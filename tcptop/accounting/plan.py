@@ -240,13 +240,14 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     """The plan that the screen shows first, and the reason for its number of connections.
 
     The first plan makes the same assumptions as the headroom: half of the sockets are outgoing, and families and
-    buffers are as at present.
+    buffers are as at present. If the error of the buffer counter is large, the first plan has idle sockets.
 
     The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
     MIN_DOUBLED sockets are open, a plan that doubles them would tell the user little, so the number of connections is
     half of the headroom.
     """
-    sockets, first = ledger.sockets.inuse_of_both, ledger.limits["full"].first
+    sockets_now, first = ledger.sockets, ledger.limits["full"].first
+    sockets = sockets_now.inuse_of_both
     fits = first.headroom_sockets if first is not None else None
     if sockets is not None and sockets >= MIN_DOUBLED:
         number, reason = sockets, "as many as are open here now"
@@ -257,7 +258,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
     has_buffers = ledger.costs["full"].buffer_bytes_per_socket or ledger.headroom["full"].buffer_bytes
-    buffers: int | Literal["now"] = "now" if has_buffers else 0
+    buffers: int | Literal["now"] = "now" if has_buffers and not sockets_now.buffers_are_rough else 0
     return PlanRequest(number, "mixed", "mix", buffers, 0, False, tracks_flows(snapshot), False), reason
 
 

@@ -44,6 +44,8 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "Idle objects and half-empty slabs are in it: after many sockets closed it jumps, and `332 idle` beside it says"
         " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
         " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
+        " Bind buckets are left out, in TIME_WAIT too: they belong to local ports, and no file counts the ports in use;"
+        " one more client has them."
         " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
         "/proc/slabinfo ÷ /proc/net/sockstat",
         (
@@ -205,10 +207,16 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "average buffers",
         "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
-        "Without it the new sockets are idle, and have none. `plan --buffers` takes another size. `count within its"
-        " error`: the buffers are fewer than the error of their counter, so that no average is known.",
+        "Without it the new sockets are idle, and have none. `plan --buffers` takes another size.",
         "/proc/net/sockstat, fields mem and alloc",
-        ("count within its error",),
+    ),
+    Entry(
+        "error of the counter",
+        "How wrong the kernel's count of all buffers may be: each CPU counts some pages apart before it adds them.",
+        "If the error is more than a quarter of the count, the buffers of a socket are too uncertain to say how many"
+        " more sockets fit below tcp_mem.",
+        "net/core/sock.c, sk_memory_allocated_add()",
+        ("counter's error", "below counter's error", "count within its error"),
     ),
     Entry(
         "charged",

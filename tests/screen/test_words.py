@@ -147,7 +147,7 @@ def test_a_text_on_the_screen_leads_to_no_entry_that_it_does_not_name() -> None:
         ("all 8 nodes", "node"),
         ("the only node", "node"),
         ("only mini-sockets count", "tcp_max_tw_buckets"),
-        ("count within its error", "average buffers"),
+        ("count within its error", "error of the counter"),
         ("% of RAM", "TCP in the kernel"),
         ("14 % of RAM", "TCP in the kernel"),
         ("no flow in this netns", "conntrack"),
