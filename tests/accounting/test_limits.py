@@ -83,7 +83,9 @@ def test_headroom_of_tcp_mem_assumes_the_present_buffers_per_socket(tmp_path: Pa
 
 
 @pytest.mark.parametrize("units", [0, 1, RESERVES, RESERVES + 1, 4 * RESERVES - 1])
-def test_headroom_of_tcp_mem_is_unknown_if_the_error_of_the_counter_is_over_a_quarter(tmp_path: Path, units: int) -> None:
+def test_headroom_of_tcp_mem_is_unknown_if_the_error_of_the_counter_is_over_a_quarter(
+    tmp_path: Path, units: int
+) -> None:
     of = set_mem(copy_recording("6.1-4n", "established", tmp_path), units, 16_000)
     found = limit(account(of).limits["full"], "tcp_mem")
     assert found.headroom_sockets is None
