@@ -128,11 +128,14 @@ class FileRecording(Recording):
         if not self._numbers:
             damaged = "damaged: " if self._list_is_damaged else ""
             raise TcptopError(f"{printable(self.path)}: {damaged}it holds no sample")
-        if len(self._numbers) > MAX_SAMPLES:
+        self._check_number(len(self._numbers))
+        self._list_unlisted()
+
+    def _check_number(self, samples: int) -> None:
+        if samples > MAX_SAMPLES:
             raise TcptopError(
                 f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
-        self._list_unlisted()
 
     def _list_unlisted(self) -> None:
         """Adds the samples that have a row in the table `record` and none in the table `sample`.
@@ -148,6 +151,7 @@ class FileRecording(Recording):
             return
         query = "SELECT number FROM record WHERE number NOT IN (SELECT number FROM sample)"
         unlisted = array("q", () if self._list_is_damaged else (n for rows in self._read_rows(query) for (n,) in rows))
+        self._check_number(len(self._numbers) + len(unlisted))
         lost = samples - len(self._numbers) - len(unlisted)
         damages = [
             f"{_samples(len(unlisted))} not in its list of samples" if unlisted else "",

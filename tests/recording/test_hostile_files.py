@@ -195,6 +195,11 @@ def test_many_samples_are_listed_whatever_the_time_and_beyond_the_maximum_are_re
     monkeypatch.setattr(reader, "MAX_SAMPLES", 10_000)
     with pytest.raises(TcptopError, match="holds more than 10000 samples"):
         FileRecording(str(damaged_copy))
+    with closing(sqlite3.connect(damaged_copy)) as connection:
+        connection.execute("DELETE FROM sample WHERE number > 2000")  # the others are only in the table of records
+        connection.commit()
+    with pytest.raises(TcptopError, match="holds more than 10000 samples"):
+        FileRecording(str(damaged_copy))
 
 
 def test_a_sample_without_any_row_is_named(recorded_file: IntactRecording, damaged_copy: Path) -> None:
