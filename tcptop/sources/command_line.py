@@ -1,7 +1,5 @@
 """/proc/cmdline, split into kernel parameters as the kernel splits it (lib/cmdline.c, next_arg)."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 
