@@ -403,7 +403,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "memcg vector",
         "For each slab of an accounted cache, 8 bytes per object that say which memory cgroup pays for it.",
-        "On the bar it is the part memcg. Vectors exist only where memory cgroups are in use.",
+        "On the bar it is the part memcg. Vectors exist only where memory cgroups are or were in use.",
         "mm/slub.c, alloc_slab_obj_exts(); struct slabobj_ext",
         ("memcg", "vector", "obj_cgroup", "accounted"),
     ),
