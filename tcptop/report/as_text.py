@@ -166,7 +166,7 @@ def _memory(ledger: Ledger) -> Iterator[str]:
 
 
 def _between(low_bytes: int | None, high_bytes: int | None) -> str:
-    return f"between {units.size(low_bytes)} and {units.size(high_bytes)}"
+    return f"between {units.size(low_bytes, up=False)} and {units.size(high_bytes, up=True)}"
 
 
 def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
