@@ -106,9 +106,14 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+LONGEST = ("[sudo tcptop lab", "::test_a_minute_of_scrapes", "/test_lab_live.py", "/test_live_sequences.py")
+"""Parts of the names of tests that take over half a minute. They begin first, so that no process waits for them last."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out the slow tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the cases of a test that come after its `quick_cases` as slow."""
+    """Marks the cases of a test that come after its `quick_cases` as slow, and puts the longest tests first."""
+    items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
     cases: Counter[tuple[Path, str]] = Counter()
     for item in items:
         quick = item.get_closest_marker("quick_cases")
