@@ -106,8 +106,9 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-LONGEST = ("[sudo tcptop lab", "::test_a_minute_of_scrapes", "/test_lab_live.py", "/test_live_sequences.py")
-"""Parts of the names of tests that take over half a minute. They begin first, so that no process waits for them last."""
+LAB_OF_A_PAGE = "[sudo tcptop lab"
+LONGEST = (LAB_OF_A_PAGE, "::test_a_minute_of_scrapes", "/test_lab_live.py", "/test_live_sequences.py")
+"""Parts of names of tests that take over half a minute. They begin first, so that the run does not end with one."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out the slow tests
@@ -116,6 +117,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
     cases: Counter[tuple[Path, str]] = Counter()
     for item in items:
+        if LAB_OF_A_PAGE in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group("live kernel"))  # one lab at a time
         quick = item.get_closest_marker("quick_cases")
         if quick is not None:
             test = item.path, item.name.partition("[")[0]
