@@ -89,7 +89,8 @@ def test_the_headline_is_the_total_of_the_report_and_of_the_graph(phase: str) ->
     total = figures.tcp_memory
     digits, unit = units.short_figure(total.bytes or 0)
     assert total_texts(figures) == (f"≈{digits}", unit)
-    assert f"  {units.size(total.bytes)}   between {units.size(total.low_bytes)} and" in as_text(figures)
+    bounds = f"between {units.size(total.low_bytes, False)} and {units.size(total.high_bytes, True)}"
+    assert f"  {units.size(total.bytes)}   {bounds}" in as_text(figures)
     assert FIGURES["tcp_bytes"](figures) == total.bytes
 
 
