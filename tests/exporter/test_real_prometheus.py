@@ -18,6 +18,7 @@ from test_fleet_files import FLEET, PANELS
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("live kernel"),  # while a lab runs, more figures are known only sometimes
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs the Debian package prometheus"),
 ]
 EVERY_S = 2
