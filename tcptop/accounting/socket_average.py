@@ -251,8 +251,8 @@ def _time_wait_average(
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # If few objects count as active, most of the active objects may be free, so the lower bound on the number of
-    # mini-sockets is useless.
+    # An object that a CPU keeps for reuse is free, but counts as active. If few objects count as active, nearly all of
+    # them may be such objects, and the lower bound on the number of mini-sockets is useless.
     because = too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or too_few(count, cpus, "TIME_WAIT mini-sockets")

@@ -31,8 +31,8 @@ class LimitOrder(NamedTuple):
     names: tuple[LimitName, ...] = ()
     """Names of the limits, in the order in which the screen shows the limits."""
     nearer_since_s: Mapping[tuple[LimitName, LimitName], float] = {}
-    """Maps a pair of limits to the time when the lower limit became nearer than the upper limit. A pair is the name of
-    the upper limit and the name of the lower limit."""
+    """Maps a pair of limits (the one above, the one below on the screen) to the time since which the ledgers have the
+    second limit before the first."""
 
 
 LimitOrders = Mapping[AccountingMode, LimitOrder]

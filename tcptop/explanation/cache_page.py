@@ -167,7 +167,7 @@ def _cache_in(item: KernelObject, names: Sequence[str]) -> str:
 
 
 def _draw_purpose(item: KernelObject, columns: int, cache: str | None = None) -> Iterator[Line]:
-    """What an object is for and who has one; `cache` is its cache in a merged row."""
+    """The purpose and the owners of an object; `cache` names the object's cache if its row is merged."""
     yield ((f" {item.struct}", "head"), (f" (in {cache})" if cache else "", "dim"))
     yield from fact_lines("", item.purpose, columns)
     yield from fact_lines("there is", f"{'' if item.only_with else 'one '}{occurrence(item)}", columns)
@@ -175,7 +175,7 @@ def _draw_purpose(item: KernelObject, columns: int, cache: str | None = None) ->
 
 
 def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
-    """How an object is found, its sizes, the functions that allocate and free it, and its members."""
+    """The origin and the size of an object, the functions that allocate and free the object, and its members."""
     size, layout = live_size(ledger, item), struct_of(ledger, item)
     if item.since or item.until:
         yield from fact_lines("kernels", releases_text(item), columns)

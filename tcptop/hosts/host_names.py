@@ -72,7 +72,7 @@ def _split_at_commas(text: str) -> list[str]:
 
 
 def _expand_part(part: str) -> Iterator[str]:
-    # If the pattern has one group, re.split returns texts and lists of numbers alternately.
+    # NUMBERS has one group, so every second piece is the text of a list such as `01-40`.
     pieces = NUMBERS.split(part)
     choices = [list(_numbers(piece)) if number % 2 else [piece] for number, piece in enumerate(pieces)]
     total = 1

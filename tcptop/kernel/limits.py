@@ -85,7 +85,7 @@ class KernelLimit(NamedTuple):
     sysctl: LimitSysctl | None
     """The sysctl that a plan advises to raise. tcp_mem has three values, so plan.py advises on it separately."""
     not_planned: str
-    """Text for plans that leave the limit out: the reason why these plans take nothing of the limit."""
+    """The reason why a plan may not use the limit, for the text of such a plan: `no buffers planned`."""
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class SavedFeed(Feed):
             self.draw(self._latest)
 
     def draw(self, ledger: Ledger) -> None:
-        """Draws the sample with the attributes of the chosen cache."""
+        """Adds the attributes of the chosen cache to the ledger, and draws the ledger."""
         self._latest = ledger
         attributes = sound_attributes(self._chosen_cache, ledger.caches, ledger.host.page_size_bytes)
         super().draw(ledger._replace(chosen_cache=attributes))

@@ -144,8 +144,7 @@ def charged_by_proc_cgroups(text: str | None, no_memory: bool) -> tuple[bool | N
 
     The first value is None if /proc/cgroups does not show whether kernel memory is charged; the second value is the
     reason if no file can tell. `no_memory` is True if the whole cgroup2 tree is visible and has no memory controller. A
-    kernel built without the memory controller, or without its cgroup v1 part, prints no
-    `memory` line.
+    kernel built without the memory controller, or without its cgroup v1 part, prints no `memory` line.
     """
     if text is None:
         return None, None, None

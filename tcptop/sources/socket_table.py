@@ -146,7 +146,7 @@ class _Parser:
         self._shared: list[SharedSockets] = []
         self._unread_threads = 0
         self.left_out: list[str] = []
-        """What the look left out because it has too many lines of a kind."""
+        """A text for each kind of lines of which the look left out some, because there were too many."""
         self._inodes: set[int] = set()
         self._group_keys: set[tuple[str, ...]] = set()
         self.kinds = {

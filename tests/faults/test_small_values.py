@@ -48,7 +48,7 @@ def reported(root: Path) -> dict[str, Any]:
 
 
 def costs(report: dict[str, Any]) -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
-    """What a socket costs, by accounting mode, family and side."""
+    """The cost of a socket, by accounting mode, family and side."""
     for mode, of_mode in report["bytes_per_connection"].items():
         for family in ("ipv4", "ipv6", "mix"):
             for side in ("accepted", "outgoing"):

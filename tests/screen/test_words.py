@@ -111,7 +111,7 @@ def test_explain_finds_every_phrase_on_the_screen() -> None:
 
 
 CELL = re.compile(r"  +|[│─┌└├╭╮╰╯┐┘┤]+")
-"""What stands between two texts of a line: two spaces or a border."""
+"""Matches the separator between two texts of a line: two spaces or a border."""
 
 
 def key_of_phrase(text: str) -> list[str]:
