@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import gc
 import importlib
+import math
 import os
 import re
 import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,21 +110,36 @@ LAB_OF_A_PAGE = "[sudo tcptop lab"
 LONGEST = (LAB_OF_A_PAGE, "::test_a_minute_of_scrapes", "/test_lab_live.py", "/test_live_sequences.py")
 """Parts of names of tests that take over half a minute. They begin first, so that the run does not end with one."""
 
+QUICK_CASES = {
+    "screen": 2,
+    **dict.fromkeys(("commands", "exporter", "faults", "hosts", "recording", "report", "terminal"), 4),
+}
+"""Number of cases of a test that `scripts/test` runs, by the folder of tests/, where a case takes long."""
+
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out the slow tests
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the cases of a test that come after its `quick_cases` as slow, and puts the longest tests first."""
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Puts the longest tests first, and marks the cases of a test as slow but for a few, taken at equal distances.
+
+    --snapshot-update runs every test that has a snapshot, and no other.
+    """
+    if config.option.update_snapshots:
+        items[:] = [item for item in items if "snapshot" in getattr(item, "fixturenames", ())]
+        config.option.markexpr = ""
+        return
     items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
-    cases: Counter[tuple[Path, str]] = Counter()
+    tests: dict[tuple[Path, str], list[pytest.Item]] = {}
     for item in items:
         if LAB_OF_A_PAGE in item.nodeid:
             item.add_marker(pytest.mark.xdist_group("live kernel"))  # one lab at a time
-        quick = item.get_closest_marker("quick_cases")
-        if quick is not None:
-            test = item.path, item.name.partition("[")[0]
-            cases[test] += 1
-            if cases[test] > quick.args[0]:
-                item.add_marker(pytest.mark.slow)
+        tests.setdefault((item.path, item.name.partition("[")[0]), []).append(item)
+    for cases in tests.values():
+        folder = cases[0].path.relative_to(TESTS).parts[0]
+        marker = cases[0].get_closest_marker("quick_cases")
+        number = marker.args[0] if marker is not None else QUICK_CASES.get(folder, len(cases))
+        for index, case in enumerate(cases):
+            if index % math.ceil(len(cases) / number):
+                case.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(optionalhook=True)

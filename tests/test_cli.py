@@ -174,6 +174,7 @@ def test_text_of_this_machine() -> None:
     assert os.uname().release in ran.stdout
 
 
+@pytest.mark.slow
 def test_a_sort_key_orders_the_report() -> None:
     def caches(*arguments: str) -> list[str]:
         lines = tcptop("-o", "--root", TREE, *arguments).stdout.split("TCP caches\n")[1].split("\n\n")[0].splitlines()
@@ -651,6 +652,7 @@ def test_the_mouse_option_turns_mouse_reporting_on() -> None:
         screen.assert_restored()
 
 
+@pytest.mark.slow
 def test_keys_reach_the_screen() -> None:
     with terminal("--root", TREE) as screen:
         screen.wait_for("all 4 nodes")

@@ -61,6 +61,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
     session.end()
 
 
+@pytest.mark.slow
 def test_a_shell_completes_commands_options_values_and_files(shell: Session) -> None:
     for typed, completed in COMPLETED.items():
         shell.type("\x15\x0c")  # an empty line at the top

@@ -242,6 +242,7 @@ def test_a_command_that_is_not_run_here_is_run_elsewhere() -> None:
         assert any(command.startswith(start) for command in commands()), f"{start} is in no page"
 
 
+@pytest.mark.slow
 def test_the_output_that_the_readme_shows_is_what_is_printed(workplace: Path, tmp_path: Path) -> None:
     held = tree_with_look(tmp_path / "held", (PROJECT / "tests/sock_diag/look-8-scenarios.txt").read_text())
     blocks = re.findall(
@@ -307,6 +308,7 @@ def test_the_glossary_is_that_of_the_program() -> None:
     assert page.read_text(encoding="utf-8") == glossary_text(), "python -m scripts.make_glossary"
 
 
+@pytest.mark.slow
 def test_the_table_of_grown_slabs_is_that_of_the_recordings() -> None:
     page = (PROJECT / "docs" / "verification.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w.-]+)` \| ([\d\s]+) \| ([\d\s]+) \| ([\d\s]+) \|", page, re.MULTILINE)

@@ -231,6 +231,7 @@ assert (sys.stdout, sys.stderr) == (out, err)
 """
 
 
+@pytest.mark.slow
 def test_imports_have_no_side_effects() -> None:
     """No kernel file is read, no file is written, and no socket, thread, child process or signal handler is created."""
     ran = subprocess.run(

@@ -183,6 +183,7 @@ def grown(story: list[tuple[float, int | None]]) -> list[int | None]:
     return found
 
 
+@pytest.mark.slow
 def test_a_growth_is_shown_for_a_minute_after_it_was_seen() -> None:
     story: list[tuple[float, int | None]] = [(second, 7 if second < 10 else 19) for second in range(100)]
     assert grown(story) == [None, *[0] * 9, *[12] * 60, *[0] * 30]

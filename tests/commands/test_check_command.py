@@ -739,6 +739,7 @@ def test_a_limit_that_cannot_be_checked_is_named(
     assert named["not_checked"] == []
 
 
+@pytest.mark.slow
 def test_of_an_undamaged_tree_every_limit_is_checked() -> None:
     for kernel in RECORDINGS.keys() - {"6.18-1n"}:  # this recording lacks sysctls
         found = json.loads(forked_program.run("check", "--json", "--root", tree(kernel, "established")).stdout)

@@ -88,6 +88,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_samples_of_a_recording_by_time(recording: Path) -> None:
     replayed = subprocess.run(
         [sys.executable, "-m", "tcptop", "--json", "-r", str(recording)],
@@ -109,6 +110,7 @@ def test_samples_of_a_recording_by_time(recording: Path) -> None:
     assert early["before"]["taken_at"] == samples[1]["taken_at"]
 
 
+@pytest.mark.slow
 def test_times_without_a_sample_are_refused(recording: Path) -> None:
     assert "@noon" in diff_error(f"{recording}@noon", "live")
     assert "it holds" in diff_error(f"{recording}@2001-01-01", "live")

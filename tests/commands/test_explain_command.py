@@ -68,6 +68,7 @@ def test_without_a_name_it_prints_the_socket_tree_the_catalogue_and_all_page_nam
     assert max(map(len, output.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_every_page_names_its_kernel() -> None:
     for page in PAGES:
         first = explain_text(page.name).splitlines()[0]

@@ -106,6 +106,7 @@ def test_the_json_is_the_same_with_every_shell(server: LoopbackSsh, name: str) -
     assert constants(report(server, "--host", name)) == constants(report(server))
 
 
+@pytest.mark.slow
 @needs_sshd
 def test_several_reports_use_one_session_and_have_rates(server: LoopbackSsh) -> None:
     ran = server.tcptop("--json", "-n", "4", "-d", "0.3", "--host", "loop")
@@ -116,6 +117,7 @@ def test_several_reports_use_one_session_and_have_rates(server: LoopbackSsh) -> 
     assert all(each["sources"]["sockstat"]["state"] == "ok" for each in samples)
 
 
+@pytest.mark.slow
 @needs_sshd
 def test_a_recording_of_another_machine_is_shown_again(server: LoopbackSsh, tmp_path: Path) -> None:
     file, folder = tmp_path / "web.tcptop", tmp_path / "tree"

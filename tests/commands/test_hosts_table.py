@@ -124,6 +124,7 @@ def test_no_end_leaves_an_ssh(
     table.wait(lambda: not server.clients(), "no ssh is left")
 
 
+@pytest.mark.slow
 @needs_sshd
 def test_text_and_json_say_which_host_does_not_answer(server: LoopbackSsh) -> None:
     ran = server.tcptop("--host", "web[01-02],closed", "-o")

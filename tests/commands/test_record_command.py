@@ -128,6 +128,7 @@ def test_replaying_a_recording_under_load_prints_the_live_json(tmp_path: Path) -
     assert "Bytes per connection" in last.stdout
 
 
+@pytest.mark.slow
 def test_time_options_select_samples(tmp_path: Path) -> None:
     """The limits lie between two samples, even if the machine's load has shifted the samples."""
     file, printed = tmp_path / "recording", tmp_path / "printed"
@@ -200,6 +201,7 @@ def copy_as_killed_while_writing(file: Path, copy: Path) -> None:
     assert copy.read_bytes() != file.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_journal_left_by_a_kill_is_rolled_back(tmp_path: Path) -> None:
     file, copy = tmp_path / "recording", tmp_path / "copy"
     assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1").returncode == 0

@@ -288,6 +288,7 @@ def test_a_look_that_is_not_whole_is_not_complete(
     assert missing in "; ".join(found["missing"])
 
 
+@pytest.mark.slow
 def test_many_namespaces_take_no_long_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for number in range(1, 20_000) for line in (net(number, here=False), group(namespace=number))]
     found = looked(capsys, tree_with_look(tmp_path, look_text(*lines)))

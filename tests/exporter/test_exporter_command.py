@@ -224,6 +224,7 @@ def test_the_textfile_is_never_seen_half_written(tmp_path: Path) -> None:
     assert seen == set(texts)
 
 
+@pytest.mark.slow
 @needs_node_exporter
 def test_node_exporter_reads_the_textfile(tmp_path: Path) -> None:
     folder = tmp_path / "textfiles"

@@ -387,7 +387,6 @@ def test_the_tree_without_an_edit_is_not_strange() -> None:
     assert {each["state"] for each in report(WHOLE)["sources"].values()} <= {"ok", "missing", "off", "waiting"}
 
 
-@pytest.mark.quick_cases(30)
 @pytest.mark.parametrize("name", EDITS)
 def test_a_broken_relation_is_strange_and_no_figure_of_it_is_complete(tmp_path: Path, name: str) -> None:
     source, edits = EDITS[name]

@@ -102,7 +102,6 @@ ROW_CHANGES: Mapping[str, Callable[[list[str]], Mapping[int, int]]] = {
 }
 
 
-@pytest.mark.quick_cases(12)
 @pytest.mark.parametrize("name", ["TCP", "sock_inode_cache", "dentry"])
 @pytest.mark.parametrize("kind", ROW_CHANGES)
 def test_an_impossible_row_of_slabinfo(tmp_path: Path, kind: str, name: str) -> None:

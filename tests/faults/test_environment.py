@@ -68,6 +68,7 @@ def test_a_color_system_that_does_not_exist_is_one_line(open_screen: OpenScreen)
     assert "truecolor" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["256", slow("standard"), slow("truecolor")])
 def test_color_systems(open_screen: OpenScreen, name: str) -> None:
     """The variable still chooses the colours."""
@@ -77,7 +78,7 @@ def test_color_systems(open_screen: OpenScreen, name: str) -> None:
     assert (b"38;2;" in session.output, b"38;5;" in session.output) == (name == "truecolor", name == "256")
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -105,7 +106,7 @@ def test_variables_of_textual_change_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [100, 20, slow(205), slow(40)])
 def test_few_open_files_are_enough(open_screen: OpenScreen, limit: int) -> None:
     """Files of the kernel stay open only if the limit on open files allows this."""
@@ -124,6 +125,7 @@ def test_too_few_open_files_are_one_line(open_screen: OpenScreen, limit: int) ->
     assert "ulimit -n" in error_line(open_screen("prlimit", f"--nofile={limit}:{limit}"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides /etc/passwd")
 def test_a_user_without_a_home_folder_has_no_settings(open_screen: OpenScreen, tmp_path: Path) -> None:
     """Neither HOME nor /etc/passwd names a home folder; the screen says so when settings are to be written."""
@@ -146,6 +148,7 @@ def test_a_user_without_a_home_folder_has_no_settings(open_screen: OpenScreen, t
 EVIL = ("\x1b[2J", *map(slow, ("\x1b]0;title\x07", "\u202e", "\u009b31m", "\udcff")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evil", EVIL)
 def test_paths_are_shown_without_control_characters(open_screen: OpenScreen, tmp_path: Path, evil: str) -> None:
     """The path of the settings, in a message about wrong settings and in the message after writing."""

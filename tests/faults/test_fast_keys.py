@@ -36,7 +36,7 @@ def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
         session.end()
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "shown"),
     [
@@ -75,7 +75,7 @@ def type_fast(session: Session, keys: str) -> None:
     os.set_blocking(session.master, True)
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["m", DOWN, *map(slow, "rxk+s]")])
 def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
     """Thousands of fast keys cause less output than fifty keys that are drawn one by one. An even number of switches
@@ -94,7 +94,7 @@ def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: 
         assert session.screen.text() == before
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", ["r", *map(slow, ("ab", DOWN, "0123456789"))])
 @pytest.mark.parametrize("end", ["q", "\x03"])
 def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Session], keys: str, end: str) -> None:
@@ -106,7 +106,7 @@ def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Sessio
     assert len(session.output) - written < 1000 * 300
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "ends"),
     [
@@ -150,7 +150,7 @@ def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size:
     run_storm([*command, *subject], environment, tmp_path, size, seed=size[0], count=150)
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sequence",
     [
@@ -170,6 +170,7 @@ def test_a_sequence_that_is_no_key_costs_no_other_key(open_screen: Callable[...,
     assert session.until_ended() == 0
 
 
+@pytest.mark.slow
 def test_bytes_that_are_not_utf_8_are_no_keys(open_screen: Callable[..., Session]) -> None:
     """The bytes of a character may arrive in two pieces, and may be invalid."""
     session = open_screen()

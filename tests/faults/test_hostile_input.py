@@ -56,7 +56,7 @@ def filled(start: bytes, unit: bytes) -> bytes:
     return start + unit * ((FILE_BYTES - len(start)) // len(unit))
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -133,6 +133,7 @@ def pack_zstd(data: bytes) -> bytes:
     return zstd.compress(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pack",
     [bytes, gzip.compress, slow(bz2.compress), slow(lzma.compress), slow(pack_zstd)],
@@ -185,6 +186,7 @@ def test_what_takes_too_long_to_unpack_is_not_waited_for(tmp_path: Path, expecte
     assert any("not in the part of the archive that was read in" in reason for reason in reasons)
 
 
+@pytest.mark.slow
 def test_a_recording_followed_by_a_hole(tmp_path: Path, expected: int) -> None:
     path = tmp_path / "x.tcptop"
     record(TREE, path)

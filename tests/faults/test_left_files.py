@@ -172,6 +172,7 @@ def size_bytes(path: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_leaves_the_name_free(tmp_path: Path) -> None:
     """There are so many samples that the first samples are in the file before the last samples are written."""
     folder = exported(tmp_path / "folder")

@@ -81,13 +81,13 @@ def assert_bounded(tree: Path, words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 def test_very_many_merged_caches_take_bounded_time_and_memory(merged: Path, words: tuple[str, ...]) -> None:
     assert_bounded(merged, words)
 
 
 @pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 def test_very_many_rows_take_bounded_time_and_memory(too_many: Path, words: tuple[str, ...]) -> None:
     assert_bounded(too_many, words)
 
@@ -116,6 +116,7 @@ def test_the_rows_that_are_left_out_are_named(too_many: Path, tmp_path: Path) ->
     assert len(whole["caches"]) > 20_000
 
 
+@pytest.mark.slow
 def test_keys_work_on_twenty_thousand_rows(tmp_path: Path) -> None:
     """Fifty keys that must be drawn one by one, within the time that ends a failed test."""
     command, environment = program()
@@ -175,6 +176,7 @@ def count_calls(app: TcptopApp, node: int | None) -> int:
     return calls
 
 
+@pytest.mark.slow
 async def test_the_work_is_linear(tmp_path: Path) -> None:
     """Four times the rows take at most four times the calls."""
     calls = []

@@ -204,7 +204,7 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: " ".join(value.split()) for name, _, value in (line.partition(":") for line in lines)}
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["-r", "--root"])
 def test_the_screen_on_a_strangers_file_has_nothing_left_of_root(option: str, make: Make) -> None:
     path = make("recording" if option == "-r" else "archive", STRANGER)
@@ -372,7 +372,7 @@ def test_root_adds_nothing_to_a_recording_of_a_stranger(make: Make) -> None:
     assert len(run("--json", "-r", path).stdout.splitlines()) >= 2
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("owner", "message"), [(CALLER, "theme: one of dark, light"), (STRANGER, DENIED)])
 def test_the_settings_of_another_user_are_read_in_a_child(owner: int, message: str, folder: Path, make: Make) -> None:
     path = make("archive", 0)

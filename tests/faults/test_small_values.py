@@ -55,6 +55,7 @@ def costs(report: dict[str, Any]) -> Iterator[tuple[tuple[str, str, str], dict[s
                 yield (mode, family, side), of_mode[family][side]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [path if path in QUICK else slow(path) for path in CHANGING])
 def test_no_complete_figure_is_made_of_an_impossible_value(path: str, tmp_path: Path) -> None:
     root = whole_tree(tmp_path)

@@ -58,7 +58,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_of_another_kind_is_named_by_its_source(tmp_path: Path, kind: str) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path / "tree")

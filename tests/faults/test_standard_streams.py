@@ -65,7 +65,7 @@ def wrong_settings(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.quick_cases(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_exit_codes_stand_whatever_the_streams_lead_to(call: str, wrong_settings: Path) -> None:
     arguments, code, code_without_stdout = CALLS[call]

@@ -413,6 +413,7 @@ def screen(tmp_path: Path) -> Iterator[Session]:
     session.end()
 
 
+@pytest.mark.slow
 def test_the_screen_opens_on_all_nodes_if_there_are_no_counts_by_node(screen: Session, tmp_path: Path) -> None:
     screen.until_shown("TCP caches")
     screen.until_quiet()

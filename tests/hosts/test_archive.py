@@ -58,7 +58,6 @@ def open_or_refusal(path: Path) -> Host | str:
 # The archive gives the same answers as the folder.
 
 
-@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "w:zst"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
 def test_every_reading_equals_that_of_the_unpacked_tree(mode: str, top: str, tmp_path: Path) -> None:

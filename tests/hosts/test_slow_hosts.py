@@ -81,6 +81,7 @@ def test_a_host_that_has_never_answered_is_not_asked_again_at_once(
     assert reasons[-1] == "far: Connection reset by peer; again in 1 s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bytes_per_s", "is_answered"), [(8_000, False), (400_000, True)])
 def test_an_answer_that_comes_steadily_has_more_time(
     bytes_per_s: int, is_answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

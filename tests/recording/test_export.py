@@ -59,7 +59,7 @@ def are_same_trees(one: Path, other: Path) -> bool:
     return True
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["5.10-4n", "6.1-4n", "6.12-arm64-16k-4n", "7.3-4n"])
 def test_export_and_import_keep_every_sample(kernel: str, tmp_path: Path) -> None:
     file, folder = tmp_path / "recording", tmp_path / "folder"
@@ -192,6 +192,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     field=st.sampled_from(["taken_at_s", "answers", "state", "before", "sockstat_answers", "every_s", "read_us"]),
     source=st.sampled_from(["slabinfo", "sockstat", "btf", "slab_links"]),

@@ -93,6 +93,7 @@ def test_a_flipped_bit_anywhere(recorded_file: IntactRecording, tmp_path: Path, 
         assert_error_or_correct_samples(copy, live, 6, rng)
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere(recorded_file: IntactRecording, tmp_path: Path) -> None:
     file, live = recorded_file.path, recorded_file.live_snapshots
     whole = file.read_bytes()
@@ -114,6 +115,7 @@ def test_an_undecodable_table_definition_is_one_line(damaged_copy: Path) -> None
     assert is_one_line(str(raised.value))
 
 
+@pytest.mark.slow
 def test_one_damaged_record_costs_a_few_samples(recorded_file: IntactRecording, damaged_copy: Path) -> None:
     live = recorded_file.live_snapshots
     with sqlite3.connect(damaged_copy) as connection:
@@ -214,6 +216,7 @@ def test_a_sample_without_any_row_is_named(recorded_file: IntactRecording, damag
             recording.raise_if_damaged()
 
 
+@pytest.mark.slow
 def test_a_large_file_without_its_row_is_named(recorded_file: IntactRecording, damaged_copy: Path) -> None:
     with sqlite3.connect(damaged_copy) as connection:
         deleted = connection.execute("DELETE FROM content").rowcount
@@ -300,6 +303,7 @@ def test_a_decompression_bomb_is_not_unpacked(damaged_copy: Path) -> None:
         assert "not a record" in (recording.sample(6).damage or "")
 
 
+@pytest.mark.slow
 def test_the_most_hostile_block_is_refused_in_bounded_time_and_memory() -> None:
     """Sixty documents of the largest unpacked size in a few kilobytes, with the largest window."""
     largest = b"{}\n" + bytes(MAX_DOCUMENT_BYTES - 3)

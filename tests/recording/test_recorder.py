@@ -50,6 +50,7 @@ def assert_replayed(file: Path, live: list[Snapshot]) -> None:
             assert_same_snapshot(recording.snapshot(index), live[index])
 
 
+@pytest.mark.slow
 def test_late_and_failed_sources(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
@@ -115,6 +116,7 @@ def btf_host() -> MemoryHost:
     )
 
 
+@pytest.mark.slow
 def test_a_large_file_is_stored_once(btf_host: MemoryHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(size_bytes=2_500_000))
@@ -138,6 +140,7 @@ def test_a_large_file_is_stored_once(btf_host: MemoryHost, clock: Clock, tmp_pat
         assert recording.snapshot(9).sockstat == live[9].sockstat
 
 
+@pytest.mark.slow
 def test_a_large_file_is_dropped_with_the_last_block_that_uses_it(
     btf_host: MemoryHost, clock: Clock, tmp_path: Path
 ) -> None:

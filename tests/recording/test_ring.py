@@ -27,6 +27,7 @@ def test_a_ring_by_size(tmp_path: Path) -> None:
             assert_same_snapshot(recording.snapshot(index), live[350 - remaining + index])
 
 
+@pytest.mark.slow
 def test_a_ring_by_age(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     live = record(file, phase_trees("6.1-1n"), 5 * BLOCK_SAMPLES, Bounds(age_s=100))

@@ -88,6 +88,7 @@ def test_the_table_of_a_recording_is_that_of_the_live_sample(
         assert sorted(map(json.dumps, look["groups"])) == sorted(map(json.dumps, report["groups"]))
 
 
+@pytest.mark.slow
 def test_exports_imports_and_archives_keep_the_look(
     trees: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +138,7 @@ def figures(snapshot: Snapshot) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.slow
 def test_a_scrubbed_recording_has_equal_figures_and_no_names(trees: list[Path], tmp_path: Path) -> None:
     live = record(tmp_path / "file", trees, scrubbed=True)
     with recording_at(tmp_path / "file") as recording:

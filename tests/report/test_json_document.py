@@ -42,6 +42,8 @@ from tcptop.snapshot import READING_NAMES, ProcessorStatus, ReadState
 from tcptop.snapshot.socket_table import Asked
 from tcptop.sock_diag.dump import STATES
 
+pytestmark = pytest.mark.xdist_group("json document")  # one process makes the dear fixture
+
 NULL_IN_NO_CASE: Mapping[str, str] = {}
 """Rows that are documented as nullable but never null in `json_cases`, with the reason."""
 

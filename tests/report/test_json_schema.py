@@ -388,7 +388,6 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict[tu
     ]
 
 
-@pytest.mark.quick_cases(12)
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_no_figure_becomes_zero_without_a_file(

@@ -71,6 +71,7 @@ def thread_ended(name: str) -> bool:
     return not any(thread.name == name for thread in threading.enumerate())
 
 
+@pytest.mark.slow
 async def test_threads_without_calls_end_and_the_next_calls_are_made(
     calls: HangingCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

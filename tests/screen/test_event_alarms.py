@@ -72,6 +72,7 @@ def named_growth(line: str) -> int | None:
     return int(found[1]) if found else None
 
 
+@pytest.mark.slow
 async def test_a_recording_names_a_growth_for_a_minute_by_its_own_clock(file: Path) -> None:
     async with replay_app(file).run_test(size=(120, 40)) as pilot:
         app = await wait_for_replay(pilot)
@@ -89,6 +90,7 @@ async def test_a_recording_names_a_growth_for_a_minute_by_its_own_clock(file: Pa
         assert tuple(backwards[::-1]) == SHOWN
 
 
+@pytest.mark.slow
 async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
     async with replay_app(file).run_test(size=(120, 40)) as pilot:
         app = await wait_for_replay(pilot)
@@ -103,7 +105,6 @@ async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
         assert "! NEAR listen queues" in line
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("story", "jump", "growth"),
     [

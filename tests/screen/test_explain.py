@@ -74,6 +74,7 @@ def found_line(app: TcptopApp) -> str:
     return text_of(line).strip()
 
 
+@pytest.mark.slow
 async def test_slash_finds_a_word_of_the_glossary_as_it_is_typed() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
@@ -161,6 +162,7 @@ def marked_rows(app: TcptopApp) -> list[str]:
     return [line[0][0].split()[0].rstrip("*") for line in lines if any(role == "cursor" for _, role in line)]
 
 
+@pytest.mark.slow
 async def test_the_cursor_stays_in_sight() -> None:
     """An 80×24 terminal shows a few of 18 caches; the cursor moves to the last and back."""
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
@@ -527,6 +529,7 @@ async def test_edge_of_a_page_names_the_keys_that_work(size: tuple[int, int], ke
         assert str(app.screen.query_one(ExplainPane).border_subtitle) == keys
 
 
+@pytest.mark.slow
 async def test_opening_pages_reads_btf_once_more_at_most() -> None:
     """The sampler reads BTF once for object sizes and once for the first page; further pages do not read it."""
     host = ScriptedHost(tree("6.1-4n"), live=True)
@@ -597,7 +600,7 @@ async def test_only_the_cache_whose_page_is_open_is_read() -> None:
     host.close()
 
 
-@pytest.mark.quick_cases(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("size", TERMINALS)
 @pytest.mark.parametrize("way", ["palette", "pages"])
 async def test_the_relations_are_reached_by_the_palette_and_by_turning_pages(size: tuple[int, int], way: str) -> None:

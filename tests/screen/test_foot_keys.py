@@ -124,7 +124,7 @@ async def check(make: Callable[[], TcptopApp], size: tuple[int, int], *keys: str
     return shown
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [WIDE, USUAL])
 async def test_a_saved_tree_with_one_node(size: tuple[int, int]) -> None:
     shown = await check(lambda: tree_app(tree("6.1-1n")), size)
@@ -132,6 +132,7 @@ async def test_a_saved_tree_with_one_node(size: tuple[int, int]) -> None:
     assert not {"=", "0-9[]", "k", "z", "SPACE", "x", "+-"} & set(shown)
 
 
+@pytest.mark.slow
 async def test_several_nodes_have_their_keys() -> None:
     assert "0-9[]" in await check(lambda: tree_app(tree("6.1-4n")), WIDE)
 
@@ -156,6 +157,7 @@ async def test_a_saved_tree_with_several_nodes_at_80_columns(
     assert not not_named & shown
 
 
+@pytest.mark.slow
 async def test_no_row_has_no_key_to_explain_it() -> None:
     assert "ENTER" not in await check(lambda: tree_app(tree("6.1-4n")), USUAL, "slash", *"nothing", "enter")
 
@@ -210,6 +212,7 @@ async def test_an_overlay_says_that_it_scrolls_only_if_it_does(
         assert says == (size == USUAL)
 
 
+@pytest.mark.slow
 async def test_a_recording_says_at_its_first_sample_how_to_go_to_the_last(tmp_path: Path) -> None:
     record_phases(tmp_path / "file", "6.1-4n", ["base", "established", "timewait"])
     for size in (USUAL, (120, 40)):

@@ -93,6 +93,7 @@ async def test_the_palette_opens_the_screen_of_its_command() -> None:
 # Function keys, zoom, sideways scroll
 
 
+@pytest.mark.slow
 async def test_function_keys_of_htop() -> None:
     async with tree_app(TREE).run_test(size=(120, 40), notifications=True) as pilot:
         app = await open_app(pilot)
@@ -183,6 +184,7 @@ async def test_no_size_of_the_terminal_ends_the_program(keys: Sequence[str]) -> 
         for size in ((39, 24), (26, 24), (12, 30), (3, 3), (1, 1), (80, 1), (1, 40), (240, 70)):
             await resize(pilot, size)
             await pilot.press("down", "up")
+            screen_text(app)
             assert app._exception is None
 
 

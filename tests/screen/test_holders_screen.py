@@ -308,6 +308,7 @@ async def test_the_most_memory_is_first_and_the_title_says_so(folder: Path) -> N
         assert "by owner, most sockets first" in str(pane.border_title)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [40, 80])
 async def test_the_sorted_column_is_always_in_sight(folder: Path, width: int) -> None:
     async with tree_app(folder).run_test(size=(width, 24)) as pilot:
@@ -321,6 +322,7 @@ async def test_the_sorted_column_is_always_in_sight(folder: Path, width: int) ->
             await pilot.pause()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [("greater_than_sign", "less_than_sign"), ("shift+right", "shift+left")])
 async def test_every_column_scrolls_into_sight(folder: Path, keys: tuple[str, str]) -> None:
     async with tree_app(folder).run_test(size=(60, 24)) as pilot:
@@ -388,12 +390,12 @@ async def test_the_page_of_a_row(folder: Path) -> None:
 
 @pytest.mark.parametrize("size", [(40, 5), (40, 12), (80, 24), (120, 40), (240, 70)])
 @pytest.mark.parametrize("keys", [[], ["left"], ["right", "right", "down", "enter"]], ids="-".join)
-@pytest.mark.quick_cases(4)
 async def test_every_word_is_explained(folder: Path, size: tuple[int, int], keys: list[str]) -> None:
     async with tree_app(folder).run_test(size=size) as pilot:
         assert unknown_words(screen_text(await open_holders(pilot, *keys))) == set()
 
 
+@pytest.mark.slow
 async def test_every_kind_of_holder_has_its_meaning(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(120, 40)) as pilot:
         app = await open_holders(pilot)

@@ -112,7 +112,6 @@ def test_the_most_urgent_is_first() -> None:
     assert looks()[2].row.limits.rows[0].state in ALARM_STATES  # type: ignore[union-attr]
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("key", ["c", "t", "m", "b", "f", "o", "v"])
 def test_a_key_sorts_by_its_column_and_reverses(key: str) -> None:
     order = TableOrder(sort=key)

@@ -369,6 +369,7 @@ async def test_names_sort_ascending_first() -> None:
         assert len(cache_names(app)) > 10
 
 
+@pytest.mark.slow
 async def test_upper_and_lower_case_sort_the_same() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
@@ -595,6 +596,7 @@ async def test_reason_of_a_refused_file_fits() -> None:
             assert not too_wide(app)
 
 
+@pytest.mark.slow
 async def test_resizing_at_any_moment() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
@@ -618,6 +620,7 @@ async def test_resizing_at_any_moment() -> None:
             columns, rows = small[at % len(small)]
             await pilot.press(key)
             await pilot.resize_terminal(columns, rows)
+            screen_text(app)
         await pilot.resize_terminal(120, 40)
         while len(app.screen_stack) > 1:
             await pilot.press("escape")

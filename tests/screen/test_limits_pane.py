@@ -66,6 +66,7 @@ async def first_names(pilot: AppPilot, uses: Sequence[tuple[float, float]], ever
     return found
 
 
+@pytest.mark.slow
 async def test_a_limit_comes_first_after_it_has_been_the_nearest_for_ten_seconds() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
@@ -90,7 +91,6 @@ async def test_an_alarm_comes_first_at_once() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES[2:], ids=str)
-@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize(
     ("share", "percent"),
     [(0.0, "0 %"), (0.0015, "0.1 %"), (0.5, "50 %"), (0.95, "95 %"), (1.0, "100 %"), (1.2, "120 %")],

@@ -184,6 +184,7 @@ async def test_host_whose_reads_always_hang(monkeypatch: pytest.MonkeyPatch, hos
     assert app.return_code == 0
 
 
+@pytest.mark.slow
 async def test_pause_stops_the_reads(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         samples: list[Ledger] = []
@@ -239,6 +240,7 @@ async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
         assert interval() == INTERVALS_S[-1]
 
 
+@pytest.mark.slow
 async def test_d_asks_for_the_interval(host: ScriptedHost) -> None:
     answers = {"": 1.0, "0": 1.0, "-1": 1.0, "x": 1.0, "nan": 1.0, "inf": 1.0, "1e9": 1.0, "3": 3.0, "0.25": 0.25}
     notices = Notices()

@@ -38,7 +38,6 @@ async def test_a_plain_users_caches_have_a_row_below_their_heading(rows: int) ->
         assert not lines[-1].startswith("CACHE"), lines
 
 
-@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("rows", range(8, 24))
 async def test_the_plan_shows_no_heading_without_a_row(rows: int) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(40, rows)) as pilot:

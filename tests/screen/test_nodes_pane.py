@@ -125,7 +125,7 @@ def test_shares_of_tcp_add_up(kernel: str) -> None:
     assert 100 - len(rows) <= sum(shares) <= 100
 
 
-@pytest.mark.quick_cases(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MACHINES)
 def test_no_line_is_wider_than_the_pane(name: str, tmp_path: Path) -> None:
     ledger = machine(name, tmp_path)

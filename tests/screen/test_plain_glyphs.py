@@ -143,6 +143,7 @@ async def view_texts(host: Host, ascii_only: bool, size: tuple[int, int]) -> dic
     return texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 24), slow((120, 40))], ids=str)
 async def test_every_view_is_the_same_in_ascii(size: tuple[int, int]) -> None:
     rich_texts = await view_texts(open_host(tree("6.1-4n")), False, size)

@@ -115,7 +115,6 @@ CASES: list[tuple[Sequence[str], Sequence[str]]] = [
 ]
 
 
-@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(("keys", "arguments"), CASES)
 async def test_typed_numbers_give_the_figures_of_the_command(
     keys: Sequence[str], arguments: Sequence[str], capsys: pytest.CaptureFixture[str]
@@ -330,6 +329,7 @@ async def test_the_plan_is_drawn_again_with_each_sample() -> None:
         assert not any("file-max" in line and units.count(file_max.used) in line for line in before)
 
 
+@pytest.mark.slow
 async def test_a_plan_beside_a_recorded_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "recording"
     record_phases(file, KERNEL, ["base", "established"])
@@ -409,7 +409,6 @@ async def test_idle_sockets_are_told_of_the_field_of_the_form() -> None:
         assert "--buffers adds" not in page_text(app)
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("count", "word"), [("90000", "yes"), ("0", "no"), (None, "no")])
 @pytest.mark.parametrize("most", ["100000", "0"])
 async def test_conntrack_begins_as_this_machine_tracks_now(
@@ -458,6 +457,7 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
         ) in page_text(app)
 
 
+@pytest.mark.slow
 async def test_what_to_do_is_above_the_fold_and_a_hint_says_that_more_is_below(alarm: Path) -> None:
     async with tree_app(alarm).run_test(size=(80, 24)) as pilot:
         app = await open_plan(pilot, "5", "0", "k")

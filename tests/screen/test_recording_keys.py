@@ -124,6 +124,7 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(
         assert snapshot.slabinfo.value is not None
 
 
+@pytest.mark.slow
 async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await begin_recording(pilot, app)

@@ -84,6 +84,7 @@ async def press_keys(pilot: AppPilot, *keys: str) -> TcptopApp:
     return await wait_for_replay(pilot)
 
 
+@pytest.mark.slow
 async def test_t_steps_through_the_samples(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
@@ -102,6 +103,7 @@ async def test_t_steps_through_the_samples(file: Path) -> None:
         assert sample_number(app) == len(PHASES)
 
 
+@pytest.mark.slow
 async def test_each_sample_looks_as_it_did_live(file: Path, samples: list[Snapshot]) -> None:
     """Exceptions are the head line, the graph of the sockets, the timeline, the key line, the key that shows columns,
     and the hint at W, which a recording without looks does not have.
@@ -160,7 +162,6 @@ async def test_rates_are_those_of_the_step_also_after_a_jump_back(tmp_path: Path
             assert (sample_number(app), rate()) == (number, text), keys
 
 
-@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     ("typed", "number"),
     [("+24", 3), ("-10", 4), ("12:02:21", 5), ("2026-11-22T12:01:50Z", 2)],
@@ -174,6 +175,7 @@ async def test_j_jumps_to_a_time(file: Path, typed: str, number: int) -> None:
         assert sample_number(app) == number
 
 
+@pytest.mark.slow
 async def test_time_that_cannot_be_jumped_to(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE, notifications=True) as pilot:
         app = await press_keys(pilot, "t")
@@ -183,6 +185,7 @@ async def test_time_that_cannot_be_jumped_to(file: Path) -> None:
         assert sample_number(app) == 2
 
 
+@pytest.mark.slow
 async def test_space_plays_to_the_end(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
@@ -343,6 +346,7 @@ async def test_help_and_key_line_have_the_playback_keys(file: Path) -> None:
 KEYS = ("t", "T", "space", "plus", "minus", "less_than_sign", "greater_than_sign", "m", "k", "j", "escape", "enter")
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(KEYS), min_size=8, max_size=20))
 def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
@@ -352,6 +356,7 @@ def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
             app = pilot.app
             assert isinstance(app, TcptopApp)
             await wait_until(pilot, lambda: app._ledger is not None, "a sample is drawn")
+            screen_text(app)
             assert 1 <= sample_number(app) <= len(PHASES)
 
     asyncio.run(drive())

@@ -411,15 +411,18 @@ def test_the_mark_taken_away(check_screen: CheckScreen) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(60, 33), (80, 33), MIDDLE, LARGE], ids=size_name)
 def test_the_last_minutes(check_screen: CheckScreen, size: tuple[int, int]) -> None:
     check_screen(tree_app(tree("6.1-4n", "base")), size, act=play_phases(UP_AND_DOWN, {}), svg=size == MIDDLE)
 
 
+@pytest.mark.slow
 def test_the_last_minutes_in_time_wait(check_screen: CheckScreen) -> None:
     check_screen(tree_app(tree("6.1-4n", "base")), (80, 33), act=play_phases(UP_AND_DOWN, {11: "m"}), svg=False)
 
 
+@pytest.mark.slow
 def test_without_marks_and_graphs(check_screen: CheckScreen) -> None:
     check_screen(tree_app(tree("6.1-4n", "base")), MIDDLE, act=play_phases(UP_AND_DOWN, {11: "x"}), svg=False)
 
@@ -551,11 +554,13 @@ async def wait_for_time_line(pilot: AppPilot) -> None:
     await wait_for_replay(pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [*SIZES, (60, 20), (40, 12)], ids=size_name)
 def test_a_recording(check_screen: CheckScreen, story_file: Path, size: tuple[int, int]) -> None:
     check_screen(replay_app(story_file), size, ["t", "t"], act=wait_for_time_line, svg=size == MIDDLE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(60, 20), MIDDLE], ids=size_name)
 def test_a_recording_in_ascii(check_screen: CheckScreen, story_file: Path, size: tuple[int, int]) -> None:
     app = replay_app(story_file, settings=Settings(ascii=True))
@@ -566,6 +571,7 @@ def test_help_in_a_recording(check_screen: CheckScreen, story_file: Path) -> Non
     check_screen(replay_app(story_file), SMALL, ["question_mark"], act=wait_for_time_line, svg=False)
 
 
+@pytest.mark.slow
 def test_the_question_for_a_time(check_screen: CheckScreen, story_file: Path) -> None:
     async def ask(pilot: AppPilot) -> None:
         await wait_for_replay(pilot)
@@ -691,6 +697,7 @@ def test_hostile_names(check_screen: CheckScreen, tmp_path: Path, keys: str, siz
     check_screen(tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree"))), size, key_names(keys))
 
 
+@pytest.mark.slow
 def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
     texts: list[str] = []
 

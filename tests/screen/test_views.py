@@ -292,6 +292,7 @@ async def test_graphs_of_a_live_machine_say_when_they_begin() -> None:
         assert pane_lines(app, TcpPane)[2].endswith("graphs begin after 10 s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", WIDTHS, ids=len)
 async def test_each_graph_has_a_line_of_its_own_at_every_width(widths: Sequence[int]) -> None:
     async with tree_app(tree("6.1-1n", "base")).run_test(size=(120, 40)) as pilot:

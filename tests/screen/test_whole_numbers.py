@@ -50,6 +50,7 @@ def headline_panes(figures: Ledger, mode: AccountingMode, columns: int, ascii_on
         yield from limit_lines(figures, mode, columns, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["full", "time_wait"])
 @pytest.mark.parametrize(("kernel", "phase"), TREES)
 def test_a_line_of_the_headline_panes_fits_its_pane(kernel: str, phase: str, mode: AccountingMode) -> None:

@@ -69,6 +69,7 @@ def unknown_words(text: str) -> set[str]:
     return {word for word in words_in(text) if fold_word(word) not in known_words()}
 
 
+@pytest.mark.slow
 def test_every_word_on_the_screen_is_explained() -> None:
     files_of_word: dict[str, list[str]] = {}
     for file in sorted(SNAPSHOTS.rglob("*.txt")):
@@ -95,6 +96,7 @@ def screen_texts(without: re.Pattern[str] = WITH_MADE_UP_NAMES) -> Iterator[str]
             yield file.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_explain_finds_every_word_on_the_screen() -> None:
     everyday = {fold_word(word) for word in (*EVERYDAY_WORDS.read_text(encoding="utf-8").split(), *FILLERS)}
     words = {word for text in screen_texts() for word in words_in(text) if fold_word(word) not in everyday}
@@ -102,6 +104,7 @@ def test_explain_finds_every_word_on_the_screen() -> None:
     assert not [word for word in sorted(words) if not is_found(word)]
 
 
+@pytest.mark.slow
 def test_explain_finds_every_phrase_on_the_screen() -> None:
     everyday = set(EVERYDAY_PHRASES.read_text(encoding="utf-8").splitlines())
     phrases = {phrase for text in screen_texts(PROSE) for phrase in phrases_in(text)} - everyday
@@ -133,6 +136,7 @@ def is_named_in(entry: Entry, phrase: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_text_on_the_screen_leads_to_no_entry_that_it_does_not_name() -> None:
     cells = {cell.strip() for text in screen_texts() for line in text.splitlines() for cell in CELL.split(line)}
     pairs = [(cell, entry) for cell in sorted(cells) for entry in find_phrase(cell)]

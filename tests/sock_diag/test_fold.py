@@ -133,6 +133,7 @@ def test_owners_come_from_the_map_of_inodes(release: str) -> None:
     assert {key[0]: value[0] for key, value in by_owner.items()} == expected
 
 
+@pytest.mark.slow
 @given(
     release=st.sampled_from(RELEASES),
     seed=st.integers(0, 1 << 30),

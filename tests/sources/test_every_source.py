@@ -200,6 +200,7 @@ def unnamed_paths(host: Host) -> dict[str, set[str]]:
     return unnamed
 
 
+@pytest.mark.slow
 def test_a_source_asks_only_for_paths_that_its_patterns_match() -> None:
     """An archive keeps only matching paths, so the archive would differ from the packed tree."""
     roots = [FolderHost(str(tree(kernel, phase))) for kernel, phase in ALL]

@@ -96,6 +96,7 @@ def test_a_look_that_is_cut_keeps_the_whole_lines() -> None:
     assert (reading.state, reading.value is not None) == ("cut", True)
 
 
+@pytest.mark.slow
 def test_more_lines_than_any_look_has() -> None:
     reading = read((look_text() + (group() + "\n") * (MAX_LINES + 5)).encode())
     assert reading.state == "strange"
@@ -164,6 +165,7 @@ def test_a_socket_has_no_more_bytes_than_a_word_of_32_bits_tells(name: str) -> N
         assert (damage is None) == bool(kept)
 
 
+@pytest.mark.slow
 def test_a_look_has_no_more_lines_of_a_kind_than_the_program_writes() -> None:
     lines_of = {
         "groups": [group(f"whole:{number}") for number in range(30_000)],

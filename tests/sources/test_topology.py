@@ -168,6 +168,7 @@ def test_without_any_file_the_reading_is_missing_with_a_reason() -> None:
     assert reading.reason is not None
 
 
+@pytest.mark.slow
 def test_a_cut_node_meminfo_gives_the_whole_amount_or_none(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     meminfo = root / NODES / "node2/meminfo"

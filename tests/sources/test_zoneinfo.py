@@ -310,6 +310,7 @@ def test_a_zone_name_is_made_printable() -> None:
 ADDED_UP = ("cpus", "on_cpu_lists_pages", "file_pages", "reclaimable_pages", "zone_file_pages")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 67], ids=["two zones", "the whole file"])
 def test_a_file_cut_at_any_byte_gives_only_numbers_of_the_whole_file(step: int) -> None:
     whole = text("6.12-4n", "established", "proc/zoneinfo") if step > 1 else NEW

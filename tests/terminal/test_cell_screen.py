@@ -87,6 +87,7 @@ def frames(draw: st.DrawFn, columns: int, rows: int) -> str:
     return frame(sorted(draw(st.lists(places, min_size=1, max_size=6)), key=lambda line: line[1]), columns)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_the_changes_show_the_same_as_textuals_output(data: st.DataObject) -> None:
     columns, rows = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))

@@ -105,6 +105,7 @@ def test_the_screen_is_the_same_as_with_textuals_driver(open_session: OpenSessio
     assert len(actual.output) < len(expected.output) / 2
 
 
+@pytest.mark.slow
 def test_messages_stay_in_front_of_the_panes(open_session: OpenSession) -> None:
     code = "notify = app.notify\napp.notify = lambda text, **options: notify(text, **{**options, 'timeout': 3600})"
     session = wait_until_ready(open_session(program(code)))
@@ -124,6 +125,7 @@ def test_the_first_filled_screen_takes_less_than_12_kb(open_session: OpenSession
     assert len(wait_until_ready(open_session(FIRST_FRAME_IS_FILLED)).output) < 12_000
 
 
+@pytest.mark.slow
 def test_frames_are_synchronized_if_the_terminal_supports_it(open_session: OpenSession) -> None:
     session = wait_until_ready(open_session(TCPTOP, synchronized=True))
     before = len(session.output)
@@ -135,6 +137,7 @@ def test_frames_are_synchronized_if_the_terminal_supports_it(open_session: OpenS
     assert re.fullmatch(r"(\x1b\[\?2026h(?:(?!\x1b\[\?).)+\x1b\[\?2026l)+", frames)
 
 
+@pytest.mark.slow
 def test_an_unchanged_screen_is_not_sent(open_session: OpenSession) -> None:
     session = wait_until_ready(open_session(TCPTOP, synchronized=True))
     before = len(session.output)
@@ -144,6 +147,7 @@ def test_an_unchanged_screen_is_not_sent(open_session: OpenSession) -> None:
     assert len(session.output) == before
 
 
+@pytest.mark.slow
 def test_ctrl_l_draws_everything_again(open_session: OpenSession) -> None:
     session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
@@ -153,6 +157,7 @@ def test_ctrl_l_draws_everything_again(open_session: OpenSession) -> None:
     session.until(lambda: session.screen.visible_cells() == shown, "it is drawn again")
 
 
+@pytest.mark.slow
 def test_a_window_resized_and_back_is_drawn_again(open_session: OpenSession) -> None:
     session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
@@ -162,6 +167,7 @@ def test_a_window_resized_and_back_is_drawn_again(open_session: OpenSession) -> 
     session.until(lambda: session.screen.visible_cells() == shown, "it is drawn again")
 
 
+@pytest.mark.slow
 def test_a_resize_without_sigwinch_is_drawn_with_the_next_frame(open_session: OpenSession) -> None:
     # As under `su -c`, the program is in another session than the terminal, so the kernel sends no SIGWINCH.
     session = open_session(["setsid", "--wait", *TCPTOP])
@@ -244,7 +250,7 @@ def test_a_terminal_that_was_blocked_shows_the_last_frame(open_session: OpenSess
     assert len(session.output) - before < 60_000
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["q", signal.SIGTERM])
 def test_a_blocked_terminal_does_not_delay_the_exit(
     open_session: OpenSession, end: str | signal.Signals, tmp_path: Path
@@ -264,6 +270,7 @@ def test_a_blocked_terminal_does_not_delay_the_exit(
     assert len(session.output) - before < 12_000
 
 
+@pytest.mark.slow
 def test_ctrl_z_restores_the_terminal_and_fg_draws_the_screen_again(open_session: OpenSession) -> None:
     session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
@@ -294,6 +301,7 @@ def test_ctrl_z_restores_the_terminal_and_fg_draws_the_screen_again(open_session
     assert session.attributes() == shell
 
 
+@pytest.mark.slow
 def test_ctrl_z_without_a_shell_to_continue_draws_the_screen_again(open_session: OpenSession) -> None:
     """As with `ssh -t host tcptop`, the program is the session leader."""
     session = wait_until_ready(open_session(TCPTOP))
@@ -308,6 +316,7 @@ def test_ctrl_z_without_a_shell_to_continue_draws_the_screen_again(open_session:
     assert_restored(session)
 
 
+@pytest.mark.slow
 def test_the_screen_is_drawn_again_after_sigstop_and_sigcont(open_session: OpenSession) -> None:
     session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
@@ -339,6 +348,7 @@ def test_bg_leaves_the_terminal_to_the_shell(open_session: OpenSession) -> None:
     session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "it is drawn again")
 
 
+@pytest.mark.slow
 def test_started_in_the_background_it_stops_until_fg(open_session: OpenSession) -> None:
     session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
@@ -372,6 +382,7 @@ def test_kill_ends_a_suspended_program(open_session: OpenSession) -> None:
     assert session.attributes() == shell
 
 
+@pytest.mark.slow
 def test_kill_ends_a_program_that_stopped_again_in_the_background(open_session: OpenSession) -> None:
     session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")

@@ -65,6 +65,7 @@ def test_a_signal_that_kills_leaves_the_terminal_restored(name: str) -> None:
         session.end()
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     session = Session(["sh", "-c", f"trap '' USR1; exec {shlex.join(TCPTOP)}"])
     try:

@@ -21,7 +21,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fix
     session.end()
 
 
-@pytest.mark.quick_cases(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "session", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"TERM": "linux"}, {"PYTHONIOENCODING": "latin-1"}], indirect=True
 )

@@ -261,6 +261,7 @@ def digest(code: str) -> str:
     return hashlib.sha256(code.encode()).hexdigest()[:8]
 
 
+@pytest.mark.slow
 def test_the_table_has_every_use() -> None:
     used = {
         (path.relative_to(PROJECT / "tcptop").as_posix(), name) for path in modules() for name in uses_of_a_module(path)

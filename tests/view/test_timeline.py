@@ -44,6 +44,7 @@ def test_a_few_samples_fill_all_buckets() -> None:
     assert all(bucket_samples([float(second) for second in range(7)]))
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e9)), min_size=BUCKETS, max_size=BUCKETS), st.integers(1, 300))
 def test_columns_keep_the_largest_value(values: list[float | None], columns: int) -> None:
     maxima = column_maxima(tuple(values), columns)
