@@ -99,7 +99,7 @@ Stylesheet._parse_rules = parse_rules_once  # type: ignore[method-assign]
 compositor_refresh = Screen._compositor_refresh
 
 
-def refresh_without_updates(self: Screen) -> None:
+def refresh_without_updates(self: Screen[Any]) -> None:
     """Does the same as Textual's method, but makes no update of the terminal for a headless app, which throws it away.
 
     The updates took a third of the time of a screen test. `screen_text` draws the whole screen.
