@@ -62,7 +62,7 @@ class FileRecording(Recording):
         self._blocks = BlockReader(self._read_record)
         self._parser = DocumentParser()
         try:
-            with bounded_queries(self._connection):
+            with bounded_queries(self._connection, path):
                 # One transaction, because a recorder may add samples between two queries.
                 self._connection.execute("BEGIN")
                 self._list_samples()

@@ -77,6 +77,12 @@ MAX_QUERY_STEPS = 54_000_000
 To list a sample takes 10 steps, and to look for samples that are not in the list takes 6 steps for each record. The
 maximum is 20 steps for each of the samples that a recording may have.
 """
+STEPS_OF_ANY_FILE = 1_000_000
+"""Number of steps allowed for a small file. For each byte of the file, one more step is allowed.
+
+A sample takes over 50 bytes, so that its 20 steps are within this. A damaged file may refer to the same pages again and
+again, and would otherwise take MAX_QUERY_STEPS whatever its size.
+"""
 MAX_QUERY_S = 8.0
 MIN_STEPS_PER_S = 500_000
 """A query that takes more than MAX_QUERY_S of CPU time may go on if SQLite makes at least this many steps a second.
@@ -142,7 +148,7 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA cell_size_check = ON")
         if not write:
             connection.execute("PRAGMA query_only = ON")
-        with bounded_queries(connection):
+        with bounded_queries(connection, path):
             _check_tables(connection, printable(path))
         if write and _is_damaged(connection):
             raise TcptopError(f"{printable(path)}: damaged, so that nothing is added to it; record into a new file")
@@ -153,18 +159,19 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def bounded_queries(connection: sqlite3.Connection) -> Iterator[None]:
-    """Context manager that limits the work of SQLite in the `with` block: queries fail after MAX_QUERY_STEPS steps.
+def bounded_queries(connection: sqlite3.Connection, path: str) -> Iterator[None]:
+    """Context manager that limits the work of SQLite in the `with` block.
 
-    Queries also fail after MAX_QUERY_S of CPU time if a step takes too long. Otherwise the CPU time is not limited, so
-    that an intact recording is read on a slow CPU too. Elapsed time is not limited, because a slow disk takes no CPU
-    time.
+    Queries fail after MAX_QUERY_STEPS steps, or fewer in a small file. Queries also fail after MAX_QUERY_S of CPU time
+    if a step takes too long. Otherwise the CPU time is not limited, so that an intact recording is read on a slow CPU
+    too. Elapsed time is not limited, because a slow disk takes no CPU time.
     """
     start_s, calls = time.thread_time(), count(1)
+    max_steps = min(MAX_QUERY_STEPS, STEPS_OF_ANY_FILE + file_status(path).st_size)
 
     def must_end() -> bool:
         steps, took_s = next(calls) * PROGRESS_STEPS, time.thread_time() - start_s
-        return steps > MAX_QUERY_STEPS or (took_s > MAX_QUERY_S and steps < took_s * MIN_STEPS_PER_S)
+        return steps > max_steps or (took_s > MAX_QUERY_S and steps < took_s * MIN_STEPS_PER_S)
 
     connection.set_progress_handler(must_end, PROGRESS_STEPS)
     try:

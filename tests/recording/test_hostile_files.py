@@ -6,8 +6,11 @@ import json
 import random
 import shutil
 import sqlite3
+import struct
 import tracemalloc
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -202,6 +205,48 @@ def test_many_samples_are_listed_whatever_the_time_and_beyond_the_maximum_are_re
         connection.commit()
     with pytest.raises(TcptopError, match="holds more than 10000 samples"):
         FileRecording(str(damaged_copy))
+
+
+def with_shared_pages(file: Path, levels: int = 3) -> None:
+    """Makes the table `sample` a B-tree of which all pages of a level are the same page, so that a few pages stand for
+    billions of rows (https://www.sqlite.org/fileformat.html, 1.6).
+    """
+    with closing(sqlite3.connect(file)) as connection:
+        [(root, size)] = connection.execute(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'sample'"
+        )
+    data = file.read_bytes()
+    pages = [data[start : start + size] for start in range(0, len(data), size)]
+    rows, first = pages[root - 1], len(pages) + 1
+    for level in range(levels):
+        cells = b"".join(struct.pack(">IB", first + level, key) for key in range(100))
+        start = size - len(cells)
+        head = struct.pack(">BHHHBI", 5, 0, 100, start, 0, first + level)
+        interior = (head + struct.pack(">100H", *range(start, size, 5))).ljust(start, b"\0") + cells
+        if level == 0:
+            pages[root - 1] = interior
+        else:
+            pages.append(interior)
+    pages.append(rows)
+    pages[0] = pages[0][:28] + struct.pack(">I", len(pages)) + pages[0][32:]
+    file.write_bytes(b"".join(pages))
+
+
+def test_pages_that_stand_for_many_rows_cost_no_more_than_a_file_of_that_size(
+    damaged_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_shared_pages(damaged_copy)
+    checks: list[int] = []
+
+    def counted(start: int) -> Iterator[int]:
+        for number in count(start):
+            checks.append(number)
+            yield number
+
+    monkeypatch.setattr(sqlite_file, "count", counted)
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        FileRecording(str(damaged_copy))
+    assert len(checks) * sqlite_file.PROGRESS_STEPS < 2_000_000 + damaged_copy.stat().st_size
 
 
 def test_a_sample_without_any_row_is_named(recorded_file: IntactRecording, damaged_copy: Path) -> None:
