@@ -37,7 +37,10 @@ MEMBER_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, ENUM64: 3}
 """Number of 32-bit words for each member of a type, by the type's kind. Kind 13 is FUNC_PROTO, kind 15 is DATASEC."""
 LAST_KIND = 19
 
+LONG_NAMES = ("long unsigned int", "unsigned long")
+"""Name of C's `unsigned long`, as large as a pointer in every Linux kernel: that of GCC, and that of clang."""
 POINTER_BYTES = 8
+"""Size of a pointer if BTF lacks `unsigned long`."""
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
 MAX_MEMBERS = 4000
@@ -116,6 +119,7 @@ class _Types(NamedTuple):
     words: Sequence[int]
     names: bytes
     starts: list[int]
+    pointer_bytes: int = POINTER_BYTES
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
         """Four fields of a type: the name's offset, the kind, the number of members (vlen), and a size or a type ID.
@@ -152,14 +156,17 @@ def _find_structs(data: bytes, names: Collection[str]) -> tuple[_Types, dict[str
     """Returns all types, and a mapping from the name of each wanted struct in the kernel to the struct's type ID."""
     words, strings = _sections(data)
     # The string section holds each name once, so one offset stands for one name.
-    wanted = {offset: name for name in names if (offset := _find_name(strings, name)) is not None}
+    wanted = {offset: name for name in (*names, *LONG_NAMES) if (offset := _find_name(strings, name)) is not None}
     starts, named = _index_types(words, wanted)
     types = _Types(words, strings, starts)
     found: dict[str, int] = {}
     for type_id in named:
-        name_at, kind, _, _ = types.header(type_id)
+        name_at, kind, _, size = types.header(type_id)
+        name = wanted[name_at]
         if kind == STRUCT:
-            found.setdefault(wanted[name_at], type_id)
+            found.setdefault(name, type_id)
+        elif kind == INT and size in (4, 8):
+            types = types._replace(pointer_bytes=size)
     return types, found
 
 
@@ -366,7 +373,7 @@ def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:
     if kind in SIZED_KINDS:
         return size
     if kind == PTR:
-        return POINTER_BYTES
+        return types.pointer_bytes
     if kind in SAME_SIZE_KINDS:
         return size_bytes(types, size, depth + 1)
     if kind == ARRAY:

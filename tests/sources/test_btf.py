@@ -174,6 +174,19 @@ def test_members_of_embedded_structs_have_dotted_names_and_outer_offsets() -> No
     assert (tail_padding_bytes(layout), holes(layout)) == (22, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "size_bytes"), [("long unsigned int", 4), ("unsigned long", 4), ("long unsigned int", 8)]
+)
+def test_a_pointer_is_as_large_as_unsigned_long(name: str, size_bytes: int) -> None:
+    types = Types()
+    types.add(1, name, size_bytes, 0)
+    pointer = types.add(2, "", 1)
+    pointers = types.add(3, "", 0, pointer, 1, 3)
+    types.group(4, "tcp_sock", 4 * size_bytes, ("sk", pointer, 0), ("many", pointers, 8 * size_bytes))
+    members = parsed(types.file(), "tcp_sock").structs["tcp_sock"].members
+    assert [each.size_bytes for each in members] == [size_bytes, 3 * size_bytes]
+
+
 def test_a_cycle_of_structs_is_refused() -> None:
     types = Types()
     types.group(STRUCT, "tcp_sock", 8, ("again", 1, 0))
