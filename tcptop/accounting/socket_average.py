@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
-from tcptop.accounting.socket_cost import FamilyMix
+from tcptop.accounting.socket_cost import FamilyMix, slice_labels
 from tcptop.accounting.socket_counts import (
     HELD_WITH_INODE,
     has_kernel_sockets,
@@ -297,6 +297,7 @@ def _now_slices(
     of_slabs = cache_bytes_per_socket / own if own else 0.0
     own_vectors = sum(part.slab_bytes or 0.0 for part in cgroup_vector_costs(snapshot, table, own_parts)[0])
     slices: dict[str, float] = {}
+    labels = slice_labels(accepted.parts)
     for part in accepted.parts:
         if part.object in families:
             share = (part.slab_bytes or 0.0) / own * (cache_bytes_per_socket - idle_per_socket) if own else 0.0
@@ -306,7 +307,8 @@ def _now_slices(
             holders = with_inode if part.object in HELD_WITH_INODE else with_file
             share = (part.slab_bytes or 0.0) * (1.0 if part.object == LSM_SOCKET_BLOB.struct else holders)
             share *= table.fallback_factor(part.cache)
-        slices[part.label] = slices.get(part.label, 0.0) + share
+        label = labels[part.object]
+        slices[label] = slices.get(label, 0.0) + share
     vectors = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object == CGROUP_VECTORS.struct)
     slices[CGROUP_VECTORS.label] = own_vectors * of_slabs + max(0.0, vectors - own_vectors) * with_inode
     slices["idle"] = idle_per_socket

@@ -7,7 +7,16 @@ from typing import NamedTuple
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.object_cost import object_costs
-from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, KERNEL_OBJECTS, KernelObject, State
+from tcptop.kernel.objects import (
+    AVERAGE_OF_FAMILIES,
+    BIND_BUCKETS,
+    CGROUP_VECTORS,
+    KERNEL_OBJECTS,
+    MINI_SOCKETS,
+    SOCKS,
+    KernelObject,
+    State,
+)
 from tcptop.ledger import ObjectCost, Slice, SocketCost
 from tcptop.snapshot import Snapshot
 
@@ -99,13 +108,27 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     )
 
 
+def slice_labels(parts: Sequence[ObjectCost]) -> dict[str, str]:
+    """The label of the slice to which each part belongs, by `ObjectCost.object`.
+
+    A socket has the object of its own family. If sockets of both families are counted, the objects of both families
+    are one slice, the average of their sizes, whose label is that of IPv4's object and AVERAGE_OF_FAMILIES.
+    """
+    labels = {part.object: part.label for part in parts}
+    for pair in (SOCKS, MINI_SOCKETS):
+        if all(item.struct in labels for item in pair):
+            labels.update(dict.fromkeys([item.struct for item in pair], f"{pair[0].label}{AVERAGE_OF_FAMILIES}"))
+    return labels
+
+
 def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
     """One slice for each label, with the slab bytes of the parts that have the label.
 
     If the page size is unknown, object bytes are used instead of slab bytes.
     """
     slices: dict[str, float] = {}
+    labels = slice_labels(parts)
     for part in parts:
         amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes
-        slices[part.label] = slices.get(part.label, 0.0) + amount
+        slices[labels[part.object]] = slices.get(labels[part.object], 0.0) + amount
     return tuple(Slice(label, amount) for label, amount in slices.items() if amount)

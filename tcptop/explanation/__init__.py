@@ -24,7 +24,15 @@ from tcptop.explanation.numa_page import numa_page
 from tcptop.explanation.relations_page import relations_page
 from tcptop.explanation.states_page import average_sentence, states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
-from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
+from tcptop.kernel.objects import (
+    AVERAGE_OF_FAMILIES,
+    KERNEL_OBJECTS,
+    MINI_SOCKETS,
+    SLAB_CACHES,
+    SOCKS,
+    KernelObject,
+    State,
+)
 from tcptop.kernel.relations import member_names
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, paragraph
@@ -124,6 +132,9 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
     """
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)
+    if label.endswith(AVERAGE_OF_FAMILIES):
+        pairs = (pair for pair in (SOCKS, MINI_SOCKETS) if pair[0].label == label.removesuffix(AVERAGE_OF_FAMILIES))
+        return next((_page_of_objects(label, pair) for pair in pairs), None)
     parts = [
         part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]

@@ -59,6 +59,14 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         ),
     ),
     Entry(
+        "v4/v6 average",
+        "One part of the bytes of a socket: the IPv4 object or the IPv6 object, whose sizes are averaged.",
+        "A socket has one of the two, never both. The shares of both families weigh the average: `tw_sock v4/v6"
+        " average` is the size of tw_sock_TCP × the share of IPv4, and that of tw_sock_TCPv6 × the share of IPv6.",
+        "/proc/slabinfo: TCP and TCPv6, or tw_sock_TCP and tw_sock_TCPv6",
+        ("v4/v6", "TCP v4/v6 average", "tw_sock v4/v6 average"),
+    ),
+    Entry(
         "earlier average",
         "The average is that of an earlier moment, since sockets change faster than slabinfo is read.",
         "The number of sockets has changed by more than 2 %, and the slabs were not read with it. Two reads that agree"
@@ -1298,8 +1306,8 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "5 s",
         "Graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample.",
         "So a figure stands long enough to be read, and little is sent over a slow line. After many sockets closed,"
-        " the graph of sockets follows within five seconds; the growth of TCP's memory, which is that of the last half"
-        " minute, later.",
+        " the graph of sockets follows within five seconds; the growth of TCP's memory and the change of the sockets,"
+        " both of the last half minute, later. Δ/s is that of the last five seconds.",
         "tcptop",
         ("every 5 s",),
     ),

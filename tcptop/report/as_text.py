@@ -12,7 +12,17 @@ from tcptop.explanation.limit_texts import headroom_sentence
 from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
 from tcptop.explanation.numa_page import node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import SCOPE_LABELS, AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
+from tcptop.kernel.objects import AVERAGE_OF_FAMILIES, MINI_SOCKETS, SOCKS
+from tcptop.ledger import (
+    SCOPE_LABELS,
+    AccountingMode,
+    ConnectionCost,
+    CostBySide,
+    Ledger,
+    NodeMemory,
+    ObjectCost,
+    ZoneMemory,
+)
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -85,24 +95,58 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
         yield from _figure(FAMILY_TITLES[family], cost.by_family[family])
     mix = cost.by_family["mix"]
     yield "  parts of one more socket (IPv4:IPv6 as here):"
-    for part in mix.outgoing.parts:
-        name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
+    for part, name, cache, note in _rows_of_parts(mix.outgoing.parts):
         if not round(part.slab_bytes or 0, 1) and part.high_slab_bytes:
             most = units.round_bound(part.high_slab_bytes, True, 1)
-            yield f"    {name:<26} {part.cache:<20} up to {most:.1f} B with padding"
+            yield f"    {name:<26} {cache:<20} up to {most:.1f} B with padding"
             continue
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
             about += f", up to {units.round_bound(part.high_slab_bytes, True, 1):.1f}"
         sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with padding {about}".rstrip()
-        yield f"    {name:<26} {part.cache:<20} {sizes}"
+        yield f"    {name:<26} {cache:<20} {sizes}"
+        if note:
+            yield note
     for name in mix.outgoing.missing:
         yield f"    {name:<26} not known"
     if cost.idle_bytes_per_socket is not None:
         yield f"  idle slab per socket {units.exact_bytes(cost.idle_bytes_per_socket):>8} B"
     if mode == "full":
         yield f"  buffers per socket   {units.exact_bytes(cost.buffer_bytes_per_socket):>8} B"
+
+
+def _rows_of_parts(parts: Sequence[ObjectCost]) -> Iterator[tuple[ObjectCost, str, str, str]]:
+    """Each part with its name, the name of its cache, and a note for a line of its own, which may be empty.
+
+    The objects of IPv4 and IPv6, of which a socket has one, are one part: the average of the two sizes.
+    """
+    for pair in (SOCKS, MINI_SOCKETS):
+        both = [part for part in parts if part.object in [item.struct for item in pair]]
+        if len(both) == len(pair):
+            of_each = zip(both, ("IPv4", "IPv6"), strict=True)
+            shares = [f"{100 * part.count:.2f} % are {family}, in {part.cache}" for part, family in of_each]
+            name = f"{pair[0].label}{AVERAGE_OF_FAMILIES}"
+            yield _sum_of(both), name, "one of two caches", f"      {'; '.join(shares)}"
+            parts = [part for part in parts if part not in both]
+    for part in parts:
+        yield part, part.object if part.count == 1 else f"{part.object} × {part.count:.2f}", part.cache, ""
+
+
+def _sum_of(parts: Sequence[ObjectCost]) -> ObjectCost:
+    """The first part with the sums of the bytes of all parts; a sum is None if a summand is unknown."""
+
+    def total(amounts: Sequence[float | None]) -> float | None:
+        known = [amount for amount in amounts if amount is not None]
+        return sum(known) if len(known) == len(amounts) else None
+
+    return parts[0]._replace(
+        object_bytes=sum(part.object_bytes for part in parts),
+        slab_bytes=total([part.slab_bytes for part in parts]),
+        high_slab_bytes=total([part.high_slab_bytes for part in parts]),
+        estimated=any(part.estimated for part in parts),
+        computed=any(part.computed for part in parts),
+    )
 
 
 def _figure(title: str, figure: CostBySide) -> Iterator[str]:

@@ -50,6 +50,10 @@ if TYPE_CHECKING:
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 3
 """Numbers of the buttons of a mouse, as the terminal reports them."""
+CACHES, FREE_BLOCKS = ("caches", "the caches are"), ("buddy", "the free blocks are")
+"""Ids of two panes, and the beginning of the message that the pane is hidden."""
+PANES_OF_CHOICES: Mapping[str, tuple[str, str]] = {"block_unit": FREE_BLOCKS, "all_caches": CACHES}
+"""The choices that only one pane shows, and this pane."""
 NODES = "nodes"
 """The id of the nodes pane, which fills the screen after `=`."""
 CURSOR_HOME = "\x1b[1;1H"
@@ -178,7 +182,9 @@ class TcptopApp(App[int]):
         """Reports mistakes in the settings, and starts the feed."""
         for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
-        self.query_one(CachesPane).focus()
+        for screen in self.screen_stack[:1]:
+            if isinstance(screen, MainScreen):
+                screen.focus_visible_pane()
         self.feed.begin()
 
     def on_unmount(self) -> None:
@@ -258,6 +264,20 @@ class TcptopApp(App[int]):
         if not any(each.message == message for each in self._notifications):
             super().notify(message, **options)
 
+    def _say(self, message: str) -> None:
+        """Shows a message for three seconds, such as the reason why a key changes nothing."""
+        self.notify(message, timeout=3, markup=False)
+
+    def _has_pane(self, pane_id: str, what: str) -> bool:
+        """True if a pane is visible; if it is not, shows a message that says so.
+
+        Keys that change only this pane do nothing while it is hidden.
+        """
+        if pane_id in self.view.panes or self._ledger is None:
+            return True
+        self._say(f"{what} not shown: {'ESC shows all panes' if self._zoomed else 'this terminal is too low'}")
+        return False
+
     def _draw(self) -> None:
         if self._ledger is None:
             return
@@ -305,29 +325,35 @@ class TcptopApp(App[int]):
 
     def action_switch(self, name: str, one: object, other: object) -> None:
         """Switches one of the user's choices between two values."""
+        pane = PANES_OF_CHOICES.get(name)
+        if pane is not None and not self._has_pane(*pane):
+            return
         value = other if getattr(self.choices, name) == one else one
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
         """Shows the node with the given number; None means all nodes.
 
-        If `node` is None and all nodes are shown already, shows the table of nodes. If no node has the number, shows
-        only a message.
+        If `node` is None and all nodes are shown already, shows the table of nodes. If the table is visible too, or if
+        no node has the number, shows only a message.
         """
+        numbers = self._node_numbers
         if self._zoomed == NODES:
             self._zoom(None)
-        elif node is None and len(self._node_numbers) == 1:
-            self.notify(f"node {self._node_numbers[0]} is the only node", timeout=3, markup=False)
-        elif (
-            node is None and self.choices.node is None and len(self._node_numbers) > 1 and NODES not in self.view.panes
-        ):
+        elif len(numbers) == 1 and node in (None, *numbers):
+            self._say(f"node {numbers[0]} is the only node")
+        elif node is None and self.choices.node is None and len(numbers) > 1 and NODES not in self.view.panes:
             self._zoom(NODES)
             self.query_one(NodesPane).focus()
-        if node is None or node in self._node_numbers:
+        elif node == self.choices.node and numbers:
+            self._say(
+                f"all {len(numbers)} nodes are shown already" if node is None else f"node {node} is shown already"
+            )
+        if node is None or node in numbers:
             self.choose(replace(self.choices, node=node))
         else:
-            listed = ", ".join(map(str, self._node_numbers[:16])) + (", …" if len(self._node_numbers) > 16 else "")
-            self.notify(f"no node {node}; there are: {listed}", timeout=3, markup=False)
+            listed = ", ".join(map(str, numbers[:16])) + (", …" if len(numbers) > 16 else "")
+            self._say(f"no node {node}; there are: {listed}")
 
     def action_step_node(self, step: int) -> None:
         """Shows the node with the next lower or next higher number.
@@ -351,11 +377,15 @@ class TcptopApp(App[int]):
 
     def action_sort(self, column_id: str) -> None:
         """Sorts the cache table by a column; if the table is sorted by this column already, reverses the order."""
+        if not self._has_pane(*CACHES):
+            return
         reverse = self.choices.sort == column_id and not self.choices.reverse
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
     def action_ask_sort(self) -> None:
         """Asks the user for the column by which to sort the cache table: its key or its title."""
+        if not self._has_pane(*CACHES):
+            return
         self.ask(f"sort by ({' '.join(SORT_KEYS)}, or a title):", self._answer_sort)
 
     def _answer_sort(self, answer: str) -> None:
@@ -367,8 +397,28 @@ class TcptopApp(App[int]):
 
     def action_scroll_columns(self, step: int) -> None:
         """Scrolls the columns of the cache table to the right if `step` is 1, or to the left if `step` is -1."""
+        if not self._has_pane(*CACHES):
+            return
         for screen in self.screen_stack[:1]:
-            screen.query_one(CachesPane).action_scroll_columns(step)
+            if not screen.query_one(CachesPane).action_scroll_columns(step):
+                self._say("no more columns to the right" if step > 0 else "no columns are hidden at the left")
+
+    def action_focus_next(self) -> None:
+        """Key `Tab`: moves the focus to the next visible pane."""
+        self._move_focus(1)
+
+    def action_focus_previous(self) -> None:
+        """Key `Shift-Tab`: moves the focus to the visible pane before."""
+        self._move_focus(-1)
+
+    def _move_focus(self, step: int) -> None:
+        """Moves the focus; if no other pane takes keys, shows a message."""
+        if isinstance(self.screen, MainScreen) and len(self.screen.focus_chain) < 2:
+            self._say("this pane fills the screen; ESC shows all panes" if self._zoomed else "no other pane takes keys")
+        elif step > 0:
+            self.screen.focus_next()
+        else:
+            self.screen.focus_previous()
 
     def action_zoom(self) -> None:
         """Lets the pane with the focus fill the screen; if a pane fills the screen already, shows all panes."""
@@ -377,8 +427,6 @@ class TcptopApp(App[int]):
     def _zoom(self, pane_id: str | None) -> None:
         self._zoomed = pane_id
         self._place_panes(self.size)
-        if pane_id is None and NODES not in self.view.panes and isinstance(self.focused, NodesPane):
-            self.query_one(CachesPane).focus()
         self._draw()
 
     def action_leave(self) -> None:
@@ -420,10 +468,12 @@ class TcptopApp(App[int]):
             self.copy_to_clipboard(text)
             lines = text.count("\n") + 1
             what = f"{lines} lines" if lines > 1 else text.partition("\t")[0].strip()
-            self.notify(f"copied, if the terminal allows it (OSC 52): {what}", timeout=3, markup=False)
+            self._say(f"copied, if the terminal allows it (OSC 52): {what}")
 
     def action_open_name_filter(self) -> None:
         """Asks the user for the name filter, and filters the cache table again after each typed character."""
+        if not self._has_pane(*CACHES):
+            return
         from tcptop.widgets.prompt import Prompt
 
         prompt = Prompt("only caches with:", self.choices.name_filter, self.action_set_name_filter)
@@ -448,7 +498,7 @@ class TcptopApp(App[int]):
             reason = self._ledger.costs["full"].now_unknown_because or "what is attached to sockets is not known"
             reason = f"E adds to the average now, and there is none: {reason}"
         if reason:
-            self.notify(reason, timeout=3, markup=False)
+            self._say(reason)
         else:
             self.choose(replace(self.choices, attached=not self.choices.attached))
 
@@ -470,7 +520,7 @@ class TcptopApp(App[int]):
     def _notify_if_saved(self) -> None:
         """Shows a message if the app shows a saved tree, whose only sample never changes."""
         if self._ledger is not None and not self._ledger.live:
-            self.notify("saved: there is one sample, and nothing that changes", timeout=3, markup=False)
+            self._say("saved: there is one sample, and nothing that changes")
 
     def action_send_all(self) -> None:
         """Redraws the whole screen, for a terminal that lost its contents."""
@@ -486,7 +536,7 @@ class TcptopApp(App[int]):
     def action_command_palette(self) -> None:
         """Opens the command palette, unless the terminal is too small for it."""
         if not has_room(self.size):
-            self.notify(TOO_SMALL, timeout=3, markup=False)
+            self._say(TOO_SMALL)
         elif self._ledger is not None:
             self.push_screen(Palette(palette_commands(self.feed.bindings), self._ledger, self.view), self._run_command)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tcptop.snapshot.socket_table import RowAsk, SocketRows
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+LIVE_ALREADY = "this is the live sample, and sampling is not paused"
 END_S = 1.0
 """Maximum time in seconds to wait for the disk at exit."""
 
@@ -157,7 +158,7 @@ class LiveFeed(Feed):
     def sample(self) -> None:
         """Samples all sources now. If an earlier sample is shown, returns to the live sample first."""
         if self._past is not None:
-            self.back_to_live()
+            self._go_live()
         self._live.sample_now()
 
     def pause(self) -> None:
@@ -179,7 +180,11 @@ class LiveFeed(Feed):
         """
         now_s = self.app.choices.interval_s
         others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
-        self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
+        if others_s:
+            self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s)))
+        else:
+            end = "longest" if step > 0 else "shortest"
+            self.app.notify(f"{now_s:g} s: the {end} interval of this key; d sets others", timeout=3, markup=False)
 
     def read_pagetypeinfo(self) -> None:
         """Starts to read /proc/pagetypeinfo, even if this kernel does not limit the time that a read takes."""
@@ -221,7 +226,12 @@ class LiveFeed(Feed):
             self._look_back(-1, jump=True)
 
     def back_to_live(self) -> None:
-        """Returns to the live sample, and resumes sampling if it was paused."""
+        """Key `Z`: returns to the live sample, and resumes sampling if it was paused."""
+        if self._past is None and not self.app.choices.paused:
+            self.app.notify(LIVE_ALREADY, timeout=3, markup=False)
+        self._go_live()
+
+    def _go_live(self) -> None:
         self._end_past()
         if self.app.choices.paused:
             self.pause()
@@ -315,7 +325,7 @@ class LiveFeed(Feed):
         samples = len(selection.samples)
         if start >= samples:
             self._disk.submit(selection.recording.close)
-            self.back_to_live()
+            self._go_live()
             return
         self._end_past()
         index = start if start >= 0 else max(0, samples + start)

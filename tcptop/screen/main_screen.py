@@ -23,7 +23,7 @@ from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.nodes_pane import NodesPane
-from tcptop.widgets.pane import Pane
+from tcptop.widgets.pane import UNTITLED_CLASS, Pane
 from tcptop.widgets.tcp_pane import TcpPane
 from tcptop.widgets.timeline_pane import TimelinePane
 
@@ -48,6 +48,8 @@ def compose_panes() -> ComposeResult:
 
 class MainScreen(Screen[object]):
     """The main screen, which has the panes. A pane without a box is not shown."""
+
+    AUTO_FOCUS = ""
 
     def __init__(self, find_boxes: FindBoxes) -> None:
         super().__init__(id="_default")
@@ -74,9 +76,17 @@ class MainScreen(Screen[object]):
             pane.display = box is not None
             if box is not None:
                 pane.set_class(box.titled, "-titled")
+                pane.set_class(not box.titled, UNTITLED_CLASS)
                 pane.set_class(box.x > 0, "-right")
                 pane.set_class(box.x + box.columns < size.width, "-left")
+        if self.focused is None or not self.focused.display:
+            self.focus_visible_pane()
         self.refresh(layout=True)
+
+    def focus_visible_pane(self) -> None:
+        """Focuses the caches pane, or the first visible pane that takes keys if the caches pane is hidden."""
+        panes = [pane for pane in self.query(Pane) if pane.display and pane.can_focus]
+        self.set_focus(next((pane for pane in panes if isinstance(pane, CachesPane)), panes[0] if panes else None))
 
 
 class PaneLayout(Layout):

@@ -154,8 +154,12 @@ class ReplayFeed(Feed):
         return time.monotonic() - self._requested_at_s
 
     def step(self, step: int) -> None:
-        """Shows the sample that is `step` samples later, or earlier if `step` is negative."""
-        self._go(self.player.step_by(step))
+        """Shows the sample that is `step` samples later, or earlier if `step` is negative; at an end, a message."""
+        player = self.player.step_by(step)
+        if player.index == self.player.index:
+            end = "the only" if not player.last_index else "the last" if step > 0 else "the first"
+            self.app.notify(f"this is {end} sample", timeout=3, markup=False)
+        self._go(player)
 
     def first(self) -> None:
         """Shows the first sample."""
@@ -166,12 +170,22 @@ class ReplayFeed(Feed):
         self.step(len(self._selection.samples))
 
     def play(self) -> None:
-        """Starts or pauses playback."""
+        """Starts or pauses playback; if there is only one sample, shows a message."""
+        if not self.player.last_index:
+            self.app.notify("this is the only sample", timeout=3, markup=False)
         self._go(self.player.toggle_playing())
 
     def speed(self, step: int) -> None:
-        """Changes the playback speed: to the next higher one if `step` is 1, to the next lower one if `step` is -1."""
-        self._go(self.player.change_speed(step))
+        """Changes the playback speed: to the next higher one if `step` is 1, to the next lower one if `step` is -1.
+
+        At the highest and at the lowest speed, shows a message.
+        """
+        player = self.player.change_speed(step)
+        if player.speed == self.player.speed:
+            self.app.notify(
+                f"{player.speed} × is the {'highest' if step > 0 else 'lowest'} speed", timeout=3, markup=False
+            )
+        self._go(player)
 
     def jump(self) -> None:
         """Asks the user for a time, and shows the sample that is nearest to this time."""

@@ -23,6 +23,7 @@ MESSAGES = {
     "record": "saved: there is nothing to record",
     "step": NOTHING_RECORDED,
     "jump": NOTHING_RECORDED,
+    "back_to_live": "saved: there is one sample, and none is live",
 }
 """Messages for those keys of the live screen that do nothing for a saved tree."""
 

@@ -23,6 +23,7 @@ Role = Literal[
     "idle",
     "cursor",
     "cursor-warning",
+    "focus",
 ]
 Piece = tuple[str, Role]
 Line = tuple[Piece, ...]

@@ -305,10 +305,16 @@ class CachesPane(ScrollPane):
         columns = _known_columns(self._ledger, self._view.choices)
         return "\t".join(column.text(row) for column in columns)
 
-    def action_scroll_columns(self, step: int) -> None:
-        """Scrolls the columns after the name to the right if `step` is 1, or to the left if `step` is -1."""
-        self._skipped = max(0, self._skipped + step)
+    def action_scroll_columns(self, step: int) -> bool:
+        """Scrolls the columns after the name to the right if `step` is 1, or to the left if `step` is -1.
+
+        Returns whether there is a column to scroll to.
+        """
+        all_shown = not self._skipped and len(self._columns) == len(self._known)
+        last = 0 if all_shown else len(self._known) - 1
+        before, self._skipped = self._skipped, max(0, min(self._skipped + step, last))
         self.redraw_after_key()
+        return self._skipped != before
 
     @property
     def enter_meaning(self) -> str:

@@ -25,6 +25,8 @@ TITLE_GAP = 4
 """Minimum number of columns between a title and the note at the right end of the title line."""
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
+UNTITLED_CLASS = "-untitled"
+"""CSS class of a pane of the main screen that has no title line, because the screen is low."""
 TIME_WAIT_CLASS = "-time-wait"
 """CSS class of an app that shows TIME_WAIT accounting."""
 SLICES: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
@@ -41,6 +43,7 @@ ROLE_STYLES: Mapping[Role, str] = {
     "idle": "$text-muted",
     "cursor": "bold on $secondary 30%",
     "cursor-warning": "bold $warning on $secondary 30%",
+    "focus": "reverse",
 }
 """The style of each role, in the colours of the theme."""
 TIME_WAIT_STYLES: Mapping[Role, str] = {
@@ -98,7 +101,10 @@ class Pane(Widget):
         columns, rows = self.size
         if columns:
             self.set_titles(*self.edge_titles(ledger, view.choices))
-            self.set_lines(self.lines(ledger, view.choices, columns, rows))
+            lines = self.lines(ledger, view.choices, columns, rows)
+            if lines and self.has_focus and self.has_class(UNTITLED_CLASS):
+                lines = [mark_first_words(lines[0]), *lines[1:]]
+            self.set_lines(lines)
 
     def redraw(self) -> None:
         """Draws the last ledger again, for the current size of the pane."""
@@ -243,3 +249,14 @@ class Pane(Widget):
             # which took a quarter of the start-up time.
             style = self._styles[text] = (self.visual_style + Style.parse(text)).rich_style
         return style
+
+
+def mark_first_words(line: Line) -> Line:
+    """The line with its first piece of words reversed: the mark of the focus in a pane without a title line."""
+    words = next((index for index, (text, _) in enumerate(line) if any(map(str.isalnum, text))), None)
+    if words is None:
+        return line
+    text, role = line[words]
+    stripped = text.strip()
+    before, _, after = text.partition(stripped)
+    return (*line[:words], (before, role), (stripped, "focus"), (after, role), *line[words + 1 :])

@@ -11,7 +11,7 @@ from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.trends import STEP_S
+from tcptop.view.trends import STEP_S, Series
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
 from tcptop.widgets.graph import NO_PAST, no_graph_reason, past_columns, past_values, sparkline
@@ -25,7 +25,11 @@ are shown only if the line has at least this many columns."""
 MIN_GRAPH_WIDTH = 6
 GRAPH_LENGTH, GRAPH_FROM_START = " 5 min", " from start"
 GROWTH_STEPS = 6
-"""The growth of the memory is measured over this number of steps of the trends."""
+"""The growth of the memory and the change of the sockets are measured over this number of steps of the trends.
+
+Slabs come and go whole, so that the growth of the memory over a single step says little. The sockets are measured over
+the same time, so that the two rates, one below the other, can be compared.
+"""
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
 WIDE = 1.2
@@ -164,13 +168,19 @@ def _memory_facts(
 
 def _growth_text(view: View, total_bytes: float) -> str:
     """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
-    steps = view.trends.tcp_bytes[-GROWTH_STEPS - 1 :]
-    known = [(index, value) for index, value in enumerate(steps) if value is not None]
-    if len(known) < 2:
+    per_s = _per_second(view.trends.tcp_bytes)
+    if per_s is None:
         return ""
-    (first, start_bytes), (last, end_bytes) = known[0], known[-1]
-    per_s = (end_bytes - start_bytes) / (STEP_S * (last - first))
     return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
+
+
+def _per_second(series: Series) -> float | None:
+    """The change per second over the last GROWTH_STEPS steps of a series of the trends; None if it is unknown."""
+    known = [(index, value) for index, value in enumerate(series[-GROWTH_STEPS - 1 :]) if value is not None]
+    if len(known) < 2:
+        return None
+    (first, start), (last, end) = known[0], known[-1]
+    return (end - start) / (STEP_S * (last - first))
 
 
 def _percent(part: float | None, whole: float | None) -> str:
@@ -181,14 +191,16 @@ def _percent(part: float | None, whole: float | None) -> str:
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
     """The number of sockets, and the change of this number per second.
 
-    In TIME_WAIT accounting, mini-sockets are counted instead.
+    In TIME_WAIT accounting, mini-sockets are counted instead. The change is measured over the same time as the growth
+    of the memory; as long as this growth is unknown, over the last five seconds.
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
+    per_s = _per_second(view.trends.sockets if mode == "full" else view.trends.time_wait)
     if mode == "full":
-        number, per_s = units.count(counts.allocated), rates.allocated_per_s
+        number, per_s = units.count(counts.allocated), rates.allocated_per_s if per_s is None else per_s
         nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")
     else:
-        number, per_s = units.count(counts.time_wait), rates.time_wait_per_s
+        number, per_s = units.count(counts.time_wait), rates.time_wait_per_s if per_s is None else per_s
         nouns = _time_wait_nouns(counts)
     rate = "" if per_s is None else f"{GAP}{units.short_signed_count(per_s)}/s"
     texts = [*(f"{noun}{rate}" for noun in nouns), *nouns, ""]

@@ -257,6 +257,27 @@ def test_every_cost_is_the_sum_of_its_parts_and_of_its_slices(kernel: str, phase
         assert side.slab_bytes == pytest.approx(slices, abs=0.005 * len(side.slices)), name
 
 
+def test_the_objects_of_both_families_are_one_slice_with_the_average_of_their_sizes() -> None:
+    """Half of 8 000 mini-sockets of each family: a mini-socket has one of the two objects, and the bar one part."""
+    recorded = snapshot("6.1-4n-ipv6", "timewait")
+    slabinfo = recorded.slabinfo.value
+    assert slabinfo is not None
+    rows = {row.name: row for row in slabinfo.rows}
+    of_ipv6 = rows["tw_sock_TCPv6"]
+    half = of_ipv6._replace(active_objects=of_ipv6.active_objects // 2, objects=of_ipv6.objects // 2)
+    halves = {"tw_sock_TCPv6": half, "tw_sock_TCP": half._replace(name="tw_sock_TCP")}
+    mixed = slabinfo._replace(rows=tuple(halves.get(row.name, row) for row in slabinfo.rows))
+    cost = account(recorded._replace(slabinfo=recorded.slabinfo._replace(value=mixed))).costs["time_wait"]
+    accepted = cost.by_family["mix"].accepted
+    both = [part for part in accepted.parts if part.object.endswith("_timewait_sock")]
+    assert [part.count for part in both] == [0.5, 0.5]
+    [part] = [part for part in accepted.slices if part.label.startswith("tw_sock")]
+    assert part.label == "tw_sock v4/v6 average"
+    assert part.bytes == pytest.approx(sum(known(each.slab_bytes) for each in both))
+    sizes = [known(cost.by_family[family].accepted.parts[0].slab_bytes) for family in ("ipv4", "ipv6")]
+    assert part.bytes == pytest.approx(sum(sizes) / 2)
+
+
 @each_recording
 def test_an_outgoing_socket_costs_an_accepted_one_plus_its_port(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))

@@ -21,6 +21,7 @@ from tcptop.explanation.states_page import average_sentence, side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import SCOPE_LABELS, Ledger
+from tcptop.report.as_text import as_text
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
 from tcptop.text.line import text_of
 
@@ -759,3 +760,20 @@ def test_the_page_of_a_cache_begins_with_what_its_objects_are_for(name: str, pur
         assert item.purpose in top
     assert top.count(" there is ") == purposes
     assert lines.index(next(line for line in lines if line.startswith(" there is "))) < 4
+
+
+def test_one_part_of_the_bar_and_of_the_report_stands_for_the_objects_of_both_families() -> None:
+    figures = ledger("6.1-4n-ipv6", "established")
+    page = page_of_label(figures, "TCP v4/v6 average")
+    assert page is not None
+    text_of_page = "\n".join(draw(page, figures, 100))
+    assert "struct tcp_sock" in text_of_page
+    assert "struct tcp6_sock" in text_of_page
+    report = as_text(figures).splitlines()
+    for label, mode in (("TCP", "full"), ("tw_sock", "time_wait")):
+        [at] = [index for index, line in enumerate(report) if line.startswith(f"    {label} v4/v6 average ")]
+        assert re.search(r" [\d.]+ % are IPv4, in \w+; [\d.]+ % are IPv6, in \w+$", report[at + 1])
+        parts = figures.costs[mode].by_family["mix"].outgoing.parts  # type: ignore[index]
+        both = [part for part in parts if part.label in (label, f"{label}v6", f"{label} v6")]
+        assert len(both) == 2
+        assert f"{sum(part.slab_bytes or 0 for part in both):.1f} B with padding" in report[at]

@@ -349,7 +349,10 @@ async def test_total_that_needs_root_leaves_no_hole() -> None:
 
 
 async def test_rates_stand_still_for_five_seconds() -> None:
-    """Samples a second apart, with sockets that come and go in turn."""
+    """Samples a second apart, with sockets that come and go in turn.
+
+    From the second complete step on, the rate is that of the complete steps, as for the memory.
+    """
     samples = sample_counts([100, 900] * 6)
     rates: list[str] = []
     counts: list[str] = []
@@ -362,7 +365,27 @@ async def test_rates_stand_still_for_five_seconds() -> None:
             counts.append(found[1])
             rates.append((found[2] or "").strip())
     assert counts == ["100", "900"] * 6
-    assert rates == ["", *["+800/s"] * 4, *["0/s"] * 5, *["-160/s"] * 2]
+    assert rates == ["", *["+800/s"] * 4, *["0/s"] * 5, *["+160/s"] * 2]
+
+
+async def test_the_rates_of_memory_and_sockets_are_those_of_the_same_seconds() -> None:
+    """16 001 sockets come at once. For half a minute both rates show them, and agree on the bytes of a socket."""
+    size = {"M": 2**20, "K": 2**10, "": 1}
+    bytes_per_socket = []
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        for sample in sample_phases("6.1-4n", ["base", *["established"] * 8], every_s=5.0):
+            await feed(pilot, sample)
+            memory_line, sockets_line, *_ = pane_lines(app, TcpPane)
+            memory = re.search(r"\+([\d.]+)([KM]?)/s", memory_line)
+            if memory is not None:
+                sockets = re.search(r"\+(\d+)/s", sockets_line)
+                assert sockets is not None, sockets_line
+                bytes_per_socket.append(float(memory[1]) * size[memory[2]] / int(sockets[1]))
+    assert len(bytes_per_socket) == 6
+    assert bytes_per_socket == pytest.approx([(60_462_721 - 86_259) / 16_000] * 6, rel=0.01)
+    assert memory_line.endswith("steady")
+    assert sockets_line.endswith(" 0/s")
 
 
 # Titles, messages, keys
