@@ -150,7 +150,8 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
         number, most = namespace.counters.get("tw", 0), namespace.counters.get("tcp_max_tw_buckets", 0)
         if most and number > TIME_WAIT_SHARE * most:
             where = _where(namespace) if of_each else " of the machine"
-            text = f"{grouped(number)} sockets in TIME_WAIT{where}, of at most {grouped(most)}"
+            states = "TIME_WAIT or FIN_WAIT2 (closed)"
+            text = f"{grouped(number)} mini-sockets{where}, of at most {grouped(most)}, in {states}"
             place = namespace.inode if of_each else None
             yield Candidate(("time_wait", place), number, HolderVerdict("time_wait", text, number, None, None, place))
 

@@ -40,8 +40,10 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "average now",
-        "What one socket takes on average at this moment: the bytes of TCP's slabs, and the shared objects, ÷ sockets.",
-        "Idle objects and half-empty slabs are in it: after many sockets closed it jumps, and `332 idle` beside it says"
+        "The slab memory of all open sockets now, divided by their number; in TIME_WAIT, of all mini-sockets.",
+        "Computed: the bytes of all slabs of TCP and TCPv6, and the inodes, dentries and files of sockets, ÷ sockets;"
+        " in TIME_WAIT accounting (m), the bytes of the slabs of tw_sock_TCP and tw_sock_TCPv6 ÷ mini-sockets."
+        " Memory that no socket uses is in it: after many sockets closed it jumps, and `332 idle` beside it says"
         " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
         " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
         " Bind buckets are left out, in TIME_WAIT too: they belong to local ports, and no file counts the ports in use;"
@@ -143,11 +145,12 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "idle",
-        "Memory in objects that slabs hold and that no socket uses: OBJS minus ACTIVE.",
-        "It is large after many sockets closed, and the next sockets take it first. Free objects on the lists of CPUs"
-        " count as active, so the figure is a lower bound.",
+        "Of memory: slab memory that no socket uses now. Of sockets in a plan: open, with nothing in their buffers.",
+        "Idle memory is computed as OBJS minus ACTIVE, × the bytes of an object; it is a part of the average now."
+        " It is large after many sockets closed, and the next sockets take it first. Free objects on the lists of CPUs"
+        " count as active, so the figure is a lower bound. `fits, if idle` says that a plan counts no buffers.",
         "/proc/slabinfo; mm/slub.c, get_slabinfo()",
-        ("idle slab", "idle object"),
+        ("idle slab", "idle object", "idle sockets", "if idle"),
     ),
     Entry(
         "computed",
@@ -757,9 +760,9 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "fragmentation",
-        "The share of a zone's free memory that lies in blocks too small for this order: 1.0 is all of it.",
-        "Where it is below .01, which is good, the place is blank. It is the kernel's unusable free index, and says"
-        " nothing about the amount of free memory.",
+        "How much of the free memory is in blocks too small for this order: .25 is a quarter, 1.0 all of it.",
+        "Computed by the kernel (unusable free index): free pages in smaller blocks ÷ all free pages of the zone."
+        " Near 0 is good, and below .01 the place is blank. It says nothing about the amount of free memory.",
         "/sys/kernel/debug/extfrag/unusable_index; mm/vmstat.c, unusable_free_index()",
         ("unusable", "unusable index"),
     ),
@@ -1402,9 +1405,9 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "FITS MORE",
-        "How many more sockets the kernel takes until this limit is reached: what is left of it, ÷ what one more socket"
-        " takes of it.",
-        "Of memory, half of the new sockets are taken as client side, with the buffers that a socket has now on"
+        "How many more sockets can be opened before this limit is full.",
+        "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory,"
+        " half of the new sockets are taken as client side, with the buffers that a socket has now on"
         " average; a plan says what it assumes. – stands at a limit that stops no new socket. MEMORY FITS, in the table"
         " of nodes: how many fit into the free memory of that node, after which its CPUs use memory of other nodes.",
         "tcptop, from the files of the limits and the bytes of one more socket",
@@ -1498,6 +1501,14 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "The share of a limit that is in use after the plan.",
         "! stands before a share above 100 %: the plan does not fit. The bar of such a limit ends in ▶ (in ASCII: >).",
         "tcptop plan",
+    ),
+    Entry(
+        "AT THE EDGE",
+        "With the plan, so much of a limit is in use that it would alarm as FULL, but the plan still fits.",
+        "The verdict says `fits at the edge`: the exit code is 0, and hardly any further connection fits. MAY BE FULL:"
+        " whether the plan fits is within the error of a counter or a range of sizes, and the verdict is `cannot say`.",
+        "tcptop plan; thresholds of the settings",
+        ("fits at the edge", "MAY BE FULL"),
     ),
     Entry(
         "HOLDS",

@@ -133,7 +133,8 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     # were read. On old kernels, the TIME_WAIT counter is for the whole machine too.
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
-    parts.append(f"TIME_WAIT {_where(holders)} {_beside(sums.time_wait, sums.time_wait_counted, counter)}")
+    mini_sockets = _beside(sums.time_wait, sums.time_wait_counted, counter)
+    parts.append(f"mini-sockets {_where(holders)} {mini_sockets}, in TIME_WAIT or FIN_WAIT2 (closed)")
     rows = [row.memory for row in holder_rows(holders)]
     memory = Amount(sum(row.low for row in rows), sum(row.high for row in rows))
     parts.append(f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged")

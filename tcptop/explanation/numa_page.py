@@ -32,6 +32,8 @@ def numa_page(ledger: Ledger, columns: int) -> list[Line]:
         for node in ledger.nodes
     ]
     lines += [EMPTY_LINE, *table_lines(make_headings("NODE", "CPUS", "MEMORY", "FREE", ""), rows, columns), EMPTY_LINE]
+    if late := late_memory_text(ledger):
+        lines += [*paragraph(f" MEMORY and FREE are {late}.", columns - 1, "text"), EMPTY_LINE]
     known = any(node.distances for node in ledger.nodes)
     for table in distance_tables(ledger, columns) if known else ():
         lines += [*table, EMPTY_LINE]
@@ -41,6 +43,18 @@ def numa_page(ledger: Ledger, columns: int) -> list[Line]:
 def node_cpus_text(node: NodeMemory) -> str:
     """The CPUs of a node in words: `CPUs 0-15,32-47`."""
     return f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
+
+
+def late_memory_text(ledger: Ledger) -> str:
+    """Words on memory that no node counts, because the kernel has not initialised it yet; empty if there is none.
+
+    The amount is known for the whole machine alone.
+    """
+    late_bytes = ledger.headroom["full"].late_bytes
+    if not late_bytes:
+        return ""
+    whose = "" if len(ledger.nodes) == 1 else " of all nodes"
+    return f"without {units.size(late_bytes)}{whose} that the kernel has not initialised yet"
 
 
 def distance_tables(ledger: Ledger, columns: int) -> Iterator[list[Line]]:

@@ -5,7 +5,7 @@ The screen shows the whole page; `tcptop plan` prints the same sections in anoth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 
 from tcptop.explanation.limit_texts import (
@@ -17,12 +17,13 @@ from tcptop.explanation.limit_texts import (
     memory_use_text,
     ratio_text,
 )
-from tcptop.kernel.limits import limit_label
+from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKETS
 from tcptop.ledger import Ledger
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
+    LimitVerdict,
     Plan,
     PlanLimit,
     PlanPart,
@@ -58,6 +59,8 @@ MAX_SHOWN_RATIO = 100
 space."""
 MAX_SHOWN_CONNECTIONS = 1_000_000_000
 """A larger number of connections is shown as `> 1 000 000 000`, since more digits only take space."""
+EDGE_WORDS: Mapping[LimitVerdict, str] = {"fits": "AT THE EDGE", "unknown": "MAY BE FULL"}
+"""Words for the state `full` of a limit that the plan does not certainly exceed."""
 NOT_COUNTED = "uncounted"
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
@@ -166,9 +169,9 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     rows: list[tuple[str, ...]] = [
         (
             limit_label(limit.name),
-            _bar(limit.present_ratio, limit.ratio, bool(limit.takes), cells),
+            _bar(limit.present_ratio, _shown_ratio(limit, limit.ratio), bool(limit.takes), cells),
             _ratio(limit).removeprefix("! "),
-            STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
+            state_word(limit),
             _used(limit),
             _takes(limit),
             _amount(limit, limit.maximum),
@@ -234,6 +237,17 @@ def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
     if first is None or not actions.get(first.name):
         return []
     return paragraph(f"When {limit_label(first.name)} is full: {actions[first.name]}.", columns - 1, "text")
+
+
+def state_word(limit: PlanLimit) -> str:
+    """The alarm of a limit after the plan, in a word that does not contradict the verdict; empty without an alarm.
+
+    A limit that would be nearly full may still have room for the plan. tcp_max_tw_buckets stops no connection, so it
+    may be full in a plan that fits.
+    """
+    if limit.state == "full" and limit.name != TIME_WAIT_LIMIT:
+        return EDGE_WORDS.get(limit.verdict, STATE_WORDS["full"])
+    return STATE_WORDS[limit.state] if limit.state in STATE_ROLES else ""
 
 
 def connections_text(request: PlanRequest) -> str:
@@ -335,7 +349,7 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
                 _ratio(limit),
                 _connections(limit),
             ),
-            STATE_WORDS[limit.state] if limit.state in STATE_ROLES else "",
+            state_word(limit),
             limit.note,
         )
         for limit in plan.limits
@@ -393,8 +407,16 @@ def _percent_range(limit: PlanLimit) -> str:
         return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
     if (limit.low_ratio or 0) > MAX_SHOWN_RATIO:
         return f"> {units.grouped(MAX_SHOWN_RATIO * 100)} %"
-    least, most = units.percent(limit.low_ratio, " "), units.percent(limit.ratio, " ")
+    least, most = (units.percent(_shown_ratio(limit, ratio), " ") for ratio in (limit.low_ratio, limit.ratio))
     return most if least == most else f"{least.removesuffix(' %')} to {most}"
+
+
+def _shown_ratio(limit: PlanLimit, ratio: float | None) -> float | None:
+    """The share of a limit after the plan, at most 1 if the plan fits; None if unknown.
+
+    Used and free memory are computed from different counters, and may add up to a little more than all memory.
+    """
+    return min(1.0, ratio) if ratio is not None and limit.verdict == "fits" else ratio
 
 
 def _connections(limit: PlanLimit) -> str:
@@ -556,7 +578,10 @@ def verdict_text(plan: Plan) -> str:
     first, request = plan.first, plan.request
     if plan.verdict == "cannot say":
         return f"cannot say: {plan.unknown_because}"
-    verdict = f"{plan.verdict}, idle" if plan.verdict == "fits" and not request.buffer_bytes else plan.verdict
+    verdict: str = plan.verdict
+    if verdict == "fits":
+        at_edge = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
+        verdict = f"fits{' at the edge' if at_edge else ''}{'' if request.buffer_bytes else ', if idle'}"
     buffers = f", {assumption_text(request)}" if request.buffer_bytes else ""
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if plan.verdict == "does not fit":

@@ -10,7 +10,7 @@ from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import headroom_sentence
 from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
-from tcptop.explanation.numa_page import node_cpus_text, numa_page
+from tcptop.explanation.numa_page import late_memory_text, node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
 from tcptop.kernel.objects import AVERAGE_OF_FAMILIES, MINI_SOCKETS, SOCKS
 from tcptop.ledger import (
@@ -260,7 +260,8 @@ def _hardware(ledger: Ledger) -> list[str]:
 
 
 def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
-    yield f"Node {node.node}: {node_cpus_text(node)}, {units.size(node.memory_bytes)} memory"
+    late = late_memory_text(ledger)
+    yield f"Node {node.node}: {node_cpus_text(node)}, {units.size(node.memory_bytes)} memory{late and f', {late}'}"
     if not node.zones:
         yield ("  no memory: no zone of this node has a page" if node.memory_bytes == 0 else "  no zone is known")
         return

@@ -80,7 +80,7 @@ TELLING_AT = list(WIDTHS).index("MEMORY")
 """Index in WIDTHS. Columns that tell similar rows apart are inserted at this index when they are needed."""
 WIDER: Sequence[tuple[str, int]] = (
     *(("SERVICE", 13), ("CGROUP", 14), ("SHARE", 14), ("CGROUP", 32), ("OWNER", 24)),
-    *(("", 40), ("CGROUP", 60)),
+    *(("", 40), ("CGROUP", 60), ("NETNS", 16), ("USER", 12), ("SHARE", 40), ("", 64)),
 )
 """Columns that grow to the given width if there is room, in this order."""
 GAP = " "

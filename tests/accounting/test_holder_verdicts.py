@@ -118,14 +118,14 @@ def test_many_sockets_in_time_wait() -> None:
     assert verdicts((net(tw=5, tcp_max_tw_buckets=0),)) == {}
     other = net(7, False, name="blue", tw=9_000, tcp_max_tw_buckets=16_384)
     assert verdicts((other,))["time_wait"] == (
-        "9 000 sockets in TIME_WAIT in the network namespace blue, of at most 16 384"
+        "9 000 mini-sockets in the network namespace blue, of at most 16 384, in TIME_WAIT or FIN_WAIT2 (closed)"
     )
 
 
 def test_old_kernels_count_time_wait_of_the_machine_in_every_namespace() -> None:
     each = net(tw=9_000, tcp_max_tw_buckets=16_384), net(7, False, tw=9_000, tcp_max_tw_buckets=16_384)
     assert verdicts(each, release="3.10.0") == {
-        "time_wait": "9 000 sockets in TIME_WAIT of the machine, of at most 16 384"
+        "time_wait": "9 000 mini-sockets of the machine, of at most 16 384, in TIME_WAIT or FIN_WAIT2 (closed)"
     }
 
 

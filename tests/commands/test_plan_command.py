@@ -354,7 +354,7 @@ def test_a_full_table_of_time_wait_stops_no_connection(
     lost = (memory["high_takes"] - alone["high_takes"]) / (alone["high_takes"] / 10_000)
     assert alone["connections"] - memory["connections"] == pytest.approx(lost, rel=0.1)
     code, output = run(*arguments)
-    assert (code, output.partition(":")[0]) == (0, "fits, idle")
+    assert (code, output.partition(":")[0]) == (0, "fits, if idle")
     [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT  ")]
     assert line.split()[-4:] == ["100", "%", "-", "FULL"]
     size = alone["high_takes"] / 10_000
@@ -765,7 +765,7 @@ def test_the_text_fits_80_columns_and_begins_with_the_verdict(kernel: str, reque
         assert output.isascii()
         assert max(map(len, output.splitlines())) <= 80
         assert output.endswith("\n")
-        fits = "fits: " if "--buffers" in request_ else "fits, idle: "
+        fits = "fits: " if "--buffers" in request_ else "fits, if idle: "
         assert output.startswith({0: fits, 1: "does not fit: ", 2: "cannot say: "}[code])
 
 
@@ -790,7 +790,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     code, output = run(*arguments)
     head, _, rest = output.partition("\n\n")
     assert code == 0
-    assert head.startswith("fits, idle: 40 server-side connections; ")
+    assert head.startswith("fits, if idle: 40 server-side connections; ")
     assert " ".join(head.split()).endswith(
         " not counted: orphans FULL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
         " conntrack NEAR 83 % (no tracked flows planned)"
@@ -1148,3 +1148,25 @@ def test_fewer_bytes_at_upper_bounds_than_the_main_screens_at_lower_bounds_have_
         text = " ".join(run("--root", TREE, "--connections", number, "--side", "mixed", "--family", "now")[1].split())
         [(one, other)] = re.findall(r"more at (\d+(?: \d{3})*) B each .* This plan: (\d+(?: \d{3})*) B a socket", text)
         assert (reason in text) is (int(other.replace(" ", "")) < int(one.replace(" ", "")))
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "7.3-4n", "6.12-arm64-16k-4n"])
+def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, run_json: RunJson) -> None:
+    """The most connections that fit, and one more: what is in use then is not above the limit in a plan that fits."""
+    arguments = ("--root", str(tree(kernel, "established")), "--connections")
+    most = limit(run_json(*arguments, "1K"), "memory")["connections"]
+    code, text = run(*arguments, str(most))
+    [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
+    assert (code, text.partition(":")[0]) == (0, "fits at the edge, if idle")
+    assert re.search(r" (99 to )?100 % .* AT THE EDGE$", row)
+    code, text = run(*arguments, str(most + most // 1000))
+    [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
+    assert (code, text.partition(":")[0]) == (2, "cannot say")
+    assert row.endswith(" MAY BE FULL")
+    code, text = run(*arguments, str(2 * most))
+    [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
+    assert (code, text.partition(":")[0]) == (1, "does not fit")
+    assert row.endswith(" FULL")
+    assert "MAY BE" not in row
+    code, text = run(*arguments, str(most // 2))
+    assert (code, text.partition(":")[0], "EDGE" in text) == (0, "fits, if idle", False)

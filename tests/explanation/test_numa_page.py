@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from recorded import DISTANCES_TREE, copy_recording, ledger_of
+from recorded import DISTANCES_TREE, copy_recording, ledger, ledger_of
 
 from tcptop.explanation.numa_page import NO_DISTANCE, numa_page
 from tcptop.ledger import Ledger
 from tcptop.report.as_json import as_object
 from tcptop.report.as_text import as_text
+from tcptop.text import units
 from tcptop.text.line import text_of
 from tcptop.widgets.nodes_pane import node_lines
 
@@ -143,3 +144,16 @@ def test_a_recording_without_distances_says_that_they_are_unknown(tmp_path: Path
     assert [node.distances for node in ledger.nodes] == [None] * 4
     assert NO_DISTANCE in re.sub(r"\s+", " ", " ".join(map(text_of, numa_page(ledger, 80))))
     assert "DISTANCES" not in text_of(node_lines(ledger, 200)[0])
+
+
+def test_memory_that_is_not_initialised_yet_is_named_beside_the_nodes() -> None:
+    """The machine has more memory than its node counts; the rest is named, and adds up."""
+    figures = ledger("6.18-1n", "base")
+    host_bytes, node_bytes = figures.host.memory_bytes, figures.nodes[0].memory_bytes
+    assert host_bytes is not None
+    assert node_bytes is not None
+    late = f"without {units.size(host_bytes - node_bytes)} that the kernel has not initialised yet"
+    report = as_text(figures)
+    assert f"Node 0: CPUs 0-1, {units.size(node_bytes)} memory, {late}\n" in report
+    assert f"MEMORY and FREE are {late}." in report
+    assert "not initialised" not in as_text(ledger("6.1-4n", "base"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ from tcptop.text.line import text_of
 from tcptop.widgets.cell_width import to_ascii
 from tcptop.widgets.head_line import head_line
 from tcptop.widgets.help_screen import HoldersHelpPane
-from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen, under_cursor
+from tcptop.widgets.holders_screen import COLUMNS, HoldersPane, HoldersScreen, lay_out, under_cursor
 from tcptop.widgets.pane import ASCII_CLASS
 
 LOOK = Path(__file__).resolve().parents[1] / "sock_diag/look-8-scenarios.txt"
@@ -221,7 +222,8 @@ async def test_a_plain_user_has_shares_at_most_and_sums_of_what_is_seen(tmp_path
         shares = [row[:end].split()[-1] for row in rows[:3]]
         assert shares == ["≤75%", "≤25%", "≤1%"]
         text = " ".join(" ".join(rows).split())
-        assert "seen: 1 001 sockets; 4 000 allocated on the machine; TIME_WAIT of this netns 0;" in text
+        assert "seen: 1 001 sockets; 4 000 allocated on the machine; mini-sockets of this netns 0," in text
+        assert " in TIME_WAIT or FIN_WAIT2 (closed); MEMORY " in text
         assert re.search(r"; MEMORY [^;]+iB, with buffers as charged;", text)
         assert "Permission denied; root sees more" in text
     async with tree_app(made_tree(tmp_path / "b", net(), process(10), process(11), *groups)).run_test(
@@ -616,3 +618,10 @@ async def test_a_recording_shows_its_look(tmp_path: Path) -> None:
 def test_the_row_under_the_cursor_keeps_the_colour_of_a_warning() -> None:
     line = under_cursor((("nginx", "warning"), ("  12", "text")), 10)
     assert line == (("nginx", "cursor-warning"), ("  12", "cursor"), (" ", "cursor"))
+
+
+@pytest.mark.parametrize("hidden", [(), ("CGROUP", "SOCK", "KERNEL"), ("DROPS",)], ids=",".join)
+@pytest.mark.parametrize("columns", [158, 178, 198])
+def test_a_wide_table_takes_the_whole_width(columns: int, hidden: Sequence[str]) -> None:
+    layout = lay_out("owner", "memory", columns, hidden).layout
+    assert sum(layout.widths) + len(layout.gap) * (len(layout.widths) - 1) == columns
