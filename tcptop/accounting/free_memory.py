@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import zip_longest
+from itertools import combinations, zip_longest
+from typing import NamedTuple
 
 from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
@@ -14,6 +15,16 @@ GFP_ZONE_TABLE)."""
 PREFERRED_ZONE = "Normal"
 ZONE_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
 """Names of zones in the kernel's order (include/linux/mmzone.h, enum zone_type); a kernel may lack some zones."""
+
+BUILT_ZONES = tuple(
+    zones
+    for count in range(len(ZONE_ORDER))
+    for left_out in combinations(("DMA", "DMA32", "HighMem", "Device"), count)
+    if {"DMA32", "HighMem"} & set(left_out)
+    for zones in [tuple(name for name in ZONE_ORDER if name not in left_out)]
+)
+"""Every list of zones that a kernel may be built with. Every kernel has Normal and Movable. Only 64-bit kernels have
+DMA32, and only 32-bit kernels have HighMem (mm/Kconfig, ZONE_DMA32; arch/*/Kconfig, HIGHMEM)."""
 
 UNMOVABLE = "Unmovable"
 STEALABLE_TYPES = ("Unmovable", "Movable", "Reclaimable")
@@ -188,16 +199,25 @@ def _sum_by_name(counts: Sequence[Mapping[str, int] | None]) -> Mapping[str, int
     return {name: sum(each.get(name, 0) for each in known) for name in names}
 
 
-def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
-    """Free pages that slabs may take before the kernel reclaims memory, by node and name of the zone.
+class SparePages(NamedTuple):
+    """Free pages that slabs may take before the kernel reclaims memory, by node and name of the zone."""
 
-    The number of free pages is None if it is unknown for any of the zones.
+    by_zone: Mapping[tuple[int, str], int]
+    is_at_most: bool
+    """True if the numbers are upper bounds, because a zone's protection is not certain."""
+
+
+def spare_pages(zones: Sequence[Zone]) -> SparePages | None:
+    """The free pages that slabs may take before the kernel reclaims memory.
+
+    The result is None if a count is unknown for any of the zones.
 
     The free pages that slabs may take from a zone are free pages − low watermark − protection. Pages on per-CPU lists
     count as free. Slabs may not use CMA pages. The calculation follows __zone_watermark_ok (mm/page_alloc.c) for an
     allocation that prefers zone Normal.
     """
     spare: dict[tuple[int, str], int] = {}
+    is_at_most = False
     present = {zone.name for zone in zones}
     # A kernel shows the free CMA pages either of every zone or of no zone. The same is true of the pages on per-CPU
     # lists.
@@ -211,23 +231,29 @@ def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
         if (counts_cma and zone.free_cma_pages is None) or (counts_lists and zone.on_cpu_lists_pages is None):
             return None
         free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - (zone.free_cma_pages or 0)
-        spare[zone.node, zone.name] = max(0, free - zone.low_pages - protection_pages(zone, present))
-    return spare if spare else None
+        least, most = (max(0, free - zone.low_pages - pages) for pages in protection_pages(zone, present)[::-1])
+        spare[zone.node, zone.name] = most
+        is_at_most = is_at_most or least < most
+    return SparePages(spare, is_at_most) if spare else None
 
 
-def protection_pages(zone: Zone, present: Collection[str]) -> int:
-    """Pages that a zone withholds from allocations that prefer zone Normal; `present` has the names of all zones.
+def protection_pages(zone: Zone, present: Collection[str]) -> tuple[int, int]:
+    """Bounds on the pages that a zone withholds from allocations that prefer zone Normal.
 
-    A zone's protection has one entry for every possible zone, in the order of the zones (mm/page_alloc.c,
-    setup_per_zone_lowmem_reserve). Older kernels print populated zones only, so the position of Normal's entry may be
-    unknown. If the position of Normal's entry is unknown, the largest entry is used. Entries never become smaller from
-    one zone to the next, so the largest entry is at least as large as Normal's entry. The largest entry exceeds
-    Normal's entry only on machines with pages in HighMem or Movable.
+    `present` has the names of all zones in zoneinfo. A zone's protection has one entry for every possible zone, in the
+    order of the zones (mm/page_alloc.c, setup_per_zone_lowmem_reserve). A zone withholds nothing from allocations that
+    prefer this zone, so the entry of Normal in zone Normal is 0. In a lower zone, the position of Normal's entry
+    depends on the zones that the kernel is built with. Older kernels print populated zones only. If the printed zones
+    allow several positions, the bounds are the smallest and the largest of the entries at these positions.
     """
-    names = [name for name in ZONE_ORDER if name in present]
-    if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
-        return zone.protection_pages[names.index(PREFERRED_ZONE)]
-    return max(zone.protection_pages, default=0)
+    if zone.name == PREFERRED_ZONE:
+        return 0, 0
+    entries = zone.protection_pages
+    positions = {
+        names.index(PREFERRED_ZONE) for names in BUILT_ZONES if len(names) == len(entries) and present <= set(names)
+    }
+    found = [entries[position] for position in positions] or entries
+    return min(found), max(found)
 
 
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -108,9 +108,10 @@ def memory_headroom(
         return unknown._replace(unknown_because=f"zoneinfo has no zone of node {min(lacking)}, which has memory")
     if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
         return unknown._replace(unknown_because="zoneinfo has damaged or impossible figures")
-    spare = spare_pages(zones)
-    if spare is None:
+    found = spare_pages(zones)
+    if found is None:
         return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
+    spare = found.by_zone
     late_pages = _late_pages(meminfo, zones, page_bytes)
     max_late_pages = _max_late_pages(zones) if late_pages is None else late_pages
     pages = sum(spare.values()) + (late_pages or 0)
@@ -140,7 +141,7 @@ def memory_headroom(
         nodes=_node_headrooms(table, zones, spare, page_bytes, socket),
         reclaims_node_first=reclaims_first,
         unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
-        is_at_most=at_most,
+        is_at_most=at_most or found.is_at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
         buffer_bytes=buffer_bytes,
     )

@@ -86,7 +86,10 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         if use_text := memory_use_text(ledger, headroom.mode):
             yield use_text
     if headroom.is_at_most:
-        yield "Memory: every number of sockets is an upper bound, because a part of a socket is not known."
+        yield (
+            "Memory: every number of sockets is an upper bound, because a part of a socket, or the protection of a zone,"
+            " is not known."
+        )
     if headroom.late_bytes:
         yield f"{units.size(headroom.late_bytes)} of the free memory are not initialised by the kernel yet."
     if headroom.without_reclaim_low is not None and headroom.without_reclaim_high is not None:

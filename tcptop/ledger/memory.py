@@ -47,7 +47,11 @@ class Headroom(NamedTuple):
     """
     unknown_because: str | None
     is_at_most: bool
-    """True if all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
+    """True if all numbers of sockets in this tuple are upper bounds.
+
+    They are upper bounds if the size of an object or of the buffers is unknown, or if a zone's protection is not
+    certain.
+    """
     with_reclaim_bytes: int | None = None
     """Bytes of memory that `with_reclaim` was computed from; None if unknown."""
     buffer_bytes: float | None = 0.0

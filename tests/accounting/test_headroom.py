@@ -231,11 +231,59 @@ def zone(name: str, protection: tuple[int, ...]) -> Zone:
 
 
 def test_the_protection_is_that_of_allocations_from_zone_normal() -> None:
-    """Entries stand for DMA, DMA32, Normal, Movable, Device; older kernels print populated zones only."""
+    """Entries stand for DMA, DMA32, Normal, Movable, Device."""
     dma = zone("DMA", (0, 300, 800, 900, 900))
     every = [dma, *(zone(name, (0, 0, 0, 100, 100)) for name in ("DMA32", "Normal", "Movable", "Device"))]
-    assert protection_pages(dma, {each.name for each in every}) == 800
-    assert protection_pages(dma, {"DMA", "Normal"}) == 900
+    assert protection_pages(dma, {each.name for each in every}) == (800, 800)
+
+
+def test_the_protection_follows_the_zones_that_the_kernel_may_be_built_with() -> None:
+    """Kernels up to 4.11 print populated zones only: entries may stand for zones without a line."""
+    dma = zone("DMA", (0, 800, 900, 900))
+    assert protection_pages(dma, {"DMA", "Normal", "HighMem"}) == (800, 800), "with Movable"
+    assert protection_pages(dma, {"DMA", "DMA32"}) == (900, 900), "DMA, DMA32, Normal, Movable"
+    assert protection_pages(dma, {"DMA", "Normal"}) == (800, 900), "HighMem, DMA32 or Device beside Movable"
+
+
+def test_a_zone_withholds_nothing_from_allocations_that_prefer_it() -> None:
+    for entries in ((0, 0, 100_000, 100_000), (0, 0, 100_000), (0, 900)):
+        assert protection_pages(zone("Normal", entries), {"DMA", "Normal", "HighMem"}) == (0, 0)
+
+
+def zoneinfo_of_32_bits(dma: str, normal: str, highmem: str = "HighMem") -> str:
+    """The zones DMA, Normal and a third one, as kernels up to 4.11 print them."""
+    return "".join(
+        f"Node 0, zone {name:>8}\n  pages free     {free}\n        min      10\n        low      {low}\n"
+        f"        high     {low + 10}\n        spanned  {pages}\n        present  {pages}\n        managed  {pages}\n"
+        f"        protection: ({protection})\n"
+        for name, free, low, pages, protection in (
+            ("DMA", 3_000, 20, 4_000, dma),
+            ("Normal", 150_000, 1_000, 200_000, normal),
+            (highmem, 300_000, 200, 400_000, "0, 0, 0, 0"),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("protection", "third", "pages", "is_at_most"),
+    [
+        ("0, 1000, 2900, 2900", "HighMem", 149_000 + 1_980, False),
+        ("0, 1000, 2900, 2900", "Movable", 149_000 + 1_980, True),
+    ],
+)
+def test_highmem_takes_nothing_off_the_memory_for_slabs(
+    tmp_path: Path, protection: str, third: str, pages: int, is_at_most: bool
+) -> None:
+    """HighMem's entry is not held against slabs; if the position of Normal's entry is open, DMA gives a bound."""
+    root = copied(tmp_path)
+    for name in ("meminfo", "buddyinfo", "pagetypeinfo"):
+        (root / "proc" / name).unlink(missing_ok=True)
+    shutil.rmtree(root / "sys/devices/system/node", ignore_errors=True)
+    write_tree(root, {"proc/zoneinfo": zoneinfo_of_32_bits(protection, "0, 0, 100000, 100000", third)})
+    found = ledger_of(root).headroom["full"]
+    assert found.bytes_per_socket is not None
+    assert found.without_reclaim_high == int(pages * 4096 / found.bytes_per_socket)
+    assert found.is_at_most is is_at_most
 
 
 def test_zone_reclaim_mode_is_named(tmp_path: Path) -> None:
