@@ -66,7 +66,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "A socket has one of the two, never both. The shares of both families weigh the average: `tw_sock v4/v6"
         " average` is the size of tw_sock_TCP × the share of IPv4, and that of tw_sock_TCPv6 × the share of IPv6.",
         "/proc/slabinfo: TCP and TCPv6, or tw_sock_TCP and tw_sock_TCPv6",
-        ("v4/v6", "TCP v4/v6 average", "tw_sock v4/v6 average"),
+        ("v4/v6", "v4/6", "TCPv4/6", "TCP v4/v6 average", "tw_sock v4/v6 average"),
     ),
     Entry(
         "earlier average",

@@ -237,6 +237,8 @@ def _bar_with_legend(
     not 0, the parts before index `start` are left out. If the selected part still does not fit, the next parts are left
     out until the selected part fits. The number of omitted parts stands at the end.
     """
+    slices = [part._replace(label=_without_average(part.label)) for part in slices]
+    selected = None if selected is None else _without_average(selected)
     width = columns - MIN_SHORT_BAR_WIDTH - 1
     if selected is None and not start:
         smallest_first = sorted(range(len(slices)), key=lambda index: slices[index].bytes)
@@ -251,6 +253,11 @@ def _bar_with_legend(
             break
     text = legend[0] if legend else ()
     return (*slice_bar(slices, columns - line_width(text) - 1, signs), (" ", "text"), *text)
+
+
+def _without_average(label: str) -> str:
+    """The label of a part, in the words for a legend of one line: `TCPv4/6` for `TCP v4/v6 average`."""
+    return label.replace("TCP v4/v6 average", "TCPv4/6")
 
 
 def _captions(
