@@ -190,7 +190,7 @@ def _ktls(snapshot: Snapshot) -> Found:
 
 def _buffers(buffers: BufferMemory | None) -> Found:
     if buffers is None:
-        return Found(None, None, "sockstat's mem, or the page size, is not known")
+        return Found(None, None, "sockstat's mem, or its unit, is not known")
     return Found(None, buffers.bounds)
 
 

@@ -50,7 +50,7 @@ def find_holders(
     facts = _Facts(
         tuple(_slab_costs(states)),
         release is not None and release >= USER_OF_EVERY_SOCKET,
-        page_bytes,
+        sockets.buffer_unit_bytes,
         sockets.buffer_error_bytes,
         sockets.time_wait_scope,
     )
@@ -103,7 +103,7 @@ class _Facts(NamedTuple):
 
     costs: tuple[SlabCost, ...]
     knows_users: bool
-    page_bytes: int | None
+    buffer_unit_bytes: int | None
     buffer_error_bytes: int | None
     time_wait_scope: CountScope
 
@@ -309,7 +309,7 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
     listening = sum(listener.namespace in asked_inodes for listener in table.listeners)
     full = listening + sum(group.sockets for group in full_groups)
     allocated = machine.get("alloc")
-    charged_pages = machine.get("mem")
+    charged_units = machine.get("mem")
     without_inode = [group for group in full_groups if group.owner == "none"]
     return HolderSums(
         full=full,
@@ -325,8 +325,8 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
         queued_counted=sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes),
         buffer_bytes=sum(group.buffer_bytes for group in table.groups),
         buffer_bytes_counted=None
-        if charged_pages is None or facts.page_bytes is None
-        else charged_pages * facts.page_bytes,
+        if charged_units is None or facts.buffer_unit_bytes is None
+        else charged_units * facts.buffer_unit_bytes,
         buffer_error_bytes=facts.buffer_error_bytes,
         complete=is_whole,
     )

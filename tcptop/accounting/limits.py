@@ -262,10 +262,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         note = _why_unseen(snapshot, snapshot.sysctls)
         return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, note)
     if unit is None or sockets.buffer_bytes is None:
-        # The use and the maximum have the same unit, so the ratio of the use to the maximum is known.
-        use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
-        lacking = "buffers not known" if sockets.buffer_pages is None else "size of a page not known"
-        return _limit("tcp_mem", use, None, f"headroom not known: {lacking}", unit="pages")
+        return _tcp_mem_in_pages(snapshot, sockets, pages[2])
     use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
     headroom: int | None = None
     if mode == "time_wait":
@@ -279,6 +276,35 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
         note = f"at {grouped(round(per_socket))} B of buffers per socket, the average now"
     return _limit("tcp_mem", use, headroom, note)
+
+
+def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int) -> Limit:
+    """The limit tcp_mem if the bytes of buffers or the size of a page are unknown.
+
+    The unit of sockstat's `mem` is at most a page, so without a known unit `mem` is an upper bound on the pages.
+    """
+    if sockets.buffer_pages is None:
+        why = f"sockstat {'is damaged' if snapshot.sockstat.state in DAMAGED else 'was not read'}"
+    elif release_of(snapshot) is None:
+        why = "the release of the kernel is not known"
+    else:
+        why = "size of a page not known"
+    unit = sockets.tcp_mem_unit_bytes
+    used, error = sockets.buffer_pages, sockets.buffer_error_pages
+    is_at_most = used is not None and not sockets.buffer_unit_is_page
+    if used is not None and is_at_most:
+        # A bound on the use includes the error of the counter.
+        used, error = (None, None) if error is None else (used + error, 0)
+    factor = 1 if unit is None else unit
+    use = Use(None if used is None else used * factor, max_pages * factor, None if error is None else error * factor)
+    return _limit(
+        "tcp_mem",
+        use,
+        None,
+        f"headroom not known: {why}",
+        unit="pages" if unit is None else "bytes",
+        used_is_at_most=is_at_most and used is not None,
+    )
 
 
 def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why_unread: str) -> Iterator[Limit]:

@@ -161,13 +161,13 @@ def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> Amount | None:
 def _buffer_charge(ledger: Ledger, request: PlanRequest) -> Amount | None:
     """Bounds on the bytes of a planned socket's buffers that the kernel charges against tcp_mem; None if unknown.
 
-    The kernel charges whole pages (net/core/sock.c, __sk_mem_raise_allocated). If the plan uses the present buffers,
-    the charge is the average that the headroom assumes. If the counter is within its error, the charge is between the
-    counter less its error and the counter plus its error.
+    The kernel charges whole units of sockstat's `mem` (net/core/sock.c, __sk_mem_raise_allocated). If the plan uses the
+    present buffers, the charge is the average that the headroom assumes. If the counter is within its error, the charge
+    is between the counter less its error and the counter plus its error.
     """
     sockets = ledger.sockets
     if request.buffer_bytes != "now":
-        unit = sockets.tcp_mem_unit_bytes
+        unit = sockets.buffer_unit_bytes
         each = -(-request.buffer_bytes // unit) * unit if unit else None
         return None if each is None else Amount(each, each)
     average = ledger.costs["full"].buffer_bytes_per_socket
@@ -754,8 +754,8 @@ def _tcp_mem_sysctl(
 ) -> PlanSysctl | str:
     """Advice on the three values of tcp_mem.
 
-    Memory pressure begins at the second value; `needed` is in units of tcp_mem. The kernel sets the three values to
-    3/4, 1 and 3/2 of the second value (net/ipv4/tcp.c, tcp_init_mem).
+    Memory pressure begins at the second value; `needed` is in pages. The kernel sets the three values to 3/4, 1 and 3/2
+    of the second value (net/ipv4/tcp.c, tcp_init_mem).
     """
     second = _sysctl(limit, "net.ipv4.tcp_mem", needed, memory_bytes, unit)
     if isinstance(second, str):

@@ -21,13 +21,14 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The estimated memory: the charge, minus the error of the charge, minus one page for each socket.
+    """The estimated memory: the charge, minus the error of the charge, minus one unit of the charge for each socket.
 
-    The estimate is at least the bytes of the live objects of segments. The kernel charges a socket for whole pages in
-    advance (include/net/sock.h, sk_mem_charge). Many sockets with a few bytes each are charged for much more than they
-    hold. Sockets with full queues hold about as much as they are charged for. If the number of free objects that CPUs
-    cache is unknown, all active objects count as live. If slabinfo has no row of segments, the estimate is the charge.
-    The estimate exceeds neither the charge nor the upper bound.
+    The estimate is at least the bytes of the live objects of segments. The kernel charges a socket for whole units in
+    advance (include/net/sock.h, sk_mem_charge). The unit is a page, or 4096 bytes on kernels from 4.9 to 5.19. Many
+    sockets with a few bytes each are charged for much more than they hold. Sockets with full queues hold about as much
+    as they are charged for. If the number of free objects that CPUs cache is unknown, all active objects count as live.
+    If slabinfo has no row of segments, the estimate is the charge. The estimate exceeds neither the charge nor the
+    upper bound.
     """
     is_known: bool = True
     """False if the number of free objects that CPUs cache is unknown; the estimate may then be far from the truth."""
@@ -67,8 +68,8 @@ def buffer_memory(
             high = min(high, max(0, rest) + rows.bytes.high)
     low = min(rows.bytes.low, sockets.buffer_bytes, high)
     surely_used = 0.0
-    if sockets.allocated is not None and page_bytes is not None:
-        surely_used = sockets.buffer_bytes - error_bytes - sockets.allocated * page_bytes
+    if sockets.allocated is not None and sockets.buffer_unit_bytes is not None:
+        surely_used = sockets.buffer_bytes - error_bytes - sockets.allocated * sockets.buffer_unit_bytes
     live = low if rows.has_error else rows.bytes.high
     likely = max(live, surely_used) if rows.has_row else inf
     return BufferMemory(Amount(low, high), min(likely, sockets.buffer_bytes, high), rows.has_error)

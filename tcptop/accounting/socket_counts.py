@@ -24,7 +24,8 @@ FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
 """Two kernel releases: the first that counts sockstat's `mem` in units of 4096 bytes, and the first that counts `mem`
 in pages again.
 
-The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
+The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h). The sysctl tcp_mem is in pages on every kernel: from 4.9
+to 5.19, sk_prot_mem_limits() converts it into units of SK_MEM_QUANTUM before it compares `mem` with it.
 """
 FIXED_UNIT_BYTES = 4096
 
@@ -66,7 +67,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     """The counts of sockstat and sockstat6, and an upper bound on the machine's TIME_WAIT sockets."""
     sockstat, sockstat6, sysctls = snapshot.sockstat.value, snapshot.sockstat6.value, snapshot.sysctls.value
     release = release_of(snapshot)
-    unit = _unit_bytes(release, page_bytes)
+    unit = _buffer_unit_bytes(release, page_bytes)
     units = sockstat.buffer_units if sockstat else None
     reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
     error = _error_bytes(release, reserve_pages, page_bytes, cpus)
@@ -88,11 +89,13 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         allocated=sockstat.allocated if sockstat else None,
         allocated_per_s=None,
         buffer_pages=units,
+        buffer_unit_bytes=unit,
+        buffer_unit_is_page=release is not None and not _has_fixed_unit(release),
         buffer_bytes=units * unit if units is not None and unit is not None else None,
         buffer_error_bytes=error,
         buffer_error_pages=_error_pages(error, unit, reserve_pages, cpus),
         tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
-        tcp_mem_unit_bytes=unit,
+        tcp_mem_unit_bytes=page_bytes,
         under_pressure=_under_pressure(snapshot),
     )
 
@@ -123,13 +126,16 @@ def _time_wait_scope(release: Release | None) -> CountScope:
     return "machine" if release < may_be_here else "machine or here"
 
 
-def _unit_bytes(release: Release | None, page_bytes: int | None) -> int | None:
+def _has_fixed_unit(release: Release) -> bool:
     first, end = FIXED_UNIT_RELEASES
-    if release is not None and first <= release < end:
-        return FIXED_UNIT_BYTES
-    if release is None and page_bytes != FIXED_UNIT_BYTES:
-        return None
-    return page_bytes
+    return first <= release < end
+
+
+def _buffer_unit_bytes(release: Release | None, page_bytes: int | None) -> int | None:
+    """The unit of sockstat's `mem`; None if unknown."""
+    if release is None:
+        return page_bytes if page_bytes == FIXED_UNIT_BYTES else None
+    return FIXED_UNIT_BYTES if _has_fixed_unit(release) else page_bytes
 
 
 def _error_bytes(

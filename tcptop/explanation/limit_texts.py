@@ -229,7 +229,7 @@ def used_text(ledger: Ledger, limit: Limit) -> str:
 
     If the use may be 0, the text is `≤` and the upper bound.
     """
-    if limit.name == "tcp_mem" and limit.unit == "bytes":
+    if limit.name == "tcp_mem" and ledger.sockets.buffer_bytes is not None and limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
     if limit.at_most_used is not None:
         return f"≤ {limit_text(limit, limit.at_most_used, True)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tcptop.ledger import Ledger, MemoryPart, SlabMemory
+from tcptop.ledger import Ledger, MemoryPart, SlabMemory, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
@@ -96,6 +96,12 @@ def buffers_row(ledger: Ledger) -> TableRow:
         memory = buffer_memory_text(ledger)
         note = f"in whole pages{error}{memory and '; '}{memory}; the slabs of queued segments are in it"
     return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
+
+
+def buffer_pages_text(sockets: SocketCounts) -> str:
+    """The kernel's count of buffers, for use if its bytes are unknown: a number of pages, or `≤` and such a number."""
+    at_most = "" if sockets.buffer_unit_is_page else "≤ "
+    return f"{at_most}{units.count(sockets.buffer_pages)}"
 
 
 def buffer_memory_text(ledger: Ledger) -> str:

@@ -496,7 +496,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         f" {units.grouped(request.sockets)}{over}; it is not checked."
     )
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
-        yield "tcp_mem: above its second value windows shrink. It is in units of a page (4096 B on Linux 4.9 to 5.19)."
+        yield "tcp_mem: above its second value windows shrink. It is in pages."
     if request.time_wait:
         per_s = units.grouped(round(request.time_wait / TIME_WAIT_S))
         yield (

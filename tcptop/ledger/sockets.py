@@ -34,12 +34,17 @@ class SocketCounts(NamedTuple):
     allocated_per_s: float | None
     """Change of `allocated` per second, computed in the same way as `time_wait_per_s`."""
     buffer_pages: int | None
+    """`mem` of sockstat as the kernel prints it, in units of `buffer_unit_bytes`, which are at most a page."""
+    buffer_unit_bytes: int | None
+    buffer_unit_is_page: bool
+    """True if the unit of `buffer_pages` is surely a page, even if the size of a page is unknown."""
     buffer_bytes: int | None
     buffer_error_bytes: int | None
     buffer_error_pages: int | None
     """`buffer_error_bytes` converted into the unit of `buffer_pages`; None if unknown."""
     tcp_mem_pages: tuple[int, int, int] | None
     tcp_mem_unit_bytes: int | None
+    """The size of a page: the unit of `tcp_mem_pages` on every kernel."""
     under_pressure: bool | None = None
     """True if the kernel says that TCP is under memory pressure."""
 

@@ -34,6 +34,8 @@ NOT_IN_SOCKETS = {
     "time_wait_scope",
     "time_wait_per_s",
     "allocated_per_s",
+    "buffer_unit_bytes",
+    "buffer_unit_is_page",
     "buffer_error_pages",
     "tcp_mem_unit_bytes",
     "under_pressure",

@@ -9,7 +9,7 @@ from tcptop.explanation.events_page import SINCE, events_table, group_events, mo
 from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import headroom_sentence
-from tcptop.explanation.memory_page import buffer_memory_text, slab_memory_table
+from tcptop.explanation.memory_page import buffer_memory_text, buffer_pages_text, slab_memory_table
 from tcptop.explanation.numa_page import late_memory_text, node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
 from tcptop.kernel.objects import AVERAGE_OF_FAMILIES, MINI_SOCKETS, SOCKS
@@ -169,7 +169,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
     buffers, memory = units.bounded(sockets.buffer_bounds, units.size), buffer_memory_text(ledger)
     if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
-        buffers = f"{units.count(sockets.buffer_pages)} pages"
+        buffers = f"{buffer_pages_text(sockets)} pages"
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every socket but TIME_WAIT, of all netns"),
         ("in use", units.count(sockets.inuse_of_both), f"this netns: {families}"),

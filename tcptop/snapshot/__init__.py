@@ -385,7 +385,7 @@ class Sysctls(NamedTuple):
     host_name: str | None
     kernel_release: str | None
     tcp_mem: tuple[int, int, int] | None
-    """Three values of tcp_mem (min, pressure and max), in the unit of sockstat's `mem`."""
+    """Three values of tcp_mem (min, pressure and max), in pages."""
     slab_debug: bool
     """True if the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.limit_texts import ratio_text
-from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text
+from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text, buffer_pages_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
@@ -363,7 +363,7 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     share = f"{ratio_text(limit)} %"
     if counts.buffer_bytes is None and counts.buffer_pages is not None and counts.tcp_mem_pages:
         pages = counts.tcp_mem_pages[2]
-        return units.count(counts.buffer_pages), (f"of tcp_mem {units.count(pages)} pages ({share})", "pages")
+        return buffer_pages_text(counts), (f"of tcp_mem {units.count(pages)} pages ({share})", "pages")
     bounds, memory = counts.buffer_bounds, buffer_memory_text(ledger)
     text = units.bounded(bounds, units.size)
     if bounds is None:

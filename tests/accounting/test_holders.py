@@ -98,6 +98,12 @@ def test_the_groups_of_one_holder_are_added_up() -> None:
     assert (round(each.sockets), round(each.unread_bytes)) == (563, 12_288)
 
 
+@pytest.mark.parametrize(("release", "unit"), [("5.15.0-105-generic", 4096), ("6.12.0", 16384), ("4.8.15", 16384)])
+def test_the_counted_buffers_are_in_the_unit_of_the_kernel(release: str, unit: int) -> None:
+    sums = holders_of(*WHOLE_MACHINE, kernel="6.12-arm64-16k-4n", release=release).sums
+    assert sums.buffer_bytes_counted == 6_000 * unit
+
+
 def test_the_sums_stand_beside_the_counters() -> None:
     sums = holders_of(*WHOLE_MACHINE).sums
     assert (sums.full, sums.in_use) == (600 + 301 + 300 + 200 + 400 + 2, 1212 + 602)

@@ -11,10 +11,12 @@ from recorded import (
     each_recording,
     ledger,
     ledger_of,
+    release_files,
     snapshot,
     snapshot_of,
     text,
     write_buffers,
+    write_tree,
 )
 
 from tcptop.accounting import account
@@ -349,6 +351,41 @@ def test_a_second_network_namespace_does_not_show_limits_of_the_machine(tmp_path
     limits = ledger_of(root).limits["full"]
     for name in ("tcp_mem", "tcp_max_orphans"):
         assert limit(limits, name).note == "not visible from this network namespace"
+
+
+QUANTA = "5.15.0-105-generic-64k"
+"""A kernel on which sockstat's `mem` is in units of 4096 bytes, and tcp_mem in pages."""
+
+
+def large_pages(path: Path, release: str, units: int = 40_000) -> Path:
+    """A machine of 6 GiB with pages of 16 KiB and its default tcp_mem."""
+    root = copy_recording("6.12-arm64-16k-4n", "established", path)
+    write_tree(root, {**release_files(release), "proc/sys/net/ipv4/tcp_mem": "16662\t22217\t33324\n"})
+    return write_buffers(root, units)
+
+
+@pytest.mark.parametrize(
+    ("release", "unit", "state"), [("4.8.15", 16384, "full"), (QUANTA, 4096, "ok"), ("6.0.0", 16384, "full")]
+)
+def test_the_use_and_the_maximum_of_tcp_mem_have_units_of_their_own(
+    release: str, unit: int, state: str, tmp_path: Path
+) -> None:
+    found = limit(ledger_of(large_pages(tmp_path, release)).limits["full"], "tcp_mem")
+    assert (found.used, found.maximum, found.unit) == (40_000 * unit, 33_324 * 16384, "bytes")
+    assert found.state == state
+    assert not found.used_is_at_most
+
+
+@pytest.mark.parametrize(("units", "state"), [(20_000, "ok"), (40_000, "unknown")])
+def test_without_a_release_a_page_is_an_upper_bound_on_the_unit_of_buffers(
+    units: int, state: str, tmp_path: Path
+) -> None:
+    root = large_pages(tmp_path, "", units)
+    found = limit(ledger_of(root).limits["full"], "tcp_mem")
+    error_pages = 8 * int((root / "proc/sys/net/core/mem_pcpu_rsv").read_text())
+    assert (found.used, found.used_error, found.used_is_at_most) == ((units + error_pages) * 16384, 0, True)
+    assert (found.maximum, found.state) == (33_324 * 16384, state)
+    assert found.note == "headroom not known: the release of the kernel is not known"
 
 
 def test_rows_that_need_a_dump_say_so() -> None:

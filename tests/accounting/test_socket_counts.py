@@ -33,7 +33,8 @@ def test_the_unit_of_buffers_on_64k_pages(tmp_path: Path, release: str, unit: in
     assert sockets.buffer_pages == 8063
     assert sockets.buffer_bytes == 8063 * unit
     assert sockets.tcp_mem_pages == (1000, 2000, 3000)
-    assert sockets.tcp_mem_unit_bytes == unit
+    assert sockets.buffer_unit_bytes == unit
+    assert sockets.tcp_mem_unit_bytes == 65536, "net.ipv4.tcp_mem is in pages on every kernel"
 
 
 def test_the_unit_is_unknown_on_64k_pages_of_an_unknown_release(tmp_path: Path) -> None:

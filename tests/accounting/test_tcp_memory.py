@@ -6,7 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-from recorded import copy_recording, each_recording, ledger, ledger_of, slab_rows, text, write_buffers
+from recorded import (
+    copy_recording,
+    each_recording,
+    ledger,
+    ledger_of,
+    release_files,
+    slab_rows,
+    text,
+    write_buffers,
+    write_tree,
+)
 
 OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6")
 
@@ -142,6 +152,19 @@ def test_a_page_charged_for_each_idle_socket_is_no_memory(tmp_path: Path) -> Non
     root = write_buffers(copy_recording("6.18-1n", "established", tmp_path), 8002)
     [buffers] = [part for part in ledger_of(root).tcp_memory.parts if part.row is None]
     assert buffers.bytes == buffers.low_bytes < 1 << 20
+
+
+def test_a_socket_is_charged_in_advance_for_one_unit_of_the_charge(tmp_path: Path) -> None:
+    """From 4.9 to 5.19 the unit is 4096 bytes, on pages of 16 KiB too."""
+    root = copy_recording("6.12-arm64-16k-4n", "established", tmp_path)
+    (root / "proc/sys/net/core/mem_pcpu_rsv").write_text("64\n")
+    write_tree(root, release_files("5.15.0-105-generic-16k"))
+    write_buffers(root, 24_000)
+    found = ledger_of(root)
+    [buffers] = [part for part in found.tcp_memory.parts if part.row is None]
+    assert found.sockets.allocated == 16_001
+    error_bytes = 8 * 64 * 16384
+    assert buffers.bytes == (24_000 - 16_001) * 4096 - error_bytes
 
 
 def test_no_charge_is_no_buffers_before_6_0() -> None:

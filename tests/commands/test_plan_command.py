@@ -1129,6 +1129,29 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
     assert f"in use {int(bounds.low)} to {ceil(bounds.high)} B of a present socket" in text
 
 
+def test_advice_on_tcp_mem_is_in_pages(tmp_path: Path, run: Run, run_json: RunJson) -> None:
+    """From 4.9 to 5.19 buffers are charged in units of 4096 bytes, and tcp_mem is in pages (sk_prot_mem_limits)."""
+    root = copy_recording("6.12-arm64-16k-4n", "established", tmp_path)
+    write_tree(root, {**release_files("5.15.0-105-generic"), "proc/sys/net/ipv4/tcp_mem": "16662\t22217\t33324\n"})
+    (root / "proc/sys/net/core/mem_pcpu_rsv").unlink()
+    write_buffers(root, 40_000)
+    arguments = ("--root", str(root), "--connections", "100K", "--buffers", "5000")
+    [found] = [each for each in run_json(*arguments)["sysctls"] if each["name"] == "net.ipv4.tcp_mem"]
+    assert found["at_least"][1] == (40_000 + 100_000 * 2) * 4096 // 16384
+    assert "4096" not in next(line for line in run(*arguments)[1].splitlines() if "It is in" in line)
+
+
+def test_a_plan_with_a_damaged_sockstat_says_so(root: Path, run_json: RunJson) -> None:
+    """The two counts of buffers contradict each other; the size of a page is known."""
+    sockstat = root / "proc/net/sockstat"
+    sockstat.write_text(re.sub(r"mem \d+", "mem 4000000", sockstat.read_text()))
+    found = run_json("--root", str(root), "--connections", "1K", "--buffers", "16K")
+    row = limit(found, "tcp_mem")
+    maximum = int((root / "proc/sys/net/ipv4/tcp_mem").read_text().split()[2])
+    assert (row["used"], row["limit"], row["unit"]) == (None, maximum * 4096, "bytes")
+    assert row["note"] == "headroom not known: sockstat is damaged"
+
+
 @pytest.mark.parametrize(("of_second", "is_said"), [(0.9, False), (1.1, True)])
 def test_a_plan_above_the_second_value_of_tcp_mem_is_under_pressure(of_second: float, is_said: bool, run: Run) -> None:
     low, second, high = (int(each) for each in (Path(TREE) / "proc/sys/net/ipv4/tcp_mem").read_text().split())

@@ -363,10 +363,16 @@ def test_an_architecture_with_one_page_size_gives_it(tmp_path: Path, release: st
     assert report(root)["host"]["page_size"] == size
 
 
-def test_a_ratio_of_two_counts_in_one_unit_needs_no_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("release", "is_at_most"), [("4.8.15", False), ("4.9.0", True), ("5.19.17", True), ("6.0.0", False)]
+)
+def test_a_ratio_of_two_counts_needs_no_size_of_a_page(release: str, is_at_most: bool, tmp_path: Path) -> None:
+    """From 4.9 to 5.19 only tcp_mem is in pages; sockstat's `mem` is in units of 4096 bytes, at most a page."""
     root = write(
         tmp_path,
         {
+            "proc/sys/kernel/osrelease": f"{release}\n",
+            "sys/devices/system/cpu/online": "0\n",
             "proc/net/sockstat": "TCP: inuse 900 orphan 0 tw 0 alloc 900 mem 2200\n",
             "proc/sys/net/ipv4/tcp_mem": "2000\t2800\t4400\n",
         },
@@ -374,7 +380,24 @@ def test_a_ratio_of_two_counts_in_one_unit_needs_no_unit(tmp_path: Path) -> None
     found = report(root)
     limit = next(limit for limit in found["limits"] if limit["name"] == "tcp_mem")
     assert (limit["used"], limit["limit"], limit["unit"], limit["ratio"]) == (2200, 4400, "pages", 0.5)
-    assert re.search(r"buffers +2 200 pages", text_report(root))
+    assert limit["used_is_at_most"] is is_at_most
+    assert "size of a page not known" in limit["note"]
+    assert re.search(rf"buffers +{'8.6 MiB' if is_at_most else '2 200 pages'}", text_report(root))
+
+
+def test_two_counts_whose_units_may_differ_have_no_ratio(tmp_path: Path) -> None:
+    """Without a release the unit of sockstat's `mem`, and the error of the counter, are unknown."""
+    root = write(
+        tmp_path,
+        {
+            "proc/net/sockstat": "TCP: inuse 900 orphan 0 tw 0 alloc 900 mem 5000\n",
+            "proc/sys/net/ipv4/tcp_mem": "2000\t2800\t4400\n",
+        },
+    )
+    limit = next(limit for limit in report(root)["limits"] if limit["name"] == "tcp_mem")
+    assert (limit["used"], limit["limit"], limit["ratio"], limit["state"]) == (None, 4400, None, "unknown")
+    assert re.search(r"buffers +(<=|≤) 5 000 pages", text_report(root))
+    assert "the release of the kernel is not known" in limit["note"]
 
 
 @pytest.mark.parametrize(("orphans", "headroom"), [(0, 16384), (10_000, 6384), (21_564, 0), (65_738, 0)])
