@@ -14,7 +14,12 @@ from tcptop.accounting.cache_lines import (
 )
 from tcptop.accounting.kmalloc_names import kmalloc_names_by_size, kmalloc_size_bytes
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
-from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, idle_error_objects, unique_rows
+from tcptop.accounting.slabinfo_rows import (
+    are_in_child_caches,
+    idle_error_objects,
+    may_have_child_caches,
+    unique_rows,
+)
 from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_step_bytes, slab_order
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
@@ -82,6 +87,7 @@ class CacheTable:
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._is_slab_allocator = any(row.tunables_limit for row in rows)
+        self._may_have_child_caches = may_have_child_caches(snapshot)
         self._counts = self._usable_sysfs_counts()
         self._sysfs_replaces_slabinfo = bool(self._counts) and self._slabinfo_is_old()
         self._previous_active = self._previous_active_objects()
@@ -303,15 +309,11 @@ class CacheTable:
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace slabinfo's counts, by cache name.
 
-        The mapping is empty if slabinfo is readable and the kernel may have a child cache for each memory cgroup.
-        Slabinfo counts the objects of child caches, but sysfs does not.
+        The mapping is empty if the kernel may have a child cache for each memory cgroup. Slabinfo counts the objects of
+        child caches, but sysfs does not.
         """
-        counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
-        if counts.value is None:
-            return {}
-        if slabinfo.value is not None and (self._release is None or self._release < MEMCG_CHILDREN_UNTIL):
-            return {}
-        return counts.value.caches
+        counts = self._snapshot.slab_counts.value
+        return {} if counts is None or self._may_have_child_caches else counts.caches
 
     @property
     def counts_reading(self) -> Reading[Slabinfo] | Reading[SlabCounts]:
@@ -353,8 +355,7 @@ class CacheTable:
             line = without_doubted(line, doubts)
         if not line.in_catalogue:
             return line
-        line = line._replace(
-            nodes=self._nodes(names, line.object_bytes, line.objects_per_slab, line.pages_per_slab),
+        line = self._with_nodes(line, names)._replace(
             idle_error_objects=None if doubts else idle_error_objects(self._snapshot, row, names),
         )
         count = next((self._counts[name] for name in names if name in self._counts), None)
@@ -509,6 +510,22 @@ class CacheTable:
             return None, None
         order = slab_order(object_bytes, self._page_bytes, topology.online_cpus)
         return order, (self._page_bytes << order) // object_bytes
+
+    def _with_nodes(self, line: CacheLine, names: tuple[str, ...]) -> CacheLine:
+        """A copy of the line with the counts on each node.
+
+        If some of the objects are in child caches, the nodes of these objects are unknown on a machine with several
+        nodes.
+        """
+        nodes = self._nodes(names, line.object_bytes, line.objects_per_slab, line.pages_per_slab)
+        counts = [count.objects for count in (nodes or {}).values()]
+        on_nodes = None if None in counts else sum(filter(None, counts))
+        if nodes is None or not self._may_have_child_caches or not are_in_child_caches(line.objects, on_nodes):
+            return line._replace(nodes=nodes)
+        topology = self._snapshot.topology.value
+        if topology is None or len(topology.nodes) != 1:
+            return line._replace(in_child_caches=True)
+        return line._replace(nodes={topology.nodes[0].node: NodeCount(line.objects, line.slabs, line.bytes, None)})
 
     def _nodes(
         self, names: tuple[str, ...], object_bytes: int | None, per_slab: int | None, pages: int | None

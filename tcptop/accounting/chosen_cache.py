@@ -5,11 +5,12 @@ The same relations are checked as for the caches of the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from tcptop.accounting.contradictions.audit import find_failures
 from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, CachePair, Machine, with_drift
 from tcptop.accounting.contradictions.slab_relations import CACHE_COUNT_RELATIONS, CACHE_SIZE_RELATIONS
+from tcptop.accounting.slabinfo_rows import are_in_child_caches
 from tcptop.ledger import CacheLine
 from tcptop.snapshot import CacheAttributes, SlabSize
 
@@ -18,7 +19,7 @@ COUNTS = ("slabs", "total_objects", "partial", "cpu_slabs")
 
 
 def sound_attributes(
-    attributes: CacheAttributes | None, lines: Iterable[CacheLine], page_bytes: int | None
+    attributes: CacheAttributes | None, lines: Sequence[CacheLine], page_bytes: int | None
 ) -> CacheAttributes | None:
     """The attributes without impossible ones; `CacheAttributes.doubt` says why some are left out.
 
@@ -29,6 +30,9 @@ def sound_attributes(
     line = next((each for each in lines if each.name == attributes.cache), None)
     machine = Machine(page_bytes, MAX_MEMORY_BYTES, is_slub=True, drift_pages=0)
     sizes, counts = _size_doubts(attributes, line, machine), _count_doubts(attributes, machine)
+    has_child_caches = any(each.in_child_caches for each in lines)
+    if has_child_caches and line is not None and are_in_child_caches(line.objects, attributes.numbers.get(COUNTS[1])):
+        counts.append("it leaves out the slabs of memory cgroups, which /proc/slabinfo counts")
     if not sizes and not counts:
         return attributes
     doubtful = {*(SIZES if sizes else ()), *(COUNTS if counts else ())}

@@ -250,7 +250,9 @@ def protection_pages(zone: Zone, present: Collection[str]) -> tuple[int, int]:
         return 0, 0
     entries = zone.protection_pages
     positions = {
-        names.index(PREFERRED_ZONE) for names in BUILT_ZONES if len(names) == len(entries) and present <= set(names)
+        names.index(PREFERRED_ZONE)
+        for names in BUILT_ZONES
+        if len(names) == len(entries) and set(present) <= set(names)
     }
     found = [entries[position] for position in positions] or entries
     return min(found), max(found)

@@ -19,11 +19,31 @@ SHEAVES_SINCE = (7, 0)
 Sheaves hold more free objects than partial slabs hold.
 """
 
+MEMCG_CHILDREN_SINCE = (3, 8)
+"""First kernel release with a child cache for each memory cgroup."""
+
 MEMCG_CHILDREN_UNTIL = (5, 9)
 """First kernel release without a child cache for each memory cgroup.
 
 Slabinfo counts the objects of a child cache in the row of the parent cache, but sysfs does not.
 """
+
+MISSED_SHARE = 64
+"""If sysfs shows all objects of a row but 1/MISSED_SHARE, the row has no objects of child caches: the difference may
+come from sockets that were closed between the reads of slabinfo and sysfs."""
+
+
+def may_have_child_caches(snapshot: Snapshot) -> bool:
+    """True if caches may have child caches for memory cgroups, whose objects sysfs leaves out."""
+    release, cgroups = release_of(snapshot), snapshot.memory_cgroups.value
+    if release is not None and not MEMCG_CHILDREN_SINCE <= release < MEMCG_CHILDREN_UNTIL:
+        return False
+    return cgroups is None or cgroups.charged
+
+
+def are_in_child_caches(row_objects: int | None, sysfs_objects: int | None) -> bool:
+    """True if some of a row's objects may be in child caches, because sysfs does not show as many objects."""
+    return row_objects is None or sysfs_objects is None or sysfs_objects < row_objects - row_objects // MISSED_SHARE
 
 
 def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:

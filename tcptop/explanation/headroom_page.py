@@ -30,6 +30,12 @@ HEADINGS = make_headings(
 )
 
 
+NODES_UNKNOWN = (
+    "The nodes of the present sockets are not known: before Linux 5.9, /sys/kernel/slab leaves out the slabs of memory"
+    " cgroups, which /proc/slabinfo counts."
+)
+
+
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
     """The headroom in one accounting mode: a table of all limits, the kernel's action at each limit, and notes."""
     headroom, limits = ledger.headroom[mode], ledger.limits[mode]
@@ -103,6 +109,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             f"After {units.rough_count(local)} more {what}, spread as now, the CPUs of node {number} use memory of"
             " other nodes."
         )
+    if ledger.has_child_caches:
+        yield NODES_UNKNOWN
     if headroom.reclaims_node_first is None and len(headroom.nodes) > 1:
         yield (
             "vm.zone_reclaim_mode is not known: if it is not 0, a node reclaims its own page cache before it uses other"

@@ -315,7 +315,7 @@ def node_lines(plan: Plan, columns: int) -> list[Line]:
     On a machine with one node, the result is empty.
     """
     if plan.nodes is None:
-        return paragraph(" By node: not known, since no TCP slab is counted by node.", columns - 1, "text")
+        return paragraph(" By node: not known, since no file counts all TCP slabs by node.", columns - 1, "text")
     if len(plan.nodes) < 2:
         return []
     least, most = ("≥ ", "≤ ") if plan.high_bytes is None else ("", "")

@@ -218,8 +218,18 @@ class Ledger(NamedTuple):
         lines = [self.cache(cache) for cache in {part.cache for part in parts}]
         return frozenset(line.row for line in lines if line is not None and line.row is not None)
 
+    @property
+    def has_child_caches(self) -> bool:
+        """True if objects of TCP's caches may be in child caches of memory cgroups, whose nodes no file shows."""
+        return any(cache.in_child_caches for cache in self.caches)
+
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if all caches that TCP uses lack counts by node."""
+        """TCP's slab bytes on a node; None if all caches that TCP uses lack counts by node.
+
+        The bytes are also None if some objects are in child caches of memory cgroups, whose nodes are unknown.
+        """
+        if self.has_child_caches:
+            return None
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
         known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

@@ -82,7 +82,7 @@ class CacheLine(NamedTuple):
     """Change of the number of active objects per second."""
     nodes: Mapping[int, NodeCount] | None
     """Counts on each node, from sysfs. Sysfs is read more often than slabinfo, so the sum over the nodes may differ
-    from `objects`."""
+    from `objects`. The counts are None if `in_child_caches` is True."""
     max_in_use: int | None = None
     """Upper bound on the number of objects in use: active objects from slabinfo, or all objects from sysfs.
 
@@ -107,6 +107,12 @@ class CacheLine(NamedTuple):
 
     TCP's objects in the cache lie on the same nodes as the inodes. If this field is None, TCP's part is assumed to
     spread over the nodes like all objects of the cache.
+    """
+
+    in_child_caches: bool = False
+    """True if some of the objects may be in child caches of memory cgroups, which kernels before 5.9 have.
+
+    Slabinfo counts the objects of child caches, but no file shows on which nodes these objects are.
     """
 
     @property

@@ -352,7 +352,9 @@ def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
     lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
     if table_node(ledger, choices) is None:
         return lines
-    if lacks_counts_by_node(ledger):
+    if ledger.has_child_caches:
+        lines += paragraph("/sys/kernel/slab leaves out slabs of memory cgroups; = has the machine's", columns, "dim")
+    elif lacks_counts_by_node(ledger):
         lines += paragraph("there are no counts by node here; = has the machine's", columns, "dim")
     elif choices.all_caches:
         lines += paragraph("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")

@@ -25,6 +25,7 @@ from recorded import (
 
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.ledger import CacheLine, Ledger
+from tcptop.report.as_text import as_text
 
 PAGE = 4096
 
@@ -294,6 +295,80 @@ def test_before_5_9_slabinfo_is_preferred_to_sysfs(tmp_path: Path) -> None:
         (root / "sys/kernel/slab/TCP" / name).write_text(count)
     cache = line(ledger_of(root), "TCP")
     assert (cache.objects, cache.slabs) == (130, 10)
+
+
+def with_child_caches(root: Path, release: str = "5.4.0-182-generic", parent_share: float = 0.5) -> Path:
+    """A recording of 16 001 sockets, with a part of the socks in caches that only slabinfo counts."""
+    root = copy_recording("5.10-4n", "established", root)
+    write_tree(root, {"proc/sys/kernel/osrelease": f"{release}\n"})
+    for path in ("proc/version", "proc/cmdline"):
+        (root / path).unlink(missing_ok=True)
+    for name in ("slabs", "total_objects"):
+        path = root / "sys/kernel/slab/TCP" / name
+        by_node = {node: int(int(n) * parent_share) for node, n in re.findall(r"(N\d+)=(\d+)", path.read_text())}
+        path.write_text(f"{sum(by_node.values())} {' '.join(f'{node}={n}' for node, n in by_node.items())}\n")
+    return root
+
+
+@pytest.mark.parametrize("release", ["4.18.0-553.el8_10.x86_64", "5.4.0-182-generic"])
+def test_the_nodes_of_objects_in_child_caches_are_unknown(tmp_path: Path, release: str) -> None:
+    """Sysfs leaves out child caches of memory cgroups, so its counts by node are those of the parent alone."""
+    figures, whole = ledger_of(with_child_caches(tmp_path, release)), ledger("5.10-4n", "established")
+    cache = line(figures, "TCP")
+    assert (cache.objects, cache.nodes, cache.in_child_caches) == (line(whole, "TCP").objects, None, True)
+    assert line(figures, "sock_inode_cache").nodes == line(whole, "sock_inode_cache").nodes
+    assert {figures.tcp_bytes_on(node.node) for node in figures.nodes} == {None}
+    of_nodes = figures.headroom["full"].nodes
+    assert len(of_nodes) == 4
+    assert {node.local for node in of_nodes.values()} == {None}
+    assert all(node.without_reclaim > 0 for node in of_nodes.values())
+    assert "cgroups, which /proc/slabinfo counts" in as_text(figures).replace("\n  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("release", "command_line", "parent_share"),
+    [
+        ("5.10.0-32-amd64", "quiet", 0.9),
+        ("5.4.0-182-generic", "cgroup.memory=nokmem", 0.9),
+        ("5.4.0-182-generic", "cgroup_disable=memory", 0.9),
+        ("5.4.0-182-generic", "quiet", 1.0),
+    ],
+)
+def test_the_nodes_are_known_where_no_object_is_in_a_child_cache(
+    tmp_path: Path, release: str, command_line: str, parent_share: float
+) -> None:
+    """Without charging of kernel memory, a difference is a change between the reads."""
+    root = with_child_caches(tmp_path, release, parent_share)
+    write_tree(root, {"proc/cmdline": f"{command_line}\n"})
+    if command_line == "cgroup_disable=memory":
+        shutil.rmtree(root / "sys/fs/cgroup", ignore_errors=True)
+        (root / "proc/cgroups").unlink(missing_ok=True)
+    cache = line(ledger_of(root), "TCP")
+    assert cache.nodes is not None
+    counts = {node: count.objects for node, count in cache.nodes.items()}
+    files = (root / "sys/kernel/slab/TCP/total_objects").read_text()
+    assert counts == {int(node): int(count) for node, count in re.findall(r"N(\d+)=(\d+)", files)}
+
+
+def test_on_one_node_the_objects_of_child_caches_are_on_this_node(tmp_path: Path) -> None:
+    root = with_child_caches(tmp_path)
+    for node in (1, 2, 3):
+        shutil.rmtree(root / f"sys/devices/system/node/node{node}")
+    (root / "sys/devices/system/node/online").write_text("0\n")
+    for path in ("proc/zoneinfo", "proc/buddyinfo", "proc/pagetypeinfo"):
+        (root / path).unlink(missing_ok=True)
+    cache = line(ledger_of(root), "TCP")
+    assert cache.nodes is not None
+    assert {node: (each.objects, each.bytes) for node, each in cache.nodes.items()} == {0: (cache.objects, cache.bytes)}
+
+
+def test_counts_of_parent_caches_alone_are_not_those_of_the_cache(tmp_path: Path) -> None:
+    root = with_child_caches(tmp_path)
+    (root / "proc/slabinfo").unlink()
+    figures = ledger_of(root)
+    cache = line(figures, "TCP")
+    assert (cache.objects, cache.slabs, cache.bytes, cache.nodes) == (None, None, None, None)
+    assert figures.tcp_memory.bytes is None
 
 
 def test_bytes_in_the_ledger_are_corrected_for_order_fallback(tmp_path: Path) -> None:

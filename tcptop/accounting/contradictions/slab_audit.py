@@ -33,7 +33,7 @@ from tcptop.accounting.contradictions.slab_relations import (
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
 from tcptop.accounting.machine import is_of_machine, release_of
 from tcptop.accounting.slab_bytes import slab_bytes
-from tcptop.accounting.slabinfo_rows import MEMCG_CHILDREN_UNTIL, unique_rows
+from tcptop.accounting.slabinfo_rows import may_have_child_caches, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import (
     DENTRY,
@@ -260,7 +260,7 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
     counts, slabinfo = snapshot.slab_counts.value, snapshot.slabinfo.value
     sizes = snapshot.slab_sizes.value
     apart_s = seconds_apart(snapshot.slab_counts, snapshot.slabinfo, snapshot.live)
-    release = release_of(snapshot)
+    is_whole = not may_have_child_caches(snapshot)
     rows: dict[str, SlabRow] = {}
     if slabinfo is not None and apart_s is not None:
         rows = {row.name: row for row in unique_rows(slabinfo.rows)}
@@ -272,7 +272,6 @@ def _cache_pairs(snapshot: Snapshot, machine: Machine) -> dict[str, CachePair]:
         drift = (
             min(slabs // 4, (row.slabs if row else 0)) + DRIFT_SLABS + int((apart_s or 0) * GROWTH_BYTES_PER_S) // slab
         )
-        is_whole = release is not None and release >= MEMCG_CHILDREN_UNTIL
         size = sizes.caches.get(name) if sizes else None
         per_slab = size.objects_per_slab if size else None
         pairs[name] = CachePair(*count, row, drift, is_whole, per_slab)
