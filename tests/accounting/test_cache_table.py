@@ -301,8 +301,8 @@ def with_child_caches(root: Path, release: str = "5.4.0-182-generic", parent_sha
     """A recording of 16 001 sockets, with a part of the socks in caches that only slabinfo counts."""
     root = copy_recording("5.10-4n", "established", root)
     write_tree(root, {"proc/sys/kernel/osrelease": f"{release}\n"})
-    for path in ("proc/version", "proc/cmdline"):
-        (root / path).unlink(missing_ok=True)
+    for file in ("proc/version", "proc/cmdline"):
+        (root / file).unlink(missing_ok=True)
     for name in ("slabs", "total_objects"):
         path = root / "sys/kernel/slab/TCP" / name
         by_node = {node: int(int(n) * parent_share) for node, n in re.findall(r"(N\d+)=(\d+)", path.read_text())}
