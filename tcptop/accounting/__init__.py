@@ -128,7 +128,7 @@ def account(
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
         held=held_objects(snapshot, table, sockets),
-        lab=lab_result_use(snapshot),
+        lab=lab_result_use(snapshot, table),
         cgroup=snapshot.cgroup,
         chosen_cache=sound_attributes(snapshot.chosen_cache, table.lines, page_bytes),
         holders=holders,

@@ -58,7 +58,7 @@ def attached_objects(
         (
             "ktls",
             "sockets with kernel TLS",
-            _ktls(snapshot),
+            _ktls(snapshot, table),
             "of this network namespace at least, as measured",
         ),
         ("buffers", "segments", _buffers(buffers), "queued segments with their data, as sockets are charged"),
@@ -157,7 +157,7 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
     return Found(flows, Amount(low.low, high.high + flows.high * extension.slab_share_bytes))
 
 
-def _ktls(snapshot: Snapshot) -> Found:
+def _ktls(snapshot: Snapshot, table: CacheTable) -> Found:
     """The machine's sockets that use kernel TLS in one direction or in both directions.
 
     The kernel counts TLS sockets by network namespace, so the upper bounds are infinite if other namespaces may have
@@ -177,7 +177,7 @@ def _ktls(snapshot: Snapshot) -> Found:
     sockets = here._replace(high=inf) if is_partial else here
     if not here.high:
         return Found(sockets, sockets)
-    measured = measured_ktls(snapshot)
+    measured = measured_ktls(snapshot, table)
     if measured is None:
         return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
     software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes

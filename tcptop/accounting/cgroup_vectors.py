@@ -50,7 +50,7 @@ def cgroup_vector_costs(
     each cost is 0. If the kernel profiles allocations, the slabs of all caches have vectors. The second return value is
     False if the kmalloc cache of some vectors is unknown.
     """
-    charged = has_vectors(snapshot)
+    charged = has_vectors(snapshot, table)
     if charged is False:
         return [], True
     profiles = _profiles(snapshot)
@@ -89,7 +89,7 @@ def _entry_bytes(release: Release | None, sysctls: Sysctls | None) -> int:
     return max(size_bytes, ENTRY_ALIGNMENT_BYTES) if is_aligned else size_bytes
 
 
-def has_vectors(snapshot: Snapshot) -> bool | None:
+def has_vectors(snapshot: Snapshot, table: CacheTable) -> bool | None:
     """True if slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
     release, sysctls = release_of(snapshot), snapshot.sysctls.value
     if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
@@ -98,9 +98,9 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
     if _profiles(snapshot) and release is not None and release < VECTORS_IN_SLAB_END_SINCE:
         return True
     if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_SLAB_END_SINCE)):
-        return measured_has_vectors(snapshot)
+        return measured_has_vectors(snapshot, table)
     if not cgroups.charged and sysctls is not None and sysctls.mem_profiling_is_unread:
-        return measured_has_vectors(snapshot)
+        return measured_has_vectors(snapshot, table)
     return cgroups.charged
 
 

@@ -10,6 +10,7 @@ from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.ledger import CacheLine, LabUse
 from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
+from tcptop.text import units
 
 ACCEPTED = "established/accepted"
 
@@ -39,7 +40,7 @@ class KtlsBytes(NamedTuple):
     rx_bytes: float
 
 
-def lab_result_use(snapshot: Snapshot) -> LabUse | None:
+def lab_result_use(snapshot: Snapshot, table: CacheTable) -> LabUse | None:
     """The user's lab result; None if the user gave no lab result.
 
     `unused_because` is the reason why accounting does not use the lab result; None if accounting uses it.
@@ -47,25 +48,35 @@ def lab_result_use(snapshot: Snapshot) -> LabUse | None:
     measurement = snapshot.lab_measurement
     if measurement is None:
         return None
-    return LabUse(measurement.path, _unused_because(snapshot, measurement))
+    return LabUse(measurement.path, _unused_because(snapshot, table, measurement))
 
 
-def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
-    """The lab's measurement of an accepted ESTABLISHED socket; None without a lab result of this kernel."""
+def measured_socket(snapshot: Snapshot, table: CacheTable) -> MeasuredState | None:
+    """The lab's measurement of an accepted ESTABLISHED socket; None without a lab result that is used."""
     measurement = snapshot.lab_measurement
-    if measurement is None or _unused_because(snapshot, measurement) is not None:
+    if measurement is None or _unused_because(snapshot, table, measurement) is not None:
         return None
     return measurement.states.get(ACCEPTED)
 
 
-def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
-    """Bytes of kernel TLS per socket; None if no lab result of this kernel has these bytes."""
+def measured_ktls(snapshot: Snapshot, table: CacheTable) -> KtlsBytes | None:
+    """Bytes of kernel TLS per socket; None if no lab result that is used has these bytes, or a run is in doubt."""
     measurement = snapshot.lab_measurement
-    if measurement is None or _unused_because(snapshot, measurement) is not None:
+    if measurement is None or _unused_because(snapshot, table, measurement) is not None or ktls_doubt(measurement):
         return None
     return ktls_bytes(
         {key: sum(row.bytes for row in state.rows) + state.vector_bytes for key, state in measurement.states.items()}
     )
+
+
+def ktls_doubt(measurement: LabMeasurement) -> str | None:
+    """Why the lab doubts a run from which the bytes of kernel TLS follow; None if it measured all of them soundly.
+
+    None also if the lab did not measure all of these runs.
+    """
+    if not measurement.states.keys() >= set(KTLS_STEPS):
+        return None
+    return next((doubt for key in KTLS_STEPS if (doubt := measurement.states[key].doubt) is not None), None)
 
 
 def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
@@ -88,9 +99,13 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
     A cache fits if the lab measured one object per socket in the cache, and the catalogue has no struct for this
     object. If several caches fit, the cache with the smallest objects is returned.
     """
-    state = measured_socket(snapshot)
-    if state is None:
-        return None
+    state = measured_socket(snapshot, table)
+    candidates = _lsm_blob_candidates(snapshot, table, state) if state is not None else []
+    return min(candidates, key=lambda line: line.object_bytes or 0, default=None)
+
+
+def _lsm_blob_candidates(snapshot: Snapshot, table: CacheTable, state: MeasuredState) -> list[CacheLine]:
+    """The kmalloc caches in which the lab measured one object per socket that is of no struct of the catalogue."""
     separate, _ = has_socket_wq(snapshot, table)
     wq_cache = table.kmalloc_cache(socket_wq_bytes(snapshot, table)[0]) if separate else None
     candidates: list[CacheLine] = []
@@ -102,16 +117,16 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
         objects = row.objects - (1.0 if wq_cache is not None and line.name == wq_cache.name else 0.0)
         if ONE_EACH[0] <= objects <= ONE_EACH[1]:
             candidates.append(line)
-    return min(candidates, key=lambda line: line.object_bytes or 0, default=None)
+    return candidates
 
 
-def measured_has_vectors(snapshot: Snapshot) -> bool | None:
-    """True if the lab measured memory cgroup vectors; None without a lab result of this kernel."""
-    state = measured_socket(snapshot)
+def measured_has_vectors(snapshot: Snapshot, table: CacheTable) -> bool | None:
+    """True if the lab measured memory cgroup vectors; None without a lab result that is used."""
+    state = measured_socket(snapshot, table)
     return None if state is None else state.vector_bytes >= MIN_VECTOR_BYTES
 
 
-def _unused_because(snapshot: Snapshot, measurement: LabMeasurement) -> str | None:
+def _unused_because(snapshot: Snapshot, table: CacheTable, measurement: LabMeasurement) -> str | None:
     sysctls = snapshot.sysctls.value
     release = sysctls.kernel_release if sysctls else None
     build = sysctls.build_id if sysctls else None
@@ -122,6 +137,25 @@ def _unused_because(snapshot: Snapshot, measurement: LabMeasurement) -> str | No
     page_bytes = page_size_bytes(snapshot)
     if page_bytes is not None and measurement.page_size_bytes not in (None, page_bytes):
         return "it is of a kernel with another page size"
-    if ACCEPTED not in measurement.states:
+    state = measurement.states.get(ACCEPTED)
+    if state is None:
         return "it has no ESTABLISHED sockets of the server side: measure with --states established"
+    if state.doubt is not None:
+        return f"its own check failed ({state.doubt}): measure again"
+    return _contradiction(snapshot, table, state)
+
+
+def _contradiction(snapshot: Snapshot, table: CacheTable, state: MeasuredState) -> str | None:
+    """How slabinfo contradicts the measured LSM socket blob; None if it does not.
+
+    Every TCP socket has a blob (net/core/sock.c, sk_prot_alloc), so its cache has at least as many objects in use.
+    """
+    sockets = table.matching_sockstat.allocated if table.matching_sockstat else None
+    for line in _lsm_blob_candidates(snapshot, table, state):
+        in_use = table.kmalloc_max_in_use(line)
+        if sockets is not None and in_use is not None and in_use < sockets:
+            return (
+                f"it has an object in {line.name} for each socket, but slabinfo has {units.counted(in_use, 'object')}"
+                f" there for {units.counted(sockets, 'socket')}"
+            )
     return None

@@ -140,12 +140,12 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     if line is not None and line.object_bytes is not None:
         yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
         return
-    if unknown and measured_socket(snapshot) is None:
+    if unknown and measured_socket(snapshot, table) is None:
         yield f"{LSM_SOCKET_BLOB.struct} ({', '.join(unknown)})"
     if modules is not None and not names:
         return
     if modules is None:
-        if measured_socket(snapshot) is None:
+        if measured_socket(snapshot, table) is None:
             yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
         return
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]

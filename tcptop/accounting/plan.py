@@ -13,7 +13,7 @@ from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
-from tcptop.accounting.lab_result import measured_ktls
+from tcptop.accounting.lab_result import ktls_doubt, measured_ktls
 from tcptop.accounting.limits import limit_state
 from tcptop.accounting.object_cost import object_costs
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, TIME_WAIT_LIMIT, limit_label
@@ -194,12 +194,12 @@ def _needs(
 ) -> Needs:
     costs, missing = _object_costs(snapshot, table, ledger, request, mini_sockets, ports)
     parts = [_part(cost) for cost in costs if cost.count]
-    ktls = measured_ktls(snapshot) if request.with_ktls else None
+    ktls = measured_ktls(snapshot, table) if request.with_ktls else None
     if ktls is not None:
         of_sockets = request.sockets * sum(ktls)
         parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
     elif request.with_ktls:
-        missing.append(f"{KTLS} ({_why_no_ktls(ledger)})")
+        missing.append(f"{KTLS} ({_why_no_ktls(snapshot, ledger)})")
     buffers = Amount(0.0, 0.0)
     if request.buffer_bytes:
         each = _buffer_bytes(ledger, request)
@@ -262,13 +262,16 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     return PlanRequest(number, "mixed", "mix", buffers, 0, False, tracks_flows(snapshot), False), reason
 
 
-def _why_no_ktls(ledger: Ledger) -> str:
+def _why_no_ktls(snapshot: Snapshot, ledger: Ledger) -> str:
     """The reason why the bytes of kernel TLS are unknown, and the command that measures them."""
     measure = "measure it with tcptop lab --states ktls -w FILE"
     if ledger.lab is None:
         return f"{measure}, and give --lab FILE"
     if ledger.lab.unused_because is not None:
         return f"the result of --lab is not used: {ledger.lab.unused_because}; {measure} on this kernel"
+    doubt = ktls_doubt(snapshot.lab_measurement) if snapshot.lab_measurement else None
+    if doubt is not None:
+        return f"the result of --lab is in doubt there: {doubt}; {measure} again"
     return f"the result of --lab does not have it; {measure}"
 
 

@@ -100,7 +100,7 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
 
 def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
     """The memory cgroup vectors of TCP's own caches: one vector for each slab, including unused slabs."""
-    charged = has_vectors(snapshot)
+    charged = has_vectors(snapshot, table)
     if charged is False:
         return []
     by_row: dict[str, tuple[int, float]] = {}

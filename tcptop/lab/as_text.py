@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from tcptop.accounting.lab_result import ACCEPTED
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUN_TITLES
 from tcptop.text import units
@@ -183,7 +184,12 @@ def _notes(result: LabResult, saved_as: str | None) -> Iterator[str]:
     yield from _doubts(result)
     if saved_as is not None:
         path = shlex.quote(printable(saved_as))
-        yield f"Saved: tcptop --lab {path} uses it; tcptop lab --compare {path} sets this kernel beside another."
+        compare = f"tcptop lab --compare {path} sets this kernel beside another"
+        accepted = result.results.get(ACCEPTED)
+        if accepted is not None and accepted.doubt is None:
+            yield f"Saved: tcptop --lab {path} uses it; {compare}."
+        else:
+            yield f"Saved: {compare}; tcptop --lab does not use it."
 
 
 def _doubts(result: LabResult) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptop.lab.as_text import format_percent
-from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
+from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_doubt, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -32,7 +32,8 @@ def compare_as_json(first: Json, second: Json) -> Json:
     The comparison contains every state that at least one result measured. Rows are compared only for states that both
     results measured.
     """
-    pairs = {key: (_measured_bytes(first, path), _measured_bytes(second, path)) for key, path in STATE_PATHS.items()}
+    both = {key: [find_state(result, path) or {} for result in (first, second)] for key, path in STATE_PATHS.items()}
+    pairs = {key: (parse_number(one.get("bytes")), parse_number(two.get("bytes"))) for key, (one, two) in both.items()}
     return {
         "schema": SCHEMA,
         "kernels": [_kernel_name(first), _kernel_name(second)],
@@ -41,6 +42,8 @@ def compare_as_json(first: Json, second: Json) -> Json:
                 "bytes": list(pair),
                 "difference": _difference(*pair),
                 "bytes_per_million": [None if each is None else round(each * MILLION) for each in pair],
+                "disturbance": [parse_number(state.get("disturbance")) for state in both[key]],
+                "doubt": [find_doubt(state) for state in both[key]],
             }
             for key, pair in pairs.items()
             if pair != (None, None)
@@ -84,6 +87,16 @@ def _state_lines(first: Json, second: Json, columns: int | None) -> Iterator[str
     yield from wrap_text("Bytes per endpoint (both ends: per connection), and for a million of them", columns, "  ")
     rows = [[RUN_TITLES[key], *_cells(state)] for key, state in comparison["states"].items()]
     yield from plain_table(STATE_HEADINGS, rows, columns, split_at=FIRST_MILLION_COLUMN)
+    notes = [
+        f"Disturbed: {letter}, {RUN_TITLES[key]}: {doubt}; measure again."
+        for letter, index in (("A", 0), ("B", 1))
+        for key, state in comparison["states"].items()
+        if (doubt := state["doubt"][index]) is not None
+    ]
+    if notes:
+        yield ""
+        for note in notes:
+            yield from wrap_text(note, columns, "  ")
 
 
 def _cells(state: Json) -> list[str]:
@@ -122,10 +135,6 @@ def _row_lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
             yield line
     if same:
         yield f"  the same in both: {same} {'row' if same == 1 else 'rows'}"
-
-
-def _measured_bytes(result: Json, path: tuple[str, ...]) -> float | None:
-    return parse_number((find_state(result, path) or {}).get("bytes"))
 
 
 def _compare_rows(first: Json, second: Json) -> list[Json]:

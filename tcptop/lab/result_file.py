@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tcptop.errors import TcptopError
+from tcptop.lab.result import MAX_DISTURBANCE
 from tcptop.named_files import read_bytes
 from tcptop.privileges import read_without_root
 from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
@@ -120,6 +121,19 @@ def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
     return found if isinstance(found, dict) else None
 
 
+def find_doubt(state: Json) -> str | None:
+    """Why a state's figures may be wrong by more than `MAX_DISTURBANCE`; None if the file does not say so.
+
+    Versions of tcptop without the key `doubt` wrote only the disturbance.
+    """
+    doubt, disturbance = state.get("doubt"), parse_number(state.get("disturbance"))
+    if doubt is not None:
+        return printable_name(str(doubt))
+    if disturbance is not None and disturbance > MAX_DISTURBANCE:
+        return f"the figures may be wrong by {100 * disturbance:.1f} %"
+    return None
+
+
 def _parse_measurement(path: str, found: Json) -> LabMeasurement:
     states = {}
     for key, place in STATE_PATHS.items():
@@ -152,9 +166,14 @@ def _parse_state(state: Json, where: str) -> MeasuredState:
         raise DamagedResultError(f"the parts of {where} are not a list of at most {MAX_PARTS}")
     if vectors is not None and not isinstance(vectors, dict):
         raise DamagedResultError(f"the vectors of {where} are not a JSON object")
+    if state.get("doubt") is not None:
+        _parse_name(state["doubt"], f"the doubt of {where}")
+    if state.get("disturbance") is not None:
+        _require_number(state["disturbance"], f"the disturbance of {where}")
     return MeasuredState(
         rows=tuple(_parse_row(part, where) for part in parts),
         vector_bytes=_require_number(vectors.get("bytes"), f"the vectors of {where}") if vectors else 0.0,
+        doubt=find_doubt(state),
     )
 
 

@@ -576,6 +576,8 @@ class MeasuredState(NamedTuple):
     rows: tuple[MeasuredRow, ...]
     vector_bytes: float
     """Bytes of memory cgroup vectors that one endpoint adds."""
+    doubt: str | None = None
+    """Why the lab itself doubts these figures; None if the lab does not doubt them."""
 
 
 class LabMeasurement(NamedTuple):

@@ -339,7 +339,7 @@ def lab_result(
 
 
 def ledger_with_lab(lab: LabMeasurement | None, of: Snapshot | None = None) -> Ledger:
-    return account((of or with_build_id(snapshot("6.1-4n", "established"), BUILD))._replace(lab_measurement=lab))
+    return account((of or with_build_id(snapshot("6.1-4n", "base"), BUILD))._replace(lab_measurement=lab))
 
 
 def blobs(figures: Ledger) -> list[ObjectCost]:
@@ -367,13 +367,13 @@ def test_the_blob_is_in_the_kmalloc_cache_with_one_measured_object_per_socket(ro
 def with_modules(*names: str, of: Snapshot | None = None) -> Snapshot:
     """The recorded 6.1 with other security modules."""
     reading = Reading("ok", SecurityModules(names), None, 0.0, 1, None, None, None)
-    return (of or with_build_id(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=reading)
+    return (of or with_build_id(snapshot("6.1-4n", "base"), BUILD))._replace(security_modules=reading)
 
 
 def without_module_list(of: Snapshot | None = None) -> Snapshot:
     """The recorded 6.1 without any file that shows its security modules."""
     hidden: Reading[SecurityModules] = Reading("missing", None, "why", 0.0, 1, None, None, None)
-    return (of or with_build_id(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=hidden)
+    return (of or with_build_id(snapshot("6.1-4n", "base"), BUILD))._replace(security_modules=hidden)
 
 
 @pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
@@ -437,7 +437,7 @@ def test_the_smallest_of_several_caches_with_one_object_per_socket_has_the_blob(
 
 def test_a_kmalloc_row_that_counts_objects_of_the_catalogue_is_skipped() -> None:
     """On old kernels filp was merged into kmalloc-256: the one object per socket in kmalloc-256 is the file."""
-    kernel = with_build_id(snapshot("6.1-4n", "established"), BUILD)
+    kernel = with_build_id(snapshot("6.1-4n", "base"), BUILD)
     links = kernel.slab_links.value
     assert links is not None
     group_of = {**links.group_of, "filp": ":0000256", "kmalloc-256": ":0000256"}
@@ -450,7 +450,7 @@ def test_a_kmalloc_row_that_counts_objects_of_the_catalogue_is_skipped() -> None
 
 
 def test_before_5_3_one_object_of_kmalloc_64_is_the_wait_queue() -> None:
-    of = without_module_list(with_release(with_build_id(snapshot("6.1-4n", "established"), BUILD), "5.2.21"))
+    of = without_module_list(with_release(with_build_id(snapshot("6.1-4n", "base"), BUILD), "5.2.21"))
     lab = lab_result(("kmalloc-64", 1.0), kernel_release="5.2.21")
     assert blobs(ledger_with_lab(lab, of)) == []
     two = lab_result(("kmalloc-64", 2.0), kernel_release="5.2.21")
@@ -462,7 +462,7 @@ def test_before_5_3_one_object_of_kmalloc_64_is_the_wait_queue() -> None:
 def test_the_files_decide_whether_there_are_vectors_and_a_lab_only_without_them(
     vector_bytes: float, there: bool, cgroups: bool | None
 ) -> None:
-    of = with_cgroups(with_build_id(snapshot("6.1-4n", "established"), BUILD), cgroups)
+    of = with_cgroups(with_build_id(snapshot("6.1-4n", "base"), BUILD), cgroups)
     parts = vectors(
         cost_of(ledger_with_lab(lab_result(("kmalloc-16", 1.0), vector_bytes=vector_bytes), of), "full", "accepted")
     )
@@ -505,15 +505,49 @@ def test_a_lab_result_of_another_kernel_is_not_used_and_says_why(lab: LabMeasure
 
 @pytest.mark.parametrize(("here", "there"), [(None, BUILD), (BUILD, None)])
 def test_a_lab_result_is_used_if_a_build_id_is_unknown(here: str | None, there: str | None) -> None:
-    of = with_build_id(snapshot("6.1-4n", "established"), here)
+    of = with_build_id(snapshot("6.1-4n", "base"), here)
     figures = ledger_with_lab(lab_result(("kmalloc-96", 1.0), build_id=there), of)
     assert figures.lab is not None
     assert figures.lab.unused_because is None
     assert [part.cache for part in blobs(figures)] == ["kmalloc-96"]
 
 
+def test_a_lab_result_in_doubt_is_not_used_and_says_why() -> None:
+    sound = lab_result(("kmalloc-96", 1.0), vector_bytes=1.2)
+    state = sound.states["established/accepted"]._replace(doubt="8 sockets of other programs came or went")
+    of = with_cgroups(with_build_id(snapshot("6.1-4n", "base"), BUILD), None)
+    figures = ledger_with_lab(sound._replace(states={"established/accepted": state}), of)
+    assert figures.lab is not None
+    reason = "its own check failed (8 sockets of other programs came or went): measure again"
+    assert figures.lab.unused_because == reason
+    assert figures.costs == ledger_with_lab(None, of).costs != ledger_with_lab(sound, of).costs
+
+
+def test_a_doubt_of_another_state_does_not_matter() -> None:
+    sound = lab_result(("kmalloc-96", 1.0))
+    state = sound.states["established/accepted"]
+    states = {"established/accepted": state, "close_wait": state._replace(doubt="filp did not follow the sockets")}
+    assert ledger_with_lab(sound._replace(states=states)) == ledger_with_lab(sound)
+
+
+@pytest.mark.parametrize(("row", "is_used"), [("kmalloc-16", True), ("kmalloc-32", False), ("kmalloc-512", False)])
+def test_a_lab_result_that_slabinfo_contradicts_is_not_used(row: str, is_used: bool) -> None:
+    """Every socket has a blob, so the cache of the blobs has at least as many objects as there are sockets."""
+    of = with_build_id(snapshot("6.1-4n", "established"), BUILD)
+    assert (slab_rows(text("6.1-4n", "established", "proc/slabinfo"))[row].active > 16_000) == is_used
+    figures = ledger_with_lab(lab_result(("kmalloc-16", 1.0), (row, 0.93)), of)
+    assert figures.lab is not None
+    if is_used:
+        assert figures.lab.unused_because is None
+    else:
+        reason = figures.lab.unused_because or ""
+        assert reason.startswith(f"it has an object in {row} for each socket, but slabinfo has ")
+        assert reason.endswith(" objects there for 16 001 sockets")
+        assert figures.costs == ledger_with_lab(None, of).costs
+
+
 def test_a_lab_result_is_not_used_if_the_release_is_unknown() -> None:
-    of = snapshot("6.1-4n", "established")
+    of = snapshot("6.1-4n", "base")
     hidden = of._replace(sysctls=Reading("missing", None, "why", 0.0, 1, None, None, None))
     figures = ledger_with_lab(lab_result(("kmalloc-96", 1.0)), hidden)
     assert figures.lab is not None

@@ -9,6 +9,7 @@ import pytest
 from recorded import snapshot
 
 from tcptop.accounting import account
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes, measured_ktls
 from tcptop.accounting.plan import KTLS, make_plan
 from tcptop.accounting.tls_sockets import tls_sockets
@@ -101,23 +102,37 @@ def measurement(seen: Snapshot, pairs: Mapping[str, float], **changes: object) -
     return whole._replace(**changes)  # type: ignore[arg-type]
 
 
+def bytes_of(seen: Snapshot) -> KtlsBytes | None:
+    """The bytes of kernel TLS that accounting uses."""
+    return measured_ktls(seen, CacheTable(seen, seen.page_size_bytes))
+
+
 def test_a_lab_result_of_this_kernel_gives_the_bytes() -> None:
     seen = snapshot("6.1-1n", "established")
-    assert measured_ktls(seen) is None
-    found = measured_ktls(seen._replace(lab_measurement=measurement(seen, PAIRS)))
+    assert bytes_of(seen) is None
+    found = bytes_of(seen._replace(lab_measurement=measurement(seen, PAIRS)))
     assert found == pytest.approx(BYTES), "vectors are in all sums"
 
 
 def test_a_lab_result_of_another_kernel_gives_none() -> None:
     seen = snapshot("6.1-1n", "established")
     other = measurement(seen, PAIRS, kernel_release="6.12.0")
-    assert measured_ktls(seen._replace(lab_measurement=other)) is None
+    assert bytes_of(seen._replace(lab_measurement=other)) is None
 
 
 def test_a_lab_result_without_ktls_gives_none() -> None:
     seen = snapshot("6.1-1n", "established")
     without = measurement(seen, {"established/pair": 7639.0})
-    assert measured_ktls(seen._replace(lab_measurement=without)) is None
+    assert bytes_of(seen._replace(lab_measurement=without)) is None
+
+
+@pytest.mark.parametrize("key", PAIRS)
+def test_a_run_in_doubt_gives_none(key: str) -> None:
+    seen = snapshot("6.1-1n", "established")
+    sound = measurement(seen, PAIRS)
+    assert bytes_of(seen._replace(lab_measurement=sound)) is not None
+    states = {**sound.states, key: sound.states[key]._replace(doubt="8 sockets of other programs came or went")}
+    assert bytes_of(seen._replace(lab_measurement=sound._replace(states=states))) is None
 
 
 # The sockets of this network namespace at the measured sizes, among the attached objects.

@@ -733,6 +733,19 @@ LAB_RESULT: Json = {
     ("changed", "words"),
     [
         ({"kernel": "5.10.0-1"}, "(the result of --lab is not used: it is of kernel 5.10.0-1; measure it with"),
+        (
+            {"states": {"established": {"accepted": {**LAB_STATE, "doubt": "filp did not follow the sockets"}}}},
+            "(the result of --lab is not used: its own check failed (filp did not follow the sockets): measure again; ",
+        ),
+        (
+            {
+                "states": {
+                    "established": {"accepted": LAB_STATE, "pair": LAB_STATE},
+                    "ktls": {"context": LAB_STATE, "tx": {**LAB_STATE, "disturbance": 0.5}, "pair": LAB_STATE},
+                }
+            },
+            "(the result of --lab is in doubt there: the figures may be wrong by 50.0 %; measure it with tcptop lab",
+        ),
         ({"page_size": 65_536}, "(the result of --lab is not used: it is of a kernel with another page size; "),
         ({}, "(the result of --lab does not have it; measure it with tcptop lab --states ktls -w FILE)"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from recorded import snapshot_of, tree
 
+from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_ktls
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import result_as_text
@@ -150,7 +151,8 @@ def test_a_written_result_gives_the_same_bytes(result: LabResult, tmp_path: Path
     sysctls = seen.sysctls.value
     assert sysctls is not None
     measurement = load_measurement(str(path))._replace(kernel_release=sysctls.kernel_release, build_id=None)
-    assert measured_ktls(seen._replace(lab_measurement=measurement)) == pytest.approx(result.ktls, abs=0.05)
+    seen = seen._replace(lab_measurement=measurement)
+    assert measured_ktls(seen, CacheTable(seen, seen.page_size_bytes)) == pytest.approx(result.ktls, abs=0.05)
 
 
 def test_a_comparison_has_the_steps(result: LabResult) -> None:

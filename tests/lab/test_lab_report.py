@@ -11,7 +11,7 @@ from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import DETAIL, SUMMARY, result_as_text
 from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.experiment import affordable_connections, choose_less_disturbed
-from tcptop.lab.result import LabPart, LabResult
+from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUNS, STATES, select_runs
 
 STATE_KEYS = {"sockets", "bytes", "catalogue_bytes", "parts"}
@@ -118,6 +118,15 @@ def test_the_report_names_the_saved_file() -> None:
     assert text.splitlines()[-1].startswith("Saved: tcptop --lab 'my lab.json' uses it")
 
 
+@pytest.mark.parametrize(
+    "results", [{"close_wait": state(SOCK)}, {"established/accepted": state(SOCK, other_sockets=400)}]
+)
+def test_the_report_does_not_offer_a_result_that_is_not_used(results: dict[str, StateResult]) -> None:
+    found = LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, results)
+    last = result_as_text(found, saved_as="lab.json").splitlines()[-1]
+    assert last == "Saved: tcptop lab --compare lab.json sets this kernel beside another; tcptop --lab does not use it."
+
+
 def test_a_note_says_whether_vectors_are_in_the_sums() -> None:
     assert "; beside MEASURED and CATALOGUE." in result_as_text(result())
     counted = {"close_wait": state(SOCK, vectors_counted=True)}
@@ -182,12 +191,36 @@ def test_two_kernels_are_compared() -> None:
         "bytes": [2520.0, 2772.0],
         "difference": 0.1,
         "bytes_per_million": [2_520_000_000, 2_772_000_000],
+        "disturbance": [0.0, 0.0],
+        "doubt": [None, None],
     }
     text = compare_as_text(first, second)
     assert text.isascii()
     assert "6.1.0 (A) beside 7.3.0 (B)" in text
     [line] = [line for line in text.splitlines() if "TIME_WAIT accepted" in line]
     assert "2520.0  2772.0      +252.0  +10.00 %  2 403 MiB  2 644 MiB    +240 MiB" in line
+
+
+def test_a_comparison_names_the_doubts_of_both_sides() -> None:
+    miscounted = SOCK._replace(objects=0.9366, bytes=0.9366 * SOCK.bytes)
+    first, second = result_as_json(result()), result_as_json(result("6.18.0", miscounted))
+    doubt = "the socks counted differ from the sockets by 6.3 %"
+    found = compare_as_json(first, second)["states"]
+    assert (found["close_wait"]["disturbance"], found["close_wait"]["doubt"]) == ([0.0, 0.0634], [None, doubt])
+    assert found["established/few_ports"]["doubt"] == [None, None]
+    assert "Disturbed" not in compare_as_text(first, first)
+    text = compare_as_text(first, second)
+    assert f"\nDisturbed: B, CLOSE_WAIT accepted: {doubt}; measure again.\n" in text
+    assert "Disturbed: A" not in text
+    assert f"\nDisturbed: A, CLOSE_WAIT accepted: {doubt}; measure again.\n" in compare_as_text(second, first)
+    assert max(map(len, compare_as_text(second, first, 60).splitlines())) <= 60
+
+
+def test_a_disturbance_of_a_result_without_doubts_is_named() -> None:
+    found = result_as_json(result())
+    del found["states"]["close_wait"]["doubt"]
+    found["states"]["close_wait"]["disturbance"] = 0.025
+    assert compare_as_json(found, found)["states"]["close_wait"]["doubt"] == 2 * ["the figures may be wrong by 2.5 %"]
 
 
 def test_a_state_that_only_one_result_has_has_no_difference() -> None:

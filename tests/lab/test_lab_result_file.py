@@ -48,6 +48,13 @@ def with_part(**values: object) -> Json:
     return found
 
 
+def with_state(**values: object) -> Json:
+    """An intact result with values of one state changed."""
+    found = whole()
+    found["states"]["close_wait"].update(values)
+    return found
+
+
 def load_error(path: str) -> str:
     """The line of the error with which a file is refused."""
     with pytest.raises(TcptopError) as caught:
@@ -74,6 +81,22 @@ def test_a_written_result_is_read_back(tmp_path: Path) -> None:
     )
     assert back.states["close_wait"].vector_bytes == 38.0
     assert [row.row for row in back.states["established/few_ports"].rows] == ["TCP", "eventpoll_epi"]
+
+
+@pytest.mark.parametrize(
+    ("values", "doubt"),
+    [
+        ({"doubt": "filp did not follow", "disturbance": 1}, "filp did not follow"),
+        ({"doubt": "a\x1b[2J", "disturbance": 0.0}, "a\\x1b[2J"),
+        ({"doubt": None, "disturbance": 0.5}, "the figures may be wrong by 50.0 %"),
+        ({"doubt": None, "disturbance": 0.01}, None),
+        ({"doubt": None, "disturbance": None}, None),
+    ],
+)
+def test_the_doubt_of_a_state_is_read(tmp_path: Path, values: Json, doubt: str | None) -> None:
+    back = load_measurement(write_result(tmp_path, with_state(**values)))
+    assert back.states["close_wait"].doubt == doubt
+    assert back.states["fin_wait2"].doubt is None
 
 
 def test_a_result_without_a_build_id_is_read(tmp_path: Path) -> None:
@@ -126,6 +149,8 @@ def test_a_result_without_a_build_id_is_read(tmp_path: Path) -> None:
         (with_part(objects=None), "TCP of close_wait"),
         (with_part(objects=10**17), "TCP of close_wait"),
         (with_part(catalogue_objects=[]), "TCP of close_wait"),
+        (with_state(doubt=7), "the doubt of close_wait is not a name"),
+        (with_state(disturbance="1"), "the disturbance of close_wait: a figure is not a number"),
     ],
 )
 def test_a_file_that_is_not_a_result_is_refused_in_one_line(tmp_path: Path, content: object, message: str) -> None:
