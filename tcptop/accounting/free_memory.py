@@ -1,7 +1,5 @@
 """The free memory of each node and zone: the buddy allocator's blocks, the TCP slabs that fit, and spare pages."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations, zip_longest
 from typing import NamedTuple

@@ -526,3 +526,66 @@ def test_an_impossible_list_of_online_cpus(tmp_path: Path) -> None:
     root = write(copied(tmp_path), {"sys/devices/system/cpu/online": "0-99999999\n"})
     assert_strange(report(root), "topology", "the list of CPUs that are online: CPU 99999999")
     assert "100 000 000" not in text_report(root)
+
+
+def in_container_without_limit(destination: Path) -> Path:
+    """A container whose meminfo (lxcfs) has the machine's MemTotal and the container's other figures."""
+    root = copied(destination)
+    meminfo = (root / "proc/meminfo").read_text()
+    found = re.search(r"^MemTotal: +(\d+)", meminfo, re.MULTILINE)
+    assert found is not None
+    container = {
+        **dict.fromkeys(("Buffers", "Active(anon)", "Inactive(anon)", "AnonPages"), 0),
+        **{"MemFree": int(found[1]) - 200_000, "MemAvailable": int(found[1]) - 100_000, "Cached": 100_000},
+        **{"Active(file)": 50_000, "Inactive(file)": 50_000},
+        **{"Slab": 20_000, "SReclaimable": 15_000, "SUnreclaim": 5_000},
+    }
+    for name, kib in container.items():
+        change(root, "proc/meminfo", rf"^{re.escape(name)}:.*$", f"{name}: {kib} kB")
+    half = re.sub(
+        r"((?:pages free|nr_free_pages) +)(\d+)",
+        lambda match: f"{match[1]}{int(match[2]) // 2}",
+        (root / "proc/zoneinfo").read_text(),
+    )
+    (root / "proc/zoneinfo").write_text(half)
+    blocks = re.sub(
+        r"(?m)^(Node.*zone +\w+)(.*)$",
+        lambda match: f"{match[1]} {' '.join(str(int(count) // 2) for count in match[2].split())}",
+        (root / "proc/buddyinfo").read_text(),
+    )
+    (root / "proc/buddyinfo").write_text(blocks)
+    (root / "proc/pagetypeinfo").unlink(missing_ok=True)
+    return root
+
+
+def test_no_figure_of_a_containers_meminfo_is_the_machines(tmp_path: Path) -> None:
+    root = in_container_without_limit(tmp_path)
+    (root / "proc/slabinfo").unlink()
+    found = report(root)
+    assert_strange(found, "meminfo", "the memory in use", "/proc/zoneinfo")
+    assert found["slab_memory"]["bytes"] is None
+
+
+def test_the_meminfo_of_a_container_is_not_held_against_slabinfo(tmp_path: Path) -> None:
+    """Slabinfo is the kernel's, and what is computed without meminfo stays."""
+    found, whole = report(in_container_without_limit(tmp_path)), report(copied(tmp_path / "whole"))
+    assert_strange(found, "meminfo", "the memory in use", "/proc/zoneinfo")
+    assert found["sources"]["slabinfo"]["state"] == "ok"
+    assert found["slab_memory"]["bytes"] is None
+    assert found["slab_memory"]["own_bytes"] == whole["slab_memory"]["own_bytes"]
+    headroom = found["headroom"]
+    assert headroom["with_reclaim"] is None
+    assert headroom["without_reclaim_low"] > 100_000
+    assert headroom["bytes_per_socket"] == whole["headroom"]["bytes_per_socket"]
+
+
+def test_both_files_are_named_if_rows_take_more_than_slab(tmp_path: Path) -> None:
+    """Without zoneinfo, either may be wrong: slabinfo, or the meminfo of a container."""
+    root = copied(tmp_path)
+    for name, kib in (("Slab", 20_000), ("SReclaimable", 8_000), ("SUnreclaim", 12_000)):
+        change(root, "proc/meminfo", rf"^{name}:.*$", f"{name}: {kib} kB")
+    (root / "proc/zoneinfo").unlink()
+    found = report(root)
+    assert_strange(found, "slabinfo", "rows take")
+    assert_strange(found, "meminfo", "Slab is less than the rows of /proc/slabinfo take")
+    assert found["slab_memory"]["bytes"] is None

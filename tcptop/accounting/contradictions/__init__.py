@@ -112,6 +112,9 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     machine = find_machine(audit.snapshot, page_bytes)
     sizes_of_protocols = protocol_sizes(audit.snapshot)
     facts = find_facts(audit.snapshot, machine)
+    # The zones come first: if a container's meminfo contradicts them, slabinfo, which is the kernel's, is not held to it.
+    check_zones(audit, facts)
+    check_meminfo_of_zones(audit, machine)
     doubts = check_rows(audit, facts)
     check_caches(audit, facts)
     check_protocols(audit, [slab_relations.PROTOCOL_SAME_RELATION], sizes_of_protocols)
@@ -126,8 +129,6 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
         from tcptop.accounting.contradictions.look_audit import check_look
 
         check_look(audit, facts)
-    check_zones(audit, facts)
-    check_meminfo_of_zones(audit, machine)
     check_available(audit, machine)
     check_topology(audit, machine)
     check_cgroup(audit, machine)

@@ -255,7 +255,7 @@ CONTAINER_RELATION: Relation[SmallerMemory, Machine] = Relation(
 TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
     "MemTotal of the zones",
     f"{MEMINFO}, {ZONEINFO}",
-    ("total_bytes", "free_bytes", "file_bytes", "reclaimable_bytes"),
+    tuple(Meminfo._fields),
     lambda total, _: (total.pages, total.most_pages),
     "MemTotal is {figure} pages, and the zones manage {item.managed_pages:,}",
     f"{HOTPLUG}, and the free memory of a kernel that initialises it late, which no zone manages yet, with a sixteenth "
@@ -266,7 +266,7 @@ TOTAL_RELATION: Relation[TotalMemory, Machine] = Relation(
 MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
     "memory of meminfo and of the zones",
     f"{MEMINFO}, {ZONEINFO}",
-    ("total_bytes", "free_bytes", "file_bytes", "reclaimable_bytes"),
+    tuple(Meminfo._fields),
     lambda pair, _: (difference(pair.pages, pair.other_pages), pair.slack_pages),
     "{item.what} is {item.pages:,} pages, and {item.other_pages:,} in {item.other_file}: not read at one time, or "
     "damaged",

@@ -110,7 +110,12 @@ def check_rows(audit: Audit, facts: Facts) -> dict[str, frozenset[Doubt]]:
         _add_doubts(audit, doubts, row.name, relation.doubts, sentence)
     lost = find_failures(_rows_of_caches(audit.snapshot), [LOST_ROW_RELATION], facts.machine)
     audit.mark("slabinfo", [sentence for *_, sentence in lost])
-    audit.mark("slabinfo", _rows_beyond_slab(audit, slabinfo, facts.machine))
+    sentences = _rows_beyond_slab(audit, slabinfo, facts.machine)
+    audit.mark("slabinfo", sentences)
+    if sentences and (meminfo := audit.snapshot.meminfo.value) is not None:
+        # Either file may be wrong: meminfo may be a container's (lxcfs).
+        unknown = meminfo._replace(slab_bytes=None, reclaimable_slab_bytes=None, unreclaimable_slab_bytes=None)
+        audit.mark("meminfo", ["Slab is less than the rows of /proc/slabinfo take"], unknown)
     return doubts
 
 
