@@ -21,6 +21,7 @@ from tcptop.kernel.objects import (
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
+    MPTCP_SOCKS,
     OBJECT_OF_CACHE,
     SOCKET_ALLOC,
     SOCKS,
@@ -67,6 +68,7 @@ def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[Cach
     allocates both. For a shared cache, `tcp_nodes` therefore has the nodes of the cache of inodes.
     """
     by_row: dict[str, tuple[int, Amount]] = {}
+    whole = {part.row for part in memory.parts if not part.estimated}
     inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
     for part in memory.parts:
         if part.row is not None:
@@ -76,7 +78,7 @@ def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[Cach
         cache._replace(
             tcp_bytes=by_row[cache.name][0],
             tcp_bounds=by_row[cache.name][1],
-            tcp_nodes=inodes if cache.shared else None,
+            tcp_nodes=inodes if cache.shared and cache.name not in whole else None,
         )
         if cache.name == cache.row and cache.name in by_row
         else cache
@@ -95,6 +97,13 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
             parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
         elif lookup.status != "absent":
             missing.append(kernel_object.caches[0])
+    # Most machines have no MPTCP sockets, so an empty or unknown cache of theirs is no part.
+    for kernel_object in MPTCP_SOCKS:
+        line = table.find(kernel_object).line
+        if line is not None and line.bytes:
+            parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
+        elif line is not None and line.bytes is None and line.row is not None:
+            missing.append(kernel_object.caches[0])
     return parts
 
 
@@ -105,7 +114,8 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
         return []
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
-        line = table.find(kernel_object).line if kernel_object.tcp_only else None
+        is_own = kernel_object.tcp_only or kernel_object in MPTCP_SOCKS
+        line = table.find(kernel_object).line if is_own else None
         for slabs, per_slab in table.slabs_by_size(line) if line is not None else ():
             row = vector_cache(snapshot, table, per_slab)
             if row is not None and row.slab_share_bytes is not None:

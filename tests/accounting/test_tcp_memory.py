@@ -243,3 +243,27 @@ def test_tcps_part_of_shared_caches_lies_where_the_sockets_are(kernel: str) -> N
         for node in figures.nodes if cache.tcp_bytes and cache.nodes and cache.bytes else ():
             of_cache = (cache.bytes or 0) * (cache.share_on(node.node) or 0.0)
             assert (cache.tcp_bytes_on(node.node) or 0.0) <= of_cache + 1, (cache.name, node.node)
+
+
+def test_the_socks_of_mptcp_are_part_of_the_memory(tmp_path: Path) -> None:
+    """8 000 MPTCP sockets in 500 slabs of 8 pages, on node 1."""
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    before = ledger_of(root)
+    slabinfo = root / "proc/slabinfo"
+    row = r"(?m)^(MPTCP +)\d+ +\d+( +\d+ +\d+ +8 : .*slabdata +)\d+ +\d+"
+    text, number = re.subn(row, r"\g<1>8000 8000\g<2>500 500", slabinfo.read_text())
+    assert number == 1
+    slabinfo.write_text(text)
+    for name, count in (("slabs", 500), ("total_objects", 8000)):
+        (root / "sys/kernel/slab/MPTCP" / name).write_text(f"{count} N1={count}\n")
+    after = ledger_of(root)
+    [part] = [part for part in after.tcp_memory.parts if part.name == "MPTCP"]
+    assert (part.bytes, part.low_bytes, part.high_bytes) == (500 * 8 * 4096,) * 3
+    assert after.tcp_memory.bytes is not None
+    assert before.tcp_memory.bytes is not None
+    vectors = after.tcp_memory.bytes - before.tcp_memory.bytes - part.bytes
+    assert 0 <= vectors <= 500 * 256
+    [cache] = [cache for cache in after.caches if cache.name == "MPTCP"]
+    assert cache.tcp_bytes == part.bytes
+    assert [cache.tcp_bytes_on(node) for node in range(4)] == [0, part.bytes, 0, 0]
+    assert not [part for part in before.tcp_memory.parts if part.name.startswith("MPTCP")]

@@ -536,9 +536,14 @@ def in_container_without_limit(destination: Path) -> Path:
     assert found is not None
     container = {
         **dict.fromkeys(("Buffers", "Active(anon)", "Inactive(anon)", "AnonPages"), 0),
-        **{"MemFree": int(found[1]) - 200_000, "MemAvailable": int(found[1]) - 100_000, "Cached": 100_000},
-        **{"Active(file)": 50_000, "Inactive(file)": 50_000},
-        **{"Slab": 20_000, "SReclaimable": 15_000, "SUnreclaim": 5_000},
+        "MemFree": int(found[1]) - 200_000,
+        "MemAvailable": int(found[1]) - 100_000,
+        "Cached": 100_000,
+        "Active(file)": 50_000,
+        "Inactive(file)": 50_000,
+        "Slab": 20_000,
+        "SReclaimable": 15_000,
+        "SUnreclaim": 5_000,
     }
     for name, kib in container.items():
         change(root, "proc/meminfo", rf"^{re.escape(name)}:.*$", f"{name}: {kib} kB")

@@ -112,7 +112,7 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     machine = find_machine(audit.snapshot, page_bytes)
     sizes_of_protocols = protocol_sizes(audit.snapshot)
     facts = find_facts(audit.snapshot, machine)
-    # The zones come first: if a container's meminfo contradicts them, slabinfo, which is the kernel's, is not held to it.
+    # The zones come first: slabinfo, which is the kernel's, is not held to a container's meminfo that contradicts them.
     check_zones(audit, facts)
     check_meminfo_of_zones(audit, machine)
     doubts = check_rows(audit, facts)
