@@ -46,9 +46,15 @@ def text_0_0_4(families: Sequence[Family]) -> bytes:
 
 
 def negotiated(families: Sequence[Family], accept: str) -> Encoded:
-    """The families, and the metrics of this process, in the format that the header `Accept` asks for."""
+    """The families, and the metrics of this process, in the format that the header `Accept` asks for.
+
+    If the header cannot be parsed, the format is text format 0.0.4.
+    """
     encode: Callable[[CollectorRegistry], bytes]
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except Exception:  # such as TypeError for `version=1.x`; the header comes from the client
+        encode, content_type = choose_encoder("")
     return Encoded(encode(_Families([*map(_to_metric, families), *process_families()])), content_type)
 
 

@@ -153,6 +153,9 @@ class Server:
         except (OSError, ValueError, asyncio.CancelledError):
             connection.close()
             return
+        except BaseException:
+            connection.close()
+            raise
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
             while await self._serve_request(reader, writer):

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -31,6 +32,10 @@ MAX_CACHED = 100
 """Maximum number of cached password checks."""
 MAX_PASSWORD_BYTES = 72
 """bcrypt uses at most this number of bytes of a password."""
+BCRYPT_HASH = re.compile(r"\$2[abxy]\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+"""Version, cost, salt (16 bytes) and hash (23 bytes), as bcrypt writes them."""
+MAX_COST = 17
+"""Largest cost that htpasswd accepts. A check takes seconds at this cost, and twice as long at each further one."""
 TOP_KEYS = frozenset({"tls_server_config", "basic_auth_users"})
 TLS_KEYS = frozenset({"cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version"})
 CLIENT_AUTH: Mapping[str, ssl.VerifyMode] = {
@@ -64,11 +69,16 @@ class TlsConfig(NamedTuple):
             os.close(open_to_read(path))  # OpenSSL would wait for a named pipe
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = self.min_version
-        context.load_cert_chain(self.cert_file, self.key_file)
+        context.load_cert_chain(self.cert_file, self.key_file, _refuse_encrypted_key)
         if self.client_ca_file is not None:
             context.load_verify_locations(self.client_ca_file)
         context.verify_mode = self.client_auth
         return context
+
+
+def _refuse_encrypted_key() -> str:
+    """Called for the passphrase of an encrypted key; without this function, OpenSSL would wait for a terminal."""
+    raise ValueError("tls_server_config: key_file is encrypted; tcptop takes a key without a passphrase")
 
 
 class WebConfig(NamedTuple):
@@ -89,6 +99,8 @@ def parse_web_config(text: str, folder: str) -> WebConfig:
         raise ValueError(f"not YAML: {problem}" + (f", line {mark.line + 1}" if mark is not None else "")) from None
     except RecursionError:
         raise ValueError("not YAML: too deep") from None
+    except Exception:  # PyYAML raises, for example, KeyError for `!!bool foo` and IndexError for `!!int ""`
+        raise ValueError("not YAML: a value does not have the form of its type") from None
     top = _mapping({} if document is None else document, "the file", TOP_KEYS)
     tls = top.get("tls_server_config")
     users = top.get("basic_auth_users")
@@ -135,10 +147,13 @@ def _below(folder: str, name: str) -> str:
 
 def _parse_users(users: Mapping[str, Any]) -> dict[str, bytes]:
     for name, hashed in users.items():
-        try:
-            bcrypt.checkpw(b"", hashed.encode())
-        except (AttributeError, ValueError):
-            raise ValueError(f"basic_auth_users: the password of {name!r:.60} is not a bcrypt hash") from None
+        found = BCRYPT_HASH.fullmatch(hashed) if isinstance(hashed, str) else None
+        if found is None:
+            raise ValueError(f"basic_auth_users: the password of {name!r:.60} is not a bcrypt hash")
+        if int(found["cost"]) > MAX_COST:
+            raise ValueError(
+                f"basic_auth_users: the hash of {name!r:.60} has cost {found['cost']}; tcptop takes {MAX_COST} at most"
+            )
     return {name: hashed.encode() for name, hashed in users.items()}
 
 
@@ -153,15 +168,16 @@ class WebGate:
         """Paths of the configuration file and of the files that its last valid version names. Some of these files may
         be unreadable."""
         self._seen: tuple[object, ...] = ()
+        """The version of each file in `_files`, taken before the file was read."""
         self._config: WebConfig | None = None
+        """The valid configuration; None means that nobody gets in."""
         self._context: ssl.SSLContext | None = None
         self._checked: dict[bytes, bool] = {}
         self._checking = asyncio.Lock()
         try:
-            self._config = self._read()
+            self._read()
         except (OSError, ValueError) as error:
             raise TcptopError(self._error_text(error)) from None
-        self._seen = self._versions()
 
     @property
     def has_tls(self) -> bool:
@@ -198,31 +214,30 @@ class WebGate:
 
     def _current(self) -> WebConfig | None:
         """The configuration, read again if a file has changed; None if reading fails."""
-        versions = self._versions()
-        if versions != self._seen:
-            self._seen = versions
+        if self._seen != tuple(map(_version, self._files)):
             try:
-                self._config = self._read()
-            except (OSError, ValueError, TcptopError) as error:
-                self._config = None
+                self._read()
+            except Exception as error:
                 self._complain(self._error_text(error))
-            self._seen = self._versions()
         return self._config
 
-    def _read(self) -> WebConfig:
+    def _read(self) -> None:
+        """Reads the files.
+
+        `_config` is None from the first line to the last, so that after any exception nobody gets in.
+        """
+        self._config = self._context = None
+        self._seen = tuple(map(_version, self._files))
         refuse_strangers(self._path)
         text = read_bytes(self._path, MAX_FILE_BYTES).decode("utf-8", "replace")
         config = parse_web_config(text, os.path.dirname(self._path))  # noqa: PTH120
-        self._files = (self._path, *(config.tls.files if config.tls is not None else ()))
+        tls_files = () if config.tls is None else config.tls.files
+        self._files, self._seen = (self._path, *tls_files), (self._seen[0], *map(_version, tls_files))
         self._context = None if config.tls is None else config.tls.context()
-        return config
-
-    def _versions(self) -> tuple[object, ...]:
-        """The version of each file in `_files`. Replacing or writing a file changes its version."""
-        return tuple(map(_version, self._files))
+        self._config = config
 
     def _error_text(self, error: Exception) -> str:
-        reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error) or repr(error)
         name = getattr(error, "filename", None)
         return f"--web.config.file {printable(self._path)}: {printable(f'{name}: {reason}' if name else str(reason))}"
 
@@ -238,9 +253,10 @@ def refuse_strangers(path: str) -> None:
 
 
 def _version(path: str) -> tuple[int, ...] | None:
+    """A value that differs after the file was written or replaced; None if there is no such file."""
     try:
         status = os.stat(path)  # noqa: PTH116
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have such a name
         return None
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 

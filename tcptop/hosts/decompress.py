@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import lzma
+import os
 import time
 import zlib
 from collections.abc import Callable
@@ -130,9 +132,31 @@ class UnpackedStream:
 
         Raises the same errors as `read`, and CutArchiveError at the first byte that is not zero.
         """
+        if self._decompressor is None:
+            if self._read_after_zeros():
+                raise CutArchiveError
+            return
         while piece := self._read_some(CHUNK_BYTES):
             if piece.count(0) < len(piece):
                 raise CutArchiveError
+
+    def _read_after_zeros(self) -> bytes:
+        """The next bytes of the file after any number of zeros; empty if nothing but zeros follows."""
+        while True:
+            self._check_time()
+            self._skip_hole()
+            piece = self._file.read(CHUNK_BYTES)
+            data = piece.lstrip(b"\0")
+            if data or not piece:
+                return data
+
+    def _skip_hole(self) -> None:
+        """Moves past a hole of the file without reading it, because a hole may have terabytes."""
+        try:
+            self._file.seek(self._file.tell(), os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # the hole reaches to the end
+                self._file.seek(0, os.SEEK_END)
 
     def _seek(self, size_bytes: int) -> None:
         """Skips bytes of a plain file without reading the bytes, because a sparse file may have a hole of terabytes."""
@@ -180,7 +204,7 @@ class UnpackedStream:
         while True:
             self._check_time()
             if self._decompressor.eof:
-                rest = (self._decompressor.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")
+                rest = self._decompressor.unused_data.lstrip(b"\0") or self._read_after_zeros()
                 if not rest:
                     return b""
                 self._decompressor = self._make_decompressor()

@@ -313,10 +313,13 @@ class SshHost:
             return FileRead(path, None, self._coded_error(code), 0)
         max_bytes = max_file_bytes(path)
         if is_packed:
+            decompressor = zlib.decompressobj(GZIP_FORMAT)
             try:
-                data = zlib.decompressobj(GZIP_FORMAT).decompress(data, max_bytes + 1)
+                data = decompressor.decompress(data, max_bytes + 1)
             except zlib.error as error:
                 return FileRead(path, None, OSError(errno.EIO, str(error)), 0)
+            if not decompressor.eof and len(data) <= max_bytes:
+                return FileRead(path, None, OSError(errno.EIO, f"the answer of {self._name} is cut off"), 0)
         if len(data) > max_bytes:
             return FileRead(path, None, OSError(errno.EFBIG, f"larger than {max_bytes >> 20} MiB"), 0)
         return FileRead(path, data, None, int(len(data) * WHOLE_US_PER_BYTE) if is_packed else 0)

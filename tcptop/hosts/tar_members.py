@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, SlowArchiveError, UnpackedStream
+from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MAX_MEMBERS = 1_000_000
@@ -122,8 +121,7 @@ class TarMembers:
             return block
         if not entries:
             raise DamagedArchiveError("it begins with zeros, as only an empty tar archive does")
-        with suppress(SlowArchiveError):  # a timeout here does no harm, because every member has been read
-            self._stream.expect_zeros()
+        self._stream.expect_zeros()
         return None
 
     def _skip_sparse_map(self, block: bytes) -> None:

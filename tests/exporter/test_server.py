@@ -20,6 +20,7 @@ from tcptop.accounting import account
 from tcptop.exporter import looks as looks_module
 from tcptop.exporter import server as server_module
 from tcptop.exporter.endpoint import Endpoint, patience_s
+from tcptop.exporter.exposition import negotiated
 from tcptop.exporter.looks import Looks
 from tcptop.exporter.server import (
     HEADER_BYTES,
@@ -221,6 +222,55 @@ async def test_openmetrics_if_it_is_accepted() -> None:
         assert "process_cpu_seconds" in families
         plain = await scrape(served.port)
         assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("text/plain;version=abc", "text/plain;version=1.x", "text/plain;version=1."),
+        *("application/openmetrics-text;version=1.", "application/openmetrics-text;version=1.0.0-rc0"),
+        *("application/openmetrics-text;version=" + "9" * 5000, "application/openmetrics-text;version=\xb9.\xff"),
+    ],
+)
+async def test_a_version_that_is_none_gets_the_plain_format(accept: str) -> None:
+    async with exporter() as served:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        answer = await send(served.port, f"GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n".encode("latin-1"))
+        assert (answer.status, told) == (200, [])
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert LAST_LOOK in answer.samples
+
+
+PARTS_OF_ACCEPT = st.sampled_from(
+    ["application/openmetrics-text", "text/plain", ";", ",", "=", "version=", "escaping=values", "1.0.0", ".", "2", "q"]
+)
+
+
+@given(st.lists(PARTS_OF_ACCEPT | st.text(st.characters(max_codepoint=255), max_size=3), max_size=12))
+def test_no_header_accept_is_an_error(parts: list[str]) -> None:
+    encoded = negotiated((), "".join(parts))
+    assert b"process_cpu_seconds_total" in encoded.body
+
+
+async def test_a_connection_without_a_tls_context_is_closed() -> None:
+    def fail() -> None:
+        raise KeyError("unforeseen")
+
+    async def answer(_: Request) -> Response:
+        pytest.fail("answered")
+
+    [listening] = open_sockets([("127.0.0.1", 0)])
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    server = Server(answer, fail)
+    server.listen([listening])
+    try:
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        assert await asyncio.wait_for(reader.read(), GUARD_S) == b""
+        writer.close()
+    finally:
+        await server.close()
+        listening.close()
 
 
 async def test_a_source_that_hangs_from_the_start_costs_only_its_own_figures() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,11 +22,17 @@ from exporters import GUARD_S, port_of, run_exporter, started
 from recorded import tree
 
 from tcptop.errors import TcptopError
+from tcptop.exporter import web_config
 from tcptop.exporter.server import Request
 from tcptop.exporter.web_config import NOBODY, WebGate, parse_web_config
+from tcptop.named_files import read_bytes
 
 TREE = tree("6.1-4n", "established")
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+SALTED = "$2b${}$7EqJtq98hPqEX7fNZaFWoO.1MQ0y0j7jQxUZfI6q3kqgbHvV8r1Zu"
+"""A hash whose cost is left out."""
+MALFORMED_VALUES = ("!!bool foo", '!!int ""', '!!float ""', "!!float abc", "!!timestamp foo", "2026-13-45", "9" * 5000)
+"""Values that do not have the form of their type; PyYAML raises KeyError, IndexError, AttributeError or ValueError."""
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the Debian package openssl")
 
 
@@ -56,12 +63,36 @@ def request(user: str | None = None, password: str = "") -> Request:
         ("a: [", "not YAML"),
         ("!!python/object/apply:os.system [true]", "not YAML"),
         ("[" * 5000, "not YAML"),
+        *((f"basic_auth_users: {{a: {value}}}", "not YAML") for value in MALFORMED_VALUES),
+        ('"\\UFFFFFFFF"', "not YAML"),
+        (f"basic_auth_users: {{bob: '{SALTED.format('18')}'}}", "the hash of 'bob' has cost 18; tcptop takes 17"),
+        (f"basic_auth_users: {{bob: '{SALTED.format('31')}'}}", "has cost 31"),
+        *((f"basic_auth_users: {{a: '{SALTED.format(cost)}'}}", "not a bcrypt") for cost in ("03", "32", "4", "+4")),
+        (f"basic_auth_users: {{a: '{SALTED.format('10')[:-1]}'}}", "not a bcrypt hash"),
+        (f"basic_auth_users: {{a: '{SALTED.format('10')}a'}}", "not a bcrypt hash"),
+        (f'basic_auth_users: {{a: "{SALTED.format("10")[:-2]}\\0a"}}', "not a bcrypt hash"),
+        (f"basic_auth_users: {{a: '{SALTED.format('10').replace('$2b', '$2c')}'}}", "not a bcrypt hash"),
     ],
 )
 def test_what_is_not_understood_is_an_error(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)) as raised:
         parse_web_config(text, "/etc")
     assert "\n" not in str(raised.value)
+
+
+def test_reading_a_hash_does_not_compute_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check of cost 17 takes seconds, in which nobody would be answered."""
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: pytest.fail("computed"))
+    users = {"a": SALTED.format("17"), "b": SALTED.format("04").replace("$2b$", "$2y$")}
+    config = parse_web_config("\n".join(["basic_auth_users:", *(f"  {name}: {users[name]}" for name in users)]), "/etc")
+    assert config.users == {name: text.encode() for name, text in users.items()}
+
+
+@pytest.mark.parametrize("prefix", [b"2a", b"2b"])
+def test_every_hash_of_bcrypt_is_taken(prefix: bytes) -> None:
+    for number in range(20):
+        hashed = bcrypt.hashpw(b"%d" % number, bcrypt.gensalt(4, prefix)).decode()
+        assert parse_web_config(f"basic_auth_users: {{a: {hashed}}}", "/").users == {"a": hashed.encode()}
 
 
 def test_the_keys_of_the_toolkit() -> None:
@@ -141,6 +172,134 @@ async def test_a_changed_file_holds_at_once_and_a_wrong_one_lets_nobody_in(tmp_p
     assert await gate.authorize(request("bob", "secret")) is not None
     path.write_text("")
     assert await gate.authorize(request()) is None
+
+
+WRONG_FILES = (
+    *(f"basic_auth_users: {{alice: '{HASH}', bob: {value}}}" for value in MALFORMED_VALUES),
+    'tls_server_config: {cert_file: "a\\0b", key_file: b}',
+    'tls_server_config: {cert_file: a, key_file: b, client_auth_type: NoClientCert, client_ca_file: "\\uD800"}',
+    'tls_server_config: {cert_file: "\\uD800", key_file: b}',
+    f"basic_auth_users: {{alice: '{SALTED.format('31')}'}}",
+    "!!binary a",
+    '"\\UFFFFFFFF"',
+    "[" * 5000,
+)
+
+
+@pytest.mark.parametrize("before", ["", f"basic_auth_users: {{alice: '{HASH}'}}"], ids=["open", "password"])
+@pytest.mark.parametrize("wrong", WRONG_FILES, ids=range(len(WRONG_FILES)))
+async def test_while_the_file_is_wrong_nobody_gets_in_and_a_repaired_file_counts(
+    tmp_path: Path, before: str, wrong: str
+) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(before)
+    complaints: list[str] = []
+    gate = WebGate(str(path), complaints.append)
+    asked = request("alice", "secret")
+    assert await gate.authorize(asked) is None
+    path.write_text(wrong)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="wrong"):
+            gate.tls_context()
+        assert await gate.authorize(asked) is not None
+    [complaint] = complaints
+    assert "\n" not in complaint
+    path.write_text(before + "\n")
+    assert gate.tls_context() is None
+    assert await gate.authorize(asked) is None
+    assert complaints == [complaint]
+
+
+class UnforeseenError(BaseException):
+    """An error that no `except Exception` catches, such as a panic of a module in Rust."""
+
+
+@pytest.mark.parametrize("unforeseen", [UnforeseenError, LookupError, MemoryError])
+@pytest.mark.parametrize("place", ["parse_web_config", "read_bytes", "refuse_strangers"])
+async def test_an_unforeseen_error_leaves_the_door_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, unforeseen: type[BaseException]
+) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("")
+    gate = WebGate(str(path), lambda _: None)
+    assert await gate.authorize(request()) is None
+
+    def fail(*_: object) -> None:
+        raise unforeseen
+
+    monkeypatch.setattr(web_config, place, fail)
+    path.write_text("basic_auth_users: {}")
+    with suppress(UnforeseenError):
+        assert await gate.authorize(request()) is not None
+    for _ in range(2):
+        assert await gate.authorize(request()) is not None
+    monkeypatch.undo()
+    path.write_text("{}")
+    assert await gate.authorize(request()) is None
+
+
+async def test_a_change_during_the_reading_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("")
+    gate = WebGate(str(path), pytest.fail)
+
+    def read_then_change(*arguments: object) -> bytes:
+        data = read_bytes(*arguments)  # type: ignore[arg-type] # the arguments are passed on
+        path.write_text(f"basic_auth_users: {{alice: '{HASH}'}}")
+        monkeypatch.undo()
+        return data
+
+    monkeypatch.setattr(web_config, "read_bytes", read_then_change)
+    path.write_text("{}")
+    assert await gate.authorize(request()) is None
+    assert await gate.authorize(request()) is not None
+    assert await gate.authorize(request("alice", "secret")) is None
+
+
+def test_a_file_that_turns_malformed_closes_the_exporter(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("")
+    with started("--listen", "127.0.0.1:0", "--web.config.file", path, "--root", TREE) as (process, line):
+        url = f"http://127.0.0.1:{port_of(line)}/metrics"
+        with urllib.request.urlopen(url, timeout=GUARD_S) as answer:
+            assert answer.status == 200
+        path.write_text("basic_auth_users: {a: !!bool foo}")
+        for _ in range(3):
+            with pytest.raises(OSError, match=r"reset|closed|without response|refused"):
+                urllib.request.urlopen(url, timeout=GUARD_S)
+        path.write_text("{}")
+        with urllib.request.urlopen(url, timeout=GUARD_S) as answer:
+            assert answer.status == 200
+        process.terminate()
+        _, errors = process.communicate(timeout=GUARD_S)
+    assert "Traceback" not in errors
+    assert errors.count("not YAML") == 1
+
+
+@pytest.mark.parametrize("value", MALFORMED_VALUES)
+def test_a_malformed_value_at_the_start_is_an_error_of_one_line(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(f"basic_auth_users: {value}")
+    with pytest.raises(TcptopError, match="not YAML") as raised:
+        WebGate(str(path), pytest.fail)
+    assert "\n" not in str(raised.value)
+
+
+@needs_openssl
+def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path) -> None:
+    _, key = make_certificate(tmp_path, "first")
+    subprocess.run(
+        ["openssl", "ec", "-in", key, "-out", tmp_path / "locked.key", "-aes128", "-passout", "pass:secret"],
+        check=True,
+        capture_output=True,
+        timeout=GUARD_S,
+    )
+    path = tmp_path / "web.yml"
+    path.write_text("tls_server_config: {cert_file: first.crt, key_file: locked.key}")
+    ran = run_exporter("--web.config.file", path, "--root", TREE)
+    assert ran.returncode == 1
+    assert "key_file is encrypted" in ran.stderr
+    assert ran.stderr.count("\n") == 1
 
 
 def test_a_wrong_file_at_the_start_is_one_line(tmp_path: Path) -> None:

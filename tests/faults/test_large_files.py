@@ -150,6 +150,35 @@ def test_an_archive_may_be_followed_by_a_hole(
     assert in_use(report) == expected
 
 
+@pytest.mark.parametrize(
+    "pack",
+    [bytes, gzip.compress, slow(bz2.compress), slow(lzma.compress), slow(pack_zstd)],
+    ids=lambda pack: pack.__name__,
+)
+@pytest.mark.parametrize("size", [1 << 20, HUGE, slow(TERABYTES)])
+def test_what_follows_a_hole_in_the_middle_is_unknown_and_not_missing(
+    tmp_path: Path, pack: Callable[[bytes], bytes], size: int
+) -> None:
+    """The whole archive has these files; a hole of any size comes before the second part of them."""
+    parts = (("meminfo", "version", "buddyinfo", "zoneinfo"), ("slabinfo", "net/sockstat", "net/protocols"))
+    packed_parts = []
+    for names in parts:
+        with tarfile.open(tmp_path / "part.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+            for name in names:
+                archive.add(TREE / "proc" / name, arcname=f"proc/{name}")
+        packed_parts.append(pack((tmp_path / "part.tar").read_bytes()))
+    path = tmp_path / "x.tar"
+    path.write_bytes(packed_parts[0])
+    with grow(path, size).open("ab") as file:
+        file.write(packed_parts[1])
+    code, report, error = bounded("--json", "--root", path)
+    assert code == 0, error
+    sources = json.loads(report)["sources"]
+    assert {sources[name]["state"] for name in ("meminfo", "buddyinfo", "zoneinfo")} == {"ok"}
+    for name in ("slabinfo", "sockstat", "protocols"):
+        assert (sources[name]["state"], "cut off" in sources[name]["reason"]) == ("failed", True)
+
+
 @pytest.mark.parametrize("pack", [gzip, slow(bz2), slow(lzma)], ids=lambda pack: pack.__name__)
 @pytest.mark.slow
 def test_compressed_zeros_are_no_archive(tmp_path: Path, pack: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import itertools
 import resource
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from loopback_ssh import GUARD_S, NEEDS, LoopbackSsh, running, skip_reason
 
 from tcptop.hosts import ssh_host, ssh_session
-from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.folder import FolderHost, max_file_bytes
 from tcptop.hosts.host import FileRead, FolderRead, HostLostError
 from tcptop.hosts.run_sync import run_sync, run_together
 from tcptop.hosts.ssh_host import SshHost
@@ -244,6 +245,32 @@ def test_what_may_not_be_read_there_names_the_way_if_there_is_one(
 
     reading = run_sync(SlabinfoSource().read(host))
     assert (reading.state, reading.reason) == ("refused", f"/proc/slabinfo {reason}")
+
+
+def test_a_packed_answer_that_is_cut_off_is_an_error(host: SshHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where gzip was killed, its exit code may be lost; the end of its data tells."""
+    path, data = "sys/kernel/notes", Path("/sys/kernel/notes").read_bytes()
+    packed = gzip.compress(data)
+    answer = packed
+
+    def exchange(session: SshSession, lines: Sequence[str], *__: float) -> list[tuple[bytes, int]]:
+        assert session.hello is not None
+        session.hello = session.hello._replace(packs=True)
+        return [(answer if line.startswith("c ") else b"", 0) for line in lines]
+
+    monkeypatch.setattr(SshSession, "exchange", exchange)
+    [whole] = read(host, path)
+    assert (whole.data, whole.error) == (data, None)
+    for length in range(len(packed)):
+        answer = packed[:length]
+        [cut] = read(host, path)
+        assert cut.data is None
+        assert cut.error is not None
+        assert cut.error.strerror == "the answer of loop is cut off"
+    answer = gzip.compress(bytes(max_file_bytes(path) + 1))
+    [large] = read(host, path)
+    assert large.error is not None
+    assert large.error.errno == errno.EFBIG
 
 
 @pytest.mark.quick_cases(1)
