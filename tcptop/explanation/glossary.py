@@ -138,8 +138,9 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "growth",
-        "The change of sockets or of TCP's memory per second: of the total over half a minute, of limits over minutes.",
-        "`steady`: less than 0.001 % a second. `in about 14 min` is when a limit would be reached.",
+        "The change of TCP's memory, and of the sockets beside it, per second: the average over the last half minute.",
+        "The growth of a limit is over minutes, and Δ/s of a cache over five seconds. `steady`: less than 0.001 % a"
+        " second. `in about 14 min` is when a limit would be reached.",
         "tcptop, from samples and the times between them",
         ("rate", "per second", "steady", "trend", "/s", "B/s", "KiB/s", "MiB/s", "GiB/s", "k/s", "M/s"),
     ),
@@ -158,7 +159,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "It stands where a file cannot be read, as without root. The result is what the kernel would print, unless the"
         " kernel was built in an unusual way. On the page of a cache, `source` says if its sizes are computed.",
         "mm/slub.c, calculate_sizes()",
-        ("estimated", "source"),
+        ("estimated", "source", "sizes as the kernel prints them"),
     ),
     Entry(
         "attached",
@@ -413,10 +414,11 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "memcg vector",
-        "For each slab of an accounted cache, 8 bytes per object that say which memory cgroup pays for it.",
-        "On the bar it is the part memcg. Vectors exist only where memory cgroups are or were in use.",
+        "An array for each slab of an accounted cache: for each object, 8 bytes that say which memory cgroup pays.",
+        "Reports call them obj_cgroup vectors. The bar calls them memcg, or counts them in `+N more` if they are"
+        " small. They exist only where memory cgroups are or were in use.",
         "mm/slub.c, alloc_slab_obj_exts(); struct slabobj_ext",
-        ("memcg", "vector", "obj_cgroup", "accounted"),
+        ("memcg", "vector", "obj_cgroup", "obj_cgroup vectors", "accounted"),
     ),
     Entry(
         "cgroup",
@@ -636,8 +638,9 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "padding",
-        "Unused bytes at the end of a struct, so that its size is a multiple of its alignment.",
-        "Slab padding is another thing: what is left over in a slab behind its last object.",
+        "Bytes that hold nothing: at the end of a struct, behind an object, or behind the last object of a slab.",
+        "At the end of a struct they make its size a multiple of its alignment; behind an object, the spacing. `B with"
+        " padding` in a report is an object with its share of all three; `without padding`, the struct alone.",
         "/sys/kernel/btf/vmlinux",
         ("tail padding",),
     ),
@@ -1069,9 +1072,9 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "one look",
-        "The verdict rests on one look; it goes in the next unless that finds at least as much.",
-        "Verdicts on CLOSE_WAIT, on unread data and on sockets in no dump need two looks: what is only slow is no"
-        " fault. SPACE looks again.",
+        "A verdict after a single look at the sockets: it may be a process that is only slow.",
+        "Verdicts on CLOSE_WAIT, on unread data and on sockets in no dump end in it until a second look. They stay if"
+        " that finds at least as much, and go if it finds less. SPACE looks again at once.",
         "tcptop",
         ("(one look)", "two looks"),
     ),
@@ -1308,9 +1311,9 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "5 s",
         "Graphs, rates, growth, RAM available and CPU change once in five seconds; counts and sizes with each sample.",
-        "So a figure stands long enough to be read, and little is sent over a slow line. After many sockets closed,"
-        " the graph of sockets follows within five seconds; the growth of TCP's memory and the change of the sockets,"
-        " both of the last half minute, later. Δ/s is that of the last five seconds.",
+        "So a figure stands long enough to be read, and little is sent over a slow line. How far back a rate looks is"
+        " another thing: the growth of TCP's memory and of the sockets beside it, half a minute; Δ/s, five seconds."
+        " After many sockets closed, the graph and Δ/s show it within five seconds, the growth later.",
         "tcptop",
         ("every 5 s",),
     ),

@@ -320,6 +320,8 @@ SHUTDOWN = Call(
     ),
 )
 
+LONG_FIN_WAIT2 = "if tcp_fin_timeout is over 60 s, later by the seconds over 60: tcp_keepalive_timer()"
+
 LAST_OF_THE_PORT = "when the last socket of the port, or of port and address, is gone"
 
 CLOSE = Call(
@@ -332,7 +334,7 @@ CLOSE = Call(
                 Call(
                     "the FIN is acknowledged: tcp_time_wait(FIN_WAIT2) → inet_twsk_alloc() → kmem_cache_alloc()",
                     allocates=MINI_SOCKETS,
-                    note="if tcp_fin_timeout is 60 s or less; later, when the ACK arrives: tcp_rcv_state_process()",
+                    note=LONG_FIN_WAIT2,
                 ),
                 Call("inet_twsk_hashdance_schedule()", note="takes over the buckets of a port that the socket owned"),
                 Call(
@@ -358,8 +360,30 @@ CLOSE = Call(
     ),
 )
 
+ANSWER = Call(
+    "the peer answers the FIN: tcp_rcv_state_process()",
+    (
+        Call(
+            "its ACK, after close(2): tcp_time_wait(FIN_WAIT2) → inet_twsk_alloc() → kmem_cache_alloc()",
+            allocates=MINI_SOCKETS,
+            note=LONG_FIN_WAIT2,
+        ),
+        Call(
+            "its FIN, in FIN_WAIT2: tcp_data_queue() → tcp_fin() → tcp_time_wait(TIME_WAIT) → inet_twsk_alloc()"
+            " → kmem_cache_alloc()",
+            allocates=MINI_SOCKETS,
+            note="before close(2), the whole socket stays beside the mini-socket until its descriptor is closed",
+        ),
+        Call(
+            "its ACK, in CLOSING: tcp_time_wait(TIME_WAIT) → inet_twsk_alloc() → kmem_cache_alloc()",
+            allocates=MINI_SOCKETS,
+            note="both sides have sent a FIN before either got the other's",
+        ),
+    ),
+)
+
 TIME_WAIT = Call(
-    "what remains",
+    "a mini-socket in FIN_WAIT2 or TIME_WAIT",
     (
         Call("the peer's FIN: tcp_timewait_state_process()", note="FIN_WAIT2 becomes TIME_WAIT: the same mini-socket"),
         Call(
@@ -375,7 +399,7 @@ TIME_WAIT = Call(
 CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
     "socket": CallPathPage("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
     "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
-    "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
+    "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, ANSWER, TIME_WAIT)),
     "optional": CallPathPage("What only some sockets have", (EPOLL, DATA, OPTIONS)),
 }
 """Pages of call trees, by their names in `tcptop explain`."""

@@ -102,7 +102,10 @@ def test_a_function_of_allocated_by_is_on_a_path_to_the_allocation(item: KernelO
 
 def test_every_line_of_a_tree_names_a_function_or_is_a_heading() -> None:
     """A line without brackets is no function."""
-    headings = {"data on its way", "what only some sockets have", "what remains", "nothing is freed"}
+    headings = {
+        *("data on its way", "what only some sockets have", "nothing is freed"),
+        "a mini-socket in FIN_WAIT2 or TIME_WAIT",
+    }
     for page in CALL_PATH_PAGES.values():
         for tree in page.trees:
             lines = [tree]
@@ -157,11 +160,11 @@ def test_pruning_for_an_object_that_the_tree_lacks_gives_none() -> None:
     ("item", "allocating", "freeing"),
     [
         (TCP_SOCK, ["socket(2)", "its ACK arrives"], ["close(2)"]),
-        (BIND_BUCKET, ["bind(2)", "connect(2)", "its ACK arrives"], ["close(2)", "what remains"]),
-        (BIND2_BUCKET, ["bind(2)", "connect(2)", "its ACK arrives"], ["close(2)", "what remains"]),
+        (BIND_BUCKET, ["bind(2)", "connect(2)", "its ACK arrives"], ["close(2)", "a mini-socket"]),
+        (BIND2_BUCKET, ["bind(2)", "connect(2)", "its ACK arrives"], ["close(2)", "a mini-socket"]),
         (FCLONE, ["connect(2)", "shutdown(2)", "data on its way"], ["data on its way"]),
         (EPITEM, ["epoll_ctl(2)"], ["close(2)"]),
-        (TW_SOCK, ["close(2)"], ["what remains"]),
+        (TW_SOCK, ["close(2)", "the peer answers the FIN"], ["a mini-socket"]),
         (REQUEST_SOCK, ["a SYN arrives"], ["accept(2)"]),
         (REQUEST6_SOCK, ["a SYN arrives"], ["accept(2)"]),
     ],
@@ -176,6 +179,19 @@ def test_the_trees_that_allocate_and_free_an_object(
         for tree, start in zip(found, starts, strict=True):
             assert tree.function.startswith(start)
             assert {each for _, each, _ in ends(tree)} == {item}
+
+
+def test_a_mini_socket_is_made_in_every_way_of_the_kernel() -> None:
+    """tcp_time_wait() is called for FIN_WAIT2 by tcp_close() and tcp_rcv_state_process(), and for TIME_WAIT by
+    tcp_fin() and, in CLOSING, by tcp_rcv_state_process().
+    """
+    ways = [way for way, item, freed in ENDS if item is TW_SOCK and not freed]
+    assert [(re.findall(r"tcp_time_wait\((\w+)\)", way), "tcp_close" in way, "tcp_fin" in way) for way in ways] == [
+        (["FIN_WAIT2"], True, False),
+        (["FIN_WAIT2"], False, False),
+        (["TIME_WAIT"], False, True),
+        (["TIME_WAIT"], False, False),
+    ]
 
 
 def names(tree: Call) -> list[str]:
