@@ -33,6 +33,7 @@ SYSCTLS = (
     "net/ipv4/tcp_max_orphans",
     "net/ipv4/tcp_max_tw_buckets",
     "net/ipv4/ip_local_port_range",
+    "net/ipv4/ip_local_reserved_ports",
 )
 
 

@@ -40,6 +40,7 @@ FILES = (
     "proc/sys/net/ipv4/tcp_max_orphans",
     "proc/sys/net/ipv4/tcp_max_tw_buckets",
     "proc/sys/net/ipv4/ip_local_port_range",
+    "proc/sys/net/ipv4/ip_local_reserved_ports",
     "proc/sys/net/core/mem_pcpu_rsv",
     "proc/sys/net/netfilter/nf_conntrack_count",
     "proc/sys/net/netfilter/nf_conntrack_max",

@@ -377,12 +377,20 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
 
 
 def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
-    """The limit on local ports.
+    """The limit on local ports: those of ip_local_port_range without those of ip_local_reserved_ports.
+
+    connect() chooses no reserved port (net/ipv4/inet_hashtables.c, __inet_hash_connect). If it is unknown which ports
+    are reserved, the maximum is an upper bound.
 
     The use is the number of sockets to the most used remote port, added up over all remote addresses.
     """
     ports = limits.local_ports
-    number = None if ports is None else max(0, ports[1] - ports[0] + 1)
+    number = None if ports is None else ports[1] - ports[0] + 1
+    if ports is not None and number is not None:
+        # The ranges of reserved ports do not overlap.
+        number -= sum(
+            max(0, min(last, ports[1]) - max(first, ports[0]) + 1) for first, last in limits.reserved_ports or ()
+        )
     note = f"to one address and port of a peer; {NEEDS_DUMP}"
     used: int | None = None
     here = {each.inode for each in holders.namespaces if each.is_here and each.asked == "asked"} if holders else ()
@@ -400,6 +408,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
         None,
         note,
         used_is_at_most=is_bound,
+        maximum_is_at_most=number is not None and limits.reserved_ports is None,
     )
 
 

@@ -79,7 +79,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     page_bytes, has_flows = ledger.host.page_size_bytes, tracks_flows(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
-    ports = next((limit.maximum for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
+    of_ports = next((limit for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
+    ports = None if of_ports is None else of_ports.maximum
 
     mini_sockets = _mini_sockets(ledger, request)
 
@@ -114,6 +115,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         limits=tuple(limits),
         sysctls=tuple(each for each in sysctls.values() if isinstance(each, PlanSysctl)),
         ports=ports,
+        ports_are_at_most=of_ports is not None and of_ports.maximum_is_at_most,
         ports_unknown_because=_why_unread(snapshot, "ip_local_port_range") if ports is None else None,
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
@@ -373,7 +375,7 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[ObjectCost]:
-    """The costs, with the number of bind buckets limited to the number of local ports.
+    """The costs, with the number of bind buckets limited to the number of local ports that are not reserved.
 
     Sockets to different peers share the bind bucket of a port (net/ipv4/inet_hashtables.c, inet_bind_hash_connect).
     Each pair of a port and a local address has its own bind2 bucket. If the sockets use several local addresses, there

@@ -1003,9 +1003,10 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "ports",
         "The local ports from which connect(2) chooses; each is free again for another peer.",
-        "Only a look at the sockets (W) shows how many are in use for one port, whatever the address.",
-        "/proc/sys/net/ipv4/ip_local_port_range",
-        ("ip_local_port_range", "local port"),
+        "Ports of ip_local_reserved_ports do not count; if that file cannot be read, their number is an upper bound."
+        " Only a look at the sockets (W) shows how many are in use for one port, whatever the address.",
+        "/proc/sys/net/ipv4/ip_local_port_range and ip_local_reserved_ports",
+        ("ip_local_port_range", "ip_local_reserved_ports", "local port", "reserved port"),
     ),
     Entry(
         "near",

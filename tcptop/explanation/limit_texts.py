@@ -236,6 +236,13 @@ def used_text(ledger: Ledger, limit: Limit) -> str:
     return limit_text(limit, limit.used)
 
 
+def maximum_text(limit: Limit) -> str:
+    """The maximum of a limit, as text: the amount, or `≤` and an upper bound."""
+    if limit.maximum_is_at_most:
+        return f"≤ {limit_text(limit, limit.maximum, True)}"
+    return limit_text(limit, limit.maximum)
+
+
 def limit_text(limit: Limit, amount: int | None, up: bool | None = None) -> str:
     """An amount in the unit of a limit, as text: bytes or a count. A bound is rounded as `units.round_bound` does."""
     if amount is None:

@@ -477,10 +477,13 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     on_ports = request.outgoing + request._replace(time_wait=plan.mini_sockets).outgoing_time_wait
     if request.outgoing and plan.ports and on_ports > plan.ports:
         pairs = -(-on_ports // plan.ports)
+        at_most = "at most " if plan.ports_are_at_most else ""
         yield (
-            f"Ports: {units.grouped(plan.ports)} for one local address and one address and port of a peer; these need"
-            f" at least {units.grouped(pairs)} such pairs."
+            f"Ports: {at_most}{units.grouped(plan.ports)} for one local address and one address and port of a peer; these"
+            f" need at least {units.grouped(pairs)} such pairs."
         )
+    elif request.outgoing and plan.ports == 0:
+        yield "Ports: none, all of ip_local_port_range are in ip_local_reserved_ports, so connect() finds no port."
     elif request.outgoing and plan.ports is None:
         yield (
             f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"

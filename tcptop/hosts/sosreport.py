@@ -35,6 +35,8 @@ MAX_OUTPUTS_BYTES = 16 << 20
 
 NAME_SYSCTLS = ("kernel.hostname", "kernel.osrelease")
 """Sysctls whose value is a name, not a number."""
+LIST_SYSCTLS = ("net.ipv4.ip_local_reserved_ports",)
+"""Sysctls whose value is a list, which may be empty."""
 NO_VALUE = "=\n"
 """The text of a sysctl whose line has no value. The text is not a number, so the sysctl is reported as malformed."""
 
@@ -72,12 +74,13 @@ def sysctl_value(text: str, path: str) -> str | None:
 
     The text ends with a newline if the line does. If several lines give the sysctl different values, the text contains
     all these values, so that the sysctl is reported as malformed. If the line of a numeric sysctl has no value, the
-    text is NO_VALUE. If the line of a sysctl in NAME_SYSCTLS has no value, the name counts as unknown.
+    text is NO_VALUE. If the line of a sysctl in NAME_SYSCTLS has no value, the name counts as unknown. If the line of a
+    sysctl in LIST_SYSCTLS has no value, the list is empty.
     """
     key = path.removeprefix("proc/sys/").replace("/", ".")
     values = re.findall(rf"^{re.escape(key)} =[ \t]?(.*\n?)", text, re.MULTILINE)
     unlike = dict.fromkeys(value.rstrip() for value in values)
-    if "" in unlike and key not in NAME_SYSCTLS:
+    if "" in unlike and key not in NAME_SYSCTLS and (key not in LIST_SYSCTLS or len(unlike) > 1):
         return NO_VALUE
     return None if not values else values[0] if len(unlike) == 1 else "".join(values)
 

@@ -44,6 +44,8 @@ class Limit(NamedTuple):
     empty."""
     used_is_at_most: bool = False
     """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
+    maximum_is_at_most: bool = False
+    """True if `maximum` is an upper bound, because some local ports may be reserved."""
     headroom_is_at_least: bool = False
     """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged."""
     headroom_is_at_most: bool = False
@@ -58,8 +60,9 @@ class Limit(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """`used` ÷ `maximum`; None if `used` or `maximum` is unknown, or if `maximum` is 0."""
-        return self.used / self.maximum if self.used is not None and self.maximum else None
+        """`used` ÷ `maximum`; None if `used` or `maximum` is unknown or only a bound on `maximum`, or if it is 0."""
+        is_known = self.used is not None and self.maximum and not self.maximum_is_at_most
+        return (self.used or 0) / (self.maximum or 1) if is_known else None
 
     @property
     def at_most_used(self) -> int | None:
@@ -76,8 +79,10 @@ class Limit(NamedTuple):
 
     @property
     def at_most_ratio(self) -> float | None:
-        """`at_most_used` ÷ `maximum`; None if `at_most_used` or `maximum` is None, or if `maximum` is 0."""
-        return self.at_most_used / self.maximum if self.at_most_used is not None and self.maximum else None
+        """`at_most_used` ÷ `maximum`; None if `at_most_used` or `ratio` is None."""
+        if self.at_most_used is None or self.ratio is None or not self.maximum:
+            return None
+        return self.at_most_used / self.maximum
 
     @property
     def stops_new_sockets(self) -> bool:

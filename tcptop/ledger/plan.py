@@ -214,7 +214,9 @@ class Plan(NamedTuple):
     """The sysctls to change. If even the largest value of a sysctl is too small, the sysctl is left out, and a note in
     `limits` says so."""
     ports: int | None
-    """Number of local ports in ip_local_port_range; None if unknown."""
+    """Number of local ports in ip_local_port_range that are not reserved; None if unknown."""
+    ports_are_at_most: bool
+    """True if `ports` is an upper bound, because it is unknown which ports are reserved."""
     ports_unknown_because: str | None
     """The reason why `ports` is None: a text to be shown after the name of the file."""
     verdict: Verdict

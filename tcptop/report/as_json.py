@@ -274,6 +274,7 @@ def limit_as_object(limit: Limit) -> Json:
         "used_error": limit.used_error,
         "used_is_at_most": limit.used_is_at_most,
         "limit": limit.maximum,
+        "limit_is_at_most": limit.maximum_is_at_most,
         "ratio": rounded(limit.ratio, 4),
         "headroom_sockets": limit.headroom_sockets,
         "headroom_is_at_least": limit.headroom_is_at_least,

@@ -273,7 +273,7 @@ def _ratio_bounds(limit: Limit) -> Bounds:
 
     A maximum of 0 is always exceeded (`limit_state`), so the ratio is infinite.
     """
-    if limit.used is None or limit.maximum is None:
+    if limit.used is None or limit.maximum is None or limit.maximum_is_at_most:
         return Bounds(None, None)
     if limit.maximum == 0:
         return Bounds(inf, inf)

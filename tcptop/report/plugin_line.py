@@ -18,7 +18,7 @@ from tcptop.accounting.checks import (
     UncheckedLimit,
     worst_state,
 )
-from tcptop.explanation.limit_texts import limit_text
+from tcptop.explanation.limit_texts import limit_text, maximum_text
 from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import Ledger
 from tcptop.text import units
@@ -97,7 +97,7 @@ def _use_text(check: Check) -> str:
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
     at_most = limit.at_most_used
     used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most)}"
-    return f"{used} of {limit_text(limit, limit.maximum)}{unit}"
+    return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}"
 
 
 def _reached_text(check: Check) -> str:

@@ -459,6 +459,9 @@ class SocketLimits(NamedTuple):
     conntrack_entries: int | None
     """net.netfilter.nf_conntrack_count of the network namespace; None if conntrack is not loaded."""
     max_conntrack_entries: int | None
+    reserved_ports: tuple[tuple[int, int], ...] | None = None
+    """net.ipv4.ip_local_reserved_ports of the network namespace: ranges of ports that connect(2) does not choose, each
+    with its first and last port. Empty if no port is reserved; None if unknown."""
 
 
 class MemoryCgroups(NamedTuple):

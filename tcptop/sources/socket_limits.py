@@ -5,7 +5,9 @@ The numbers of open files and conntrack entries are read too.
 
 from __future__ import annotations
 
-from tcptop.hosts.host import Host
+from collections.abc import Sequence
+
+from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.source import (
     Damage,
@@ -23,16 +25,21 @@ from tcptop.sources.source import (
     unread,
     worst_damage,
 )
+from tcptop.text.printable import decode_text
 
 FILE_NR = "proc/sys/fs/file-nr"
 MAX_ORPHANS = "proc/sys/net/ipv4/tcp_max_orphans"
 MAX_TIME_WAIT = "proc/sys/net/ipv4/tcp_max_tw_buckets"
 PORT_RANGE = "proc/sys/net/ipv4/ip_local_port_range"
+RESERVED_PORTS = "proc/sys/net/ipv4/ip_local_reserved_ports"
 CONNTRACK_COUNT = "proc/sys/net/netfilter/nf_conntrack_count"
 CONNTRACK_MAX = "proc/sys/net/netfilter/nf_conntrack_max"
 
+MAX_RESERVED_BYTES = 1 << 20
+"""More than the length of any list of reserved ports: 32 768 ports, none adjacent, of at most 6 characters each."""
+
 MACHINE_WIDE = (FILE_NR, MAX_ORPHANS)
-PER_NET_NAMESPACE = (MAX_TIME_WAIT, PORT_RANGE, CONNTRACK_COUNT, CONNTRACK_MAX)
+PER_NET_NAMESPACE = (MAX_TIME_WAIT, PORT_RANGE, RESERVED_PORTS, CONNTRACK_COUNT, CONNTRACK_MAX)
 
 
 class SocketLimitsSource(Source[SocketLimits]):
@@ -53,6 +60,7 @@ class SocketLimitsSource(Source[SocketLimits]):
         files = await read_small_files(host, paths)
         took_us = sum(file.took_us for file in files)
         texts = stripped_texts(files)
+        texts |= {file.path: _reserved_text(file) for file in files if file.path == RESERVED_PORTS}
         damages: list[Damage] = []
         report_unread(files, "proc/sys", damages)
         if not any(texts.values()) and not has_cut(damages):
@@ -76,10 +84,16 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
         max_orphans=parse_sysctl(texts, MAX_ORPHANS, parse_count, damages),
         max_time_wait=parse_sysctl(texts, MAX_TIME_WAIT, parse_count, damages),
         local_ports=parse_sysctl(texts, PORT_RANGE, parse_port_range, damages),
+        reserved_ports=parse_sysctl(texts, RESERVED_PORTS, parse_reserved_ports, damages),
         conntrack_entries=parse_sysctl(texts, CONNTRACK_COUNT, parse_count, damages),
         max_conntrack_entries=parse_sysctl(texts, CONNTRACK_MAX, parse_count, damages),
     )
     return limits, worst_damage(damages)
+
+
+def _reserved_text(file: FileRead) -> str:
+    """The text of RESERVED_PORTS. A blank line means that no port is reserved, so the newline is kept."""
+    return decode_text(file.data or b"", MAX_RESERVED_BYTES).strip("\0 \t\r")
 
 
 def parse_file_nr(text: str) -> tuple[int, int]:
@@ -108,7 +122,32 @@ def parse_port_range(text: str) -> tuple[int, int]:
         ValueError: if the text is not a range of ports.
 
     """
-    first, last = parse_counts(text.split())
+    return _port_pair(text.split())
+
+
+def _port_pair(texts: Sequence[str]) -> tuple[int, int]:
+    first, last = parse_counts(texts)
     if not first <= last <= 0xFFFF:
         raise ValueError("not a range of ports")
     return first, last
+
+
+def parse_reserved_ports(text: str) -> tuple[tuple[int, int], ...]:
+    """The ranges of reserved ports, from a text such as `8080,9000-9010` (kernel/sysctl.c, proc_do_large_bitmap).
+
+    The kernel prints the ranges in ascending order, and no two of them adjacent.
+
+    Raises:
+        ValueError: if the text is not such a list.
+
+    """
+    if text.strip() == "":
+        return ()
+    ranges: list[tuple[int, int]] = []
+    for each in text.removesuffix("\n").split(","):
+        first, dash, last = each.partition("-")
+        found = _port_pair((first, last if dash else first))
+        if ranges and found[0] <= ranges[-1][1] + 1:
+            raise ValueError("ranges out of order")
+        ranges.append(found)
+    return tuple(ranges)

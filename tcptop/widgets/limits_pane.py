@@ -19,7 +19,7 @@ from tcptop.explanation.limit_texts import (
     headroom_assumption,
     headroom_number,
     headroom_sentences,
-    limit_text,
+    maximum_text,
     other_notes,
     ratio_text,
     used_text,
@@ -304,12 +304,13 @@ def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
     """The used amount and the maximum, with all digits or shortened; empty if both are unknown."""
     if limit.used is None and limit.maximum is None:
         return [""]
-    long = f"{used_text(ledger, limit)} of {limit_text(limit, limit.maximum)}"
+    long = f"{used_text(ledger, limit)} of {maximum_text(limit)}"
     if limit.unit == "bytes":
         return [long, ""]
     bound = limit.at_most_used
     used = units.short_count(limit.used, 9) if bound is None else f"≤ {units.short_count(bound, 9, up=True)}"
-    return [long, f"{used} of {units.short_count(limit.maximum, 9)}"]
+    at_most = "≤ " if limit.maximum_is_at_most else ""
+    return [long, f"{used} of {at_most}{units.short_count(limit.maximum, 9)}"]
 
 
 def _others_grow(limit: Limit, in_s: float, tcp_per_s: float | None) -> bool:

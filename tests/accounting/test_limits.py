@@ -353,6 +353,31 @@ def test_a_second_network_namespace_does_not_show_limits_of_the_machine(tmp_path
         assert limit(limits, name).note == "not visible from this network namespace"
 
 
+RANGE = (32_768, 60_999)
+
+
+@pytest.mark.parametrize(
+    ("reserved", "left"),
+    [
+        ((), 28_232),
+        (((8080, 8080),), 28_232),
+        (((32_768, 60_900),), 99),
+        (((1, 32_768), (40_000, 40_009), (60_999, 65_535)), 28_232 - 12),
+        (((1, 65_535),), 0),
+    ],
+)
+def test_reserved_ports_do_not_count(reserved: tuple[tuple[int, int], ...], left: int) -> None:
+    files = LIMITS._replace(local_ports=RANGE, reserved_ports=reserved)
+    found = limit(with_limits(snapshot("6.1-4n", "established"), files).limits["full"], "ports")
+    assert (found.maximum, found.maximum_is_at_most) == (left, False)
+
+
+def test_without_the_reserved_ports_the_limit_is_an_upper_bound() -> None:
+    found = limit(with_limits(snapshot("6.1-4n", "established"), LIMITS).limits["full"], "ports")
+    assert (found.maximum, found.maximum_is_at_most) == (28_232, True)
+    assert found._replace(used=28_000, used_is_at_most=True, used_error=0).ratio is None
+
+
 QUANTA = "5.15.0-105-generic-64k"
 """A kernel on which sockstat's `mem` is in units of 4096 bytes, and tcp_mem in pages."""
 

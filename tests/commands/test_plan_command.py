@@ -1156,6 +1156,26 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
     assert f"in use {int(bounds.low)} to {ceil(bounds.high)} B of a present socket" in text
 
 
+@pytest.mark.parametrize(
+    ("reserved", "says"),
+    [
+        (
+            "32768-60900\n",
+            "Ports: 99 for one local address and one address and port of a peer; these need at least 102",
+        ),
+        ("\n", "Ports: 28 232 for one"),
+        (None, "Ports: at most 28 232 for one"),
+        ("1-65535\n", "Ports: none, all of ip_local_port_range are in ip_local_reserved_ports"),
+    ],
+)
+def test_a_plan_has_no_reserved_ports(root: Path, reserved: str | None, says: str, run: Run) -> None:
+    if reserved is not None:
+        write_tree(root, {"proc/sys/net/ipv4/ip_local_reserved_ports": reserved})
+    number = "10000" if reserved and "60900" in reserved else "50K"
+    _, output = run("--root", str(root), "--connections", number, "--side", "outgoing")
+    assert says in " ".join(output.split())
+
+
 def test_advice_on_tcp_mem_is_in_pages(tmp_path: Path, run: Run, run_json: RunJson) -> None:
     """From 4.9 to 5.19 buffers are charged in units of 4096 bytes, and tcp_mem is in pages (sk_prot_mem_limits)."""
     root = copy_recording("6.12-arm64-16k-4n", "established", tmp_path)

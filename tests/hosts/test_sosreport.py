@@ -15,6 +15,7 @@ from recorded import ledger, snapshot, text, tree
 from tcptop.accounting import account
 from tcptop.hosts.sosreport import cpus_in_lscpu, entries_in_ls, sysctl_value
 from tcptop.ledger import Ledger
+from tcptop.sources.socket_limits import RESERVED_PORTS, parse
 
 KERNELS = ("5.10-4n", "6.1-4n", "6.1-4n-ipv6", "6.12-arm64-16k-4n", "7.3-4n")
 
@@ -172,6 +173,22 @@ def test_a_sysctl_with_two_values_has_none(
     reading = packed_snapshot(root).sysctls
     assert reading.value is not None
     assert (reading.state, reading.value.tcp_mem) == (state, tcp_mem)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reserved"),
+    [
+        ("net.ipv4.ip_local_reserved_ports = \n", ()),
+        ("net.ipv4.ip_local_reserved_ports = 8080,9000-9010\n", ((8080, 8080), (9000, 9010))),
+        ("net.ipv4.ip_local_reserved_ports = \nnet.ipv4.ip_local_reserved_ports = 8080\n", None),
+        ("", None),
+    ],
+)
+def test_reserved_ports_of_sysctl_may_be_none(lines: str, reserved: object) -> None:
+    text = sysctl_value(lines, "proc/sys/net/ipv4/ip_local_reserved_ports")
+    found, damage = parse({RESERVED_PORTS: text or ""})
+    assert found.reserved_ports == reserved
+    assert (damage is not None) == (reserved is None and bool(lines))
 
 
 @pytest.mark.parametrize("line", ["net.ipv4.tcp_max_orphans = \n", "net.ipv4.tcp_max_orphans =\n"])

@@ -18,6 +18,7 @@ from tcptop.sources.socket_limits import (
     MAX_ORPHANS,
     MAX_TIME_WAIT,
     PORT_RANGE,
+    RESERVED_PORTS,
     SocketLimitsSource,
 )
 
@@ -26,15 +27,19 @@ FILES: Mapping[str, bytes] = {
     MAX_ORPHANS: b"131072\n",
     MAX_TIME_WAIT: b"262144\n",
     PORT_RANGE: b"32768\t60999\n",
+    RESERVED_PORTS: b"8080,40000-40999\n",
     CONNTRACK_COUNT: b"17\n",
     CONNTRACK_MAX: b"65536\n",
 }
-WHOLE = SocketLimits(740, 9223372036854775807, 131072, 262144, (32768, 60999), 17, 65536)
+WHOLE = SocketLimits(
+    740, 9223372036854775807, 131072, 262144, (32768, 60999), 17, 65536, ((8080, 8080), (40000, 40999))
+)
 FIELDS = {
     FILE_NR: ("open_files", "max_open_files"),
     MAX_ORPHANS: ("max_orphans",),
     MAX_TIME_WAIT: ("max_time_wait",),
     PORT_RANGE: ("local_ports",),
+    RESERVED_PORTS: ("reserved_ports",),
     CONNTRACK_COUNT: ("conntrack_entries",),
     CONNTRACK_MAX: ("max_conntrack_entries",),
 }
@@ -92,6 +97,32 @@ def test_a_malformed_port_range_is_unknown(ports: bytes) -> None:
     assert value.local_ports is None
 
 
+@pytest.mark.parametrize(
+    ("data", "ranges"),
+    [
+        (b"\n", ()),
+        (b"0\n", ((0, 0),)),
+        (b"1-65535\n", ((1, 65535),)),
+        (b",".join(b"%d" % port for port in range(1, 65536, 2)) + b"\n", tuple((n, n) for n in range(1, 65536, 2))),
+    ],
+    ids=["none", "zero", "all", "most"],
+)
+def test_reserved_ports_are_ranges(data: bytes, ranges: tuple[tuple[int, int], ...]) -> None:
+    reading = limits({**FILES, RESERVED_PORTS: data})
+    assert reading.state == "ok"
+    assert reading.value == WHOLE._replace(reserved_ports=ranges)
+
+
+@pytest.mark.parametrize(
+    "text", ["9-8", "8,8", "9,8", "8-9,10", "8,", ",8", "1-", "65536", "8 9", "8, 9", "1-2-3", "none"]
+)
+def test_a_malformed_list_of_reserved_ports_is_damage(text: str) -> None:
+    reading = limits({**FILES, RESERVED_PORTS: text.encode() + b"\n"})
+    assert reading.state == "strange"
+    assert "ip_local_reserved_ports has an unknown format" in (reading.reason or "")
+    assert reading.value == WHOLE._replace(reserved_ports=None)
+
+
 def test_limits_of_the_readers_namespace_are_not_read_for_another() -> None:
     reading = limits(FILES, net_namespace="/host/proc/1/net")
     assert reading.state == "ok"
@@ -114,4 +145,7 @@ def test_arbitrary_bytes_never_raise_or_give_a_negative_number(files: dict[str, 
         return
     for name in SocketLimits._fields:
         figure = getattr(reading.value, name)
+        if name == "reserved_ports":
+            assert all(0 <= first <= last <= 65535 for first, last in figure or ())
+            continue
         assert figure is None or min(figure if isinstance(figure, tuple) else (figure,)) >= 0
