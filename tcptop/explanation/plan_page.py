@@ -479,8 +479,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         pairs = -(-on_ports // plan.ports)
         at_most = "at most " if plan.ports_are_at_most else ""
         yield (
-            f"Ports: {at_most}{units.grouped(plan.ports)} for one local address and one address and port of a peer; these"
-            f" need at least {units.grouped(pairs)} such pairs."
+            f"Ports: {at_most}{units.grouped(plan.ports)} for one local address and one address and port of a peer;"
+            f" these need at least {units.grouped(pairs)} such pairs."
         )
     elif request.outgoing and plan.ports == 0:
         yield "Ports: none, all of ip_local_port_range are in ip_local_reserved_ports, so connect() finds no port."

@@ -28,7 +28,6 @@ SYSCTL_SOURCES = {
     "proc/sys/net/ipv4/tcp_max_orphans": "socket_limits",
     "proc/sys/net/ipv4/tcp_max_tw_buckets": "socket_limits",
     "proc/sys/net/ipv4/ip_local_port_range": "socket_limits",
-    "proc/sys/net/ipv4/ip_local_reserved_ports": "socket_limits",
     "proc/sys/net/netfilter/nf_conntrack_count": "socket_limits",
     "proc/sys/net/netfilter/nf_conntrack_max": "socket_limits",
 }

@@ -181,7 +181,18 @@ ATTACHED = {
     *("low_bytes_per_socket", "high_bytes_per_socket", "unknown_because"),
 }
 LIMIT = {
-    *("name", "concerns", "scope", "unit", "used", "used_error", "used_is_at_most", "limit", "ratio"),
+    *(
+        "name",
+        "concerns",
+        "scope",
+        "unit",
+        "used",
+        "used_error",
+        "used_is_at_most",
+        "limit",
+        "limit_is_at_most",
+        "ratio",
+    ),
     "headroom_sockets",
     "headroom_is_at_least",
     "headroom_is_at_most",
