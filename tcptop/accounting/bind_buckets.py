@@ -13,6 +13,7 @@ def bind_bucket_parts(table: CacheTable, sockets: SocketCounts, missing: list[st
     bind buckets and bind2 buckets are merged into one row, at most half of the row's active objects are bind buckets.
     Each port has one bind bucket, and one bind2 bucket for each local address of the port. A port has at least one
     local address. At least one active object of the merged row is a bind bucket, and the others may be bind2 buckets.
+    Both kinds together are at most the active objects of the row (`row_max_bytes`).
     The estimated number of buckets supposes that each port has one local address. The estimated memory is half of the
     memory of the estimated number of buckets. Half is the middle between 0 and the upper bound, and the middle
     minimises the largest possible error.
@@ -39,7 +40,7 @@ def bind_bucket_parts(table: CacheTable, sockets: SocketCounts, missing: list[st
         if rows.count(line.row) > 1 and line.name in BIND2_BUCKET.caches:
             high = min(most, max(0, active - 1))
         share = (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name)
-        parts.append(
-            MemoryPart(line.name, line.row, round(likely * share) // 2, 0, round(high * share), estimated=True)
-        )
+        amounts = round(likely * share) // 2, 0, round(high * share)
+        row_max = None if line.row is None else table.row_max_bytes(line.row)
+        parts.append(MemoryPart(line.name, line.row, *amounts, estimated=True, row_max_bytes=row_max))
     return parts

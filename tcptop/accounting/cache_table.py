@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from tcptop.accounting.cache_lines import (
@@ -264,6 +265,18 @@ class CacheTable:
         """The objects, free ones included, in the slabinfo row of a cache; None if unknown."""
         row = self._by_name.get(line.row) if line.row else None
         return row.objects if row else None
+
+    def row_max_bytes(self, name: str) -> int | None:
+        """Upper bound on the slab bytes of the objects in use that a row counts; None if unknown.
+
+        All objects in use may be those of TCP, so the upper bound applies to all kinds of TCP's objects together.
+        """
+        row = self._by_name.get(name)
+        if row is None or row.bytes is None:
+            return None
+        if row.max_in_use is None or row.present_share_bytes is None:
+            return row.bytes
+        return min(row.bytes, ceil(row.max_in_use * row.present_share_bytes))
 
     def possible_rows(self, cost: ObjectCost) -> tuple[str, ...]:
         """Names of the slabinfo rows that may count the objects of a cost.

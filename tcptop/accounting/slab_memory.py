@@ -6,6 +6,7 @@ from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.machine import is_of_machine
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import SlabMemory, TcpMemory
+from tcptop.ledger.memory import most_bytes
 from tcptop.snapshot import Snapshot
 
 
@@ -32,7 +33,7 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory, page_b
         idle_error_bytes=idle[1] if idle else None,
         share_bytes=share if all_known else None,
         share_low_bytes=sum(part.low_bytes for part in shared) if own_known else None,
-        share_high_bytes=sum(part.high_bytes for part in shared) if all_known else None,
+        share_high_bytes=most_bytes(shared) if all_known else None,
         rest_bytes=rows - own - share if rows is not None and all_known else None,
         unexplained_bytes=total - rows if total is not None and rows is not None else None,
     )

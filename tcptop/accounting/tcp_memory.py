@@ -28,6 +28,7 @@ from tcptop.kernel.objects import (
     State,
 )
 from tcptop.ledger import Amount, CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
+from tcptop.ledger.memory import most_bytes
 from tcptop.snapshot import Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
@@ -50,11 +51,12 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += bind_bucket_parts(table, sockets, missing)
     parts += _buffers(buffers, sockets, missing)
+    parts = [_within_row(part) for part in parts]
     missing += [name for name in table.doubted_sources if name not in missing]
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,
         low_bytes=sum(part.low_bytes for part in parts) if own_known else None,
-        high_bytes=sum(part.high_bytes for part in parts) if own_known and not missing else None,
+        high_bytes=most_bytes(parts) if own_known and not missing else None,
         parts=tuple(parts),
         missing=tuple(missing),
     )
@@ -67,23 +69,37 @@ def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[Cach
     it booted. TCP's objects in a shared cache lie on the same nodes as the sockets' inodes, because one system call
     allocates both. For a shared cache, `tcp_nodes` therefore has the nodes of the cache of inodes.
     """
-    by_row: dict[str, tuple[int, Amount]] = {}
+    by_row: dict[str, list[MemoryPart]] = {}
     whole = {part.row for part in memory.parts if not part.estimated}
     inodes = next((cache.nodes for cache in caches if cache.name in SOCKET_ALLOC.caches and cache.nodes), None)
     for part in memory.parts:
         if part.row is not None:
-            likely, (low, high) = by_row.get(part.row, (0, Amount(0, 0)))
-            by_row[part.row] = likely + part.bytes, Amount(low + part.low_bytes, high + part.high_bytes)
+            by_row.setdefault(part.row, []).append(part)
     return tuple(
         cache._replace(
-            tcp_bytes=by_row[cache.name][0],
-            tcp_bounds=by_row[cache.name][1],
+            tcp_bytes=sum(part.bytes for part in by_row[cache.name]),
+            tcp_bounds=_bounds_in_row(cache, by_row[cache.name]),
             tcp_nodes=inodes if cache.shared and cache.name not in whole else None,
         )
         if cache.name == cache.row and cache.name in by_row
         else cache
         for cache in caches
     )
+
+
+def _bounds_in_row(row: CacheLine, parts: Sequence[MemoryPart]) -> Amount:
+    """Bounds on the bytes of the parts in one row, of which each may also be in another row."""
+    likely, high = sum(part.bytes for part in parts), most_bytes(parts)
+    return Amount(
+        sum(part.low_bytes for part in parts), high if row.bytes is None else min(high, max(row.bytes, likely))
+    )
+
+
+def _within_row(part: MemoryPart) -> MemoryPart:
+    """The part, with an upper bound that is not above the bytes of the objects in its row."""
+    if part.row_max_bytes is None:
+        return part
+    return part._replace(high_bytes=min(part.high_bytes, max(part.bytes, part.row_max_bytes)))
 
 
 def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
@@ -130,6 +146,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
             low_bytes=round(amount) if charged else 0,
             high_bytes=round(amount),
             estimated=True,
+            row_max_bytes=table.row_max_bytes(row),
         )
         for row, (number, amount) in by_row.items()
     ]
@@ -168,15 +185,17 @@ def _shared_caches(
             high = with_inode
         elif in_row is not None and part.count == 1.0 and part.slab_bytes == part.high_slab_bytes:
             low, number, high = min(low, in_row), min(number, in_row), min(high, in_row)
+        row = (line.row if line else None) or part.cache
         parts.append(
             MemoryPart(
                 name=_part_name(part),
                 count=math.ceil(number * part.count),
-                row=(line.row if line else None) or part.cache,
+                row=row,
                 bytes=round(number * part.slab_bytes * factor),
                 low_bytes=round(low * part.slab_bytes * factor),
                 high_bytes=round(high * (part.high_slab_bytes or part.slab_bytes) * factor),
                 estimated=True,
+                row_max_bytes=None if part.high_cache else table.row_max_bytes(row),
             )
         )
     return parts

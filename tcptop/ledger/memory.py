@@ -3,7 +3,7 @@
 The figures are computed in accounting/slab_memory.py, tcp_memory.py, free_memory.py and headroom.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tcptop.ledger.connection_cost import AccountingMode
@@ -103,11 +103,33 @@ class MemoryPart(NamedTuple):
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
     """Number of objects from which the bytes were computed; None if no number was used."""
+    row_max_bytes: int | None = None
+    """Upper bound on the bytes of all parts in `row` together; None if it is unknown, or if the part may be in another
+    row."""
 
     @property
     def text(self) -> str:
         """Name of the part, followed by the number of objects if it is known."""
         return self.name if self.count is None else f"{self.name} × {self.count:,}".replace(",", " ")
+
+
+def most_bytes(parts: Iterable[MemoryPart]) -> int:
+    """Upper bound on the bytes of several parts together.
+
+    Parts in the same row of slabinfo share the row's objects, so together they are at most `row_max_bytes`.
+    """
+    total = 0
+    by_row: dict[str, list[MemoryPart]] = {}
+    for part in parts:
+        if part.row is None or part.row_max_bytes is None:
+            total += part.high_bytes
+        else:
+            by_row.setdefault(part.row, []).append(part)
+    for shared in by_row.values():
+        row_max = min(part.row_max_bytes or 0 for part in shared)
+        likely = sum(part.bytes for part in shared)
+        total += min(sum(part.high_bytes for part in shared), max(row_max, likely))
+    return total
 
 
 class TcpMemory(NamedTuple):

@@ -39,7 +39,13 @@ def test_the_sums_are_those_of_the_parts(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).tcp_memory
     assert memory.bytes == sum(part.bytes for part in memory.parts)
     assert memory.low_bytes == sum(part.low_bytes for part in memory.parts)
-    assert memory.high_bytes == sum(part.high_bytes for part in memory.parts)
+    rows = {cache.name: cache.bytes or 0 for cache in ledger(kernel, phase).caches if cache.name == cache.row}
+    by_row: dict[str | None, list[int]] = {}
+    for part in memory.parts:
+        by_row.setdefault(part.row, []).append(part.high_bytes)
+    most = sum(sum(high) if row is None else min(sum(high), rows[row]) for row, high in by_row.items())
+    assert memory.high_bytes is not None
+    assert sum(map(max, by_row.values())) <= memory.high_bytes <= most
 
 
 @each_recording
@@ -67,6 +73,22 @@ def test_tcps_part_of_a_row_is_at_most_the_row(kernel: str, phase: str) -> None:
             assert cache.bytes is not None, cache.name
             rounding = 200  # a share is kept to the hundredth of a byte, for 16,000 sockets
             assert 0 <= cache.tcp_bytes <= cache.bytes + rounding, cache.name
+            assert cache.tcp_bounds is not None
+            assert cache.tcp_bounds.high <= cache.bytes + rounding, cache.name
+
+
+def test_both_bind_buckets_are_together_at_most_the_row_that_they_share() -> None:
+    """The row eventpoll_epi of 7.3 has 2 MiB; all of its objects in use may be buckets, but not more than those."""
+    figures = ledger("7.3-4n", "established")
+    row = slab_rows(text("7.3-4n", "established", "proc/slabinfo"))["eventpoll_epi"]
+    [cache] = [cache for cache in figures.caches if cache.name == "eventpoll_epi"]
+    assert cache.tcp_bounds is not None
+    assert cache.tcp_bounds.high == row.active * row.share(4096) <= row.slabs * row.pages * 4096
+    buckets = [part for part in figures.tcp_memory.parts if part.row == "eventpoll_epi"]
+    assert len(buckets) == 2
+    others = sum(part.high_bytes for part in figures.tcp_memory.parts if part.row != "eventpoll_epi")
+    assert figures.tcp_memory.high_bytes is not None
+    assert figures.tcp_memory.high_bytes <= others + row.active * row.share(4096)
 
 
 @each_recording
