@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
@@ -113,7 +114,9 @@ class StateResult(NamedTuple):
     def disturbance(self) -> float:
         """Share of the endpoint's bytes that may be wrong or missing; a run is repeated if this share is large.
 
-        The known bytes are the measured bytes of the expected parts and of the vectors. The disturbance is the largest
+        The known bytes are the measured bytes of the expected parts, of the vectors, and of kmalloc rows that are not
+        expected but have a whole number of objects for each socket. Such objects are the kernel's own, as the blob of a
+        security module that the catalogue does not know; other programs leave fractions. The disturbance is the largest
         of five shares:
 
         - (`all_rows_bytes` − known bytes) ÷ known bytes;
@@ -126,7 +129,7 @@ class StateResult(NamedTuple):
         """
         if not all(part.objects for part in self.parts):
             return 1.0
-        known = self.with_vectors_bytes - self.unexplained_bytes
+        known = self.with_vectors_bytes - sum(part.bytes for part in self.unexplained if not _may_be_a_blob(part))
         unaccounted = max(0.0, self.all_rows_bytes - known) / known if known else 1.0
         uncertain, fractions = (
             amount / known if known else 0.0 for amount in (self.uncertain_bytes, self.fraction_bytes)
@@ -178,6 +181,12 @@ class StateResult(NamedTuple):
         if self.other_sockets > MAX_DISTURBANCE * self.sockets:
             return f"{units.grouped(self.other_sockets)} sockets of other programs came or went"
         return f"other programs moved the machine's slabs by {100 * self.disturbance:.1f} % of it"
+
+
+def _may_be_a_blob(part: LabPart) -> bool:
+    """True if a kmalloc row has 1, 2, 3, … objects for each socket, within `MAX_DISTURBANCE`."""
+    whole = round(part.objects)
+    return kmalloc_size_bytes(part.row) is not None and whole >= 1 and abs(part.objects / whole - 1) <= MAX_DISTURBANCE
 
 
 class LabResult(NamedTuple):

@@ -50,7 +50,7 @@ def measure(
     for row, vectors in predicted.vectors.items():
         per_endpoint[row] = per_endpoint.get(row, 0.0) + vectors.objects
     for row, count in (others or {}).items():
-        per_endpoint[row] += count
+        per_endpoint[row] = per_endpoint.get(row, 0.0) + count
     return make_state_result(run, RunReadings(series(per_endpoint), 0, 0), control or {}, predictor)
 
 
@@ -86,6 +86,16 @@ def test_objects_of_other_programs_that_grow_as_the_sockets_are_in_doubt(
 
 def test_a_whole_file_more_for_each_socket_may_be_the_kernels(predictor: Predictor) -> None:
     assert measure(RUNS[1], predictor, others={"filp": 1.0}).doubt is None
+
+
+@pytest.mark.parametrize(("objects", "doubtful"), [(1.0, False), (2.0, False), (0.6, True), (1.3, True)])
+def test_a_whole_number_of_unknown_objects_for_each_socket_may_be_the_kernels(
+    objects: float, doubtful: bool, predictor: Predictor
+) -> None:
+    """The blob of a security module that the catalogue does not know."""
+    found = measure(RUNS[1], predictor, others={"kmalloc-1k": objects})
+    assert [part.row for part in found.unexplained] == ["kmalloc-1k"]
+    assert (found.doubt is not None) is doubtful
 
 
 def test_a_control_run_in_which_other_programs_grew_makes_a_run_doubtful(predictor: Predictor) -> None:
