@@ -42,12 +42,19 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
+    The sockets of a family are at most all sockets less those of the other family that are in use here. If all sockets
+    are of one family, no free object on a per-CPU slab then counts as a socket of the other family.
+
     If there are few sockets, most objects that count as active are free objects on per-CPU slabs. If too few objects
     are active, the shares come from the sockets in use in this network namespace. If this network namespace has no
     socket in use, the share of IPv4 is 1. If IPv6 exists and a number of sockets in use is unknown, the shares are
     unknown.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
+    if sockets.allocated is not None:
+        # An active object above this bound is a free one on a per-CPU slab.
+        active4 = min(active4, max(0, sockets.allocated - (sockets.inuse6 or 0)))
+        active6 = min(active6, max(0, sockets.allocated - (sockets.inuse or 0)))
     enough = too_few(sockets.allocated, cpus, "sockets") is None
     if enough and active4 + active6 >= MIN_SOCKETS_PER_CPU * (cpus or 1):
         return FamilyMix(active4 / (active4 + active6), active6 / (active4 + active6))
@@ -62,10 +69,18 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
 
 
 def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix | None:
-    """The shares of IPv4 and IPv6 among active mini-sockets; None if there are too few mini-sockets."""
-    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
-    active = active4 + active6
-    return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else None
+    """The shares of IPv4 and IPv6 among active mini-sockets; None if there are too few mini-sockets.
+
+    A family without a mini-socket that is certainly in use has the share 0 if the other family has one.
+    """
+    items = FAMILY_OBJECTS["time_wait"]
+    active4, active6 = (_active(table, item) for item in items)
+    if active4 + active6 < MIN_SOCKETS_PER_CPU * (cpus or 1):
+        return None
+    sure4, sure6 = (_surely_in_use(table, item) for item in items)
+    if not sure4 or not sure6:
+        active4, active6 = (active4 if sure4 or not sure6 else 0), (active6 if sure6 or not sure4 else 0)
+    return FamilyMix(active4 / (active4 + active6), active6 / (active4 + active6))
 
 
 def _costs_by_family(
@@ -84,3 +99,11 @@ def _costs_by_family(
 
 def _active(table: CacheTable, kernel_object: KernelObject) -> int:
     return table.max_in_use(kernel_object) or 0
+
+
+def _surely_in_use(table: CacheTable, kernel_object: KernelObject) -> int:
+    """The active objects of a cache less those that may be free ones on per-CPU slabs."""
+    line = table.find(kernel_object).line
+    error = line.idle_error_objects if line is not None else None
+    active = _active(table, kernel_object)
+    return max(0, active - (active if error is None else error))

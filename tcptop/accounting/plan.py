@@ -478,7 +478,7 @@ def _limits(
         # tcp_max_tw_buckets does not limit connections. When tcp_max_tw_buckets is reached, connections are closed
         # without a mini-socket.
         skips = f"{row.then} then" if mini_sockets < request.time_wait else found.note
-        yield found._replace(connections=None, note=skips)
+        yield found._replace(connections=None, connections_are_at_most=False, high_connections=None, note=skips)
     if request.with_conntrack:
         yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
 
@@ -561,6 +561,8 @@ def _limit(
     error = limit.used_error
     verdict: LimitVerdict = "unknown"
     connections: int | None = None
+    high_connections: int | None = None
+    are_at_most = free is None or high == inf
     if free is not None and takes is not None:
         # The true use may be smaller than the counter's value by the counter's error, but is at least 0. If the
         # counter's value is only an upper bound, the true use may be 0.
@@ -576,8 +578,15 @@ def _limit(
             note = (
                 f"{decides if limit.name == CGROUP_LIMIT else 'the error of its counter, or a range of sizes,'} decides"
             )
-        per_connection = (low if high == inf else high) / request.connections
-        connections = int(free / per_connection) if per_connection and not limit.used_is_at_most else None
+        if not limit.used_is_at_most and (high if high < inf else low):
+            sure = free if limit.used is None else max(0, free - error) if error is not None else 0
+            connections = int(sure * request.connections / high)
+            if error != 0 and limit.used is not None and low and most < inf:
+                high_connections = int(most * request.connections / low)
+                if not connections:
+                    connections, are_at_most = high_connections, True
+            elif are_at_most:
+                connections = int(free * request.connections / low)
     elif most_free is not None and low > most_free:
         verdict = "exceeded"
         connections = int(most_free * request.connections / low)
@@ -593,9 +602,12 @@ def _limit(
         verdict=verdict,
         connections=connections,
         note="" if verdict != "unknown" and not limit.used_is_at_most else note or "its use is not known",
-        connections_are_at_most=connections is not None and (high == inf or free is None),
+        connections_are_at_most=connections is not None and are_at_most,
         state=_state(limit, verdict, takes),
         at_most_used=limit.at_most_used,
+        used_error=limit.used_error if limit.used is not None else 0,
+        used_is_at_most=limit.used_is_at_most,
+        high_connections=None if are_at_most else high_connections,
     )
 
 
@@ -611,7 +623,7 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
     take a fixed amount, and connections that share local ports take less. `amount_of(number)` is the amount that
     `number` connections take.
     """
-    if limit.connections is None or free is None:
+    if limit.connections is None or free is None or limit.used_error is None:
         return limit
     return limit._replace(connections=_most_connections(free, amount_of))
 

@@ -403,12 +403,12 @@ def _percent_range(limit: PlanLimit) -> str:
     If the amount of the plan is a range, the percentage is a range too. If the percentage has no upper bound, the text
     is `≥` and the lower bound.
     """
-    if limit.high_takes is None:
-        return f"≥ {units.percent(limit.ratio, ' ')}".replace("≥ <1", "≥ 0")
+    if limit.ratio_is_at_least:
+        return f"≥ {units.percent_bound(limit.ratio or 0.0, False)} %"
     if (limit.low_ratio or 0) > MAX_SHOWN_RATIO:
         return f"> {units.grouped(MAX_SHOWN_RATIO * 100)} %"
-    least, most = (units.percent(_shown_ratio(limit, ratio), " ") for ratio in (limit.low_ratio, limit.ratio))
-    return most if least == most else f"{least.removesuffix(' %')} to {most}"
+    least, most = (_shown_ratio(limit, ratio) or 0.0 for ratio in (limit.low_ratio, limit.ratio))
+    return f"{units.bounds_span((least, most), units.percent_bound)} %"
 
 
 def _shown_ratio(limit: PlanLimit, ratio: float | None) -> float | None:
@@ -429,6 +429,9 @@ def _connections(limit: PlanLimit) -> str:
 
 def _after(limit: PlanLimit) -> str:
     is_at_most = limit.connections_are_at_most
+    least, most = (units.rough_count(number) for number in (limit.connections, limit.high_connections))
+    if limit.high_connections is not None and least != most:
+        return f"after {least} to {units.rough_count(limit.high_connections, up=True)} connections"
     about = "at most" if is_at_most else "about"
     return f"after {about} {units.rough_count(limit.connections, up=is_at_most)} connections"
 

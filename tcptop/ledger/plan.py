@@ -106,7 +106,8 @@ class PlanLimit(NamedTuple):
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
 
-    If `connections_are_at_most` is true, `connections` is an upper bound. `connections` does not include the planned
+    This number surely fits, within the error of `used`. If `connections_are_at_most` is true, `connections` is an upper
+    bound. `connections` does not include the planned
     mini-sockets, whose number is fixed. The number is None for tcp_max_tw_buckets, because this limit stops no
     connection.
     """
@@ -119,6 +120,13 @@ class PlanLimit(NamedTuple):
     """The state of the limit with the planned connections."""
     at_most_used: int | None = None
     """Upper bound on the used amount, if only an upper bound is known (see `Limit.at_most_used`)."""
+    used_error: int | None = 0
+    """Error of `used`, in either direction; None if unknown."""
+    used_is_at_most: bool = False
+    """True if `used` is an upper bound (see `Limit.used_is_at_most`)."""
+    high_connections: int | None = None
+    """Upper bound on the number of planned connections that fit, if the error of `used` makes it larger than
+    `connections`."""
 
     @property
     def present_ratio(self) -> float | None:
@@ -127,20 +135,32 @@ class PlanLimit(NamedTuple):
 
     @property
     def low_ratio(self) -> float | None:
-        """Share of the maximum that is used with the planned connections, computed from `takes`; None if unknown."""
-        known = self.used is not None and self.takes is not None and self.maximum
-        return (self.used + self.takes) / self.maximum if known else None  # type: ignore[operator]
+        """The least share of the maximum that is used with the planned connections; None if unknown.
+
+        It is computed from `takes` and from the least that may be used now.
+        """
+        if self.used is None or self.takes is None or not self.maximum:
+            return None
+        is_open = self.used_is_at_most or self.used_error is None
+        return ((0 if is_open else max(0, self.used - (self.used_error or 0))) + self.takes) / self.maximum
 
     @property
     def ratio(self) -> float | None:
-        """Share of the maximum that is used with the planned connections, computed from `high_takes`; None if unknown.
+        """The largest share of the maximum that is used with the planned connections; None if unknown.
 
-        If `high_takes` is None, the share is computed from `takes`, and is a lower bound.
+        It is computed from `high_takes` and from the most that may be used now. If there is no such upper bound, the
+        ratio is `low_ratio`.
         """
-        takes = self.takes if self.high_takes is None else self.high_takes
-        return (
-            (self.used + takes) / self.maximum if self.used is not None and takes is not None and self.maximum else None
-        )
+        if self.ratio_is_at_least:
+            return self.low_ratio
+        if self.used is None or self.high_takes is None or not self.maximum:
+            return None
+        return (self.used + (self.used_error or 0) + self.high_takes) / self.maximum
+
+    @property
+    def ratio_is_at_least(self) -> bool:
+        """True if `ratio` is a lower bound, because there is no upper bound on the planned or the used amount."""
+        return self.high_takes is None or self.used_error is None
 
 
 class UncountedLimit(NamedTuple):

@@ -60,6 +60,7 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
         "remarks": list(remarks(ledger, plan)),
         "first_limit": None if first is None else first.name,
         "verdict": plan.verdict,
+        "without_time_wait": request.time_wait - plan.mini_sockets,
         "unknown_because": plan.unknown_because,
     }
 
@@ -111,6 +112,8 @@ def _limit(limit: PlanLimit) -> Json:
         "scope": limit.scope,
         "unit": limit.unit,
         "used": limit.used,
+        "used_error": None if limit.used is None else limit.used_error,
+        "used_is_at_most": limit.used_is_at_most,
         "takes": limit.takes,
         "high_takes": limit.high_takes,
         "limit": limit.maximum,
@@ -118,6 +121,8 @@ def _limit(limit: PlanLimit) -> Json:
         "ratio": None if limit.ratio is None else round(limit.ratio, 4),
         "connections": limit.connections,
         "connections_are_at_most": limit.connections_are_at_most,
+        "high_connections": limit.high_connections,
+        "state": limit.state,
         "verdict": limit.verdict,
         "note": limit.note,
     }

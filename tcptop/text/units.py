@@ -216,6 +216,19 @@ def percent(share: float | None, gap: str = "") -> str:
     return f"{whole}{gap}%" if whole or share <= 0 else f"<1{gap}%"
 
 
+def percent_bound(share: float, up: bool | None = None) -> str:
+    """A share in whole per cent, without the sign; a bound is rounded as `round_bound` does.
+
+    To the nearest, a share above 0 and below one per cent is `<1`, and only a share of 1 is `100`.
+    """
+    if up is not None:
+        return str(round(round_bound(share * 100, up)))
+    if 0 < share < 0.01:
+        return "<1"
+    whole = round(share * 100)
+    return str(min(99, whole) if share < 1 else max(101, whole) if share > 1 else whole)
+
+
 def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
     """The share of each amount in the sum of all amounts, as whole percentages that add up to 100.
 

@@ -324,7 +324,9 @@ def test_the_limits(
         assert each["note"] == ""
     connections, time_wait = found["request"]["connections"], found["request"]["time_wait"]
     flows = time_wait if name == "nf_conntrack_max" else 0
-    assert row["connections"] == pytest.approx((maximum - used - flows) * connections / (takes - flows), abs=1)
+    error = 256 if name == "file_max" else 0  # 32 files of each of 8 CPUs
+    assert row["used_error"] == error
+    assert row["connections"] == pytest.approx((maximum - used - error - flows) * connections / (takes - flows), abs=1)
     assert (
         found["first_limit"]
         == min(
@@ -947,9 +949,57 @@ def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
     code, output = run("--root", str(root), "--connections", "99057")
     assert code == 1
     assert " ".join(output.split()).startswith(
-        "does not fit: 99 057 server-side connections; first limit: file-max, after about 98 800 connections"
+        "does not fit: 99 057 server-side connections; first limit: file-max, after 98 500 to 99 100 connections"
     )
     assert "\n fs.file-max = 150642 (now 120000)\n" in output
+
+
+@pytest.mark.parametrize("used_pages", [0, 1000, 10_000])
+def test_what_fits_below_a_limit_whose_counter_has_an_error_is_confirmed_by_a_plan(
+    used_pages: int, tmp_path: Path, run: Run, run_json: RunJson
+) -> None:
+    """7.3 counts the pages of buffers with an error; the sure number fits, and one more is not sure."""
+    root = ["--root", str(write_buffers(copy_recording("7.3-4n", "timewait", tmp_path / "tree"), used_pages))]
+    [first] = [
+        each
+        for each in run_json(*root, "--connections", "100", "--buffers", "16K")["limits"]
+        if each["name"] == "tcp_mem"
+    ]
+    error, number, most = first["used_error"], first["connections"], first["high_connections"]
+    assert error > 0
+    assert first["used"] == used_pages * 4096
+    assert number == (first["limit"] - first["used"] - error) // 16384
+    assert most == (first["limit"] - max(0, first["used"] - error)) // 16384 if used_pages * 4096 > error else most
+    for connections, verdict in (
+        (number, "fits"),
+        (number + 1, "unknown"),
+        (most, "unknown"),
+        (most + 1, "exceeded"),
+    ):
+        row = limit(run_json(*root, "--connections", str(connections), "--buffers", "16K"), "tcp_mem")
+        assert row["verdict"] == verdict
+        assert row["connections"] == number
+        least = max(0, row["used"] - error)
+        assert row["low_ratio"] == pytest.approx((least + row["takes"]) / row["limit"], abs=1e-4)
+        assert row["ratio"] == pytest.approx((row["used"] + error + row["takes"]) / row["limit"], abs=1e-4)
+    _, output = run(*root, "--connections", str(most + 1), "--buffers", "16K")
+    words = " ".join(output.split())
+    assert re.search(r"first limit: tcp_mem, after \d\d \d00 to \d\d \d00 connections", words)
+    assert re.search(r" tcp_mem .* ! (\d+ to )?\d+ % ", words)
+
+
+def test_a_plan_whose_mini_sockets_skip_time_wait_says_so_in_json_too(root: Path, run: Run, run_json: RunJson) -> None:
+    arguments = ("--root", str(root), "--connections", "10", "--no-conntrack", "--time-wait", "300K")
+    code, output = run(*arguments)
+    [(skipped,)] = [
+        match.groups() for match in re.finditer(r"TIME_WAIT full: ([\d ]+) skip it", " ".join(output.split()))
+    ]
+    found = run_json(*arguments)
+    row = limit(found, TIME_WAIT)
+    assert code == 0
+    assert found["without_time_wait"] == int(skipped.replace(" ", "")) == 300_000 - row["takes"]
+    assert (row["state"], row["verdict"], found["verdict"]) == ("full", "fits", "fits")
+    assert run_json(*arguments[:-2])["without_time_wait"] == 0
 
 
 @pytest.mark.parametrize(("release", "says"), [("6.18.1", False), ("6.19.0", True)])

@@ -336,3 +336,17 @@ def test_a_span_of_equal_texts_is_one() -> None:
 )
 def test_a_range_has_one_unit(low: int, high: int, text: str) -> None:
     assert units.size_range(low, high) == text
+
+
+def test_a_range_of_percentages_is_rounded_outwards_and_one_figure_to_the_nearest() -> None:
+    def shown(low: float, high: float) -> str:
+        return units.bounds_span((low, high), units.percent_bound)
+
+    assert shown(1.5406, 1.5564) == "154 to 156"
+    assert shown(6.6351, 6.6483) == "663 to 665"
+    assert shown(0.1071, 0.1072) == "11"
+    assert shown(0.004, 0.006) == "<1"
+    assert shown(0.004, 0.016) == "0 to 2"
+    assert shown(0.996, 0.996) == "99"
+    assert shown(1.0, 1.0) == "100"
+    assert shown(1.0004, 1.0004) == "101"
