@@ -56,7 +56,7 @@ def test_the_blocks_of_each_type_are_those_of_pagetypeinfo_from_the_order_of_tcp
 def test_the_slabs_of_a_socket_have_the_orders_of_slabinfo(kernel: str) -> None:
     rows = slab_rows(text(kernel, "established", "proc/slabinfo"))
     page = page_of(ledger(kernel, "established"))
-    for name in ("TCP", "sock_inode_cache", "dentry"):
+    for name in ("TCPv6" if "ipv6" in kernel else "TCP", "sock_inode_cache", "dentry"):
         row = re.search(rf"(?m)^ {name} +(\d+) +\d+[KMG] +(\d+) ", page)
         assert row is not None, name
         assert (1 << int(row[1]), int(row[2])) == (rows[name].pages, rows[name].per_slab)

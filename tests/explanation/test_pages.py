@@ -163,7 +163,8 @@ def test_columns_that_do_not_fit_move_below_their_row() -> None:
         at = next(at for at, line in enumerate(lines) if line.startswith(f" {limit.label}  "))
         maximum = f"{limit.maximum or 0:,}".replace(",", " ")
         if limit.unit != "bytes" and limit.maximum is not None:
-            assert f"of {maximum}" in lines[at + 1]
+            at_most = "≤ " if limit.maximum_is_at_most else ""
+            assert f"of {at_most}{maximum}" in lines[at + 1]
         assert f"scope {SCOPE_LABELS.get(limit.scope, limit.scope)}" in " ".join(lines[at + 1 : at + 3])
     states = draw(named_page("states"), figures, 50)
     scopes = [SCOPE_LABELS.get(state.scope, state.scope) for state in figures.states if state.scope is not None]
@@ -763,7 +764,7 @@ def test_the_page_of_a_cache_begins_with_what_its_objects_are_for(name: str, pur
 
 
 def test_one_part_of_the_bar_and_of_the_report_stands_for_the_objects_of_both_families() -> None:
-    figures = ledger("6.1-4n-ipv6", "established")
+    figures = ledger("6.18-1n", "established")
     page = page_of_label(figures, "TCP v4/v6 average")
     assert page is not None
     text_of_page = "\n".join(draw(page, figures, 100))

@@ -141,7 +141,7 @@ async def test_the_mark_is_at_the_order_of_the_counted_sockets(
 
 
 async def test_the_short_legend_leaves_out_the_smallest_parts_of_the_bar() -> None:
-    async with tree_app(tree("6.1-4n-ipv6")).run_test(size=(80, 24)) as pilot:
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         assert app._ledger is not None
         slices = app._ledger.costs["full"].now_slices
