@@ -109,16 +109,12 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
             continue
         lookup = table.find(kernel_object)
         line = lookup.line
+        # Most machines have no MPTCP sockets, so an empty or unknown cache of theirs is no part.
+        is_optional = kernel_object in MPTCP_SOCKS
         if line is not None and line.bytes is not None and not line.aliases:
-            parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
-        elif lookup.status != "absent":
-            missing.append(kernel_object.caches[0])
-    # Most machines have no MPTCP sockets, so an empty or unknown cache of theirs is no part.
-    for kernel_object in MPTCP_SOCKS:
-        line = table.find(kernel_object).line
-        if line is not None and line.bytes:
-            parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
-        elif line is not None and line.bytes is None and line.row is not None:
+            if line.bytes or not is_optional:
+                parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
+        elif lookup.status != "absent" and (not is_optional or (line is not None and line.row is not None)):
             missing.append(kernel_object.caches[0])
     return parts
 
@@ -130,8 +126,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
         return []
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
-        is_own = kernel_object.tcp_only or kernel_object in MPTCP_SOCKS
-        line = table.find(kernel_object).line if is_own else None
+        line = table.find(kernel_object).line if kernel_object.tcp_only else None
         for slabs, per_slab in table.slabs_by_size(line) if line is not None else ():
             row = vector_cache(snapshot, table, per_slab)
             if row is not None and row.slab_share_bytes is not None:

@@ -267,18 +267,39 @@ def test_tcps_part_of_shared_caches_lies_where_the_sockets_are(kernel: str) -> N
             assert (cache.tcp_bytes_on(node.node) or 0.0) <= of_cache + 1, (cache.name, node.node)
 
 
-def test_the_socks_of_mptcp_are_part_of_the_memory(tmp_path: Path) -> None:
-    """8 000 MPTCP sockets in 500 slabs of 8 pages, on node 1."""
+def with_mptcp(tmp_path: Path, active: int) -> Path:
+    """A machine with 500 slabs of MPTCP socks, 8 pages each, on node 1; `active` of the 8 000 objects are active."""
     root = copy_recording("6.1-4n", "established", tmp_path)
-    before = ledger_of(root)
     slabinfo = root / "proc/slabinfo"
     row = r"(?m)^(MPTCP +)\d+ +\d+( +\d+ +\d+ +8 : .*slabdata +)\d+ +\d+"
-    text, number = re.subn(row, r"\g<1>8000 8000\g<2>500 500", slabinfo.read_text())
+    text, number = re.subn(row, rf"\g<1>{active} 8000\g<2>500 500", slabinfo.read_text())
     assert number == 1
     slabinfo.write_text(text)
     for name, count in (("slabs", 500), ("total_objects", 8000)):
         (root / "sys/kernel/slab/MPTCP" / name).write_text(f"{count} N1={count}\n")
-    after = ledger_of(root)
+    meminfo = root / "proc/meminfo"
+    more = meminfo.read_text()
+    for field in ("Slab", "SUnreclaim"):
+        more = re.sub(rf"(?m)^({field}: +)(\d+)", lambda found: f"{found[1]}{int(found[2]) + 500 * 8 * 4}", more)
+    meminfo.write_text(more)
+    return root
+
+
+def test_idle_socks_of_mptcp_are_idle_memory_of_tcp(tmp_path: Path) -> None:
+    before = ledger_of(copy_recording("6.1-4n", "established", tmp_path / "before"))
+    after = ledger_of(with_mptcp(tmp_path / "after", 100))
+    for each in (before, after):
+        assert each.slab_memory.idle_bytes is not None
+        assert each.slab_memory.own_bytes is not None
+    more = (after.slab_memory.idle_bytes or 0) - (before.slab_memory.idle_bytes or 0)
+    assert more == pytest.approx(500 * 8 * 4096 * 7900 / 8000, rel=0.001)
+    [cache] = [cache for cache in after.caches if cache.name == "MPTCP"]
+    assert not cache.shared
+
+
+def test_the_socks_of_mptcp_are_part_of_the_memory(tmp_path: Path) -> None:
+    before = ledger_of(copy_recording("6.1-4n", "established", tmp_path / "before"))
+    after = ledger_of(with_mptcp(tmp_path / "after", 8000))
     [part] = [part for part in after.tcp_memory.parts if part.name == "MPTCP"]
     assert (part.bytes, part.low_bytes, part.high_bytes) == (500 * 8 * 4096,) * 3
     assert after.tcp_memory.bytes is not None
