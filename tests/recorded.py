@@ -112,6 +112,24 @@ def copy_recording(kernel: str, phase: str, destination: Path) -> Path:
     return Path(shutil.copytree(tree(kernel, phase), destination / f"{kernel}-{phase}", symlinks=True))
 
 
+def with_mptcp(tmp_path: Path, active: int) -> Path:
+    """A machine with 500 slabs of MPTCP socks, 8 pages each, on node 1; `active` of the 8 000 objects are active."""
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    slabinfo = root / "proc/slabinfo"
+    row = r"(?m)^(MPTCP +)\d+ +\d+( +\d+ +\d+ +8 : .*slabdata +)\d+ +\d+"
+    text, number = re.subn(row, rf"\g<1>{active} 8000\g<2>500 500", slabinfo.read_text())
+    assert number == 1
+    slabinfo.write_text(text)
+    for file, count in (("slabs", 500), ("total_objects", 8000)):
+        (root / "sys/kernel/slab/MPTCP" / file).write_text(f"{count} N1={count}\n")
+    meminfo = root / "proc/meminfo"
+    more = meminfo.read_text()
+    for name in ("Slab", "SUnreclaim"):
+        more = re.sub(rf"(?m)^({name}: +)(\d+)", lambda found: f"{found[1]}{int(found[2]) + 500 * 8 * 4}", more)
+    meminfo.write_text(more)
+    return root
+
+
 def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
     """Write files below a folder and return the folder; `proc` is always created."""
     (root / "proc").mkdir(parents=True, exist_ok=True)

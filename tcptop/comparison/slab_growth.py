@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Literal
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
-from tcptop.kernel.objects import LSM_CACHES, OBJECT_OF_CACHE, State
+from tcptop.kernel.objects import LSM_CACHES, MPTCP_SOCKS, OBJECT_OF_CACHE, State
 from tcptop.ledger import Amount, CacheLine, HeldName, HeldObjects, HeldPart, Ledger, StateCost, fallback_factor
 from tcptop.rates import increase
 
@@ -25,6 +25,8 @@ create_kmalloc_caches; `size-` before 3.9), of the slab allocator itself, and of
 The catalogue marks further such caches as `always`."""
 
 SEGMENTS = "queued FINs, data"
+MPTCP = "MPTCP socks"
+MPTCP_CACHES = tuple(item.caches[0] for item in MPTCP_SOCKS)
 
 NOTES: Mapping[HeldName, str] = {
     "socks": "",
@@ -62,7 +64,10 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     if segments is not None:
         parts.append(_part(SEGMENTS, *segments, "at most"))
         shared = _add(shared, segments[1])
-    socket_rows = before.socket_rows | after.socket_rows | _possible_rows(sides)
+    mptcp = _mptcp_growth(before, after)
+    parts.append(_part(MPTCP, *mptcp, "beside the socks of their subflows"))
+    own = _add(own, mptcp[1])
+    socket_rows = before.socket_rows | after.socket_rows | _possible_rows(sides) | set(MPTCP_CACHES)
     growths = _row_growths(before, after)
     found = SlabGrowth(
         bytes=round(growth),
@@ -262,6 +267,18 @@ def _segments_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount] | N
         return None
     number = Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))
     return number, number.times(unit)
+
+
+def _mptcp_growth(before: Ledger, after: Ledger) -> tuple[Amount, Amount]:
+    """Bounds on the increase in the number and in the bytes of MPTCP's socks in use."""
+    number = growth = ZERO
+    for name in MPTCP_CACHES:
+        one, two, line = _objects_in_use(before, name), _objects_in_use(after, name), after.cache(name)
+        if one is not None and two is not None and line is not None and line.present_share_bytes is not None:
+            change = two.minus(one)
+            share = line.present_share_bytes
+            number, growth = _add(number, change), _add(growth, Amount(change.low * share, change.high * share))
+    return number, growth
 
 
 def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:

@@ -14,6 +14,7 @@ from recorded import (
     release_files,
     slab_rows,
     text,
+    with_mptcp,
     write_buffers,
     write_tree,
 )
@@ -265,24 +266,6 @@ def test_tcps_part_of_shared_caches_lies_where_the_sockets_are(kernel: str) -> N
         for node in figures.nodes if cache.tcp_bytes and cache.nodes and cache.bytes else ():
             of_cache = (cache.bytes or 0) * (cache.share_on(node.node) or 0.0)
             assert (cache.tcp_bytes_on(node.node) or 0.0) <= of_cache + 1, (cache.name, node.node)
-
-
-def with_mptcp(tmp_path: Path, active: int) -> Path:
-    """A machine with 500 slabs of MPTCP socks, 8 pages each, on node 1; `active` of the 8 000 objects are active."""
-    root = copy_recording("6.1-4n", "established", tmp_path)
-    slabinfo = root / "proc/slabinfo"
-    row = r"(?m)^(MPTCP +)\d+ +\d+( +\d+ +\d+ +8 : .*slabdata +)\d+ +\d+"
-    text, number = re.subn(row, rf"\g<1>{active} 8000\g<2>500 500", slabinfo.read_text())
-    assert number == 1
-    slabinfo.write_text(text)
-    for name, count in (("slabs", 500), ("total_objects", 8000)):
-        (root / "sys/kernel/slab/MPTCP" / name).write_text(f"{count} N1={count}\n")
-    meminfo = root / "proc/meminfo"
-    more = meminfo.read_text()
-    for field in ("Slab", "SUnreclaim"):
-        more = re.sub(rf"(?m)^({field}: +)(\d+)", lambda found: f"{found[1]}{int(found[2]) + 500 * 8 * 4}", more)
-    meminfo.write_text(more)
-    return root
 
 
 def test_idle_socks_of_mptcp_are_idle_memory_of_tcp(tmp_path: Path) -> None:

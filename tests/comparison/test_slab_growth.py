@@ -22,6 +22,7 @@ from recorded import (
     row_of,
     slab_rows,
     text,
+    with_mptcp,
 )
 
 from tcptop.comparison.compare import compare_ledgers
@@ -213,3 +214,13 @@ def test_an_object_of_unknown_size_is_missing(tmp_path: Path) -> None:
     found = compare_ledgers(roots[0], roots[1], ("A", "B")).growth
     assert found is not None
     assert found.missing
+
+
+def test_mptcp_socks_explain_the_growth_of_their_cache(tmp_path: Path) -> None:
+    before = ledger_of(copy_recording("6.1-4n", "established", tmp_path / "before"))
+    growth = compare_ledgers(before, ledger_of(with_mptcp(tmp_path / "after", 8000)), ("A", "B")).growth
+    assert isinstance(growth, SlabGrowth)
+    [part] = [part for part in growth.sockets if part.name == "MPTCP socks"]
+    assert part.count.high == 8000
+    assert part.bytes.high == pytest.approx(500 * 8 * 4096, rel=0.001)
+    assert not [row for row in growth.other_rows or () if row.name == "MPTCP"]
