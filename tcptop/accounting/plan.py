@@ -52,6 +52,8 @@ UNCHARGED = (NF_CONN.struct, EXTENSIONS, SLAB_SHARE)
 MAY_BE_SHARED = frozenset(item.struct for item in BIND_BUCKETS)
 """Structs that several sockets may share. Sockets to different peers share the buckets of a port, so the planned
 sockets may need no new bucket."""
+LAST_PORT = 65_535
+"""The last of the ports, which begin with 1; bind(2) takes each of them."""
 MIN_DOUBLED = 1000
 """The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
 UNGUIDED = 100_000
@@ -86,14 +88,14 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
 
     @cache
     def needs_of(connections: int) -> Needs:
-        return _needs(snapshot, table, ledger, request._replace(connections=connections), mini_sockets, ports)
+        return _needs(snapshot, table, ledger, request._replace(connections=connections), mini_sockets)
 
     def fit_into(free: float) -> int | None:
         return _most_connections(free, lambda number: _most(needs_of(number).memory))
 
     needs = needs_of(request.connections)
     parts, missing = needs.parts, needs.missing
-    alone = _needs(snapshot, table, ledger, request._replace(time_wait=0), 0, ports)
+    alone = _needs(snapshot, table, ledger, request._replace(time_wait=0), 0)
     limits = sorted(_limits(snapshot, ledger, request, mini_sockets, needs, needs_of), key=_connections)
     sysctls = _sysctls(snapshot, ledger, request, limits, parts)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
@@ -192,9 +194,8 @@ def _needs(
     ledger: Ledger,
     request: PlanRequest,
     mini_sockets: int,
-    ports: int | None,
 ) -> Needs:
-    costs, missing = _object_costs(snapshot, table, ledger, request, mini_sockets, ports)
+    costs, missing = _object_costs(snapshot, table, ledger, request, mini_sockets)
     parts = [_part(cost) for cost in costs if cost.count]
     ktls = measured_ktls(snapshot, table) if request.with_ktls else None
     if ktls is not None:
@@ -283,7 +284,6 @@ def _object_costs(
     ledger: Ledger,
     request: PlanRequest,
     mini_sockets: int,
-    ports: int | None,
 ) -> tuple[list[ObjectCost], list[str]]:
     """The cost of all planned objects of each kind, and the objects whose size is unknown.
 
@@ -305,7 +305,7 @@ def _object_costs(
             vectors = f"{CGROUP_VECTORS.struct} (kmalloc)"
             missing += [name for name in side.missing if name != vectors]
             costs += [_times(part, number) for part in side.parts if part.object != CGROUP_VECTORS.struct]
-    costs = _with_shared_ports(_merged(costs), ports)
+    costs = _with_shared_ports(_merged(costs))
     for item in _optional_objects(request):
         number = request.flows if item is NF_CONN else request.sockets
         lookup = table.find(item)
@@ -374,9 +374,10 @@ def _sum(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one + other
 
 
-def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[ObjectCost]:
-    """The costs, with the number of bind buckets limited to the number of local ports that are not reserved.
+def _with_shared_ports(costs: Sequence[ObjectCost]) -> list[ObjectCost]:
+    """The costs, with the number of bind buckets limited to the number of all ports.
 
+    bind(2) takes any port, also one that is reserved or not in ip_local_port_range, which connect(2) does not choose.
     Sockets to different peers share the bind bucket of a port (net/ipv4/inet_hashtables.c, inet_bind_hash_connect).
     Each pair of a port and a local address has its own bind2 bucket. If the sockets use several local addresses, there
     may be as many bind2 buckets as sockets.
@@ -384,10 +385,10 @@ def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[O
     shared: list[ObjectCost] = []
     for cost in costs:
         item = next((each for each in BIND_BUCKETS if each.struct == cost.object), None)
-        if item is None or ports is None or cost.count <= ports:
+        if item is None or cost.count <= LAST_PORT:
             shared.append(cost)
             continue
-        fewer = _times(cost, ports / cost.count)._replace(estimated=True)
+        fewer = _times(cost, LAST_PORT / cost.count)._replace(estimated=True)
         if item is BIND2_BUCKET:
             fewer = fewer._replace(count=cost.count, high_slab_bytes=cost.high_slab_bytes)
         shared.append(fewer)

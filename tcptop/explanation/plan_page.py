@@ -64,6 +64,12 @@ EDGE_WORDS: Mapping[LimitVerdict, str] = {"fits": "AT THE EDGE", "unknown": "MAY
 NOT_COUNTED = "uncounted"
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
+NO_PORT = (
+    "if each connects without binding to a port: connect() finds none, as all of ip_local_port_range are in"
+    " ip_local_reserved_ports"
+)
+"""What a plan says of sockets for which the kernel has no port (net/ipv4/inet_hashtables.c, __inet_hash_connect)."""
+NO_PORT_REMARK = f"Ports: {NO_PORT}."
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 TIME_WAIT_S = 60
@@ -79,6 +85,7 @@ def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = Fa
     sections = [
         [
             *_marked_verdict(plan, columns, is_last_valid),
+            *port_lines(plan, columns),
             *pressure_lines(plan, columns),
             *not_counted_lines(plan, columns),
         ],
@@ -99,6 +106,16 @@ def _marked_verdict(plan: Plan, columns: int, is_last_valid: bool) -> list[Line]
     role: Role = "strong" if plan.verdict == "fits" else "warning"
     marker = (LAST_VALID, role) if is_last_valid else None if plan.verdict == "fits" else ("! ", role)
     return paragraph(verdict_text(plan), columns - 1, role, marker)
+
+
+def port_lines(plan: Plan, columns: int) -> list[Line]:
+    """The lines below the verdict of a plan for which connect(2) finds no local port."""
+    return paragraph(NO_PORT, columns - 1, "warning") if _finds_no_port(plan) else []
+
+
+def _finds_no_port(plan: Plan) -> bool:
+    """True if the plan has client-side sockets, and all of ip_local_port_range is reserved."""
+    return plan.request.outgoing > 0 and plan.ports == 0
 
 
 def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
@@ -485,8 +502,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             f"Ports: {at_most}{units.grouped(plan.ports)} for one local address and one address and port of a peer;"
             f" these need at least {units.grouped(pairs)} such pairs."
         )
-    elif request.outgoing and plan.ports == 0:
-        yield "Ports: none, all of ip_local_port_range are in ip_local_reserved_ports, so connect() finds no port."
+    elif _finds_no_port(plan):
+        yield NO_PORT_REMARK
     elif request.outgoing and plan.ports is None:
         yield (
             f"Ports: ip_local_port_range {plan.ports_unknown_because}; each pair of a local and a peer's address has"
@@ -575,8 +592,9 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
 
 
 def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False) -> list[Line]:
-    """The remarks as paragraphs."""
-    return [line for remark in remarks(ledger, plan, is_form) for line in paragraph(f" {remark}", columns - 1, "text")]
+    """The remarks as paragraphs, without the remark that `port_lines` shows below the verdict."""
+    texts = [remark for remark in remarks(ledger, plan, is_form) if remark != NO_PORT_REMARK]
+    return [line for text in texts for line in paragraph(f" {text}", columns - 1, "text")]
 
 
 def verdict_text(plan: Plan) -> str:

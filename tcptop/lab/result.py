@@ -19,6 +19,10 @@ SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
 MAX_DISTURBANCE = 0.01
 """Maximum disturbance of a reliable result. A result above this maximum is in doubt, and its run is repeated. The lab
 promises to mark every figure that may be wrong by more than this share."""
+MAX_BLOBS = 4
+"""Most objects of one unexpected kmalloc row that may be the kernel's own for each socket."""
+MAX_BLOB_ERROR_OBJECTS = 0.01
+"""Largest difference from a whole number of such objects for each socket."""
 
 
 class LabPart(NamedTuple):
@@ -115,9 +119,9 @@ class StateResult(NamedTuple):
         """Share of the endpoint's bytes that may be wrong or missing; a run is repeated if this share is large.
 
         The known bytes are the measured bytes of the expected parts, of the vectors, and of kmalloc rows that are not
-        expected but have a whole number of objects for each socket. Such objects are the kernel's own, as the blob of a
-        security module that the catalogue does not know; other programs leave fractions. The disturbance is the largest
-        of five shares:
+        expected but have 1 to MAX_BLOBS whole objects for each socket. Such objects are the kernel's own, as the blob
+        of a security module that the catalogue does not know; other programs leave fractions. The disturbance is the
+        largest of five shares:
 
         - (`all_rows_bytes` − known bytes) ÷ known bytes;
         - `uncertain_bytes` ÷ known bytes;
@@ -184,9 +188,10 @@ class StateResult(NamedTuple):
 
 
 def _may_be_a_blob(part: LabPart) -> bool:
-    """True if a kmalloc row has 1, 2, 3, … objects for each socket, within `MAX_DISTURBANCE`."""
+    """True if a kmalloc row has 1 to `MAX_BLOBS` objects for each socket, within `MAX_BLOB_ERROR_OBJECTS`."""
     whole = round(part.objects)
-    return kmalloc_size_bytes(part.row) is not None and whole >= 1 and abs(part.objects / whole - 1) <= MAX_DISTURBANCE
+    is_whole = abs(part.objects - whole) <= MAX_BLOB_ERROR_OBJECTS
+    return kmalloc_size_bytes(part.row) is not None and 1 <= whole <= MAX_BLOBS and is_whole
 
 
 class LabResult(NamedTuple):

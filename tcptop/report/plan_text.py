@@ -7,6 +7,7 @@ from tcptop.explanation.plan_page import (
     node_lines,
     not_counted_lines,
     part_lines,
+    port_lines,
     pressure_lines,
     remark_lines,
     sum_lines,
@@ -30,6 +31,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
         [
             *paragraph(verdict_text(plan), COLUMNS - 1, "text"),
             *(paragraph(IDLE, COLUMNS - 1, "text") if not plan.request.buffer_bytes else ()),
+            *port_lines(plan, COLUMNS),
             *pressure_lines(plan, COLUMNS),
             *not_counted_lines(plan, COLUMNS),
         ],

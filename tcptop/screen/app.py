@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.events import Event, InputEvent, Paste, Resize
 from textual.geometry import Size
@@ -25,6 +25,7 @@ from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, help_keys, palette_commands
 from tcptop.screen.main_screen import MainScreen, compose_panes
+from tcptop.screen.messages import MessageApp
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
@@ -64,7 +65,7 @@ another position, the output would be longer.
 """
 
 
-class TcptopApp(App[int]):
+class TcptopApp(MessageApp):
     """The app, which shows the samples of a feed.
 
     The feed adds its own keys to the app's keys, and calls the app's `show` with each ledger.
@@ -255,14 +256,6 @@ class TcptopApp(App[int]):
                 self.notify(str(error), timeout=5, markup=False)
 
         self.push_screen(Prompt(question), on_answer)
-
-    def notify(self, message: str, **options: Any) -> None:  # noqa: ANN401 (as Textual)
-        """Shows a message for a while, unless the same message is still on the screen.
-
-        A key that the user holds down must not show its message several times.
-        """
-        if not any(each.message == message for each in self._notifications):
-            super().notify(message, **options)
 
     def _say(self, message: str) -> None:
         """Shows a message for three seconds, such as the reason why a key changes nothing."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Event, InputEvent, Paste
 
@@ -24,6 +24,7 @@ from tcptop.screen.app import CURSOR_HOME, TcptopApp
 from tcptop.screen.crash import end_with_traceback
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.live_feed import LiveFeed
+from tcptop.screen.messages import MessageApp
 from tcptop.screen.themes import THEMES
 from tcptop.settings.file import Settings, read_settings, settings_path
 from tcptop.terminal.driver import CellDriver
@@ -43,7 +44,7 @@ States = Callable[[], Sequence[HostLook]]
 MakeFleet = Callable[[Mapping[str, Threshold], float], Fleet]
 
 
-class HostsApp(App[int]):
+class HostsApp(MessageApp):
     """The app of the table.
 
     When the app ends, `opened` has the name of the machine to open, or None if the user quits.

@@ -92,8 +92,11 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
 
 
 def _reserved_text(file: FileRead) -> str:
-    """The text of RESERVED_PORTS. A blank line means that no port is reserved, so the newline is kept."""
-    return decode_text(file.data or b"", MAX_RESERVED_BYTES).strip("\0 \t\r")
+    """The text of RESERVED_PORTS. A blank line means that no port is reserved, so the newline is kept.
+
+    NUL bytes are kept too: a list of NUL bytes is damaged, not empty.
+    """
+    return decode_text(file.data or b"", MAX_RESERVED_BYTES).strip(" \t\r")
 
 
 def parse_file_nr(text: str) -> tuple[int, int]:
@@ -141,7 +144,7 @@ def parse_reserved_ports(text: str) -> tuple[tuple[int, int], ...]:
         ValueError: if the text is not such a list.
 
     """
-    if text.strip() == "":
+    if text == "\n":
         return ()
     ranges: list[tuple[int, int]] = []
     for each in text.removesuffix("\n").split(","):

@@ -149,12 +149,14 @@ def test_objects_are_counted_by_side_with_their_share_of_a_slab(kernel: str, run
         assert found["takes"]["bytes"] == pytest.approx(sum(part["bytes"] for part in found["takes"]["parts"]), abs=10)
 
 
-def test_no_more_ports_than_there_are_local_ports(run_json: RunJson) -> None:
+def test_no_more_bind_buckets_than_there_are_ports(run_json: RunJson) -> None:
     first, last = map(int, text("6.1-4n", "established", "proc/sys/net/ipv4/ip_local_port_range").split())
     found = run_json("--root", TREE, "--connections", "1M", "--side", "outgoing")
     rows = slab_rows(text("6.1-4n", "established", "proc/slabinfo"))
     row = rows[row_of("6.1-4n", "established", "tcp_bind_bucket") or ""]
-    assert bytes_of(found, "inet_bind_bucket") == pytest.approx((last - first + 1) * row.share(4096), abs=1)
+    assert bytes_of(found, "inet_bind_bucket") == pytest.approx(65_535 * row.share(4096), abs=1), (
+        "bind() takes any port"
+    )
     [second] = [part for part in found["takes"]["parts"] if part["object"].endswith("bind2_bucket")]
     assert (second["count"], second["estimated"]) == (1_000_000, True)
     assert second["bytes"] < second["high_bytes"]
@@ -1215,7 +1217,6 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
         ),
         ("\n", "Ports: 28 232 for one"),
         (None, "Ports: at most 28 232 for one"),
-        ("1-65535\n", "Ports: none, all of ip_local_port_range are in ip_local_reserved_ports"),
     ],
 )
 def test_a_plan_has_no_reserved_ports(root: Path, reserved: str | None, says: str, run: Run) -> None:
@@ -1224,6 +1225,39 @@ def test_a_plan_has_no_reserved_ports(root: Path, reserved: str | None, says: st
     number = "10000" if reserved and "60900" in reserved else "50K"
     _, output = run("--root", str(root), "--connections", number, "--side", "outgoing")
     assert says in " ".join(output.split())
+
+
+@pytest.mark.parametrize("reserved", ["1-65535\n", "32768-60999\n"])
+@pytest.mark.parametrize("side", ["client", "proxy", "mixed"])
+def test_without_any_port_for_connect_the_verdict_has_a_condition(
+    root: Path, reserved: str, side: str, run: Run, run_json: RunJson
+) -> None:
+    arguments = ("--root", str(root), "--connections", "10K", "--side", side)
+    without = run_json(*arguments)["takes"]
+    write_tree(root, {"proc/sys/net/ipv4/ip_local_reserved_ports": reserved})
+    code, output = run(*arguments)
+    head = " ".join(output.partition("\n\n")[0].split())
+    says = "if each connects without binding to a port: connect() finds none, as all of ip_local_port_range are in"
+    assert head.startswith("fits, if idle: 10 000 ")
+    assert f"{says} ip_local_reserved_ports" in head
+    assert output.count("connect() finds") == 1
+    found = run_json(*arguments)
+    assert (code, found["verdict"], found["takes"]) == (0, "fits", without)
+    assert [each for each in found["remarks"] if each.startswith(f"Ports: {says}")]
+
+
+def test_the_server_side_needs_no_port_for_connect(root: Path, run: Run) -> None:
+    write_tree(root, {"proc/sys/net/ipv4/ip_local_reserved_ports": "1-65535\n"})
+    assert "connect()" not in run("--root", str(root), "--connections", "10K", "--side", "server")[1]
+
+
+@pytest.mark.parametrize("reserved", ["\n", "32768-60998\n", "1-65535\n"])
+def test_sockets_that_bind_may_have_a_bucket_each(root: Path, reserved: str, run_json: RunJson) -> None:
+    """bind() takes a reserved port, and one that is not in ip_local_port_range."""
+    write_tree(root, {"proc/sys/net/ipv4/ip_local_reserved_ports": reserved})
+    found = run_json("--root", str(root), "--connections", "50K", "--side", "client")
+    counts = {part["object"]: part["count"] for part in found["takes"]["parts"] if "bind" in part["object"]}
+    assert counts == {"struct inet_bind_bucket": 50_000, "struct inet_bind2_bucket": 50_000}
 
 
 def test_advice_on_tcp_mem_is_in_pages(tmp_path: Path, run: Run, run_json: RunJson) -> None:

@@ -88,7 +88,10 @@ def test_a_whole_file_more_for_each_socket_may_be_the_kernels(predictor: Predict
     assert measure(RUNS[1], predictor, others={"filp": 1.0}).doubt is None
 
 
-@pytest.mark.parametrize(("objects", "doubtful"), [(1.0, False), (2.0, False), (0.6, True), (1.3, True)])
+@pytest.mark.parametrize(
+    ("objects", "doubtful"),
+    [(1.0, False), (2.0, False), (4.0, False), (0.6, True), (1.3, True), (3.97, True), (5.0, True), (50.3, True)],
+)
 def test_a_whole_number_of_unknown_objects_for_each_socket_may_be_the_kernels(
     objects: float, doubtful: bool, predictor: Predictor
 ) -> None:

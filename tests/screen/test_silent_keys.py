@@ -71,6 +71,43 @@ async def silent_keys(pilot: AppPilot, samples: Samples) -> list[str]:
     return silent
 
 
+async def test_a_message_replaces_the_one_before() -> None:
+    """On a screen of five rows, four messages would cover everything."""
+    async with tree_app(tree("6.18-1n", "base")).run_test(size=(40, 5), notifications=True) as pilot:
+        app = await wait_for_app(pilot)
+        shown: list[str] = []
+        for key in ("=", "s", "t", "E"):
+            await pilot.press(key)
+            await pilot.pause()
+            shown += messages(app)
+        assert len(shown) == len(set(shown)) == 4
+        await wait_until(pilot, lambda: len(app.screen.query("ToastHolder")) == 1, "one message")
+        [toast] = app.screen.query("Toast")
+        assert messages(app) == [str(toast.render())] == shown[-1:]
+
+
+async def test_a_key_that_is_held_down_shows_its_message_once() -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(40, 5)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("=")
+        await pilot.pause()
+        [first] = app._notifications
+        await pilot.press("=", "=")
+        await pilot.pause()
+        assert list(app._notifications) == [first]
+
+
+async def test_a_message_leaves_the_warnings() -> None:
+    async with tree_app(tree("6.18-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        for number in range(2):
+            app.notify(f"mistake {number}", severity="warning")
+        for number in range(2):
+            app.notify(f"refused {number}")
+        await pilot.pause()
+        assert messages(app) == ["mistake 0", "mistake 1", "refused 1"]
+
+
 @pytest.mark.parametrize(
     ("kernel", "size", "start"),
     [

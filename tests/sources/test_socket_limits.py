@@ -114,7 +114,7 @@ def test_reserved_ports_are_ranges(data: bytes, ranges: tuple[tuple[int, int], .
 
 
 @pytest.mark.parametrize(
-    "text", ["9-8", "8,8", "9,8", "8-9,10", "8,", ",8", "1-", "65536", "8 9", "8, 9", "1-2-3", "none"]
+    "text", ["9-8", "8,8", "9,8", "8-9,10", "8,", ",8", "1-", "65536", "8 9", "8, 9", "1-2-3", "none", "\0\0\0", "\0"]
 )
 def test_a_malformed_list_of_reserved_ports_is_damage(text: str) -> None:
     reading = limits({**FILES, RESERVED_PORTS: text.encode() + b"\n"})

@@ -100,6 +100,7 @@ textual.app:App
   5389992d _exit                    terminal/driver.py     true once exit() was called
   cc6381ea _notifications           screen/app.py          the messages on the screen, each with .message
   cc6381ea _notifications           screen/hosts_app.py    the messages on the screen; empty if there is none
+  cc6381ea _notifications           screen/messages.py     the messages on the screen, each with .severity; del
   8fba4f16 _suspend_signal          screen/app.py          tells the app that it will be suspended
   72cd130d _background_screens      screen/screen_copy.py  the screens that show through, for render_update()
   15ef4f62 action_command_palette   screen/app.py          the action of Textual's palette; overridden
