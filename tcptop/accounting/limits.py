@@ -191,11 +191,13 @@ def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = 
 def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> Limit:
     """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory.
 
-    If meminfo shows less memory than zoneinfo, the scope of the limit is unknown.
+    If meminfo shows less memory than zoneinfo, the scope of the limit is unknown. If meminfo has impossible figures,
+    the use is unknown: the whole file may be a container's (lxcfs).
     """
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
-    used = None if total is None or available is None else max(0, total - available)
+    is_doubted = "meminfo" in snapshot.contradictions.sources
+    used = None if total is None or available is None or is_doubted else max(0, total - available)
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
     buffers = "average buffers" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
     assumed = ", ".join(filter(None, ("half client side", buffers)))

@@ -96,7 +96,7 @@ def _use_text(check: Check) -> str:
         return ""
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
     at_most = limit.at_most_used
-    used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most)}"
+    used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most, up=True)}"
     return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}"
 
 

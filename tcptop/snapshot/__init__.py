@@ -159,6 +159,11 @@ class Zone(NamedTuple):
     """Pages of the page cache on the LRU lists of this zone alone; None before 4.8."""
     spanned_pages: int | None = None
     """Number of pages from the first to the last page of the zone, holes included."""
+    slab_pages: int | None = None
+    """Pages of all slabs, reclaimable or not.
+
+    If the kernel counts slabs for the whole node, the node's first zone has the figure (see `file_pages`).
+    """
 
     @property
     def own_file_pages(self) -> int | None:

@@ -39,6 +39,7 @@ SUMS_OF_COUNTS = {
     "file_pages": ("nr_active_file", "nr_inactive_file"),
     "zone_file_pages": ("nr_zone_active_file", "nr_zone_inactive_file"),
     "reclaimable_pages": ("nr_slab_reclaimable", "nr_kernel_misc_reclaimable"),
+    "slab_pages": ("nr_slab_reclaimable", "nr_slab_unreclaimable"),
 }
 """For each field of Zone that is a sum: the keys of the counts that are added."""
 SUMMED_COUNTS = frozenset(key for keys in SUMS_OF_COUNTS.values() for key in keys)
@@ -111,12 +112,11 @@ def _with_sums(zone: Mapping[str, Any], has_optional: bool) -> dict[str, Any]:
 def _without_partial_sums(zones: list[Zone], keys_of_zones: frozenset[str]) -> list[Zone]:
     """The zones; a figure is None in all zones of a node if one zone with pages has lost the figure.
 
-    Kernels before 4.8 count the page cache for each zone. Kernels before 4.14 count the reclaimable slabs for each
-    zone. In these kernels, the figure of a node is the sum over the node's zones, so the figure of the node is unknown
-    if one zone has lost its figure. `keys_of_zones` has the keys of the counts that the kernel prints for each zone,
-    not for each node.
+    Kernels before 4.8 count the page cache for each zone. Kernels before 4.14 count the slabs for each zone. In these
+    kernels, the figure of a node is the sum over the node's zones, so the figure of the node is unknown if one zone has
+    lost its figure. `keys_of_zones` has the keys of the counts that the kernel prints for each zone, not for each node.
     """
-    for name in ("file_pages", "reclaimable_pages"):
+    for name in ("file_pages", "reclaimable_pages", "slab_pages"):
         if keys_of_zones.isdisjoint(SUMS_OF_COUNTS[name]):
             continue
         partial_nodes = {zone.node for zone in zones if zone.present_pages != 0 and getattr(zone, name) is None}

@@ -475,6 +475,14 @@ def test_a_cgroup_of_impossible_figures_is_unknown(root: Path, run: Run) -> None
         assert "memory_cgroup not known (damaged or impossible: /sys/fs/cgroup/web.slice: " in found.text
 
 
+def test_an_upper_bound_on_a_use_is_rounded_up(root: Path, run: Run) -> None:
+    """95 050 000 B are 90.647 MiB."""
+    folder = "sys/fs/cgroup/web.slice"
+    changed = {f"{folder}/memory.current": "95050000\n", f"{folder}/memory.stat": None}
+    found = run("--root", edited(root, {**CGROUP, **changed}), "--cgroup", "web.slice")
+    assert found.text.startswith("memory_cgroup <= 95.1 % (<= 90.7 MiB of 95.4 MiB;")
+
+
 @pytest.mark.parametrize("stat", [None, "active_file 1000000\ninactive_file xx\n"])
 def test_without_the_page_cache_of_a_cgroup_its_use_is_an_upper_bound(root: Path, run: Run, stat: str | None) -> None:
     folder = "sys/fs/cgroup/web.slice"

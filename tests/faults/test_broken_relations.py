@@ -136,7 +136,7 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     ),
     "rows in Slab": (
         "slabinfo",
-        [line(MEMINFO, "Slab", 20000), line(MEMINFO, "SReclaimable", 8000), line(MEMINFO, "SUnreclaim", 12000)],
+        [line(MEMINFO, "Slab", 60000), line(MEMINFO, "SReclaimable", 24000), line(MEMINFO, "SUnreclaim", 36000)],
     ),
     "sockets with an inode": (
         "slabinfo",
@@ -226,7 +226,11 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     "Slab is the sum of its parts": ("meminfo", [line(MEMINFO, "SUnreclaim", 99_999)]),
     "SReclaimable of KReclaimable": ("meminfo", [line(MEMINFO, "KReclaimable", 2_394)]),
     "parts of MemTotal": ("meminfo", [Edit(MEMINFO, r"^Active\(file\): +\d+", f"Active(file): {MEMORY_KB}")]),
-    "MemAvailable of what can be freed": ("meminfo", [line(MEMINFO, "MemAvailable", 6_084_000)]),
+    "MemAvailable of what can be freed": (
+        "meminfo",
+        [line(MEMINFO, "MemAvailable", 6_084_000), *of_release("4.19.0")],
+    ),
+    "MemAvailable by the kernel's rule": ("meminfo", [line(MEMINFO, "MemAvailable", 5_820_000)]),
     "MemAvailable of free memory": ("meminfo", [line(MEMINFO, "MemAvailable", 565_996)]),
     "a meminfo of fewer pages": (
         "meminfo",
@@ -234,6 +238,10 @@ EDITS: dict[str, tuple[str, Sequence[Edit]]] = {
     ),
     "MemTotal of the zones": ("meminfo", [line(MEMINFO, "MemTotal", 6_300_000)]),
     "memory of meminfo and of the zones": ("meminfo", [line(MEMINFO, "MemFree", 586_069)]),
+    "slab memory of the zones": (
+        "meminfo",
+        [line(MEMINFO, "SReclaimable", 800), line(MEMINFO, "SUnreclaim", 400), line(MEMINFO, "Slab", 1_200)],
+    ),
     "protections of a zone": ("zoneinfo", [Edit(ZONEINFO, r"protection: \(([^)]*), \d+\)", r"protection: (\1)")]),
     "distance of any two nodes": ("topology", [Edit(f"{NODE}/node3/distance", "", "256 20 20 10\n")]),
     "pages on per-CPU lists of a zone": ("zoneinfo", [zone("count:", 99_999_999)]),
@@ -491,6 +499,8 @@ LIMITS_OF: dict[str, set[str]] = {
     "Slab is the sum of its parts": {"memory"},
     "MemAvailable of free memory": {"memory"},
     "memory of meminfo and of the zones": {"memory"},
+    "MemAvailable by the kernel's rule": {"memory"},
+    "slab memory of the zones": {"memory"},
     "MemTotal of the zones": {"memory"},
     "a meminfo of fewer pages": {"memory"},
 }

@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from program import CHECKOUT, output, report, run, text_report
-from recorded import copy_recording
+from recorded import copy_recording, release_files
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 KERNEL, PHASE = "6.1-4n", "established"
@@ -184,9 +184,9 @@ def test_objects_in_use_that_are_not_active(tmp_path: Path, name: str) -> None:
 
 def test_rows_beyond_the_slab_memory(tmp_path: Path) -> None:
     root = copied(tmp_path)
-    change(root, "proc/meminfo", r"^Slab: .*$", "Slab: 20000 kB")
-    change(root, "proc/meminfo", r"^SReclaimable: .*$", "SReclaimable: 8000 kB")
-    change(root, "proc/meminfo", r"^SUnreclaim: .*$", "SUnreclaim: 12000 kB")
+    change(root, "proc/meminfo", r"^Slab: .*$", "Slab: 60000 kB")
+    change(root, "proc/meminfo", r"^SReclaimable: .*$", "SReclaimable: 24000 kB")
+    change(root, "proc/meminfo", r"^SUnreclaim: .*$", "SUnreclaim: 36000 kB")
     found = report(root)
     assert_strange(found, "slabinfo", "Slab of /proc/meminfo")
     assert_incomplete(found, "slabinfo")
@@ -584,6 +584,56 @@ def test_the_meminfo_of_a_container_is_not_held_against_slabinfo(tmp_path: Path)
     assert headroom["bytes_per_socket"] == whole["headroom"]["bytes_per_socket"]
 
 
+LIGHTLY_USED = {
+    "MemFree": -20_000,
+    "MemAvailable": -18_000,
+    "Buffers": 0,
+    "Cached": 5_000,
+    "Slab": 1_200,
+    "SReclaimable": 800,
+    "SUnreclaim": 400,
+}
+"""Figures of a lightly used container without a limit (lxcfs), in kB. A negative one is added to MemTotal."""
+
+
+def with_meminfo(root: Path, figures: Mapping[str, int]) -> Path:
+    found = re.search(r"^MemTotal: +(\d+)", (root / "proc/meminfo").read_text(), re.MULTILINE)
+    assert found is not None
+    for name, kib in figures.items():
+        change(root, "proc/meminfo", rf"^{name}:.*$", f"{name}: {kib if kib >= 0 else int(found[1]) + kib} kB")
+    return root
+
+
+@pytest.mark.parametrize("lines", [("MemFree", "MemAvailable"), ("Slab", "SReclaimable", "SUnreclaim"), LIGHTLY_USED])
+@pytest.mark.parametrize("with_slabinfo", [False, True])
+@pytest.mark.parametrize("kernel", ["6.1-4n", "5.10-4n", "6.12-arm64-16k-4n"])
+def test_a_lightly_used_containers_memory_is_not_the_machines(
+    kernel: str, with_slabinfo: bool, lines: Collection[str], tmp_path: Path
+) -> None:
+    """Its MemAvailable leaves no reserves of the zones, and its Slab is less than that of the zones."""
+    root = with_meminfo(copied(tmp_path, kernel), {name: LIGHTLY_USED[name] for name in lines})
+    if not with_slabinfo:
+        (root / "proc/slabinfo").unlink()
+    found = report(root)
+    assert_strange(found, "meminfo", "the meminfo of a container")
+    assert found["sources"]["slabinfo"]["state"] == ("ok" if with_slabinfo else "missing")
+    [memory] = [limit for limit in found["limits"] if limit["name"] == "memory"]
+    assert (memory["used"], memory["ratio"], memory["state"]) == (None, None, "unknown")
+    assert found["slab_memory"]["bytes"] is None
+    assert run("check", "--root", root, "memory").stdout.startswith("TCPTOP UNKNOWN")
+
+
+@pytest.mark.parametrize("release", ["4.19.0", "3.10.0"])
+def test_a_kernel_whose_rule_for_available_memory_is_another_does_not_contradict_itself(
+    release: str, tmp_path: Path
+) -> None:
+    """MemAvailable was computed without the protections, or from a figure that meminfo did not print."""
+    root = with_meminfo(copied(tmp_path), {"MemFree": -208_164, "MemAvailable": -208_164})
+    assert_strange(report(root), "meminfo", "without the reserves of the zones")
+    write(root, release_files(release))
+    assert report(root)["sources"]["meminfo"]["state"] == "ok"
+
+
 def test_both_files_are_named_if_rows_take_more_than_slab(tmp_path: Path) -> None:
     """Without zoneinfo, either may be wrong: slabinfo, or the meminfo of a container."""
     root = copied(tmp_path)
@@ -594,3 +644,7 @@ def test_both_files_are_named_if_rows_take_more_than_slab(tmp_path: Path) -> Non
     assert_strange(found, "slabinfo", "rows take")
     assert_strange(found, "meminfo", "Slab is less than the rows of /proc/slabinfo take")
     assert found["slab_memory"]["bytes"] is None
+    [memory] = [limit for limit in found["limits"] if limit["name"] == "memory"]
+    assert (memory["used"], memory["state"]) == (None, "unknown")
+    planned = json.loads(run("plan", "--connections", "1000", "--root", root, "--json").stdout)
+    assert [limit["used"] for limit in planned["limits"] if limit["name"] == "memory"] == [None]

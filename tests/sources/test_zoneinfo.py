@@ -41,6 +41,7 @@ def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] =
         reclaimable_pages=more.get("reclaimable"),
         zone_file_pages=more.get("zone_file"),
         spanned_pages=more.get("spanned"),
+        slab_pages=more.get("slab"),
     )
 
 
@@ -77,6 +78,7 @@ def zones_of(file: str) -> list[Zone]:
                 reclaimable_pages=total(block, "nr_(?:slab|kernel_misc)_reclaimable"),
                 zone_file_pages=total(block, "nr_zone_(?:in)?active_file"),
                 spanned_pages=number(block, "spanned"),
+                slab_pages=total(block, "nr_slab_(?:un)?reclaimable"),
             )
         )
     return found
@@ -110,6 +112,7 @@ def test_a_zone_read_by_hand() -> None:
             on_cpu_lists=4337,
             file=0,
             reclaimable=2326,
+            slab=6085,
             spanned=393216,
             zone_file=0,
         )
@@ -307,7 +310,7 @@ def test_a_zone_name_is_made_printable() -> None:
     assert value.zones[0].name == "\\x1b]0;x\\x07"
 
 
-ADDED_UP = ("cpus", "on_cpu_lists_pages", "file_pages", "reclaimable_pages", "zone_file_pages")
+ADDED_UP = ("cpus", "on_cpu_lists_pages", "file_pages", "reclaimable_pages", "zone_file_pages", "slab_pages")
 
 
 @pytest.mark.slow

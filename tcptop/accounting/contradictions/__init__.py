@@ -36,6 +36,7 @@ from tcptop.accounting.contradictions.memory_audit import (
     check_cgroup,
     check_cpus,
     check_meminfo_of_zones,
+    check_reserve,
     check_topology,
     check_zones,
 )
@@ -75,9 +76,11 @@ RELATIONS: tuple[Relation[Any, Any], ...] = (
     look_relations.PLACE_RELATION,
     *memory_relations.MEMINFO_RELATIONS,
     *memory_relations.AVAILABLE_RELATIONS,
+    memory_relations.AVAILABLE_RULE,
     memory_relations.CONTAINER_RELATION,
     memory_relations.TOTAL_RELATION,
     memory_relations.MEMINFO_MOMENTS,
+    memory_relations.SLAB_OF_ZONES,
     *memory_relations.ZONE_RELATIONS,
     memory_relations.PROTECTION_RELATION,
     *memory_relations.AREA_RELATIONS,
@@ -115,6 +118,7 @@ def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapsh
     # The zones come first: slabinfo, which is the kernel's, is not held to a container's meminfo that contradicts them.
     check_zones(audit, facts)
     check_meminfo_of_zones(audit, machine)
+    check_reserve(audit, machine)
     doubts = check_rows(audit, facts)
     check_caches(audit, facts)
     check_protocols(audit, [slab_relations.PROTOCOL_SAME_RELATION], sizes_of_protocols)

@@ -12,6 +12,7 @@ from tcptop.accounting.contradictions.memory_relations import (
     ALL_BLOCKS_RELATION,
     AREA_RELATIONS,
     AVAILABLE_RELATIONS,
+    AVAILABLE_RULE,
     BLOCK_RELATION,
     CGROUP_RELATIONS,
     CONTAINER_RELATION,
@@ -23,6 +24,7 @@ from tcptop.accounting.contradictions.memory_relations import (
     NODE_RELATIONS,
     ORDER_RELATION,
     PROTECTION_RELATION,
+    SLAB_OF_ZONES,
     TOTAL_RELATION,
     ZONE_RELATIONS,
     Available,
@@ -37,7 +39,7 @@ from tcptop.accounting.contradictions.memory_relations import (
     TotalMemory,
     pages_of,
 )
-from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, seconds_apart
+from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, GROWTH_BYTES_PER_S, seconds_apart
 from tcptop.accounting.contradictions.relation import Facts, Machine, total
 from tcptop.accounting.machine import is_of_machine, release_of
 from tcptop.snapshot import FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
@@ -48,12 +50,18 @@ MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
 The allowed difference is the managed memory ÷ MOMENT_SHARE + MOVED_BYTES.
 """
 
+AVAILABLE_RULE_SINCE = (4, 20)
+"""First release that prints every figure from which it computes MemAvailable: KReclaimable is one of them."""
+
 MAX_BOOST = 3
 """Highest assumed boost of a zone's high watermark. When the kernel computed the reserve of the zone, the high
 watermark may have been up to MAX_BOOST times its present value."""
 
 ONLINE_IN_NODES_SINCE = (4, 15)
 """First release in which a node lists only its online CPUs (drivers/base/node.c, node_read_cpumap)."""
+
+SLAB_MOVED_BYTES = 16 << 20
+"""Part of the allowed difference between Slab and the slab memory of the zones."""
 
 BALLOONS_AGREE_SINCE = (3, 13)
 """First release whose balloon drivers subtract a page both from MemTotal and from the managed pages of a zone."""
@@ -239,6 +247,17 @@ def check_meminfo_of_zones(audit: Audit, machine: Machine) -> None:
     )
     pairs = [Moments(what, FILES["zoneinfo"], pages, other, slack) for what, pages, other in amounts]
     sentences = [sentence for *_, sentence in find_failures(pairs, [MEMINFO_MOMENTS], machine)]
+    apart_s = seconds_apart(audit.snapshot.meminfo, audit.snapshot.zoneinfo, audit.snapshot.live)
+    slab = Moments(
+        "Slab",
+        FILES["zoneinfo"],
+        _pages(meminfo.slab_bytes, page_bytes),
+        _sum_of_nodes(zones, "slab_pages"),
+        None
+        if apart_s is None
+        else (SLAB_MOVED_BYTES + int(apart_s * GROWTH_BYTES_PER_S)) // page_bytes + machine.drift_pages,
+    )
+    sentences += [sentence for *_, sentence in find_failures([slab], [SLAB_OF_ZONES], machine)]
     audit.mark("meminfo", sentences, meminfo._replace(**dict.fromkeys(MEMINFO_MOMENTS.doubts)))
 
 
@@ -257,11 +276,27 @@ def _unlike_container(meminfo: Meminfo, managed_bytes: int) -> int:
 
 def check_available(audit: Audit, machine: Machine) -> None:
     """Checks MemAvailable by the kernel's rule, unless meminfo belongs to a container (lxcfs)."""
-    meminfo, zoneinfo = audit.snapshot.meminfo.value, audit.snapshot.zoneinfo.value
+    meminfo, available = audit.snapshot.meminfo.value, _available(audit.snapshot, machine)
+    if meminfo is not None and available is not None:
+        sentences = [text for *_, text in find_failures([available], AVAILABLE_RELATIONS, machine)]
+        audit.mark("meminfo", sentences, meminfo._replace(available_bytes=None))
+
+
+def check_reserve(audit: Audit, machine: Machine) -> None:
+    """Finds a container's meminfo (lxcfs) with the machine's MemTotal: its MemAvailable leaves no reserves."""
+    meminfo, available = audit.snapshot.meminfo.value, _available(audit.snapshot, machine)
+    if meminfo is not None and available is not None:
+        sentences = [text for *_, text in find_failures([available], [AVAILABLE_RULE], machine)]
+        audit.mark("meminfo", sentences, meminfo._replace(**dict.fromkeys(AVAILABLE_RULE.doubts)))
+
+
+def _available(snapshot: Snapshot, machine: Machine) -> Available | None:
+    """MemAvailable and its bounds; None if MemAvailable is unknown, or if meminfo belongs to a container (lxcfs)."""
+    meminfo, zoneinfo = snapshot.meminfo.value, snapshot.zoneinfo.value
     if meminfo is None or meminfo.total_bytes is None or meminfo.available_bytes is None:
-        return
-    if zoneinfo is None or not is_of_machine(audit.snapshot, machine.page_bytes):
-        return
+        return None
+    if zoneinfo is None or not is_of_machine(snapshot, machine.page_bytes):
+        return None
     parts = (meminfo.free_bytes, meminfo.file_bytes, meminfo.reclaimable_bytes)
     highs = [zone.high_pages for zone in zoneinfo.zones]
     least = None
@@ -269,9 +304,37 @@ def check_available(audit: Audit, machine: Machine) -> None:
         protection = sum(max(zone.protection_pages, default=0) for zone in zoneinfo.zones)
         reserve = protection + MAX_BOOST * sum(filter(None, highs))
         least = meminfo.free_bytes - reserve * machine.page_bytes
-    available = Available(meminfo.total_bytes, meminfo.available_bytes, total(*parts), least)
-    sentences = [text for *_, text in find_failures([available], AVAILABLE_RELATIONS, machine)]
-    audit.mark("meminfo", sentences, meminfo._replace(available_bytes=None))
+    by_rule = _available_by_rule(snapshot, meminfo, zoneinfo.zones, machine.page_bytes)
+    return Available(meminfo.total_bytes, meminfo.available_bytes, total(*parts), least, by_rule)
+
+
+def _available_by_rule(
+    snapshot: Snapshot, meminfo: Meminfo, zones: Sequence[Zone], page_bytes: int | None
+) -> int | None:
+    """Upper bound on MemAvailable in bytes, with the smallest possible reserve; None if unknown.
+
+    The rule is that of si_mem_available (mm/show_mem.c): MemFree without the reserves, and page cache and reclaimable
+    memory, each without its half or without the low watermarks. A zone that lacks a figure counts as one without
+    reserve.
+    """
+    release = release_of(snapshot)
+    free, *kinds = meminfo.free_bytes, meminfo.file_bytes, meminfo.reclaimable_bytes
+    if release is None or release < AVAILABLE_RULE_SINCE or free is None or None in kinds or not page_bytes:
+        return None
+    reserve = sum(
+        min(zone.managed_pages or 0, max(zone.protection_pages, default=0) + _without_boost(zone, zone.high_pages))
+        for zone in zones
+    )
+    low_bytes = sum(_without_boost(zone, zone.low_pages) for zone in zones) * page_bytes
+    reclaim_bytes = sum(size - min(size // 2, low_bytes) for size in filter(None, kinds))
+    return max(0, free - reserve * page_bytes + reclaim_bytes)
+
+
+def _without_boost(zone: Zone, watermark_pages: int | None) -> int:
+    """The smallest value that a watermark may have without the boost, in pages."""
+    if zone.boost_pages is None:
+        return (watermark_pages or 0) // MAX_BOOST
+    return max(0, (watermark_pages or 0) - zone.boost_pages)
 
 
 def check_topology(audit: Audit, machine: Machine) -> None:

@@ -28,6 +28,12 @@ SUM_SHARE = 100
 """Slab may differ from the sum of its parts by Slab ÷ SUM_SHARE, because a container's meminfo (lxcfs) is rounded."""
 
 
+AVAILABLE_SHARE, AVAILABLE_MOVED_BYTES = 1024, 16 << 20
+"""Parts of the allowed difference between MemAvailable and the sum that the kernel computes it from.
+
+The allowed difference is MemTotal ÷ AVAILABLE_SHARE + AVAILABLE_MOVED_BYTES.
+"""
+
 MAX_DISTANCE = 255
 
 
@@ -52,6 +58,8 @@ class Available(NamedTuple):
     least_bytes: int | None
     """MemFree minus the largest possible reserve. The reserve is the sum of the boosted high watermarks and of the
     protections of all zones."""
+    by_rule_bytes: int | None
+    """The upper bound with the smallest possible reserve, as the kernel computes MemAvailable since 4.20."""
 
 
 class TotalMemory(NamedTuple):
@@ -240,6 +248,23 @@ AVAILABLE_RELATIONS: tuple[Relation[Available, Machine], ...] = (
 """Relations of MemAvailable in the machine's own meminfo. In a container, MemAvailable may break the relations, because
 lxcfs computes MemAvailable by other rules."""
 
+AVAILABLE_RULE: Relation[Available, Machine] = Relation(
+    "MemAvailable by the kernel's rule",
+    f"{MEMINFO}, {ZONEINFO}",
+    tuple(Meminfo._fields),
+    lambda of, machine: (
+        of.available_bytes,
+        None
+        if of.by_rule_bytes is None
+        else of.by_rule_bytes + of.total_bytes // AVAILABLE_SHARE + AVAILABLE_MOVED_BYTES + machine.drift_bytes,
+    ),
+    "MemAvailable is {figure} B, and without the reserves of the zones at most {item.by_rule_bytes:,} B: damaged, or "
+    "the meminfo of a container",
+    f"a 1 024th of MemTotal, 16 MiB and {COUNTERS}: one read of the file computes both, and the reserves change only "
+    "with a sysctl or with the machine's memory (mm/show_mem.c, si_mem_available; mm/page_alloc.c, "
+    "calculate_totalreserve_pages). lxcfs computes MemAvailable without reserves",
+)
+
 CONTAINER_RELATION: Relation[SmallerMemory, Machine] = Relation(
     "a meminfo of fewer pages",
     f"{MEMINFO}, {ZONEINFO}",
@@ -271,6 +296,19 @@ MEMINFO_MOMENTS: Relation[Moments, Machine] = Relation(
     "{item.what} is {item.pages:,} pages, and {item.other_pages:,} in {item.other_file}: not read at one time, or "
     "damaged",
     ANY_MOMENT,
+)
+
+SLAB_OF_ZONES: Relation[Moments, Machine] = Relation(
+    "slab memory of the zones",
+    f"{MEMINFO}, {ZONEINFO}",
+    tuple(Meminfo._fields),
+    lambda pair, _: (
+        pair.other_pages,
+        None if pair.pages is None or pair.slack_pages is None else 2 * pair.pages + pair.slack_pages,
+    ),
+    "{item.what} is {item.pages:,} pages, and {figure} in {item.other_file}: damaged, or the meminfo of a container",
+    f"twice Slab, 16 MiB, 1 GiB a second between the reads, and {COUNTERS}: both files print the same counters "
+    "(fs/proc/meminfo.c, meminfo_proc_show; mm/vmstat.c, zoneinfo_show_print)",
 )
 
 
