@@ -185,8 +185,9 @@ def zoneinfo(nodes: Sequence[MadeNode]) -> str:
 
 
 def write_meminfo(file: Path, total_kib: int) -> None:
-    """Write the machine's memory into a meminfo, nine tenths of it free."""
-    amounts = {"MemTotal": total_kib, "MemFree": total_kib * 9 // 10, "MemAvailable": total_kib * 9 // 10}
+    """Write the machine's memory into a meminfo, nine tenths of it free, 128 MiB of that in the zones' reserves."""
+    free_kib = total_kib * 9 // 10
+    amounts = {"MemTotal": total_kib, "MemFree": free_kib, "MemAvailable": max(0, free_kib - (128 << 10))}
     lines = [
         f"{name}:{amounts.get(name, 0):>15} kB\n" if name in amounts else f"{name}:{rest}"
         for name, _, rest in (line.partition(":") for line in file.read_text().splitlines(keepends=True))

@@ -7,6 +7,7 @@ from math import ceil
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
+from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.rates import increase
 from tcptop.text import units
 from tcptop.text.cache_rows import CacheRow
@@ -353,6 +354,10 @@ def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Seque
     ]
 
 
+OWN_CACHES = {name: at for at, name in enumerate(name for name, item in OBJECT_OF_CACHE.items() if item.tcp_only)}
+"""TCP's own caches, each with its place in the catalogue."""
+
+
 def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
     """The rows sorted by a column, in the column's default direction, or in the opposite one if `reverse` is True.
 
@@ -366,8 +371,8 @@ def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -
     unknown: list[CacheRow] = []
     if None in values:
         known = [index for index in known if values[index] is not None]
-        # Among rows with an unknown value, TCP's own caches come before shared caches.
+        # Among rows with an unknown value, TCP's own caches come first, in the order of the catalogue.
         unknown = [row for row, value in zip(by_name, values, strict=True) if value is None]
-        unknown.sort(key=lambda row: row.cache.shared)
+        unknown.sort(key=lambda row: len(OWN_CACHES) if row.cache.shared else OWN_CACHES.get(row.cache.name, 0))
     known = sorted(known, key=values.__getitem__, reverse=column.descending != reverse)  # type: ignore[arg-type]
     return [*(by_name[index] for index in known), *unknown]

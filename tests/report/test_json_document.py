@@ -30,6 +30,7 @@ from tcptop.accounting.holder_verdicts import VERDICT_KINDS
 from tcptop.accounting.plan import EXTENSIONS, KTLS
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
+from tcptop.comparison.slab_growth import MPTCP, NOTES, SEGMENTS
 from tcptop.explanation.holder_rows import GROUPINGS
 from tcptop.kernel.events import EVENTS, EventUnit
 from tcptop.kernel.objects import CGROUP_VECTORS, EPOLL_OBJECTS, NF_CONN, OBJECT_OF_CACHE, State
@@ -127,6 +128,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(each.struct for each in (CGROUP_VECTORS, NF_CONN, *EPOLL_OBJECTS)),
         *(EXTENSIONS, KTLS, PLANNED_BUFFERS),
     },
+    "growth part": {*NOTES, SEGMENTS, MPTCP},
     "bound": set(get_args(Bound)),
     "grouping": set(GROUPINGS),
     "holder kind": set(get_args(HolderKind)),
