@@ -377,7 +377,6 @@ ANSWER = Call(
         Call(
             "its ACK, in CLOSING: tcp_time_wait(TIME_WAIT) → inet_twsk_alloc() → kmem_cache_alloc()",
             allocates=MINI_SOCKETS,
-            note="both sides have sent a FIN before either got the other's",
         ),
     ),
 )

@@ -155,7 +155,7 @@ async def test_rates_are_those_of_the_step_also_after_a_jump_back(tmp_path: Path
             ("T", 7, "0/s"),
             ("TT", 5, "sockets"),  # an earlier sample has no rate
             ("t", 6, "+800/s"),
-            ("ttttt", 11, "-160/s"),
+            ("ttttt", 11, "+160/s"),  # of the two steps that end with samples 5 and 10
         ):
             for key in keys:
                 await press_keys(pilot, key)

@@ -97,6 +97,8 @@ textual.app:App
   522dfb6c _fatal_error             screen/hosts_app.py    called while an exception is handled; overridden
   284779c7 _exit_renderables        screen/crash.py        the first one is printed after the screen is closed
   5389992d _exit                    screen/key_queue.py    true once exit() was called
+  43664fdb action_focus_next        screen/app.py          called by the keys Tab; overridden
+  908abd12 action_focus_previous    screen/app.py          called by the keys Shift-Tab; overridden
   5389992d _exit                    terminal/driver.py     true once exit() was called
   cc6381ea _notifications           screen/app.py          the messages on the screen, each with .message
   cc6381ea _notifications           screen/hosts_app.py    the messages on the screen; empty if there is none
@@ -110,6 +112,7 @@ textual.app:App
   233cfd9e pop_screen               screen/app.py          overridden; dismiss() calls it too
   233cfd9e pop_screen               screen/hosts_app.py    overridden; dismiss() calls it too
 textual.screen:Screen
+  ccec9a6b AUTO_FOCUS               screen/main_screen.py  "" leaves the focus alone
   bcd24b89 _compositor              screen/screen_copy.py  render_update() draws as for export_screenshot()
 textual.message_pump:MessagePump
   ddd1d529 _is_mounted              screen/key_queue.py    true once a screen handles keys
