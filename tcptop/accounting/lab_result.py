@@ -70,7 +70,7 @@ def measured_ktls(snapshot: Snapshot, table: CacheTable) -> KtlsBytes | None:
 
 
 def ktls_doubt(measurement: LabMeasurement) -> str | None:
-    """Why the lab doubts a run from which the bytes of kernel TLS follow; None if it measured all of them soundly.
+    """The lab's doubt about a run that gives the bytes of kernel TLS; None if no such run is in doubt.
 
     None also if the lab did not measure all of these runs.
     """
@@ -146,7 +146,7 @@ def _unused_because(snapshot: Snapshot, table: CacheTable, measurement: LabMeasu
 
 
 def _contradiction(snapshot: Snapshot, table: CacheTable, state: MeasuredState) -> str | None:
-    """How slabinfo contradicts the measured LSM socket blob; None if it does not.
+    """The contradiction between slabinfo and the measured LSM socket blob; None if there is none.
 
     Every TCP socket has a blob (net/core/sock.c, sk_prot_alloc), so its cache has at least as many objects in use.
     """

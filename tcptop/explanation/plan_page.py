@@ -68,7 +68,7 @@ NO_PORT = (
     "if each connects without binding to a port: connect() finds none, as all of ip_local_port_range are in"
     " ip_local_reserved_ports"
 )
-"""What a plan says of sockets for which the kernel has no port (net/ipv4/inet_hashtables.c, __inet_hash_connect)."""
+"""Remarks of a plan on sockets that get no port (net/ipv4/inet_hashtables.c, __inet_hash_connect)."""
 NO_PORT_REMARK = f"Ports: {NO_PORT}."
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""

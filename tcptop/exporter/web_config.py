@@ -170,7 +170,7 @@ class WebGate:
         self._seen: tuple[object, ...] = ()
         """The version of each file in `_files`, taken before the file was read."""
         self._config: WebConfig | None = None
-        """The valid configuration; None means that nobody gets in."""
+        """The valid configuration; None refuses every client."""
         self._context: ssl.SSLContext | None = None
         self._checked: dict[bytes, bool] = {}
         self._checking = asyncio.Lock()
@@ -224,7 +224,7 @@ class WebGate:
     def _read(self) -> None:
         """Reads the files.
 
-        `_config` is None from the first line to the last, so that after any exception nobody gets in.
+        `_config` is None until the last line, so that any exception refuses every client.
         """
         self._config = self._context = None
         self._seen = tuple(map(_version, self._files))

@@ -122,7 +122,7 @@ def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
 
 
 def find_doubt(state: Json) -> str | None:
-    """Why a state's figures may be wrong by more than `MAX_DISTURBANCE`; None if the file does not say so.
+    """The file's reason to doubt the figures of a state (more than `MAX_DISTURBANCE`); None if it has none.
 
     Versions of tcptop without the key `doubt` wrote only the disturbance.
     """

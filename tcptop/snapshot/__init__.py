@@ -585,7 +585,7 @@ class MeasuredState(NamedTuple):
     vector_bytes: float
     """Bytes of memory cgroup vectors that one endpoint adds."""
     doubt: str | None = None
-    """Why the lab itself doubts these figures; None if the lab does not doubt them."""
+    """The lab's own reason to doubt these figures; None if it has none."""
 
 
 class LabMeasurement(NamedTuple):

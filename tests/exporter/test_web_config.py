@@ -81,7 +81,7 @@ def test_what_is_not_understood_is_an_error(text: str, words: str) -> None:
 
 
 def test_reading_a_hash_does_not_compute_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check of cost 17 takes seconds, in which nobody would be answered."""
+    """A check of cost 17 takes seconds, and blocks every answer."""
     monkeypatch.setattr(bcrypt, "checkpw", lambda *_: pytest.fail("computed"))
     users = {"a": SALTED.format("17"), "b": SALTED.format("04").replace("$2b$", "$2y$")}
     config = parse_web_config("\n".join(["basic_auth_users:", *(f"  {name}: {users[name]}" for name in users)]), "/etc")
