@@ -44,6 +44,7 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
         ),
         states=_states(before, after),
         caches=cache_rows(before, after),
+        headroom=_headroom(before, after),
         nodes=node_rows(before, after),
         free_blocks=free_block_rows(before, after),
         growth=growth if isinstance(growth, SlabGrowth) else None,
@@ -181,6 +182,14 @@ def _memory_bounds(memory: TcpMemory) -> Amount | None:
     if memory.low_bytes is None:
         return None
     return Amount(memory.low_bytes, inf if memory.high_bytes is None else memory.high_bytes)
+
+
+def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
+    one, two = before.headroom["full"], after.headroom["full"]
+    return (
+        Change("bytes_per_socket", "one more socket", "bytes", one.bytes_per_socket, two.bytes_per_socket),
+        Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes),
+    )
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:

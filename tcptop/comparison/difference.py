@@ -291,6 +291,8 @@ class LedgerDifference:
     slab_memory: Change
     states: ChangedRows[StateChange]
     caches: ChangedRows[CacheChange]
+    headroom: tuple[Change, ...]
+    """The bytes that the headroom of A and of B counts for a further socket, and the part of its buffers."""
     nodes: ChangedRows[NodeChange]
     free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None

@@ -55,6 +55,7 @@ def diff_as_object(difference: LedgerDifference) -> Json:
         "unchanged_caches": difference.caches.unchanged,
         "states": [_row(row, {"accepted_bytes", "outgoing_bytes", "sockets"}) for row in difference.states.changed],
         "unchanged_states": difference.states.unchanged,
+        "headroom": {change.key: _sides(change) for change in difference.headroom},
         "nodes": [_row(row, {"headroom_sockets"}) for row in difference.nodes.changed],
         "unchanged_nodes": difference.nodes.unchanged,
         "free_blocks": [_row(row, {"blocks", "bytes"}) for row in difference.free_blocks.changed],

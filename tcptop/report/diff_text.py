@@ -48,14 +48,7 @@ def diff_as_text(difference: LedgerDifference) -> str:
             STATE_HEADINGS,
         ),
         _state_costs(difference.states),
-        _changed_rows(
-            "Free memory of the nodes, and headroom for more sockets",
-            difference.nodes,
-            NODE_HEADINGS,
-            _node_cells,
-            None,
-            "nodes",
-        ),
+        _nodes(difference),
         _changed_rows(
             "Free blocks by node, zone, migrate type and order",
             difference.free_blocks,
@@ -192,6 +185,30 @@ def _node_cells(row: NodeChange) -> list[str]:
         _signed_change(row.free_bytes),
         *_change_cells(row.headroom_sockets),
     ]
+
+
+def _nodes(difference: LedgerDifference) -> Iterator[str]:
+    """The section on the nodes, with the size of the socket that A's and B's headroom counts."""
+    title = "Free memory of the nodes, and headroom for more sockets"
+    lines = list(_changed_rows(title, difference.nodes, NODE_HEADINGS, _node_cells, None, "nodes"))
+    yield from lines
+    if lines:
+        before, after = (_headroom_socket_text(difference.headroom, after) for after in (False, True))
+        sizes = before if before == after else f"{before} in A, {after} in B"
+        yield from wrap_text(f"  FITS MORE counts sockets of {sizes}", COLUMNS, "    ")
+
+
+def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
+    """The bytes that a headroom counts for a further socket, and what it counts for buffers."""
+    size, buffers = headroom
+    if (size.after if after else size.before) is None:
+        return "an unknown size"
+    buffer_bytes = buffers.after if after else buffers.before
+    if buffer_bytes is None:
+        with_buffers = "buffers unknown"
+    else:
+        with_buffers = "average buffers" if buffer_bytes else "idle"
+    return f"{_side_text(size, after)} B ({with_buffers})"
 
 
 BLOCK_HEADINGS = make_headings("NODE", "<ZONE", "<TYPE", "BLOCKS OF", "A", "B", "CHANGE", "BYTES")

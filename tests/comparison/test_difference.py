@@ -21,6 +21,7 @@ from recorded import (
     slab_rows,
     text,
     tree,
+    write_buffers,
 )
 
 from tcptop.accounting import account
@@ -293,13 +294,26 @@ def test_the_json_has_every_figure_and_null_for_unknown_ones(kernel: str, before
 
 KEYS = {
     "": "schema version before after unlike sockets events bytes_per_connection slab_memory_bytes tcp_memory_bytes"
-    " slab_growth no_slab_growth_because caches unchanged_caches states unchanged_states nodes unchanged_nodes"
-    " free_blocks unchanged_free_blocks",
+    " slab_growth no_slab_growth_because caches unchanged_caches states unchanged_states headroom nodes"
+    " unchanged_nodes free_blocks unchanged_free_blocks",
     "before": "name host kernel page_size cpus memory_bytes taken_at live not_read",
     "sockets": "allocated inuse inuse6 orphans time_wait time_wait_machine_max buffer_bytes",
+    "headroom": "bytes_per_socket buffer_bytes",
     "slab_growth": "bytes sockets_low_bytes sockets_high_bytes sockets_low_share sockets_high_share complete missing"
     " parts idle_bytes idle_high_bytes others_low_bytes others_high_bytes other_caches no_cache_bytes",
 }
+
+
+def test_headroom_says_which_socket_it_counts(tmp_path: Path) -> None:
+    """With buffers far above the error of their counter, a further socket is counted with the average buffers."""
+    after = write_buffers(copy_recording("6.1-4n", "established", tmp_path / "after"), 40_000)
+    found = compare_ledgers(ledger_of(tree("6.1-4n", "base")), ledger_of(after), ("A", "B"))
+    words = " ".join(diff_as_text(found).split())
+    assert re.search(r"FITS MORE counts sockets of 3 800 B \(idle\) in A, \S+ \S+ B \(average buffers\) in B", words)
+    headroom = diff_as_object(found)["headroom"]
+    assert headroom["buffer_bytes"]["before"] == 0
+    slab_bytes = headroom["bytes_per_socket"]["after"] - headroom["buffer_bytes"]["after"]
+    assert slab_bytes == pytest.approx(headroom["bytes_per_socket"]["before"], rel=0.001)
 
 
 @pytest.mark.parametrize("place", KEYS)
