@@ -204,11 +204,8 @@ def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
     if (size.after if after else size.before) is None:
         return "an unknown size"
     buffer_bytes = buffers.after if after else buffers.before
-    if buffer_bytes is None:
-        with_buffers = "buffers unknown"
-    else:
-        with_buffers = "average buffers" if buffer_bytes else "idle"
-    return f"{_side_text(size, after)} B ({with_buffers})"
+    assumption = {None: "buffers unknown", 0: "idle"}.get(buffer_bytes, "average buffers")
+    return f"{_side_text(size, after)} B ({assumption})"
 
 
 BLOCK_HEADINGS = make_headings("NODE", "<ZONE", "<TYPE", "BLOCKS OF", "A", "B", "CHANGE", "BYTES")
