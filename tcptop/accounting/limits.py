@@ -273,7 +273,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         why = "error of the counter" if sockets.buffers_are_rough else "too few sockets"
         note = f"headroom not known: {why}"
     elif not per_socket:
-        note = "idle sockets have no buffers"
+        note = "sockets have no buffers now"
     else:
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
         note = f"at {grouped(round(per_socket))} B of buffers per socket, the average now"

@@ -243,7 +243,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     """The plan that the screen shows first, and the reason for its number of connections.
 
     The first plan makes the same assumptions as the headroom: half of the sockets are outgoing, and families and
-    buffers are as at present. If the error of the buffer counter is large, the first plan has idle sockets.
+    buffers are as at present. If the error of the buffer counter is large, the first plan counts no buffers.
 
     The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
     MIN_DOUBLED sockets are open, a plan that doubles them would tell the user little, so the number of connections is
@@ -253,7 +253,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     sockets = sockets_now.inuse_of_both
     fits = first.headroom_sockets if first is not None else None
     if sockets is not None and sockets >= MIN_DOUBLED:
-        number, reason = sockets, "as many as are open here now"
+        number, reason = sockets, "as many as are in use in this netns"
     elif fits is not None and fits >= 2:
         number = fits // 2
         step = 10 ** max(0, len(str(number)) - 2)

@@ -40,15 +40,16 @@ A connection is one socket of this machine: an accepted one, or an outgoing one
 that has its own local port. A connection through a proxy is one of each, with
 two files and, with --conntrack, two flows.
 
-Without --buffers the sockets are idle. A size is memory in full, and in whole
+Without --buffers the sockets have none. A size is memory in full, and in whole
 pages what the kernel counts. --buffers now takes what a socket has now on
 average, of which only a part is in use. The headroom on the screen assumes
---side mixed --family now --buffers now, or idle sockets where it says so, and
+--side mixed --family now --buffers now, or no buffers where it says so, and
 the screen's plan (M) begins as the headroom. Where the buffers of a present
 socket are known within bounds alone, --buffers now takes the bounds.
 
 An advised sysctl is what is needed ÷ 0.8, at most what memory and the kernel
 allow: the plan then uses less than 80 % of it. A value that is capped says so.
+No value is advised for a limit that would only be NEAR.
 
 Exit code: 0 it fits beside what is there now; 1 it does not, and the first line
 names the first limit; 2 it cannot be said, or the call is wrong. Limits that

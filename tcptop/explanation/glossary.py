@@ -146,12 +146,12 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "idle",
-        "Of memory: slab memory that no socket uses now. Of sockets in a plan: open, with nothing in their buffers.",
+        "Slab memory that no socket uses now.",
         "Idle memory is computed as OBJS minus ACTIVE, × the bytes of an object; it is a part of the average now."
         " It is large after many sockets closed, and the next sockets take it first. Free objects on the lists of CPUs"
-        " count as active, so the figure is a lower bound. `fits, if idle` says that a plan counts no buffers.",
+        " count as active, so the figure is a lower bound.",
         "/proc/slabinfo; mm/slub.c, get_slabinfo()",
-        ("idle slab", "idle object", "idle sockets", "if idle"),
+        ("idle slab", "idle object"),
     ),
     Entry(
         "computed",
@@ -219,7 +219,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "average buffers",
         "What is assumed of each new socket: as many bytes of buffers as a present socket has on average.",
-        "Without it the new sockets are idle, and have none. `plan --buffers` takes another size.",
+        "`no buffers` and `without buffers` say that none are counted. `plan --buffers` takes another size.",
         "/proc/net/sockstat, fields mem and alloc",
     ),
     Entry(

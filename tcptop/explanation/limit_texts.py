@@ -154,7 +154,7 @@ def headroom_assumption(headroom: Headroom) -> str:
     """The assumption of the headroom about further sockets, in words."""
     if headroom.mode == "time_wait":
         return "half client side"
-    return f"half client side, {'average buffers' if headroom.buffer_bytes else 'idle'}"
+    return f"half client side, {'average buffers' if headroom.buffer_bytes else 'no buffers'}"
 
 
 def before_reclaim_text(headroom: Headroom) -> str:

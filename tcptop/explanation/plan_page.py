@@ -164,9 +164,10 @@ def _sum_text(plan: Plan) -> str:
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
     before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
+    assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}"
     return (
-        f"{one} per connection, {total_text(plan)} in all. Without reclaim (in free memory) fit {before}, with it"
-        f" (page cache is given up) {fit}: {SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}."
+        f"{one} per connection, {total_text(plan)} in all. Memory holds {before} more without reclaim (free memory"
+        f" alone), {fit} with it (page cache is given up): {assumed}."
     )
 
 
@@ -174,7 +175,7 @@ def assumption_text(request: PlanRequest) -> str:
     """The assumption of the plan about the buffers of each socket, in words."""
     if request.buffer_bytes == "now":
         return "average buffers"
-    return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "idle"
+    return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "no buffers"
 
 
 def _bars(plan: Plan, columns: int) -> list[Line]:
@@ -303,7 +304,9 @@ def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
     return (
         part.object.removeprefix("struct "),
         f"{part.cache} or {_last_part(part.high_cache)}" if part.high_cache else part.cache or "",
-        f"{at_most}{units.count(ceil(part.count))}" if part.object in MAY_BE_SHARED else units.count(ceil(part.count)),
+        f"{at_most}{units.count(ceil(part.count))}"
+        if part.object in MAY_BE_SHARED
+        else units.count(max(1, round(part.count))),
         f"≤ {size}" if part.high_cache else size,
         f"{at_most}{units.size(part.high_bytes, True if at_most else None)}",
     )
@@ -462,8 +465,8 @@ def _amount(limit: PlanLimit, amount: int | None, up: bool | None = None) -> str
 def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
     """The sysctls that need a higher value for the plan, in the format of sysctl.conf(5), with the present values.
 
-    The first line says how the advised values are computed. If there are limits that no sysctl can raise enough, the
-    last line names these limits.
+    If there are limits that no sysctl can raise enough, the first line names these limits. The line before the values
+    says how the advised values are computed.
     """
     if not plan.sysctls:
         return []
@@ -476,9 +479,8 @@ def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
     still = [
         limit_label(limit.name) for limit in plan.limits if limit.verdict == "exceeded" and limit.name not in changed
     ]
-    if still:
-        texts.append(f" They are not enough: {', '.join(still)} would still be exceeded.")
-    return [line for text in (rule, *texts) for line in paragraph(text, columns - 1, "text")]
+    first = [f" Sysctls are not enough: {', '.join(still)} would still be exceeded."] if still else []
+    return [line for text in (*first, rule, *texts) for line in paragraph(text, columns - 1, "text")]
 
 
 def _values(values: Sequence[int]) -> str:
@@ -516,7 +518,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     )
     yield (
         f"Files of a process: if one process holds them all, its limit (ulimit -n) must be above"
-        f" {units.grouped(request.sockets)}{over}; it is not checked."
+        f" {units.grouped(request.sockets)} plus the files that it has open now{over}; it is not checked."
     )
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in pages."
@@ -532,7 +534,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             if is_form
             else "--buffers adds them; --buffers now adds what a socket has now."
         )
-        yield f"Buffers: none, the sockets are idle. {adds}"
+        yield f"Buffers: none are counted. {adds}"
     elif request.buffer_bytes != "now":
         yield (f"Buffers: {buffers_text(plan)}: a given size is in use in full, and counts in whole pages.")
     elif text := buffers_as_now_text(ledger):
@@ -579,14 +581,16 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:
         return ""
     most = plan.bytes_per_connection * plan.request.connections / plan.request.sockets
+    ours, theirs = units.exact_bytes(most), units.exact_bytes(headroom.bytes_per_socket)
+    same_buffers = plan.request.buffer_bytes == ("now" if headroom.buffer_bytes else 0)
     why = ""
-    if plan.request.outgoing and most < headroom.bytes_per_socket:
+    if plan.request.outgoing and same_buffers and most < headroom.bytes_per_socket and ours != theirs:
         why = " That is less, although each part is at its upper bound, since sockets that share a local port share its"
         why += " bind bucket."
     return (
         f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
-        f" {units.exact_bytes(headroom.bytes_per_socket)} B each ({headroom_assumption(headroom)}; each part at its"
-        f" lower bound; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {units.exact_bytes(most)} B a socket"
+        f" {theirs} B each ({headroom_assumption(headroom)}; each part at its"
+        f" lower bound; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {ours} B a socket"
         f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its upper bound).{why}"
     )
 
@@ -601,11 +605,13 @@ def verdict_text(plan: Plan) -> str:
     """The verdict in one sentence, which also names the limit that is reached first."""
     first, request = plan.first, plan.request
     if plan.verdict == "cannot say":
-        return f"cannot say: {plan.unknown_because}"
+        fit = [limit_label(limit.name) for limit in plan.limits if limit.verdict == "fits"]
+        known = f"; {', '.join(fit)} would not be exceeded" if fit else ""
+        return f"cannot say: {plan.unknown_because}{known}"
     verdict: str = plan.verdict
     if verdict == "fits":
         at_edge = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
-        verdict = f"fits{' at the edge' if at_edge else ''}{'' if request.buffer_bytes else ', if idle'}"
+        verdict = f"fits{' at the edge' if at_edge else ''}{'' if request.buffer_bytes else ', without buffers'}"
     buffers = f", {assumption_text(request)}" if request.buffer_bytes else ""
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if plan.verdict == "does not fit":

@@ -204,7 +204,7 @@ def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
     if (size.after if after else size.before) is None:
         return "an unknown size"
     buffer_bytes = buffers.after if after else buffers.before
-    assumption = {None: "buffers unknown", 0: "idle"}.get(buffer_bytes, "average buffers")
+    assumption = "average buffers" if buffer_bytes else "buffers unknown" if buffer_bytes is None else "no buffers"
     return f"{_side_text(size, after)} B ({assumption})"
 
 

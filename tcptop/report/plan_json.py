@@ -46,6 +46,11 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
         },
         "nodes": None if plan.nodes is None else {str(number): _node(node) for number, node in plan.nodes.items()},
         "limits": [_limit(limit) for limit in plan.limits],
+        "ports": {
+            "local_ports": plan.ports,
+            "is_at_most": plan.ports_are_at_most,
+            "unknown_because": None if plan.ports is not None else plan.ports_unknown_because,
+        },
         "sysctls": [
             {
                 "name": each.name,

@@ -21,7 +21,7 @@ from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import paragraph, text_of
 
 COLUMNS = 80
-IDLE = "idle sockets: buffers are not counted (--buffers now counts them)"
+IDLE = "without buffers: they are not counted (--buffers now counts them)"
 """Remark that says why a plan gives no value for tcp_mem."""
 
 

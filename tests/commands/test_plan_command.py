@@ -372,7 +372,7 @@ def test_a_full_table_of_time_wait_stops_no_connection(
     lost = (memory["high_takes"] - alone["high_takes"]) / (alone["high_takes"] / 10_000)
     assert alone["connections"] - memory["connections"] == pytest.approx(lost, rel=0.1)
     code, output = run(*arguments)
-    assert (code, output.partition(":")[0]) == (0, "fits, if idle")
+    assert (code, output.partition(":")[0]) == (0, "fits, without buffers")
     [line] = [line for line in output.splitlines() if line.startswith(" TIME_WAIT  ")]
     assert line.split()[-4:] == ["100", "%", "-", "FULL"]
     size = alone["high_takes"] / 10_000
@@ -796,7 +796,7 @@ def test_the_text_fits_80_columns_and_begins_with_the_verdict(kernel: str, reque
         assert output.isascii()
         assert max(map(len, output.splitlines())) <= 80
         assert output.endswith("\n")
-        fits = "fits: " if "--buffers" in request_ else "fits, if idle: "
+        fits = "fits: " if "--buffers" in request_ else "fits, without buffers: "
         assert output.startswith({0: fits, 1: "does not fit: ", 2: "cannot say: "}[code])
 
 
@@ -821,7 +821,7 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     code, output = run(*arguments)
     head, _, rest = output.partition("\n\n")
     assert code == 0
-    assert head.startswith("fits, if idle: 40 server-side connections; ")
+    assert head.startswith("fits, without buffers: 40 server-side connections; ")
     assert " ".join(head.split()).endswith(
         " not counted: orphans FULL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
         " conntrack NEAR 83 % (no tracked flows planned)"
@@ -886,7 +886,8 @@ def test_sysctls_to_change_stand_above_the_limits_with_their_rule(root: Path, ru
 
 def test_sysctls_that_are_not_enough_say_what_stays_exceeded(root: Path, run: Run) -> None:
     _, output = run("--root", str(root), "--connections", "2M", "--no-conntrack")
-    assert " fs.file-max = 2526821 (now 120000)\n They are not enough: memory would still be exceeded.\n" in output
+    assert " Sysctls are not enough: memory would still be exceeded.\n Sysctls to change " in output
+    assert " fs.file-max = 2526821 (now 120000)\n" in output
     assert "not enough" not in run("--root", str(root), "--connections", "200K", "--no-conntrack")[1]
 
 
@@ -1156,7 +1157,7 @@ def test_help_has_the_multipliers_and_the_exit_codes() -> None:
 
 def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run) -> None:
     """A plan without buffers does not name tcp_mem."""
-    idle = "idle sockets: buffers are not counted (--buffers now counts them)"
+    idle = "without buffers: they are not counted (--buffers now counts them)"
     for options, is_idle in (((), True), (("--buffers", "0"), True), (("--buffers", "4K"), False)):
         code, output = run("--root", TREE, "--connections", "100K", *options)
         assert code == 0
@@ -1238,7 +1239,7 @@ def test_without_any_port_for_connect_the_verdict_has_a_condition(
     code, output = run(*arguments)
     head = " ".join(output.partition("\n\n")[0].split())
     says = "if each connects without binding to a port: connect() finds none, as all of ip_local_port_range are in"
-    assert head.startswith("fits, if idle: 10 000 ")
+    assert head.startswith("fits, without buffers: 10 000 ")
     assert f"{says} ip_local_reserved_ports" in head
     assert output.count("connect() finds") == 1
     found = run_json(*arguments)
@@ -1311,7 +1312,7 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     most = limit(run_json(*arguments, "1K"), "memory")["connections"]
     code, text = run(*arguments, str(most))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
-    assert (code, text.partition(":")[0]) == (0, "fits at the edge, if idle")
+    assert (code, text.partition(":")[0]) == (0, "fits at the edge, without buffers")
     assert re.search(r" (99 to )?100 % .* AT THE EDGE$", row)
     code, text = run(*arguments, str(most + most // 1000))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
@@ -1323,4 +1324,4 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     assert row.endswith(" FULL")
     assert "MAY BE" not in row
     code, text = run(*arguments, str(most // 2))
-    assert (code, text.partition(":")[0], "EDGE" in text) == (0, "fits, if idle", False)
+    assert (code, text.partition(":")[0], "EDGE" in text) == (0, "fits, without buffers", False)

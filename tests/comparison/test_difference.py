@@ -309,7 +309,9 @@ def test_headroom_says_which_socket_it_counts(tmp_path: Path) -> None:
     after = write_buffers(copy_recording("6.1-4n", "established", tmp_path / "after"), 40_000)
     found = compare_ledgers(ledger_of(tree("6.1-4n", "base")), ledger_of(after), ("A", "B"))
     words = " ".join(diff_as_text(found).split())
-    assert re.search(r"FITS MORE counts sockets of 3 800 B \(idle\) in A, \S+ \S+ B \(average buffers\) in B", words)
+    assert re.search(
+        r"FITS MORE counts sockets of 3 800 B \(no buffers\) in A, \S+ \S+ B \(average buffers\) in B", words
+    )
     headroom = diff_as_object(found)["headroom"]
     assert headroom["buffer_bytes"]["before"] == 0
     slab_bytes = headroom["bytes_per_socket"]["after"] - headroom["buffer_bytes"]["after"]

@@ -611,7 +611,7 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
     assert figures.costs["full"].by_family["mix"].outgoing.missing
     assert headroom_number(figures).startswith("≤ ")
     assert re.search(
-        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all in free memory; half client side, idle",
+        r"^≤ [\d ]+ more sockets fit, memory first of known limits, all in free memory; half client side, no buffers",
         headroom_sentence(figures),
     )
     memory = figures.headroom["full"]._replace(without_reclaim_high=1_000)

@@ -106,7 +106,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
     stopping = [limit for limit in found["limits"] if limit["name"] != "tcp_max_tw_buckets"]
     at_edge = any(limit["verdict"] == "fits" and limit["ratio"] >= 0.97 for limit in stopping)
-    words = f"fits{' at the edge' * at_edge}{', if idle' * is_idle}" if verdict == "fits" else verdict
+    words = f"fits{' at the edge' * at_edge}{', without buffers' * is_idle}" if verdict == "fits" else verdict
     assert f"{words}: {found['unknown_because'] or units.grouped(number)}" in text
 
 
@@ -194,7 +194,7 @@ async def test_limits_that_alarm_and_are_not_counted_stand_beside_the_verdict(al
     async with tree_app(alarm).run_test(size=TALL) as pilot:
         app = await open_plan(pilot, *"1k", "down", "0", "up", "up", "up", "up", "left")
         lines, text = page(app), page_text(app)
-        assert "fits, if idle: 1 000 connections, half client side;" in text
+        assert "fits, without buffers: 1 000 connections, half client side;" in text
         assert (
             "not counted: orphans FULL 98 % (no orphans planned), conntrack NEAR 90 % (no tracked flows planned),"
             " tcp_mem NEAR 80 % (no buffers planned)"
@@ -231,7 +231,7 @@ async def test_the_first_plan_doubles_the_open_sockets() -> None:
         assert sockets is not None
         assert sockets >= 1000
         assert f"{units.grouped(sockets)} connections, half client side" in page_text(app)
-        assert "as many as are open here now" in page_text(app)
+        assert "as many as are in use in this netns" in page_text(app)
         await pilot.press("5")
         assert "as many as" not in page_text(app)
 
@@ -292,7 +292,7 @@ async def test_a_number_takes_only_the_characters_of_a_number() -> None:
             assert figures(app) == before
         await pilot.press("4")
         assert "! connections" not in page_text(app)
-        assert "fits, if idle: 1 234 connections, half client side" in page_text(app)
+        assert "fits, without buffers: 1 234 connections, half client side" in page_text(app)
 
 
 async def test_a_pasted_number_replaces_the_number() -> None:
@@ -386,7 +386,7 @@ async def test_every_field_and_the_verdict_are_in_sight(size: tuple[int, int]) -
         shown = screen_text(app)
         for label in ("connections", "buffers", "TIME_WAIT", "side", "family", "conntrack", "epoll", "kTLS"):
             assert label in shown
-        assert "fits, if idle: 100 000 connections" in " ".join(shown.split())
+        assert "fits, without buffers: 100 000 connections" in " ".join(shown.split())
         await pilot.press("tab")
         assert "›buffers" in screen_text(app)
         await pilot.press("end")
@@ -554,6 +554,5 @@ async def test_the_first_plan_has_buffers_where_the_main_screen_assumes_buffers(
         assumed = bool(app._ledger.headroom["full"].buffer_bytes)
         is_now = assumed and not app._ledger.sockets.buffers_are_rough
         assert ("buffers now" in page_text(app)) is is_now
-        assert "idle" in page_text(app)
-        words = page_text(app).partition("(average buffers, or idle)")[0]
+        words = page_text(app).partition("(average buffers, or none)")[0]
         assert ("average buffers" in words) is assumed  # of the plan, or of the main screen
