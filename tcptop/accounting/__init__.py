@@ -45,8 +45,11 @@ if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
-MAX_LOOK_AGE_S = 60.0
-"""Maximum age in seconds of a look from which limits and counts by state are computed.
+MAX_LOOK_AGE_S = 300.0
+"""Maximum age in seconds of a look from which limits are computed, and of the verdicts that the head line counts. An
+alarm shall not end while nothing has changed; beside it stands its age."""
+MAX_COUNTS_AGE_S = 60.0
+"""Maximum age in seconds of a look from which counts by state are computed.
 
 A look is one reading of all sockets over netlink.
 """
@@ -85,9 +88,9 @@ def account(
     nodes = NodeTable(snapshot, page_bytes, sock, mini_socket).nodes()
     states = state_costs(snapshot, table, sockets, mixes)
     holders = _holders(snapshot, states, sockets, page_bytes)
-    seen = None if holders is None or (holders.age_s or 0.0) > MAX_LOOK_AGE_S else holders
-    if SOCKET_TABLE in snapshot.contradictions.sources:
-        seen = None
+    age_s = 0.0 if holders is None else holders.age_s or 0.0
+    is_usable = age_s <= MAX_LOOK_AGE_S and SOCKET_TABLE not in snapshot.contradictions.sources
+    seen = holders if is_usable else None
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -102,7 +105,7 @@ def account(
         tcp_slab_order=sock.order if sock else None,
         mini_socket_slab_order=mini_socket.order if mini_socket else None,
         sources=_source_health(snapshot),
-        states=states if seen is None else _counted(states, seen),
+        states=states if seen is None or age_s > MAX_COUNTS_AGE_S else _counted(states, seen),
         headroom=headroom,
         limits={
             mode: find_limits(

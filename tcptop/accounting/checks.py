@@ -7,7 +7,6 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES
-from tcptop.accounting.limits import NEEDS_DUMP
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
@@ -29,6 +28,7 @@ FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH:
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
+NEEDS_LOOK = "only a look at the sockets tells: tcptop who, or -r with a recording of record --who"
 SYSCTL_UNKNOWN = ("not known", "not visible")
 """A note of a limit that begins with one of these texts says why a sysctl is unknown. The function `_why_unseen()` in
 limits.py writes the notes."""
@@ -136,15 +136,12 @@ class UncheckedLimit(NamedTuple):
 
 
 def unchecked_limits(ledger: Ledger, checks: Sequence[Check]) -> tuple[UncheckedLimit, ...]:
-    """The limits of this host that are in no check because a file could not be read.
-
-    Limits whose use only a look at the sockets tells are left out.
-    """
+    """The limits of this host that are in no check: a file could not be read, or only a look at the sockets tells."""
     names = {check.name for check in checks}
     return tuple(
         UncheckedLimit(limit.name, _limit_note(ledger, limit))
         for limit in ledger.limits["full"].rows
-        if limit.ratio is None and limit.name not in names and not LIMIT_BY_NAME[limit.name].needs_look
+        if limit.ratio is None and limit.name not in names
     )
 
 
@@ -210,7 +207,7 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
     known = LIMIT_BY_NAME[limit.name]
     if known.needs_look:
-        return NEEDS_DUMP
+        return NEEDS_LOOK
     if limit.maximum is None and limit.note.startswith(SYSCTL_UNKNOWN):
         return limit.note
     source = known.maximum_source if limit.maximum is None else known.use_source

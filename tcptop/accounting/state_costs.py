@@ -154,4 +154,5 @@ def _time_wait_note(sockets: SocketCounts) -> str:
     if sockets.time_wait is None:
         return NOT_COUNTED
     bound = sockets.time_wait_machine_max
-    return "with FIN_WAIT2 (closed)" if bound is None else f"with FIN_WAIT2 (closed); machine ≤ {grouped(bound)}"
+    machine = "" if bound is None else f"; machine {'≤ ' if bound else ''}{grouped(bound)}"
+    return f"with FIN_WAIT2 (closed){machine}"

@@ -51,7 +51,8 @@ Names and units of their ranges:
 {names}
 
 Without a NAME: every limit whose use can be known. The line names those that
-cannot be checked, since a file is missing; its state leaves them out. Without
+cannot be checked, since a file is missing or since only a look at the sockets
+tells (-r FILE of record --who checks them); its state leaves them out. Without
 a range: the thresholds of the settings file, or the default ones; NEAR and
 PRESSURE are a warning, FULL is critical. PRESSURE, the kernel's own word, is a
 warning whatever the ranges are. So is a growing ListenOverflows; a growing

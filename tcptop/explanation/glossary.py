@@ -233,7 +233,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "charged",
         "Counted against the limit of a memory cgroup: objects of the kernel, pages and buffers.",
-        "The kernel's word for the same count of TCP's buffers against tcp_mem; here these are just buffers.",
+        "Of buffers it is what tcp_mem limits: whole pages, of which a part may be unused.",
         "mm/memcontrol.c; net/core/sock.c, __sk_mem_raise_allocated()",
         ("charge",),
     ),
@@ -1067,7 +1067,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         " unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans above a quarter of tcp_max_orphans, below"
         " which they are usual; 100 sockets in CLOSE_WAIT, or without a process; in no dump: more than 100 and 1 %"
         " of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5"
-        " verdicts` in the head line counts those of a look of the last minute.",
+        " verdicts` in the head line counts those of a look of the last five minutes.",
         "tcptop, from a look and the look before",
         ("verdicts", "FULL", "W", "since the look before", "W verdicts"),
     ),
@@ -1556,7 +1556,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "What is left out, since there is no space: parts of a bar's legend, or alarms below the last line of Limits.",
         "Enter on the pane shows all, and so does scrolling.",
         "tcptop",
-        ("+1 more alarm", "more alarms", "left out"),
+        ("+1 more alarm", "more alarms", "left out", *(f"+{number} more" for number in range(2, 20))),
     ),
     Entry(
         "–",

@@ -134,7 +134,7 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     machine = "counter" if sums.complete else "machine"
     counter = "counter" if sums.time_wait_scope == "here" else machine
     mini_sockets = _beside(sums.time_wait, sums.time_wait_counted, counter)
-    parts.append(f"mini-sockets {_where(holders)} {mini_sockets}, in TIME_WAIT or FIN_WAIT2 (closed)")
+    parts.append(f"{mini_sockets} mini-sockets {_where(holders)}, in TIME_WAIT or FIN_WAIT2 (closed)")
     rows = [row.memory for row in holder_rows(holders)]
     memory = Amount(sum(row.low for row in rows), sum(row.high for row in rows))
     parts.append(f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged")

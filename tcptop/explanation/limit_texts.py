@@ -14,6 +14,7 @@ from tcptop.ledger import (
     Headroom,
     Ledger,
     Limit,
+    Limits,
     LimitState,
 )
 from tcptop.text import units
@@ -92,6 +93,8 @@ def alarm_reasons(limit: Limit) -> list[str]:
                 if 100 * limit.ratio >= percent:
                     return list(texts)
         level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
+        if 100 * limit.ratio >= level and limit.scope == "process":
+            return _left_texts(limit)
         if 100 * limit.ratio >= level:
             return [f"{limit.state} from {units.plain_number(level)} %"]
         if 100 * limit.ratio >= level - STATE_MARGIN_PERCENT:
@@ -100,6 +103,13 @@ def alarm_reasons(limit: Limit) -> list[str]:
     if event is not None and limit.event_growth is not None:
         return [f"{units.grouped(limit.event_growth)} {text}" for text in event.counts]
     return [limit.note.partition("; ")[0]]
+
+
+def _left_texts(limit: Limit) -> list[str]:
+    """How much is left of the limit of a process or listener, and of which one, from long to short."""
+    left = f"{units.grouped(max(0, (limit.maximum or 0) - (limit.used or 0)))} left"
+    names = [limit.note, limit.note.partition(", the fullest")[0], limit.note.partition(",")[0]]
+    return [*(f"{left} in {name}" for name in names), left]
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
@@ -130,8 +140,6 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     if first is None:
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
         return [f"{unknown}{reason}", unknown, "headroom not known"]
-    # The use of some limits is never known, such as the number of files of each process.
-    is_known = all(limit.used is not None for limit in ledger.limits[mode].rows)
     memory = ""
     if first.name != "memory" and headroom.sockets is not None:
         sign = "≤ " if headroom.is_at_most else ""
@@ -141,13 +149,29 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     parts = (
         f"{number} more {SOCKETS[mode]} fit",
         f", {limit_label(first.name)} first",
-        "" if is_known else OF_KNOWN,
+        headroom_exceptions(ledger.limits[mode]),
         memory,
         f"; {headroom_assumption(headroom)}",
         reason,
     )
     sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
-    return [*dict.fromkeys(sentences), f"{number} more fit"]
+    shortest = f"{number} more fit"
+    return list(dict.fromkeys([*sentences, f"{shortest}{_but_full(ledger.limits[mode])}", shortest]))
+
+
+def headroom_exceptions(limits: Limits) -> str:
+    """The limits that the number of further sockets leaves out, in words; empty if it leaves out none.
+
+    The use of some limits is never known without a look. A full limit of a single process or listener, such as nofile,
+    stops its sockets only, so the number of sockets that fit on the machine leaves this limit out.
+    """
+    is_known = all(limit.used is not None for limit in limits.rows)
+    return f"{'' if is_known else OF_KNOWN}{_but_full(limits)}"
+
+
+def _but_full(limits: Limits) -> str:
+    full = [limit.label for limit in limits.rows if limit.state == "full" and limit.scope == "process"]
+    return f", but {' and '.join(full)} {'is' if len(full) == 1 else 'are'} FULL" if full else ""
 
 
 def headroom_assumption(headroom: Headroom) -> str:

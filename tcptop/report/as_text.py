@@ -175,7 +175,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
         ("in use", units.count(sockets.inuse_of_both), f"this netns: {families}"),
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
-        ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "all netns: active tw_sock objects"),
+        ("", f"{'≤ ' if most else ''}{units.count(most)}", "all netns: active tw_sock objects"),
         ("buffers", buffers, f"machine: of all sockets, in whole pages{error_text}{memory and '; '}{memory}"),
     )
     yield "Sockets"

@@ -44,7 +44,10 @@ def plugin_line(checks: Sequence[Check], ledger: Ledger, unchecked: Sequence[Unc
     doubts = [ledger.sources[source].reason or "" for source in sorted(ledger.doubted)]
     unsaid = [doubt for doubt in doubts if doubt and all(check.note != doubt for check in checks)]
     text += "".join(f"; in doubt, and in no figure here: {doubt}" for doubt in unsaid[:1])
-    left_out = ", ".join(f"{LIMIT_BY_NAME[limit.name].spelling} ({limit.reason})" for limit in unchecked)
+    names: dict[str, list[str]] = {}
+    for limit in unchecked:
+        names.setdefault(limit.reason, []).append(LIMIT_BY_NAME[limit.name].spelling)
+    left_out = "; ".join(f"{', '.join(each)} ({reason})" for reason, each in names.items())
     text += f"; not checked: {left_out}" if left_out and checks else ""
     performance = " ".join(map(performance_data, checks))
     return f"{state_line(worst_state(checks), text)}{f'|{performance}' if performance else ''}"

@@ -372,4 +372,6 @@ def _plain_reason(reason: str) -> str:
     """The reason why a network namespace could not be asked for its sockets, in plain words."""
     if reason in GONE:
         return "its last process ended during the look"
-    return f"{reason}; root sees more: {AS_ROOT}" if reason == DENIED else printable_name(reason)
+    if reason == DENIED and os.geteuid() != 0:
+        return f"{reason}; root sees more: {AS_ROOT}"
+    return printable_name(reason)

@@ -464,7 +464,7 @@ def node_shares_texts(ledger: Ledger) -> list[str]:
         return []
     shares = node_shares(ledger, " ")
     most = max(known, key=lambda node: known[node])
-    each = ", ".join(f"{node} {share}" for node, share in shares.items())
+    each = ", ".join(f"{node}: {share}" for node, share in shares.items())
     if max(known.values()) - min(known.values()) <= EVEN_SHARES * total:
         return [f"TCP on node {each}", f"TCP even on {len(known)} nodes", "TCP even"]
     return [f"TCP on node {each}", f"most on node {most}, {shares[most]}", f"most on {most}: {shares[most]}"]

@@ -96,7 +96,11 @@ def past_values(view: View, series: str) -> Series:
 def past_columns(view: View, series: str, columns: int) -> Series:
     """The past values of a figure, fitted to the columns of a graph."""
     values = past_values(view, series)
-    return fit_columns(values, columns, view.trends.step) if view.player is None else column_maxima(values, columns)
+    if view.player is None:
+        return fit_columns(values, columns, view.trends.step)
+    if len(values) == 1:  # one moment has no length, and must not look like a steady past
+        return (None,) * (columns - 1) + values
+    return column_maxima(values, columns)
 
 
 def no_graph_reason(ledger: Ledger, view: View) -> str:

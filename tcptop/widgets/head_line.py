@@ -20,7 +20,7 @@ from tcptop.widgets.pane import Pane
 COUNTED = re.compile(r", \d+ more| \(\+\d+ alarms?\)$")
 """If a text names only some of the alarms, matches the number of the remaining alarms at its end: `(+2 alarms)`."""
 
-MAX_LOOK_AGE_S = 60
+MAX_LOOK_AGE_S = 300
 """If the sockets were last examined more than this number of seconds ago, the head line does not show the verdicts."""
 MANY_SOCKETS = 10_000
 """If there are at least this many sockets and the line has room, the head line names the key `W`. The key shows who

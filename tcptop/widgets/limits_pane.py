@@ -17,6 +17,7 @@ from tcptop.explanation.limit_texts import (
     before_reclaim_text,
     fits_more_text,
     headroom_assumption,
+    headroom_exceptions,
     headroom_number,
     headroom_sentences,
     maximum_text,
@@ -114,9 +115,11 @@ class LimitsPane(ScrollPane):
         fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLE)
         hidden = self._hidden_alarms(limits)
         sentences = headroom_sentences(ledger, mode)
-        of_known = any(OF_KNOWN in each for each in sentences)
+        exceptions = headroom_exceptions(ledger.limits[mode])
+        of_known = OF_KNOWN in exceptions
         order = "nearest known first" if of_known else "nearest first"
-        parts = [*([order, each] for each in sentences[:2]), *([each] for each in sentences[1:] if OF_KNOWN in each)]
+        parts = [[order, each] for each in sentences[:2]]
+        parts += [[each] for each in sentences[1:] if exceptions and exceptions in each]
         parts += [*([order, each] for each in sentences[-2:]), *([each] for each in sentences[-2:])]
         if self._can_look(ledger) and self._body_length >= self._body_height:
             parts = [*([*each, WHO_HINTS[-1]] for each in parts), *parts]
@@ -339,7 +342,8 @@ def _note_texts(
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
     if not texts and limit.headroom_sockets is None:
-        texts = [limit.note, *limit.note.split("; ")[::-1], limit.note.rpartition(": ")[2]]
+        short = limit.note.removeprefix("a mini-socket has ").replace("from this network namespace", "here")
+        texts = [limit.note, *limit.note.split("; ")[::-1], limit.note.rpartition(": ")[2], short]
     if in_s is not None and 0 < in_s <= FAR_S:
         time = units.seconds(round(in_s))
         in_about = [f"in about {time}", f"≈ {time}"]

@@ -72,7 +72,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 shares.get(node.node, units.UNKNOWN),
                 units.compact_size(node.free_bytes),
                 units.rough_count(node.slabs_free(mode)),
-                f"{'≤ ' if is_at_most and fits is not None else ''}{units.rough_count(fits, up=is_at_most)}",
+                f"{'≤ ' if is_at_most and fits else ''}{units.rough_count(fits, up=is_at_most)}",
                 " ".join(map(str, (node.distances or {}).values())),
             )[: len(headings)]
         )

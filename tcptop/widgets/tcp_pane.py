@@ -221,7 +221,7 @@ def _time_wait_nouns(counts: SocketCounts) -> tuple[str, ...]:
     bound = counts.time_wait_machine_max
     if bound is None:
         return (" TIME_WAIT this netns", " this netns")
-    machine = f" this netns, ≤ {units.count(bound)} machine"
+    machine = f" this netns, {_at_most(units.count(bound))} machine"
     return (f" TIME_WAIT{machine}", machine, " TIME_WAIT this netns", " this netns")
 
 
@@ -261,12 +261,13 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
         sockets = f"sockets {units.count(counts.allocated)}"
         starts: tuple[str, ...] = (sockets,)
         if counts.time_wait_scope == "here" and bound is not None and not has_bound:
-            of_all = f"all netns ≤ {units.count(bound)}"
+            of_all = f"all netns {_at_most(units.count(bound))}"
             starts = (f"{of_all}{GAP}{sockets}", of_all)
     elif counts.time_wait_scope == "machine":
         starts = (f"TIME_WAIT {units.count(counts.time_wait)}",)
     elif bound is not None:
-        starts = (f"TIME_WAIT ≤ {units.count(bound)}", f"TIME_WAIT ≤ {units.short_count(bound, 4, up=True)}")
+        bounds = (units.count(bound), units.short_count(bound, 4, up=True))
+        starts = tuple(f"TIME_WAIT {_at_most(each)}" for each in bounds)
     else:
         starts = (f"TIME_WAIT {units.count(counts.time_wait)} this netns", f"TIME_WAIT {units.count(counts.time_wait)}")
     buffers, notes = buffers_texts(ledger)
@@ -344,13 +345,18 @@ def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
         return counts.time_wait_scope.replace("here", "this netns"), ""
     if counts.time_wait_machine_max is None:
         return ("this netns",)
-    bound = units.count(counts.time_wait_machine_max)
+    bound = _at_most(units.count(counts.time_wait_machine_max))
     return (
-        f"this netns, all netns ≤ {bound}",
-        f"all netns ≤ {bound}",
-        f"all netns ≤ {units.short_count(counts.time_wait_machine_max, 6, up=True)}",
+        f"this netns, all netns {bound}",
+        f"all netns {bound}",
+        f"all netns {_at_most(units.short_count(counts.time_wait_machine_max, 6, up=True))}",
         "this netns",
     )
+
+
+def _at_most(bound: str) -> str:
+    """An upper bound with its sign; an upper bound of 0 is exact."""
+    return bound if bound == "0" else f"≤ {bound}"
 
 
 def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:

@@ -72,6 +72,7 @@ def root(tmp_path: Path) -> Path:
     return copy_recording("6.1-4n", "established", tmp_path)
 
 
+NEED_A_LOOK = ("ports", "nofile", "listen_queues")
 QUICK = ("6.1-4n", "6.12-arm64-16k-4n")
 """Kernels whose recordings the quick run takes."""
 
@@ -726,7 +727,7 @@ def test_the_install_script_installs_negate() -> None:
             "proc/net/sockstat",
             None,
             ["tcp_max_orphans", "tcp_max_tw_buckets", "tcp_mem"],
-            "tcp_mem (there is no /proc/net/sockstat here)",
+            " (there is no /proc/net/sockstat here)",
         ),
     ],
 )
@@ -740,7 +741,7 @@ def test_a_limit_that_cannot_be_checked_is_named(
         (root / path).write_text(re.sub(pattern, "", (root / path).read_text()))
     done = forked_program.run("check", "--json", "--root", root)
     found = json.loads(done.stdout)
-    assert (done.returncode, found["state"], sorted(found["not_checked"])) == (0, "OK", names)
+    assert (done.returncode, found["state"], sorted(found["not_checked"])) == (0, "OK", sorted([*names, *NEED_A_LOOK]))
     assert words in found["line"]
     assert set(names).isdisjoint(each["name"] for each in found["checks"])
     named = json.loads(forked_program.run("check", "--json", "--root", root, "file_max").stdout)
@@ -751,4 +752,5 @@ def test_a_limit_that_cannot_be_checked_is_named(
 def test_of_an_undamaged_tree_every_limit_is_checked() -> None:
     for kernel in RECORDINGS.keys() - {"6.18-1n"}:  # this recording lacks sysctls
         found = json.loads(forked_program.run("check", "--json", "--root", tree(kernel, "established")).stdout)
-        assert (found["not_checked"], "not checked" in found["line"]) == ([], False)
+        assert set(found["not_checked"]) == set(NEED_A_LOOK)
+        assert found["line"].count("only a look at the sockets tells") == 1

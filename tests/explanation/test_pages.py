@@ -599,7 +599,7 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
         for number in (found.sockets, found.without_reclaim_high)
     )
     before = "all" if sockets == before_reclaim else before_reclaim
-    buffers = "average buffers" if found.buffer_bytes else "idle"
+    buffers = "average buffers" if found.buffer_bytes else "no buffers"
     start = f"{sockets} more sockets fit, memory first of known limits, {before} in free memory"
     assert headroom_sentence(figures).startswith(f"{start}; half client side, {buffers}")
 

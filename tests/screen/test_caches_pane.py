@@ -85,7 +85,7 @@ async def test_title_has_the_share_of_each_node(kernel: str) -> None:
         title = pane_title(await wait_for_app(pilot), CachesPane)
     by_node = count_on_nodes(folder, "TCP", "slabs")
     total = sum(by_node.values())
-    shares = {int(node): int(share) for node, share in re.findall(r"(\d+) (\d+) %", title)}
+    shares = {int(node): int(share) for node, share in re.findall(r"(\d+): (\d+) %", title)}
     assert shares.keys() == by_node.keys()
     assert sum(shares.values()) == 100
     for node, slabs in by_node.items():
