@@ -593,6 +593,22 @@ async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
         assert (limits["nofile"].used, limits["nofile"].maximum) == (607, 20000)
 
 
+@pytest.mark.parametrize(("descriptors", "is_full"), [(90, False), (98, True)])
+async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
+    tmp_path: Path, descriptors: int, is_full: bool
+) -> None:
+    seen = made_tree(
+        tmp_path / "a", net(alloc=4_000), process(10, descriptors=descriptors, limit=100), group("whole:10")
+    )
+    async with tree_app(seen).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot, "escape")
+        text = screen_text(app)
+        assert f"{100 - descriptors} left in server[10]" in text
+        title = next(line for line in text.splitlines() if "Limits ─" in line)
+        assert " fit" in title
+        assert ("but nofile is FULL" in title) is is_full
+
+
 async def test_a_recording_without_a_look_names_the_command(tmp_path: Path) -> None:
     file = tmp_path / "file.tcptop"
     record_phases(file, "6.1-4n", ["base", "established"])
