@@ -105,7 +105,7 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
     """Cost of struct socket_wq.
 
     Yields nothing if the kernel does not allocate struct socket_wq separately. The cost is a range if several kmalloc
-    caches are possible.
+    caches are possible; the range begins at 0 if it is not certain that the kernel allocates struct socket_wq.
     """
     separate, certain = has_socket_wq(snapshot, table)
     if separate is None:
@@ -117,7 +117,8 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
     if not caches or caches[0].object_bytes is None:
         yield f"{SOCKET_WQ.struct} (kmalloc)"
         return
-    yield _from_kmalloc(SOCKET_WQ, caches[0], caches[-1], count, estimated=not certain or len(caches) > 1)
+    cost = _from_kmalloc(SOCKET_WQ, caches[0], caches[-1], count, estimated=not certain or len(caches) > 1)
+    yield cost if certain else cost._replace(object_bytes=0.0, slab_bytes=0.0)
 
 
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:

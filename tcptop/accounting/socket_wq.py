@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.machine import release_of
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
-from tcptop.kernel.objects import SK_BUFF, SOCKET_ALLOC, SOCKET_WQ, SOCKS
+from tcptop.kernel.objects import BIND2_BUCKET, SK_BUFF, SOCKET_ALLOC, SOCKET_WQ, SOCKS
 from tcptop.snapshot import Snapshot
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
@@ -25,11 +25,13 @@ def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, b
 
     Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
     size of socket_alloc disagree, the release decides. Kernels before 2.6.35 have no struct socket_wq. In kernels
-    before 2.6.35, struct socket_alloc is as small as in kernels that allocate struct socket_wq, so a small size alone
-    proves nothing.
+    before 2.6.35, struct socket_alloc is as small as in kernels that allocate struct socket_wq, and so it is in 32-bit
+    kernels of any release, so a small size alone proves nothing.
     """
     inode = table.find(SOCKET_ALLOC).line
     release = release_of(snapshot)
+    if release is None and table.find(BIND2_BUCKET).line is not None:
+        return False, True  # these buckets are younger than socket_wq as a part of struct socket
     size = (inode.object_size_bytes or inode.object_bytes) if inode else None
     small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
     if release is None:

@@ -18,7 +18,7 @@ from tcptop.explanation.limit_texts import (
     ratio_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
-from tcptop.kernel.objects import BIND_BUCKETS
+from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
 from tcptop.ledger import Ledger
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
@@ -555,6 +555,12 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
                 f"{part.object.removeprefix('struct ')}: nothing tells in which of {part.cache} to {part.high_cache} it"
                 " is, so its size is an upper bound; BTF or a lab result (--lab FILE) gives the size."
             )
+    ports_of = next((part.count for part in plan.parts if part.object == BIND_BUCKET.struct), 0)
+    if on_ports > ports_of > 0:
+        yield (
+            f"inet_bind_bucket: at most {units.count(round(ports_of))}, one of each port, if all sockets are in one"
+            " network namespace; each namespace has its own."
+        )
     if any(part.estimated for part in plan.parts):
         yield "A part with a range, or shared by sockets, is shown at its upper bound."
     yield "The memory of the programs themselves is not counted."

@@ -154,7 +154,7 @@ def _figure(title: str, figure: CostBySide) -> Iterator[str]:
         slabs = units.bounded(side.slab_bounds(own_port=name == "outgoing"), units.exact_bytes).removeprefix("≈ ")
         objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
-        is_range = not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
+        is_range = side.complete and not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
         high = f", up to {units.exact_bytes(side.high_slab_bytes, True)} B with padding" if is_range else ""
         start = f"  one more {SIDE_TITLES[name]}, {title:<7} {slabs:>10} B"
         yield f"{start} {at_most + objects:>10} B without padding{high}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from recorded import (
 
 from tcptop.accounting import account
 from tcptop.ledger import AccountingMode, ConnectionCost, Ledger, SocketCost
+from tcptop.report.as_text import as_text
 
 LSM_KMALLOC = {
     kernel: None if kernel == "6.18-1n" else "kmalloc-32" if kernel == "7.3-4n" else "kmalloc-16"
@@ -201,6 +203,31 @@ def test_socket_wq_is_a_separate_part_only_before_5_3(tmp_path: Path) -> None:
     after = ledger_of(root).costs["full"].by_family["ipv4"].accepted
     assert wq_parts(after) == []
     assert after.complete
+
+
+def test_without_a_release_a_small_inode_alone_adds_nothing_to_the_lower_bound(tmp_path: Path) -> None:
+    """A 32-bit kernel of any release has an inode as small as a 64-bit one with a separate socket_wq."""
+    tcp, tw = row("TCP", 1984, 16, 8), row("tw_sock_TCP", 256, 16, 1)
+    with_release = ledger_of(old_tree(tmp_path / "a", "5.2.21", tcp, tw)).costs["full"].by_family["ipv4"].accepted
+    root = old_tree(tmp_path / "b", "5.2.21", tcp, tw)
+    (root / "proc/sys/kernel/osrelease").unlink()
+    without = ledger_of(root).costs["full"].by_family["ipv4"].accepted
+    assert (without.slab_bytes or 0) == pytest.approx((with_release.slab_bytes or 0) - 64, abs=1)
+    assert (without.high_slab_bytes or 0) >= (with_release.high_slab_bytes or 0)
+    slabinfo = root / "proc/slabinfo"
+    slabinfo.write_text(slabinfo.read_text() + row("tcp_bind2_bucket", 128, 32, 1))
+    (root / "sys/kernel/slab/tcp_bind2_bucket").mkdir()
+    assert wq_parts(ledger_of(root).costs["full"].by_family["ipv4"].accepted) == []
+
+
+@pytest.mark.parametrize(("folder", "is_whole"), [("sys/kernel/security", False), (None, True)])
+def test_an_incomplete_sum_has_no_upper_bound_in_the_text(tmp_path: Path, folder: str | None, is_whole: bool) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    if folder is not None:
+        shutil.rmtree(root / folder)
+    report = as_text(ledger_of(root))
+    line = re.findall(r"(?m)^  one more server side, IPv4 .*$", report)[0]  # the first section is of open sockets
+    assert (">=" in line, "up to" in line) == (not is_whole, is_whole)
 
 
 def test_no_recorded_kernel_has_a_separate_socket_wq() -> None:

@@ -38,7 +38,8 @@ def group_of(found: Holders, kind: str, state: str) -> HolderGroup:
     return each
 
 
-def test_a_plain_user_is_told_that_root_sees_more() -> None:
+def test_a_plain_user_is_told_that_root_sees_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcptop.sources.socket_table.os.geteuid", lambda: 1000)
     hidden = net(None, False, "refused", reason="Permission denied")
     [text] = holders_of(net(), hidden).missing
     assert text.endswith(f"Permission denied; root sees more: {AS_ROOT}")
