@@ -108,6 +108,7 @@ CLOSE_KEY: KeyHint = ("ESC", "close", "close")
 END_FILTER_KEY: KeyHint = ("ESC", "all rows", "all")
 BACK_KEY: KeyHint = ("ESC", "back to the table", "back")
 SCROLL_KEY: KeyHint = ("↑ ↓", "scroll", "scroll")
+FOOT_KEY: KeyHint = ("i", "verdicts in full", "full")
 SINGLE_KEY: KeyHint = ("d", "single sockets", "sockets")
 ASKING = "asking the kernel for its sockets …"
 PAUSED = "paused: SPACE asks the kernel for its sockets"
@@ -148,6 +149,7 @@ class HoldersPane(ScrollPane):
         Binding("right", "step_grouping(1)", show=False),
         Binding("left", "step_grouping(-1)", show=False),
         Binding("s,S", "step_sort", show=False),
+        Binding("i", "open_foot", show=False),
         Binding("slash", "ask_text", show=False),
         Binding("d,D", "ask_single", show=False),
         Binding("less_than_sign,shift+left", "scroll_columns(-1)", show=False),
@@ -173,6 +175,8 @@ class HoldersPane(ScrollPane):
         self._opened: str | None = None
         """Key of the row whose page is shown; None while the table is shown."""
         self._opened_name = ""
+        self._shows_foot = False
+        """True while the verdicts and the sums are shown in full."""
         self._asked: Sequence[RowAsk] = ()
         """The requests that the opened page last sent for single sockets."""
         self._answer: SocketRows | None = None
@@ -203,7 +207,9 @@ class HoldersPane(ScrollPane):
         if ledger.holders is None:
             return "Who holds it"
         parts = title_text(ledger.holders, self.choice.by, self.choice.sort).split(TITLE_SEPARATOR)
-        if self._opened is not None:
+        if self._shows_foot:
+            parts[1] = "verdicts and sums"
+        elif self._opened is not None:
             parts[1] = f"{self.choice.by} {self._opened_name}"
         elif self.choice.text:
             parts[1] += f", with {self.choice.text!r}"
@@ -229,7 +235,8 @@ class HoldersPane(ScrollPane):
             return None
         look = map(Same, (holders.groups, holders.groups_before, holders.verdicts, holders.namespaces))
         single = (Same(self._asked), Same(self._answer), self._answer and round(self._answer_age_s))
-        chosen = (self.choice, self._opened, self._cursor, self._first, self._skipped, self._step_keys())
+        page = (self._opened, self._shows_foot)
+        chosen = (self.choice, *page, self._cursor, self._first, self._skipped, self._step_keys())
         return (*look, holders.sums, holders.missing, *single, *chosen, columns, rows)
 
     def _draw_lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
@@ -240,6 +247,9 @@ class HoldersPane(ScrollPane):
         if holders is None:
             drawn = self._fixed(self._reason_lines(ledger, choices, columns), room)
             keys: tuple[KeyHint, ...] = (*self._step_keys(), CLOSE_KEY)
+        elif self._shows_foot:
+            drawn = self._fixed([*verdict_lines(holders, columns), EMPTY_LINE, *sum_lines(holders, columns)], room)
+            keys = (BACK_KEY, *([SCROLL_KEY] if self.position else []))
         elif self._opened is not None:
             self._find_rows(holders)
             row = self._opened_row()
@@ -252,7 +262,8 @@ class HoldersPane(ScrollPane):
             below_rows = room - 2 - max(1, len(self._rows))
             foot = foot_lines(holders, columns, max(max(0, room - 1) // FOOT_SHARE, below_rows))
             drawn = [*self._table(holders, columns, room - len(foot)), *foot]
-            keys = self._table_keys()
+            is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns))
+            keys = (*((FOOT_KEY,) if is_cut else ()), *self._table_keys())
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
     def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
@@ -386,11 +397,16 @@ class HoldersPane(ScrollPane):
         If a page is open, the text is the lines of the page. If no page is open, the text is the cells of the row with
         the cursor, separated by tabs.
         """
-        if self._opened is not None or not self._rows:
+        if self._is_page or not self._rows:
             return super(ScrollPane, self).text_to_copy()
         return "\t".join(holder_cells(self._rows[self._cursor], self.choice.by, CELL_TITLES))
 
     # Keys
+
+    @property
+    def _is_page(self) -> bool:
+        """True while a page is shown in place of the table."""
+        return self._opened is not None or self._shows_foot
 
     def _move_to(self, index: int) -> None:
         self._cursor = max(0, min(len(self._rows) - 1, index))
@@ -398,7 +414,7 @@ class HoldersPane(ScrollPane):
 
     def action_scroll_by(self, lines: int) -> None:
         """Moves the cursor of the table, or scrolls the page."""
-        if self._opened is not None:
+        if self._is_page:
             super().action_scroll_by(lines)
             return
         self._move_to(self._cursor + lines)
@@ -406,16 +422,23 @@ class HoldersPane(ScrollPane):
 
     def action_open(self) -> None:
         """Shows the page of the row with the cursor."""
-        if self._opened is None and self._rows:
+        if not self._is_page and self._rows:
             self._opened, self._opened_name = self._cursor_key, self._rows[self._cursor].name
             self._asked, self._answer = (), None
+            self._first = 0
+            self.redraw()
+
+    def action_open_foot(self) -> None:
+        """Shows the verdicts and the sums in full, unless the page of a row is shown."""
+        if not self._is_page:
+            self._shows_foot = True
             self._first = 0
             self.redraw()
 
     def action_ask_single(self) -> None:
         """Requests the single sockets of the opened row, unless an answer is still to come."""
         row = self._opened_row()
-        if row is None and self._opened is None:
+        if row is None and not self._is_page:
             self.app.notify("d asks for the single sockets of a row: ENTER opens the row", timeout=4, markup=False)
         is_waiting = self._asked and self._answer is None
         if row is None or is_waiting or not self._source.asks_kernel:
@@ -439,8 +462,8 @@ class HoldersPane(ScrollPane):
 
         If no page is open, ends the filter. Returns False if there was neither a page nor a filter.
         """
-        if self._opened is not None:
-            self._opened = None
+        if self._is_page:
+            self._opened, self._shows_foot = None, False
         elif self.choice.text:
             self.choice = self.choice._replace(text="")
         else:
@@ -455,20 +478,20 @@ class HoldersPane(ScrollPane):
 
     def action_step_grouping(self, step: int) -> None:
         """Changes to the next or the previous grouping. If the page of a row is open, does nothing."""
-        if self._opened is None:
+        if not self._is_page:
             index = SCREEN_GROUPINGS.index(self.choice.by) + step
             self._cursor, self._cursor_key = 0, ""
             self.choose(self.choice._replace(by=SCREEN_GROUPINGS[index % len(SCREEN_GROUPINGS)]))
 
     def action_scroll_columns(self, step: int) -> None:
         """Scrolls the columns to the right if `step` is 1, or to the left if `step` is -1."""
-        if self._opened is None:
+        if not self._is_page:
             self._skipped = max(0, self._skipped + step)
             self.redraw_after_key()
 
     def action_step_sort(self) -> None:
         """Sorts by the next column, unless the page of a row is shown."""
-        if self._opened is not None:
+        if self._is_page:
             return
         self.choose(self.choice._replace(sort=SORTS[(SORTS.index(self.choice.sort) + 1) % len(SORTS)]))
 
@@ -479,7 +502,7 @@ class HoldersPane(ScrollPane):
         def use(text: str | None) -> None:
             self.choose(self.choice._replace(text=text or ""))
 
-        if self._opened is None:
+        if not self._is_page:
             self.app.push_screen(Prompt("only rows with:", self.choice.text, use), use)
 
     def on_click(self, event: Click) -> None:
@@ -514,7 +537,7 @@ class HoldersScreen(OverlayScreen):
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z", "t", "T")
     HELP_KEYS = ("question_mark", "h", "H", "f1")
     COLUMN_KEYS = ("less_than_sign", "greater_than_sign", "shift+left", "shift+right")
-    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "slash", "d", "D", *COLUMN_KEYS)
+    PANE_KEYS = (*SCROLLING_KEYS, "enter", "left", "right", "s", "S", "i", "slash", "d", "D", *COLUMN_KEYS)
     CLOSES_ON_CLICK = False
 
     def __init__(self, choice: TableChoice, source: SocketSource, ledger: Ledger, view: View) -> None:

@@ -609,6 +609,25 @@ async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
         assert ("but nofile is FULL" in title) is is_full
 
 
+async def test_the_foot_in_full_has_every_verdict_and_sum(folder: Path) -> None:
+    async with tree_app(folder).run_test(size=(80, 24)) as pilot:
+        app = await open_holders(pilot)
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        assert "i full" in shown(app)[-1]
+        await pilot.press("i")
+        pages: list[str] = []
+        for _ in range(4):
+            pages += shown(app)
+            await pilot.press("pagedown")
+        text = " ".join(" ".join(pages).split())
+        for verdict in app._ledger.holders.verdicts:
+            assert " ".join(verdict.text.split()) in text
+        assert "in accept queues" in text
+        await pilot.press("escape")
+        assert shown(app)[0].split()[0] == "OWNER"
+
+
 async def test_a_recording_without_a_look_names_the_command(tmp_path: Path) -> None:
     file = tmp_path / "file.tcptop"
     record_phases(file, "6.1-4n", ["base", "established"])
