@@ -32,6 +32,7 @@ from tcptop.commands.common import (
     read_thresholds,
 )
 from tcptop.errors import TcptopError
+from tcptop.kernel.limits import LIMITS
 from tcptop.ledger import Ledger
 from tcptop.report.plugin_line import EXIT_CODES, plugin_line, state_line
 from tcptop.snapshot import Snapshot
@@ -170,15 +171,21 @@ def make_parser() -> Parser:
 
 def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     options = make_parser().parse_args(join_offsets(arguments))
-    unknown = next((name for name in options.names if name not in CHECK_NAMES), None)
-    if unknown is not None:
-        raise TcptopError(f"there is no check {unknown!r:.60}; there are: {', '.join(CHECK_NAMES)}")
+    options.names = [_parse_name(name) for name in options.names]
     is_replay = options.replay is not None
     if is_replay and (options.root != "/" or options.cgroup is not None or options.delay is not None):
         raise TcptopError("-r is a recording; it goes without --root, --cgroup and -d")
     if options.at is not None and not is_replay:
         raise TcptopError("--at chooses a sample of a recording: -r FILE")
     return options
+
+
+def _parse_name(text: str, place: str = "") -> str:
+    """The name of a check; the names of the screen (`orphans`) and of the line (`file-max`) are taken, too."""
+    name = {spelling: limit.name for limit in LIMITS for spelling in (limit.label, limit.spelling)}.get(text, text)
+    if name not in CHECK_NAMES:
+        raise TcptopError(f"{place}there is no check {text!r:.60}; there are: {', '.join(CHECK_NAMES)}")
+    return name
 
 
 def _collect_ranges(options: argparse.Namespace) -> dict[str, Ranges]:
@@ -197,8 +204,7 @@ def _parse_ranges(option: str, texts: Sequence[str]) -> dict[str, Range]:
         name, equals, range_text = text.partition("=")
         if not equals:
             raise TcptopError(f"{option}: NAME=RANGE, not {text!r:.60}")
-        if name not in CHECK_NAMES:
-            raise TcptopError(f"{option}: there is no check {name!r:.60}; there are: {', '.join(CHECK_NAMES)}")
+        name = _parse_name(name, f"{option}: ")
         if name in ranges:
             raise TcptopError(f"{option}: {name} is given twice")
         try:

@@ -754,3 +754,10 @@ def test_of_an_undamaged_tree_every_limit_is_checked() -> None:
         found = json.loads(forked_program.run("check", "--json", "--root", tree(kernel, "established")).stdout)
         assert set(found["not_checked"]) == set(NEED_A_LOOK)
         assert found["line"].count("only a look at the sockets tells") == 1
+
+
+def test_the_names_of_the_screen_and_of_the_line_are_taken(run: Run) -> None:
+    """The line says `file-max`, and the screen says `orphans`."""
+    names = {"file-max": "file_max", "orphans": "tcp_max_orphans", "TIME_WAIT": "tcp_max_tw_buckets"}
+    for shown, name in names.items():
+        assert run("--root", TREE, shown, "--warn", f"{shown}=99") == run("--root", TREE, name, "--warn", f"{name}=99")
