@@ -134,7 +134,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
                 by_row[row.name] = (number + slabs, amount + slabs * row.slab_share_bytes)
     return [
         MemoryPart(
-            name=f"vectors of its slabs, {row}",
+            name=f"own obj_cgroup vectors, {row}",
             count=number,
             row=row,
             bytes=round(amount) if charged else 0,
@@ -203,7 +203,7 @@ def _part_name(part: ObjectCost) -> str:
     the part consists of the names of the object and the cache.
     """
     if part.object == CGROUP_VECTORS.struct:
-        return f"vectors of shared slabs, {part.cache}"
+        return f"obj_cgroup vectors, {part.cache}"
     return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
 
 

@@ -413,12 +413,12 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "mm/slab_common.c, kmalloc_info",
     ),
     Entry(
-        "memcg vector",
-        "An array for each slab of an accounted cache: for each object, 8 bytes that say which memory cgroup pays.",
-        "Reports call them obj_cgroup vectors. The bar calls them memcg, or counts them in `+N more` if they are"
+        "obj_cgroup vectors",
+        "One array for each slab of an accounted cache: for each object, 8 bytes that say which memory cgroup pays.",
+        "The bar calls them memcg, for short, or counts them in `+N more` if they are"
         " small. They exist only where memory cgroups are or were in use.",
         "mm/slub.c, alloc_slab_obj_exts(); struct slabobj_ext",
-        ("memcg", "vector", "obj_cgroup", "obj_cgroup vectors", "accounted"),
+        ("memcg", "vector", "obj_cgroup", "memcg vector", "accounted"),
     ),
     Entry(
         "cgroup",

@@ -201,7 +201,7 @@ def test_tcp_memory_counts_one_vector_for_each_slab_of_tcps_own_caches() -> None
     assert sum(slabs.values()) == sum(rows[name].slabs for name in own)
     memory = account(with_cgroups(snapshot("6.1-4n", "established"), True)).tcp_memory
     for row, number in slabs.items():
-        [part] = [part for part in memory.parts if part.name == f"vectors of its slabs, {row}"]
+        [part] = [part for part in memory.parts if part.name == f"own obj_cgroup vectors, {row}"]
         assert part.count == number
         held = number * rows[row].share(4096)
         assert (part.bytes, part.low_bytes, part.high_bytes) == (held, held, held)

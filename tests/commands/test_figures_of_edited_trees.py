@@ -239,7 +239,7 @@ def test_a_kernel_that_can_profile_allocations_has_larger_vectors(
     else:
         assert large > expected
         assert profiled > number
-    own = next(each for each in found["tcp_memory"]["parts"] if each["part"].startswith("vectors of its slabs"))
+    own = next(each for each in found["tcp_memory"]["parts"] if each["part"].startswith("own obj_cgroup vectors"))
     assert own["bytes"] > 0
 
 

