@@ -35,7 +35,7 @@ from tcptop.kernel.objects import (
 )
 from tcptop.kernel.relations import member_names
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line, paragraph
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
 
 DrawLines = Callable[[Ledger, int], list[Line]]
 
@@ -147,7 +147,9 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 
 
 def explain_word(ledger: Ledger, word: str) -> Page | None:
-    """The page that explains a word: its entries in the glossary, followed by the page or the objects with this name.
+    """The page that explains a word: its entries in the glossary, and the page or the objects with this name.
+
+    The page of exactly this name comes before the entries, and the page of a cache or of objects after them.
 
     For a text from the screen, the page has the entries of all names in the text. For a single word that is no name,
     it has the entries whose names contain the word. The page is None if there is no such entry, and the word is not the
@@ -168,6 +170,8 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
 
     def lines(ledger: Ledger, columns: int) -> list[Line]:
         sentence = average_sentence(ledger) if entries[0].word in OF_AVERAGE else ""
+        if page is not None and page.name == name:
+            return [*page.lines(ledger, columns), EMPTY_LINE, *entry_lines(entries, columns)]
         return [
             *entry_lines(entries, columns),
             *(paragraph(f" {sentence}", columns - 1, "text") if sentence else ()),
