@@ -201,8 +201,13 @@ class SparePages(NamedTuple):
     """Free pages that slabs may take before the kernel reclaims memory, by node and name of the zone."""
 
     by_zone: Mapping[tuple[int, str], int]
-    is_at_most: bool
-    """True if the numbers are upper bounds, because a zone's protection is not certain."""
+    error_pages: int = 0
+    """The sum of the numbers may be too high by so many pages, because a zone's protection is not certain."""
+
+    @property
+    def is_at_most(self) -> bool:
+        """True if the numbers are upper bounds."""
+        return self.error_pages > 0
 
 
 def spare_pages(zones: Sequence[Zone]) -> SparePages | None:
@@ -215,7 +220,7 @@ def spare_pages(zones: Sequence[Zone]) -> SparePages | None:
     allocation that prefers zone Normal.
     """
     spare: dict[tuple[int, str], int] = {}
-    is_at_most = False
+    error_pages = 0
     present = {zone.name for zone in zones}
     # A kernel shows the free CMA pages either of every zone or of no zone. The same is true of the pages on per-CPU
     # lists.
@@ -231,8 +236,8 @@ def spare_pages(zones: Sequence[Zone]) -> SparePages | None:
         free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - (zone.free_cma_pages or 0)
         least, most = (max(0, free - zone.low_pages - pages) for pages in protection_pages(zone, present)[::-1])
         spare[zone.node, zone.name] = most
-        is_at_most = is_at_most or least < most
-    return SparePages(spare, is_at_most) if spare else None
+        error_pages += most - least
+    return SparePages(spare, error_pages) if spare else None
 
 
 def protection_pages(zone: Zone, present: Collection[str]) -> tuple[int, int]:

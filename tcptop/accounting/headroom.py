@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES, CacheTable
-from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
+from tcptop.accounting.free_memory import SLAB_ZONES, ZONE_ORDER, SparePages, spare_pages
 from tcptop.accounting.machine import is_of_machine
 from tcptop.accounting.slab_bytes import smallest_slab
 from tcptop.accounting.socket_buffers import BufferMemory
@@ -19,6 +19,7 @@ from tcptop.ledger import (
     SocketCost,
     SocketCounts,
     TcpMemory,
+    UsableMemory,
 )
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
@@ -45,6 +46,16 @@ class NewSocket(NamedTuple):
     """Largest order of the slabs that hold the objects of the socket."""
 
 
+class RoomForSlabs(NamedTuple):
+    """The machine's memory that further slabs can take, in pages."""
+
+    spare: SparePages
+    late_pages: int | None
+    """Free pages that the kernel has not initialised yet; None if unknown."""
+    reclaim_pages: int | None
+    """Pages that reclaim can free; None if unknown."""
+
+
 def machine_headroom(
     snapshot: Snapshot,
     table: CacheTable,
@@ -68,8 +79,11 @@ def machine_headroom(
     if buffers is not None and not buffers.is_known:
         per_socket = None
     by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
+    usable = usable_memory(snapshot, table, page_bytes, memory)
     return {
-        mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)
+        mode: memory_headroom(
+            snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory
+        )._replace(usable=usable)
         for mode, amount in by_mode
     }
 
@@ -103,16 +117,10 @@ def memory_headroom(
     )._replace(buffer_bytes=buffer_bytes)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
-    lacking = _nodes_without_zones(snapshot, zones)
-    if lacking:
-        return unknown._replace(unknown_because=f"zoneinfo has no zone of node {min(lacking)}, which has memory")
-    if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
-        return unknown._replace(unknown_because="zoneinfo has damaged or impossible figures")
-    found = spare_pages(zones)
-    if found is None:
-        return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
-    spare = found.by_zone
-    late_pages = _late_pages(meminfo, zones, page_bytes)
+    room = _room_for_slabs(snapshot, table, zones, meminfo, page_bytes, memory)
+    if isinstance(room, str):
+        return unknown._replace(unknown_because=room)
+    spare, late_pages, reclaim_pages = room.spare.by_zone, room.late_pages, room.reclaim_pages
     max_late_pages = _max_late_pages(zones) if late_pages is None else late_pages
     pages = sum(spare.values()) + (late_pages or 0)
     reserved = _reserved_pages(snapshot, spare)
@@ -121,14 +129,6 @@ def memory_headroom(
     if large_pages is not None:
         unreserved = pages - sum(reserved.values())
         low = _with_fallback(socket, unreserved, large_pages + (late_pages or 0), page_bytes)
-    low_pages = sum(zone.low_pages or 0 for zone in zones)
-    cache_pages = None
-    unusable_pages = _unusable_cache_pages(zones)
-    if meminfo is not None and meminfo.file_bytes is not None and unusable_pages is not None:
-        cache_pages = max(0, meminfo.file_bytes // page_bytes - unusable_pages)
-    reclaim_pages = None
-    if late_pages is not None:
-        reclaim_pages = _reclaim_pages(meminfo, cache_pages, low_pages, page_bytes, _held_bytes(table, memory))
     return Headroom(
         mode=mode,
         with_reclaim=None if reclaim_pages is None else int((pages + reclaim_pages) * page_bytes / socket.bytes),
@@ -141,10 +141,88 @@ def memory_headroom(
         nodes=_node_headrooms(table, zones, spare, page_bytes, socket),
         reclaims_node_first=reclaims_first,
         unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
-        is_at_most=at_most or found.is_at_most,
+        is_at_most=at_most or room.spare.is_at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
         buffer_bytes=buffer_bytes,
     )
+
+
+def usable_memory(
+    snapshot: Snapshot, table: CacheTable, page_bytes: int | None, memory: TcpMemory
+) -> UsableMemory | None:
+    """The memory of the zones that slabs can use; None if slabs can use all memory, or if meminfo is a container's.
+
+    On a machine with memory in zone Movable or HighMem, MemTotal and MemAvailable count memory that slabs never get.
+    """
+    zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
+    left_out = _zones_without_slabs(snapshot, zones)
+    meminfo = _machine_meminfo(snapshot, page_bytes)
+    if not left_out or (meminfo is None and not is_of_machine(snapshot, page_bytes)):
+        return None
+    unknown = UsableMemory(left_out, None, None, None, "")
+    if page_bytes is None:
+        return unknown._replace(unknown_because="the size of a page is not known")
+    if not zones:
+        return unknown._replace(unknown_because="zoneinfo was not read")
+    room = _room_for_slabs(snapshot, table, zones, meminfo, page_bytes, memory)
+    if isinstance(room, str):
+        return unknown._replace(unknown_because=room)
+    if room.late_pages is None or room.reclaim_pages is None:
+        return unknown._replace(unknown_because=_why_no_reclaim(snapshot, meminfo))
+    managed_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name in SLAB_ZONES)
+    available_pages = sum(room.spare.by_zone.values()) + room.late_pages + room.reclaim_pages
+    return UsableMemory(
+        left_out,
+        (managed_pages + room.late_pages) * page_bytes,
+        available_pages * page_bytes,
+        room.spare.error_pages * page_bytes,
+        "",
+    )
+
+
+def _zones_without_slabs(snapshot: Snapshot, zones: Sequence[Zone]) -> tuple[str, ...]:
+    """Names of the zones with memory that slabs never use, in the kernel's order.
+
+    Without zoneinfo, the zones of buddyinfo are taken, which has no zone without memory.
+    """
+    areas = snapshot.buddyinfo.value.areas if snapshot.buddyinfo.value else ()
+    with_blocks = {(area.node, area.zone) for area in areas}
+    found = {area.zone for area in areas} if not zones else set[str]()
+    for zone in zones:
+        counts = (zone.managed_pages, zone.present_pages, zone.free_pages)
+        pages = next((count for count in counts if count is not None), None)
+        if pages or (pages is None and (zone.node, zone.name) in with_blocks):
+            found.add(zone.name)
+    return tuple(name for name in ZONE_ORDER if name in found and name not in SLAB_ZONES)
+
+
+def _room_for_slabs(
+    snapshot: Snapshot,
+    table: CacheTable,
+    zones: Sequence[Zone],
+    meminfo: Meminfo | None,
+    page_bytes: int,
+    memory: TcpMemory,
+) -> RoomForSlabs | str:
+    """The memory that further slabs can take; if it is unknown, a text that says why."""
+    lacking = _nodes_without_zones(snapshot, zones)
+    if lacking:
+        return f"zoneinfo has no zone of node {min(lacking)}, which has memory"
+    if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
+        return "zoneinfo has damaged or impossible figures"
+    spare = spare_pages(zones)
+    if spare is None:
+        return "zoneinfo's free pages, watermarks or protection are not known"
+    cache_pages = None
+    unusable_pages = _unusable_cache_pages(zones)
+    if meminfo is not None and meminfo.file_bytes is not None and unusable_pages is not None:
+        cache_pages = max(0, meminfo.file_bytes // page_bytes - unusable_pages)
+    late_pages = _late_pages(meminfo, zones, page_bytes)
+    reclaim_pages = None
+    if late_pages is not None:
+        low_pages = sum(zone.low_pages or 0 for zone in zones)
+        reclaim_pages = _reclaim_pages(meminfo, cache_pages, low_pages, page_bytes, _held_bytes(table, memory))
+    return RoomForSlabs(spare, late_pages, reclaim_pages)
 
 
 def _new_socket(table: CacheTable, page_bytes: int | None, cost: ConnectionCost, buffers: Amount) -> NewSocket | None:

@@ -40,6 +40,7 @@ ORPHAN_WEIGHT = 4
 LAST_SHARED_CONNTRACK_MAX = (6, 18)
 """Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
 
+NO_ZONES = "no zone is left out, since zoneinfo was not read"
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
 
@@ -191,6 +192,9 @@ def _limit(name: LimitName, use: Use, headroom_sockets: int | None, note: str = 
 def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> Limit:
     """The limit on memory: the use is the memory that reclaim cannot free, and the maximum is all memory.
 
+    If zones that slabs cannot use have memory, both are those of the other zones. MemTotal and MemAvailable count the
+    memory of every zone, so that they would show free memory where slabs get none.
+
     If meminfo shows less memory than zoneinfo, the scope of the limit is unknown. If meminfo has impossible figures,
     the use is unknown: the whole file may be a container's (lxcfs).
     """
@@ -198,12 +202,24 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     is_doubted = "meminfo" in snapshot.contradictions.sources
     used = None if total is None or available is None or is_doubted else max(0, total - available)
+    error: int | None = 0
+    usable = headroom.usable
+    if usable is not None:
+        total, error = usable.bytes, usable.error_bytes
+        is_known = usable.bytes is not None and usable.available_bytes is not None and not is_doubted
+        used = max(0, (usable.bytes or 0) - (usable.available_bytes or 0)) if is_known else None
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
     buffers = "average buffers" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
     assumed = ", ".join(filter(None, ("half client side", buffers)))
-    note = headroom.unknown_because or "; ".join(filter(None, (assumed, cgroup_note)))
-    is_at_most = headroom.is_at_most and headroom.sockets is not None
-    limit = _limit("memory", Use(used, total), headroom.sockets, note, headroom_is_at_most=is_at_most)
+    assumptions = "; ".join(filter(None, (assumed, cgroup_note)))
+    limit = _limit("memory", Use(used, total, error), headroom.sockets)._replace(
+        headroom_is_at_most=headroom.is_at_most and headroom.sockets is not None,
+        left_out_zones=usable.left_out if usable is not None else (),
+    )
+    no_zones = used is not None and usable is None and not (snapshot.zoneinfo.value or snapshot.buddyinfo.value)
+    unknown_because = headroom.unknown_because or (usable.unknown_because if usable is not None else "")
+    left_out = NO_ZONES if no_zones else limit.left_out_text
+    limit = limit._replace(note="; ".join(filter(None, (left_out, unknown_because or assumptions))))
     return limit if is_of_machine(snapshot, page_bytes) else limit._replace(scope="unknown")
 
 

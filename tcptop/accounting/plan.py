@@ -12,6 +12,7 @@ from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
+from tcptop.accounting.free_memory import SLAB_ZONES
 from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import ktls_doubt, measured_ktls
 from tcptop.accounting.limits import limit_state
@@ -533,16 +534,19 @@ def _free(limit: Limit) -> int | None:
 
 
 def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
-    """The machine's memory in bytes; None if meminfo is damaged or without MemTotal.
+    """The machine's memory that slabs can use, in bytes; None if meminfo is damaged or without MemTotal.
 
     A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The file zoneinfo
-    always shows the memory of the whole machine, so the memory of the zones is used if it exceeds MemTotal.
+    always shows the memory of the whole machine, so the memory of the zones is used if it exceeds MemTotal. The memory
+    of zones that slabs cannot use is left out.
     """
     meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
     if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
         return None
-    pages = sum(zone.managed_pages or 0 for zone in zoneinfo.zones) if zoneinfo else 0
-    return max(meminfo.value.total_bytes, pages * (ledger.host.page_size_bytes or MIN_PAGE_BYTES))
+    zones, page_bytes = zoneinfo.zones if zoneinfo else (), ledger.host.page_size_bytes or MIN_PAGE_BYTES
+    managed_bytes = sum(zone.managed_pages or 0 for zone in zones) * page_bytes
+    unusable_bytes = sum(zone.managed_pages or 0 for zone in zones if zone.name not in SLAB_ZONES) * page_bytes
+    return max(meminfo.value.total_bytes, managed_bytes) - unusable_bytes
 
 
 def _limit(

@@ -962,7 +962,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "memory",
         "The limit of memory: what reclaim could not free, of all memory of the machine.",
-        "A process or a memory cgroup may reach a limit of its own before.",
+        "Memory of zones that slabs cannot use (Movable, HighMem) is left out. A process or a memory cgroup may reach a"
+        " limit of its own before.",
         "/proc/meminfo, MemTotal and MemAvailable; /proc/zoneinfo",
     ),
     Entry(

@@ -300,12 +300,19 @@ def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
     """The reason why USED of memory and the memory for more sockets do not add up to all memory; empty if they do.
 
     USED is MemTotal less MemAvailable (mm/show_mem.c, si_mem_available), and MemAvailable leaves out the high
-    watermarks. The headroom leaves out the low watermarks, and memory that slabs cannot take.
+    watermarks. The headroom leaves out the low watermarks, and memory that slabs cannot take. If zones that slabs
+    cannot use have memory, USED and OF leave it out, and the text says so.
     """
     row = next((limit for limit in ledger.limits[mode].rows if limit.name == "memory"), None)
     fits_bytes = ledger.headroom[mode].with_reclaim_bytes
     if row is None or row.used is None or not row.maximum or fits_bytes is None:
         return ""
+    if row.left_out_zones:
+        names = " and ".join(row.left_out_zones)
+        return (
+            f"USED and OF of memory leave out zone {names}: the kernel takes no slabs from there, so its free memory"
+            " and page cache are no room for sockets, though MemTotal and MemAvailable count them."
+        )
     excess_bytes = row.used + fits_bytes - row.maximum
     if abs(excess_bytes) < MIN_EXCESS_SHARE * row.maximum:
         return ""
@@ -318,5 +325,5 @@ def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
         )
     return (
         f"USED of memory is MemTotal less MemAvailable. MemAvailable counts {size} that sockets cannot take, such as"
-        " memory of zone Movable. So USED and what fits are less than OF."
+        " free pages of CMA. So USED and what fits are less than OF."
     )

@@ -31,7 +31,16 @@ from tcptop.ledger.limits import (
     Limits,
     LimitState,
 )
-from tcptop.ledger.memory import Headroom, MemoryPart, NodeHeadroom, NodeMemory, SlabMemory, TcpMemory, ZoneMemory
+from tcptop.ledger.memory import (
+    Headroom,
+    MemoryPart,
+    NodeHeadroom,
+    NodeMemory,
+    SlabMemory,
+    TcpMemory,
+    UsableMemory,
+    ZoneMemory,
+)
 from tcptop.ledger.sockets import SCOPE_LABELS, CountScope, SocketCounts
 from tcptop.snapshot import CacheAttributes, CgroupMemory, Smbios, StructLayout
 
@@ -88,6 +97,7 @@ __all__ = [
     "TcpMemory",
     "Threshold",
     "UnseenObject",
+    "UsableMemory",
     "ZoneMemory",
     "fallback_factor",
 ]

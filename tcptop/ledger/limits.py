@@ -50,8 +50,16 @@ class Limit(NamedTuple):
     """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged."""
     headroom_is_at_most: bool = False
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
+    left_out_zones: tuple[str, ...] = ()
+    """Names of the zones whose memory `used` and `maximum` leave out, because slabs cannot use it."""
     event_growth: int | None = None
     """Growth of the counter of the limit's event since the reading before; None if the counter has not grown."""
+
+    @property
+    def left_out_text(self) -> str:
+        """The memory that `used` and `maximum` leave out, such as `without zone Movable`; empty without any."""
+        names = " and ".join(self.left_out_zones)
+        return f"without zone{'s' if len(self.left_out_zones) > 1 else ''} {names}" if names else ""
 
     @property
     def label(self) -> str:

@@ -24,6 +24,22 @@ class NodeHeadroom(NamedTuple):
     """
 
 
+class UsableMemory(NamedTuple):
+    """The memory of the zones that slabs can use, on a machine with other zones that have memory."""
+
+    left_out: tuple[str, ...]
+    """Names of the zones that slabs cannot use, such as `Movable`."""
+    bytes: int | None
+    """Memory that the kernel manages in the zones that slabs can use, including memory that is not initialised yet;
+    None if unknown."""
+    available_bytes: int | None
+    """The part of `bytes` that further slabs can take, with reclaim; None if unknown."""
+    error_bytes: int | None
+    """`available_bytes` may be too high by so many bytes; None if unknown."""
+    unknown_because: str
+    """The reason why the amounts are unknown; may be empty."""
+
+
 class Headroom(NamedTuple):
     """The number of further sockets that fit into the machine's memory, in one accounting mode."""
 
@@ -60,6 +76,9 @@ class Headroom(NamedTuple):
 
     The charge for the buffers, which tcp_mem limits, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """
+
+    usable: UsableMemory | None = None
+    """The memory of the zones that slabs can use; None if slabs can use all memory of the machine."""
 
     @property
     def sockets(self) -> int | None:

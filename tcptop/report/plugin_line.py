@@ -100,7 +100,8 @@ def _use_text(check: Check) -> str:
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
     at_most = limit.at_most_used
     used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most, up=True)}"
-    return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}"
+    left_out = f" {limit.left_out_text}" if limit.left_out_zones else ""
+    return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}{left_out}"
 
 
 def _reached_text(check: Check) -> str:

@@ -1,0 +1,222 @@
+"""The limit of memory on a machine with memory in zones that slabs never use: Movable, or HighMem on 32 bits.
+
+MemTotal and MemAvailable count the memory of every zone, so the use of this limit follows from the zones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import forked_program
+import pytest
+from recorded import copy_recording
+
+from tcptop.accounting import account
+from tcptop.accounting.host_row import RowAccount
+from tcptop.commands.common import make_sampler, open_host, read_snapshot
+from tcptop.report.as_metrics import DEFAULT_OPTIONS, metric_families
+
+PAGE_BYTES = 4096
+SLAB_ZONES = ("DMA", "DMA32", "Normal")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of a recording of a machine of four nodes, all of whose memory slabs can use."""
+    return copy_recording("6.1-4n", "established", tmp_path)
+
+
+def edit_zones(root: Path, change: Callable[[int, str, str], str]) -> None:
+    """Replaces the text of each zone in zoneinfo by `change(node, name, text)`."""
+    path = root / "proc/zoneinfo"
+    parts = re.split(r"(?m)^(?=Node )", path.read_text())
+    heads = [re.match(r"Node (\d), zone +(\w+)", part) for part in parts]
+    path.write_text(
+        "".join(change(int(head[1]), head[2], part) if head else part for head, part in zip(heads, parts, strict=True))
+    )
+
+
+def number_in(text: str, name: str) -> int:
+    found = re.search(rf"(?m)^ +{name} +(\d+)$", text)
+    assert found, name
+    return int(found[1])
+
+
+def with_number(text: str, name: str, number: int) -> str:
+    return re.sub(rf"(?m)^( +{name} +)\d+$", rf"\g<1>{number}", text, count=1)
+
+
+def use_movable(root: Path, name: str = "Movable") -> None:
+    """Gives zone Normal of the nodes 2 and 3 to another zone; removes the files that describe the same memory."""
+
+    def renamed(node: int, zone: str, text: str) -> str:
+        names = {"Normal": name, "Movable": "Normal"} if node > 1 else {}
+        return re.sub(r"(zone +)\w+", rf"\g<1>{names.get(zone, zone)}", text, count=1)
+
+    edit_zones(root, renamed)
+    for path in ("proc/buddyinfo", "proc/pagetypeinfo"):
+        (root / path).unlink(missing_ok=True)
+    for file in (root / "sys/devices/system/node").glob("node*/meminfo"):
+        file.unlink()
+
+
+def fill(root: Path, left_pages: int = 100) -> None:
+    """Leaves `left_pages` free pages above the low watermark in each zone that slabs can use."""
+    taken = 0
+
+    def filled(_: int, zone: str, text: str) -> str:
+        nonlocal taken
+        if zone not in SLAB_ZONES or not number_in(text, "managed"):
+            return text
+        free, low = number_in(text, "pages free"), number_in(text, "low")
+        left = min(free, low + left_pages)
+        taken += free - left
+        return re.sub(r"count: \d+", "count: 0", with_number(text, "pages free", left))
+
+    edit_zones(root, filled)
+    path = root / "proc/meminfo"
+    text = path.read_text()
+    for name, sign in (("MemFree", -1), ("MemAvailable", -1), ("AnonPages", 1), ("Active\\(anon\\)", 1)):
+        text = re.sub(rf"(?m)^({name}: +)(\d+)", lambda m, sign=sign: f"{m[1]}{int(m[2]) + sign * taken * 4}", text)  # type: ignore[misc]
+    path.write_text(text)
+
+
+def managed_bytes(root: Path) -> int:
+    """The bytes that the zones manage from which slabs come, summed by this test."""
+    total = 0
+
+    def add(_: int, zone: str, text: str) -> str:
+        nonlocal total
+        total += number_in(text, "managed") * PAGE_BYTES if zone in SLAB_ZONES else 0
+        return text
+
+    edit_zones(root, add)
+    return total
+
+
+def printed(*arguments: str | Path) -> tuple[str, int]:
+    done = forked_program.run(*arguments)
+    assert done.stderr == ""
+    return done.stdout, done.returncode
+
+
+def report(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(printed("--root", root, "--json")[0])
+    return found
+
+
+def memory_of(found: dict[str, Any]) -> dict[str, Any]:
+    limit: dict[str, Any] = next(each for each in found["limits"] if each["name"] == "memory")
+    return limit
+
+
+@pytest.mark.parametrize("zone", ["Movable", "HighMem"])
+def test_the_limit_is_that_of_the_memory_that_slabs_can_use(root: Path, zone: str) -> None:
+    use_movable(root, zone)
+    found = report(root)
+    limit, headroom = memory_of(found), found["headroom"]
+    assert limit["limit"] == managed_bytes(root) < 0.6 * (6_077_648 << 10)
+    left = headroom["sockets"] * headroom["bytes_per_socket"]
+    assert limit["limit"] - limit["used"] == pytest.approx(left, abs=headroom["bytes_per_socket"])
+    assert limit["state"] == "ok"
+    assert limit["note"].startswith(f"without zone {zone}; ")
+
+
+def test_full_zones_are_full_though_movable_has_free_memory(root: Path) -> None:
+    use_movable(root)
+    fill(root)
+    found = report(root)
+    limit = memory_of(found)
+    assert limit["state"] == "full"
+    assert limit["ratio"] > 0.97
+    line, code = printed("check", "--root", root)
+    assert code == 2
+    assert re.search(r"memory 99\.\d % \(2\.9 GiB of 2\.9 GiB without zone Movable; critical from 97 %\)", line)
+    plan = json.loads(printed("plan", "--root", root, "--connections", "100K", "--json")[0])
+    row = memory_of(plan)
+    assert (row["verdict"], row["state"]) == ("exceeded", "full")
+    assert row["ratio"] > 1
+    assert row["used"] == limit["used"]
+    page = printed("--root", root, "-o")[0]
+    assert re.search(r"memory +FULL +2\.9 GiB +2\.9 GiB +99 ", page)
+    assert "leave out zone Movable" in " ".join(page.split())
+
+
+def test_the_exporter_and_the_table_of_hosts_have_the_same_use(root: Path) -> None:
+    use_movable(root)
+    fill(root)
+    limit = memory_of(report(root))
+    host = open_host(str(root))
+    snapshot = read_snapshot(make_sampler(host, 1.0, None))
+    host.close()
+    ledger = account(snapshot)
+    row = next(each for each in RowAccount().row(snapshot).limits.rows if each.name == "memory")
+    assert (row.used, row.maximum, row.state) == (limit["used"], limit["limit"], "full")
+    ratios = {
+        labels[0]: value
+        for family in metric_families(ledger, DEFAULT_OPTIONS)
+        for labels, value in family.points
+        if family.name == "tcptop_limit_ratio"
+    }
+    assert ratios["memory"] == pytest.approx(limit["ratio"], abs=1e-3)
+
+
+def test_free_memory_and_page_cache_of_movable_change_nothing(root: Path) -> None:
+    use_movable(root)
+    before = memory_of(report(root))
+    edit_zones(
+        root,
+        lambda node, zone, text: (
+            with_number(with_number(text, "pages free", 300_000), "nr_zone_inactive_file", 50_000)
+            if (node, zone) == (3, "Movable")
+            else text
+        ),
+    )
+    meminfo = root / "proc/meminfo"
+    text = meminfo.read_text()
+    cached = re.sub(r"(Inactive\(file\): +)\d+", r"\g<1>200000", text)
+    fewer = re.sub(r"MemFree: +\d+", f"MemFree: {5_869_484 - 4 * 55_157}", cached)
+    meminfo.write_text(re.sub(r"MemAvailable: +\d+", "MemAvailable: 5500000", fewer))
+    after = memory_of(report(root))
+    assert (after["used"], after["limit"]) == (before["used"], before["limit"])
+
+
+def test_an_empty_zone_movable_leaves_the_figures_of_meminfo(root: Path) -> None:
+    limit = memory_of(report(root))
+    meminfo = dict(line.split()[:2] for line in (root / "proc/meminfo").read_text().splitlines())
+    total, available = (int(meminfo[name]) << 10 for name in ("MemTotal:", "MemAvailable:"))
+    assert (limit["used"], limit["limit"]) == (total - available, total)
+    assert "zone" not in limit["note"]
+
+
+def test_without_zoneinfo_the_zones_of_buddyinfo_tell_that_the_use_is_unknown(root: Path) -> None:
+    buddyinfo = root / "proc/buddyinfo"
+    (root / "proc/zoneinfo").unlink()
+    assert memory_of(report(root))["used"] is not None
+    buddyinfo.write_text(re.sub(r"(Node 3, zone) +Normal", r"\1  Movable", buddyinfo.read_text()))
+    limit = memory_of(report(root))
+    assert (limit["used"], limit["limit"], limit["state"]) == (None, None, "unknown")
+    line, code = printed("check", "--root", root, "memory")
+    assert code == 3
+    assert "memory not known (without zone Movable; " in line
+    assert "memory (without zone Movable; " in printed("check", "--root", root)[0]
+
+
+def test_without_any_file_of_zones_the_note_says_that_none_is_left_out(root: Path) -> None:
+    for name in ("zoneinfo", "buddyinfo", "pagetypeinfo"):
+        (root / "proc" / name).unlink(missing_ok=True)
+    limit = memory_of(report(root))
+    assert limit["used"] is not None
+    assert limit["note"].startswith("no zone is left out, since zoneinfo was not read")
+
+
+def test_an_unknown_size_of_a_zone_leaves_the_use_unknown(root: Path) -> None:
+    use_movable(root)
+    path = root / "proc/zoneinfo"
+    path.write_text(re.sub(r"(?m)^ +managed +382805\n", "", path.read_text()))
+    assert memory_of(report(root))["used"] is None
+    assert printed("check", "--root", root, "memory")[1] == 3
