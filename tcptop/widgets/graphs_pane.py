@@ -128,7 +128,8 @@ def _one_line_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows:
 
 def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int) -> list[Line]:
     """Graphs that are several lines high; the title and the values stand at the left of each graph."""
-    labels = {look: _area_labels(past_values(view, look.series), look) for look in looks}
+    end = _end_text(view)
+    labels = {look: _area_labels(past_values(view, look.series), look, end) for look in looks}
     label_width = max(len(text) for texts in labels.values() for text in texts)
     width = max(0, columns - label_width - 1)
     height, more = divmod(rows - 1, len(looks))
@@ -145,16 +146,21 @@ def _area_graphs(view: View, looks: Sequence[TrendLook], columns: int, rows: int
     return [*lines, _time_axis(view, label_width + 1, width)]
 
 
-def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
+def _end_text(view: View) -> str:
+    """The word for the moment at the right end of the graphs."""
+    return "now" if view.player is None else "shown"
+
+
+def _area_labels(values: Sequence[float | None], look: TrendLook, end: str) -> list[str]:
     """The texts at the left of a graph: the title, then the highest, the newest and the lowest value."""
     known = [value for value in values if value is not None]
     if not known:
         return [look.title, "not known", "", ""]
-    now = units.UNKNOWN if values[-1] is None else look.format_value(values[-1])
+    newest = units.UNKNOWN if values[-1] is None else look.format_value(values[-1])
     return [
         look.title,
         f"{look.format_value(max(known))} highest",
-        f"{now} now",
+        f"{newest} {end}",
         f"{look.format_value(min(known))} lowest",
     ]
 
@@ -162,5 +168,6 @@ def _area_labels(values: Sequence[float | None], look: TrendLook) -> list[str]:
 def _time_axis(view: View, indent: int, columns: int) -> Line:
     """The line below the graphs: the first time at the left end, the last time at the right end."""
     begin = "5 min ago" if view.player is None else "start"
-    start = first_fitting((begin, ""), columns - len(" now"))
-    return ((" " * indent, "text"), (f"{start}{'now':>{max(0, columns - len(start))}}", "dim"))
+    end = _end_text(view)
+    start = first_fitting((begin, ""), columns - len(end) - 1)
+    return ((" " * indent, "text"), (f"{start}{end:>{max(0, columns - len(start))}}", "dim"))
