@@ -55,7 +55,7 @@ PAGES: tuple[Page, ...] = (
     Page("memory", "The machine's slab memory", memory_page),
     Page("numa", "NUMA nodes: CPUs, memory and distances", numa_page),
     Page("hardware", "Processor sockets and memory slots", hardware_page),
-    Page("headroom", "Headroom for more sockets", headroom_page),
+    Page("headroom", "Limits, and headroom for more sockets", headroom_page),
     Page("free", "Free blocks by order and migrate type", free_blocks_page),
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),

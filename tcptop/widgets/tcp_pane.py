@@ -152,9 +152,10 @@ def _memory_facts(
     change = _growth_text(view, total.bytes)
     bounds: list[str] = []
     if with_bound and total.high_bytes is not None and not total.missing and total.high_bytes > WIDE * total.bytes:
-        bound = f"{unit}{', ' if unit else ''}≤ {units.size(total.high_bytes, True)}"
+        high, comma = units.size(total.high_bytes, True), ", " if unit else ""
         ends = (f"{share} of RAM{GAP}{change}", change, "")
-        bounds = list(dict.fromkeys(f"{bound}{GAP}{end}".rstrip() for end in ends))
+        starts = (f"{unit}{comma}at most {high}", f"{unit}{comma}≤ {high}")
+        bounds = list(dict.fromkeys(f"{bound}{GAP}{end}".rstrip() for end in ends for bound in starts))
     texts = (
         *bounds,
         f"{start}{share} of RAM{GAP}{change}".rstrip(),

@@ -304,7 +304,7 @@ async def test_the_pane_scrolls_and_enter_opens_the_page() -> None:
         assert pane_lines(app, LimitsPane)[-1].startswith("TIME_WAIT")
         await pilot.press("enter")
         await pilot.pause()
-        assert "Headroom for more sockets" in screen_text(app)
+        assert "Limits, and headroom for more sockets" in screen_text(app)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
