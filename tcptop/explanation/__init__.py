@@ -170,7 +170,7 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
 
     def lines(ledger: Ledger, columns: int) -> list[Line]:
         sentence = average_sentence(ledger) if entries[0].word in OF_AVERAGE else ""
-        if page is not None and page.name == name:
+        if page is not None and any(page.name == name == each.name for each in PAGES):
             return [*page.lines(ledger, columns), EMPTY_LINE, *entry_lines(entries, columns)]
         return [
             *entry_lines(entries, columns),
