@@ -54,6 +54,8 @@ FILES = (
     "sys/kernel/security/lsm",
     "sys/module/apparmor/parameters/enabled",
     "sys/devices/system/cpu/online",
+    "sys/devices/system/cpu/possible",
+    "sys/devices/system/cpu/present",
 )
 SLAB = "sys/kernel/slab"
 SLAB_FILES = (

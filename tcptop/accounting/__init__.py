@@ -73,7 +73,7 @@ def account(
     snapshot = without_contradictions(snapshot, page_bytes)
     host = machine_facts(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
-    sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
+    sockets = socket_counts(snapshot, table, page_bytes)
     mixes = family_mixes(table, sockets, host.cpus)
     if before is not None and (before.host.name, before.host.kernel) != (host.name, host.kernel):
         before = None

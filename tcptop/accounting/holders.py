@@ -52,6 +52,7 @@ def find_holders(
         release is not None and release >= USER_OF_EVERY_SOCKET,
         sockets.buffer_unit_bytes,
         sockets.buffer_error_bytes,
+        sockets.buffer_error_is_assumed,
         sockets.time_wait_scope,
     )
     for recall in (_recall_merged, _recall_look, _recall_findings, _recall_counts):
@@ -105,6 +106,7 @@ class _Facts(NamedTuple):
     knows_users: bool
     buffer_unit_bytes: int | None
     buffer_error_bytes: int | None
+    buffer_error_is_assumed: bool
     time_wait_scope: CountScope
 
 
@@ -328,6 +330,7 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
         if charged_units is None or facts.buffer_unit_bytes is None
         else charged_units * facts.buffer_unit_bytes,
         buffer_error_bytes=facts.buffer_error_bytes,
+        buffer_error_is_assumed=facts.buffer_error_is_assumed,
         complete=is_whole,
     )
 

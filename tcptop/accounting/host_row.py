@@ -82,7 +82,7 @@ class RowAccount:
             snapshot = without_contradictions(only_tcp_caches(snapshot), page_size_bytes(snapshot))
             seldom = self._seldom = _find_seldom(snapshot, reads, seldom)
         facts, table, cost = seldom.facts, seldom.table, seldom.costs["full"]
-        sockets = socket_counts(snapshot, table, seldom.page_bytes, facts.cpus)
+        sockets = socket_counts(snapshot, table, seldom.page_bytes)
         events = self._find_events(snapshot)
         limits = find_limits(
             snapshot,
@@ -145,7 +145,7 @@ def _find_seldom(snapshot: Snapshot, reads: tuple[Read, ...], before: _Seldom | 
     if before is not None and (before.facts.name, before.facts.kernel) != (facts.name, facts.kernel):
         before = None
     table = CacheTable(snapshot, page_bytes)
-    sockets = socket_counts(snapshot, table, page_bytes, facts.cpus)
+    sockets = socket_counts(snapshot, table, page_bytes)
     mixes = family_mixes(table, sockets, facts.cpus)
     costs = connection_costs(snapshot, table, sockets, facts.cpus, mixes, before.costs if before else None)
     buffers = buffer_memory(snapshot, table, sockets, page_bytes)

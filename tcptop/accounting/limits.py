@@ -293,7 +293,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     else:
         headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
         note = f"at {grouped(round(per_socket))} B of buffers per socket, the average now"
-    return _limit("tcp_mem", use, headroom, note)
+    assumed = "; the error is assumed" if sockets.buffer_error_is_assumed else ""
+    return _limit("tcp_mem", use, headroom, f"{note}{assumed}")
 
 
 def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int) -> Limit:
@@ -305,6 +306,8 @@ def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int)
         why = f"sockstat {'is damaged' if snapshot.sockstat.state in DAMAGED else 'was not read'}"
     elif release_of(snapshot) is None:
         why = "the release of the kernel is not known"
+    elif sockets.tcp_mem_unit_bytes is not None:
+        why = "the unit of mem, 4096 bytes or a page, is not known of this kernel"
     else:
         why = "size of a page not known"
     unit = sockets.tcp_mem_unit_bytes
@@ -319,7 +322,7 @@ def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int)
         "tcp_mem",
         use,
         None,
-        f"headroom not known: {why}",
+        f"headroom not known: {why}{'; the error is assumed' if sockets.buffer_error_is_assumed else ''}",
         unit="pages" if unit is None else "bytes",
         used_is_at_most=is_at_most and used is not None,
     )

@@ -48,6 +48,17 @@ def _online_cpus(snapshot: Snapshot) -> int | None:
     return max((zone.cpus for zone in zoneinfo.zones if zone.cpus), default=None) if zoneinfo else None
 
 
+def reserve_cpus(snapshot: Snapshot) -> int | None:
+    """Number of CPUs that may hold a reserve of socket buffers; None if unknown.
+
+    A CPU that is switched off keeps its reserve (net/core/sock.c handles no CPU that goes offline), so all present CPUs
+    count. If sysfs does not show the present CPUs, only the online CPUs count.
+    """
+    topology = snapshot.topology.value
+    counts = (_online_cpus(snapshot), topology.present_cpus if topology else None)
+    return max((count for count in counts if count is not None), default=None)
+
+
 def is_of_machine(snapshot: Snapshot, page_bytes: int | None) -> bool:
     """False if meminfo shows less memory than the zones manage, so that its figures may not be the machine's.
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
-from tcptop.accounting.machine import release_of
+from tcptop.accounting.machine import release_of, reserve_cpus
+from tcptop.kernel.buffer_counter import (
+    FIXED_UNIT_BYTES,
+    FIXED_UNIT_SINCE,
+    PROTO,
+    RESERVE_BYTES,
+    RESERVE_MEMBER,
+    RESERVE_SYSCTL_SINCE,
+    RESERVES_SINCE,
+    has_reserves,
+)
 from tcptop.kernel.objects import (
     DENTRY,
     FILE,
@@ -20,28 +31,12 @@ from tcptop.kernel.release import Release
 from tcptop.ledger import Amount, CacheLine, CountScope, SocketCounts
 from tcptop.snapshot import DAMAGED, Snapshot
 
-FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""Two kernel releases: the first that counts sockstat's `mem` in units of 4096 bytes, and the first that counts `mem`
-in pages again.
-
-The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h). The sysctl tcp_mem is in pages on every kernel: from 4.9
-to 5.19, sk_prot_mem_limits() converts it into units of SK_MEM_QUANTUM before it compares `mem` with it.
-"""
-FIXED_UNIT_BYTES = 4096
-
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
 """Two kernel releases between which the scope of TIME_WAIT in sockstat is uncertain.
 
 Kernels before 4.9 count TIME_WAIT for the whole machine. Kernels from 4.13 on count TIME_WAIT by network namespace.
 Kernels from 4.9 to 4.12 may count TIME_WAIT for the whole machine or by network namespace.
 """
-
-PER_CPU_RESERVE_SINCE = (6, 0)
-"""First kernel release in which sockstat's `mem` may be wrong by up to ±1 MiB per CPU (3cd3399dd7a8).
-
-Each CPU may have up to 1 MiB of changes that it has not added to `mem` yet.
-"""
-PER_CPU_RESERVE_BYTES = 1 << 20
 
 FILE_COUNT_BATCH = 32
 """Maximum number of open files that a CPU has counted but not yet added to fs.file-nr (lib/percpu_counter.c,
@@ -63,17 +58,11 @@ HELD_WITH_INODE = frozenset(item.struct for item in (SOCKET_ALLOC, SOCKET_WQ, LS
 """Structs that every socket with an inode holds, even a socket of the kernel itself, which has no file."""
 
 
-def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
+def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None) -> SocketCounts:
     """The counts of sockstat and sockstat6, and an upper bound on the machine's TIME_WAIT sockets."""
     sockstat, sockstat6, sysctls = snapshot.sockstat.value, snapshot.sockstat6.value, snapshot.sysctls.value
     release = release_of(snapshot)
-    unit = _buffer_unit_bytes(release, page_bytes)
-    units = sockstat.buffer_units if sockstat else None
-    reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
-    error = _error_bytes(release, reserve_pages, page_bytes, cpus)
-    if reserve_pages is None and snapshot.sysctls.state in DAMAGED and error:
-        # A sysctl is cut, damaged or impossible. The sysctl may be mem_pcpu_rsv, so the reserve per CPU is unknown.
-        error = None
+    units, counter = sockstat.buffer_units if sockstat else None, buffer_counter(snapshot, page_bytes)
     lookups = [table.find(item) for item in MINI_SOCKETS]
     active = [
         _in_use(lookup.line) if lookup.line else 0 for lookup in lookups if lookup.line or lookup.status == "absent"
@@ -89,11 +78,12 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         allocated=sockstat.allocated if sockstat else None,
         allocated_per_s=None,
         buffer_pages=units,
-        buffer_unit_bytes=unit,
-        buffer_unit_is_page=release is not None and not _has_fixed_unit(release),
-        buffer_bytes=units * unit if units is not None and unit is not None else None,
-        buffer_error_bytes=error,
-        buffer_error_pages=_error_pages(error, unit, reserve_pages, cpus),
+        buffer_unit_bytes=counter.unit_bytes,
+        buffer_unit_is_page=counter.unit_is_page,
+        buffer_bytes=units * counter.unit_bytes if units is not None and counter.unit_bytes is not None else None,
+        buffer_error_bytes=counter.error_bytes,
+        buffer_error_is_assumed=counter.error_is_assumed,
+        buffer_error_pages=counter.error_units,
         tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
         tcp_mem_unit_bytes=page_bytes,
         under_pressure=_under_pressure(snapshot),
@@ -126,44 +116,73 @@ def _time_wait_scope(release: Release | None) -> CountScope:
     return "machine" if release < may_be_here else "machine or here"
 
 
-def _has_fixed_unit(release: Release) -> bool:
-    first, end = FIXED_UNIT_RELEASES
-    return first <= release < end
+class BufferCounter(NamedTuple):
+    """The unit of sockstat's `mem`, and its error: what all CPUs together have counted but not added to `mem` yet."""
+
+    unit_bytes: int | None
+    unit_is_page: bool
+    """True if the unit is surely a page, even if the size of a page is unknown."""
+    error_bytes: int | None
+    error_units: int | None
+    error_is_assumed: bool
+    """True if the size of a CPU's reserve is not known, and the error assumes the kernel's default."""
 
 
-def _buffer_unit_bytes(release: Release | None, page_bytes: int | None) -> int | None:
-    """The unit of sockstat's `mem`; None if unknown."""
-    if release is None:
-        return page_bytes if page_bytes == FIXED_UNIT_BYTES else None
-    return FIXED_UNIT_BYTES if _has_fixed_unit(release) else page_bytes
+def buffer_counter(snapshot: Snapshot, page_bytes: int | None) -> BufferCounter:
+    """The unit and the error of sockstat's `mem`.
 
-
-def _error_bytes(
-    release: Release | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
-) -> int | None:
-    """Maximum error of sockstat's `mem`: the bytes that all CPUs together have counted but not yet added to `mem`.
-
-    The sysctl mem_pcpu_rsv gives the maximum per CPU; without the sysctl, the maximum per CPU depends on the kernel
-    release.
+    A kernel with net.core.mem_pcpu_rsv, or with the reserves of CPUs in BTF, counts pages. If neither file was read,
+    the release decides; the unit is unknown if the release does not tell and a page is larger than 4096 bytes.
     """
-    if cpus is None:
+    sysctls, release = snapshot.sysctls.value, release_of(snapshot)
+    reserve_pages = sysctls.memory_per_cpu_reserve_pages if sysctls else None
+    reserves = _has_reserves(snapshot)
+    if reserves is None:
+        unit, is_page = page_bytes if page_bytes == FIXED_UNIT_BYTES else None, False
+    else:
+        is_page = reserves or (release is not None and release < FIXED_UNIT_SINCE)
+        unit = page_bytes if is_page else FIXED_UNIT_BYTES
+    cpus = reserve_cpus(snapshot)
+    if reserve_pages is not None and cpus is not None:
+        error = cpus * reserve_pages * page_bytes if page_bytes is not None else None
+        return BufferCounter(unit, is_page, error, cpus * reserve_pages, error_is_assumed=False)
+    error = _default_error_bytes(snapshot, reserves, cpus)
+    # A unit that is not known is at most a page.
+    error_units = None if error is None or not (unit or page_bytes) else error // (unit or page_bytes or 1)
+    return BufferCounter(unit, is_page, error, error_units, bool(error) and not _has_default_reserve(snapshot))
+
+
+def _has_reserves(snapshot: Snapshot) -> bool | None:
+    """True if the CPUs have reserves that `mem` leaves out; None if unknown."""
+    sysctls, btf, release = snapshot.sysctls.value, snapshot.btf.value, release_of(snapshot)
+    if sysctls is not None and sysctls.memory_per_cpu_reserve_pages is not None:
+        return True
+    members = btf.offsets.get(PROTO) if btf is not None else None
+    if members is not None and (RESERVE_MEMBER in members or release is None or release < RESERVES_SINCE):
+        return RESERVE_MEMBER in members
+    return has_reserves(release, sysctls.kernel_release if sysctls else None)
+
+
+def _default_error_bytes(snapshot: Snapshot, reserves: bool | None, cpus: int | None) -> int | None:
+    """The error of `mem` without net.core.mem_pcpu_rsv: the default reserve of each CPU, or none."""
+    if reserves is False:
+        return 0 if cpus is not None else None
+    if cpus is None or (reserves is None and release_of(snapshot) is None):
         return None
-    if reserve_pages is not None and page_bytes is not None:
-        return cpus * reserve_pages * page_bytes
-    if release is None:
-        return None
-    return cpus * PER_CPU_RESERVE_BYTES if release >= PER_CPU_RESERVE_SINCE else 0
+    # If a sysctl is cut, damaged or impossible, it may be mem_pcpu_rsv.
+    return None if snapshot.sysctls.state in DAMAGED else cpus * RESERVE_BYTES
 
 
-def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
-    """The possible error of `mem`, in the unit of `mem`.
+def _has_default_reserve(snapshot: Snapshot) -> bool:
+    """True if the kernel surely lacks net.core.mem_pcpu_rsv, so that each CPU has the default reserve.
 
-    If the unit of `mem` is unknown, the error is computed from the sysctl mem_pcpu_rsv, which has the same unit as
-    `mem`.
+    Only the first network namespace shows mem_pcpu_rsv, and only it shows tcp_mem (net/core/sysctl_net_core.c,
+    net/ipv4/sysctl_net_ipv4.c). A saved tree may lack the file although the kernel has it.
     """
-    if error is not None and unit:
-        return error // unit
-    return None if reserve_pages is None or cpus is None else reserve_pages * cpus
+    sysctls, release = snapshot.sysctls.value, release_of(snapshot)
+    if not snapshot.live or sysctls is None or sysctls.tcp_mem is None or release is None:
+        return False
+    return RESERVES_SINCE <= release < RESERVE_SYSCTL_SINCE
 
 
 def open_files_error(snapshot: Snapshot, cpus: int | None) -> int | None:

@@ -85,6 +85,7 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
     scope, is_one_scope = _scope(one.time_wait_scope, two.time_wait_scope)
     time_wait = (one.time_wait, two.time_wait)
+    assumed = ", error assumed" if one.buffer_error_is_assumed or two.buffer_error_is_assumed else ""
     buffers = [(counts.buffer_bytes, _buffer_bounds(counts)) for counts in (one, two)]
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
@@ -93,7 +94,7 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", *time_wait, note=scope, is_comparable=is_one_scope),
         Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "all netns"),
-        bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], "machine"),
+        bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], f"machine{assumed}"),
     )
 
 

@@ -143,6 +143,7 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     buffers = f"buffers {units.size(sums.buffer_bytes)}"
     if sums.buffer_bytes_counted is not None:
         error = "" if sums.buffer_error_bytes is None else f" ± {units.size(sums.buffer_error_bytes)}"
+        error += " assumed" if sums.buffer_error_is_assumed else ""
         source = "sockstat" if sums.complete else "machine"
         buffers += f" ({source} {units.size(sums.buffer_bytes_counted)}{error})"
     return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")

@@ -90,12 +90,20 @@ def buffers_row(ledger: Ledger) -> TableRow:
     sockets = ledger.sockets
     note = "not known"
     if sockets.buffers_within_error:
-        note = "in whole pages; within the error of the counter"
+        assumed = ", which is assumed" if sockets.buffer_error_is_assumed else ""
+        note = f"in whole pages; within the error of the counter{assumed}"
     elif sockets.buffer_bytes is not None:
-        error = f", ± {units.size(sockets.buffer_error_bytes)}" if sockets.buffer_error_bytes else ""
+        error = f", {buffer_error_text(sockets)}" if sockets.buffer_error_bytes else ""
         memory = buffer_memory_text(ledger)
         note = f"in whole pages{error}{memory and '; '}{memory}; the slabs of queued segments are in it"
     return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
+
+
+def buffer_error_text(sockets: SocketCounts, format_size: Callable[[float], str] = units.size) -> str:
+    """The error of the kernel's count of buffers, with a word if the error is assumed; empty if it is 0 or unknown."""
+    if not sockets.buffer_error_bytes:
+        return ""
+    return f"± {format_size(sockets.buffer_error_bytes)}{' assumed' if sockets.buffer_error_is_assumed else ''}"
 
 
 def buffer_pages_text(sockets: SocketCounts) -> str:

@@ -34,7 +34,8 @@ proc/sys/net/ipv4/ip_local_port_range|proc/sys/net/ipv4/ip_local_reserved_ports|
 proc/sys/net/ipv4/tcp_max_tw_buckets|proc/sys/net/ipv4/tcp_mem
 proc/sys/net/netfilter/nf_conntrack_count|proc/sys/net/netfilter/nf_conntrack_max
 proc/sys/vm/mem_profiling|proc/sys/vm/zone_reclaim_mode
-sys/devices/system/cpu/online|sys/devices/system/node|sys/devices/system/node/*
+sys/devices/system/cpu/online|sys/devices/system/cpu/possible|sys/devices/system/cpu/present
+sys/devices/system/node|sys/devices/system/node/*
 sys/firmware/dmi/tables/DMI|sys/firmware/dmi/tables/smbios_entry_point
 sys/fs/cgroup/*|sys/kernel/btf/vmlinux|sys/kernel/notes|sys/kernel/security/lsm
 sys/kernel/slab|sys/kernel/slab/*|sys/module|sys/module/apparmor/parameters/enabled

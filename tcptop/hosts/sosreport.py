@@ -101,8 +101,12 @@ def cpus_in_lscpu(text: str, path: str) -> str | None:
     """The list of CPUs in the output of `lscpu`, in the kernel's notation.
 
     The text ends with a newline if the line of the output does. If the path names a node, the list
-    contains the CPUs of the node; for any other path, the list contains the online CPUs.
+    contains the CPUs of the node. If the path names the present CPUs, the list contains the CPUs that are online or
+    switched off. For any other path, the list contains the online CPUs.
     """
+    if path.endswith("/present"):
+        lists = re.findall(r"^[ \t]*(?:On|Off)-line CPU\(s\) list:[ \t]*(.*\n?)", text, re.MULTILINE)
+        return ",".join(each.strip() for each in lists if each.strip()) + lists[-1][-1:] if lists else None
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
     match = re.search(rf"^[ \t]*{title}:[ \t]*(.*\n?)", text, re.MULTILINE)
@@ -138,7 +142,7 @@ FILE_SUBSTITUTES = (
     Substitute("proc/sys/kernel/hostname", "(host|general|kernel)/hostname", one_word),
     Substitute("proc/sys/kernel/osrelease", "kernel/uname_-a", release_in_uname),
     Substitute("proc/sys/.*", SYSCTL, sysctl_value),
-    Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
+    Substitute("sys/devices/system/cpu/(online|present)", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
 """Outputs of commands that can replace a missing kernel file, in order of preference.

@@ -8,7 +8,15 @@ from functools import lru_cache
 Release = tuple[int, ...]
 """A release as numbers: (6, 1), or (2, 6, 35) before 3.0."""
 
+BACKPORTS = re.compile(r"\.el\d")
+"""Part of the release of Red Hat's kernels and their rebuilds, which contain much of later releases."""
+
 NUMBERS = re.compile(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?(?=[.+-]|$)", re.ASCII)
+
+
+def may_have_backports(release: str | None) -> bool:
+    """True if a kernel with this release may behave as a kernel of a later release does."""
+    return BACKPORTS.search(release or "") is not None
 
 
 @lru_cache

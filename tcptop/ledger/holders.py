@@ -99,6 +99,8 @@ class HolderSums(NamedTuple):
     buffer_error_bytes: int | None
     """Error of `buffer_bytes_counted`: each CPU may hold up to 1 MiB that is not counted yet
     (tcp_memory_per_cpu_fw_alloc)."""
+    buffer_error_is_assumed: bool
+    """As in SocketCounts."""
     complete: bool
     """True if tcptop read each namespace that it found, and every dump was complete."""
 

@@ -40,6 +40,11 @@ class SocketCounts(NamedTuple):
     """True if the unit of `buffer_pages` is surely a page, even if the size of a page is unknown."""
     buffer_bytes: int | None
     buffer_error_bytes: int | None
+    buffer_error_is_assumed: bool
+    """True if `buffer_error_bytes` assumes the default of net.core.mem_pcpu_rsv, because the sysctl was not read.
+
+    Bounds that contain the error then hold only if the sysctl has its default.
+    """
     buffer_error_pages: int | None
     """`buffer_error_bytes` converted into the unit of `buffer_pages`; None if unknown."""
     tcp_mem_pages: tuple[int, int, int] | None

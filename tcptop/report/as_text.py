@@ -9,7 +9,7 @@ from tcptop.explanation.events_page import SINCE, events_table, group_events, mo
 from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import headroom_sentence
-from tcptop.explanation.memory_page import buffer_memory_text, buffer_pages_text, slab_memory_table
+from tcptop.explanation.memory_page import buffer_error_text, buffer_memory_text, buffer_pages_text, slab_memory_table
 from tcptop.explanation.numa_page import late_memory_text, node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
 from tcptop.kernel.objects import AVERAGE_OF_FAMILIES, MINI_SOCKETS, SOCKS
@@ -165,8 +165,10 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     families = f"IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
     scope = SCOPE_LABELS.get(sockets.time_wait_scope, sockets.time_wait_scope)
     most = sockets.time_wait_machine_max
-    error = sockets.buffer_error_bytes
-    error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
+    error = buffer_error_text(sockets)
+    if sockets.buffers_within_error:
+        error = "error of the counter assumed" if sockets.buffer_error_is_assumed else ""
+    error_text = f", {error}" if error else ""
     buffers, memory = units.bounded(sockets.buffer_bounds, units.size), buffer_memory_text(ledger)
     if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
         buffers = f"{buffer_pages_text(sockets)} pages"
@@ -198,7 +200,8 @@ def _memory(ledger: Ledger) -> Iterator[str]:
         yield f"  ≥ {units.size(memory.low_bytes, False)}, about {units.size(memory.bytes)} and what is not known:"
         yield f"    {', '.join(memory.missing)}"
     else:
-        yield f"  {units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}"
+        assumed = ", if the error of the buffers is as assumed" if _high_is_assumed(ledger) else ""
+        yield f"  {units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}{assumed}"
     for part in memory.parts:
         if part.high_bytes:
             about = f"  {_between(part.low_bytes, part.high_bytes)}" if part.estimated else ""
@@ -207,6 +210,15 @@ def _memory(ledger: Ledger) -> Iterator[str]:
     if unexplained is not None:
         error = f" (the rows have {units.size(-unexplained)} more: within the error)" if unexplained < 0 else ""
         yield f"  slab memory of the machine that no row explains: {units.size(max(0, unexplained))}{error}"
+
+
+def _high_is_assumed(ledger: Ledger) -> bool:
+    """True if the upper bound on TCP's memory contains an assumed error of the count of buffers."""
+    sockets = ledger.sockets
+    counted, error = sockets.buffer_bytes, sockets.buffer_error_bytes
+    if not sockets.buffer_error_is_assumed or counted is None or error is None:
+        return False
+    return any(part.row is None and part.high_bytes >= counted + error for part in ledger.tcp_memory.parts)
 
 
 def _between(low_bytes: int | None, high_bytes: int | None) -> str:

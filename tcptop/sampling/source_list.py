@@ -3,6 +3,7 @@
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
+from tcptop.kernel.buffer_counter import PROTO, RESERVE_MEMBER
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.kernel.relations import member_paths
 from tcptop.sampling.sampler import AnySource
@@ -40,7 +41,7 @@ def kernel_sources() -> list[AnySource]:
         SmbiosSource(),
         SecurityModulesSource(),
         MemoryCgroupsSource(),
-        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, member_paths()),
+        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, {**member_paths(), PROTO: {RESERVE_MEMBER}}),
         ProtocolsSource(),
         SlabLinksSource(),
         SlabSizesSource(SLAB_CACHES),

@@ -305,6 +305,8 @@ class Topology(NamedTuple):
 
     nodes: tuple[NodeFacts, ...]
     online_cpus: int | None
+    present_cpus: int | None = None
+    """Number of CPUs that are online or switched off; if this is unknown, the number of possible CPUs."""
 
 
 SMBIOS = "smbios"

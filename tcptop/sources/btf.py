@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
+from tcptop.kernel.buffer_counter import has_reserves
 from tcptop.kernel.objects import unknown_security_modules
-from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
+from tcptop.kernel.release import release_numbers
+from tcptop.snapshot import Btf, Reading, StructLayout, StructMember, Sysctls
 from tcptop.sources.source import Damage, Pace, Source, failed_reading, make_reading
 from tcptop.text.printable import decode_text, printable_name
 
@@ -83,9 +85,13 @@ class BtfSource(Source[Btf]):
         """The reason why BTF is not needed; None if BTF is needed.
 
         BTF is needed for the sizes of structs if slabinfo cannot be read. BTF is also needed for the size of the data
-        that Linux security modules keep for each socket.
+        that Linux security modules keep for each socket, and for sockstat's counter of buffers if the kernel's release
+        does not tell its unit.
         """
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
+        sysctls = others.get("sysctls")
+        if sysctls is not None and sysctls.value is not None and _may_have_reserves(sysctls.value):
+            return None
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
             return None
         if modules is None or modules.value is None:
@@ -107,6 +113,13 @@ class BtfSource(Source[Btf]):
             return failed
         value, damage = parse(file.data or b"", self._structs, self._members)
         return make_reading(value, damage, PATH, file.took_us)
+
+
+def _may_have_reserves(sysctls: Sysctls) -> bool:
+    """True if neither the sysctls nor the release tell whether sockstat's counter of buffers leaves out reserves."""
+    release = release_numbers(sysctls.kernel_release)
+    unknown = release is not None and has_reserves(release, sysctls.kernel_release) is None
+    return unknown and sysctls.memory_per_cpu_reserve_pages is None
 
 
 class _Types(NamedTuple):

@@ -27,6 +27,8 @@ from tcptop.text.printable import printable_name, quoted
 NODES = "sys/devices/system/node"
 NODE_FILES = ("cpulist", "meminfo", "distance")
 ONLINE_CPUS = "sys/devices/system/cpu/online"
+PRESENT_CPUS, POSSIBLE_CPUS = "sys/devices/system/cpu/present", "sys/devices/system/cpu/possible"
+CPU_LISTS = (ONLINE_CPUS, PRESENT_CPUS, POSSIBLE_CPUS)
 
 MAX_CPUS = 1 << 16
 """Upper bound on the number of CPUs of a kernel; CONFIG_NR_CPUS is at most 8192 on all architectures."""
@@ -36,18 +38,18 @@ class TopologySource(Source[Topology]):
     """A source that is read once a minute, because only hotplug changes the topology."""
 
     name = "topology"
-    paths = (f"{NODES}/", *(f"{NODES}/node*/{name}" for name in NODE_FILES), ONLINE_CPUS)
+    paths = (f"{NODES}/", *(f"{NODES}/node*/{name}" for name in NODE_FILES), *CPU_LISTS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Topology]:
-        """Reads the folder of each node and the list of online CPUs. Node numbers may have gaps."""
+        """Reads the folder of each node and the lists of CPUs. Node numbers may have gaps."""
         folder = await host.list_folder(NODES)
         numbers = sorted(
             int(name[4:])
             for name in folder.entries or ()
             if name.startswith("node") and name[4:].isascii() and name[4:].isdigit() and len(name) < 10
         )[:MAX_NODES]
-        paths = [ONLINE_CPUS]
+        paths = [*CPU_LISTS]
         for number in numbers:
             paths += [f"{NODES}/node{number}/{name}" for name in NODE_FILES]
         files = await read_small_files(host, paths)
@@ -57,11 +59,11 @@ class TopologySource(Source[Topology]):
         report_unread(files, NODES, damages)
         numbers_of = {
             number: _parse_cpus(cpu_list, f"of node {number}", damages)
-            for number, cpu_list in zip(numbers, texts[1::3], strict=True)
+            for number, cpu_list in zip(numbers, texts[3::3], strict=True)
         }
         _drop_cpus_of_two_nodes(numbers_of, damages)
         nodes: list[NodeFacts] = []
-        for number, cpu_list, meminfo, distance in zip(numbers, texts[1::3], texts[2::3], texts[3::3], strict=True):
+        for number, cpu_list, meminfo, distance in zip(numbers, texts[3::3], texts[4::3], texts[5::3], strict=True):
             fields = parse_fields_bytes(_own_lines(meminfo, number, damages), damages)
             cpus = numbers_of[number]
             printable_list = None if cpu_list is None or cpus is None else printable_name(cpu_list.strip())
@@ -75,11 +77,16 @@ class TopologySource(Source[Topology]):
                     distances=_parse_distances(distance, numbers, number, damages),
                 )
             )
-        online = _parse_cpus(texts[0], "that are online", damages)
+        kinds = ("that are online", "that are present", "that are possible")
+        online, present, possible = (
+            _parse_cpus(text, kind, damages) for text, kind in zip(texts[:3], kinds, strict=True)
+        )
         online_cpus = None if online is None else len(online)
+        installed = possible if present is None else present
+        present_cpus = None if installed is None else len(installed)
         if not nodes and online_cpus is None and not has_cut(damages):
             return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
-        return make_reading(Topology(tuple(nodes), online_cpus), worst_damage(damages), NODES, took_us)
+        return make_reading(Topology(tuple(nodes), online_cpus, present_cpus), worst_damage(damages), NODES, took_us)
 
 
 def _own_lines(meminfo: str | None, number: int, damages: list[Damage]) -> list[str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.limit_texts import ratio_text
-from tcptop.explanation.memory_page import buffer_memory_amount, buffer_memory_text, buffer_pages_text
+from tcptop.explanation.memory_page import (
+    buffer_error_text,
+    buffer_memory_amount,
+    buffer_memory_text,
+    buffer_pages_text,
+)
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
@@ -375,7 +380,9 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     text = units.bounded(bounds, units.size)
     if bounds is None:
         return text, ("of all sockets",)
-    error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes and bounds.low else ""
+    error = buffer_error_text(counts)
+    if not bounds.low:
+        error = "error assumed" if counts.buffer_error_is_assumed else ""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return text, (f"{error}, {memory}".strip(", "), memory)
     limit_text = f"tcp_mem {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"

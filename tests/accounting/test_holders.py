@@ -25,7 +25,8 @@ def holders_of(
     reading: Reading[Any] = Reading("ok", table_of(*lines), None, 3.0, 12, 5.0, None, None)
     of = snapshot(kernel, "established")._replace(socket_table=reading)
     if release is not None and of.sysctls.value is not None:
-        of = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
+        value = of.sysctls.value._replace(kernel_release=release, memory_per_cpu_reserve_pages=None)
+        of = of._replace(sysctls=of.sysctls._replace(value=value))
     if live_at_s is not None:
         of = of._replace(live=True, monotonic_s=live_at_s)
     found = account(of).holders

@@ -385,6 +385,7 @@ QUANTA = "5.15.0-105-generic-64k"
 def large_pages(path: Path, release: str, units: int = 40_000) -> Path:
     """A machine of 6 GiB with pages of 16 KiB and its default tcp_mem."""
     root = copy_recording("6.12-arm64-16k-4n", "established", path)
+    (root / "proc/sys/net/core/mem_pcpu_rsv").unlink()
     write_tree(root, {**release_files(release), "proc/sys/net/ipv4/tcp_mem": "16662\t22217\t33324\n"})
     return write_buffers(root, units)
 
@@ -402,15 +403,28 @@ def test_the_use_and_the_maximum_of_tcp_mem_have_units_of_their_own(
 
 
 @pytest.mark.parametrize(("units", "state"), [(20_000, "ok"), (40_000, "unknown")])
-def test_without_a_release_a_page_is_an_upper_bound_on_the_unit_of_buffers(
+def test_a_page_is_an_upper_bound_on_the_unit_of_buffers_of_a_vendors_kernel(
     units: int, state: str, tmp_path: Path
 ) -> None:
-    root = large_pages(tmp_path, "", units)
+    root = large_pages(tmp_path, "5.14.0-503.11.1.el9_5.aarch64", units)
     found = limit(ledger_of(root).limits["full"], "tcp_mem")
-    error_pages = 8 * int((root / "proc/sys/net/core/mem_pcpu_rsv").read_text())
-    assert (found.used, found.used_error, found.used_is_at_most) == ((units + error_pages) * 16384, 0, True)
+    assert (found.used, found.used_error, found.used_is_at_most) == (units * 16384 + (8 << 20), 0, True)
     assert (found.maximum, found.state) == (33_324 * 16384, state)
-    assert found.note == "headroom not known: the release of the kernel is not known"
+    assert found.note == (
+        "headroom not known: the unit of mem, 4096 bytes or a page, is not known of this kernel; the error is assumed"
+    )
+
+
+@pytest.mark.parametrize(("reserve", "used"), [("64\n", 40_000 * 16384), (None, None)])
+def test_without_a_release_the_sysctl_of_reserves_tells_the_unit(
+    reserve: str | None, used: int | None, tmp_path: Path
+) -> None:
+    root = large_pages(tmp_path, "")
+    if reserve is not None:
+        write_tree(root, {"proc/sys/net/core/mem_pcpu_rsv": reserve})
+    found = limit(ledger_of(root).limits["full"], "tcp_mem")
+    assert (found.used, found.used_is_at_most) == (used, False)
+    assert ("the release of the kernel is not known" in found.note) is (used is None)
 
 
 def test_rows_that_need_a_dump_say_so() -> None:

@@ -156,7 +156,7 @@ def group(command: str, cgroup: int, sockets: float, state: str = "ESTABLISHED")
 
 
 def with_holders(groups: list[HolderGroup], complete: bool = True) -> Holders:
-    sums = HolderSums._make([0] * 14 + [complete])
+    sums = HolderSums._make([0] * 15 + [complete])
     cgroups = {1: SocketCgroup(HOSTILE, None, None), 2: SocketCgroup("/b", None, None)}
     return Holders(0.0, 1.0, 1, "loaded", complete, (), (), sums, tuple(groups), (), (), {}, cgroups, {}, (), None)
 

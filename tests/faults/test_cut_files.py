@@ -41,6 +41,7 @@ SMALL_FILES = {
     "sys/fs/cgroup/cgroup.subtree_control": "memory_cgroups",
     "sys/fs/cgroup/memory.max": "memory_cgroups",
     "sys/devices/system/cpu/online": "topology",
+    "sys/devices/system/cpu/present": "topology",
     "sys/devices/system/node/node0/cpulist": "topology",
     "sys/devices/system/node/node0/distance": "topology",
     "sys/devices/system/node/node0/meminfo": "topology",
@@ -65,6 +66,7 @@ ADDED = {
     "proc/cgroups": "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t10\t1\nmemory\t4\t10\t1\n",
     "sys/fs/cgroup/cgroup.controllers": "cpu io pids\n",
     "sys/fs/cgroup/cgroup.subtree_control": "cpu io pids\n",
+    "sys/devices/system/cpu/present": "0-15\n",
     "sys/devices/system/node/node0/distance": "10 20 20 20\n",
 }
 """Files that the recording lacks."""

@@ -29,6 +29,7 @@ SOURCE_OF: dict[str, str] = {
     "sys/fs/cgroup/memory.max": "memory_cgroups",
     "sys/fs/cgroup/cgroup.subtree_control": "memory_cgroups",
     "sys/devices/system/cpu/online": "topology",
+    "sys/devices/system/cpu/present": "topology",
     "sys/devices/system/node/node1/cpulist": "topology",
     "sys/devices/system/node/node1/distance": "topology",
     "sys/kernel/slab/TCP/slabs": "slab_counts",

@@ -63,6 +63,7 @@ SOCKETS = {
     "buffer_pages",
     "buffer_bytes",
     "buffer_error_bytes",
+    "buffer_error_is_assumed",
     "tcp_mem_pages",
 }
 CACHE = {
@@ -380,6 +381,8 @@ FILES = [
     "proc/sys/net/core/mem_pcpu_rsv",
     "sys/kernel/security/lsm",
     "sys/devices/system/cpu/online",
+    "sys/devices/system/cpu/possible",
+    "sys/devices/system/cpu/present",
     "sys/devices/system/node/node1/cpulist",
     "sys/devices/system/node/node1/meminfo",
     "sys/kernel/slab/TCP/slabs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 from tcptop.accounting.contradictions.audit import Audit, find_failures
@@ -49,7 +48,7 @@ from tcptop.kernel.objects import (
     SOCKS,
     unknown_security_modules,
 )
-from tcptop.kernel.release import release_numbers
+from tcptop.kernel.release import may_have_backports, release_numbers
 from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Slabinfo, SlabLinks, SlabRow, Snapshot
 
@@ -60,9 +59,6 @@ ESTIMATES_SINCE, MAX_COUNTED_SLABS = (6, 10), 10_000
 """ESTIMATES_SINCE is the first kernel release that may estimate a cache's free objects. Since ESTIMATES_SINCE, the
 kernel looks at only some of a node's partial slabs if there are more than MAX_COUNTED_SLABS.
 """
-
-BACKPORTS = re.compile(r"\.el\d")
-"""Red Hat's kernels, whose modules may be those of a later release."""
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")
 
@@ -211,7 +207,7 @@ def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
     names = {row.name for row in slabinfo.rows} if slabinfo else set()
     names |= links.group_of.keys() if links else set()
     text = (snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None) or ""
-    release = None if BACKPORTS.search(text) else release_numbers(text)
+    release = None if may_have_backports(text) else release_numbers(text)
     with_file_blob = {
         name for name, since in LSM_FILE_BLOB_SINCE.items() if since is None or release is None or release >= since
     }
