@@ -87,12 +87,14 @@ def process(
     command: str = "server",
     whole: bool = True,
     weight: float = 1,
-    descriptors: int = 40,
+    descriptors: int | None = None,
     sockets: int = 20,
     limit: int | None = None,
     namespace: int | None = None,
 ) -> str:
-    """The line of a process."""
+    """The line of a process. A sample has 24 low descriptors and 40 at random, unless `descriptors` is given."""
+    if descriptors is None:
+        descriptors = 40 if whole else round(24 + 40 * weight)
     kind = "whole" if whole else "sample"
     return (
         f"process\t{pid}\t{descriptors}\t{_text(limit)}\t{kind}\t{sockets}\t{weight:g}\t{command}\t{_text(namespace)}"

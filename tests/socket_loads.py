@@ -23,6 +23,7 @@ PR_SET_NAME = 15
 PR_SET_PDEATHSIG = 1
 PORT = 8080
 HELD: list[socket.socket] = []
+CLONE_FILES = 0x400
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -234,11 +235,38 @@ def by_sockets(count: int) -> int:
     return in_thread(count, stays=False)
 
 
+def own_table(count: int) -> None:
+    """A thread of `hider` has `count` connections in a descriptor table of its own; `innocent` has 50 connections."""
+    server = listener()
+
+    def hold(number: int) -> None:
+        for _ in range(number):
+            connect()
+            HELD.append(server.accept()[0])
+
+    def hide() -> None:
+        is_made = threading.Event()
+
+        def run() -> None:
+            if LIBC.unshare(CLONE_FILES) != 0:
+                raise OSError(ctypes.get_errno(), "unshare")
+            hold(count)
+            is_made.set()
+            signal.pause()
+
+        threading.Thread(target=run, daemon=True).start()
+        is_made.wait()
+
+    in_child("hider", hide)
+    name("innocent")
+    hold(50)
+
+
 LOADS: dict[str, Callable[[int], int | None]] = {
     load.__name__: load
     for load in (
         *(close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected),
-        *(shared_port, dual_stack, crowd, in_thread, by_descriptor, by_sockets),
+        *(shared_port, dual_stack, crowd, own_table, in_thread, by_descriptor, by_sockets),
     )
 }
 

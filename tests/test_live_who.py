@@ -180,6 +180,15 @@ def test_shares_of_processes_with_many_descriptors() -> None:
         assert len({each["other_pid"] for each in found["shared"] if each["pid"] == of.pid}) == 13
 
 
+def test_sockets_in_the_table_of_a_thread_are_not_those_of_another_process() -> None:
+    with load("own_table", 400) as of:
+        found = look()
+        innocent = sockets(found, of, "process", "ESTABLISHED", comm="innocent")
+        assert 75 <= innocent <= sum(1 for _ in Path(f"/proc/{of.pid}/fd").iterdir())
+        hidden = sum(sockets(found, of, kind, "ESTABLISHED") for kind in ("no_process", "not_seen"))
+        assert abs(innocent + hidden - 900) <= 4, "each share is rounded"
+
+
 def test_orphans() -> None:
     with load("orphans", 100) as of:
         found = look()

@@ -131,7 +131,7 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for groups in by_namespace.values():
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
-            end = " that no process has: in flight, or the kernel's"
+            end = " that no process has: in flight, in io_uring, in a thread's own table, or the kernel's"
             yield _candidate("no_process", groups, count, "", "socket", end)
 
 

@@ -18,6 +18,9 @@ from tcptop.text.units import ago, grouped
 USER_OF_EVERY_SOCKET = (6, 18)
 """First kernel release that reports the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid
 returns 0 as the user of a socket without an inode."""
+COUNTS_DESCRIPTORS = (6, 2)
+"""First kernel release whose stat(2) of /proc/PID/fd gives the number of open descriptors (proc_readfd_count). For
+earlier kernels, a look has an estimate of this number."""
 
 SAME_STATE: Mapping[str, State] = {
     state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
@@ -50,6 +53,7 @@ def find_holders(
     facts = _Facts(
         tuple(_slab_costs(states)),
         release is not None and release >= USER_OF_EVERY_SOCKET,
+        release is not None and release >= COUNTS_DESCRIPTORS,
         sockets.buffer_unit_bytes,
         sockets.buffer_error_bytes,
         sockets.buffer_error_is_assumed,
@@ -63,7 +67,9 @@ def find_holders(
         before, was_damaged = Same(reading.before.value), reading.before.state in DAMAGED
     for each in (Same(table), before):
         if each is not None:
-            _recall_merged(each)  # the merged groups are kept until a figure of the table changes
+            _recall_merged(
+                each, facts.counts_descriptors
+            )  # the merged groups are kept until a figure of the table changes
     look = _recall_look(Same(table), facts, reading.state in DAMAGED)
     look_before = None if before is None else _recall_look(before, facts, was_damaged)
     verdicts, missing = _recall_findings(
@@ -104,6 +110,7 @@ class _Facts(NamedTuple):
 
     costs: tuple[SlabCost, ...]
     knows_users: bool
+    counts_descriptors: bool
     buffer_unit_bytes: int | None
     buffer_error_bytes: int | None
     buffer_error_is_assumed: bool
@@ -130,7 +137,8 @@ def _slab_costs(states: Iterable[StateCost]) -> Iterator[SlabCost]:
 def _find_look(table: Same[SocketTable], facts: _Facts, is_damaged: bool) -> Look:
     """The groups and the sums of a table."""
     cost_of = {(state, is_server): amount for state, is_server, amount in facts.costs}
-    groups = tuple(_holder_groups(table.value, _recall_merged(table), cost_of, facts.knows_users))
+    merged = _recall_merged(table, facts.counts_descriptors)
+    groups = tuple(_holder_groups(table.value, merged, cost_of, facts.knows_users))
     return table.value, groups, holder_sums(table.value, facts, is_damaged)
 
 
@@ -209,14 +217,14 @@ class _Merged(NamedTuple):
     amounts: Sequence[float]
 
 
-def _merge_groups(table: Same[SocketTable]) -> Sequence[_Merged]:
+def _merge_groups(table: Same[SocketTable], counts_descriptors: bool) -> Sequence[_Merged]:
     """The groups of a table by holder.
 
     Groups that have the same holder, and differ only in their amounts, are merged into one group.
     """
     merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
-    for group, holder, share in owned_groups(table.value):
+    for group, holder, share in owned_groups(table.value, counts_descriptors):
         key = (holder._replace(is_estimated=False), *group[:8], group.peer)
         known, merged_holder = first.get(key, (group, holder))
         is_estimated = merged_holder.is_estimated or holder.is_estimated

@@ -2,38 +2,29 @@
 
 A look reads at most 64 descriptors of a process, drawn at random (a sample). Sockets of a process whose descriptors
 were not read are in groups whose owner is `unseen`. Each unseen group is divided among the processes that have similar
-sockets in their samples.
+sockets in their samples; what they cannot have belongs to no process, or to a process that was not seen.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
+from tcptop.accounting.unseen_sockets import ENOUGH_HITS, MAX_NEAR, Parts, Room, Unseen, divide_unseen, find_rooms
 from tcptop.ledger.holders import Holder, HolderGroup, HolderKind
 from tcptop.snapshot.socket_table import AF_INET6, Listener, SocketGroup, SocketProcess, SocketTable
-
-ENOUGH_HITS = 5
-"""If this many sockets of a group are expected in a sample, the sample very probably contains at least one of these
-sockets.
-
-The expected number is computed as if the sampled process had all sockets of the group. If five sockets are expected,
-the probability that the sample contains none of the group's sockets is 0.7 % (Poisson).
-"""
-
-MAX_NEAR = 64
-"""Maximum number of processes that have sockets of the same user and cgroup as an unseen group.
-
-If too many processes have sockets of the same user and cgroup, the unseen group is not divided among the processes.
-"""
 
 LATE_SHARE = 0.1
 """Maximum of a ratio: the sockets of an unseen group ÷ the similar sockets of processes whose descriptors were all
 read.
 
 Up to this ratio, the unseen group is divided among the processes with similar sockets. The processes may have opened
-the unseen sockets after tcptop read the descriptors, but before the dump.
+the unseen sockets after tcptop read the descriptors, but before the dump. Sockets that would be more than the
+descriptors of a process are not seen.
 """
+
+NO_SOCKETS = 1e-6
+"""Less than this number of sockets is an error of the computation."""
 
 AMOUNTS = SocketGroup._fields[SocketGroup._fields.index("sockets") : SocketGroup._fields.index("peer")]
 
@@ -57,22 +48,21 @@ _Port = tuple[int, int | None]
 """A network namespace and a port."""
 
 
-def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
-    """Every group of the table with its owners. The shares of all owners of a group add up to 1."""
+def owned_groups(table: SocketTable, are_counted: bool = True) -> Iterator[OwnedGroup]:
+    """Every group of the table with its owners. The shares of all owners of a group add up to 1.
+
+    `are_counted` tells that the kernel counts the open descriptors of a process (since Linux 6.2). The sockets of a
+    sampled process are then at most its descriptors.
+    """
     alike: dict[_Like, list[SocketGroup]] = defaultdict(list)
     near: dict[_Like, set[int]] = defaultdict(set)
     for group in table.groups:
         alike[_key(group)].append(group)
         if group.pid is not None:
             near[_near(group)].add(group.pid)
-    unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
     listeners = _listeners_by_port(table)
     sampled = {pid: process for pid, process in table.process_of.items() if not process.is_whole}
-    heaviest = {
-        key: nlargest(MAX_NEAR + 1, ((sampled[pid].weight, pid) for pid in pids if pid in sampled))
-        for key, pids in near.items()
-    }
-    largest_weight = _largest_weights(table.groups, sampled)
+    unseen_in: list[tuple[SocketGroup, list[SocketGroup]]] = []
     for groups in alike.values():
         unseen = [group for group in groups if group.owner == "unseen"]
         for group in groups:
@@ -81,42 +71,83 @@ def owned_groups(table: SocketTable) -> Iterator[OwnedGroup]:
             elif group.pid is not None:
                 is_estimated = bool(unseen) and group.pid in sampled
                 yield OwnedGroup(group, _process(group.pid, table.process_of, is_estimated), 1.0)
-        if not unseen:
+        if unseen:
+            unseen_in.append((_added(unseen), groups))
+    if not unseen_in:
+        return
+    rooms = find_rooms(sampled, _sampled_sockets(table.groups, sampled), are_counted)
+    heaviest = {
+        key: nlargest(MAX_NEAR + 1, ((rooms[pid].weight, pid) for pid in pids if pid in rooms))
+        for key, pids in near.items()
+    }
+    divided = divide_unseen(
+        [
+            Unseen(group.sockets, _sampled_sockets(groups, rooms), heaviest.get(_near(group), ()))
+            for group, groups in unseen_in
+        ],
+        rooms,
+    )
+    left = {
+        pid: float(max(0, process.descriptors - process.sockets_found))
+        for pid, process in table.process_of.items()
+        if process.is_whole
+    }
+    unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
+    largest_weight = _largest_weights(table.groups, sampled, rooms)
+    for (group, groups), (parts, full) in zip(unseen_in, divided, strict=True):
+        parts = parts or _opened_since(group, groups, left)
+        for pid in sorted(parts):
+            yield OwnedGroup(group, _process(pid, table.process_of, True), parts[pid] / group.sockets)
+        rest = group.sockets - sum(parts.values())
+        if rest < NO_SOCKETS:
             continue
-        group = _added(unseen)
-        weights = _expected(groups, sampled)
-        if not weights:
-            # If a process had all sockets of the group, the expected number of these sockets in the sample of the
-            # process would be the number of sockets ÷ the weight of the process. If the expected number is at least
-            # ENOUGH_HITS, the process is left out, because the sample contains no socket of the group.
-            least_weight = group.sockets / ENOUGH_HITS
-            weights = {pid: weight for weight, pid in heaviest.get(_near(group), ()) if weight > least_weight}
-            weights = weights if len(weights) <= MAX_NEAR else {}
-            weights = weights or _opened_since(group, groups)
-            if not weights:
-                is_nobodys = largest_weight(group.namespace) <= least_weight and not unread_in.get(group.namespace, 0)
-                yield OwnedGroup(group, NO_PROCESS if is_nobodys else NOT_SEEN, 1.0)
-                continue
-        total = sum(weights.values())
-        for pid in sorted(weights):
-            yield OwnedGroup(group, _process(pid, table.process_of, True), weights[pid] / total)
+        is_nobodys = (
+            rest > LATE_SHARE * _known(groups, parts)
+            and largest_weight(group.namespace, full) <= rest / ENOUGH_HITS
+            and not unread_in.get(group.namespace, 0)
+        )
+        holder = NO_PROCESS if is_nobodys else NOT_SEEN
+        yield OwnedGroup(group, holder._replace(is_estimated=bool(parts)), rest / group.sockets)
 
 
-def _largest_weights(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> Callable[[int], float]:
-    """Returns a function from a network namespace to a weight.
+def _largest_weights(
+    groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess], rooms: Mapping[int, Room]
+) -> Callable[[int, Collection[int]], float]:
+    """Returns a function from a network namespace, and processes to be left out, to a weight.
 
     The weight is the maximum of the weights of those processes that may have unseen sockets in the namespace.
 
     A process may have unseen sockets in its own namespace, and in the namespaces of the sockets in its sample.
     """
-    weight_in: dict[int, float] = defaultdict(float)
     placed = {(pid, process.namespace) for pid, process in sampled.items() if process.namespace is not None}
     placed |= {(group.pid, group.namespace) for group in groups if group.pid is not None and group.pid in sampled}
+    pids_in: dict[int, set[int]] = defaultdict(set)
     for pid, namespace in placed:
-        weight_in[namespace] = max(weight_in[namespace], sampled[pid].weight)
-    elsewhere = {pid for pid, _ in placed}
-    anywhere = max((process.weight for pid, process in sampled.items() if pid not in elsewhere), default=0.0)
-    return lambda namespace: max(anywhere, weight_in.get(namespace, 0.0))
+        pids_in[namespace].add(pid)
+    anywhere = sampled.keys() - {pid for pid, _ in placed}
+    sorted_in: dict[int, list[tuple[float, int]]] = {}
+
+    def largest(namespace: int, without: Collection[int]) -> float:
+        if namespace not in sorted_in:
+            pids = anywhere | pids_in.get(namespace, set())
+            sorted_in[namespace] = sorted(((rooms[pid].weight, pid) for pid in pids), reverse=True)
+        return next((weight for weight, pid in sorted_in[namespace] if pid not in without), 0.0)
+
+    return largest
+
+
+def _sampled_sockets(groups: Iterable[SocketGroup], sampled: Collection[int]) -> Mapping[int, int]:
+    """Number of the sockets of `groups` in the random sample of each process."""
+    found: Counter[int] = Counter()
+    for group in groups:
+        if group.owner == "sampled" and group.pid is not None and group.pid in sampled:
+            found[group.pid] += group.sockets
+    return found
+
+
+def _known(groups: Iterable[SocketGroup], parts: Parts) -> float:
+    """Number of the sockets of `groups` that processes have."""
+    return sum(group.sockets for group in groups if group.pid is not None) + sum(parts.values())
 
 
 def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
@@ -146,21 +177,22 @@ def _near(group: SocketGroup) -> _Like:
     return group.namespace, group.uid, group.cgroup
 
 
-def _expected(groups: Iterable[SocketGroup], sampled: Mapping[int, SocketProcess]) -> dict[int, float]:
-    """For each sampled process: the expected number of the process's sockets outside the sample.
+def _opened_since(group: SocketGroup, groups: Iterable[SocketGroup], left: Parts) -> Parts:
+    """The sockets of `group` by process, for processes whose descriptors were all read, with sockets like these.
 
-    Only sockets that are similar to the sockets of `groups` are counted.
+    Empty if `group` is too large. `left` is the number of descriptors of each of these processes that are no sockets.
+    The process gets at most this number, which becomes smaller by the sockets that the process gets.
     """
-    drawn = [(group.pid, group.sockets) for group in groups if group.owner == "sampled" and group.pid in sampled]
-    return {
-        pid: number * (sampled[pid].weight - 1) for pid, number in drawn if pid is not None and sampled[pid].weight > 1
-    }
-
-
-def _opened_since(group: SocketGroup, groups: Iterable[SocketGroup]) -> dict[int, float]:
-    """Processes whose descriptors were all read, with sockets like those of `group`; empty if `group` is too large."""
-    whole = {each.pid: float(each.sockets) for each in groups if each.owner == "whole" and each.pid is not None}
-    return whole if group.sockets <= LATE_SHARE * sum(whole.values()) else {}
+    whole = [(each.pid, each.sockets) for each in groups if each.pid is not None and each.pid in left]
+    total = sum(number for _, number in whole)
+    parts: Parts = {}
+    if group.sockets <= LATE_SHARE * total:
+        for pid, number in whole:
+            part = min(group.sockets * number / total, left[pid])
+            if part:
+                parts[pid] = parts.get(pid, 0.0) + part
+                left[pid] -= part
+    return parts
 
 
 def _process(pid: int, process_of: Mapping[int, SocketProcess], is_estimated: bool) -> Holder:

@@ -1113,13 +1113,13 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "no process",
         "A socket with a file that no process has as a descriptor.",
-        "It is in flight from one process to another (SCM_RIGHTS), registered with io_uring, or the kernel's own.",
-        "net/core/scm.c",
+        "It is in flight (SCM_RIGHTS), registered with io_uring, in a thread's own table, or the kernel's own.",
+        "net/core/scm.c; unshare(2), CLONE_FILES",
         ("(no process)", "in flight", "flight"),
     ),
     Entry(
         "not seen",
-        "A process may have these sockets, but its descriptors may not be read, or were not drawn in the sample.",
+        "A process may have these sockets: its descriptors may not be read, were not drawn, or were opened since.",
         "Root sees more. Namespaces that were not asked stand below the table with the reason.",
         "tcptop",
         ("(not seen)",),

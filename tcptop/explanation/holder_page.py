@@ -127,15 +127,16 @@ MEANINGS: Sequence[Meaning] = (
         KIND_NAMES["no_process"],
         ("no_process",),
         (),
-        "They have a file, and no process has it as a descriptor: it is in flight between two processes, in io_uring,"
-        " or the kernel's own. If their number grows, a program that passes descriptors loses them.",
+        "They have a file, and no process has it as a descriptor: it is in flight between two processes, registered"
+        " with io_uring, in a thread's own descriptor table (unshare with CLONE_FILES), or the kernel's own. If their"
+        " number grows, a program that passes descriptors loses them.",
     ),
     Meaning(
         KIND_NAMES["not_seen"],
         ("not_seen",),
         (),
-        "A process may have them, but its descriptors were not read or not drawn. Root sees more, and `tcptop who"
-        " --exact PID` looks up every descriptor of a process.",
+        "A process may have them, but its descriptors were not read or not drawn, or it opened them since. Root sees"
+        " more, and `tcptop who --exact PID` looks up every descriptor of a process.",
     ),
     Meaning(
         "CLOSE_WAIT",

@@ -15,10 +15,11 @@ HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_pr
 `queue`: the sockets wait in an accept queue, so no process has a descriptor of them yet.
 `kernel`: the sockets are mini-sockets (TIME_WAIT, closed FIN_WAIT2).
 `handshake`: SYN_RECV.
-`no_process`: the sockets have an inode, but no process has a descriptor, for example while a socket is being sent to
-another process (SCM_RIGHTS).
+`no_process`: the sockets have an inode, but no process has a descriptor: a socket is being sent to another process
+(SCM_RIGHTS), is registered with io_uring, is in the descriptor table of a single thread (CLONE_FILES), or is the
+kernel's.
 `not_seen`: a process may have the sockets, but tcptop did not read the descriptors of this process, or had no
-permission to read them.
+permission to read them, or the sockets were opened since.
 """
 
 
@@ -32,7 +33,8 @@ class Holder(NamedTuple):
     command: str
     """Name of the process; empty if `pid` is None."""
     is_estimated: bool
-    """True if the number of sockets is an estimate from a random sample of the process's descriptors."""
+    """True if the number of sockets is an estimate from a random sample of the process's descriptors; for `no_process`
+    and `not_seen`, if the number is what the estimates leave."""
 
 
 class HolderGroup(NamedTuple):

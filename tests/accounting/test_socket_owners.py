@@ -6,7 +6,8 @@ from collections import Counter
 
 from made_look import HERE, WHOLE_MACHINE, group, listen, net, process, table_of
 
-from tcptop.accounting.socket_owners import MAX_NEAR, listener_owner, owned_groups
+from tcptop.accounting.socket_owners import listener_owner, owned_groups
+from tcptop.accounting.unseen_sockets import MAX_NEAR
 from tcptop.ledger.holders import Holder
 
 Owned = dict[tuple[str, int | None], float]
@@ -39,6 +40,67 @@ def test_unseen_sockets_are_shared_out_by_the_samples() -> None:
         ("process", 11): round(20 + 940 * 580 / 940, 6),
     }
     assert all(holder.is_estimated for holder in holders(group("sampled:10", 40), group("unseen", 9), one))
+
+
+INNOCENT = (
+    *(group("whole:10", 9, port=80), group("whole:10", 10, port=81)),
+    *(group("sampled:10", 17, port=80), group("sampled:10", 23, port=81)),
+    process(10, "innocent", False, 2.05, descriptors=106, sockets=60, namespace=HERE),
+)
+"""A process with 106 descriptors, 100 of which are sockets."""
+
+
+def test_a_process_has_at_most_as_many_sockets_as_descriptors() -> None:
+    """Another process has 800 similar sockets in the descriptor table of a thread."""
+    lines = (*INNOCENT, net(unread_processes=0), group("unseen", 424, port=80), group("unseen", 417, port=81))
+    found = owners(*lines)
+    assert found.keys() == {("process", 10), ("no_process", None)}
+    assert 90 <= found["process", 10] <= 106
+    assert round(sum(found.values())) == 900
+    assert all(holder.is_estimated for holder in holders(*lines) if holder.kind == "no_process")
+    # The kernel does not count the descriptors: the sample alone limits the estimate.
+    older: Counter[str] = Counter()
+    for each, holder, share in owned_groups(table_of(*lines), are_counted=False):
+        older[holder.kind] += each.sockets * share  # type: ignore[assignment] # shares are fractions
+    assert 90 <= older["process"] <= 150
+
+
+def test_many_small_groups_are_not_more_than_the_descriptors_of_a_process() -> None:
+    """No socket of 400 ports is in the sample, so that each group alone could belong to the process."""
+    found = owners(*INNOCENT, *(group("unseen", 1, port=port) for port in range(1000, 1400)))
+    assert 60 <= found["process", 10] <= 106
+    assert round(sum(found.values())) == 459
+
+
+def test_more_sockets_than_a_sample_explains_belong_to_no_process() -> None:
+    """The sample has 2 of 40 descriptors, which stand for about 200 of 4 024 descriptors; not for 3 000."""
+    few = (group("sampled:10", 2), process(10, "x", False, 100, 4_024, 2, namespace=HERE), net(unread_processes=0))
+    assert owners(*few, group("unseen", 250)) == {("process", 10): 252}
+    assert owners(*few, group("unseen", 3_000)) == {("process", 10): 200, ("no_process", None): 2_802}
+
+
+def test_the_shares_of_several_processes_are_within_their_descriptors() -> None:
+    """Processes that have little but sockets, with another number of clients in each sample."""
+    lines = [
+        line
+        for pid in range(1, 9)
+        for line in (
+            *(group(f"sampled:{pid}", 16 + pid, port=80), group(f"sampled:{pid}", 24 - pid, port=81)),
+            process(pid, "x", False, 20, descriptors=824, sockets=60),
+        )
+    ]
+    found = owners(*lines, group("unseen", 8 * 380 - 100, port=80), group("unseen", 8 * 380 + 100, port=81))
+    assert found.keys() == {("process", pid) for pid in range(1, 9)}
+    assert all(number <= 804.5 for number in found.values())
+    # The kernel's count of descriptors excludes 2 000 more.
+    more = owners(*lines, group("unseen", 8 * 380 + 1_000, port=80), group("unseen", 8 * 380 + 1_000, port=81))
+    assert all(number <= 804.5 for (kind, _), number in more.items() if kind == "process")
+
+
+def test_a_sample_without_random_descriptors_tells_nothing() -> None:
+    """If the table of descriptors is large and nearly empty, no open descriptor is drawn."""
+    lines = (group("unseen", 200), process(10, "x", False, 1, 500, 0, namespace=HERE), net(unread_processes=0))
+    assert owners(*lines) == {("not_seen", None): 200}
 
 
 def test_a_whole_process_is_no_estimate() -> None:
@@ -76,13 +138,17 @@ def test_a_group_is_not_shared_out_among_a_crowd() -> None:
 
 
 def test_sockets_that_were_opened_since_the_sample() -> None:
-    few = (group("whole:10", 100), group("unseen", 10), process(10))
+    of_ten = process(10, descriptors=120, sockets=100)
+    few = (group("whole:10", 100), group("unseen", 10), of_ten)
     assert owners(*few) == {("process", 10): 110}
     assert any(holder.is_estimated for holder in holders(*few))
-    assert owners(group("whole:10", 100), group("unseen", 11), process(10)) == {
+    assert owners(group("whole:10", 100), group("unseen", 11), of_ten) == {
         ("process", 10): 100,
         ("no_process", None): 11,
     }
+    # With more sockets than descriptors, the rest is not seen.
+    full = process(10, descriptors=104, sockets=100)
+    assert owners(group("whole:10", 100), group("unseen", 10), full) == {("process", 10): 104, ("not_seen", None): 6}
 
 
 def test_sockets_without_an_inode_are_named_by_their_state() -> None:
