@@ -303,9 +303,9 @@ def _bounds(ledger: Ledger, name: str, growth: SocketGrowth) -> tuple[float | No
         cost = ledger.costs["full"]
         return cost.now_bytes, cost.now_bounds, cost.now_unknown_because or ""
     if name == IDLE:
-        idle = ledger.slab_memory.idle_bytes
+        bounds = ledger.slab_memory.idle_bounds
         reason = ledger.sources["slabinfo"].reason or "the slabs of TCP's caches are not known"
-        return idle, None if idle is None else Amount(idle, idle), "" if idle is not None else reason
+        return (None, None, reason) if bounds is None else (bounds.low, bounds, "")
     per_s = growth.per_s
     return per_s, None if per_s is None else Amount(per_s, per_s), growth.unknown_because or ""
 
@@ -322,7 +322,7 @@ def _figure(name: str, value: float | None, bounds: Amount | None, reason: str, 
         elif alerts[0]:
             state = "WARNING"
         elif None in alerts:
-            state, reason = "UNKNOWN", f"{'at least' if bounds.high == inf else 'within bounds'}: a part is not known"
+            state, reason = "UNKNOWN", _crossing_text(name, bounds)
     return Check(
         name,
         FIGURE_UNITS[name],
@@ -337,10 +337,18 @@ def _figure(name: str, value: float | None, bounds: Amount | None, reason: str, 
     )
 
 
+def _crossing_text(name: str, bounds: Amount) -> str:
+    """The reason why it is unknown whether a figure is in a range: an edge of the range lies within its bounds."""
+    if name == IDLE:
+        free = "free objects on lists of CPUs count as active"
+        return f"at least: {free}, and how many is not known" if bounds.high == inf else f"within bounds: {free}"
+    return f"{'at least' if bounds.high == inf else 'within bounds'}: a part is not known"
+
+
 def check_units() -> Iterator[tuple[str, str]]:
     """Yields the name of each check, and the unit of the check in words."""
     for name in LIMIT_NAMES:
         yield name, "per cent of the limit"
     yield BYTES_PER_CONNECTION, "bytes: what a socket costs on average now"
-    yield IDLE, "bytes: idle slab in TCP's own caches"
+    yield IDLE, "bytes, at least: idle slab in TCP's own caches"
     yield GROWTH, "sockets per second"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -95,6 +96,16 @@ def _tcp_bytes(row: HostRow) -> Amount | None:
     return Amount(memory.low_bytes or 0, inf) if memory.missing else Amount(memory.bytes, memory.bytes)
 
 
+def _tcp_text(rows: Sequence[HostRow]) -> str:
+    """TCP's memory on all machines, as text. `≈` precedes the likely amount if the ends of its range look different."""
+    text = _sum([_tcp_bytes(row) for row in rows], units.short_size)
+    memories = [row.tcp_memory for row in rows if row.tcp_memory.bytes is not None]
+    low = sum(each.low_bytes or 0 for each in memories)
+    high = sum(each.high_bytes or each.bytes or 0 for each in memories)
+    is_range = text[0].isdigit() and units.short_size(low) != units.short_size(high)
+    return f"≈ {text}" if is_range else text
+
+
 def _one_more(row: HostRow) -> Amount | None:
     cost = row.one_more
     if cost.slab_bytes is None:
@@ -107,6 +118,19 @@ def _headroom(row: HostRow) -> Value:
     return None if first is None else first.headroom_sockets
 
 
+def _fits_text(limit: Limit | None) -> str:
+    if limit is None:
+        return units.UNKNOWN
+    return fits_more_text(limit, partial(units.rough_count, up=limit.headroom_is_at_most))
+
+
+def _headroom_bounds(limit: Limit | None) -> Amount | None:
+    if limit is None or limit.headroom_sockets is None:
+        return None
+    low = 0 if limit.headroom_is_at_most else limit.headroom_sockets
+    return Amount(low, inf if limit.headroom_is_at_least else limit.headroom_sockets)
+
+
 def _shown(amount: Amount | None) -> Value:
     """The figure that the table shows for an amount: the lower bound, or the upper bound if the range begins at 0."""
     if amount is None:
@@ -116,6 +140,10 @@ def _shown(amount: Amount | None) -> Value:
 
 def _count(number: float, up: bool | None = None) -> str:
     return units.count(round(units.round_bound(number, up)))
+
+
+def _rough(number: float, up: bool | None = None) -> str:
+    return units.rough_count(round(number), up=bool(up))
 
 
 def _short(number: float, up: bool | None = None) -> str:
@@ -147,9 +175,9 @@ COLUMNS: tuple[HostColumn, ...] = (
         "FITS MORE",
         "o",
         9,
-        lambda row: units.UNKNOWN if row.limits.first is None else fits_more_text(row.limits.first, units.rough_count),
+        lambda row: _fits_text(row.limits.first),
         lambda row: None if (room := _headroom(row)) is None else -room,
-        lambda rows: _rough_sum([_headroom(row) for row in rows]),
+        lambda rows: _sum([_headroom_bounds(row.limits.first) for row in rows], _rough),
     ),
     HostColumn(
         "SOCKETS",
@@ -179,9 +207,9 @@ COLUMNS: tuple[HostColumn, ...] = (
         "TCP MEMORY",
         "m",
         10,
-        lambda row: units.bounded(_tcp_bytes(row), units.short_size),
+        lambda row: _tcp_text([row]),
         lambda row: _shown(_tcp_bytes(row)),
-        lambda rows: _sum([_tcp_bytes(row) for row in rows], units.short_size),
+        _tcp_text,
     ),
     HostColumn(
         "B/CONN",
@@ -211,13 +239,6 @@ COLUMNS: tuple[HostColumn, ...] = (
 NAME_KEY, AGE_KEY, URGENCY_KEY = "n", "a", "u"
 SORT_TITLES = {NAME_KEY: "HOST", **{column.key: column.title for column in COLUMNS}, AGE_KEY: "AGE"}
 """Maps the key that sorts by a column to the title of the column."""
-
-
-def _rough_sum(numbers: Sequence[Value]) -> str:
-    known = [int(number) for number in numbers if number is not None]
-    if not known:
-        return units.UNKNOWN
-    return f"{'' if len(known) == len(numbers) else '≥ '}{units.rough_count(sum(known))}"
 
 
 class TableOrder(NamedTuple):

@@ -4,8 +4,10 @@ The figures are computed in accounting/slab_memory.py, tcp_memory.py, free_memor
 """
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import NamedTuple
 
+from tcptop.ledger.amount import Amount
 from tcptop.ledger.connection_cost import AccountingMode
 
 
@@ -108,6 +110,18 @@ class SlabMemory(NamedTuple):
     """Size of all slabinfo rows − `own_bytes` − `share_bytes`."""
     unexplained_bytes: int | None
     """The field Slab of /proc/meminfo − the size of all slabinfo rows."""
+
+    @property
+    def idle_bounds(self) -> Amount | None:
+        """Bounds on the bytes of all free objects; None if unknown.
+
+        If the upper bound on the objects that CPUs cache is unknown, the upper bound is infinite.
+        """
+        if self.idle_bytes is None:
+            return None
+        return Amount(
+            self.idle_bytes, inf if self.idle_error_bytes is None else self.idle_bytes + self.idle_error_bytes
+        )
 
 
 class MemoryPart(NamedTuple):

@@ -288,10 +288,22 @@ def _ratio_bounds(limit: Limit) -> Bounds:
 def _headroom(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
     for mode, limits in ledger.limits.items():
         for limit in limits.rows:
-            sockets = limit.headroom_sockets
             is_at_most = limit.name == "memory" and ledger.headroom[mode].is_at_most
-            low = None if is_at_most else sockets
-            yield (mode, *_limit_labels(limit)), Bounds(low, None if limit.headroom_is_at_least else sockets)
+            low, high = _headroom_bounds(limit)
+            bounds = Bounds(None if is_at_most else low, None if limit.headroom_is_at_least else high)
+            yield (mode, *_limit_labels(limit)), bounds
+
+
+def _headroom_bounds(limit: Limit) -> Bounds:
+    """Bounds on the sockets that fit below a limit, from the error of the counter of its use."""
+    sockets = limit.headroom_sockets
+    if sockets is None or limit.used is None or limit.maximum is None or limit.used_error == 0:
+        return Bounds(sockets, sockets)
+    left = limit.maximum - limit.used
+    if limit.used_error is None or left <= 0:
+        return Bounds(None, None)
+    least, most = max(0, left - limit.used_error), min(limit.maximum, left + limit.used_error)
+    return Bounds(sockets * least // left, -(-sockets * most // left))
 
 
 def _before_reclaim(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
@@ -500,13 +512,14 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
     ),
     Metric(
         "tcptop_slab_idle_bytes",
-        "Free objects in the caches of socks, mini-sockets and request socks.",
+        "Free objects in the caches of socks, mini-sockets and request socks, at least: those on lists of CPUs count as"
+        " active.",
         (),
         _one(lambda ledger: ledger.slab_memory.idle_bytes),
     ),
     Metric(
         "tcptop_slab_idle_error_bytes",
-        "Upper bound on the free objects that tcptop_slab_idle_bytes misses.",
+        "Upper bound on the free objects that tcptop_slab_idle_bytes misses; absent if it is not known.",
         (),
         _one(lambda ledger: ledger.slab_memory.idle_error_bytes),
     ),
@@ -515,7 +528,7 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
     ),
     Metric(
         "tcptop_cache_active_objects",
-        "Active objects of a cache of TCP's own.",
+        "Active objects of a cache of TCP's own, with the free ones on lists of CPUs.",
         ("cache",),
         _own_caches(lambda cache: cache.active_objects),
     ),

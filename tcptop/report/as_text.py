@@ -111,7 +111,8 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     for name in mix.outgoing.missing:
         yield f"    {name:<26} not known"
     if cost.idle_bytes_per_socket is not None:
-        yield f"  idle slab per socket {units.exact_bytes(cost.idle_bytes_per_socket):>8} B"
+        idle = units.exact_bytes(cost.idle_bytes_per_socket, cost.now_is_at_most or None)
+        yield f"  idle slab per socket {f'≤ {idle}' if cost.now_is_at_most else idle:>8} B"
     if mode == "full":
         yield f"  buffers per socket   {units.exact_bytes(cost.buffer_bytes_per_socket):>8} B"
 

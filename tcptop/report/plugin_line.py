@@ -6,7 +6,7 @@ The format is that of https://www.monitoring-plugins.org/doc/guidelines.html, "P
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor
+from math import ceil, floor, inf
 
 from tcptop.accounting.checks import (
     BYTES_PER_CONNECTION,
@@ -83,8 +83,16 @@ def _value_text(check: Check) -> str:
     if check.name == BYTES_PER_CONNECTION:
         return f"{report_to_ascii(units.bounded(check.bounds, units.exact_bytes))} B"
     if check.name == IDLE:
-        return units.size(value)
+        return report_to_ascii(_range_of_size(check.bounds or (value, value)))
     return f"{value:+.1f} sockets/s" if check.name == GROWTH else f"{value:g}"
+
+
+def _range_of_size(bounds: tuple[float, float]) -> str:
+    """Bounds on an amount of memory, as text: `829 to 1 920 KiB`; `≥ 829.6 KiB` without an upper bound."""
+    low, high = bounds
+    if high == inf:
+        return f"≥ {units.size(low, False)}"
+    return units.size(low) if units.size(low) == units.size(high) else units.size_range(low, high)
 
 
 def _percent_bound(check: Check) -> float | None:

@@ -325,7 +325,8 @@ def idle_text(cost: ConnectionCost) -> str:
     because fewer sockets share the same memory.
     """
     idle, now = cost.idle_bytes_per_socket, cost.now_bytes
-    return f"{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""
+    at_most = "≤ " if cost.now_is_at_most else ""
+    return f"{at_most}{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:

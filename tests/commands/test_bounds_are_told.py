@@ -1,0 +1,176 @@
+"""A figure that is only a bound, or a range, is never printed as an exact one: idle memory, headroom, hosts' sums."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import forked_program
+import pytest
+from recorded import copy_recording, ledger
+
+from tcptop.accounting import account
+from tcptop.accounting.host_row import RowAccount
+from tcptop.commands.common import make_sampler, open_host, read_snapshot
+from tcptop.explanation.host_rows import COLUMNS
+from tcptop.ledger.host_row import HostRow
+from tcptop.report.as_metrics import metric_families
+from tcptop.snapshot import Snapshot
+
+CODES = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return copy_recording("6.1-4n", "established", tmp_path)
+
+
+def sample(root: Path) -> Snapshot:
+    host = open_host(str(root))
+    snapshot = read_snapshot(make_sampler(host, 1.0, None))
+    host.close()
+    return snapshot
+
+
+def check(root: Path, *arguments: str) -> dict[str, Any]:
+    """The check of idle memory in the JSON; the exit code must be that of its state."""
+    done = forked_program.run("check", "--root", root, "idle", *arguments, "--json")
+    whole = json.loads(done.stdout)
+    assert done.returncode == whole["exit_code"] == CODES[whole["state"]]
+    [found] = whole["checks"]
+    checked: dict[str, Any] = found
+    return checked
+
+
+def slab_memory(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(forked_program.run("--root", root, "--json").stdout)["slab_memory"]
+    return found
+
+
+def test_idle_memory_is_a_range(root: Path) -> None:
+    memory = slab_memory(root)
+    low, high = memory["idle_bytes"], memory["idle_bytes"] + memory["idle_error_bytes"]
+    assert 0 < low < high
+    found = check(root)
+    assert (found["state"], found["value"], found["low"], found["high"]) == ("OK", low, low, high)
+    assert re.fullmatch(r"idle [0-9.]+ to [0-9 .]+ [KM]iB", found["text"])
+    line = forked_program.run("check", "--root", root, "idle").stdout
+    assert line == f"TCPTOP OK - {found['text']}|'idle'={low}B;;;0\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "share", "state"),
+    [
+        ("--warn", -0.1, "WARNING"),
+        ("--warn", 0.5, "UNKNOWN"),
+        ("--warn", 1.1, "OK"),
+        ("--critical", -0.1, "CRITICAL"),
+        ("--critical", 0.5, "UNKNOWN"),
+    ],
+)
+def test_the_state_of_idle_memory_is_that_of_its_whole_range(root: Path, option: str, share: float, state: str) -> None:
+    """`share` is the place of the edge between the lower bound, 0, and the upper bound, 1."""
+    memory = slab_memory(root)
+    edge = round(memory["idle_bytes"] + share * memory["idle_error_bytes"])
+    found = check(root, option, f"idle={edge if edge >= 0 else 1}")
+    assert found["state"] == state
+    assert ("free objects on lists of CPUs" in found["text"]) == (state == "UNKNOWN")
+
+
+def test_without_a_bound_on_the_objects_of_cpus_idle_memory_has_no_upper_bound(root: Path) -> None:
+    """The allocator SLAB prints the size of its lists of CPUs; how many objects wait there is not known."""
+    path = root / "proc/slabinfo"
+    path.write_text(re.sub(r"(?m)^(TCP .*: tunables +)0( +)0", r"\g<1>54\g<2>27", path.read_text()))
+    memory = slab_memory(root)
+    assert memory["idle_error_bytes"] is None
+    found = check(root)
+    assert (found["low"], found["high"]) == (memory["idle_bytes"], None)
+    assert re.fullmatch(r"idle >= [0-9.]+ [KM]iB", found["text"])
+    assert check(root, "--warn", "idle=1000000000")["state"] == "UNKNOWN"
+    assert check(root, "--warn", f"idle={memory['idle_bytes'] - 1}")["state"] == "WARNING"
+
+
+def test_the_help_of_check_says_so() -> None:
+    words = " ".join(forked_program.run("check", "--help").stdout.split())
+    assert "one whose bounds reach across an edge of its range" in words
+    assert "bytes, at least: idle slab in TCP's own caches" in words
+
+
+def points(root: Path) -> dict[str, dict[tuple[str, ...], float]]:
+    return {family.name: dict(family.points) for family in metric_families(account(sample(root)))}
+
+
+def test_the_exporter_bounds_a_headroom_by_the_error_of_its_counter(root: Path) -> None:
+    """Each of four CPUs may keep 32 files that file-nr does not count (6.1)."""
+    found = points(root)
+    limit = next(each for each in account(sample(root)).limits["full"].rows if each.name == "file_max")
+    assert limit.used_error
+    assert limit.headroom_sockets is not None
+    labels = ("full", "file_max", "every_socket", "machine")
+    assert labels not in found["tcptop_headroom_sockets"]
+    assert found["tcptop_headroom_low_sockets"][labels] == limit.headroom_sockets - limit.used_error
+    assert found["tcptop_headroom_high_sockets"][labels] == limit.headroom_sockets + limit.used_error
+
+
+def row(kernel: str = "6.1-4n", phase: str = "established") -> HostRow:
+    whole = ledger(kernel, phase)
+    return HostRow(
+        taken_at_unix_s=None,
+        host=whole.host,
+        one_more=whole.costs["full"].by_family["mix"].accepted,
+        average=whole.costs["full"].now_bounds,
+        sockets=whole.sockets,
+        tcp_memory=whole.tcp_memory,
+        headroom=whole.headroom["full"],
+        limits=whole.limits["full"],
+        events=whole.events,
+        reason=None,
+    )
+
+
+def texts(rows: list[HostRow], title: str) -> tuple[list[str], str]:
+    column = next(each for each in COLUMNS if each.title == title)
+    assert column.total is not None
+    return [column.text(each) for each in rows], column.total(rows)
+
+
+def test_a_bound_on_what_fits_is_a_bound_in_the_table_of_hosts_and_in_its_sum(root: Path) -> None:
+    """Without slabinfo, the size of a part of a socket is not known."""
+    (root / "proc/slabinfo").unlink()
+    bounded = RowAccount().row(sample(root))
+    assert bounded.limits.first is not None
+    assert bounded.limits.first.headroom_is_at_most
+    most = bounded.limits.first.headroom_sockets or 0
+    [cell], total = texts([bounded], "FITS MORE")
+    for text in (cell, total):
+        assert text.startswith("≤ ")
+        assert int(text.removeprefix("≤ ").replace(" ", "")) >= most
+    assert texts([bounded, row()], "FITS MORE")[1].startswith("≈ ")
+    assert texts([row()], "FITS MORE")[1][0].isdigit()
+
+
+def test_a_likely_amount_of_memory_is_marked_in_the_table_of_hosts() -> None:
+    whole = row()
+    assert whole.tcp_memory.low_bytes != whole.tcp_memory.high_bytes
+    [cell], total = texts([whole], "TCP MEMORY")
+    assert cell.startswith("≈ ")
+    assert total == cell
+    exact = whole._replace(
+        tcp_memory=whole.tcp_memory._replace(
+            low_bytes=whole.tcp_memory.bytes, high_bytes=whole.tcp_memory.bytes, missing=()
+        )
+    )
+    assert texts([exact], "TCP MEMORY")[0][0][0].isdigit()
+
+
+def test_the_idle_part_of_an_average_that_is_at_most_is_at_most(tmp_path: Path) -> None:
+    """The mini-sockets of other network namespaces are not counted here, so the average is an upper bound."""
+    tree = copy_recording("6.1-4n", "timewait", tmp_path)
+    cost = account(sample(tree)).costs["time_wait"]
+    report = forked_program.run("--root", tree, "-o").stdout
+    lines = [line for line in report.splitlines() if "idle slab per socket" in line]
+    assert lines
+    assert cost.now_is_at_most == any("<= " in line or "≤ " in line for line in lines)
+    assert cost.now_is_at_most
