@@ -454,8 +454,8 @@ def _fitting(candidates: Sequence[Column], columns: int) -> tuple[set[str], int]
 def node_shares_texts(ledger: Ledger) -> list[str]:
     """Texts on the spread of TCP's slabs over the nodes, from long to short; empty for a machine with one node.
 
-    If the largest and the smallest share differ by at most EVEN_SHARES, the short texts say that the spread is even. If
-    the spread is not even, the short texts name the node with the largest share.
+    If the largest and the smallest share differ by at most EVEN_SHARES, the texts say that the spread is even. If the
+    spread is not even, the long text has the share of each node, and the short texts name the node with the largest.
     """
     amounts = {node.node: ledger.tcp_bytes_on(node.node) for node in ledger.nodes}
     known = {node: amount for node, amount in amounts.items() if amount is not None}
@@ -466,5 +466,5 @@ def node_shares_texts(ledger: Ledger) -> list[str]:
     most = max(known, key=lambda node: known[node])
     each = ", ".join(f"{node}: {share}" for node, share in shares.items())
     if max(known.values()) - min(known.values()) <= EVEN_SHARES * total:
-        return [f"TCP on node {each}", f"TCP even on {len(known)} nodes", "TCP even"]
+        return [f"TCP even on {len(known)} nodes", "TCP even"]
     return [f"TCP on node {each}", f"most on node {most}, {shares[most]}", f"most on {most}: {shares[most]}"]
