@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import measured_has_vectors
-from tcptop.accounting.machine import release_of
+from tcptop.accounting.machine import may_be_newer, release_of
 from tcptop.kernel.architecture import word_bytes
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE
 from tcptop.kernel.release import Release
@@ -31,6 +31,9 @@ vm.mem_profiling.
 
 ENTRY_ALIGNMENT_BYTES = 8
 """Since 6.10, a vector entry is a struct slabobj_ext, which is aligned to 8 bytes on every architecture."""
+BACKPORTED_SINCE = (4, 18)
+"""The first release of a vendor's kernel that may have the vectors of 5.9."""
+
 ALIGNED_SINCE = (6, 10)
 
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
@@ -92,9 +95,10 @@ def _entry_bytes(release: Release | None, sysctls: Sysctls | None) -> int:
 def has_vectors(snapshot: Snapshot, table: CacheTable) -> bool | None:
     """True if slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
     release, sysctls = release_of(snapshot), snapshot.sysctls.value
-    if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
-        return False
     cgroups = snapshot.memory_cgroups.value
+    if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
+        is_backport = release >= BACKPORTED_SINCE and may_be_newer(snapshot)
+        return None if is_backport and (cgroups is None or cgroups.charged) else False
     if _profiles(snapshot) and release is not None and release < VECTORS_IN_SLAB_END_SINCE:
         return True
     if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_SLAB_END_SINCE)):

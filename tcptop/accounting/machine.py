@@ -1,6 +1,6 @@
 """The machine: its name, kernel, page size, CPUs and memory."""
 
-from tcptop.kernel.release import Release, release_numbers
+from tcptop.kernel.release import Release, may_have_backports, release_numbers
 from tcptop.ledger import HostFacts
 from tcptop.snapshot import Snapshot
 
@@ -34,6 +34,12 @@ def release_of(snapshot: Snapshot) -> Release | None:
     """The kernel release as numbers, such as (6, 1); None if the release is unknown."""
     sysctls = snapshot.sysctls.value
     return release_numbers(sysctls.kernel_release) if sysctls else None
+
+
+def may_be_newer(snapshot: Snapshot) -> bool:
+    """True if the kernel may behave as one of a later release: its vendor takes much from later releases."""
+    sysctls = snapshot.sysctls.value
+    return may_have_backports(sysctls.kernel_release if sysctls else None)
 
 
 def _online_cpus(snapshot: Snapshot) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tcptop.accounting.machine import release_of
+from tcptop.accounting.machine import may_be_newer, release_of
 from tcptop.accounting.slub_layout import max_idle_objects
 from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.snapshot import SlabRow, Snapshot
@@ -86,13 +86,17 @@ def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -
     size = next((known[name] for name in names if name in known), None)
     if (size is None or size.sheaf_capacity is None) and (release or SHEAVES_SINCE) >= SHEAVES_SINCE:
         return None
-    bound = max_idle_objects(
-        row.object_bytes,
-        row.objects_per_slab,
-        topology.online_cpus,
-        max(1, len(topology.nodes)),
-        size.cpu_partial_objects if size else None,
-        size.sheaf_capacity if size else None,
-        counts_slabs=(release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
+    by_slabs = (release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE
+    bound = max(
+        max_idle_objects(
+            row.object_bytes,
+            row.objects_per_slab,
+            topology.online_cpus,
+            max(1, len(topology.nodes)),
+            size.cpu_partial_objects if size else None,
+            size.sheaf_capacity if size else None,
+            counts_slabs=counts_slabs,
+        )
+        for counts_slabs in ((False, True) if not by_slabs and may_be_newer(snapshot) else (by_slabs,))
     )
     return min(bound, row.active_objects)

@@ -226,9 +226,10 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "error of the counter",
         "How wrong the kernel's count of all buffers may be: each CPU counts some pages apart before it adds them.",
         "If the error is more than a quarter of the count, the buffers of a socket are too uncertain to say how many"
-        " more sockets fit below tcp_mem.",
-        "net/core/sock.c, sk_memory_allocated_add()",
-        ("counter's error", "below counter's error", "count within its error"),
+        " more sockets fit below tcp_mem. `assumed`: mem_pcpu_rsv, which sets the error, cannot be read here, as in a"
+        " container; the error is then that of its default.",
+        "net/core/sock.c, sk_memory_allocated_add(); /proc/sys/net/core/mem_pcpu_rsv",
+        ("counter's error", "below counter's error", "count within its error", "error assumed"),
     ),
     Entry(
         "charged",

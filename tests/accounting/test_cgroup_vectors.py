@@ -159,6 +159,19 @@ def test_kernels_before_5_9_have_no_vectors(release: str, value: bool | None) ->
     assert not [part for part in figures.tcp_memory.parts if "vectors" in part.name]
 
 
+@pytest.mark.parametrize("value", [True, None])
+def test_a_vendors_kernel_before_5_9_may_have_vectors(value: bool | None) -> None:
+    """Red Hat's kernels take much from later releases, so the release alone rules nothing out."""
+    release = "4.18.0-553.el8_10.x86_64"
+    figures = account(with_cgroups(with_release(snapshot("6.1-4n", "established"), release), value))
+    for mode, end in ACCOUNTED:
+        parts = vectors(cost_of(figures, mode, end))
+        assert parts
+        assert low(parts) == 0 < high(parts)
+    without = account(with_cgroups(with_release(snapshot("6.1-4n", "established"), release), False))
+    assert vectors(cost_of(without, "full", "accepted")) == []
+
+
 def test_5_9_is_the_first_kernel_with_vectors() -> None:
     assert vectors(
         cost_of(

@@ -30,7 +30,7 @@ from tcptop.accounting.contradictions.slab_relations import (
     SameName,
 )
 from tcptop.accounting.kmalloc_names import kmalloc_size_bytes
-from tcptop.accounting.machine import is_of_machine, release_of
+from tcptop.accounting.machine import is_of_machine, may_be_newer, release_of
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slabinfo_rows import may_have_child_caches, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
@@ -48,7 +48,6 @@ from tcptop.kernel.objects import (
     SOCKS,
     unknown_security_modules,
 )
-from tcptop.kernel.release import may_have_backports, release_numbers
 from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, Slabinfo, SlabLinks, SlabRow, Snapshot
 
@@ -206,8 +205,7 @@ def _caches_of_modules(snapshot: Snapshot) -> list[CacheOfModules]:
         return []
     names = {row.name for row in slabinfo.rows} if slabinfo else set()
     names |= links.group_of.keys() if links else set()
-    text = (snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None) or ""
-    release = None if may_have_backports(text) else release_numbers(text)
+    release = None if may_be_newer(snapshot) else release_of(snapshot)
     with_file_blob = {
         name for name, since in LSM_FILE_BLOB_SINCE.items() if since is None or release is None or release >= since
     }
@@ -321,7 +319,7 @@ def _active_counts(snapshot: Snapshot, facts: Facts) -> list[ActiveCount]:
 def _estimates_free_objects(snapshot: Snapshot) -> bool:
     """True if the kernel may estimate the free objects of a cache with many slabs."""
     release = release_of(snapshot)
-    return release is None or release >= ESTIMATES_SINCE
+    return release is None or release >= ESTIMATES_SINCE or may_be_newer(snapshot)
 
 
 def _rows_of_caches(snapshot: Snapshot) -> list[RowOfCache]:
