@@ -1,7 +1,5 @@
 """The socket counters, the unit and the scope of each counter on this kernel, and the error of the buffer counter."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

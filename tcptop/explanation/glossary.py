@@ -1114,8 +1114,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "no process",
         "A socket with a file that no process has as a descriptor.",
-        "It is in flight (SCM_RIGHTS), registered with io_uring, in a thread's own table of descriptors, or the"
-        " kernel's own.",
+        "It is in flight (SCM_RIGHTS), in io_uring, in a thread's own table of descriptors, or the kernel's own.",
         "net/core/scm.c; unshare(2), CLONE_FILES",
         ("(no process)", "in flight", "flight", "io_uring", "own table", "table of descriptors"),
     ),

@@ -127,8 +127,8 @@ MEANINGS: Sequence[Meaning] = (
         KIND_NAMES["no_process"],
         ("no_process",),
         (),
-        "They have a file, and no process has it as a descriptor: it is in flight between two processes, registered"
-        " with io_uring, in a thread's own descriptor table (unshare with CLONE_FILES), or the kernel's own. If their"
+        "They have a file, and no process has it as a descriptor: it is in flight between two processes, held"
+        " by io_uring, in a thread's own descriptor table (unshare with CLONE_FILES), or the kernel's own. If their"
         " number grows, a program that passes descriptors loses them.",
     ),
     Meaning(

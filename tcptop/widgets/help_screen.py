@@ -31,7 +31,7 @@ RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("Tab", "the next pane"),
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
-    ("ENTER", "explain the pane that Tab chose: its cache, its part of the bar (← →), the limits"),
+    ("ENTER", "explain the chosen cache, part of the bar (← →) or limits"),
 )
 """Keys that are bound by Textual or by a pane, and not by the app."""
 

@@ -66,7 +66,7 @@ def shown(app: TcptopApp) -> list[str]:
 
 
 async def test_the_table_its_sums_and_its_verdicts(folder: Path) -> None:
-    async with tree_app(folder).run_test(size=(80, 30)) as pilot:
+    async with tree_app(folder).run_test(size=(80, 36)) as pilot:
         lines = shown(await open_holders(pilot))
         assert lines[0].split() == ["OWNER", "STATE", "SERVICE", "SOCKETS", "MEMORY", "BUFFERS", "CGROUP"]
         assert any(line.split()[:4] == ["hoarder[32274]", "CLOSE_WAIT", "in", ":8080"] for line in lines)
