@@ -115,6 +115,8 @@ class LimitsPane(ScrollPane):
         fits_start = column_widths(limits, self.size.width).fits_end - TITLE_MARGIN - cell_width(FITS_TITLE)
         hidden = self._hidden_alarms(limits)
         sentences = headroom_sentences(ledger, mode)
+        # A full limit that the number leaves out is named in every title.
+        sentences = [each for each in sentences if "FULL" in each] or sentences
         exceptions = headroom_exceptions(ledger.limits[mode])
         of_known = OF_KNOWN in exceptions
         order = "nearest known first" if of_known else "nearest first"

@@ -593,14 +593,15 @@ async def test_a_look_fills_the_states_and_the_limits(folder: Path) -> None:
         assert (limits["nofile"].used, limits["nofile"].maximum) == (607, 20000)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 @pytest.mark.parametrize(("descriptors", "is_full"), [(90, False), (98, True)])
 async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
-    tmp_path: Path, descriptors: int, is_full: bool
+    tmp_path: Path, descriptors: int, is_full: bool, size: tuple[int, int]
 ) -> None:
     seen = made_tree(
         tmp_path / "a", net(alloc=4_000), process(10, descriptors=descriptors, limit=100), group("whole:10")
     )
-    async with tree_app(seen).run_test(size=(120, 40)) as pilot:
+    async with tree_app(seen).run_test(size=size) as pilot:
         app = await open_holders(pilot, "escape")
         text = screen_text(app)
         assert f"{100 - descriptors} left in server[10]" in text
