@@ -187,10 +187,17 @@ def _memory_bounds(memory: TcpMemory) -> Amount | None:
 
 def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.headroom["full"], after.headroom["full"]
+    sizes = (one.bytes_per_socket, two.bytes_per_socket)
+    bounds: list[Bound] = ["at least" if _is_incomplete(ledger) else "exact" for ledger in (before, after)]
     return (
-        Change("bytes_per_socket", "one more socket", "bytes", one.bytes_per_socket, two.bytes_per_socket),
+        Change("bytes_per_socket", "one more socket", "bytes", *sizes, bounds[0], bounds[1]),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes),
     )
+
+
+def _is_incomplete(ledger: Ledger) -> bool:
+    """True if the socket that the headroom counts lacks an object of unknown size, or its buffers."""
+    return bool(ledger.costs["full"].by_family["mix"].outgoing.missing) or ledger.headroom["full"].buffer_bytes is None
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:

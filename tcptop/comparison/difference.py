@@ -14,6 +14,23 @@ Bound = Literal["exact", "at least", "at most", "about"]
 """The kind of a figure: exact, a lower bound, an upper bound, or an estimate between two bounds (`about`)."""
 Unit = Literal["bytes", "count"]
 
+INCREASE_BOUNDS: Mapping[tuple[Bound, Bound], Bound] = {
+    ("exact", "exact"): "exact",
+    ("exact", "about"): "about",
+    ("about", "exact"): "about",
+    ("about", "about"): "about",
+    ("exact", "at most"): "at most",
+    ("at least", "exact"): "at most",
+    ("at least", "at most"): "at most",
+    ("exact", "at least"): "at least",
+    ("at most", "exact"): "at least",
+    ("at most", "at least"): "at least",
+}
+"""The kind of `after` − `before`, by the kinds of `before` and of `after`.
+
+A pair that is missing here, such as two upper bounds, determines no bound on the difference.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -35,14 +52,19 @@ class Change:
 
     @property
     def increase(self) -> float | None:
-        """`after` − `before`.
+        """`after` − `before`; `increase_bound` says whether the increase is exact or a bound.
 
-        The increase is None if a value is unknown, or if the two values or their kinds cannot be compared. The increase
-        between two bounds or estimates is itself not exact.
+        The increase is None if a value is unknown, or if neither the increase nor a bound on the increase follows from
+        the two values, as with two upper bounds.
         """
-        is_known = self.is_comparable and self.before_bound == self.after_bound
+        is_known = self.is_comparable and self.increase_bound is not None
         change = increase(self.before, self.after) if is_known else None
         return None if change is None else round(change, 2)
+
+    @property
+    def increase_bound(self) -> Bound | None:
+        """The kind of `increase`; None if the kinds of the two values determine no bound on the increase."""
+        return INCREASE_BOUNDS.get((self.before_bound, self.after_bound))
 
     @property
     def changed(self) -> bool:

@@ -55,7 +55,7 @@ def diff_as_object(difference: LedgerDifference) -> Json:
         "unchanged_caches": difference.caches.unchanged,
         "states": [_row(row, {"accepted_bytes", "outgoing_bytes", "sockets"}) for row in difference.states.changed],
         "unchanged_states": difference.states.unchanged,
-        "headroom": {change.key: _sides(change) for change in difference.headroom},
+        "headroom": {change.key: _bounded(change) for change in difference.headroom},
         "nodes": [_row(row, {"headroom_sockets"}) for row in difference.nodes.changed],
         "unchanged_nodes": difference.nodes.unchanged,
         "free_blocks": [_row(row, {"blocks", "bytes"}) for row in difference.free_blocks.changed],
@@ -80,11 +80,12 @@ def _subject(subject: ComparedInput) -> Json:
 def _bounded(change: Change) -> Json:
     """The value before, the value after, and the change.
 
-    For each of the two values, a `Bound` says whether the value is exact.
+    For each of the three numbers, a `Bound` says whether the number is exact.
     """
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
-    return {**_sides(change), "before_is": before_is, "after_is": after_is}
+    change_is = "exact" if change.increase is None else change.increase_bound
+    return {**_sides(change), "before_is": before_is, "after_is": after_is, "change_is": change_is}
 
 
 def _sides(change: Change) -> Json:

@@ -29,6 +29,8 @@ shown. With --json, all rows are listed."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<=", "about": "~"}
+ROUNDED_UP = {"at most": True, "at least": False}
+"""True if a bound is rounded up; False if it is rounded down. Other figures are rounded to the nearest number."""
 
 
 def diff_as_text(difference: LedgerDifference) -> str:
@@ -120,13 +122,20 @@ def _change_cells(change: Change) -> list[str]:
 
 
 def _signed_change(change: Change) -> str:
-    """A change with its sign: bytes as in slabtop (`+2.31M`); counts in full (`+16 042`), or shortened (`+1604k`)."""
+    """A change with its sign: bytes as in slabtop (`+2.31M`); counts in full (`+16 042`), or shortened (`+1604k`).
+
+    A change that is not exact has the sign of its bound in front: `<= +598`.
+    """
     if change.increase is None:
         return units.UNKNOWN
+    bound = change.increase_bound or "exact"
+    up = ROUNDED_UP.get(bound)
     if change.unit == "bytes":
-        return units.signed_size(change.increase)
-    text = units.signed_count(change.increase)
-    return text if len(text) <= MAX_COUNT_CHARACTERS else units.short_signed_count(change.increase)
+        text = units.signed_size(change.increase, up)
+    else:
+        text = units.signed_count(change.increase)
+        text = text if len(text) <= MAX_COUNT_CHARACTERS else units.short_signed_count(change.increase, up)
+    return f"{BOUND_SIGNS[bound]} {text}".strip()
 
 
 def _side_text(change: Change, after: bool) -> str:
@@ -135,7 +144,7 @@ def _side_text(change: Change, after: bool) -> str:
         return units.UNKNOWN
     # Small amounts, such as bytes per connection, are exact to the byte, as in the other reports.
     exact = change.unit == "count" or amount < MAX_EXACT_BYTES
-    up = {"at most": True, "at least": False}.get(bound)
+    up = ROUNDED_UP.get(bound)
     text = units.exact_bytes(amount, up) if exact else units.size(amount, up)
     return f"{BOUND_SIGNS[bound]} {text}".strip()
 
@@ -236,7 +245,8 @@ def _changed_rows(
     listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
     yield from plain_table(headings, [cells(row) for row in listed])
     if others:
-        known = [more for row in others if amount is not None and (more := amount(row).increase) is not None]
+        changes = [amount(row) for row in others] if amount is not None else []
+        known = [each.increase for each in changes if each.increase is not None and each.increase_bound == "exact"]
         sum_of_others = f", {units.signed_size(sum(known))} together" if len(known) == len(others) else ""
         yield f"  and {len(others)} more{sum_of_others}; --json has them all"
     if rows.unchanged:

@@ -264,11 +264,15 @@ def hundredths(share: float) -> str:
     return "1.0" if share >= 1 else f".{int(share * 100 + ROUNDING_ERROR):02}"
 
 
-def short_signed_count(change: float | None) -> str:
-    """A difference of counts, or a change per second, with its sign: `+120`, `0`, or `+1604k` if shortened."""
+def short_signed_count(change: float | None, up: bool | None = None) -> str:
+    """A difference of counts, or a change per second, with its sign: `+120`, `0`, or `+1604k` if shortened.
+
+    Shortened towards 0; a bound is rounded as `round_bound` does.
+    """
     if change is None:
         return UNKNOWN
-    return f"{_sign(change)}{short_count(abs(round(change)), 6)}"
+    whole = round(change)
+    return f"{_sign(change)}{short_count(abs(whole), 6, up is not None and up == (whole > 0))}"
 
 
 def signed_count(change: float) -> str:
@@ -276,9 +280,13 @@ def signed_count(change: float) -> str:
     return f"{_sign(change)}{grouped(abs(round(change)))}"
 
 
-def signed_size(change: float) -> str:
-    """A difference of memory with its sign, in the format of slabtop's sizes: `+2.31M`."""
-    return f"{_sign(change)}{short_size(abs(change))}" if round(change) else "0"
+def signed_size(change: float, up: bool | None = None) -> str:
+    """A difference of memory with its sign, in the format of slabtop's sizes: `+2.31M`.
+
+    Rounded to the nearest; a bound is rounded as `round_bound` does.
+    """
+    up_without_sign = up if up is None or change > 0 else not up
+    return f"{_sign(change)}{short_size(abs(change), up_without_sign)}" if round(change) else "0"
 
 
 def _sign(change: float) -> str:

@@ -276,3 +276,32 @@ def diff_without_row(folder: Path, name: str, lost_in: str, extra: bool = False)
         assert number == 1
         slabinfo.write_text(text)
     return difference(roots["A"], roots["B"])
+
+
+# Changes of bounds.
+
+
+def test_two_upper_bounds_have_no_change() -> None:
+    pair = (tree("6.1-4n", "base"), tree("6.1-4n", "timewait"))
+    mini_sockets = difference(*pair)["sockets"]["time_wait_machine_max"]
+    assert (mini_sockets["before_is"], mini_sockets["after_is"]) == ("at most", "at most")
+    assert mini_sockets["before"] < mini_sockets["after"]
+    assert (mini_sockets["change"], mini_sockets["change_is"]) == (None, "exact")
+    assert re.search(r"TIME_WAIT +<= \d+ +<= [\d ]+ - +all netns", diff_output(*map(str, pair)))
+
+
+def test_an_estimate_has_an_estimated_change() -> None:
+    pair = (tree("6.1-4n", "base"), tree("6.1-4n", "established"))
+    memory = difference(*pair)["tcp_memory_bytes"]
+    assert (memory["before_is"], memory["after_is"], memory["change_is"]) == ("about", "about", "about")
+    assert re.search(r"kernel memory in TCP +~ \S+ KiB +~ \S+ MiB +~ \+\d", diff_output(*map(str, pair)))
+
+
+def test_an_incomplete_socket_of_the_headroom_is_a_lower_bound(tmp_path: Path) -> None:
+    roots = [copy_recording("6.1-4n", phase, tmp_path / phase) for phase in ("base", "established")]
+    for root in roots:
+        (root / "sys/kernel/security/lsm").unlink()
+    headroom = difference(*roots)["headroom"]["bytes_per_socket"]
+    assert (headroom["before_is"], headroom["after_is"], headroom["change"]) == ("at least", "at least", None)
+    text = " ".join(diff_output(*map(str, roots)).split())
+    assert re.search(r"FITS MORE counts sockets of >= 3 \d+ B", text)

@@ -14,6 +14,8 @@ from tcptop.report.diff_json import diff_as_object
 Json = dict[str, Any]
 Figure = tuple[float | None, str]
 
+OPPOSITE = {"exact": "exact", "about": "about", "at most": "at least", "at least": "at most"}
+
 ROUNDING = 2.0
 """Bytes that rounded sums may differ by."""
 
@@ -87,6 +89,9 @@ def check_figures(found: Json, side: str, report: Json) -> None:
         change = (found[group] if group else found)[key]
         assert change[side] == pytest.approx(figure, abs=0.01), (key, side)
         assert change[f"{side}_is"] == ("exact" if figure is None else is_what), (key, side)
+    for group in ("sockets", "bytes_per_connection", "headroom"):
+        for key, change in found[group].items():
+            check_change(change, key)
     counts = {state["state"]: state for state in report["states"]}
     for row in found["states"]:
         state = counts[row["state"]]
@@ -99,6 +104,19 @@ def check_figures(found: Json, side: str, report: Json) -> None:
                 change = row[f"{name}_bytes"]
                 assert change[side] == pytest.approx(figure, abs=0.01)
                 assert change[f"{side}_is"] == ("exact" if figure is None else is_what)
+
+
+def check_change(change: Json, key: str) -> None:
+    """A change has the kind that follows from the kinds of the two values; two upper bounds have no change."""
+    kinds = {change["before_is"], change["after_is"]}
+    if change["change"] is None or kinds == {"exact"}:
+        assert change["change_is"] == "exact", key
+    elif kinds <= {"exact", "about"}:
+        assert change["change_is"] == "about", key
+    else:
+        assert change["before_is"] != change["after_is"], key
+        is_least = change["before_is"] == "at most" or change["after_is"] == "at least"
+        assert change["change_is"] == ("at least" if is_least else "at most"), key
 
 
 # The growth of slab memory.
@@ -158,6 +176,7 @@ def check_reverse(found: Json, reverse: Json) -> None:
     for group in ("sockets", "bytes_per_connection"):
         for key, change in found[group].items():
             assert negative(reverse[group][key]["change"]) == change["change"], key
+            assert OPPOSITE.get(reverse[group][key]["change_is"], "") == change["change_is"], key
     for key in ("slab_memory_bytes", "tcp_memory_bytes"):
         assert negative(reverse[key]["change"]) == found[key]["change"]
     one, two = found["slab_growth"], reverse["slab_growth"]

@@ -350,3 +350,12 @@ def test_a_range_of_percentages_is_rounded_outwards_and_one_figure_to_the_neares
     assert shown(0.996, 0.996) == "99"
     assert shown(1.0, 1.0) == "100"
     assert shown(1.0004, 1.0004) == "101"
+
+
+@pytest.mark.parametrize("change", [2_400_123, -2_400_123])
+def test_bounds_of_changes_are_rounded_away_from_the_change(change: int) -> None:
+    """A lower bound is rounded towards less, an upper bound towards more, whatever the sign of the change is."""
+    low, high = (units.signed_size(change, up) for up in (False, True))
+    assert (low, high) == (("+2.28M", "+2.29M") if change > 0 else ("-2.29M", "-2.28M"))
+    counts = [units.short_signed_count(change, up) for up in (False, True)]
+    assert counts == (["+2400k", "+2401k"] if change > 0 else ["-2401k", "-2400k"])
