@@ -15,6 +15,11 @@ LENGTH_S = 300.0
 GAP_S = 5.0
 """Minimum time in seconds between two samples that the growth is computed from."""
 MIN_SAMPLES = 8
+MIN_FORECAST_RATIO = 0.5
+"""Smallest used share of a limit from which a time until the limit is reached is forecast.
+
+Below one half, more would have to be added than all that is there, so the growth was not seen for long enough.
+"""
 MAX_RATE_S = 65.0
 """Maximum time in seconds between two samples from which a rate is computed: slightly more than the longest
 interval."""
@@ -35,6 +40,8 @@ def add_growth_sample(
     samples: Sequence[GrowthSample], ledger: Ledger, origin: Origin = UNKNOWN_ORIGIN
 ) -> tuple[GrowthSample, ...]:
     """The samples of the last LENGTH_S seconds, and a new sample that is made from `ledger` and `origin`.
+
+    The last sample before these LENGTH_S seconds is kept too, so that the series is as long as a forecast needs.
 
     If the new sample has another origin, the series begins again with the new sample. If a clock was set back, some
     times in `samples` may be later than the time of `ledger`; such samples are dropped.
@@ -60,17 +67,25 @@ def add_growth_sample(
         {limit.name: limit.used for limit in ledger.limits["full"].rows},
         continued,
     )
-    return (*(each for each in samples if 0 < at_s - each.at_unix_s <= LENGTH_S), sample)
+    kept = [each for each in samples if 0 < at_s - each.at_unix_s <= LENGTH_S]
+    if not kept or at_s - kept[0].at_unix_s < LENGTH_S:
+        oldest_s = LENGTH_S + MAX_RATE_S
+        kept[:0] = [each for each in samples if LENGTH_S < at_s - each.at_unix_s <= oldest_s][-1:]
+    return (*kept, sample)
 
 
 def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode) -> Growth | None:
-    """The growth up to the last sample, in one accounting mode; None if there are too few samples."""
+    """The growth up to the last sample, in one accounting mode; None if there are too few samples.
+
+    The times until limits are reached are forecast only from samples of at least LENGTH_S seconds.
+    """
     if len(samples) < MIN_SAMPLES:
         return None
     times_s = [sample.at_unix_s for sample in samples]
+    is_long = times_s[-1] - times_s[0] >= LENGTH_S
     limits_in_s: dict[str, float] = {
         limit.name: in_s
-        for limit in ledger.limits[mode].rows
+        for limit in (ledger.limits[mode].rows if is_long else ())
         if (in_s := _time_to_limit_s(limit, fit_slope(times_s, [sample.used.get(limit.name) for sample in samples])))
         is not None
     }
@@ -132,10 +147,13 @@ def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> fl
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """Time until a limit is reached, in seconds.
 
-    The time is None if the use does not clearly grow, or if the error of the use is at least as large as the use.
+    The time is None if the use does not clearly grow, if less than MIN_FORECAST_RATIO of the limit is in use, or if the
+    error of the use is at least as large as the use.
     """
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
         return None
     if limit.used_is_at_most or limit.used_error is None or limit.used <= limit.used_error:
+        return None
+    if limit.used < MIN_FORECAST_RATIO * limit.maximum:
         return None
     return max(0, limit.maximum - limit.used) / slope.per_s

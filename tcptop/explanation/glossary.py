@@ -140,7 +140,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "growth",
         "The change of TCP's memory, and of the sockets beside it, per second: the average over the last half minute.",
         "The growth of a limit is over minutes, and Δ/s of a cache over five seconds. `steady`: less than 0.001 % a"
-        " second. `in about 14 min` is when a limit would be reached.",
+        " second.",
         "tcptop, from samples and the times between them",
         ("rate", "per second", "steady", "trend", "/s", "B/s", "KiB/s", "MiB/s", "GiB/s", "k/s", "M/s"),
     ),
@@ -229,7 +229,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         " more sockets fit below tcp_mem. `assumed`: mem_pcpu_rsv, which sets the error, cannot be read here, as in a"
         " container; the error is then that of its default.",
         "net/core/sock.c, sk_memory_allocated_add(); /proc/sys/net/core/mem_pcpu_rsv",
-        ("counter's error", "below counter's error", "count within its error", "error assumed"),
+        ("counter's error", "below counter's error", "count within its error", "error assumed", "error is assumed"),
     ),
     Entry(
         "charged",
@@ -946,12 +946,27 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         ("fits more", "room", "more", "known limits", "first of known limits"),
     ),
     Entry(
-        "nearest first",
+        "fewest fit first",
         "The order of the limits: alarms, then the limits that stop new sockets, those with the fewest that fit first.",
         "Limits that stop no new socket, such as that of orphans, come behind; those whose use is not known come last."
         " A limit overtakes another one after ten seconds.",
         "tcptop",
-        ("nearest", "stops no new socket", "stops no"),
+        ("fewest first", "fewest", "order of limits", "stops no new socket", "stops no socket", "stops no"),
+    ),
+    Entry(
+        "in about",
+        "When a limit would be reached if its use went on growing as in the last five minutes: `in about 14 min`.",
+        "It stands there only if the use clearly grew for five minutes, and half of the limit is in use."
+        " `mostly not TCP`: less than half of the memory's growth is TCP's.",
+        "tcptop, from samples and the times between them",
+        ("forecast", "in about min", "mostly not TCP", "not TCP", "mostly"),
+    ),
+    Entry(
+        "not visible here",
+        "The kernel shows the files of this limit only in the first network namespace, and tcptop reads another one.",
+        "It is so in most containers. The limit is in force all the same.",
+        "net/ipv4/sysctl_net_ipv4.c; /proc/sys/net",
+        ("not visible", "visible", "not visible from this network namespace"),
     ),
     Entry(
         "limit",

@@ -40,6 +40,7 @@ Each value has several texts of the same meaning, from long to short. The kernel
 """
 MIN_EXCESS_SHARE = 0.005
 """Smallest share of the memory that is worth a sentence, if USED and the memory for more sockets do not add up."""
+STOPS_NONE = "stops no new socket"
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
 
@@ -65,13 +66,15 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
     if limit.stops_new_sockets:
         return []
     if limit.concerns == "TIME_WAIT" and limit.used is not None and limit.maximum is not None:
-        more = number_text(max(0, limit.maximum - limit.used))
-        short = units.short_count(max(0, limit.maximum - limit.used), 4)
-        return [f"{more} more mini-sockets", f"{short} more mini-sockets", f"{short} more"]
+        left = max(0, limit.maximum - limit.used)
+        more, short = f"{number_text(left)} more mini-sockets", units.short_count(left, 4)
+        if limit.state == "full":
+            return [f"{more} fit: {STOPS_NONE}", STOPS_NONE]
+        return [f"{more} fit: {STOPS_NONE}", more, f"{short} more mini-sockets", f"{short} more"]
     if limit.headroom_sockets is None:
         return []
     more = f"{number_text(limit.headroom_sockets)} more orphans"
-    return [f"{more} fit: stops no new socket", more, "stops no new socket"]
+    return [f"{more} fit: {STOPS_NONE}", more, STOPS_NONE]
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
@@ -132,8 +135,8 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     """Variants of one sentence about the headroom, from the full sentence to its first words.
 
     The full sentence is, for example, `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client
-    side, average buffers`. Each variant omits the end of the previous variant. Only the last variant, for the narrowest
-    terminal, leaves out a word in the middle.
+    side, average buffers`. Each variant omits the end of the previous variant. The last variant names no full limit
+    that the number leaves out.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
     reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
@@ -155,8 +158,9 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         reason,
     )
     sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
-    shortest = f"{number} more fit"
-    return list(dict.fromkeys([*sentences, f"{shortest}{_but_full(ledger.limits[mode])}", shortest]))
+    shortest = f"{number} more {SOCKETS[mode]}"
+    named_full = _but_full(ledger.limits[mode])
+    return list(dict.fromkeys([*sentences, *([f"{shortest} fit{named_full}"] if named_full else []), shortest]))
 
 
 def headroom_exceptions(limits: Limits) -> str:

@@ -75,4 +75,4 @@ class Growth(NamedTuple):
     """Change in the kernel memory that TCP holds."""
     limits_in_s: Mapping[str, float]
     """Maps the name of a limit to the time until the limit is reached if the growth continues. Only limits whose `used`
-    clearly grows are included."""
+    clearly grew for five minutes, and is at least half of the maximum, are included."""

@@ -1,4 +1,4 @@
-"""Limits pane: each limit with a bar of its use, its headroom, and the time until it is reached; the nearest first."""
+"""Limits pane: each limit with a bar of its use, its headroom, and the time until it is reached."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from textual.binding import Binding, BindingType
 from tcptop.explanation.events_page import ALARM_SIGN
 from tcptop.explanation.limit_texts import (
     OF_KNOWN,
+    SOCKETS,
     STATE_ROLES,
     STATE_WORDS,
+    STOPS_NONE,
     alarm_reasons,
     before_reclaim_text,
     fits_more_text,
@@ -44,6 +46,9 @@ TRACK = "·"
 """An empty cell of a bar."""
 BAR_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical-bar"}
 FITS_TITLE = "fits more"
+ORDERS = ("fewest fit first", "fewest first")
+"""Texts, from long to short, that name the order of the limits: of the limits without an alarm, the limit below which
+the fewest further sockets fit comes first."""
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, THEN_WIDTH = 7, 12, 26, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_WIDTHS: Sequence[tuple[int, int]] = ((100, 24), (85, 22))
@@ -56,6 +61,8 @@ WHO_HINTS = (
     "W: queues, open files",
 )
 """Texts, from long to short, that say where the limits are shown that only a look at the sockets tells."""
+OTHERS_GROW = "mostly not TCP"
+"""Note on a growing limit of memory if less than half of the growth is TCP's."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that stay free of titles."""
 
@@ -118,14 +125,15 @@ class LimitsPane(ScrollPane):
         # A full limit that the number leaves out is named in every title.
         sentences = [each for each in sentences if "FULL" in each] or sentences
         exceptions = headroom_exceptions(ledger.limits[mode])
-        of_known = OF_KNOWN in exceptions
-        order = "nearest known first" if of_known else "nearest first"
-        parts = [[order, each] for each in sentences[:2]]
-        parts += [[each] for each in sentences[1:] if exceptions and exceptions in each]
-        parts += [*([order, each] for each in sentences[-2:]), *([each] for each in sentences[-2:])]
+        complete = [each for each in sentences if exceptions in each]
+        parts = [["Limits", order, each] for each in complete for order in ORDERS]
+        parts += [["Limits", each] for each in complete]
+        for name in ("Known limits", "Limits") if OF_KNOWN in exceptions else ("Limits",):
+            parts += [[name, order, each] for each in sentences[-2:] for order in ORDERS]
+        parts += [["Limits", each] for each in sentences[-2:]]
         if self._can_look(ledger) and self._body_length >= self._body_height:
-            parts = [*([*each, WHO_HINTS[-1]] for each in parts), *parts]
-        titles = [TITLE_SEPARATOR.join(filter(None, ("Limits", hidden, *each, self.position))) for each in parts]
+            parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
+        titles = [TITLE_SEPARATOR.join(filter(None, (name, hidden, *each, self.position))) for name, *each in parts]
         has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
             f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLE}"
@@ -172,7 +180,7 @@ def limit_lines(
     """A line for each limit.
 
     `tcp_per_s` is the growth of TCP's memory in bytes per second; None if unknown. If the machine's memory grows by
-    more than twice as much, the note on memory says that others grow.
+    more than twice as much, the note on memory says so.
 
     The limits whose use is unknown come last. The line of a limit whose use is unknown gives the reason, as far as the
     reason fits.
@@ -212,7 +220,8 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
     name, percent = _name_piece(limit), _percent_text(limit)
     sentences = _nearest_sentences(ledger, mode, limit)
     lines: list[Line] = []
-    for sentence, min_bar in (*((each, MIN_BAR_WIDTH) for each in sentences), (sentences[-1], 0), ("", 0)):
+    with_bar, without_bar = sentences[:-1], (*sentences[-2:], "")
+    for sentence, min_bar in (*((each, MIN_BAR_WIDTH) for each in with_bar), *((each, 0) for each in without_bar)):
         used = cell_width(f"{name[0]}  {percent}  {sentence}")
         bar = (
             use_bar(limit, max(min_bar, min(MAX_BAR_WIDTH, columns - used)))
@@ -238,15 +247,19 @@ def _nearest_sentences(ledger: Ledger, mode: AccountingMode, limit: Limit) -> li
     If `limit` is the first to be reached, the sentence gives the headroom of the machine.
 
     If another limit is reached first, the sentence gives the headroom of `limit`, then the name of the other limit, and
-    then the headroom of the machine.
+    then the headroom of the machine. The last variant leaves out what fits.
     """
-    first, sentences = ledger.limits[mode].first, headroom_sentences(ledger, mode)
-    if first is None or first.name == limit.name:
+    first, sentences, what = ledger.limits[mode].first, headroom_sentences(ledger, mode), SOCKETS[mode]
+    if first is None:
         return sentences
+    if first.name == limit.name:
+        return [*sentences, f"{headroom_number(ledger, mode)} more fit"]
     is_known = limit.stops_new_sockets and limit.headroom_sockets is not None
-    own = f"{fits_more_text(limit, units.rough_count)} more fit" if is_known else ""
-    named = [f"{first.label} first: {headroom_number(ledger, mode)} more fit", f"{first.label} first"]
-    return [*(f"{own}; {each}" if own else each for each in named), own]
+    own = fits_more_text(limit, units.rough_count)
+    named = [f"{first.label} first: {headroom_number(ledger, mode)}", f"{first.label} first"]
+    if not is_known:
+        return [f"{named[0]} more {what} fit", *named]
+    return [*(f"{own} more {what} fit; {each}" for each in named), f"{own} more {what}", f"{own} more fit"]
 
 
 def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
@@ -337,7 +350,10 @@ def _note_texts(
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == "memory" else ""
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
-    # The reason for an alarm is shortened if necessary, but never replaced by another note.
+    # The reason for an alarm is shortened if necessary, but never replaced by another note, except that FULL must not
+    # read as if no more connections were possible.
+    is_full = any(each.startswith("full from") for each in alarms)
+    texts += [STOPS_NONE, "stops no socket"] if is_full and STOPS_NONE in orphans else []
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in ("memory", "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"
@@ -352,7 +368,7 @@ def _note_texts(
         time = units.seconds(round(in_s))
         in_about = [f"in about {time}", f"≈ {time}"]
         if others_grow:
-            in_about = [f"{in_about[0]}: others grow", f"{in_about[1]}: others grow", "others grow"]
+            in_about = [f"{each}: {OTHERS_GROW}" for each in in_about] + [OTHERS_GROW]
         texts = [*(f"{in_about[0]}, {each}" for each in texts[:1]), *in_about]
     return [*texts, ""]
 

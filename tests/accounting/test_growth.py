@@ -95,7 +95,23 @@ def test_memory_that_others_take_is_called_theirs() -> None:
             lines = [text_of(line) for line in limit_lines(BASE, "full", columns, {"memory": 3060.0}, tcp_per_s)]
             [line] = [line for line in lines if "51 min" in line]
             assert line.startswith("memory")
-            assert ("others grow" in line) == others, line
+            assert ("mostly not TCP" in line) == others, line
+
+
+@pytest.mark.parametrize(("length_s", "step_s"), [(295, 5), (300, 5), (294, 7), (301, 7), (280, 40), (320, 40)])
+def test_a_time_is_forecast_only_from_five_minutes_of_samples(length_s: int, step_s: int) -> None:
+    samples = [sample(1e9 + at_s, 9000, 200_000 + 10 * at_s) for at_s in range(0, length_s + 1, step_s)]
+    result = found([sample(1e9 - 4000, 9000, 200_000), *samples])
+    assert result is not None
+    assert result.sockets is not None
+    assert bool(result.limits_in_s) == (length_s >= LENGTH_S)
+
+
+def test_no_time_is_forecast_below_half_of_the_limit() -> None:
+    for first, is_forecast in ((100_000, False), (131_072, True)):
+        result = found([sample(1e9 + at_s, 9000, first + at_s) for at_s in range(0, 301, 5)])
+        assert result is not None
+        assert bool(result.limits_in_s) == is_forecast
 
 
 def test_a_use_within_its_counters_error_reaches_no_limit() -> None:

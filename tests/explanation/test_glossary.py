@@ -122,3 +122,19 @@ def test_the_nearest_words_of_a_word_that_is_not_there(typed: str, near: str) ->
 
 def test_a_word_like_no_other_has_no_near_words() -> None:
     assert nearest_words(LEDGER, "xyzzy") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("in about", "in about"),
+        ("≈ 23 min: mostly not TCP", "in about"),
+        ("fewest first", "fewest fit first"),
+        ("not visible here", "not visible here"),
+        ("error is assumed", "error of the counter"),
+    ],
+)
+def test_the_notes_of_the_limits_are_explained(typed: str, word: str) -> None:
+    page = explain_word(LEDGER, typed)
+    assert page is not None
+    assert word in [text_of(line).strip() for line in page.lines(LEDGER, 80)]
