@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import inf
 
 from tcptop.accounting.cache_table import CacheTable
-from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.cgroup_vectors import cgroup_vector_costs, has_vectors
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.accounting.socket_counts import (
@@ -22,7 +22,7 @@ from tcptop.accounting.socket_counts import (
     sockets_with_inode,
 )
 from tcptop.kernel.objects import BIND_BUCKETS, CGROUP_VECTORS, MINI_SOCKETS, REQUEST_SOCKS, SOCKS, KernelObject, State
-from tcptop.ledger import Amount, HeldName, HeldObjects, HeldPart, ObjectCost, SocketCounts
+from tcptop.ledger import UNKNOWN_CACHE, Amount, HeldName, HeldObjects, HeldPart, ObjectCost, SocketCounts
 from tcptop.snapshot import Snapshot
 
 ZERO = Amount(0, 0)
@@ -139,17 +139,23 @@ def _parts(
     for family in (None, "ipv4", "ipv6"):
         of_family = by_family.get(family or "", number)
         known: list[ObjectCost] = []
-        for item in items:
-            if item.family != family:
-                continue
+        all_known = True
+        for item in (each for each in items if each.family == family):
             for cost in object_costs(snapshot, table, item, 1.0):
                 if isinstance(cost, ObjectCost):
                     known.append(cost)
                 else:
-                    yield HeldPart(item.struct, family, None, (), of_family, None, 1.0)
-        for cost in (*known, *cgroup_vector_costs(snapshot, table, known)[0]):
+                    all_known = False
+                    yield HeldPart(item.struct, family, None, (), of_family, None, 1.0, False)
+        vectors, all_vectors_known = cgroup_vector_costs(snapshot, table, known)
+        for cost in (*known, *vectors):
             cache = cost.cache if cost.object == CGROUP_VECTORS.struct else None
             low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
-            unit = Amount(low, low if cost.high_slab_bytes is None else cost.high_slab_bytes)
+            high = inf if cost.slab_bytes is None else low if cost.high_slab_bytes is None else cost.high_slab_bytes
             factor = table.fallback_factor(cost.cache)
-            yield HeldPart(cost.object, family, cache, table.possible_rows(cost), of_family, unit, factor)
+            is_read = cost.slab_bytes is not None and not cost.computed
+            rows = table.possible_rows(cost)
+            yield HeldPart(cost.object, family, cache, rows, of_family, Amount(low, high), factor, is_read)
+        all_known = all_known and all(cost.slab_bytes is not None for cost in known)
+        if not (all_known and all_vectors_known) and has_vectors(snapshot, table) is not False:
+            yield HeldPart(CGROUP_VECTORS.struct, family, UNKNOWN_CACHE, (), of_family, None, 1.0, False)

@@ -7,16 +7,30 @@ row with its growth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Literal
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel.objects import LSM_CACHES, MPTCP_SOCKS, OBJECT_OF_CACHE, State
-from tcptop.ledger import Amount, CacheLine, HeldName, HeldObjects, HeldPart, Ledger, StateCost, fallback_factor
+from tcptop.ledger import (
+    UNKNOWN_CACHE,
+    Amount,
+    CacheLine,
+    HeldName,
+    HeldObjects,
+    HeldPart,
+    Ledger,
+    StateCost,
+    fallback_factor,
+)
 from tcptop.rates import increase
 
 ZERO = Amount(0.0, 0.0)
+
+PartKey = tuple[str, Literal["ipv4", "ipv6"] | None, str | None]
+"""Struct, family and kmalloc cache of vectors: what a part of one ledger and the same part of the other have alike."""
 
 BOOT_PREFIXES = ("kmalloc-", "dma-kmalloc-", "size-")
 BOOT_CACHES = frozenset(("kmem_cache", "kmem_cache_node", *LSM_CACHES))
@@ -154,20 +168,25 @@ def _growth_of_kind(
     own_rows: frozenset[str],
 ) -> tuple[Amount, Amount]:
     """Growth of the bytes of all objects of one kind: in the rows that only TCP uses, and in all other rows."""
-    by_key = [{(part.object, part.family, part.vector_cache): part for part in kind.parts} for kind in kinds]
+    by_key: list[dict[PartKey, HeldPart]] = [
+        {(part.object, part.family, part.vector_cache): part for part in kind.parts} for kind in kinds
+    ]
     own: tuple[list[Amount], list[Amount]] = ([], [])
     shared = ZERO
     for key in {**by_key[0], **by_key[1]}:
-        pair = (by_key[0].get(key), by_key[1].get(key))
+        pair = _like_pair(key, by_key)
         units = _units(pair)
         if units is None:
             continue
-        numbers = [ZERO if part is None else _scaled(part.number, part.fallback) for part in pair]
+        numbers = [
+            ZERO if part is None else _scaled(part.number, factor)
+            for part, factor in zip(pair, _factors(pair), strict=True)
+        ]
         if any(part is not None and own_rows.intersection(part.rows) for part in pair):
             for ends, number, unit in zip(own, numbers, units, strict=True):
                 ends.append(number.times(unit))
         elif kinds[0].name == "local ports":
-            factors = [part.fallback for part in pair if part is not None]
+            factors = _factors(pair)
             low, high = min(unit.low for unit in units), max(unit.high for unit in units)
             unit = Amount(low * min(factors), high * max(factors))
             shared = _add(shared, _ports_growth(sides).times(unit))
@@ -179,17 +198,55 @@ def _growth_of_kind(
     return sums[1].minus(sums[0]), shared
 
 
+def _like_pair(key: PartKey, by_key: Sequence[Mapping[PartKey, HeldPart]]) -> tuple[HeldPart | None, HeldPart | None]:
+    """The parts with the same key in both ledgers; None for an object that a kernel does not have.
+
+    A ledger whose files do not show which vectors the slabs have takes the vectors of the other ledger, since both
+    kernels are the same. If neither ledger has all vectors, only vectors that both ledgers have are compared.
+    """
+    item, family, vector_cache = key
+    pair = [parts.get(key) for parts in by_key]
+    unknown = [None if vector_cache is None else parts.get((item, family, UNKNOWN_CACHE)) for parts in by_key]
+    for side, other in ((0, 1), (1, 0)):
+        marker = unknown[side]
+        if marker is not None and unknown[other] is None:
+            likeness = pair[other]
+            pair[side] = None if likeness is None else likeness._replace(number=marker.number, is_read=False)
+    if any(unknown) and None in pair:
+        return None, None
+    return pair[0], pair[1]
+
+
 def _units(pair: tuple[HeldPart | None, HeldPart | None]) -> tuple[Amount, Amount] | None:
     """Bounds on the bytes of one object in each ledger; None if neither ledger knows the size.
 
-    An object has one size on one kernel, so the bounds of both ledgers apply to the size. If the bounds do not overlap,
-    the kernel was restarted with other options, such as slub_debug, and the object has a different size in each ledger.
+    An object has one size on one kernel, so the bounds of both ledgers apply to the size, and a size that only one
+    ledger read from a file applies to both. If both ledgers read the size, and the bounds do not overlap, the kernel
+    was restarted with other options, such as slub_debug, and the object has a different size in each ledger.
     """
-    units = [part.unit_bytes for part in pair if part is not None and part.unit_bytes is not None]
+    known = [part for part in pair if part is not None and part.unit_bytes is not None]
+    read = [part for part in known if part.is_read]
+    units = [part.unit_bytes for part in (read or known) if part.unit_bytes is not None]
     if not units:
         return None
     low, high = max(unit.low for unit in units), min(unit.high for unit in units)
-    return (Amount(low, high), Amount(low, high)) if low <= high else (units[0], units[1])
+    if low > high and read:
+        return units[0], units[1]
+    low, high = min(low, high), max(low, high)
+    # Without an upper bound, `SlabGrowth.missing` names the object, and the bytes of the sockets are lower bounds.
+    unit = Amount(low, low if high == inf else high)
+    return unit, unit
+
+
+def _factors(pair: tuple[HeldPart | None, HeldPart | None]) -> tuple[float, float]:
+    """`fallback` of both parts. A ledger whose files do not show the factor takes the factor of the other ledger."""
+    factors = [None if part is None else part.fallback for part in pair]
+    read = [part.fallback for part in pair if part is not None and part.is_read]
+    one, two = (
+        read[0] if read and (part is None or not part.is_read) else factor or 1.0
+        for part, factor in zip(pair, factors, strict=True)
+    )
+    return one, two
 
 
 def _scaled(amount: Amount, factor: float) -> Amount:

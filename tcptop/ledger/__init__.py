@@ -22,7 +22,7 @@ from tcptop.ledger.connection_cost import (
     StateCost,
 )
 from tcptop.ledger.growth import Growth, GrowthSinceMark, LiveObjects, Slope
-from tcptop.ledger.held_objects import HeldName, HeldObjects, HeldPart
+from tcptop.ledger.held_objects import UNKNOWN_CACHE, HeldName, HeldObjects, HeldPart
 from tcptop.ledger.limits import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -57,6 +57,7 @@ __all__ = [
     "MAX_ALIASES",
     "SCOPE_LABELS",
     "STATE_MARGIN_PERCENT",
+    "UNKNOWN_CACHE",
     "AccountingMode",
     "Amount",
     "Attached",
