@@ -205,6 +205,19 @@ def test_sockets_in_flight() -> None:
         assert "no_process" in verdicts(found)
 
 
+def test_sockets_of_processes_outside_the_pid_namespace_are_not_seen() -> None:
+    with load("connected", 150) as of:
+        prefix = ["nsenter", f"--net=/proc/{of.pid}/ns/net"]
+        found = look(prefix=[*prefix, "unshare", "-pf", "--mount-proc"])
+        assert sockets(found, of, "not_seen", "ESTABLISHED") == 300
+        assert "no_process" not in {each["owner"]["kind"] for each in found["groups"]} | verdicts(found)
+        assert not found["sums"]["complete"]
+        assert any("outside this pid namespace" in each for each in found["missing"])
+        # Beside the procfs of the machine, the namespace hides nothing.
+        seen = look("--here", prefix=[*prefix, "unshare", "-pf"])
+        assert sockets(seen, of, "process", "ESTABLISHED", comm="idle") == 300
+
+
 def test_sockets_that_were_never_connected() -> None:
     with load("unconnected", 1_000):
         found = look()

@@ -12,7 +12,7 @@ from tcptop.ledger import Amount, CountScope, SocketCounts, StateCost
 from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, HolderVerdict
 from tcptop.recall import Recall, Same
 from tcptop.snapshot import DAMAGED, SOCKET_TABLE, Reading, Snapshot
-from tcptop.snapshot.socket_table import Listener, SocketGroup, SocketNamespace, SocketTable
+from tcptop.snapshot.socket_table import HiddenBy, Listener, SocketGroup, SocketNamespace, SocketTable
 from tcptop.text.units import ago, grouped
 
 USER_OF_EVERY_SOCKET = (6, 18)
@@ -102,6 +102,7 @@ def find_holders(
         user_of=table.user_of,
         verdicts=verdicts,
         groups_before=None if look_before is None else look_before[1],
+        all_processes_seen=not table.hidden_by and not table.unread_processes,
     )
 
 
@@ -312,7 +313,8 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
     incomplete.
     """
     asked = [each for each in table.namespaces if each.asked == "asked"]
-    is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine" and not is_damaged
+    is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine"
+    is_whole = is_whole and not table.hidden_by and not is_damaged
     machine: Mapping[str, int] = asked[0].counters if asked else {}
     full_groups = [group for group in table.groups if not group.is_mini and group.state != "SYN_RECV"]
     asked_inodes = {each.inode for each in asked}
@@ -380,10 +382,17 @@ def _unseen(groups: Sequence[HolderGroup]) -> Iterator[str]:
 SCOPES = {
     "machine": None,
     "here": "only this network namespace was asked",
-    "container": "from a container (another pid namespace), only its own namespaces are seen",
+    "container": None,
 }
-"""For each scope of a reading of the sockets, a text that says what was not read; None if all sockets were read.
+"""For each scope of a reading of the sockets, a text that says what was not read; None if `hidden_by` of the table says
+what was not read.
 """
+HIDDEN: Mapping[HiddenBy, str] = {
+    "pid_namespace": "processes outside this pid namespace (container), and network namespaces of theirs",
+    "hidepid": "processes that the option hidepid of /proc hides, and network namespaces of theirs",
+    "other": "hidden processes, and network namespaces of theirs",
+}
+"""For each reason why processes were hidden, a text that says what was not seen."""
 
 
 def _missing(table: SocketTable) -> Iterator[str]:
@@ -391,6 +400,7 @@ def _missing(table: SocketTable) -> Iterator[str]:
     scope = SCOPES.get(table.scope, "the look does not say what it could see")
     if scope is not None:
         yield scope
+    yield from (HIDDEN[reason] for reason in table.hidden_by)
     reasons: dict[str, list[int | None]] = defaultdict(list)
     for namespace in table.namespaces:
         if namespace.asked != "asked":

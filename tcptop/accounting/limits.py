@@ -442,13 +442,15 @@ def _look_age(holders: "Holders") -> str:
 def _nofile(holders: "Holders | None") -> Limit:
     """The limit on the open files of a process.
 
-    Of all processes with sockets, the process that is nearest to its limit is shown.
+    Of all processes with sockets, the process that is nearest to its limit is shown. A process that was not seen may be
+    nearer.
     """
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
     if holders is None or not found:
         return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN)
     fullest = max(found, key=lambda each: each.descriptors / (each.max_descriptors or 1))
-    note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, the fullest of the processes with sockets"
+    seen = "with sockets" if holders.all_processes_seen else "that were seen"
+    note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, the fullest of the processes {seen}"
     use = Use(fullest.descriptors, fullest.max_descriptors)
     return _limit("nofile", use, None, note)
 

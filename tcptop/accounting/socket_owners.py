@@ -82,7 +82,11 @@ def owned_groups(table: SocketTable, are_counted: bool = True) -> Iterator[Owned
     }
     divided = divide_unseen(
         [
-            Unseen(group.sockets, _sampled_sockets(groups, rooms), heaviest.get(_near(group), ()))
+            Unseen(
+                group.sockets,
+                _sampled_sockets(groups, rooms),
+                () if table.hidden_by else heaviest.get(_near(group), ()),
+            )
             for group, groups in unseen_in
         ],
         rooms,
@@ -95,14 +99,16 @@ def owned_groups(table: SocketTable, are_counted: bool = True) -> Iterator[Owned
     unread_in = {each.inode: each.counters.get("unread_processes", 0) for each in table.namespaces}
     largest_weight = _largest_weights(table.groups, sampled, rooms)
     for (group, groups), (parts, full) in zip(unseen_in, divided, strict=True):
-        parts = parts or _opened_since(group, groups, left)
+        if not table.hidden_by:  # otherwise the sockets may as well be those of a hidden process
+            parts = parts or _opened_since(group, groups, left)
         for pid in sorted(parts):
             yield OwnedGroup(group, _process(pid, table.process_of, True), parts[pid] / group.sockets)
         rest = group.sockets - sum(parts.values())
         if rest < NO_SOCKETS:
             continue
         is_nobodys = (
-            rest > LATE_SHARE * _known(groups, parts)
+            not table.hidden_by
+            and rest > LATE_SHARE * _known(groups, parts)
             and largest_weight(group.namespace, full) <= rest / ENOUGH_HITS
             and not unread_in.get(group.namespace, 0)
         )
@@ -158,13 +164,13 @@ def _added(groups: Sequence[SocketGroup]) -> SocketGroup:
 def listener_owner(listener: Listener, table: SocketTable) -> Holder:
     """The owner of a listener.
 
-    The owner of a listener without a known process is `not_seen` if some descriptors were not read, otherwise
-    `no_process`.
+    The owner of a listener without a known process is `not_seen` if some descriptors were not read, or if processes
+    were hidden; otherwise `no_process`.
     """
     if listener.pid is not None:
         return _process(listener.pid, table.process_of, False)
     unread = sum(each.counters.get("unread_processes", 0) for each in table.namespaces)
-    is_seen = not unread and all(process.is_whole for process in table.process_of.values())
+    is_seen = not unread and not table.hidden_by and all(process.is_whole for process in table.process_of.values())
     return NO_PROCESS if is_seen else NOT_SEEN
 
 

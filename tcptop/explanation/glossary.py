@@ -1136,9 +1136,24 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "not seen",
         "A process may have these sockets: its descriptors may not be read, were not drawn, or were opened since.",
-        "Root sees more. Namespaces that were not asked stand below the table with the reason.",
+        "The process may also be hidden: outside the pid namespace, or by hidepid. Root sees more. Namespaces that were"
+        " not asked stand below the table with the reason.",
         "tcptop",
         ("(not seen)",),
+    ),
+    Entry(
+        "pid namespace",
+        "A set of processes with numbers of their own, as each container has. Its /proc shows no process outside it.",
+        "Sockets of the processes outside are (not seen), and so are network namespaces that only they lead to.",
+        "pid_namespaces(7); /proc/self/ns/pid",
+        ("processes outside", "of theirs"),
+    ),
+    Entry(
+        "hidepid",
+        "An option of the mounted /proc that hides the processes of other users from a user.",
+        "Root sees all processes, and so does a member of the group that the option gid of /proc names.",
+        "proc(5); /proc/self/mountinfo; fs/proc/base.c, has_pid_permissions()",
+        ("hides",),
     ),
     Entry(
         "estimated",

@@ -135,8 +135,9 @@ MEANINGS: Sequence[Meaning] = (
         KIND_NAMES["not_seen"],
         ("not_seen",),
         (),
-        "A process may have them, but its descriptors were not read or not drawn, or it opened them since. Root sees"
-        " more, and `tcptop who --exact PID` looks up every descriptor of a process.",
+        "A process may have them, but its descriptors were not read or not drawn, it opened them since, or it is"
+        " hidden (pid namespace, hidepid). Root sees more, and `tcptop who --exact PID` looks up every descriptor of a"
+        " process.",
     ),
     Meaning(
         "CLOSE_WAIT",

@@ -19,7 +19,7 @@ HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_pr
 (SCM_RIGHTS), is registered with io_uring, is in the descriptor table of a single thread (CLONE_FILES), or is the
 kernel's.
 `not_seen`: a process may have the sockets, but tcptop did not read the descriptors of this process, or had no
-permission to read them, or the sockets were opened since.
+permission to read them, or the process is hidden from tcptop, or the sockets were opened since.
 """
 
 
@@ -145,3 +145,5 @@ class Holders(NamedTuple):
     verdicts: tuple[HolderVerdict, ...]
     groups_before: tuple[HolderGroup, ...] | None
     """The groups of the previous reading; None if this is the first reading."""
+    all_processes_seen: bool = True
+    """False if processes were hidden from tcptop, or if the descriptors of a process were not read."""

@@ -21,6 +21,14 @@ sockets have an inode, but no descriptor with this inode was found.
 """
 
 
+HiddenBy = Literal["pid_namespace", "hidepid", "other"]
+"""The reason why processes were hidden from tcptop.
+
+`pid_namespace`: tcptop's procfs shows only the processes of a PID namespace other than the machine's first PID
+namespace. `hidepid`: an option of procfs. `other`: a reason that only a later version of tcptop knows.
+"""
+
+
 AF_INET, AF_INET6 = 2, 10
 """Address families of sockets on Linux."""
 
@@ -204,3 +212,6 @@ class SocketTable(NamedTuple):
     shared: tuple[SharedSockets, ...]
     unread_threads: int
     """Number of threads whose network namespace was not read."""
+    hidden_by: tuple[HiddenBy, ...] = ()
+    """The reasons why processes were hidden; empty if procfs showed all processes of the machine. A hidden process may
+    have any socket whose descriptor was not found."""

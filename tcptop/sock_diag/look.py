@@ -30,8 +30,8 @@ from tcptop.sock_diag.net_namespaces import (
     call_in_thread,
     find_namespaces,
     list_pids,
-    sees_all_processes,
 )
+from tcptop.sock_diag.visibility import hidden_processes
 from tcptop.text.printable import decode_text, printable
 
 TIME_LIMIT_S = 10.0
@@ -148,8 +148,11 @@ class _Look:
 
     def lines(self) -> Iterator[str]:
         state_before = module_state()
-        namespaces, processes, unread_threads = find_namespaces(list_pids())
-        yield f"scope\t{'here' if self._ask.here_only else 'machine' if sees_all_processes() else 'container'}"
+        pids = list_pids()
+        namespaces, processes, unread_threads = find_namespaces(pids)
+        hidden = [*hidden_processes(pids)]
+        yield f"scope\t{'here' if self._ask.here_only else 'container' if 'pid_namespace' in hidden else 'machine'}"
+        yield from (f"hidden\t{reason}" for reason in hidden)
         if self._ask.here_only:
             namespaces = namespaces[:1]
         counters = {each: read_counters(each.counters) if each.counters else {} for each in namespaces}

@@ -22,6 +22,8 @@ class Mount(NamedTuple):
     """The folder or file on which the file system is mounted."""
     kind: str
     """Type of the file system."""
+    options: str = ""
+    """Options of the file system, separated by commas; not those of the mount point."""
 
 
 def read_mounts(path: str = OWN_MOUNTS) -> Iterator[Mount]:
@@ -34,9 +36,10 @@ def read_mounts(path: str = OWN_MOUNTS) -> Iterator[Mount]:
         data = file.read(MAX_BYTES)
     for line in data.split(b"\n")[:-1]:
         start, dash, end = line.partition(b" - ")
-        fields, kind = start.split(b" "), end.split(b" ")[0]
+        fields, [kind, *source] = start.split(b" "), end.split(b" ")
         if dash and kind and len(fields) > 5:
-            yield Mount(_text(fields[3]), _text(fields[4]), _text(kind))
+            options = source[1] if len(source) > 1 else b""
+            yield Mount(_text(fields[3]), _text(fields[4]), _text(kind), _text(options))
 
 
 def _text(field: bytes) -> str:

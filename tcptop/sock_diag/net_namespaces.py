@@ -27,8 +27,6 @@ MAX_THREADS = 10_000
 LONE_THREAD_LINKS = 3
 """Number of links to the folder /proc/PID/task if the process has one thread; each further thread adds 1
 (fs/proc/base.c, proc_task_getattr)."""
-FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
-"""PROC_PID_INIT_INO (include/linux/proc_ns.h)."""
 
 
 class NetNamespace(NamedTuple):
@@ -51,13 +49,6 @@ class Process(NamedTuple):
 
     pid: int
     namespace: int | None
-
-
-def sees_all_processes() -> bool:
-    """True if this process is in the machine's first PID namespace, whose procfs shows every process."""
-    with suppress(OSError):
-        return os.readlink("/proc/self/ns/pid") == FIRST_PID_NAMESPACE
-    return False
 
 
 def list_pids() -> list[int]:
@@ -92,13 +83,18 @@ def find_namespaces(pids: Iterable[int]) -> Found:
         except PermissionError:
             # The number of the namespace is hidden, but any user may read the inode of the namespace's sockstat. Each
             # namespace's sockstat has an inode of its own, so the inode tells the namespaces apart.
-            with suppress(OSError):
+            try:
                 counters = os.stat(f"{folder}/net/sockstat").st_ino
-                if counters == counters_here:
-                    processes.append(Process(pid, here))
-                    continue
-                hidden.setdefault(counters, NetNamespace(None, False, "process", "", "", f"{folder}/net"))
+            except PermissionError:  # procfs has the option hidepid=noaccess
                 processes.append(Process(pid, None))
+                continue
+            except OSError:
+                continue
+            if counters == counters_here:
+                processes.append(Process(pid, here))
+                continue
+            hidden.setdefault(counters, NetNamespace(None, False, "process", "", "", f"{folder}/net"))
+            processes.append(Process(pid, None))
             continue
         except OSError:
             pass  # the process has ended, or only its first thread has ended

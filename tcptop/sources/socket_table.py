@@ -15,6 +15,7 @@ from tcptop.hosts.host import Host
 from tcptop.snapshot import SOCKET_TABLE, SOCKETS_NOT_ASKED, Reading, ReadState
 from tcptop.snapshot.socket_table import (
     Asked,
+    HiddenBy,
     Listener,
     OwnerKind,
     SharedSockets,
@@ -32,6 +33,7 @@ from tcptop.text.printable import decode_text, printable, printable_name
 from tcptop.text.units import grouped
 
 ASKED: Mapping[str, Asked] = {word: word for word in get_args(Asked)}
+HIDDEN_BY: Mapping[str, HiddenBy] = {word: word for word in get_args(HiddenBy)}
 MAX_LINES = 100_000
 KINDS_IN_WORDS: Mapping[str, str] = {
     "net": "network namespaces",
@@ -145,6 +147,7 @@ class _Parser:
         self._user_of: dict[int, str] = {}
         self._shared: list[SharedSockets] = []
         self._unread_threads = 0
+        self._hidden_by: dict[HiddenBy, None] = {}
         self.left_out: list[str] = []
         """A text for each kind of lines of which the look left out some, because there were too many."""
         self._inodes: set[int] = set()
@@ -153,6 +156,7 @@ class _Parser:
             "took_us": self._add_took,
             "module": self._add_module,
             "scope": self._add_scope,
+            "hidden": self._add_hidden,
             "processes": self._add_processes,
             "net": self._add_namespace,
             "listen": self._add_listener,
@@ -180,6 +184,7 @@ class _Parser:
             self._user_of,
             tuple(self._shared),
             self._unread_threads,
+            tuple(self._hidden_by),
         )
 
     def strays(self) -> int:
@@ -202,6 +207,11 @@ class _Parser:
 
     def _add_scope(self, columns: list[str]) -> None:
         self._scope = printable_name(columns[0])
+        if self._scope == "container":
+            self._hidden_by["pid_namespace"] = None  # early versions recorded no line `hidden`
+
+    def _add_hidden(self, columns: list[str]) -> None:
+        self._hidden_by[HIDDEN_BY.get(columns[0], "other")] = None
 
     def _add_processes(self, columns: list[str]) -> None:
         self._processes = (_count(columns[0]), _count(columns[1]))

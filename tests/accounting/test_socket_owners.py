@@ -124,6 +124,26 @@ def test_no_process_is_told_from_not_seen() -> None:
     assert owners(net(), *elsewhere, unseen, large)["no_process", None] == 200
 
 
+def test_what_no_process_shows_may_be_a_hidden_process_s() -> None:
+    """As long as procfs hides processes, no socket is said to have no process, and none is given to a neighbour."""
+    unseen = group("unseen", 200)
+    for reason in ("pid_namespace", "hidepid", "a later reason"):
+        hidden = (net(unread_processes=0), f"hidden\t{reason}")
+        assert owners(*hidden, unseen) == {("not_seen", None): 200}
+        assert owners(*hidden, unseen, process(10, "x", False, 2)) == {("not_seen", None): 200}
+        few = (group("whole:10", 100), group("unseen", 10), process(10, descriptors=120, sockets=100))
+        assert owners(*few) == {("process", 10): 110}
+        assert owners(*hidden, *few) == {("process", 10): 100, ("not_seen", None): 10}
+        near = (
+            *(group("sampled:10", 50, cgroup=7), group("unseen", 3, "CLOSE_WAIT", cgroup=7)),
+            process(10, "x", False, 90),
+        )
+        assert owners(*near) == {("process", 10): 53}
+        assert owners(*hidden, *near) == {("process", 10): 50, ("not_seen", None): 3}
+        table = table_of(*hidden, listen(2049))
+        assert listener_owner(table.listeners[0], table).kind == "not_seen"
+
+
 def test_few_sockets_are_those_of_a_large_process_with_the_same_user_and_cgroup() -> None:
     lines = (group("sampled:10", 50, cgroup=7), group("unseen", 3, "CLOSE_WAIT", cgroup=7), process(10, "x", False, 90))
     assert owners(*lines) == {("process", 10): 53}

@@ -261,7 +261,13 @@ def test_a_name_with_braces_stays_as_it_is(command: str, tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
-        (look_text(net(HERE, alloc=1000), group()).replace("machine", "container", 1), "from a container"),
+        (look_text(net(HERE, alloc=1000), group()).replace("machine", "container", 1), "outside this pid namespace"),
+        (look_text("hidden\tpid_namespace", net(HERE, alloc=1000), group()), "outside this pid namespace"),
+        (
+            look_text("hidden\thidepid", net(HERE, alloc=1000), group()),
+            "processes that the option hidepid of /proc hides",
+        ),
+        (look_text("hidden\tlater", net(HERE, alloc=1000), group()), "hidden processes"),
         (
             look_text(net(HERE, alloc=1000), group()).replace("machine", "here", 1),
             "only this network namespace was asked",
@@ -271,7 +277,7 @@ def test_a_name_with_braces_stays_as_it_is(command: str, tmp_path: Path, capsys:
         (look_text(), ""),
         (look_text(net(HERE, unread_processes=1), group("unseen", sockets=5)), "the process of 5 sockets"),
     ],
-    ids=["container", "here", "damaged", "cut", "no namespace", "not seen"],
+    ids=["container", "pid namespace", "hidepid", "hidden later", "here", "damaged", "cut", "no namespace", "not seen"],
 )
 def test_a_look_that_is_not_whole_is_not_complete(
     text: str, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -286,6 +292,22 @@ def test_a_look_that_is_not_whole_is_not_complete(
         assert not [each for each in found["verdicts"] if each["kind"] == "in_no_hash"]
     assert found["complete"] is False
     assert missing in "; ".join(found["missing"])
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_sockets_of_hidden_processes_are_not_seen_and_no_verdict(
+    is_early: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Early versions recorded only the scope `container`."""
+    lines = (net(HERE, unread_processes=0), group("unseen", 500), listen(8080), process(10, limit=1_000))
+    text = look_text(*lines) if is_early else look_text("hidden\thidepid", *lines)
+    root = tree_with_look(tmp_path, text.replace("machine", "container", 1) if is_early else text)
+    found = looked(capsys, root)
+    assert {each["owner"]["kind"] for each in found["groups"]} == {"not_seen"}
+    assert found["verdicts"] == []
+    assert "(not seen)" in run(capsys, "who", "--root", root)
+    report = run(capsys, "--json", "--who", "--root", root)
+    assert "the fullest of the processes that were seen" in str(json.loads(report)["limits"])
 
 
 @pytest.mark.slow

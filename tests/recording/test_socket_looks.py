@@ -173,6 +173,8 @@ def test_scrubbing_leaves_out_what_it_does_not_know() -> None:
         group("whole:70", 5, uid=1000, cgroup=77, peer="192.0.2.0/24"),
         cgroup(77, "/user.slice/secret"),
         "user\t1000\tsecret",
+        "hidden\thidepid",
+        "hidden\tsecret",
         "later\tsecret",
         "group\tsecret",
     )
@@ -183,6 +185,7 @@ def test_scrubbing_leaves_out_what_it_does_not_know() -> None:
     table, damage = SocketTableSource().parse(text)
     assert damage is None
     assert table is not None
+    assert table.hidden_by == ("hidepid",)
     assert (table.groups[0].pid, table.groups[0].uid, table.listeners[0].pid, table.groups[0].sockets) == (1, 1, 1, 5)
     assert text_of(SocketScrubber().scrub(read_of("something else\n"))) == ""
 

@@ -24,17 +24,21 @@ def test_fields_and_escapes(tmp_path: Path) -> None:
     assert read(
         tmp_path,
         b"30 1 0:4 net:[4026532300] /run/netns/a\\040b\\134c rw shared:5 master:1 - nsfs nsfs rw\n"
-        b"31 1 0:5 / /tmp/\xff\\011x rw - tmp\\040fs a\\040-\\040b rw\n",
+        b"31 1 0:5 / /tmp/\xff\\011x rw - tmp\\040fs a\\040-\\040b rw\n"
+        b"32 1 0:6 / /proc rw,relatime - proc proc rw,gid=5,hidepid=invisible\n"
+        b"33 1 0:7 / /y rw - proc\n",
     ) == [
-        Mount("net:[4026532300]", "/run/netns/a b\\c", "nsfs"),
-        Mount("/", "/tmp/\udcff\tx", "tmp fs"),
+        Mount("net:[4026532300]", "/run/netns/a b\\c", "nsfs", "rw"),
+        Mount("/", "/tmp/\udcff\tx", "tmp fs", "rw"),
+        Mount("/", "/proc", "proc", "rw,gid=5,hidepid=invisible"),
+        Mount("/", "/y", "proc"),
     ]
 
 
 def test_strange_lines_are_left_out(tmp_path: Path) -> None:
     good = b"31 1 0:5 / /x rw - tmpfs tmpfs rw\n"
     for bad in (b"\n", b"short - tmpfs\n", b"31 1 0:5 / /x rw tmpfs\n", b"31 1 0:5 / /x rw -\n", b"\0" * 40 + b"\n"):
-        assert read(tmp_path, bad + good) == [Mount("/", "/x", "tmpfs")]
+        assert read(tmp_path, bad + good) == [Mount("/", "/x", "tmpfs", "rw")]
     assert read(tmp_path, b"") == []
     assert list(read_mounts(str(tmp_path / "none"))) == []
 
@@ -42,4 +46,4 @@ def test_strange_lines_are_left_out(tmp_path: Path) -> None:
 def test_reading_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = b"31 1 0:5 / /x rw - tmpfs tmpfs rw\n"
     monkeypatch.setattr(mounts, "MAX_BYTES", 10 * len(line) + 30)
-    assert read(tmp_path, line * 50) == [Mount("/", "/x", "tmpfs")] * 10
+    assert read(tmp_path, line * 50) == [Mount("/", "/x", "tmpfs", "rw")] * 10
