@@ -262,11 +262,33 @@ def own_table(count: int) -> None:
     hold(50)
 
 
+def leaderless(count: int) -> None:
+    """A process has connections, and its first thread has exited."""
+    reader, writer = os.pipe()
+    ready, made = os.pipe()
+    if os.fork() == 0:
+        os.close(writer)
+        name("leaderless")
+        leader = threading.get_native_id()
+        pairs(count)
+
+        def stay() -> None:
+            while b"State:\tZ" not in Path(f"/proc/{leader}/status").read_bytes():
+                time.sleep(0.01)
+            os.write(made, b"x")
+            os.read(reader, 1)  # the end of the parent
+            os._exit(0)
+
+        threading.Thread(target=stay).start()
+        LIBC.syscall({"x86_64": 60, "i686": 1}.get(os.uname().machine, 93), 0)  # exit(2), of this thread alone
+    os.read(ready, 1)
+
+
 LOADS: dict[str, Callable[[int], int | None]] = {
     load.__name__: load
     for load in (
         *(close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected),
-        *(shared_port, dual_stack, crowd, own_table, in_thread, by_descriptor, by_sockets),
+        *(shared_port, dual_stack, crowd, own_table, leaderless, in_thread, by_descriptor, by_sockets),
     )
 }
 

@@ -189,6 +189,16 @@ def test_sockets_in_the_table_of_a_thread_are_not_those_of_another_process() -> 
         assert abs(innocent + hidden - 900) <= 4, "each share is rounded"
 
 
+@pytest.mark.parametrize("count", [20, 400])
+def test_sockets_of_a_process_whose_first_thread_has_exited(count: int) -> None:
+    """Its folder /proc/PID/fd is empty; the descriptors are those of another thread."""
+    with load("leaderless", count) as of:
+        found = look()
+        assert sockets(found, of, "process", "ESTABLISHED", comm="leaderless") == 2 * count
+        [listener] = [each for each in found["listeners"] if each["netns"] == of.namespace]
+        assert listener["owner"]["comm"] == "leaderless"
+
+
 def test_orphans() -> None:
     with load("orphans", 100) as of:
         found = look()

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from tcptop.sock_diag.net_namespaces import namespace_number
+from tcptop.sock_diag.net_namespaces import LONE_THREAD_LINKS, namespace_number, other_threads
 
 MAX_PER_PROCESS = 64
 MAX_IN_ALL = 20_000
@@ -28,6 +28,8 @@ descriptors of such a process should be found."""
 MAX_TRIES_IN_ALL = 200_000
 """Maximum number of descriptors that are looked up in all processes together; each look-up takes about 3 µs."""
 SPARE_TRIES = 16
+MAX_THREADS = 64
+"""Maximum number of threads that are tried in a process whose first thread has exited."""
 DEFAULT_TABLE_SIZE = 1 << 10
 
 
@@ -105,18 +107,49 @@ def _sample_process(
     The sample is None if no descriptor is open. Adds to `namespaces` the network namespaces that the descriptors lead
     to.
     """
-    folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    found: tuple[OwnerSample, int, int] | None = None
+    denied: PermissionError | None = None
+    try:
+        found = _sample_in(f"/proc/{pid}", pid, limit, counts_are_known, namespaces, seed)
+    except PermissionError as error:
+        denied = error
+    if found is None and _has_lost_its_first_thread(pid):
+        for thread in other_threads(pid)[:MAX_THREADS]:
+            with suppress(OSError):  # the thread has ended, or is another user's
+                found = _sample_in(thread, pid, limit, counts_are_known, namespaces, seed)
+            if found is not None:
+                return found
+    if denied is not None:
+        raise denied
+    return found
+
+
+def _has_lost_its_first_thread(pid: int) -> bool:
+    """True if the first thread of a process has exited; its folder in procfs then has no descriptors (do_exit)."""
+    with suppress(OSError):
+        if os.stat(f"/proc/{pid}/task").st_nlink <= LONE_THREAD_LINKS:
+            return False
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return any(line.startswith(b"State:") and line.split()[1] == b"Z" for line in file)
+    return False
+
+
+def _sample_in(
+    place: str, pid: int, limit: int, counts_are_known: bool, namespaces: dict[int, str], seed: int
+) -> tuple[OwnerSample, int, int] | None:
+    """The sample of a process from the descriptor table of one thread; `place` is the folder of the thread."""
+    folder = os.open(f"{place}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     others: dict[int, str] = {}
     tries = span = 0
     try:
         opened: int | None = os.fstat(folder).st_size if counts_are_known else None
         if opened == 0:
             return None
-        if opened is None and not _has_program(pid):
+        if opened is None and not _has_program(place):
             return None
         low, low_tries = _look_up(folder, range(LOW_NUMBERS), limit if opened is None else min(limit, opened))
         if opened is None or len(low) < opened:
-            table_size = _table_size(pid)
+            table_size = _table_size(place)
             is_small = (table_size if opened is None else opened) <= limit
             span = max(0, table_size - LOW_NUMBERS)
             most = MAX_TRIES_FOR_ALL if limit == MAX_PER_PROCESS else table_size
@@ -138,7 +171,7 @@ def _sample_process(
     for descriptor, target in (*low.items(), *others.items()):
         namespace = namespace_number(target)
         if namespace is not None:
-            namespaces.setdefault(namespace, f"/proc/{pid}/fd/{descriptor}")
+            namespaces.setdefault(namespace, f"{place}/fd/{descriptor}")
     if is_whole:
         low_inodes, other_inodes = low_inodes + other_inodes, ()
     command = _command(pid) if low_inodes or other_inodes or not is_whole else ""
@@ -162,10 +195,10 @@ def _numbers(span: int, opened: int | None, wanted: int, low: int, seed: int) ->
     return drawn[:tries]
 
 
-def _has_program(pid: int) -> bool:
-    """True if a process runs a program; a kernel thread has neither an executable nor descriptors."""
+def _has_program(place: str) -> bool:
+    """True if a thread runs a program; a kernel thread has neither an executable nor descriptors."""
     try:
-        os.readlink(f"/proc/{pid}/exe")
+        os.readlink(f"{place}/exe")
     except FileNotFoundError:
         return False
     except OSError:
@@ -197,9 +230,9 @@ def _inodes(targets: Iterable[str]) -> tuple[int, ...]:
     )
 
 
-def _table_size(pid: int) -> int:
-    """Number of entries in the table of descriptors: `FDSize` of /proc/PID/status."""
-    with open(f"/proc/{pid}/status", "rb") as file:
+def _table_size(place: str) -> int:
+    """Number of entries in the table of descriptors: `FDSize` of the file status of a process or thread."""
+    with open(f"{place}/status", "rb") as file:
         for line in file:
             if line.startswith(b"FDSize:"):
                 return int(line.split()[1])

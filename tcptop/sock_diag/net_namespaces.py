@@ -100,7 +100,7 @@ def find_namespaces(pids: Iterable[int]) -> Found:
             pass  # the process has ended, or only its first thread has ended
         if inode is not None and inode not in found:
             found[inode] = NetNamespace(inode, False, "process", f"{folder}/ns/net", "", f"{folder}/net")
-        others = _other_threads(pid)
+        others = other_threads(pid)
         for thread in others[: MAX_THREADS - threads]:
             number = _namespace_of(f"{thread}/ns/net")
             if number is not None and number not in found and number not in by_thread:
@@ -129,7 +129,7 @@ def add_held(namespaces: Iterable[NetNamespace], held: Mapping[int, str]) -> lis
     ]
 
 
-def _other_threads(pid: int) -> list[str]:
+def other_threads(pid: int) -> list[str]:
     """The folders of all threads of a process, except the first thread."""
     folder = f"/proc/{pid}/task"
     with suppress(OSError):

@@ -58,7 +58,7 @@ def skip_without_counts(counts_are_known: bool) -> None:
 
 
 def skip_with_a_large_table(pid: int, counts_are_known: bool) -> None:
-    if not counts_are_known and descriptors._table_size(pid) > MAX_TRIES:
+    if not counts_are_known and descriptors._table_size(f"/proc/{pid}") > MAX_TRIES:
         pytest.skip("its parent had many descriptors, and a child has a table of that size")
 
 
@@ -103,6 +103,38 @@ def test_all_descriptors_of_the_exact_process_are_found() -> None:
         [found] = sample_owners([pid], exact_pid=pid).owners
     assert found.is_whole
     assert sorted(found.low) == sorted(inodes)
+
+
+LEADERLESS = """
+import ctypes, os, socket, sys, threading, time
+kept = [socket.socket() for _ in range(30)]
+def stay():
+    while "State:\\tZ" not in open(f"/proc/{os.getpid()}/status").read():
+        time.sleep(0.01)
+    print(*(os.fstat(each.fileno()).st_ino for each in kept), flush=True)
+    os.read(0, 1)
+    os._exit(0)
+threading.Thread(target=stay).start()
+number = {"x86_64": 60, "i686": 1}.get(os.uname().machine, 93)
+ctypes.CDLL(None).syscall(number, 0)
+"""
+"""A process whose first thread ends with exit(2); prints the inodes of the sockets."""
+
+
+@counts_known
+def test_after_the_first_thread_another_one_has_the_descriptors(counts_are_known: bool) -> None:
+    skip_without_counts(counts_are_known)
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", LEADERLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        inodes = [int(word) for word in process.stdout.readline().split()]
+        assert list(Path(f"/proc/{process.pid}/fd").iterdir()) == []
+        found, _, _ = sample(process.pid, counts_are_known)
+        process.communicate(b"x")
+    assert found.is_whole
+    assert found.pid == process.pid
+    assert set(inodes) <= set(found.low)
 
 
 @pytest.mark.parametrize("bound", ["MAX_IN_ALL", "MAX_TRIES_IN_ALL"])
