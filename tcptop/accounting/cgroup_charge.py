@@ -1,4 +1,4 @@
-"""Bytes that the kernel charges to a memory cgroup for the objects of TCP sockets (cgroup2).
+"""Bytes that the kernel charges to a memory cgroup for the objects of TCP sockets.
 
 The kernel charges the memory cgroup of the process that opens the sockets.
 """
@@ -33,6 +33,10 @@ ACCOUNTED_SINCE: Mapping[str, Release] = {
 with SLAB_ACCOUNT have the flag in every kernel with cgroup2."""
 
 
+V1_CHARGED_SINCE = (4, 6)
+"""First kernel release whose cgroup v1 charges kernel memory without a memory.kmem.limit_in_bytes (mm/memcontrol.c)."""
+
+
 def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectCost], accepted: float) -> Amount:
     """Bounds on the bytes of objects that are charged to a memory cgroup; `accepted` is the share of accepted socks.
 
@@ -49,13 +53,15 @@ def charged_bytes(snapshot: Snapshot, table: CacheTable, costs: Sequence[ObjectC
     shares |= dict.fromkeys((item.struct for item in MINI_SOCKETS), 0.0)
     # Up to 5.8, each cgroup has its own slabs, and whole slabs are charged.
     whole_slabs = release is None or release < MEMCG_CHILDREN_UNTIL
+    is_v1 = snapshot.cgroup is not None and snapshot.cgroup.is_v1
+    may_be_uncharged = is_v1 and (release is None or release < V1_CHARGED_SINCE)
     low = high = 0.0
     for cost in costs:
         if cost.object == NF_CONN.struct:
             continue
         since = ACCOUNTED_SINCE.get(cost.object)
         is_old = since is not None and (release is None or release < since)
-        if is_accounted(table, cost) and not is_old and (cgroups is None or cgroups.charged):
+        if is_accounted(table, cost) and not is_old and not may_be_uncharged and (cgroups is None or cgroups.charged):
             low += cost.object_bytes * shares.get(cost.object, 1.0)
         if whole_slabs or cost.object == CGROUP_VECTORS.struct:
             high += max(cost.object_bytes, cost.high_slab_bytes or 0.0)

@@ -6,6 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
+from tcptop.accounting.cgroup_limit import (
+    buffer_limit_text,
+    limit_owner,
+    nearest_limit,
+    no_limit_text,
+    unknown_above,
+    used_bytes,
+)
 from tcptop.accounting.machine import is_of_machine, release_of
 from tcptop.accounting.socket_counts import open_files_error
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, THRESHOLDS, TIME_WAIT_LIMIT, LimitEvent, LimitName
@@ -106,7 +114,7 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
     """
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
-        return "ok"  # memory.max is `max`
+        return "ok"  # neither the cgroup nor one above it has a limit
     if threshold is not None and limit.maximum == 0 and limit.used is not None:
         return "full"  # a maximum of 0 is always exceeded, even if the use is 0
     if threshold is None or ratio is None or not limit.maximum:
@@ -224,36 +232,42 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
 
 
 def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
-    """The limit of the memory cgroup that the user named.
+    """The limit of the memory cgroup that the user named, or of a cgroup above it, if that one has less left.
 
     The use of the cgroup's limit leaves out page cache, because reclaim frees page cache. If the amount of charged page
     cache is unknown, the use is an upper bound and the headroom is unknown. A cgroup is charged for objects, not for
     slabs (mm/slub.c, __memcg_slab_post_alloc_hook). The headroom is a lower bound, because some objects of a socket may
     not be charged; the note has the bounds on the charge.
+
+    If the limit of a cgroup above is unknown, the maximum is an upper bound and the headroom is unknown.
     """
     cgroup = snapshot.cgroup
     if cgroup is None:
         return
-    current, maximum = cgroup.current_bytes, cgroup.max_bytes
-    used = None if current is None else max(0, current - (cgroup.cache_bytes or 0))
-    use = Use(used, maximum, None if cgroup.unknown_because else 0)
-    per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
+    nearest, unknown = nearest_limit(cgroup), unknown_above(cgroup)
+    if cgroup.unknown_because is not None or nearest is None:
+        use = Use(used_bytes(cgroup), cgroup.max_bytes, None if cgroup.unknown_because or unknown else 0)
+        yield _limit(CGROUP_LIMIT, use, None, cgroup.unknown_because or unknown or no_limit_text(cgroup))
+        return
     left: int | None = None
     is_at_least = False
-    if cgroup.unknown_because is not None:
-        note = cgroup.unknown_because
-    elif maximum is None:
-        note = "no limit of its own (memory.max is max); cgroups above it may have one"
-    else:
-        note = "without page cache" if cgroup.cache_bytes is not None else CACHE_UNKNOWN
-        if per_socket is not None and per_socket.high and cgroup.cache_bytes is not None:
-            left = int(max(0, maximum - (used or 0)) / per_socket.high)
-            least, most = (grouped(round(amount)) for amount in per_socket)
-            is_at_least = per_socket.low < per_socket.high
-            note += f"; at least so many: a socket is charged {least} to {most} B of objects and buffers"
-    is_at_most = used is not None and cgroup.cache_bytes is None
-    limit = _limit(CGROUP_LIMIT, use, left, note, used_is_at_most=is_at_most)
-    yield limit._replace(headroom_is_at_least=is_at_least)
+    per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
+    notes = [unknown or "", limit_owner(cgroup, nearest)]
+    if not nearest.file:
+        notes.append("without page cache" if nearest.knows_cache else CACHE_UNKNOWN)
+    if per_socket is not None and per_socket.high and nearest.knows_cache and unknown is None:
+        left = int(nearest.left / per_socket.high)
+        least, most = (grouped(round(amount)) for amount in per_socket)
+        is_at_least = per_socket.low < per_socket.high
+        charged = "objects" if cgroup.is_v1 else "objects and buffers"
+        notes.append(f"at least so many: a socket is charged {least} to {most} B of {charged}")
+    notes.append(buffer_limit_text(cgroup))
+    limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
+    yield limit._replace(
+        headroom_is_at_least=is_at_least,
+        used_is_at_most=not nearest.knows_cache,
+        maximum_is_at_most=unknown is not None,
+    )
 
 
 def cgroup_bytes_per_socket(
@@ -261,11 +275,12 @@ def cgroup_bytes_per_socket(
 ) -> Amount | None:
     """Bounds on the bytes that the kernel charges to a memory cgroup for one more socket; None if unknown.
 
-    Buffers are included. Of the new sockets, half are accepted and half are outgoing.
+    Buffers are included, except for cgroup v1, which counts buffers apart (mm/memcontrol-v1.c,
+    memcg1_charge_skmem). Of the new sockets, half are accepted and half are outgoing.
     """
     sides = cost.by_family["mix"]
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
-    buffers = headroom.buffer_bytes
+    buffers = 0 if snapshot.cgroup is not None and snapshot.cgroup.is_v1 else headroom.buffer_bytes
     if None in slabs or headroom.bytes_per_socket is None or buffers is None:
         return None
     accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_bytes
+from tcptop.accounting.cgroup_limit import limit_owner, nearest_limit
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import SLAB_ZONES
@@ -216,10 +217,12 @@ def _needs(
     if not any(cost.slab_bytes for cost in costs):
         missing = missing or ["the bytes of a socket"]
     high = inf if missing else sum(part.high_bytes for part in parts)
+    # cgroup v1 counts buffers apart (mm/memcontrol-v1.c, memcg1_charge_skmem).
+    charged_buffers = Amount(0.0, 0.0) if snapshot.cgroup is not None and snapshot.cgroup.is_v1 else buffers
     low, high_charged = _charged_bytes(snapshot, table, request, costs, missing)
     # Kernel TLS allocates its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
-    high_charged += buffers.high + (request.sockets * sum(ktls) if ktls else 0.0)
-    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + buffers.low, high_charged))
+    high_charged += charged_buffers.high + (request.sockets * sum(ktls) if ktls else 0.0)
+    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + charged_buffers.low, high_charged))
 
 
 def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> int | None:
@@ -456,7 +459,11 @@ def _limits(
         if row.maximum is not None or row.used_error is None:
             note = parts if _free(row) is not None and parts else row.note
             cgroup = _limit(row, request, needs.charged, _free(row), note)
-            yield _with_exact_connections(cgroup, cgroup.free, lambda number: _most(needs_of(number).charged))
+            is_least = cgroup.connections_are_at_most
+            cgroup = _with_exact_connections(
+                cgroup, cgroup.free, lambda number: _most(needs_of(number).charged, is_least)
+            )
+            yield cgroup._replace(note=_with_owner(cgroup.note, snapshot))
     if request.buffer_bytes:
         row, charge = rows["tcp_mem"], _buffer_charge(ledger, request)
         note = "the size of a page is not known" if row.maximum is not None and row.unit != "bytes" else row.note
@@ -483,6 +490,14 @@ def _limits(
         yield found._replace(connections=None, connections_are_at_most=False, high_connections=None, note=skips)
     if request.with_conntrack:
         yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
+
+
+def _with_owner(note: str, snapshot: Snapshot) -> str:
+    """The note on the limit of a memory cgroup, with the cgroup whose limit it is if that is one above it."""
+    cgroup = snapshot.cgroup
+    nearest = None if cgroup is None else nearest_limit(cgroup)
+    owner = "" if cgroup is None or nearest is None else limit_owner(cgroup, nearest)
+    return note if owner in note else "; ".join(filter(None, (owner, note)))
 
 
 def _under_pressure(limit: PlanLimit, ledger: Ledger) -> PlanLimit:
@@ -576,22 +591,24 @@ def _limit(
         most = free if less == 0 else min(maximum, free + (inf if less is None else less))
         if low > most:
             verdict = "exceeded"
-        elif error is not None and high <= free - error:
+        elif error is not None and high <= free - error and not limit.maximum_is_at_most:
             verdict = "fits"
-        elif high < inf and not limit.used_is_at_most:
+        elif high < inf and not limit.used_is_at_most and not limit.maximum_is_at_most:
             decides = "what of it the kernel charges to the cgroup"
             note = (
                 f"{decides if limit.name == CGROUP_LIMIT else 'the error of its counter, or a range of sizes,'} decides"
             )
         if not limit.used_is_at_most and (high if high < inf else low):
             sure = free if limit.used is None else max(0, free - error) if error is not None else 0
+            if limit.maximum_is_at_most:
+                sure, are_at_most = 0, True
             connections = int(sure * request.connections / high)
             if error != 0 and limit.used is not None and low and most < inf:
                 high_connections = int(most * request.connections / low)
                 if not connections:
                     connections, are_at_most = high_connections, True
             elif are_at_most:
-                connections = int(free * request.connections / low)
+                connections = int(free * request.connections / low) if low else None
     elif most_free is not None and low > most_free:
         verdict = "exceeded"
         connections = int(most_free * request.connections / low)

@@ -108,7 +108,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--cgroup",
             metavar="PATH",
-            help="a memory cgroup (cgroup2), below /sys/fs/cgroup: its memory.max is one more limit",
+            help="a memory cgroup, below /sys/fs/cgroup: the nearest limit of it and those above is one more limit",
         )
 
     def add_lab_option(self) -> None:

@@ -424,9 +424,10 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "cgroup",
         "A group of processes with limits of its own, as a container or a service has.",
-        "Option --cgroup adds the memory.max of one as a further limit.",
-        "/sys/fs/cgroup, memory.max and memory.current",
-        ("memory cgroup", "memory.max", "max"),
+        "Option --cgroup adds the memory.max of one as a further limit, or that of a cgroup above it: what a cgroup is"
+        " charged counts in each one above, too, and the limit with the least left is shown.",
+        "/sys/fs/cgroup, memory.max and memory.current; of cgroup v1 memory.limit_in_bytes and memory.usage_in_bytes",
+        ("memory cgroup", "memory.max", "max", "cgroup v1", "memory.limit_in_bytes"),
     ),
     Entry(
         "LSM",

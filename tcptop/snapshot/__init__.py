@@ -481,31 +481,48 @@ class MemoryCgroups(NamedTuple):
 
 
 class CgroupMemory(NamedTuple):
-    """The memory of one cgroup of cgroup2 (mm/memcontrol.c, memory_files)."""
+    """The memory of one cgroup (mm/memcontrol.c, memory_files; mm/memcontrol-v1.c, mem_cgroup_legacy_files).
+
+    The files of cgroup v1 have other names, which are in parentheses below.
+    """
 
     path: str
-    """Path below /sys/fs/cgroup; empty for the root."""
+    """Path below /sys/fs/cgroup; empty for the root. The path of a cgroup of cgroup v1 begins with `memory`."""
     current_bytes: int | None
-    """memory.current: all memory charged to the cgroup and to the cgroups below it."""
+    """memory.current (memory.usage_in_bytes): all memory charged to the cgroup and to the cgroups below it."""
     max_bytes: int | None
-    """Value of memory.max; None if the value is unknown or `max`."""
+    """Value of memory.max (memory.limit_in_bytes); None if the value is unknown, or if there is no limit."""
     is_unlimited: bool
-    """True if the value of memory.max is `max`."""
+    """True if the value of memory.max is `max`, or if memory.limit_in_bytes has its largest value."""
     cache_bytes: int | None
-    """Page cache on the LRU lists: the sum of the fields active_file and inactive_file of memory.stat.
+    """Page cache on the LRU lists: the sum of the fields active_file and inactive_file (total_active_file and
+    total_inactive_file) of memory.stat.
 
     Reclaim can free the page cache on the LRU lists.
     """
     sock_bytes: int | None
-    """Field `sock` of memory.stat: buffers of sockets."""
+    """Field `sock` of memory.stat (memory.kmem.tcp.usage_in_bytes): buffers of sockets.
+
+    cgroup v1 counts buffers only while a memory.kmem.tcp.limit_in_bytes is set.
+    """
     kernel_bytes: int | None
-    """Field `kernel` of memory.stat, since 5.18: slabs, page tables, kernel stacks and more."""
+    """Field `kernel` of memory.stat, since 5.18 (memory.kmem.usage_in_bytes): slabs, page tables, kernel stacks and
+    more."""
     unknown_because: str | None
     """One line that says why the limit or the used memory is unknown. None if both amounts are known and plausible.
 
     The line may also say that figures of the cgroup contradict each other, or that they contradict figures in other
     files.
     """
+    is_v1: bool = False
+    """True for a cgroup of cgroup v1, which does not count buffers of sockets in `current_bytes`."""
+    sock_max_bytes: int | None = None
+    """Value of memory.kmem.tcp.limit_in_bytes; None if there is no such limit, as in cgroup2."""
+    kernel_max_bytes: int | None = None
+    """Value of memory.kmem.limit_in_bytes; None if there is no such limit, as in cgroup2 and since 5.16."""
+    above: "tuple[CgroupMemory, ...]" = ()
+    """The cgroups above, the nearest first, up to the root of the mount: memory that is charged to a cgroup counts in
+    each cgroup above it. Empty for each of the cgroups above."""
 
 
 class SecurityModules(NamedTuple):

@@ -463,6 +463,73 @@ def test_the_files_of_a_memory_cgroup(
     assert words in found.text
 
 
+def level(folder: str, maximum: str, current: str) -> dict[str, str | None]:
+    folder = f"sys/fs/cgroup/{folder}".rstrip("/")
+    return {
+        f"{folder}/memory.max": f"{maximum}\n",
+        f"{folder}/memory.current": f"{current}\n",
+        f"{folder}/memory.stat": "active_file 0\ninactive_file 0\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "state", "words"),
+    [
+        (level("a", "100000000", "98000000"), "CRITICAL", "memory_cgroup 98.0 % (93.5 MiB of 95.4 MiB"),
+        (level("a/web", "max", "1"), "CRITICAL", "memory_cgroup 98.0 %"),
+        (level("a", "400000000", "98000000"), "WARNING", "memory_cgroup 92.0 %"),
+        (level("a", "max", "98000000"), "WARNING", "memory_cgroup 92.0 %"),
+        (level("a", "max", "98000000") | level("a/web", "max", "1"), "OK", "no limit: neither it nor a cgroup above"),
+        (level("a", "max", "98000000") | level("a/web", "max", "1") | level("", "max", "1"), "OK", "above /sys/fs/"),
+        (level("", "100000000", "97500000") | level("a", "max", "1"), "CRITICAL", "memory_cgroup 97.5 %"),
+        ({"sys/fs/cgroup/a/memory.max": None}, "UNKNOWN", "there is no /sys/fs/cgroup/a/memory.max here"),
+        ({"sys/fs/cgroup/a/memory.current": None}, "UNKNOWN", "there is no /sys/fs/cgroup/a/memory.current here"),
+    ],
+)
+def test_the_limit_of_a_cgroup_above_counts_too(
+    root: Path, run: Run, files: dict[str, str | None], state: str, words: str
+) -> None:
+    files = level("a", "100000000", "98000000") | level("a/web", "100000000", "92000000") | files
+    path = edited(root, files)
+    found = run("--root", path, "--cgroup", "a/web", "memory_cgroup")
+    assert found.state == state, found.text
+    assert words in found.text
+    [row] = [row for row in json.loads(report_of(path))["limits"] if row["name"] == "memory_cgroup"]
+    assert ("the limit of a above it" in row["note"]) == ("98.0 %" in words)
+    assert ("the limit of /sys/fs/cgroup above it" in row["note"]) == ("97.5 %" in words)
+    assert row["limit_is_at_most"] == ("there is no" in words)
+
+
+def report_of(path: str) -> str:
+    return forked_program.run("--root", path, "--cgroup", "a/web", "--json").stdout
+
+
+def test_a_cgroup_of_cgroup_v1(root: Path, run: Run) -> None:
+    def v1_level(folder: str, maximum: str, usage: str) -> dict[str, str | None]:
+        folder = f"sys/fs/cgroup/memory/{folder}".rstrip("/")
+        return {
+            f"{folder}/memory.limit_in_bytes": f"{maximum}\n",
+            f"{folder}/memory.usage_in_bytes": f"{usage}\n",
+            f"{folder}/memory.stat": "total_active_file 1000000\ntotal_inactive_file 0\n",
+            f"{folder}/memory.use_hierarchy": "1\n",
+            f"{folder}/memory.kmem.tcp.limit_in_bytes": "4194304\n",
+            f"{folder}/memory.kmem.tcp.usage_in_bytes": "1048576\n",
+        }
+
+    no_limit = "9223372036854771712"
+    files = (
+        v1_level("", no_limit, "1") | v1_level("a", "100000000", "99000000") | v1_level("a/web", no_limit, "9000000")
+    )
+    path = edited(root, files)
+    for name in ("memory/a/web", "a/web", "/sys/fs/cgroup/memory/a/web"):
+        found = run("--root", path, "--cgroup", name, "memory_cgroup")
+        assert found.state == "CRITICAL"
+        assert found.text.startswith("memory_cgroup 98.0 %")
+    [row] = [row for row in json.loads(report_of(path))["limits"] if row["name"] == "memory_cgroup"]
+    assert "the limit of memory/a above it" in row["note"]
+    assert "buffers: 1.0 MiB of 4.0 MiB (memory.kmem.tcp.limit_in_bytes of memory/a/web)" in row["note"]
+
+
 def test_a_cgroup_of_impossible_figures_is_unknown(root: Path, run: Run) -> None:
     folder = "sys/fs/cgroup/web.slice"
     for name, content in (

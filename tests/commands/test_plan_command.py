@@ -466,6 +466,24 @@ def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> Non
     assert "memory_cgroup" not in [each["name"] for each in unlimited["limits"]]
 
 
+def test_the_limit_of_a_cgroup_above_decides(root: Path, run_json: RunJson) -> None:
+    """What a cgroup is charged counts in each cgroup above it."""
+    for folder, maximum in (("a", "104857600"), ("a/web", "1048576000")):
+        below = f"sys/fs/cgroup/{folder}"
+        write_tree(root, {f"{below}/memory.max": f"{maximum}\n", f"{below}/memory.current": "4857600\n"})
+        write_tree(root, {f"{below}/memory.stat": "active_file 0\ninactive_file 0\n"})
+    arguments = ("--root", str(root), "--cgroup", "a/web", "--side", "outgoing", "--connections")
+    few, many = limit(run_json(*arguments, "20K"), "memory_cgroup"), limit(run_json(*arguments, "30K"), "memory_cgroup")
+    assert (few["verdict"], many["verdict"]) == ("fits", "exceeded")
+    assert few["note"] == many["note"] == "the limit of a above it"
+    (root / "sys/fs/cgroup/a/memory.max").unlink()
+    few = limit(run_json(*arguments, "20K"), "memory_cgroup")
+    many = limit(run_json(*arguments, "900K"), "memory_cgroup")
+    assert (few["verdict"], many["verdict"]) == ("unknown", "exceeded")
+    assert few["note"].startswith("there is no /sys/fs/cgroup/a/memory.max here")
+    assert few["connections_are_at_most"]
+
+
 def test_a_memory_cgroup_is_no_verdict_where_a_charged_part_is_not_known(root: Path, run_json: RunJson) -> None:
     """Only the lower bound fits; without the sizes of the socket's objects, the sum has no upper bound."""
     folder = "sys/fs/cgroup/web.slice"

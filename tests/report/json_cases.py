@@ -336,8 +336,12 @@ def ledgers_with_cgroup() -> dict[str, Ledger]:
     missing = CgroupMemory(
         "nope", None, None, False, None, None, None, "there is no /sys/fs/cgroup/nope/memory.max here"
     )
+    of_v1 = known._replace(path="memory/web", is_v1=True, sock_max_bytes=81_920, kernel_max_bytes=90_000_000)
+    above = known._replace(path="web", max_bytes=104_000_000)
     return {
         "a memory cgroup": account(of._replace(cgroup=known)),
+        "a memory cgroup of cgroup v1": account(of._replace(cgroup=of_v1)),
+        "a memory cgroup below another": account(of._replace(cgroup=known._replace(above=(above,)))),
         "a memory cgroup without a limit": account(
             of._replace(cgroup=known._replace(max_bytes=None, is_unlimited=True))
         ),

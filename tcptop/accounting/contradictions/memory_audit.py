@@ -42,7 +42,7 @@ from tcptop.accounting.contradictions.memory_relations import (
 from tcptop.accounting.contradictions.reading_times import FREED_BYTES_PER_S, GROWTH_BYTES_PER_S, seconds_apart
 from tcptop.accounting.contradictions.relation import Facts, Machine, total
 from tcptop.accounting.machine import is_of_machine, release_of
-from tcptop.snapshot import FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
+from tcptop.snapshot import CgroupMemory, FreeArea, Meminfo, Pagetypeinfo, Reading, Snapshot, Zone
 
 MOMENT_SHARE, MOVED_BYTES = 4, 512 << 20
 """Parts of the allowed difference between amounts of memory in two files.
@@ -75,20 +75,29 @@ ALL_MANAGED_SINCE = (3, 11)
 
 
 def check_cgroup(audit: Audit, machine: Machine) -> None:
-    """Checks the memory of the cgroup that the user named; if a relation is broken, the used memory becomes unknown."""
+    """Checks the memory of the cgroup that the user named, and of the cgroups above it.
+
+    If a relation is broken, the used memory of the cgroup becomes unknown.
+    """
     cgroup = audit.snapshot.cgroup
-    sentence = next((text for *_, text in find_failures([cgroup], CGROUP_RELATIONS, machine)), None) if cgroup else None
-    if cgroup is None or sentence is None:
+    if cgroup is None:
         return
+    named, *above = (_checked_cgroup(each, machine) for each in (cgroup, *cgroup.above))
+    audit.snapshot = audit.snapshot._replace(cgroup=named._replace(above=tuple(above)))
+
+
+def _checked_cgroup(cgroup: CgroupMemory, machine: Machine) -> CgroupMemory:
+    sentence = next((text for *_, text in find_failures([cgroup], CGROUP_RELATIONS, machine)), None)
+    if sentence is None:
+        return cgroup
     folder = "/".join(filter(None, ("/sys/fs/cgroup", cgroup.path)))
-    unknown = cgroup._replace(
+    return cgroup._replace(
         current_bytes=None,
         cache_bytes=None,
         sock_bytes=None,
         kernel_bytes=None,
         unknown_because=cgroup.unknown_because or f"damaged or impossible: {folder}: {sentence}",
     )
-    audit.snapshot = audit.snapshot._replace(cgroup=unknown)
 
 
 def check_zones(audit: Audit, facts: Facts) -> None:

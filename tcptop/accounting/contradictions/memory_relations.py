@@ -467,14 +467,15 @@ CGROUP_RELATIONS: tuple[Relation[CgroupMemory, Machine], ...] = (
         "/sys/fs/cgroup",
         (),
         lambda cgroup, machine: (
-            (cgroup.cache_bytes or 0) + (cgroup.sock_bytes or 0) + (cgroup.kernel_bytes or 0),
+            (cgroup.cache_bytes or 0) + (0 if cgroup.is_v1 else (cgroup.sock_bytes or 0) + (cgroup.kernel_bytes or 0)),
             None
             if cgroup.current_bytes is None
             else cgroup.current_bytes + cgroup.current_bytes // 8 + machine.drift_pages * (machine.page_bytes or 4096),
         ),
         "page cache, sock and kernel of memory.stat are {figure} B, and memory.current is {item.current_bytes:,} B",
         "an eighth, charged between the two reads, and a batch of pages on each CPU (mm/memcontrol.c, "
-        "memcg_rstat_updated); each page is charged once",
+        "memcg_rstat_updated); each page is charged once. The use of "
+        "cgroup v1 has no buffers, and that of its root no kernel memory",
     ),
 )
 
