@@ -5,17 +5,27 @@ A page is a list of styled lines for a given width. The screen and `tcptop expla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 from tcptop.explanation.attached_page import attached_page
 from tcptop.explanation.cache_page import cache_page, objects_page
-from tcptop.explanation.call_tree import call_tree_page
+from tcptop.explanation.call_tree import call_tree_page, call_trees
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
 from tcptop.explanation.free_blocks_page import free_blocks_page
-from tcptop.explanation.glossary import find_entries, find_part, find_phrase, fold_word, known_words, names_near
+from tcptop.explanation.glossary import (
+    find_any_order,
+    find_entries,
+    find_entries_of_ascii,
+    find_part,
+    find_phrase,
+    fold_word,
+    known_words,
+    names_near,
+)
 from tcptop.explanation.glossary_page import entry_lines, glossary_page
 from tcptop.explanation.hardware_page import hardware_page
 from tcptop.explanation.headroom_page import headroom_page
@@ -35,7 +45,9 @@ from tcptop.kernel.objects import (
 )
 from tcptop.kernel.relations import member_names
 from tcptop.ledger import Ledger
+from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.printable import printable
 
 DrawLines = Callable[[Ledger, int], list[Line]]
 
@@ -48,6 +60,8 @@ class Page(NamedTuple):
     lines: DrawLines
     cache: str | None = None
     """The slab cache whose attributes the page shows; None if the page is not about a cache."""
+    body: DrawLines | None = None
+    """Draws the page without the definition that it begins with; None if it begins with none."""
 
 
 PAGES: tuple[Page, ...] = (
@@ -59,7 +73,10 @@ PAGES: tuple[Page, ...] = (
     Page("free", "Free blocks by order and migrate type", free_blocks_page),
     Page("events", "Events that already happened", events_page),
     Page("attached", "Attached objects, which only some sockets have", attached_page),
-    *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
+    *(
+        Page(name, subject.title, partial(call_tree_page, subject), body=partial(call_trees, subject))
+        for name, subject in CALL_PATH_PAGES.items()
+    ),
     Page("relations", "Relations of a socket's objects", relations_page),
     Page("catalogue", "Every object behind a socket", catalogue_page),
     Page("glossary", "Every word on the screen", glossary_page),
@@ -99,6 +116,9 @@ OF_AVERAGE = ("average now", "one more socket")
 """Words whose entry ends in a sentence that compares the average socket with the cost of one more socket."""
 
 
+BTF_FILE = "/sys/kernel/btf/vmlinux"
+MIN_BEGINNING = 3
+"""Letters that a text must have before the names that begin with it are listed as similar."""
 MARKS = "*▾▴"
 """Signs that the screen appends to the name of a merged cache, and to the heading of the sort column."""
 
@@ -109,20 +129,33 @@ def page_of_cache(name: str) -> Page:
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
-    """Finds a page by its name, or by the name of a cache, slabinfo row or struct; None if there is no such page."""
-    page_name = PAGE_ALIASES.get(name.lower(), name.lower())
-    for page in PAGES:
-        if page.name == page_name:
-            return page
-    cache_names = {each.lower(): each for each in (*SLAB_CACHES, *(line.name for line in ledger.caches))}
-    name = name if ledger.cache(name) is not None else cache_names.get(name.lower(), name)
+    """Finds a page by its name, or by the name of a cache, slabinfo row or struct; None if there is no such page.
+
+    The name of a cache that is spelled exactly so comes first; else case, plural, hyphens and underscores make no
+    difference.
+    """
+    key = fold_word(name)
+    page = _pages_by_key().get(key)
+    if page is not None:
+        return page
+    if name not in SLAB_CACHES and ledger.cache(name) is None:
+        cache_names = {fold_word(each): each for each in (*(line.name for line in ledger.caches), *SLAB_CACHES)}
+        name = cache_names.get(key, name)
     if name in SLAB_CACHES or ledger.cache(name) is not None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
-        if name.lower() in (item.struct.lower(), item.struct.lower().removeprefix("struct ")):
+        if key in (fold_word(item.struct), fold_word(item.struct.removeprefix("struct "))):
             known = next((cache for cache in item.names if ledger.cache(cache) is not None), None)
             return page_of_cache(known) if known is not None else _page_of_objects(item.struct, [item])
     return None
+
+
+@cache
+def _pages_by_key() -> dict[str, Page]:
+    """Maps the key of each name and alias of a page to the page."""
+    by_name = {page.name: page for page in PAGES}
+    aliases = {fold_word(alias): by_name[name] for alias, name in PAGE_ALIASES.items()}
+    return aliases | {fold_word(page.name): page for page in PAGES}
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
@@ -149,36 +182,81 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 def explain_word(ledger: Ledger, word: str) -> Page | None:
     """The page that explains a word: its entries in the glossary, and the page or the objects with this name.
 
-    The page of exactly this name comes before the entries, and the page of a cache or of objects after them.
+    The page of exactly this name comes before the entries, unless it begins with a definition itself; the page of a
+    cache or of objects comes after them. Entries of further meanings of the word follow the first one.
 
     For a text from the screen, the page has the entries of all names in the text. For a single word that is no name,
     it has the entries whose names contain the word. The page is None if there is no such entry, and the word is not the
-    name of a page, of an object, or of a member on the page of relations.
+    name of a page, of an object, or of a member of a struct.
     """
     name = word.rstrip(MARKS) or word
     page = find_page(ledger, name) or _page_of_any_label(ledger, name)
-    entries = find_entries(word) or find_entries(name)
+    meanings = find_entries(word) or find_entries(name)
+    meanings += tuple(entry for entry in find_entries_of_ascii(word) if entry not in meanings)
+    entries = meanings
     if page is None:
-        entries = entries or find_phrase(name) or find_part(name)
+        entries = entries or find_any_order(name) or find_phrase(name) or find_part(name)
     if page is not None or entries:
         entries += tuple(entry for entry in find_entries(word[len(name) :]) if entry not in entries)
-    if page is None and not entries and name in member_names():
-        page = find_page(ledger, "relations")
+    if page is None and not entries:
+        page = find_page(ledger, "relations") if name in member_names() else page_of_member(ledger, name)
+    subject = CALL_PATH_PAGES.get(page.name) if page is not None else None
+    if subject is not None:
+        definition = find_entries(subject.word)[:1]
+        entries = (*definition, *(entry for entry in entries if entry not in definition))
     if not entries:
         return page
     title = entries[0].word if page is None else page.title
+    is_name = page is not None and page.body is None and any(fold_word(each.name) == fold_word(name) for each in PAGES)
 
     def lines(ledger: Ledger, columns: int) -> list[Line]:
         sentence = average_sentence(ledger) if entries[0].word in OF_AVERAGE else ""
-        if page is not None and any(page.name == name == each.name for each in PAGES):
-            return [*page.lines(ledger, columns), EMPTY_LINE, *entry_lines(entries, columns)]
+        drawn = [] if page is None else (page.body or page.lines)(ledger, columns)
+        if is_name:
+            return [*drawn, EMPTY_LINE, *_heading("The word", name, columns), *entry_lines(entries, columns)]
+        has_others = len(meanings) > 1 or subject is not None
         return [
-            *entry_lines(entries, columns),
+            *entry_lines(entries[:1], columns),
+            *(_heading("Other meanings of", name, columns) if has_others and len(entries) > 1 else ()),
+            *entry_lines(entries[1:], columns),
             *(paragraph(f" {sentence}", columns - 1, "text") if sentence else ()),
-            *([] if page is None else page.lines(ledger, columns)),
+            *drawn,
         ]
 
     return Page(title, title, lines) if page is None else page._replace(lines=lines)
+
+
+def _heading(text: str, word: str, columns: int) -> list[Line]:
+    return [*paragraph(f" {text} “{printable(word)}”:", columns - 1, "dim"), EMPTY_LINE]
+
+
+def page_of_member(ledger: Ledger, name: str) -> Page | None:
+    """The page about a member of the catalogue's structs: `snd_nxt`, `sk->sk_wmem_queued`; None if no struct has it.
+
+    The members are those of the kernel's BTF.
+    """
+    member = re.split(r"->|\.", name)[-1]
+    found = [
+        (layout, each)
+        for layout in ledger.structs.values()
+        for each in layout.members
+        if member and member == each.name.removesuffix("|...").split(".")[-1]
+    ]
+    if not found:
+        return None
+
+    def lines(ledger: Ledger, columns: int) -> list[Line]:  # noqa: ARG001 (as every page)
+        drawn: list[Line] = []
+        for layout, each in found:
+            size = f"{each.bits} bits" if each.bits is not None else f"{units.count(each.size_bytes)} B"
+            text = (
+                f" {each.name}: a member of struct {layout.name}: {size} at offset {units.count(each.offset_bytes)} of"
+                f" {units.count(layout.size_bytes)} B. tcptop explain {layout.name} explains the struct."
+            )
+            drawn += [*paragraph(text, columns - 1, "text"), *paragraph(f" From: {BTF_FILE}", columns - 1, "dim")]
+        return drawn
+
+    return Page(member, member, lines)
 
 
 def nearest_words(ledger: Ledger, word: str) -> list[str]:
@@ -191,12 +269,15 @@ def nearest_words(ledger: Ledger, word: str) -> list[str]:
     names = [*(page.name for page in PAGES), *SLAB_CACHES, *(line.name for line in ledger.caches)]
     names += [item.struct.removeprefix("struct ") for item in KERNEL_OBJECTS]
     known = {fold_word(name): name for name in names} | known_words()
-    return [known[key] for key in get_close_matches(fold_word(word), known, n=5, cutoff=0.6)]
+    key = fold_word(word)
+    beginning = [known[each] for each in sorted(known) if len(key) >= MIN_BEGINNING and each.startswith(key)]
+    similar = [known[each] for each in get_close_matches(key, known, n=5, cutoff=0.6)]
+    return list(dict.fromkeys([*beginning, *similar]))[:5]
 
 
 def _page_of_any_label(ledger: Ledger, word: str) -> Page | None:
     """The page of the objects with a given label of the catalogue; upper and lower case are not distinguished."""
-    objects = [item for item in KERNEL_OBJECTS if item.label.lower() == word.lower()]
+    objects = [item for item in KERNEL_OBJECTS if fold_word(item.label) == fold_word(word)]
     return page_of_label(ledger, objects[0].label) or _page_of_objects(objects[0].label, objects) if objects else None
 
 

@@ -87,7 +87,7 @@ def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) 
 def _draw_objects(objects: Sequence[KernelObject], ledger: Ledger, columns: int, *, with_purpose: bool) -> list[Line]:
     lines: list[Line] = []
     for item in objects:
-        lines += _draw_purpose(item, columns) if with_purpose else [((f" {item.struct}", "head"),)]
+        lines += _draw_purpose(item, columns) if with_purpose else [((f" Size and origin of {item.struct}", "head"),)]
         lines += [*_draw_object(ledger, item, columns), EMPTY_LINE]
     return [*lines, *paragraph(f" {names_text(ledger)}", columns - 1, "dim")] if objects else lines
 
@@ -167,9 +167,9 @@ def _cache_in(item: KernelObject, names: Sequence[str]) -> str:
 
 
 def _draw_purpose(item: KernelObject, columns: int, cache: str | None = None) -> Iterator[Line]:
-    """The purpose and the owners of an object; `cache` names the object's cache if its row is merged."""
+    """The definition and the owners of an object; `cache` names the object's cache if its row is merged."""
     yield ((f" {item.struct}", "head"), (f" (in {cache})" if cache else "", "dim"))
-    yield from fact_lines("", item.purpose, columns)
+    yield from fact_lines("", item.definition, columns)
     yield from fact_lines("there is", f"{'' if item.only_with else 'one '}{occurrence(item)}", columns)
     yield from fact_lines("in states", states_text(item), columns)
 
@@ -289,7 +289,8 @@ def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
     """Lines of text about the largest members, the holes and the tail padding of a struct, from this kernel's BTF."""
     gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
     holes_bytes = sum(hole.size_bytes for hole in gaps)
-    yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))
+    title = f" Members of struct {layout.name}"
+    yield ((title, "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))
     for member in largest_members(layout, MAX_MEMBERS):
         yield (
             (f" {units.count(member.size_bytes):>7} B  ", "text"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tcptop.explanation.glossary import find_entries
+from tcptop.explanation.glossary_page import entry_lines
 from tcptop.explanation.live_size import live_size
 from tcptop.kernel.call_paths import Call, CallPathPage
 from tcptop.kernel.function_names import NEWEST, name_functions
@@ -17,7 +19,15 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """An explanation page with the call trees of one subject, for example of what remains in TIME_WAIT."""
+    """An explanation page with the call trees of one subject, for example of what remains in TIME_WAIT.
+
+    The definition of the subject precedes the trees.
+    """
+    return [*entry_lines(find_entries(subject.word)[:1], columns), *call_trees(subject, ledger, columns)]
+
+
+def call_trees(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
+    """The call trees of a page, without the definition of its subject."""
     lines = [*paragraph(f" {INTRODUCTION} {names_text(ledger)}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]

@@ -11,6 +11,9 @@ from tcptop.text.table import TableRow, make_headings, table_lines
 
 HEADINGS = make_headings("<OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 
+NONE = "none"
+"""The sizes of an object that this kernel does not have; those of an object that may exist are not known."""
+
 FAMILIES = {None: "", "ipv4": "IPv4 ", "ipv6": "IPv6 "}
 
 
@@ -23,8 +26,11 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
         if size.row is not None and size.row != size.cache:
             cache += f" in {size.row}"
         cells = (item.struct.removeprefix("struct "), units.exact_bytes(size.object_bytes), size.slab_text)
-        role: Role = "dim" if size.basis == "absent" else "text"
-        rows.append(TableRow(cells, f"{cache}: {item.purpose} ({occurrence(item)})", role=role))
+        text = f"{cache}: {item.purpose} ({occurrence(item)})"
+        role: Role = "text"
+        if size.basis == "absent":
+            cells, text, role = (cells[0], NONE, NONE), f"not on this kernel: {item.purpose}", "dim"
+        rows.append(TableRow(cells, text, role=role))
     return table_lines(HEADINGS, rows, columns)
 
 

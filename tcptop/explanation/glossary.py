@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from tcptop.text.ascii_glyphs import ASCII_GLYPHS, LONGER_GLYPHS
 from tcptop.text.cache_columns import COLUMNS
 
 
@@ -441,7 +442,6 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "The protocol's own state of a socket, struct tcp_sock: sequence numbers, windows, timers, queues.",
         "It is the largest part of a connection, from the cache TCP or TCPv6.",
         "net/core/sock.c, sk_prot_alloc()",
-        ("socket",),
     ),
     Entry(
         "inode",
@@ -680,12 +680,12 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         ("request_sock", "request_sock_TCP", "SYN queue"),
     ),
     Entry(
-        "sock, socket, inode",
-        "Three structs of one socket: the sock is TCP's state, the socket serves system calls, the inode is its file.",
-        "socket and inode are one object (sock_inode_cache); the sock is another (TCP). In TIME_WAIT only a small sock"
-        " is left; an orphan has a sock and no socket.",
+        "socket",
+        "One end of a connection, as a program sees it: a descriptor on which it sends and receives.",
+        "In the kernel it consists of several objects: the sock is TCP's part and by far the largest; socket and inode"
+        " (one object), dentry and file make it an open file. An orphan has a sock alone, TIME_WAIT a mini-socket.",
         "include/linux/net.h, struct socket; include/net/sock.h, struct sock",
-        ("sock against socket", "struct socket", "struct sock"),
+        ("sock, socket, inode", "sock against socket", "struct socket", "struct sock", "made of", "TCP socket"),
     ),
     Entry(
         "in use, allocated, sockets",
@@ -1196,7 +1196,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "The smoothed time from sending a segment to its acknowledgement, in milliseconds (ms) or microseconds (µs).",
         "",
         "tcpi_rtt, in tcp_get_info()",
-        ("ms", "µs", "round-trip time"),
+        ("ms", "µs", "µ", "round-trip time"),
     ),
     Entry(
         "CWND",
@@ -1593,10 +1593,10 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "–",
-        "Not known, which never means 0; 0 is printed as 0.",
-        "In ASCII: -.",
+        "No figure: it is not known, or there can be none, as FITS MORE of a limit that stops no new socket.",
+        "It never means 0; 0 is printed as 0. ENTER on the row, or the line below, says which it is. In ASCII: -.",
         "tcptop",
-        ("-", "unknown", "not known", "0B"),
+        ("-", "—", "−", "--", "unknown", "not known", "0B"),
     ),
     Entry(
         "±", "The error of a figure: the true value lies within it, on either side.", "In ASCII: +-.", "tcptop", ("+-",)
@@ -1629,7 +1629,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         " end of a bar, so that ▏ alone is a trace: more than nothing. The dots behind a bar of Limits are the rest of"
         " the limit.",
         "tcptop",
-        ("█", "▒", "░", "▓", *"▏▎▍▌▋▊▉", "#", "bar"),
+        ("█", "▒", "░", "▓", *"▏▎▍▌▋▊▉▀", "#", "bar"),
     ),
     Entry(
         "▁▂▃▄▅▆▇█",
@@ -1654,6 +1654,14 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         ("←", "↑", "↓", "arrows", "arrow keys"),
     ),
     Entry("%", "Per cent: a share of the whole that stands beside it, such as RAM or a limit.", "", "tcptop"),
+    Entry(
+        "─ │ ├ └",
+        "Lines around a pane, and the branches of a tree: of calls, or of pointers.",
+        "In a tree of calls, + stands before an object that is allocated there, and - before one that is freed. In"
+        " ASCII: - | + and others.",
+        "tcptop",
+        (*"─│├└┬┏┓┗┛┣┫━┃╺╸╻╹", "+", "frame", "branch", "call tree"),
+    ),
     Entry("×", "Times: how many of these objects there are.", "In ASCII: x.", "tcptop", ("x",)),
     Entry("÷", "Divided by.", "In ASCII: /.", "tcptop", ("/",)),
     Entry(
@@ -1757,11 +1765,11 @@ def fold_word(word: str) -> str:
 
     Case, plural, hyphens, spaces, underscores and a leading `/proc/` make no difference to the key.
 
-    If a word consists only of hyphens, spaces and underscores, the key is the word itself.
+    A word without a letter or a digit is a sign: its key is the sign without spaces.
     """
+    if not any(character.isalnum() for character in word):
+        return "".join(word.split())
     folded = "".join(character for character in word.lower() if character not in " -_").removeprefix("/proc/")
-    if not folded:
-        return word.strip()
     if folded.endswith("ies"):
         return f"{folded[:-3]}y"
     if folded.endswith(("sses", "xes")):
@@ -1790,6 +1798,35 @@ def find_entries(word: str) -> tuple[Entry, ...]:
     Upper and lower case make no difference, but an entry that is spelled exactly as `word` comes first.
     """
     return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
+
+
+def find_entries_of_ascii(sign: str) -> tuple[Entry, ...]:
+    """The entries of all signs of the screen that the given ASCII sign stands for where only ASCII can be shown."""
+    if not sign.isascii() or any(character.isalnum() for character in sign):
+        return ()
+    glyphs = [glyph for glyph, ascii_sign in (*ASCII_GLYPHS.items(), *LONGER_GLYPHS.items()) if ascii_sign == sign]
+    found = {entry.word: entry for glyph in glyphs for entry in find_entries(glyph)}
+    return tuple(found.values())
+
+
+@cache
+def _entries_by_words() -> dict[tuple[str, ...], tuple[Entry, ...]]:
+    """Maps the sorted keys of the words of each name, such as those of `FITS MORE`, to the entries with this name."""
+    found: dict[tuple[str, ...], dict[str, Entry]] = {}
+    for entry in ENTRIES:
+        for name in (entry.word, *entry.other_names):
+            found.setdefault(_sorted_keys(name), {})[entry.word] = entry
+    return {keys: tuple(entries.values()) for keys, entries in found.items()}
+
+
+def _sorted_keys(name: str) -> tuple[str, ...]:
+    return tuple(sorted(map(fold_word, WORD_OF_PHRASE.findall(name))))
+
+
+def find_any_order(name: str) -> tuple[Entry, ...]:
+    """The entries of a name of several words, in whatever order these are: `more fit` finds FITS MORE."""
+    keys = _sorted_keys(name) if name.isprintable() else ()
+    return _entries_by_words().get(keys, ()) if keys else ()
 
 
 @cache

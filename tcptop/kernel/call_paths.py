@@ -63,10 +63,12 @@ class Call(NamedTuple):
 
 
 class CallPathPage(NamedTuple):
-    """A page of `tcptop explain`: a title and its call trees."""
+    """A page of `tcptop explain`: a title, the call trees, and the word whose definition precedes them."""
 
     title: str
     trees: tuple[Call, ...]
+    word: str
+    """The entry of the glossary that says what the page is about."""
 
 
 BIND = Call(
@@ -396,10 +398,12 @@ TIME_WAIT = Call(
 )
 
 CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
-    "socket": CallPathPage("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
-    "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
-    "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, ANSWER, TIME_WAIT)),
-    "optional": CallPathPage("What only some sockets have", (EPOLL, DATA, OPTIONS)),
+    "socket": CallPathPage("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB), "socket"),
+    "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB), "server side"),
+    "time_wait": CallPathPage(
+        "What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, ANSWER, TIME_WAIT), "TIME_WAIT"
+    ),
+    "optional": CallPathPage("What only some sockets have", (EPOLL, DATA, OPTIONS), "attached"),
 }
 """Pages of call trees, by their names in `tcptop explain`."""
 

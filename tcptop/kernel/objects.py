@@ -61,6 +61,8 @@ class KernelObject(NamedTuple):
     """Short name of the object on the screen; the costs of objects with the same label are added up."""
     purpose: str
     """Use of the object, in one phrase."""
+    definition: str
+    """What the object is, in two sentences for a reader who knows no kernel code."""
     caches: tuple[str, ...]
     """Every name of the object's cache in /sys/kernel/slab, newest first; empty if the object comes from kmalloc."""
     held_in: frozenset[State]
@@ -144,6 +146,10 @@ TCP_SOCK = KernelObject(
     struct="struct tcp_sock",
     label="TCP",
     purpose="the protocol's own state: sequence numbers, windows, timers, queues, congestion control",
+    definition=(
+        "The kernel's record of one TCP connection over IPv4: its addresses, what was sent and received, its "
+        "timers. It is the largest part of a socket."
+    ),
     caches=("TCP",),
     names_before_slub=("tcp_sock",),
     btf_struct="tcp_sock",
@@ -163,6 +169,10 @@ TCP6_SOCK = KernelObject(
     struct="struct tcp6_sock",
     label="TCPv6",
     purpose="struct tcp_sock and the addresses and options of IPv6; also IPv4 over an IPv6 socket",
+    definition=(
+        "The kernel's record of one TCP connection of an IPv6 socket: a struct tcp_sock with the longer "
+        "addresses of IPv6 behind it. An IPv6 socket that carries IPv4 has it, too."
+    ),
     caches=("TCPv6",),
     names_before_slub=("tcp6_sock",),
     btf_struct="tcp6_sock",
@@ -182,6 +192,10 @@ SOCKET_ALLOC = KernelObject(
     struct="struct socket_alloc",
     label="inode",
     purpose="struct socket, which system calls know, and the inode that makes it a file",
+    definition=(
+        "The side of a socket that a program sees: struct socket, which system calls use, and the inode that "
+        "makes the socket a file. It exists as long as a program has the socket open."
+    ),
     caches=("sock_inode_cache",),
     btf_struct="socket_alloc",
     hwcache_align=True,
@@ -198,6 +212,10 @@ SOCKET_WQ = KernelObject(
     struct="struct socket_wq",
     label="wq",
     purpose="the wait queue of those who sleep or poll on the socket",
+    definition=(
+        "The list of the processes and epoll sets that wait until something happens on the socket. Before Linux "
+        "2.6.35 and since 5.3 it is a part of struct socket, and no object of its own."
+    ),
     caches=(),
     kmalloc_bytes=56,
     held_in=WITH_FILE,
@@ -214,6 +232,10 @@ DENTRY = KernelObject(
     struct="struct dentry",
     label="dentry",
     purpose="the name of the file, socket:[inode], in a file system that nobody can list",
+    definition=(
+        "The kernel's record of the name of a file; every open file has one. The name of a socket is "
+        "socket:[number of its inode], and stands in no directory."
+    ),
     caches=("dentry",),
     names_before_slub=("dentry_cache",),
     btf_struct="dentry",
@@ -228,6 +250,10 @@ FILE = KernelObject(
     struct="struct file",
     label="file",
     purpose="the open file that a descriptor points to",
+    definition=(
+        "The open file that a descriptor of a program stands for. It says how the file was opened, and which "
+        "functions of the kernel read and write it."
+    ),
     caches=("filp",),
     btf_struct="file",
     hwcache_align=True,
@@ -243,6 +269,10 @@ LSM_FILE_BLOB = KernelObject(
     struct="LSM file blob",
     label="LSM",
     purpose="what Linux security modules keep for an open file",
+    definition=(
+        "Bytes that Linux security modules, such as AppArmor and SELinux, keep for each open file. Their size "
+        "depends on the modules that are active."
+    ),
     caches=("lsm_file_cache", "selinux_file_security"),
     held_in=WITH_FILE,
     allocated_by="alloc_empty_file() → security_file_alloc()",
@@ -253,6 +283,10 @@ LSM_INODE_BLOB = KernelObject(
     struct="LSM inode blob",
     label="LSM",
     purpose="what Linux security modules keep for an inode",
+    definition=(
+        "Bytes that Linux security modules, such as SELinux, keep for each inode. Their size depends on the "
+        "modules that are active."
+    ),
     caches=("lsm_inode_cache", "selinux_inode_security"),
     held_in=WITH_FILE,
     allocated_by="inode_init_always() → security_inode_alloc()",
@@ -268,6 +302,10 @@ LSM_SOCKET_BLOB = KernelObject(
     struct="LSM socket blob",
     label="LSM",
     purpose="what Linux security modules keep for a sock: labels, a profile",
+    definition=(
+        "Bytes that Linux security modules keep for each sock, such as the label or the profile of its program. "
+        "Their size depends on the modules that are active."
+    ),
     caches=(),
     held_in=WITH_SOCK,
     detected_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
@@ -279,6 +317,10 @@ TW_SOCK = KernelObject(
     struct="struct tcp_timewait_sock",
     label="tw_sock",
     purpose="what TCP must remember of a closed connection: addresses, ports, the last sequence numbers, a timer",
+    definition=(
+        "What TCP keeps of a closed IPv4 connection for a minute, so that late segments do no harm: a "
+        "mini-socket. It takes the place of the much larger struct tcp_sock, and has no file."
+    ),
     caches=("tw_sock_TCP",),
     names_before_slub=("tcp_tw_bucket",),
     btf_struct="tcp_timewait_sock",
@@ -298,6 +340,10 @@ TW6_SOCK = KernelObject(
     struct="struct tcp6_timewait_sock",
     label="tw_sock v6",
     purpose="the same for a socket of IPv6",
+    definition=(
+        "What TCP keeps of a closed connection of an IPv6 socket for a minute: a mini-socket. It takes the "
+        "place of the much larger struct tcp6_sock, and has no file."
+    ),
     caches=("tw_sock_TCPv6",),
     btf_struct="tcp_timewait_sock",
     outer_free_pointer=True,
@@ -317,6 +363,10 @@ BIND_BUCKET = KernelObject(
     struct="struct inet_bind_bucket",
     label="port",
     purpose="a local port in use, with all the sockets that share it",
+    definition=(
+        "The record that a local port is in use, with the list of the sockets that use it. Sockets with the "
+        "same port share it."
+    ),
     caches=("tcp_bind_bucket",),
     btf_struct="inet_bind_bucket",
     hwcache_align=True,
@@ -332,6 +382,10 @@ BIND2_BUCKET = KernelObject(
     struct="struct inet_bind2_bucket",
     label="port",
     purpose="a local port at one local address, with the sockets bound to just that",
+    definition=(
+        "The record that a local port is in use at one local address, with the list of the sockets there. With "
+        "it bind(2) finds a conflict quickly, even if very many sockets have the port."
+    ),
     caches=("tcp_bind2_bucket",),
     btf_struct="inet_bind2_bucket",
     hwcache_align=True,
@@ -349,6 +403,10 @@ REQUEST_SOCK = KernelObject(
     struct="struct tcp_request_sock",
     label="request",
     purpose="a handshake that has begun: what the SYN said, until accept(2) takes the connection",
+    definition=(
+        "What a server keeps of an IPv4 handshake: what the SYN of the client said. It exists from the SYN to "
+        "accept(2): alone until the last ACK, then beside the new sock."
+    ),
     caches=("request_sock_TCP",),
     names_before_slub=("tcp_open_request",),
     btf_struct="tcp_request_sock",
@@ -368,6 +426,10 @@ REQUEST6_SOCK = KernelObject(
     struct="struct tcp6_request_sock",
     label="request",
     purpose="the same for a handshake of IPv6",
+    definition=(
+        "What a server keeps of a handshake of IPv6: what the SYN of the client said. It exists from the SYN to "
+        "accept(2): alone until the last ACK, then beside the new sock."
+    ),
     caches=("request_sock_TCPv6",),
     btf_struct="tcp_request_sock",
     outer_free_pointer=True,
@@ -387,6 +449,10 @@ CGROUP_VECTORS = KernelObject(
     struct="obj_cgroup vectors",
     label="memcg",
     purpose="for each object of an accounted slab, 8 bytes that say which memory cgroup it is charged to",
+    definition=(
+        "An array beside a slab that says, for each of its objects, which memory cgroup (a container or a "
+        "service) pays for the object. There is one for each slab of an accounted cache."
+    ),
     caches=(),
     held_in=ANY_STATE,
     per="slab",
@@ -401,6 +467,10 @@ EPITEM = KernelObject(
     struct="struct epitem",
     label="epoll",
     purpose="one descriptor in an epoll set",
+    definition=(
+        "The record that an epoll set watches one descriptor. A program that waits for its sockets by epoll has "
+        "one for each of them."
+    ),
     caches=("eventpoll_epi",),
     btf_struct="epitem",
     hwcache_align=True,
@@ -415,6 +485,10 @@ EPPOLL_ENTRY = KernelObject(
     struct="struct eppoll_entry",
     label="epoll",
     purpose="the epoll set's place in the socket's wait queue",
+    definition=(
+        "The entry of an epoll set in the wait queue of a socket, by which the socket wakes the set. Each "
+        "watched socket has one for each epoll set."
+    ),
     caches=("eventpoll_pwq",),
     btf_struct="eppoll_entry",
     accounted=True,
@@ -428,6 +502,10 @@ EPITEMS_HEAD = KernelObject(
     struct="struct epitems_head",
     label="epoll",
     purpose="the list of the epoll sets that a file is in",
+    definition=(
+        "The head of the list of the epoll sets that watch one file. It is allocated when the file is put into "
+        "an epoll set."
+    ),
     caches=("ep_head",),
     btf_struct="epitems_head",
     accounted=True,
@@ -442,6 +520,9 @@ SK_BUFF = KernelObject(
     struct="struct sk_buff",
     label="skb",
     purpose="a received packet, or a clone",
+    definition=(
+        "The header of a packet in a queue: where its data is, and whose it is. The data is in further memory."
+    ),
     caches=("skbuff_head_cache",),
     btf_struct="sk_buff",
     hwcache_align=True,
@@ -457,6 +538,10 @@ FCLONE = KernelObject(
     struct="struct sk_buff_fclones",
     label="skb",
     purpose="a segment to send, with its clone for the network device; over loopback the receiver holds the clone",
+    definition=(
+        "Two packet headers in one object: one for a segment that TCP sends, and a clone of it for the network "
+        "device. TCP keeps it until the peer has acknowledged the segment."
+    ),
     caches=("skbuff_fclone_cache",),
     btf_struct="sk_buff_fclones",
     hwcache_align=True,
@@ -472,6 +557,10 @@ SKB_HEAD = KernelObject(
     struct="skb linear data",
     label="skb",
     purpose="the headers of a segment, and struct skb_shared_info",
+    definition=(
+        "Memory of a packet for its protocol headers and for the list of the pages with its data. Since Linux "
+        "6.3 small ones have a cache of their own; larger ones are from kmalloc."
+    ),
     caches=("skbuff_small_head",),
     hwcache_align=True,
     held_in=WITH_SOCK,
@@ -487,6 +576,10 @@ NF_CONN = KernelObject(
     struct="struct nf_conn",
     label="conntrack",
     purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
+    definition=(
+        "An entry in the firewall's table of connections. It belongs to no socket, and stays some time after "
+        "the connection."
+    ),
     caches=("nf_conntrack",),
     # In releases up to 4.7, the cache's name ends with an address or a number. The pattern must not match
     # nf_conntrack_expect.
@@ -505,6 +598,10 @@ MPTCP_SOCK = KernelObject(
     struct="struct mptcp_sock",
     label="MPTCP",
     purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+    definition=(
+        "The kernel's record of one connection of Multipath TCP over IPv4, which uses several TCP connections. "
+        "Each of these (a subflow) has its own struct tcp_sock."
+    ),
     caches=("MPTCP",),
     tcp_only=True,
     btf_struct="mptcp_sock",
@@ -525,6 +622,10 @@ MPTCP6_SOCK = KernelObject(
     struct="struct mptcp6_sock",
     label="MPTCP",
     purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+    definition=(
+        "The kernel's record of one connection of Multipath TCP of an IPv6 socket, which uses several TCP "
+        "connections. Each of these (a subflow) has its own sock."
+    ),
     caches=("MPTCPv6",),
     tcp_only=True,
     btf_struct="mptcp6_sock",
@@ -545,6 +646,10 @@ MPTCP_SUBFLOW_CONTEXT = KernelObject(
     struct="struct mptcp_subflow_context",
     label="MPTCP",
     purpose="what Multipath TCP keeps for each of its subflows",
+    definition=(
+        "What Multipath TCP keeps of one subflow, which is one of the TCP connections that it uses. It hangs on "
+        "the sock of the subflow."
+    ),
     caches=(),
     btf_struct="mptcp_subflow_context",
     held_in=WITH_SOCK,
@@ -559,6 +664,10 @@ TLS_CONTEXT = KernelObject(
     struct="struct tls_context",
     label="TLS",
     purpose="the keys and queues of kernel TLS",
+    definition=(
+        "What a socket has if the kernel encrypts its data (kernel TLS): keys, and queues for records. A "
+        "program asks for it by setsockopt(2)."
+    ),
     caches=(),
     btf_struct="tls_context",
     held_in=WITH_SOCK,
@@ -572,6 +681,10 @@ SK_PSOCK = KernelObject(
     struct="struct sk_psock",
     label="sockmap",
     purpose="the socket's place in a BPF sockmap",
+    definition=(
+        "What a socket has while it is in a sockmap, a map by which BPF programs pass data from one socket to "
+        "another. It has the queues for that data."
+    ),
     caches=(),
     btf_struct="sk_psock",
     held_in=WITH_SOCK,
@@ -585,6 +698,10 @@ TCP_MD5SIG_KEY = KernelObject(
     struct="struct tcp_md5sig_key",
     label="MD5",
     purpose="a key that signs the segments to one peer, as routers do for BGP",
+    definition=(
+        "A key with which TCP signs the segments to one peer, so that nobody else can disturb the connection. "
+        "Routers use such keys between each other."
+    ),
     caches=(),
     btf_struct="tcp_md5sig_key",
     held_in=WITH_PORT,
@@ -600,6 +717,10 @@ TCP_AO_KEY = KernelObject(
     struct="struct tcp_ao_key",
     label="TCP-AO",
     purpose="a key that authenticates the segments to one peer, and its traffic keys behind it (RFC 5925)",
+    definition=(
+        "A key with which TCP authenticates the segments to one peer; TCP-AO is the successor of TCP-MD5. The "
+        "keys that are computed from it stand behind it."
+    ),
     caches=(),
     btf_struct="tcp_ao_key",
     held_in=WITH_PORT,
@@ -615,6 +736,10 @@ SK_FILTER = KernelObject(
     struct="struct sk_filter",
     label="filter",
     purpose="the socket's reference to a BPF program that drops or cuts received packets",
+    definition=(
+        "The reference of a socket to a BPF program that drops or cuts what arrives for the socket. The sockets "
+        "that a listener accepts share the filter of the listener."
+    ),
     caches=(),
     btf_struct="sk_filter",
     held_in=WITH_SOCK,
@@ -628,6 +753,10 @@ SOCK_REUSEPORT = KernelObject(
     struct="struct sock_reuseport",
     label="reuseport",
     purpose="the group of listeners that share a port, with a pointer to each of them behind it",
+    definition=(
+        "The list of the listening sockets that share one port, among which the kernel spreads new connections. "
+        "There is one for each group of listeners."
+    ),
     caches=(),
     btf_struct="sock_reuseport",
     held_in=frozenset({State.LISTEN}),
@@ -643,6 +772,9 @@ BPF_LOCAL_STORAGE = KernelObject(
     struct="struct bpf_local_storage",
     label="BPF",
     purpose="the list of all values that BPF programs keep for the socket",
+    definition=(
+        "The list of the values that BPF programs keep for one socket. It is allocated with the first of these values."
+    ),
     caches=(),
     btf_struct="bpf_local_storage",
     held_in=WITH_SOCK,
@@ -658,6 +790,9 @@ BPF_LOCAL_STORAGE_ELEM = KernelObject(
     struct="struct bpf_local_storage_elem",
     label="BPF",
     purpose="a value that a BPF program keeps for the socket, and the head of its map entry",
+    definition=(
+        "A value that a BPF program keeps for one socket. There is one for each socket and each map of a program."
+    ),
     caches=(),
     btf_struct="bpf_local_storage_elem",
     held_in=WITH_SOCK,
@@ -673,6 +808,7 @@ IP_OPTIONS_RCU = KernelObject(
     struct="struct ip_options_rcu",
     label="options",
     purpose="the IP options of every packet that the socket sends, at most 40 bytes behind it",
+    definition=("IP options, such as a route, that every packet of a socket carries. Few programs ask for them."),
     caches=(),
     btf_struct="ip_options_rcu",
     held_in=WITH_SOCK | AS_REQUEST,
@@ -689,6 +825,10 @@ SAVED_SYN = KernelObject(
     struct="struct saved_syn",
     label="SYN",
     purpose="a copy of the SYN's headers behind it, for the server to read",
+    definition=(
+        "A copy of the headers of the SYN that began a connection, for a server that asks for it. It is freed "
+        "when the server has read it, or with the socket."
+    ),
     caches=(),
     btf_struct="saved_syn",
     held_in=WITH_SOCK | AS_REQUEST,
@@ -704,6 +844,10 @@ TCP_METRICS_BLOCK = KernelObject(
     struct="struct tcp_metrics_block",
     label="metrics",
     purpose="what TCP learnt of a destination: round-trip time, congestion window",
+    definition=(
+        "What TCP remembers of a destination from one connection to the next, such as the round-trip time. It "
+        "belongs to no socket."
+    ),
     caches=(),
     btf_struct="tcp_metrics_block",
     held_in=frozenset(),

@@ -6,73 +6,11 @@ import os
 import re
 from collections.abc import Mapping
 
-ASCII_GLYPHS = {
-    "─": "-",
-    "│": "|",
-    "├": "|",
-    "└": "`",
-    "█": "#",
-    "▓": "%",
-    "▒": "+",
-    "░": ".",
-    "▁": "_",
-    "▂": ".",
-    "▃": ":",
-    "▄": "-",
-    "▅": "=",
-    "▆": "+",
-    "▇": "*",
-    "▏": ":",
-    "▎": ":",
-    "▍": ":",
-    "▌": "#",
-    "▋": "#",
-    "▊": "#",
-    "▉": "#",
-    "▀": "^",
-    "▸": "@",
-    "▶": ">",
-    "▴": "^",
-    "▾": "_",
-    "≈": "~",
-    "×": "x",
-    "÷": "/",
-    "Δ": "+",
-    "µ": "u",
-    "·": ".",
-    "–": "-",
-    "→": ">",
-    "←": "<",
-    "↑": "^",
-    "↓": "v",
-    "“": '"',
-    "”": '"',
-    "‹": "<",
-    "›": ">",
-    "┬": "+",
-    "┏": ".",
-    "┓": ".",
-    "┗": "'",
-    "┛": "'",
-    "┣": "|",
-    "┫": "|",
-    "━": "-",
-    "┃": "|",
-    "╺": "-",
-    "╸": "-",
-    "╻": ".",
-    "╹": "'",
-}
-"""Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
-ELLIPSIS = "…"
+from tcptop.text.ascii_glyphs import ASCII_GLYPHS, ASCII_SIGNS, ELLIPSIS, LONGER_GLYPHS
+
 CUT = re.compile(f"[!-~]{ELLIPSIS}|{ELLIPSIS}[!-~]| {ELLIPSIS}(?![!-~])")
 """Matches `…` and one character beside `…`: a visible ASCII character before or after `…`, or a space before `…`."""
-ASCII_SIGNS = {"≤": "<=", "≥": ">=", "±": "+-"}
-"""Replacements of two characters, used where every single ASCII character would have another meaning."""
 SIGN = re.compile("([≤≥±]) | ([≤≥±])(?! )|([≤≥±])")
-LONGER_GLYPHS = {**ASCII_SIGNS, ELLIPSIS: "...", "→": "->"}
-"""Longer replacements, used only in reports: in a report, these glyphs occur only where columns need not be exact."""
-
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)
 

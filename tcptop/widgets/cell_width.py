@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from tcptop.text.ascii import ELLIPSIS, SCREEN_TO_ASCII, ellipsis_to_ascii, signs_to_ascii
+from tcptop.text.ascii import SCREEN_TO_ASCII, ellipsis_to_ascii, signs_to_ascii
+from tcptop.text.ascii_glyphs import ELLIPSIS
 from tcptop.text.line import Line, Piece, text_of
 
 BEGINS_WITH_SIGN = re.compile("[≤≥±](?! )")

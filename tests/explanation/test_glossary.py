@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from recorded import DISTANCES_TREE, ledger, ledger_of
 
-from tcptop.explanation import explain_word, nearest_words
+from tcptop.explanation import PAGES, explain_word, nearest_words
 from tcptop.explanation.glossary import ENTRIES, find_entries
+from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.limits import LIMITS
 from tcptop.kernel.objects import KERNEL_OBJECTS
+from tcptop.snapshot import StructLayout, StructMember
+from tcptop.text.ascii_glyphs import ASCII_GLYPHS, LONGER_GLYPHS
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import text_of
 from tcptop.widgets.nodes_pane import node_headings
@@ -114,10 +117,119 @@ def test_a_cache_keeps_its_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "near"), [("watermrak", "watermark"), ("pagebock", "pageblock"), ("dentyr", "dentry")]
+    ("typed", "near"),
+    [
+        ("watermrak", "watermark"),
+        ("pagebock", "pageblock"),
+        ("dentyr", "dentry"),
+        ("fragm", "fragmentation"),
+        ("eventpoll", "eventpoll_epi"),
+    ],
 )
 def test_the_nearest_words_of_a_word_that_is_not_there(typed: str, near: str) -> None:
     assert near in nearest_words(LEDGER, typed)
+
+
+def lines_of(word: str, columns: int = 100) -> list[str]:
+    page = explain_word(LEDGER, word)
+    assert page is not None, word
+    return [text_of(line).strip() for line in page.lines(LEDGER, columns)]
+
+
+QUOTES = "“”‹"
+"""Glyphs that only stand in running text, where they mean what they always mean."""
+
+
+@pytest.mark.parametrize("glyph", [glyph for glyph in ASCII_GLYPHS | LONGER_GLYPHS if glyph not in QUOTES])
+def test_every_sign_of_the_screen_is_explained_and_so_is_its_ascii_sign(glyph: str) -> None:
+    [entry, *_] = find_entries(glyph)
+    sign = (ASCII_GLYPHS | LONGER_GLYPHS)[glyph]
+    if not sign.isalnum():
+        assert entry.word in lines_of(sign)
+
+
+@pytest.mark.parametrize(("typed", "word"), [("--", "–"), ("—", "–"), ("...", "…"), ("->", "→ ▶"), ("+-", "±")])
+def test_a_sign_is_found_however_it_is_typed(typed: str, word: str) -> None:
+    assert lines_of(typed)[0] == word
+
+
+@pytest.mark.parametrize("typed", ["more fit", "fit more", "Fits-More", "MORE FITS"])
+def test_the_words_of_a_name_are_found_in_any_order(typed: str) -> None:
+    assert "FITS MORE" in lines_of(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "as_if"),
+    [
+        ("time-wait", "TIME_WAIT"),
+        ("timewait", "time_wait"),
+        ("sockets", "socket"),
+        ("Catalogue", "catalogue"),
+        ("tcp-bind-bucket", "tcp_bind_bucket"),
+        ("inet bind bucket", "inet_bind_bucket"),
+        ("struct-tcp-sock", "struct tcp_sock"),
+    ],
+)
+def test_a_page_is_found_however_its_name_is_written(typed: str, as_if: str) -> None:
+    pages = explain_word(LEDGER, typed), explain_word(LEDGER, as_if)
+    assert pages[0] is not None
+    assert pages[1] is not None
+    assert pages[0].name == pages[1].name
+
+
+@pytest.mark.parametrize("word", ["sock", "memory cgroup", "estimated", "backlog", "socket", "free"])
+def test_a_word_with_two_meanings_names_the_others(word: str) -> None:
+    lines = lines_of(word)
+    entries = find_entries(word)
+    [at] = [
+        index for index, line in enumerate(lines) if line in (f"Other meanings of “{word}”:", f"The word “{word}”:")
+    ]
+    for entry in entries[1:]:
+        assert entry.word in lines[at:]
+
+
+def test_a_word_with_one_meaning_names_no_others() -> None:
+    assert not any("Other meanings" in line for line in lines_of("pageblock"))
+    assert not any("Other meanings" in line for line in lines_of("free blocks order"))
+
+
+@pytest.mark.parametrize("name", CALL_PATH_PAGES)
+def test_a_page_of_calls_begins_with_the_definition_of_its_subject(name: str) -> None:
+    [page] = [page for page in PAGES if page.name == name]
+    [entry, *_] = find_entries(CALL_PATH_PAGES[name].word)
+    for lines in (lines_of(name), [text_of(line).strip() for line in page.lines(LEDGER, 100)]):
+        assert lines[0] == entry.word
+        assert lines.count(entry.word) == 1
+        assert any(line.startswith("├─ ") for line in lines)
+
+
+@pytest.mark.parametrize("item", KERNEL_OBJECTS, ids=lambda item: item.struct)
+def test_the_page_of_an_object_defines_it_before_all_else(item: object) -> None:
+    found = next(each for each in KERNEL_OBJECTS if each is item)
+    assert 1 <= found.definition.count(". ") + 1 <= 2
+    assert found.definition.endswith(".")
+    lines = lines_of(found.struct)
+    heads = [index for index, line in enumerate(lines) if line.partition(" (in ")[0] == found.struct]
+    assert any(" ".join(lines[at + 1 : at + 5]).startswith(found.definition) for at in heads)
+
+
+@pytest.mark.parametrize("typed", ["snd_una", "tp->snd_una", "sk.snd_una"])
+def test_a_member_of_a_struct_has_its_size_and_its_place(typed: str) -> None:
+    layout = StructLayout("tcp_sock", 2368, (StructMember("tcp.snd_una|...", 1540, 4, None),), has_free_pointer=False)
+    figures = LEDGER._replace(structs={"tcp_sock": layout})
+    page = explain_word(figures, typed)
+    assert page is not None
+    text = " ".join(text_of(line).strip() for line in page.lines(figures, 100))
+    assert "a member of struct tcp_sock: 4 B at offset 1 540 of 2 368 B" in text
+    assert explain_word(LEDGER, typed) is None
+
+
+def test_no_heading_stands_twice_on_the_page_of_a_cache() -> None:
+    for name in ("TCP", "dentry", "pid"):
+        page = explain_word(LEDGER, name)
+        assert page is not None
+        heads = [text_of((line[0],)) for line in page.lines(LEDGER, 100) if line and line[0][1] == "head"]
+        assert len(set(heads)) == len(heads), heads
 
 
 def test_a_word_like_no_other_has_no_near_words() -> None:

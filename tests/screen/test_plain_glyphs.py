@@ -26,7 +26,8 @@ from slow_case import slow
 from tcptop.explanation.events_page import ALARM_SIGN
 from tcptop.hosts.host import Host
 from tcptop.settings.file import Settings
-from tcptop.text.ascii import ASCII_GLYPHS, ASCII_SIGNS, needs_ascii
+from tcptop.text.ascii import needs_ascii
+from tcptop.text.ascii_glyphs import ASCII_GLYPHS, ASCII_SIGNS
 from tcptop.widgets import slice_bar
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
 from tcptop.widgets.caches_pane import MERGED
