@@ -2,7 +2,7 @@
 
 from tcptop.kernel.release import Release, may_have_backports, release_numbers
 from tcptop.ledger import HostFacts
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import DAMAGED, Snapshot
 
 HOTPLUG_SHARE = 0.01
 """Largest share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
@@ -63,6 +63,24 @@ def reserve_cpus(snapshot: Snapshot) -> int | None:
     topology = snapshot.topology.value
     counts = (_online_cpus(snapshot), topology.present_cpus if topology else None)
     return max((count for count in counts if count is not None), default=None)
+
+
+def node_count(snapshot: Snapshot) -> int | None:
+    """Number of NUMA nodes; None if unknown.
+
+    A kernel without NUMA has one node and no /sys/devices/system/node, and a saved tree may lack that folder. The nodes
+    are then those that zoneinfo or buddyinfo names. A file that is cut may lack nodes, so it does not count.
+    """
+    topology = snapshot.topology.value
+    if topology is not None and topology.nodes:
+        return len(topology.nodes)
+    zoneinfo, buddyinfo = snapshot.zoneinfo, snapshot.buddyinfo
+    named: set[int] = set()
+    if zoneinfo.value is not None and zoneinfo.state not in DAMAGED:
+        named |= {zone.node for zone in zoneinfo.value.zones}
+    if buddyinfo.value is not None and buddyinfo.state not in DAMAGED:
+        named |= {area.node for area in buddyinfo.value.areas}
+    return len(named) or None
 
 
 def is_of_machine(snapshot: Snapshot, page_bytes: int | None) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tcptop.accounting.machine import may_be_newer, release_of
+from tcptop.accounting.machine import may_be_newer, node_count, release_of
 from tcptop.accounting.slub_layout import max_idle_objects
 from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.snapshot import SlabRow, Snapshot
@@ -75,8 +75,8 @@ def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
 def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -> int | None:
     """Upper bound on the free objects that CPUs cache and that a row of slabinfo therefore counts as active.
 
-    `names` are the caches that the row counts. The bound is None in three cases: the kernel has the SLAB allocator, the
-    number of CPUs is unknown, or the kernel may have sheaves of unknown capacity.
+    `names` are the caches that the row counts. The bound is None in these cases: the kernel has the SLAB allocator, the
+    number of CPUs is unknown, or the kernel may have sheaves of unknown capacity or on an unknown number of nodes.
     """
     topology, sizes = snapshot.topology.value, snapshot.slab_sizes.value
     release = release_of(snapshot)
@@ -86,13 +86,16 @@ def idle_error_objects(snapshot: Snapshot, row: SlabRow, names: Iterable[str]) -
     size = next((known[name] for name in names if name in known), None)
     if (size is None or size.sheaf_capacity is None) and (release or SHEAVES_SINCE) >= SHEAVES_SINCE:
         return None
+    nodes = node_count(snapshot)
+    if nodes is None and size is not None and size.sheaf_capacity:
+        return None
     by_slabs = (release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE
     bound = max(
         max_idle_objects(
             row.object_bytes,
             row.objects_per_slab,
             topology.online_cpus,
-            max(1, len(topology.nodes)),
+            nodes or 1,
             size.cpu_partial_objects if size else None,
             size.sheaf_capacity if size else None,
             counts_slabs=counts_slabs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,18 @@ def test_since_7_0_there_is_no_bound_without_the_sheaf_capacity(tmp_path: Path, 
     assert (idle_error(figures, "TCP") is not None) == is_known
     assert (figures.slab_memory.idle_error_bytes is not None) == is_known
     assert figures.slab_memory.idle_bytes == ledger("7.3-4n", "timewait").slab_memory.idle_bytes
+
+
+def test_the_sheaves_of_each_node_count_without_the_folder_of_the_nodes(tmp_path: Path) -> None:
+    """7.3: 8 CPUs with three sheaves, and 4 nodes with up to ten full ones. zoneinfo and buddyinfo name the nodes."""
+    root = copy_recording("7.3-4n", "established", tmp_path)
+    before = idle_error(ledger_of(root), "TCP")
+    shutil.rmtree(root / "sys/devices/system/node")
+    assert idle_error(ledger_of(root), "TCP") == before is not None
+    (root / "proc/zoneinfo").unlink()
+    assert idle_error(ledger_of(root), "TCP") == before
+    (root / "proc/buddyinfo").unlink()
+    assert idle_error(ledger_of(root), "TCP") is None
 
 
 @each_kernel

@@ -11,6 +11,7 @@ from tcptop.accounting.contradictions.reading_times import (
     are_of_one_moment,
 )
 from tcptop.accounting.contradictions.relation import MAX_MEMORY_BYTES, Facts, Machine, with_later_sockets
+from tcptop.accounting.machine import node_count
 from tcptop.accounting.slabinfo_rows import idle_error_objects, unique_rows
 from tcptop.accounting.socket_counts import file_count_error
 from tcptop.kernel.objects import FILE, MINI_SOCKETS, NF_CONN, REQUEST_SOCKS, SOCKS, KernelObject
@@ -117,8 +118,7 @@ def _drift_pages(snapshot: Snapshot) -> int:
 
     For each node, a CPU may have counted some pages that it has not yet added to the kernel's counter.
     """
-    topology = snapshot.topology.value
-    return DRIFT_PAGES_PER_CPU * (cpu_count(snapshot) or 1) * max(1, len(topology.nodes) if topology else 1)
+    return DRIFT_PAGES_PER_CPU * (cpu_count(snapshot) or 1) * (node_count(snapshot) or 1)
 
 
 def cpu_count(snapshot: Snapshot) -> int | None:
