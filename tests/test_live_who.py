@@ -199,6 +199,25 @@ def test_sockets_of_a_process_whose_first_thread_has_exited(count: int) -> None:
         assert listener["owner"]["comm"] == "leaderless"
 
 
+OWN_DESCRIPTORS = """
+import resource, socket
+from tcptop.cli import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (1031, 1031))
+held = [socket.socket() for _ in range(500)]
+main(["--json", "--who"])
+"""
+
+
+def test_nofile_is_not_that_of_tcptop_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_DESCRIPTORS], capture_output=True, text=True, check=False, cwd=PROJECT
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    [nofile] = [each for each in report["limits"] if each["name"] == "nofile"]
+    assert nofile["limit"] != 1031, nofile
+
+
 def test_orphans() -> None:
     with load("orphans", 100) as of:
         found = look()

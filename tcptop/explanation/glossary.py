@@ -1007,7 +1007,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "nofile",
         "The limit of each process: the largest number of its open files (descriptors), sockets among them.",
-        "It is usually reached before file-max. Only a look at the sockets (W) tells the use.",
+        "It is usually reached before file-max. Only a look at the sockets (W) tells the use, without that of tcptop.",
         "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
         ("ulimit",),
     ),

@@ -41,7 +41,8 @@ class OwnerSample(NamedTuple):
     descriptors: int
     """Number of open descriptors; an estimate before Linux 6.2."""
     max_descriptors: int | None
-    """RLIMIT_NOFILE; None if unknown, or if it was not read because few descriptors are open."""
+    """RLIMIT_NOFILE; None if unknown, or if few descriptors are open, or for this process itself. The limit is then not
+    read: tcptop keeps files open for its reads, and closes them near its limit."""
     is_whole: bool
     """True if all descriptors were looked up."""
     weight: float
@@ -175,7 +176,7 @@ def _sample_in(
     if is_whole:
         low_inodes, other_inodes = low_inodes + other_inodes, ()
     command = _command(pid) if low_inodes or other_inodes or not is_whole else ""
-    limit_of_files = _max_descriptors(pid) if opened > MAX_PER_PROCESS else None
+    limit_of_files = _max_descriptors(pid) if opened > MAX_PER_PROCESS and not _is_own(pid) else None
     sample = OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes)
     return sample, found, low_tries + tries
 
@@ -237,6 +238,11 @@ def _table_size(place: str) -> int:
             if line.startswith(b"FDSize:"):
                 return int(line.split()[1])
     return DEFAULT_TABLE_SIZE
+
+
+def _is_own(pid: int) -> bool:
+    """True if a process is this one; procfs may be that of another PID namespace, with other numbers."""
+    return os.readlink("/proc/self") == str(pid)
 
 
 def _max_descriptors(pid: int) -> int | None:

@@ -4,10 +4,12 @@ many.
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,16 @@ def test_after_the_first_thread_another_one_has_the_descriptors(counts_are_known
     assert found.is_whole
     assert found.pid == process.pid
     assert set(inodes) <= set(found.low)
+
+
+def test_the_limit_of_the_own_process_is_not_read() -> None:
+    with ExitStack() as stack:
+        for _ in range(MAX_PER_PROCESS + 1):
+            stack.enter_context(socket.socket())
+        [own] = sample_owners([os.getpid()]).owners
+        assert own.max_descriptors is None
+        with holder(MAX_PER_PROCESS + 1, 24) as (pid, _):
+            assert [each.max_descriptors is None for each in sample_owners([os.getpid(), pid]).owners] == [True, False]
 
 
 @pytest.mark.parametrize("bound", ["MAX_IN_ALL", "MAX_TRIES_IN_ALL"])
