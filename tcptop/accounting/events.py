@@ -88,8 +88,10 @@ def events_since_mark(mark: Ledger | None, now: Ledger) -> tuple[Event, ...]:
 def event_growth_between(before: Ledger, after: Ledger) -> EventCounts:
     """The growth of each event between two ledgers.
 
-    The growth is unknown if the ledgers come from different network namespaces or from different machines.
+    The growth is unknown if the ledgers come from different network namespaces, boots or machines.
     """
+    if before.host.is_other_boot(after.host) or before.host.is_other_net_namespace(after.host):
+        return UNKNOWN_COUNTS
     places = [(each.host.net_namespace, each.host.name, each.host.kernel) for each in (before, after)]
     return event_growth(totals_of(before), totals_of(after)) if places[0] == places[1] else UNKNOWN_COUNTS
 

@@ -27,6 +27,8 @@ def machine_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
         memory_bytes=meminfo.total_bytes if meminfo else None,
         memory_available_bytes=next((each for each in available if each is not None and is_machines), None),
         cpu_busy_percent=load.cpu_busy_percent if load else None,
+        boot_id=snapshot.boot_id,
+        net_namespace_id=snapshot.net_namespace_id,
     )
 
 

@@ -21,6 +21,8 @@ class Origin(NamedTuple):
     """Time since boot, measured by the clock of the machine that took the sample."""
     totals: EventCounts = UNKNOWN_COUNTS
     """The totals of all event counters; a smaller total shows another boot or another network namespace."""
+    net_namespace_id: str | None = None
+    boot_id: str | None = None
 
     @property
     def is_unknown(self) -> bool:
@@ -41,6 +43,8 @@ def origin_of(snapshot: Snapshot) -> Origin:
         snapshot.net_namespace,
         snapshot.monotonic_s or None,  # monotonic_s is 0 in a saved tree, and in an unreadable sample
         event_totals(snapshot),
+        snapshot.net_namespace_id,
+        snapshot.boot_id,
     )
 
 
@@ -53,7 +57,12 @@ def continue_origin(before: Origin, after: Origin) -> Origin | None:
         return before
     if not before.is_unknown and before.net_namespace != after.net_namespace:
         return None
-    names = ((before.host_name, after.host_name), (before.kernel_release, after.kernel_release))
+    names = (
+        (before.host_name, after.host_name),
+        (before.kernel_release, after.kernel_release),
+        (before.net_namespace_id, after.net_namespace_id),
+        (before.boot_id, after.boot_id),
+    )
     if any(None not in pair and pair[0] != pair[1] for pair in names):
         return None
     numbers = [(before.monotonic_s, after.monotonic_s)]
@@ -66,4 +75,6 @@ def continue_origin(before: Origin, after: Origin) -> Origin | None:
         after.net_namespace,
         before.monotonic_s if after.monotonic_s is None else after.monotonic_s,
         {name: before.totals[name] if total is None else total for name, total in after.totals.items()},
+        before.net_namespace_id if after.net_namespace_id is None else after.net_namespace_id,
+        before.boot_id if after.boot_id is None else after.boot_id,
     )

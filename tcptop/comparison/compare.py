@@ -13,6 +13,7 @@ from tcptop.comparison.difference import (
     LedgerDifference,
     SlabGrowth,
     StateChange,
+    Unlike,
     bounded_change,
     sort_by_change,
 )
@@ -24,13 +25,16 @@ GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load", "smbios", "tls_stat")
 """Sources that contribute no figure to the comparison."""
 
+OTHER_NET_NAMESPACE = "another netns"
+
 MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
 
 def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> LedgerDifference:
     """The differences between two ledgers; `labels` are the user's names for the two ledgers."""
     unlike = _unlike(before, after)
-    growth: SlabGrowth | str = slab_growth(before, after) if not unlike else f"not the same {', '.join(unlike)}"
+    machine = [name for name in unlike if name not in ("boot", "network namespace")]
+    growth: SlabGrowth | str = slab_growth(before, after) if not machine else f"not the same {', '.join(machine)}"
     return LedgerDifference(
         before=_compared_input(before, labels[0]),
         after=_compared_input(after, labels[1]),
@@ -66,10 +70,13 @@ def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
     )
 
 
-def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
-    """Names of the properties that differ between two hosts: kernel, page size, machine, number of CPUs."""
+def _unlike(before: Ledger, after: Ledger) -> tuple[Unlike, ...]:
+    """Names of the properties that differ between two hosts: kernel, page size, machine, number of CPUs, boot, netns.
+
+    Two machines or kernels also have two boots, and two boots have two network namespaces; this is not said.
+    """
     one, two = before.host, after.host
-    pairs = {
+    pairs: dict[Unlike, tuple[object, object]] = {
         "kernel": (one.kernel, two.kernel),
         "page size": (one.page_size_bytes, two.page_size_bytes),
         "machine": (one.name, two.name),
@@ -77,20 +84,26 @@ def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
     found = [name for name, (left, right) in pairs.items() if None not in (left, right) and left != right]
     if "machine" not in found and None not in (one.cpus, two.cpus) and one.cpus != two.cpus:
         found.append("number of CPUs")
+    if not {"kernel", "page size", "machine"}.intersection(found):
+        if one.is_other_boot(two):
+            found.append("boot")
+        elif one.is_other_net_namespace(two):
+            found.append("network namespace")
     return tuple(found)
 
 
 def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.sockets, after.sockets
     time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
-    scope, is_one_scope = _scope(one.time_wait_scope, two.time_wait_scope)
+    netns, is_one_netns = _scope(before, after, "here", "here")
+    scope, is_one_scope = _scope(before, after, one.time_wait_scope, two.time_wait_scope)
     time_wait = (one.time_wait, two.time_wait)
     assumed = ", error assumed" if one.buffer_error_is_assumed or two.buffer_error_is_assumed else ""
     buffers = [(counts.buffer_bytes, _buffer_bounds(counts)) for counts in (one, two)]
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
-        Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="this netns"),
-        Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="this netns"),
+        Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note=netns, is_comparable=is_one_netns),
+        Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note=netns, is_comparable=is_one_netns),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", *time_wait, note=scope, is_comparable=is_one_scope),
         Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "all netns"),
@@ -106,16 +119,24 @@ def _buffer_bounds(counts: SocketCounts) -> Amount | None:
     return Amount(0, inf) if error is None else Amount(counted - error, counted + error)
 
 
-def _scope(before: CountScope | None, after: CountScope | None) -> tuple[str, bool]:
-    """The text for the scope of a count, and True if the count has the same scope in both ledgers."""
-    scopes = list(dict.fromkeys(scope for scope in (before, after) if scope is not None))
-    return ", then ".join(SCOPE_LABELS.get(scope, scope) for scope in scopes), len(scopes) < 2
+def _scope(before: Ledger, after: Ledger, one: CountScope | None, two: CountScope | None) -> tuple[str, bool]:
+    """The text for the scope of a count, and True if the count has the same scope in both ledgers.
+
+    If both ledgers count a network namespace, and the two namespaces are known to differ, the scope is not the same.
+    """
+    scopes = list(dict.fromkeys(scope for scope in (one, two) if scope is not None))
+    is_other = before.host.is_other_net_namespace(after.host)
+    if scopes == ["here"] and is_other:
+        return OTHER_NET_NAMESPACE, False
+    is_one_scope = len(scopes) < 2 and not (is_other and scopes == ["machine or here"])
+    return ", then ".join(SCOPE_LABELS.get(scope, scope) for scope in scopes), is_one_scope
 
 
 def _events(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     growth, totals = event_growth_between(before, after), totals_of(after)
+    netns, _ = _scope(before, after, "here", "here")
     return tuple(
-        Change(name, name, "count", total, totals[name], note="this netns", is_comparable=growth[name] is not None)
+        Change(name, name, "count", total, totals[name], note=netns, is_comparable=growth[name] is not None)
         for name, total in totals_of(before).items()
     )
 
@@ -206,7 +227,7 @@ def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
     for one in before.states:
         two = after_by_name[one.state]
         bounds: list[Bound] = ["at most" if state.count_is_upper_bound else "exact" for state in (one, two)]
-        scope, is_one_scope = _scope(one.scope, two.scope)
+        scope, is_one_scope = _scope(before, after, one.scope, two.scope)
         changes.append(
             StateChange(
                 state=one.state,

@@ -13,6 +13,8 @@ from tcptop.rates import increase
 Bound = Literal["exact", "at least", "at most", "about"]
 """The kind of a figure: exact, a lower bound, an upper bound, or an estimate between two bounds (`about`)."""
 Unit = Literal["bytes", "count"]
+Unlike = Literal["kernel", "page size", "machine", "number of CPUs", "boot", "network namespace"]
+"""A property in which the two inputs differ. The last two are named only if all else is the same."""
 
 INCREASE_BOUNDS: Mapping[tuple[Bound, Bound], Bound] = {
     ("exact", "exact"): "exact",
@@ -301,8 +303,7 @@ class LedgerDifference:
 
     before: ComparedInput
     after: ComparedInput
-    unlike: tuple[str, ...]
-    """Properties of kernel and machine that differ: `kernel`, `page size`, `machine`, `number of CPUs`."""
+    unlike: tuple[Unlike, ...]
     sockets: tuple[Change, ...]
     """Figures of all socket counters, changed or not."""
     connection: tuple[Change, ...]

@@ -29,6 +29,8 @@ MAX_FOLDER_NAMES = 20_000
 
 CHUNK_BYTES = 1 << 16
 
+MAX_BOOT_ID_CHARACTERS = 64
+
 RESERVED_DESCRIPTORS = 64
 """Of the descriptors that `ulimit -n` allows, the host leaves this number for the rest of the process.
 """
@@ -55,6 +57,23 @@ def is_same_folder(one: str, other: str) -> bool:
         return os.path.samefile(one, other)  # noqa: PTH121
     except OSError:
         return False
+
+
+def _read_boot_id(proc: str) -> str | None:
+    """The boot ID (drivers/char/random.c, proc_do_uuid); None if it cannot be read, as in some containers."""
+    try:
+        with open(f"{proc}/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
+            return file.read(MAX_BOOT_ID_CHARACTERS).strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def _read_net_namespace(process: str) -> str | None:
+    """The network namespace of a process; None if it cannot be read: a user reads that of the user's processes."""
+    try:
+        return os.readlink(f"{process}/ns/net")  # noqa: PTH115
+    except OSError:
+        return None
 
 
 class FolderHost(BlockingHost):
@@ -88,6 +107,8 @@ class FolderHost(BlockingHost):
             place=None if own else self._root,
             net_namespace=f"{proc}/1/net" if self._net_of_init else None,
             proc_folder=proc if live else None,
+            boot_id=_read_boot_id(proc) if live else None,
+            net_namespace_id=_read_net_namespace(f"{proc}/{'1' if self._net_of_init else 'self'}") if live else None,
         )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:

@@ -56,6 +56,11 @@ class Identity(NamedTuple):
     """Name of a machine for ssh, such as `root@web17`; None if the files are read without ssh."""
     remote_sudo: bool = False
     """True if the files on the other machine are read by `sudo -n`."""
+    boot_id: str | None = None
+    """/proc/sys/kernel/random/boot_id, which is another one after each boot; None if unknown."""
+    net_namespace_id: str | None = None
+    """Network namespace of the files of proc/net, such as `net:[4026531840]`; None if unknown. The number is the same
+    as long as the namespace exists, and may belong to another namespace later or after another boot."""
 
 
 class NotSavedError(FileNotFoundError):

@@ -151,6 +151,22 @@ class HostFacts(NamedTuple):
     memory_bytes: int | None
     memory_available_bytes: int | None
     cpu_busy_percent: float | None
+    boot_id: str | None = None
+    """The kernel's ID of this boot; None if unknown."""
+    net_namespace_id: str | None = None
+    """The network namespace that the counts of `this netns` are of, such as `net:[4026531840]`; None if unknown."""
+
+    def is_other_boot(self, other: "HostFacts") -> bool:
+        """True if both boots are known, and differ."""
+        return None not in (self.boot_id, other.boot_id) and self.boot_id != other.boot_id
+
+    def is_other_net_namespace(self, other: "HostFacts") -> bool:
+        """True if both network namespaces are known, and differ.
+
+        The number of a namespace means nothing after another boot, so namespaces of two boots are not told apart.
+        """
+        ids = (self.net_namespace_id, other.net_namespace_id)
+        return None not in ids and ids[0] != ids[1] and not self.is_other_boot(other)
 
 
 class Ledger(NamedTuple):

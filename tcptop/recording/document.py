@@ -120,6 +120,8 @@ def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
         "live": snapshot.live,
         "place": snapshot.place,
         "net_namespace": snapshot.net_namespace,
+        "net_namespace_id": snapshot.net_namespace_id,
+        "boot_id": snapshot.boot_id,
         "page_size_bytes": snapshot.page_size_bytes,
         "sources": {
             name: _reading_document(name, getattr(snapshot, name), read_of, put_file) for name in RECORDED_NAMES
@@ -406,6 +408,8 @@ def _parse_identity(document: Json) -> Identity:
         page_size_bytes=page_size if page_size in PAGE_SIZES else None,
         place=_valid_text(document.get("place")),
         net_namespace=_valid_text(document.get("net_namespace")),
+        net_namespace_id=_valid_text(document.get("net_namespace_id")),
+        boot_id=_valid_text(document.get("boot_id")),
     )
 
 

@@ -69,7 +69,7 @@ class Recorder:
     ) -> None:
         """Opens the file for appending, or creates the file.
 
-        `scrub` is applied to every read before the read is stored.
+        `scrub` is applied to every read before the read is stored. With `scrub`, the boot ID is not stored.
 
         A file that is not a recording is left unchanged.
 
@@ -166,6 +166,8 @@ class Recorder:
 
     def _encode(self, snapshot: Snapshot) -> bytes:
         """Encodes a snapshot into a document; sets `_contents` to the snapshot's large files."""
+        if self._scrub is not None:
+            snapshot = snapshot._replace(boot_id=None)
         sample = RecordedSample(snapshot, reads_behind(snapshot, self._reads))
         self._reads = list(sample.reads)
         known = {id(data): digest for digest, data in self._contents.items()}

@@ -1,7 +1,7 @@
 """Removes identifying details from recorded reads.
 
 The removed details are the host name, the build host, most of the kernel command line, and the names of the owners of
-sockets.
+sockets. The Recorder removes the boot ID.
 
 No figure changes.
 """

@@ -48,6 +48,8 @@ def make_snapshot(
         place=identity.place,
         net_namespace=identity.net_namespace,
         page_size_bytes=identity.page_size_bytes,
+        boot_id=identity.boot_id,
+        net_namespace_id=identity.net_namespace_id,
         **all_readings,
     )
 

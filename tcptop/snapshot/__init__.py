@@ -745,6 +745,10 @@ class Snapshot(NamedTuple):
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
     socket_table: Reading["SocketTable"]
+    boot_id: str | None = None
+    """The kernel's ID of this boot; None if unknown, as in a saved tree."""
+    net_namespace_id: str | None = None
+    """The network namespace that the files of proc/net count, such as `net:[4026531840]`; None if unknown."""
     lab_measurement: LabMeasurement | None = None
     """Lab result that the user gave; accounting checks whether the result was measured on this kernel."""
     cgroup: CgroupMemory | None = None

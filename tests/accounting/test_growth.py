@@ -143,12 +143,14 @@ def test_a_clock_that_is_set_back_makes_the_series_begin_again() -> None:
 
 
 TOTALS = {**UNKNOWN_COUNTS, "ListenDrops": 50, "ListenOverflows": 50}
-ORIGIN = Origin("alpha", "6.1.0-56-amd64", None, 9000.0, TOTALS)
+ORIGIN = Origin("alpha", "6.1.0-56-amd64", None, 9000.0, TOTALS, "net:[4026531840]", "6d6c0b7c-1")
 OTHER_ORIGINS = [
     ORIGIN._replace(host_name="beta"),
     ORIGIN._replace(kernel_release="6.1.0-57-amd64"),
     ORIGIN._replace(net_namespace="/host/proc/1/net"),
     ORIGIN._replace(monotonic_s=12.0),
+    ORIGIN._replace(net_namespace_id="net:[4026532201]"),
+    ORIGIN._replace(boot_id="e0a4f7d2-2"),
     ORIGIN._replace(totals={**TOTALS, "ListenDrops": 49, "ListenOverflows": 90}),
 ]
 
@@ -171,7 +173,9 @@ def test_another_origin_makes_the_series_begin_again(other: Origin, is_damaged: 
     assert result.over_s == 60
 
 
-@pytest.mark.parametrize("unknown", ["host_name", "kernel_release", "monotonic_s", "totals"])
+@pytest.mark.parametrize(
+    "unknown", ["host_name", "kernel_release", "monotonic_s", "totals", "net_namespace_id", "boot_id"]
+)
 def test_an_unknown_value_is_no_other_origin(unknown: str) -> None:
     damaged = ORIGIN._replace(**{unknown: getattr(Origin(), unknown)})
     assert continue_origin(ORIGIN, damaged) == ORIGIN

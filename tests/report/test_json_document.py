@@ -29,7 +29,7 @@ from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
 from tcptop.accounting.holder_verdicts import VERDICT_KINDS
 from tcptop.accounting.plan import EXTENSIONS, KTLS
 from tcptop.accounting.socket_cost import objects_held
-from tcptop.comparison.difference import Bound
+from tcptop.comparison.difference import Bound, Unlike
 from tcptop.comparison.slab_growth import MPTCP, NOTES, SEGMENTS
 from tcptop.explanation.holder_rows import GROUPINGS
 from tcptop.kernel.events import EVENTS, EventUnit
@@ -116,6 +116,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     },
     "cache object": {each.struct for each in OBJECT_OF_CACHE.values()},
     "lab state": set(STATE_PATHS),
+    "unlike": set(get_args(Unlike)),
     "plan side": set(get_args(Side)),
     "verdict": set(get_args(Verdict)),
     "limit verdict": set(get_args(LimitVerdict)),
