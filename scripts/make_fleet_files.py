@@ -201,12 +201,12 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "NoBlocksForTcpSlabs",
         "warning",
-        "tcptop_node_tcp_slabs_free == 0",
+        "tcptop_node_tcp_slabs_free_max == 0",
         5,
         "{{ $labels.instance }}: no free block on node {{ $labels.node }} is large enough for a slab of sockets",
         "The kernel compacts memory, or falls back to smaller slabs, which waste more.",
-        fires={f"tcptop_node_tcp_slabs_free{_labels({'node': '1'})}": "0x60"},
-        quiet={f"tcptop_node_tcp_slabs_free{_labels({'node': '1'})}": "12x60"},
+        fires={f"tcptop_node_tcp_slabs_free_max{_labels({'node': '1'})}": "0x60"},
+        quiet={f"tcptop_node_tcp_slabs_free_max{_labels({'node': '1'})}": "12x60"},
         labels={"node": "1"},
     ),
 )  # fmt: skip
@@ -391,7 +391,11 @@ ROWS: Mapping[str, Sequence[Panel]] = {
                 (f"tcptop_slab_idle_bytes{ONE}", "{{instance}} idle"),
             ],
         ),
-        Panel("Slabs of sockets that fit", "short", [(f"tcptop_node_tcp_slabs_free{NODE}", "{{instance}} {{node}}")]),
+        Panel(
+            "Slabs of sockets that fit, at most",
+            "short",
+            [(f"tcptop_node_tcp_slabs_free_max{NODE}", "{{instance}} {{node}}")],
+        ),
         Panel(
             "Free blocks by order",
             "short",

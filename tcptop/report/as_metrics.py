@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import inf
+from math import ceil, inf
 from typing import Literal, NamedTuple
 
 from tcptop import __version__
 from tcptop.kernel.limits import LIMIT_BY_NAME
-from tcptop.ledger import CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
+from tcptop.ledger import AccountingMode, CacheLine, ConnectionCost, Ledger, Limit, SocketCost, TcpMemory
 from tcptop.ledger.holders import HolderGroup, Holders
 
 Kind = Literal["gauge", "counter"]
@@ -289,21 +289,35 @@ def _headroom(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds
     for mode, limits in ledger.limits.items():
         for limit in limits.rows:
             is_at_most = limit.name == "memory" and ledger.headroom[mode].is_at_most
-            low, high = _headroom_bounds(limit)
+            low, high = _headroom_bounds(ledger, mode, limit)
             bounds = Bounds(None if is_at_most else low, None if limit.headroom_is_at_least else high)
             yield (mode, *_limit_labels(limit)), bounds
 
 
-def _headroom_bounds(limit: Limit) -> Bounds:
-    """Bounds on the sockets that fit below a limit, from the error of the counter of its use."""
-    sockets = limit.headroom_sockets
-    if sockets is None or limit.used is None or limit.maximum is None or limit.used_error == 0:
+def _headroom_bounds(ledger: Ledger, mode: AccountingMode, limit: Limit) -> Bounds:
+    """Bounds on the sockets that fit below a limit, from the error of the counter of its use.
+
+    The average buffers of a socket come from the counter of tcp_mem, so an error of the counter is in the average, too.
+    """
+    sockets, error, each = limit.headroom_sockets, limit.used_error, _amount_of_a_socket(ledger, mode, limit)
+    if sockets is None or limit.used is None or limit.maximum is None or error == 0:
         return Bounds(sockets, sockets)
-    left = limit.maximum - limit.used
-    if limit.used_error is None or left <= 0:
+    if error is None or not each:
         return Bounds(None, None)
-    least, most = max(0, left - limit.used_error), min(limit.maximum, left + limit.used_error)
-    return Bounds(sockets * least // left, -(-sockets * most // left))
+    least, most = max(0, limit.used - error), limit.used + error
+    if limit.name == "memory":
+        return Bounds(max(0, int(sockets - error / each)), int(sockets + -(-error // each)))
+    if limit.name != "tcp_mem":
+        return Bounds(max(0, limit.maximum - most) // each, max(0, limit.maximum - least) // each)
+    low, high = (max(0, limit.maximum - used) * limit.used / (used * each) if used else inf for used in (most, least))
+    return Bounds(int(low), high if high == inf else ceil(high))
+
+
+def _amount_of_a_socket(ledger: Ledger, mode: AccountingMode, limit: Limit) -> float | None:
+    """The amount that one more socket takes of a limit whose counter has an error; None if unknown."""
+    if limit.name == "memory":
+        return ledger.headroom[mode].bytes_per_socket
+    return ledger.costs[mode].buffer_bytes_per_socket if limit.name == "tcp_mem" else 1
 
 
 def _before_reclaim(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
@@ -429,6 +443,11 @@ def _exactly(read: Callable[[HolderGroup], float]) -> Callable[[list[HolderGroup
     return read_groups
 
 
+def _charged_buffers(ledger: Ledger) -> Value:
+    sockets = ledger.sockets
+    return None if sockets.buffer_error_bytes is None else sockets.buffer_bytes
+
+
 LABELS_OF_LIMIT: Values = ("limit", "concerns", "scope")
 
 METRICS: tuple[Metric | BoundedMetric, ...] = (
@@ -486,9 +505,10 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
     Metric("tcptop_netns_sockets_time_wait", "Mini-sockets of the namespace.", (), _one(_time_wait("here"))),
     Metric(
         "tcptop_buffers_charged_bytes",
-        "What the buffers of all sockets are charged, in whole pages: the figure that tcp_mem limits.",
+        "What the buffers of all sockets are charged, in whole pages: the figure that tcp_mem limits. It is absent if"
+        " its error is unknown.",
         (),
-        _one(lambda ledger: ledger.sockets.buffer_bytes),
+        _one(_charged_buffers),
     ),
     Metric(
         "tcptop_buffers_error_bytes",
@@ -583,8 +603,8 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
         _of_nodes(lambda ledger, index: ledger.tcp_bytes_on(ledger.nodes[index].node)),
     ),
     Metric(
-        "tcptop_node_tcp_slabs_free",
-        "Slabs of sockets that fit into the free blocks of a node.",
+        "tcptop_node_tcp_slabs_free_max",
+        "Upper bound on the slabs of sockets that fit into the free blocks of a node.",
         ("node",),
         _of_nodes(lambda ledger, index: ledger.nodes[index].tcp_slabs_free),
     ),

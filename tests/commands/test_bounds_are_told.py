@@ -114,6 +114,52 @@ def test_the_exporter_bounds_a_headroom_by_the_error_of_its_counter(root: Path) 
     assert found["tcptop_headroom_high_sockets"][labels] == limit.headroom_sockets + limit.used_error
 
 
+HEADROOM = ("tcptop_headroom_low_sockets", "tcptop_headroom_high_sockets")
+
+
+def test_a_full_limit_has_a_headroom_within_the_error_of_its_counter(root: Path) -> None:
+    """The kernel compares the exact number of files with the limit; file-nr may count 256 files too many (8 CPUs)."""
+    path = root / "proc/sys/fs/file-nr"
+    files = int(path.read_text().split()[0])
+    path.write_text(f"{files}\t0\t{files - 10}\n")
+    found, labels = points(root), ("full", "file_max", "every_socket", "machine")
+    assert [found[name][labels] for name in HEADROOM] == [0, 8 * 32 - 10]
+
+
+@pytest.mark.parametrize("share", [4, 0.999])
+def test_the_error_of_the_buffers_is_in_their_average_too(tmp_path: Path, share: float) -> None:
+    """(max - (mem ± error)) / ((mem ± error) / sockets)."""
+    root = copy_recording("6.1-4n", "halfclosed", tmp_path)
+    [mem] = [int(each) for each in re.findall(r"TCP: .* mem (\d+)", (root / "proc/net/sockstat").read_text())]
+    (root / "proc/sys/net/ipv4/tcp_mem").write_text(f"10 20 {int(mem * share)}\n")
+    whole = account(sample(root))
+    used, error, number = whole.sockets.buffer_bytes, whole.sockets.buffer_error_bytes, whole.sockets.allocated
+    assert used is not None
+    assert error
+    assert number
+    maximum = int(mem * share) * 4096
+    found, labels = points(root), ("full", "tcp_mem", "every_socket", "machine")
+    expected = [max(0, (maximum - each) / (each / number)) for each in (used + error, used - error)]
+    assert [found[name][labels] for name in HEADROOM] == pytest.approx(expected, abs=1)
+    assert expected[1] > 0
+
+
+def test_buffers_whose_error_is_unknown_are_no_exact_figure(root: Path) -> None:
+    assert "tcptop_buffers_charged_bytes" in points(root)
+    for name in ("online", "present", "possible"):
+        (root / f"sys/devices/system/cpu/{name}").unlink(missing_ok=True)
+    (root / "proc/zoneinfo").unlink()
+    found = points(root)
+    assert "tcptop_buffers_error_bytes" not in found
+    assert "tcptop_buffers_charged_bytes" not in found
+
+
+def test_the_slabs_that_fit_into_free_blocks_are_an_upper_bound_by_name(root: Path) -> None:
+    found = points(root)
+    assert "tcptop_node_tcp_slabs_free_max" in found
+    assert "tcptop_node_tcp_slabs_free" not in found
+
+
 def row(kernel: str = "6.1-4n", phase: str = "established") -> HostRow:
     whole = ledger(kernel, phase)
     return HostRow(
