@@ -218,6 +218,28 @@ def test_nofile_is_not_that_of_tcptop_itself() -> None:
     assert nofile["limit"] != 1031, nofile
 
 
+def test_cgroups_outside_the_cgroup_namespace_are_not_gone() -> None:
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup2 " in line]
+    top = next((Path(words[4]) for words in mounts if words[3] == "/"), None)
+    if top is None or (top / "cgroup.events").exists():
+        pytest.skip("needs all cgroups of cgroup v2")
+    inside = top / f"tcptop-test-{os.getpid()}"
+    remount = f"umount {top} && mount -t cgroup2 none {top}"
+    enter = f"echo $$ > {inside}/cgroup.procs"
+    inside.mkdir()
+    try:
+        with load("connected", 5) as of:
+            prefix = ["nsenter", f"--net=/proc/{of.pid}/ns/net", "sh", "-c", f'{enter} && exec unshare -Cm "$@"', "sh"]
+            found = look("--here", prefix=[*prefix, "sh", "-c", f'{remount} && exec "$@"', "sh"])
+            paths = {each["cgroup"]["path"] for each in found["groups"] if each["cgroup"]}
+            assert {each.rstrip("0123456789") for each in paths} == {"not visible here "}
+            # A mount from before shows the cgroups above the namespace.
+            found = look("--here", prefix=prefix)
+            assert {each["cgroup"]["path"][0] for each in found["groups"] if each["cgroup"]} == {"/"}
+    finally:
+        inside.rmdir()
+
+
 def test_orphans() -> None:
     with load("orphans", 100) as of:
         found = look()

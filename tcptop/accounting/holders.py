@@ -103,6 +103,7 @@ def find_holders(
         verdicts=verdicts,
         groups_before=None if look_before is None else look_before[1],
         all_processes_seen=not table.hidden_by and not table.unread_processes,
+        cgroups_visible=table.cgroups_visible,
     )
 
 

@@ -965,7 +965,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "not visible here",
         "The kernel shows the files of this limit only in the first network namespace, and tcptop reads another one.",
-        "It is so in most containers. The limit is in force all the same.",
+        "It is so in most containers. The limit is in force all the same. A cgroup that is not visible here may be"
+        " outside the cgroup namespace.",
         "net/ipv4/sysctl_net_ipv4.c; /proc/sys/net",
         ("not visible", "visible", "not visible from this network namespace"),
     ),
@@ -1268,8 +1269,16 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "CGROUP",
         "The cgroup of the process that made the socket, or its listener.",
-        "The column is left out if every socket is in the root cgroup `/`.",
+        "The column is left out if every socket is in the root cgroup `/`. A cgroup that was removed is gone, with its"
+        " number. One outside the cgroup namespace is not visible here.",
         "INET_DIAG_CGROUP_ID",
+        ("gone",),
+    ),
+    Entry(
+        "cgroup namespace",
+        "The cgroups below one of them, as a container sees them. Of others the kernel tells only the number.",
+        "Whether such a cgroup still exists cannot be told from inside: it is `not visible here`, with its number.",
+        "cgroup_namespaces(7); /proc/self/mountinfo",
     ),
     Entry(
         "SOCK",

@@ -168,11 +168,16 @@ def service_name(group: HolderGroup) -> str:
 
 
 def cgroup_name(holders: Holders, number: int) -> str:
-    """Path of a cgroup; `gone 4711` if the cgroup no longer exists; empty if the kernel does not tell the cgroup."""
+    """Path of a cgroup; empty if the kernel does not tell the cgroup.
+
+    `gone 4711` if the cgroup no longer exists; `not visible here 4711` if it may be outside tcptop's cgroup namespace.
+    """
     if not number:
         return ""
     cgroup = holders.cgroup_of.get(number)
-    return cgroup.path if cgroup is not None else f"gone {number}"
+    if cgroup is not None:
+        return cgroup.path
+    return f"gone {number}" if holders.cgroups_visible else f"not visible here {number}"
 
 
 def user_name(holders: Holders, uid: int | None) -> str:

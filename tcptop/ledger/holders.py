@@ -147,3 +147,5 @@ class Holders(NamedTuple):
     """The groups of the previous reading; None if this is the first reading."""
     all_processes_seen: bool = True
     """False if processes were hidden from tcptop, or if the descriptors of a process were not read."""
+    cgroups_visible: bool = True
+    """As in SocketTable."""

@@ -40,7 +40,7 @@ WORDS = (
         "client",
     ),
     *("net", "group", "listen", "cgroup", "user"),
-    *("pid_namespace", "hidepid"),
+    *("pid_namespace", "hidepid", "part"),
     *("none", "unseen", "whole", "sample", "sampled", "machine", "container", "loaded", "loaded now", "builtin"),
 )
 """Words in the text of all sockets that reveal nothing about the machine."""
@@ -52,7 +52,16 @@ PLAIN = re.compile(
 """Matches a column that holds only numbers, one of WORDS, an owner such as `whole:17`, or counters such as
 `NAME=17`."""
 
-UNNAMED = {"took_us": 1, "module": 1, "scope": 1, "hidden": 1, "processes": 2, "threads": 1, "left_out": 2}
+UNNAMED = {
+    "took_us": 1,
+    "module": 1,
+    "scope": 1,
+    "hidden": 1,
+    "cgroups": 1,
+    "processes": 2,
+    "threads": 1,
+    "left_out": 2,
+}
 """Kinds of lines that hold no name, with the number of columns of each kind."""
 
 NAMED = {

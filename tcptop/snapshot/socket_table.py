@@ -215,3 +215,6 @@ class SocketTable(NamedTuple):
     hidden_by: tuple[HiddenBy, ...] = ()
     """The reasons why processes were hidden; empty if procfs showed all processes of the machine. A hidden process may
     have any socket whose descriptor was not found."""
+    cgroups_visible: bool = True
+    """False if some cgroups of the machine are not visible from tcptop's cgroup namespace or mounts. A cgroup that
+    `cgroup_of` lacks may then still exist."""

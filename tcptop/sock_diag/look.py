@@ -282,7 +282,9 @@ class _Look:
     @staticmethod
     def _cgroup_lines(sockets_of: Mapping[int, int]) -> Iterator[str]:
         largest = sorted(sockets_of, key=lambda each: -sockets_of[each])[:CGROUPS_WITH_MEMORY]
-        for number, cgroup in sorted(find_cgroups(sockets_of.keys(), largest).items()):
+        cgroups, all_visible = find_cgroups(sockets_of.keys(), largest)
+        yield f"cgroups\t{'whole' if all_visible else 'part'}"
+        for number, cgroup in sorted(cgroups.items()):
             memory = "\t".join(map(_number, (cgroup.sock_bytes, cgroup.kernel_bytes)))
             yield f"cgroup\t{number}\t{memory}\t{printable(cgroup.path)}"
 

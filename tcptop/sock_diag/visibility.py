@@ -1,4 +1,4 @@
-"""Tells which processes and cgroups of the machine this process cannot see, because namespaces or procfs hide them."""
+"""Tells why this process cannot see all processes of the machine: a PID namespace, or an option of procfs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
 """PROC_PID_INIT_INO (include/linux/proc_ns.h)."""
 FIRST_USER_NAMESPACE = f"user:[{0xEFFFFFFD}]"
 """PROC_USER_INIT_INO."""
-FIRST_CGROUP_NAMESPACE = f"cgroup:[{0xEFFFFFFB}]"
-"""PROC_CGROUP_INIT_INO."""
 CAP_SYS_PTRACE = 1 << 19
 MAX_READ = 1_000
 """Maximum number of processes whose PID namespace is read; each read takes about 5 µs."""
@@ -63,11 +61,6 @@ def _may_trace_all() -> bool:
             if line.startswith(b"CapEff:"):
                 return bool(int(line.split()[1], 16) & CAP_SYS_PTRACE)
     return False
-
-
-def sees_all_cgroups() -> bool:
-    """True if this process is in the machine's first cgroup namespace, or if the kernel has none (before 4.6)."""
-    return _target("/proc/self/ns/cgroup") in (FIRST_CGROUP_NAMESPACE, None)
 
 
 def _target(link: str) -> str | None:

@@ -148,6 +148,7 @@ class _Parser:
         self._shared: list[SharedSockets] = []
         self._unread_threads = 0
         self._hidden_by: dict[HiddenBy, None] = {}
+        self._cgroups_visible: bool | None = None
         self.left_out: list[str] = []
         """A text for each kind of lines of which the look left out some, because there were too many."""
         self._inodes: set[int] = set()
@@ -157,6 +158,7 @@ class _Parser:
             "module": self._add_module,
             "scope": self._add_scope,
             "hidden": self._add_hidden,
+            "cgroups": self._add_cgroups,
             "processes": self._add_processes,
             "net": self._add_namespace,
             "listen": self._add_listener,
@@ -185,6 +187,8 @@ class _Parser:
             tuple(self._shared),
             self._unread_threads,
             tuple(self._hidden_by),
+            # Early versions did not record it; a container seldom sees all cgroups.
+            self._scope != "container" if self._cgroups_visible is None else self._cgroups_visible,
         )
 
     def strays(self) -> int:
@@ -215,6 +219,9 @@ class _Parser:
 
     def _add_processes(self, columns: list[str]) -> None:
         self._processes = (_count(columns[0]), _count(columns[1]))
+
+    def _add_cgroups(self, columns: list[str]) -> None:
+        self._cgroups_visible = columns[0] == "whole"
 
     def _add_namespace(self, columns: list[str]) -> None:
         inode, here, found_by, asked, counters, name, reason = columns

@@ -123,6 +123,27 @@ def test_a_look_for_which_the_kernel_loaded_its_module_says_so(
     assert words in run(capsys, "who", "--root", root)
 
 
+@pytest.mark.parametrize(
+    ("scope", "line", "name"),
+    [
+        ("machine", "cgroups\twhole", "gone 4711"),
+        ("machine", "cgroups\tpart", "not visible here 4711"),
+        ("container", "cgroups\twhole", "gone 4711"),
+        ("container", "module\tbuiltin", "not visible here 4711"),
+    ],
+    ids=["whole", "part", "container with all cgroups", "early version"],
+)
+def test_a_cgroup_outside_the_cgroup_namespace_is_not_gone(
+    scope: str, line: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = look_text(line, net(HERE), group(cgroup=4711)).replace("machine", scope, 1)
+    root = tree_with_look(tmp_path, text)
+    found = looked(capsys, root, "--by", "cgroup")
+    assert names(found) == [name]
+    assert found["groups"][0]["cgroup"] == {"id": 4711, "path": name}
+    assert name in run(capsys, "who", "--root", root, "--by", "cgroup")
+
+
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["(orphan)", "hoarder[10]"]
     assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]

@@ -175,6 +175,7 @@ def test_scrubbing_leaves_out_what_it_does_not_know() -> None:
         "user\t1000\tsecret",
         "hidden\thidepid",
         "hidden\tsecret",
+        "cgroups\tpart",
         "later\tsecret",
         "group\tsecret",
     )
@@ -185,7 +186,7 @@ def test_scrubbing_leaves_out_what_it_does_not_know() -> None:
     table, damage = SocketTableSource().parse(text)
     assert damage is None
     assert table is not None
-    assert table.hidden_by == ("hidepid",)
+    assert (table.hidden_by, table.cgroups_visible) == (("hidepid",), False)
     assert (table.groups[0].pid, table.groups[0].uid, table.listeners[0].pid, table.groups[0].sockets) == (1, 1, 1, 5)
     assert text_of(SocketScrubber().scrub(read_of("something else\n"))) == ""
 
