@@ -89,10 +89,33 @@ class WebConfig(NamedTuple):
     """The bcrypt hash of each user's password; empty if there is no authentication."""
 
 
+class _RepeatedKeyError(yaml.MarkedYAMLError):
+    """A mapping has a key twice; `problem` is the key."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader, which would take the last of several values of one key: a forgotten one might have protected."""
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Composes a mapping. YAML has no mapping with a key twice (YAML 1.2.2, 3.2.1.1)."""
+        mapping = super().compose_mapping_node(anchor)
+        keys: set[tuple[str, str]] = set()
+        for key, _ in mapping.value:
+            if isinstance(key, yaml.ScalarNode):
+                name = (key.tag, key.value)
+                if name in keys:
+                    raise _RepeatedKeyError(problem=key.value, problem_mark=key.start_mark)
+                keys.add(name)
+        return mapping
+
+
 def parse_web_config(text: str, folder: str) -> WebConfig:
     """Parses the text of a file in `folder`; raises ValueError, whose text says what is wrong."""
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _Loader)
+    except _RepeatedKeyError as error:
+        line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
+        raise ValueError(f"the key {printable_name(error.problem or '')!r:.60} is given twice{line}") from None
     except yaml.YAMLError as error:
         problem = printable_name(getattr(error, "problem", None) or "cannot be parsed")
         mark = getattr(error, "problem_mark", None)

@@ -23,7 +23,7 @@ from tcptop.text.printable import printable
 SELDOM_S, EVENTS_S = 10.0, 5.0
 """SELDOM_S is the time between two reads of a file that changes seldom; EVENTS_S is the time between two reads of the
 counters of events."""
-NOT_FOR_A_ROW = frozenset({"btf", "buddyinfo", "pagetypeinfo", "slab_counts", "smbios", "snmp", "tls_stat"})
+NOT_FOR_A_ROW = frozenset({"btf", "pagetypeinfo", "slab_counts", "smbios", "snmp", "tls_stat"})
 """Sources that are not read, since the table does not show their figures."""
 MAX_CONNECTING = 6
 """Maximum number of ssh sessions that are set up at the same time: if more than ten are set up, sshd refuses some of

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from recorded import each_recording, tree
+from recorded import copy_recording, each_recording, tree
 
 from tcptop.accounting import account
 from tcptop.accounting.host_row import EACH_LOOK, EVENT_SOURCES, RowAccount, only_tcp_caches
@@ -48,6 +49,20 @@ def test_a_row_has_the_figures_of_the_report(kernel: str, phase: str) -> None:
     assert [event for event in row.events if event.name in own] == [
         event for event in ledger.events if event.name in own
     ]
+
+
+def test_zones_that_only_buddyinfo_shows_are_left_out_of_a_row_as_of_the_report(tmp_path: Path) -> None:
+    """Slabs never use zone Movable. Without zoneinfo, buddyinfo names the zones."""
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    (root / "proc/zoneinfo").unlink()
+    buddyinfo = root / "proc/buddyinfo"
+    buddyinfo.write_text(re.sub(r"(?m)^(Node 3, zone) +Normal", r"\1  Movable", buddyinfo.read_text()))
+    whole, seen = samples(root)
+    ledger, row = account(whole), RowAccount().row(seen)
+    [memory] = [limit for limit in ledger.limits["full"].rows if limit.name == "memory"]
+    assert memory.left_out_zones == ("Movable",)
+    assert row.limits == ledger.limits["full"]
+    assert row.headroom.without_reclaim_low == ledger.headroom["full"].without_reclaim_low
 
 
 def test_less_is_read_and_parsed_than_for_a_report() -> None:

@@ -285,6 +285,24 @@ def test_a_malformed_value_at_the_start_is_an_error_of_one_line(tmp_path: Path, 
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("basic_auth_users:\n  alice: $2b$\n  bob: $2b$\n  alice: $2b$\n", 4, "alice"),
+        ("basic_auth_users: {}\n# none\nbasic_auth_users: {bob: $2b$}\n", 3, "basic_auth_users"),
+        ('tls_server_config:\n  cert_file: a\n  "cert_file": b\n', 3, "cert_file"),
+        ("basic_auth_users: {bob: a, bob: b}\n", 1, "bob"),
+    ],
+)
+def test_a_repeated_key_is_refused_with_its_line(tmp_path: Path, text: str, line: int, key: str) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(text)
+    ran = run_exporter("--web.config.file", path, "--root", TREE)
+    assert ran.returncode == 1
+    assert f"the key {key!r} is given twice, line {line}\n" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
 @needs_openssl
 def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path) -> None:
     _, key = make_certificate(tmp_path, "first")
