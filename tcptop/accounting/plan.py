@@ -111,6 +111,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         parts=tuple(parts),
         missing=tuple(missing),
         nodes=nodes,
+        spread_sockets=ledger.sockets.allocated,
         full_nodes=tuple(
             number
             for number, node in (nodes or {}).items()

@@ -1633,7 +1633,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry("!", "A limit that is near or reached, an event that grew, or a file that was not read.", "", "tcptop"),
     Entry(
         "█ ▒ ░",
-        "A bar: █ what TCP or the limit uses, ▒ what others use, ░ what is free.",
+        "A bar: █ what TCP or the limit uses, ▒ what others use, or what a plan adds, ░ or · what is free.",
         "Each bar is of its own whole: a node's bar of the memory of that node. ▏ to ▉ are eighths of a column at the"
         " end of a bar, so that ▏ alone is a trace: more than nothing. The dots behind a bar of Limits are the rest of"
         " the limit.",

@@ -5,7 +5,7 @@ The screen shows the whole page; `tcptop plan` prints the same sections in anoth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 
 from tcptop.explanation.limit_texts import (
@@ -46,7 +46,7 @@ PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
 LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "THEN", "FITS MORE", "")
 NODE_HEADINGS = make_headings("<NODE", "TAKES", "USABLE", "FITS MORE", "")
 BAR_HEADINGS = make_headings(
-    *("<LIMIT", "<NOW ▒ PLAN █", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
+    *("<LIMIT", "<NOW █ PLAN ▒", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
     least=("OF", "USED", "TAKES", "FITS MORE"),
 )
 MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
@@ -62,6 +62,9 @@ MAX_SHOWN_CONNECTIONS = 1_000_000_000
 EDGE_WORDS: Mapping[LimitVerdict, str] = {"fits": "AT THE EDGE", "unknown": "MAY BE FULL"}
 """Words for the state `full` of a limit that the plan does not certainly exceed."""
 NOT_COUNTED = "uncounted"
+MIN_SPREAD_SOCKETS = 200
+"""Smallest number of present sockets from whose spread over the nodes that of more sockets is foretold without a
+remark."""
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 NO_PORT = (
@@ -74,6 +77,10 @@ DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 TIME_WAIT_S = 60
 """Time in seconds for which a mini-socket stays in TIME_WAIT (include/net/tcp.h, TCP_TIMEWAIT_LEN)."""
+
+
+Signs = Callable[[str], str]
+"""A function that replaces signs such as `≤` in the cells of a table, before the columns get their widths."""
 
 
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
@@ -244,7 +251,7 @@ def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int)
     then = min(cells, max(used, round(with_plan * cells)))
     if has_plan and then == used < cells:
         then += 1  # the plan raises the use of this limit, so the bar has at least one cell for the plan
-    bar = "▒" * used + "█" * (then - used) + "░" * (cells - then)
+    bar = "█" * used + "▒" * (then - used) + "·" * (cells - then)
     return f"{bar[:-1]}{OVERFLOW_SIGN}" if with_plan > 1 else bar
 
 
@@ -287,12 +294,12 @@ def title_text(ledger: Ledger, request: PlanRequest) -> str:
     )
 
 
-def part_lines(plan: Plan, columns: int) -> list[Line]:
+def part_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     """A table of the planned objects, and the objects whose size is unknown."""
     rows = [TableRow(_part_cells(part)) for part in plan.parts]
     rows.append(TableRow(("total", "", "", "", total_text(plan))))
     unknown = [line for name in plan.missing for line in paragraph(f" not known: {name}", columns - 1, "text")]
-    return [*table_lines(PART_HEADINGS, rows, columns), *unknown]
+    return [*table_lines(PART_HEADINGS, _with_signs(rows, sign), columns), *unknown]
 
 
 def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
@@ -327,10 +334,11 @@ def total_text(plan: Plan) -> str:
     return low if low == high else units.size_range(plan.bytes, plan.high_bytes)
 
 
-def node_lines(plan: Plan, columns: int) -> list[Line]:
+def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     """A table of the nodes: what the plan takes on each node, and the node's free memory.
 
-    The table also shows how many connections fit into the free memory of each node.
+    The table also shows how many connections fit into the free memory of each node. If few sockets are present, a
+    line below the table says that the planned sockets may be spread otherwise.
 
     On a machine with one node, the result is empty.
     """
@@ -351,10 +359,17 @@ def node_lines(plan: Plan, columns: int) -> list[Line]:
         )
         for number, node in plan.nodes.items()
     ]
-    return table_lines(NODE_HEADINGS, rows, columns)
+    lines = table_lines(NODE_HEADINGS, _with_signs(rows, sign), columns)
+    number = plan.spread_sockets
+    if number is not None and number < MIN_SPREAD_SOCKETS:
+        present = units.counted(number, "present socket")
+        lines += paragraph(
+            f" By node: a guess from {present}, too few to tell where new ones go.", columns - 1, "warning"
+        )
+    return lines
 
 
-def limit_lines(plan: Plan, columns: int) -> list[Line]:
+def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     """A table of the limits, with the notes on figures that are unknown.
 
     The limits with an alarm that the plan does not count come last, with their present use.
@@ -388,7 +403,11 @@ def limit_lines(plan: Plan, columns: int) -> list[Line]:
         )
         for limit, _ in plan.not_counted
     ]
-    return table_lines(LIMIT_HEADINGS, rows, columns)
+    return table_lines(LIMIT_HEADINGS, _with_signs(rows, sign), columns)
+
+
+def _with_signs(rows: Sequence[TableRow], sign: Signs) -> list[TableRow]:
+    return [row._replace(cells=tuple(map(sign, row.cells))) for row in rows]
 
 
 def _used(limit: PlanLimit) -> str:
@@ -454,6 +473,23 @@ def _after(limit: PlanLimit) -> str:
         return f"after {least} to {units.rough_count(limit.high_connections, up=True)} connections"
     about = "at most" if is_at_most else "about"
     return f"after {about} {units.rough_count(limit.connections, up=is_at_most)} connections"
+
+
+def _may_be_before(plan: Plan, first: PlanLimit) -> str:
+    """The limits that may be reached before the limit `first`, such as `, or tcp_mem, maybe from 33 800 on`.
+
+    Whether they are is not known, because their use or what the plan takes of them is known only within bounds.
+    """
+    texts: list[str] = []
+    for limit in plan.limits:
+        least = None if limit.connections_are_at_most else limit.connections
+        if limit is first or limit.verdict != "unknown" or limit.name == TIME_WAIT_LIMIT:
+            continue
+        if least is None:
+            texts.append(f", or {limit_label(limit.name)}, maybe before")
+        elif first.connections is None or least < first.connections:
+            texts.append(f", or {limit_label(limit.name)}, maybe from {units.rough_count(least)} on")
+    return "".join(texts)
 
 
 def _amount(limit: PlanLimit, amount: int | None, up: bool | None = None) -> str:
@@ -623,6 +659,6 @@ def verdict_text(plan: Plan) -> str:
     if plan.verdict == "does not fit":
         first = next(limit for limit in plan.limits if limit.verdict == "exceeded")
     if first is not None:
-        statement += f"; first limit: {limit_label(first.name)}, {_after(first)}"
+        statement += f"; first limit: {limit_label(first.name)}, {_after(first)}{_may_be_before(plan, first)}"
     skipped = request.time_wait - plan.mini_sockets
     return f"{statement}; TIME_WAIT full: {units.count(skipped)} skip it" if skipped > 0 else statement

@@ -212,7 +212,7 @@ LIMITS: tuple[KernelLimit, ...] = (
         use_source="socket_table",
         maximum_source="socket_limits",
         sysctl=None,
-        not_planned=TAKES_NOTHING,
+        not_planned="a plan does not know the peers",
     ),
     KernelLimit(
         name="nofile",
@@ -228,7 +228,7 @@ LIMITS: tuple[KernelLimit, ...] = (
         use_source="socket_table",
         maximum_source="socket_table",
         sysctl=None,
-        not_planned=TAKES_NOTHING,
+        not_planned="a plan does not know which process opens the sockets",
     ),
     KernelLimit(
         name="listen_queues",
@@ -246,7 +246,7 @@ LIMITS: tuple[KernelLimit, ...] = (
         use_source="socket_table",
         maximum_source="socket_table",
         sysctl=None,
-        not_planned="no accept queues planned",
+        not_planned="a plan does not know which listener accepts them",
     ),
     KernelLimit(
         name=CGROUP_LIMIT,

@@ -259,6 +259,9 @@ class Plan(NamedTuple):
 
     If the size of an object is unknown, the number of connections is an upper bound.
     """
+    spread_sockets: int | None = None
+    """Number of present sockets whose spread over the nodes `nodes` assumes for the planned sockets; None if
+    unknown."""
     not_counted: tuple[UncountedLimit, ...] = ()
     """The limits with an alarm that are not in `limits`, the most severe state first."""
 

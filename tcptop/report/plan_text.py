@@ -36,7 +36,11 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
             *not_counted_lines(plan, COLUMNS),
         ],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),
-        *(section(plan, COLUMNS) for section in (sysctl_lines, limit_lines, sum_lines, part_lines, node_lines)),
+        sysctl_lines(plan, COLUMNS),
+        limit_lines(plan, COLUMNS, report_to_ascii),
+        sum_lines(plan, COLUMNS),
+        part_lines(plan, COLUMNS, report_to_ascii),
+        node_lines(plan, COLUMNS, report_to_ascii),
         remark_lines(ledger, plan, COLUMNS),
     ]
     texts = ["".join(f"{text_of(line).rstrip()}\n" for line in section) for section in sections if section]

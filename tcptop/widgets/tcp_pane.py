@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.limit_texts import ratio_text
 from tcptop.explanation.memory_page import (
@@ -400,12 +400,21 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     return text, (*with_memory, *(short_memory if memory else notes))
 
 
+def _names_of_missing(without: str, names: Sequence[str]) -> Iterator[str]:
+    """The names of missing parts, from all names to the first name with the number of the others."""
+    for shown in range(len(names), 0, -1):
+        more = f" +{len(names) - shown} more" if shown < len(names) else ""
+        yield f"{without} {', '.join(names[:shown])}{more}"
+
+
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """The total of TCP's kernel memory, and notes on the range of the total or on its unknown parts."""
     total = ledger.tcp_memory
     if total.missing:
+        without = "not known:" if total.low_bytes is None else "without"
         return f"≥ {units.size(total.low_bytes, False)}", (
             f"not known: {', '.join(total.missing)}",
+            *_names_of_missing(without, total.missing),
             "parts are not known",
         )
     text, spread = units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)

@@ -825,6 +825,37 @@ ALARMS = {
 }
 
 
+def test_the_verdict_names_a_limit_that_may_be_reached_before_the_certain_one(tmp_path: Path, run: Run) -> None:
+    """Of the cgroup 53 000 sockets take at most all, and 156 000 at least all."""
+    root = with_cgroup("6.1-4n-nomerge", tmp_path)
+    write_tree(root, {"proc/sys/fs/file-nr": "15872\t0\t95872\n"})
+    arguments = ("--root", str(root), "--cgroup", "web.slice", "--connections")
+    code, output = run(*arguments, "100K")
+    verdict = " ".join(output.partition("\n\n")[0].split())
+    assert code == 1
+    assert re.search(r"; first limit: file-max, after .*, or memory_cgroup, maybe from 5\d \d00 on( |$)", verdict)
+    for number in ("20K", "200K"):
+        assert "maybe" not in run(*arguments, number)[1].partition("\n\n")[0]
+
+
+def test_a_plan_by_node_from_few_sockets_is_called_a_guess(run: Run) -> None:
+    for phase, is_guess in (("base", True), ("established", False)):
+        output = run("--root", str(tree("6.1-4n", phase)), "--connections", "1000")[1]
+        assert "\n NODE " in output
+        assert ("By node: a guess from 1 present socket, too few" in output) == is_guess
+
+
+def test_bounds_do_not_shift_the_columns(run: Run) -> None:
+    output = run("--root", str(tree("6.1-4n", "established")), "--connections", "2M", "--side", "mixed")[1]
+    for first, title in (("LIMIT", "TAKES"), ("TAKES", "BYTES")):
+        head, *rows = output[output.index(f"\n {first} ") + 1 :].partition("\n\n")[0].splitlines()
+        end = head.index(title) + len(title)
+        assert any("<= " in row[:end] for row in rows)
+        for row in rows:
+            assert not row[end - 1].isspace(), row
+            assert not row[end : end + 1].strip(), row
+
+
 def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Path, run: Run, run_json: RunJson) -> None:
     write_buffers(write_tree(root, ALARMS), 34_000)
     arguments = ("--root", str(root), "--connections", "40", "--no-conntrack")
