@@ -111,6 +111,8 @@ class NodeTable:
         typed, pageblocks = self._typed.get((node, name), []), self._pageblocks.get((node, name))
         types = {row.migrate_type: row.blocks for row in typed}
         stealable = _stealable_blocks(area, types)
+        # Any user may read zoneinfo, but only root pagetypeinfo.
+        cma_pages = (zone.free_cma_pages or 0) if zone and not types else 0
         free = None if area is None else sum(count << order for order, count in enumerate(area.blocks))
         return ZoneMemory(
             zone=name,
@@ -124,17 +126,23 @@ class NodeTable:
             capped={row.migrate_type: row.capped_orders for row in typed if row.capped_orders} if typed else None,
             pageblocks=pageblocks.count_by_type if pageblocks else None,
             unusable_index=unusable_index(area.blocks) if area else None,
-            tcp_slabs_free=_slabs_of(self._sock, name, stealable),
+            tcp_slabs_free=_slabs_of(self._sock, name, stealable, cma_pages),
             tcp_slabs_free_without_stealing=_slabs_of(self._sock, name, types.get(UNMOVABLE)),
-            mini_socket_slabs_free=_slabs_of(self._mini_socket, name, stealable),
+            mini_socket_slabs_free=_slabs_of(self._mini_socket, name, stealable, cma_pages),
         )
 
 
-def _slabs_of(cache: CacheLine | None, zone_name: str, blocks: Sequence[int] | None) -> int | None:
-    """Number of a cache's slabs that fit into the free blocks of a zone; None if unknown."""
+def _slabs_of(cache: CacheLine | None, zone_name: str, blocks: Sequence[int] | None, cma_pages: int = 0) -> int | None:
+    """Number of a cache's slabs that fit into the free blocks of a zone; None if unknown.
+
+    `cma_pages` are the free pages of CMA in `blocks`, which slabs may not use. They are assumed to be in large blocks.
+    """
     if blocks is None or cache is None or cache.order is None:
         return None
-    return blocks_of_order(blocks, cache.order) if zone_name in SLAB_ZONES else 0
+    if zone_name not in SLAB_ZONES:
+        return 0
+    cma_blocks = -(-cma_pages >> cache.order)
+    return max(0, blocks_of_order(blocks, cache.order) - cma_blocks)
 
 
 def sum_zones(nodes: Iterable[NodeMemory]) -> tuple[ZoneMemory, ...]:

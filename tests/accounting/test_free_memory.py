@@ -4,12 +4,15 @@ fit.
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
+import forked_program
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import each_recording, ledger, text
+from recorded import copy_recording, each_recording, ledger, text
 
 from tcptop.accounting.free_memory import blocks_of_order, unusable_index
 from tcptop.ledger import ZoneMemory
@@ -140,3 +143,19 @@ TREE = {
     "proc/sys/kernel/osrelease": "6.18.44\n",
     "sys/kernel/security/lsm": "capability",
 }
+
+
+def test_cma_is_left_out_without_pagetypeinfo(tmp_path: Path) -> None:
+    """Without root, only zoneinfo shows the free pages of CMA: 3 904 pages on node 1."""
+    root = copy_recording("6.12-arm64-16k-4n", "established", tmp_path)
+    reports = []
+    for _ in range(2):
+        done = forked_program.run("--json", "--root", root)
+        assert done.returncode == 0, done.stderr
+        nodes = json.loads(done.stdout)["nodes"]
+        names = ("tcp_slabs_free", "mini_socket_slabs_free")
+        reports.append([[zone[name] for name in names] for node in nodes for zone in node["zones"]])
+        (root / "proc/pagetypeinfo").unlink(missing_ok=True)
+    assert reports[0] == reports[1]
+    [with_cma] = re.findall(r"nr_free_cma +([1-9]\d*)", (root / "proc/zoneinfo").read_text())
+    assert int(with_cma) > 0
