@@ -543,7 +543,8 @@ class TcptopApp(MessageApp):
             return
         from tcptop.widgets.help_screen import HelpPane, HelpScreen
 
-        self.push_screen(HelpScreen(HelpPane(help_keys(self.feed.bindings)), self._ledger, self.view))
+        help_pane = HelpPane(help_keys(self.feed.bindings))
+        self.push_screen(HelpScreen(help_pane, self._ledger, self.view, self._explain_from_help))
 
     def action_plan(self) -> None:
         """Opens the plan form with the numbers that it had when it was last closed.
@@ -579,6 +580,9 @@ class TcptopApp(MessageApp):
 
         self.push_screen(screen, end_looks)
         self.feed.ask_for_sockets(True)
+
+    def _explain_from_help(self, name: str, finds: bool) -> None:
+        self._explain(lambda ledger: find_page(ledger, name), finds)
 
     def action_explain(self, name: str = "states") -> None:
         """Opens the explanation screen at a page with the given name."""
@@ -616,7 +620,7 @@ class TcptopApp(MessageApp):
         """
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
-    def _explain(self, found: Callable[[Ledger], Page | None]) -> None:
+    def _explain(self, found: Callable[[Ledger], Page | None], finds: bool = False) -> None:
         if self._ledger is None:
             return
         from tcptop.widgets.explain_screen import ExplainScreen
@@ -629,7 +633,7 @@ class TcptopApp(MessageApp):
         def end_reads(_: None) -> None:
             self.feed.ask_for_cache(self._explained_beside if "explanation" in self.view.panes else None)
 
-        self.push_screen(ExplainScreen(page, self._ledger, self.view), end_reads)
+        self.push_screen(ExplainScreen(page, self._ledger, self.view, finds), end_reads)
 
     def action_save_settings(self) -> None:
         """Writes the current choices to the settings file."""

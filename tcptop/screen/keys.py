@@ -51,7 +51,7 @@ SHARED_BINDINGS: list[Binding] = [
         "switch the average with or without epoll, conntrack, TLS and buffers",
     ),
     Binding("x", "switch_extras", "switch rates and graphs on or off"),
-    Binding("i", "explain", "explain sockets by state, memory, limits, events, the kernel's paths"),
+    Binding("i", "explain", "explain: states, what a socket is made of, memory, limits, every word"),
     Binding("M", "plan", "plan: what more connections would take, with numbers to type over"),
     Binding("W", "holders", "who holds the sockets: by process, container, port, state, user"),
     Binding("ctrl+o", "write_screen", "write the screen into a file, as text or SVG"),
@@ -152,6 +152,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Groups of the palette, with the names of the actions in each group."""
 SORT_MEANING = "sort by a column, whose letter stands below; again reverses"
 KEYLESS_COMMANDS = (
+    ("explain what a socket is made of", "explain('socket')"),
+    ("explain every word on the screen", "explain('glossary')"),
     ("explain how the objects of a socket point at each other", "explain('relations')"),
     ("switch between dark and light", "switch_theme"),
     ("write these settings to the settings file", "save_settings"),

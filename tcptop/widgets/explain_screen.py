@@ -70,6 +70,10 @@ class ExplainPane(ScrollPane):
         self._chosen: int | None = None
         """The found line that is shown; None if the page has none, or if the page was turned."""
         self._must_choose = False
+        self._origin = first_index
+        """The page from which the search began."""
+        self._is_nowhere = False
+        """True if no page has the text."""
 
     @property
     def is_searching(self) -> bool:
@@ -82,7 +86,8 @@ class ExplainPane(ScrollPane):
         if not self._text:
             return f"{title} ─ page {self._page_index + 1} of {len(self._pages)}"
         number = f"{self._found.index(self._chosen) + 1} of " if self._chosen in self._found else ""
-        places = f"line {number}{len(self._found)}" if self._found else "not on this page"
+        absent = "on no page" if self._is_nowhere else "not on this page"
+        places = f"line {number}{len(self._found)}" if self._found else absent
         return f"{title} ─ {printable_name(self._text)}: {places}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
@@ -96,7 +101,7 @@ class ExplainPane(ScrollPane):
             )
         else:
             notes = (
-                f"← → pages, {scroll}/ finds a text, ESC closes",
+                f"← → pages, {scroll}/ finds on all pages, ESC closes",
                 f"← → pages, {scroll}/ finds, ESC closes",
                 "/, ESC",
             )
@@ -124,26 +129,56 @@ class ExplainPane(ScrollPane):
             empty = next((each for each in above if not text_of(lines[each]).strip()), index - 1)
             self._first = max(0, empty + 1)
 
+    def begin_search(self) -> None:
+        """Makes the page that is shown the first one to search."""
+        self._origin = self._page_index
+
     def find(self, text: str) -> None:
-        """Shows the first line with a text; an empty text ends the search, and the page stays where it is."""
+        """Shows the first line with a text, on the page where the search began or on one after it.
+
+        An empty text ends the search, and the page stays where it is.
+        """
         self._text, self._chosen, self._must_choose = text, None, bool(text)
+        if text:
+            index = self._page_with_text(self._origin, 1)
+            self._is_nowhere = index is None
+            self._show_page(self._origin if index is None else index)
         self.redraw()
+
+    def _page_with_text(self, first_index: int, step: int) -> int | None:
+        """The first page with the text that is searched for, from the given page on; None if no page has the text."""
+        if self._ledger is None:
+            return first_index
+        for number in range(len(self._pages)):
+            index = (first_index + step * number) % len(self._pages)
+            if find_lines(self._pages[index].lines(self._ledger, self.size.width), self._text):
+                return index
+        return None
+
+    def _show_page(self, index: int) -> None:
+        if index != self._page_index:
+            self._page_index, self._first = index, 0
 
     def find_next(self, step: int) -> None:
         """Shows the next line with the text if `step` is 1, or the previous line if `step` is -1.
 
-        The first line follows the last.
+        The lines of the next page follow the last one, and the first page follows the last page.
         """
-        if not self._found or self._ledger is None:
+        if self._ledger is None or self._is_nowhere:
             return
         start = self._first if self._chosen is None else self._chosen
         if step > 0:
             others = [index for index in self._found if index > start or (self._chosen is None and index == start)]
-            index = others[0] if others else self._found[0]
         else:
             others = [index for index in self._found if index < start]
-            index = others[-1] if others else self._found[-1]
-        self._choose(index, self._pages[self._page_index].lines(self._ledger, self.size.width))
+        if not others:
+            page_index = self._page_with_text((self._page_index + step) % len(self._pages), step)
+            if page_index is None:
+                return
+            self._show_page(page_index)
+        lines = self._pages[self._page_index].lines(self._ledger, self.size.width)
+        others = others or find_lines(lines, self._text)
+        self._choose(others[0 if step > 0 else -1], lines)
         self.redraw_after_key()
 
     def action_turn_page(self, step: int) -> None:
@@ -156,13 +191,14 @@ class ExplainPane(ScrollPane):
 class ExplainScreen(OverlayScreen):
     """Screen of explanation pages that covers the whole terminal until a key closes the screen.
 
-    `/` searches the page for a text; during a search, `n` and `N` go from line to line, and ESC ends the search.
+    `/` searches this page and then the others for a text; during a search, `n` and `N` go from line to line, and ESC
+    ends the search.
     """
 
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "ctrl+o", "ctrl+y", "space", "z")
 
-    def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
-        """Takes the page that is shown first.
+    def __init__(self, first: Page | None, ledger: Ledger, view: View, finds: bool = False) -> None:
+        """Takes the page that is shown first; if `finds` is True, the screen asks at once for a text to find.
 
         If the first page is about a cache or about a part of the figure, the first page precedes the pages of `PAGES`.
         """
@@ -170,12 +206,23 @@ class ExplainScreen(OverlayScreen):
         pages = [*own, *PAGES]
         self._pages = ExplainPane(pages, pages.index(first) if first is not None else 0)
         super().__init__(self._pages, ledger, view)
+        self._finds = finds
+
+    def on_mount(self) -> None:
+        """Asks for a text to find, if the screen is opened for that."""
+        if self._finds:
+            self._ask_text()
+
+    def _ask_text(self) -> None:
+        pane = self._pages
+        pane.begin_search()
+        self.app.push_screen(Prompt("find:", on_change=pane.find), lambda text: None if text else pane.find(""))
 
     def acts_on(self, key: str) -> bool:
         """Acts on the keys of the search."""
         pane = self._pages
         if key in FIND_KEYS:
-            self.app.push_screen(Prompt("find:", on_change=pane.find), lambda text: None if text else pane.find(""))
+            self._ask_text()
         elif pane.is_searching and key in ("n", "N"):
             pane.find_next(1 if key == "n" else -1)
         elif pane.is_searching and key == "escape":

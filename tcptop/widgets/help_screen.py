@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.screen import ModalScreen
 
@@ -11,7 +11,9 @@ from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line, paragraph
 from tcptop.text.table import fact_lines
+from tcptop.view import View
 from tcptop.view.choices import Choices
+from tcptop.widgets.explain_screen import FIND_KEYS
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
@@ -25,7 +27,7 @@ PANES: tuple[tuple[str, str], ...] = (
     ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),
 )
 """What each pane of the screen shows."""
-WORDS_HINT = "Every word and sign on the screen: tcptop explain WORD, or the last page of i (/ finds)."
+WORDS_HINT = "i here: what a socket is made of. / here: any word or sign, as tcptop explain WORD."
 RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of the last half minute."
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
@@ -117,6 +119,28 @@ def entry_lines(word: str, columns: int, title: str | None = None, width: int = 
 
 
 class HelpScreen(OverlayScreen, ModalScreen[None]):
-    """Screen that shows the help over the panes; scrolling keys scroll the help, any other key closes the screen."""
+    """Screen that shows the help over the panes.
+
+    Scrolling keys scroll the help, `i` and `/` open the explanation pages, and any other key closes the screen.
+    """
 
     CSS = "HelpScreen { align: center middle; }"
+
+    def __init__(
+        self, pane: HelpPane, ledger: Ledger, view: View, explain: Callable[[str, bool], None] | None = None
+    ) -> None:
+        """Takes what opens the explanation pages at a page, with or without the question for a text to find.
+
+        None if the help has no keys that open pages.
+        """
+        super().__init__(pane, ledger, view)
+        self._open_pages = explain
+
+    def acts_on(self, key: str) -> bool:
+        """Opens the explanation pages in place of the help: `i` what a socket is made of, `/` a text to find."""
+        if self._open_pages is None or not (key == "i" or key in FIND_KEYS) or not self.is_current:
+            return False
+        name, finds = ("socket", False) if key == "i" else ("glossary", True)
+        self.dismiss()
+        self.app.call_later(self._open_pages, name, finds)
+        return True

@@ -138,7 +138,9 @@ def test_the_palette_has_every_binding_once(feed: type[Feed]) -> None:
     keys_in_palette = [each.keys for each in commands if each.keys]
     assert sorted(keys_in_palette) == sorted(keys for keys, _ in bound_keys(feed.bindings) if keys not in ("0-9", ":"))
     assert {each.action for each in commands if not each.keys} == {
+        "explain('glossary')",
         "explain('relations')",
+        "explain('socket')",
         "switch_theme",
         "save_settings",
     }
