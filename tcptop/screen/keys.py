@@ -51,7 +51,7 @@ SHARED_BINDINGS: list[Binding] = [
         "switch the average with or without epoll, conntrack, TLS and buffers",
     ),
     Binding("x", "switch_extras", "switch rates and graphs on or off"),
-    Binding("i", "explain", "explain: states, what a socket is made of, memory, limits, every word"),
+    Binding("i", "explain", "explain: states, what a socket is made of, memory, limits, words"),
     Binding("M", "plan", "plan: what more connections would take, with numbers to type over"),
     Binding("W", "holders", "who holds the sockets: by process, container, port, state, user"),
     Binding("ctrl+o", "write_screen", "write the screen into a file, as text or SVG"),
