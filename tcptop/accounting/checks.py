@@ -203,6 +203,8 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return ""
     if limit.name == CGROUP_LIMIT and (limit.ratio is None or limit.used_is_at_most):
         return limit.note
+    if limit.ratio is not None and limit.used_error is None:
+        return "its error is not known"
     if limit.ratio is not None:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
     known = LIMIT_BY_NAME[limit.name]
@@ -264,7 +266,7 @@ def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float 
         return None
     if bounds is not None and bounds[0] >= level:
         return True
-    return None if 100 * limit.ratio >= level else False
+    return None if bounds is None or 100 * limit.ratio >= level else False
 
 
 def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
@@ -276,8 +278,7 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
         return "OK"
     if limit.ratio is None:
         return "UNKNOWN"
-    percent = 100 * limit.ratio
-    edges = bounds or (percent, percent)
+    edges = bounds or (0.0, inf)  # without a known error, the counter shows no bound
     critical, warn = (
         given.alerts(*edges) if given is not None else _has_reached(limit, bounds, level)
         for given, level in (
@@ -285,8 +286,6 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
             (ranges.warn, limit.threshold.warn if limit.threshold else None),
         )
     )
-    if ranges.warn is None and limit.used_error is None and not critical:
-        warn = None
     if critical:
         return "CRITICAL"
     if warn:

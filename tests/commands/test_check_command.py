@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -171,6 +172,17 @@ def test_pressure_is_told_where_tcp_mem_is_not_visible(root: Path, run: Run) -> 
     found = run("--root", edited(root, {**pressure(root), "proc/sys/net/ipv4/tcp_mem": None}))
     assert (found.state, found.data["tcp_mem"].value) == ("WARNING", None)
     assert "not visible from this network namespace" in found.text
+
+
+def test_a_range_is_not_violated_for_certain_if_the_error_is_unknown(root: Path, run: Run) -> None:
+    """Without the number of CPUs, the error of sockstat's `mem` is unknown."""
+    shutil.rmtree(root / "sys/devices/system/cpu")
+    edited(root, {**sockstat(mem=TCP_MEM_MAX * 96 // 100), "proc/zoneinfo": None})
+    for ranges in (("--critical", "tcp_mem=90"), ("--warn", "tcp_mem=90"), ("--warn", "tcp_mem=99", "tcp_mem")):
+        found = run("--root", str(root), *ranges)
+        assert found.state == "UNKNOWN"
+        assert "its error is not known" in found.text
+    assert run("--root", str(root), "--critical", "tcp_mem=0:", "--warn", "tcp_mem=0:").state == "OK", "any value"
 
 
 def test_an_error_across_a_threshold_is_unknown_if_asked_and_no_alarm_else(root: Path, run: Run) -> None:
