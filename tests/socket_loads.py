@@ -284,11 +284,42 @@ def leaderless(count: int) -> None:
     os.read(ready, 1)
 
 
+def duplicated(count: int) -> None:
+    """A process with three descriptors of each accepted socket."""
+    name("duplicator")
+    for _, accepted in pairs(count):
+        HELD.extend((accepted.dup(), accepted.dup()))
+
+
+def multipath(count: int) -> None:
+    """Connections of MPTCP over one path."""
+    name("multipath")
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+    server.bind(("127.0.0.1", PORT))
+    server.listen(count)
+    HELD.append(server)
+    for _ in range(count):
+        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+        client.connect(("127.0.0.1", PORT))
+        HELD.extend((client, server.accept()[0]))
+
+
 LOADS: dict[str, Callable[[int], int | None]] = {
     load.__name__: load
     for load in (
         *(close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected),
-        *(shared_port, dual_stack, crowd, own_table, leaderless, in_thread, by_descriptor, by_sockets),
+        *(
+            shared_port,
+            dual_stack,
+            crowd,
+            own_table,
+            leaderless,
+            duplicated,
+            multipath,
+            in_thread,
+            by_descriptor,
+            by_sockets,
+        ),
     )
 }
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -238,6 +239,26 @@ def test_cgroups_outside_the_cgroup_namespace_are_not_gone() -> None:
             assert {each["cgroup"]["path"][0] for each in found["groups"] if each["cgroup"]} == {"/"}
     finally:
         inside.rmdir()
+
+
+def test_a_socket_with_several_descriptors_counts_once() -> None:
+    """The process has 3 descriptors of each accepted socket, of which a sample is looked up if they are many."""
+    for count in (15, 300):
+        with load("duplicated", count) as of:
+            found = look()
+            held = sockets(found, of, "process", "ESTABLISHED", comm="duplicator")
+            assert held == 2 * count, held
+
+
+def test_subflows_of_mptcp_have_their_process_and_its_own_socks_are_named() -> None:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
+    except OSError as error:
+        pytest.skip(f"no MPTCP here: {error}")
+    with load("multipath", 20) as of:
+        found = look(prefix=["nsenter", f"--net=/proc/{of.pid}/ns/net"])
+        assert sockets(found, of, "process", "ESTABLISHED", comm="multipath") == 40
+        assert any(re.match(r"at least \d+ MPTCP socks", each) for each in found["missing"])
 
 
 def test_orphans() -> None:

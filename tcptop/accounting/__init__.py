@@ -87,7 +87,8 @@ def account(
     events = find_events(snapshot, minute_ago)
     nodes = NodeTable(snapshot, page_bytes, sock, mini_socket).nodes()
     states = state_costs(snapshot, table, sockets, mixes)
-    holders = _holders(snapshot, states, sockets, page_bytes)
+    attached = attached_objects(snapshot, table, host.cpus, costs["full"], buffers, _held(before, costs["full"]))
+    holders = _holders(snapshot, states, sockets, page_bytes, attached.mptcp_socks)
     age_s = 0.0 if holders is None else holders.age_s or 0.0
     is_usable = age_s <= MAX_LOOK_AGE_S and SOCKET_TABLE not in snapshot.contradictions.sources
     seen = holders if is_usable else None
@@ -98,7 +99,7 @@ def account(
         sockets=sockets,
         caches=with_tcp_bytes(table.lines, memory),
         costs=costs,
-        attached=attached_objects(snapshot, table, host.cpus, costs["full"], buffers, _held(before, costs["full"])),
+        attached=attached,
         tcp_memory=memory,
         nodes=nodes,
         zones=sum_zones(nodes),
@@ -141,14 +142,18 @@ def account(
 
 
 def _holders(
-    snapshot: Snapshot, states: Sequence[StateCost], sockets: SocketCounts, page_bytes: int | None
+    snapshot: Snapshot,
+    states: Sequence[StateCost],
+    sockets: SocketCounts,
+    page_bytes: int | None,
+    mptcp_socks: int,
 ) -> Holders | None:
     if snapshot.socket_table.value is None:
         return None
     # The module is imported only if a sample contains a reading of all sockets, because most samples contain none.
     from tcptop.accounting.holders import find_holders
 
-    return find_holders(snapshot, states, sockets, page_bytes)
+    return find_holders(snapshot, states, sockets, page_bytes, mptcp_socks)
 
 
 def _counted(states: tuple[StateCost, ...], holders: Holders) -> tuple[StateCost, ...]:

@@ -16,7 +16,7 @@ from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_counts import file_count_error, min_sockets_with_file, sockets_with_file
 from tcptop.accounting.tls_sockets import may_be_elsewhere, tls_sockets
-from tcptop.kernel.objects import EPITEM, EPITEMS_HEAD, EPOLL_OBJECTS, NF_CONN, KernelObject
+from tcptop.kernel.objects import EPITEM, EPITEMS_HEAD, EPOLL_OBJECTS, MPTCP_SOCKS, NF_CONN, KernelObject
 from tcptop.ledger import Amount, Attached, AttachedName, AttachedObjects, ConnectionCost, ObjectCost
 from tcptop.snapshot import Snapshot
 
@@ -82,7 +82,18 @@ def attached_objects(
     if cost.now_bounds is not None and allocated:
         amounts = [cost.now_bounds, *(each.bytes_per_socket or Amount(0.0, inf) for each in kinds)]
         now = Amount(sum(amount.low for amount in amounts), sum(amount.high for amount in amounts))
-    return Attached(kinds, now)
+    return Attached(kinds, now, least_mptcp_socks(snapshot, table))
+
+
+def least_mptcp_socks(snapshot: Snapshot, table: CacheTable) -> int:
+    """Lower bound on the MPTCP socks of the machine: one for each MPTCP connection and listener, beside its subflows.
+
+    The column `sockets` of /proc/net/protocols counts the MPTCP socks of one network namespace.
+    """
+    in_use = [_count_in_use(table, item) for item in MPTCP_SOCKS]
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    here = [protocols[name].sockets for item in MPTCP_SOCKS if (name := item.caches[0]) in protocols]
+    return max(sum(filter(None, here)), round(sum(each.low for each in in_use if each is not None)))
 
 
 def _per_socket(amount: Amount | None, sockets: int | None) -> Amount | None:

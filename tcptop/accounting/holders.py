@@ -13,7 +13,7 @@ from tcptop.ledger.holders import Holder, HolderGroup, Holders, HolderSums, Hold
 from tcptop.recall import Recall, Same
 from tcptop.snapshot import DAMAGED, SOCKET_TABLE, Reading, Snapshot
 from tcptop.snapshot.socket_table import HiddenBy, Listener, SocketGroup, SocketNamespace, SocketTable
-from tcptop.text.units import ago, grouped
+from tcptop.text.units import ago, counted, grouped
 
 USER_OF_EVERY_SOCKET = (6, 18)
 """First kernel release that reports the user of a socket without an inode (sk_uid). On earlier kernels, sock_i_uid
@@ -42,9 +42,17 @@ CostOf = Mapping[tuple[State, bool], Amount]
 
 
 def find_holders(
-    snapshot: Snapshot, states: Iterable[StateCost], sockets: SocketCounts, page_bytes: int | None
+    snapshot: Snapshot,
+    states: Iterable[StateCost],
+    sockets: SocketCounts,
+    page_bytes: int | None,
+    mptcp_socks: int = 0,
 ) -> Holders | None:
-    """The holders of the sockets, computed from the sample's socket table; None if the sample has no socket table."""
+    """The holders of the sockets, computed from the sample's socket table; None if the sample has no socket table.
+
+    The table has the subflows of MPTCP as TCP sockets. `mptcp_socks` is the least number of MPTCP socks, which are
+    not in the table.
+    """
     reading: Reading[SocketTable] = snapshot.socket_table
     table = reading.value
     if table is None:
@@ -80,6 +88,8 @@ def find_holders(
     age_s = None
     if snapshot.live and reading.taken_at_s is not None:
         age_s = max(0.0, snapshot.monotonic_s - reading.taken_at_s)
+    if mptcp_socks:
+        missing = (*missing, f"at least {counted(mptcp_socks, 'MPTCP sock')} beside the TCP socks of the subflows")
     # While the sockets are being read, the previous socket table is used, and the state of the reading is `late`. This
     # state is normal here, so the reason for this state is not shown.
     if reading.reason and reading.state != "late":

@@ -50,8 +50,12 @@ def bounds_text(bounds: Amount | None, format_amount: units.BoundFormat) -> str:
 
 def attached_sentence(ledger: Ledger) -> str:
     """A sentence with the average bytes per existing socket, first without and then with attached objects."""
-    cost, now = ledger.costs["full"], ledger.attached.now_bytes
+    cost, now, mptcp = ledger.costs["full"], ledger.attached.now_bytes, ledger.attached.mptcp_socks
     if now is None:
         return f"There is no average over the sockets: {cost.now_unknown_because}."
     without = units.bounded(cost.now_bounds, units.exact_bytes)
-    return f"Average over the sockets: {without} B, and with these objects {bounds_text(now, units.exact_bytes)} B."
+    text = f"Average over the sockets: {without} B, and with these objects {bounds_text(now, units.exact_bytes)} B."
+    if mptcp:
+        which = "at least one MPTCP sock" if mptcp == 1 else f"at least {units.grouped(mptcp)} MPTCP socks"
+        text += f" Both leave out {which} beside the TCP socks of the subflows."
+    return text

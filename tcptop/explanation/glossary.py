@@ -310,7 +310,8 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "MPTCP",
         "Multipath TCP: one connection over several paths, each an ordinary TCP socket (a subflow).",
-        "Its own sock comes on top of the socks of its subflows.",
+        "Its own sock comes on top of the socks of its subflows. Averages per socket and `who` count the subflows as"
+        " sockets, and leave the MPTCP socks out.",
         "net/mptcp/protocol.c",
         ("multipath", "subflow"),
     ),

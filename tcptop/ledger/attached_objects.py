@@ -46,3 +46,5 @@ class Attached(NamedTuple):
     The average is `ConnectionCost.now_bytes` in full accounting plus `bytes_per_socket` of each kind. If the bytes of a
     kind are unknown, the upper bound of the average is infinite.
     """
+    mptcp_socks: int = 0
+    """Lower bound on the number of MPTCP socks, which neither the averages nor the costs of a socket contain."""

@@ -5,6 +5,7 @@ hand.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from math import inf
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from recorded import CPUS, PAGE_BYTES, copy_recording, counters, each_recording, ledger, ledger_of, slab_rows, text
 
+from tcptop.explanation.attached_page import attached_sentence
 from tcptop.ledger import AttachedObjects, Ledger
 from tcptop.report.as_json import as_json
 
@@ -49,6 +51,21 @@ def watched_tree(tmp_path: Path, watched: int, other_files: int, in_each: int = 
     sockets = counters(KERNEL, "established")["alloc"]
     (root / "proc/sys/fs/file-nr").write_text(f"{sockets + other_files}\t0\t9000000\n")
     return root
+
+
+def test_averages_say_how_many_socks_of_mptcp_they_leave_out(tmp_path: Path) -> None:
+    """The subflows are TCP sockets; a sock of MPTCP's own comes on top, in the machine or in this network namespace."""
+    root = copy_recording(KERNEL, "established", tmp_path)
+
+    def left_out() -> str:
+        return attached_sentence(ledger_of(root)).partition(" B. Both leave out ")[2]
+
+    assert left_out() == ""
+    set_row(root, "MPTCP", 5_000)
+    assert re.fullmatch(r"at least 4 \d\d\d MPTCP socks beside the TCP socks of the subflows\.", left_out())
+    protocols = root / "proc/net/protocols"
+    protocols.write_text(re.sub(r"(?m)^(MPTCP +\d+ +)0 ", r"\g<1>5000 ", protocols.read_text()))
+    assert left_out() == "at least 5 000 MPTCP socks beside the TCP socks of the subflows."
 
 
 def test_epoll_objects_are_counted_within_bounds(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -142,6 +143,17 @@ def test_a_cgroup_outside_the_cgroup_namespace_is_not_gone(
     assert names(found) == [name]
     assert found["groups"][0]["cgroup"] == {"id": 4711, "path": name}
     assert name in run(capsys, "who", "--root", root, "--by", "cgroup")
+
+
+def test_socks_of_mptcp_are_missing_beside_their_subflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tree_with_look(tmp_path, look_text(net(HERE, alloc=1), group()))
+    assert looked(capsys, root)["complete"]
+    protocols = root / "proc/net/protocols"
+    protocols.write_text(re.sub(r"(?m)^(MPTCP +\d+ +)0 ", r"\g<1>1 ", protocols.read_text()))
+    found = looked(capsys, root)
+    assert found["missing"] == ["at least 1 MPTCP sock beside the TCP socks of the subflows"]
+    assert not found["complete"]
+    assert found["missing"][0] in " ".join(run(capsys, "who", "--root", root).split())
 
 
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
