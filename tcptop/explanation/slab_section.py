@@ -127,10 +127,13 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         may_be_free = bool(row.idle_error_objects)
         is_merged = bool(row.aliases or numbers.get("aliases"))
         most, least = ("≤ ", "≥ ") if may_be_free or is_merged else ("", "")
+        free = "in free objects"
+        if row.idle_error_objects and row.object_bytes:
+            free += f" (up to {units.count(row.idle_error_objects * row.object_bytes)} B more on CPUs' lists)"
         lost = (
             ("≥ " if is_merged else "", loss.between_bytes, _between_text(attributes)),
             ("", loss.end_bytes, "at ends of slabs"),
-            ("≥ " if may_be_free else "", loss.free_bytes, "in free objects"),
+            ("", loss.free_bytes, free),
         )
         parts = ", ".join(f"{sign}{units.count(size)} B {where}" for sign, size, where in lost)
         yield (

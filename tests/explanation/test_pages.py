@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, explain_word, find_page, page_of_cache, page_of_label
 from tcptop.explanation.headroom_page import headroom_page
-from tcptop.explanation.limit_texts import headroom_number, headroom_sentence
+from tcptop.explanation.limit_texts import before_reclaim_text, headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import average_sentence, side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
@@ -603,7 +603,9 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
         f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}".replace(",", " ")
         for number in (found.sockets, found.without_reclaim_high)
     )
-    before = "all" if sockets == before_reclaim else before_reclaim
+    low = str(found.without_reclaim_low)
+    is_range = low[:3].ljust(len(low), "0") != before_reclaim.replace(" ", "")
+    before = f"≤ {before_reclaim}" if is_range else "all" if sockets == before_reclaim else before_reclaim
     buffers = "average buffers" if found.buffer_bytes else "no buffers"
     start = f"{sockets} more sockets fit, memory first of known limits, {before} in free memory"
     assert headroom_sentence(figures).startswith(f"{start}; half client side, {buffers}")
@@ -626,6 +628,33 @@ def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_pa
         headroom_sentence(figures),
     )
     assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
+
+
+def test_a_number_that_fits_in_free_memory_is_a_bound_if_fewer_fit_in_small_slabs() -> None:
+    figures = ledger("6.1-4n", "established")
+    exact = figures.headroom["full"]
+    assert exact.with_reclaim is not None
+    for low, high, start in (
+        (900_000, 1_000_000, "≤ 1 000 000 in free memory"),
+        (900_000, exact.sockets, "≤ "),
+        (exact.sockets, exact.sockets, "all in free memory"),
+    ):
+        found = exact._replace(without_reclaim_low=low, without_reclaim_high=high)
+        assert before_reclaim_text(found).startswith(start)
+
+
+def test_free_objects_on_lists_of_cpus_are_told_beside_the_free_ones() -> None:
+    figures = ledger("6.1-4n", "established")
+    row = figures.cache("TCP")
+    assert row is not None
+    assert row.objects is not None
+    caches = tuple(
+        line._replace(active_objects=row.objects, idle_error_objects=10) if line.name == "TCP" else line
+        for line in figures.caches
+    )
+    page = " ".join(" ".join(draw(page_of_cache("TCP"), figures._replace(caches=caches), 200)).split())
+    assert f" 0 B in free objects (up to {10 * (row.object_bytes or 0):,} B more".replace(",", " ") in page
+    assert "≥ 0 B" not in page
 
 
 # Pages of a label in a figure.
