@@ -21,9 +21,12 @@ from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, TITLE_GAP, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_labels, slice_legend
 
-MIN_SHORT_BAR_WIDTH = 5
+MIN_SHORT_BAR_WIDTH = 4
 """The smallest length of a bar beside its legend, in columns."""
-COMPACT_GAPS = ("", " ")
+COMPACT_GAPS = (("", "  "), ("", " "))
+"""The gaps of a legend beside its bar, the wider ones first."""
+BAR_GAP = "  "
+"""The gap between a short bar and its legend, whose first block would look like a part of the bar."""
 NO_SIGN_GAP = re.compile("^([≤≥≈]) ")
 SIGN_WITHOUT_GAP = re.compile("^[≤≥≈](?! )")
 TIGHT_COLUMNS = 34
@@ -239,20 +242,21 @@ def _bar_with_legend(
     """
     slices = [part._replace(label=_without_average(part.label)) for part in slices]
     selected = None if selected is None else _without_average(selected)
-    width = columns - MIN_SHORT_BAR_WIDTH - 1
+    width = columns - MIN_SHORT_BAR_WIDTH - len(BAR_GAP)
     if selected is None and not start:
         smallest_first = sorted(range(len(slices)), key=lambda index: slices[index].bytes)
-        for number in range(len(slices)):
+        for number, gaps in product(range(len(slices)), COMPACT_GAPS):
             without = smallest_first[:number]
-            lines = slice_legend(slices, missing, width, None, without, signs, COMPACT_GAPS, left_out=number)
+            lines = slice_legend(slices, missing, width, None, without, signs, gaps, left_out=number)
             if len(lines) == 1 and line_width(lines[0]) <= width:
-                return (*slice_bar(slices, columns - line_width(lines[0]) - 1, signs), (" ", "text"), *lines[0])
+                bar = slice_bar(slices, columns - line_width(lines[0]) - len(BAR_GAP), signs)
+                return (*bar, (BAR_GAP, "text"), *lines[0])
     for first in range(start, max(start + 1, len(slices))):
-        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS, 1, first)
+        legend = slice_legend(slices, missing, width, selected, range(first), signs, COMPACT_GAPS[-1], 1, first)
         if selected is None or any(role == "cursor" for line in legend for _, role in line):
             break
     text = legend[0] if legend else ()
-    return (*slice_bar(slices, columns - line_width(text) - 1, signs), (" ", "text"), *text)
+    return (*slice_bar(slices, columns - line_width(text) - len(BAR_GAP), signs), (BAR_GAP, "text"), *text)
 
 
 def _without_average(label: str) -> str:

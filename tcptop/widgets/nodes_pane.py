@@ -11,11 +11,11 @@ from textual.message import Message
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import Line, Role, text_of
+from tcptop.text.line import Line, Role
 from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import Choices
 from tcptop.view.node_shares import node_shares
-from tcptop.widgets.cell_width import cell_width, first_fitting
+from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
 from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
@@ -88,6 +88,12 @@ def _with_bar_roles(line: Line) -> Line:
     return tuple(("".join(cell for cell, _ in group), role) for role, group in groupby(cells, lambda each: each[1]))
 
 
+def _marked(line: Line, role: Role) -> Line:
+    """The line in the given role (style), in which the bar keeps its colours."""
+    bar = BAR_ROLES.values()
+    return tuple((text, each if each in bar else role) for text, each in line)
+
+
 def node_bar(tcp_bytes: float | None, free_bytes: float | None, memory_bytes: float | None) -> str:
     """A bar of a node's memory: TCP's slabs, other used memory, and free memory.
 
@@ -151,14 +157,15 @@ class NodesPane(ScrollPane):
         numbers = [node.node for node in ledger.nodes]
         chosen = numbers.index(choices.node) if choices.node in numbers else None
         if chosen is not None:
-            lines[chosen] = ((text_of(lines[chosen]), "strong"),)
+            lines[chosen] = _marked(lines[chosen], "strong")
             if choices.node != self._chosen:
                 self._cursor_index = chosen
         self._chosen = choices.node
         self._kept_line = chosen
         if self.has_focus and lines:
             self._kept_line = self._cursor_index = min(self._cursor_index, len(lines) - 1)
-            lines[self._cursor_index] = ((text_of(lines[self._cursor_index]).ljust(columns), "cursor"),)
+            line = lines[self._cursor_index]
+            lines[self._cursor_index] = _marked((*line, (" " * (columns - line_width(line)), "text")), "cursor")
         return [titles], lines
 
     def action_scroll_by(self, lines: int) -> None:

@@ -10,16 +10,21 @@ from tcptop.text.line import Line, Piece, Role
 from tcptop.widgets.cell_width import line_width
 
 RAMP: tuple[Role, ...] = ("slice-1", "slice-2", "slice-3", "slice-4", "slice-5")
-"""The colours of the first five parts, in the order of the parts. Parts after the fifth use the last two colours
-alternately."""
+"""The colours of five parts, in the order of the parts. The next five parts have the same colours and another
+texture."""
+TEXTURES = "█▓▒"
+"""The fill characters of the first five parts, of the next five, and of all others."""
 SIGNS = "█▓▒░=&o:xw"
 """The fill characters of the parts for a screen whose colours cannot tell the parts apart."""
 
 
 def _fill(index: int, label: str, signs: bool) -> Piece:
     """The fill character and the role (style) of a part."""
-    role: Role = RAMP[index] if index < len(RAMP) else RAMP[-2 + (index - len(RAMP)) % 2]
-    return SIGNS[index % len(SIGNS)] if signs else "█", "idle" if label == "idle" else role
+    round_of_colours, colour = divmod(index, len(RAMP))
+    texture = TEXTURES[min(round_of_colours, len(TEXTURES) - 1)]
+    if label == "idle":
+        return SIGNS[index % len(SIGNS)] if signs else TEXTURES[0], "idle"
+    return SIGNS[index % len(SIGNS)] if signs else texture, RAMP[colour]
 
 
 def _spans(slices: Sequence[Slice], columns: int) -> list[tuple[int, int]]:

@@ -14,11 +14,13 @@ from textual.geometry import Region
 
 from tcptop.explanation import explain_word
 from tcptop.explanation.memory_page import buffer_memory_amount
+from tcptop.ledger import Slice
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.pane import Pane
+from tcptop.widgets.slice_bar import slice_bar, slice_legend
 from tcptop.widgets.tcp_pane import TcpPane, detail_lines
 
 
@@ -145,7 +147,9 @@ async def test_the_short_legend_leaves_out_the_smallest_parts_of_the_bar() -> No
         app = await wait_for_app(pilot)
         assert app._ledger is not None
         slices = app._ledger.costs["full"].now_slices
-        named = re.findall(r"[█▓▒░]([\w/ ]+?) \d[\d ]*(?= [█▓▒░+]|$)", pane_lines(app, FigurePane)[-1])
+        line = pane_lines(app, FigurePane)[-1]
+        named = re.findall(r"[█▓▒░]([\w/ ]+?) \d[\d ]*(?= [█▓▒░+]|$)", line)
+        assert re.match("█+  █", line), "the legend is not a part of the bar"
         assert named[:2] == ["TCPv4/6", "inode"]
         largest = sorted(slices, key=lambda part: -part.bytes)[: len(named)]
         assert named == [part.label.replace("TCP v4/v6 average", "TCPv4/6") for part in slices if part in largest]
@@ -163,3 +167,14 @@ def test_buffers_in_use_have_the_sign_of_the_end_of_their_range() -> None:
         parts = tuple(each._replace(bytes=amount) if each == part else each for each in figures.tcp_memory.parts)
         changed = figures._replace(tcp_memory=figures.tcp_memory._replace(parts=parts))
         assert buffer_memory_amount(changed).startswith(sign)
+
+
+@pytest.mark.parametrize("signs", [False, True])
+def test_each_of_ten_parts_of_a_bar_has_a_swatch_of_its_own(signs: bool) -> None:
+    slices = [Slice(f"part {number}", 10.0) for number in range(10)]
+    swatches = slice_bar(slices, 100, signs)
+    assert len(swatches) == len({(text[0], role) for text, role in swatches}) == 10
+    [legend] = slice_legend(slices, (), 1000, signs=signs)
+    assert [(text, role) for text, role in legend if text in "█▓▒░=&o:xw"] == [
+        (text[0], role) for text, role in swatches
+    ]

@@ -248,3 +248,27 @@ def test_memory_of_half_a_cell_has_a_cell(tcp: float, free: float) -> None:
         if share * BAR_WIDTH >= 0.5 + 1e-9:
             assert sign in bar, (bar, sign)
         assert abs(bar.count(sign) - share * BAR_WIDTH) < 2
+
+
+async def test_bars_and_their_signs_keep_their_colours_where_a_node_or_the_title_is_marked() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("1")
+        pane = app.query_one(NodesPane)
+
+        def bar_roles(index: int) -> set[str]:
+            return {role for text, role in pane._lines[index] if set(text) & {TCP, TRACE, OTHER, FREE}}
+
+        unmarked = bar_roles(1)
+        assert bar_roles(2) == unmarked, "the chosen node"
+        pane.focus()
+        await pilot.pause()
+        assert any(role == "cursor" for _, role in pane._lines[2])
+        assert bar_roles(2) == unmarked, "the node of the cursor"
+        title = pane._border_title
+        assert title is not None
+        reversed_text = "".join(
+            title.plain[span.start : span.end] for span in title.spans if "reverse" in str(span.style)
+        )
+        assert "Nodes" in reversed_text
+        assert not set(reversed_text) & {TCP, OTHER, FREE}
