@@ -264,6 +264,8 @@ class SlabGrowth:
     """
     no_row_bytes: int | None
     """Growth of the slab memory that no slabinfo row counts; None without slabinfo."""
+    rows_differ: bool = False
+    """True if slabinfo rows count other caches in one ledger than in the other; the growth of rows is then unknown."""
 
     @property
     def socket_bytes(self) -> Amount:

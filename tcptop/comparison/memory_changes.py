@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tcptop.comparison.difference import (
     Bound,
@@ -14,7 +15,7 @@ from tcptop.comparison.difference import (
     bounded_change,
     sort_by_change,
 )
-from tcptop.comparison.slab_growth import has_all_rows, is_never_destroyed, slabinfo_rows
+from tcptop.comparison.slab_growth import has_all_rows, is_never_destroyed, rows_merged_otherwise, slabinfo_rows
 from tcptop.ledger import CacheLine, Ledger, ZoneMemory
 
 
@@ -22,23 +23,29 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
     """Changes of each slabinfo row; rows with the same name are matched in file order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
     known = [has_all_rows(ledger) for ledger in (before, after)]
+    merged = rows_merged_otherwise(before, after)
     changes = []
     for key in {**sides[0], **sides[1]}:
         one, two = (side.get(key) for side in sides)
+        # If slabinfo is complete, the figures of a missing row are 0. If slabinfo is incomplete, if the kernel never
+        # destroys the cache, or if another row counts the cache, the figures of a missing row are unknown.
+        is_zero = not is_never_destroyed(key[0]) and key[0] not in merged
         tcp_bytes = [(None, None) if line is None else (line.tcp_bytes, line.tcp_bounds) for line in (one, two)]
         changes.append(
             CacheChange(
                 name=key[0],
-                tcp_bytes=bounded_change("tcp_bytes", "tcp bytes", "bytes", tcp_bytes[0], tcp_bytes[1]),
+                tcp_bytes=replace(
+                    bounded_change("tcp_bytes", "tcp bytes", "bytes", tcp_bytes[0], tcp_bytes[1]),
+                    is_comparable=key[0] not in merged,
+                ),
                 **{
                     field: Change(
                         field,
                         field.replace("_", " "),
                         "bytes" if field == "bytes" else "count",
-                        # If slabinfo is complete, the figures of a missing row are 0. If slabinfo is incomplete, or if
-                        # the kernel never destroys the cache, the figures of a missing row are unknown.
-                        _figure(one, field, known[0] and not is_never_destroyed(key[0])),
-                        _figure(two, field, known[1] and not is_never_destroyed(key[0])),
+                        _figure(one, field, known[0] and is_zero),
+                        _figure(two, field, known[1] and is_zero),
+                        is_comparable=key[0] not in merged,
                     )
                     for field in ("objects", "active_objects", "slabs", "bytes")
                 },

@@ -38,6 +38,11 @@ BOOT_CACHES = frozenset(("kmem_cache", "kmem_cache_node", *LSM_CACHES))
 create_kmalloc_caches; `size-` before 3.9), of the slab allocator itself, and of security modules (security/security.c).
 The catalogue marks further such caches as `always`."""
 
+MAX_NAMES = 4
+MERGED_OTHERWISE = "merged with other caches in one input than in the other"
+LOST_ROW = "in slabinfo of one input only: its row is lost"
+ROW_OF_ONE_SIDE = "in slabinfo of one input only: the cache was created or destroyed, or its row is lost"
+
 SEGMENTS = "queued FINs, data"
 MPTCP = "MPTCP socks"
 MPTCP_CACHES = tuple(item.caches[0] for item in MPTCP_SOCKS)
@@ -91,6 +96,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
         others_bytes=None,
         other_rows=None,
         no_row_bytes=None,
+        rows_differ=bool(rows_merged_otherwise(before, after)),
     )
     shared_rows = socket_rows - own_rows
     before_free, after_free = _free_bytes(before, shared_rows), _free_bytes(after, shared_rows)
@@ -151,15 +157,23 @@ def _missing(
     ]
     missing += [name for name in NOTES if not all(name in side for side in sides)]
     missing += [] if has_segments else [SEGMENTS]
-    for name in _rows_of_one_side(before, after):
-        why = (
-            "its row is lost" if is_never_destroyed(name) else "the cache was created or destroyed, or its row is lost"
-        )
-        missing.append(f"{name} (in slabinfo of one input only: {why})")
+    merged = rows_merged_otherwise(before, after)
+    missing += _some_of(sorted(merged), MERGED_OTHERWISE)
+    names = [name for name in _rows_of_one_side(before, after) if name not in merged]
+    missing += _some_of([name for name in names if is_never_destroyed(name)], LOST_ROW)
+    missing += _some_of([name for name in names if not is_never_destroyed(name)], ROW_OF_ONE_SIDE)
     for name in (name for ledger in ledgers for name in ledger.tcp_memory.missing):
         if not any(name == other or f"({name})" in other for other in missing):
             missing.append(name)
     return tuple(dict.fromkeys(missing))
+
+
+def _some_of(names: Sequence[str], why: str) -> list[str]:
+    """A text with the first few names, the number of the others, and what is the matter; empty without names."""
+    if not names:
+        return []
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return [f"{', '.join(names[:MAX_NAMES])}{more} ({why})"]
 
 
 def _growth_of_kind(
@@ -372,6 +386,8 @@ def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
         return None
     if any(is_never_destroyed(name) for name in _rows_of_one_side(before, after)):
         return None
+    if rows_merged_otherwise(before, after):
+        return None
     growths: dict[str, int] = {}
     for sign, ledger in ((-1, before), (1, after)):
         for line in slabinfo_rows(ledger):
@@ -385,6 +401,20 @@ def is_never_destroyed(name: str) -> bool:
     """True if the kernel creates the cache of this slabinfo row at boot, and never destroys it."""
     item = OBJECT_OF_CACHE.get(name)
     return name.startswith(BOOT_PREFIXES) or name in BOOT_CACHES or (item is not None and item.always)
+
+
+def rows_merged_otherwise(before: Ledger, after: Ledger) -> frozenset[str]:
+    """Names of the slabinfo rows that count other caches in one ledger than in the other.
+
+    Which caches the kernel merges depends on its parameters (slab_nomerge, slub_debug) and on the order in which they
+    are made. The result is empty without /sys/kernel/slab in both ledgers, which shows the merged caches.
+    """
+    rows_of = [
+        {name: line.name for line in slabinfo_rows(ledger) for name in (line.name, *line.aliases)}
+        for ledger in (before, after)
+    ]
+    pairs = [(row, rows_of[1][name]) for name, row in rows_of[0].items() if name in rows_of[1]]
+    return frozenset(row for pair in pairs if pair[0] != pair[1] for row in pair)
 
 
 def _rows_of_one_side(before: Ledger, after: Ledger) -> list[str]:

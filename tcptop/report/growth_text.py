@@ -37,7 +37,7 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
         yield from wrap_text(f"  of unknown size or number: {', '.join(growth.missing)}", COLUMNS, "    ")
     rest = list(_rest(growth))
     if not rest:
-        yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
+        yield f"  what else it is, is not known: {_why_no_rest(growth)}"
     else:
         yield "  not explained by sockets:"
         yield from plain_table(REST_HEADINGS, rest)
@@ -59,6 +59,12 @@ def _explained(growth: SlabGrowth) -> str:
     return ""
 
 
+def _why_no_rest(growth: SlabGrowth) -> str:
+    if growth.rows_differ:
+        return "the rows do not count the same caches"
+    return "that takes a whole /proc/slabinfo of both"
+
+
 def _percent(share: float) -> str:
     return f"{share * 100:.0f}"
 
@@ -69,7 +75,7 @@ def _offset(growth: SlabGrowth, opened: bool) -> str:
     The reason is a change in idle objects, in slabs of other users, or in slabs that no row counts.
     """
     if growth.idle_bytes is None or growth.others_bytes is None or growth.other_rows is None:
-        return "by what, is not known without a whole /proc/slabinfo of both"
+        return f"by what, is not known: {_why_no_rest(growth)}"
     sign = -1 if opened else 1
     idle = Amount(*sorted(sign * end for end in growth.idle_bytes))
     rows = sum(row.bytes for row in growth.other_rows)

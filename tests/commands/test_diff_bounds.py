@@ -341,3 +341,24 @@ def test_new_sockets_have_the_size_that_the_other_input_shows(tmp_path: Path) ->
     assert socks["low_bytes"] <= whole["high_bytes"]
     assert whole["low_bytes"] <= socks["high_bytes"]
     assert socks["low_bytes"] > 16_000 * 8 * 4096 / 14
+
+
+# Rows that are merged otherwise.
+
+
+@pytest.mark.parametrize(("one", "two"), [("6.1-4n", "6.1-4n-nomerge"), ("6.1-4n-slubdebug", "6.1-4n")])
+def test_rows_that_count_other_caches_have_no_change(one: str, two: str) -> None:
+    """With slab_nomerge, `pid` counts no bind buckets; without, no row has the name of the bind buckets."""
+    pair = (tree(one, "established"), tree(two, "established"))
+    found = difference(*pair)
+    rows = {row["cache"]: row for row in found["caches"]}
+    for name in ("pid", "anon_vma_chain", "tcp_bind_bucket", "tcp_bind2_bucket"):
+        assert [rows[name][key]["change"] for key in ("objects", "active_objects", "slabs", "bytes")] == [None] * 4
+        assert rows[name]["tcp_bytes"]["change"] is None
+    assert rows["dentry"]["bytes"]["change"] is not None
+    growth = found["slab_growth"]
+    assert growth["other_caches"] is None
+    assert sum("merged with other caches" in text for text in growth["missing"]) == 1
+    text = diff_output(*map(str, pair))
+    assert "what else it is, is not known: the rows do not count the same caches" in " ".join(text.split())
+    assert len(text.split("Slab caches")[0].splitlines()) < 50
