@@ -42,15 +42,12 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "average now",
         "The slab memory of all open sockets now, divided by their number; in TIME_WAIT, of all mini-sockets.",
-        "Computed: the bytes of all slabs of TCP and TCPv6, and the inodes, dentries and files of sockets, ÷ sockets;"
-        " in TIME_WAIT accounting (m), the bytes of the slabs of tw_sock_TCP and tw_sock_TCPv6 ÷ mini-sockets."
-        " Memory that no socket uses is in it: after many sockets closed it jumps, and `332 idle` beside it says"
-        " how many of its bytes are idle, from 2 % on. The kernel gives empty slabs back, or the next sockets use them."
-        " Sockets without a file (orphans, and those in an accept queue) lower it, also below one more socket."
-        " Bind buckets are left out, in TIME_WAIT too: they belong to local ports, and no file counts the ports in use;"
-        " one more client has them."
-        " With too few sockets there is no average, since objects that wait on CPUs would outweigh the sockets.",
-        "/proc/slabinfo ÷ /proc/net/sockstat",
+        "Idle memory is in it: after many sockets closed it jumps, and `332 idle` beside it says how many of its bytes"
+        " are idle, from 2 % on. Sockets without a file (orphans, and those in an accept queue) lower it. Bind buckets"
+        " are left out, since no file counts the ports in use. With too few sockets there is no average: free objects"
+        " that CPUs hold would outweigh them.",
+        "/proc/slabinfo: slabs of TCP, TCPv6, and the inodes, dentries and files of sockets (in TIME_WAIT: tw_sock_TCP,"
+        " tw_sock_TCPv6) ÷ /proc/net/sockstat",
         (
             "now",
             "average",
@@ -196,16 +193,17 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "in use",
         "As a number of sockets: TCP sockets of one network namespace that listen, connect or are connected.",
-        "Only the namespace that tcptop reads is counted, so it is never set against counts of the machine. `in use`"
-        " beside buffers is an amount of memory: the part of the buffers that holds data.",
+        "Only the namespace that tcptop reads is counted. Orphans, and sockets that were never connected, are allocated"
+        " and not in use. `in use` beside buffers is an amount of memory: the part of the buffers that holds data.",
         "/proc/net/sockstat and sockstat6, field inuse",
-        ("inuse",),
+        ("inuse", "in use, allocated, sockets", "in use against allocated"),
     ),
     Entry(
         "orphan",
         "A socket that its program has closed while TCP still has to send data or a FIN.",
         "Above tcp_max_orphans the kernel resets each further one; of those that it retransmits to, it resets silent"
-        " ones from 50 % on and those with errors from 25 % on, since it counts them twice and four times.",
+        " ones from 50 % on and those with errors from 25 % on, since it counts them twice and four times. It stops no"
+        " new socket. sysctl net.ipv4.tcp_max_orphans raises the limit.",
         "/proc/net/sockstat, field orphan; net/ipv4/tcp.c, tcp_too_many_orphans()",
         ("tcp_max_orphans", "silent orphan"),
     ),
@@ -255,13 +253,16 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "CurrEstab",
         "Connections in the states ESTABLISHED and CLOSE_WAIT, in this network namespace.",
-        "It is a gauge, and the only count of a single state that costs nothing to read.",
+        "It is the number now, no sum since the start, and the only count of a single state that costs nothing to"
+        " read.",
         "/proc/net/snmp",
     ),
     Entry(
         "accept queue",
         "Established connections that accept(2) has not returned yet.",
-        "Such a connection has a sock and a request sock, but no file. listen(2) sets the length of the queue.",
+        "Such a connection has a sock and a request sock, but no file. When the queue is full, handshakes are"
+        " dropped, and clients repeat them. The program sets the length by listen(2), at most sysctl"
+        " net.core.somaxconn.",
         "net/ipv4/inet_connection_sock.c, inet_csk_reqsk_queue_add()",
         ("backlog", "listen queue", "listen queues"),
     ),
@@ -351,9 +352,16 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "handshake",
         "The three segments that open a connection: SYN, SYN and ACK, ACK.",
-        "A server keeps a request sock from the SYN to accept(2).",
+        "A server keeps a request sock from the SYN to accept(2); the sock comes with the last ACK.",
         "net/ipv4/tcp_input.c, tcp_conn_request()",
-        ("SYN", "ACK", "FIN", "segment"),
+    ),
+    Entry(
+        "segment",
+        "A packet of TCP: a header, mostly with a piece of the data behind it.",
+        "Flags in the header say what it does: SYN opens a connection, ACK acknowledges data, FIN says that no more"
+        " data follows, RST ends the connection at once.",
+        "include/uapi/linux/tcp.h, struct tcphdr",
+        ("SYN", "ACK", "FIN"),
     ),
 )
 
@@ -426,8 +434,9 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "cgroup",
         "A group of processes with limits of its own, as a container or a service has.",
-        "Option --cgroup adds the memory.max of one as a further limit, or that of a cgroup above it: what a cgroup is"
-        " charged counts in each one above, too, and the limit with the least left is shown.",
+        "When memory.max is reached, windows of its sockets shrink, it reclaims, then the OOM killer ends a process"
+        " in it; a larger memory.max (MemoryMax= of systemd) makes room. Option --cgroup adds it as a further limit,"
+        " or that of a cgroup above with less left: what a cgroup is charged counts there, too.",
         "/sys/fs/cgroup, memory.max and memory.current; of cgroup v1 memory.limit_in_bytes and memory.usage_in_bytes",
         ("memory cgroup", "memory.max", "max", "cgroup v1", "memory.limit_in_bytes"),
     ),
@@ -488,7 +497,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "sockmap",
         "A map of BPF programs that holds sockets, to send data from one to another inside the kernel; also sockhash.",
-        "Each such socket has a struct sk_psock.",
+        "BPF programs are small programs that run in the kernel. Each such socket has a struct sk_psock.",
         "net/core/skmsg.c; net/core/sock_map.c",
         ("sockhash", "BPF"),
     ),
@@ -531,9 +540,10 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "alignment",
         "The rule that an object begins at a multiple of some number of bytes, often of a cache line of the CPU.",
-        "The bytes up to the next such multiple are unused.",
+        "A cache line is what the CPU reads from memory at once, mostly 64 bytes. The bytes up to the next such"
+        " multiple are unused.",
         "/sys/kernel/slab/*/align; mm/slab_common.c, calculate_alignment()",
-        ("aligned", "whole cache lines"),
+        ("aligned", "whole cache lines", "cache line"),
     ),
     Entry(
         "loss",
@@ -553,9 +563,10 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "held by CPUs",
         "Slabs and free objects that a CPU has taken for itself, so that it needs no lock for its next object.",
-        "Their free objects count as active in slabinfo, so that ACTIVE may be too high by them.",
-        "/sys/kernel/slab/*/cpu_slabs; mm/slub.c, struct kmem_cache_cpu",
-        ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs"),
+        "slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
+        " low.",
+        "/sys/kernel/slab/*/cpu_slabs and cpu_partial; mm/slub.c, struct kmem_cache_cpu",
+        ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
     ),
     Entry(
         "flags",
@@ -654,13 +665,6 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "/sys/kernel/btf/vmlinux",
     ),
     Entry(
-        "CPUs' lists",
-        "Free objects that each CPU keeps in slabs of its own, to hand them out without a lock.",
-        "slabinfo counts them as active, so the active objects are exact only up to this error.",
-        "mm/slub.c, struct kmem_cache_cpu; cpu_partial in /sys/kernel/slab",
-        ("per-CPU", "per CPU", "lists of CPUs", "CPU list"),
-    ),
-    Entry(
         "found by",
         "How tcptop learns whether this kernel has the object: by a file, or by the name of a cache.",
         "An object that no file shows is named as missing, and the figure becomes a lower bound (≥).",
@@ -675,8 +679,9 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "request sock",
-        "What a server keeps of a connection whose handshake has not ended: about 300 bytes in place of a sock.",
-        "The last ACK turns it into a sock.",
+        "What a server keeps of a handshake: about 300 bytes, from the client's SYN until accept(2).",
+        "Until the last ACK it stands alone (SYN_RECV); then the kernel makes the sock, and both wait in the accept"
+        " queue.",
         "net/ipv4/tcp_input.c, tcp_conn_request(); /proc/slabinfo, request_sock_TCP",
         ("request_sock", "request_sock_TCP", "SYN queue"),
     ),
@@ -687,13 +692,6 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         " (one object), dentry and file make it an open file. An orphan has a sock alone, TIME_WAIT a mini-socket.",
         "include/linux/net.h, struct socket; include/net/sock.h, struct sock",
         ("sock, socket, inode", "sock against socket", "struct socket", "struct sock", "made of", "TCP socket"),
-    ),
-    Entry(
-        "in use, allocated, sockets",
-        "Allocated counts every sock of the machine, in use those of this netns; sockets without a word are allocated.",
-        "So in use is never above allocated. A sock that was never connected, and an orphan, are allocated only.",
-        "/proc/net/sockstat, fields inuse and alloc",
-        ("in use against allocated",),
     ),
 )
 
@@ -973,58 +971,68 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "limit",
-        "What ends the growth of sockets: memory, tcp_mem, file-max, conntrack, orphans or TIME_WAIT.",
-        "The first limit is the one with the least headroom. Thresholds are in the settings file, [limits.NAME].",
+        "What ends the growth of sockets: memory, tcp_mem, file-max, nofile, ports, conntrack, for example.",
+        "The first limit is the one with the least headroom. The entry of each says what happens when it is"
+        " reached. Thresholds are in the settings file, [limits.NAME].",
         "/proc/sys, /proc/meminfo",
         ("limits", "first limit", "wall"),
     ),
     Entry(
         "memory",
         "The limit of memory: what reclaim could not free, of all memory of the machine.",
-        "Memory of zones that slabs cannot use (Movable, HighMem) is left out. A process or a memory cgroup may reach a"
-        " limit of its own before.",
+        "Memory of zones that slabs cannot use (Movable, HighMem) is left out. When it is reached, the kernel reclaims,"
+        " then the OOM killer ends a process: only more RAM, or less memory in other programs, makes room. A process or"
+        " a memory cgroup may reach a limit of its own before.",
         "/proc/meminfo, MemTotal and MemAvailable; /proc/zoneinfo",
     ),
     Entry(
         "tcp_mem",
         "Three amounts for the buffers of all TCP sockets of the machine: low, pressure, high.",
-        "Above pressure the kernel shrinks windows; above high it drops segments and resets orphans.",
+        "Above pressure the kernel shrinks windows; above high it drops received data, senders wait, and orphans"
+        " are reset. sysctl net.ipv4.tcp_mem, three numbers of pages, raises it; smaller buffers of the programs"
+        " help, too.",
         "/proc/sys/net/ipv4/tcp_mem, in pages",
     ),
     Entry(
         "conntrack",
         "Connection tracking of the firewall: one entry for each flow, up to nf_conntrack_max.",
-        "When the table is full, packets of new connections are dropped. An entry outlives its socket.",
+        "When the table is full, packets of new flows are dropped, unless an old flow can be evicted. An entry outlives"
+        " its socket. sysctl net.netfilter.nf_conntrack_max raises it; a firewall rule with notrack saves entries.",
         "/proc/sys/net/netfilter/nf_conntrack_count and nf_conntrack_max",
         ("nf_conntrack_max", "tracked flow", "flow", "nf_conntrack", "no flow in this netns"),
     ),
     Entry(
         "file-max",
         "The largest number of open files of the machine; each socket that a process has open is one.",
-        "The kernel counts them for each CPU, so that the sum lags by some hundreds."
-        " Each process has its own limit too (ulimit -n), which is usually reached first.",
+        "When it is reached, socket(), accept() and open() fail with ENFILE. sysctl fs.file-max raises it. The kernel"
+        " counts them for each CPU, so that the sum lags by some hundreds. Each process has its own limit, too"
+        " (nofile), which is usually reached first.",
         "/proc/sys/fs/file-nr",
         ("file_max",),
     ),
     Entry(
         "nofile",
         "The limit of each process: the largest number of its open files (descriptors), sockets among them.",
-        "It is usually reached before file-max. Only a look at the sockets (W) tells the use, without that of tcptop.",
+        "When it is reached, the process gets EMFILE. ulimit -n raises it for a shell and what it starts,"
+        " LimitNOFILE= for a service of systemd, at most to sysctl fs.nr_open. Only a look at the sockets (W) tells"
+        " the use, without that of tcptop.",
         "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
         ("ulimit",),
     ),
     Entry(
         "tcp_max_tw_buckets",
         "TIME_WAIT as the name of a limit: the largest number of sockets in TIME_WAIT.",
-        "Above it, a connection ends without TIME_WAIT. Only mini-sockets count, so that it stops no new socket.",
+        "Above it, a connection ends without TIME_WAIT. Only mini-sockets count, so that it stops no new socket. sysctl"
+        " net.ipv4.tcp_max_tw_buckets raises it.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
         ("only mini-sockets count",),
     ),
     Entry(
         "ports",
         "The local ports from which connect(2) chooses; each is free again for another peer.",
-        "Ports of ip_local_reserved_ports do not count; if that file cannot be read, their number is an upper bound."
-        " Only a look at the sockets (W) shows how many are in use for one port, whatever the address.",
+        "When all are in use for one peer, connect(2) fails with EADDRNOTAVAIL. sysctl net.ipv4.ip_local_port_range"
+        " widens the range, less ip_local_reserved_ports; a further local address has all ports again. Only a look"
+        " at the sockets (W) shows how many are in use for one port, whatever the address.",
         "/proc/sys/net/ipv4/ip_local_port_range and ip_local_reserved_ports",
         ("ip_local_port_range", "ip_local_reserved_ports", "local port", "reserved port"),
     ),
@@ -1453,17 +1461,18 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "FITS MORE",
         "How many more sockets can be opened before this limit is full.",
-        "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory,"
-        " half of the new sockets are taken as client side, with the buffers that a socket has now on"
-        " average; a plan says what it assumes. – stands at a limit that stops no new socket. MEMORY FITS, in the table"
-        " of nodes: how many fit into the free memory of that node, after which its CPUs use memory of other nodes.",
+        "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory, half of the new sockets"
+        " are taken as client side, with the buffers that a socket has now on average. – stands at a limit that"
+        " stops no new socket. MEMORY FITS of a node: how many fit into its free memory; then its CPUs use other"
+        " nodes.",
         "tcptop, from the files of the limits and the bytes of one more socket",
         ("MEMORY FITS", "fits more"),
     ),
     Entry(
         "USED",
         "How much of a limit is in use; ≤ stands before an upper bound.",
-        "Its unit is that of the limit: bytes, sockets, files, flows.",
+        "Its unit is that of the limit: bytes, sockets, files, flows. FITS MORE counts sockets, so USED and FITS MORE"
+        " add up to the limit only where each socket takes one.",
         "/proc/sys, /proc/meminfo, /proc/net/sockstat",
     ),
     Entry(
@@ -1588,9 +1597,9 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "≈",
-        "An estimate; its range stands beside it or on its page.",
-        "Of TCP in the kernel, its buffers and TCP PART it is the likely value, of other figures the low end. In ASCII:"
-        " ~.",
+        "About: the true value lies in a range, which stands beside the figure or on its page.",
+        "The figure is the likeliest value of the range; where none is likelier than another, its low end. In"
+        " ASCII: ~.",
         "tcptop",
         ("~",),
     ),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from recorded import DISTANCES_TREE, ledger, ledger_of
 
 from tcptop.explanation import PAGES, explain_word, nearest_words
 from tcptop.explanation.glossary import ENTRIES, find_entries
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
-from tcptop.kernel.limits import LIMITS
+from tcptop.kernel.limits import LIMITS, KernelLimit
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.snapshot import StructLayout, StructMember
 from tcptop.text.ascii_glyphs import ASCII_GLYPHS, LONGER_GLYPHS
@@ -230,6 +232,40 @@ def test_no_heading_stands_twice_on_the_page_of_a_cache() -> None:
         assert page is not None
         heads = [text_of((line[0],)) for line in page.lines(LEDGER, 100) if line and line[0][1] == "head"]
         assert len(set(heads)) == len(heads), heads
+
+
+REMEDIES = {
+    "memory": "RAM",
+    "nofile": "ulimit -n",
+    "ports": "sysctl net.ipv4.ip_local_port_range",
+    "listen_queues": "sysctl net.core.somaxconn",
+    "memory_cgroup": "memory.max",
+    "tcp_max_orphans": "sysctl net.ipv4.tcp_max_orphans",
+    "tcp_mem": "sysctl net.ipv4.tcp_mem",
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_the_entry_of_a_limit_says_what_happens_and_what_raises_it(limit: KernelLimit) -> None:
+    remedy = REMEDIES.get(limit.name) or f"sysctl {limit.sysctl.name if limit.sysctl else ''}"
+    entries = (*find_entries(limit.label), *find_entries(limit.name))
+    texts = [f"{entry.meaning} {entry.more}" for entry in entries]
+    [text] = {text for text in texts if remedy in text}
+    assert re.search(r"When (it|the|all)|Above|ends", text), text
+
+
+def test_an_entry_has_at_most_a_few_sentences() -> None:
+    for entry in ENTRIES:
+        assert len(re.findall(r"[.!?](?= |$)", f"{entry.meaning} {entry.more}")) <= 5, entry.word
+
+
+def test_the_entries_of_a_handshake_agree() -> None:
+    for word in ("request sock", "handshake"):
+        [entry, *_] = find_entries(word)
+        text = f"{entry.meaning} {entry.more}"
+        assert "SYN" in text
+        assert "accept(2)" in text
+        assert "last ACK" in text
 
 
 def test_a_word_like_no_other_has_no_near_words() -> None:
