@@ -223,7 +223,7 @@ def phrases_in(text: str) -> Iterator[str]:
         ("FIN_WAIT1", "FIN_WAIT1"),
         ("LAST_ACK", "LAST_ACK"),
         ("CLOSING", "CLOSING"),
-        ("stops no new socket", "nearest first"),
+        ("stops no new socket", "fewest fit first"),
     ],
 )
 def test_a_phrase_as_printed_finds_the_entry_of_its_words(phrase: str, word: str) -> None:
