@@ -118,7 +118,7 @@ def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     unsent_bytes = sum(group.unsent_bytes for group in groups)
     count = sum(group.sockets for group in groups)
     holds_much = limits.max_buffer_bytes is not None and unsent_bytes > BUFFER_SHARE * limits.max_buffer_bytes
-    if holds_much or (limits.max_orphans and count > ORPHAN_SHARE * limits.max_orphans):
+    if holds_much or ((limits.max_orphans or 0) > 0 and count > ORPHAN_SHARE * (limits.max_orphans or 0)):
         end = f" {'holds' if count == 1 else 'hold'} {short_size(unsent_bytes)} unsent"
         yield _candidate("orphans", groups, unsent_bytes, "", "orphan", end)
 
@@ -148,7 +148,7 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     of_each = look[2].time_wait_scope == "here"
     for namespace in look[0].namespaces if of_each else look[0].namespaces[:1]:
         number, most = namespace.counters.get("tw", 0), namespace.counters.get("tcp_max_tw_buckets", 0)
-        if most and number > TIME_WAIT_SHARE * most:
+        if most > 0 and number > TIME_WAIT_SHARE * most:
             where = _where(namespace) if of_each else " of the machine"
             states = "TIME_WAIT or FIN_WAIT2 (closed)"
             text = f"{grouped(number)} mini-sockets{where}, of at most {grouped(most)}, in {states}"

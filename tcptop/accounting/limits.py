@@ -14,7 +14,7 @@ from tcptop.accounting.cgroup_limit import (
     unknown_above,
     used_bytes,
 )
-from tcptop.accounting.machine import is_of_machine, release_of
+from tcptop.accounting.machine import is_of_machine, may_be_newer, release_of
 from tcptop.accounting.socket_counts import open_files_error
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, THRESHOLDS, TIME_WAIT_LIMIT, LimitEvent, LimitName
 from tcptop.ledger import (
@@ -42,8 +42,14 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value counts as no limit; the kernel's default is LONG_MAX."""
 
+HIDDEN_ERROR_SHARE = 0.01
+"""Largest error of a headroom, as a share of the headroom, that is not shown: a headroom is shown rounded."""
+
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see the thresholds in kernel/limits.py."""
+
+UNSIGNED_TIME_WAIT_SINCE = (5, 18)
+"""First kernel release that compares tcp_max_tw_buckets as an unsigned number."""
 
 LAST_SHARED_CONNTRACK_MAX = (6, 18)
 """Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
@@ -91,7 +97,7 @@ def find_limits(
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
         *_file_max(files, mode, open_files_error(snapshot, cpus), _why_unread(snapshot.socket_limits)),
         _orphans(files, sockets, snapshot, mode),
-        _time_wait(files, sockets, mode, _why_unread(snapshot.socket_limits)),
+        _time_wait(files, sockets, snapshot, mode),
         *_conntrack(files, snapshot),
         _ports(files, holders),
         _nofile(holders),
@@ -346,7 +352,8 @@ def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int)
 def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why_unread: str) -> Iterator[Limit]:
     """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file).
 
-    `error` is the error of fs.file-nr. The kernel itself compares the exact number of files with the limit.
+    `error` is the error of fs.file-nr. The kernel itself compares the exact number of files with the limit. If the
+    error is more than a small share of the headroom, the headroom is a lower bound, less the error.
     """
     if limits.max_open_files is not None and limits.max_open_files >= UNLIMITED_FILES:
         return
@@ -356,7 +363,12 @@ def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why
     else:
         is_known = use.used is not None and use.maximum is not None
         note = "each process has its own limit, too" if is_known else why_unread
-        yield _limit("file_max", use, _left(use), note)
+        left = _left(use)
+        if left is None or not error or error <= HIDDEN_ERROR_SHARE * left:
+            yield _limit("file_max", use, left, note)
+            return
+        note = f"file-nr may be wrong by {grouped(error)}; {note}"
+        yield _limit("file_max", use, max(0, left - error), note, headroom_is_at_least=True)
 
 
 def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
@@ -364,23 +376,44 @@ def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mo
 
     The headroom of orphans ends at the first threshold, because the kernel may reset orphans above this threshold.
     """
-    use = Use(sockets.orphans, limits.max_orphans)
-    if limits.max_orphans is None:
+    # The kernel compares ints, so that a negative value allows no orphan (net/ipv4/tcp.c, tcp_too_many_orphans).
+    maximum = None if limits.max_orphans is None else max(0, limits.max_orphans)
+    use = Use(sockets.orphans, maximum)
+    if maximum is None:
         return _limit("tcp_max_orphans", use, None, _why_unseen(snapshot, snapshot.socket_limits))
     if mode == "time_wait":
         return _limit("tcp_max_orphans", use, None, "a mini-socket is no orphan")
-    left = _left(Use(use.used, limits.max_orphans // ORPHAN_WEIGHT))
+    left = _left(Use(use.used, maximum // ORPHAN_WEIGHT))
     note = "an orphan that retransmits counts up to 4 times"
     return _limit("tcp_max_orphans", use, left, note)
 
 
-def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode, why_unread: str) -> Limit:
-    use = Use(sockets.time_wait, limits.max_time_wait)
+def _time_wait(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot, mode: AccountingMode) -> Limit:
+    """The limit on mini-sockets.
+
+    A negative limit allows no mini-socket before 5.18, and more than a machine can have since then, because the kernel
+    compares the limit as an unsigned number since then (net/ipv4/inet_timewait_sock.c, inet_twsk_alloc).
+    """
+    maximum, unknown = limits.max_time_wait, _why_unread(snapshot.socket_limits)
+    if maximum is not None and maximum < 0:
+        release = release_of(snapshot)
+        if release is not None and release >= UNSIGNED_TIME_WAIT_SINCE:
+            maximum = _as_unsigned(maximum)
+        elif release is not None and not may_be_newer(snapshot):
+            maximum = 0
+        else:
+            unknown = f"not known: {maximum} is no limit since 5.18, and 0 before, and the kernel may be either"
+            maximum = None
+    use = Use(sockets.time_wait, maximum)
     headroom = _left(use) if mode == "time_wait" else None
     scope = "machine" if sockets.time_wait_scope == "machine" else "here"
     note = "" if mode == "time_wait" else "only mini-sockets count"
-    if limits.max_time_wait is None:
-        note = why_unread
+    if maximum is None:
+        note = unknown
+    elif limits.max_time_wait is not None and limits.max_time_wait < 0:
+        note = "; ".join(
+            filter(None, (f"{limits.max_time_wait} is {'none allowed' if not maximum else 'no limit'}", note))
+        )
     return _limit(TIME_WAIT_LIMIT, use, headroom, note, scope=scope)
 
 
@@ -395,7 +428,9 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
         return
     if limits.max_conntrack_entries == 0:
         return  # 0 means that there is no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
-    use = Use(limits.conntrack_entries, limits.max_conntrack_entries)
+    # The kernel's variable is unsigned, though the kernel may print it as an int.
+    maximum = None if limits.max_conntrack_entries is None else _as_unsigned(limits.max_conntrack_entries)
+    use = Use(limits.conntrack_entries, maximum)
     counts = bool(limits.conntrack_entries)
     release = release_of(snapshot)
     is_elsewhere = limits.max_orphans is None and limits.local_ports is not None
@@ -496,6 +531,11 @@ def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:
 def _why_unread(source: Reading[Any]) -> str:
     """The reason why the number in a limit's file is unknown; `source` is the reading that should have the number."""
     return f"not known: its file {'is damaged' if source.state in DAMAGED else 'was not read'}"
+
+
+def _as_unsigned(value: int) -> int:
+    """The value of an unsigned int that was printed as an int."""
+    return value + (1 << 32) if value < 0 else value
 
 
 def _left(use: Use) -> int | None:

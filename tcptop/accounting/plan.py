@@ -13,7 +13,7 @@ from tcptop.accounting.cgroup_charge import charged_bytes
 from tcptop.accounting.cgroup_limit import limit_owner, nearest_limit
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
-from tcptop.accounting.free_memory import SLAB_ZONES
+from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
 from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import ktls_doubt, measured_ktls
 from tcptop.accounting.limits import limit_state
@@ -125,12 +125,12 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
         unknown_because=reasons[0] if reasons and not exceeded else None,
         buffers=PlanBuffers(
-            _exact(_buffer_charge(ledger, request)), _exact(buffers := _buffer_bytes(ledger, request)), buffers
+            _average_charge(ledger, request), _exact(buffers := _buffer_bytes(ledger, request)), buffers
         ),
         tracks_flows=has_flows,
         mini_sockets=mini_sockets,
         bytes_per_connection=_most(alone.memory) / request.connections if alone.parts else None,
-        connections_before_reclaim=_before_reclaim(ledger, fit_into),
+        connections_before_reclaim=_before_reclaim(ledger, _protection_error_bytes(snapshot, ledger), fit_into),
         not_counted=_not_counted(ledger, {limit.name for limit in limits}),
     )
 
@@ -143,7 +143,7 @@ def _mini_sockets(ledger: Ledger, request: PlanRequest) -> int:
     """
     row = next(limit for limit in ledger.limits["full"].rows if limit.name == TIME_WAIT_LIMIT)
     free = _free(row)
-    return request.time_wait if free is None else min(request.time_wait, free)
+    return request.time_wait if free is None else min(request.time_wait, max(0, free))
 
 
 def _not_counted(ledger: Ledger, counted: Collection[str]) -> tuple[UncountedLimit, ...]:
@@ -169,21 +169,28 @@ def _buffer_charge(ledger: Ledger, request: PlanRequest) -> Amount | None:
     """Bounds on the bytes of a planned socket's buffers that the kernel charges against tcp_mem; None if unknown.
 
     The kernel charges whole units of sockstat's `mem` (net/core/sock.c, __sk_mem_raise_allocated). If the plan uses the
-    present buffers, the charge is the average that the headroom assumes. If the counter is within its error, the charge
-    is between the counter less its error and the counter plus its error.
+    present buffers, the charge is their average, which has the error of the counter: it is between the counter less its
+    error and the counter plus its error. The use of tcp_mem has the same error, so that a smaller use goes with a
+    smaller charge.
     """
     sockets = ledger.sockets
     if request.buffer_bytes != "now":
         unit = sockets.buffer_unit_bytes
         each = -(-request.buffer_bytes // unit) * unit if unit else None
         return None if each is None else Amount(each, each)
-    average = ledger.costs["full"].buffer_bytes_per_socket
-    if average is not None:
-        return Amount(average, average)
     counted, error = sockets.buffer_bytes, sockets.buffer_error_bytes
-    if not sockets.allocated or counted is None or error is None or _buffer_bytes(ledger, request) is None:
+    if not sockets.allocated or counted is None or error is None:
+        return None
+    if ledger.costs["full"].buffer_bytes_per_socket is None and _buffer_bytes(ledger, request) is None:
         return None
     return Amount(max(0, counted - error) / sockets.allocated, (counted + error) / sockets.allocated)
+
+
+def _average_charge(ledger: Ledger, request: PlanRequest) -> float | None:
+    """The charge of a planned socket's buffers, as if the counter had no error; None if only bounds are known."""
+    if request.buffer_bytes == "now":
+        return ledger.costs["full"].buffer_bytes_per_socket
+    return _exact(_buffer_charge(ledger, request))
 
 
 def _exact(amount: Amount | None) -> float | None:
@@ -226,13 +233,16 @@ def _needs(
     return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + charged_buffers.low, high_charged))
 
 
-def _before_reclaim(ledger: Ledger, fit_into: Callable[[float], int | None]) -> int | None:
-    """Number of planned connections that fit into memory before reclaim; None if unknown."""
+def _before_reclaim(ledger: Ledger, error_bytes: int, fit_into: Callable[[float], int | None]) -> int | None:
+    """Number of planned connections that fit into memory before reclaim; None if unknown.
+
+    The free memory may be too high by `error_bytes`.
+    """
     headroom = ledger.headroom["full"]
     sockets, socket_bytes = headroom.without_reclaim_high, headroom.bytes_per_socket
     if headroom.late_bytes is None:
         return None  # the number of sockets is only an upper bound
-    return None if sockets is None or not socket_bytes else fit_into(sockets * socket_bytes)
+    return None if sockets is None or not socket_bytes else fit_into(max(0.0, sockets * socket_bytes - error_bytes))
 
 
 def tracks_flows(snapshot: Snapshot) -> bool:
@@ -452,7 +462,14 @@ def _limits(
     parts = f"not known: {', '.join(dict.fromkeys(name.partition(' (')[0] for name in missing))}" if missing else ""
     most_free = _machine_bytes(snapshot, ledger) if headroom.with_reclaim_bytes is None else None
     why = parts or headroom.unknown_because or ""
-    memory = _limit(rows["memory"], request, needs.memory, headroom.with_reclaim_bytes, why, most_free)
+    memory = _limit(
+        _with_protection_error(rows["memory"], snapshot, ledger),
+        request,
+        needs.memory,
+        headroom.with_reclaim_bytes,
+        why,
+        most_free,
+    )
     free = most_free if memory.free is None else memory.free
     yield _with_exact_connections(memory, free, lambda number: _most(needs_of(number).memory, memory.free is None))
     if CGROUP_LIMIT in rows:
@@ -484,13 +501,33 @@ def _limits(
         row = rows[TIME_WAIT_LIMIT]
         why = _why_unread(snapshot, TIME_WAIT_LIMIT)
         note = f"its file {why}" if row.maximum is None else "sockstat was not read, or is damaged"
-        found = _limit(row, request, (mini_sockets,) * 2, _free(row), note)
+        limits = snapshot.socket_limits.value
+        if row.maximum is None and limits is not None and limits.max_time_wait is not None:
+            note = row.note
+        free = _free(row)
+        found = _limit(row, request, (mini_sockets,) * 2, None if free is None else max(0, free), note)
         # tcp_max_tw_buckets does not limit connections. When tcp_max_tw_buckets is reached, connections are closed
         # without a mini-socket.
         skips = f"{row.then} then" if mini_sockets < request.time_wait else found.note
         yield found._replace(connections=None, connections_are_at_most=False, high_connections=None, note=skips)
     if request.with_conntrack:
         yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
+
+
+def _with_protection_error(limit: Limit, snapshot: Snapshot, ledger: Ledger) -> Limit:
+    """The limit of memory, with the bytes by which the free memory may be too high.
+
+    On a machine with memory that slabs cannot use, the limit has this error already.
+    """
+    error_bytes = _protection_error_bytes(snapshot, ledger)
+    return limit._replace(used_error=error_bytes) if limit.used_error == 0 and error_bytes else limit
+
+
+def _protection_error_bytes(snapshot: Snapshot, ledger: Ledger) -> int:
+    """The free memory may be too high by so many bytes, if a zone's protection is not certain (`protection_pages`)."""
+    zoneinfo, page_bytes = snapshot.zoneinfo.value, ledger.host.page_size_bytes
+    spare = spare_pages(zoneinfo.zones) if zoneinfo is not None else None
+    return 0 if spare is None or page_bytes is None else spare.error_pages * page_bytes
 
 
 def _with_owner(note: str, snapshot: Snapshot) -> str:
@@ -508,11 +545,13 @@ def _under_pressure(limit: PlanLimit, ledger: Ledger) -> PlanLimit:
         ledger.sockets.tcp_mem_pages,
         ledger.sockets.buffer_error_bytes,
     )
-    if None in (unit, pages, error, limit.used, limit.takes) or limit.state == "full":
+    if None in (unit, pages, error, limit.used, limit.takes):
         return limit
     least = max(0, (limit.used or 0) - (error or 0)) + (limit.takes or 0)
     second_bytes = (unit or 0) * (pages or (0, 0, 0))[1]
-    return limit._replace(state="pressure") if least > second_bytes else limit
+    if least <= second_bytes:
+        return limit
+    return limit._replace(state="full" if limit.state == "full" else "pressure", is_under_pressure=True)
 
 
 def _why_unread(snapshot: Snapshot, file_name: str) -> str:
@@ -543,10 +582,13 @@ def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> I
 
 
 def _free(limit: Limit) -> int | None:
-    """Free amount of a limit, assuming a counter without error; None if unknown."""
+    """Free amount of a limit, assuming a counter without error; None if unknown.
+
+    It is negative if the counter is above the limit.
+    """
     if limit.used is None or limit.maximum is None:
         return None
-    return max(0, limit.maximum - limit.used)
+    return limit.maximum - limit.used
 
 
 def _machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
@@ -600,16 +642,16 @@ def _limit(
                 f"{decides if limit.name == CGROUP_LIMIT else 'the error of its counter, or a range of sizes,'} decides"
             )
         if not limit.used_is_at_most and (high if high < inf else low):
-            sure = free if limit.used is None else max(0, free - error) if error is not None else 0
+            sure = 0 if error is None and limit.used is not None else max(0, free - (error or 0))
             if limit.maximum_is_at_most:
                 sure, are_at_most = 0, True
             connections = int(sure * request.connections / high)
             if error != 0 and limit.used is not None and low and most < inf:
-                high_connections = int(most * request.connections / low)
+                high_connections = int(max(0, most) * request.connections / low)
                 if not connections:
                     connections, are_at_most = high_connections, True
             elif are_at_most:
-                connections = int(free * request.connections / low) if low else None
+                connections = int(max(0, free) * request.connections / low) if low else None
     elif most_free is not None and low > most_free:
         verdict = "exceeded"
         connections = int(most_free * request.connections / low)
@@ -621,7 +663,7 @@ def _limit(
         takes=None if takes is None else round(low),
         high_takes=None if high == inf else round(high),
         maximum=limit.maximum,
-        free=free,
+        free=None if free is None else max(0, free),
         verdict=verdict,
         connections=connections,
         note="" if verdict != "unknown" and not limit.used_is_at_most else note or "its use is not known",

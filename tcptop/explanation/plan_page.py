@@ -139,7 +139,7 @@ def pressure_lines(plan: Plan, columns: int) -> list[Line]:
     if limit is None or limit.verdict == "exceeded":
         return []
     text = "tcp_mem would be above its second value, so that windows shrink"
-    if limit.state == "pressure":
+    if limit.is_under_pressure or limit.state == "pressure":
         return paragraph(f"PRESSURE: {text}", columns - 1, "warning")
     if any(sysctl.limit == "tcp_mem" for sysctl in plan.sysctls):
         return paragraph(f"PRESSURE is possible: within the error of its counter, {text}", columns - 1, "warning")

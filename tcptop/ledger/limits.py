@@ -47,7 +47,8 @@ class Limit(NamedTuple):
     maximum_is_at_most: bool = False
     """True if `maximum` is an upper bound, because some local ports may be reserved."""
     headroom_is_at_least: bool = False
-    """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged."""
+    """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged, or because the
+    counter of open files has an error."""
     headroom_is_at_most: bool = False
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
     left_out_zones: tuple[str, ...] = ()

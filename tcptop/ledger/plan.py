@@ -127,6 +127,9 @@ class PlanLimit(NamedTuple):
     high_connections: int | None = None
     """Upper bound on the number of planned connections that fit, if the error of `used` makes it larger than
     `connections`."""
+    is_under_pressure: bool = False
+    """True for tcp_mem if the planned buffers surely bring it above its second value. The state is `full` or `pressure`
+    then."""
 
     @property
     def present_ratio(self) -> float | None:

@@ -458,14 +458,18 @@ class SocketLimits(NamedTuple):
     """Number of open files on the machine, from /proc/sys/fs/file-nr (fs/file_table.c, proc_nr_files)."""
     max_open_files: int | None
     max_orphans: int | None
-    """net.ipv4.tcp_max_orphans, which applies to the whole machine."""
+    """net.ipv4.tcp_max_orphans, which applies to the whole machine; may be negative."""
     max_time_wait: int | None
-    """net.ipv4.tcp_max_tw_buckets: a limit on each network namespace since 4.13, on the whole machine before 4.13."""
+    """net.ipv4.tcp_max_tw_buckets: a limit on each network namespace since 4.13, on the whole machine before 4.13.
+
+    It may be negative.
+    """
     local_ports: tuple[int, int] | None
     """net.ipv4.ip_local_port_range of the network namespace: first and last port."""
     conntrack_entries: int | None
     """net.netfilter.nf_conntrack_count of the network namespace; None if conntrack is not loaded."""
     max_conntrack_entries: int | None
+    """net.netfilter.nf_conntrack_max; may be negative."""
     reserved_ports: tuple[tuple[int, int], ...] | None = None
     """net.ipv4.ip_local_reserved_ports of the network namespace: ranges of ports that connect(2) does not choose, each
     with its first and last port. Empty if no port is reserved; None if unknown."""

@@ -38,6 +38,8 @@ CONNTRACK_MAX = "proc/sys/net/netfilter/nf_conntrack_max"
 MAX_RESERVED_BYTES = 1 << 20
 """More than the length of any list of reserved ports: 32 768 ports, none adjacent, of at most 6 characters each."""
 
+MIN_INT = -(1 << 31)
+
 MACHINE_WIDE = (FILE_NR, MAX_ORPHANS)
 PER_NET_NAMESPACE = (MAX_TIME_WAIT, PORT_RANGE, RESERVED_PORTS, CONNTRACK_COUNT, CONNTRACK_MAX)
 
@@ -81,12 +83,12 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
     limits = SocketLimits(
         open_files=open_files,
         max_open_files=max_open_files,
-        max_orphans=parse_sysctl(texts, MAX_ORPHANS, parse_count, damages),
-        max_time_wait=parse_sysctl(texts, MAX_TIME_WAIT, parse_count, damages),
+        max_orphans=parse_sysctl(texts, MAX_ORPHANS, parse_int, damages),
+        max_time_wait=parse_sysctl(texts, MAX_TIME_WAIT, parse_int, damages),
         local_ports=parse_sysctl(texts, PORT_RANGE, parse_port_range, damages),
         reserved_ports=parse_sysctl(texts, RESERVED_PORTS, parse_reserved_ports, damages),
         conntrack_entries=parse_sysctl(texts, CONNTRACK_COUNT, parse_count, damages),
-        max_conntrack_entries=parse_sysctl(texts, CONNTRACK_MAX, parse_count, damages),
+        max_conntrack_entries=parse_sysctl(texts, CONNTRACK_MAX, parse_int, damages),
     )
     return limits, worst_damage(damages)
 
@@ -116,6 +118,21 @@ def parse_file_nr(text: str) -> tuple[int, int]:
     if unused > allocated:
         raise ValueError("more unused files than allocated ones")
     return allocated - unused, maximum
+
+
+def parse_int(text: str) -> int:
+    """A number that the kernel prints as an int (kernel/sysctl.c, proc_dointvec), and that may be negative.
+
+    Raises:
+        ValueError: if the text is no number, or if no int is as small.
+
+    """
+    if not text.startswith("-"):
+        return parse_count(text)
+    number = -parse_count(text[1:])
+    if number < MIN_INT:
+        raise ValueError("less than an int holds")
+    return number
 
 
 def parse_port_range(text: str) -> tuple[int, int]:

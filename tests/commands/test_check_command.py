@@ -596,6 +596,42 @@ def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "file", "release", "state", "words"),
+    [
+        ("tcp_max_tw_buckets", "net/ipv4/tcp_max_tw_buckets", "5.18.0", "OK", "0.0 %"),
+        ("tcp_max_tw_buckets", "net/ipv4/tcp_max_tw_buckets", "5.17.9", "CRITICAL", "limit is 0"),
+        (
+            "tcp_max_tw_buckets",
+            "net/ipv4/tcp_max_tw_buckets",
+            "5.14.0-427.el9.x86_64",
+            "UNKNOWN",
+            "-1 is no limit since",
+        ),
+        ("tcp_max_tw_buckets", "net/ipv4/tcp_max_tw_buckets", "", "UNKNOWN", "-1 is no limit since 5.18"),
+        ("tcp_max_orphans", "net/ipv4/tcp_max_orphans", "6.12.0", "CRITICAL", "limit is 0"),
+        ("nf_conntrack_max", "net/netfilter/nf_conntrack_max", "6.12.0", "OK", "0.0 %"),
+    ],
+)
+def test_a_negative_limit_is_what_the_kernel_makes_of_it(
+    root: Path, run: Run, name: str, file: str, release: str, state: str, words: str
+) -> None:
+    """The kernel takes any int; it compares it as an int or as an unsigned number."""
+    path = edited(root, {**conntrack(250), f"proc/sys/{file}": "-1\n", **release_files(release)})
+    found = run("--root", path, name)
+    assert found.state == state
+    assert words in found.text
+
+
+def test_the_headroom_of_file_max_has_the_error_of_the_open_files(root: Path) -> None:
+    """Each of 8 CPUs may have 32 files that file-nr does not count (6.1)."""
+    for count, sockets, is_least in ((80_000, 20_000 - 256, True), (50_000, 50_000, False)):
+        path = edited(root, open_files(count))
+        [row] = [row for row in json.loads(printed(path, "--json"))["limits"] if row["name"] == "file_max"]
+        assert (row["headroom_sockets"], row["headroom_is_at_least"]) == (sockets, is_least)
+        assert ("file-nr may be wrong by 256" in row["note"]) == is_least
+
+
+@pytest.mark.parametrize(
     ("release", "state", "low", "high"),
     [("6.12.0-amd64", "UNKNOWN", 79.74, 80.25), ("6.16.0-amd64", "WARNING", 80, 80), ("", "UNKNOWN", 79.74, 80.25)],
 )

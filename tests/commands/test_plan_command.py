@@ -1374,3 +1374,55 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     assert "MAY BE" not in row
     code, text = run(*arguments, str(most // 2))
     assert (code, text.partition(":")[0], "EDGE" in text) == (0, "fits, without buffers", False)
+
+
+# Limits whose counters have an error
+
+
+def test_a_limit_that_is_exceeded_by_more_than_its_error_is_exceeded(root: Path, run_json: RunJson) -> None:
+    """file-nr may be wrong by 256 files (8 CPUs)."""
+    for maximum, verdict in ((21_200 - 257, "exceeded"), (21_200 - 250, "unknown")):
+        write_tree(root, {"proc/sys/fs/file-nr": f"21200\t0\t{maximum}\n"})
+        row = limit(run_json("--root", str(root), "--connections", "1"), "file_max")
+        assert (row["verdict"], row["connections"]) == (verdict, 0 if verdict == "exceeded" else 6)
+        assert row["connections_are_at_most"]
+
+
+def halfclosed(tmp_path: Path, tcp_mem: str) -> Path:
+    """A tree of 8 001 sockets with 8 192 pages of buffers, whose counter may be wrong by 2 048 pages."""
+    return write_tree(copy_recording("6.1-4n", "halfclosed", tmp_path), {"proc/sys/net/ipv4/tcp_mem": f"{tcp_mem}\n"})
+
+
+def test_pressure_is_certain_although_the_limit_is_nearly_full(tmp_path: Path, run: Run) -> None:
+    tree = halfclosed(tmp_path, "10 20 84300")
+    _, text = run("--root", str(tree), "--connections", "74K", "--buffers", "4K")
+    assert "PRESSURE: tcp_mem would be above its second value" in " ".join(text.split())
+    assert "PRESSURE is possible" not in text
+
+
+def test_the_average_of_the_buffers_has_the_error_of_their_counter(tmp_path: Path, run_json: RunJson) -> None:
+    """(max - (mem ± error)) / ((mem ± error) / sockets)."""
+    tree = halfclosed(tmp_path, "60000 80000 100000")
+    row = limit(run_json("--root", str(tree), "--connections", "8001", "--buffers", "now"), "tcp_mem")
+    pages = 4096
+    assert (row["used"], row["used_error"]) == (8192 * pages, 2048 * pages)
+    assert (row["takes"], row["high_takes"]) == ((8192 - 2048) * pages, (8192 + 2048) * pages)
+    least, most = (8001 * (100_000 - mem) / mem for mem in (8192 + 2048, 8192 - 2048))
+    assert (row["connections"], row["high_connections"]) == (pytest.approx(least, abs=1), pytest.approx(most, abs=1))
+
+
+def test_a_zone_whose_protection_is_not_certain_gives_no_exact_number(tmp_path: Path, run_json: RunJson) -> None:
+    """Normal may be the second or the third of the four zones of this kernel; DMA32 withholds 0 or 1 427 pages."""
+    root = copy_recording("6.1-1n", "established", tmp_path)
+    path = root / "proc/zoneinfo"
+    zones = re.split(r"(?m)^(?=Node)", path.read_text())
+    kept = "".join(zone for zone in zones if re.match(r"Node 0, zone +(DMA32|Normal)\n", zone))
+    path.write_text(re.sub(r"protection: \((\d+, \d+, \d+, \d+), \d+\)", r"protection: (\1)", kept))
+    for name in ("buddyinfo", "pagetypeinfo"):
+        path = root / "proc" / name
+        path.write_text(re.sub(r"(?m)^Node +0, zone +(DMA|Movable|Device)[ ,].*\n", "", path.read_text()))
+    arguments = ("--root", str(root), "--connections")
+    row = limit(run_json(*arguments, "1K"), "memory")
+    assert row["used_error"] == 1427 * 4096
+    assert row["high_connections"] > row["connections"] + 1000
+    assert limit(run_json(*arguments, str(row["connections"] + 500)), "memory")["verdict"] == "unknown"

@@ -28,6 +28,10 @@ UNREAD_BY_A_FIGURE = {"proc/sys/kernel/hostname", "proc/cmdline"}
 HARMLESS = {
     ("proc/sys/vm/mem_profiling", "2^64"): "any value but 0 means that the kernel profiles",
     ("proc/sys/vm/zone_reclaim_mode", "2^64"): "any value but 0 means that the kernel reclaims first",
+    **{
+        (f"proc/sys/net/{path}", "-1"): "the kernel takes any int"
+        for path in ("ipv4/tcp_max_orphans", "ipv4/tcp_max_tw_buckets", "netfilter/nf_conntrack_max")
+    },
     ("sys/kernel/slab/TCP/cpu_partial", "2^64"): "an upper bound on idle objects",
 }
 CHANGING = [path for path in SMALL_FILES if path not in UNREAD_BY_A_FIGURE and path != "sys/fs/cgroup/memory.max"]

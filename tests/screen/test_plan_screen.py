@@ -463,9 +463,13 @@ async def test_the_form_begins_with_the_assumptions_of_the_main_screen(kernel: s
             rel = 1e-6 if planned.name != "memory" else 0.03 if limits["memory"].headroom_is_at_most else 0.02
             assert fits is not None
             least: float = fits
-            if planned.used_error and planned.takes:
-                # The number of the plan surely fits within the error of the counter.
-                least = fits - planned.used_error * found.request.connections / planned.takes
+            if planned.used_error and planned.high_takes and planned.maximum and planned.used is not None:
+                # The number of the plan surely fits within the error of the counter, which the takes may have, too.
+                left = planned.maximum - planned.used - planned.used_error
+                least = left * found.request.connections / planned.high_takes
+                most = planned.high_connections
+                assert most is not None
+                assert least - 1 <= fits <= most + 1
             assert planned.connections == pytest.approx(least, rel=rel, abs=1)
         headroom = app._ledger.headroom["full"]
         assert (

@@ -80,7 +80,7 @@ def test_only_the_values_of_a_missing_file_are_unknown(path: str, error: OSError
 
 
 @pytest.mark.parametrize("path", FILES)
-@pytest.mark.parametrize("data", [b"-1\n", b"1 2 3 4\n", b"\x1b[1m\n"])
+@pytest.mark.parametrize("data", [b"-2147483649\n", b"1 2 3 4\n", b"\x1b[1m\n"])
 def test_a_malformed_file_is_reported_and_only_its_values_are_unknown(path: str, data: bytes) -> None:
     reading = limits({**FILES, path: data})
     assert reading.state == "strange"
