@@ -1164,7 +1164,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "An option of the mounted /proc that hides the processes of other users from a user.",
         "Root sees all processes, and so does a member of the group that the option gid of /proc names.",
         "proc(5); /proc/self/mountinfo; fs/proc/base.c, has_pid_permissions()",
-        ("hides",),
+        ("hides", "option hidepid"),
     ),
     Entry(
         "estimated",

@@ -115,7 +115,7 @@ def title_text(holders: Holders, by: Grouping, sort: SortKey) -> str:
     asked = sum(namespace.asked in ("asked", "cut") for namespace in holders.namespaces)
     scope = "this netns" if len(holders.namespaces) == 1 else f"{asked} of {len(holders.namespaces)} netns"
     if asked == len(holders.namespaces) > 1:
-        scope = f"machine: {asked} netns"
+        scope = f"machine: {asked} netns" if holders.sums.complete else f"{asked} netns"
     age = "" if holders.age_s is None else f"taken {units.ago(holders.age_s)}, "
     return f"Who holds it ─ by {by}, most {sort} first ─ {scope} ─ {age}{holders.took_us / 1e6:.2f} s of CPU"
 

@@ -156,6 +156,23 @@ def test_socks_of_mptcp_are_missing_beside_their_subflows(tmp_path: Path, capsys
     assert found["missing"][0] in " ".join(run(capsys, "who", "--root", root).split())
 
 
+@pytest.mark.parametrize(
+    ("hidden", "scope"),
+    [
+        ("module\tbuiltin", "machine: 2 netns"),
+        ("hidden\tpid_namespace", "first - 2 netns"),
+        ("hidden\thidepid", "2 netns"),
+    ],
+)
+def test_the_title_says_machine_only_if_no_process_is_hidden(
+    hidden: str, scope: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree_with_look(tmp_path, look_text(hidden, net(HERE), net(HERE + 1, here=False), group()))
+    title = run(capsys, "who", "--root", root).splitlines()[0].replace("─", "-")
+    assert scope in title
+    assert ("machine" in title) is ("machine" in scope)
+
+
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["(orphan)", "hoarder[10]"]
     assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]
