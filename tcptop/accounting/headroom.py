@@ -29,6 +29,9 @@ OUTGOING_SHARE = 0.5
 """Assumed share of outgoing sockets among new sockets. An outgoing socket has a local port of its own, but no counter
 shows the number of outgoing sockets."""
 
+EXACT_SHARE = 0.01
+"""The headroom counts as exact if the bounds on a socket's buffers differ by at most this share of its bytes."""
+
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
 """Structs whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds their objects."""
 
@@ -44,6 +47,11 @@ class NewSocket(NamedTuple):
     """Bytes of a new socket if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
     order: int
     """Largest order of the slabs that hold the objects of the socket."""
+
+    @property
+    def buffers_may_exceed(self) -> bool:
+        """True if the buffers may be larger than estimated, by more than EXACT_SHARE of the socket's bytes."""
+        return self.high_bytes - self.bytes > EXACT_SHARE * self.bytes
 
 
 class RoomForSlabs(NamedTuple):
@@ -76,7 +84,7 @@ def machine_headroom(
         per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
     if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
         per_socket = None
-    if buffers is not None and not buffers.is_known:
+    if buffers is None or not buffers.is_known:
         per_socket = None
     by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     usable = usable_memory(snapshot, table, page_bytes, memory)
@@ -110,11 +118,12 @@ def memory_headroom(
     sysctls = snapshot.sysctls.value
     reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
     reclaims_first = None if reclaim_mode is None else reclaim_mode != 0
-    at_most = bool(cost.by_family["mix"].outgoing.missing) or buffers is None
-    buffer_bytes = None if buffers is None else buffers.low
+    may_be_more = socket is not None and bool(buffers and buffers.low) and socket.buffers_may_exceed
+    at_most = bool(cost.by_family["mix"].outgoing.missing) or buffers is None or may_be_more
+    buffer_bytes, high_buffer_bytes = (None, None) if buffers is None else buffers
     unknown = Headroom(
         mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, at_most
-    )._replace(buffer_bytes=buffer_bytes)
+    )._replace(buffer_bytes=buffer_bytes, high_buffer_bytes=high_buffer_bytes)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
     room = _room_for_slabs(snapshot, table, zones, meminfo, page_bytes, memory)
@@ -144,6 +153,7 @@ def memory_headroom(
         is_at_most=at_most or room.spare.is_at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
         buffer_bytes=buffer_bytes,
+        high_buffer_bytes=high_buffer_bytes,
     )
 
 

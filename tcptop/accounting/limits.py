@@ -223,7 +223,7 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
         is_known = usable.bytes is not None and usable.available_bytes is not None and not is_doubted
         used = max(0, (usable.bytes or 0) - (usable.available_bytes or 0)) if is_known else None
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
-    buffers = "average buffers" if headroom.buffer_bytes else "idle" if headroom.mode == "full" else ""
+    buffers = "average buffers" if headroom.buffer_bytes else "no buffers" if headroom.mode == "full" else ""
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     assumptions = "; ".join(filter(None, (assumed, cgroup_note)))
     limit = _limit("memory", Use(used, total, error), headroom.sockets)._replace(
@@ -286,12 +286,13 @@ def cgroup_bytes_per_socket(
     """
     sides = cost.by_family["mix"]
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
-    buffers = 0 if snapshot.cgroup is not None and snapshot.cgroup.is_v1 else headroom.buffer_bytes
-    if None in slabs or headroom.bytes_per_socket is None or buffers is None:
+    is_v1 = snapshot.cgroup is not None and snapshot.cgroup.is_v1
+    buffers, high_buffers = (0.0, 0.0) if is_v1 else (headroom.buffer_bytes, headroom.high_buffer_bytes)
+    if None in slabs or headroom.bytes_per_socket is None or buffers is None or high_buffers is None:
         return None
     accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)
     outgoing = charged_bytes(snapshot, table, sides.outgoing.parts, 0.0)
-    return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + buffers)
+    return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + high_buffers)
 
 
 def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:

@@ -159,8 +159,9 @@ def _buffer_bytes(ledger: Ledger, request: PlanRequest) -> Amount | None:
     if request.buffer_bytes != "now":
         return Amount(request.buffer_bytes, request.buffer_bytes)
     if ledger.costs["full"].buffer_bytes_per_socket is not None:
-        each = ledger.headroom["full"].buffer_bytes
-        return None if each is None else Amount(each, each)
+        headroom = ledger.headroom["full"]
+        low, high = headroom.buffer_bytes, headroom.high_buffer_bytes
+        return None if low is None or high is None else Amount(low, high)
     bounds = next((kind.bytes_per_socket for kind in ledger.attached.kinds if kind.name == "buffers"), None)
     return None if bounds is None or bounds.high == inf else bounds
 

@@ -27,11 +27,12 @@ class BufferMemory(NamedTuple):
     advance (include/net/sock.h, sk_mem_charge). The unit is a page, or 4096 bytes on kernels from 4.9 to 5.19. Many
     sockets with a few bytes each are charged for much more than they hold. Sockets with full queues hold about as much
     as they are charged for. If the number of free objects that CPUs cache is unknown, all active objects count as live.
-    If slabinfo has no row of segments, the estimate is the charge. The estimate exceeds neither the charge nor the
-    upper bound.
+    If slabinfo has no row of segments, none counts as live; if the estimate would then be 0, it is the charge. The
+    estimate exceeds neither the charge nor the upper bound.
     """
     is_known: bool = True
-    """False if the number of free objects that CPUs cache is unknown; the estimate may then be far from the truth."""
+    """False if nothing shows how much of the charge is in use: slabinfo has no row of segments, or the number of free
+    objects that CPUs cache is unknown. The estimate may then be far from the truth."""
 
 
 class Segments(NamedTuple):
@@ -71,8 +72,11 @@ def buffer_memory(
     if sockets.allocated is not None and sockets.buffer_unit_bytes is not None:
         surely_used = sockets.buffer_bytes - error_bytes - sockets.allocated * sockets.buffer_unit_bytes
     live = low if rows.has_error else rows.bytes.high
-    likely = max(live, surely_used) if rows.has_row else inf
-    return BufferMemory(Amount(low, high), min(likely, sockets.buffer_bytes, high), rows.has_error)
+    has_figure = rows.has_row or surely_used > 0 or not sockets.buffer_bytes
+    likely = max(live, surely_used) if has_figure else inf
+    return BufferMemory(
+        Amount(low, high), min(likely, sockets.buffer_bytes, high), is_known=rows.has_error and has_figure
+    )
 
 
 def _segment_bytes(table: CacheTable) -> Segments:

@@ -93,8 +93,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             yield use_text
     if headroom.is_at_most:
         yield (
-            "Memory: every number of sockets is an upper bound, because a part of a socket, or the protection of a"
-            " zone, is not known."
+            "Memory: every number of sockets is an upper bound, because a part of a socket, the memory of its buffers"
+            " or the protection of a zone is not known."
         )
     if headroom.late_bytes:
         yield f"{units.size(headroom.late_bytes)} of the free memory are not initialised by the kernel yet."

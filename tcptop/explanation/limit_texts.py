@@ -285,7 +285,12 @@ def buffers_as_now_text(ledger: Ledger) -> str:
 
     The text is empty if the average is 0 or unknown.
     """
-    counted, in_use = ledger.costs["full"].buffer_bytes_per_socket, ledger.headroom["full"].buffer_bytes
+    headroom = ledger.headroom["full"]
+    counted, in_use, most = (
+        ledger.costs["full"].buffer_bytes_per_socket,
+        headroom.buffer_bytes,
+        headroom.high_buffer_bytes,
+    )
     if not counted:
         return ""
     if in_use is None:
@@ -295,9 +300,12 @@ def buffers_as_now_text(ledger: Ledger) -> str:
             f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
             " without buffers."
         )
+    used = units.exact_bytes(in_use)
+    if most is not None and round(most) > round(in_use):
+        used += f" to {units.exact_bytes(most)}"
     return (
         f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, which tcp_mem limits;"
-        f" {units.exact_bytes(in_use)} B of that are in use, because the count includes unused and"
+        f" {used} B of that are in use, because the count includes unused and"
         " reserved parts of pages."
     )
 

@@ -603,14 +603,17 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
 
 
 def buffers_text(plan: Plan) -> str:
-    """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 B`.
+    """The buffers of a planned socket, and the part of them in use: `25 598 B, in use 5 263 to 9 104 B`.
 
-    If only bounds on the part in use are known, the text gives the bounds: `in use 4 to 392 B`.
+    The charge is left out if it is unknown.
     """
     counted, in_use, bounds = plan.buffers
-    if counted is None and in_use is None and bounds is not None:
-        return f"in use {units.bounds_span(bounds, units.exact_bytes)} B"
-    return f"{units.exact_bytes(counted)} B, in use {units.exact_bytes(in_use)} B"
+    used = units.exact_bytes(in_use) if bounds is None else units.bounds_span(bounds, units.exact_bytes)
+    return (
+        f"in use {used} B"
+        if counted is None and bounds is not None
+        else f"{units.exact_bytes(counted)} B, in use {used} B"
+    )
 
 
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:

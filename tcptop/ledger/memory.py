@@ -67,8 +67,8 @@ class Headroom(NamedTuple):
     is_at_most: bool
     """True if all numbers of sockets in this tuple are upper bounds.
 
-    They are upper bounds if the size of an object or of the buffers is unknown, or if a zone's protection is not
-    certain.
+    They are upper bounds if the size of an object is unknown, if the buffers are unknown or may be larger than
+    `buffer_bytes`, or if a zone's protection is not certain.
     """
     with_reclaim_bytes: int | None = None
     """Bytes of memory that `with_reclaim` was computed from; None if unknown."""
@@ -78,6 +78,8 @@ class Headroom(NamedTuple):
 
     The charge for the buffers, which tcp_mem limits, may be larger: see `ConnectionCost.buffer_bytes_per_socket`.
     """
+    high_buffer_bytes: float | None = 0.0
+    """Upper bound on the memory of a present socket's buffers, at least `buffer_bytes`; None if unknown."""
 
     usable: UsableMemory | None = None
     """The memory of the zones that slabs can use; None if slabs can use all memory of the machine."""

@@ -255,6 +255,8 @@ def headroom_as_object(headroom: Headroom) -> Json:
         "without_reclaim_low": headroom.without_reclaim_low,
         "without_reclaim_high": headroom.without_reclaim_high,
         "bytes_per_socket": rounded(headroom.bytes_per_socket),
+        "buffer_bytes": rounded(headroom.buffer_bytes),
+        "high_buffer_bytes": rounded(headroom.high_buffer_bytes),
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
         "is_at_most": headroom.is_at_most,

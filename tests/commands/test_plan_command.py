@@ -890,12 +890,20 @@ def test_buffers_as_now_are_those_of_the_headroom(root: Path, run: Run, run_json
     arguments = ("--root", str(root), "--side", "proxy", "--buffers", "now", "--no-conntrack", "--connections", "1K")
     planned = run_json(*arguments)
     assert planned["request"]["buffers_as_now"]
-    for name in ("memory", "tcp_mem"):
-        assert 2 * limit(planned, name)["connections"] == pytest.approx(
-            limit(found, name)["headroom_sockets"], rel=0.03
-        )
-    charge = 34_000 * 4096 / 16_000
+    charge, headroom = 34_000 * 4096 / 16_000, found["headroom"]
+    assert headroom["buffer_bytes"] < headroom["high_buffer_bytes"] <= charge
+    assert headroom["is_at_most"]
+    assert 2 * limit(planned, "tcp_mem")["connections"] == pytest.approx(
+        limit(found, "tcp_mem")["headroom_sockets"], rel=0.03
+    )
+    most = headroom["bytes_per_socket"] - headroom["buffer_bytes"] + headroom["high_buffer_bytes"]
+    assert 2 * limit(planned, "memory")["connections"] == pytest.approx(
+        limit(found, "memory")["headroom_sockets"] * headroom["bytes_per_socket"] / most, rel=0.03
+    )
     assert limit(planned, "tcp_mem")["takes"] == pytest.approx(2000 * charge, abs=1)
+    [buffers] = [part for part in planned["takes"]["parts"] if part["object"] == "buffers"]
+    assert buffers["bytes"] == pytest.approx(2000 * headroom["buffer_bytes"], abs=1000)
+    assert buffers["high_bytes"] == pytest.approx(2000 * headroom["high_buffer_bytes"], abs=1000)
     assert planned["request"]["buffer_bytes_per_socket"] < charge
     _, output = run(*arguments)
     assert f"counts {round(charge):,} B per socket".replace(",", " ") in " ".join(output.split())

@@ -175,6 +175,7 @@ STATE_NAMES = [
 ]
 HEADROOM = {
     *("accounting", "sockets", "with_reclaim", "without_reclaim_low", "without_reclaim_high", "bytes_per_socket"),
+    *("buffer_bytes", "high_buffer_bytes"),
     *("late_bytes", "unknown_because", "is_at_most", "nodes"),
 }
 ATTACHED = {
