@@ -209,16 +209,23 @@ def _memory_bounds(memory: TcpMemory) -> Amount | None:
 def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.headroom["full"], after.headroom["full"]
     sizes = (one.bytes_per_socket, two.bytes_per_socket)
-    bounds: list[Bound] = ["at least" if _is_incomplete(ledger) else "exact" for ledger in (before, after)]
+    bounds = [_headroom_socket_bound(ledger) for ledger in (before, after)]
     return (
         Change("bytes_per_socket", "one more socket", "bytes", *sizes, bounds[0], bounds[1]),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes),
     )
 
 
-def _is_incomplete(ledger: Ledger) -> bool:
-    """True if the socket that the headroom counts lacks an object of unknown size, or its buffers."""
-    return bool(ledger.costs["full"].by_family["mix"].outgoing.missing) or ledger.headroom["full"].buffer_bytes is None
+def _headroom_socket_bound(ledger: Ledger) -> Bound:
+    """The kind of the bytes of the socket that the headroom counts.
+
+    The bytes are a lower bound if an object of unknown size or the buffers are missing. But the average buffers are an
+    estimate, which may be too high.
+    """
+    buffer_bytes = ledger.headroom["full"].buffer_bytes
+    if buffer_bytes is not None and not ledger.costs["full"].by_family["mix"].outgoing.missing:
+        return "exact"
+    return "about" if buffer_bytes else "at least"
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
