@@ -45,6 +45,7 @@ from tcptop.ledger.plan import (
     UncountedLimit,
 )
 from tcptop.snapshot import DAMAGED, Snapshot
+from tcptop.text.units import grouped
 
 EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
@@ -269,7 +270,8 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     sockets = sockets_now.inuse_of_both
     fits = first.headroom_sockets if first is not None else None
     if sockets is not None and sockets >= MIN_DOUBLED:
-        number, reason = sockets, "as many as are in use in this netns"
+        elsewhere = f", of {grouped(sockets_now.allocated or 0)} of the machine" if sockets_now.apart else ""
+        number, reason = sockets, f"as many as are in use in this netns{elsewhere}"
     elif fits is not None and fits >= 2:
         number = fits // 2
         step = 10 ** max(0, len(str(number)) - 2)

@@ -40,6 +40,7 @@ from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.head_line import HeadLine
+from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.nodes_pane import NodesPane
 from tcptop.widgets.palette import TOO_SMALL, Command, Palette, has_room
 from tcptop.widgets.pane import ASCII_CLASS, TIME_WAIT_CLASS, Pane
@@ -584,9 +585,13 @@ class TcptopApp(MessageApp):
     def _explain_from_help(self, name: str, finds: bool) -> None:
         self._explain(lambda ledger: find_page(ledger, name), finds)
 
-    def action_explain(self, name: str = "states") -> None:
-        """Opens the explanation screen at a page with the given name."""
-        self._explain(lambda ledger: find_page(ledger, name))
+    def action_explain(self, name: str = "") -> None:
+        """Opens the explanation screen at a page with the given name.
+
+        Without a name, the page is that of the limits if their pane has the focus, and otherwise the first page.
+        """
+        page = name or ("headroom" if isinstance(self.focused, LimitsPane) else "states")
+        self._explain(lambda ledger: find_page(ledger, page))
 
     def on_caches_pane_heading_clicked(self, message: CachesPane.HeadingClicked) -> None:
         """Sorts by the column whose heading was clicked; with the right button, explains the heading instead."""

@@ -85,7 +85,7 @@ class Columns(NamedTuple):
 class LimitsPane(ScrollPane):
     """Pane of the limits as a table without headings; its title has the headroom of the machine.
 
-    Enter opens the explanation page on headroom.
+    Enter, or the key of the explanation pages, opens the page on headroom.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]

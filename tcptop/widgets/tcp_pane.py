@@ -285,23 +285,24 @@ def _short_details(ledger: Ledger, mode: AccountingMode, columns: int, has_bound
     if memory:
         # The total includes only the part of the buffers that is in use. The buffers as a whole may be larger than the
         # total, so the part in use is always shown beside them.
-        texts += [f"{start}{GAP}{text}" for start in starts for text in _buffers_in_use(ledger)]
-        if mode == "full" or has_bound or bound is None:
-            texts += _buffers_in_use(ledger)
+        for format_amount in (units.size, units.short_size):
+            texts += [f"{start}{GAP}{text}" for start in starts for text in _buffers_in_use(ledger, format_amount)]
+            if mode == "full" or has_bound or bound is None:
+                texts += _buffers_in_use(ledger, format_amount)
     else:
         texts += [f"{start}{GAP}buffers {buffers}" for start in starts]
     return ((first_fitting((*texts, starts[-1]), columns), "dim"),)
 
 
-def _buffers_in_use(ledger: Ledger) -> list[str]:
+def _buffers_in_use(ledger: Ledger, format_amount: units.BoundFormat) -> list[str]:
     """The charge of the buffers and the part in use, which the total includes.
 
-    Two texts, a long one and a short one: `buffers charged 97.7M, of it in use ≈ 27.2M`, `buffers in use ≈ 27.2M of
-    97.7M`.
+    Two texts, a long one and a short one: `buffers charged 97.7 MiB, of it in use ≈ 27.2 MiB`, `buffers 97.7 MiB, in
+    use ≈ 27.2 MiB`.
     """
-    charged = units.bounded(ledger.sockets.buffer_bounds, units.short_size)
-    in_use = buffer_memory_amount(ledger, units.short_size)
-    return [f"buffers charged {charged}, of it in use {in_use}", f"buffers in use {in_use} of {charged}"]
+    charged = units.bounded(ledger.sockets.buffer_bounds, format_amount)
+    in_use = buffer_memory_amount(ledger, format_amount)
+    return [f"buffers charged {charged}, of it in use {in_use}", f"buffers {charged}, in use {in_use}"]
 
 
 def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: int) -> list[Line]:
@@ -338,8 +339,12 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
         if title == "buffers" and not note and buffer_memory_text(ledger):
-            texts = (*_buffers_in_use(ledger), f"buffers in use {buffer_memory_amount(ledger, units.short_size)}", "")
-            lines.append(((first_fitting(texts, columns), "dim"),))
+            texts = [
+                text
+                for each in (units.size, units.short_size)
+                for text in (*_buffers_in_use(ledger, each), f"buffers in use {buffer_memory_amount(ledger, each)}")
+            ]
+            lines.append(((first_fitting((*texts, ""), columns), "dim"),))
             continue
         lines.append(((head[0], "dim"), (head[1], "strong"), (f"{GAP}{note}" if note else "", "dim")))
     return lines

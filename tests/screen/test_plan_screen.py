@@ -216,6 +216,23 @@ async def test_a_bar_above_its_limit_has_a_sign(alarm: Path) -> None:
         assert not any("▶" in line for line in page(app) if line.startswith("file-max "))
 
 
+@pytest.mark.parametrize("size", [TALL, (80, 24)], ids=str)
+async def test_the_first_number_is_that_of_this_netns_beside_that_of_the_machine(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    sockstat = root / "proc/net/sockstat"
+    sockstat.write_text(re.sub(r"TCP: inuse \d+", "TCP: inuse 5000", sockstat.read_text()))
+    for name in ("protocols", "snmp"):
+        (root / "proc/net" / name).unlink()
+    async with tree_app(root).run_test(size=size) as pilot:
+        app = await open_plan(pilot)
+        assert re.search(
+            r"as many as are in use in this netns" + (r", of [\d ]+ of the machine;" if size == TALL else ";"),
+            screen_text(app),
+        )
+
+
 async def test_the_title_names_the_tree(alarm: Path) -> None:
     for size, name in (((200, 70), str(alarm)), ((80, 24), alarm.name)):
         async with tree_app(alarm).run_test(size=size) as pilot:
