@@ -19,6 +19,8 @@ from tcptop.standard_streams import write_stdout
 from tcptop.text.printable import quoted
 
 NEGATIVE_FIGURE = re.compile(r"-[\d.]")
+MEMBER = re.compile(r"(?:\w+(?:->|\.))*[a-z]\w*_\w+")
+"""A word that may be the name of a member of a struct."""
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
 
@@ -74,8 +76,10 @@ def run(arguments: Sequence[str]) -> int:
     text = page_text(ledger, what, columns) if options.what else overview_text(ledger, columns)
     if text is None:
         near = ", ".join(nearest_words(ledger, what))
-        raise TcptopError(
-            f"explain: no entry for {quoted(what)}; {f'near it: {near}' if near else 'tcptop explain words lists all'}"
-        )
+        hint = f"near it: {near}" if near else "tcptop explain words lists all"
+        reason = ledger.sources["btf"].reason
+        if reason and MEMBER.fullmatch(what):
+            hint += f"; members of structs are known only with BTF: {reason}"
+        raise TcptopError(f"explain: no entry for {quoted(what)}; {hint}")
     write_stdout(text)
     return 0

@@ -105,6 +105,8 @@ PAGE_ALIASES = {
     "dimms": "hardware",
     "smbios": "hardware",
     "dmidecode": "hardware",
+    "tw": "time_wait",
+    "mini-socket": "time_wait",
     "words": "glossary",
     "pointers": "relations",
     "links": "relations",
@@ -116,6 +118,8 @@ OF_AVERAGE = ("average now", "one more socket")
 """Words whose entry ends in a sentence that compares the average socket with the cost of one more socket."""
 
 
+SYSCTL = re.compile(r"^(?:sysctl )?(?:/proc/sys/(?:\w+/)*|(?:net|fs|vm|kernel)\.(?:\w+\.)*)")
+"""What precedes the name of a setting of the kernel: `net.ipv4.` or `/proc/sys/net/ipv4/`."""
 BTF_FILE = "/sys/kernel/btf/vmlinux"
 MIN_BEGINNING = 3
 """Letters that a text must have before the names that begin with it are listed as similar."""
@@ -189,6 +193,7 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
     it has the entries whose names contain the word. The page is None if there is no such entry, and the word is not the
     name of a page, of an object, or of a member of a struct.
     """
+    word = SYSCTL.sub("", word) or word
     name = word.rstrip(MARKS) or word
     page = find_page(ledger, name) or _page_of_any_label(ledger, name)
     meanings = find_entries(word) or find_entries(name)
@@ -271,7 +276,7 @@ def nearest_words(ledger: Ledger, word: str) -> list[str]:
     known = {fold_word(name): name for name in names} | known_words()
     key = fold_word(word)
     beginning = [known[each] for each in sorted(known) if len(key) >= MIN_BEGINNING and each.startswith(key)]
-    similar = [known[each] for each in get_close_matches(key, known, n=5, cutoff=0.6)]
+    similar = [known[each] for each in get_close_matches(key, known, n=5, cutoff=0.7)]
     return list(dict.fromkeys([*beginning, *similar]))[:5]
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from tcptop.kernel.events import EVENTS, KernelEvent
+from tcptop.kernel.limits import limit_label
 from tcptop.text.ascii_glyphs import ASCII_GLYPHS, LONGER_GLYPHS
 from tcptop.text.cache_columns import COLUMNS
 
@@ -264,7 +266,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         " dropped, and clients repeat them. The program sets the length by listen(2), at most sysctl"
         " net.core.somaxconn.",
         "net/ipv4/inet_connection_sock.c, inet_csk_reqsk_queue_add()",
-        ("backlog", "listen queue", "listen queues"),
+        ("backlog", "listen queue", "listen queues", "somaxconn"),
     ),
     Entry(
         "SYN cookie",
@@ -1025,7 +1027,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Above it, a connection ends without TIME_WAIT. Only mini-sockets count, so that it stops no new socket. sysctl"
         " net.ipv4.tcp_max_tw_buckets raises it.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
-        ("only mini-sockets count",),
+        ("only mini-sockets count", "TIME_WAIT", "TIME_WAIT limit"),
     ),
     Entry(
         "ports",
@@ -1476,10 +1478,32 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "/proc/sys, /proc/meminfo, /proc/net/sockstat",
     ),
     Entry(
+        "OF",
+        "The maximum of the limit beside its USED; in the table of states, which sockets are counted.",
+        "machine: those of all network namespaces; this netns: those of one.",
+        "the files of the limits; /proc/net/sockstat",
+    ),
+    Entry(
+        "A",
+        "In a comparison, the first input; B is the second, and CHANGE is B minus A.",
+        "WHAT names the thing that is counted.",
+        "tcptop diff; tcptop lab --compare",
+        ("B", "A and B", "WHAT", "BYTES A", "OBJECTS A", "A AT 1 M", "CHANGE"),
+    ),
+    Entry(
+        "MEASURED",
+        "In the report of the lab, what one endpoint took; CATALOGUE is what tcptop's list of objects predicts.",
+        "DIFFERENCE is the first minus the second. ALL ROWS is what came and went with the endpoints, OTHERS what other"
+        " programs took. R2 says how well a straight line fits the measured rows: 1 is exactly.",
+        "tcptop lab",
+        ("DIFFERENCE", "ALL ROWS", "R2", "CAT OBJ", "CAT BYTES"),
+    ),
+    Entry(
         "STATE",
         "Of a limit: ok, NEAR, PRESSURE or FULL; of a socket: its state in TCP, such as ESTABLISHED.",
         "In the list of sources, it says whether a file was read.",
         "net/ipv4/tcp.c, tcp_set_state(); tcptop",
+        ("ok",),
     ),
     Entry(
         "LISTEN",
@@ -1749,6 +1773,19 @@ SOURCES: tuple[tuple[str, str, str], ...] = (
 )
 """The names of the sources, the contents of each source, and its files."""
 
+EVENT_FILES = {
+    "netstat": "/proc/net/netstat",
+    "snmp": "/proc/net/snmp",
+    "conntrack_stats": "/proc/net/stat/nf_conntrack",
+}
+
+
+def _entry_of_event(event: KernelEvent) -> Entry:
+    limit = f" The entry of its limit, {limit_label(event.limit)}, says what raises that." if event.limit else ""
+    meaning = f"{event.counts[0].upper()}{event.counts[1:]}."
+    return Entry(event.name, meaning, f"A counter of events.{limit}", f"{EVENT_FILES[event.source]}, {event.counter}")
+
+
 ENTRIES: tuple[Entry, ...] = (
     *FIGURE_ENTRIES,
     *SOCKET_ENTRIES,
@@ -1762,6 +1799,7 @@ ENTRIES: tuple[Entry, ...] = (
     *(Entry(column.heading.title, column.help, "A column of the cache table.", column.source) for column in COLUMNS),
     *SCREEN_ENTRIES,
     *SIGN_ENTRIES,
+    *map(_entry_of_event, EVENTS),
     *(Entry(name, text, "A source of figures.", files) for name, text, files in SOURCES),
 )
 """All entries."""

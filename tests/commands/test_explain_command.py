@@ -104,6 +104,16 @@ def test_an_unknown_name_is_a_one_line_error(name: str) -> None:
         assert repr(name) in completed.stderr
 
 
+def test_a_member_without_btf_says_that_btf_is_needed() -> None:
+    assert_refused(explain("sk_wmem_queued"), "no entry for 'sk_wmem_queued'", "members of structs", "BTF")
+    assert "BTF" not in explain("nothing").stderr
+
+
+@pytest.mark.parametrize("typed", [("more", "fit"), ("--", "--"), ("≈",), (">=",), ("tw",), ("Socket",)], ids=" ".join)
+def test_what_people_type_is_found(typed: tuple[str, ...]) -> None:
+    assert explain_text(*typed)
+
+
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["-o"], ["--roo", TREE]], ids=" ".join)
 def test_wrong_options(arguments: list[str]) -> None:
     assert_refused(explain(*arguments, root=None), "explain --help")

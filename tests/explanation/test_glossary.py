@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from recorded import DISTANCES_TREE, ledger, ledger_of
 
+import tcptop
 from tcptop.explanation import PAGES, explain_word, nearest_words
 from tcptop.explanation.glossary import ENTRIES, find_entries
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
+from tcptop.kernel.events import EVENTS, KernelEvent
 from tcptop.kernel.limits import LIMITS, KernelLimit
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.snapshot import StructLayout, StructMember
@@ -179,7 +183,7 @@ def test_a_page_is_found_however_its_name_is_written(typed: str, as_if: str) -> 
     assert pages[0].name == pages[1].name
 
 
-@pytest.mark.parametrize("word", ["sock", "memory cgroup", "estimated", "backlog", "socket", "free"])
+@pytest.mark.parametrize("word", ["sock", "memory cgroup", "estimated", "backlog", "socket", "free", "TIME_WAIT"])
 def test_a_word_with_two_meanings_names_the_others(word: str) -> None:
     lines = lines_of(word)
     entries = find_entries(word)
@@ -232,6 +236,43 @@ def test_no_heading_stands_twice_on_the_page_of_a_cache() -> None:
         assert page is not None
         heads = [text_of((line[0],)) for line in page.lines(LEDGER, 100) if line and line[0][1] == "head"]
         assert len(set(heads)) == len(heads), heads
+
+
+def headings_of_all_tables() -> set[str]:
+    """Every constant heading that is given to make_headings() in the program."""
+    found: set[str] = set()
+    for file in Path(tcptop.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "make_headings":
+                found |= {str(each.value).removeprefix("<") for each in node.args if isinstance(each, ast.Constant)}
+    return found - {""}
+
+
+def test_every_heading_of_a_table_is_found() -> None:
+    headings = headings_of_all_tables()
+    assert len(headings) > 80
+    assert not [heading for heading in sorted(headings) if explain_word(LEDGER, heading) is None]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_a_counter_of_events_is_defined_before_the_page_of_all(event: KernelEvent) -> None:
+    lines = lines_of(event.name)
+    assert lines[0] == event.name
+    assert " ".join(lines[1:6]).casefold().startswith(event.counts.casefold()[:60])
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("net.ipv4.tcp_mem", "tcp_mem"),
+        ("/proc/sys/net/ipv4/tcp_mem", "tcp_mem"),
+        ("sysctl fs.file-max", "file-max"),
+        ("net.core.somaxconn", "accept queue"),
+        ("vm.zone_reclaim_mode", "vm.zone_reclaim_mode"),
+    ],
+)
+def test_a_setting_is_found_by_its_full_name(typed: str, word: str) -> None:
+    assert word in lines_of(typed)
 
 
 REMEDIES = {

@@ -169,7 +169,7 @@ def test_the_first_entry_of_a_text_on_the_screen(phrase: str, word: str) -> None
 
 
 @pytest.mark.parametrize(
-    "phrase", ["nonsense of the world", "the", "of", "in all", "with no 5", "flurbs frobnicate now"]
+    "phrase", ["nonsense of the world", "the", "and", "in all", "with no 5", "flurbs frobnicate now"]
 )
 def test_a_phrase_without_a_name_is_not_found(phrase: str) -> None:
     assert not is_found(phrase)
