@@ -79,7 +79,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "one more socket",
         "What the next socket takes: for each of its objects, the object's share of a full slab.",
-        "It is a constant of a kernel and its configuration, but for objects that are known within bounds alone."
+        "It is a constant of a kernel and its configuration, but for objects whose size is known only within bounds."
         " The sizes are read from this machine, never assumed.",
         "/proc/slabinfo, /sys/kernel/slab, /sys/kernel/btf/vmlinux",
         ("one more", "next", "next socket"),
@@ -241,7 +241,7 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "netns",
-        "Network namespace: an own set of interfaces, ports and counters, as each container has.",
+        "Network namespace: a set of interfaces, ports and counters of its own, as each container has.",
         "this netns is the one that tcptop reads; all netns and machine count every namespace.",
         "/proc/net belongs to one namespace; net/core/net_namespace.c",
         ("this netns", "all netns", "network namespace", "namespace", "here", "scope"),
@@ -428,8 +428,9 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "obj_cgroup vectors",
         "One array for each slab of an accounted cache: for each object, 8 bytes that say which memory cgroup pays.",
-        "The bar calls them memcg, for short, or counts them in `+N more` if they are"
-        " small. They exist only where memory cgroups are or were in use.",
+        "Accounted is a cache whose objects are charged to memory cgroups, such as TCP. The bar calls them memcg,"
+        " for short, or counts them in `+N more` if they are small. They exist only where memory cgroups are or were"
+        " in use.",
         "mm/slub.c, alloc_slab_obj_exts(); struct slabobj_ext",
         ("memcg", "vector", "obj_cgroup", "memcg vector", "accounted"),
     ),
@@ -457,7 +458,8 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "inode",
-        "Struct socket with the inode that makes it a file, from the cache sock_inode_cache.",
+        "The kernel's record of a file; that of a socket is one object with struct socket, from the cache"
+        " sock_inode_cache.",
         "Every socket with a descriptor has one, of whatever protocol.",
         "net/socket.c, sock_alloc_inode()",
         ("socket inode",),
@@ -465,14 +467,17 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "file",
         "The open file that a descriptor points to, from the cache filp.",
-        "Its number on the machine is limited by file-max.",
+        "A descriptor is the number by which a program names the file. How many files may be open is limited by"
+        " file-max for the machine, and by nofile for a process.",
         "fs/file_table.c, alloc_empty_file()",
         ("filp", "descriptor"),
     ),
     Entry(
         "port",
-        "A local port in use: a bind bucket and, since Linux 6.1, a bind2 bucket.",
-        "All sockets of a port share them; a socket of the client side may have them alone.",
+        "The number that tells the sockets of an address apart; one in use takes a bind bucket, since 6.1 a bind2"
+        " bucket, too.",
+        "The buckets list the sockets of the port. All sockets of a port share them; a socket of the client side"
+        " may have them alone.",
         "net/ipv4/inet_hashtables.c, inet_bind_bucket_create()",
         ("bind bucket", "bind2 bucket", "bucket", "bind"),
     ),
@@ -499,7 +504,7 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "sockmap",
         "A map of BPF programs that holds sockets, to send data from one to another inside the kernel; also sockhash.",
-        "BPF programs are small programs that run in the kernel. Each such socket has a struct sk_psock.",
+        "Each such socket has a struct sk_psock. BPF programs are small programs that run in the kernel.",
         "net/core/skmsg.c; net/core/sock_map.c",
         ("sockhash", "BPF"),
     ),
@@ -1085,10 +1090,10 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "look",
         "One question to the kernel for every TCP socket; only W, tcptop who and record --who ask it.",
-        "The answer is added up while it passes. After a look, sockets rest 200 times as long as it took; SPACE looks"
+        "The answer is added up while it passes. The next look comes 200 times as long after it as it took; SPACE looks"
         " at once.",
         "net/ipv4/inet_diag.c, inet_diag_dump_icsk()",
-        ("dump", "looked", "looks", "who", "who holds it"),
+        ("looked", "looks", "who", "who holds it"),
     ),
     Entry(
         "verdict",
@@ -1119,9 +1124,9 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "not asked",
         "A network namespace whose sockets are not in the table, with the reason.",
-        "If it is small, its listeners alone are: after the namespaces with 99 % of the sockets, all others together"
-        " are asked for at most half as long, or 0.1 s. Other namespaces than one's own are for root only. A peer that"
-        " is (not asked) was not wanted: --by peer asks for them.",
+        "Of a small one the listeners alone are in the table: after the namespaces with 99 % of the sockets, all"
+        " others together are asked for at most half as long, or 0.1 s. Other namespaces than one's own are for root"
+        " only. A peer that is (not asked) was not wanted: --by peer asks for them.",
         "tcptop",
         ("(not asked)", "was not asked", "were not asked", "not to the end"),
     ),
@@ -1484,11 +1489,11 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "the files of the limits; /proc/net/sockstat",
     ),
     Entry(
-        "A",
-        "In a comparison, the first input; B is the second, and CHANGE is B minus A.",
+        "A, B",
+        "In a comparison, A is the first input, B the second, and CHANGE is B minus A.",
         "WHAT names the thing that is counted.",
         "tcptop diff; tcptop lab --compare",
-        ("B", "A and B", "WHAT", "BYTES A", "OBJECTS A", "A AT 1 M", "CHANGE"),
+        ("A", "B", "A and B", "WHAT", "BYTES A", "OBJECTS A", "A AT 1 M", "CHANGE"),
     ),
     Entry(
         "MEASURED",
