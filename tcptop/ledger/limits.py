@@ -45,7 +45,8 @@ class Limit(NamedTuple):
     used_is_at_most: bool = False
     """True if `used` is an upper bound, because reclaim may free a part of the used memory."""
     maximum_is_at_most: bool = False
-    """True if `maximum` is an upper bound, because some local ports may be reserved."""
+    """True if `maximum` is an upper bound, because some local ports may be reserved, or because the limit of a cgroup
+    above a memory cgroup is unknown."""
     headroom_is_at_least: bool = False
     """True if `headroom_sockets` is a lower bound, because some objects of a socket may not be charged, or because the
     counter of open files has an error."""
