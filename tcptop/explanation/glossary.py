@@ -1476,6 +1476,14 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         ("MEMORY FITS", "fits more"),
     ),
     Entry(
+        "below low",
+        "A full node: no socket fits into its free memory, which is below the low watermark, so that kswapd reclaims.",
+        "`below min`: it is below the min watermark too, so that allocations reclaim themselves. A node that is full of"
+        " page cache alone is not below.",
+        "/proc/zoneinfo, min and low; mm/page_alloc.c, zone_watermark_ok()",
+        ("below min", "full node"),
+    ),
+    Entry(
         "USED",
         "How much of a limit is in use; ≤ stands before an upper bound.",
         "Its unit is that of the limit: bytes, sockets, files, flows. FITS MORE counts sockets, so USED and FITS MORE"

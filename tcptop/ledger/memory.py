@@ -5,7 +5,7 @@ The figures are computed in accounting/slab_memory.py, tcp_memory.py, free_memor
 
 from collections.abc import Iterable, Mapping
 from math import inf
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tcptop.ledger.amount import Amount
 from tcptop.ledger.connection_cost import AccountingMode
@@ -225,6 +225,20 @@ class NodeMemory(NamedTuple):
     def free_pages(self) -> int | None:
         """Free pages in all zones of the node; None if unknown for any zone."""
         return _sum_of_known([zone.free_pages for zone in self.zones])
+
+    @property
+    def low_watermark(self) -> Literal["min", "low"] | None:
+        """The lowest watermark that the free pages of the node's highest zone for slabs are below; None if no one.
+
+        The lower zones keep most of their free pages in reserve for allocations that cannot use the highest one.
+        """
+        zones = {zone.zone: zone for zone in self.zones if zone.managed_pages}
+        highest = next((zones[name] for name in ("Normal", "DMA32", "DMA") if name in zones), None)
+        if highest is None or highest.free_pages is None:
+            return None
+        if highest.min_pages is not None and highest.free_pages < highest.min_pages:
+            return "min"
+        return "low" if highest.low_pages is not None and highest.free_pages < highest.low_pages else None
 
     @property
     def tcp_slabs_free(self) -> int | None:

@@ -25,6 +25,7 @@ TCP, TRACE, OTHER, FREE = "█", "▏", "▒", "░"
 that would fill less than half a cell. OTHER stands for used memory apart from TCP's slabs, and FREE for free memory."""
 CHOSEN = "›"
 """Sign before the number of the node that all panes show."""
+FITS = "MEMORY FITS"
 BAR_ROLES: dict[str, Role] = {TCP: "accent", TRACE: "accent", OTHER: "slice-2", FREE: "dim"}
 
 
@@ -44,13 +45,16 @@ def node_headings(ledger: Ledger, mode: AccountingMode) -> tuple[Heading, ...]:
         Heading("OF TCP", importance=6, min_width=6),
         Heading("FREE", importance=4, min_width=5),
         Heading(f"{block}BLOCKS FREE", importance=2),
-        Heading("MEMORY FITS", min_width=11),
+        Heading(FITS, min_width=11),
         *([Heading("DISTANCES", importance=0)] if any(node.distances for node in ledger.nodes) else []),
     )
 
 
 def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chosen: int | None = None) -> list[Line]:
     """The titles of the columns, and a line for each node. The sign CHOSEN marks the chosen node.
+
+    With page cache nearly every node looks full, so a node is called full only if no socket fits, and the free pages
+    are below a watermark: `0 below low`.
 
     Each bar stands for the memory of its own node.
     """
@@ -62,6 +66,7 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
     rows: list[tuple[str, ...]] = []
     for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
         fits = headroom[node.node].without_reclaim if node.node in headroom else None
+        below = f" below {node.low_watermark}" if fits == 0 and node.low_watermark else ""
         rows.append(
             (
                 f"{CHOSEN if node.node == chosen else ''}{node.node}",
@@ -72,14 +77,18 @@ def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full", chos
                 shares.get(node.node, units.UNKNOWN),
                 units.compact_size(node.free_bytes),
                 units.rough_count(node.slabs_free(mode)),
-                f"{'≤ ' if is_at_most and fits else ''}{units.rough_count(fits, up=is_at_most)}",
+                f"{'≤ ' if is_at_most and fits else ''}{units.rough_count(fits, up=is_at_most)}{below}",
                 " ".join(map(str, (node.distances or {}).values())),
             )[: len(headings)]
         )
     layout = fit_columns(headings, rows, columns)
     roles: list[Role] = ["text"] * len(layout.headings)
     lines = [layout.line(layout.titles, ["head"] * len(layout.headings))]
-    return lines + [_with_bar_roles(layout.line(cells, roles)) for cells in rows]
+    full_roles: list[Role] = ["warning" if title == FITS else "text" for title in layout.titles]
+    at = layout.titles.index(FITS)
+    return lines + [
+        _with_bar_roles(layout.line(cells, full_roles if " below " in cells[at] else roles)) for cells in rows
+    ]
 
 
 def _with_bar_roles(line: Line) -> Line:

@@ -13,7 +13,7 @@ from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import DISTANCES_TREE, ledger_of
 from rich.cells import cell_len
 
-from tcptop.ledger import Ledger
+from tcptop.ledger import Ledger, ZoneMemory
 from tcptop.screen.app import TcptopApp
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import node_shares_texts
@@ -89,7 +89,9 @@ def test_slabs_and_headroom_come_from_the_free_blocks(name: str, tmp_path: Path)
             assert row[-2:] == ["–", "–"], "without memory the figures are unknown, not 0"
             continue
         max_slabs = sum(count << order - 3 for zone in usable for order, count in enumerate(zone.blocks) if order >= 3)
-        slabs, headroom = (int(text.replace(" ", "")) for text in row[-2:])
+        is_below = "below" in row
+        slabs, headroom = (int(text.replace(" ", "")) for text in (row[-4:-2] if is_below else row[-2:]))
+        assert headroom == 0 or not is_below
         assert slabs <= max_slabs
         assert slabs >= max_slabs - sum(zone.low_pages >> 3 for zone in usable) - 1
         # A socket takes at least 3 kB; 14 sockets share a slab of eight pages.
@@ -272,3 +274,28 @@ async def test_bars_and_their_signs_keep_their_colours_where_a_node_or_the_title
         )
         assert "Nodes" in reversed_text
         assert not set(reversed_text) & {TCP, OTHER, FREE}
+
+
+@pytest.mark.parametrize(("free", "words"), [("low", ""), ("under low", " below low"), ("under min", " below min")])
+def test_a_node_below_a_watermark_is_called_full_and_one_full_of_page_cache_is_not(free: str, words: str) -> None:
+    ledger = ledger_of(tree("6.1-4n"))
+
+    def with_free(zone: ZoneMemory) -> ZoneMemory:
+        assert zone.low_pages is not None
+        assert zone.min_pages is not None
+        pages = {"low": zone.low_pages, "under low": zone.low_pages - 1, "under min": zone.min_pages - 1}
+        return zone._replace(free_pages=pages[free])
+
+    nodes = [
+        node._replace(zones=tuple(map(with_free, node.zones))) if node.node == 1 else node for node in ledger.nodes
+    ]
+    headroom = ledger.headroom["full"]
+    full = headroom._replace(nodes={**headroom.nodes, 1: headroom.nodes[1]._replace(without_reclaim=0)})
+    changed = ledger._replace(nodes=tuple(nodes), headroom={**ledger.headroom, "full": full})
+    for columns in (52, 80, 120):
+        _, *drawn = node_lines(changed, columns)
+        assert text_of(drawn[1]).endswith(f" 0{words}")
+        assert not any("below" in text_of(drawn[number]) for number in (0, 2, 3))
+        assert any(role == "warning" for _, role in drawn[1]) == bool(words)
+    before = ledger._replace(nodes=tuple(nodes))
+    assert not any("below" in line for line in lines(before)), "its sockets still fit"
