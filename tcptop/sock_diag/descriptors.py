@@ -242,7 +242,7 @@ def _table_size(place: str) -> int:
 
 def _is_own(pid: int) -> bool:
     """True if a process is this one; procfs may be that of another PID namespace, with other numbers."""
-    return os.readlink("/proc/self") == str(pid)
+    return os.path.samefile("/proc/self", f"/proc/{pid}")
 
 
 def _max_descriptors(pid: int) -> int | None:
