@@ -1458,6 +1458,13 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         tuple(f"FROM {size} UP" for size in ("4K", "8K", "16K", "64K", "128K", "256K", "512K", "1M", "2M")),
     ),
     Entry(
+        "not initialised",
+        "Memory that the kernel has not prepared for use yet: it is free, and in MemTotal, but in no zone.",
+        "The headroom counts it. A kernel with a deferred start, or a guest that accepts memory late, has some.",
+        "/proc/zoneinfo, present and managed; mm/mm_init.c, deferred_init_memmap()",
+        ("initialised", "not initialised yet", "late memory"),
+    ),
+    Entry(
         "BLOCKS FREE",
         "How many slabs of the counted sockets the free blocks of the node would make.",
         "The heading names the size that their cache prefers, as 32K BLOCKS FREE for TCP, or in TIME_WAIT accounting 8K"

@@ -101,6 +101,8 @@ class BuddyPane(ScrollPane):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
 
+        Memory that the kernel has not initialised yet is in no zone, so the title says how much it is.
+
         `with_one_age()` has made the counts of the zones as old as the counts by migrate type. Capped counts by migrate
         type have no exact sum, so the zones then keep their newer counts.
         """
@@ -111,6 +113,9 @@ class BuddyPane(ScrollPane):
         if stale and any(zone.migrate_types for zone in ledger.zones):
             what = "migrate types" if any(zone.capped for zone in ledger.zones) else "counts"
             title += f" ─ {what} {stale.removesuffix(' old').replace('≤', 'up to')} old"
+        late_bytes = ledger.headroom["full"].late_bytes
+        if late_bytes and choices.node is None:
+            title += f" ─ without {units.size(late_bytes)} not initialised yet"
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:

@@ -50,3 +50,17 @@ async def test_types_without_an_exact_count_have_their_age_in_their_rows() -> No
         await feed(pilot, with_older_types(capped_order=0))
         assert any(re.match(r"  Movable, .*\d s old +≥", line) for line in pane_lines(app, BuddyPane))
         assert re.search(r"─ migrate types (10 s|up to \d+ s) old", pane_title(app, BuddyPane))
+
+
+async def test_the_title_says_how_much_memory_is_in_no_zone_yet() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        ledger = app._ledger
+        assert ledger is not None
+        full = ledger.headroom["full"]._replace(late_bytes=1 << 30)
+        changed = ledger._replace(headroom={**ledger.headroom, "full": full})
+        pane, choices = app.query_one(BuddyPane), app.choices
+        assert "initialised" not in pane.title(ledger, choices)
+        assert pane.title(changed, choices).endswith(" ─ without 1.0 GiB not initialised yet")
+        await pilot.press("1")
+        assert "initialised" not in pane.title(changed, app.choices), "which node has it is not known"
