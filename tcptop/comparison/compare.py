@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from tcptop.accounting.events import event_growth_between, totals_of
+from tcptop.accounting.headroom import EXACT_SHARE
 from tcptop.comparison.difference import (
     Bound,
     Change,
@@ -16,6 +17,7 @@ from tcptop.comparison.difference import (
     Unlike,
     bounded_change,
     sort_by_change,
+    upper_bound,
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
@@ -95,6 +97,7 @@ def _unlike(before: Ledger, after: Ledger) -> tuple[Unlike, ...]:
 def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.sockets, after.sockets
     time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
+    most = [upper_bound(count) for count in time_wait_max]
     netns, is_one_netns = _scope(before, after, "here", "here")
     scope, is_one_scope = _scope(before, after, one.time_wait_scope, two.time_wait_scope)
     time_wait = (one.time_wait, two.time_wait)
@@ -106,7 +109,7 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note=netns, is_comparable=is_one_netns),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", *time_wait, note=scope, is_comparable=is_one_scope),
-        Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "all netns"),
+        Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, most[0], most[1], "all netns"),
         bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], f"machine{assumed}"),
     )
 
@@ -147,7 +150,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         one, two = before.costs[mode], after.costs[mode]
         mixes = (one.by_family["mix"], two.by_family["mix"])
         idle = (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
-        bounds: list[Bound] = ["at most" if cost.now_is_at_most else "exact" for cost in (one, two)]
+        bounds = [upper_bound(cost.idle_bytes_per_socket, cost.now_is_at_most) for cost in (one, two)]
         changes += [
             _cost(f"{mode}_accepted_bytes", f"server side{title}", mixes[0].accepted, mixes[1].accepted),
             _cost(f"{mode}_outgoing_bytes", f"client side{title}", mixes[0].outgoing, mixes[1].outgoing, at_most=True),
@@ -219,13 +222,13 @@ def _headroom(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 def _headroom_socket_bound(ledger: Ledger) -> Bound:
     """The kind of the bytes of the socket that the headroom counts.
 
-    The bytes are a lower bound if an object of unknown size or the buffers are missing. But the average buffers are an
-    estimate, which may be too high.
+    The bytes are a lower bound if a part of the socket is of unknown size, or if the buffers may be larger.
     """
-    buffer_bytes = ledger.headroom["full"].buffer_bytes
-    if buffer_bytes is not None and not ledger.costs["full"].by_family["mix"].outgoing.missing:
-        return "exact"
-    return "about" if buffer_bytes else "at least"
+    headroom = ledger.headroom["full"]
+    low, high = headroom.buffer_bytes, headroom.high_buffer_bytes
+    if ledger.costs["full"].by_family["mix"].outgoing.missing or low is None or high is None:
+        return "at least"
+    return "at least" if low and high - low > EXACT_SHARE * (headroom.bytes_per_socket or 0.0) else "exact"
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
@@ -233,7 +236,7 @@ def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
     changes = []
     for one in before.states:
         two = after_by_name[one.state]
-        bounds: list[Bound] = ["at most" if state.count_is_upper_bound else "exact" for state in (one, two)]
+        bounds = [upper_bound(state.count, state.count_is_upper_bound) for state in (one, two)]
         scope, is_one_scope = _scope(before, after, one.scope, two.scope)
         changes.append(
             StateChange(

@@ -100,7 +100,12 @@ def figure_and_bound(figure: float | None, bounds: Amount | None) -> tuple[float
         return figure, "exact"
     if low and high == inf:
         return low, "at least"
-    return (high, "at most") if not low and high != inf else (figure, "about")
+    return (high, upper_bound(high)) if not low and high != inf else (figure, "about")
+
+
+def upper_bound(amount: float | None, is_at_most: bool = True) -> Bound:
+    """The kind of an amount that is an upper bound if `is_at_most` is True. An upper bound of 0 is exact."""
+    return "at most" if is_at_most and amount != 0 else "exact"
 
 
 @dataclass(frozen=True, slots=True)

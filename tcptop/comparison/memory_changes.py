@@ -84,7 +84,9 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
         one, two = (side.get(number) for side in sides)
         free = [None if node is None else node.free_bytes for node in (one, two)]
         headroom = [_free_sockets(number, ledger) for ledger in (before, after)]
-        bounds = [_free_sockets_bound(ledger) for ledger in (before, after)]
+        bounds: list[Bound] = [
+            "at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in (before, after)
+        ]
         changes.append(
             NodeChange(
                 node=number,
@@ -100,14 +102,6 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
 def _free_sockets(node: int, ledger: Ledger) -> int | None:
     nodes = ledger.headroom["full"].nodes
     return nodes[node].without_reclaim if node in nodes else None
-
-
-def _free_sockets_bound(ledger: Ledger) -> Bound:
-    """The kind of a headroom. With the average buffers, which may be too high an estimate, it is no upper bound."""
-    headroom = ledger.headroom["full"]
-    if not headroom.is_at_most:
-        return "exact"
-    return "about" if headroom.buffer_bytes else "at most"
 
 
 def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:

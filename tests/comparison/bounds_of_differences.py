@@ -39,6 +39,8 @@ def figures_of(report: Json) -> dict[tuple[str, str], Figure]:
     exact = ("allocated", "inuse", "inuse6", "orphans", "time_wait")
     figures: dict[tuple[str, str], Figure] = {("sockets", key): (sockets[key], "exact") for key in exact}
     figures["sockets", "time_wait_machine_max"] = (sockets["time_wait_machine_max"], "at most")
+    if sockets["time_wait_machine_max"] == 0:
+        figures["sockets", "time_wait_machine_max"] = (0, "exact")
     charged, error = sockets["buffer_bytes"], sockets["buffer_error_bytes"]
     figures["sockets", "buffer_bytes"] = with_error(charged, error)
     figures["bytes_per_connection", "full_buffer_bytes_per_socket"] = (
@@ -53,7 +55,7 @@ def figures_of(report: Json) -> dict[tuple[str, str], Figure]:
         figures["bytes_per_connection", f"{mode}_now_bytes"] = (cost["now_bytes"], now_is)
         figures["bytes_per_connection", f"{mode}_accepted_bytes"] = accepted_figure(accepted)
         figures["bytes_per_connection", f"{mode}_outgoing_bytes"] = outgoing_figure(cost["mix"]["outgoing"])
-        idle = (cost["idle_bytes_per_socket"], "at most" if at_most else "exact")
+        idle = (cost["idle_bytes_per_socket"], "at most" if at_most and cost["idle_bytes_per_socket"] else "exact")
         figures["bytes_per_connection", f"{mode}_idle_bytes_per_socket"] = idle
     figures["", "slab_memory_bytes"] = (report["slab_memory"]["bytes"], "exact")
     low, high = memory["low_bytes"], memory["high_bytes"]
@@ -96,7 +98,7 @@ def check_figures(found: Json, side: str, report: Json) -> None:
     for row in found["states"]:
         state = counts[row["state"]]
         assert row["sockets"][side] == state["sockets"]
-        at_most = state["sockets_are_at_most"] and state["sockets"] is not None
+        at_most = state["sockets_are_at_most"] and state["sockets"]
         assert row["sockets"][f"{side}_is"] == ("at most" if at_most else "exact")
         for name, figure_of in (("accepted", accepted_figure), ("outgoing", outgoing_figure)):
             if state[name] is not None:
