@@ -296,7 +296,11 @@ def cgroup_bytes_per_socket(
 
 
 def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:
-    """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated)."""
+    """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated).
+
+    The error of the counter is in the use and in the average buffers of a socket. If it changes the headroom by more
+    than a small share, the headroom is a lower bound, with the largest use and the largest average.
+    """
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
     if pages is None:
         note = _why_unseen(snapshot, snapshot.sysctls)
@@ -305,6 +309,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         return _tcp_mem_in_pages(snapshot, sockets, pages[2])
     use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
     headroom: int | None = None
+    is_at_least = False
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
     elif per_socket is None or sockets.buffers_are_rough:
@@ -313,10 +318,17 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     elif not per_socket:
         note = "sockets have no buffers now"
     else:
-        headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
-        note = f"at {grouped(round(per_socket))} B of buffers per socket, the average now"
+        left, most = (use.maximum or 0) - sockets.buffer_bytes, sockets.buffer_bytes + (use.error or 0)
+        headroom = max(0, int(left // per_socket))
+        most_per_socket = per_socket * most / sockets.buffer_bytes
+        surely = max(0, int(((use.maximum or 0) - most) // most_per_socket))
+        is_at_least = surely < (1 - HIDDEN_ERROR_SHARE) * headroom
+        if is_at_least:
+            headroom, per_socket = surely, most_per_socket
+        average = "the average now, at most" if is_at_least else "the average now"
+        note = f"at {grouped(round(per_socket))} B of buffers per socket, {average}"
     assumed = "; the error is assumed" if sockets.buffer_error_is_assumed else ""
-    return _limit("tcp_mem", use, headroom, f"{note}{assumed}")
+    return _limit("tcp_mem", use, headroom, f"{note}{assumed}", headroom_is_at_least=is_at_least)
 
 
 def _tcp_mem_in_pages(snapshot: Snapshot, sockets: SocketCounts, max_pages: int) -> Limit:
