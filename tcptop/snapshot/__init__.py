@@ -484,6 +484,12 @@ class MemoryCgroups(NamedTuple):
     charged: bool
 
 
+if TYPE_CHECKING:
+    CgroupsAbove = tuple["CgroupMemory", ...]
+else:
+    CgroupsAbove = tuple  # the name of a class that is not yet defined would be compiled at each start
+
+
 class CgroupMemory(NamedTuple):
     """The memory of one cgroup (mm/memcontrol.c, memory_files; mm/memcontrol-v1.c, mem_cgroup_legacy_files).
 
@@ -524,7 +530,7 @@ class CgroupMemory(NamedTuple):
     """Value of memory.kmem.tcp.limit_in_bytes; None if there is no such limit, as in cgroup2."""
     kernel_max_bytes: int | None = None
     """Value of memory.kmem.limit_in_bytes; None if there is no such limit, as in cgroup2 and since 5.16."""
-    above: "tuple[CgroupMemory, ...]" = ()
+    above: CgroupsAbove = ()
     """The cgroups above, the nearest first, up to the root of the mount: memory that is charged to a cgroup counts in
     each cgroup above it. Empty for each of the cgroups above."""
 

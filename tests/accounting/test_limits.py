@@ -76,12 +76,22 @@ def test_the_recording_has_the_reserve_that_these_tests_assume() -> None:
 def test_headroom_of_tcp_mem_assumes_the_present_buffers_per_socket(tmp_path: Path, units: int) -> None:
     of = set_mem(copy_recording("6.1-4n", "established", tmp_path), units, 16_000)
     found = limit(account(of).limits["full"], "tcp_mem")
-    headroom = (TCP_MEM_MAX - units) * 16_000 / units
-    assert found.headroom_sockets is not None
-    assert found.headroom_sockets == pytest.approx(headroom, rel=1e-3)
+    most = units + RESERVES
+    assert found.headroom_is_at_least
+    assert found.headroom_sockets == pytest.approx((TCP_MEM_MAX - most) * 16_000 / most, rel=1e-3)
     assert (found.used, found.maximum, found.unit) == (units * 4096, TCP_MEM_MAX * 4096, "bytes")
     assert (found.concerns, found.scope) == ("every socket", "machine")
-    assert f"{round(units * 4096 / 16_000):,} B of buffers".replace(",", " ") in found.note
+    assert f"{round(most * 4096 / 16_000):,} B of buffers".replace(",", " ") in found.note
+
+
+def test_headroom_of_tcp_mem_without_an_error_of_the_counter_is_exact(tmp_path: Path) -> None:
+    """Kernels before 6.0 have no reserves of CPUs."""
+    units = 16_000
+    of = set_mem(copy_recording("5.10-4n", "established", tmp_path), units, 16_000)
+    found = limit(account(of).limits["full"], "tcp_mem")
+    assert not found.headroom_is_at_least
+    assert found.maximum is not None
+    assert found.headroom_sockets == (found.maximum - units * 4096) // 4096
 
 
 @pytest.mark.parametrize("units", [0, 1, RESERVES, RESERVES + 1, 4 * RESERVES - 1])
@@ -236,7 +246,8 @@ def test_buffers_per_socket_need_100_sockets_per_cpu(tmp_path: Path, sockets: in
     assert found.used == 40_000 * 4096
     if known:
         assert cost == pytest.approx(40_000 * 4096 / sockets, abs=0.01)
-        assert found.headroom_sockets == pytest.approx((TCP_MEM_MAX - 40_000) * sockets / 40_000, abs=1)
+        most = 40_000 + RESERVES
+        assert found.headroom_sockets == pytest.approx((TCP_MEM_MAX - most) * sockets / most, abs=1)
     else:
         assert (cost, found.headroom_sockets) == (None, None)
         assert found.note
