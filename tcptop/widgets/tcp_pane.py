@@ -407,9 +407,10 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
 
 def _names_of_missing(without: str, names: Sequence[str]) -> Iterator[str]:
     """The names of missing parts, from all names to the first name with the number of the others."""
+    names = [name.partition(" (")[0] for name in names]
     for shown in range(len(names), 0, -1):
-        more = f" +{len(names) - shown} more" if shown < len(names) else ""
-        yield f"{without} {', '.join(names[:shown])}{more}"
+        start, others = f"{without} {', '.join(names[:shown])}", len(names) - shown
+        yield from (f"{start} +{others} more", f"{start} +{others}") if others else (start,)
 
 
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:

@@ -83,3 +83,8 @@ def test_a_use_is_known_exactly_if_its_source_is(limit: KernelLimit) -> None:
     for row in ledger("6.1-4n", "established").limits["full"].rows:
         if row.name == limit.name and limit.use_source is not None:
             assert (row.used is None) == (getattr(seen, limit.use_source).value is None)
+
+
+def test_a_plan_says_why_it_does_not_count_the_limits_of_processes() -> None:
+    assert "which process opens the sockets" in LIMIT_BY_NAME["nofile"].not_planned
+    assert "which listener" in LIMIT_BY_NAME["listen_queues"].not_planned

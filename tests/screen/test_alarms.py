@@ -156,3 +156,12 @@ async def test_a_full_time_wait_limit_says_that_it_stops_no_new_socket(size: tup
     [line] = [line for line in (await lines_of(root, size, LimitsPane))[1:] if "TIME_WAIT" in line]
     assert line.startswith("! FULL TIME_WAIT ")
     assert re.search(r"stops no (new )?socket\b", line)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_total_names_a_part_that_it_is_without(size: tuple[int, int], tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    text = "\n".join(await lines_of(root, size, TcpPane))
+    assert re.search(r"without LSM socket blob(, .*)? \+\d", text)
+    assert "parts are not known" not in text
