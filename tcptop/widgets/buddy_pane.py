@@ -17,6 +17,7 @@ from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import Choices, node_title, selected_nodes
 from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.nodes_pane import node_lines
+from tcptop.widgets.pane import TITLE_GAP
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 MIN_LABEL_WIDTH = 12
@@ -84,6 +85,12 @@ def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line
     return paragraph(text, columns, "text" if warning else "dim", WARNING if warning else None)
 
 
+def late_title(ledger: Ledger, choices: Choices) -> str:
+    """A part of the title on memory that the kernel has not initialised yet, which is in no zone; empty if none."""
+    late_bytes = ledger.headroom["full"].late_bytes
+    return f" ─ without {units.size(late_bytes)} not initialised yet" if late_bytes and choices.node is None else ""
+
+
 class BuddyPane(ScrollPane):
     """Pane of the free blocks (free_area) of the chosen node, or of the machine and then of each node.
 
@@ -96,12 +103,14 @@ class BuddyPane(ScrollPane):
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title, and a note that explains the mark `▸`. The mark stands in the title of a column."""
         title, mode = super().edge_titles(ledger, choices)[0], choices.mode
-        return title, "" if ledger.slab_order(mode) is None else MARK_MEANINGS[mode]
+        note = "" if ledger.slab_order(mode) is None else MARK_MEANINGS[mode]
+        late = late_title(ledger, choices)
+        if late and cell_width(f"{title}{late}{note}") + TITLE_GAP <= self.max_title_width:
+            title += late
+        return title, note
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title with the node, the unit, and the age of the counts by migrate type if these counts are stale.
-
-        Memory that the kernel has not initialised yet is in no zone, so the title says how much it is.
 
         `with_one_age()` has made the counts of the zones as old as the counts by migrate type. Capped counts by migrate
         type have no exact sum, so the zones then keep their newer counts.
@@ -113,9 +122,6 @@ class BuddyPane(ScrollPane):
         if stale and any(zone.migrate_types for zone in ledger.zones):
             what = "migrate types" if any(zone.capped for zone in ledger.zones) else "counts"
             title += f" ─ {what} {stale.removesuffix(' old').replace('≤', 'up to')} old"
-        late_bytes = ledger.headroom["full"].late_bytes
-        if late_bytes and choices.node is None:
-            title += f" ─ without {units.size(late_bytes)} not initialised yet"
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:

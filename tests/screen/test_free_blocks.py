@@ -60,7 +60,9 @@ async def test_the_title_says_how_much_memory_is_in_no_zone_yet() -> None:
         full = ledger.headroom["full"]._replace(late_bytes=1 << 30)
         changed = ledger._replace(headroom={**ledger.headroom, "full": full})
         pane, choices = app.query_one(BuddyPane), app.choices
-        assert "initialised" not in pane.title(ledger, choices)
-        assert pane.title(changed, choices).endswith(" ─ without 1.0 GiB not initialised yet")
+        assert "initialised" not in pane.edge_titles(ledger, choices)[0]
+        title, note = pane.edge_titles(changed, choices)
+        assert title.endswith(" ─ without 1.0 GiB not initialised yet")
+        assert note == "▸ slabs of sockets"
         await pilot.press("1")
-        assert "initialised" not in pane.title(changed, app.choices), "which node has it is not known"
+        assert "initialised" not in pane.edge_titles(changed, app.choices)[0], "which node has it is not known"
