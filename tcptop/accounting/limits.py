@@ -312,8 +312,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     is_at_least = False
     if mode == "time_wait":
         note = "a mini-socket has no buffers"
-    elif per_socket is None or sockets.buffers_are_rough:
-        why = "error of the counter" if sockets.buffers_are_rough else "too few sockets"
+    elif per_socket is None:
+        why = "error of the counter" if sockets.buffers_within_error else "too few sockets"
         note = f"headroom not known: {why}"
     elif not per_socket:
         note = "sockets have no buffers now"

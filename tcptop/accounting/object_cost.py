@@ -147,7 +147,9 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
         return
     if modules is None:
         if measured_socket(snapshot, table) is None:
-            yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
+            is_doubted = "security_modules" in snapshot.contradictions.sources
+            why = "the list of security modules is in doubt" if is_doubted else "no list of security modules"
+            yield f"{LSM_SOCKET_BLOB.struct} ({why})"
         return
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
     caches = table.kmalloc_caches(sum(low for low, _ in ranges), sum(high for _, high in ranges))

@@ -123,11 +123,11 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         )
         yield from _draw_merged(ledger, line, columns)
     if row is not None and row.objects is not None:
-        idle_error = (
-            f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
-            if row.idle_error_objects
-            else ""
-        )
+        idle_error = ""
+        if row.idle_error_objects:
+            idle_error = f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
+        elif row.active_objects and row.idle_error_objects is None:
+            idle_error = "; how many of these are free, on CPUs' lists, is not known"
         yield from fact_lines(
             "now",
             f"{units.counted(row.objects, 'object')} in {units.counted(row.slabs, 'slab')}, {units.size(row.bytes)};"

@@ -120,14 +120,14 @@ def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
 
     The number of further sockets begins with `≤` if the headroom of memory is unknown. `≤` also stands before the
     number if memory is the first limit and the size of a part of a socket is unknown. `≥` stands before the number if
-    it is a lower bound.
+    it is a lower bound. If both reasons apply, the number begins with `≈`.
     """
     memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
         return units.UNKNOWN
     complete = memory.sockets is not None and (first.name != "memory" or not memory.is_at_most)
-    if complete and first.headroom_is_at_least:
-        return f"≥ {units.rough_count(first.headroom_sockets)}"
+    if first.headroom_is_at_least:
+        return f"{'≥' if complete else '≈'} {units.rough_count(first.headroom_sockets)}"
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets, up=not complete)}"
 
 

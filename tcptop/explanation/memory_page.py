@@ -52,9 +52,11 @@ def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
 def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
     """The rows for the table of slab memory by owner."""
     total = memory.total_bytes
-    idle_error = (
-        f"; up to {units.size(memory.idle_error_bytes, True)} more, on CPUs' lists" if memory.idle_error_bytes else ""
-    )
+    idle_error = ""
+    if memory.idle_error_bytes:
+        idle_error = f"; up to {units.size(memory.idle_error_bytes, True)} more, on CPUs' lists"
+    elif memory.idle_bytes is not None and memory.idle_error_bytes is None:
+        idle_error = ", at least: how many more are on CPUs' lists is not known"
     rows: tuple[tuple[str, int | None, str], ...] = (
         ("TCP's own caches", memory.own_bytes, "whole"),
         ("  of it idle", memory.idle_bytes, f"free objects' shares of slabs{idle_error}"),

@@ -124,12 +124,14 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
     if loss is not None and loss.total_bytes:
         # The figures are only bounds, for two reasons. Free objects in the caches of CPUs count as active, and in
         # merged caches only the largest struct's size is known.
-        may_be_free = bool(row.idle_error_objects)
+        may_be_free = bool(row.idle_error_objects) or (row.idle_error_objects is None and bool(row.active_objects))
         is_merged = bool(row.aliases or numbers.get("aliases"))
         most, least = ("≤ ", "≥ ") if may_be_free or is_merged else ("", "")
         free = "in free objects"
         if row.idle_error_objects and row.object_bytes:
             free += f" (up to {units.count(row.idle_error_objects * row.object_bytes)} B more on CPUs' lists)"
+        elif may_be_free:
+            free += " (at least: how many are on CPUs' lists is not known)"
         lost = (
             ("≥ " if is_merged else "", loss.between_bytes, _between_text(attributes)),
             ("", loss.end_bytes, "at ends of slabs"),

@@ -53,7 +53,7 @@ def _explained(growth: SlabGrowth) -> str:
         return f"; sockets explain {least}{_percent(growth.shares.low)} % of it, perhaps all"
     opened = sum(growth.socket_bytes) > 0
     if growth.shares is not None:
-        return f"; more than explained: {_offset(growth, opened)}"
+        return f"; sockets explain more than that: {_offset(growth, opened)}"
     if growth.bytes and all(end * growth.bytes < 0 for end in growth.socket_bytes):
         return f"; not by sockets, which went the other way: {_offset(growth, opened)}"
     return ""

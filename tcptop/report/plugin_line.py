@@ -26,6 +26,8 @@ from tcptop.text.ascii import report_to_ascii
 from tcptop.text.printable import printable
 
 EXIT_CODES: dict[CheckState, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
+MAX_EXACT_SPAN_PERCENT = 1.0
+"""The use of a limit is printed as one number if its bounds are at most this far apart, in per cent of the limit."""
 MAX_TEXT_CHARACTERS = 4096
 """Maximum length of the output. Nagios cuts output after 8 KiB; programs that pass the output to Nagios may cut it
 earlier."""
@@ -78,7 +80,9 @@ def check_text(check: Check) -> str:
 def _value_text(check: Check) -> str:
     value = check.value or 0.0
     if check.unit == "%":
-        bound = _percent_bound(check)
+        bound, span = _percent_bound(check), _percent_span(check)
+        if span is not None and bound is None:
+            return f"{_floored(span[0], 1):.1f} to {_raised(span[1], 1):.1f} %"
         return f"{_floored(value, 1):.1f} %" if bound is None else f"<= {_raised(bound, 1):.1f} %"
     if check.name == BYTES_PER_CONNECTION:
         return f"{report_to_ascii(units.bounded(check.bounds, units.exact_bytes))} B"
@@ -99,6 +103,15 @@ def _percent_bound(check: Check) -> float | None:
     """Upper bound on the use of a limit, in per cent of the limit, if only an upper bound is known; otherwise None."""
     ratio = check.limit.at_most_ratio if check.limit is not None else None
     return None if ratio is None else 100 * ratio
+
+
+def _percent_span(check: Check) -> tuple[float, float] | None:
+    """Bounds on the use of a limit, in per cent of the limit, if they are more than MAX_EXACT_SPAN_PERCENT apart."""
+    limit = check.limit
+    if limit is None or limit.ratio is None or not limit.maximum or not limit.used_error or limit.used is None:
+        return None
+    low, high = (100 * max(0, limit.used + sign * limit.used_error) / limit.maximum for sign in (-1, 1))
+    return (low, high) if high - low > MAX_EXACT_SPAN_PERCENT else None
 
 
 def _use_text(check: Check) -> str:

@@ -103,7 +103,7 @@ class BtfSource(Source[Btf]):
             return (
                 f"not read: slabinfo is readable, and BTF does not show what {', '.join(unknown)} keeps for each socket"
             )
-        return "not read: slabinfo has the sizes, and no security module keeps data for each socket"
+        return "not read: slabinfo has the sizes, and no listed security module keeps data for each socket"
 
     async def read(self, host: Host) -> Reading[Btf]:
         """Reads and parses the file."""

@@ -118,9 +118,9 @@ def _objects_of(row: CacheRow) -> str:
 
 
 def _active_bound(row: CacheRow) -> str:
-    """`≤ ` if more than a tenth of the active objects may be free, on CPUs' lists of free objects; otherwise empty."""
+    """`≤ ` if more than a tenth of the active objects, or an unknown number, may be free on CPUs' lists; else empty."""
     active, error = row.cache.active_objects, row.cache.idle_error_objects
-    return "≤ " if active and error and error > MAX_IDLE_SHARE * active else ""
+    return "≤ " if active and (error is None or error > MAX_IDLE_SHARE * active) else ""
 
 
 def _use(row: CacheRow) -> str:

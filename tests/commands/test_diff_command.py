@@ -188,7 +188,7 @@ def test_shares_above_all_and_below_nothing_are_words(tmp_path: Path) -> None:
     grew = growth_sentence(BASE, ESTABLISHED)
     assert re.search(r"; sockets explain \d+ % of it, perhaps all$", grew)
     more_before = with_slab_kib("base", 20_000, tmp_path)
-    assert "; more than explained: " in growth_sentence(more_before, ESTABLISHED)
+    assert "; sockets explain more than that: " in growth_sentence(more_before, ESTABLISHED)
     closed = growth_sentence(ESTABLISHED, str(tree("6.1-4n", "halfclosed")))
     assert closed.endswith("; not by sockets, which went the other way: the rows kept idle objects")
     for sentence in (grew, growth_sentence(more_before, ESTABLISHED), closed):

@@ -415,7 +415,7 @@ def test_a_merged_cache_says_which_structs_of_tcp_count_in_its_row(name: str) ->
 
 
 def test_members_that_were_not_read_name_btf_and_the_reason() -> None:
-    reason = "not read: slabinfo has the sizes, and no security module keeps data for each socket"
+    reason = "not read: slabinfo has the sizes, and no listed security module keeps data for each socket"
     figures = ledger("6.1-4n", "established")
     sources = {**figures.sources, "btf": figures.sources["btf"]._replace(state="off", reason=reason)}
     lines = draw(page_of_cache("TCP"), figures._replace(sources=sources, structs={}), 100)

@@ -218,6 +218,9 @@ def test_the_textfile_is_never_seen_half_written(tmp_path: Path) -> None:
     thread.start()
     try:
         seen = {path.read_bytes() for _ in range(1000)}
+        deadline_s = time.monotonic() + GUARD_S
+        while len(seen) < len(texts) and time.monotonic() < deadline_s:
+            seen.add(path.read_bytes())
     finally:
         ended.set()
         thread.join()
