@@ -876,3 +876,10 @@ def test_the_names_of_the_screen_and_of_the_line_are_taken(run: Run) -> None:
     names = {"file-max": "file_max", "orphans": "tcp_max_orphans", "TIME_WAIT": "tcp_max_tw_buckets"}
     for shown, name in names.items():
         assert run("--root", TREE, shown, "--warn", f"{shown}=99") == run("--root", TREE, name, "--warn", f"{name}=99")
+
+
+def test_the_use_of_tcp_mem_is_a_range_where_its_counter_has_an_error(tmp_path: Path, run: Run) -> None:
+    """7.3 counts 7 168 pages of buffers with an error of 2 048 pages: 256 pages for each of 8 CPUs."""
+    root = copy_recording("7.3-4n", "halfclosed", tmp_path / "tree")
+    write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "5000\t8000\t9900\n"})
+    assert "tcp_mem 51.7 to 93.1 %" in run("--root", str(root), "tcp_mem").text

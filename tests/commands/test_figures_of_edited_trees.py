@@ -88,7 +88,7 @@ def test_a_file_count_below_the_number_of_the_kernels_own_sockets_is_sound(run: 
     for arguments in ((), ("file_max",)):
         code, line = run("check", "--root", str(root), *arguments)
         # Before 6.16, each of 8 CPUs may have 32 uncounted files, so that the use is either critical or a warning.
-        assert (code, "file-max 99.3 % (1 500 of 1 510 files" in line) == (1, True)
+        assert (code, "file-max 82.3 to 116.3 % (1 500 of 1 510 files" in line) == (1, True)
     code, text = run("plan", "--root", str(root), "--connections", "1000")
     assert (code, "first limit: file-max" in " ".join(text.split())) == (1, True)
 

@@ -93,3 +93,13 @@ def test_without_slabinfo_the_charge_of_buffers_is_not_memory_in_use(tmp_path: P
     assert (found["buffer_bytes"], found["high_buffer_bytes"]) == (None, None)
     assert found["is_at_most"]
     assert found["sockets"] >= whole["sockets"]
+
+
+@pytest.mark.parametrize("lost", ["sys/kernel/slab", "sys/devices/system/cpu"])
+def test_an_unknown_number_of_free_objects_makes_the_active_ones_an_upper_bound(lost: str, tmp_path: Path) -> None:
+    """Free objects on the lists of CPUs count as active; without these files it is unknown how many they may be."""
+    root = Path(shutil.copytree(RECORDINGS / "7.3-4n/timewait", tmp_path / "tree", symlinks=True))
+    shutil.rmtree(root / lost)
+    text = output("-o", "--root", root)
+    assert re.search(r"^  TCP +tcp_sock +1 664 +<= 672 +<=41%", text, re.MULTILINE)
+    assert "free objects' shares of slabs, at least: how" in text

@@ -370,7 +370,7 @@ async def test_a_number_beside_the_name_of_a_limit_is_the_headroom_of_that_limit
         await feed(pilot, with_use(snapshot, 0.93, 0.94))
         line = pane_lines(app, LimitsPane)[0]
         assert re.match(
-            r"! NEAR conntrack .*9[34] %  15 700 more (fit|sockets fit; file-max first(: ≈ 13 800)?)$", line
+            r"! NEAR conntrack .*9[34] %  15 700 more (fit|sockets fit; file-max first(: ≈ 13 700)?)$", line
         )
         assert ("file-max first" in line) == (size[0] > 40)
 
