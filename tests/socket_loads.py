@@ -96,6 +96,30 @@ def never_accept(count: int) -> None:
     time.sleep(1.5)
 
 
+def reset(count: int) -> None:
+    """Peers reset `count` connections in an accept queue, and as many that a process has accepted and holds."""
+    in_child("hung", lambda: listener(count))
+    name("leaky")
+    for _ in range(count):
+        abort(connect())
+    ends = []
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        for _ in range(count):
+            client = socket.create_connection(server.getsockname())
+            ends.append((client, server.accept()[0]))
+    HELD.extend(end for _, end in ends)
+    for client, _ in ends:
+        abort(client)
+
+
+def abort(client: socket.socket) -> None:
+    """Closes a connection with a reset."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
 def orphans(count: int) -> None:
     """Sockets are closed while they have data that the peer does not accept."""
     name("deaf")
@@ -307,7 +331,7 @@ def multipath(count: int) -> None:
 LOADS: dict[str, Callable[[int], int | None]] = {
     load.__name__: load
     for load in (
-        *(close_wait, never_accept, orphans, unread, in_flight, time_wait, unconnected, deferred, connected),
+        *(close_wait, never_accept, reset, orphans, unread, in_flight, time_wait, unconnected, deferred, connected),
         *(
             shared_port,
             dual_stack,

@@ -156,7 +156,20 @@ def test_a_namespace_that_only_sockets_hold_is_said_to_be_missing() -> None:
         assert of.namespace not in {each["inode"] for each in found["namespaces"]}
         assert found["sums"]["in_no_hash"] >= 201
         assert not found["complete"]
-        assert any("in no dump: never bound or connected, or in a hidden netns" in each for each in found["missing"])
+        assert any(
+            "in no dump: never connected, ended (reset, timed out) but still held, or in a hidden netns" in each
+            for each in found["missing"]
+        )
+
+
+def test_connections_that_a_reset_has_ended_are_not_said_to_be_unconnected() -> None:
+    with load("reset", 150):
+        found = look()
+        assert found["sums"]["queued_ended"] == 150
+        assert found["sums"]["in_no_hash"] >= 300
+        [text] = [each["text"] for each in found["verdicts"] if each["kind"] == "in_no_hash"]
+        assert "≈ 150 ended in an accept queue, by its listener's count" in text
+        assert "but still held" in text
 
 
 def test_a_single_socket_that_was_never_connected_makes_a_look_incomplete() -> None:

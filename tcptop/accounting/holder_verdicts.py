@@ -135,11 +135,24 @@ def _no_process(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
             yield _candidate("no_process", groups, count, "", "socket", end)
 
 
+def why_in_no_dump(sums: HolderSums) -> str:
+    """The possible reasons why sockets are in no dump, and how many of them wait in accept queues.
+
+    An accept queue may change between the read of the listeners and the dump, so the number has the sign `≈`.
+    """
+    queued, number = sums.queued_ended or 0, sums.in_no_hash or 0
+    reasons = "never connected, ended (reset, timed out) but still held, or in a hidden netns"
+    if not queued:
+        return reasons
+    waiting = f"≈ {grouped(queued)} ended in an accept queue, by its listener's count"
+    return waiting if queued == number else f"{waiting}; the others {reasons}"
+
+
 def _in_no_hash(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     sums = look[2]
     number = sums.in_no_hash
     if number is not None and number > max(MIN_SOCKETS, UNHASHED_SHARE * (sums.allocated or 0)):
-        text = f"{grouped(number)} sockets are in no dump: never bound or connected, or in a hidden netns"
+        text = f"{grouped(number)} sockets are in no dump: {why_in_no_dump(sums)}"
         verdict = HolderVerdict("in_no_hash", text, number, None)
         yield Candidate(("in_no_hash",), number, verdict)
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts
+from tcptop.accounting.holder_verdicts import Look, VerdictLimits, find_verdicts, why_in_no_dump
 from tcptop.accounting.machine import release_of
 from tcptop.accounting.socket_owners import ORPHAN_STATES, listener_owner, owned_groups
 from tcptop.kernel.objects import State
@@ -334,18 +334,22 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
     allocated = machine.get("alloc")
     charged_units = machine.get("mem")
     without_inode = [group for group in full_groups if group.owner == "none"]
+    in_no_hash = max(0, allocated - full) if allocated is not None and is_whole else None
+    queued = sum(group.sockets for group in without_inode if group.state not in ORPHAN_STATES)
+    queued_counted = sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes)
     return HolderSums(
         full=full,
         in_use=_total(asked, ("inuse", "inuse6")),
         allocated=allocated,
-        in_no_hash=max(0, allocated - full) if allocated is not None and is_whole else None,
+        in_no_hash=in_no_hash,
         orphans=sum(group.sockets for group in without_inode if group.state in ORPHAN_STATES),
         orphans_counted=machine.get("orphan"),
         time_wait=sum(group.sockets for group in table.groups if group.is_mini),
         time_wait_counted=_time_wait(asked, facts.time_wait_scope),
         time_wait_scope=facts.time_wait_scope,
-        queued=sum(group.sockets for group in without_inode if group.state not in ORPHAN_STATES),
-        queued_counted=sum(listener.queue for listener in table.listeners if listener.namespace in asked_inodes),
+        queued=queued,
+        queued_counted=queued_counted,
+        queued_ended=None if in_no_hash is None else min(in_no_hash, max(0, queued_counted - queued)),
         buffer_bytes=sum(group.buffer_bytes for group in table.groups),
         buffer_bytes_counted=None
         if charged_units is None or facts.buffer_unit_bytes is None
@@ -381,7 +385,7 @@ def _unexplained(sums: HolderSums) -> Iterator[str]:
         yield "sockets in no dump, since /proc/net/sockstat does not say how many are allocated"
     elif sums.in_no_hash:
         which = "socket that is" if sums.in_no_hash == 1 else "sockets that are"
-        yield f"{grouped(sums.in_no_hash)} {which} in no dump: never bound or connected, or in a hidden netns"
+        yield f"{grouped(sums.in_no_hash)} {which} in no dump: {why_in_no_dump(sums)}"
 
 
 def _unseen(groups: Sequence[HolderGroup]) -> Iterator[str]:

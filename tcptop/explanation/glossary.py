@@ -1271,10 +1271,13 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "in no dump",
-        "Sockets that no answer of the kernel has: they never got a port nor a peer, or their netns is hidden.",
-        "They are allocated all the same. A netns is hidden if only a thread or a descriptor holds it.",
-        "net/ipv4/af_inet.c, inet_create()",
-        ("never bound", "never bound or connected", "bound or", "or connected", "hidden netns", "hidden"),
+        "Sockets that no answer of the kernel has: never connected, ended but still held, or in a hidden netns.",
+        "They are allocated all the same. A reset, a timeout, or FINs both ways after shutdown(2) end a connection: its"
+        " socket leaves the kernel's table, and stays allocated until its program closes it. If it waits in an accept"
+        " queue, that is until the program accepts it or closes the listener. A netns is hidden if only a thread or a"
+        " descriptor holds it.",
+        "net/ipv4/tcp.c, tcp_set_state()",
+        ("never connected", "ended", "ended (reset, timed out)", "still held", "hidden netns", "hidden"),
     ),
     Entry(
         "NETNS",

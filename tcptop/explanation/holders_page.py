@@ -139,7 +139,8 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     memory = Amount(sum(row.low for row in rows), sum(row.high for row in rows))
     parts.append(f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged")
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
-    parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted)}")
+    ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
+    parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")
     buffers = f"buffers {units.size(sums.buffer_bytes)}"
     if sums.buffer_bytes_counted is not None:
         error = "" if sums.buffer_error_bytes is None else f" ± {units.size(sums.buffer_error_bytes)}"
@@ -157,13 +158,13 @@ def _where(holders: Holders) -> str:
     return "of this netns" if asked == 1 else f"of {asked} netns"
 
 
-def _beside(number: int, counted: int | None, name: str = "counter") -> str:
-    """A number from the dump, followed by the kernel's own counter if the counter differs.
+def _beside(number: int, counted: int | None, name: str = "counter", note: str = "") -> str:
+    """A number from the dump, followed by the kernel's own counter and a note if the counter differs.
 
     A number from the dump may differ from the kernel's counter, because sockets come and go between the reads.
     """
     text = units.grouped(number)
-    return text if counted in (None, number) else f"{text} ({name} {units.grouped(counted or 0)})"
+    return text if counted in (None, number) else f"{text} ({name} {units.grouped(counted or 0)}{note})"
 
 
 ROW_HEADINGS = make_headings(

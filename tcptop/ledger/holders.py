@@ -80,8 +80,9 @@ class HolderSums(NamedTuple):
     allocated: int | None
     """Counter `alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Number of sockets that appear in no dump. A socket is in no dump if it was never bound or connected, or if tcptop
-    did not find its namespace.
+    """Number of sockets that appear in no dump. A socket is in no dump if it was never connected, if its connection has
+    ended (after a reset or a timeout, a socket is unhashed) but nobody has closed the socket yet, or if tcptop did not
+    find its namespace.
 
     The number is None if tcptop found a namespace but did not read it.
     """
@@ -95,6 +96,9 @@ class HolderSums(NamedTuple):
     queued: int
     queued_counted: int
     """Number of connections in the accept queues, according to the listeners."""
+    queued_ended: int | None
+    """Number of ended connections that still wait in accept queues: `queued_counted` less `queued`, at most
+    `in_no_hash`. A reset unhashes the socket, so that no dump contains it, but it waits to be accepted."""
     buffer_bytes: int
     buffer_bytes_counted: int | None
     """Counter `mem` of sockstat, in bytes."""

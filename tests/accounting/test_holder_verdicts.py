@@ -53,7 +53,7 @@ def unhashed(number: float) -> Lines:
 IN_TWO_LOOKS = [
     ("close_wait", close_wait, 100, 99, "hoarder[10] holds 100 sockets that the peer has closed"),
     ("unread", unread, 0.011, 0.009, "deaf[10] leaves"),
-    ("in_no_hash", unhashed, 101, 100, "101 sockets are in no dump: never bound or connected, or in a hidden netns"),
+    ("in_no_hash", unhashed, 101, 100, "101 sockets are in no dump: never connected, ended (reset, timed out)"),
 ]
 
 

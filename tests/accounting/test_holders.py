@@ -147,13 +147,24 @@ def test_a_look_is_complete_only_if_it_has_every_socket_that_is_allocated() -> N
         return each.complete, each.missing
 
     assert found(net(alloc=10), group(sockets=10)) == (True, ())
-    one = "1 socket that is in no dump: never bound or connected, or in a hidden netns"
+    one = "1 socket that is in no dump: never connected, ended (reset, timed out) but still held, or in a hidden netns"
     assert found(net(alloc=11), group(sockets=10)) == (False, (one,))
     unknown = "sockets in no dump, since /proc/net/sockstat does not say how many are allocated"
     assert found(net(inuse=10), group(sockets=10)) == (False, (unknown,))
     threads = "the network namespaces of 3 threads were not looked at"
     assert found(net(alloc=10), group(sockets=10), "threads\t3") == (False, (threads,))
     assert found(net(alloc=10), group(sockets=10), "threads\t0") == (True, ())
+
+
+def test_connections_that_ended_in_an_accept_queue_are_in_no_dump() -> None:
+    """A reset unhashes a socket, and the listener counts it until its program accepts it."""
+    lines = listen(8080, 150), group(sockets=9), group("none", 20), process(10)
+    sums = holders_of(net(alloc=900), *lines).sums
+    assert (sums.queued, sums.queued_counted, sums.queued_ended, sums.in_no_hash) == (20, 150, 130, 870)
+    assert holders_of(net(), *lines).sums.queued_ended is None
+    assert holders_of(net(alloc=70), *lines).sums.queued_ended == 40
+    [missing] = holders_of(net(alloc=70), *lines).missing
+    assert missing.endswith("in no dump: ≈ 40 ended in an accept queue, by its listener's count")
 
 
 def test_sockets_of_several_processes_are_listed() -> None:

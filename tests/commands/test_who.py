@@ -173,6 +173,16 @@ def test_the_title_says_machine_only_if_no_process_is_hidden(
     assert ("machine" in title) is ("machine" in scope)
 
 
+def test_connections_that_were_reset_in_an_accept_queue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = net(alloc=901, inuse=1), listen(8080, 150, pid=10), process(10, "hung")
+    root = tree_with_look(tmp_path, look_text(*lines))
+    text = " ".join(run(capsys, "who", "--root", root).split())
+    assert "in accept queues 0 (listeners count 150, ~ 150 ended)" in text
+    assert "900 sockets are in no dump: ~ 150 ended in an accept queue, by its listener's count; the others" in text
+    assert "the others never connected, ended (reset, timed out) but still held, or in a hidden netns" in text
+    assert looked(capsys, root)["sums"]["queued_ended"] == 150
+
+
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["(orphan)", "hoarder[10]"]
     assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]
