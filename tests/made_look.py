@@ -72,13 +72,15 @@ def group(
     uid: int = 0,
     cgroup: int = 0,
     peer: str = "",
+    fast_open: bool = False,
     **sums: int,
 ) -> str:
     """The line of a group; `sums` are named as in `fold.SUMS`."""
     assert sums.keys() <= set(SUMS)
     amounts = " ".join(str(sums.get(name, 0)) for name in SUMS)
     side = "server" if server else "client"
-    columns = (namespace, family, STATES[state], int(mini), side, _text(port), uid, cgroup, owner, sockets, amounts)
+    kind = 2 if fast_open else int(mini)
+    columns = (namespace, family, STATES[state], kind, side, _text(port), uid, cgroup, owner, sockets, amounts)
     return "group\t" + "\t".join(map(str, columns)) + f"\t{peer}"
 
 

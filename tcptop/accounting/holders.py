@@ -22,9 +22,7 @@ COUNTS_DESCRIPTORS = (6, 2)
 """First kernel release whose stat(2) of /proc/PID/fd gives the number of open descriptors (proc_readfd_count). For
 earlier kernels, a look has an estimate of this number."""
 
-SAME_STATE: Mapping[str, State] = {
-    state.name: state for state in (State.LISTEN, State.SYN_RECV, State.CLOSE_WAIT, State.FIN_WAIT2)
-}
+SAME_STATE: Mapping[str, State] = {state.name: state for state in (State.LISTEN, State.CLOSE_WAIT, State.FIN_WAIT2)}
 
 STATE_OF_KIND: Mapping[str, State] = {"orphan": State.ORPHAN, "queue": State.ACCEPT_QUEUE}
 BOTH_MINI_STATES: Mapping[str, str] = {
@@ -200,7 +198,7 @@ def counted_states(states: tuple[StateCost, ...], holders: Holders) -> tuple[Sta
 def _counted_in(group: HolderGroup) -> Iterator[State]:
     """The states whose rows include the sockets of a group.
 
-    If the state of the group has no row (such as SYN_SENT), nothing is yielded.
+    If the state of the group has no row (such as SYN_SENT, or SYN_RECV of a process), nothing is yielded.
     """
     if group.is_mini:
         yield State.TIME_WAIT
@@ -208,6 +206,8 @@ def _counted_in(group: HolderGroup) -> Iterator[State]:
         yield State.FIN_WAIT2_CLOSED
     if group.holder.kind in STATE_OF_KIND:
         yield STATE_OF_KIND[group.holder.kind]
+    elif group.state == "SYN_RECV" and group.holder.kind != "handshake":
+        return  # a full socket (TCP Fast Open), while the row is that of the request socks
     elif not group.is_mini and group.state in State.__members__:
         yield State[group.state]
 
@@ -258,8 +258,7 @@ def _holder_groups(
         count, buffer_bytes, unread_bytes, unsent_bytes, drops = amounts
         slab = _slab_bytes(cost_of.get((_state_of(group), group.is_server)), count)
         # Mini-sockets and request socks have no user: inet_twsk_diag_fill() and inet_req_diag_fill() give 0.
-        is_sock = not group.is_mini and group.state != "SYN_RECV"
-        uid = group.uid if group.owner != "none" or (knows_users and is_sock) else None
+        uid = group.uid if group.owner != "none" or (knows_users and group.is_full) else None
         yield HolderGroup(
             holder,
             group.namespace,
@@ -308,7 +307,9 @@ def _state_of(group: SocketGroup) -> State:
     """The state whose cost per socket applies to the sockets of the group."""
     if group.is_mini:
         return State.FIN_WAIT2_CLOSED if group.state == "FIN_WAIT2" else State.TIME_WAIT
-    if group.owner == "none" and group.state != "SYN_RECV":
+    if group.is_request:
+        return State.SYN_RECV
+    if group.owner == "none":
         return State.ORPHAN if group.state in ORPHAN_STATES else State.ACCEPT_QUEUE
     return SAME_STATE.get(group.state, State.ESTABLISHED)
 
@@ -327,7 +328,7 @@ def holder_sums(table: SocketTable, facts: _Facts, is_damaged: bool = False) -> 
     is_whole = 0 < len(asked) == len(table.namespaces) and table.scope == "machine"
     is_whole = is_whole and not table.hidden_by and not is_damaged
     machine: Mapping[str, int] = asked[0].counters if asked else {}
-    full_groups = [group for group in table.groups if not group.is_mini and group.state != "SYN_RECV"]
+    full_groups = [group for group in table.groups if group.is_full]
     asked_inodes = {each.inode for each in asked}
     listening = sum(listener.namespace in asked_inodes for listener in table.listeners)
     full = listening + sum(group.sockets for group in full_groups)

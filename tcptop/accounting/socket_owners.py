@@ -216,7 +216,7 @@ def _without_inode(
     kind: HolderKind = "queue"
     if group.is_mini:
         kind = "kernel"
-    elif group.state == "SYN_RECV":
+    elif group.is_request:
         kind = "handshake"
     elif group.state in ORPHAN_STATES:
         kind = "orphan"

@@ -1140,7 +1140,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "OWNER",
         "What holds the sockets: a process by its name and number, the accept queue of a process, or the kernel.",
-        "(kernel) has the mini-sockets, (handshake) the connections in SYN_RECV, (orphan) what a process has closed.",
+        "(kernel) has the mini-sockets, (handshake) the request socks in SYN_RECV, (orphan) what a process has closed.",
         "descriptors in /proc/PID/fd; a sample of 64 of each process",
         ("holder", "owned", "(kernel)", "(handshake)", "(orphan)", "holds", "PROCESS"),
     ),
@@ -1543,7 +1543,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "SYN_RECV",
         "The kernel has answered a SYN and waits for the last segment of the handshake.",
-        "It is a small request sock until then. Many of them are clients that get no answer, or a flood of SYNs.",
+        "It is a small request sock until then. Many of them are clients that get no answer, or a flood of SYNs. With"
+        " TCP Fast Open it is a full socket already, in the accept queue or accepted.",
         TCP_STATES,
     ),
     Entry(

@@ -14,7 +14,7 @@ HolderKind = Literal["process", "orphan", "queue", "kernel", "handshake", "no_pr
 `orphan`: the program has closed the sockets, but the kernel still sends their data.
 `queue`: the sockets wait in an accept queue, so no process has a descriptor of them yet.
 `kernel`: the sockets are mini-sockets (TIME_WAIT, closed FIN_WAIT2).
-`handshake`: SYN_RECV.
+`handshake`: request socks, in SYN_RECV. A full socket in SYN_RECV (TCP Fast Open) has a process, or waits in a queue.
 `no_process`: the sockets have an inode, but no process has a descriptor: a socket is being sent to another process
 (SCM_RIGHTS), is registered with io_uring, is in the descriptor table of a single thread (CLONE_FILES), or is the
 kernel's.

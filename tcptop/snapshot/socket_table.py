@@ -95,6 +95,18 @@ class SocketGroup(NamedTuple):
     drops: int
     peer: str
     """Network of the remote end; empty unless the user asks for remote networks."""
+    is_fast_open: bool = False
+    """True if the sockets are full sockets in SYN_RECV (TCP Fast Open)."""
+
+    @property
+    def is_request(self) -> bool:
+        """True if the sockets are request socks, which have neither an inode nor buffers."""
+        return self.state == "SYN_RECV" and self.owner == "none" and not self.is_fast_open
+
+    @property
+    def is_full(self) -> bool:
+        """True if each socket has a struct tcp_sock: it is neither a mini-socket nor a request sock."""
+        return not self.is_mini and not self.is_request
 
     @property
     def buffer_bytes(self) -> int:

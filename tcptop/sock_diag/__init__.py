@@ -13,5 +13,7 @@ ROWS_PATH = f"{PREFIX}rows"
 asks the kernel."""
 FIRST_LINE = "tcptop-sockets 1"
 """First line of the text that lists all sockets. The line has the version of the text's format."""
+FAST_OPEN_KIND = 2
+"""Kind of a group in the text: 2 for full sockets in SYN_RECV (TCP Fast Open), 1 for mini-sockets, 0 for others."""
 SOCKETS_ARE_LOCAL = "the kernel is asked for its sockets on the machine itself; run tcptop there"
 """The reason why another machine is not asked for its sockets: netlink cannot be used over ssh."""

@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import compress, repeat
 from typing import Any, NamedTuple
 
-from tcptop.sock_diag.dump import HEADER
+from tcptop.sock_diag.dump import HEADER, STATES
 
 ATTRIBUTES_AT = 88
 """Offset of the first attribute: after the nlmsghdr and the struct inet_diag_msg."""
@@ -51,6 +51,8 @@ MAX_LONE_GROUPS = 4
 OTHER_PORT, LISTENING_PORT, EPHEMERAL_PORT = range(3)
 MANY_PORTS = 1 << 16
 
+SYN_RECV = STATES["SYN_RECV"]
+
 NO_INODE, NOT_SAMPLED = 0, -1
 """Owner numbers that stand for an unknown owner: the socket has no inode, or its descriptor is not in the sample."""
 
@@ -72,10 +74,12 @@ class GroupKey(NamedTuple):
     """Number of the owner: a value of `owner_of`, or NO_INODE, or NOT_SAMPLED."""
     peer: str
     """Network of the other end; empty if peers were not requested."""
+    fast_open: bool = False
+    """True if the rows are full sockets in SYN_RECV. Without TCP Fast Open, a socket in SYN_RECV is a request sock."""
 
 
 _Key = tuple[int, int, int, int, int | None, str]
-"""The key of a group as a tuple, which is fast to count. The items are: a word with family, state and timer; the port;
+"""The key of a group as a tuple, which is fast to count. The items are: a word of `_state_words`; the port;
 the user; the cgroup; the owner (None if not sampled); the peer. The port is in network byte order. On the client side,
 the port is inverted (~port)."""
 
@@ -233,9 +237,7 @@ class Fold:
         def column(at: int) -> list[int]:
             return words[at // 4 :: step // 4].tolist()
 
-        states = column(16)
-        if states.count(states[0]) != count:
-            states = [word & FAMILY_STATE_TIMER for word in states]
+        states = _state_words(column(16), layout)
         minis = {word for word in set(states) if _is_mini(word)}
         if minis and any(word not in minis for word in states):
             for chosen in (True, False):
@@ -310,6 +312,23 @@ class Fold:
 _WORD = struct.Struct("=I")
 [FAMILY_STATE_TIMER] = _WORD.unpack(b"\xff\xff\xff\0")
 """Mask of the first three bytes of a struct inet_diag_msg; the fourth byte counts retransmissions."""
+[FAST_OPEN_MARK] = _WORD.unpack(b"\0\0\0\1")
+
+
+def _state_words(words: Sequence[int], layout: _Layout) -> list[int]:
+    """The words with family, state and timer of rows; FAST_OPEN_MARK is added to that of a full socket in SYN_RECV.
+
+    Both a request sock and a full socket (TCP Fast Open) may be in SYN_RECV. The row of a request sock does not have
+    the attribute SKMEMINFO (inet_req_diag_fill).
+    """
+    if words.count(words[0]) == len(words):
+        states = [words[0] & FAMILY_STATE_TIMER] * len(words)
+    else:
+        states = [word & FAMILY_STATE_TIMER for word in words]
+    if layout.memory_at is None:
+        return states
+    received = {word for word in set(states) if _WORD.pack(word)[1] == SYN_RECV}
+    return [word | FAST_OPEN_MARK if word in received else word for word in states] if received else states
 
 
 def _is_mini(word: int) -> bool:
@@ -348,11 +367,11 @@ def _ephemeral_kinds(ephemeral: range) -> bytes:
 
 def _group_key(key: _Key) -> GroupKey:
     word, port, uid, cgroup, owner, peer = key
-    family, state, *_ = _WORD.pack(word)
+    family, state, _, mark = _WORD.pack(word)
     is_server = port >= 0
     number = None if port in (MANY_PORTS, ~MANY_PORTS) else socket.ntohs(port if is_server else ~port)
     owner = NOT_SAMPLED if owner is None else owner
-    return GroupKey(family, state, _is_mini(word), is_server, number, uid, cgroup, owner, peer)
+    return GroupKey(family, state, _is_mini(word), is_server, number, uid, cgroup, owner, peer, bool(mark))
 
 
 def peer_network(family: int, address: bytes) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from typing import NamedTuple
 
-from tcptop.sock_diag import FIRST_LINE, PREFIX, SOCKETS_PATH
+from tcptop.sock_diag import FAST_OPEN_KIND, FIRST_LINE, PREFIX, SOCKETS_PATH
 from tcptop.sock_diag.cgroups import MAX_FOLDERS, find_cgroups
 from tcptop.sock_diag.counters import read_counters, read_ephemeral_ports, read_own_sysctls
 from tcptop.sock_diag.descriptors import MAX_IN_ALL, OwnerSample, sample_owners
@@ -380,7 +380,8 @@ def _group_line(namespace: NetNamespace, group: Group) -> str:
     if owner is None:
         owner = f"{'sampled' if key.owner & SAMPLED_BIT else 'whole'}:{key.owner >> 1}"
     side = "server" if key.is_server else "client"
-    columns = (namespace.inode, key.family, key.state, int(key.mini), side, _number(key.port), key.uid, key.cgroup)
+    kind = FAST_OPEN_KIND if key.fast_open else int(key.mini)
+    columns = (namespace.inode, key.family, key.state, kind, side, _number(key.port), key.uid, key.cgroup)
     text = "\t".join(map(str, columns))
     return f"group\t{text}\t{owner}\t{group.sockets}\t{' '.join(map(str, group.sums))}\t{key.peer}"
 

@@ -25,7 +25,7 @@ from tcptop.snapshot.socket_table import (
     SocketProcess,
     SocketTable,
 )
-from tcptop.sock_diag import FIRST_LINE, SOCKETS_PATH
+from tcptop.sock_diag import FAST_OPEN_KIND, FIRST_LINE, SOCKETS_PATH
 from tcptop.sock_diag.dump import STATE_NAMES
 from tcptop.sock_diag.look import MAX_LINES_OF_A_KIND, MAX_SHARED_LINES
 from tcptop.sources.source import AS_ROOT, Damage, FileSource, Pace, failed_reading, make_reading, parse_count, unread
@@ -292,6 +292,7 @@ class _Parser:
             _count(wqueue, most),
             _count(drops, most),
             printable_name(peer),
+            mini == str(FAST_OPEN_KIND),
         )
         self._group_keys.add(key)
         self._groups.append(group)

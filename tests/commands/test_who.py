@@ -183,6 +183,25 @@ def test_connections_that_were_reset_in_an_accept_queue(tmp_path: Path, capsys: 
     assert looked(capsys, root)["sums"]["queued_ended"] == 150
 
 
+def test_sockets_of_fast_open_in_syn_recv_are_full_sockets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (
+        net(alloc=272, inuse=272),
+        *(listen(8000, pid=10), listen(8001, 150, pid=11)),
+        group("none", 200, "SYN_RECV", port=8000),
+        group("none", 150, "SYN_RECV", port=8001, fast_open=True, rmem=150_000),
+        group("whole:12", 120, "SYN_RECV", port=8002, fast_open=True, rmem=120_000),
+        *(process(10, "halfopen"), process(11, "waits"), process(12, "accepts")),
+    )
+    found = looked(capsys, tree_with_look(tmp_path, look_text(*lines)))
+    held = {each["name"]: each["sockets"] for each in found["rows"] if each["state"] == "SYN_RECV"}
+    assert held == {"(handshake)": 200, "queue of waits[11]": 150, "accepts[12]": 120}
+    slab = {each["name"]: each["slab_bytes"] for each in found["rows"] if each["state"] == "SYN_RECV"}
+    assert slab["(handshake)"] < 1_000 * 200 < 2_000 * 120 < slab["accepts[12]"]
+    sums = found["sums"]
+    assert (sums["full"], sums["in_no_hash"], sums["queued"], sums["queued_ended"]) == (272, 0, 150, 0)
+    assert found["complete"]
+
+
 def test_filters_and_top(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(looked(capsys, machine, "--state", "close_wait,FIN-WAIT1")) == ["(orphan)", "hoarder[10]"]
     assert names(looked(capsys, machine, "--port", "443")) == ["client[11]"]

@@ -243,6 +243,22 @@ def test_rows_of_several_lengths_and_shapes_in_one_datagram() -> None:
         }
 
 
+def test_a_full_socket_in_syn_recv_is_told_from_a_request_sock() -> None:
+    """TCP Fast Open: the row has the memory of a socket, and an inode if a process has accepted the socket."""
+    state, full = STATES["SYN_RECV"], memory([7] * 9)
+    rows = [make_row(state=state, timer=1, ports=(8080, 40_000 + number)) for number in range(3)]
+    rows += [make_row(full, state=state, timer=1, ports=(8080, 41_000 + number)) for number in range(5)]
+    rows += [make_row(full, state=state, timer=1, ports=(8080, 42_000), inode=9), make_row(full, ports=(8080, 43_000))]
+    groups = fold_all([b"".join(rows)], owner_of={9: 20}, listening=[8080]).groups()
+    found = {(each.key.state, each.key.fast_open, each.key.owner): each.sockets for each in groups}
+    assert found == {
+        (state, False, NO_INODE): 3,
+        (state, True, NO_INODE): 5,
+        (state, True, 20): 1,
+        (1, False, NO_INODE): 1,
+    }
+
+
 @pytest.mark.parametrize("number", [1, (1 << 32) - 1, 1 << 32, (1 << 63) + 5, (1 << 64) - 1])
 def test_a_cgroup_has_a_number_of_64_bits(number: int) -> None:
     row = make_row(memory([0] * 9) + attribute(21, struct.pack("=Q", number)), state=STATES["LISTEN"])

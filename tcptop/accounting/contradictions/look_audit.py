@@ -32,7 +32,7 @@ def _find_sums(same: Same[SocketTable]) -> tuple[LookSums, tuple[LookPlace, ...]
     for group in table.groups:
         if group.is_mini:
             time_wait += group.sockets
-        elif group.state != "SYN_RECV":
+        elif group.is_full:
             sockets_in[group.namespace] += group.sockets
             if group.owner == "none" and group.state in ORPHAN_STATES:
                 orphans += group.sockets
