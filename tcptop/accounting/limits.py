@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcptop.accounting.cache_table import CacheTable
-from tcptop.accounting.cgroup_charge import charged_bytes
+from tcptop.accounting.cgroup_charge import charged_buffers, charged_bytes, unknown_charge_text
 from tcptop.accounting.cgroup_limit import (
     buffer_limit_text,
     limit_owner,
@@ -265,8 +265,9 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
         left = int(nearest.left / per_socket.high)
         least, most = (grouped(round(amount)) for amount in per_socket)
         is_at_least = per_socket.low < per_socket.high
-        charged = "objects" if cgroup.is_v1 else "objects and buffers"
+        charged = "objects and buffers" if charged_buffers(snapshot, Amount(1.0, 1.0)).high else "objects"
         notes.append(f"at least so many: a socket is charged {least} to {most} B of {charged}")
+        notes.append(unknown_charge_text(snapshot))
     notes.append(buffer_limit_text(cgroup))
     limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
     yield limit._replace(
@@ -281,18 +282,19 @@ def cgroup_bytes_per_socket(
 ) -> Amount | None:
     """Bounds on the bytes that the kernel charges to a memory cgroup for one more socket; None if unknown.
 
-    Buffers are included, except for cgroup v1, which counts buffers apart (mm/memcontrol-v1.c,
-    memcg1_charge_skmem). Of the new sockets, half are accepted and half are outgoing.
+    Buffers are included as far as they are charged. Of the new sockets, half are accepted and half are outgoing.
     """
     sides = cost.by_family["mix"]
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
-    is_v1 = snapshot.cgroup is not None and snapshot.cgroup.is_v1
-    buffers, high_buffers = (0.0, 0.0) if is_v1 else (headroom.buffer_bytes, headroom.high_buffer_bytes)
-    if None in slabs or headroom.bytes_per_socket is None or buffers is None or high_buffers is None:
+    low, high = headroom.buffer_bytes, headroom.high_buffer_bytes
+    if not charged_buffers(snapshot, Amount(1.0, 1.0)).high:
+        low = high = 0.0
+    if None in slabs or headroom.bytes_per_socket is None or low is None or high is None:
         return None
+    buffers = charged_buffers(snapshot, Amount(low, high))
     accepted = charged_bytes(snapshot, table, sides.accepted.parts, 1.0)
     outgoing = charged_bytes(snapshot, table, sides.outgoing.parts, 0.0)
-    return Amount((accepted.low + outgoing.low) / 2 + buffers, (accepted.high + outgoing.high) / 2 + high_buffers)
+    return Amount((accepted.low + outgoing.low) / 2 + buffers.low, (accepted.high + outgoing.high) / 2 + buffers.high)
 
 
 def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:

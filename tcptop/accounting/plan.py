@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cache_table import CacheTable
-from tcptop.accounting.cgroup_charge import charged_bytes
+from tcptop.accounting.cgroup_charge import charged_buffers, charged_bytes, unknown_charge_text
 from tcptop.accounting.cgroup_limit import limit_owner, nearest_limit
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
@@ -227,12 +227,11 @@ def _needs(
     if not any(cost.slab_bytes for cost in costs):
         missing = missing or ["the bytes of a socket"]
     high = inf if missing else sum(part.high_bytes for part in parts)
-    # cgroup v1 counts buffers apart (mm/memcontrol-v1.c, memcg1_charge_skmem).
-    charged_buffers = Amount(0.0, 0.0) if snapshot.cgroup is not None and snapshot.cgroup.is_v1 else buffers
+    of_cgroup = charged_buffers(snapshot, buffers)
     low, high_charged = _charged_bytes(snapshot, table, request, costs, missing)
     # Kernel TLS allocates its memory without __GFP_ACCOUNT (net/tls/tls_main.c, tls_ctx_create).
-    high_charged += charged_buffers.high + (request.sockets * sum(ktls) if ktls else 0.0)
-    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + charged_buffers.low, high_charged))
+    high_charged += of_cgroup.high + (request.sockets * sum(ktls) if ktls else 0.0)
+    return Needs(parts, missing, (sum(part.bytes for part in parts), high), (low + of_cgroup.low, high_charged))
 
 
 def _before_reclaim(ledger: Ledger, error_bytes: int, fit_into: Callable[[float], int | None]) -> int | None:
@@ -484,6 +483,8 @@ def _limits(
             cgroup = _with_exact_connections(
                 cgroup, cgroup.free, lambda number: _most(needs_of(number).charged, is_least)
             )
+            if cgroup.verdict == "unknown" and request.accepted:
+                cgroup = _with_note(cgroup, unknown_charge_text(snapshot))
             yield cgroup._replace(note=_with_owner(cgroup.note, snapshot))
     if request.buffer_bytes:
         row, charge = rows["tcp_mem"], _buffer_charge(ledger, request)

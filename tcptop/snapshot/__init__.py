@@ -530,6 +530,13 @@ class CgroupMemory(NamedTuple):
     """Value of memory.kmem.tcp.limit_in_bytes; None if there is no such limit, as in cgroup2."""
     kernel_max_bytes: int | None = None
     """Value of memory.kmem.limit_in_bytes; None if there is no such limit, as in cgroup2 and since 5.16."""
+    sockets_enabled: bool | None = True
+    """The kernel's mem_cgroup_sockets_enabled: whether accept(2) charges its sock since 6.13, and cgroup2 the buffers.
+
+    cgroup2 enables it with its first cgroup, unless the kernel has the parameter cgroup.memory=nosocket
+    (mm/memcontrol.c, mem_cgroup_css_alloc). cgroup v1 enables it while any cgroup exists whose
+    memory.kmem.tcp.limit_in_bytes was ever written (mm/memcontrol-v1.c, memcg_update_tcp_max). None if unknown.
+    """
     above: CgroupsAbove = ()
     """The cgroups above, the nearest first, up to the root of the mount: memory that is charged to a cgroup counts in
     each cgroup above it. Empty for each of the cgroups above."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tcptop.hosts.host import CutFileError, FileRead, Host
 from tcptop.snapshot import CGROUP_SOURCE, CgroupMemory, Reading
+from tcptop.sources.command_line import PATH as COMMAND_LINE
+from tcptop.sources.command_line import has_word
 from tcptop.sources.source import (
     Source,
     explain_error,
@@ -36,6 +38,9 @@ V1_MORE_FILES = (
     "memory.kmem.usage_in_bytes",
     V1_USE_HIERARCHY,
 )
+NO_SOCKETS = ("cgroup.memory", "nosocket")
+"""A kernel parameter, and the word in its comma-separated list with which cgroup2 charges neither buffers nor accepted
+socks."""
 UNLIMITED = "max"
 CACHE_FIELDS = ("active_file", "inactive_file")
 STAT_FIELDS = (*CACHE_FIELDS, "sock", "kernel")
@@ -81,12 +86,16 @@ class CgroupMemorySource(Source[CgroupMemory]):
         is_of_v1 = f"{below}/".startswith(f"{V1_FOLDER}/")
         v1_path = below if is_of_v1 else "/".join(filter(None, (V1_FOLDER, below)))
         self._v1_folders = [folder for folder in _with_folders_above(v1_path) if folder]
-        self.paths = (*_paths(self._folders, FILES), *_paths(self._v1_folders, (*V1_FILES, *V1_MORE_FILES)))
+        self.paths = (
+            *_paths(self._folders, FILES),
+            *_paths(self._v1_folders, (*V1_FILES, *V1_MORE_FILES)),
+            COMMAND_LINE,
+        )
 
     async def read(self, host: Host) -> Reading[CgroupMemory]:
         """Reads the files. `CgroupMemory.unknown_because` says why the limit or the used memory is unknown."""
-        files = await read_small_files(host, _paths(self._folders, FILES))
-        took_us = sum(file.took_us for file in files)
+        command_line, *files = await read_small_files(host, (COMMAND_LINE, *_paths(self._folders, FILES)))
+        took_us = command_line.took_us + sum(file.took_us for file in files)
         named, *above = _in_folders(self._folders, files)
         if isinstance(named[1][0].error, FileNotFoundError):
             v1_files = await read_small_files(host, _paths(self._v1_folders, (*V1_FILES, *V1_MORE_FILES)))
@@ -101,7 +110,21 @@ class CgroupMemorySource(Source[CgroupMemory]):
             if folder or not isinstance(level[0].error, FileNotFoundError)
         ]
         folder, level = named
-        return make_reading(parse(folder, *level)._replace(above=tuple(counted)), None, CGROUP2, took_us)
+        enabled = _sockets_enabled(command_line)
+        found = parse(folder, *level)._replace(
+            sockets_enabled=enabled, above=tuple(each._replace(sockets_enabled=enabled) for each in counted)
+        )
+        return make_reading(found, None, CGROUP2, took_us)
+
+
+def _sockets_enabled(command_line: FileRead) -> bool | None:
+    """False if a kernel parameter turns off the charges of cgroup2 for sockets; None if the parameters are unknown.
+
+    A saved tree without the file counts as one without the parameter.
+    """
+    if has_word(small_text(command_line) or "", *NO_SOCKETS):
+        return False
+    return True if command_line.error is None or isinstance(command_line.error, FileNotFoundError) else None
 
 
 def _with_folders_above(path: str) -> Iterator[str]:
@@ -150,7 +173,12 @@ def parse_v1(levels: Sequence[tuple[str, Sequence[FileRead]]]) -> CgroupMemory:
         if (use_hierarchy or "").strip() == "0":
             break
         counted.append(level)
-    return named[0]._replace(above=tuple(counted))
+    # Only a cgroup whose memory.kmem.tcp.limit_in_bytes was written counts buffers, but any other cgroup may be one.
+    has_limit = any(level.sock_max_bytes is not None or level.sock_bytes for level in (named[0], *counted))
+    enabled = True if has_limit else None
+    return named[0]._replace(
+        sockets_enabled=enabled, above=tuple(level._replace(sockets_enabled=enabled) for level in counted)
+    )
 
 
 def _parse_v1_level(

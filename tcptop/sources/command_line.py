@@ -34,6 +34,11 @@ def parse_command_line(text: str) -> list[Parameter]:
     return parameters
 
 
+def has_word(text: str, name: str, word: str) -> bool:
+    """True if the kernel parameter `name` in a command line has the word in its comma-separated list."""
+    return any(each.name == name and word in (each.value or "").split(",") for each in parse_command_line(text))
+
+
 def _parse_parameter(word: str) -> Parameter | None:
     """The parameter in a word; None if the word ends the parameters."""
     is_quoted = word.startswith('"')

@@ -10,7 +10,7 @@ from __future__ import annotations
 from tcptop.hosts.host import CutFileError, FileRead, Host
 from tcptop.snapshot import MemoryCgroups, Reading
 from tcptop.sources.command_line import PATH as COMMAND_LINE
-from tcptop.sources.command_line import parse_command_line
+from tcptop.sources.command_line import has_word
 from tcptop.sources.source import (
     EVERY_MINUTE,
     Damage,
@@ -72,8 +72,9 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
         took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
         damages: list[Damage] = []
         report_unread((command_line, *cgroup2), CGROUP2, damages)
-        has_no_controller = has_word(command_line, *NO_CONTROLLER)
-        is_off = has_no_controller or has_word(command_line, *NO_KERNEL_MEMORY)
+        parameters = small_text(command_line) or ""
+        has_no_controller = has_word(parameters, *NO_CONTROLLER)
+        is_off = has_no_controller or has_word(parameters, *NO_KERNEL_MEMORY)
         controllers, subtree, kind, _ = cgroup2
         charged, reason = charged_by_cgroup2(*cgroup2)
         path = CGROUP2
@@ -104,12 +105,6 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
             return make_reading(value, worst_damage(damages), path, took_us)
         files = f"neither {printable_path(CGROUPS)} nor {printable_path(SUBTREE_CONTROL)}"
         return unread("missing", reason or f"{files} shows whether kernel memory is charged", took_us)
-
-
-def has_word(command_line: FileRead, name: str, word: str) -> bool:
-    """True if a kernel parameter `name` has the word in its comma-separated list."""
-    parameters = parse_command_line(small_text(command_line) or "")
-    return any(each.name == name and word in (each.value or "").split(",") for each in parameters)
 
 
 def charged_by_cgroup2(

@@ -560,6 +560,69 @@ def test_the_least_that_a_cgroup_is_charged_is_what_the_kernel_charges(
     assert ("the kernel charges to the cgroup" in many["note"]) == (verdict == "unknown")
 
 
+def with_v1_cgroup(folder: Path, of_buffers: Mapping[str, str]) -> Path:
+    """A tree of 16 000 sockets on Linux 6.18, with an empty memory cgroup `a/web` of cgroup v1 of 200 MB.
+
+    `of_buffers` has the files memory.kmem.tcp of the cgroup above, by the last part of the name.
+    """
+    root = copy_recording("6.18-1n", "established", folder)
+    no_limit = "9223372036854771712"
+    levels = {"": no_limit, "a": no_limit, "a/web": "200000000"}
+    for name, maximum in levels.items():
+        below = f"sys/fs/cgroup/memory/{name}".rstrip("/")
+        buffers = {"limit_in_bytes": no_limit, "usage_in_bytes": "0"} | (of_buffers if name == "a" else {})
+        files = {f"kmem.tcp.{each}": text for each, text in buffers.items()}
+        files |= {"limit_in_bytes": maximum, "usage_in_bytes": "0", "use_hierarchy": "1"}
+        files |= {"stat": "total_active_file 0\ntotal_inactive_file 0"}
+        write_tree(root, {f"{below}/memory.{each}": f"{text}\n" for each, text in files.items()})
+    return root
+
+
+ACCEPT_CHARGE = "accept() charges its sock only while some cgroup has set memory.kmem.tcp.limit_in_bytes"
+
+
+@pytest.mark.parametrize(
+    ("of_buffers", "caches"),
+    [
+        ({}, CHARGED),
+        ({"limit_in_bytes": "4194304"}, (*CHARGED, "TCP")),
+        # A limit that was set and removed leaves the cgroup counting.
+        ({"usage_in_bytes": "4096"}, (*CHARGED, "TCP")),
+    ],
+)
+def test_cgroup_v1_charges_accepted_socks_while_a_cgroup_has_a_limit_of_buffers(
+    of_buffers: Mapping[str, str], caches: tuple[str, ...], tmp_path: Path, run_json: RunJson
+) -> None:
+    root = with_v1_cgroup(tmp_path, of_buffers)
+    rows, number = slab_rows((root / "proc/slabinfo").read_text()), 60_000
+    arguments = ("--root", str(root), "--cgroup", "a/web", "--connections", str(number), "--side")
+    row = limit(run_json(*arguments, "accepted"), "memory_cgroup")
+    assert row["takes"] == sum(rows[name].size * number for name in caches)
+    assert row["high_takes"] > 200_000_000
+    is_known = "TCP" in caches
+    assert row["verdict"] == ("exceeded" if is_known else "unknown")
+    assert (ACCEPT_CHARGE in row["note"]) == (not is_known)
+    outgoing = limit(run_json(*arguments, "outgoing"), "memory_cgroup")
+    assert (outgoing["verdict"], ACCEPT_CHARGE in outgoing["note"]) == ("exceeded", False)
+    report = json.loads(forked_program.run("--root", root, "--cgroup", "a/web", "--json").stdout)
+    assert (ACCEPT_CHARGE in limit(report, "memory_cgroup")["note"]) == (not is_known)
+    assert report["memory_cgroup"]["sockets_enabled"] is (True if is_known else None)
+
+
+def test_cgroup2_with_nosocket_charges_neither_accepted_socks_nor_buffers(tmp_path: Path, run_json: RunJson) -> None:
+    root = with_cgroup("6.18-1n", tmp_path)
+    arguments = ("--root", str(root), "--cgroup", "web.slice", "--buffers", "4K", "--connections", "60K")
+    assert limit(run_json(*arguments), "memory_cgroup")["verdict"] == "exceeded"
+    rows = slab_rows((root / "proc/slabinfo").read_text())
+    write_tree(root, {"proc/cmdline": "quiet cgroup.memory=nobpf,nosocket\n"})
+    found = limit(run_json(*arguments), "memory_cgroup")
+    assert (found["takes"], found["verdict"]) == (60_000 * sum(rows[name].size for name in CHARGED), "fits")
+    write_tree(root, {"proc/cmdline": "quiet cgroup.memo"})
+    found = limit(run_json(*arguments), "memory_cgroup")
+    assert (found["verdict"], found["high_takes"] > 60_000 * 4096) == ("unknown", True)
+    assert "/proc/cmdline is not known" in found["note"]
+
+
 def test_bind_buckets_alone_do_not_exceed_a_limit(tmp_path: Path, run_json: RunJson) -> None:
     root = with_cgroup("6.1-4n-nomerge", tmp_path)
     arguments = ("--root", str(root), "--cgroup", "web.slice", "--side", "client", "--connections", "20K")

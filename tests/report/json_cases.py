@@ -343,7 +343,7 @@ def ledgers_with_cgroup() -> dict[str, Ledger]:
         "a memory cgroup of cgroup v1": account(of._replace(cgroup=of_v1)),
         "a memory cgroup below another": account(of._replace(cgroup=known._replace(above=(above,)))),
         "a memory cgroup without a limit": account(
-            of._replace(cgroup=known._replace(max_bytes=None, is_unlimited=True))
+            of._replace(cgroup=known._replace(max_bytes=None, is_unlimited=True, sockets_enabled=None))
         ),
         "no such memory cgroup": account(of._replace(cgroup=missing)),
     }

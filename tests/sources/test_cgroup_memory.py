@@ -102,6 +102,19 @@ def test_a_cgroup_of_cgroup_v1(path: str) -> None:
     ]
 
 
+def test_whether_the_kernel_charges_sockets() -> None:
+    for text, enabled in ((b"quiet\n", True), (b"cgroup.memory=nokmem,nosocket\n", False), (b"quiet cgroup.mem", None)):
+        host = MemoryHost({"sys/fs/cgroup/a/memory.max": b"1\n", "proc/cmdline": text})
+        found = run_sync(CgroupMemorySource("a").read(host)).value
+        assert found is not None
+        assert found.sockets_enabled is enabled
+    assert memory_of(FILES).sockets_enabled is True
+    no_limit = {"memory/a": v1_level(b"10000\n") | {"memory.kmem.tcp.usage_in_bytes": b"0\n"}}
+    assert read_tree("a", no_limit).sockets_enabled is None
+    above = {"memory": v1_level(V1_NO_LIMIT, tcp=b"8192\n")}
+    assert read_tree("a", no_limit | above).sockets_enabled is True
+
+
 def test_a_cgroup_of_cgroup_v1_without_hierarchy_is_charged_nothing_of_those_below() -> None:
     tree = {
         "memory/a/b": v1_level(b"10000\n"),
