@@ -169,7 +169,7 @@ def test_only_some_sessions_are_made_at_once_and_none_is_left(tmp_path: Path, mo
     assert len(started) == MAX_CONNECTING
     assert all(look.row is None and look.lost_because is None for look in fleet.states())
     fleet.end()
-    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    wait(lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()])
     fleet.join()
     assert len(list(tmp_path.glob("*.start"))) == MAX_CONNECTING
 
