@@ -2,7 +2,8 @@
 
 A look reads at most 64 descriptors of a process, drawn at random (a sample). Sockets of a process whose descriptors
 were not read are in groups whose owner is `unseen`. Each unseen group is divided among the processes that have similar
-sockets in their samples; what they cannot have belongs to no process, or to a process that was not seen.
+sockets in their samples, or sockets of the same service in another state; what they cannot have belongs to no process,
+or to a process that was not seen.
 """
 
 from collections import Counter, defaultdict
@@ -180,7 +181,8 @@ def _key(group: SocketGroup) -> _Like:
 
 
 def _near(group: SocketGroup) -> _Like:
-    return group.namespace, group.uid, group.cgroup
+    """The values that are equal in sockets of one service and user, which may differ in their state and family."""
+    return group.namespace, group.is_server, group.port, group.uid, group.cgroup
 
 
 def _opened_since(group: SocketGroup, groups: Iterable[SocketGroup], left: Parts) -> Parts:

@@ -26,9 +26,9 @@ the probability that the sample contains none of the group's sockets is 0.7 % (P
 """
 
 MAX_NEAR = 64
-"""Maximum number of processes that have sockets of the same user and cgroup as an unseen group.
+"""Maximum number of processes that have sockets of the same service, user and cgroup as an unseen group.
 
-If too many processes have sockets of the same user and cgroup, the unseen group is not divided among the processes.
+If too many processes have sockets of the same service, the unseen group is not divided among the processes.
 """
 
 ROUNDING_SOCKETS = 0.5
@@ -42,8 +42,8 @@ class Unseen(NamedTuple):
     hits: Mapping[int, int]
     """Number of similar sockets in the random sample of each process, by PID."""
     near: Sequence[tuple[float, int]]
-    """Processes with sockets of the same user and cgroup: the sockets that a descriptor of the sample may stand for,
-    and the PID. The first process has the largest number."""
+    """Processes with sockets of the same service, user and cgroup: the sockets that a descriptor of the sample may
+    stand for, and the PID. The first process has the largest number."""
 
 
 class Room(NamedTuple):
@@ -182,7 +182,7 @@ def _refill(parts: Parts, sockets: int, used: Parts, limits: Parts) -> None:
 def _add_near(
     groups: Sequence[Unseen], parts: Sequence[Parts], used: Parts, rooms: Mapping[int, Room]
 ) -> list[set[int]]:
-    """Divides the rest of each group among processes with sockets of the same user and cgroup.
+    """Divides the rest of each group among processes with sockets of the same service, user and cgroup.
 
     A process whose sample would contain sockets of the rest is left out. Returns, for each group, the processes that
     cannot have all the sockets that they would get.

@@ -65,11 +65,23 @@ def test_a_process_has_at_most_as_many_sockets_as_descriptors() -> None:
     assert 90 <= older["process"] <= 150
 
 
-def test_many_small_groups_are_not_more_than_the_descriptors_of_a_process() -> None:
+def test_small_groups_that_no_sample_shows_are_not_seen() -> None:
     """No socket of 400 ports is in the sample, so that each group alone could belong to the process."""
     found = owners(*INNOCENT, *(group("unseen", 1, port=port) for port in range(1000, 1400)))
-    assert 60 <= found["process", 10] <= 106
-    assert round(sum(found.values())) == 459
+    assert found == {("process", 10): 59, ("not_seen", None): 400}
+
+
+def test_a_process_gets_no_sockets_of_a_service_that_its_sample_does_not_show() -> None:
+    """The sample of the process with the 80 sockets of port 8002 happens to show none of them."""
+    lines = (
+        *(group("sampled:10", 20, port=8001, server=False), group("unseen", 680, port=8001, server=False)),
+        *(group("sampled:11", 1, port=8002), group("unseen", 79, port=8002)),
+        *(process(10, "big", False, 34, namespace=HERE), process(11, "small", False, 40, namespace=HERE)),
+    )
+    hidden = group("unseen", 80, port=8002, server=False)
+    assert owners(*lines, hidden) == {("process", 10): 700, ("process", 11): 80, ("not_seen", None): 80}
+    shown = group("sampled:11", 2, "CLOSE_WAIT", port=8002, server=False)
+    assert owners(*lines, hidden, shown) == {("process", 10): 700, ("process", 11): 162}
 
 
 def test_more_sockets_than_a_sample_explains_belong_to_no_process() -> None:
@@ -144,11 +156,13 @@ def test_what_no_process_shows_may_be_a_hidden_process_s() -> None:
         assert listener_owner(table.listeners[0], table).kind == "not_seen"
 
 
-def test_few_sockets_are_those_of_a_large_process_with_the_same_user_and_cgroup() -> None:
+def test_few_sockets_are_those_of_a_large_process_with_the_same_service_user_and_cgroup() -> None:
     lines = (group("sampled:10", 50, cgroup=7), group("unseen", 3, "CLOSE_WAIT", cgroup=7), process(10, "x", False, 90))
     assert owners(*lines) == {("process", 10): 53}
     elsewhere = (group("sampled:10", 50, cgroup=8), *lines[1:])
     assert owners(*elsewhere) == {("process", 10): 50, ("not_seen", None): 3}
+    for other in (group("sampled:10", 50, cgroup=7, port=1), group("sampled:10", 50, cgroup=7, server=False)):
+        assert owners(other, *lines[1:]) == {("process", 10): 50, ("not_seen", None): 3}
 
 
 def test_a_group_is_not_shared_out_among_a_crowd() -> None:
