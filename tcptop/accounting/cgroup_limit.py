@@ -6,6 +6,7 @@ Memory that is charged to a cgroup counts in each cgroup above it, too (mm/page_
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tcptop.ledger import Amount
 from tcptop.snapshot import CgroupMemory
 from tcptop.text.units import size
 
@@ -66,17 +67,42 @@ def no_limit_text(cgroup: CgroupMemory) -> str:
     return text if levels[-1].path else "no limit of its own; cgroups above /sys/fs/cgroup may have one"
 
 
-def buffer_limit_text(cgroup: CgroupMemory) -> str:
-    """Words on the limit of buffers that cgroup v1 has beside its limit of memory; empty without one."""
+def nearest_buffer_limit(cgroup: CgroupMemory) -> CgroupUse | None:
+    """The limit of buffers with the least left that cgroup v1 has beside its limit of memory; None without one."""
     uses = [
-        CgroupUse(level.path, level.sock_bytes, level.sock_max_bytes)
+        CgroupUse(level.path, level.sock_bytes, level.sock_max_bytes, file=V1_BUFFER_MAXIMUM)
         for level in (cgroup, *cgroup.above)
         if level.sock_max_bytes is not None and level.sock_bytes is not None
     ]
-    nearest = min(uses, key=lambda use: use.left, default=None)
-    if nearest is None:
+    return min(uses, key=lambda use: use.maximum - use.used, default=None)
+
+
+def buffer_limit_text(cgroup: CgroupMemory, only_reached: bool = False) -> str:
+    """Words on the nearest limit of buffers; empty without one.
+
+    If `only_reached` is true, the text is also empty if the limit is not reached. When it is reached, the kernel puts
+    the sockets of the cgroup under pressure, and stops none (mm/memcontrol-v1.c, memcg1_charge_skmem).
+    """
+    use = nearest_buffer_limit(cgroup)
+    if use is None or (only_reached and use.left):
         return ""
-    return f"buffers: {size(nearest.used)} of {size(nearest.maximum)} ({V1_BUFFER_MAXIMUM} of {nearest.path})"
+    state = "" if use.left else ", exceeded" if use.used > use.maximum else ", reached"
+    return f"buffers: {size(use.used)} of {size(use.maximum)}{state} ({V1_BUFFER_MAXIMUM} of {use.path})"
+
+
+def buffer_pressure_text(cgroup: CgroupMemory, takes: Amount) -> str:
+    """Words on the nearest limit of buffers if further buffers of the charge `takes` exceed it, or may; else empty."""
+    use = nearest_buffer_limit(cgroup)
+    if use is None or use.used + takes.high <= use.maximum:
+        return ""
+    is_sure = use.used + takes.low > use.maximum
+    more = (
+        f" + {size(takes.low) if takes.low == takes.high else f'≤ {size(takes.high, up=True)}'}" if takes.high else ""
+    )
+    return (
+        f"PRESSURE{'' if is_sure else ' is possible'}: buffers {size(use.used)}{more} of {size(use.maximum)},"
+        f" exceeded ({V1_BUFFER_MAXIMUM} of {use.path}), so that windows shrink"
+    )
 
 
 def _limits(cgroup: CgroupMemory) -> Iterator[CgroupUse]:

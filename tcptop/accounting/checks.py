@@ -7,6 +7,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES
+from tcptop.accounting.cgroup_limit import buffer_limit_text
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
@@ -86,6 +87,8 @@ class Check(NamedTuple):
     alarm: str = ""
     """The cause of a state that does not follow from a range: an event, memory pressure or a maximum of 0; may be
     empty."""
+    remark: str = ""
+    """A fact that does not change the state: a limit of buffers of a cgroup that is reached; may be empty."""
 
 
 def run_checks(
@@ -180,6 +183,10 @@ def _check(
     least, alarm = _alarm(ledger, limit)
     by_range = _state_by_range(limit, bounds, ranges)
     contradiction = _contradiction(ledger, name)
+    note = contradiction or _limit_note(ledger, limit)
+    remark = ""
+    if name == CGROUP_LIMIT and ledger.cgroup is not None:
+        remark = buffer_limit_text(ledger.cgroup, only_reached=True)
     believed: CheckState = "UNKNOWN" if contradiction else "OK"
     state = max(by_range, least, believed, key=SEVERITY.index)
     return Check(
@@ -190,10 +197,11 @@ def _check(
         warn=ranges.warn.text if ranges.warn else plain_number(threshold.warn) if threshold else None,
         critical=ranges.critical.text if ranges.critical else plain_number(threshold.critical) if threshold else None,
         limit=limit,
-        note=contradiction or _limit_note(ledger, limit),
+        note=note,
         bounds=bounds,
         is_beyond_range=by_range == state,
         alarm=alarm if least == state else "",
+        remark="" if remark in note else remark,
     )
 
 

@@ -253,7 +253,8 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     nearest, unknown = nearest_limit(cgroup), unknown_above(cgroup)
     if cgroup.unknown_because is not None or nearest is None:
         use = Use(used_bytes(cgroup), cgroup.max_bytes, None if cgroup.unknown_because or unknown else 0)
-        yield _limit(CGROUP_LIMIT, use, None, cgroup.unknown_because or unknown or no_limit_text(cgroup))
+        why = cgroup.unknown_because or unknown or no_limit_text(cgroup)
+        yield _limit(CGROUP_LIMIT, use, None, "; ".join(filter(None, (why, buffer_limit_text(cgroup)))))
         return
     left: int | None = None
     is_at_least = False

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_buffers, charged_bytes, unknown_charge_text
-from tcptop.accounting.cgroup_limit import limit_owner, nearest_limit
+from tcptop.accounting.cgroup_limit import buffer_pressure_text, limit_owner, nearest_limit
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
@@ -133,7 +133,16 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         bytes_per_connection=_most(alone.memory) / request.connections if alone.parts else None,
         connections_before_reclaim=_before_reclaim(ledger, _protection_error_bytes(snapshot, ledger), fit_into),
         not_counted=_not_counted(ledger, {limit.name for limit in limits}),
+        cgroup_pressure=_cgroup_pressure(snapshot, ledger, request),
     )
+
+
+def _cgroup_pressure(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> str:
+    """Words on a limit of buffers of cgroup v1 that the planned buffers exceed, or may exceed; empty without one."""
+    if snapshot.cgroup is None:
+        return ""
+    each = _buffer_charge(ledger, request) or Amount(0.0, 0.0)
+    return buffer_pressure_text(snapshot.cgroup, Amount(each.low * request.sockets, each.high * request.sockets))
 
 
 def _mini_sockets(ledger: Ledger, request: PlanRequest) -> int:

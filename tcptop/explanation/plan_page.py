@@ -134,7 +134,15 @@ def not_counted_lines(plan: Plan, columns: int) -> list[Line]:
 
 
 def pressure_lines(plan: Plan, columns: int) -> list[Line]:
-    """The line below the verdict of a plan that fits, but with which TCP's buffers are above tcp_mem's second value."""
+    """The lines below the verdict of a plan with which buffers are above a value from which on windows shrink.
+
+    The values are tcp_mem's second one, if the plan fits below its third, and the limit of buffers of cgroup v1.
+    """
+    of_cgroup = paragraph(plan.cgroup_pressure, columns - 1, "warning") if plan.cgroup_pressure else []
+    return [*_tcp_mem_pressure_lines(plan, columns), *of_cgroup]
+
+
+def _tcp_mem_pressure_lines(plan: Plan, columns: int) -> list[Line]:
     limit = next((limit for limit in plan.limits if limit.name == "tcp_mem"), None)
     if limit is None or limit.verdict == "exceeded":
         return []

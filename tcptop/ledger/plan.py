@@ -267,6 +267,9 @@ class Plan(NamedTuple):
     unknown."""
     not_counted: tuple[UncountedLimit, ...] = ()
     """The limits with an alarm that are not in `limits`, the most severe state first."""
+    cgroup_pressure: str = ""
+    """Words on the limit of buffers of a cgroup of cgroup v1, if the plan exceeds it or may: the limit stops no socket,
+    but puts the sockets of the cgroup under pressure. Empty otherwise."""
 
     @property
     def bytes(self) -> float | None:

@@ -62,7 +62,7 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
             for each in plan.sysctls
         ],
         "not_counted": [_not_counted(each) for each in plan.not_counted],
-        "remarks": list(remarks(ledger, plan)),
+        "remarks": [*([plan.cgroup_pressure] if plan.cgroup_pressure else []), *remarks(ledger, plan)],
         "first_limit": None if first is None else first.name,
         "verdict": plan.verdict,
         "without_time_wait": request.time_wait - plan.mini_sockets,

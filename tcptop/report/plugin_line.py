@@ -65,7 +65,11 @@ def state_line(state: CheckState, text: str) -> str:
 
 
 def check_text(check: Check) -> str:
-    """One check as text, `memory 43.1 %`, followed by details if the state is not OK."""
+    """One check as text, `memory 43.1 %`, followed by details if the state is not OK, and by the remark."""
+    return f"{_text_without_remark(check)}{f'; {check.remark}' if check.remark else ''}"
+
+
+def _text_without_remark(check: Check) -> str:
     limit = LIMIT_BY_NAME.get(check.name)
     name = check.name if limit is None else limit.spelling
     if check.value is None and check.state in ("WARNING", "CRITICAL"):

@@ -516,18 +516,36 @@ def report_of(path: str) -> str:
     return forked_program.run("--root", path, "--cgroup", "a/web", "--json").stdout
 
 
-def test_a_cgroup_of_cgroup_v1(root: Path, run: Run) -> None:
-    def v1_level(folder: str, maximum: str, usage: str) -> dict[str, str | None]:
-        folder = f"sys/fs/cgroup/memory/{folder}".rstrip("/")
-        return {
-            f"{folder}/memory.limit_in_bytes": f"{maximum}\n",
-            f"{folder}/memory.usage_in_bytes": f"{usage}\n",
-            f"{folder}/memory.stat": "total_active_file 1000000\ntotal_inactive_file 0\n",
-            f"{folder}/memory.use_hierarchy": "1\n",
-            f"{folder}/memory.kmem.tcp.limit_in_bytes": "4194304\n",
-            f"{folder}/memory.kmem.tcp.usage_in_bytes": "1048576\n",
-        }
+def v1_level(folder: str, maximum: str, usage: str, buffers: int = 1048576) -> dict[str, str | None]:
+    folder = f"sys/fs/cgroup/memory/{folder}".rstrip("/")
+    return {
+        f"{folder}/memory.limit_in_bytes": f"{maximum}\n",
+        f"{folder}/memory.usage_in_bytes": f"{usage}\n",
+        f"{folder}/memory.stat": "total_active_file 1000000\ntotal_inactive_file 0\n",
+        f"{folder}/memory.use_hierarchy": "1\n",
+        f"{folder}/memory.kmem.tcp.limit_in_bytes": "4194304\n",
+        f"{folder}/memory.kmem.tcp.usage_in_bytes": f"{buffers}\n",
+    }
 
+
+@pytest.mark.parametrize("maximum", ["200000000", "9223372036854771712"], ids=["limited", "unlimited"])
+def test_a_reached_limit_of_buffers_of_cgroup_v1_is_named(root: Path, run: Run, maximum: str) -> None:
+    """It stops no socket, so that the state stays OK."""
+    no_limit = "9223372036854771712"
+    path = edited(root, v1_level("", no_limit, "1") | v1_level("a", no_limit, "1"))
+    for buffers, words in (
+        (4194303, ""),
+        (4194304, "4.0 MiB of 4.0 MiB, reached"),
+        (4928307, "4.7 MiB of 4.0 MiB, ex"),
+    ):
+        edited(root, v1_level("a/web", maximum, "9000000", buffers))
+        found = run("--root", path, "--cgroup", "a/web", "memory_cgroup")
+        assert found.state == "OK"
+        assert found.text.count(f"buffers: {words}") == 1 if words else "reached" not in found.text
+    assert "exceeded (memory.kmem.tcp.limit_in_bytes of memory/a/web)" in found.text
+
+
+def test_a_cgroup_of_cgroup_v1(root: Path, run: Run) -> None:
     no_limit = "9223372036854771712"
     files = (
         v1_level("", no_limit, "1") | v1_level("a", "100000000", "99000000") | v1_level("a/web", no_limit, "9000000")

@@ -560,7 +560,7 @@ def test_the_least_that_a_cgroup_is_charged_is_what_the_kernel_charges(
     assert ("the kernel charges to the cgroup" in many["note"]) == (verdict == "unknown")
 
 
-def with_v1_cgroup(folder: Path, of_buffers: Mapping[str, str]) -> Path:
+def with_v1_cgroup(folder: Path, of_buffers: dict[str, str]) -> Path:
     """A tree of 16 000 sockets on Linux 6.18, with an empty memory cgroup `a/web` of cgroup v1 of 200 MB.
 
     `of_buffers` has the files memory.kmem.tcp of the cgroup above, by the last part of the name.
@@ -591,7 +591,7 @@ ACCEPT_CHARGE = "accept() charges its sock only while some cgroup has set memory
     ],
 )
 def test_cgroup_v1_charges_accepted_socks_while_a_cgroup_has_a_limit_of_buffers(
-    of_buffers: Mapping[str, str], caches: tuple[str, ...], tmp_path: Path, run_json: RunJson
+    of_buffers: dict[str, str], caches: tuple[str, ...], tmp_path: Path, run_json: RunJson
 ) -> None:
     root = with_v1_cgroup(tmp_path, of_buffers)
     rows, number = slab_rows((root / "proc/slabinfo").read_text()), 60_000
@@ -607,6 +607,31 @@ def test_cgroup_v1_charges_accepted_socks_while_a_cgroup_has_a_limit_of_buffers(
     report = json.loads(forked_program.run("--root", root, "--cgroup", "a/web", "--json").stdout)
     assert (ACCEPT_CHARGE in limit(report, "memory_cgroup")["note"]) == (not is_known)
     assert report["memory_cgroup"]["sockets_enabled"] is (True if is_known else None)
+
+
+@pytest.mark.parametrize(
+    ("used", "buffers", "words"),
+    [
+        ("1048576", "4K", ""),
+        ("1048576", "16K", "PRESSURE: buffers 1.0 MiB + 15.6 MiB of 4.0 MiB, exceeded"),
+        ("4928307", "0", "PRESSURE: buffers 4.7 MiB of 4.0 MiB, exceeded"),
+    ],
+)
+def test_a_plan_names_the_limit_of_buffers_of_cgroup_v1(
+    used: str, buffers: str, words: str, tmp_path: Path, run: Run, run_json: RunJson
+) -> None:
+    """The limit is of the cgroup above, and stops no socket."""
+    root = with_v1_cgroup(tmp_path, {"limit_in_bytes": "4194304", "usage_in_bytes": used})
+    number = "1K" if buffers == "16K" else "100"
+    arguments = ("--root", str(root), "--cgroup", "a/web", "--connections", number, "--buffers", buffers)
+    first = " ".join(run(*arguments)[1].partition("\n\n")[0].split())
+    assert ("PRESSURE" in first) == bool(words)
+    if words:
+        sentence = f"{words} (memory.kmem.tcp.limit_in_bytes of memory/a), so that windows shrink"
+        assert sentence in first
+        found = run_json(*arguments)
+        assert sentence in found["remarks"]
+        assert limit(found, "memory_cgroup")["verdict"] == "fits"
 
 
 def test_cgroup2_with_nosocket_charges_neither_accepted_socks_nor_buffers(tmp_path: Path, run_json: RunJson) -> None:
