@@ -234,16 +234,20 @@ def _merge_groups(table: Same[SocketTable], counts_descriptors: bool) -> Sequenc
 
     Groups that have the same holder, and differ only in their amounts, are merged into one group.
     """
-    merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 5)
+    merged: dict[tuple[object, ...], list[float]] = defaultdict(lambda: [0.0] * 7)
     first: dict[tuple[object, ...], tuple[SocketGroup, Holder]] = {}
     for group, holder, share in owned_groups(table.value, counts_descriptors):
         key = (holder._replace(is_estimated=False), *group[:8], group.peer)
         known, merged_holder = first.get(key, (group, holder))
         is_estimated = merged_holder.is_estimated or holder.is_estimated
         first[key] = (known, merged_holder._replace(is_estimated=is_estimated))
+        # Sockets of a group with a PID were found in a descriptor table, and are no part of an estimate.
+        counted_share = share if group.pid is not None or not holder.is_estimated else 0
         amounts = (group.sockets, group.buffer_bytes, group.rmem, group.wmem_queued, group.drops)
-        for index, amount in enumerate(amounts):
-            merged[key][index] += amount * share
+        shares = [*((amount, share) for amount in amounts)]
+        shares += [(group.sockets, counted_share), (group.buffer_bytes, counted_share)]
+        for index, (amount, part) in enumerate(shares):
+            merged[key][index] += amount * part
     return [_Merged(group, holder, merged[key]) for key, (group, holder) in first.items()]
 
 
@@ -255,7 +259,7 @@ def _holder_groups(
 ) -> Iterator[HolderGroup]:
     """Yields the groups, with the bytes of their slabs."""
     for group, holder, amounts in merged:
-        count, buffer_bytes, unread_bytes, unsent_bytes, drops = amounts
+        count, buffer_bytes, unread_bytes, unsent_bytes, drops, counted_sockets, counted_bytes = amounts
         slab = _slab_bytes(cost_of.get((_state_of(group), group.is_server)), count)
         # Mini-sockets and request socks have no user: inet_twsk_diag_fill() and inet_req_diag_fill() give 0.
         uid = group.uid if group.owner != "none" or (knows_users and group.is_full) else None
@@ -276,6 +280,8 @@ def _holder_groups(
             unread_bytes,
             unsent_bytes,
             drops,
+            round(counted_sockets),
+            round(counted_bytes),
         )
     for listener in table.listeners:
         yield _listening(listener, table, cost_of)
@@ -300,6 +306,8 @@ def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> Holde
         0.0,
         0.0,
         None if listener.drops is None else float(listener.drops),
+        1,
+        0,
     )
 
 

@@ -68,6 +68,10 @@ class HolderGroup(NamedTuple):
     drops: float | None
     """Dropped segments, or the dropped connections of a listener; None if the kernel does not report a listener's
     drops."""
+    counted_sockets: int
+    """Lower bound on `sockets`: without the sockets that only an estimate gives to the holder."""
+    counted_buffer_bytes: int
+    """Memory charged for the buffers of the counted sockets."""
 
 
 class HolderSums(NamedTuple):

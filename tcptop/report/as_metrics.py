@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import ceil, inf
+from math import ceil, floor, inf
 from typing import Literal, NamedTuple
 
 from tcptop import __version__
@@ -380,7 +380,8 @@ def _of_states(read: Callable[[HolderGroup], float]) -> ReadBounds:
         sums: dict[str, float] = defaultdict(float)
         for group in ledger.holders.groups:
             sums[group.state] += read(group)
-        for state, amount in sums.items():
+        for state, exact in sums.items():
+            amount = round(exact)  # the shares of a group add up to a whole number, but for an error of rounding
             yield (state,), Bounds(amount, amount if ledger.holders.complete else None)
 
     return read_states
@@ -418,25 +419,34 @@ def _owners(holders: Holders, most: int) -> list[tuple[Values, list[HolderGroup]
 def _of_owners(read: Callable[[list[HolderGroup]], Bounds]) -> ReadBounds:
     """Makes a function that reads a figure by owner.
 
-    If the dump did not contain every socket, the values are lower bounds.
+    If the dump did not contain every socket, or if some of the owner's sockets are an estimate, the values are lower
+    bounds.
     """
 
     def read_owners(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
         holders = ledger.holders
         for labels, groups in _owners(holders, options.owners) if holders is not None else ():
             bounds = read(groups)
-            yield labels, bounds if holders is not None and holders.complete else bounds._replace(high=None)
+            is_counted = not any(group.holder.is_estimated for group in groups)
+            is_whole = holders is not None and holders.complete and is_counted
+            yield labels, bounds if is_whole else bounds._replace(high=None)
 
     return read_owners
 
 
+def _estimated_sockets(ledger: Ledger, options: MetricOptions) -> Iterator[tuple[Values, Value]]:
+    for labels, groups in _owners(ledger.holders, options.owners) if ledger.holders is not None else ():
+        yield labels, round(sum(group.sockets for group in groups))
+
+
 def _owner_slab(groups: list[HolderGroup]) -> Bounds:
-    known = [group.slab_bytes for group in groups if group.slab_bytes is not None]
-    high = sum(each.high for each in known) if len(known) == len(groups) else None
-    return Bounds(sum(each.low for each in known), high)
+    known = [(group, group.slab_bytes) for group in groups if group.slab_bytes is not None]
+    low = sum(slab.low * group.counted_sockets / group.sockets for group, slab in known if group.sockets)
+    high = sum(slab.high for _, slab in known) if len(known) == len(groups) else None
+    return Bounds(floor(low), None if high is None or high == inf else ceil(high))
 
 
-def _exactly(read: Callable[[HolderGroup], float]) -> Callable[[list[HolderGroup]], Bounds]:
+def _exactly(read: Callable[[HolderGroup], int]) -> Callable[[list[HolderGroup]], Bounds]:
     def read_groups(groups: list[HolderGroup]) -> Bounds:
         amount = sum(read(group) for group in groups)
         return Bounds(amount, amount)
@@ -645,12 +655,18 @@ METRICS: tuple[Metric | BoundedMetric, ...] = (
 
 OWNER_LABELS: Values = ("owner", "cgroup")
 
-OWNER_METRICS: tuple[BoundedMetric, ...] = (
+OWNER_METRICS: tuple[Metric | BoundedMetric, ...] = (
     BoundedMetric(
         "tcptop_owner_{}sockets",
-        "Sockets by owner: name of the process, and path of the cgroup (estimated for large processes)",
+        "Sockets by owner: name of the process, and path of the cgroup; of large processes, those in their samples",
         OWNER_LABELS,
-        _of_owners(_exactly(lambda group: group.sockets)),
+        _of_owners(_exactly(lambda group: group.counted_sockets)),
+    ),
+    Metric(
+        "tcptop_owner_estimated_sockets",
+        "The same with the sockets of large processes as estimated from their samples: neither bound.",
+        OWNER_LABELS,
+        _estimated_sockets,
     ),
     BoundedMetric(
         "tcptop_owner_slab_{}bytes",
@@ -662,6 +678,6 @@ OWNER_METRICS: tuple[BoundedMetric, ...] = (
         "tcptop_owner_buffers_charged_{}bytes",
         "What the buffers of an owner's sockets are charged",
         OWNER_LABELS,
-        _of_owners(_exactly(lambda group: group.buffer_bytes)),
+        _of_owners(_exactly(lambda group: group.counted_buffer_bytes)),
     ),
 )

@@ -98,6 +98,7 @@ def test_the_groups_of_one_holder_are_added_up() -> None:
     [each] = found.groups
     assert each.holder.is_estimated
     assert (round(each.sockets), round(each.unread_bytes)) == (373, 12_288)
+    assert (each.counted_sockets, each.counted_buffer_bytes) == (43, 4096)
 
 
 @pytest.mark.parametrize(("release", "unit"), [("5.15.0-105-generic", 4096), ("6.12.0", 16384), ("4.8.15", 16384)])

@@ -150,13 +150,19 @@ HOSTILE = 'a"b\\c\nd} 1\n# TYPE x counter'
 
 
 def group(command: str, cgroup: int, sockets: float, state: str = "ESTABLISHED") -> HolderGroup:
-    holder = Holder("process" if command else "kernel", 1 if command else None, command, False)
+    """A group of sockets; half of them are counted if `sockets` is a fraction, which stands for an estimate."""
+    is_estimated = not isinstance(sockets, int)
+    holder = Holder("process" if command else "kernel", 1 if command else None, command, is_estimated)
     slab = Amount(sockets * 1000, sockets * 1200)
-    return HolderGroup(holder, 1, 2, state, False, True, 80, 0, cgroup, "", sockets, slab, sockets * 10, 0, 0, 0)
+    counted = sockets if isinstance(sockets, int) else int(sockets) // 2
+    return HolderGroup(
+        *(holder, 1, 2, state, False, True, 80, 0, cgroup, "", sockets, slab, sockets * 10, 0, 0, 0),
+        *(counted, counted * 10),
+    )
 
 
 def with_holders(groups: list[HolderGroup], complete: bool = True) -> Holders:
-    sums = HolderSums._make([0] * 15 + [complete])
+    sums = HolderSums._make([*[0] * (len(HolderSums._fields) - 1), complete])
     cgroups = {1: SocketCgroup(HOSTILE, None, None), 2: SocketCgroup("/b", None, None)}
     return Holders(0.0, 1.0, 1, "loaded", complete, (), (), sums, tuple(groups), (), (), {}, cgroups, {}, (), None)
 
@@ -187,6 +193,25 @@ def test_owners_are_bounded_and_the_rest_is_added_up() -> None:
     }
     assert found["tcptop_owner_slab_low_bytes", ("p29", "/b")] == 30_000
     assert not [name for name, _ in samples(whole) if "owner" in name]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_estimate_of_an_owner_s_sockets_is_no_bound(complete: bool) -> None:
+    """A lower bound has only the sockets that were found, as a whole number; an estimate has no upper bound."""
+    groups = [group("large", 2, 73.08675507269533), group("large", 2, 5), group("small", 2, 9)]
+    whole = ledger("6.1-1n", "established")._replace(holders=with_holders(groups, complete))
+    found = samples(whole, MetricOptions(owners=5))
+    large = {name: value for (name, labels), value in found.items() if labels == ("large", "/b")}
+    assert large == {
+        "tcptop_owner_low_sockets": 36 + 5,
+        "tcptop_owner_estimated_sockets": 78,
+        "tcptop_owner_slab_low_bytes": 41_000,
+        "tcptop_owner_buffers_charged_low_bytes": 410,
+    }
+    small = {name for (name, labels) in found if labels == ("small", "/b")}
+    assert ("tcptop_owner_sockets" in small) is complete
+    assert found["tcptop_owner_estimated_sockets", ("small", "/b")] == 9
+    assert all(value == int(value) for (name, _), value in found.items() if name.startswith("tcptop_owner_"))
 
 
 @pytest.mark.parametrize("complete", [True, False])
