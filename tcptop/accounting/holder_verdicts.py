@@ -171,8 +171,8 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
 
 def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for process in look[0].process_of.values():
-        number, most = process.descriptors, process.max_descriptors
-        if most and number > NOFILE_SHARE * most:
+        number, most = process.limited_descriptors, process.max_descriptors
+        if most and number - process.below_limit_error > NOFILE_SHARE * most:
             groups = [group for group in look[1] if group.holder.kind == "process" and group.holder.pid == process.pid]
             sockets = sum(group.sockets for group in groups)
             text = f"{process.command}[{process.pid}] has {grouped(number)} of at most {counted(most, 'open file')}"

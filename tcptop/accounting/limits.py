@@ -514,10 +514,10 @@ def _nofile(holders: "Holders | None") -> Limit:
     found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
     if holders is None or not found:
         return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN)
-    fullest = max(found, key=lambda each: each.descriptors / (each.max_descriptors or 1))
+    fullest = max(found, key=lambda each: each.limited_descriptors / (each.max_descriptors or 1))
     seen = "with sockets" if holders.all_processes_seen else "that were seen"
     note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, the fullest of the processes {seen}"
-    use = Use(fullest.descriptors, fullest.max_descriptors)
+    use = Use(fullest.limited_descriptors, fullest.max_descriptors, fullest.below_limit_error)
     return _limit("nofile", use, None, note)
 
 

@@ -281,6 +281,10 @@ def _process_texts(holders: Holders, row: HolderRow) -> Iterator[str]:
     if process is None:
         return
     most = "" if process.max_descriptors is None else f" of at most {units.grouped(process.max_descriptors)}"
+    if process.below_limit is not None and process.max_descriptors is not None:
+        sign = "≈ " if process.below_limit_error else ""
+        most = f", {sign}{units.grouped(process.below_limit)} of them below the limit of"
+        most += f" {units.grouped(process.max_descriptors)}, which counts only those"
     text = f"{units.grouped(process.descriptors)} open{most}"
     yield text if process.is_whole else f"{text}; a sample of them was looked up, so counts are estimates"
 

@@ -69,12 +69,13 @@ NAMED = {
     "listen": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
     "group": ((0, "namespace"), (6, "uid"), (7, "cgroup"), (8, "pid")),
     "process": ((0, "pid"), (7, "namespace")),
+    "below": ((0, "pid"),),
     "cgroup": ((0, "cgroup"),),
     "shared": ((0, "pid"), (1, "pid")),
 }
 """For each kind of line that is not in UNNAMED, the columns whose values are replaced by numbers. For each column, the
 tuple has the index of the column and the kind of its values."""
-COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "cgroup": 4, "shared": 3}
+COLUMNS = {"net": 7, "listen": 9, "group": GROUP_COLUMNS, "process": 8, "below": 3, "cgroup": 4, "shared": 3}
 KEPT = {("uid", "0"), ("cgroup", "0")}
 """Numbers that are kept: the user ID of root, and 0 for an unknown cgroup."""
 

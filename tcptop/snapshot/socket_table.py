@@ -179,6 +179,18 @@ class SocketProcess(NamedTuple):
     command: str
     namespace: int | None
     """The network namespace of the process; None if only root may see it."""
+    below_limit: int | None = None
+    """Number of open descriptors whose numbers are below `max_descriptors`; None if these are all."""
+    below_limit_error: int = 0
+    """Error of `below_limit`, in either direction."""
+
+    @property
+    def limited_descriptors(self) -> int:
+        """Number of open descriptors that count against `max_descriptors`.
+
+        A new descriptor gets a number below the limit (fs/file.c, alloc_fd), so those above it take none of these.
+        """
+        return self.descriptors if self.below_limit is None else self.below_limit
 
 
 class SocketCgroup(NamedTuple):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
+from math import ceil, sqrt
 from typing import NamedTuple
 
 from tcptop.sock_diag.net_namespaces import LONE_THREAD_LINKS, namespace_number, other_threads
@@ -33,6 +34,17 @@ MAX_THREADS = 64
 DEFAULT_TABLE_SIZE = 1 << 10
 
 
+class DescriptorsBelowLimit(NamedTuple):
+    """Number of open descriptors whose numbers are below RLIMIT_NOFILE, with its error in either direction.
+
+    A new descriptor gets a number below the limit (fs/file.c, alloc_fd), so that a descriptor above it, as after the
+    limit was lowered, takes none of these.
+    """
+
+    number: int
+    error: int
+
+
 class OwnerSample(NamedTuple):
     """The sockets that were found in one process."""
 
@@ -52,6 +64,8 @@ class OwnerSample(NamedTuple):
     the weight 1."""
     sampled: tuple[int, ...]
     """Inodes of the sockets whose descriptors were drawn at random from the higher descriptors."""
+    below_limit: DescriptorsBelowLimit | None = None
+    """The descriptors that count against `max_descriptors`; None if these are all."""
 
 
 class Sampled(NamedTuple):
@@ -177,8 +191,29 @@ def _sample_in(
         low_inodes, other_inodes = low_inodes + other_inodes, ()
     command = _command(pid) if low_inodes or other_inodes or not is_whole else ""
     limit_of_files = _max_descriptors(pid) if opened > MAX_PER_PROCESS and not _is_own(pid) else None
-    sample = OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes)
+    below = None if limit_of_files is None else _below_limit(limit_of_files, low, others, opened, weight)
+    sample = OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes, below)
     return sample, found, low_tries + tries
+
+
+def _below_limit(
+    limit: int, low: Collection[int], others: Collection[int], opened: int, weight: float
+) -> DescriptorsBelowLimit | None:
+    """The descriptors with a number below `limit`; None if all have one.
+
+    `low` and `others` are the numbers of the descriptors that were found; each one in `others` stands for `weight`
+    descriptors. If a sample has numbers below and above the limit, the number is an estimate, with twice its standard
+    error.
+    """
+    low_below = sum(number < limit for number in low)
+    others_below = sum(number < limit for number in others)
+    above = len(others) - others_below
+    if low_below == len(low) and not above:
+        return None
+    number = min(limit, opened, low_below + round(weight * others_below))
+    is_estimate = weight > 1.0 and others_below and above
+    error = ceil(2 * weight * sqrt(others_below * above / len(others))) if is_estimate else 0
+    return DescriptorsBelowLimit(number, error)
 
 
 def _numbers(span: int, opened: int | None, wanted: int, low: int, seed: int) -> Iterable[int]:

@@ -212,6 +212,9 @@ class _Look:
             yield from (_group_line(namespace, group) for group in groups)
         yield f"module\t{describe_module(state_before, module_state())}"
         yield from (_process_line(sample, namespace_of[sample.pid]) for sample in samples)
+        for pid, below in ((each.pid, each.below_limit) for each in samples):
+            if below is not None:
+                yield f"below\t{pid}\t{below.number}\t{below.error}"
         for (pid, other), number in self._shared_sockets.most_common(MAX_SHARED_LINES):
             yield f"shared\t{pid}\t{other}\t{number}"
         yield from self._cgroup_lines(sockets_of)

@@ -164,6 +164,7 @@ class _Parser:
             "listen": self._add_listener,
             "group": self._add_group,
             "process": self._add_process,
+            "below": self._add_below,
             "cgroup": self._add_cgroup,
             "user": self._add_user,
             "shared": self._add_shared,
@@ -313,6 +314,13 @@ class _Parser:
             printable_name(command),
             _known(namespace[0]) if namespace else None,  # early versions recorded no namespace
         )
+
+    def _add_below(self, columns: list[str]) -> None:
+        pid, number, error = map(_count, columns)
+        process = self._process_of[pid]
+        if number > process.descriptors:
+            raise ValueError("more descriptors below the limit than there are")
+        self._process_of[pid] = process._replace(below_limit=number, below_limit_error=error)
 
     def _add_cgroup(self, columns: list[str]) -> None:
         number, sock, kernel, path = columns

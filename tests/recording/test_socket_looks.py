@@ -172,6 +172,8 @@ def test_scrubbing_leaves_out_what_it_does_not_know() -> None:
         listen(8080, pid=70, uid=1000, cgroup=77),
         group("whole:70", 5, uid=1000, cgroup=77, peer="192.0.2.0/24"),
         cgroup(77, "/user.slice/secret"),
+        process(70, "secret", descriptors=154, limit=160),
+        "below\t70\t4\t1",
         "user\t1000\tsecret",
         "hidden\thidepid",
         "hidden\tsecret",
@@ -187,6 +189,7 @@ def test_scrubbing_leaves_out_what_it_does_not_know() -> None:
     assert damage is None
     assert table is not None
     assert (table.hidden_by, table.cgroups_visible) == (("hidepid",), False)
+    assert table.process_of[1].limited_descriptors == 4
     assert (table.groups[0].pid, table.groups[0].uid, table.listeners[0].pid, table.groups[0].sockets) == (1, 1, 1, 5)
     assert text_of(SocketScrubber().scrub(read_of("something else\n"))) == ""
 

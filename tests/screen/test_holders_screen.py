@@ -610,6 +610,32 @@ async def test_a_full_process_stands_beside_the_sockets_that_fit_on_the_machine(
         assert ("but nofile is FULL" in title) is is_full
 
 
+@pytest.mark.parametrize(
+    ("below", "used", "state", "text"),
+    [
+        ("below\t10\t4\t0", (4, 0), "ok", "154 open, 4 of them below the limit of 160, which counts only those"),
+        ("below\t10\t150\t12", (150, 12), "near", "154 open, ≈ 150 of them below the limit of 160"),
+        ("below\t10\t155\t0", (154, 0), "full", "154 open of at most 160"),
+    ],
+    ids=["above", "estimate", "impossible"],
+)
+async def test_descriptors_above_the_limit_take_none_of_it(
+    tmp_path: Path, below: str, used: tuple[int, int], state: str, text: str
+) -> None:
+    seen = made_tree(
+        tmp_path / "a", net(alloc=4_000), process(10, descriptors=154, limit=160), below, group("whole:10")
+    )
+    async with tree_app(seen).run_test(size=(120, 40)) as pilot:
+        app = await open_holders(pilot)
+        assert app._ledger is not None
+        assert app._ledger.holders is not None
+        [row] = [limit for limit in app._ledger.limits["full"].rows if limit.name == "nofile"]
+        assert ((row.used, row.used_error), row.maximum, row.state) == (used, 160, state)
+        assert any(each.kind == "nofile" for each in app._ledger.holders.verdicts) == (state != "ok")
+        await pilot.press("enter")
+        assert text in " ".join(screen_text(app).split())
+
+
 async def test_the_foot_in_full_has_every_verdict_and_sum(folder: Path) -> None:
     async with tree_app(folder).run_test(size=(80, 24)) as pilot:
         app = await open_holders(pilot)

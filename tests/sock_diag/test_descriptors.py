@@ -5,6 +5,7 @@ many.
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -147,6 +148,28 @@ def test_the_limit_of_the_own_process_is_not_read() -> None:
         assert own.max_descriptors is None
         with holder(MAX_PER_PROCESS + 1, 24) as (pid, _):
             assert [each.max_descriptors is None for each in sample_owners([os.getpid(), pid]).owners] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("first", "limit", "below", "error"),
+    [(1000, 160, 3, 0), (24, 120, 96, 12), (24, 174, None, 0), (24, 10, 3, 0), (24, 20_000, None, 0)],
+)
+def test_descriptors_above_the_limit_take_none_below_it(first: int, limit: int, below: int | None, error: int) -> None:
+    """A limit that was lowered closes no descriptor; the numbers from `first` up are drawn at random."""
+    skip_without_counts(True)
+    with holder(150, first) as (pid, _):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, 20_000))
+        [found] = sample_owners([pid]).owners
+        [exact] = sample_owners([pid], exact_pid=pid).owners
+    assert (found.descriptors, found.max_descriptors) == (153, limit)
+    of_exact = None if below is None else (3 + min(150, max(0, limit - first)), 0)
+    assert exact.below_limit == of_exact
+    if below is None or not error:
+        assert found.below_limit == of_exact
+        return
+    assert found.below_limit is not None
+    assert 1 <= found.below_limit.error <= 40
+    assert abs(found.below_limit.number - 99) <= 2 * found.below_limit.error
 
 
 @pytest.mark.parametrize("bound", ["MAX_IN_ALL", "MAX_TRIES_IN_ALL"])
