@@ -53,10 +53,13 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         (
             "now",
             "average",
+            "B average now",
+            "B now",
             "of them idle",
             "no average",
             "below 200 sockets",
             "no average below 200 sockets",
+            "average from 200 sockets on",
             "too few",
         ),
     ),
@@ -111,7 +114,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The sum of the objects alone, each with its alignment and free pointer, without what is left over in slabs.",
         "The difference to one more socket is the price of packing objects into whole pages.",
         "/sys/kernel/slab/*/slab_size",
-        ("slab padding", "objects alone"),
+        ("slab padding", "objects alone", "without padding", "with slab padding", "with padding"),
     ),
     Entry(
         "IPv4:IPv6 as here",
@@ -125,7 +128,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "mini", "tw_sock", "tw"),
+        ("mini-socket", "mini", "tw_sock", "tw", "B/mini-socket"),
     ),
     Entry(
         "TCP in the kernel",
@@ -134,7 +137,17 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         " likely value if its range is wide; page cache of files that are sent is not in it. `% of RAM` is its share of"
         " MemTotal.",
         "/proc/slabinfo and /proc/net/sockstat",
-        ("total", "total kernel memory in TCP", "TCP memory", "likely", "range", "of RAM", "% of RAM"),
+        ("total", "total kernel memory in TCP", "TCP memory", "of RAM", "% of RAM"),
+    ),
+    Entry(
+        "range",
+        "The lowest and the highest value that TCP's memory may have; beside the large figure, which is the likely"
+        " value.",
+        "It is wide where the error of the counter of buffers is (some MiB with many CPUs), or where bind buckets and"
+        " obj_cgroup vectors lie in caches that others use, too: these may be all TCP's or none. Page memory (key i)"
+        " has the range of each part.",
+        "/proc/slabinfo and /proc/net/sockstat",
+        ("likely", "wide range", "likely range"),
     ),
     Entry(
         "growth",
@@ -147,11 +160,12 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "idle",
         "Slab memory that no socket uses now.",
-        "Idle memory is computed as OBJS minus ACTIVE, × the bytes of an object; it is a part of the average now."
-        " It is large after many sockets closed, and the next sockets take it first. Free objects on the lists of CPUs"
-        " count as active, so the figure is a lower bound.",
-        "/proc/slabinfo; mm/slub.c, get_slabinfo()",
-        ("idle slab", "idle object"),
+        "Beside the average it is the slabs of TCP's caches, less what the counted sockets take, for each socket: ≤ if"
+        " there may be more sockets than are counted, as TIME_WAIT of other netns. On the page memory it is OBJS minus"
+        " ACTIVE, × the bytes of an object: free objects on the lists of CPUs count as active, so there may be more."
+        " It is large after many sockets closed, and the next sockets take it first.",
+        "/proc/slabinfo and /proc/net/sockstat; mm/slub.c, get_slabinfo()",
+        ("idle slab", "idle object", "≤ idle"),
     ),
     Entry(
         "computed",
@@ -467,10 +481,11 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "file",
         "The open file that a descriptor points to, from the cache filp.",
-        "A descriptor is the number by which a program names the file. How many files may be open is limited by"
+        "A descriptor is the number by which a program names the file. A mini-socket, an orphan and a connection in the"
+        " accept queue have no file, so file-max does not count them. How many files may be open is limited by"
         " file-max for the machine, and by nofile for a process.",
         "fs/file_table.c, alloc_empty_file()",
-        ("filp", "descriptor"),
+        ("filp", "descriptor", "no file", "without a file"),
     ),
     Entry(
         "port",
@@ -656,12 +671,13 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "Unused bytes between two members of a struct, since the next member needs its alignment.",
         "Another order of the members may save them.",
         "/sys/kernel/btf/vmlinux",
+        ("unused", "unused bytes"),
     ),
     Entry(
         "padding",
         "Bytes that hold nothing: at the end of a struct, behind an object, or behind the last object of a slab.",
-        "At the end of a struct they make its size a multiple of its alignment; behind an object, the spacing. `B with"
-        " padding` in a report is an object with its share of all three; `without padding`, the struct alone.",
+        "At the end of a struct they make its size a multiple of its alignment; behind an object, the spacing. `with"
+        " slab padding` in a report is an object with its share of all three; `without slab padding`: less the last.",
         "/sys/kernel/btf/vmlinux",
         ("tail padding",),
     ),
@@ -735,7 +751,8 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "migrate type",
         "What a block may be used for: Unmovable, Movable, Reclaimable, HighAtomic, CMA or Isolate.",
         "Blocks of one type are kept together, so that movable pages can be moved away. TCP's slabs are Unmovable,"
-        " those of inodes and dentries Reclaimable; types may be taken over when their own lists are empty.",
+        " those of inodes and dentries Reclaimable; types may be taken over when their own lists are empty."
+        " `tcptop explain free` says what each type is for.",
         "/proc/pagetypeinfo; include/linux/mmzone.h, enum migratetype",
         ("type", "Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate"),
     ),
@@ -750,9 +767,10 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "zone",
         "A range of a node's memory by address: DMA, DMA32, Normal, Movable.",
         "TCP's slabs come from Normal, and from DMA32 or DMA where a node has no Normal or little free in it. Which"
-        " addresses a zone has depends on the architecture. Device keeps memory of devices.",
+        " addresses a zone has depends on the architecture. Device keeps memory of devices. A number before the name,"
+        " as in `0 DMA32`, is the node; a name alone counts this zone of all nodes.",
         "/proc/zoneinfo",
-        ("DMA", "DMA32", "Normal", "Device", "HighMem"),
+        ("DMA", "DMA32", "Normal", "Device", "HighMem", "0 DMA32", "0 Normal"),
     ),
     Entry(
         "watermark",
@@ -906,7 +924,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "Sockets that fit in free memory need no reclaim. The number that fits with reclaim is the"
         " end: with still more, the OOM killer ends a process, or opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
-        ("before reclaim", "with reclaim", "in free memory", "all in free memory"),
+        ("before reclaim", "with reclaim", "in free memory", "all in free memory", "free now", "reclaimed"),
     ),
     Entry(
         "page cache",
@@ -1104,7 +1122,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         " of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5"
         " verdicts` in the head line counts those of a look of the last five minutes.",
         "tcptop, from a look and the look before",
-        ("verdicts", "FULL", "W", "since the look before", "W verdicts"),
+        ("verdicts", "FULL", "since the look before", "W verdicts"),
     ),
     Entry(
         "one look",
@@ -1366,9 +1384,9 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "sample",
         "All that tcptop read at one moment.",
-        "Some files cost the kernel more and are read less often; their age stands beside them.",
+        "Some files cost the kernel more and are read less often; their age stands beside them: `counts ≤ 5 s old`.",
         "tcptop",
-        ("old", "reading"),
+        ("old", "reading", "counts up to 5 s old", "up to 5 s old", "s old", "counts old"),
     ),
     Entry(
         "5 s",
@@ -1377,7 +1395,7 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         " another thing: the growth of TCP's memory and of the sockets beside it, half a minute; Δ/s, five seconds."
         " After many sockets closed, the graph and Δ/s show it within five seconds, the growth later.",
         "tcptop",
-        ("every 5 s",),
+        ("every 5 s", "a step is 5 s"),
     ),
     Entry(
         "recording",
@@ -1400,6 +1418,34 @@ SCREEN_ENTRIES: tuple[Entry, ...] = (
         "It is used where no file tells, and only on the kernel where it was measured.",
         "tcptop lab",
         ("lab",),
+    ),
+    Entry(
+        "ENTER",
+        "The key that explains what is selected: a row of a table, a part of the bar, the limits.",
+        "In the table of nodes it shows the node in all panes. Tab gives the focus to the next pane, the arrow keys"
+        " select.",
+        "tcptop",
+        ("ENTER explain", "RETURN"),
+    ),
+    Entry(
+        "m",
+        "The key that changes from open sockets to TIME_WAIT and back.",
+        "In the bar of WATERMARKS, m stands at min. M is the key of the plan, and in a table MiB.",
+        "tcptop",
+    ),
+    Entry(
+        "W",
+        "The key of the look at all sockets: who holds them, by process, container, port, state or user.",
+        "Only a look tells the use of nofile, ports and listen queues. `tcptop who` prints the same.",
+        "net/ipv4/inet_diag.c",
+        ("key W",),
+    ),
+    Entry(
+        "0-9[]",
+        "The keys that choose a node: the digit of its number, [ the one before, ] the next.",
+        "All panes then show this node alone; = shows all nodes again.",
+        "tcptop",
+        ("0-9", "[", "]", "[ ]", "[]"),
     ),
     Entry(
         "unreadable",
@@ -1483,7 +1529,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         " stops no new socket. MEMORY FITS of a node: how many fit into its free memory; then its CPUs use other"
         " nodes.",
         "tcptop, from the files of the limits and the bytes of one more socket",
-        ("MEMORY FITS", "fits more"),
+        ("MEMORY FITS", "fits more", "half client side", "half client"),
     ),
     Entry(
         "below low",
@@ -1736,7 +1782,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "It goes on to the right: hidden columns (Shift-→ shows them), or a bar that is longer than its limit.",
         "In ASCII: >.",
         "tcptop",
-        ("→", "▶", ">"),
+        ("→", "▶", ">", "more columns", "more column"),
     ),
     Entry(
         "·",
@@ -1876,9 +1922,11 @@ def _entries_by_key() -> dict[str, tuple[Entry, ...]]:
 def find_entries(word: str) -> tuple[Entry, ...]:
     """The entries of a word, such as those of `order` and of the column `ORDER`; empty if there is no entry.
 
-    Upper and lower case make no difference, but an entry that is spelled exactly as `word` comes first.
+    Upper and lower case make no difference, but an entry that is spelled exactly as `word` comes first, and then one
+    with an alias that is: `no file` is an alias of file, though `nofile` is an entry.
     """
-    return tuple(sorted(_entries_by_key().get(fold_word(word), ()), key=lambda entry: entry.word != word))
+    found = _entries_by_key().get(fold_word(word), ())
+    return tuple(sorted(found, key=lambda entry: (entry.word != word, word not in entry.other_names)))
 
 
 def find_entries_of_ascii(sign: str) -> tuple[Entry, ...]:

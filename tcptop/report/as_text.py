@@ -98,13 +98,13 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     for part, name, cache, note in _rows_of_parts(mix.outgoing.parts):
         if not round(part.slab_bytes or 0, 1) and part.high_slab_bytes:
             most = units.round_bound(part.high_slab_bytes, True, 1)
-            yield f"    {name:<26} {cache:<20} up to {most:.1f} B with padding"
+            yield f"    {name:<26} {cache:<20} up to {most:.1f} B with slab padding"
             continue
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
             about += f", up to {units.round_bound(part.high_slab_bytes, True, 1):.1f}"
-        sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with padding {about}".rstrip()
+        sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with slab padding {about}".rstrip()
         yield f"    {name:<26} {cache:<20} {sizes}"
         if note:
             yield note
@@ -156,9 +156,9 @@ def _figure(title: str, figure: CostBySide) -> Iterator[str]:
         objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
         is_range = side.complete and not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
-        high = f", up to {units.exact_bytes(side.high_slab_bytes, True)} B with padding" if is_range else ""
+        high = f", up to {units.exact_bytes(side.high_slab_bytes, True)} B with" if is_range else ""
         start = f"  one more {SIDE_TITLES[name]}, {title:<7} {slabs:>10} B"
-        yield f"{start} {at_most + objects:>10} B without padding{high}"
+        yield f"{start} {at_most + objects:>10} B without slab padding{high}"
 
 
 def _sockets(ledger: Ledger) -> Iterator[str]:

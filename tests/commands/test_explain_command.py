@@ -262,3 +262,43 @@ def test_an_unknown_word_names_words_like_it() -> None:
 def test_a_rate_as_printed_is_no_option() -> None:
     assert "growth" in explain_text("-5/s").splitlines()[0]
     assert explain_text("of", "RAM", "-5/s") == explain_text("of RAM -5/s")
+
+
+@pytest.mark.parametrize(
+    ("words", "head", "part"),
+    [
+        ("without padding", "without slab padding", "with its alignment and free pointer, without what is left over"),
+        ("without slab padding", "without slab padding", "with its alignment and free pointer"),
+        ("padding", "padding", "`without slab padding`: less the last."),
+        ("idle", "idle", "≤ if there may be more sockets than are counted"),
+        ("range", "range", "error of the counter of buffers"),
+        ("half client side", "FITS MORE", "half of the new sockets are taken as client side"),
+        ("B average now", "average now", "divided by their number"),
+        ("B now", "average now", "divided by their number"),
+        ("HighAtomic", "migrate type", "tcptop explain free"),
+        ("0 DMA32", "zone", "is the node"),
+        ("ENTER", "ENTER", "explains what is selected"),
+        ("W", "W", "who holds them"),
+        ("m", "m", "TIME_WAIT and back"),
+        ("0-9[]", "0-9[]", "choose a node"),
+        ("more columns", "→ ▶", "hidden columns"),
+        ("no file", "file", "A mini-socket, an orphan"),
+        ("counts up to 5 s old", "sample", "their age stands beside them"),
+        ("a step is 5 s", "5 s", "change once in five seconds"),
+        ("B/mini-socket", "TIME_WAIT", "a mini-socket"),
+        ("reclaimed", "reclaim", "frees page cache"),
+        ("unused", "hole", "Unused bytes between two members"),
+    ],
+)
+def test_a_text_of_the_screen_leads_to_its_entry(words: str, head: str, part: str) -> None:
+    lines = explain_text(words).splitlines()
+    assert lines[2].strip() == head
+    assert part in " ".join(line.strip() for line in lines)
+
+
+def test_the_report_and_the_glossary_use_the_words_of_the_screen_for_slab_padding() -> None:
+    report = forked_program.run("-o", "--root", TREE, environment=dict(os.environ)).stdout
+    assert " B without slab padding" in report
+    assert " B with slab padding" in report
+    assert " B without padding" not in report
+    assert "struct alone" not in explain_text("padding")
