@@ -103,7 +103,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     sysctls = _sysctls(snapshot, ledger, request, limits, parts)
     limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
     time_wait_bytes = max(0.0, _most(needs.memory) - _most(alone.memory))
-    nodes = _by_node(table, ledger, needs.memory[0], time_wait_bytes, fit_into)
+    nodes = _by_node(table, ledger, needs.memory, time_wait_bytes, needs_of, fit_into)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
     reasons += [f"{limit_label(limit.name)}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
@@ -117,6 +117,12 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
             number
             for number, node in (nodes or {}).items()
             if node.free_bytes is not None and node.bytes > node.free_bytes
+        ),
+        maybe_full_nodes=tuple(
+            number
+            for number, node in (nodes or {}).items()
+            if node.free_bytes is not None
+            and node.bytes <= node.free_bytes < (node.bytes if node.high_bytes is None else node.high_bytes)
         ),
         limits=tuple(limits),
         sysctls=tuple(each for each in sysctls.values() if isinstance(each, PlanSysctl)),
@@ -755,13 +761,17 @@ def _connections(limit: PlanLimit) -> float:
 def _by_node(
     table: CacheTable,
     ledger: Ledger,
-    total_bytes: float,
+    total_bytes: tuple[float, float],
     time_wait_bytes: float,
+    needs_of: Callable[[int], Needs],
     fit_into: Callable[[float], int | None],
 ) -> dict[int, PlanNode] | None:
     """The memory that the plan takes on each node; None if unknown.
 
-    New sockets are assumed to spread over the nodes like the present socks.
+    New sockets are assumed to spread over the nodes like the present socks. The number of connections that fit into the
+    free memory of a node is computed from the average bytes of a connection when the free memory of all nodes is in
+    use. The sum over the nodes is then the number that fits into the free memory of the machine. For the connections of
+    a single node the average would be larger, because fewer sockets share the bind buckets of the local ports.
     """
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     shares = {node.node: share_of_objects(lines, node.node) for node in ledger.nodes}
@@ -769,15 +779,22 @@ def _by_node(
         shares = dict.fromkeys(shares, 1.0)
     if not shares or None in shares.values():
         return None
-    headroom, nodes = ledger.headroom["full"], {}
+    headroom = ledger.headroom["full"]
+    free_bytes = {
+        number: node.without_reclaim * headroom.bytes_per_socket
+        for number, node in headroom.nodes.items()
+        if headroom.bytes_per_socket is not None
+    }
+    in_all = fit_into(sum(free_bytes.values()))
+    each = 0.0
+    if in_all is not None:
+        each = max(0.0, _most(needs_of(max(1, in_all)).memory) - time_wait_bytes) / max(1, in_all)
+    low, high = total_bytes
+    nodes: dict[int, PlanNode] = {}
     for number, share in shares.items():
-        free = None
-        if number in headroom.nodes and headroom.bytes_per_socket is not None:
-            free = headroom.nodes[number].without_reclaim * headroom.bytes_per_socket
-        # `fit_into` subtracts the bytes of all planned mini-sockets. Mini-sockets on other nodes take no memory of this
-        # node, so the bytes of these mini-sockets are added to `free`.
-        fits = None if free is None else fit_into(free + time_wait_bytes * (1.0 - (share or 0.0)))
-        nodes[number] = PlanNode(total_bytes * (share or 0.0), free, fits)
+        free, part = free_bytes.get(number), share or 0.0
+        fits = int(max(0.0, free - time_wait_bytes * part) / each) if free is not None and each else None
+        nodes[number] = PlanNode(low * part, free, fits, None if high == inf else high * part)
     return nodes
 
 

@@ -336,10 +336,15 @@ def total_text(plan: Plan) -> str:
     """The bytes of all planned objects, with their bounds."""
     if plan.bytes is None:
         return units.UNKNOWN
-    if plan.high_bytes is None:
-        return f"≥ {units.size(plan.bytes, False)}"
-    low, high = units.size(plan.bytes), units.size(plan.high_bytes)
-    return low if low == high else units.size_range(plan.bytes, plan.high_bytes)
+    return _size_span(plan.bytes, plan.high_bytes)
+
+
+def _size_span(low_bytes: float, high_bytes: float | None) -> str:
+    """Bounds on a number of bytes, as text; `≥` and the lower bound if there is no upper bound."""
+    if high_bytes is None:
+        return f"≥ {units.size(low_bytes, False)}"
+    low, high = units.size(low_bytes), units.size(high_bytes)
+    return low if low == high else units.size_range(low_bytes, high_bytes)
 
 
 def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
@@ -354,16 +359,20 @@ def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
         return paragraph(" By node: not known, since no file counts all TCP slabs by node.", columns - 1, "text")
     if len(plan.nodes) < 2:
         return []
-    least, most = ("≥ ", "≤ ") if plan.high_bytes is None else ("", "")
+    most = "≤ " if plan.high_bytes is None else ""
     rows = [
         TableRow(
             (
                 str(number),
-                f"{least}{units.size(node.bytes)}",
+                _size_span(node.bytes, node.high_bytes),
                 units.size(node.free_bytes),
                 f"{'' if node.connections is None else most}{units.rough_count(node.connections, up=bool(most))}",
             ),
-            "above its own free memory" if number in plan.full_nodes else "",
+            "above its own free memory"
+            if number in plan.full_nodes
+            else "may be above its free memory"
+            if number in plan.maybe_full_nodes
+            else "",
         )
         for number, node in plan.nodes.items()
     ]
@@ -589,10 +598,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             " known."
         )
     has_other_nodes = sum(node.memory_bytes != 0 for node in ledger.nodes) > 1
-    if plan.full_nodes and has_other_nodes:
-        numbers = ", ".join(map(str, plan.full_nodes))
-        plural = "s" if len(plan.full_nodes) > 1 else ""
-        yield f"The CPUs of node{plural} {numbers} will use memory of other nodes, too."
+    if has_other_nodes:
+        yield from _full_node_texts(plan)
     for part in plan.parts:
         if part.high_cache:
             yield (
@@ -608,6 +615,18 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     if any(part.estimated for part in plan.parts):
         yield "A part with a range, or shared by sockets, is shown at its upper bound."
     yield "The memory of the programs themselves is not counted."
+
+
+def _full_node_texts(plan: Plan) -> Iterator[str]:
+    """Yields sentences on the nodes whose free memory the plan exceeds, or may exceed."""
+    for numbers, verb, are in ((plan.full_nodes, "will", "are"), (plan.maybe_full_nodes, "may", "may be")):
+        if not numbers:
+            continue
+        if all(number in numbers for number, node in (plan.nodes or {}).items() if node.free_bytes != 0):
+            yield f"All nodes {are} above their own free memory: the kernel then gives up page cache, if there is any."
+            continue
+        names = f"{'node' if len(numbers) == 1 else 'nodes'} {', '.join(map(str, numbers))}"
+        yield f"The CPUs of {names} {verb} use memory of other nodes, too."
 
 
 def buffers_text(plan: Plan) -> str:

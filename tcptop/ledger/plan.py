@@ -200,10 +200,14 @@ class PlanNode(NamedTuple):
     """The planned memory on a NUMA node, if new sockets spread over the nodes in the same way as the present socks."""
 
     bytes: float
+    """Lower bound on the planned bytes."""
     free_bytes: float | None
     """Free memory of the node above the amount at which the kernel reclaims memory; None if unknown."""
     connections: int | None
-    """Number of planned connections that fit into `free_bytes`, if all of them are on this node."""
+    """Number of planned connections that fit into `free_bytes`, each with the average bytes of a connection when the
+    free memory of all nodes is in use; None if unknown."""
+    high_bytes: float | None = None
+    """Upper bound on the planned bytes; None if there is no upper bound."""
 
 
 class PlanBuffers(NamedTuple):
@@ -230,7 +234,7 @@ class Plan(NamedTuple):
     """The planned memory on each node, if new sockets spread over the nodes in the same way as the present socks; None
     if unknown."""
     full_nodes: tuple[int, ...]
-    """Nodes on which the plan takes more memory than the node has free."""
+    """Nodes on which the plan surely takes more memory than the node has free."""
     limits: tuple[PlanLimit, ...]
     """The limits that the plan affects, the limit that is reached with the fewest connections first."""
     sysctls: tuple[PlanSysctl, ...]
@@ -265,6 +269,8 @@ class Plan(NamedTuple):
     spread_sockets: int | None = None
     """Number of present sockets whose spread over the nodes `nodes` assumes for the planned sockets; None if
     unknown."""
+    maybe_full_nodes: tuple[int, ...] = ()
+    """Nodes on which only the upper bound of the planned memory is more than the node has free."""
     not_counted: tuple[UncountedLimit, ...] = ()
     """The limits with an alarm that are not in `limits`, the most severe state first."""
     cgroup_pressure: str = ""

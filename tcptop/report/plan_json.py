@@ -108,7 +108,12 @@ def _part(part: PlanPart) -> Json:
 
 
 def _node(node: PlanNode) -> Json:
-    return {"bytes": round(node.bytes), "free_bytes": _whole(node.free_bytes), "connections": node.connections}
+    return {
+        "bytes": round(node.bytes),
+        "high_bytes": _whole(node.high_bytes),
+        "free_bytes": _whole(node.free_bytes),
+        "connections": node.connections,
+    }
 
 
 def _limit(limit: PlanLimit) -> Json:

@@ -228,6 +228,13 @@ def test_a_node_has_its_free_memory_and_how_many_fit_into_it(kernel: str, run: R
         free = headroom.nodes[int(number)].without_reclaim * (headroom.bytes_per_socket or 0)
         assert node["free_bytes"] == pytest.approx(free, abs=1)
         assert node["connections"] == pytest.approx(free * 10_000 / found["takes"]["high_bytes"], abs=1)
+        assert (node["bytes"], node["high_bytes"]) == pytest.approx(
+            (
+                found["takes"]["bytes"] * (share := node["bytes"] / found["takes"]["bytes"]),
+                found["takes"]["high_bytes"] * share,
+            ),
+            abs=2,
+        )
     rows = run(*arguments)[1].partition(" NODE ")[2].splitlines()[1 : len(found["nodes"]) + 1]
     assert [row.split()[0] for row in rows] == list(found["nodes"])
     assert [row.endswith("above its own free memory") for row in rows] == [
@@ -1309,10 +1316,52 @@ def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run
         assert (idle in " ".join(output.partition("\n\n")[0].split())) == is_idle
 
 
-@pytest.mark.parametrize(("kernel", "says"), [("6.1-1n", False), ("6.1-4n", True), ("6.1-4n-memoryless", True)])
-def test_only_cpus_beside_other_nodes_use_their_memory(kernel: str, says: bool, run_json: RunJson) -> None:
-    found = run_json("--root", str(tree(kernel, "established")), "--connections", "10M")
-    assert any("memory of other nodes" in each for each in found["remarks"]) == says
+@pytest.mark.parametrize(
+    ("kernel", "connections", "says"),
+    [
+        ("6.1-1n", "10M", ""),
+        ("6.1-4n", "10M", "All nodes are above their own free memory"),
+        ("6.1-4n-memoryless", "10M", "All nodes are above their own free memory"),
+        ("6.1-8n", "1160K", "The CPUs of node 3 will use memory of other nodes, too."),
+    ],
+)
+def test_only_cpus_beside_other_nodes_use_their_memory(
+    kernel: str, connections: str, says: str, run_json: RunJson
+) -> None:
+    found = run_json("--root", str(tree(kernel, "established")), "--connections", connections)
+    texts = ("memory of other nodes", "above their own free memory")
+    said = [each for each in found["remarks"] if any(text in each for text in texts)]
+    assert bool(said) == bool(says)
+    assert all(each.startswith(says) for each in said[:1])
+
+
+def test_a_node_that_may_be_too_small_for_its_part_says_so(run: Run, run_json: RunJson) -> None:
+    """The part of each node is a range; node 3 has less free memory than the upper bound."""
+    arguments = ("--root", str(tree("6.1-8n", "established")), "--buffers", "now", "--connections", "1M")
+    found = run_json(*arguments)
+    maybe = {
+        number for number, node in found["nodes"].items() if node["bytes"] <= node["free_bytes"] < node["high_bytes"]
+    }
+    assert maybe
+    rows = run(*arguments)[1].partition(" NODE ")[2].splitlines()[1 : len(found["nodes"]) + 1]
+    assert {row.split()[0] for row in rows if row.endswith("may be above its free memory")} == maybe
+    assert all(" to " in row for row in rows)
+    assert any(each.endswith(" may use memory of other nodes, too.") for each in found["remarks"])
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--side", "mixed"), ("--side", "client"), ("--side", "mixed", "--time-wait", "200K")], ids=str
+)
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n"])
+def test_what_fits_on_the_nodes_adds_up_to_what_fits_without_reclaim(
+    kernel: str, options: tuple[str, ...], run: Run, run_json: RunJson
+) -> None:
+    """Sockets of all nodes share the bind buckets of the local ports, also those on one node."""
+    arguments = ("--root", str(tree(kernel, "established")), "--connections", "10K", *options)
+    nodes = run_json(*arguments)["nodes"].values()
+    text = " ".join(run(*arguments)[1].split())
+    without = int(re.findall(r"Memory holds ([\d ]+) more", text)[0].replace(" ", ""))
+    assert sum(node["connections"] for node in nodes) == pytest.approx(without, rel=0.009)
 
 
 def test_a_typed_size_of_buffers_says_nothing_of_the_present_charge(run_json: RunJson) -> None:
