@@ -160,7 +160,8 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
     shortest = f"{number} more {SOCKETS[mode]}"
     named_full = _but_full(ledger.limits[mode])
-    return list(dict.fromkeys([*sentences, *([f"{shortest} fit{named_full}"] if named_full else []), shortest]))
+    with_full = [f"{shortest} fit{named_full}", f"{number} more{named_full}"] if named_full else []
+    return list(dict.fromkeys([*sentences, *with_full, shortest]))
 
 
 def headroom_exceptions(limits: Limits) -> str:

@@ -49,6 +49,8 @@ FITS_TITLE = "fits more"
 ORDERS = ("fewest fit first", "fewest first")
 """Texts, from long to short, that name the order of the limits: of the limits without an alarm, the limit below which
 the fewest further sockets fit comes first."""
+NEARLY_REACHED_SHARE = 0.8
+"""Used share from which the pane shows a limit that only a look at the sockets tells, and that has no alarm."""
 PERCENT_WIDTH, FITS_WIDTH, NOTE_WIDTH, THEN_WIDTH = 7, 12, 26, 53
 MIN_BAR_WIDTH, MAX_BAR_WIDTH = 7, 20
 USE_WIDTHS: Sequence[tuple[int, int]] = ((100, 24), (85, 22))
@@ -133,7 +135,11 @@ class LimitsPane(ScrollPane):
         parts += [["Limits", each] for each in sentences[-2:]]
         if self._can_look(ledger) and self._body_length >= self._body_height:
             parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
-        titles = [TITLE_SEPARATOR.join(filter(None, (name, hidden, *each, self.position))) for name, *each in parts]
+        positioned = [[*each, self.position] for each in parts]
+        # Beside a full limit, the words are worth more than the position.
+        has_full = "FULL" in sentences[0]
+        variants = [each for pair in zip(positioned, parts, strict=True) for each in pair] if has_full else positioned
+        titles = [TITLE_SEPARATOR.join(filter(None, (name, hidden, *each))) for name, *each in (*variants, *parts)]
         has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
             f"{title} {'─' * (fits_start - cell_width(title) - 2)} {FITS_TITLE}"
@@ -145,7 +151,8 @@ class LimitsPane(ScrollPane):
             # The reason for the unknown headroom is more useful than the title of a column without numbers.
             reasons = [f"Limits{TITLE_SEPARATOR}{each}" for each in (f"{sentences[-1]}: {reason}", reason)]
             headed = [each for each in reasons if cell_width(each) <= self.max_title_width] + headed
-        return first_fitting([*headed, *titles, f"Limits{TITLE_SEPARATOR}{hidden}"], self.max_title_width), ""
+        last = TITLE_SEPARATOR.join(filter(None, ("Limits", hidden)))
+        return first_fitting([*headed, *titles, last], self.max_title_width), ""
 
     def _can_look(self, ledger: Ledger) -> bool:
         """True if the running kernel can be asked about all sockets (key W)."""
@@ -162,11 +169,17 @@ def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:
     """The limits of the pane.
 
     To know the use of some limits, the program must look at all sockets. The pane leaves out each of these limits,
-    unless the limit has an alarm; the headroom page shows all limits. If the use of no other limit is known, all limits
-    are returned.
+    unless the limit has an alarm or a look has found it nearly reached; the headroom page shows all limits. If the use
+    of no other limit is known, all limits are returned.
     """
     limits = ledger.limits[mode].rows
-    shown = [limit for limit in limits if not LIMIT_BY_NAME[limit.name].needs_look or limit.state in ALARM_STATES]
+    shown = [
+        limit
+        for limit in limits
+        if not LIMIT_BY_NAME[limit.name].needs_look
+        or limit.state in ALARM_STATES
+        or (limit.ratio or 0.0) >= NEARLY_REACHED_SHARE
+    ]
     return shown if any(has_bar(limit) for limit in shown) else limits
 
 

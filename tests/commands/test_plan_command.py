@@ -577,7 +577,7 @@ def with_v1_cgroup(folder: Path, of_buffers: dict[str, str]) -> Path:
     levels = {"": no_limit, "a": no_limit, "a/web": "200000000"}
     for name, maximum in levels.items():
         below = f"sys/fs/cgroup/memory/{name}".rstrip("/")
-        buffers = {"limit_in_bytes": no_limit, "usage_in_bytes": "0"} | (of_buffers if name == "a" else {})
+        buffers = {"limit_in_bytes": no_limit, "usage_in_bytes": "0"} | dict(of_buffers if name == "a" else {})
         files = {f"kmem.tcp.{each}": text for each, text in buffers.items()}
         files |= {"limit_in_bytes": maximum, "usage_in_bytes": "0", "use_hierarchy": "1"}
         files |= {"stat": "total_active_file 0\ntotal_inactive_file 0"}
