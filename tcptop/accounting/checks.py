@@ -261,6 +261,8 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
         return "CRITICAL", "limit is 0"
     if limit.state == "pressure":
         return "WARNING", "under pressure, says the kernel"
+    if limit.threshold is None and limit.state == "full":
+        return "CRITICAL", f"full: {limit.then}"
     cause = LIMIT_BY_NAME[limit.name].event
     grown = next((event.grown for event in ledger.events if cause is not None and event.name == cause.name), None)
     if cause is None or not grown:
@@ -284,6 +286,8 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
     """
     if limit.name == CGROUP_LIMIT and limit.state == "ok" and limit.ratio is None:
         return "OK"
+    if limit.threshold is None and ranges == NO_RANGES and limit.state in ALARM_STATES:
+        return "OK"  # the alarm alone decides
     if limit.ratio is None:
         return "UNKNOWN"
     edges = bounds or (0.0, inf)  # without a known error, the counter shows no bound

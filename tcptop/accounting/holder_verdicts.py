@@ -19,6 +19,8 @@ orphans is normal."""
 TIME_WAIT_SHARE = 0.5
 NOFILE_SHARE = 0.8
 """Minimum number of open files of a process for a verdict, as a share of the process's limit (RLIMIT_NOFILE)."""
+PORTS_SHARE = 0.8
+"""Minimum number of sockets to one remote port for a verdict, as a share of the local ports."""
 UNHASHED_SHARE = 0.01
 
 
@@ -27,6 +29,8 @@ class VerdictLimits(NamedTuple):
 
     max_buffer_bytes: int | None
     max_orphans: int | None
+    local_ports: int | None = None
+    """The local ports from which connect() chooses, in the network namespace of the user."""
 
 
 class Candidate(NamedTuple):
@@ -57,7 +61,7 @@ IF_GROWN: Mapping[str, tuple[str, str, str]] = {
 A verdict is given if the counter of a namespace has grown since the previous reading of the sockets."""
 
 VERDICT_KINDS: Sequence[str] = (
-    *("nofile", "queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
+    *("nofile", "ports", "queue_full", "orphans", "unread", "close_wait", "no_process", "in_no_hash"),
     *("TCPReqQFullDrop", "TCPTimeWaitOverflow", "time_wait", "TCPReqQFullDoCookies"),
 )
 """All kinds of verdicts, from the most urgent to the least urgent."""
@@ -181,6 +185,31 @@ def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
             yield Candidate(("nofile", process.pid), number / most, verdict)
 
 
+def _ports(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
+    """Verdicts on remote ports to which nearly as many sockets are open as there are local ports.
+
+    A local port serves one socket to each address and port of a peer. A look does not count the sockets to each address
+    apart, so the number of sockets is an upper bound on the ports that are taken.
+    """
+    here = {each.inode for each in look[0].namespaces if each.is_here and each.asked == "asked"}
+    by_port: dict[int, list[HolderGroup]] = defaultdict(list)
+    for group in look[1]:
+        if not group.is_server and group.port and group.namespace in here:
+            by_port[group.port].append(group)
+    for port, groups in by_port.items():
+        count = round(sum(group.sockets for group in groups))
+        if limits.local_ports and count >= PORTS_SHARE * limits.local_ports:
+            most = "all" if count >= limits.local_ports else f"at most {grouped(count)}"
+            text = (
+                f"{grouped(count)} sockets to :{port} take {most} of {counted(limits.local_ports, 'local port')} if to"
+                " one address: connect(2) to it fails with EADDRNOTAVAIL when all are taken"
+            )
+            pids = {group.holder.pid for group in groups if group.holder.kind == "process"}
+            pid = pids.pop() if len(pids) == 1 else None
+            verdict = HolderVerdict("ports", text, count, None, pid, groups[0].namespace)
+            yield Candidate(("ports", groups[0].namespace, port), count, verdict)
+
+
 FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
     _close_wait,
     _unread,
@@ -189,6 +218,7 @@ FINDERS: Sequence[Callable[[Look, VerdictLimits], Iterator[Candidate]]] = (
     _in_no_hash,
     _time_wait,
     _nofile,
+    _ports,
 )
 
 

@@ -218,6 +218,7 @@ def _verdict_limits(snapshot: Snapshot, page_bytes: int | None) -> VerdictLimits
     return VerdictLimits(
         None if tcp_mem is None or page_bytes is None else tcp_mem[2] * page_bytes,
         limits.max_orphans if limits else None,
+        limits.local_port_count if limits else None,
     )
 
 

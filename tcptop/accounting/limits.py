@@ -116,13 +116,15 @@ def find_limits(
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
     """The state of a limit. If a threshold lies within the counter's error, there is no alarm.
 
-    If only an upper bound on the use is known, there is no alarm.
+    If only an upper bound on the use is known, there is no alarm. A limit without thresholds keeps its alarm.
     """
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
         return "ok"  # neither the cgroup nor one above it has a limit
     if threshold is not None and limit.maximum == 0 and limit.used is not None:
         return "full"  # a maximum of 0 is always exceeded, even if the use is 0
+    if threshold is None and limit.state in ALARM_STATES:
+        return limit.state
     if threshold is None or ratio is None or not limit.maximum:
         return "pressure" if under_pressure else "unknown"
     percent = 100 * ratio
@@ -471,13 +473,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
 
     The use is the number of sockets to the most used remote port, added up over all remote addresses.
     """
-    ports = limits.local_ports
-    number = None if ports is None else ports[1] - ports[0] + 1
-    if ports is not None and number is not None:
-        # The ranges of reserved ports do not overlap.
-        number -= sum(
-            max(0, min(last, ports[1]) - max(first, ports[0]) + 1) for first, last in limits.reserved_ports or ()
-        )
+    number = limits.local_port_count
     note = f"to one address and port of a peer; {NEEDS_DUMP}"
     used: int | None = None
     here = {each.inode for each in holders.namespaces if each.is_here and each.asked == "asked"} if holders else ()
@@ -522,15 +518,20 @@ def _nofile(holders: "Holders | None") -> Limit:
 
 
 def _listen_queues(holders: "Holders | None") -> Limit:
-    """The limit on an accept queue; of all accept queues, the queue that is nearest to its limit is shown."""
+    """The limit on an accept queue; of all accept queues, the queue that is nearest to its limit is shown.
+
+    The limit is full if a queue is over its limit and has dropped connections. The kernel drops the connections of a
+    queue over its limit (include/net/sock.h, sk_acceptq_is_full).
+    """
     if holders is None or not holders.listeners:
         return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP)
-    fullest = max(holders.listeners, key=lambda each: each.queue / max(1, each.limit))
+    full = [each for each in holders.listeners if each.queue > each.limit and each.drops]
+    fullest = max(full or holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "
     note = f"{name}:{fullest.port}{_look_age(holders)}, the fullest of {grouped(len(holders.listeners))}"
     use = Use(fullest.queue, fullest.limit)
-    return _limit("listen_queues", use, None, note)
+    return _limit("listen_queues", use, None, note, state="full" if full else "unknown")
 
 
 def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:

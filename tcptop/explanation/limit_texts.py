@@ -102,6 +102,8 @@ def alarm_reasons(limit: Limit) -> list[str]:
             return [f"{limit.state} from {units.plain_number(level)} %"]
         if 100 * limit.ratio >= level - STATE_MARGIN_PERCENT:
             return [f"{limit.state} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
+    if limit.state == "full" and limit.threshold is None and limit.scope == "process":
+        return _left_texts(limit)
     event = LIMIT_BY_NAME[limit.name].event
     if event is not None and limit.event_growth is not None:
         return [f"{units.grouped(limit.event_growth)} {text}" for text in event.counts]
@@ -175,8 +177,9 @@ def headroom_exceptions(limits: Limits) -> str:
 
 
 def _but_full(limits: Limits) -> str:
-    full = [limit.label for limit in limits.rows if limit.state == "full" and limit.scope == "process"]
-    return f", but {' and '.join(full)} {'is' if len(full) == 1 else 'are'} FULL" if full else ""
+    names = " and ".join(limit.label for limit in limits.rows if limit.state == "full" and limit.scope == "process")
+    is_plural = " and " in names or names.endswith("s")
+    return f", but {names} {'are' if is_plural else 'is'} FULL" if names else ""
 
 
 def headroom_assumption(headroom: Headroom) -> str:

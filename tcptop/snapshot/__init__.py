@@ -474,6 +474,19 @@ class SocketLimits(NamedTuple):
     """net.ipv4.ip_local_reserved_ports of the network namespace: ranges of ports that connect(2) does not choose, each
     with its first and last port. Empty if no port is reserved; None if unknown."""
 
+    @property
+    def local_port_count(self) -> int | None:
+        """Number of local ports from which connect(2) chooses; at most so many if `reserved_ports` is None.
+
+        None if `local_ports` is unknown.
+        """
+        if self.local_ports is None:
+            return None
+        first, last = self.local_ports
+        # The ranges of reserved ports do not overlap.
+        reserved = sum(max(0, min(end, last) - max(start, first) + 1) for start, end in self.reserved_ports or ())
+        return last - first + 1 - reserved
+
 
 class MemoryCgroups(NamedTuple):
     """Says if kernel memory is charged to memory cgroups.

@@ -81,6 +81,17 @@ def test_a_process_near_its_limit_of_open_files(files: int, limit: int | None, f
         assert found["nofile"].startswith("hoarder[10] has 820 of at most 1 000 open files (nofile)")
 
 
+@pytest.mark.parametrize(("sockets", "fires"), [(22_585, False), (22_586, True), (30_000, True)])
+def test_nearly_all_local_ports_to_one_remote_port(sockets: int, fires: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holders, "_verdict_limits", lambda *_: VerdictLimits(None, None, 28_232))
+    found = verdicts((net(), group("whole:10", sockets, server=False, port=8000), process(10, "proxy")))
+    assert (found.keys() == {"ports"}) == fires
+    if fires:
+        taken = "all" if sockets >= 28_232 else "at most 22 586"
+        assert f" sockets to :8000 take {taken} of 28 232 local ports" in found["ports"]
+        assert "EADDRNOTAVAIL" in found["ports"]
+
+
 def test_one_socket_is_no_sockets() -> None:
     lines = (group("whole:10", 1, rmem=int(0.011 * tcp_mem_bytes())), process(10, "deaf"))
     assert verdicts(lines)["unread"].removesuffix(" (one look)").endswith(" unread in 1 socket")

@@ -17,15 +17,20 @@ from pathlib import Path
 
 import forked_program
 import pytest
+from made_look import group, listen, net, table_of
 from plugin_output import Output, parse_output
-from recorded import RECORDINGS, copy_recording, counters, release_files, text, tree, write_tree
+from recorded import RECORDINGS, copy_recording, counters, release_files, snapshot, text, tree, write_tree
 from samples import STARTED_UNIX_S, phase_trees, record
 from slow_case import slow
 
-from tcptop.accounting.checks import CHECK_NAMES
+from tcptop.accounting import account
+from tcptop.accounting.checks import CHECK_NAMES, SocketGrowth, run_checks
 from tcptop.accounting.growth import MIN_SAMPLES
 from tcptop.commands import check
 from tcptop.kernel.limits import THRESHOLDS
+from tcptop.report.as_text import as_text
+from tcptop.snapshot import Reading
+from tcptop.snapshot.socket_table import SocketTable
 
 PROJECT = Path(__file__).resolve().parents[2]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
@@ -901,3 +906,14 @@ def test_the_use_of_tcp_mem_is_a_range_where_its_counter_has_an_error(tmp_path: 
     root = copy_recording("7.3-4n", "halfclosed", tmp_path / "tree")
     write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "5000\t8000\t9900\n"})
     assert "tcp_mem 51.7 to 93.1 %" in run("--root", str(root), "tcp_mem").text
+
+
+@pytest.mark.parametrize(("queue", "drops", "is_full"), [(129, 3, True), (129, 0, False), (128, 3, False)])
+def test_a_queue_over_its_limit_that_has_dropped_connections_is_critical(queue: int, drops: int, is_full: bool) -> None:
+    look = table_of(net(), group("whole:10"), listen(8080, queue, 128, drops))
+    reading: Reading[SocketTable] = Reading("ok", look, None, 9.0, 12, 5.0, None, None)
+    ledger = account(snapshot("6.1-4n", "established")._replace(socket_table=reading, live=True))
+    [found] = run_checks(ledger, ["listen_queues"], {}, SocketGrowth(None, None), None)
+    assert (found.state == "CRITICAL") == is_full
+    assert ("full: the handshake is dropped" in found.alarm) == is_full
+    assert ("but listen queues are FULL" in as_text(ledger)) == is_full
