@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from math import ceil, sqrt
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ SPARE_TRIES = 16
 MAX_THREADS = 64
 """Maximum number of threads that are tried in a process whose first thread has exited."""
 DEFAULT_TABLE_SIZE = 1 << 10
+SMALLEST_TABLE = 64
+"""Number of entries in the smallest table of descriptors (NR_OPEN_DEFAULT); larger ones have a power of 2."""
 
 
 class DescriptorsBelowLimit(NamedTuple):
@@ -90,7 +93,7 @@ def sample_owners(pids: Iterable[int], exact_pid: int | None = None) -> Sampled:
     namespaces: dict[int, str] = {}
     looked_up = tried = 0
     # After fork(2), two processes have the same sockets under the same numbers. With one seed, the same numbers are
-    # drawn in both, so that the sockets are seen to be shared.
+    # drawn in both, so that the sockets are seen to be shared, even if a table has grown since.
     seed = random.getrandbits(64)
     counts_are_known = os.stat("/proc/self/fd").st_size > 0
     for pid in pids:
@@ -219,7 +222,7 @@ def _below_limit(
 def _numbers(span: int, opened: int | None, wanted: int, low: int, seed: int) -> Iterable[int]:
     """Random descriptors from `LOW_NUMBERS` up, so that each open descriptor is drawn with the same probability.
 
-    For two tables of the same size, the same seed gives the same numbers, or the first of the same numbers.
+    For two tables, the same seed gives the same numbers in the part that both have, or the first of the same numbers.
 
     `span` is the number of entries in the descriptor table from `LOW_NUMBERS` up; `low` is the number of descriptors
     found so far.
@@ -227,8 +230,33 @@ def _numbers(span: int, opened: int | None, wanted: int, low: int, seed: int) ->
     tries = MAX_TRIES
     if opened is not None:
         tries = min(tries, SPARE_TRIES + 2 * (wanted - low) * span // (opened - low))
-    drawn = random.Random(seed).sample(range(LOW_NUMBERS, LOW_NUMBERS + span), min(span, MAX_TRIES))
-    return drawn[:tries]
+    end = LOW_NUMBERS + span
+    drawn = _random_order(max(1 << (end - 1).bit_length(), SMALLEST_TABLE), seed)
+    return [number for number in drawn if number < end][:tries]
+
+
+@lru_cache(maxsize=32)
+def _random_order(size: int, seed: int) -> Sequence[int]:
+    """The first MAX_TRIES of the numbers from LOW_NUMBERS to `size`, a power of 2, in random order.
+
+    The numbers below size / 2 stand in the order that the half size gives.
+    """
+    source = random.Random(f"{seed} {size}")
+    half = size // 2
+    if size == SMALLEST_TABLE:
+        return source.sample(range(LOW_NUMBERS, size), size - LOW_NUMBERS)
+    low, high = _random_order(half, seed), source.sample(range(half, size), min(half, MAX_TRIES))
+    order: list[int] = []
+    lows = highs = 0
+    while len(order) < min(size - LOW_NUMBERS, MAX_TRIES):
+        left = half - LOW_NUMBERS - lows
+        if source.random() * (left + half - highs) < left:
+            order.append(low[lows])
+            lows += 1
+        else:
+            order.append(high[highs])
+            highs += 1
+    return order
 
 
 def _has_program(place: str) -> bool:

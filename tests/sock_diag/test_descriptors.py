@@ -9,6 +9,7 @@ import resource
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tcptop.sock_diag import descriptors
-from tcptop.sock_diag.descriptors import MAX_PER_PROCESS, MAX_TRIES, OwnerSample, sample_owners
+from tcptop.sock_diag.descriptors import LOW_NUMBERS, MAX_PER_PROCESS, MAX_TRIES, OwnerSample, sample_owners
 from tcptop.sock_diag.look import index_owners
 
 HOLDER = """
@@ -192,21 +193,51 @@ pids = [os.getpid()]
 for _ in range(3):
     pids.append(os.fork())
     if not pids[-1]:
+        kept += [socket.socket() for _ in range(int(sys.argv[1]))]
+        os.write(1, b"ready\\n")
         break
 else:
-    print(*pids, flush=True)
+    os.write(1, " ".join(map(str, pids)).encode() + b"\\n")
 os.read(0, 1)
 """
 
 
-def test_sockets_that_forked_processes_share_are_drawn_in_each_and_count_for_the_first() -> None:
+@contextmanager
+def forked(more: int) -> Iterator[list[int]]:
+    """A process with 1 500 sockets, and three children with these and `more` sockets; the process IDs."""
     with subprocess.Popen(
-        [sys.executable, "-S", "-c", FORKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-S", "-c", FORKED, str(more)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        pids = [int(word) for word in process.stdout.readline().split()]
-        found = sample_owners(pids).owners
+        lines = [process.stdout.readline().split() for _ in range(4)]
+        yield next([int(word) for word in line] for line in lines if line != [b"ready"])
         process.communicate(b"")
+
+
+def test_after_a_fork_the_sockets_of_a_table_that_has_grown_are_drawn_in_both() -> None:
+    with forked(2_500) as pids:
+        first, *others = sample_owners(pids).owners
+        inherited = {*sample_owners(pids[:1], pids[0]).owners[0].low}
+    for each in others:
+        shared = inherited & {*each.sampled}
+        assert 3 < len(shared) < len(each.sampled)
+        assert shared <= {*first.sampled}
+
+
+def test_numbers_are_drawn_with_the_same_probability() -> None:
+    drawn = Counter[int]()
+    for seed in range(500):
+        numbers = list(descriptors._numbers(1_000 - LOW_NUMBERS, 900, 64, LOW_NUMBERS, seed))
+        assert len(numbers) == len({*numbers} & {*range(LOW_NUMBERS, 1_000)})
+        assert numbers[:9] == [each for each in descriptors._random_order(4096, seed) if each < 1_000][:9]
+        drawn.update(number // 100 for number in numbers)
+    expected = drawn.total() / (1_000 - LOW_NUMBERS) * 100
+    assert all(0.9 < drawn[each] / expected < 1.1 for each in range(1, 10))
+
+
+def test_sockets_that_forked_processes_share_are_drawn_in_each_and_count_for_the_first() -> None:
+    with forked(0) as pids:
+        found = sample_owners(pids).owners
     assert [each.pid for each in found] == pids
     assert len(found[0].sampled) > 30
     owners = index_owners(found)
