@@ -32,7 +32,7 @@ from tcptop.ledger import (
     Threshold,
 )
 from tcptop.snapshot import DAMAGED, Reading, Snapshot, SocketLimits
-from tcptop.text.units import grouped
+from tcptop.text.units import grouped, round_bound
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -331,7 +331,8 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         if is_at_least:
             headroom, per_socket = surely, most_per_socket
         average = "the average now, at most" if is_at_least else "the average now"
-        note = f"at {grouped(round(per_socket))} B of buffers per socket, {average}"
+        shown = round(round_bound(per_socket, is_at_least or None))
+        note = f"at {grouped(shown)} B of buffers per socket, {average}"
     assumed = "; the error is assumed" if sockets.buffer_error_is_assumed else ""
     return _limit("tcp_mem", use, headroom, f"{note}{assumed}", headroom_is_at_least=is_at_least)
 

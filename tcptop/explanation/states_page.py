@@ -52,7 +52,9 @@ def average_sentence(ledger: Ledger) -> str:
     )
     idle_bytes = cost.idle_bytes_per_socket
     most = "at most " if cost.now_is_at_most else ""
-    idle = "" if idle_bytes is None else f"{most}{units.exact_bytes(idle_bytes)} B of each socket are idle"
+    idle = ""
+    if idle_bytes is not None:
+        idle = f"{most}{units.exact_bytes(idle_bytes, cost.now_is_at_most or None)} B of each socket are idle"
     files = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.label == FILE)
     now_files = sum(part.bytes for part in cost.now_slices if part.label == FILE)
     share = now_files / files if files else 1.0

@@ -39,6 +39,8 @@ WITHOUT_BUFFERS = ("Bytes per connection without buffers", "Bytes without buffer
 """Titles for a large figure that does not include buffers. If the large figure does not include buffers, the TCP pane
 shows the buffers.
 """
+IDLE = "idle"
+"""Label of the idle part of the average."""
 AVERAGE_NEEDS = re.compile(r"an average needs ([\d ]*\d) (\S+)")
 
 
@@ -330,7 +332,8 @@ def idle_text(cost: ConnectionCost) -> str:
     """
     idle, now = cost.idle_bytes_per_socket, cost.now_bytes
     at_most = "≤ " if cost.now_is_at_most else ""
-    return f"{at_most}{units.exact_bytes(idle)} idle" if idle and now and idle >= IDLE_SHARE * now else ""
+    text = units.exact_bytes(idle, cost.now_is_at_most or None)
+    return f"{at_most}{text} idle" if idle and now and idle >= IDLE_SHARE * now else ""
 
 
 def _named(*amounts: tuple[str, str]) -> list[Line]:
@@ -402,16 +405,25 @@ def _whole_parts(slices: Sequence[Slice], bounds: Amount | None) -> tuple[Slice,
     """The parts in whole bytes.
 
     If the parts add up to the large figure apart from its rounding, the whole bytes add up to the large figure too: the
-    parts with the largest fractions are rounded up.
+    parts with the largest fractions are rounded up. The idle part, which stands beside the large figure too, is rounded
+    as it is there, if the other parts can make up for it.
     """
     if bounds is None or isinf(bounds.high):
         return tuple(slices)
-    parts = [floor(part.bytes) for part in slices]
     shown = round(bounds.low) if bounds.low else ceil(bounds.high - units.ROUNDING_ERROR)
-    more = shown - sum(parts)
-    if abs(shown - sum(part.bytes for part in slices)) > 1 or not 0 <= more <= len(parts):
+    if abs(shown - sum(part.bytes for part in slices)) > 1:
         return tuple(slices)
-    by_fraction = sorted(range(len(parts)), key=lambda index: parts[index] - slices[index].bytes)
+    up = None if bounds.low else True
+    fixed = {index: round(units.round_bound(part.bytes, up)) for index, part in enumerate(slices) if part.label == IDLE}
+    for whole in (fixed, {}):
+        parts = [whole.get(index, floor(part.bytes)) for index, part in enumerate(slices)]
+        free = [index for index in range(len(parts)) if index not in whole]
+        more = shown - sum(parts)
+        if 0 <= more <= len(free):
+            break
+    else:
+        return tuple(slices)
+    by_fraction = sorted(free, key=lambda index: parts[index] - slices[index].bytes)
     for index in by_fraction[:more]:
         parts[index] += 1
     return tuple(Slice(part.label, whole) for part, whole in zip(slices, parts, strict=True))

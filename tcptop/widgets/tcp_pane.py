@@ -11,6 +11,7 @@ from tcptop.explanation.memory_page import (
     buffer_memory_text,
     buffer_pages_text,
 )
+from tcptop.kernel.objects import MINI_SOCKETS
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
@@ -80,7 +81,7 @@ def tcp_lines(
     # unknown, the first line has the available memory instead.
     has_available = rows < HEIGHT + 3
     unit = unit if mode == "full" or not figure else f"{unit} TCP"
-    last = _graph_line(view, mode, columns - left) or _instead_of_graph(ledger, view, columns - left)
+    last = _third_line(ledger, view, mode, columns - left)
     has_range = text_of(last) in _total_notes(ledger)[1]
     facts = [
         _memory_facts(ledger, view, unit, columns - left, has_available, with_bound=not has_range),
@@ -96,6 +97,28 @@ def tcp_lines(
     if rows == HEIGHT:
         return lines
     return [*lines, *detail_lines(ledger, view.rates or ledger, mode, columns)]
+
+
+def _third_line(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
+    """The graph of the sockets or the text in its place.
+
+    In TIME_WAIT accounting, the memory of the mini-sockets comes first, which is a small part of TCP's total above. The
+    graph follows if it fits.
+    """
+    own = _mini_socket_memory(ledger) if mode == "time_wait" else ""
+    if not own:
+        return _graph_line(view, mode, columns) or _instead_of_graph(ledger, view, columns)
+    text = first_fitting((f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}"), columns)
+    free_columns = columns - cell_width(text) - len(GAP)
+    graph = _graph_line(view, mode, free_columns) if free_columns >= MIN_GRAPH_WIDTH else ()
+    return ((text, "text"), *(((GAP, "text"), *graph) if graph else ()))
+
+
+def _mini_socket_memory(ledger: Ledger) -> str:
+    """The memory of the slabs of mini-sockets, as text; empty if it is unknown."""
+    names = {name for item in MINI_SOCKETS for name in item.caches}
+    parts = [part.bytes for part in ledger.tcp_memory.parts if part.name in names]
+    return units.size(sum(parts)) if parts and names.isdisjoint(ledger.tcp_memory.missing) else ""
 
 
 def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, rows: int) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_headroom_of_tcp_mem_assumes_the_present_buffers_per_socket(tmp_path: Pa
     assert found.headroom_sockets == pytest.approx((TCP_MEM_MAX - most) * 16_000 / most, rel=1e-3)
     assert (found.used, found.maximum, found.unit) == (units * 4096, TCP_MEM_MAX * 4096, "bytes")
     assert (found.concerns, found.scope) == ("every socket", "machine")
-    assert f"{round(most * 4096 / 16_000):,} B of buffers".replace(",", " ") in found.note
+    assert f"at {ceil(most * 4096 / 16_000):,} B of buffers".replace(",", " ") in found.note
 
 
 def test_headroom_of_tcp_mem_without_an_error_of_the_counter_is_exact(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from drive import tree
 from recorded import ledger_of
 
 from tcptop.explanation.glossary import find_entries
+from tcptop.ledger import Slice
 from tcptop.text.line import text_of
-from tcptop.widgets.figure_pane import figure_lines
+from tcptop.widgets.figure_pane import figure_lines, large_figure
 
 SIZES = [(30, 1), (30, 5), (40, 5), (66, 8), (75, 9), (120, 9)]
 
@@ -26,6 +27,18 @@ def test_idle_objects_that_weigh_in_are_named_beside_the_average(columns: int, r
     assert "371 idle" in first or "371 of them idle" in first
     assert find_entries("idle")
     assert find_entries("of them idle")
+
+
+@pytest.mark.parametrize("tenths", range(100))
+def test_the_bar_rounds_the_idle_part_as_the_text_beside_the_average(tenths: int) -> None:
+    cost = ledger_of(tree("6.1-4n")).costs["full"]
+    idle = 500.0 + tenths / 10
+    slices = (*(part for part in cost.now_slices if part.label != "idle"), Slice("idle", idle))
+    cost = cost._replace(idle_bytes_per_socket=idle, now_slices=slices, now_bytes=sum(part.bytes for part in slices))
+    _, _, parts, _ = large_figure(cost, None)
+    head = text_of(figure_lines(cost, 120, 9)[0])
+    assert f" {parts[-1].bytes} of them idle" in head
+    assert sum(part.bytes for part in parts) == round(cost.now_bytes or 0)
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)

@@ -11,6 +11,7 @@ from tcptop.ledger import AccountingMode
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainScreen
+from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.graphs_pane import GraphsPane
 from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.tcp_pane import TcpPane
@@ -36,6 +37,40 @@ async def test_the_total_beside_mini_sockets_is_called_that_of_tcp(size: tuple[i
         assert "MiB TCP" not in pane_lines(app, TcpPane)[0]
         await pilot.press("m")
         assert "MiB TCP" in pane_lines(app, TcpPane)[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [((60, 20), "tw_sock 2.1 MiB"), ((80, 24), "2.1 MiB in TIME_WAIT"), ((200, 60), "2.1 MiB in TIME_WAIT")],
+    ids=str,
+)
+async def test_the_memory_of_mini_sockets_stands_beside_the_total_of_tcp(size: tuple[int, int], text: str) -> None:
+    async with tree_app(TREE).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert text not in "\n".join(pane_lines(app, TcpPane))
+        await pilot.press("m")
+        assert pane_lines(app, TcpPane)[2].endswith(text)
+
+
+async def test_the_graph_of_mini_sockets_follows_their_memory() -> None:
+    async with tree_app(tree("6.1-1n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        for snapshot in sample_phases("6.1-1n", ["established", "timewait", "timewait"]):
+            await feed(pilot, snapshot)
+        await pilot.press("m")
+        assert re.search(r" MiB in TIME_WAIT +[▁▂▃▄▅▆▇█]+", pane_lines(app, TcpPane)[2])
+
+
+async def test_the_idle_bytes_are_the_same_beside_the_average_and_in_the_bar() -> None:
+    async with tree_app(tree("6.12-4n", "timewait")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("m")
+        head, *others = pane_lines(app, FigurePane)
+        beside = re.search(r"≤ (\d+) idle", head)
+        in_bar = re.search(r"idle (\d+)", "\n".join(others))
+        assert beside is not None
+        assert in_bar is not None
+        assert beside[1] == in_bar[1]
 
 
 @pytest.mark.parametrize("phase", ["established", "timewait"])
