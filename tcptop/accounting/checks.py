@@ -29,7 +29,7 @@ FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH:
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
-NEEDS_LOOK = "only a look at the sockets tells: tcptop who, or -r with a recording of record --who"
+NEEDS_LOOK = "only a look at the sockets tells: --who, or -r with a recording of record --who"
 SYSCTL_UNKNOWN = ("not known", "not visible")
 """A note of a limit that begins with one of these texts says why a sysctl is unknown. The function `_why_unseen()` in
 limits.py writes the notes."""

@@ -24,6 +24,7 @@ from tcptop.accounting.ledger_before import ledger_before
 from tcptop.accounting.origin import continue_origin, origin_of
 from tcptop.commands.common import (
     Parser,
+    add_socket_table,
     argument_type,
     join_offsets,
     make_sampler,
@@ -53,11 +54,11 @@ Names and units of their ranges:
 
 Without a NAME: every limit whose use can be known. The line names those that
 cannot be checked, since a file is missing or since only a look at the sockets
-tells (-r FILE of record --who checks them); its state leaves them out. Without
-a range: the thresholds of the settings file, or the default ones; NEAR and
-PRESSURE are a warning, FULL is critical. PRESSURE, the kernel's own word, is a
-warning whatever the ranges are. So is a growing ListenOverflows; a growing
-TCPTimeWaitOverflow and a maximum of 0 are critical.
+tells (--who looks once; a recording of record --who has looks); its state
+leaves them out. Without a range: the thresholds of the settings file, or the
+default ones; NEAR and PRESSURE are a warning, FULL is critical. PRESSURE, the
+kernel's own word, is a warning whatever the ranges are. So is a growing
+ListenOverflows; a growing TCPTimeWaitOverflow and a maximum of 0 are critical.
 
 A RANGE is that of the plugins' guidelines, in the unit above, without
 multipliers: 10 alerts below 0 and above 10, 10: below 10, ~:10 above 10,
@@ -164,6 +165,7 @@ def make_parser() -> Parser:
         help="growth: seconds between two samples (1)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the line")
+    parser.add_argument("--who", action="store_true", help="look at all sockets once: nofile, ports, listen queues")
     parser.add_cgroup_option()
     parser.add_root_option()
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: its last sample")
@@ -178,6 +180,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     is_replay = options.replay is not None
     if is_replay and (options.root != "/" or options.cgroup is not None or options.delay is not None):
         raise TcptopError("-r is a recording; it goes without --root, --cgroup and -d")
+    if options.who and is_replay:
+        raise TcptopError("-r goes without --who; a recording has what record --who kept")
     if options.at is not None and not is_replay:
         raise TcptopError("--at chooses a sample of a recording: -r FILE")
     return options
@@ -225,6 +229,8 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
     delay_s = options.delay or 1.0
     with closing(open_chosen_host(options)) as host:
         sampler = make_sampler(host, delay_s, options.lab, options.cgroup)
+        if options.who:
+            add_socket_table(sampler, is_asked=True)
         snapshot = read_snapshot(sampler)
         if not needs_growth:
             return Sample(snapshot, SocketGrowth(None, None))

@@ -1107,7 +1107,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
 HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "look",
-        "One question to the kernel for every TCP socket; only W, tcptop who and record --who ask it.",
+        "One question to the kernel for every TCP socket; only W, tcptop who and the option --who ask it.",
         "The answer is added up while it passes. The next look comes 200 times as long after it as it took; SPACE looks"
         " at once.",
         "net/ipv4/inet_diag.c, inet_diag_dump_icsk()",

@@ -126,7 +126,9 @@ def _use_text(check: Check) -> str:
     at_most = limit.at_most_used
     used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most, up=True)}"
     left_out = f" {limit.left_out_text}" if limit.left_out_zones else ""
-    return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}{left_out}"
+    # The note of a limit of one process or listener begins with its name.
+    owner = f" in {limit.note.partition(',')[0]}" if limit.scope == "process" and limit.note else ""
+    return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}{owner}{left_out}"
 
 
 def _reached_text(check: Check) -> str:

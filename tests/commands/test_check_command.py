@@ -17,7 +17,7 @@ from pathlib import Path
 
 import forked_program
 import pytest
-from made_look import group, listen, net, table_of
+from made_look import group, listen, look_text, net, process, table_of, tree_with_look
 from plugin_output import Output, parse_output
 from recorded import RECORDINGS, copy_recording, counters, release_files, snapshot, text, tree, write_tree
 from samples import STARTED_UNIX_S, phase_trees, record
@@ -917,3 +917,11 @@ def test_a_queue_over_its_limit_that_has_dropped_connections_is_critical(queue: 
     assert (found.state == "CRITICAL") == is_full
     assert ("full: the handshake is dropped" in found.alarm) == is_full
     assert ("but listen queues are FULL" in as_text(ledger)) == is_full
+
+
+def test_with_a_look_the_line_names_the_process_that_is_at_its_limit(tmp_path: Path, run: Run) -> None:
+    look = look_text(net(), group("whole:10"), process(10, "hoarder", descriptors=990, limit=1_000))
+    root = str(tree_with_look(tmp_path, look))
+    assert "nofile 99.0 % (990 of 1 000 files in hoarder[10]; critical from 95 %)" in run("--who", "--root", root).text
+    assert "nofile, listen queues (only a look at the sockets tells: --who" in run("--root", root).text
+    assert "goes without --who" in run("--who", "-r", "x").text
