@@ -45,7 +45,7 @@ from tcptop.ledger.plan import (
     UncountedLimit,
 )
 from tcptop.snapshot import DAMAGED, Snapshot
-from tcptop.text.units import grouped
+from tcptop.text.units import grouped, size
 
 EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
@@ -101,7 +101,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     alone = _needs(snapshot, table, ledger, request._replace(time_wait=0), 0)
     limits = sorted(_limits(snapshot, ledger, request, mini_sockets, needs, needs_of), key=_connections)
     sysctls = _sysctls(snapshot, ledger, request, limits, parts)
-    limits = [_with_note(limit, sysctls.get(limit.name)) for limit in limits]
+    limits = [_with_memory_needed(_with_note(limit, sysctls.get(limit.name))) for limit in limits]
     time_wait_bytes = max(0.0, _most(needs.memory) - _most(alone.memory))
     nodes = _by_node(table, ledger, needs.memory, time_wait_bytes, needs_of, fit_into)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
@@ -285,11 +285,11 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     fits = first.headroom_sockets if first is not None else None
     if sockets is not None and sockets >= MIN_DOUBLED:
         elsewhere = f", of {grouped(sockets_now.allocated or 0)} of the machine" if sockets_now.apart else ""
-        number, reason = sockets, f"as many as are in use in this netns{elsewhere}"
+        number, reason = sockets, f"as many as were in use in this netns{elsewhere}"
     elif fits is not None and fits >= 2:
         number = fits // 2
         step = 10 ** max(0, len(str(number)) - 2)
-        number, reason = number // step * step, "about half of what fits now"
+        number, reason = number // step * step, "about half of what fitted when the form opened"
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
     has_buffers = ledger.costs["full"].buffer_bytes_per_socket or ledger.headroom["full"].buffer_bytes
@@ -558,7 +558,10 @@ def _with_owner(note: str, snapshot: Snapshot) -> str:
 
 
 def _under_pressure(limit: PlanLimit, ledger: Ledger) -> PlanLimit:
-    """The limit tcp_mem, in the state `pressure` if the planned buffers surely bring it above its second value."""
+    """The limit tcp_mem, in the state `pressure` if the planned buffers surely bring it above its second value.
+
+    If they only may do so, the state stays.
+    """
     unit, pages, error = (
         ledger.sockets.tcp_mem_unit_bytes,
         ledger.sockets.tcp_mem_pages,
@@ -568,6 +571,9 @@ def _under_pressure(limit: PlanLimit, ledger: Ledger) -> PlanLimit:
         return limit
     least = max(0, (limit.used or 0) - (error or 0)) + (limit.takes or 0)
     second_bytes = (unit or 0) * (pages or (0, 0, 0))[1]
+    if limit.high_takes is not None:
+        most = (limit.used or 0) + (error or 0) + limit.high_takes
+        limit = limit._replace(may_be_under_pressure=most > second_bytes)
     if least <= second_bytes:
         return limit
     return limit._replace(state="full" if limit.state == "full" else "pressure", is_under_pressure=True)
@@ -750,6 +756,16 @@ def _with_note(limit: PlanLimit, sysctl: PlanSysctl | str | None) -> PlanLimit:
     return limit._replace(note="; ".join(filter(None, (limit.note, sysctl)))) if isinstance(sysctl, str) else limit
 
 
+def _with_memory_needed(limit: PlanLimit) -> PlanLimit:
+    """The limit; an exceeded limit of memory has a note that says how much memory the plan needs."""
+    if limit.name != "memory" or limit.verdict != "exceeded" or limit.used is None or limit.takes is None:
+        return limit
+    most = limit.high_takes
+    needs = f"at least {size(limit.used + limit.takes, False)}" if most is None else size(limit.used + most, True)
+    note = f"the plan needs {needs} of memory, with what is in use now"
+    return limit._replace(note="; ".join(filter(None, (note, limit.note))))
+
+
 def _connections(limit: PlanLimit) -> float:
     """Sort key: the number of connections that fit below a limit.
 
@@ -808,12 +824,14 @@ def _sysctls(
     """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
 
     If no possible value of a sysctl is sufficient, or if the error of the limit's counter is unknown, the result
-    contains a sentence that says so, instead of the value.
+    contains a sentence that says so, instead of the value. Without enough memory for the plan there is no value of
+    tcp_mem: buffers up to such a value would end in the OOM killer.
     """
     found: dict[str, PlanSysctl | str] = {}
     memory_bytes = _machine_bytes(snapshot, ledger)
     unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
     errors = {row.name: row.used_error for row in ledger.limits["full"].rows}
+    lacks_memory = any(limit.name == "memory" and limit.verdict == "exceeded" for limit in limits)
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
@@ -826,14 +844,20 @@ def _sysctls(
                 found[limit.name] = f"no value of {sysctl.name} is surely enough: {ERROR_UNKNOWN}"
                 continue
             needed += error
-            found[limit.name] = _sysctl(limit, sysctl.name, needed, memory_bytes, each, sysctl.largest)
+            advice = _sysctl(limit, sysctl.name, needed, memory_bytes, each, sysctl.largest)
+            if error and isinstance(advice, PlanSysctl):
+                lag = f"with the error of its counter, +{grouped(error)}"
+                advice = advice._replace(note="; ".join(filter(None, (advice.note, lag))))
+            found[limit.name] = advice
         elif limit.name == "tcp_mem" and unit and now is not None:
             if (error := ledger.sockets.buffer_error_bytes) is None:
                 if limit.verdict != "fits":
                     found[limit.name] = f"no value of net.ipv4.tcp_mem is surely enough: {ERROR_UNKNOWN}"
                 continue
             needed = -(-(needed + error) // unit)
-            if needed > now[1]:
+            if needed > now[1] and lacks_memory:
+                found[limit.name] = "no value of net.ipv4.tcp_mem is of use until there is more memory"
+            elif needed > now[1]:
                 found[limit.name] = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
     return found
 

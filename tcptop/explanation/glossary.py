@@ -39,7 +39,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "The slab memory of one endpoint: one TCP socket of this kernel with the objects that hang on it.",
         "Over loopback a connection has two endpoints on the same machine. Socket buffers are not in it.",
         "/proc/slabinfo and /sys/kernel/slab",
-        ("connection", "endpoint", "per connection", "B/conn", "conn", "without buffers"),
+        ("connection", "endpoint", "per connection", "B/conn", "conn"),
     ),
     Entry(
         "average now",
@@ -1050,7 +1050,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "Above it, a connection ends without TIME_WAIT. Only mini-sockets count, so that it stops no new socket. sysctl"
         " net.ipv4.tcp_max_tw_buckets raises it.",
         "/proc/sys/net/ipv4/tcp_max_tw_buckets",
-        ("only mini-sockets count", "TIME_WAIT", "TIME_WAIT limit"),
+        ("only mini-sockets count", "TIME_WAIT", "TIME_WAIT limit", "tw_buckets"),
     ),
     Entry(
         "ports",
@@ -1637,7 +1637,37 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "EACH is the size of one object with its padding; COUNT is how many objects. uncounted: the plan takes nothing"
         " of this limit, which alarms already.",
         "tcptop plan",
-        ("EACH", "COUNT", "uncounted"),
+        ("EACH", "COUNT"),
+    ),
+    Entry(
+        "not counted",
+        "Below the verdict of a plan: the limits that have an alarm now, of which the plan takes nothing.",
+        "The words in parentheses say why, such as `no buffers planned`. These limits do not change the verdict, and"
+        " `uncounted` stands under TAKES in their rows.",
+        "tcptop plan",
+        ("uncounted",),
+    ),
+    Entry(
+        "without buffers",
+        "A plan, or a figure per connection, that counts the objects of each socket, but no data in its buffers.",
+        "`fits, without buffers` says nothing of tcp_mem. `plan --buffers SIZE` adds a size in use for each socket;"
+        " `--buffers now` adds what a present socket has.",
+        "tcptop plan; socket buffers are no slab objects of the socket",
+    ),
+    Entry(
+        "proxy",
+        "A side in a plan: each connection through a proxy is an accepted socket and a client-side socket.",
+        "It takes two sockets, two files and, with conntrack, two flows; so half as many connections fit as sockets.",
+        "tcptop plan --side proxy",
+        ("proxied connection",),
+    ),
+    Entry(
+        "fs.nr_open",
+        "The largest value that a process's limit of open files (nofile, `ulimit -n`) can have; 1 048 576 by default.",
+        "A single process that is to hold more sockets needs a larger fs.nr_open first, then a larger nofile. tcptop"
+        " does not read it: `sysctl fs.nr_open` shows it.",
+        "/proc/sys/fs/nr_open; fs/file.c, sysctl_nr_open",
+        ("nr_open",),
     ),
     Entry(
         "plan",

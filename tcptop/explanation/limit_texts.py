@@ -284,8 +284,10 @@ def limit_text(limit: Limit, amount: int | None, up: bool | None = None) -> str:
     return units.size(amount, up) if limit.unit == "bytes" else units.count(amount)
 
 
-def buffers_as_now_text(ledger: Ledger) -> str:
+def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str:
     """A sentence with the average buffer bytes of a present socket, and the part of these bytes that is in use.
+
+    If a plan uses a larger charge than the average, `most_charge`, because of the counter's error, the text says so.
 
     The text is empty if the average is 0 or unknown.
     """
@@ -297,10 +299,14 @@ def buffers_as_now_text(ledger: Ledger) -> str:
     )
     if not counted:
         return ""
+    limited = "which tcp_mem limits"
+    if most_charge is not None and round(most_charge) > round(counted):
+        in_all = f"at most {units.exact_bytes(most_charge, True)} B with the error of its counter"
+        limited += f" ({in_all}, which TAKES uses)"
     if in_use is None:
         reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
         return (
-            f"Buffers: the kernel counts {units.exact_bytes(counted)} B per present socket, which tcp_mem limits; how"
+            f"Buffers: the kernel counts {units.exact_bytes(counted)} B per present socket, {limited}; how"
             f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
             " without buffers."
         )
@@ -308,7 +314,7 @@ def buffers_as_now_text(ledger: Ledger) -> str:
     if most is not None and round(most) > round(in_use):
         used += f" to {units.exact_bytes(most)}"
     return (
-        f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, which tcp_mem limits;"
+        f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, {limited};"
         f" {used} B of that are in use, because the count includes unused and"
         " reserved parts of pages."
     )

@@ -19,7 +19,7 @@ from tcptop.explanation.limit_texts import (
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
-from tcptop.ledger import Ledger
+from tcptop.ledger import Headroom, Ledger
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
@@ -28,6 +28,7 @@ from tcptop.ledger.plan import (
     PlanLimit,
     PlanPart,
     PlanRequest,
+    PlanSysctl,
     Side,
     UncountedLimit,
 )
@@ -47,7 +48,7 @@ LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "THEN", "FITS MO
 NODE_HEADINGS = make_headings("<NODE", "TAKES", "USABLE", "FITS MORE", "")
 BAR_HEADINGS = make_headings(
     *("<LIMIT", "<NOW █ PLAN ▒", "THEN", "<", "USED", "TAKES", "OF", "FITS MORE"),
-    least=("OF", "USED", "TAKES", "FITS MORE"),
+    least=("NOW █ PLAN ▒", "OF", "USED", "TAKES", "FITS MORE"),
 )
 MIN_BAR_CELLS, MAX_BAR_CELLS = 12, 40
 FIGURE_COLUMNS = 68
@@ -65,6 +66,8 @@ NOT_COUNTED = "uncounted"
 MIN_SPREAD_SOCKETS = 200
 """Smallest number of present sockets from whose spread over the nodes that of more sockets is foretold without a
 remark."""
+MAX_SHARE_APART = 0.05
+"""Greatest difference from the main screen's number of sockets that fit into memory that needs no line of its own."""
 LAST_VALID = "(last valid) "
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 NO_PORT = (
@@ -80,7 +83,7 @@ TIME_WAIT_S = 60
 
 
 Signs = Callable[[str], str]
-"""A function that replaces signs such as `≤` in the cells of a table, before the columns get their widths."""
+"""A function that replaces signs such as `≤`, before the columns of a table get their widths and texts wrap."""
 
 
 def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
@@ -95,6 +98,7 @@ def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = Fa
             *port_lines(plan, columns),
             *pressure_lines(plan, columns),
             *not_counted_lines(plan, columns),
+            *comparison_lines(ledger, plan, columns),
         ],
         sysctl_lines(plan, columns),
         [*_bars(plan, columns), *_action_lines(ledger, plan, columns)],
@@ -149,7 +153,7 @@ def _tcp_mem_pressure_lines(plan: Plan, columns: int) -> list[Line]:
     text = "tcp_mem would be above its second value, so that windows shrink"
     if limit.is_under_pressure or limit.state == "pressure":
         return paragraph(f"PRESSURE: {text}", columns - 1, "warning")
-    if any(sysctl.limit == "tcp_mem" for sysctl in plan.sysctls):
+    if limit.may_be_under_pressure:
         return paragraph(f"PRESSURE is possible: within the error of its counter, {text}", columns - 1, "warning")
     return []
 
@@ -164,9 +168,9 @@ def _not_counted_text(uncounted: UncountedLimit) -> str:
     return f"{limit_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
 
 
-def sum_lines(plan: Plan, columns: int) -> list[Line]:
+def sum_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
     """The bytes of one connection and of all connections, and the number of connections that fit into memory."""
-    return paragraph(_sum_text(plan), columns - 1, "text")
+    return paragraph(sign(_sum_text(plan)), columns - 1, "text")
 
 
 def _sum_text(plan: Plan) -> str:
@@ -179,18 +183,27 @@ def _sum_text(plan: Plan) -> str:
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
     before = f"{at_most}{units.rough_count(plan.connections_before_reclaim, up=bool(at_most))}"
-    assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}"
-    return (
-        f"{one} per connection, {total_text(plan)} in all. Memory holds {before} more without reclaim (free memory"
-        f" alone), {fit} with it (page cache is given up): {assumed}."
-    )
+    assumed = f"{SIDE_WORDS[plan.request.side]}, {assumption_text(plan)}"
+    holds = f"{before} more without reclaim (free memory alone), {fit} with it (page cache is given up)"
+    if before == fit != units.UNKNOWN:
+        holds = f"{fit} more, with and without reclaim"
+    return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}: {assumed}."
 
 
-def assumption_text(request: PlanRequest) -> str:
+def assumption_text(plan: Plan) -> str:
     """The assumption of the plan about the buffers of each socket, in words."""
+    request = plan.request
     if request.buffer_bytes == "now":
-        return "average buffers"
+        if any(name.startswith(f"{PLANNED_BUFFERS} ") for name in plan.missing):
+            return "average buffers, not known"
+        return "no buffers now" if _has_no_buffers_now(plan) else "average buffers"
     return f"{units.size(request.buffer_bytes)} of buffers each" if request.buffer_bytes else "no buffers"
+
+
+def _has_no_buffers_now(plan: Plan) -> bool:
+    """True if the plan uses the buffers of the present sockets, and these sockets certainly have no buffers."""
+    bounds = plan.buffers.memory_bounds
+    return plan.request.buffer_bytes == "now" and bounds is not None and bounds.high == 0
 
 
 def _bars(plan: Plan, columns: int) -> list[Line]:
@@ -230,9 +243,11 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
         headings, rows = headings[:-1], [row[:-1] for row in rows]
     layout = fit_columns(headings, rows, columns, narrow_gap=" ")
     lines: list[Line] = [((layout.text(layout.titles), "head"),)]
-    states = [*(limit.state for limit in plan.limits), *(each.limit.state for each in plan.not_counted)]
-    for state, texts in zip(states, rows, strict=True):
-        role = STATE_ROLES.get(state, "text")
+    state_roles = [
+        *(_state_role(limit) for limit in plan.limits),
+        *(STATE_ROLES.get(each.limit.state, "text") for each in plan.not_counted),
+    ]
+    for role, texts in zip(state_roles, rows, strict=True):
         pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
         # A state may be shown in reverse video. The gap before the state must not be in reverse video.
         gaps = [len(text) - len(text.lstrip()) for text, _ in pieces]
@@ -264,12 +279,31 @@ def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int)
 
 
 def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
-    """What the kernel does at the limit that is reached first."""
-    first = plan.first
+    """What the kernel does at the limit that the verdict names first, and at those that may be reached before it."""
+    first = _first(plan)
     actions = {limit.name: limit.then for limit in ledger.limits["full"].rows}
-    if first is None or not actions.get(first.name):
+    if first is None:
         return []
-    return paragraph(f"When {limit_label(first.name)} is full: {actions[first.name]}.", columns - 1, "text")
+    return [
+        line
+        for limit in (first, *(limit for limit, _ in _maybe_before(plan, first)))
+        if actions.get(limit.name)
+        for line in paragraph(f"When {limit_label(limit.name)} is full: {actions[limit.name]}.", columns - 1, "text")
+    ]
+
+
+def _first(plan: Plan) -> PlanLimit | None:
+    """The limit that the verdict names first: of a plan that does not fit, the first one that is surely exceeded."""
+    if plan.verdict == "does not fit":
+        return next(limit for limit in plan.limits if limit.verdict == "exceeded")
+    return plan.first
+
+
+def _state_role(limit: PlanLimit) -> Role:
+    """The role of a limit's alarm; a limit that only may be full is less conspicuous than a full one."""
+    if limit.state == "full" and limit.verdict == "unknown" and limit.name != TIME_WAIT_LIMIT:
+        return "warning"
+    return STATE_ROLES.get(limit.state, "text")
 
 
 def state_word(limit: PlanLimit) -> str:
@@ -497,16 +531,19 @@ def _may_be_before(plan: Plan, first: PlanLimit) -> str:
 
     Whether they are is not known, because their use or what the plan takes of them is known only within bounds.
     """
-    texts: list[str] = []
+    return "".join(f", or {limit_label(limit.name)}, {since}" for limit, since in _maybe_before(plan, first))
+
+
+def _maybe_before(plan: Plan, first: PlanLimit) -> Iterator[tuple[PlanLimit, str]]:
+    """Yields the limits that may be reached before the limit `first`, each with the words that say from where on."""
     for limit in plan.limits:
         least = None if limit.connections_are_at_most else limit.connections
         if limit is first or limit.verdict != "unknown" or limit.name == TIME_WAIT_LIMIT:
             continue
         if least is None:
-            texts.append(f", or {limit_label(limit.name)}, maybe before")
+            yield limit, "maybe before"
         elif first.connections is None or least < first.connections:
-            texts.append(f", or {limit_label(limit.name)}, maybe from {units.rough_count(least)} on")
-    return "".join(texts)
+            yield limit, f"maybe from {units.rough_count(least)} on"
 
 
 def _amount(limit: PlanLimit, amount: int | None, up: bool | None = None) -> str:
@@ -524,16 +561,23 @@ def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
     if not plan.sysctls:
         return []
     rule = f" Sysctls to change (need ÷ {ADVISED_PERCENT / 100:g}, at most what memory and the kernel allow):"
-    texts = [
-        f" {each.name} = {_values(each.advised)} (now {'; '.join(filter(None, (_values(each.now), each.note)))})"
-        for each in plan.sysctls
-    ]
+    texts = [f" {each.name} = {_values(each.advised)} (now {_sysctl_notes(each)})" for each in plan.sysctls]
     changed = {each.limit for each in plan.sysctls}
     still = [
         limit_label(limit.name) for limit in plan.limits if limit.verdict == "exceeded" and limit.name not in changed
     ]
     first = [f" Sysctls are not enough: {', '.join(still)} would still be exceeded."] if still else []
     return [line for text in (*first, rule, *texts) for line in paragraph(text, columns - 1, "text")]
+
+
+def _sysctl_notes(sysctl: PlanSysctl) -> str:
+    """The present values of a sysctl, how the three advised values of tcp_mem are computed, and the sysctl's note."""
+    rule = ""
+    if sysctl.limit == "tcp_mem" and not sysctl.note:
+        _, second, third = sysctl.advised
+        rule = f"second value = need ÷ {ADVISED_PERCENT / 100:g}, so no pressure; third "
+        rule += "= 1.5 times that" if third == second * 3 // 2 else "as now"
+    return "; ".join(filter(None, (_values(sysctl.now), rule, sysctl.note)))
 
 
 def _values(values: Sequence[int]) -> str:
@@ -565,7 +609,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
             " its own ports."
         )
     over = (
-        f", and fs.nr_open above its default {units.grouped(DEFAULT_NR_OPEN)}"
+        f", and so must fs.nr_open, whose default is {units.grouped(DEFAULT_NR_OPEN)} and which is not read here"
         if request.sockets > DEFAULT_NR_OPEN
         else ""
     )
@@ -590,8 +634,10 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         yield f"Buffers: none are counted. {adds}"
     elif request.buffer_bytes != "now":
         yield (f"Buffers: {buffers_text(plan)}: a given size is in use in full, and counts in whole pages.")
-    elif text := buffers_as_now_text(ledger):
+    elif text := buffers_as_now_text(ledger, _most_charge(plan)):
         yield text
+    elif _has_no_buffers_now(plan):
+        yield "Buffers: the present sockets have none, so the plan has none."
     elif plan.buffers.memory_bounds is not None:
         yield (
             f"Buffers: {buffers_text(plan)} of a present socket: the counter is within its error, so only bounds are"
@@ -634,13 +680,21 @@ def buffers_text(plan: Plan) -> str:
 
     The charge is left out if it is unknown.
     """
-    counted, in_use, bounds = plan.buffers
-    used = units.exact_bytes(in_use) if bounds is None else units.bounds_span(bounds, units.exact_bytes)
-    return (
-        f"in use {used} B"
-        if counted is None and bounds is not None
-        else f"{units.exact_bytes(counted)} B, in use {used} B"
-    )
+    counted, _, bounds = plan.buffers
+    if counted is None and bounds is None:
+        return "not known"
+    if bounds is None:
+        return f"{units.exact_bytes(counted)} B, in use not known"
+    used = units.bounds_span(bounds, units.exact_bytes)
+    if bounds.low == 0 < bounds.high:
+        used = f"≤ {units.exact_bytes(bounds.high, True)}"
+    return f"in use {used} B" if counted is None else f"{units.exact_bytes(counted)} B, in use {used} B"
+
+
+def _most_charge(plan: Plan) -> float | None:
+    """Upper bound on the bytes per planned socket that the kernel charges for its buffers; None if unknown."""
+    row = next((limit for limit in plan.limits if limit.name == "tcp_mem"), None)
+    return None if row is None or row.high_takes is None else row.high_takes / plan.request.sockets
 
 
 def main_screen_text(ledger: Ledger, plan: Plan) -> str:
@@ -649,33 +703,86 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     The text ends with the assumptions of the plan, so that the user can compare them with those of the main screen. The
     text is empty if the main screen does not show the number of sockets that fit.
     """
-    headroom = ledger.headroom["full"]
-    if headroom.sockets is None or headroom.bytes_per_socket is None or plan.bytes_per_connection is None:
+    headroom, each = ledger.headroom["full"], _socket_bytes(plan)
+    if headroom.sockets is None or headroom.bytes_per_socket is None or each is None:
         return ""
-    most = plan.bytes_per_connection * plan.request.connections / plan.request.sockets
-    ours, theirs = units.exact_bytes(most), units.exact_bytes(headroom.bytes_per_socket)
+    ours, theirs = units.exact_bytes(each), units.exact_bytes(headroom.bytes_per_socket)
     same_buffers = plan.request.buffer_bytes == ("now" if headroom.buffer_bytes else 0)
     why = ""
-    if plan.request.outgoing and same_buffers and most < headroom.bytes_per_socket and ours != theirs:
-        why = " That is less, although each part is at its upper bound, since sockets that share a local port share its"
-        why += " bind bucket."
+    if plan.request.outgoing and same_buffers and each < headroom.bytes_per_socket and ours != theirs:
+        why = " That is less, since sockets that share a local port share its bind bucket."
+    is_partial = headroom.buffer_bytes is None
+    assumed = "half client side, buffers not known" if is_partial else headroom_assumption(headroom)
+    least = "vectors and buffers at their least" if headroom.buffer_bytes else "vectors at their least"
     return (
-        f"Main screen: memory for {units.rough_count(headroom.sockets)} more at"
-        f" {theirs} B each ({headroom_assumption(headroom)}; each part at its"
-        f" lower bound; no TIME_WAIT, epoll, conntrack, kTLS). This plan: {ours} B a socket"
-        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan.request)}; each part at its upper bound).{why}"
+        f"Main screen: memory for {_main_screen_number(headroom)} more at"
+        f" {_main_screen_bytes(ledger)} each ({assumed}; {least}, one own local port for each client;"
+        f" no TIME_WAIT, epoll, conntrack, kTLS). This plan: {_plan_bytes(plan, each)} a socket"
+        f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan)};"
+        f" each {'known ' if plan.missing else ''}part at its upper bound).{why}"
     )
 
 
-def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False) -> list[Line]:
+def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
+    """The line below the verdict that compares the number of sockets that fit into memory with that of the main screen.
+
+    There is no such line if the numbers differ by at most MAX_SHARE_APART.
+    """
+    headroom, each = ledger.headroom["full"], _socket_bytes(plan)
+    memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
+    if headroom.sockets is None or headroom.bytes_per_socket is None or each is None:
+        return []
+    if memory is None or memory.connections is None:
+        return []
+    ours = memory.connections * plan.request.sockets // plan.request.connections
+    if abs(ours - headroom.sockets) <= MAX_SHARE_APART * headroom.sockets:
+        return []
+    at_most = "≤ " if memory.connections_are_at_most else ""
+    text = (
+        f"memory: the main screen has {_main_screen_number(headroom)} sockets at {_main_screen_bytes(ledger)}, this"
+        f" plan {at_most}{units.rough_count(ours, up=bool(at_most))} at {_plan_bytes(plan, each)}"
+    )
+    return paragraph(sign(text), columns - 1, "text")
+
+
+def _socket_bytes(plan: Plan) -> float | None:
+    """The bytes of a planned socket; None if unknown."""
+    if plan.bytes_per_connection is None:
+        return None
+    return plan.bytes_per_connection * plan.request.connections / plan.request.sockets
+
+
+def _plan_bytes(plan: Plan, socket_bytes: float) -> str:
+    """The bytes of a planned socket, with `≤` or `≥` if they are a bound."""
+    if plan.high_bytes is None:
+        return f"≥ {units.exact_bytes(socket_bytes, False)} B"
+    has_range = plan.bytes is not None and plan.high_bytes > plan.bytes * (1 + 1e-9)
+    return f"≤ {units.exact_bytes(socket_bytes, True)} B" if has_range else f"{units.exact_bytes(socket_bytes)} B"
+
+
+def _main_screen_number(headroom: Headroom) -> str:
+    """The number of sockets that fit into memory, as on the main screen."""
+    sign = "≤ " if headroom.is_at_most else ""
+    return f"{sign}{units.rough_count(headroom.sockets, up=headroom.is_at_most)}"
+
+
+def _main_screen_bytes(ledger: Ledger) -> str:
+    """The bytes of a socket from which the main screen computes the number of sockets, with `≥` if they are a bound."""
+    headroom, of_client = ledger.headroom["full"], ledger.costs["full"].by_family["mix"].outgoing
+    socket_bytes, buffers = headroom.bytes_per_socket, headroom.buffer_bytes
+    is_least = buffers is None or (headroom.high_buffer_bytes or 0) > buffers or bool(of_client.missing)
+    return f"{'≥ ' if is_least else ''}{units.exact_bytes(socket_bytes, False if is_least else None)} B"
+
+
+def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:
     """The remarks as paragraphs, without the remark that `port_lines` shows below the verdict."""
     texts = [remark for remark in remarks(ledger, plan, is_form) if remark != NO_PORT_REMARK]
-    return [line for text in texts for line in paragraph(f" {text}", columns - 1, "text")]
+    return [line for text in texts for line in paragraph(f" {sign(text)}", columns - 1, "text")]
 
 
 def verdict_text(plan: Plan) -> str:
     """The verdict in one sentence, which also names the limit that is reached first."""
-    first, request = plan.first, plan.request
+    first, request = _first(plan), plan.request
     if plan.verdict == "cannot say":
         fit = [limit_label(limit.name) for limit in plan.limits if limit.verdict == "fits"]
         known = f"; {', '.join(fit)} would not be exceeded" if fit else ""
@@ -684,10 +791,8 @@ def verdict_text(plan: Plan) -> str:
     if verdict == "fits":
         at_edge = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
         verdict = f"fits{' at the edge' if at_edge else ''}{'' if request.buffer_bytes else ', without buffers'}"
-    buffers = f", {assumption_text(request)}" if request.buffer_bytes else ""
+    buffers = f", {assumption_text(plan)}" if request.buffer_bytes else ""
     statement = f"{verdict}: {connections_text(request)}{buffers}"
-    if plan.verdict == "does not fit":
-        first = next(limit for limit in plan.limits if limit.verdict == "exceeded")
     if first is not None:
         statement += f"; first limit: {limit_label(first.name)}, {_after(first)}{_may_be_before(plan, first)}"
     skipped = request.time_wait - plan.mini_sockets

@@ -113,7 +113,8 @@ class PlanLimit(NamedTuple):
     """
     note: str
     """The reason why the verdict is `unknown`. If `connections` is None, the note says what happens when the limit is
-    full. If even the largest value of the limit's sysctl is too small, the note says so. The note may be empty."""
+    full. If even the largest value of the limit's sysctl is too small, the note says so. If memory is exceeded, the
+    note says how much the plan needs. The note may be empty."""
     connections_are_at_most: bool = False
     """True if `connections` is an upper bound, because the size of a part or the free amount is unknown."""
     state: LimitState = "unknown"
@@ -127,6 +128,8 @@ class PlanLimit(NamedTuple):
     high_connections: int | None = None
     """Upper bound on the number of planned connections that fit, if the error of `used` makes it larger than
     `connections`."""
+    may_be_under_pressure: bool = False
+    """True for tcp_mem if the planned buffers may bring it above its second value."""
     is_under_pressure: bool = False
     """True for tcp_mem if the planned buffers surely bring it above its second value. The state is `full` or `pressure`
     then."""
@@ -193,7 +196,8 @@ class PlanSysctl(NamedTuple):
     """Advised values. If memory and the kernel allow it, the values are so large that the plan leaves a part of each
     value unused."""
     note: str = ""
-    """The reason why an advised value was reduced to a maximum, and the consequence; empty if no value was reduced."""
+    """The reason why an advised value was reduced to a maximum, the consequence, and the error of the counter that the
+    value includes; may be empty."""
 
 
 class PlanNode(NamedTuple):

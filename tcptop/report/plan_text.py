@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcptop.explanation.plan_page import (
+    comparison_lines,
     limit_lines,
     node_lines,
     not_counted_lines,
@@ -34,14 +35,15 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
             *port_lines(plan, COLUMNS),
             *pressure_lines(plan, COLUMNS),
             *not_counted_lines(plan, COLUMNS),
+            *comparison_lines(ledger, plan, COLUMNS, report_to_ascii),
         ],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),
         sysctl_lines(plan, COLUMNS),
         limit_lines(plan, COLUMNS, report_to_ascii),
-        sum_lines(plan, COLUMNS),
+        sum_lines(plan, COLUMNS, report_to_ascii),
         part_lines(plan, COLUMNS, report_to_ascii),
         node_lines(plan, COLUMNS, report_to_ascii),
-        remark_lines(ledger, plan, COLUMNS),
+        remark_lines(ledger, plan, COLUMNS, sign=report_to_ascii),
     ]
     texts = ["".join(f"{text_of(line).rstrip()}\n" for line in section) for section in sections if section]
     return report_to_ascii("\n".join(texts))

@@ -241,6 +241,7 @@ def advice_line(form: PlanForm, columns: int) -> Line:
         ((f" {meaning}; {use}, ENTER next field, ESC closes", role),),
         ((f" {meaning}; {use}, ENTER next, ESC closes", role),),
         ((f" {meaning.partition(', of ')[0]}; {use}, ENTER next, ESC closes", role),),
+        ((f" {meaning.partition(', of ')[0]}; {use}, ENTER next, ESC", role),),
         ((f" {use}, ENTER next field, ESC closes", role),),
         ((f" {use}, ENTER next, ESC closes", role),),
         ((f" {use}, ENTER next, ESC", role),),
