@@ -244,7 +244,12 @@ def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit
 
 
 def _percent_bounds(limit: Limit) -> tuple[float, float] | None:
-    """Bounds on the use in per cent of the maximum; None if the use, the maximum or the error is unknown."""
+    """Bounds on the use in per cent of the maximum; None if the use, the maximum or the error is unknown.
+
+    If only an upper bound on the maximum is known, the use has no upper bound.
+    """
+    if limit.at_least_ratio is not None:
+        return 100 * limit.at_least_ratio, inf
     if limit.ratio is None or not limit.maximum or limit.used_error is None:
         return None
     percent, error = 100 * limit.ratio, 100 * limit.used_error / limit.maximum
@@ -272,11 +277,11 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
 
 def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float | None) -> bool | None:
     """True if the use has reached a threshold; None if the error of the counter is too large to tell."""
-    if level is None or limit.ratio is None:
+    if level is None or bounds is None:
         return None
-    if bounds is not None and bounds[0] >= level:
+    if bounds[0] >= level:
         return True
-    return None if bounds is None or 100 * limit.ratio >= level else False
+    return None if limit.ratio is None or 100 * limit.ratio >= level else False
 
 
 def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
@@ -288,7 +293,7 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
         return "OK"
     if limit.threshold is None and ranges == NO_RANGES and limit.state in ALARM_STATES:
         return "OK"  # the alarm alone decides
-    if limit.ratio is None:
+    if limit.ratio is None and bounds is None:
         return "UNKNOWN"
     edges = bounds or (0.0, inf)  # without a known error, the counter shows no bound
     critical, warn = (

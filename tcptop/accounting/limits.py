@@ -116,9 +116,11 @@ def find_limits(
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
     """The state of a limit. If a threshold lies within the counter's error, there is no alarm.
 
-    If only an upper bound on the use is known, there is no alarm. A limit without thresholds keeps its alarm.
+    If only an upper bound on the use is known, there is no alarm. If only an upper bound on the maximum is known, the
+    share that is surely used decides. A limit without thresholds keeps its alarm.
     """
-    threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
+    threshold, error = limit.threshold, limit.used_error
+    ratio = limit.at_least_ratio if limit.ratio is None else limit.ratio
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
         return "ok"  # neither the cgroup nor one above it has a limit
     if threshold is not None and limit.maximum == 0 and limit.used is not None:
@@ -128,7 +130,9 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
     if threshold is None or ratio is None or not limit.maximum:
         return "pressure" if under_pressure else "unknown"
     percent = 100 * ratio
-    certain = percent - 100 * error / limit.maximum if error is not None and not limit.used_is_at_most else 0.0
+    certain = percent
+    if limit.ratio is not None:
+        certain = percent - 100 * error / limit.maximum if error is not None and not limit.used_is_at_most else 0.0
     levels: tuple[tuple[LimitState, float], ...] = (("full", threshold.critical), ("near", threshold.warn))
     for state, level in levels:
         margin = STATE_MARGIN_PERCENT if _is_at_least(previous, state) else 0.0
@@ -136,7 +140,7 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
             return "pressure" if under_pressure and state == "near" else state
     if under_pressure:
         return "pressure"
-    return "unknown" if error is None or percent >= threshold.warn else "ok"
+    return "unknown" if error is None or limit.ratio is None or percent >= threshold.warn else "ok"
 
 
 def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
@@ -247,15 +251,15 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     slabs (mm/slub.c, __memcg_slab_post_alloc_hook). The headroom is a lower bound, because some objects of a socket may
     not be charged; the note has the bounds on the charge.
 
-    If the limit of a cgroup above is unknown, the maximum is an upper bound and the headroom is unknown.
+    If the limit of the cgroup or of one above is unknown, the maximum is an upper bound and the headroom is unknown.
     """
     cgroup = snapshot.cgroup
     if cgroup is None:
         return
-    nearest, unknown = nearest_limit(cgroup), unknown_above(cgroup)
-    if cgroup.unknown_because is not None or nearest is None:
-        use = Use(used_bytes(cgroup), cgroup.max_bytes, None if cgroup.unknown_because or unknown else 0)
-        why = cgroup.unknown_because or unknown or no_limit_text(cgroup)
+    nearest, unknown = nearest_limit(cgroup), cgroup.unknown_because or unknown_above(cgroup)
+    if nearest is None:
+        use = Use(used_bytes(cgroup), cgroup.max_bytes, None if unknown else 0)
+        why = unknown or no_limit_text(cgroup)
         yield _limit(CGROUP_LIMIT, use, None, "; ".join(filter(None, (why, buffer_limit_text(cgroup)))))
         return
     left: int | None = None

@@ -90,17 +90,18 @@ def alarm_reasons(limit: Limit) -> list[str]:
         return ["the kernel says so (/proc/net/protocols)", "the kernel says so", "kernel says so"]
     if limit.maximum == 0:
         return ["its maximum is 0"]
-    if limit.threshold is not None and limit.ratio is not None:
+    ratio = limit.at_least_ratio if limit.ratio is None else limit.ratio
+    if limit.threshold is not None and ratio is not None:
         if limit.name == "tcp_max_orphans":
             for percent, texts in ORPHAN_RESETS.items():
-                if 100 * limit.ratio >= percent:
+                if 100 * ratio >= percent:
                     return list(texts)
         level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
-        if 100 * limit.ratio >= level and limit.scope == "process":
+        if 100 * ratio >= level and limit.scope == "process":
             return _left_texts(limit)
-        if 100 * limit.ratio >= level:
+        if 100 * ratio >= level:
             return [f"{limit.state} from {units.plain_number(level)} %"]
-        if 100 * limit.ratio >= level - STATE_MARGIN_PERCENT:
+        if 100 * ratio >= level - STATE_MARGIN_PERCENT:
             return [f"{limit.state} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
     if limit.state == "full" and limit.threshold is None and limit.scope == "process":
         return _left_texts(limit)
@@ -241,8 +242,11 @@ def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`; below 1 % it has one decimal place.
 
     The share is rounded down, so that it never shows a threshold that the use has not reached. If the use may be 0, the
-    text is `≤` and the upper bound, rounded up.
+    text is `≤` and the upper bound, rounded up. If only an upper bound on the maximum is known, the text begins with
+    `≥`.
     """
+    if limit.at_least_ratio is not None:
+        return f"≥ {units.fine_percent(limit.at_least_ratio).removesuffix(' %')}"
     if limit.ratio is None:
         return units.UNKNOWN
     bound = limit.at_most_ratio

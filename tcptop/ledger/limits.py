@@ -75,6 +75,17 @@ class Limit(NamedTuple):
         return (self.used or 0) / (self.maximum or 1) if is_known else None
 
     @property
+    def at_least_ratio(self) -> float | None:
+        """Lower bound on the used share, if `maximum` is only an upper bound; None otherwise, or if it is 0 or unknown.
+
+        A cgroup above a memory cgroup may have a lower limit than `maximum`, but not a higher one.
+        """
+        if not self.maximum_is_at_most or self.used is None or not self.maximum:
+            return None
+        least = 0 if self.used_is_at_most or self.used_error is None else self.used - self.used_error
+        return least / self.maximum if least > 0 else None
+
+    @property
     def at_most_used(self) -> int | None:
         """Upper bound on the used amount, if only an upper bound is known; otherwise None.
 

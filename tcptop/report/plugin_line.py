@@ -72,6 +72,11 @@ def check_text(check: Check) -> str:
 def _text_without_remark(check: Check) -> str:
     limit = LIMIT_BY_NAME.get(check.name)
     name = check.name if limit is None else limit.spelling
+    if check.value is None and check.bounds is not None:
+        reached = _reached_text(check)
+        why = "" if check.note in reached else check.note
+        parts = "; ".join(filter(None, (_use_text(check), reached, why)))
+        return f"{name} >= {_floored(check.bounds[0], 1):.1f} % ({parts})"
     if check.value is None and check.state in ("WARNING", "CRITICAL"):
         share = f"; its share is not known: {check.note}" if check.note else ""
         return f"{name} ({_reached_text(check)}{share})"

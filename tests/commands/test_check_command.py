@@ -499,8 +499,8 @@ def level(folder: str, maximum: str, current: str) -> dict[str, str | None]:
         (level("a", "max", "98000000") | level("a/web", "max", "1"), "OK", "no limit: neither it nor a cgroup above"),
         (level("a", "max", "98000000") | level("a/web", "max", "1") | level("", "max", "1"), "OK", "above /sys/fs/"),
         (level("", "100000000", "97500000") | level("a", "max", "1"), "CRITICAL", "memory_cgroup 97.5 %"),
-        ({"sys/fs/cgroup/a/memory.max": None}, "UNKNOWN", "there is no /sys/fs/cgroup/a/memory.max here"),
-        ({"sys/fs/cgroup/a/memory.current": None}, "UNKNOWN", "there is no /sys/fs/cgroup/a/memory.current here"),
+        ({"sys/fs/cgroup/a/memory.max": None}, "WARNING", "there is no /sys/fs/cgroup/a/memory.max here"),
+        ({"sys/fs/cgroup/a/memory.current": None}, "WARNING", "there is no /sys/fs/cgroup/a/memory.current here"),
     ],
 )
 def test_the_limit_of_a_cgroup_above_counts_too(
@@ -515,6 +515,31 @@ def test_the_limit_of_a_cgroup_above_counts_too(
     assert ("the limit of a above it" in row["note"]) == ("98.0 %" in words)
     assert ("the limit of /sys/fs/cgroup above it" in row["note"]) == ("97.5 %" in words)
     assert row["limit_is_at_most"] == ("there is no" in words)
+
+
+@pytest.mark.parametrize("unknown", ["a", "a/web"])
+@pytest.mark.parametrize(
+    ("used", "state", "alarm", "words"),
+    [
+        ("99000000", "CRITICAL", "full", ">= 99.0 % (94.4 MiB of <= 95.4 MiB; critical from 97 %; there is no /sys/fs"),
+        ("92000000", "WARNING", "near", ">= 92.0 % (87.7 MiB of <= 95.4 MiB; warning from 90 %; there is no /sys/fs"),
+        ("50000000", "UNKNOWN", "unknown", ">= 50.0 % (47.7 MiB of <= 95.4 MiB; there is no /sys/fs/cgroup/"),
+    ],
+)
+def test_a_threshold_that_is_surely_reached_alerts_beside_an_unknown_limit(
+    root: Path, run: Run, unknown: str, used: str, state: str, alarm: str, words: str
+) -> None:
+    known = "a/web" if unknown == "a" else "a"
+    files = level("a", "100000000", used) | level("a/web", "100000000", used)
+    path = edited(root, files | {f"sys/fs/cgroup/{unknown}/memory.max": None})
+    found = run("--root", path, "--cgroup", "a/web", "memory_cgroup")
+    assert (found.state, found.data["memory_cgroup"].value) == (state, None)
+    assert words in found.text, found.text
+    assert found.text.count("there is no") == 1
+    [row] = [row for row in json.loads(report_of(path))["limits"] if row["name"] == "memory_cgroup"]
+    assert (row["state"], row["ratio"], row["limit_is_at_most"]) == (alarm, None, True)
+    assert ("the limit of a above it" in row["note"]) == (known == "a")
+    assert run("--root", path, "--cgroup", "a/web", "--critical", "memory_cgroup=40").state == "CRITICAL"
 
 
 def report_of(path: str) -> str:
