@@ -1259,7 +1259,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "SERVICE",
         "in :8080 is the server side of that local port; to :443 the client side, to that port of the other end.",
         "No answer of the kernel says who connected. A local port with a listener is in, also for connections that its"
-        " program made from it. If the listener is closed, a port below the ephemeral ones is in; an ephemeral one is to.",
+        " program made from it. If the listener is closed, a port below the ephemeral ones is in; an ephemeral one is"
+        " to.",
         "tcptop, from the ports of listeners",
     ),
     Entry(
