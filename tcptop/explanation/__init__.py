@@ -66,18 +66,18 @@ class Page(NamedTuple):
 
 PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
-    Page("memory", "The machine's slab memory", memory_page),
-    Page("numa", "NUMA nodes: CPUs, memory and distances", numa_page),
-    Page("hardware", "Processor sockets and memory slots", hardware_page),
-    Page("headroom", "Limits, and headroom for more sockets", headroom_page),
-    Page("free", "Free blocks by order and migrate type", free_blocks_page),
-    Page("events", "Events that already happened", events_page),
-    Page("attached", "Attached objects, which only some sockets have", attached_page),
     *(
         Page(name, subject.title, partial(call_tree_page, subject), body=partial(call_trees, subject))
         for name, subject in CALL_PATH_PAGES.items()
     ),
     Page("relations", "Relations of a socket's objects", relations_page),
+    Page("attached", "Attached objects, which only some sockets have", attached_page),
+    Page("memory", "The machine's slab memory", memory_page),
+    Page("headroom", "Limits, and headroom for more sockets", headroom_page),
+    Page("free", "Free blocks by order and migrate type", free_blocks_page),
+    Page("events", "Events that already happened", events_page),
+    Page("numa", "NUMA nodes: CPUs, memory and distances", numa_page),
+    Page("hardware", "Processor sockets and memory slots", hardware_page),
     Page("catalogue", "Every object behind a socket", catalogue_page),
     Page("glossary", "Every word on the screen", glossary_page),
 )

@@ -573,7 +573,7 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "slabinfo of the kernel's sources prints it under the same name. Between objects are padding, alignment, the"
         " free pointer, and the fields of slab_debug where it is on. Free objects on CPUs' lists count as used.",
         "tools/mm/slabinfo.c, report()",
-        ("used bytes", "ends of slabs", "between objects"),
+        ("used bytes", "in structs", "ends of slabs", "between objects"),
     ),
     Entry(
         "partly full",
@@ -924,7 +924,7 @@ MEMORY_ENTRIES: tuple[Entry, ...] = (
         "Sockets that fit in free memory need no reclaim. The number that fits with reclaim is the"
         " end: with still more, the OOM killer ends a process, or opening a socket fails.",
         "mm/vmscan.c; /proc/meminfo",
-        ("before reclaim", "with reclaim", "in free memory", "all in free memory", "free now", "reclaimed"),
+        ("before reclaim", "with reclaim", "in free memory", "all in free memory", "reclaimed"),
     ),
     Entry(
         "page cache",
@@ -1757,9 +1757,9 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "▴ ▾",
         "The column by which the table is sorted: ▾ the largest first, ▴ the smallest.",
-        "In ASCII: _ the largest first, ^ the smallest.",
+        "In ASCII: v the largest first, ^ the smallest.",
         "tcptop",
-        ("▴", "▾", "_", "^"),
+        ("▴", "▾", "v", "^"),
     ),
     Entry(
         "›",
@@ -1783,7 +1783,7 @@ SIGN_ENTRIES: tuple[Entry, ...] = (
         "The lowest value is ▁ and the highest █, so that small changes can be seen: the numbers beside it say how far"
         " these two are apart. A value that changes by less than 1 % stands in the middle. A gap: not known.",
         "tcptop",
-        (*"▁▂▃▄▅▆▇", "sparkline"),
+        (*"▁▂▃▄▅▆▇_", "sparkline"),
     ),
     Entry(
         "…",

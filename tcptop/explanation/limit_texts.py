@@ -70,6 +70,8 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
         more, short = f"{number_text(left)} more mini-sockets", units.short_count(left, 4)
         if limit.state == "full":
             return [f"{more} fit: {STOPS_NONE}", STOPS_NONE]
+        if limit.state == "near":
+            return [f"{more} fit: {STOPS_NONE}", f"{more}, then none is kept", more, f"{short} more mini-sockets"]
         return [f"{more} fit: {STOPS_NONE}", more, f"{short} more mini-sockets", f"{short} more"]
     if limit.headroom_sockets is None:
         return []

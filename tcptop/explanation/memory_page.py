@@ -9,10 +9,7 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
-SCOPE = (
-    "All of this page counts the whole machine: every network namespace, every container. Only in use, TIME_WAIT and"
-    " CurrEstab count this netns."
-)
+SCOPE = "All of this page counts the whole machine: every network namespace, every container."
 
 
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -59,7 +56,7 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
         idle_error = ", at least: how many more are on CPUs' lists is not known"
     rows: tuple[tuple[str, int | None, str], ...] = (
         ("TCP's own caches", memory.own_bytes, "whole"),
-        ("  of it idle", memory.idle_bytes, f"free objects' shares of slabs{idle_error}"),
+        ("  of it idle", memory.idle_bytes, f"free objects' shares of slabs, in all these caches{idle_error}"),
         ("TCP's share of shared caches", memory.share_bytes, _range(memory)),
         ("everything else", memory.rest_bytes, "all other rows, and the others' share"),
         unexplained_row(memory.unexplained_bytes),

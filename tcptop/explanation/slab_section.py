@@ -70,7 +70,7 @@ def share_text(line: CacheLine) -> str | None:
         return None
     objects, pages = units.counted(line.objects_per_slab, "object"), units.counted(line.pages_per_slab, "page")
     return (
-        f"{line.slab_share_bytes:.1f} B: {objects} in {pages}"
+        f"{units.tenths_of_bytes(line.slab_share_bytes)} B: {objects} in {pages}"
         f" (order {line.order}), {line.slab_share_bytes - line.object_bytes:.1f} B left over for each"
     )
 
@@ -139,9 +139,9 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         )
         parts = ", ".join(f"{sign}{units.count(size)} B {where}" for sign, size, where in lost)
         yield (
-            "used",
+            "in structs",
             f"{most}{units.count(loss.used_bytes)} of {units.count(loss.total_bytes)} B:"
-            f" {units.percent(loss.used_bytes / loss.total_bytes, ' ')} in structs of active objects",
+            f" {units.percent(loss.used_bytes / loss.total_bytes, ' ')} is in structs of active objects",
         )
         yield "loss", f"{least}{units.count(loss.lost_bytes)} B: {parts}"
     if attributes is not None and attributes.doubt is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcptop.kernel.objects import State
 from tcptop.ledger import SCOPE_LABELS, Ledger, SocketCost, StateCost
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
@@ -11,7 +12,8 @@ HEADINGS = make_headings("<STATE", "SERVER", "CLIENT", "SOCKETS", "<OF", "HOLDS"
 
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: on the server side, and on the client side with a local"
-    " port of its own (at most, since ports may be shared). machine: all network namespaces; this netns: one of them."
+    " port of its own (at most, since ports may be shared). A listener has a port, too. machine: all network"
+    " namespaces; this netns: one of them."
 )
 
 FILE = "file"
@@ -74,8 +76,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
         TableRow(
             (
                 state.state,
-                side_amount(state.accepted),
-                side_amount(state.outgoing, own_port=True),
+                *sides_text(state),
                 count_text(state),
                 SCOPE_LABELS.get(state.scope or "", state.scope or ""),
             ),
@@ -91,6 +92,15 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     if missing:
         lines += [EMPTY_LINE, *paragraph(f" ≥ since not known: {', '.join(missing)}", columns - 1, "warning")]
     return lines
+
+
+def sides_text(state: StateCost) -> tuple[str, str]:
+    """The bytes of a socket in a state, on the server side and on the client side.
+
+    A listener is on the server side, though it owns its port as sockets of the client side do.
+    """
+    own_port = side_amount(state.outgoing, own_port=True)
+    return (own_port, "") if state.state == State.LISTEN.value else (side_amount(state.accepted), own_port)
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:

@@ -97,14 +97,14 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield "  parts of one more socket (IPv4:IPv6 as here):"
     for part, name, cache, note in _rows_of_parts(mix.outgoing.parts):
         if not round(part.slab_bytes or 0, 1) and part.high_slab_bytes:
-            most = units.round_bound(part.high_slab_bytes, True, 1)
-            yield f"    {name:<26} {cache:<20} up to {most:.1f} B with slab padding"
+            most = units.tenths_of_bytes(part.high_slab_bytes, True)
+            yield f"    {name:<26} {cache:<20} up to {most} B with slab padding"
             continue
         about = "computed" if part.computed else "about" if part.estimated else ""
-        share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
+        share = units.UNKNOWN if part.slab_bytes is None else units.tenths_of_bytes(part.slab_bytes)
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
-            about += f", up to {units.round_bound(part.high_slab_bytes, True, 1):.1f}"
-        sizes = f"{part.object_bytes:>8.0f} B object {share:>9} B with slab padding {about}".rstrip()
+            about += f", up to {units.tenths_of_bytes(part.high_slab_bytes, True)}"
+        sizes = f"{units.exact_bytes(part.object_bytes):>8} B object {share:>9} B with slab padding {about}".rstrip()
         yield f"    {name:<26} {cache:<20} {sizes}"
         if note:
             yield note

@@ -17,6 +17,7 @@ from tcptop.comparison.difference import (
     NodeChange,
     StateChange,
 )
+from tcptop.kernel.objects import State
 from tcptop.report.growth_text import COLUMNS, growth_lines
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -177,7 +178,9 @@ def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
         costs = (row.accepted_bytes, row.outgoing_bytes)
         if any(cost is not None and _is_listed(cost) for cost in costs):
             cells = [["", "", ""] if cost is None else _change_cells(cost) for cost in costs]
-            lines.append([row.state, *cells[0], *cells[1]])
+            # A listener is on the server side, though it owns its port.
+            server, client = reversed(cells) if row.state == State.LISTEN.value else cells
+            lines.append([row.state, *server, *client])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
         yield from plain_table(STATE_COST_HEADINGS, lines)

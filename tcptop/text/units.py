@@ -85,6 +85,11 @@ def exact_bytes(amount: float | None, up: bool | None = None) -> str:
     return UNKNOWN if amount is None else grouped(round(round_bound(amount, up)))
 
 
+def tenths_of_bytes(amount: float, up: bool | None = None) -> str:
+    """An amount in bytes with one decimal place: `2 520.6`. A bound is rounded as `round_bound` does."""
+    return f"{round_bound(amount, up, 1):,.1f}".replace(",", " ")
+
+
 def size(amount: float | None, up: bool | None = None) -> str:
     """An amount of memory with its unit: `72.4 MiB`. Rounded to the nearest; a bound as `round_bound` does."""
     if amount is None:
@@ -230,17 +235,15 @@ def percent_bound(share: float, up: bool | None = None) -> str:
 
 
 def percents_of_whole(amounts: Sequence[float], gap: str = "") -> list[str]:
-    """The share of each amount in the sum of all amounts, as whole percentages that add up to 100.
+    """The share of each amount in the sum of all amounts, as whole percentages.
 
-    A share below one per cent is `<1%` and counts as 0; only an amount equal to the sum is `100%`.
+    Each is rounded to the nearest, so equal amounts have equal percentages, which may not add up to 100. A share below
+    one per cent is `<1%`; only an amount equal to the sum is `100%`.
     """
     total = sum(amounts)
     shares = [amount / total if total else 0.0 for amount in amounts]
-    whole = [whole_percent(share) for share in shares]
-    rests = [share * 100 - percent if percent < 99 else 0.0 for share, percent in zip(shares, whole, strict=True)]
-    for index in sorted(range(len(rests)), key=lambda each: -rests[each])[: 100 - sum(whole) if total else 0]:
-        whole[index] += 1
-    return [f"{part}{gap}%" if part or not share else f"<1{gap}%" for part, share in zip(whole, shares, strict=True)]
+    whole = [100 if share == 1 else min(99, int(share * 100 + 0.5)) for share in shares]
+    return [f"<1{gap}%" if 0 < share < 0.01 else f"{part}{gap}%" for part, share in zip(whole, shares, strict=True)]
 
 
 def at_most_percent(share: float) -> str:

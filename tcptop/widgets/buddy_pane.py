@@ -305,8 +305,9 @@ def _watermark_lines(zone: ZoneMemory, empty_types: Sequence[str], columns: int)
         return wide_lines(columns, text, warning=True)
     name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
     text = f"  {name}: free {free}, watermarks {marks}"
-    others = f"; none free: {', '.join(empty_types)}" if empty_types else ""
-    return wide_lines(columns, text + others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}")
+    types = ", ".join(empty_types)
+    others = [f"{text}; no free block of type {types}", f"{text}; none free: {types}"] if empty_types else []
+    return wide_lines(columns, *others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}")
 
 
 def _no_zone_reason(node: NodeMemory) -> str:

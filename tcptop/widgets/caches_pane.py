@@ -333,7 +333,8 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
     reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
     if choices.name_filter:
         which, elsewhere = ("no cache", "") if choices.all_caches else ("none of TCP's caches", "r looks in all, ")
-        reason = f"{which} has {choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
+        keys = f"{elsewhere}/ changes it, ESC ends it; ? then / finds words"
+        reason = f"{which} has {choices.name_filter!r} in its name: {keys}"
     return paragraph(reason, columns, "text", WARNING)
 
 

@@ -100,7 +100,11 @@ class ExplainPane(ScrollPane):
                 "n N, ESC",
             )
         else:
+            number = len(self._pages)
+            before, after = (self._pages[(self._page_index + step) % number].name for step in (-1, 1))
+            named = (f"← {before}, → {after}, {scroll}/ finds on all pages, ESC closes",) if number > 1 else ()
             notes = (
+                *named,
                 f"← → pages, {scroll}/ finds on all pages, ESC closes",
                 f"← → pages, {scroll}/ finds, ESC closes",
                 "/, ESC",

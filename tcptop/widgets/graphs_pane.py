@@ -61,7 +61,12 @@ class GraphsPane(Pane):
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title."""
-        titles = ("Graphs ─ 5 minutes, a step is 5 s", "Graphs ─ 5 minutes", "Graphs")
+        titles = (
+            "Graphs ─ 5 minutes, a step is 5 s, ≤ 5 s old",
+            "Graphs ─ 5 minutes, ≤ 5 s old",
+            "Graphs ─ 5 minutes",
+            "Graphs",
+        )
         if self._view.player is not None:
             titles = ("Graphs ─ from the start of the recording to this sample", "Graphs ─ from the start", "Graphs")
         return first_fitting(titles, self.max_title_width), ""

@@ -56,7 +56,7 @@ FROM_TABLE_CLASS = "-from-table"
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
 """Keys that have another meaning, or no meaning, in a recording."""
 ZOOM_HINT: KeyHint = ("ESC", "all panes", "panes")
-FILTER_HINT: KeyHint = ("ESC", "all names", "names")
+FILTER_HINT: KeyHint = ("ESC", "end filter", "end filter")
 """ZOOM_HINT is shown only while a pane fills the screen, and FILTER_HINT only while a name filter is set."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 

@@ -367,6 +367,8 @@ def _note_texts(
     # read as if no more connections were possible.
     is_full = any(each.startswith("full from") for each in alarms)
     texts += [STOPS_NONE, "stops no socket"] if is_full and STOPS_NONE in orphans else []
+    # Near the limit of mini-sockets, how many are left says more than the threshold.
+    texts += orphans if limit.concerns == "TIME_WAIT" and limit.state == "near" else []
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in ("memory", "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"

@@ -22,10 +22,10 @@ from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import cell_width, cut_line, line_to_ascii, line_width, to_ascii
 
-SWATCH = re.compile(" ?[█▓▒░] ?")
-"""Matches a sign of a bar in a title, with the spaces beside it.
+LEGEND = re.compile("( ─ [^─]*?)? ?[█▓▒░]")
+"""Matches the beginning of a legend in a title, up to its first sign of a bar.
 
-In a pane with the focus the title is reversed, but its signs are not: a reversed ░ would look like ▓.
+In a pane with the focus the title is reversed, but not from its legend on: a reversed ░ would look like ▓.
 """
 TITLE_GAP = 4
 """Minimum number of columns between a title and the note at the right end of the title line."""
@@ -203,9 +203,9 @@ class Pane(Widget):
         start = "" if self.styles.border_left[0] else " "  # if there is a left border, Textual adds the space
         content = Content(self._terminal_text(f"{start}{title} " if title else ""))
         if self.has_focus:
-            ends = [0, *(end for swatch in SWATCH.finditer(content.plain) for end in swatch.span()), len(content.plain)]
-            for begin, end in zip(ends[::2], ends[1::2], strict=True):
-                content = content.stylize("reverse", begin, end) if begin < end else content
+            legend = LEGEND.search(content.plain)
+            end = legend.start() + 1 if legend is not None else len(content.plain)
+            content = content.stylize("reverse", 0, end)
         gap = self.max_title_width - cell_width(title) - cell_width(note)
         if note and gap >= TITLE_GAP:
             edge_style = "$secondary" if self.has_focus else "$border-blurred"
