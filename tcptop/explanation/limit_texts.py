@@ -71,7 +71,8 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
         if limit.state == "full":
             return [f"{more} fit: {STOPS_NONE}", STOPS_NONE]
         if limit.state == "near":
-            return [f"{more} fit: {STOPS_NONE}", f"{more}, then none is kept", more, f"{short} more mini-sockets"]
+            kept = f"{more}, then none is kept"
+            return [f"{more} fit: {STOPS_NONE}", kept, more, f"{short} more mini-sockets", f"{short} more"]
         return [f"{more} fit: {STOPS_NONE}", more, f"{short} more mini-sockets", f"{short} more"]
     if limit.headroom_sockets is None:
         return []

@@ -362,13 +362,15 @@ def _note_texts(
     """
     alarms, orphans = alarm_reasons(limit), other_notes(limit)
     before_reclaim = before_reclaim_text(ledger.headroom[mode]) if limit.name == "memory" else ""
-    texts = [f"{alarm}; {each}" for alarm in alarms for each in (*orphans, before_reclaim) if each]
+    are_left = limit.concerns == "TIME_WAIT" and limit.state == "near"
+    beside = orphans[:-1] if are_left else orphans
+    texts = [f"{alarm}; {each}" for alarm in alarms for each in (*beside, before_reclaim) if each]
     # The reason for an alarm is shortened if necessary, but never replaced by another note, except that FULL must not
     # read as if no more connections were possible.
     is_full = any(each.startswith("full from") for each in alarms)
     texts += [STOPS_NONE, "stops no socket"] if is_full and STOPS_NONE in orphans else []
     # Near the limit of mini-sockets, how many are left says more than the threshold.
-    texts += orphans if limit.concerns == "TIME_WAIT" and limit.state == "near" else []
+    texts += orphans if are_left else []
     texts += alarms or [*orphans, *filter(None, [before_reclaim])]
     if limit.headroom_sockets is not None and limit.name in ("memory", "tcp_mem"):
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"

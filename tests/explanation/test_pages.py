@@ -369,7 +369,7 @@ def test_the_page_of_a_cache_breaks_down_the_size_of_an_object(kernel: str, phas
         pages = "page" if row.pages == 1 else "pages"
         order = row.pages.bit_length() - 1
         assert fact_text(lines, "slab share") == (
-            f"{share:.1f} B: {row.per_slab} objects in {row.pages} {pages} (order {order}),"
+            f"{share:,.1f} B: ".replace(",", " ") + f"{row.per_slab} objects in {row.pages} {pages} (order {order}),"
             f" {share - row.size:.1f} B left over for each"
         )
 
@@ -811,4 +811,5 @@ def test_one_part_of_the_bar_and_of_the_report_stands_for_the_objects_of_both_fa
         parts = figures.costs[mode].by_family["mix"].outgoing.parts  # type: ignore[index]
         both = [part for part in parts if part.label in (label, f"{label}v6", f"{label} v6")]
         assert len(both) == 2
-        assert f"{sum(part.slab_bytes or 0 for part in both):.1f} B with slab padding" in report[at]
+        share = f"{sum(part.slab_bytes or 0 for part in both):,.1f}".replace(",", " ")
+        assert f" {share} B with slab padding" in report[at]

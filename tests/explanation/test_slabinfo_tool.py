@@ -115,7 +115,7 @@ def test_explain_has_the_figures_of_the_tool(guest: Path, cache: str) -> None:
     assert numbers(fact(page, "slabs")) == [figure(report, title) for title in titles]
     if figure(report, "Total", 1):
         lost = fact(page, "loss")
-        assert numbers(fact(page, "used"))[:2] == [figure(report, "Used"), figure(report, "Total", 1)]
+        assert numbers(fact(page, "in structs"))[:2] == [figure(report, "Used"), figure(report, "Total", 1)]
         free = figure(report, "Loss") - figure(report, "Lalig") - figure(report, "Lpadd")
         assert numbers(lost) == [figure(report, "Loss"), figure(report, "Lalig"), figure(report, "Lpadd"), free]
     flags = fact(page, "flags")
@@ -152,7 +152,7 @@ def test_without_sysfs_the_rest_is_unknown_with_its_reason(guest: Path) -> None:
     assert fact(page, "flags").startswith("not known: there is no /sys/kernel/slab/inode_cache/object_size here")
     report = split_reports(GUEST["report"])["inode_cache"]
     assert numbers(fact(page, "spacing")) == [figure(report, "SlabObj")]
-    assert not re.search(r"^ (?:used|loss|slabs|debugging) ", page, re.MULTILINE)
+    assert not re.search(r"^ (?:in structs|loss|slabs|debugging) ", page, re.MULTILINE)
 
 
 def test_files_that_an_older_kernel_lacks_are_named(guest: Path) -> None:

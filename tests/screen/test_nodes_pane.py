@@ -62,7 +62,7 @@ def test_a_share_is_the_same_in_the_table_and_in_the_title_of_the_caches(kernel:
     in_table = [re.findall(r"(\d+)%", line)[-1] for line in lines(ledger)[1:]]
     *every, most, short = node_shares_texts(ledger)
     assert [re.findall(r"(\d+) %", each) for each in every] in ([], [in_table])
-    assert sum(map(int, in_table)) == 100
+    assert sum(map(int, in_table)) == pytest.approx(100, abs=len(in_table) / 2)
     amounts = [ledger.tcp_bytes_on(node.node) or 0 for node in ledger.nodes]
     if 100 * (max(amounts) - min(amounts)) <= 2 * sum(amounts):
         assert (every, most, short) == ([], f"TCP even on {len(amounts)} nodes", "TCP even")
@@ -120,12 +120,12 @@ def test_each_bar_is_of_the_memory_of_its_own_node(kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-8n", "6.1-4n-memoryless"])
 def test_shares_of_tcp_add_up(kernel: str) -> None:
-    """Each share is rounded down."""
+    """Each share is rounded to the nearest."""
     ledger = ledger_of(tree(kernel))
     titles, *rows = lines(ledger)
     end = titles.index("OF TCP") + len("OF TCP")
     shares = [int(row[:end].split()[-1].rstrip("%")) for row in rows if row[:end].split()[-1] != "–"]
-    assert 100 - len(rows) <= sum(shares) <= 100
+    assert sum(shares) == pytest.approx(100, abs=len(rows) / 2)
 
 
 @pytest.mark.slow
@@ -235,7 +235,7 @@ async def test_the_keys_of_all_nodes_and_of_explain_show_the_distances() -> None
         titles, *rows = pane_lines(app, NodesPane)
         assert titles.rstrip().endswith("DISTANCES")
         assert [row.split()[-4:] for row in rows[2:4]] == [["24", "18", "10", "44"], ["28", "33", "45", "10"]]
-        await pilot.press("escape", "i", "right", "right")
+        await pilot.press("escape", "i", *["left"] * 4)
         await pilot.pause()
         page = drawn_lines(app.screen.query_one(ExplainPane))
         assert ["2", "24", "18", "10", "44"] in [line.split() for line in page]
@@ -272,8 +272,7 @@ async def test_bars_and_their_signs_keep_their_colours_where_a_node_or_the_title
         reversed_text = "".join(
             title.plain[span.start : span.end] for span in title.spans if "reverse" in str(span.style)
         )
-        assert "Nodes" in reversed_text
-        assert not set(reversed_text) & {TCP, OTHER, FREE}
+        assert reversed_text.strip() == "Nodes", "one mark without holes, which ends before the legend"
 
 
 @pytest.mark.parametrize(("free", "words"), [("low", ""), ("under low", " below low"), ("under min", " below min")])
