@@ -61,7 +61,7 @@ class GraphsPane(Pane):
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """The title."""
-        titles = (
+        titles: tuple[str, ...] = (
             "Graphs ─ 5 minutes, a step is 5 s, ≤ 5 s old",
             "Graphs ─ 5 minutes, ≤ 5 s old",
             "Graphs ─ 5 minutes",
