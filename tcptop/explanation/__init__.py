@@ -123,8 +123,10 @@ SYSCTL = re.compile(r"^(?:sysctl )?(?:/proc/sys/(?:\w+/)*|(?:net|fs|vm|kernel)\.
 BTF_FILE = "/sys/kernel/btf/vmlinux"
 MIN_BEGINNING = 3
 """Letters that a text must have before the names that begin with it are listed as similar."""
-MARKS = "*▾▴"
+MARKS = "*▾▴^"
 """Signs that the screen appends to the name of a merged cache, and to the heading of the sort column."""
+ASCII_SORT_MARK = re.compile(r"(?<=[A-Z/][A-Z])v$|(?<=/s)v$")
+"""Matches the sign that takes the place of ▾ in ASCII, behind a heading: `TCP PARTv`."""
 
 
 def page_of_cache(name: str) -> Page:
@@ -194,7 +196,7 @@ def explain_word(ledger: Ledger, word: str) -> Page | None:
     name of a page, of an object, or of a member of a struct.
     """
     word = SYSCTL.sub("", word) or word
-    name = word.rstrip(MARKS) or word
+    name = ASCII_SORT_MARK.sub("", word).rstrip(MARKS) or word
     page = find_page(ledger, name) or _page_of_any_label(ledger, name)
     meanings = find_entries(word) or find_entries(name)
     meanings += tuple(entry for entry in find_entries_of_ascii(word) if entry not in meanings)

@@ -1580,7 +1580,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "LISTEN",
         "A socket that waits for connections: it has no peer, and its accept queue holds what has come.",
-        "Most servers have one for each address and port, or one for each worker (SO_REUSEPORT).",
+        "Most servers have one for each address and port, or one for each worker (SO_REUSEPORT). It is on the server"
+        " side, and takes a port of its own, so its price is an upper bound (≤).",
         TCP_STATES,
     ),
     Entry(

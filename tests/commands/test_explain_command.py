@@ -302,3 +302,8 @@ def test_the_report_and_the_glossary_use_the_words_of_the_screen_for_slab_paddin
     assert " B with slab padding" in report
     assert " B without padding" not in report
     assert "struct alone" not in explain_text("padding")
+
+
+@pytest.mark.parametrize("heading", ["TCP PARTv", "CACHE SIZEv", "OBJSv", "OBJS^", "TCP PART▾"])
+def test_a_heading_is_found_with_its_mark_of_the_order_in_ascii_too(heading: str) -> None:
+    assert explain_text(heading).splitlines()[2].strip() == heading.rstrip("v^▾")
