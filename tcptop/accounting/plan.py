@@ -61,6 +61,7 @@ MIN_DOUBLED = 1000
 """The screen's first plan doubles the number of sockets if at least this number of sockets is open."""
 UNGUIDED = 100_000
 """Number of connections in the screen's first plan if neither the sockets nor the headroom is known."""
+NO_FIT = ", so the plan does not fit"
 ERROR_UNKNOWN = "the error of its counter is not known"
 MAX_GUESSES = 40
 """Maximum number of guesses at the number of connections that fit. Each guess has at most half the error of the guess
@@ -831,7 +832,7 @@ def _sysctls(
     memory_bytes = _machine_bytes(snapshot, ledger)
     unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
     errors = {row.name: row.used_error for row in ledger.limits["full"].rows}
-    lacks_memory = any(limit.name == "memory" and limit.verdict == "exceeded" for limit in limits)
+    [of_memory] = [limit.verdict for limit in limits if limit.name == "memory"]
     for limit in limits:
         if limit.used is None or limit.maximum is None or limit.high_takes is None:
             continue
@@ -855,10 +856,14 @@ def _sysctls(
                     found[limit.name] = f"no value of net.ipv4.tcp_mem is surely enough: {ERROR_UNKNOWN}"
                 continue
             needed = -(-(needed + error) // unit)
-            if needed > now[1] and lacks_memory:
+            if needed > now[1] and of_memory == "exceeded":
                 found[limit.name] = "no value of net.ipv4.tcp_mem is of use until there is more memory"
             elif needed > now[1]:
-                found[limit.name] = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
+                advice = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
+                if of_memory == "unknown" and isinstance(advice, PlanSysctl):
+                    note = advice.note.removesuffix(NO_FIT)
+                    advice = advice._replace(note="; ".join(filter(None, (note, "memory may not hold the plan"))))
+                found[limit.name] = advice
     return found
 
 
@@ -881,7 +886,7 @@ def _sysctl(
     note = ""
     if wanted > most:
         note = f"capped, since {why}: {ceil(100 * needed / most)} % of it in use"
-        note += ", so the plan does not fit" if limit.verdict == "exceeded" else ""
+        note += NO_FIT if limit.verdict == "exceeded" else ""
     return PlanSysctl(limit.name, name, (limit.maximum or 0,), (needed,), (min(wanted, most),), note)
 
 

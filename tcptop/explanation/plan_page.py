@@ -573,7 +573,7 @@ def sysctl_lines(plan: Plan, columns: int) -> list[Line]:
 def _sysctl_notes(sysctl: PlanSysctl) -> str:
     """The present values of a sysctl, how the three advised values of tcp_mem are computed, and the sysctl's note."""
     rule = ""
-    if sysctl.limit == "tcp_mem" and not sysctl.note:
+    if sysctl.limit == "tcp_mem" and "capped" not in sysctl.note:
         _, second, third = sysctl.advised
         rule = f"second value = need ÷ {ADVISED_PERCENT / 100:g}, so no pressure; third "
         rule += "= 1.5 times that" if third == second * 3 // 2 else "as now"

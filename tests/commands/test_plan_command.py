@@ -480,6 +480,17 @@ def test_sockets_without_buffers_now_are_not_called_uncertain(run: Run) -> None:
     assert "Buffers: in use <= 525 B of a present socket: the counter is within its error" in output
 
 
+def test_the_error_of_the_counter_in_what_tcp_mem_takes_is_said(run: Run, run_json: RunJson) -> None:
+    """Memory may or may not hold the plan, so the advice on tcp_mem says so."""
+    arguments = ("--root", str(tree("6.12-4n", "halfclosed")), "--connections", "1M", "--buffers", "now")
+    most = units.exact_bytes(limit(run_json(*arguments), "tcp_mem")["high_takes"] / 1_000_000, True)
+    output = " ".join(run(*arguments)[1].split())
+    assert f"B per socket, which tcp_mem limits (at most {most} B with the error of its counter, which TAKES" in output
+    [note] = re.findall(r" net.ipv4.tcp_mem = [\d ]+ \(now ([^)]*)\)", output)
+    assert note.endswith("; memory may not hold the plan")
+    assert "so the plan does not fit" not in note
+
+
 def test_what_fits_with_and_without_reclaim_is_said_once_if_it_is_equal(run: Run) -> None:
     output = " ".join(run("--root", str(tree("5.10-4n", "established")), "--connections", "10K")[1].split())
     [number] = re.findall(r"Memory holds ([\d ]+) more, with and without reclaim: server-side", output)
