@@ -1019,6 +1019,12 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "/proc/sys/net/ipv4/tcp_mem, in pages",
     ),
     Entry(
+        "TPROXY",
+        "A rule of the packet filter that hands a connection to a listener on another port than the client asked for.",
+        "The socket's local port is then the port that the client asked for, not that of the listener.",
+        "net/netfilter/xt_TPROXY.c",
+    ),
+    Entry(
         "conntrack",
         "Connection tracking of the firewall: one entry for each flow, up to nf_conntrack_max.",
         "When the table is full, packets of new flows are dropped, unless an old flow can be evicted. An entry outlives"

@@ -195,7 +195,7 @@ HANDSHAKE_ACK = Call(
                         Call(
                             "inet_bind_bucket_create() → kmem_cache_alloc()",
                             allocates=(BIND_BUCKET,),
-                            note="taken over by a listener on another port: one for each port that is connected to",
+                            note="TPROXY to a listener on another port: one for each port that is connected to",
                         ),
                     ),
                     note="else it shares the listener's buckets",

@@ -99,7 +99,7 @@ OPEN_SOCKET = Drawing(
         ),
         Station(
             "file",
-            "one file for each open(2), socket(2) or accept(2); dup(2) and fork(2) share it",
+            "one for each socket(2), accept(2) or open(2); dup(2) and fork(2) share it",
             (
                 Link(("f_path.dentry",), "dentry"),
                 Link(("f_inode",), "socket_alloc.vfs_inode", "the same inode, without a dentry between", since=(3, 9)),
