@@ -398,8 +398,8 @@ TIME_WAIT = Call(
 )
 
 CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
-    "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB), "server side"),
     "socket": CallPathPage("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB), "socket"),
+    "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB), "server side"),
     "time_wait": CallPathPage(
         "What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, ANSWER, TIME_WAIT), "TIME_WAIT"
     ),

@@ -548,8 +548,8 @@ async def test_space_and_z_work_on_a_page() -> None:
 @pytest.mark.parametrize(
     ("size", "keys"),
     [
-        (LARGE, "← glossary, → accept, / finds on all pages, ESC closes"),
-        ((80, 24), "← glossary, → accept, ↑ ↓ scroll, / finds on all pages, ESC closes"),
+        (LARGE, "← glossary, → socket, / finds on all pages, ESC closes"),
+        ((80, 24), "← glossary, → socket, ↑ ↓ scroll, / finds on all pages, ESC closes"),
     ],
 )
 async def test_edge_of_a_page_names_the_keys_that_work(size: tuple[int, int], keys: str) -> None:
