@@ -61,7 +61,7 @@ async def test_the_parts_of_a_socket_are_the_page_after_the_first_and_the_frame_
         assert f"→ {PAGES[1].name}" in str(app.screen.query_one(ExplainPane).border_subtitle)
         await pilot.press("right")
         await pilot.pause()
-        assert "What a server's socket is made of ─ page 2 of" in screen_text(app)
+        assert "What socket(2) and connect(2) allocate ─ page 2 of" in screen_text(app)
 
 
 async def test_the_foot_and_the_message_of_a_filter_say_how_it_ends_and_where_words_are_found() -> None:
