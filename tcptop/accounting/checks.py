@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES
 from tcptop.accounting.cgroup_limit import buffer_limit_text
+from tcptop.accounting.limits import NOT_ALL_ASKED
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
@@ -217,7 +218,7 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
     known = LIMIT_BY_NAME[limit.name]
     if known.needs_look:
-        return NEEDS_LOOK
+        return limit.note if limit.note == NOT_ALL_ASKED else NEEDS_LOOK
     if limit.maximum is None and limit.note.startswith(SYSCTL_UNKNOWN):
         return limit.note
     source = known.maximum_source if limit.maximum is None else known.use_source
@@ -275,9 +276,9 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
     return "CRITICAL" if cause.state == "full" else "WARNING", f"{cause.name} grew by {grouped(grown)}"
 
 
-def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float | None) -> bool | None:
+def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float) -> bool | None:
     """True if the use has reached a threshold; None if the error of the counter is too large to tell."""
-    if level is None or bounds is None:
+    if bounds is None:
         return None
     if bounds[0] >= level:
         return True
@@ -287,7 +288,8 @@ def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float 
 def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
     """The state of a limit, computed with the thresholds of the limit or with the ranges that the user gave.
 
-    If the error of the counter is too large to tell whether a threshold is reached, the threshold raises no alarm.
+    A limit without a threshold and without a range is OK if its use is known, or at least an upper bound on it. If the
+    error of the counter is too large to tell whether a threshold is reached, the threshold raises no alarm.
     """
     if limit.name == CGROUP_LIMIT and limit.state == "ok" and limit.ratio is None:
         return "OK"
@@ -297,7 +299,7 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
         return "UNKNOWN"
     edges = bounds or (0.0, inf)  # without a known error, the counter shows no bound
     critical, warn = (
-        given.alerts(*edges) if given is not None else _has_reached(limit, bounds, level)
+        given.alerts(*edges) if given is not None else level is not None and _has_reached(limit, bounds, level)
         for given, level in (
             (ranges.critical, limit.threshold.critical if limit.threshold else None),
             (ranges.warn, limit.threshold.warn if limit.threshold else None),

@@ -58,6 +58,8 @@ NO_ZONES = "no zone is left out, since zoneinfo was not read"
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
 
+NOT_ALL_ASKED = "a network namespace was not asked, and its queues are not known"
+"""Note on the limit of accept queues if a look, as of a plain user, saw only a part of the listeners."""
 NOFILE_UNKNOWN = f"open files of each process; {NEEDS_DUMP}"
 
 
@@ -238,6 +240,8 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
     )
     no_zones = used is not None and usable is None and not (snapshot.zoneinfo.value or snapshot.buddyinfo.value)
     unknown_because = headroom.unknown_because or (usable.unknown_because if usable is not None else "")
+    if meminfo is not None and available is None and usable is None and not is_doubted and not unknown_because:
+        unknown_because = "use not known: meminfo has no MemAvailable (before 3.14)"
     left_out = NO_ZONES if no_zones else limit.left_out_text
     limit = limit._replace(note="; ".join(filter(None, (left_out, unknown_because or assumptions))))
     return limit if is_of_machine(snapshot, page_bytes) else limit._replace(scope="unknown")
@@ -531,6 +535,8 @@ def _listen_queues(holders: "Holders | None") -> Limit:
     if holders is None or not holders.listeners:
         return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP)
     full = [each for each in holders.listeners if each.queue > each.limit and each.drops]
+    if not full and any(each.asked not in ("asked", "listeners") for each in holders.namespaces):
+        return _limit("listen_queues", Use(None, None, None), None, NOT_ALL_ASKED)
     fullest = max(full or holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "

@@ -647,7 +647,8 @@ def _limit(
     bound on the free amount.
     """
     low, high = takes or (0, inf)
-    error = limit.used_error
+    # Where the use of memory is unknown, as without MemAvailable, its free amount is that of the headroom.
+    error = 0 if limit.used is None and free is not None else limit.used_error
     verdict: LimitVerdict = "unknown"
     connections: int | None = None
     high_connections: int | None = None

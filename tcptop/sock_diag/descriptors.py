@@ -192,8 +192,9 @@ def _sample_in(
             namespaces.setdefault(namespace, f"{place}/fd/{descriptor}")
     if is_whole:
         low_inodes, other_inodes = low_inodes + other_inodes, ()
-    command = _command(pid) if low_inodes or other_inodes or not is_whole else ""
-    limit_of_files = _max_descriptors(pid) if opened > MAX_PER_PROCESS and not _is_own(pid) else None
+    may_have_sockets = bool(low_inodes or other_inodes) or not is_whole
+    command = _command(pid) if may_have_sockets else ""
+    limit_of_files = _max_descriptors(pid) if may_have_sockets and not _is_own(pid) else None
     below = None if limit_of_files is None else _below_limit(limit_of_files, low, others, opened, weight)
     sample = OwnerSample(pid, command, opened, limit_of_files, is_whole, weight, low_inodes, other_inodes, below)
     return sample, found, low_tries + tries

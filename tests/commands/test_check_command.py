@@ -950,3 +950,37 @@ def test_with_a_look_the_line_names_the_process_that_is_at_its_limit(tmp_path: P
     assert "nofile 99.0 % (990 of 1 000 files in hoarder[10]; critical from 95 %)" in run("--who", "--root", root).text
     assert "nofile, listen queues (only a look at the sockets tells: --who" in run("--root", root).text
     assert "goes without --who" in run("--who", "-r", "x").text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state"),
+    [
+        (("listen_queues",), "OK"),
+        (("--warn", "listen_queues=95"), "OK"),
+        (("--critical", "listen_queues=80"), "CRITICAL"),
+        (("--warn", "ports=50"), "OK"),
+        (("nofile",), "OK"),
+    ],
+)
+def test_one_range_alone_decides(arguments: tuple[str, ...], state: str, tmp_path: Path, run: Run) -> None:
+    """A queue of 114 of 128 is 89.1 %; the process has 62 of 1 024 files."""
+    lines = (net(), group("whole:10"), listen(8080, 114, 128), process(10, "web", descriptors=62, limit=1_024))
+    root = tree_with_look(tmp_path, look_text(*lines))
+    write_tree(root, {"proc/sys/net/ipv4/ip_local_reserved_ports": "\n"})
+    assert run("--who", "--root", str(root), *arguments).state == state
+
+
+def test_queues_of_namespaces_that_were_not_asked_are_not_known(tmp_path: Path, run: Run) -> None:
+    refused = net(inode=7, here=False, asked="refused", reason="Permission denied")
+    root = str(tree_with_look(tmp_path, look_text(net(), refused, group("whole:10"), listen(8080, 0, 128))))
+    found = run("--who", "--root", root, "listen_queues")
+    assert (found.state, "a network namespace was not asked" in found.text) == ("UNKNOWN", True)
+
+
+def test_without_memavailable_the_use_of_memory_is_not_known(root: Path, run: Run) -> None:
+    """Kernels before 3.14 do not print it; what fits comes from the zones."""
+    meminfo = root / "proc/meminfo"
+    meminfo.write_text(re.sub(r"MemAvailable:.*\n", "", meminfo.read_text()))
+    assert "meminfo has no MemAvailable" in run("--root", str(root), "memory").text
+    planned = forked_program.run("plan", "--connections", "100K", "--root", root)
+    assert planned.stdout.startswith("fits, without buffers: 100 000 ")
