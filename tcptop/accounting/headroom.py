@@ -119,11 +119,11 @@ def memory_headroom(
     reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
     reclaims_first = None if reclaim_mode is None else reclaim_mode != 0
     may_be_more = socket is not None and bool(buffers and buffers.low) and socket.buffers_may_exceed
-    at_most = bool(cost.by_family["mix"].outgoing.missing) or buffers is None or may_be_more
+    bytes_are_at_least = bool(cost.by_family["mix"].outgoing.missing) or buffers is None or may_be_more
     buffer_bytes, high_buffer_bytes = (None, None) if buffers is None else buffers
     unknown = Headroom(
-        mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, at_most
-    )._replace(buffer_bytes=buffer_bytes, high_buffer_bytes=high_buffer_bytes)
+        mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, bytes_are_at_least
+    )._replace(buffer_bytes=buffer_bytes, high_buffer_bytes=high_buffer_bytes, bytes_are_at_least=bytes_are_at_least)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
     room = _room_for_slabs(snapshot, table, zones, meminfo, page_bytes, memory)
@@ -150,10 +150,11 @@ def memory_headroom(
         nodes=_node_headrooms(table, zones, spare, page_bytes, socket),
         reclaims_node_first=reclaims_first,
         unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
-        is_at_most=at_most or room.spare.is_at_most,
+        is_at_most=bytes_are_at_least or room.spare.is_at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
         buffer_bytes=buffer_bytes,
         high_buffer_bytes=high_buffer_bytes,
+        bytes_are_at_least=bytes_are_at_least,
     )
 
 

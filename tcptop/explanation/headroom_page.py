@@ -16,6 +16,7 @@ from tcptop.explanation.limit_texts import (
     memory_use_text,
     other_notes,
     ratio_text,
+    socket_bytes_text,
     threshold_text,
     used_text,
 )
@@ -78,14 +79,18 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     """Sentences about what the headroom of memory assumes, and about the headroom of single NUMA nodes."""
     what = SOCKETS[headroom.mode]
     if headroom.bytes_per_socket is not None:
-        size = units.exact_bytes(headroom.bytes_per_socket)
-        slab = units.exact_bytes(headroom.bytes_per_socket - (headroom.buffer_bytes or 0))
-        buffers = (
-            f" and {units.exact_bytes(headroom.buffer_bytes)} B of average buffers" if headroom.buffer_bytes else ""
-        )
+        is_least = headroom.bytes_are_at_least
+        is_part_unknown = bool(ledger.costs[headroom.mode].by_family["mix"].outgoing.missing)
+        slab_bytes = headroom.bytes_per_socket - (headroom.buffer_bytes or 0)
+        slab = f"{'≥ ' if is_part_unknown else ''}{units.exact_bytes(slab_bytes, False if is_least else None)}"
+        buffers = "" if headroom.buffer_bytes is not None else ", and buffers that are not known"
+        if headroom.buffer_bytes:
+            may_be_more = is_least and (headroom.high_buffer_bytes or 0) > headroom.buffer_bytes
+            size = units.exact_bytes(headroom.buffer_bytes, False if may_be_more else None)
+            buffers = f" and {'≥ ' if may_be_more else ''}{size} B of average buffers"
         yield (
-            f"Memory: one more of these {what} takes {size} B: {slab} B of slab, if half of them are client side"
-            f"{buffers}. The kernel takes free memory of any node before it reclaims page cache."
+            f"Memory: one more of these {what} takes {socket_bytes_text(headroom)}: {slab} B of slab, if half of them"
+            f" are client side{buffers}. The kernel takes free memory of any node before it reclaims page cache."
         )
         if headroom.mode == "full" and (charge_text := buffers_as_now_text(ledger)):
             yield charge_text

@@ -193,6 +193,12 @@ def headroom_assumption(headroom: Headroom) -> str:
     return f"half client side, {'average buffers' if headroom.buffer_bytes else 'no buffers'}"
 
 
+def socket_bytes_text(headroom: Headroom) -> str:
+    """The bytes of a socket from which the headroom of memory is computed, with `≥` if they are a lower bound."""
+    is_least = headroom.bytes_are_at_least
+    return f"{'≥ ' if is_least else ''}{units.exact_bytes(headroom.bytes_per_socket, False if is_least else None)} B"
+
+
 def before_reclaim_text(headroom: Headroom) -> str:
     """The number of further sockets that fit before the kernel reclaims memory, as text; empty if unknown."""
     if headroom.without_reclaim_high is None:

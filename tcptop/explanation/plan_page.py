@@ -16,6 +16,7 @@ from tcptop.explanation.limit_texts import (
     limit_text,
     memory_use_text,
     ratio_text,
+    socket_bytes_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
@@ -716,7 +717,7 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     least = "vectors and buffers at their least" if headroom.buffer_bytes else "vectors at their least"
     return (
         f"Main screen: memory for {_main_screen_number(headroom)} more at"
-        f" {_main_screen_bytes(ledger)} each ({assumed}; {least}, one own local port for each client;"
+        f" {socket_bytes_text(headroom)} each ({assumed}; {least}, one own local port for each client;"
         f" no TIME_WAIT, epoll, conntrack, kTLS). This plan: {_plan_bytes(plan, each)} a socket"
         f" ({SIDE_WORDS[plan.request.side]}, {assumption_text(plan)};"
         f" each {'known ' if plan.missing else ''}part at its upper bound).{why}"
@@ -739,7 +740,7 @@ def comparison_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str
         return []
     at_most = "≤ " if memory.connections_are_at_most else ""
     text = (
-        f"memory: the main screen has {_main_screen_number(headroom)} sockets at {_main_screen_bytes(ledger)}, this"
+        f"memory: the main screen has {_main_screen_number(headroom)} sockets at {socket_bytes_text(headroom)}, this"
         f" plan {at_most}{units.rough_count(ours, up=bool(at_most))} at {_plan_bytes(plan, each)}"
     )
     return paragraph(sign(text), columns - 1, "text")
@@ -764,14 +765,6 @@ def _main_screen_number(headroom: Headroom) -> str:
     """The number of sockets that fit into memory, as on the main screen."""
     sign = "≤ " if headroom.is_at_most else ""
     return f"{sign}{units.rough_count(headroom.sockets, up=headroom.is_at_most)}"
-
-
-def _main_screen_bytes(ledger: Ledger) -> str:
-    """The bytes of a socket from which the main screen computes the number of sockets, with `≥` if they are a bound."""
-    headroom, of_client = ledger.headroom["full"], ledger.costs["full"].by_family["mix"].outgoing
-    socket_bytes, buffers = headroom.bytes_per_socket, headroom.buffer_bytes
-    is_least = buffers is None or (headroom.high_buffer_bytes or 0) > buffers or bool(of_client.missing)
-    return f"{'≥ ' if is_least else ''}{units.exact_bytes(socket_bytes, False if is_least else None)} B"
 
 
 def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:

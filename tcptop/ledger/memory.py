@@ -80,6 +80,11 @@ class Headroom(NamedTuple):
     """
     high_buffer_bytes: float | None = 0.0
     """Upper bound on the memory of a present socket's buffers, at least `buffer_bytes`; None if unknown."""
+    bytes_are_at_least: bool = False
+    """True if `bytes_per_socket` is a lower bound.
+
+    It is one if the size of an object is unknown, or if the buffers are unknown or may be larger than `buffer_bytes`.
+    """
 
     usable: UsableMemory | None = None
     """The memory of the zones that slabs can use; None if slabs can use all memory of the machine."""
