@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES
 from tcptop.accounting.cgroup_limit import buffer_limit_text
-from tcptop.accounting.limits import NOT_ALL_ASKED
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
@@ -89,7 +88,8 @@ class Check(NamedTuple):
     """The cause of a state that does not follow from a range: an event, memory pressure or a maximum of 0; may be
     empty."""
     remark: str = ""
-    """A fact that does not change the state: a limit of buffers of a cgroup that is reached; may be empty."""
+    """A fact that does not change the state: a limit of buffers of a cgroup that is reached, or the part of
+    the machine that a look saw; may be empty."""
 
 
 def run_checks(
@@ -185,7 +185,7 @@ def _check(
     by_range = _state_by_range(limit, bounds, ranges)
     contradiction = _contradiction(ledger, name)
     note = contradiction or _limit_note(ledger, limit)
-    remark = ""
+    remark = limit.of_seen
     if name == CGROUP_LIMIT and ledger.cgroup is not None:
         remark = buffer_limit_text(ledger.cgroup, only_reached=True)
     believed: CheckState = "UNKNOWN" if contradiction else "OK"
@@ -218,7 +218,7 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
         return "its error reaches across a threshold" if limit.used_error != 0 else ""
     known = LIMIT_BY_NAME[limit.name]
     if known.needs_look:
-        return limit.note if limit.note == NOT_ALL_ASKED else NEEDS_LOOK
+        return limit.look_lacks or NEEDS_LOOK
     if limit.maximum is None and limit.note.startswith(SYSCTL_UNKNOWN):
         return limit.note
     source = known.maximum_source if limit.maximum is None else known.use_source

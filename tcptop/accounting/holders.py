@@ -112,7 +112,13 @@ def find_holders(
         groups_before=None if look_before is None else look_before[1],
         all_processes_seen=not table.hidden_by and not table.unread_processes,
         cgroups_visible=table.cgroups_visible,
+        all_namespaces_seen=_are_all_namespaces_seen(table, reading.state in DAMAGED),
     )
+
+
+def _are_all_namespaces_seen(table: SocketTable, is_damaged: bool) -> bool:
+    is_of_machine = table.scope == "machine" and not table.hidden_by
+    return is_of_machine and not (is_damaged or table.unread_processes or table.unread_threads)
 
 
 class _Facts(NamedTuple):

@@ -61,6 +61,8 @@ NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
 NOT_ALL_ASKED = "a network namespace was not asked, and its queues are not known"
 """Note on the limit of accept queues if a look, as of a plain user, saw only a part of the listeners."""
 NOFILE_UNKNOWN = f"open files of each process; {NEEDS_DUMP}"
+OF_SEEN_NAMESPACES = "of the namespaces seen"
+OF_SEEN_PROCESSES = "of the processes that were seen"
 
 
 class Use(NamedTuple):
@@ -484,6 +486,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
     """
     number = limits.local_port_count
     note = f"to one address and port of a peer; {NEEDS_DUMP}"
+    lacks = ""
     used: int | None = None
     here = {each.inode for each in holders.namespaces if each.is_here and each.asked == "asked"} if holders else ()
     if holders is not None and here:
@@ -493,6 +496,8 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
                 sockets_to[group.port] += round(group.sockets)
         [(port, used)] = sockets_to.most_common(1) or [(0, 0)]
         note = f"to :{port} of any address{_look_age(holders)}" if used else "no outgoing socket is here"
+    elif holders is not None:
+        note = lacks = "not all sockets of this network namespace were read"
     is_bound = bool(used)
     return _limit(
         "ports",
@@ -501,6 +506,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
         note,
         used_is_at_most=is_bound,
         maximum_is_at_most=number is not None and limits.reserved_ports is None,
+        look_lacks=lacks,
     )
 
 
@@ -516,14 +522,23 @@ def _nofile(holders: "Holders | None") -> Limit:
     Of all processes with sockets, the process that is nearest to its limit is shown. A process that was not seen may be
     nearer.
     """
-    found = [each for each in holders.process_of.values() if each.max_descriptors] if holders else []
-    if holders is None or not found:
+    if holders is None:
         return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN)
+    found = [each for each in holders.process_of.values() if each.max_descriptors]
+    if not found:
+        if holders.process_of:
+            lacks = "the limit of no process with TCP sockets could be read"
+        elif holders.all_processes_seen:
+            lacks = "no process has TCP sockets"
+        else:
+            lacks = "no process with TCP sockets was visible; root sees those of all users"
+        return _limit("nofile", Use(None, None, None), None, lacks, look_lacks=lacks)
     fullest = max(found, key=lambda each: each.limited_descriptors / (each.max_descriptors or 1))
-    seen = "with sockets" if holders.all_processes_seen else "that were seen"
-    note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, the fullest of the processes {seen}"
+    seen = "" if holders.all_processes_seen else OF_SEEN_PROCESSES
+    fullest_of = f"the fullest {seen or 'of the processes with sockets'}"
+    note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, {fullest_of}"
     use = Use(fullest.limited_descriptors, fullest.max_descriptors, fullest.below_limit_error)
-    return _limit("nofile", use, None, note)
+    return _limit("nofile", use, None, note, of_seen=seen)
 
 
 def _listen_queues(holders: "Holders | None") -> Limit:
@@ -532,17 +547,22 @@ def _listen_queues(holders: "Holders | None") -> Limit:
     The limit is full if a queue is over its limit and has dropped connections. The kernel drops the connections of a
     queue over its limit (include/net/sock.h, sk_acceptq_is_full).
     """
-    if holders is None or not holders.listeners:
+    if holders is None:
         return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP)
     full = [each for each in holders.listeners if each.queue > each.limit and each.drops]
     if not full and any(each.asked not in ("asked", "listeners") for each in holders.namespaces):
-        return _limit("listen_queues", Use(None, None, None), None, NOT_ALL_ASKED)
+        return _limit("listen_queues", Use(None, None, None), None, NOT_ALL_ASKED, look_lacks=NOT_ALL_ASKED)
+    seen = "" if holders.all_namespaces_seen else OF_SEEN_NAMESPACES
+    if not holders.listeners:
+        lacks = " ".join(filter(None, ("no socket listens", seen and "in the namespaces seen")))
+        return _limit("listen_queues", Use(None, None, None), None, lacks, look_lacks=lacks)
     fullest = max(full or holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "
     note = f"{name}:{fullest.port}{_look_age(holders)}, the fullest of {grouped(len(holders.listeners))}"
+    note += f" {seen}" if seen else ""
     use = Use(fullest.queue, fullest.limit)
-    return _limit("listen_queues", use, None, note, state="full" if full else "unknown")
+    return _limit("listen_queues", use, None, note, state="full" if full else "unknown", of_seen=seen)
 
 
 def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:

@@ -157,3 +157,6 @@ class Holders(NamedTuple):
     """False if processes were hidden from tcptop, or if the descriptors of a process were not read."""
     cgroups_visible: bool = True
     """As in SocketTable."""
+    all_namespaces_seen: bool = True
+    """False if there may be network namespaces that the reading did not find: those of hidden processes, and those
+    that only the threads, descriptors or mounts of an unread process lead to."""

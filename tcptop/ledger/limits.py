@@ -54,6 +54,11 @@ class Limit(NamedTuple):
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
     left_out_zones: tuple[str, ...] = ()
     """Names of the zones whose memory `used` and `maximum` leave out, because slabs cannot use it."""
+    of_seen: str = ""
+    """The part of the machine that `used` is of, such as `of the namespaces seen`, if a look at the sockets saw only a
+    part; otherwise empty."""
+    look_lacks: str = ""
+    """The reason why a look at the sockets does not tell `used`; empty if it does, or without a look."""
     event_growth: int | None = None
     """Growth of the counter of the limit's event since the reading before; None if the counter has not grown."""
 

@@ -282,6 +282,8 @@ def _ratio_bounds(limit: Limit) -> Bounds:
     if limit.used_is_at_most:
         return Bounds(None, limit.used / limit.maximum)
     low = max(0, limit.used - limit.used_error)
+    if limit.of_seen:
+        return Bounds(low / limit.maximum, None)
     return Bounds(low / limit.maximum, (limit.used + limit.used_error) / limit.maximum)
 
 

@@ -977,6 +977,35 @@ def test_queues_of_namespaces_that_were_not_asked_are_not_known(tmp_path: Path, 
     assert (found.state, "a network namespace was not asked" in found.text) == ("UNKNOWN", True)
 
 
+def test_the_line_says_that_a_look_saw_only_a_part(tmp_path: Path, run: Run) -> None:
+    """A plain user finds no namespace that only threads, descriptors or mounts of others lead to."""
+    lines = (net(), group("whole:10"), listen(8080, 0, 128), process(10, "web", descriptors=62, limit=1_024))
+    part = str(tree_with_look(tmp_path / "part", look_text(*lines, processes="90\t80")))
+    hidden = str(tree_with_look(tmp_path / "hidden", look_text("hidden\tpid_namespace", *lines)))
+    whole = str(tree_with_look(tmp_path / "whole", look_text(*lines)))
+    for root in (part, hidden):
+        assert "listen queues 0.0 %; of the namespaces seen" in run("--who", "--root", root, "listen_queues").text
+        assert "nofile 6.0 %; of the processes that were seen" in run("--who", "--root", root).text
+    assert "seen" not in run("--who", "--root", whole).text
+
+
+@pytest.mark.parametrize(
+    ("lines", "processes", "name", "reason"),
+    [
+        ((net(), group("unseen")), "9\t8", "nofile", "no process with TCP sockets was visible; root sees"),
+        ((net(), group("none")), "9\t0", "nofile", "no process has TCP sockets"),
+        ((net(), group("whole:10"), process(10)), "9\t0", "nofile", "the limit of no process with TCP sockets"),
+        ((net(), group("none")), "9\t8", "listen_queues", "no socket listens in the namespaces seen"),
+        ((net(asked="cut"), group("none")), "9\t8", "ports", "not all sockets of this network namespace were read"),
+    ],
+)
+def test_after_a_look_the_reason_is_not_that_only_a_look_tells(
+    lines: tuple[str, ...], processes: str, name: str, reason: str, tmp_path: Path, run: Run
+) -> None:
+    found = run("--who", "--root", str(tree_with_look(tmp_path, look_text(*lines, processes=processes))), name)
+    assert (found.state, reason in found.text, "only a look" in found.text) == ("UNKNOWN", True, False)
+
+
 def test_without_memavailable_the_use_of_memory_is_not_known(root: Path, run: Run) -> None:
     """Kernels before 3.14 do not print it; what fits comes from the zones."""
     meminfo = root / "proc/meminfo"

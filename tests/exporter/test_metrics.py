@@ -130,6 +130,7 @@ def limit(used: int | None, maximum: int | None, error: int | None = 0, is_at_mo
         (limit(90, 100), {"tcptop_limit_ratio": 0.9}),
         (limit(90, 100, 15), {"tcptop_limit_low_ratio": 0.75, "tcptop_limit_high_ratio": 1.05}),
         (limit(90, 100, is_at_most=True), {"tcptop_limit_high_ratio": 0.9}),
+        (limit(90, 100)._replace(of_seen="of the namespaces seen"), {"tcptop_limit_low_ratio": 0.9}),
         (limit(0, 0), {"tcptop_limit_ratio": inf}),
         (limit(None, 100), {}),
         (limit(90, None), {}),
