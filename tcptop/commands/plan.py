@@ -11,6 +11,7 @@ from tcptop.accounting import account
 from tcptop.accounting.plan import make_plan, tracks_flows
 from tcptop.commands.common import (
     Parser,
+    add_socket_table,
     join_offsets,
     load_lab_result,
     make_sampler,
@@ -177,6 +178,11 @@ def make_parser() -> Parser:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: beside its last sample")
     parser.add_argument("--at", metavar="TIME", help="the sample of the recording nearest to a time")
     parser.add_lab_option()
+    parser.add_argument(
+        "--who",
+        action="store_true",
+        help="look at all sockets once: nofile, ports and accept queues are named",
+    )
     return parser
 
 
@@ -184,6 +190,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     options = make_parser().parse_args(join_offsets(arguments))
     if options.replay is not None and (options.root != "/" or options.cgroup is not None):
         raise TcptopError("-r is a recording; it goes without --root and --cgroup")
+    if options.replay is not None and options.who:
+        raise TcptopError("-r goes without --who; a recording has what record --who kept")
     if options.at is not None and options.replay is None:
         raise TcptopError("--at chooses a sample of a recording: -r FILE")
     return options
@@ -203,7 +211,9 @@ def _option_type(parse: Callable[[str], Value]) -> Callable[[str], Value]:
 
 def _host_snapshot(options: argparse.Namespace) -> Snapshot:
     with closing(open_chosen_host(options)) as host:
-        return read_snapshot(make_sampler(host, 1.0, options.lab, options.cgroup))
+        sampler = make_sampler(host, 1.0, options.lab, options.cgroup)
+        add_socket_table(sampler, options.who)
+        return read_snapshot(sampler)
 
 
 def _replayed_snapshot(options: argparse.Namespace) -> Snapshot:

@@ -20,7 +20,7 @@ from tcptop.explanation.limit_texts import (
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
-from tcptop.ledger import Headroom, Ledger
+from tcptop.ledger import Headroom, Ledger, Limit
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
@@ -77,6 +77,12 @@ NO_PORT = (
 )
 """Remarks of a plan on sockets that get no port (net/ipv4/inet_hashtables.c, __inet_hash_connect)."""
 NO_PORT_REMARK = f"Ports: {NO_PORT}."
+LOOK_FOUND = "a look found"
+"""First words of the remark on the limits that only a look at the sockets knows."""
+NO_LOOK_REMARK = (
+    "nofile, local ports to one peer and accept queues are not in the plan: only a look at the sockets tells"
+    " (plan --who, W, tcptop who)."
+)
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 TIME_WAIT_S = 60
@@ -99,6 +105,7 @@ def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = Fa
             *port_lines(plan, columns),
             *pressure_lines(plan, columns),
             *not_counted_lines(plan, columns),
+            *look_lines(ledger, plan, columns),
             *comparison_lines(ledger, plan, columns),
         ],
         sysctl_lines(plan, columns),
@@ -167,6 +174,40 @@ def _not_counted_text(uncounted: UncountedLimit) -> str:
     limit = uncounted.limit
     ratio = f" {ratio_text(limit)} %" if limit.ratio is not None else ""
     return f"{limit_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
+
+
+def look_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
+    """The lines below the verdict: what a look at the sockets found of limits that the plan does not count."""
+    found = look_text(ledger, plan)
+    return paragraph(sign(found), columns - 1, "text") if found else []
+
+
+def look_text(ledger: Ledger, plan: Plan) -> str:
+    """What a look at the sockets found of the limits of single processes, ports and listeners; empty without a look.
+
+    The limits are those that the planned connections need, each with what is left of it.
+    """
+    request, found = plan.request, {limit.name: limit for limit in ledger.limits["full"].rows if limit.used is not None}
+    number = units.grouped(request.sockets)
+    texts: list[str] = []
+    if (limit := found.get("nofile")) is not None:
+        needs = f"the plan's {number} in one process need more than {number}"
+        texts.append(f"nofile of {limit.note}: {_left_text(limit)}, and {needs}")
+    if request.accepted and (limit := found.get("listen_queues")) is not None:
+        full = f", {STATE_WORDS['full']}" if limit.state == "full" else ""
+        use = f"{units.count(limit.used)} of {units.count(limit.maximum)}"
+        texts.append(f"accept queue of {limit.note}: {use}{full}")
+    if request.outgoing and (limit := found.get("ports")) is not None and limit.used:
+        of = f"{'at most ' if limit.maximum_is_at_most else ''}{units.count(limit.maximum)}"
+        texts.append(f"local ports {limit.note}: at most {units.count(limit.used)} of {of} in use")
+    return f"{LOOK_FOUND}: {'; '.join(texts)}" if texts else ""
+
+
+def _left_text(limit: Limit) -> str:
+    """What is left of the files of a process, such as `44 left of 1 024`, with the error of the number of its files."""
+    left = max(0, (limit.maximum or 0) - (limit.used or 0))
+    error = f" ± {units.grouped(limit.used_error)}" if limit.used_error else ""
+    return f"{units.grouped(left)}{error} left of {units.count(limit.maximum)}"
 
 
 def sum_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
@@ -618,6 +659,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         f"Files of a process: if one process holds them all, its limit (ulimit -n) must be above"
         f" {units.grouped(request.sockets)} plus the files that it has open now{over}; it is not checked."
     )
+    found = look_text(ledger, plan)
+    yield f"{found[0].upper()}{found[1:]}." if found else NO_LOOK_REMARK
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in pages."
     if request.time_wait:
@@ -768,8 +811,12 @@ def _main_screen_number(headroom: Headroom) -> str:
 
 
 def remark_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:
-    """The remarks as paragraphs, without the remark that `port_lines` shows below the verdict."""
-    texts = [remark for remark in remarks(ledger, plan, is_form) if remark != NO_PORT_REMARK]
+    """The remarks as paragraphs, without those that `port_lines` and `look_lines` show below the verdict."""
+    texts = [
+        remark
+        for remark in remarks(ledger, plan, is_form)
+        if remark != NO_PORT_REMARK and not remark.startswith(LOOK_FOUND.capitalize())
+    ]
     return [line for text in texts for line in paragraph(f" {sign(text)}", columns - 1, "text")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tcptop.explanation.plan_page import (
     comparison_lines,
     limit_lines,
+    look_lines,
     node_lines,
     not_counted_lines,
     part_lines,
@@ -35,6 +36,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
             *port_lines(plan, COLUMNS),
             *pressure_lines(plan, COLUMNS),
             *not_counted_lines(plan, COLUMNS),
+            *look_lines(ledger, plan, COLUMNS, report_to_ascii),
             *comparison_lines(ledger, plan, COLUMNS, report_to_ascii),
         ],
         paragraph(title_text(ledger, plan.request), COLUMNS - 1, "text"),

@@ -17,6 +17,7 @@ from typing import Any
 
 import forked_program
 import pytest
+from made_look import WHOLE_MACHINE, look_text, table_of, tree_with_look
 from made_machine import MACHINES, make_machine
 from recorded import (
     OLD_RELEASE,
@@ -38,11 +39,13 @@ from recorded import (
 from samples import phase_trees, record
 from slow_case import slow
 
+from tcptop.accounting import account
 from tcptop.accounting.plan import MAY_BE_SHARED, make_plan
 from tcptop.commands import plan
 from tcptop.errors import TcptopError
 from tcptop.explanation.plan_page import plan_page
 from tcptop.ledger.plan import PlanRequest
+from tcptop.snapshot import Reading
 from tcptop.text import units
 from tcptop.text.line import text_of
 from tcptop.text.quantities import parse_buffer_bytes, parse_positive_count
@@ -1645,3 +1648,48 @@ def test_a_zone_whose_protection_is_not_certain_gives_no_exact_number(tmp_path: 
     assert row["used_error"] == 1427 * 4096
     assert row["high_connections"] > row["connections"] + 1000
     assert limit(run_json(*arguments, str(row["connections"] + 500)), "memory")["verdict"] == "unknown"
+
+
+def test_a_look_is_named_below_the_verdict(run: Run, run_json: RunJson, tmp_path: Path) -> None:
+    """A process, a listener and ports that only a look knows are named, with what is left of each."""
+    root = str(tree_with_look(tmp_path, look_text(*WHOLE_MACHINE)))
+    code, output = run("--connections", "900K", "--side", "mixed", "--root", root)
+    assert code == 0
+    head = " ".join(output.partition("\n\n")[0].split())
+    assert "nofile of hoarder[10], the fullest of the processes with sockets: 984 left of 1 024" in head
+    assert "the plan's 900 000 in one process need more than 900 000" in head
+    assert "accept queue of hoarder[10] :8080, the fullest of 2: 301 of 300, FULL" in head
+    assert "local ports to :8080 of any address: at most 300 of" in head
+    assert "are not in the plan" not in output
+    assert output.count("a look found") == 1
+    assert output.count("A look found") == 0
+    remarks = run_json("--connections", "900K", "--root", root)["remarks"]
+    assert any(text.startswith("A look found: nofile of hoarder[10]") for text in remarks)
+
+
+def test_the_page_of_the_screen_names_a_look() -> None:
+    """The screen's plan takes the look of the sample, as after W."""
+    reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
+    sample = snapshot("6.1-4n", "established")._replace(socket_table=reading)
+    found = account(sample)
+    page = plan_page(
+        found, make_plan(sample, found, PlanRequest(1_000, "accepted", "ipv4", 0, 0, False, False, False)), 78
+    )
+    shown = " ".join(text_of(line) for line in page)
+    assert "a look found: nofile of hoarder[10]" in shown
+    assert "A look found" not in shown
+
+
+def test_a_plan_without_a_look_says_what_it_leaves_out(run: Run) -> None:
+    _, output = run("--connections", "1000", "--root", TREE)
+    text_of_remarks = " ".join(output.split())
+    assert (
+        "nofile, local ports to one peer and accept queues are not in the plan: only a look at the sockets tells"
+        " (plan --who, W, tcptop who)." in text_of_remarks
+    )
+    assert "a look found" not in output
+
+
+def test_who_goes_without_a_recording() -> None:
+    with pytest.raises(TcptopError, match="-r goes without --who"):
+        plan.run(["--connections", "1", "--who", "-r", "FILE"])

@@ -36,7 +36,7 @@ from tcptop.screen.app import TcptopApp
 from tcptop.text import units
 from tcptop.widgets.plan_screen import PlanPane, PlanScreen
 
-TALL = (120, 70)
+TALL = (120, 74)
 KERNEL = "6.1-4n"
 
 
