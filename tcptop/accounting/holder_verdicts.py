@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tcptop.ledger.holders import HolderGroup, HolderSums, HolderVerdict
-from tcptop.snapshot.socket_table import SocketNamespace, SocketTable
+from tcptop.snapshot.socket_table import SocketNamespace, SocketProcess, SocketTable
 from tcptop.text.units import counted, grouped, short_size
 
 MIN_SOCKETS = 100
@@ -103,18 +103,35 @@ def _close_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
     for groups in _by_process(look[1], lambda group: group.state == "CLOSE_WAIT"):
         count = sum(group.sockets for group in groups)
         if count >= MIN_SOCKETS:
-            start = f"{holder_name(groups[0])} holds "
-            yield _candidate("close_wait", groups, count, start, "socket", " that the peer has closed")
+            is_seen = groups[0].holder.kind == "process"
+            start = f"{holder_name(groups[0])} holds " if is_seen else ""
+            end = " that the peer has closed" + ("" if is_seen else f", {_unseen_owner(look[0])}")
+            yield _candidate("close_wait", groups, count, start, "socket", end)
 
 
 def _unread(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
     if limits.max_buffer_bytes is None:
         return
-    for groups in _by_process(look[1], lambda group: group.unread_bytes > 0):
+    for groups in _by_process(look[1], lambda group: group.unread_bytes > 0, by_service=True):
         unread_bytes = sum(group.unread_bytes for group in groups)
         if unread_bytes > BUFFER_SHARE * limits.max_buffer_bytes:
-            start = f"{holder_name(groups[0])} leaves {short_size(unread_bytes)} unread in "
-            yield _candidate("unread", groups, unread_bytes, start, "socket")
+            size = short_size(unread_bytes)
+            if groups[0].holder.kind == "process":
+                yield _candidate(
+                    "unread", groups, unread_bytes, f"{holder_name(groups[0])} leaves {size} unread in ", "socket"
+                )
+                continue
+            end = f" with {size} unread, {_unseen_owner(look[0])}"
+            found = _candidate("unread", groups, unread_bytes, "", "socket", end)
+            port = groups[0].port
+            verdict = found.verdict._replace(port=port)
+            yield found._replace(key=(*found.key, groups[0].is_server, port), verdict=verdict)
+
+
+def _unseen_owner(table: SocketTable) -> str:
+    """The end of a verdict on sockets whose owner was not seen."""
+    hint = "; root sees it" if table.unread_processes and not table.hidden_by else ""
+    return f"of an owner that is not visible{hint}"
 
 
 def _orphans(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -174,7 +191,7 @@ def _time_wait(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
 
 
 def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
-    for process in look[0].process_of.values():
+    for process in _meant_processes(look):
         number, most = process.limited_descriptors, process.max_descriptors
         if most and number - process.below_limit_error > NOFILE_SHARE * most:
             groups = [group for group in look[1] if group.holder.kind == "process" and group.holder.pid == process.pid]
@@ -183,6 +200,16 @@ def _nofile(look: Look, _: VerdictLimits) -> Iterator[Candidate]:
             text += " (nofile): without one, accept(2) and socket(2) fail with EMFILE"
             verdict = HolderVerdict("nofile", text, sockets, None, process.pid, process.namespace)
             yield Candidate(("nofile", process.pid), number / most, verdict)
+
+
+def _meant_processes(look: Look) -> Iterator[SocketProcess]:
+    """The processes of a look; of a look at this network namespace alone, those in it, or with sockets of it."""
+    table, groups, _ = look
+    here = {each.inode for each in table.namespaces if each.is_here}
+    with_sockets = {group.holder.pid for group in groups}
+    for process in table.process_of.values():
+        if table.scope != "here" or process.namespace in here or process.pid in with_sockets:
+            yield process
 
 
 def _ports(look: Look, limits: VerdictLimits) -> Iterator[Candidate]:
@@ -243,14 +270,21 @@ def _candidate(
 
 
 def _by_process(
-    groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool]
+    groups: Sequence[HolderGroup], is_meant: Callable[[HolderGroup], bool], by_service: bool = False
 ) -> Iterator[Sequence[HolderGroup]]:
-    """Yields a sequence for each process: the process's groups for which `is_meant` is true."""
-    by_pid: dict[int | None, list[HolderGroup]] = defaultdict(list)
+    """Yields a sequence for each process: the process's groups for which `is_meant` is true.
+
+    Groups whose process was not seen are yielded too: a sequence for each network namespace or, with `by_service`, for
+    each service (namespace, side and port), whose sockets are probably of one process.
+    """
+    by_owner: dict[tuple[object, ...], list[HolderGroup]] = defaultdict(list)
     for group in groups:
         if group.holder.kind == "process" and is_meant(group):
-            by_pid[group.holder.pid].append(group)
-    yield from by_pid.values()
+            by_owner[(group.holder.pid,)].append(group)
+        elif group.holder.kind == "not_seen" and is_meant(group):
+            service = (group.is_server, group.port) if by_service else ()
+            by_owner[(None, group.namespace, *service)].append(group)
+    yield from by_owner.values()
 
 
 def _full_queues(now: SocketTable, before: SocketTable | None) -> Iterator[HolderVerdict]:

@@ -418,6 +418,8 @@ SCOPES = {
 """For each scope of a reading of the sockets, a text that says what was not read; None if `hidden_by` of the table says
 what was not read.
 """
+MAX_NAMES = 3
+"""Maximum number of network namespaces that one sentence names."""
 HIDDEN: Mapping[HiddenBy, str] = {
     "pid_namespace": "processes outside this pid namespace (container), and network namespaces of theirs",
     "hidepid": "processes that the option hidepid of /proc hides, and network namespaces of theirs",
@@ -426,20 +428,28 @@ HIDDEN: Mapping[HiddenBy, str] = {
 """For each reason why processes were hidden, a text that says what was not seen."""
 
 
+def namespaces_text(namespaces: Sequence[SocketNamespace]) -> str:
+    """The start of a sentence about network namespaces, with some of their names: `network namespace blue was`."""
+    names = ["here" if each.is_here else each.name or str(each.inode or "?") for each in namespaces]
+    if len(names) == 1:
+        return f"network namespace {names[0]} was"
+    more = f" and {grouped(len(names) - MAX_NAMES)} more" if len(names) > MAX_NAMES else ""
+    return f"{grouped(len(names))} network namespaces ({', '.join(names[:MAX_NAMES])}{more}) were"
+
+
 def _missing(table: SocketTable) -> Iterator[str]:
     """Yields a line for each reason why the sockets of some namespaces or processes were not read."""
     scope = SCOPES.get(table.scope, "the look does not say what it could see")
     if scope is not None:
         yield scope
     yield from (HIDDEN[reason] for reason in table.hidden_by)
-    reasons: dict[str, list[int | None]] = defaultdict(list)
+    reasons: dict[str, list[SocketNamespace]] = defaultdict(list)
     for namespace in table.namespaces:
         if namespace.asked != "asked":
             reason = namespace.reason or "small, and its share of the sockets is below 1 %"
-            reasons[reason].append(namespace.inode)
-    for reason, inodes in reasons.items():
-        many = f"{grouped(len(inodes))} network namespaces were" if len(inodes) > 1 else "a network namespace was"
-        yield f"{many} not asked, or not to the end: {reason}"
+            reasons[reason].append(namespace)
+    for reason, namespaces in reasons.items():
+        yield f"{namespaces_text(namespaces)} not asked, or not to the end: {reason}"
     if table.unread_threads:
         yield f"the network namespaces of {grouped(table.unread_threads)} threads were not looked at"
     if table.unread_processes:

@@ -58,8 +58,6 @@ NO_ZONES = "no zone is left out, since zoneinfo was not read"
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
 
-NOT_ALL_ASKED = "a network namespace was not asked, and its queues are not known"
-"""Note on the limit of accept queues if a look, as of a plain user, saw only a part of the listeners."""
 NOFILE_UNKNOWN = f"open files of each process; {NEEDS_DUMP}"
 OF_SEEN_NAMESPACES = "of the namespaces seen"
 OF_SEEN_PROCESSES = "of the processes that were seen"
@@ -550,8 +548,12 @@ def _listen_queues(holders: "Holders | None") -> Limit:
     if holders is None:
         return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP)
     full = [each for each in holders.listeners if each.queue > each.limit and each.drops]
-    if not full and any(each.asked not in ("asked", "listeners") for each in holders.namespaces):
-        return _limit("listen_queues", Use(None, None, None), None, NOT_ALL_ASKED, look_lacks=NOT_ALL_ASKED)
+    unasked = [each for each in holders.namespaces if each.asked not in ("asked", "listeners")]
+    if unasked and not full:
+        from tcptop.accounting.holders import namespaces_text
+
+        lacks = f"{namespaces_text(unasked)} not asked, or not to the end: queues there are not known"
+        return _limit("listen_queues", Use(None, None, None), None, lacks, look_lacks=lacks)
     seen = "" if holders.all_namespaces_seen else OF_SEEN_NAMESPACES
     if not holders.listeners:
         lacks = " ".join(filter(None, ("no socket listens", seen and "in the namespaces seen")))

@@ -1125,7 +1125,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         "A process with more than 80 % of its nofile in use; sockets to one remote port from 80 % of the local ports"
         " on; a full accept queue that has dropped; orphans or"
         " unread data (UNREAD) above 1 % of tcp_mem's maximum; orphans above a quarter of tcp_max_orphans, below"
-        " which they are usual; 100 sockets in CLOSE_WAIT, or without a process; in no dump: more than 100 and 1 %"
+        " which they are usual; 100 sockets in CLOSE_WAIT (of all owners that are not visible"
+        " together), or without a process; in no dump: more than 100 and 1 %"
         " of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5"
         " verdicts` in the head line counts those of a look of the last five minutes.",
         "tcptop, from a look and the look before",

@@ -53,13 +53,16 @@ class About(NamedTuple):
     is_meant: Callable[[HolderGroup], bool]
 
 
+WITH_PROCESS: Sequence[HolderKind] = ("process", "not_seen")
+"""Kinds of holders that are processes."""
+
 ABOUT: Sequence[About] = (
     About("queue_full", "SOCKETS", _of("queue")),
     About("queue_full", "DROPS", lambda group: group.state == "LISTEN" and group.drops != 0),
     About("nofile", "SOCKETS", _of("process")),
     About("orphans", "UNSENT", _of("orphan")),
-    About("unread", "UNREAD", lambda group: group.holder.kind == "process" and group.unread_bytes > 0),
-    About("close_wait", "STATE", lambda group: group.holder.kind == "process" and group.state == "CLOSE_WAIT"),
+    About("unread", "UNREAD", lambda group: group.holder.kind in WITH_PROCESS and group.unread_bytes > 0),
+    About("close_wait", "STATE", lambda group: group.holder.kind in WITH_PROCESS and group.state == "CLOSE_WAIT"),
     About("no_process", "SOCKETS", _of("no_process")),
     About("TCPReqQFullDrop", "SOCKETS", _of("handshake")),
     About("TCPReqQFullDoCookies", "SOCKETS", _of("handshake")),
@@ -181,7 +184,7 @@ def verdict_columns(verdict: HolderVerdict, row: HolderRow) -> set[str]:
         for about in ABOUT
         if about.verdict_kind == verdict.kind
         and any(
-            verdict.pid in (None, group.holder.pid)
+            (verdict.pid == group.holder.pid or (verdict.pid is None and group.holder.kind != "process"))
             and verdict.namespace in (None, group.namespace)
             and verdict.port in (None, group.port)
             and about.is_meant(group)

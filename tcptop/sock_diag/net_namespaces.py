@@ -39,7 +39,8 @@ class NetNamespace(NamedTuple):
     path: str
     """File for setns(2)."""
     name: str
-    """Name of the mount that holds the namespace; empty if no such mount was found."""
+    """Name of the mount that holds the namespace; empty if no such mount was found. If the number is hidden, a process
+    that is in the namespace: `of pid 4711`."""
     counters: str | None
     """Folder with the namespace's sockstat; None if the file can be read only inside the namespace."""
 
@@ -71,6 +72,7 @@ def find_namespaces(pids: Iterable[int]) -> Found:
     here = own.st_ino
     found = {here: NetNamespace(here, True, "process", "/proc/self/ns/net", "", "/proc/self/net")}
     hidden: dict[int, NetNamespace] = {}
+    counters_of: dict[int, int] = {}
     by_thread: dict[int, NetNamespace] = {}
     processes: list[Process] = []
     counters_here = os.stat("/proc/self/net/sockstat").st_ino
@@ -93,7 +95,8 @@ def find_namespaces(pids: Iterable[int]) -> Found:
             if counters == counters_here:
                 processes.append(Process(pid, here))
                 continue
-            hidden.setdefault(counters, NetNamespace(None, False, "process", "", "", f"{folder}/net"))
+            hidden.setdefault(counters, NetNamespace(None, False, "process", "", f"of pid {pid}", f"{folder}/net"))
+            counters_of[pid] = counters
             processes.append(Process(pid, None))
             continue
         except OSError:
@@ -102,7 +105,7 @@ def find_namespaces(pids: Iterable[int]) -> Found:
             found[inode] = NetNamespace(inode, False, "process", f"{folder}/ns/net", "", f"{folder}/net")
         others = other_threads(pid)
         for thread in others[: MAX_THREADS - threads]:
-            number = _namespace_of(f"{thread}/ns/net")
+            number = _inode_of(f"{thread}/ns/net")
             if number is not None and number not in found and number not in by_thread:
                 by_thread[number] = NetNamespace(number, False, "thread", f"{thread}/ns/net", "", f"{thread}/net")
             inode = number if inode is None else inode
@@ -111,6 +114,14 @@ def find_namespaces(pids: Iterable[int]) -> Found:
         if inode is not None:
             processes.append(Process(pid, inode))
     found |= {number: each for number, each in by_thread.items() if number not in found}
+    # Another process may show the number that one process of the namespace hides.
+    for number, each in found.items() if hidden else ():
+        counters = _inode_of(f"{each.counters}/sockstat") or 0
+        if hidden.pop(counters, None) is not None:
+            processes = [
+                process._replace(namespace=number) if counters_of.get(process.pid) == counters else process
+                for process in processes
+            ]
     for inode, path in _mounted_namespaces():
         known = found.get(inode)
         if known is None:
@@ -138,7 +149,7 @@ def other_threads(pid: int) -> list[str]:
     return []
 
 
-def _namespace_of(path: str) -> int | None:
+def _inode_of(path: str) -> int | None:
     with suppress(OSError):
         return os.stat(path).st_ino
     return None
@@ -158,7 +169,7 @@ def _mounted_namespaces() -> Iterator[tuple[int, str]]:
     mounts.
     """
     tables = [(OWN_MOUNTS, "")]
-    if _namespace_of("/proc/1/ns/mnt") not in (None, _namespace_of("/proc/self/ns/mnt")):
+    if _inode_of("/proc/1/ns/mnt") not in (None, _inode_of("/proc/self/ns/mnt")):
         tables.append(("/proc/1/mountinfo", "/proc/1/root"))
     for table, root in tables:
         for mount in read_mounts(table):

@@ -73,6 +73,28 @@ def test_a_verdict_of_two_looks(
     assert verdicts(lines(enough), lines(few)) == {}
 
 
+def test_sockets_of_an_owner_that_is_not_visible_have_their_verdict() -> None:
+    """A plain user: the process of another user has them, on many ports."""
+    closed = [group("unseen", 60, "CLOSE_WAIT", server=False, port=port) for port in (443, 444)]
+    left = group("unseen", 5, rmem=int(0.011 * tcp_mem_bytes()))
+    lines = (net(unread_processes=1), *closed, left)
+    for extra, hint in ((("processes\t10\t3",), "; root sees it"), (("hidden\tpid_namespace",), "")):
+        found = verdicts((*extra, *lines), (*extra, *lines))
+        assert found["close_wait"] == f"120 sockets that the peer has closed, of an owner that is not visible{hint}"
+        assert found["unread"].startswith("5 sockets with ")
+        assert found["unread"].endswith(f" unread, of an owner that is not visible{hint}")
+
+
+def test_a_look_at_this_namespace_has_verdicts_on_its_processes_alone() -> None:
+    processes = [
+        process(10, "elsewhere", descriptors=990, limit=1_000, namespace=7),
+        process(11, "activated", descriptors=980, limit=1_000, namespace=7),
+    ]
+    lines = ("scope\there", net(), group("whole:11", 5), *processes)
+    assert verdicts(lines)["nofile"].startswith("activated[11]")
+    assert verdicts((*lines[:-1], process(11, "few", descriptors=90, limit=1_000, namespace=7))) == {}
+
+
 @pytest.mark.parametrize(("files", "limit", "fires"), [(820, 1_000, True), (800, 1_000, False), (820, None, False)])
 def test_a_process_near_its_limit_of_open_files(files: int, limit: int | None, fires: bool) -> None:
     found = verdicts((group("whole:10", 5), process(10, "hoarder", descriptors=files, limit=limit)))

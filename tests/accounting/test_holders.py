@@ -54,7 +54,19 @@ def test_a_namespace_whose_last_process_ended_during_the_look_says_so(number: in
         for text in holders_of(net(5, here=False, asked="refused", reason=os.strerror(number))).missing
         if "namespace" in text
     ]
-    assert text == "a network namespace was not asked, or not to the end: its last process ended during the look"
+    assert text == "network namespace 5 was not asked, or not to the end: its last process ended during the look"
+
+
+def test_namespaces_that_were_not_asked_are_named() -> None:
+    lines = [
+        net(),
+        *(net(None, False, "refused", f"of pid {pid}", "no") for pid in (4, 5)),
+        net(6, False, "refused", "blue", "no"),
+    ]
+    [text] = [text for text in holders_of(*lines).missing if "namespace" in text]
+    assert text == "3 network namespaces (of pid 4, of pid 5, blue) were not asked, or not to the end: no"
+    [text] = [text for text in holders_of(*lines, net(9, False, "refused", reason="no")).missing if "namespace" in text]
+    assert "(of pid 4, of pid 5, blue and 1 more) were" in text
 
 
 def test_a_sample_without_a_look_has_no_holders() -> None:
@@ -138,7 +150,7 @@ def test_sockets_in_no_hash_are_unknown_unless_every_namespace_was_asked() -> No
         found = holders_of(counted, net(7, False, asked, reason="why"), group("whole:10", 10))
         assert found.sums.in_no_hash is None
         assert not found.complete
-        assert found.missing == ("a network namespace was not asked, or not to the end: why",)
+        assert found.missing == ("network namespace 7 was not asked, or not to the end: why",)
     assert holders_of(net(), group()).sums.in_no_hash is None
 
 

@@ -974,7 +974,7 @@ def test_queues_of_namespaces_that_were_not_asked_are_not_known(tmp_path: Path, 
     refused = net(inode=7, here=False, asked="refused", reason="Permission denied")
     root = str(tree_with_look(tmp_path, look_text(net(), refused, group("whole:10"), listen(8080, 0, 128))))
     found = run("--who", "--root", root, "listen_queues")
-    assert (found.state, "a network namespace was not asked" in found.text) == ("UNKNOWN", True)
+    assert (found.state, "network namespace 7 was not asked" in found.text) == ("UNKNOWN", True)
 
 
 def test_the_line_says_that_a_look_saw_only_a_part(tmp_path: Path, run: Run) -> None:

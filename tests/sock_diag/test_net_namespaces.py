@@ -191,3 +191,30 @@ def test_mounts_with_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     ]
     namespaces = find_namespaces([]).namespaces
     assert [(each.name, each.found_by) for each in namespaces[1:]] == [("blue", "mount"), ("a b", "mount")]
+
+
+def test_a_namespace_counts_once_if_one_of_its_processes_hides_its_number(
+    stranger: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container, the links of the machine's first process may be closed even to root."""
+    closed = f"/proc/{stranger}/ns/net"
+    stat = os.stat
+
+    def refuse(path: object, *arguments: object, **options: object) -> os.stat_result:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", closed)
+        return stat(path, *arguments, **options)  # type: ignore[arg-type]
+
+    with child(CHILD, "unshare", "-n") as (other, _):
+        monkeypatch.setattr(os, "stat", refuse)
+        found = find_namespaces([stranger])
+        assert [(each.inode, each.name) for each in found.namespaces[1:]] == [(None, f"of pid {stranger}")]
+        entered = ["nsenter", "-t", str(stranger), "-n", sys.executable, "-c", CHILD]
+        with subprocess.Popen(entered, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as beside:
+            assert beside.stdout is not None
+            beside.stdout.readline()
+            found = find_namespaces([stranger, beside.pid, other])
+            beside.communicate(b"\n")
+        assert len(found.namespaces) == 3
+        assert None not in {each.inode for each in found.namespaces}
+        assert {each.pid: each.namespace for each in found.processes}[stranger] == found.namespaces[1].inode
