@@ -75,21 +75,28 @@ def make_parser() -> Parser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Prints the difference; returns the exit code."""
+    """Prints the difference; returns the exit code.
+
+    After printing, raises TcptopError if a sample of a recording is damaged, or its list of samples.
+    """
     options = make_parser().parse_args(arguments)
     names: tuple[str, ...] = (options.before, options.after)
     if options.host is not None:
         if LIVE not in names:
             raise TcptopError(f"--host is the machine of A or B that is called {LIVE}; neither is")
         names = tuple(f"{SSH}{options.host}" if name == LIVE else name for name in names)
-    write_stdout(_diff_text(names, options.json, options.sudo))
+    damages: dict[str, TcptopError] = {}
+    write_stdout(_diff_text(names, options.json, options.sudo, damages))
+    for name in names:
+        if name in damages:
+            raise damages[name]
     return 0
 
 
-def _diff_text(names: tuple[str, ...], as_json: bool, sudo: bool = False) -> str:
+def _diff_text(names: tuple[str, ...], as_json: bool, sudo: bool, damages: dict[str, TcptopError]) -> str:
     # Root's privileges are dropped before the file of another user is read. Reading the other input may need root's
     # privileges, so files of other users are read last.
-    read = {name: _read_named(name, sudo) for name in sorted(names, key=_is_strangers)}
+    read = {name: _read_named(name, sudo, damages) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):
         return _labs_text(before, after, as_json)
@@ -110,13 +117,13 @@ def _is_running(name: str) -> bool:
     return name == LIVE or name.startswith(SSH)
 
 
-def _read_named(name: str, sudo: bool) -> Ledger | Json:
+def _read_named(name: str, sudo: bool, damages: dict[str, TcptopError]) -> Ledger | Json:
     """Reads the input called `name`: returns the JSON object if the input is a lab result, otherwise a ledger."""
     if _is_strangers(name):
         drop_root_for(split_time(name)[0])
     if not _is_running(name) and is_lab_result(name):
         return load_result_json(name, COMMAND)
-    return read_named_ledger(name, sudo)
+    return read_named_ledger(name, sudo, damages)
 
 
 def _ledgers_text(before: Ledger, after: Ledger, names: tuple[str, ...], as_json: bool) -> str:
@@ -150,10 +157,11 @@ def is_lab_result(name: str) -> bool:
         return False
 
 
-def read_named_ledger(name: str, sudo: bool = False) -> Ledger:
+def read_named_ledger(name: str, sudo: bool, damages: dict[str, TcptopError]) -> Ledger:
     """The ledger of this machine (`live`), of another machine (`ssh:NAME`), of a saved tree, or of a recorded sample.
 
-    `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
+    `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample. If the sample, or
+    the list of samples, is damaged, the error that says so is added to `damages`.
 
     Raises:
         TcptopError: if the tree or the recording cannot be opened; the text of the error begins with `COMMAND`.
@@ -169,7 +177,12 @@ def read_named_ledger(name: str, sudo: bool = False) -> Ledger:
     try:
         with closing(open_recording(path)) as recording:
             index = select_samples(recording, TimeRange(at=moment))[-1]
-            return account(recording.snapshot(index), before=ledger_before(recording.snapshot, index))
+            snapshot = recording.snapshot(index)
+            try:
+                recording.raise_if_damaged()
+            except TcptopError as error:
+                damages[name] = TcptopError(f"{COMMAND}: {error}")
+            return account(snapshot, before=ledger_before(recording.snapshot, index))
     except TcptopError as error:
         raise TcptopError(f"{COMMAND}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from datetime import datetime
@@ -13,6 +14,7 @@ import forked_program
 import pytest
 from packed_trees import DATE, SOSREPORT, archive_of, sosreport_of
 from recorded import copy_recording, counters, tree
+from samples import phase_trees, record
 from test_imports import SCREEN_PACKAGES, imported_modules, packages
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -208,3 +210,20 @@ def test_a_figure_has_the_sign_and_the_digits_of_the_report() -> None:
         [cells] = [line for line in text.splitlines() if line.startswith(f"  {state} ") and "~" in line]
         assert server in cells
         assert client in cells
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_damaged_sample_is_an_error_after_the_difference(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Both samples are lost: no figure is known, and an exit code 0 would say that nothing is wrong."""
+    file = tmp_path / "web.tcptop"
+    record(file, phase_trees("6.1-4n"), 3)
+    intact = diff(*arguments, f"{file}@+0s", str(file))
+    assert (intact.returncode, intact.stderr) == (0, "")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE record SET data = substr(data, 1, 40) || zeroblob(100)")
+    connection.close()
+    ran = diff(*arguments, f"{file}@+0s", str(file))
+    assert ran.returncode == 1
+    assert ran.stdout
+    assert re.fullmatch(r"tcptop: diff: \S+web\.tcptop: 1 sample is damaged: .+\n", ran.stderr)
+    assert diff(*arguments, BASE, str(file)).returncode == 1
