@@ -122,9 +122,14 @@ class ArchiveHost(BlockingHost):
             self._tree.add_file(path, members.data())
         elif member.kind == "file":
             self._tree.add_file(path, OSError(errno.EFBIG, f"larger than {max_file_bytes(path) >> 20} MiB"))
+        elif member.kind == "sparse":
+            reason = "stored as a sparse file, which is not unpacked here; pack it without --sparse, or give the folder"
+            self._tree.add_file(path, OSError(errno.EINVAL, reason))
         else:
             self._tree.add_file(path, OSError(errno.EINVAL, "not a regular file"))
-        self._has_proc_file = self._has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
+        self._has_proc_file = self._has_proc_file or (
+            path.startswith("proc/") and member.kind in ("file", "sparse", "hard link")
+        )
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
         """The bytes of the file that a hard link names; an OSError if the tree does not contain the file.

@@ -17,6 +17,7 @@ SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY
 LINK_ERRORS = (errno.ELOOP, errno.ENOTDIR)
 """Errors that open(2) returns for a symbolic link with O_NOFOLLOW: ELOOP, or ENOTDIR if O_DIRECTORY is set too."""
+LEADS_IN_A_CIRCLE = f"symbolic links lead in a circle, or more than {MAX_LINKS} follow one another"
 LEADS_OUT = "a symbolic link points outside the folder given with --root"
 
 
@@ -69,7 +70,7 @@ class ConfinedTree:
                         raise
                     links += 1
                     if links > MAX_LINKS:
-                        raise OSError(errno.ELOOP, "too many links") from None
+                        raise OSError(errno.ELOOP, LEADS_IN_A_CIRCLE) from None
                     if target.startswith("/"):
                         raise OSError(errno.EXDEV, LEADS_OUT) from None
                     names = split_path(target) + names

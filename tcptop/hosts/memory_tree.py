@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 
-from tcptop.hosts.confined_tree import MAX_LINKS, split_path
+from tcptop.hosts.confined_tree import LEADS_IN_A_CIRCLE, MAX_LINKS, split_path
 from tcptop.hosts.folder import MAX_FOLDER_NAMES
 
 LEADS_OUT = "a symbolic link points outside the archive"
@@ -89,7 +89,7 @@ class MemoryTree:
             if target is not None:
                 links += 1
                 if links > MAX_LINKS:
-                    raise OSError(errno.ELOOP, "too many links")
+                    raise OSError(errno.ELOOP, LEADS_IN_A_CIRCLE)
                 if target.startswith("/"):
                     raise OSError(errno.EXDEV, LEADS_OUT)
                 place.pop()

@@ -19,12 +19,18 @@ MAX_HEADER_BYTES = 1 << 20
 SPARSE_CONTINUED_AT = 482
 SPARSE_BLOCK_CONTINUED_AT = 504
 
-Kind = Literal["file", "hard link", "link", "folder", "other"]
+SPARSE = "GNU.sparse."
+"""Start of the names of the pax fields that describe a sparse file; its data begin with a map, or are only parts."""
+SPARSE_NAME = "GNU.sparse.name"
+"""Field with the name of a sparse file, whose member has a name of its own then (GNUSparseFile.PID/NAME)."""
+
+Kind = Literal["file", "sparse", "hard link", "link", "folder", "other"]
 
 KINDS: dict[bytes, Kind] = {
     tarfile.REGTYPE: "file",
     tarfile.AREGTYPE: "file",
     tarfile.CONTTYPE: "file",
+    tarfile.GNUTYPE_SPARSE: "sparse",
     tarfile.LNKTYPE: "hard link",
     tarfile.SYMTYPE: "link",
     tarfile.DIRTYPE: "folder",
@@ -86,8 +92,10 @@ class TarMembers:
                     size_bytes = int(extended["size"][:20])
                     self._unread_bytes, self._padding_bytes = size_bytes, -size_bytes % BLOCK_BYTES
                 name, target = extended.get("path", header.name), extended.get("linkpath", header.linkname)
+                name = extended.get(SPARSE_NAME, name)
+                kind: Kind = "sparse" if SPARSE in extended else KINDS.get(header.type, "other")
                 extended = {}
-                yield Member(name, KINDS.get(header.type, "other"), target, size_bytes)
+                yield Member(name, kind, target, size_bytes)
             self._stream.skip(self._unread_bytes + self._padding_bytes)
 
     def data(self) -> bytes:
@@ -136,6 +144,8 @@ class TarMembers:
 def _pax_fields(data: bytes) -> dict[str, str]:
     """The fields path, linkpath and size of a pax header; other fields are ignored.
 
+    If the header describes a sparse file (tar --sparse), the fields also have SPARSE and, if it has one, SPARSE_NAME.
+
     A field has the form `30 path=...`, and ends with a newline.
     """
     fields: dict[str, str] = {}
@@ -147,5 +157,9 @@ def _pax_fields(data: bytes) -> dict[str, str]:
         key, _, value = data[at + len(digits) + 1 : at + int(digits)].rstrip(b"\n").partition(b"=")
         if key in (b"path", b"linkpath", b"size"):
             fields[key.decode("ascii")] = value.decode("utf-8", "surrogateescape")
+        elif key.startswith(SPARSE.encode()):
+            fields[SPARSE] = ""
+            if key == SPARSE_NAME.encode():
+                fields[SPARSE_NAME] = value.decode("utf-8", "surrogateescape")
         at += int(digits)
     return fields

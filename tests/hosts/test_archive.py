@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import shutil
+import subprocess
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -15,8 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from packed_trees import archive_of, archive_with, open_packed, open_tar
-from recorded import ALL, snapshot, take_snapshot, tree, write_tree
+from packed_trees import archive_of, archive_with, open_packed, open_tar, packed_snapshot
+from recorded import ALL, copy_recording, snapshot, take_snapshot, tree, write_tree
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
@@ -144,6 +145,29 @@ def test_links_are_followed_inside_the_archive_only(tmp_path: Path) -> None:
     errors = [read(host, path).error for path in ("proc/meminfo", "proc/zoneinfo", "sys/kernel/slab/a/order")]
     assert [error.errno for error in errors if error is not None] == [errno.EXDEV, errno.EXDEV, errno.ELOOP]
     assert run_sync(host.list_folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
+
+
+def test_a_circle_of_links_is_said_to_be_one(tmp_path: Path) -> None:
+    folder = copy_recording("6.1-4n", "established", tmp_path / "tree")
+    for name, target in (("slabinfo", "zoneinfo"), ("zoneinfo", "slabinfo")):
+        (folder / "proc" / name).unlink()
+        (folder / "proc" / name).symlink_to(target)
+    reason = "/proc/slabinfo: symbolic links lead in a circle, or more than 20 follow one another"
+    for path in (folder, archive_of(folder, tmp_path / "tree.tar", "w")):
+        assert packed_snapshot(path).slabinfo.reason == reason
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="needs the Debian package tar")
+@pytest.mark.parametrize("form", ["gnu", "posix --sparse-version=0.0", "posix --sparse-version=0.1", "posix"])
+def test_a_sparse_file_is_said_to_be_one(form: str, tmp_path: Path) -> None:
+    folder = copy_recording("6.1-4n", "established", tmp_path / "tree")
+    os.truncate(folder / "proc/meminfo", 1 << 21)
+    packed = tmp_path / "tree.tar"
+    command = ["tar", *f"--format={form}".split(), "--sparse", "-cf", str(packed), "-C", str(folder), "."]
+    subprocess.run(command, check=True)
+    found = packed_snapshot(packed)
+    assert (found.meminfo.state, found.slabinfo.state) == ("failed", "ok")
+    assert (found.meminfo.reason or "").startswith("/proc/meminfo: stored as a sparse file, which is not unpacked here")
 
 
 PLACES = (
