@@ -16,7 +16,15 @@ from tcptop.accounting.cgroup_limit import (
 )
 from tcptop.accounting.machine import is_of_machine, may_be_newer, release_of
 from tcptop.accounting.socket_counts import open_files_error
-from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, THRESHOLDS, TIME_WAIT_LIMIT, LimitEvent, LimitName
+from tcptop.kernel.limits import (
+    CGROUP_LIMIT,
+    KERNEL_MEMORY_THEN,
+    LIMIT_BY_NAME,
+    THRESHOLDS,
+    TIME_WAIT_LIMIT,
+    LimitEvent,
+    LimitName,
+)
 from tcptop.ledger import (
     ALARM_STATES,
     STATE_MARGIN_PERCENT,
@@ -32,7 +40,7 @@ from tcptop.ledger import (
     Threshold,
 )
 from tcptop.snapshot import DAMAGED, Reading, Snapshot, SocketLimits
-from tcptop.text.units import grouped, round_bound
+from tcptop.text.units import bounds_span, exact_bytes, grouped, round_bound
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
@@ -274,10 +282,10 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
         notes.append("without page cache" if nearest.knows_cache else CACHE_UNKNOWN)
     if per_socket is not None and per_socket.high and nearest.knows_cache and unknown is None:
         left = int(nearest.left / per_socket.high)
-        least, most = (grouped(round(amount)) for amount in per_socket)
+        charge = bounds_span(per_socket, exact_bytes)
         is_at_least = per_socket.low < per_socket.high
         charged = "objects and buffers" if charged_buffers(snapshot, Amount(1.0, 1.0)).high else "objects"
-        notes.append(f"at least so many: a socket is charged {least} to {most} B of {charged}")
+        notes.append(f"at least so many: a socket is charged {charge} B of {charged}")
         notes.append(unknown_charge_text(snapshot))
     notes.append(buffer_limit_text(cgroup))
     limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
@@ -285,6 +293,7 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
         headroom_is_at_least=is_at_least,
         used_is_at_most=not nearest.knows_cache,
         maximum_is_at_most=unknown is not None,
+        then=KERNEL_MEMORY_THEN if nearest.file else limit.then,
     )
 
 

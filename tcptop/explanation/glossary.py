@@ -453,7 +453,8 @@ SLAB_ENTRIES: tuple[Entry, ...] = (
         "A group of processes with limits of its own, as a container or a service has.",
         "When memory.max is reached, windows of its sockets shrink, it reclaims, then the OOM killer ends a process"
         " in it; a larger memory.max (MemoryMax= of systemd) makes room. Option --cgroup adds it as a further limit,"
-        " or that of a cgroup above with less left: what a cgroup is charged counts there, too.",
+        " or that of a cgroup above with less left: what a cgroup is charged counts there, too. Of cgroup v1"
+        " memory.kmem.limit_in_bytes (before Linux 5.16) may be nearer: socket() and accept() then fail at once.",
         "/sys/fs/cgroup, memory.max and memory.current; of cgroup v1 memory.limit_in_bytes and memory.usage_in_bytes",
         ("memory cgroup", "memory.max", "max", "cgroup v1", "memory.limit_in_bytes"),
     ),

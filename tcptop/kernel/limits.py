@@ -267,6 +267,16 @@ LIMITS: tuple[KernelLimit, ...] = (
 )
 """All limits, in the order in which `check` and the settings name them."""
 
+KERNEL_MEMORY_THEN = (
+    "socket() and accept() fail at once, with ENFILE, ENOBUFS or ENOMEM; it reclaims nothing, and no window shrinks"
+)
+"""The reaction of the kernel at memory.kmem.limit_in_bytes of a cgroup of cgroup v1, which Linux has before 5.16.
+
+The kernel charges kernel memory to a counter of its own, and an allocation fails if that counter is full
+(mm/memcontrol.c, obj_cgroup_charge_pages, __memcg_kmem_charge). Which error a program gets depends on the object:
+ENFILE for the inode, ENOBUFS for the sock, ENOMEM for dentry and file (net/socket.c; net/ipv4/af_inet.c, inet_create).
+"""
+
 LIMIT_BY_NAME: Mapping[str, KernelLimit] = {limit.name: limit for limit in LIMITS}
 THRESHOLDS: Mapping[str, Threshold] = {limit.name: limit.threshold for limit in LIMITS if limit.threshold}
 """The default thresholds of the limits that have thresholds."""

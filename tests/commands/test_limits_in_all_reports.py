@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from recorded import copy_recording
+from recorded import copy_recording, write_tree
 
 from tcptop.cli import main
 
@@ -56,3 +56,27 @@ def test_the_bytes_of_one_more_socket_have_one_sign_and_rounding(
     for text in (run("-o", "--root", root), run("explain", "headroom", "--root", root)):
         assert re.findall(rf"one more of these sockets takes {number}", text) == [of_plan]
     assert of_plan.startswith("≥ ") == least
+
+
+NO_LIMIT = "9223372036854771712"
+FAILS_AT_ONCE = "socket() and accept() fail at once"
+
+
+@pytest.mark.parametrize("owner", ["a/web", "a"])
+@pytest.mark.parametrize("nearest", ["kmem.", ""])
+def test_the_limit_of_kernel_memory_of_cgroup_v1_lets_calls_fail(
+    run: Run, tmp_path: Path, owner: str, nearest: str
+) -> None:
+    root = copy_recording("5.10-4n", "established", tmp_path)
+    for name in ("", "a", "a/web"):
+        below = f"sys/fs/cgroup/memory/{name}".rstrip("/")
+        files = {"limit_in_bytes": NO_LIMIT, "kmem.limit_in_bytes": NO_LIMIT, "use_hierarchy": "1"}
+        files |= {"usage_in_bytes": "9000000", "kmem.usage_in_bytes": "8000000"}
+        files |= {"stat": "total_active_file 0\ntotal_inactive_file 0\n"}
+        if name == owner:
+            files[f"{nearest}limit_in_bytes"] = "10000000"
+        write_tree(root, {f"{below}/memory.{each}": f"{text}\n" for each, text in files.items()})
+    arguments = ("--root", str(root), "--cgroup", "a/web")
+    commands = (("-o",), ("--json",))
+    for text in (run(*command, *arguments) for command in commands):
+        assert (FAILS_AT_ONCE in text, "shrink, it reclaims its memory" in text) == (bool(nearest), not nearest)
