@@ -56,9 +56,10 @@ Without a NAME: every limit whose use can be known. The line names those that
 cannot be checked, since a file is missing or since only a look at the sockets
 tells (--who looks once; a recording of record --who has looks); its state
 leaves them out. Without a range: the thresholds of the settings file, or the
-default ones; NEAR and PRESSURE are a warning, FULL is critical. PRESSURE, the
-kernel's own word, is a warning whatever the ranges are. So is a growing
-ListenOverflows; a growing TCPTimeWaitOverflow and a maximum of 0 are critical.
+default ones; NEAR and PRESSURE are a warning, CRITICAL and FULL are critical.
+PRESSURE, the kernel's own word, is a warning whatever the ranges are. So is a
+growing ListenOverflows; a growing TCPTimeWaitOverflow and a maximum of 0 are
+critical.
 
 A RANGE is that of the plugins' guidelines, in the unit above, without
 multipliers: 10 alerts below 0 and above 10, 10: below 10, ~:10 above 10,

@@ -1071,9 +1071,10 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "near",
         "A limit of which more than its first threshold is in use.",
-        "NEAR stands with the limit and with ! in the head line. Nothing has failed yet.",
+        "NEAR stands with the limit and with ! in the head line. Nothing has failed yet. ALARMS AT has both thresholds,"
+        " in per cent. Above the limit of TIME_WAIT nothing fails either, since closed connections skip TIME_WAIT.",
         "tcptop; settings file, [limits.NAME] warn",
-        ("threshold", "near/full at", "near at"),
+        ("threshold", "alarms at", "near at", "near from", "near until below 75 %", "TIME_WAIT limit"),
     ),
     Entry(
         "pressure",
@@ -1084,9 +1085,11 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "full",
-        "A limit that is reached, or above its second threshold.",
-        "What the kernel does there stands on the page headroom.",
+        "FULL: a limit below which nothing more fits. CRITICAL: its second threshold is reached, and some still fit.",
+        "What the kernel does at the limit stands on the page headroom. The second threshold is 95 % for most limits."
+        " In JSON the state of both is `full`.",
         "tcptop; settings file, [limits.NAME] critical",
+        ("critical", "critical from", "nothing more fits", "has left", "full: skipped"),
     ),
     Entry(
         "events",
@@ -1362,8 +1365,8 @@ HOST_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "NEAREST LIMIT",
         "The limit of a host that alarms, otherwise the one that stops new sockets first, with its use in per cent.",
-        "By it the table is sorted at first: FULL, PRESSURE and NEAR, growing events, hosts that do not answer, then"
-        " the hosts on which the fewest sockets fit more. Rows keep their places for five seconds.",
+        "By it the table is sorted: FULL, CRITICAL, PRESSURE, NEAR, growing events, hosts that do not answer,"
+        " then the hosts on which the fewest sockets fit more. Rows keep their places for five seconds.",
         "the files of the limits",
         ("nearest", "urgent", "most urgent"),
     ),
@@ -1580,7 +1583,7 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "STATE",
-        "Of a limit: ok, NEAR, PRESSURE or FULL; of a socket: its state in TCP, such as ESTABLISHED.",
+        "Of a limit: ok, NEAR, PRESSURE, CRITICAL or FULL; of a socket: its state in TCP, such as ESTABLISHED.",
         "In the list of sources, it says whether a file was read.",
         "net/ipv4/tcp.c, tcp_set_state(); tcptop",
         ("ok",),
@@ -1695,12 +1698,12 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "tcptop plan",
     ),
     Entry(
-        "AT THE EDGE",
-        "With the plan, so much of a limit is in use that it would alarm as FULL, but the plan still fits.",
-        "The verdict says `fits at the edge`: the exit code is 0, and hardly any further connection fits. MAY BE FULL:"
+        "JUST FITS",
+        "With the plan, so much of a limit is in use that it would be CRITICAL, but the plan still fits.",
+        "The verdict says `just fits`: the exit code is 0, and few further connections fit. MAY BE FULL:"
         " whether the plan fits is within the error of a counter or a range of sizes, and the verdict is `cannot say`.",
         "tcptop plan; thresholds of the settings",
-        ("fits at the edge", "MAY BE FULL"),
+        ("MAY BE FULL",),
     ),
     Entry(
         "HOLDS",

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 from tcptop.explanation.limit_texts import (
     SOCKETS,
-    STATE_ROLES,
-    STATE_WORDS,
     alarm_reasons,
     buffers_as_now_text,
     fits_more_text,
@@ -17,6 +15,8 @@ from tcptop.explanation.limit_texts import (
     other_notes,
     ratio_text,
     socket_bytes_text,
+    state_role,
+    state_text,
     threshold_text,
     used_text,
 )
@@ -26,8 +26,8 @@ from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
 HEADINGS = make_headings(
-    *("<LIMIT", "STATE", "USED", "OF", "%", "NEAR/FULL AT", "FITS MORE", "<SCOPE", ""),
-    least=("SCOPE", "NEAR/FULL AT", "OF", "USED"),
+    *("<LIMIT", "STATE", "USED", "OF", "%", "ALARMS AT", "FITS MORE", "<SCOPE", ""),
+    least=("SCOPE", "ALARMS AT", "OF", "USED"),
 )
 
 
@@ -44,7 +44,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
         TableRow(
             (
                 limit.label,
-                STATE_WORDS[limit.state],
+                state_text(limit),
                 used_text(ledger, limit),
                 maximum_text(limit),
                 ratio_text(limit),
@@ -53,7 +53,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 SCOPE_LABELS.get(limit.scope, limit.scope),
             ),
             note=_note(limit),
-            role=STATE_ROLES.get(limit.state, "text"),
+            role=state_role(limit),
         )
         for limit in limits.rows
     ]

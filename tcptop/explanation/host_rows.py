@@ -8,7 +8,15 @@ from math import inf
 from typing import NamedTuple
 
 from tcptop.explanation.events_page import ALARM_SIGN
-from tcptop.explanation.limit_texts import STATE_ROLES, STATE_WORDS, fits_more_text, ratio_text
+from tcptop.explanation.limit_texts import (
+    FULL,
+    STATE_WORDS,
+    alarm_text,
+    fits_more_text,
+    ratio_text,
+    state_role,
+    state_text,
+)
 from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.text import units
@@ -48,13 +56,16 @@ def nearest_text(row: HostRow) -> str:
     if limit is None:
         return units.UNKNOWN
     percent = "" if limit.ratio is None else f" {ratio_text(limit)} %"
-    alarm = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} " if limit.state in ALARM_STATES else ""
-    return f"{alarm}{limit.label}{percent}"
+    return f"{alarm_text(limit)} {limit.label}{percent}".lstrip()
 
 
 def nearest_limit(row: HostRow) -> Limit | None:
-    """The limit with an alarm; without an alarm, the limit that stops new sockets first; None if no limit is known."""
-    return next((limit for limit in row.limits.rows if limit.ratio is not None or limit.state in ALARM_STATES), None)
+    """The limit with an alarm; without an alarm, the limit that stops new sockets first; None if no limit is known.
+
+    The limit of mini-sockets stops no socket, so it is passed over; its event stands among the events.
+    """
+    known = (limit for limit in row.limits.rows if limit.ratio is not None or limit.state in ALARM_STATES)
+    return next((limit for limit in known if limit.concerns != "TIME_WAIT"), None)
 
 
 def severity(row: HostRow) -> int:
@@ -68,7 +79,7 @@ def severity(row: HostRow) -> int:
 def row_role(row: HostRow) -> Role:
     """The role (style) of the cell with the nearest limit."""
     limit = nearest_limit(row)
-    return "text" if limit is None else STATE_ROLES.get(limit.state, "text")
+    return "text" if limit is None else state_role(limit)
 
 
 def events_text(row: HostRow) -> str:
@@ -353,8 +364,9 @@ def count_text(looks: Sequence[HostLook]) -> str:
 def alarm_count_text(looks: Sequence[HostLook]) -> str:
     """Numbers of machines with an alarm, by the word of the worst state: `1 FULL, 2 NEAR`; empty without alarms."""
     worst = [nearest_limit(row) for row in answering_rows(looks)]
-    words = [STATE_WORDS[limit.state] for limit in worst if limit is not None and limit.state in ALARM_STATES]
-    counts = [(word, words.count(word)) for state in reversed(ALARM_STATES) if (word := STATE_WORDS[state]) in words]
+    words = [state_text(limit) for limit in worst if limit is not None and limit.state in ALARM_STATES]
+    order = [FULL, *(STATE_WORDS[state] for state in reversed(ALARM_STATES))]
+    counts = [(word, words.count(word)) for word in order if word in words]
     events = sum(severity(row) == 1 for row in answering_rows(looks))
     texts = [f"{count} {word}" for word, count in counts] + ([f"{events} with events"] if events else [])
     return f"{ALARM_SIGN} {', '.join(texts)}" if texts else ""

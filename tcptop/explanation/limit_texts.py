@@ -25,14 +25,16 @@ STATE_WORDS: dict[LimitState, str] = {
     "ok": "ok",
     "near": "NEAR",
     "pressure": "PRESSURE",
-    "full": "FULL",
+    "full": "CRITICAL",
     "unknown": units.UNKNOWN,
 }
+"""Words for the states of a limit; `state_text` says FULL instead where nothing more fits."""
+FULL = "FULL"
 STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
 ORPHAN_RESETS: dict[int, tuple[str, ...]] = {
     100: ("resets every further orphan", "resets every further one", "resets all new"),
-    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %"),
-    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %"),
+    50: ("resets silent orphans from 50 % on", "resets from 50 % on", "resets ≥ 50 %", "resets ≥50 %"),
+    25: ("resets orphans with errors from 25 % on", "resets from 25 % on", "resets ≥ 25 %", "resets ≥25 %"),
 }
 """Maps a use of tcp_max_orphans in per cent to what the kernel does with orphans from this use on.
 
@@ -43,6 +45,40 @@ MIN_EXCESS_SHARE = 0.005
 STOPS_NONE = "stops no new socket"
 OF_KNOWN = " of known limits"
 """Text that follows the name of the first limit if the use of another limit is unknown."""
+
+
+def is_reached(limit: Limit) -> bool:
+    """True if nothing more fits below a limit: its maximum is in use, or no socket fits."""
+    if limit.maximum == 0:
+        return True
+    if limit.stops_new_sockets and limit.headroom_sockets == 0 and not limit.headroom_is_at_least:
+        return True
+    is_known = limit.used is not None and limit.maximum is not None and not limit.used_is_at_most
+    return is_known and (limit.used or 0) >= (limit.maximum or 0)
+
+
+def state_text(limit: Limit) -> str:
+    """The state of a limit in a word: FULL only if nothing more fits, CRITICAL above the second threshold.
+
+    The limit of mini-sockets stops no socket, so it is never CRITICAL.
+    """
+    if limit.state != "full":
+        return STATE_WORDS[limit.state]
+    if is_reached(limit):
+        return FULL
+    return STATE_WORDS["near" if limit.concerns == "TIME_WAIT" else "full"]
+
+
+def state_role(limit: Limit) -> Role:
+    """The role of a limit's texts: that of its alarm, but plain for mini-sockets, whose limit stops no socket."""
+    return "text" if limit.concerns == "TIME_WAIT" else STATE_ROLES.get(limit.state, "text")
+
+
+def alarm_text(limit: Limit) -> str:
+    """The sign and the word of a limit's alarm, such as `! NEAR`; without the sign for mini-sockets; may be empty."""
+    if limit.state not in ALARM_STATES:
+        return ""
+    return state_text(limit) if limit.concerns == "TIME_WAIT" else f"{ALARM_SIGN} {state_text(limit)}"
 
 
 def fits_more_text(limit: Limit, number_text: Callable[[int | None], str] = units.count) -> str:
@@ -81,7 +117,7 @@ def other_notes(limit: Limit, number_text: Callable[[int | None], str] = units.r
 
 
 def alarm_reasons(limit: Limit) -> list[str]:
-    """Texts, from long to short, that say why a limit has an alarm, such as `full from 95 %`; empty without an alarm.
+    """Texts, from long to short, that say why a limit has an alarm, such as `critical from 95 %`; may be empty.
 
     For orphans the reason is what the kernel does at the present number of orphans. An alarm begins when the use
     reaches the threshold, and ends when the use is clearly below the threshold. While the use is only a little below
@@ -102,10 +138,13 @@ def alarm_reasons(limit: Limit) -> list[str]:
         level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
         if 100 * ratio >= level and limit.scope == "process":
             return _left_texts(limit)
+        if is_reached(limit):
+            return ["nothing more fits"]
+        word = STATE_WORDS[limit.state].lower()
         if 100 * ratio >= level:
-            return [f"{limit.state} from {units.plain_number(level)} %"]
+            return [f"{word} from {units.plain_number(level)} %", f"from {units.plain_number(level)} %"]
         if 100 * ratio >= level - STATE_MARGIN_PERCENT:
-            return [f"{limit.state} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
+            return [f"{word} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
     if limit.state == "full" and limit.threshold is None and limit.scope == "process":
         return _left_texts(limit)
     event = LIMIT_BY_NAME[limit.name].event
@@ -116,9 +155,13 @@ def alarm_reasons(limit: Limit) -> list[str]:
 
 def _left_texts(limit: Limit) -> list[str]:
     """How much is left of the limit of a process or listener, and of which one, from long to short."""
-    left = f"{units.grouped(max(0, (limit.maximum or 0) - (limit.used or 0)))} left"
+    left = f"{_left(limit)} left"
     names = [limit.note, limit.note.partition(", the fullest")[0], limit.note.partition(",")[0]]
     return [*(f"{left} in {name}" for name in names), left]
+
+
+def _left(limit: Limit) -> str:
+    return units.grouped(max(0, (limit.maximum or 0) - (limit.used or 0)))
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
@@ -165,7 +208,7 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     )
     sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
     shortest = f"{number} more {SOCKETS[mode]}"
-    named_full = _but_full(ledger.limits[mode])
+    named_full = nearly_full_text(ledger.limits[mode])
     with_full = [f"{shortest} fit{named_full}", f"{number} more{named_full}"] if named_full else []
     return list(dict.fromkeys([*sentences, *with_full, shortest]))
 
@@ -173,17 +216,24 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
 def headroom_exceptions(limits: Limits) -> str:
     """The limits that the number of further sockets leaves out, in words; empty if it leaves out none.
 
-    The use of some limits is never known without a look. A full limit of a single process or listener, such as nofile,
+    The use of some limits is never known without a look. The limit of a single process or listener, such as nofile,
     stops its sockets only, so the number of sockets that fit on the machine leaves this limit out.
     """
     is_known = all(limit.used is not None for limit in limits.rows)
-    return f"{'' if is_known else OF_KNOWN}{_but_full(limits)}"
+    return f"{'' if is_known else OF_KNOWN}{nearly_full_text(limits)}"
 
 
-def _but_full(limits: Limits) -> str:
-    names = " and ".join(limit.label for limit in limits.rows if limit.state == "full" and limit.scope == "process")
-    is_plural = " and " in names or names.endswith("s")
-    return f", but {names} {'are' if is_plural else 'is'} FULL" if names else ""
+def nearly_full_text(limits: Limits) -> str:
+    """The full and nearly full limits of a process or listener: `, but nofile has 44 left`; empty without any."""
+    near = [limit for limit in limits.rows if limit.state == "full" and limit.scope == "process"]
+    texts = [f"{limit.label} {_full_or_left(limit, limit.label.endswith('s'))}" for limit in near]
+    return f", but {' and '.join(texts)}" if texts else ""
+
+
+def _full_or_left(limit: Limit, is_plural: bool) -> str:
+    if is_reached(limit) or limit.used is None or limit.maximum is None:
+        return f"{'are' if is_plural else 'is'} {FULL}"
+    return f"{'have' if is_plural else 'has'} {_left(limit)} left"
 
 
 def headroom_assumption(headroom: Headroom) -> str:
@@ -220,17 +270,23 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
     """Variants of a line of alarms, from the longest to the shortest.
 
-    The line has limits grouped by state, followed by the events that have grown.
+    The line has limits grouped by the words for their states, followed by the events that have grown. The limit of
+    mini-sockets, which stops no socket, comes last, without a sign and an alarm's colour.
 
-    An example without the warning signs is `FULL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
+    An example without the warning signs is `CRITICAL conntrack 95 %, NEAR memory 91 %, ListenOverflows +12`.
     """
+    # The sort is stable, so each word keeps the order of its limits.
+    limits = sorted(limits, key=lambda limit: limit.concerns == "TIME_WAIT")
 
     def line(name: Callable[[Limit], str], event_line: Line) -> Line:
-        parts: list[Line] = [event_line] if events else []
-        for state in ALARM_STATES:
-            names = [name(limit) for limit in limits if limit.state == state]
-            if names:
-                parts.insert(0, ((f"{ALARM_SIGN} {STATE_WORDS[state]} {', '.join(names)}", STATE_ROLES[state]),))
+        alarms = [limit for limit in limits if limit.concerns != "TIME_WAIT"]
+        groups = dict.fromkeys(alarm_text(limit) for limit in sorted(alarms, key=is_reached, reverse=True))
+        parts: list[Line] = []
+        for group in groups:
+            named = [limit for limit in alarms if alarm_text(limit) == group]
+            parts.append(((f"{group} {', '.join(map(name, named))}", state_role(named[0])),))
+        parts += [event_line] if events else []
+        parts += [((_quiet_text(limit, name(limit)), "text"),) for limit in limits if limit.concerns == "TIME_WAIT"]
         gap: Piece = ("  ", "text")
         return tuple(piece for index, part in enumerate(parts) for piece in ((gap, *part) if index else part))
 
@@ -239,12 +295,25 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
         return [longest, *shorter]
     first, others = limits[0], len(limits) + len(events) - 1
     more = f" (+{units.counted(others, 'alarm')})" if others else ""
-    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {first.label}{more}"
+    shortest = f"{alarm_text(first)} {first.label}{more}"
     return [
-        line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label, longest),
+        line(_name_and_use, longest),
         *(line(lambda limit: limit.label, each) for each in (longest, *shorter)),
-        ((shortest, STATE_ROLES[first.state]),),
+        ((shortest, state_role(first)),),
     ]
+
+
+def _name_and_use(limit: Limit) -> str:
+    """The label and the use of a limit; for a process that is nearly out of files, also what is left."""
+    if limit.ratio is None:
+        return limit.label
+    left = limit.scope == "process" and limit.state == "full" and not is_reached(limit)
+    return f"{limit.label} {ratio_text(limit)} %{f', {_left(limit)} left' if left else ''}"
+
+
+def _quiet_text(limit: Limit, name: str) -> str:
+    """The limit of mini-sockets as a remark: `TIME_WAIT limit 93 %`, or that closed connections skip TIME_WAIT."""
+    return f"{limit.label} full: skipped" if is_reached(limit) else name.replace(limit.label, f"{limit.label} limit", 1)
 
 
 def ratio_text(limit: Limit) -> str:

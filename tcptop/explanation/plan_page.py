@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 
 from tcptop.explanation.limit_texts import (
+    FULL,
     STATE_ROLES,
     STATE_WORDS,
     buffers_as_now_text,
@@ -17,6 +18,8 @@ from tcptop.explanation.limit_texts import (
     memory_use_text,
     ratio_text,
     socket_bytes_text,
+    state_role,
+    state_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
@@ -61,7 +64,7 @@ MAX_SHOWN_RATIO = 100
 space."""
 MAX_SHOWN_CONNECTIONS = 1_000_000_000
 """A larger number of connections is shown as `> 1 000 000 000`, since more digits only take space."""
-EDGE_WORDS: Mapping[LimitVerdict, str] = {"fits": "AT THE EDGE", "unknown": "MAY BE FULL"}
+EDGE_WORDS: Mapping[LimitVerdict, str] = {"fits": "JUST FITS", "unknown": "MAY BE FULL"}
 """Words for the state `full` of a limit that the plan does not certainly exceed."""
 NOT_COUNTED = "uncounted"
 MIN_SPREAD_SOCKETS = 200
@@ -173,7 +176,7 @@ def _not_counted_text(uncounted: UncountedLimit) -> str:
     """
     limit = uncounted.limit
     ratio = f" {ratio_text(limit)} %" if limit.ratio is not None else ""
-    return f"{limit_label(limit.name)} {STATE_WORDS[limit.state]}{ratio} ({uncounted.why})"
+    return f"{limit_label(limit.name)} {state_text(limit)}{ratio} ({uncounted.why})"
 
 
 def look_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
@@ -194,7 +197,7 @@ def look_text(ledger: Ledger, plan: Plan) -> str:
         needs = f"the plan's {number} in one process need more than {number}"
         texts.append(f"nofile of {limit.note}: {_left_text(limit)}, and {needs}")
     if request.accepted and (limit := found.get("listen_queues")) is not None:
-        full = f", {STATE_WORDS['full']}" if limit.state == "full" else ""
+        full = f", {state_text(limit)}" if limit.state == "full" else ""
         use = f"{units.count(limit.used)} of {units.count(limit.maximum)}"
         texts.append(f"accept queue of {limit.note}: {use}{full}")
     if request.outgoing and (limit := found.get("ports")) is not None and limit.used:
@@ -272,7 +275,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
             limit_label(limit.name),
             _bar(limit.ratio, limit.ratio, False, cells),
             f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
-            STATE_WORDS[limit.state],
+            state_text(limit),
             limit_text(limit, limit.used),
             NOT_COUNTED,
             limit_text(limit, limit.maximum),
@@ -287,7 +290,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
     lines: list[Line] = [((layout.text(layout.titles), "head"),)]
     state_roles = [
         *(_state_role(limit) for limit in plan.limits),
-        *(STATE_ROLES.get(each.limit.state, "text") for each in plan.not_counted),
+        *(state_role(each.limit) for each in plan.not_counted),
     ]
     for role, texts in zip(state_roles, rows, strict=True):
         pieces = layout.line(texts, ["text", "accent", "text", role, "dim", "dim", "dim", "text"])
@@ -342,8 +345,10 @@ def _first(plan: Plan) -> PlanLimit | None:
 
 
 def _state_role(limit: PlanLimit) -> Role:
-    """The role of a limit's alarm; a limit that only may be full is less conspicuous than a full one."""
-    if limit.state == "full" and limit.verdict == "unknown" and limit.name != TIME_WAIT_LIMIT:
+    """The role of a limit's alarm; a limit that only may be full, or just holds the plan, is less conspicuous."""
+    if limit.name == TIME_WAIT_LIMIT:
+        return "text"
+    if limit.state == "full" and limit.verdict != "exceeded":
         return "warning"
     return STATE_ROLES.get(limit.state, "text")
 
@@ -355,7 +360,9 @@ def state_word(limit: PlanLimit) -> str:
     may be full in a plan that fits.
     """
     if limit.state == "full" and limit.name != TIME_WAIT_LIMIT:
-        return EDGE_WORDS.get(limit.verdict, STATE_WORDS["full"])
+        return EDGE_WORDS.get(limit.verdict, FULL)
+    if limit.state == "full":
+        return FULL if (limit.ratio or 0.0) >= 1 else STATE_WORDS["near"]
     return STATE_WORDS[limit.state] if limit.state in STATE_ROLES else ""
 
 
@@ -492,7 +499,7 @@ def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
                 f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
                 "",
             ),
-            STATE_WORDS[limit.state],
+            state_text(limit),
         )
         for limit, _ in plan.not_counted
     ]
@@ -829,8 +836,8 @@ def verdict_text(plan: Plan) -> str:
         return f"cannot say: {plan.unknown_because}{known}"
     verdict: str = plan.verdict
     if verdict == "fits":
-        at_edge = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
-        verdict = f"fits{' at the edge' if at_edge else ''}{'' if request.buffer_bytes else ', without buffers'}"
+        is_just = any(state_word(limit) == EDGE_WORDS["fits"] for limit in plan.limits)
+        verdict = f"{'just fits' if is_just else 'fits'}{'' if request.buffer_bytes else ', without buffers'}"
     buffers = f", {assumption_text(plan)}" if request.buffer_bytes else ""
     statement = f"{verdict}: {connections_text(request)}{buffers}"
     if first is not None:

@@ -8,14 +8,12 @@ from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 
-from tcptop.explanation.events_page import ALARM_SIGN
 from tcptop.explanation.limit_texts import (
     OF_KNOWN,
     SOCKETS,
-    STATE_ROLES,
-    STATE_WORDS,
     STOPS_NONE,
     alarm_reasons,
+    alarm_text,
     before_reclaim_text,
     fits_more_text,
     headroom_assumption,
@@ -23,8 +21,10 @@ from tcptop.explanation.limit_texts import (
     headroom_number,
     headroom_sentences,
     maximum_text,
+    nearly_full_text,
     other_notes,
     ratio_text,
+    state_role,
     used_text,
 )
 from tcptop.kernel.limits import LIMIT_BY_NAME
@@ -125,7 +125,8 @@ class LimitsPane(ScrollPane):
         hidden = self._hidden_alarms(limits)
         sentences = headroom_sentences(ledger, mode)
         # A full limit that the number leaves out is named in every title.
-        sentences = [each for each in sentences if "FULL" in each] or sentences
+        named_full = nearly_full_text(ledger.limits[mode])
+        sentences = [each for each in sentences if named_full in each] or sentences
         exceptions = headroom_exceptions(ledger.limits[mode])
         complete = [each for each in sentences if exceptions in each]
         parts = [["Limits", order, each] for each in complete for order in ORDERS]
@@ -137,8 +138,7 @@ class LimitsPane(ScrollPane):
             parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
         positioned = [[*each, self.position] for each in parts]
         # Beside a full limit, the words are worth more than the position.
-        has_full = "FULL" in sentences[0]
-        variants = [each for pair in zip(positioned, parts, strict=True) for each in pair] if has_full else positioned
+        variants = [each for pair in zip(positioned, parts, strict=True) for each in pair] if named_full else positioned
         titles = [TITLE_SEPARATOR.join(filter(None, (name, hidden, *each))) for name, *each in (*variants, *parts)]
         has_numbers = any(limit.stops_new_sockets and limit.headroom_sockets is not None for limit in limits)
         headed = [
@@ -305,16 +305,13 @@ def use_bar(limit: Limit, columns: int) -> Line:
     eighths = min(8 * columns, int(8 * columns * ratio + units.ROUNDING_ERROR)) or int(ratio > 0)
     filled = "█" * (eighths // 8) + (EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
     role: Role = "dim" if limit.at_most_ratio is not None else "slice-1"
-    role = BAR_ROLES.get(limit.state, role)
+    role = role if limit.concerns == "TIME_WAIT" else BAR_ROLES.get(limit.state, role)
     return (filled, role), (TRACK * (columns - len(filled)), "dim")
 
 
 def _name_piece(limit: Limit) -> Piece:
     """The name of a limit. If the limit has an alarm, a sign and the word for its state come before the name."""
-    name, role = limit.label, STATE_ROLES.get(limit.state, "text")
-    if limit.state in ALARM_STATES:
-        name = f"{ALARM_SIGN} {STATE_WORDS[limit.state]} {name}"
-    return name, role
+    return f"{alarm_text(limit)} {limit.label}".lstrip(), state_role(limit)
 
 
 def _name_and_bar(limit: Limit, widths: Columns) -> Line:
@@ -367,7 +364,7 @@ def _note_texts(
     texts = [f"{alarm}; {each}" for alarm in alarms for each in (*beside, before_reclaim) if each]
     # The reason for an alarm is shortened if necessary, but never replaced by another note, except that FULL must not
     # read as if no more connections were possible.
-    is_full = any(each.startswith("full from") for each in alarms)
+    is_full = limit.concerns == "TIME_WAIT" or any(each.startswith("critical from") for each in alarms)
     texts += [STOPS_NONE, "stops no socket"] if is_full and STOPS_NONE in orphans else []
     # Near the limit of mini-sockets, how many are left says more than the threshold.
     texts += orphans if are_left else []

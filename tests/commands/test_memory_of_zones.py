@@ -142,7 +142,7 @@ def test_full_zones_are_full_though_movable_has_free_memory(root: Path) -> None:
     assert row["ratio"] > 1
     assert row["used"] == limit["used"]
     page = printed("--root", root, "-o")[0]
-    assert re.search(r"memory +FULL +2\.9 GiB +2\.9 GiB +99 ", page)
+    assert re.search(r"memory +CRITICAL +2\.9 GiB +2\.9 GiB +99 ", page)
     assert "leave out zone Movable" in " ".join(page.split())
 
 

@@ -1042,10 +1042,10 @@ def test_limits_that_alarm_and_are_not_counted_stand_below_the_verdict(root: Pat
     assert code == 0
     assert head.startswith("fits, without buffers: 40 server-side connections; ")
     assert (
-        " not counted: orphans FULL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
+        " not counted: orphans CRITICAL 98 % (no orphans planned), tcp_mem NEAR 85 % (no buffers planned),"
         " conntrack NEAR 83 % (no tracked flows planned) memory: the main screen has <= 6"
     ) in " ".join(head.split())
-    for name, percent, state in (("tcp_mem", 85, "NEAR"), ("conntrack", 83, "NEAR"), ("orphans", 98, "FULL")):
+    for name, percent, state in (("tcp_mem", 85, "NEAR"), ("conntrack", 83, "NEAR"), ("orphans", 98, "CRITICAL")):
         [line] = [line for line in rest.splitlines() if line.startswith(f" {name} ")]
         assert line.split()[-3:] == [str(percent), "%", state]
         assert "uncounted" in line
@@ -1583,8 +1583,8 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     most = limit(run_json(*arguments, "1K"), "memory")["connections"]
     code, text = run(*arguments, str(most))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
-    assert (code, text.partition(":")[0]) == (0, "fits at the edge, without buffers")
-    assert re.search(r" (99 to )?100 % .* AT THE EDGE$", row)
+    assert (code, text.partition(":")[0]) == (0, "just fits, without buffers")
+    assert re.search(r" (99 to )?100 % .* JUST FITS$", row)
     code, text = run(*arguments, str(most + most // 1000))
     [row] = [line for line in text.splitlines() if line.startswith(" memory ")]
     assert (code, text.partition(":")[0]) == (2, "cannot say")
@@ -1595,7 +1595,7 @@ def test_no_row_contradicts_the_verdict_near_the_limit(kernel: str, run: Run, ru
     assert row.endswith(" FULL")
     assert "MAY BE" not in row
     code, text = run(*arguments, str(most // 2))
-    assert (code, text.partition(":")[0], "EDGE" in text) == (0, "fits, without buffers", False)
+    assert (code, text.partition(":")[0], "JUST" in text) == (0, "fits, without buffers", False)
 
 
 # Limits whose counters have an error

@@ -394,3 +394,12 @@ def test_many_namespaces_take_no_long_time(tmp_path: Path, capsys: pytest.Captur
     lines = [line for number in range(1, 20_000) for line in (net(number, here=False), group(namespace=number))]
     found = looked(capsys, tree_with_look(tmp_path, look_text(*lines)))
     assert "a look lists at most 1 000 network namespaces" in "; ".join(found["missing"])
+
+
+def test_a_narrow_table_keeps_the_buffers_which_differ_between_owners(
+    machine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tcptop.report.who_text.COLUMNS", 80)
+    titles = next(line for line in run(capsys, "who", "--root", machine).splitlines() if "OWNER" in line).split()
+    assert "BUFFERS" in titles
+    assert "SLAB" not in titles

@@ -99,7 +99,7 @@ def test_no_line_is_wider_than_the_columns_when_nothing_is_known(unreadable: Led
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
-MOVED = {"headroom": r" {5}(used|of|near/full at|scope) (≤ )?([0-9]|machine|this netns|process)", "states": " {5}of "}
+MOVED = {"headroom": r" {5}(used|of|alarms at|scope) (≤ )?([0-9]|machine|this netns|process)", "states": " {5}of "}
 """Pattern of the start of a note with the cells of columns that were moved because the table is too wide."""
 
 
@@ -112,9 +112,9 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
     found: list[str] = []
     for line in draw(page, figures, columns):
         is_moved = page.name in MOVED and re.match(MOVED[page.name], line)
-        cells = re.sub(r"(?:^ {5}|, )(?:used|near/full at|of|scope) ", "", line) if is_moved else line
+        cells = re.sub(r"(?:^ {5}|, )(?:used|alarms at|of|scope) ", "", line) if is_moved else line
         # The bar of a slab is drawn where its objects fit.
-        if line.replace("FULL AT", "FULL-AT") not in titles and not line.startswith(" one slab "):
+        if line.replace("ALARMS AT", "ALARMS-AT") not in titles and not line.startswith(" one slab "):
             found += re.sub(r"[│├└─█▉▊▋▌▍▎▏▓▒░\s–]" if page.name == "headroom" else r"[│├└─█▉▊▋▌▍▎▏▓▒░\s]", "", cells)
     return sorted(found)
 
@@ -122,7 +122,7 @@ def characters(page: Page, figures: Ledger, columns: int) -> list[str]:
 def heading_lines(page: Page, figures: Ledger, columns: int) -> list[str]:
     """The heading lines of the tables of a page."""
     lines = [text_of(line).rstrip() for line in page.lines(figures, columns) if line and line[0][1] == "head"]
-    return [line.replace("FULL AT", "FULL-AT") for line in lines if line.isupper()]
+    return [line.replace("ALARMS AT", "ALARMS-AT") for line in lines if line.isupper()]
 
 
 @pytest.mark.quick_cases(3)

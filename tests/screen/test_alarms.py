@@ -50,7 +50,7 @@ async def test_three_alarms_are_named_with_their_states(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     line = await head_of(alarming, size, Settings(ascii=ascii_only))
-    assert re.search(r"! FULL conntrack( 95 %)?, orphans( 93 %)?  ! PRESSURE tcp_mem", line)
+    assert re.search(r"! CRITICAL conntrack( 95 %)?, orphans( 93 %)?  ! PRESSURE tcp_mem", line)
     assert " saved" in line
     assert line.isascii() or not ascii_only
 
@@ -60,7 +60,7 @@ async def test_a_narrow_head_line_shortens_names_before_it_drops_an_alarm(alarmi
     line = await head_of(alarming, (columns, 20), Settings())
     named = [label for label in LABELS.values() if label in line]
     more = re.search(r"\(\+(\d) alarms?\)|, (\d) more", line)
-    assert "! FULL " in line
+    assert "! CRITICAL " in line
     assert named
     assert len(named) + (int(more[1] or more[2]) if more else 0) == 3
 
@@ -75,7 +75,7 @@ async def test_thresholds_of_the_settings_decide(alarming: Path) -> None:
     line = await head_of(alarming, (120, 40), Settings(limits=limits))
     assert "conntrack" not in line
     assert "! NEAR orphans 93 %" in line
-    assert "FULL" not in line
+    assert "CRITICAL" not in line
 
 
 async def test_a_memory_cgroup_that_the_user_named(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_a_memory_cgroup_that_the_user_named(tmp_path: Path) -> None:
     app = TcptopApp(SavedFeed(open_host(root), cgroup="web.slice"), Settings())
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert "! FULL memory_cgroup 97 %" in screen_text(app).splitlines()[0]
+        assert "! CRITICAL memory_cgroup 97 %" in screen_text(app).splitlines()[0]
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
@@ -98,8 +98,9 @@ async def test_the_lines_of_alarming_limits_begin_with_the_sign_and_the_word(
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         text = screen_text(app)
-    for line in (r"! FULL orphans +\S+ +93 % ", r"! PRESSURE tcp_mem +\S+ +72 % ", r"! FULL conntrack +\S+ +95 % "):
-        assert re.search(f"(?m)^{line}", text), line
+    for line in ("CRITICAL orphans 93", "PRESSURE tcp_mem 72", "CRITICAL conntrack 95"):
+        name, percent = line.rsplit(" ", 1)
+        assert re.search(rf"(?m)^! {name} +\S+ +{percent} % ", text), line
 
 
 async def lines_of(root: Path, size: tuple[int, int], pane: type[LimitsPane] | type[TcpPane]) -> list[str]:
@@ -120,9 +121,9 @@ async def test_a_charge_above_the_total_says_how_much_of_it_is_memory(alarming: 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_orphans_say_what_the_kernel_does_with_them_now(alarming: Path, size: tuple[int, int]) -> None:
-    [line] = [line for line in await lines_of(alarming, size, LimitsPane) if "FULL orphans" in line]
-    assert re.search(r" 93 %.* resets( silent orphans)? (from|≥) 50 % ", line)
-    assert "full from" not in line
+    [line] = [line for line in await lines_of(alarming, size, LimitsPane) if "CRITICAL orphans" in line]
+    assert re.search(r" 93 %.* resets( silent orphans)? (from|≥) ?50 % ", line)
+    assert "critical from" not in line
 
 
 @pytest.mark.parametrize("size", [(40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)])
@@ -152,10 +153,20 @@ async def test_the_headroom_is_that_of_the_known_limits(size: tuple[int, int], t
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_a_full_time_wait_limit_says_that_it_stops_no_new_socket(size: tuple[int, int], tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "timewait", tmp_path)
-    (root / "proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("8192\n")
-    [line] = [line for line in (await lines_of(root, size, LimitsPane))[1:] if "TIME_WAIT" in line]
-    assert line.startswith("! FULL TIME_WAIT ")
-    assert re.search(r"stops no (new )?socket\b", line)
+    for maximum, word, head_text in ((8192, "NEAR", "TIME_WAIT limit 97 %"), (7000, "FULL", "TIME_WAIT full: skipped")):
+        (root / "proc/sys/net/ipv4/tcp_max_tw_buckets").write_text(f"{maximum}\n")
+        [line] = [line for line in (await lines_of(root, size, LimitsPane))[1:] if "TIME_WAIT" in line]
+        assert line.startswith(f"{word} TIME_WAIT ")
+        assert re.search(r"stops no (new )?socket\b", line)
+        head = await head_of(root, size, Settings())
+        assert head_text in head
+        assert "!" not in head
+
+
+async def test_full_is_said_only_where_nothing_more_fits(alarming: Path) -> None:
+    for flows, words in ((262_143, "! CRITICAL conntrack 99 %"), (262_144, "! FULL conntrack 100 %")):
+        (alarming / "proc/sys/net/netfilter/nf_conntrack_count").write_text(f"{flows}\n")
+        assert words in await head_of(alarming, (160, 50), Settings())
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])

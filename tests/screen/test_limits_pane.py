@@ -86,7 +86,7 @@ async def test_an_alarm_comes_first_at_once() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         uses = [(0.9, 0.5), (0.9, 0.96)]
-        assert await first_names(pilot, uses, every_s=1) == ["! NEAR file-max", "! FULL conntrack"]
+        assert await first_names(pilot, uses, every_s=1) == ["! NEAR file-max", "! CRITICAL conntrack"]
         assert pane_lines(app, LimitsPane)[1].startswith("! NEAR file-max")
 
 
@@ -220,7 +220,8 @@ async def test_the_number_of_orphans_stands_in_the_note_and_not_among_those_of_s
 
 
 @pytest.mark.parametrize(
-    ("files", "row"), [(0.802, "NEAR file-max █.* 80 %  near from 80 % "), (0.96, "FULL .* 96 %  full from 95 % ")]
+    ("files", "row"),
+    [(0.802, "NEAR file-max █.* 80 %  near from 80 % "), (0.96, "CRITICAL .* 96 %  critical from 95 % ")],
 )
 async def test_the_row_of_an_alarm_says_from_which_use_it_is_one(files: float, row: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
@@ -231,7 +232,7 @@ async def test_the_row_of_an_alarm_says_from_which_use_it_is_one(files: float, r
         app.query_one(LimitsPane).focus()
         await pilot.press("enter")
         await pilot.pause()
-        assert re.search(r"near/full at 80/95|NEAR/FULL AT", screen_text(app))
+        assert re.search(r"alarms at 80/95|ALARMS AT", screen_text(app))
 
 
 async def test_an_alarm_that_its_use_no_longer_explains_says_when_it_ends() -> None:

@@ -106,7 +106,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
     is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
     stopping = [limit for limit in found["limits"] if limit["name"] != "tcp_max_tw_buckets"]
     at_edge = any(limit["verdict"] == "fits" and limit["ratio"] >= 0.97 for limit in stopping)
-    words = f"fits{' at the edge' * at_edge}{', without buffers' * is_idle}" if verdict == "fits" else verdict
+    words = f"{'just ' * at_edge}fits{', without buffers' * is_idle}" if verdict == "fits" else verdict
     assert f"{words}: {found['unknown_because'] or units.grouped(number)}" in text
 
 
@@ -196,7 +196,7 @@ async def test_limits_that_alarm_and_are_not_counted_stand_beside_the_verdict(al
         lines, text = page(app), page_text(app)
         assert "fits, without buffers: 1 000 connections, half client side;" in text
         assert (
-            "not counted: orphans FULL 98 % (no orphans planned), conntrack NEAR 90 % (no tracked flows planned),"
+            "not counted: orphans CRITICAL 98 % (no orphans planned), conntrack NEAR 90 % (no tracked flows planned),"
             " tcp_mem NEAR 80 % (no buffers planned)"
         ) in text
         for name, words in (("conntrack", ["90", "%", "NEAR", "90", "000", "uncounted", "100", "000"]),):

@@ -186,7 +186,7 @@ def phrases_in(text: str) -> Iterator[str]:
         ("most on", "OF TCP"),
         ("most on node 2", "OF TCP"),
         ("TCP even on 8 nodes", "OF TCP"),
-        ("full from", "full"),
+        ("critical from", "full"),
         ("near until below 75 %", "near"),
         ("fits", "FITS MORE"),
         ("below 200 sockets", "average now"),
