@@ -1071,8 +1071,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "near",
         "A limit of which more than its first threshold is in use.",
-        "NEAR stands with the limit and with ! in the head line. Nothing has failed yet. ALARMS AT has both thresholds,"
-        " in per cent. Above the limit of TIME_WAIT nothing fails either, since closed connections skip TIME_WAIT.",
+        "NEAR stands with the limit, and with ! in the head line: nothing has failed yet. ALARMS AT: both thresholds"
+        " in per cent; above that of TIME_WAIT nothing fails either, since closed connections skip TIME_WAIT.",
         "tcptop; settings file, [limits.NAME] warn",
         ("threshold", "alarms at", "near at", "near from", "near until below 75 %", "TIME_WAIT limit"),
     ),
