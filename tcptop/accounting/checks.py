@@ -276,20 +276,19 @@ def _alarm(ledger: Ledger, limit: Limit) -> tuple[CheckState, str]:
     return "CRITICAL" if cause.state == "full" else "WARNING", f"{cause.name} grew by {grouped(grown)}"
 
 
-def _has_reached(limit: Limit, bounds: tuple[float, float] | None, level: float) -> bool | None:
-    """True if the use has reached a threshold; None if the error of the counter is too large to tell."""
+def _has_reached(bounds: tuple[float, float] | None, level: float) -> bool | None:
+    """True if the use has reached a threshold; None if the threshold is within the bounds, or these are unknown."""
     if bounds is None:
         return None
-    if bounds[0] >= level:
-        return True
-    return None if limit.ratio is None or 100 * limit.ratio >= level else False
+    return True if bounds[0] >= level else None if bounds[1] >= level else False
 
 
 def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ranges) -> CheckState:
     """The state of a limit, computed with the thresholds of the limit or with the ranges that the user gave.
 
-    A limit without a threshold and without a range is OK if its use is known, or at least an upper bound on it. If the
-    error of the counter is too large to tell whether a threshold is reached, the threshold raises no alarm.
+    A limit without a threshold and without a range is OK if its use is known, or at least an upper bound on it. If a
+    threshold or an edge of a range is within the bounds on the use, the state is UNKNOWN, and `run_checks` makes it OK
+    for a limit that the user did not name.
     """
     if limit.name == CGROUP_LIMIT and limit.state == "ok" and limit.ratio is None:
         return "OK"
@@ -299,7 +298,7 @@ def _state_by_range(limit: Limit, bounds: tuple[float, float] | None, ranges: Ra
         return "UNKNOWN"
     edges = bounds or (0.0, inf)  # without a known error, the counter shows no bound
     critical, warn = (
-        given.alerts(*edges) if given is not None else level is not None and _has_reached(limit, bounds, level)
+        given.alerts(*edges) if given is not None else level is not None and _has_reached(bounds, level)
         for given, level in (
             (ranges.critical, limit.threshold.critical if limit.threshold else None),
             (ranges.warn, limit.threshold.warn if limit.threshold else None),

@@ -69,10 +69,10 @@ checked too. The default thresholds of a limit alert when they are reached.
 Of several checks the worst state is that of the line: CRITICAL, then WARNING,
 then UNKNOWN, then OK. UNKNOWN is an asked figure that is not known, one made
 of files that contradict each other, one whose bounds reach across an edge of
-its range, or a wrong call. A counter whose error reaches across a threshold
-raises no alarm. Bytes are a range (>= without an upper bound) where free
-objects on lists of CPUs, which count as active, may be idle; the performance
-data have the least.
+its range, or across a threshold, or a wrong call. A limit that was not asked
+for is OK if a threshold is within the bounds of its use. Bytes are a range
+(>= without an upper bound) where free objects on lists of CPUs, which count as
+active, may be idle; the performance data have the least.
 """
 
 EXAMPLES = (

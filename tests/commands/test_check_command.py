@@ -137,7 +137,7 @@ def pressure(root: Path) -> dict[str, str]:
         (conntrack(950), "nf_conntrack_max", "CRITICAL", 95),
         (conntrack(1000), "nf_conntrack_max", "CRITICAL", 100),
         (conntrack(1100), "nf_conntrack_max", "CRITICAL", 110),
-        (open_files(79999), "file_max", "OK", 79.99),
+        (open_files(79743), "file_max", "OK", 79.74),
         (open_files(80256), "file_max", "WARNING", 80.25),
         (open_files(94999), "file_max", "WARNING", 94.99),
         (open_files(99999), "file_max", "CRITICAL", 99.99),
@@ -200,6 +200,18 @@ def test_an_error_across_a_threshold_is_unknown_if_asked_and_no_alarm_else(root:
     assert "error" in found.text
     assert run("--root", tree_, "--warn", "tcp_mem=10").state == "WARNING"
     assert run("--root", tree_, "--warn", "tcp_mem=70").state == "UNKNOWN"
+
+
+@pytest.mark.parametrize("arguments", [("tcp_mem",), ("--warn", "tcp_mem=80")])
+def test_a_threshold_within_the_error_is_as_unknown_as_an_edge_of_a_range(
+    arguments: tuple[str, ...], root: Path, run: Run
+) -> None:
+    """75 % with an error of 51.2 % may be more than 80 %, and more than 95 %."""
+    tree_ = edited(root, {**sockstat(mem=3000), "proc/sys/net/ipv4/tcp_mem": "1000 3100 4000\n"})
+    found = run("--root", tree_, *arguments)
+    assert found.state == "UNKNOWN"
+    assert "its error reaches across a threshold" in found.text
+    assert run("--root", tree_).state == "OK"
 
 
 # Names and ranges
