@@ -54,7 +54,6 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
             "now",
             "average",
             "B average now",
-            "B now",
             "of them idle",
             "no average",
             "below 200 sockets",
@@ -1089,7 +1088,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "What the kernel does at the limit stands on the page headroom. The second threshold is 95 % for most limits."
         " In JSON the state of both is `full`.",
         "tcptop; settings file, [limits.NAME] critical",
-        ("critical", "critical from", "nothing more fits", "has left", "full: skipped"),
+        ("critical", "critical from", "has left", "full: skipped"),
     ),
     Entry(
         "events",

@@ -282,19 +282,21 @@ def _captions(
     reason = first_fitting((*_reasons(because), ""), columns) if because else ""
     rows = [("one more: server", server), ("client, own port", client), ("without slab padding", padding)]
     long_rows = [rows[0], ("client with a port of its own", client), rows[2]]
-    brief = label.removesuffix(" socket").removeprefix("average ").removesuffix(" average")
-    titles = [f"bytes, {label}", f"B {label}", f"B {brief}"]
+    brief = label.removesuffix(" socket").removesuffix(" average")
+    names = (f"bytes, {label}", f"B {label}", label)
+    titles = [*names, brief]
+    beside = [(title, reason) for title in titles[:2]]
     if idle := idle_text(cost):
-        longest = f"bytes, {label}, {idle.replace(' idle', ' of them idle')}"
-        starts = (f"bytes, {label}", f"B {label}", f"B {brief}", brief, "B")
-        titles = [longest, *(f"{start}, {idle}" for start in starts), titles[-1]]
+        of_them = idle.replace(" idle", " of them idle")
+        titles = [f"{names[0]}, {of_them}", *(f"{name}, {idle}" for name in (*names, brief)), idle]
+        beside = [*((title, reason) for title in titles[:3]), *((name, of_them) for name in names[:2])]
     value_width = max(cell_width(value) for _, value in rows)
     # In a wide pane, a table of the costs stands at the right of the captions.
-    for table, title in product((long_rows, rows), titles[:-1]):
-        left_width = max(cell_width(title), cell_width(reason)) + 3
+    for table, (title, second) in product((long_rows, rows), beside):
+        left_width = max(cell_width(title), cell_width(second)) + 3
         name_width = max(cell_width(name) for name, _ in table)
         if left_width + name_width + value_width + 3 <= columns:
-            lefts: tuple[Piece, ...] = ((title, "text"), (reason, "dim"), ("", "dim"))
+            lefts: tuple[Piece, ...] = ((title, "text"), (second, "dim"), ("", "dim"))
             lines: list[Line] = []
             for (left, role), (name, value) in zip(lefts, table, strict=True):
                 named: Line = ((f"{name:>{name_width}} ", "dim"), (f"{value:>{value_width}}", "strong"), (" B", "dim"))
@@ -313,8 +315,8 @@ def _captions(
     client_line = fitting(clients)
     if cost.now_bytes is None:
         return [caption, client_line, ((reason, "dim"),)]
-    names = ("one more: server ", "one more: ", "server ", "server", "")
-    return [caption, fitting(_named(*((name, server) for name in names))), client_line]
+    servers = ("one more: server ", "one more: ", "server ", "server", "")
+    return [caption, fitting(_named(*((name, server) for name in servers))), client_line]
 
 
 def _is_port_dear(cost: ConnectionCost) -> bool:

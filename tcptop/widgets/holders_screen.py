@@ -108,7 +108,7 @@ CLOSE_KEY: KeyHint = ("ESC", "close", "close")
 END_FILTER_KEY: KeyHint = ("ESC", "all rows", "all")
 BACK_KEY: KeyHint = ("ESC", "back to the table", "back")
 SCROLL_KEY: KeyHint = ("↑ ↓", "scroll", "scroll")
-FOOT_KEY: KeyHint = ("i", "verdicts in full", "full")
+FOOT_KEY: KeyHint = ("i", "all verdicts", "verdicts")
 SINGLE_KEY: KeyHint = ("d", "single sockets", "sockets")
 ASKING = "asking the kernel for its sockets …"
 PAUSED = "paused: SPACE asks the kernel for its sockets"
@@ -246,7 +246,7 @@ class HoldersPane(ScrollPane):
         self._layout = None
         if holders is None:
             drawn = self._fixed(self._reason_lines(ledger, choices, columns), room)
-            keys: tuple[KeyHint, ...] = (*self._step_keys(), CLOSE_KEY)
+            keys: tuple[KeyHint, ...] = (CLOSE_KEY, *self._step_keys())
         elif self._shows_foot:
             drawn = self._fixed([*verdict_lines(holders, columns), EMPTY_LINE, *sum_lines(holders, columns)], room)
             keys = (BACK_KEY, *([SCROLL_KEY] if self.position else []))
@@ -263,7 +263,7 @@ class HoldersPane(ScrollPane):
             foot = foot_lines(holders, columns, max(max(0, room - 1) // FOOT_SHARE, below_rows))
             drawn = [*self._table(holders, columns, room - len(foot)), *foot]
             is_cut = len(foot) < len(sum_lines(holders, columns)) + len(verdict_lines(holders, columns))
-            keys = (*((FOOT_KEY,) if is_cut else ()), *self._table_keys())
+            keys = self._table_keys(is_cut)
         return [*drawn, key_line(columns, keys)] if with_keys else drawn
 
     def _reason_lines(self, ledger: Ledger, choices: Choices, columns: int) -> list[Line]:
@@ -377,8 +377,11 @@ class HoldersPane(ScrollPane):
             return (REPLAY_KEY,)
         return (LIVE_KEY,) if self._source.asks_kernel else ()
 
-    def _table_keys(self) -> tuple[KeyHint, ...]:
-        """The keys that have an effect on the table; the hint of the key `s` also names the sort column."""
+    def _table_keys(self, is_foot_cut: bool) -> tuple[KeyHint, ...]:
+        """The keys that have an effect on the table; the hint of the key `s` also names the sort column.
+
+        ESC comes first, as on the pages, so that no width leaves it out.
+        """
         ascii_only = self.app.has_class(ASCII_CLASS)
         keys = [
             (key, f"{meaning}: {self.choice.sort}" if key == "s" else meaning, word)
@@ -388,8 +391,9 @@ class HoldersPane(ScrollPane):
             if key != "ENTER" or self._rows
         ]
         if self._hidden:
-            keys.append(COLUMNS_KEY)
-        return (*keys, *self._step_keys(), END_FILTER_KEY if self.choice.text else CLOSE_KEY)
+            keys.insert(-2, COLUMNS_KEY)
+        first = (END_FILTER_KEY if self.choice.text else CLOSE_KEY, *((FOOT_KEY,) if is_foot_cut else ()))
+        return (*first, *keys, *self._step_keys())
 
     def text_to_copy(self) -> str:
         """The text that is copied to the clipboard.

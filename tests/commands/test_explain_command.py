@@ -274,7 +274,6 @@ def test_a_rate_as_printed_is_no_option() -> None:
         ("range", "range", "error of the counter of buffers"),
         ("half client side", "FITS MORE", "half of the new sockets are taken as client side"),
         ("B average now", "average now", "divided by their number"),
-        ("B now", "average now", "divided by their number"),
         ("HighAtomic", "migrate type", "tcptop explain free"),
         ("0 DMA32", "zone", "is the node"),
         ("ENTER", "ENTER", "explains what is selected"),

@@ -49,7 +49,7 @@ async def test_the_average_stands_and_says_so(size: tuple[int, int]) -> None:
         after = pane_lines(app, FigurePane)
         assert any("average now" in line for line in current)
         assert any("earlier average" in line for line in standing)
-        assert any("now, " in line and " idle" in line for line in after), "half of the sockets have closed"
+        assert any(" idle" in line for line in after[:3]), "half of the sockets have closed"
         digits = [line.partition("  ")[0] for line in standing[1:3]]
         assert digits == [line.partition("  ")[0] for line in current[1:3]]
         assert digits != [line.partition("  ")[0] for line in after[1:3]]
