@@ -16,7 +16,7 @@ from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
 from tcptop.accounting.headroom import share_of_objects
 from tcptop.accounting.lab_result import ktls_doubt, measured_ktls
-from tcptop.accounting.limits import limit_state
+from tcptop.accounting.limits import HIDDEN_ERROR_SHARE, limit_state
 from tcptop.accounting.object_cost import object_costs
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import (
@@ -537,10 +537,10 @@ def _limits(
 def _with_protection_error(limit: Limit, snapshot: Snapshot, ledger: Ledger) -> Limit:
     """The limit of memory, with the bytes by which the free memory may be too high.
 
-    On a machine with memory that slabs cannot use, the limit has this error already.
+    On a machine with memory that slabs cannot use, the limit has this error already. Where the use is unknown, as
+    without MemAvailable, the free memory of the headroom has the error.
     """
-    error_bytes = _protection_error_bytes(snapshot, ledger)
-    return limit._replace(used_error=error_bytes) if limit.used_error == 0 and error_bytes else limit
+    return limit if limit.used_error else limit._replace(used_error=_protection_error_bytes(snapshot, ledger))
 
 
 def _protection_error_bytes(snapshot: Snapshot, ledger: Ledger) -> int:
@@ -647,8 +647,7 @@ def _limit(
     bound on the free amount.
     """
     low, high = takes or (0, inf)
-    # Where the use of memory is unknown, as without MemAvailable, its free amount is that of the headroom.
-    error = 0 if limit.used is None and free is not None else limit.used_error
+    error = limit.used_error
     verdict: LimitVerdict = "unknown"
     connections: int | None = None
     high_connections: int | None = None
@@ -673,7 +672,7 @@ def _limit(
             if limit.maximum_is_at_most:
                 sure, are_at_most = 0, True
             connections = int(sure * request.connections / high)
-            if error != 0 and limit.used is not None and low and most < inf:
+            if error != 0 and low and most < inf:
                 high_connections = int(max(0, most) * request.connections / low)
                 if not connections:
                     connections, are_at_most = high_connections, True
@@ -697,9 +696,29 @@ def _limit(
         connections_are_at_most=connections is not None and are_at_most,
         state=_state(limit, verdict, takes),
         at_most_used=limit.at_most_used,
-        used_error=limit.used_error if limit.used is not None else 0,
+        used_error=0 if limit.used is None and free is None else error,
         used_is_at_most=limit.used_is_at_most,
         high_connections=None if are_at_most else high_connections,
+        connections_are_at_least=not are_at_most and _is_lower_bound(limit, request, (low, high), free, connections),
+    )
+
+
+def _is_lower_bound(
+    limit: Limit, request: PlanRequest, takes: tuple[float, float], free: int | None, connections: int | None
+) -> bool:
+    """True if `connections` is a lower bound by the rules of `Limit.headroom_is_at_least`.
+
+    It is one if the error of the counter takes away more than a small share, and for a memory cgroup if it is unknown
+    how much of a socket is charged.
+    """
+    low, high = takes
+    if connections is None or free is None or high == inf:
+        return False
+    if limit.name == CGROUP_LIMIT:
+        return low < high
+    average = (low + high) / 2
+    return bool(limit.used_error and average) and connections < (1 - HIDDEN_ERROR_SHARE) * (
+        free * request.connections / average
     )
 
 
@@ -717,7 +736,8 @@ def _with_exact_connections(limit: PlanLimit, free: int | None, amount_of: Calla
     """
     if limit.connections is None or free is None or limit.used_error is None:
         return limit
-    return limit._replace(connections=_most_connections(free, amount_of))
+    sure = free if limit.connections_are_at_most else free - limit.used_error
+    return limit._replace(connections=_most_connections(sure, amount_of))
 
 
 def _most_connections(free: float, amount_of: Callable[[int], float]) -> int | None:

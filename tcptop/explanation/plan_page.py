@@ -559,11 +559,12 @@ def _shown_ratio(limit: PlanLimit, ratio: float | None) -> float | None:
 
 
 def _connections(limit: PlanLimit) -> str:
-    """The number of planned connections that fit below the limit, with `≤` if the number is an upper bound."""
+    """The number of planned connections that fit below the limit, with `≤` or `≥` if the number is a bound."""
     is_at_most = limit.connections_are_at_most
     if (limit.connections or 0) > MAX_SHOWN_CONNECTIONS:
         return f"> {units.grouped(MAX_SHOWN_CONNECTIONS)}"
-    return f"{'≤ ' if is_at_most else ''}{units.rough_count(limit.connections, up=is_at_most)}"
+    sign = "≤ " if is_at_most else "≥ " if limit.connections_are_at_least else ""
+    return f"{sign}{units.rough_count(limit.connections, up=is_at_most)}"
 
 
 def _after(limit: PlanLimit) -> str:
@@ -571,7 +572,7 @@ def _after(limit: PlanLimit) -> str:
     least, most = (units.rough_count(number) for number in (limit.connections, limit.high_connections))
     if limit.high_connections is not None and least != most:
         return f"after {least} to {units.rough_count(limit.high_connections, up=True)} connections"
-    about = "at most" if is_at_most else "about"
+    about = "at most" if is_at_most else "at least" if limit.connections_are_at_least else "about"
     return f"after {about} {units.rough_count(limit.connections, up=is_at_most)} connections"
 
 

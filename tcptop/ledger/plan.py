@@ -122,12 +122,14 @@ class PlanLimit(NamedTuple):
     at_most_used: int | None = None
     """Upper bound on the used amount, if only an upper bound is known (see `Limit.at_most_used`)."""
     used_error: int | None = 0
-    """Error of `used`, in either direction; None if unknown."""
+    """Error of `used` and of `free`, in either direction; None if unknown."""
     used_is_at_most: bool = False
     """True if `used` is an upper bound (see `Limit.used_is_at_most`)."""
     high_connections: int | None = None
     """Upper bound on the number of planned connections that fit, if the error of `used` makes it larger than
     `connections`."""
+    connections_are_at_least: bool = False
+    """True if `connections` is a lower bound (see `Limit.headroom_is_at_least`)."""
     may_be_under_pressure: bool = False
     """True for tcp_mem if the planned buffers may bring it above its second value."""
     is_under_pressure: bool = False

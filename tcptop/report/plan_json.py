@@ -131,6 +131,7 @@ def _limit(limit: PlanLimit) -> Json:
         "ratio": None if limit.ratio is None else round(limit.ratio, 4),
         "connections": limit.connections,
         "connections_are_at_most": limit.connections_are_at_most,
+        "connections_are_at_least": limit.connections_are_at_least,
         "high_connections": limit.high_connections,
         "state": limit.state,
         "verdict": limit.verdict,

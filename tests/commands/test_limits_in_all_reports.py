@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded import copy_recording, write_tree
@@ -80,3 +82,38 @@ def test_the_limit_of_kernel_memory_of_cgroup_v1_lets_calls_fail(
     commands = (("-o",), ("--json",))
     for text in (run(*command, *arguments) for command in commands):
         assert (FAILS_AT_ONCE in text, "shrink, it reclaims its memory" in text) == (bool(nearest), not nearest)
+
+
+def files(number: str) -> Callable[[Path], Path]:
+    return lambda root: write_tree(root, {"proc/sys/fs/file-nr": number})
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase", "edited", "name", "sign"),
+    [
+        ("6.12-4n", "halfclosed", lambda root: root, "tcp_mem", "≥ "),
+        ("6.12-4n", "halfclosed", files("9000\t0\t18000\n"), "file-max", "≥ "),
+        ("6.12-4n", "halfclosed", files("9000\t0\t4000000\n"), "file-max", ""),
+    ],
+)
+def test_what_fits_below_a_limit_has_one_sign_and_number(
+    run: Run, tmp_path: Path, kernel: str, phase: str, edited: Callable[[Path], Path], name: str, sign: str
+) -> None:
+    root = str(edited(copy_recording(kernel, phase, tmp_path)))
+    arguments = ("--root", root, "--connections", "1K", "--buffers", "now")
+    row = next(line for line in limits_of(run("--json", "--root", root)) if line["name"] == name.replace("-", "_"))
+    assert row["headroom_is_at_least"] == bool(sign)
+    planned = next(each for each in limits_of(run("plan", *arguments, "--json")) if each["name"] == row["name"])
+    assert planned["connections_are_at_least"] == bool(sign)
+    # A plan subtracts the error of the counter also where it is too small to show.
+    assert planned["connections"] == row["headroom_sockets"] - (0 if sign else row["used_error"])
+    number = row["headroom_sockets"]
+    step = 10 ** (len(str(number)) - 3)
+    rounded, exact = (f"{each:,}".replace(",", " ") for each in (number // step * step, number))
+    assert re.search(rf"\b{name} .*?(?<!≥ ){sign}{rounded} ", run("plan", *arguments).partition(" FITS MORE ")[2])
+    assert re.search(rf"\b{name} .*?(?<!≥ ){sign}{exact} ", run("-o", "--root", root).partition(" FITS MORE ")[2])
+
+
+def limits_of(document: str) -> list[dict[str, Any]]:
+    limits: list[dict[str, Any]] = json.loads(document)["limits"]
+    return limits

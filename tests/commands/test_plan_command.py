@@ -1633,21 +1633,29 @@ def test_the_average_of_the_buffers_has_the_error_of_their_counter(tmp_path: Pat
     assert (row["connections"], row["high_connections"]) == (pytest.approx(least, abs=1), pytest.approx(most, abs=1))
 
 
-def test_a_zone_whose_protection_is_not_certain_gives_no_exact_number(tmp_path: Path, run_json: RunJson) -> None:
+@pytest.mark.parametrize("has_available", [True, False])
+def test_a_zone_whose_protection_is_not_certain_gives_no_exact_number(
+    has_available: bool, tmp_path: Path, run_json: RunJson
+) -> None:
     """Normal may be the second or the third of the four zones of this kernel; DMA32 withholds 0 or 1 427 pages."""
     root = copy_recording("6.1-1n", "established", tmp_path)
     path = root / "proc/zoneinfo"
     zones = re.split(r"(?m)^(?=Node)", path.read_text())
     kept = "".join(zone for zone in zones if re.match(r"Node 0, zone +(DMA32|Normal)\n", zone))
+    if not has_available:
+        meminfo = root / "proc/meminfo"
+        meminfo.write_text(re.sub(r"(?m)^MemAvailable:.*\n", "", meminfo.read_text()))
     path.write_text(re.sub(r"protection: \((\d+, \d+, \d+, \d+), \d+\)", r"protection: (\1)", kept))
     for name in ("buddyinfo", "pagetypeinfo"):
         path = root / "proc" / name
         path.write_text(re.sub(r"(?m)^Node +0, zone +(DMA|Movable|Device)[ ,].*\n", "", path.read_text()))
     arguments = ("--root", str(root), "--connections")
     row = limit(run_json(*arguments, "1K"), "memory")
-    assert row["used_error"] == 1427 * 4096
+    assert row["used_error"] == (1427 * 4096 if has_available else None)
     assert row["high_connections"] > row["connections"] + 1000
-    assert limit(run_json(*arguments, str(row["connections"] + 500)), "memory")["verdict"] == "unknown"
+    assert limit(run_json(*arguments, str(row["connections"])), "memory")["verdict"] == "fits"
+    for more in (100, 500):
+        assert limit(run_json(*arguments, str(row["connections"] + more)), "memory")["verdict"] == "unknown"
 
 
 def test_a_look_is_named_below_the_verdict(run: Run, run_json: RunJson, tmp_path: Path) -> None:

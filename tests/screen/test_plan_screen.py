@@ -100,7 +100,7 @@ def assert_page_shows(lines: Sequence[str], found: dict[str, Any]) -> None:
         assert (units.size(amount, up) if limit["unit"] == "bytes" else units.count(amount)) in line
         assert ("– " if limit["ratio"] is None else percents(limit)) in line
         assert ("▒" in line) == (limit["ratio"] is not None)
-        sign = "≤ " if limit["connections_are_at_most"] else "  "
+        sign = "≤ " if limit["connections_are_at_most"] else "≥ " if limit["connections_are_at_least"] else "  "
         assert line.endswith(f"{sign}{units.rough_count(limit['connections'], up=sign == '≤ ')}")
     verdict, request = found["verdict"], found["request"]
     is_idle = request["buffer_bytes_per_socket"] == 0 and not request["buffers_as_now"]
