@@ -119,7 +119,7 @@ OF_AVERAGE = ("average now", "one more socket")
 
 
 SYSCTL = re.compile(r"^(?:sysctl )?(?:/proc/sys/(?:\w+/)*|(?:net|fs|vm|kernel)\.(?:\w+\.)*)")
-"""What precedes the name of a setting of the kernel: `net.ipv4.` or `/proc/sys/net/ipv4/`."""
+"""Prefix of the name of a kernel setting: `net.ipv4.` or `/proc/sys/net/ipv4/`."""
 BTF_FILE = "/sys/kernel/btf/vmlinux"
 MIN_BEGINNING = 3
 """Letters that a text must have before the names that begin with it are listed as similar."""

@@ -327,7 +327,8 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "MPTCP",
         "Multipath TCP: one connection over several paths, each an ordinary TCP socket (a subflow).",
         "Its own sock comes on top of the socks of its subflows. Averages per socket and `who` count the subflows as"
-        " sockets, and leave the MPTCP socks out.",
+        " sockets, and leave the MPTCP socks out. Programs in Go listen with MPTCP from Go 1.24 on, so that a few of"
+        " these socks, and their slabs, are usual where nobody uses several paths.",
         "net/mptcp/protocol.c",
         ("multipath", "subflow"),
     ),
@@ -1011,6 +1012,22 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "/proc/meminfo, MemTotal and MemAvailable; /proc/zoneinfo",
     ),
     Entry(
+        "ENOBUFS",
+        "The error of socket(2) and accept(2) without memory for a sock; ENOMEM, that for its dentry or file.",
+        "The machine has no memory left (memory), or the memory cgroup of the process is at its limit (cgroup). ENFILE"
+        " is also the error when it gets no memory for the inode.",
+        "net/socket.c; net/ipv4/af_inet.c, inet_create()",
+        ("ENOMEM",),
+    ),
+    Entry(
+        "ECONNREFUSED",
+        "The error of connect(2) when nobody listens at the port of the peer, which answers with a reset.",
+        "No limit here leads to it. A full accept queue drops the SYN, so that connect(2) waits and ends in ETIMEDOUT;"
+        " a process at its nofile still listens, and its accept queue fills.",
+        "net/ipv4/tcp_ipv4.c, tcp_v4_rcv(); connect(2)",
+        ("ETIMEDOUT",),
+    ),
+    Entry(
         "tcp_mem",
         "Three amounts for the buffers of all TCP sockets of the machine: low, pressure, high.",
         "Above pressure the kernel shrinks windows; above high it drops received data, senders wait, and orphans"
@@ -1039,7 +1056,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         " counts them for each CPU, so that the sum lags by some hundreds. Each process has its own limit, too"
         " (nofile), which is usually reached first.",
         "/proc/sys/fs/file-nr",
-        ("file_max",),
+        ("file_max", "ENFILE"),
     ),
     Entry(
         "nofile",
@@ -1048,7 +1065,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         " LimitNOFILE= for a service of systemd, at most to sysctl fs.nr_open. Only a look at the sockets (W) tells"
         " the use, without that of tcptop.",
         "getrlimit(2), RLIMIT_NOFILE; ulimit -n",
-        ("ulimit",),
+        ("ulimit", "EMFILE"),
     ),
     Entry(
         "tcp_max_tw_buckets",
@@ -1065,7 +1082,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         " widens the range, less ip_local_reserved_ports; a further local address has all ports again. Only a look"
         " at the sockets (W) shows how many are in use for one port, whatever the address.",
         "/proc/sys/net/ipv4/ip_local_port_range and ip_local_reserved_ports",
-        ("ip_local_port_range", "ip_local_reserved_ports", "local port", "reserved port"),
+        ("ip_local_port_range", "ip_local_reserved_ports", "local port", "reserved port", "EADDRNOTAVAIL"),
     ),
     Entry(
         "near",

@@ -186,7 +186,7 @@ def look_lines(ledger: Ledger, plan: Plan, columns: int, sign: Signs = str) -> l
 
 
 def look_text(ledger: Ledger, plan: Plan) -> str:
-    """What a look at the sockets found of the limits of single processes, ports and listeners; empty without a look.
+    """Findings of a look at the sockets on the limits of single processes, ports and listeners; empty without a look.
 
     The limits are those that the planned connections need, each with what is left of it.
     """
@@ -207,7 +207,7 @@ def look_text(ledger: Ledger, plan: Plan) -> str:
 
 
 def _left_text(limit: Limit) -> str:
-    """What is left of the files of a process, such as `44 left of 1 024`, with the error of the number of its files."""
+    """Files that a process may still open, such as `44 left of 1 024`, with the error of the number of its files."""
     left = max(0, (limit.maximum or 0) - (limit.used or 0))
     error = f" ± {units.grouped(limit.used_error)}" if limit.used_error else ""
     return f"{units.grouped(left)}{error} left of {units.count(limit.maximum)}"
@@ -324,7 +324,7 @@ def _bar(now: float | None, with_plan: float | None, has_plan: bool, cells: int)
 
 
 def _action_lines(ledger: Ledger, plan: Plan, columns: int) -> list[Line]:
-    """What the kernel does at the limit that the verdict names first, and at those that may be reached before it."""
+    """Sentences on the kernel's action at the first limit of the verdict, and at limits that may be reached earlier."""
     first = _first(plan)
     actions = {limit.name: limit.then for limit in ledger.limits["full"].rows}
     if first is None:

@@ -62,7 +62,7 @@ class KernelObject(NamedTuple):
     purpose: str
     """Use of the object, in one phrase."""
     definition: str
-    """What the object is, in two sentences for a reader who knows no kernel code."""
+    """Definition of the object in two sentences, for a reader who knows no kernel code."""
     caches: tuple[str, ...]
     """Every name of the object's cache in /sys/kernel/slab, newest first; empty if the object comes from kmalloc."""
     held_in: frozenset[State]
@@ -699,8 +699,8 @@ TCP_MD5SIG_KEY = KernelObject(
     label="MD5",
     purpose="a key that signs the segments to one peer, as routers do for BGP",
     definition=(
-        "A key with which TCP signs the segments to one peer, so that nobody else can disturb the connection. "
-        "Routers use such keys between each other."
+        "A key for the signature of the segments to one peer: a segment of anybody else is dropped. Routers use such "
+        "keys between each other."
     ),
     caches=(),
     btf_struct="tcp_md5sig_key",

@@ -84,10 +84,9 @@ class HolderSums(NamedTuple):
     allocated: int | None
     """Counter `alloc` of sockstat: every struct tcp_sock of the machine."""
     in_no_hash: int | None
-    """Number of sockets that appear in no dump. A socket is in no dump if it was never connected, if its connection has
-    ended (after a reset or a timeout, a socket is unhashed) but nobody has closed the socket yet, or if tcptop did not
-    find its namespace.
+    """Number of sockets that appear in no dump: never connected, in a namespace that tcptop did not find, or unhashed.
 
+    A reset or a timeout ends a connection and unhashes its socket, which stays allocated until its program closes it.
     The number is None if tcptop found a namespace but did not read it.
     """
     orphans: int

@@ -549,7 +549,7 @@ def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> Non
 
 
 def test_the_limit_of_a_cgroup_above_decides(root: Path, run_json: RunJson) -> None:
-    """What a cgroup is charged counts in each cgroup above it."""
+    """A cgroup's charge counts in each cgroup above it."""
     for folder, maximum in (("a", "104857600"), ("a/web", "1048576000")):
         below = f"sys/fs/cgroup/{folder}"
         write_tree(root, {f"{below}/memory.max": f"{maximum}\n", f"{below}/memory.current": "4857600\n"})

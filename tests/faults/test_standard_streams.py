@@ -18,7 +18,7 @@ REDIRECTED = (
     {"stdout": "closed", "stderr": "closed"},
     {"stdout": "broken", "stderr": "broken"},
 )
-"""What the streams lead to: a full disk, nothing, or a pipe without a reader."""
+"""Targets of the streams: a full disk, nothing, or a pipe without a reader."""
 
 CALLS: dict[str, tuple[list[str], int, int]] = {
     "report": (["-o", "--root", TREE], 0, 1),

@@ -232,7 +232,7 @@ def test_any_value_at_any_place_is_read_or_refused_in_one_line(tmp_path: Path, p
 
 
 def result_or_error(call: Callable[[], str]) -> str:
-    """What a call returns, or the one line of its error."""
+    """Result of a call, or the one line of its error."""
     try:
         return call()
     except TcptopError as error:

@@ -23,7 +23,7 @@ USER = ("setpriv", "--reuid", "65534", "--regid", "65533", "--clear-groups")
 
 
 def hidden(*command: str) -> list[str]:
-    """What a child of this process says that is hidden, if it is started with the given command."""
+    """Answer of a child process, started with the given command, to the question what is hidden from it."""
     if os.geteuid() != 0 or [*hidden_processes(list_pids())]:
         pytest.skip("needs root of the machine")
     for part in (("unshare", "-pfm", "--mount-proc", "true"), (*USER, sys.executable, "-c", "import json")):
