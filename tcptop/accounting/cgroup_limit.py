@@ -14,15 +14,19 @@ V1_KERNEL_MAXIMUM = "memory.kmem.limit_in_bytes"
 V1_BUFFER_MAXIMUM = "memory.kmem.tcp.limit_in_bytes"
 
 
+CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
+CACHE_ABOVE_USE = "an upper bound: memory.stat has more page cache than all that is charged, so how much of it is not known"
+
+
 class CgroupUse(NamedTuple):
     """A limit of a memory cgroup, and the memory that counts against it."""
 
     path: str
     used: int
-    """Memory that counts against the limit, without page cache if `knows_cache` is true."""
+    """Memory that counts against the limit, without page cache unless its amount is unknown."""
     maximum: int
-    knows_cache: bool = True
-    """True if the amount of page cache in the counted memory is known."""
+    cache_unknown_because: str = ""
+    """The reason why the amount of page cache in the counted memory is unknown; empty if it is known."""
     file: str = ""
     """Name of the file that has the limit, if it limits only a part of the memory."""
 
@@ -37,7 +41,20 @@ def used_bytes(cgroup: CgroupMemory) -> int | None:
 
     If the amount of page cache is unknown, page cache is included.
     """
-    return None if cgroup.current_bytes is None else max(0, cgroup.current_bytes - (cgroup.cache_bytes or 0))
+    if cgroup.current_bytes is None or cache_unknown_text(cgroup):
+        return cgroup.current_bytes
+    return cgroup.current_bytes - (cgroup.cache_bytes or 0)
+
+
+def cache_unknown_text(cgroup: CgroupMemory) -> str:
+    """The reason why the amount of page cache in the charged memory is unknown; empty if it is known.
+
+    memory.stat lags behind memory.current (mm/memcontrol.c, memcg_rstat_updated), so that it may have more page cache
+    than the cgroup is charged in all. What else the cgroup uses is then unknown.
+    """
+    if cgroup.cache_bytes is None:
+        return CACHE_UNKNOWN
+    return "" if cgroup.current_bytes is None or cgroup.cache_bytes <= cgroup.current_bytes else CACHE_ABOVE_USE
 
 
 def nearest_limit(cgroup: CgroupMemory) -> CgroupUse | None:
@@ -108,6 +125,6 @@ def buffer_pressure_text(cgroup: CgroupMemory, takes: Amount) -> str:
 def _limits(cgroup: CgroupMemory) -> Iterator[CgroupUse]:
     used = used_bytes(cgroup)
     if cgroup.max_bytes is not None and used is not None and cgroup.unknown_because is None:
-        yield CgroupUse(cgroup.path, used, cgroup.max_bytes, cgroup.cache_bytes is not None)
+        yield CgroupUse(cgroup.path, used, cgroup.max_bytes, cache_unknown_text(cgroup))
     if cgroup.kernel_max_bytes is not None and cgroup.kernel_bytes is not None:
         yield CgroupUse(cgroup.path, cgroup.kernel_bytes, cgroup.kernel_max_bytes, file=V1_KERNEL_MAXIMUM)

@@ -8,6 +8,7 @@ from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.cgroup_charge import charged_buffers, charged_bytes, unknown_charge_text
 from tcptop.accounting.cgroup_limit import (
     buffer_limit_text,
+    cache_unknown_text,
     limit_owner,
     nearest_limit,
     no_limit_text,
@@ -63,7 +64,6 @@ LAST_SHARED_CONNTRACK_MAX = (6, 18)
 """Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
 
 NO_ZONES = "no zone is left out, since zoneinfo was not read"
-CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
 NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
 
 NOFILE_UNKNOWN = f"open files of each process; {NEEDS_DUMP}"
@@ -272,15 +272,16 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     if nearest is None:
         use = Use(used_bytes(cgroup), cgroup.max_bytes, None if unknown else 0)
         why = unknown or no_limit_text(cgroup)
-        yield _limit(CGROUP_LIMIT, use, None, "; ".join(filter(None, (why, buffer_limit_text(cgroup)))))
+        note = "; ".join(filter(None, (why, buffer_limit_text(cgroup))))
+        yield _limit(CGROUP_LIMIT, use, None, note, used_is_at_most=bool(use.used and cache_unknown_text(cgroup)))
         return
     left: int | None = None
     is_at_least = False
     per_socket = cgroup_bytes_per_socket(snapshot, table, cost, headroom)
     notes = [unknown or "", limit_owner(cgroup, nearest)]
     if not nearest.file:
-        notes.append("without page cache" if nearest.knows_cache else CACHE_UNKNOWN)
-    if per_socket is not None and per_socket.high and nearest.knows_cache and unknown is None:
+        notes.append(nearest.cache_unknown_because or "without page cache")
+    if per_socket is not None and per_socket.high and not nearest.cache_unknown_because and unknown is None:
         left = int(nearest.left / per_socket.high)
         charge = bounds_span(per_socket, exact_bytes)
         is_at_least = per_socket.low < per_socket.high
@@ -291,7 +292,7 @@ def _cgroup(snapshot: Snapshot, table: CacheTable, cost: ConnectionCost, headroo
     limit = _limit(CGROUP_LIMIT, Use(nearest.used, nearest.maximum), left, "; ".join(filter(None, notes)))
     yield limit._replace(
         headroom_is_at_least=is_at_least,
-        used_is_at_most=not nearest.knows_cache,
+        used_is_at_most=bool(nearest.cache_unknown_because),
         maximum_is_at_most=unknown is not None,
         then=KERNEL_MEMORY_THEN if nearest.file else limit.then,
     )

@@ -636,6 +636,23 @@ def test_without_the_page_cache_of_a_cgroup_its_use_is_an_upper_bound(root: Path
     assert "memory_cgroup <= 50.0 %" in found.text
 
 
+def test_page_cache_above_the_use_of_a_cgroup_leaves_its_use_unknown(root: Path, run: Run) -> None:
+    """memory.stat lags behind memory.current."""
+    folder = "sys/fs/cgroup/web.slice"
+    files = {f"{folder}/memory.current": "50000000\n", f"{folder}/memory.stat": "active_file 50000001\ninactive_file 0\n"}
+    path = edited(root, {**CGROUP, **files})
+    found = run("--root", path, "--cgroup", "web.slice", "memory_cgroup")
+    assert found.text == "memory_cgroup <= 50.0 %"
+    document = json.loads(forked_program.run("--root", path, "--cgroup", "web.slice", "--json").stdout)
+    [row] = [row for row in document["limits"] if row["name"] == "memory_cgroup"]
+    assert (row["used"], row["used_is_at_most"], row["headroom_sockets"]) == (50_000_000, True, None)
+    assert "an upper bound: memory.stat has more page cache than all that is charged" in row["note"]
+    edited(root, {f"{folder}/memory.max": "max\n"})
+    document = json.loads(forked_program.run("--root", path, "--cgroup", "web.slice", "--json").stdout)
+    [row] = [row for row in document["limits"] if row["name"] == "memory_cgroup"]
+    assert (row["used"], row["used_is_at_most"]) == (50_000_000, True)
+
+
 def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
     path = edited(
         root,
