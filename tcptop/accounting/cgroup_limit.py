@@ -15,7 +15,7 @@ V1_BUFFER_MAXIMUM = "memory.kmem.tcp.limit_in_bytes"
 
 
 CACHE_UNKNOWN = "an upper bound: page cache may be part of it, and memory.stat does not say how much"
-CACHE_ABOVE_USE = "an upper bound: memory.stat has more page cache than all that is charged, so how much of it is not known"
+CACHE_ABOVE_USE = "an upper bound: memory.stat has more page cache than all that is charged, which cannot be"
 
 
 class CgroupUse(NamedTuple):

@@ -639,8 +639,8 @@ def test_without_the_page_cache_of_a_cgroup_its_use_is_an_upper_bound(root: Path
 def test_page_cache_above_the_use_of_a_cgroup_leaves_its_use_unknown(root: Path, run: Run) -> None:
     """memory.stat lags behind memory.current."""
     folder = "sys/fs/cgroup/web.slice"
-    files = {f"{folder}/memory.current": "50000000\n", f"{folder}/memory.stat": "active_file 50000001\ninactive_file 0\n"}
-    path = edited(root, {**CGROUP, **files})
+    stat = "active_file 50000001\ninactive_file 0\n"
+    path = edited(root, {**CGROUP, f"{folder}/memory.current": "50000000\n", f"{folder}/memory.stat": stat})
     found = run("--root", path, "--cgroup", "web.slice", "memory_cgroup")
     assert found.text == "memory_cgroup <= 50.0 %"
     document = json.loads(forked_program.run("--root", path, "--cgroup", "web.slice", "--json").stdout)
