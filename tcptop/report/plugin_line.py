@@ -116,10 +116,7 @@ def _percent_bound(check: Check) -> float | None:
 
 def _percent_span(check: Check) -> tuple[float, float] | None:
     """Bounds on the use of a limit, in per cent of the limit, if they are more than MAX_EXACT_SPAN_PERCENT apart."""
-    limit = check.limit
-    if limit is None or limit.ratio is None or not limit.maximum or not limit.used_error or limit.used is None:
-        return None
-    low, high = (100 * max(0, limit.used + sign * limit.used_error) / limit.maximum for sign in (-1, 1))
+    low, high = check.bounds or (0.0, 0.0)
     return (low, high) if high - low > MAX_EXACT_SPAN_PERCENT else None
 
 
