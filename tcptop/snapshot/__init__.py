@@ -497,12 +497,6 @@ class MemoryCgroups(NamedTuple):
     charged: bool
 
 
-if TYPE_CHECKING:
-    CgroupsAbove = tuple["CgroupMemory", ...]
-else:
-    CgroupsAbove = tuple  # the name of a class that is not yet defined would be compiled at each start
-
-
 class CgroupMemory(NamedTuple):
     """The memory of one cgroup (mm/memcontrol.c, memory_files; mm/memcontrol-v1.c, mem_cgroup_legacy_files).
 
@@ -550,7 +544,7 @@ class CgroupMemory(NamedTuple):
     (mm/memcontrol.c, mem_cgroup_css_alloc). cgroup v1 enables it while any cgroup exists whose
     memory.kmem.tcp.limit_in_bytes was ever written (mm/memcontrol-v1.c, memcg_update_tcp_max). None if unknown.
     """
-    above: CgroupsAbove = ()
+    above: tuple["CgroupMemory", ...] = ()
     """The cgroups above, the nearest first, up to the root of the mount: memory that is charged to a cgroup counts in
     each cgroup above it. Empty for each of the cgroups above."""
 
