@@ -39,15 +39,13 @@ from tcptop.ledger import (
     Threshold,
     UnseenObject,
 )
+from tcptop.ledger.limits import MAX_LOOK_AGE_S
 from tcptop.snapshot import READING_NAMES, SOCKET_TABLE, Reading, Snapshot
 
 if TYPE_CHECKING:
     from tcptop.ledger.holders import Holders
 
 MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
-MAX_LOOK_AGE_S = 300.0
-"""Maximum age in seconds of a look from which limits are computed, and of the verdicts that the head line counts. An
-alarm shall not end while nothing has changed; beside it stands its age."""
 MAX_COUNTS_AGE_S = 60.0
 """Maximum age in seconds of a look from which counts by state are computed.
 

@@ -5,6 +5,10 @@ from typing import Literal, NamedTuple
 from tcptop.kernel.events import EventUnit
 from tcptop.kernel.limits import LimitConcern, LimitName, LimitScope, LimitUnit, Threshold, limit_label
 
+MAX_LOOK_AGE_S = 300.0
+"""Maximum age in seconds of a look from which limits are computed, and of the verdicts that the head line counts. An
+alarm shall not end while nothing has changed; beside it stands its age."""
+
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
 """States of a limit; the state depends on how close the used amount is to the limit.
 

@@ -9,6 +9,7 @@ from time import localtime, strftime
 
 from tcptop.explanation.limit_texts import alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
+from tcptop.ledger.limits import MAX_LOOK_AGE_S
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role, text_of
 from tcptop.view import View
@@ -20,8 +21,6 @@ from tcptop.widgets.pane import Pane
 COUNTED = re.compile(r", \d+ more| \(\+\d+ alarms?\)$")
 """If a text names only some of the alarms, matches the number of the remaining alarms at its end: `(+2 alarms)`."""
 
-MAX_LOOK_AGE_S = 300
-"""If the sockets were last examined more than this number of seconds ago, the head line does not show the verdicts."""
 MANY_SOCKETS = 10_000
 """If there are at least this many sockets and the line has room, the head line names the key `W`. The key shows who
 holds the sockets."""
