@@ -107,7 +107,12 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         low, high = units.rough_count(headroom.without_reclaim_low), units.rough_count(headroom.without_reclaim_high)
         if low != high:
             yield f"In free memory, before reclaim: {low} to {high}; fewer if slabs must be of the smallest order."
-    near = [(node.local, number) for number, node in headroom.nodes.items() if node.local is not None]
+    without_cpus = {node.node for node in ledger.nodes if node.cpus == 0}
+    near = [
+        (node.local, number)
+        for number, node in headroom.nodes.items()
+        if node.local is not None and number not in without_cpus
+    ]
     if len(headroom.nodes) > 1 and near:
         local, number = min(near)
         yield (

@@ -697,7 +697,7 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         )
     has_other_nodes = sum(node.memory_bytes != 0 for node in ledger.nodes) > 1
     if has_other_nodes:
-        yield from _full_node_texts(plan)
+        yield from _full_node_texts(ledger, plan)
     for part in plan.parts:
         if part.high_cache:
             yield (
@@ -715,15 +715,19 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
     yield "The memory of the programs themselves is not counted."
 
 
-def _full_node_texts(plan: Plan) -> Iterator[str]:
+def _full_node_texts(ledger: Ledger, plan: Plan) -> Iterator[str]:
     """Yields sentences on the nodes whose free memory the plan exceeds, or may exceed."""
+    without_cpus = {node.node for node in ledger.nodes if node.cpus == 0}
     for numbers, verb, are in ((plan.full_nodes, "will", "are"), (plan.maybe_full_nodes, "may", "may be")):
         if not numbers:
             continue
         if all(number in numbers for number, node in (plan.nodes or {}).items() if node.free_bytes != 0):
             yield f"All nodes {are} above their own free memory: the kernel then gives up page cache, if there is any."
             continue
-        names = f"{'node' if len(numbers) == 1 else 'nodes'} {', '.join(map(str, numbers))}"
+        with_cpus = [number for number in numbers if number not in without_cpus]
+        if not with_cpus:
+            continue
+        names = f"{'node' if len(with_cpus) == 1 else 'nodes'} {', '.join(map(str, with_cpus))}"
         yield f"The CPUs of {names} {verb} use memory of other nodes, too."
 
 

@@ -117,3 +117,17 @@ def test_what_fits_below_a_limit_has_one_sign_and_number(
 def limits_of(document: str) -> list[dict[str, Any]]:
     limits: list[dict[str, Any]] = json.loads(document)["limits"]
     return limits
+
+
+def test_no_cpus_of_a_node_without_cpus_use_other_memory(run: Run, tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    words = r"the CPUs of node (\d) use memory of other nodes"
+    [before] = re.findall(words, run("explain", "headroom", "--root", str(root)))
+    write_tree(root, {f"sys/devices/system/node/node{before}/cpulist": "\n"})
+    for report in (("explain", "headroom"), ("-o",)):
+        [after] = re.findall(words, run(*report, "--root", str(root)))
+        assert after != before
+    numbers = [run("plan", "--connections", f"{number}K", "--root", str(root)) for number in range(1200, 1700, 50)]
+    named = re.findall(r"The CPUs of nodes? ([\d, ]+) (?:may|will) use memory", " ".join(numbers))
+    assert named
+    assert not any(before in each for each in named)
