@@ -83,7 +83,7 @@ class KernelLimit(NamedTuple):
     maximum_source: str | None
     """Name of the field of Snapshot that contains the maximum; None if no Reading contains it."""
     sysctl: LimitSysctl | None
-    """The sysctl that a plan advises to raise. tcp_mem has three values, so plan.py advises on it separately."""
+    """The sysctl that a plan advises to raise. tcp_mem has three values: see plan_sysctls.py."""
     not_planned: str
     """The reason why a plan may not use the limit, for the text of such a plan: `no buffers planned`."""
 

@@ -11,7 +11,8 @@ from recorded import snapshot
 from tcptop.accounting import account
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes, measured_ktls
-from tcptop.accounting.plan import KTLS, make_plan
+from tcptop.accounting.plan import make_plan
+from tcptop.accounting.plan_needs import KTLS
 from tcptop.accounting.tls_sockets import tls_sockets
 from tcptop.ledger import AttachedObjects
 from tcptop.ledger.plan import PlanRequest

@@ -40,7 +40,8 @@ from samples import phase_trees, record
 from slow_case import slow
 
 from tcptop.accounting import account
-from tcptop.accounting.plan import MAY_BE_SHARED, make_plan
+from tcptop.accounting.plan import make_plan
+from tcptop.accounting.plan_needs import MAY_BE_SHARED
 from tcptop.commands import plan
 from tcptop.errors import TcptopError
 from tcptop.explanation.plan_page import plan_page

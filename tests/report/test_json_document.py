@@ -27,7 +27,7 @@ from recorded import ledger
 
 from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
 from tcptop.accounting.holder_verdicts import VERDICT_KINDS
-from tcptop.accounting.plan import EXTENSIONS, KTLS
+from tcptop.accounting.plan_needs import EXTENSIONS, KTLS
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound, Unlike
 from tcptop.comparison.slab_growth import MPTCP, NOTES, SEGMENTS

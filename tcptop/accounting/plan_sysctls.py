@@ -1,0 +1,131 @@
+"""Advice on the sysctls that a plan exceeds: the smallest value that is enough, and a value with a margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, inf
+
+from tcptop.accounting.free_memory import SLAB_ZONES
+from tcptop.kernel.limits import LIMIT_BY_NAME, TIME_WAIT_LIMIT
+from tcptop.ledger import Ledger
+from tcptop.ledger.plan import ADVISED_PERCENT, PlanLimit, PlanPart, PlanRequest, PlanSysctl
+from tcptop.snapshot import Snapshot
+from tcptop.text.units import grouped
+
+NO_FIT = ", so the plan does not fit"
+ERROR_UNKNOWN = "the error of its counter is not known"
+MIN_PAGE_BYTES = 4096
+"""The smallest page size that Linux has, in bytes."""
+
+
+def advised_sysctls(
+    snapshot: Snapshot,
+    ledger: Ledger,
+    request: PlanRequest,
+    limits: Sequence[PlanLimit],
+    parts: Sequence[PlanPart],
+) -> dict[str, PlanSysctl | str]:
+    """The sysctls that must be raised for the plan, each with its smallest sufficient value, by name of the limit.
+
+    If no possible value of a sysctl is sufficient, or if the error of the limit's counter is unknown, the result
+    contains a sentence that says so, instead of the value. Without enough memory for the plan there is no value of
+    tcp_mem: buffers up to such a value would end in the OOM killer.
+    """
+    found: dict[str, PlanSysctl | str] = {}
+    memory_bytes = machine_bytes(snapshot, ledger)
+    unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
+    errors = {row.name: row.used_error for row in ledger.limits["full"].rows}
+    [of_memory] = [limit.verdict for limit in limits if limit.name == "memory"]
+    for limit in limits:
+        if limit.used is None or limit.maximum is None or limit.high_takes is None:
+            continue
+        needed = limit.used + (request.time_wait if limit.name == TIME_WAIT_LIMIT else limit.high_takes)
+        sysctl = LIMIT_BY_NAME[limit.name].sysctl
+        if sysctl is not None and (limit.verdict != "fits" or needed > limit.maximum):
+            structs = [item.struct for item in sysctl.objects]
+            each = min((part.high_bytes / part.count for part in parts if part.object in structs), default=0.0)
+            if (error := errors[limit.name]) is None:
+                found[limit.name] = f"no value of {sysctl.name} is surely enough: {ERROR_UNKNOWN}"
+                continue
+            needed += error
+            advice = _sysctl(limit, sysctl.name, needed, memory_bytes, each, sysctl.largest)
+            if error and isinstance(advice, PlanSysctl):
+                lag = f"with the error of its counter, +{grouped(error)}"
+                advice = advice._replace(note="; ".join(filter(None, (advice.note, lag))))
+            found[limit.name] = advice
+        elif limit.name == "tcp_mem" and unit and now is not None:
+            if (error := ledger.sockets.buffer_error_bytes) is None:
+                if limit.verdict != "fits":
+                    found[limit.name] = f"no value of net.ipv4.tcp_mem is surely enough: {ERROR_UNKNOWN}"
+                continue
+            needed = -(-(needed + error) // unit)
+            if needed > now[1] and of_memory == "exceeded":
+                found[limit.name] = "no value of net.ipv4.tcp_mem is of use until there is more memory"
+            elif needed > now[1]:
+                advice = _tcp_mem_sysctl(limit, now, needed, memory_bytes, unit)
+                if of_memory == "unknown" and isinstance(advice, PlanSysctl):
+                    note = advice.note.removesuffix(NO_FIT)
+                    advice = advice._replace(note="; ".join(filter(None, (note, "memory may not hold the plan"))))
+                found[limit.name] = advice
+    return found
+
+
+def _sysctl(
+    limit: PlanLimit, name: str, needed: int, memory_bytes: int | None, each_bytes: float, largest: int | None = None
+) -> PlanSysctl | str:
+    """Advice on a sysctl with one value.
+
+    `needed` is the use of the limit with the planned connections. The advised value is chosen so that `needed` is just
+    below ADVISED_PERCENT per cent of the advised value. The advised value is limited by two maximums: the largest value
+    that the kernel accepts, and the number of objects of `each_bytes` that fit into all memory.
+    """
+    caps = [] if largest is None else [(largest, f"it is at most {largest}")]
+    if memory_bytes is not None and each_bytes:
+        caps.append((int(memory_bytes / each_bytes), "the machine has less memory"))
+    wanted = needed * 100 // ADVISED_PERCENT + 1
+    most, why = min(caps, default=(wanted, ""))
+    if needed > most:
+        return f"no value of {name} is enough: {why}"
+    note = ""
+    if wanted > most:
+        note = f"capped, since {why}: {ceil(100 * needed / most)} % of it in use"
+        note += NO_FIT if limit.verdict == "exceeded" else ""
+    return PlanSysctl(limit.name, name, (limit.maximum or 0,), (needed,), (min(wanted, most),), note)
+
+
+def _tcp_mem_sysctl(
+    limit: PlanLimit, now: tuple[int, int, int], needed: int, memory_bytes: int | None, unit: int
+) -> PlanSysctl | str:
+    """Advice on the three values of tcp_mem.
+
+    Memory pressure begins at the second value; `needed` is in pages. The kernel sets the three values to 3/4, 1 and 3/2
+    of the second value (net/ipv4/tcp.c, tcp_init_mem).
+    """
+    second = _sysctl(limit, "net.ipv4.tcp_mem", needed, memory_bytes, unit)
+    if isinstance(second, str):
+        return second
+    most = inf if memory_bytes is None else memory_bytes // unit
+
+    def three_values(value: int) -> tuple[int, int, int]:
+        return value * 3 // 4, value, max(now[2], value, int(min(value * 3 // 2, most)))
+
+    [advised] = second.advised
+    third_is_capped = advised * 3 // 2 > most
+    note = second.note or ("the third value capped, since the machine has less memory" if third_is_capped else "")
+    return PlanSysctl(limit.name, second.name, now, three_values(needed), three_values(advised), note)
+
+
+def machine_bytes(snapshot: Snapshot, ledger: Ledger) -> int | None:
+    """The machine's memory that slabs can use, in bytes; None if meminfo is damaged or without MemTotal.
+
+    A container with its own meminfo (lxcfs) may show a MemTotal below the memory of the machine. The file zoneinfo
+    always shows the memory of the whole machine, so the memory of the zones is used if it exceeds MemTotal. The memory
+    of zones that slabs cannot use is left out.
+    """
+    meminfo, zoneinfo = snapshot.meminfo, snapshot.zoneinfo.value
+    if meminfo.value is None or meminfo.value.total_bytes is None or meminfo.state not in ("ok", "late"):
+        return None
+    zones, page_bytes = zoneinfo.zones if zoneinfo else (), ledger.host.page_size_bytes or MIN_PAGE_BYTES
+    managed_bytes = sum(zone.managed_pages or 0 for zone in zones) * page_bytes
+    unusable_bytes = sum(zone.managed_pages or 0 for zone in zones if zone.name not in SLAB_ZONES) * page_bytes
+    return max(meminfo.value.total_bytes, managed_bytes) - unusable_bytes
