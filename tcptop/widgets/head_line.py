@@ -26,6 +26,10 @@ MANY_SOCKETS = 10_000
 holds the sockets."""
 WHO_HINT: tuple[Piece, ...] = (("W", "accent"), (" who holds them · ", "text"))
 
+SHORT_NAME = 12
+"""Number of characters to which the machine's name is cut, where the line is too short for the whole name."""
+MIN_POSITIONS = 4
+"""Number of texts for the shown sample, from the longest on, that are worth more than the machine's whole name."""
 FIRST_LINE: Line = ((" tcptop  ", "accent"), ("reading /proc …", "text"))
 """The head line until the first sample is read. Reading takes seconds if all CPUs of the machine are busy."""
 
@@ -74,20 +78,30 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     fact_pieces: list[Piece] = [(f" · {fact}", "text") for fact in facts]
     lefts = [[*name_pieces, *fact_pieces[:count]] for count in range(len(facts), -1, -1)]
     lefts.append([(" ", "text"), (name, "strong")])  # the program's name is dropped before the machine's name
+    short_name = name if len(name) <= SHORT_NAME else f"{name[: SHORT_NAME - 1]}…"
+    short: list[Piece] = [(" ", "text"), (short_name, "strong")]
     role: Role = "warning" if choices.paused and view.player is None else "text"
     rights: list[list[Piece]] = [[*shown, (text, role)] for text in _state_texts(ledger, view)]
     hinted = [[*WHO_HINT, *rights[0]]] if _has_who_hint(ledger, view, bool(verdicts)) else []
     variants = [(left, right) for right in (*hinted, rights[0]) for left in lefts]
-    variants += [(lefts[-1], right) for right in rights]
+    # Of a recording, the time and the number of the sample are worth more than the whole name of the machine.
+    variants += [(short, rights[0])] if view.player is not None else []
+    variants += [(left, right) for right in rights for left in (lefts[-1], short)]
     alarms, events = ledger.limits[choices.mode].alarms, [event for event in ledger.events if event.is_alarm]
     if alarms or events:
         ends = [*hinted, *rights, *([(text, role)] for text in _state_texts(ledger, view))]
         percent, *others = alarm_variants(alarms, events)
         gap: Piece = ("  ", "text")
         variants = [(left, [*percent, gap, *end]) for left in lefts[:-1] for end in ends[:1]]
-        variants += [(left, [*percent, gap, *end]) for left in (name_pieces, lefts[-1]) for end in ends]
+        starts: list[list[Piece]] = [name_pieces, lefts[-1], short]
+        if view.player is not None:
+            variants += [(left, [*percent, gap, *end]) for end in rights[:MIN_POSITIONS] for left in starts]
+            complete = [alarm for alarm in others if not COUNTED.search(text_of(alarm))]
+            variants += [
+                (left, [*alarm, gap, *end]) for alarm in complete for end in rights[:MIN_POSITIONS] for left in starts
+            ]
+        variants += [(left, [*percent, gap, *end]) for left in starts for end in ends]
         # All alarms in short words are more useful than the machine's name.
-        starts: list[list[Piece]] = [name_pieces, lefts[-1]]
         complete = [alarm for alarm in others if not COUNTED.search(text_of(alarm))]
         variants += [(left, [*alarm, gap, *end]) for left in starts for alarm in complete for end in ends]
         variants += [([], [*alarm, gap, *end]) for alarm in complete for end in ends]
@@ -157,5 +171,6 @@ def _sample_texts(ledger: Ledger, view: View, player: Player) -> list[str]:
     date, clock = strftime("%Y-%m-%d ", time_s), strftime("%H:%M:%S", time_s)
     return [
         f"recorded · {date}{clock}{positions[0]}",
-        *(f"{start}{clock}{position}" for position, start in product(positions, ("recorded · ", ""))),
+        f"recorded · {clock}{positions[0]}",
+        *(f"{start}{clock}{position}" for position, start in product(positions[1:], ("recorded · ", ""))),
     ]

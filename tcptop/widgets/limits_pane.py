@@ -218,7 +218,7 @@ def limit_lines(
         lines.append(
             (
                 *_name_and_bar(limit, widths),
-                (f" {_percent_text(limit):>{PERCENT_WIDTH}}", BAR_ROLES.get(limit.state, "text")),
+                (f" {_percent_text(limit):>{PERCENT_WIDTH}}", _use_role(limit)),
                 (f"{use:>{widths.use}}  {note:<{widths.note}} ", "dim"),
                 (f"{fits:>{FITS_WIDTH}}", "strong"),
                 (f"  {then}" if widths.then else "", "dim"),
@@ -247,7 +247,7 @@ def nearest_line(ledger: Ledger, mode: AccountingMode, columns: int) -> Line:
                 name,
                 gap,
                 *((*bar, gap) if bar else ()),
-                (percent, BAR_ROLES.get(limit.state, "text")),
+                (percent, _use_role(limit)),
                 (f"  {sentence}", "strong"),
             )
         )
@@ -285,6 +285,11 @@ def column_widths(limits: Sequence[Limit], columns: int) -> Columns:
     free = columns - TITLE_MARGIN - Columns(name, 0, use, 0, 0).fits_end - (then + 2 if then else 0)
     bar = max(0, min(free, max(MIN_BAR_WIDTH, min(MAX_BAR_WIDTH, free - NOTE_WIDTH))))
     return Columns(name, bar, use, max(0, free - bar), then)
+
+
+def _use_role(limit: Limit) -> Role:
+    """The role of the used share: that of the alarm, but plain for mini-sockets, whose limit stops no socket."""
+    return "text" if limit.concerns == "TIME_WAIT" else BAR_ROLES.get(limit.state, "text")
 
 
 def has_bar(limit: Limit) -> bool:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 from drive import host_app, open_host, pane_lines, pane_title, screen_text
-from recorded import copy_recording, write_buffers, write_tree
+from recorded import copy_recording, ledger_of, write_buffers, write_tree
 
-from tcptop.ledger import Threshold
+from tcptop.ledger import AccountingMode, Limits, Threshold
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.saved_feed import SavedFeed
 from tcptop.settings.file import Settings
+from tcptop.text.line import text_of
+from tcptop.view import View
+from tcptop.view.choices import Choices
+from tcptop.view.player import Player
+from tcptop.widgets.head_line import head_line
 from tcptop.widgets.limits_pane import LimitsPane
 from tcptop.widgets.tcp_pane import TcpPane
 
@@ -176,3 +181,19 @@ async def test_the_total_names_a_part_that_it_is_without(size: tuple[int, int], 
     text = "\n".join(await lines_of(root, size, TcpPane))
     assert re.search(r"without LSM socket blob(, .*)? \+\d", text)
     assert "parts are not known" not in text
+
+
+@pytest.mark.parametrize("mode", ["full", "time_wait"])
+def test_a_recording_keeps_its_time_and_position_before_the_name(alarming: Path, mode: AccountingMode) -> None:
+    """At 80 columns, beside an alarm and a long name; the mode is never left out."""
+    ledger = ledger_of(alarming)
+    ledger = ledger._replace(
+        host=ledger.host._replace(name="ip-10-0-12-34.eu-west-1.compute.internal"),
+        taken_at_unix_s=1_700_000_000.0,
+        limits={name: Limits(limits.rows[:1]) for name, limits in ledger.limits.items()},
+    )
+    view = View(choices=Choices(mode=mode), player=Player([0.0, 1.0, 2.0]))
+    line = text_of(head_line(ledger, view, 80))
+    assert line.startswith(" ip-10-0-12-… ")
+    assert re.search(r"\d\d:\d\d:\d\d · paused at 1 of 3", line)
+    assert ("TIME_WAIT ·" in line) is (mode == "time_wait")
