@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
+from typing import Literal
 
 from tcptop.explanation.limit_texts import (
     FULL,
@@ -96,8 +97,17 @@ Signs = Callable[[str], str]
 """A function that replaces signs such as `≤`, before the columns of a table get their widths and texts wrap."""
 
 
-def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False) -> list[Line]:
+PagePart = Literal["all", "figures", "details"]
+DETAILS = 2
+"""Number of sections at the end of the page that are details: the nodes and the remarks."""
+
+
+def plan_page(
+    ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = False, part: PagePart = "all"
+) -> list[Line]:
     """The page: the verdict, the sysctls, a bar for each limit, the sums, and the details, as in `tcptop plan`.
+
+    `part` is `figures` for the page without nodes and remarks, and `details` for nodes and remarks alone.
 
     If `is_last_valid` is true, the form now contains invalid text, and `plan` is the last valid plan. The page is then
     dim, and its verdict is marked.
@@ -120,6 +130,8 @@ def plan_page(ledger: Ledger, plan: Plan, columns: int, is_last_valid: bool = Fa
     ]
     if not plan.sysctls:
         sections[0] += sections.pop(2)
+    if part != "all":
+        sections = sections[:-DETAILS] if part == "figures" else sections[-DETAILS:]
     lines = [line for section in sections if section for line in (*section, EMPTY_LINE)][:-1]
     return [tuple((text, "dim") for text, _ in line) for line in lines] if is_last_valid else lines
 

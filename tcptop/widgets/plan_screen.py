@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from time import localtime, strftime
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from tcptop.text.own_command import shell_words
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.plan_form import BUFFERS, FIELDS, MAX_CHARACTERS, PlanForm
-from tcptop.widgets.cell_width import cut_line, first_fitting, first_fitting_line
+from tcptop.widgets.cell_width import cut_line, first_fitting, first_fitting_line, line_width
 from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import TITLE_SEPARATOR, Content, ScrollPane, without_last_heading
 
@@ -32,6 +33,9 @@ CHOICE_ROOM, NUMBER_ROOM, MAX_BUFFERS_ROOM = 7, MAX_CHARACTERS + 2, 44
 largest width of the field of the buffers, together with the text behind the field."""
 MORE = " ↓ more: PgDn"
 """The last visible line if the page goes on below it."""
+WIDE_COLUMNS = 180
+"""Width from which the nodes and the remarks stand beside the other sections."""
+COLUMNS_GAP = "   "
 PAGE_COLUMNS = 120
 """Maximum width of the page: longer lines of prose are hard to read."""
 START = (
@@ -105,9 +109,20 @@ class PlanPane(ScrollPane):
         ]
         if plan is None:
             return head, []
-        page_columns = min(columns, PAGE_COLUMNS)
-        page = plan_page(ledger, plan, page_columns, self.form.invalid is not None)
-        page += paragraph(START, page_columns - 1, "text")
+        is_last_valid = self.form.invalid is not None
+        if columns >= WIDE_COLUMNS:
+            page_columns = columns
+            left = plan_page(ledger, plan, PAGE_COLUMNS, is_last_valid, "figures")
+            room = columns - PAGE_COLUMNS - len(COLUMNS_GAP)
+            right = [
+                *plan_page(ledger, plan, room, is_last_valid, "details"),
+                *paragraph(START, room - 1, "text"),
+            ]
+            page = side_by_side(left, right)
+        else:
+            page_columns = min(columns, PAGE_COLUMNS)
+            page = plan_page(ledger, plan, page_columns, is_last_valid)
+            page += paragraph(START, page_columns - 1, "text")
         options = self._source.plan_options()
         if options is None:
             return head, page
@@ -160,6 +175,13 @@ class PlanScreen(OverlayScreen):
     def form(self) -> PlanForm:
         """The form, which the app keeps when the screen is closed."""
         return self._plan_pane.form
+
+
+def side_by_side(left: Sequence[Line], right: Sequence[Line]) -> list[Line]:
+    """Two columns of lines: the left one takes PAGE_COLUMNS."""
+    pairs = zip_longest(left, right, fillvalue=EMPTY_LINE)
+    gaps = ((one, other, " " * max(0, PAGE_COLUMNS - line_width(one))) for one, other in pairs)
+    return [(*one, (f"{gap}{COLUMNS_GAP}", "text"), *other) if other else one for one, other, gap in gaps]
 
 
 def form_lines(form: PlanForm, columns: int, max_lines: int, buffers: str) -> list[Line]:

@@ -585,3 +585,15 @@ async def test_the_first_plan_has_buffers_where_the_main_screen_assumes_buffers(
         assert ("buffers now" in page_text(app)) is is_now
         words = page_text(app).partition("(average buffers, or none)")[0]
         assert ("average buffers" in words) is assumed  # of the plan, or of the main screen
+
+
+async def test_a_wide_screen_has_the_remarks_beside_the_figures() -> None:
+    async with tree_app(tree("6.1-8n")).run_test(size=(200, 60)) as pilot:
+        await wait_for_app(pilot)
+        await pilot.press("M")
+        await pilot.pause()
+        lines = screen_text(pilot.app).splitlines()
+        [node] = [line for line in lines if " NODE " in line and "USABLE" in line]
+        assert node.index("NODE") > 120
+        assert any("per connection" in line[:120] for line in lines)
+        assert any("programs themselves" in line[120:] for line in lines)
