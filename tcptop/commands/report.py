@@ -16,6 +16,7 @@ from tcptop.commands.common import (
     open_chosen_host,
     read_ledger,
     read_thresholds,
+    terminal_columns,
     time_range,
 )
 from tcptop.ledger import Ledger
@@ -44,7 +45,8 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
     from tcptop.report.as_text import as_text
     from tcptop.text.cache_columns import DEFAULT_SORT_KEY
 
-    return lambda ledger: as_text(ledger, sort_key or DEFAULT_SORT_KEY)
+    width = terminal_columns()
+    return lambda ledger: as_text(ledger, sort_key or DEFAULT_SORT_KEY, width)
 
 
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:

@@ -8,7 +8,13 @@ from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
 from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
-from tcptop.explanation.limit_texts import headroom_sentence
+from tcptop.explanation.limit_texts import (
+    STATE_WORDS,
+    headroom_number,
+    headroom_sentence,
+    headroom_sentences,
+    ratio_text,
+)
 from tcptop.explanation.memory_page import buffer_error_text, buffer_memory_text, buffer_pages_text, slab_memory_table
 from tcptop.explanation.numa_page import late_memory_text, node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
@@ -21,50 +27,126 @@ from tcptop.ledger import (
     Ledger,
     NodeMemory,
     ObjectCost,
+    SocketCost,
     ZoneMemory,
 )
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.cache_rows import select_rows
-from tcptop.text.line import Line, paragraph, text_of
-from tcptop.text.table import make_headings, plain_table
+from tcptop.text.line import Line, paragraph, text_of, wrap_text
+from tcptop.text.table import make_headings, split_table
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection, open sockets: one sock with its inode, dentry and file",
     "time_wait": "Bytes per connection, TIME_WAIT: the mini-socket that remains",
 }
-COLUMNS = 96
+COLUMNS = 80
+"""Width of the report if standard output is no terminal, and the least width."""
+MAX_SENTENCE_COLUMNS = 96
+"""Greatest width of sentences, and of the tables of the pages, on a wide terminal."""
 SIDE_TITLES = {"accepted": "server side", "outgoing": "client side"}
 UNLISTED = {("tls_stat", "missing"), ("smbios", "missing"), ("socket_table", "off")}
 """Names and states of sources that the report does not list, because no figure needs these sources. The counters of
 kernel TLS are missing if the module tls is not loaded. The firmware's tables are missing if the firmware made no
 tables. The sockets are not read if the user did not ask for them."""
+GROWTH = "growth: one sample has none; tcptop diff A B compares two"
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
-    """The whole report as text that ends in a newline."""
+def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY, width: int | None = None) -> str:
+    """The whole report as text that ends in a newline.
+
+    The first three lines are the answers. No line is wider than `width`, which is at least COLUMNS: a sentence wraps,
+    and a table that is too wide continues below with its other columns.
+    """
+    width = max(COLUMNS, width or COLUMNS)
+    # Signs of two characters, such as `<=` for `≤`, may make a line of a page longer by some characters.
+    of_pages = min(width, MAX_SENTENCE_COLUMNS) - 2
     sections = [
+        _summary(ledger, width),
         _head(ledger),
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
-        _page_section("Attached objects, which only some sockets have", attached_table(ledger, COLUMNS)),
-        _sockets(ledger),
-        _memory(ledger),
-        _page_section("Slab memory of the machine", slab_memory_table(ledger, COLUMNS)),
-        _page_section("Sockets by state", states_table(ledger, COLUMNS)),
-        _page_section("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
+        _page_section("Attached objects, which only some sockets have", attached_table(ledger, of_pages)),
+        _sockets(ledger, width),
+        _memory(ledger, width),
+        _page_section("Slab memory of the machine", slab_memory_table(ledger, of_pages)),
+        _page_section("Sockets by state", states_table(ledger, of_pages)),
+        _page_section("Headroom for more sockets", headroom_page(ledger, of_pages)),
         [headroom_sentence(ledger, "time_wait")],
-        _holders(ledger),
-        _events(ledger),
-        _caches(ledger, sort_key),
-        _page_section("NUMA nodes", numa_page(ledger, COLUMNS)),
-        _hardware(ledger),
-        *(_node(ledger, node) for node in ledger.nodes),
-        _sources(ledger),
+        _holders(ledger, width),
+        _events(ledger, of_pages),
+        _caches(ledger, sort_key, width),
+        _page_section("NUMA nodes", numa_page(ledger, of_pages)),
+        _hardware(ledger, of_pages),
+        *(_node(ledger, node, width) for node in ledger.nodes),
+        _sources(ledger, width),
     ]
-    text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return report_to_ascii(f"{text}\n")
+    texts = [[part for line in section for part in _fit_line(line, width)] for section in sections]
+    return "\n\n".join("\n".join(lines) for lines in texts if lines) + "\n"
+
+
+def _fit_line(line: str, width: int) -> Sequence[str]:
+    """The line in ASCII; a line that is too wide is wrapped, and its other lines are indented by two more spaces."""
+    line = report_to_ascii(line)
+    if len(line) <= width:
+        return (line,)
+    indent = line[: len(line) - len(line.lstrip())]
+    return [f"{indent}{part}" for part in wrap_text(line.strip(), width - len(indent), "  ")]
+
+
+def _hanging(start: str, note: str, width: int) -> Iterator[str]:
+    """A line that begins with `start`, and a note that wraps to the right of it."""
+    start = report_to_ascii(start)
+    for index, part in enumerate(wrap_text(report_to_ascii(note), width - len(start))):
+        yield f"{' ' * len(start) if index else start}{part}"
+
+
+def _summary(ledger: Ledger, width: int) -> Iterator[str]:
+    """The three answers, a line for each: TCP's memory, the bytes of a connection, and the limit that is next."""
+    for variants in (_memory_answers(ledger), _cost_answers(ledger), _limit_answers(ledger)):
+        texts = list(map(report_to_ascii, variants))
+        yield next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _memory_answers(ledger: Ledger) -> list[str]:
+    memory, machine = ledger.tcp_memory, ledger.host.memory_bytes
+    start = "Memory of TCP: "
+    if memory.bytes is None:
+        return [f"{start}not known: {', '.join(memory.missing)}", f"{start}not known"]
+    if memory.missing:
+        least = f"{start}at least {units.size(memory.low_bytes, False)}"
+        return [f"{least}, and what is not known: {', '.join(memory.missing)}", f"{least}, and what is not known"]
+    total = f"{start}{units.size(memory.bytes)}, {_between(memory.low_bytes, memory.high_bytes)}"
+    if not machine:
+        return [total]
+    return [f"{total}; {units.fine_percent(memory.bytes / machine)} of {units.size(machine)}", total]
+
+
+def _cost_answers(ledger: Ledger) -> list[str]:
+    full, mini = (
+        [_slabs_text(name, side) for name, side in zip(SIDE_TITLES, ledger.costs[mode].by_family["mix"], strict=True)]
+        for mode in MODE_TITLES
+    )
+    texts = [
+        f"Bytes per connection: {full[0]} {server}, {full[1]} {client}; TIME_WAIT {mini[0]}, {mini[1]}"
+        for server, client in (("server side", "client side"), ("server", "client"))
+    ]
+    return [*texts, f"Bytes per connection: {full[0]}, {full[1]}; TIME_WAIT {mini[0]}, {mini[1]}"]
+
+
+def _limit_answers(ledger: Ledger) -> list[str]:
+    """The limit that is reached first and how many more sockets fit; before it, the limits that have an alarm."""
+    limits, first = ledger.limits["full"], ledger.limits["full"].first
+    alarms = ", ".join(f"{STATE_WORDS[limit.state]} {limit.label}" for limit in limits.alarms)
+    name = "next limit" if all(limit.used is not None for limit in limits.rows) else "next of known limits"
+    starts = [f"{alarms} now; {name}: ", f"{alarms}; next: "] if alarms else [f"{name.capitalize()}: "]
+    if first is None:
+        return [f"{start}{text}" for start in starts for text in headroom_sentences(ledger)]
+    use = "" if first.ratio is None else f", {ratio_text(first)} % used"
+    fits = f"{headroom_number(ledger)} more sockets fit"
+    texts = (f"{first.label}{use}; {fits}", f"{first.label}; {fits}")
+    return [*(f"{start}{text}" for start in starts for text in texts), f"{name.capitalize()}: {texts[1]}"]
 
 
 def _head(ledger: Ledger) -> Iterator[str]:
@@ -95,17 +177,19 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
         yield from _figure(FAMILY_TITLES[family], cost.by_family[family])
     mix = cost.by_family["mix"]
     yield "  parts of one more socket (IPv4:IPv6 as here):"
+    yield f"    {'':<26} {'cache':<20} {'object':>8}  with slab padding"
     for part, name, cache, note in _rows_of_parts(mix.outgoing.parts):
         if not round(part.slab_bytes or 0, 1) and part.high_slab_bytes:
             most = units.tenths_of_bytes(part.high_slab_bytes, True)
-            yield f"    {name:<26} {cache:<20} up to {most} B with slab padding"
+            yield f"    {name:<26} {cache:<20} {'':>8} {f'up to {most}':>16} B"
             continue
-        about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else units.tenths_of_bytes(part.slab_bytes)
+        about = report_to_ascii("≈ ") if part.estimated and not part.computed and part.slab_bytes is not None else ""
+        yield f"    {name:<26} {cache:<20} {units.exact_bytes(part.object_bytes):>6} B {about + share:>16} B"
+        if part.computed:
+            yield "      computed"
         if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
-            about += f", up to {units.tenths_of_bytes(part.high_slab_bytes, True)}"
-        sizes = f"{units.exact_bytes(part.object_bytes):>8} B object {share:>9} B with slab padding {about}".rstrip()
-        yield f"    {name:<26} {cache:<20} {sizes}"
+            yield f"      up to {units.tenths_of_bytes(part.high_slab_bytes, True)} B with slab padding"
         if note:
             yield note
     for name in mix.outgoing.missing:
@@ -150,18 +234,24 @@ def _sum_of(parts: Sequence[ObjectCost]) -> ObjectCost:
     )
 
 
+def _slabs_text(side_name: str, side: SocketCost) -> str:
+    """The slab bytes of one more socket, as text; on the client side it has a local port of its own, or shares one."""
+    return units.bounded(side.slab_bounds(own_port=side_name == "outgoing"), units.exact_bytes).removeprefix("≈ ")
+
+
 def _figure(title: str, figure: CostBySide) -> Iterator[str]:
     for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
-        slabs = units.bounded(side.slab_bounds(own_port=name == "outgoing"), units.exact_bytes).removeprefix("≈ ")
+        slabs = _slabs_text(name, side)
         objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
         is_range = side.complete and not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
-        high = f", up to {units.exact_bytes(side.high_slab_bytes, True)} B with" if is_range else ""
-        start = f"  one more {SIDE_TITLES[name]}, {title:<7} {slabs:>10} B"
-        yield f"{start} {at_most + objects:>10} B without slab padding{high}"
+        start = f"  one more {SIDE_TITLES[name]}, {title:<7} {report_to_ascii(slabs):>11} B"
+        yield f"{start} {report_to_ascii(at_most + objects):>11} B without slab padding"
+        if is_range:
+            yield f"    up to {units.exact_bytes(side.high_slab_bytes, True)} B with slab padding"
 
 
-def _sockets(ledger: Ledger) -> Iterator[str]:
+def _sockets(ledger: Ledger, width: int) -> Iterator[str]:
     sockets = ledger.sockets
     families = f"IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
     scope = SCOPE_LABELS.get(sockets.time_wait_scope, sockets.time_wait_scope)
@@ -183,7 +273,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     )
     yield "Sockets"
     for title, value, note in rows:
-        yield f"  {title:<11} {value:>12}  {note}"
+        yield from _hanging(f"  {title:<11} {report_to_ascii(value):>12}  ", note, width)
     if sockets.tcp_mem_pages and sockets.tcp_mem_unit_bytes:
         low, pressure, high = (units.size(pages * sockets.tcp_mem_unit_bytes) for pages in sockets.tcp_mem_pages)
         yield f"  tcp_mem     low {low}, pressure {pressure}, high {high}"
@@ -192,7 +282,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
         yield f"  tcp_mem     low {low}, pressure {pressure}, high {high} pages"
 
 
-def _memory(ledger: Ledger) -> Iterator[str]:
+def _memory(ledger: Ledger, width: int) -> Iterator[str]:
     memory = ledger.tcp_memory
     yield "Total kernel memory in TCP"
     if memory.bytes is None:
@@ -205,12 +295,15 @@ def _memory(ledger: Ledger) -> Iterator[str]:
         yield f"  {units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}{assumed}"
     for part in memory.parts:
         if part.high_bytes:
-            about = f"  {_between(part.low_bytes, part.high_bytes)}" if part.estimated else ""
-            yield f"    {part.text:<38} {units.size(part.bytes):>10}{about}"
+            about = f"{units.size(part.low_bytes, False)} to {units.size(part.high_bytes, True)}"
+            start = f"    {report_to_ascii(part.text):<38} {units.size(part.bytes):>10}"
+            line = f"{start}  {about}" if part.estimated else start
+            yield from (line,) if len(line) <= width else (start, f"{'between ':>{len(start)}}{about}")
     unexplained = ledger.slab_memory.unexplained_bytes
     if unexplained is not None:
         error = f" (the rows have {units.size(-unexplained)} more: within the error)" if unexplained < 0 else ""
         yield f"  slab memory of the machine that no row explains: {units.size(max(0, unexplained))}{error}"
+    yield f"  {GROWTH}"
 
 
 def _high_is_assumed(ledger: Ledger) -> bool:
@@ -233,7 +326,7 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
         yield f" {text_of(line)}".rstrip()
 
 
-def _holders(ledger: Ledger) -> Sequence[str]:
+def _holders(ledger: Ledger, width: int) -> Sequence[str]:
     """The section on who holds the sockets, if the user asked for it."""
     if ledger.holders is None:
         return ()
@@ -241,15 +334,15 @@ def _holders(ledger: Ledger) -> Sequence[str]:
     from tcptop.explanation.holder_rows import MAX_ROWS, holder_rows
     from tcptop.report.who_text import who_lines
 
-    return who_lines(ledger.holders, holder_rows(ledger.holders, top=MAX_ROWS), "owner", "memory", None)
+    return who_lines(ledger.holders, holder_rows(ledger.holders, top=MAX_ROWS), "owner", "memory", width, is_split=True)
 
 
-def _events(ledger: Ledger) -> Iterator[str]:
+def _events(ledger: Ledger, width: int) -> Iterator[str]:
     """A table of the events whose counters are above 0, and lines that say how many other events there are."""
     groups = group_events(ledger)
     yield f"Events {SINCE}"
     if groups.moved:
-        yield from (f" {text_of(line)}".rstrip() for line in events_table(groups.moved, COLUMNS))
+        yield from (f" {text_of(line)}".rstrip() for line in events_table(groups.moved, width))
     yield f"  {moved_sentence(groups)}"
     if groups.absent:
         yield f"  {len(groups.absent)} are not counted by this kernel"
@@ -257,22 +350,22 @@ def _events(ledger: Ledger) -> Iterator[str]:
         yield f"  {len(events)} not known: {reason}"
 
 
-def _caches(ledger: Ledger, sort_key: str) -> list[str]:
+def _caches(ledger: Ledger, sort_key: str, width: int) -> list[str]:
     shown = columns.select_columns("machine", ledger.live)
     lines = columns.sort_rows(select_rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
     texts = [[each.text(line) for each in shown] for line in lines]
-    return ["TCP caches", *plain_table([each.heading for each in shown], texts)]
+    return ["TCP caches", *split_table([each.heading for each in shown], texts, width)]
 
 
-def _hardware(ledger: Ledger) -> list[str]:
+def _hardware(ledger: Ledger, width: int) -> list[str]:
     """Processor sockets and memory slots in two lines; nothing if the firmware's tables were not read."""
-    lines = [line for text in hardware_sentences(ledger) for line in paragraph(f" {text}", COLUMNS, "text")]
+    lines = [line for text in hardware_sentences(ledger) for line in paragraph(f" {text}", width, "text")]
     return list(_page_section("Hardware, as the firmware says", lines)) if lines else []
 
 
-def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
+def _node(ledger: Ledger, node: NodeMemory, width: int) -> Iterator[str]:
     late = late_memory_text(ledger)
     yield f"Node {node.node}: {node_cpus_text(node)}, {units.size(node.memory_bytes)} memory{late and f', {late}'}"
     if not node.zones:
@@ -283,7 +376,7 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     page_bytes = ledger.host.page_size_bytes
     sizes = [units.page_order_size(order, page_bytes) for order in range(orders)]
     headings = make_headings("<ZONE", "<TYPE", *sizes, "FREE")
-    yield from plain_table(headings, [row for zone in node.zones for row in _zone(zone, orders, page_bytes)])
+    yield from split_table(headings, [row for zone in node.zones for row in _zone(zone, orders, page_bytes)], width, 2)
     for zone in node.zones:
         marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
         free, least, low, high = (units.count(pages) for pages in marks)
@@ -313,7 +406,7 @@ def _pad(texts: list[str], orders: int) -> list[str]:
     return [*texts, *[""] * (orders - len(texts))]
 
 
-def _sources(ledger: Ledger) -> Iterator[str]:
+def _sources(ledger: Ledger, width: int) -> Iterator[str]:
     bad = [
         source
         for source in ledger.sources.values()
@@ -322,4 +415,4 @@ def _sources(ledger: Ledger) -> Iterator[str]:
     if bad:
         yield "Not read, or not in full"
         for source in bad:
-            yield f"  {source.name:<17} {source.state:<8} {source.reason}"
+            yield from _hanging(f"  {source.name:<17} {source.state:<8} ", source.reason or "", width)

@@ -20,7 +20,7 @@ from tcptop.ledger.holders import Holders
 from tcptop.snapshot.socket_table import SocketRow
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import paragraph, text_of
-from tcptop.text.table import cut_text, plain_table
+from tcptop.text.table import cut_text, plain_table, split_table
 
 COLUMNS = 120
 """Width of the report if standard output is no terminal."""
@@ -39,8 +39,15 @@ def who_as_text(holders: Holders, rows: list[HolderRow], by: Grouping, sort: Sor
     return report_to_ascii("".join(f"{line}\n" for line in who_lines(holders, rows, by, sort, columns)))
 
 
-def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortKey, columns: int | None) -> list[str]:
-    """The lines of the report."""
+def who_lines(
+    holders: Holders,
+    rows: list[HolderRow],
+    by: Grouping,
+    sort: SortKey,
+    columns: int | None,
+    is_split: bool = False,
+) -> list[str]:
+    """The lines of the report; if `is_split` is true, a table that is too wide continues below, and loses no column."""
     columns = columns or COLUMNS
     headings = holder_headings(by, sort)
     titles = [heading.title for heading in headings]
@@ -52,7 +59,7 @@ def who_lines(holders: Holders, rows: list[HolderRow], by: Grouping, sort: SortK
     lines = [
         title_text(holders, by, sort),
         "",
-        *plain_table(headings, cells, columns),
+        *(split_table(headings, cells, columns) if is_split else plain_table(headings, cells, columns)),
         "",
         *map(text_of, sum_lines(holders, columns)),
         *map(text_of, verdict_lines(holders, columns)),

@@ -28,7 +28,9 @@ Role = Literal[
 Piece = tuple[str, Role]
 Line = tuple[Piece, ...]
 
-NO_BREAK_GAPS = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<=[≤≥±×]) (?=\S)|(?<=\d) (?=(?:B|[KMGTP]iB)\b)")
+NO_BREAK_GAPS = re.compile(
+    r"(?<=\d) (?=\d{3}\b)|(?<=[≤≥±×]) (?=\S)|(?<=[<>]=) (?=\S)|(?<=\+-) (?=\S)|(?<=\d) (?=(?:B|[KMGTP]iB)\b)"
+)
 """Matches spaces where a line must not break: between groups of digits, after a sign, and before a unit."""
 NO_BREAK_SPACE = "\u00a0"
 

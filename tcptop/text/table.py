@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, Piece, Role, wrap_text
 from tcptop.text.units import UNKNOWN
 
@@ -230,6 +231,32 @@ def plain_table(
         rows = [[cut_text(cells[0], layout.widths[0]), *cells[1:]] for cells in rows]
     for cells in ([layout.titles] if any(layout.titles) else []) + [*rows]:
         yield f"{INDENT}{layout.text(cells)}".rstrip()
+
+
+def split_table(
+    headings: Sequence[Heading], rows: Sequence[Sequence[str]], columns: int, repeated: int = 1
+) -> Iterator[str]:
+    """The lines of a table in a report that keeps all its columns, in ASCII.
+
+    A table that is wider than `columns` continues below with its other columns; each part repeats the first columns, of
+    which there are `repeated`. A part has at least one column beside them, even if it is then too wide.
+    """
+    texts = [[report_to_ascii(cell) for cell in cells] for cells in rows]
+    names, at = list(range(repeated)), repeated
+    while at < len(headings):
+        end = at + 1
+        while end < len(headings):
+            shown = [*names, *range(at, end + 1)]
+            part = [[cells[index] for index in shown] for cells in texts]
+            if fit_columns([headings[index] for index in shown], part, None).width > columns - len(INDENT):
+                break
+            end += 1
+        if at > repeated:
+            yield ""
+        shown = [*names, *range(at, end)]
+        part = [[cells[index] for index in shown] for cells in texts]
+        yield from plain_table([headings[index] for index in shown], part)
+        at = end
 
 
 def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: int) -> list[Line]:

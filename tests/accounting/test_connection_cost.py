@@ -226,7 +226,8 @@ def test_an_incomplete_sum_has_no_upper_bound_in_the_text(tmp_path: Path, folder
     if folder is not None:
         shutil.rmtree(root / folder)
     report = as_text(ledger_of(root))
-    line = re.findall(r"(?m)^  one more server side, IPv4 .*$", report)[0]  # the first section is of open sockets
+    # The first section is of open sockets.
+    line = re.findall(r"(?m)^  one more server side, IPv4 .*\n.*$", report)[0]
     assert (">=" in line, "up to" in line) == (not is_whole, is_whole)
 
 

@@ -50,7 +50,7 @@ def test_the_page_has_a_row_for_each_socket_and_slot(tmp_path: Path) -> None:
     assert ["CPU 1", "empty", "–", "–", "–", "–", "0"] in rows
     assert ["P0_DIMM_A1", "16 GiB", "DDR4", "2 933", "3 200", "2", "0", "NODE 0"] in rows
     assert ["P0_DIMM_A2", "empty", "–", "–", "–", "–", "0", "NODE 0"] in rows
-    report = as_text(ledger_of(root))
+    report = as_text(ledger_of(root), width=100)
     assert "\n  1 of 2 processor sockets populated, 12 cores, 24 threads.\n" in report
     assert "\n  2 of 4 memory slots filled: 2 x 16 GiB DDR4 at 2 933 MT/s; 32 GiB in all, 2 TiB at most.\n" in report
 

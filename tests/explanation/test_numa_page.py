@@ -153,7 +153,7 @@ def test_memory_that_is_not_initialised_yet_is_named_beside_the_nodes() -> None:
     assert host_bytes is not None
     assert node_bytes is not None
     late = f"without {units.size(host_bytes - node_bytes)} that the kernel has not initialised yet"
-    report = as_text(figures)
-    assert f"Node 0: CPUs 0-1, {units.size(node_bytes)} memory, {late}\n" in report
+    report = " ".join(as_text(figures).split())
+    assert f" Node 0: CPUs 0-1, {units.size(node_bytes)} memory, {late} " in report
     assert f"MEMORY and FREE are {late}." in report
     assert "not initialised" not in as_text(ledger("6.1-4n", "base"))

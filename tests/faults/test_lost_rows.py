@@ -101,5 +101,7 @@ def test_an_unknown_number_of_free_objects_makes_the_active_ones_an_upper_bound(
     root = Path(shutil.copytree(RECORDINGS / "7.3-4n/timewait", tmp_path / "tree", symlinks=True))
     shutil.rmtree(root / lost)
     text = output("-o", "--root", root)
-    assert re.search(r"^  TCP +tcp_sock +1 664 +<= 672 +<=41%", text, re.MULTILINE)
+    assert re.search(r"^  TCP +(?:tcp_sock +)?1 664\b", text, re.MULTILINE)
+    assert re.search(r"^  TCP .*<= 672\b", text, re.MULTILINE)
+    assert re.search(r"^  TCP .*<=41%", text, re.MULTILINE)
     assert "in all these caches, at least: how many more" in " ".join(text.split())

@@ -1,0 +1,79 @@
+"""The report of `tcptop -o`: the answers in its first lines, and its width."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from made_look import WHOLE_MACHINE, look_text, table_of, tree_with_look
+from recorded import each_recording, ledger, ledger_of, snapshot
+
+from tcptop.accounting import account
+from tcptop.explanation.limit_texts import STATE_WORDS, headroom_number
+from tcptop.report.as_text import as_text
+from tcptop.snapshot import Reading
+from tcptop.text.ascii import report_to_ascii
+
+COLUMNS = 80
+
+
+@each_recording
+def test_no_line_is_wider_than_80_columns(kernel: str, phase: str) -> None:
+    text = as_text(ledger(kernel, phase))
+    assert text.isascii()
+    assert [line for line in text.splitlines() if len(line) > COLUMNS] == []
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def test_a_look_and_a_long_name_are_no_wider(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 120)
+    folder.mkdir()
+    root = tree_with_look(folder, look_text(*WHOLE_MACHINE))
+    reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
+    for found in (ledger_of(root), account(snapshot("6.1-4n", "established")._replace(socket_table=reading))):
+        text = as_text(found)
+        assert [line for line in text.splitlines() if len(line) > COLUMNS] == []
+    assert re.search(r"(?m)^  OWNER .* DROPS|^  OWNER .*CGROUP", text)
+
+
+@each_recording
+def test_the_first_three_lines_are_the_answers(kernel: str, phase: str) -> None:
+    found = ledger(kernel, phase)
+    memory, connection, limit, empty, title, *_ = as_text(found).splitlines()
+    first, cost = found.limits["full"].first, found.costs["full"].by_family["mix"].accepted
+    assert re.fullmatch(r"Memory of TCP: (?:at least )?[\d.]+ [KM]iB, .*", memory)
+    assert re.match(r"Bytes per connection: (?:[<>]= )?[\d ]+.*; TIME_WAIT (?:[<>]= )?\d+, (?:[<>]= )?\d+", connection)
+    assert cost.slab_bytes is not None
+    assert str(round(cost.slab_bytes))[-3:] in connection
+    assert first is not None
+    assert f": {first.label}" in limit
+    assert f"{report_to_ascii(headroom_number(found))} more sockets fit" in limit
+    assert empty == ""
+    assert title.startswith("tcptop: what TCP costs this kernel")
+
+
+def test_an_alarm_is_in_the_first_lines() -> None:
+    reading: Reading[Any] = Reading("ok", table_of(*WHOLE_MACHINE), None, 3.0, 12, 5.0, None, None)
+    found = account(snapshot("6.1-4n", "established")._replace(socket_table=reading))
+    assert as_text(found).splitlines()[2].startswith(f"{STATE_WORDS['full']} listen queues")
+
+
+def test_a_machine_without_slabinfo_says_what_is_not_known(tmp_path: Path) -> None:
+    assert as_text(ledger_of(tmp_path)).startswith("Memory of TCP: not known")
+    assert "Bytes per connection: -" in as_text(ledger_of(tmp_path))
+
+
+def test_a_wide_table_keeps_all_columns_of_a_wide_terminal() -> None:
+    """Each part repeats the name of the cache."""
+    found = ledger("6.1-4n", "established")
+    narrow, wide = as_text(found), as_text(found, width=200)
+    heading = next(line for line in wide.splitlines() if line.startswith("  CACHE "))
+    parts = [line for line in narrow.splitlines() if line.startswith("  CACHE ")]
+    assert len(parts) > 1
+    assert heading.split() == ["CACHE", *(word for line in parts for word in line.split()[1:])]
+
+
+def test_growth_is_said_to_need_two_samples() -> None:
+    text = as_text(ledger("6.1-4n", "established"))
+    assert text.count("growth: one sample has none; tcptop diff A B compares two") == 1
