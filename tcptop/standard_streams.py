@@ -2,6 +2,8 @@
 
 After a failed write, the descriptor is redirected to /dev/null. Without this redirection, Python would write the text
 again when it exits, and end with exit code 120.
+
+Without UTF-8, the glyphs of tcptop become ASCII, and other characters that the encoding lacks become escapes.
 """
 
 from __future__ import annotations
@@ -74,12 +76,12 @@ def flush_streams() -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Writes and flushes a text.
+    """Writes and flushes a text, in the characters that the stream can hold.
 
     After a failed write, redirects the stream's descriptor to /dev/null, and raises the OSError.
     """
     try:
-        stream.write(text)
+        stream.write(text if text.isascii() else _for_stream(stream, text))
         stream.flush()
     except OSError:
         with suppress(OSError):
@@ -87,3 +89,17 @@ def _write(stream: TextIO, text: str) -> None:
             os.dup2(null, stream.fileno())
             os.close(null)
         raise
+
+
+def _for_stream(stream: TextIO, text: str) -> str:
+    # Imported here, because most texts are ASCII.
+    from tcptop.text.ascii import is_c_locale, needs_ascii, to_encoding
+
+    # A pipe does not lead to the Linux console.
+    environment = {name: os.environ[name] for name in ("TERM", "LC_ALL") if name in os.environ}
+    if not stream.isatty():
+        environment.pop("TERM", None)
+    if not needs_ascii(environment, stream.encoding):
+        # A surrogate stands for a byte of a file name that is not UTF-8.
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return to_encoding(text, "ascii" if is_c_locale(environment) else stream.encoding)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     )
     # If the terminal needs ASCII, `settings.ascii` stays unset: `settings` may be saved to a file, and the user did not
     # choose ASCII.
-    ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
+    ascii_alone = needs_ascii(os.environ, sys.stdout.encoding) if settings.ascii is None else settings.ascii
     from tcptop.screen.app import TcptopApp
     from tcptop.terminal.hangup import die_by_received_signal
     from tcptop.widgets.pane import ASCII_CLASS

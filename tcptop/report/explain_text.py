@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from tcptop.explanation import PAGES, Page, explain_word
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import needs_ascii, report_to_ascii, signs_to_ascii
 from tcptop.text.line import paragraph, text_of
 
 
@@ -37,8 +35,4 @@ def _page_lines(ledger: Ledger, page: Page, columns: int) -> list[str]:
 
 
 def _text(lines: Sequence[str]) -> str:
-    """The lines as one text, in ASCII unless the output is UTF-8."""
-    text = "\n".join(lines).rstrip() + "\n"
-    if not needs_ascii({}, getattr(sys.stdout, "encoding", None)):
-        return text
-    return report_to_ascii(signs_to_ascii(text))
+    return "\n".join(lines).rstrip() + "\n"

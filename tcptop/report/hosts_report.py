@@ -30,11 +30,12 @@ from tcptop.report.as_json import (
     utc_text,
 )
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.table import Heading, plain_table
 
 
 def hosts_as_text(looks: Sequence[HostLook], order: TableOrder, columns: int | None) -> str:
-    """The table: a row for each machine that answers, the sums, and a line for each machine that does not answer."""
+    """The table in ASCII: a row for each machine that answers, the sums, and a line for each that does not answer."""
     rows = sort_looks(looks, order)
     answering = [look for look in rows if look.answers]
     headings = [
@@ -51,7 +52,7 @@ def hosts_as_text(looks: Sequence[HostLook], order: TableOrder, columns: int | N
         if look.row is not None and look.row.reason is not None
     ]
     parts = ["\n".join(part) for part in (lines, lost, notes) if part]
-    return "\n\n".join(parts) + "\n"
+    return report_to_ascii("\n\n".join(parts) + "\n")
 
 
 def _cells(row: HostRow) -> list[str]:

@@ -55,7 +55,9 @@ def who_lines(
     # A cell that is cut ends in two dots. An ellipsis would become three dots in ASCII, and would not fit into the
     # column.
     limits = [heading.max_width or columns for heading in headings]
-    cells = [[cut_text(text, limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells]
+    cells = [
+        [cut_text(report_to_ascii(text), limit) for text, limit in zip(texts, limits, strict=True)] for texts in cells
+    ]
     lines = [
         title_text(holders, by, sort),
         "",

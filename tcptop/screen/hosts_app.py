@@ -7,6 +7,7 @@ time.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -237,7 +238,7 @@ def show_hosts(options: argparse.Namespace, make_fleet: MakeFleet) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else bool(settings.ascii)
+    ascii_alone = needs_ascii(os.environ, sys.stdout.encoding) if settings.ascii is None else bool(settings.ascii)
     fleet = make_fleet(settings.thresholds, interval_s)
     order, cursor, code = TableOrder(), None, 0
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 
@@ -35,15 +34,34 @@ def ellipsis_to_ascii(text: str) -> str:
 
 def report_to_ascii(text: str) -> str:
     """The report in ASCII. A character without a replacement becomes a backslash escape."""
+    if text.isascii():
+        return text
     return text.translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
+def to_encoding(text: str, encoding: str | None) -> str:
+    """The text with all glyphs in ASCII; a character that the encoding lacks becomes a backslash escape.
+
+    With an encoding that Python does not know, all other characters become escapes.
+    """
+    plain = signs_to_ascii(text).translate(REPORT_TO_ASCII)
+    try:
+        return plain.encode(encoding or "ascii", "backslashreplace").decode(encoding or "ascii")
+    except (LookupError, UnicodeError):
+        return plain.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def is_c_locale(environment: Mapping[str, str]) -> bool:
+    """True if the user has set the C locale deliberately."""
+    return environment.get("LC_ALL") in ("C", "POSIX")
+
+
+def needs_ascii(environment: Mapping[str, str], encoding: str | None) -> bool:
     """True if output must be ASCII: without a UTF-8 locale, and on the Linux console, which lacks most glyphs.
 
     For the C locale, Python usually reports UTF-8. Output in UTF-8 is then allowed, since the C locale is usually just
     a default. With LC_ALL=C or LC_ALL=POSIX, output must be ASCII, since a user sets LC_ALL deliberately.
     """
-    if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
+    if environment.get("TERM") == "linux" or is_c_locale(environment):
         return True
     return (encoding or "ascii").lower().replace("-", "").replace("_", "") != "utf8"

@@ -206,7 +206,9 @@ def cut_text(text: str, characters: int) -> str:
 def plain_table(
     headings: Sequence[Heading], rows: Sequence[Sequence[str]], columns: int | None = None, split_at: int = 0
 ) -> Iterator[str]:
-    """The lines of a table in a report: the titles, if there are any, and the rows.
+    """The lines of a table in a report, in ASCII: the titles, if there are any, and the rows.
+
+    Cells become ASCII before they are padded, because some replacements are longer than the character.
 
     If the table is too wide and is not split, columns are dropped, and then the cells of the first column are cut.
 
@@ -218,6 +220,8 @@ def plain_table(
             repeats the first column. If `split_at` is 0, a table is never split.
 
     """
+    headings = [heading._replace(title=report_to_ascii(heading.title)) for heading in headings]
+    rows = [[report_to_ascii(text) for text in cells] for cells in rows]
     layout = fit_columns(headings, rows, None)
     if columns is not None and layout.width > columns - len(INDENT):
         if split_at:
