@@ -137,17 +137,28 @@ def sum_lines(holders: Holders, columns: int) -> list[Line]:
     parts.append(f"{mini_sockets} mini-sockets {_where(holders)}, in TIME_WAIT or FIN_WAIT2 (closed)")
     rows = [row.memory for row in holder_rows(holders)]
     memory = Amount(sum(row.low for row in rows), sum(row.high for row in rows))
-    parts.append(f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged")
+    parts.append(
+        f"MEMORY {units.bounded(memory, units.size)}, with buffers as charged; TCP's total counts those in use"
+    )
     parts.append(f"orphans {_beside(sums.orphans, sums.orphans_counted, machine)}")
     ended = f", ≈ {units.grouped(sums.queued_ended)} ended" if sums.queued_ended else ""
     parts.append(f"in accept queues {_beside(sums.queued, sums.queued_counted, 'listeners count', ended)}")
-    buffers = f"buffers {units.size(sums.buffer_bytes)}"
+    buffers = f"buffers {units.size(sums.buffer_bytes)}{_reserved_text(holders)}"
     if sums.buffer_bytes_counted is not None:
         error = "" if sums.buffer_error_bytes is None else f" ± {units.size(sums.buffer_error_bytes)}"
         error += " assumed" if sums.buffer_error_is_assumed else ""
         source = "sockstat" if sums.complete else "machine"
         buffers += f" ({source} {units.size(sums.buffer_bytes_counted)}{error})"
     return paragraph(" " + "; ".join((*parts, buffers)), columns - 1, "dim")
+
+
+def _reserved_text(holders: Holders) -> str:
+    """The bytes of buffers that no segment uses: sk_forward_alloc, which is charged in advance; empty if there is none.
+
+    TCP's total leaves them out, because no memory stands behind them.
+    """
+    reserved = sum(group.buffer_bytes - group.unread_bytes - group.unsent_bytes for group in holders.groups)
+    return f", {units.size(reserved)} of them taken in advance" if round(reserved) > 0 else ""
 
 
 def _where(holders: Holders) -> str:

@@ -197,15 +197,19 @@ def _memory_facts(
 
 def _growth_text(view: View, total_bytes: float) -> str:
     """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
-    per_s = _per_second(view.trends.tcp_bytes)
+    per_s = _per_second(view.trends.tcp_bytes, view.trends.tcp_bytes)
     if per_s is None:
         return ""
     return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
 
 
-def _per_second(series: Series) -> float | None:
-    """The change per second over the last GROWTH_STEPS steps of a series of the trends; None if it is unknown."""
-    known = [(index, value) for index, value in enumerate(series[-GROWTH_STEPS - 1 :]) if value is not None]
+def _per_second(series: Series, beside: Series) -> float | None:
+    """The change per second over the last GROWTH_STEPS steps of a series of the trends; None if it is unknown.
+
+    Steps in which the series `beside` is unknown are left out, so that the rates of both cover the same time.
+    """
+    pairs = zip(series[-GROWTH_STEPS - 1 :], beside[-GROWTH_STEPS - 1 :], strict=True)
+    known = [(index, value) for index, (value, other) in enumerate(pairs) if value is not None and other is not None]
     if len(known) < 2:
         return None
     (first, start), (last, end) = known[0], known[-1]
@@ -224,7 +228,7 @@ def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int
     of the memory; as long as this growth is unknown, over the last five seconds.
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
-    per_s = _per_second(view.trends.sockets if mode == "full" else view.trends.time_wait)
+    per_s = _per_second(view.trends.sockets if mode == "full" else view.trends.time_wait, view.trends.tcp_bytes)
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s if per_s is None else per_s
         nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")

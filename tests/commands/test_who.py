@@ -403,3 +403,12 @@ def test_a_narrow_table_keeps_the_buffers_which_differ_between_owners(
     titles = next(line for line in run(capsys, "who", "--root", machine).splitlines() if "OWNER" in line).split()
     assert "BUFFERS" in titles
     assert "SLAB" not in titles
+
+
+def test_buffers_that_are_taken_in_advance_are_told_from_those_in_use(
+    machine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The 1 843 200 bytes of sk_forward_alloc are charged, and TCP's total leaves them out."""
+    text = " ".join(run(capsys, "who", "--root", machine).split())
+    assert ", 1.8 MiB of them taken in advance (" in text
+    assert "with buffers as charged; TCP's total counts those in use;" in text

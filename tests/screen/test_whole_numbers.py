@@ -17,6 +17,7 @@ from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, text_of
 from tcptop.view import View
+from tcptop.view.trends import Trends
 from tcptop.widgets.cell_width import crop_line, cut_line, line_to_ascii, line_width
 from tcptop.widgets.figure_pane import figure_lines, large_figure
 from tcptop.widgets.limits_pane import limit_lines, nearest_line
@@ -118,3 +119,16 @@ def test_a_dear_port_is_named_beside_its_cost() -> None:
     for columns in (39, 66, 120):
         lines = figure_lines(ledger("6.1-8n", "timewait").costs["time_wait"], columns, 4)
         assert re.search(r"own port +≤ 490|port of its own ≤ 490", "\n".join(map(text_of, lines)))
+
+
+def test_the_rates_of_memory_and_of_sockets_cover_the_same_time() -> None:
+    """The memory was not known in the first steps, when the sockets grew."""
+    total = ledger("6.1-4n", "established").tcp_memory.bytes or 0
+    trends = Trends(
+        step=9,
+        sockets=(0.0, 5_000.0, 9_000.0, 9_000.0, 9_000.0, 9_000.0, 10_000.0),
+        tcp_bytes=(None, None, None, None, None, float(total), total + 1_000_000.0),
+    )
+    shown = " ".join(map(text_of, tcp_lines(ledger("6.1-4n", "established"), View(trends=trends), "full", 60, 8)))
+    assert "+195K/s" in shown
+    assert "+200/s" in shown
