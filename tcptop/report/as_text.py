@@ -139,7 +139,8 @@ def _limit_answers(ledger: Ledger) -> list[str]:
     """The limit that is reached first and how many more sockets fit; before it, the limits that have an alarm."""
     limits, first = ledger.limits["full"], ledger.limits["full"].first
     alarms = ", ".join(f"{STATE_WORDS[limit.state]} {limit.label}" for limit in limits.alarms)
-    name = "next limit" if all(limit.used is not None for limit in limits.rows) else "next of known limits"
+    all_known = first is None or all(limit.used is not None for limit in limits.rows)
+    name = "next limit" if all_known else "next of known limits"
     starts = [f"{alarms} now; {name}: ", f"{alarms}; next: "] if alarms else [f"{name.capitalize()}: "]
     if first is None:
         return [f"{start}{text}" for start in starts for text in headroom_sentences(ledger)]

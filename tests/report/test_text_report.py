@@ -62,6 +62,7 @@ def test_an_alarm_is_in_the_first_lines() -> None:
 def test_a_machine_without_slabinfo_says_what_is_not_known(tmp_path: Path) -> None:
     assert as_text(ledger_of(tmp_path)).startswith("Memory of TCP: not known")
     assert "Bytes per connection: -" in as_text(ledger_of(tmp_path))
+    assert as_text(ledger_of(tmp_path)).splitlines()[2].startswith("Next limit: how many more sockets fit is not known")
 
 
 def test_a_wide_table_keeps_all_columns_of_a_wide_terminal() -> None:
