@@ -329,9 +329,21 @@ def _writable_status(folder: int, name: str) -> os.stat_result | None:
         status = None
     if status is not None:
         _check_regular(status)
-    if not os.access("." if status is None else name, os.W_OK, dir_fd=folder):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    place = "." if status is None else name
+    if not os.access(place, os.W_OK, dir_fd=folder):
+        # access() tells only that it may not be written.
+        number = errno.EROFS if _is_on_read_only(folder, place) else errno.EACCES
+        raise OSError(number, os.strerror(number))
     return status
+
+
+def _is_on_read_only(folder: int, name: str) -> bool:
+    """True if a file or folder is on a file system, or a mount, that is read-only."""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
+    finally:
+        os.close(descriptor)
 
 
 def _link(folder: int, temporary: str, name: str) -> None:

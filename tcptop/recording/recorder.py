@@ -133,7 +133,7 @@ class Recorder:
                 self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
             self._writer.forget_block()
-            text = sqlite_error_text(error) if isinstance(error, sqlite3.Error) else str(error)
+            text = sqlite_error_text(error, self.path) if isinstance(error, sqlite3.Error) else str(error)
             if text == DISK_FULL and self._next_number and self.stays:
                 text += "; the samples recorded so far can be read"
             raise TcptopError(f"{printable(self.path)}: {text}") from None

@@ -227,7 +227,7 @@ def errors_in_one_line(path: str) -> Iterator[None]:
     except OSError as error:
         raise TcptopError(f"{where}: {error.strerror}") from None
     except SQLITE_ERRORS as error:
-        raise TcptopError(f"{where}: {sqlite_error_text(error)}") from None
+        raise TcptopError(f"{where}: {sqlite_error_text(error, path)}") from None
 
 
 def file_status(path: str) -> os.stat_result:
@@ -238,24 +238,44 @@ def file_status(path: str) -> os.stat_result:
         raise OSError(errno.EINVAL, NO_SUCH_NAME) from None
 
 
+KILLED = "a recorder was killed while writing it; open it once as its owner, with its -journal file beside it"
+"""The error if a journal must be rolled back, and this user may not."""
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """Exceptions of SQLite calls. UnicodeDecodeError is raised if SQLite's error message quotes bytes of a damaged file."""
 
 
-def sqlite_error_text(error: Exception) -> str:
-    """One line for the user: the meaning of an SQLite error."""
+def sqlite_error_text(error: Exception, path: str | None = None) -> str:
+    """One line for the user: the meaning of an SQLite error with the file at `path`.
+
+    Without `path`, the error is one of a connection that only reads.
+    """
     text = str(error) if isinstance(error, sqlite3.Error) else "malformed"
     if "full" in text:
         return DISK_FULL
     if "locked" in text:
         return "another program is writing into it; is tcptop recording there already?"
-    if "readonly" in text:
-        return "a recorder was killed while writing it; open it once as its owner, with its -journal file beside it"
+    if "readonly" in text or "unable to open" in text:
+        return KILLED if path is None else _read_only_text(os.path.realpath(path)) or printable_name(text)
     if "interrupted" in text:
         return "damaged: SQLite does not come to an end with it"
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
     return printable_name(text)
+
+
+def _read_only_text(path: str) -> str | None:
+    """Why SQLite cannot write a file, or roll back its journal; None if this user may write the file and its folder."""
+    with suppress(OSError):
+        if os.lstat(f"{path}-journal").st_size:
+            return KILLED
+    with suppress(OSError):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return os.strerror(errno.EROFS)
+    if not os.access(path, os.W_OK):
+        return "this user may only read the file"
+    if not os.access(os.path.dirname(path), os.W_OK | os.X_OK):  # noqa: PTH120 (pathlib is not imported elsewhere)
+        return "this user may not write into its folder, where a recorder keeps the -journal file"
+    return None
 
 
 def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int | bytes, max_bytes: int) -> bytes:

@@ -8,6 +8,8 @@ import resource
 import shutil
 import stat
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -301,3 +303,84 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_the_recordings_that_these_tests_use_are_there() -> None:
     assert "established" in RECORDINGS["6.1-4n"]
+
+
+# Read-only files, folders and file systems
+
+KILLED = "a recorder was killed"
+
+
+def run_as(words: list[str], *arguments: str | Path) -> str:
+    """The error of the program, started by a program such as `unshare`; the error must be one line."""
+    command, environment = program()
+    done = subprocess.run(
+        [*words, *command, *map(str, arguments)],
+        env=environment,
+        cwd=environment["PYTHONPATH"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("mounts are not allowed here")
+    assert done.returncode in (1, 2)
+    [line] = done.stderr.splitlines()
+    return line
+
+
+@needs_mount
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["record", "--root", TREE, "-w", "recording"],
+        ["record", "--root", TREE, "-w", "new"],
+        ["import", TREE, "-w", "new"],
+        ["export", "-r", "recording", "new"],
+        ["exporter", "--root", TREE, "--textfile", "new.prom"],
+        ["exporter", "--root", TREE, "--textfile", "old.prom"],
+        ["lab", "-w", "new"],
+    ],
+    ids=lambda words: " ".join(map(str, words[::2])),
+)
+def test_a_read_only_file_system_is_named(tmp_path: Path, arguments: list[str | Path]) -> None:
+    record(TREE, tmp_path / "recording")
+    (tmp_path / "old.prom").write_text("")
+    mount = f'mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path} && exec "$@"'
+    words = [tmp_path / word if word in ("recording", "new", "new.prom", "old.prom") else word for word in arguments]
+    assert "Read-only file system" in run_as(["unshare", "-m", "sh", "-c", mount, "sh"], *words)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter; pytest's folders are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(not is_root or shutil.which("setpriv") is None, reason="needs root and util-linux")
+@pytest.mark.parametrize("case", ["folder", "file", "own file", "journal"])
+def test_a_recording_that_may_only_be_read_is_no_trace_of_a_killed_recorder(open_folder: Path, case: str) -> None:
+    place = open_folder
+    path = place / "recording"
+    record(TREE, path)
+    path.chmod(0o644)
+    if case != "folder":
+        os.chown(place, OTHER_USER, OTHER_USER)
+    if case != "file":
+        os.chown(path, OTHER_USER, OTHER_USER)
+    if case in ("own file", "journal"):
+        path.chmod(0o444)
+    if case == "journal":
+        (place / "recording-journal").write_bytes(b"x" * 1024)
+        os.chown(place / "recording-journal", OTHER_USER, OTHER_USER)
+    as_user = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"]
+    if subprocess.run([*as_user, sys.executable, "-c", "import tcptop"], check=False, capture_output=True).returncode:
+        pytest.skip("another user may not read this Python")
+    error = run_as(as_user, "record", "--root", TREE, "-w", path)
+    assert (KILLED in error) == (case == "journal")
+    if case == "folder":
+        assert "its folder" in error
+    if case in ("file", "own file"):
+        assert "may only read the file" in error
