@@ -26,7 +26,7 @@ PANES: tuple[tuple[str, str], ...] = (
     ("TCP caches", "the slab caches behind a socket; ENTER explains the selected one"),
     ("Free blocks", "the free memory for slabs: free_area by order and migrate type"),
 )
-"""What each pane of the screen shows."""
+"""The panes of the screen, each with what it shows."""
 WORDS_HINT = "i here: what a socket is made of. / here: any word or sign, as tcptop explain WORD."
 RATES_HINT = "Graphs, rates and growth change every 5 s; TCP's growth is that of the last half minute."
 

@@ -131,9 +131,12 @@ class LimitsPane(ScrollPane):
         complete = [each for each in sentences if exceptions in each]
         parts = [["Limits", order, each] for each in complete for order in ORDERS]
         parts += [["Limits", each] for each in complete]
-        for name in ("Known limits", "Limits") if OF_KNOWN in exceptions else ("Limits",):
-            parts += [[name, order, each] for each in sentences[-2:] for order in ORDERS]
-        parts += [["Limits", each] for each in sentences[-2:]]
+        # A number of the known limits alone is never called that of all limits; the order of the limits gives way.
+        name = "Known limits" if OF_KNOWN in exceptions else "Limits"
+        parts += [[name, order, each] for each in sentences[-2:] for order in ORDERS]
+        parts += [[name, each] for each in sentences[-2:]]
+        if name != "Limits":
+            parts.append(["Known", sentences[-1]])
         if self._can_look(ledger) and self._body_length >= self._body_height:
             parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
         positioned = [[*each, self.position] for each in parts]

@@ -385,8 +385,29 @@ async def test_the_title_is_one_sentence_cut_at_its_end_and_the_numbers_have_a_h
             app = await wait_for_app(pilot)
             title = pane_title(app, LimitsPane)
             assert title.endswith("─ fits more")
-            assert re.search("fewest (fit )?first|first of known", title) or size[0] < 80
+            assert re.search("fewest (fit )?first|first of known|Known limits", title) or size[0] < 80
             titles += [part.partition(" ──")[0] for part in title.split(" ─ ") if " more sockets" in part]
     assert len(titles) == len(SIZES[2:])
     longest = max(titles, key=len)
     assert all(longest.startswith(title) for title in titles), titles
+
+
+@pytest.mark.parametrize("size", [(width, 40) for width in (58, 70, 80, 100, 110, 120, 160)], ids=str)
+async def test_a_number_of_known_limits_alone_is_called_so_in_every_title(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        [snapshot] = sample_phases("6.1-4n", ["established"])
+        limits = snapshot.socket_limits.value
+        assert limits is not None
+        # Most figures of memory are unknown, and the first limit is one of seven digits, with a sign.
+        await feed(
+            pilot,
+            snapshot._replace(
+                socket_limits=snapshot.socket_limits._replace(
+                    value=limits._replace(open_files=0, max_open_files=9_000_000)
+                )
+            ),
+        )
+        title = pane_title(app, LimitsPane)
+        assert re.search(r"\d more sockets", title)
+        assert re.search("[Kk]nown", title), title
