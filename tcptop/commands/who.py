@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tcptop.commands.common import (
     Parser,
@@ -36,6 +36,9 @@ from tcptop.text.own_command import as_root
 from tcptop.text.printable import quoted
 from tcptop.text.quantities import parse_interval_s
 
+if TYPE_CHECKING:
+    from tcptop.recording.recording import Recording
+
 DESCRIPTION = """\
 Who holds the TCP sockets: a table of sockets, their slab and their buffers by
 owner, and what is wrong with them. Asks the kernel once for every socket
@@ -56,6 +59,9 @@ EXAMPLES = (
 )
 
 NO_LOOK = "nobody asked for the sockets when this was recorded; record --who keeps looks"
+MAX_SEARCHED = 1000
+"""Maximum number of samples that are searched for a look, before the chosen samples and after them."""
+NO_LOOK_NEAR = f"no look at the sockets here, nor in {MAX_SEARCHED} samples before and after; --json prints each look"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -217,5 +223,24 @@ def _print_recorded(options: argparse.Namespace) -> None:
                 write_stdout(_formatted(ledger, options))
                 printed += 1
         recording.raise_if_damaged()
-    if not printed:
-        raise TcptopError(NO_LOOK)
+        if not printed:
+            raise TcptopError(_no_look(recording, chosen))
+
+
+def _no_look(recording: Recording, chosen: range) -> str:
+    """Says that the chosen samples have no look at the sockets, and names the nearest sample that has one.
+
+    At most MAX_SEARCHED samples before the chosen ones are read, and as many after them.
+    """
+    from itertools import islice
+
+    from tcptop.report.as_json import utc_text
+
+    first, last = (chosen[0], chosen[-1]) if chosen else (0, -1)
+    before, after = range(first - 1, -1, -1), range(last + 1, len(recording))
+    for side, indices in (("an earlier", before), ("a later", after)):
+        for index in islice(indices, MAX_SEARCHED):
+            taken_at = utc_text(recording.taken_at_unix_s(index))
+            if taken_at is not None and recording.snapshot(index).socket_table.value is not None:
+                return f"no look at the sockets in this sample, but in {side} one: who -r FILE --at {taken_at}"
+    return NO_LOOK if max(len(before), len(after)) <= MAX_SEARCHED else NO_LOOK_NEAR

@@ -51,8 +51,8 @@ class Endpoint:
             return refusal
         if request.path not in ("/", "/metrics"):
             return plain_response(HTTPStatus.NOT_FOUND, "there is /metrics")
-        if request.method != "GET":
-            return plain_response(HTTPStatus.METHOD_NOT_ALLOWED, headers=[("Allow", "GET")])
+        if request.method not in ("GET", "HEAD"):
+            return plain_response(HTTPStatus.METHOD_NOT_ALLOWED, headers=[("Allow", "GET, HEAD")])
         if request.path == "/":
             return Response(HTTPStatus.OK, PAGE, "text/html; charset=utf-8")
         ledger = await self._looks.ledger(patience_s(request.headers.get(TIMEOUT_HEADER, "")))

@@ -1,4 +1,4 @@
-"""HTTP server of the exporter: GET of /metrics and /, on an event loop, with limits for each client.
+"""HTTP server of the exporter: GET and HEAD of /metrics and /, on an event loop, with limits for each client.
 
 A client may send at most HEADER_BYTES of headers. A client has IDLE_S to send a whole request, and IDLE_S to take the
 answer. If a new connection would exceed MAX_CONNECTIONS, the server closes the connection that has waited longest for
@@ -234,7 +234,9 @@ def _to_bytes(response: Response, request: Request | None, keeps_alive: bool) ->
         ("Connection", "keep-alive" if keeps_alive else "close"),
     ]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 {response.status.value} {response.status.phrase}\r\n{lines}\r\n".encode("latin-1") + body
+    head = f"HTTP/1.1 {response.status.value} {response.status.phrase}\r\n{lines}\r\n".encode("latin-1")
+    # The headers of an answer to HEAD are those of GET, even Content-Length (RFC 9110, 9.3.2).
+    return head if request is not None and request.method == "HEAD" else head + body
 
 
 def open_sockets(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:

@@ -177,7 +177,7 @@ async def test_a_connection_takes_several_requests() -> None:
         (b"GET /metricsx HTTP/1.1\r\n\r\n", 404),
         (b"GET /../etc/passwd HTTP/1.1\r\n\r\n", 404),
         (b"POST /metrics HTTP/1.1\r\n\r\n", 405),
-        (b"HEAD / HTTP/1.1\r\n\r\n", 405),
+        (b"HEADS / HTTP/1.1\r\n\r\n", 405),
         (b"POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", 400),
         (b"GET /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET /metrics\r\n\r\n", 400),
@@ -188,7 +188,7 @@ async def test_a_connection_takes_several_requests() -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-async def test_only_get_of_two_paths_is_answered(request_bytes: bytes, status: int) -> None:
+async def test_only_get_and_head_of_two_paths_is_answered(request_bytes: bytes, status: int) -> None:
     async with exporter() as served:
         answer = await send(served.port, request_bytes)
         assert answer.status == status
@@ -196,6 +196,23 @@ async def test_only_get_of_two_paths_is_answered(request_bytes: bytes, status: i
             "keep-alive" if status in (200, 404, 405) and b"1.0" not in request_bytes else "close"
         )
         assert (await scrape(served.port)).status == 200
+
+
+@pytest.mark.parametrize("path", [b"/", b"/metrics", b"/nothing"])
+@pytest.mark.parametrize("coding", [b"", b"Accept-Encoding: gzip\r\n"], ids=["plain", "gzip"])
+async def test_the_answer_to_head_is_that_to_get_without_a_body(path: bytes, coding: bytes) -> None:
+    async with exporter() as served:
+        whole = await send(served.port, b"GET " + path + b" HTTP/1.1\r\n" + coding + b"\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"HEAD " + path + b" HTTP/1.1\r\nConnection: close\r\n" + coding + b"\r\n")
+        head, end, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert (end, body) == (b"\r\n\r\n", b"")
+        first, *lines = head.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        assert int(first.split()[1]) == whole.status
+        assert headers.keys() == {name.lower() for name in whole.headers}
+        assert int(headers["content-length"]) > 0
 
 
 async def test_gzip_if_it_is_accepted() -> None:

@@ -116,6 +116,34 @@ def test_a_recording_without_looks_says_so(tmp_path: Path, capsys: pytest.Captur
     assert "record --who keeps looks" in capsys.readouterr().err
 
 
+def add_sample(file: Path, root: Path, taken_at_unix_s: float, has_look: bool) -> None:
+    """Appends a sample to a recording, with or without a look at the sockets."""
+    host = TreeSequenceHost([root])
+    recorder = Recorder(str(file))
+    sampler = Sampler(host, kernel_sources(), on_read=recorder.add_read)
+    if has_look:
+        sampler.add_source(SocketTableSource())
+    read_due(sampler)
+    recorder.write(sampler.snapshot()._replace(taken_at_unix_s=taken_at_unix_s))
+    recorder.close()
+    host.close()
+
+
+@pytest.mark.parametrize("looks", [(True, False, False), (False, False, True)], ids=["earlier", "later"])
+def test_a_sample_without_a_look_names_the_nearest_that_has_one(
+    trees: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], looks: tuple[bool, ...]
+) -> None:
+    file = tmp_path / "file"
+    for number, has_look in enumerate(looks):
+        add_sample(file, trees[0], 1_790_000_000.25 + number / 2, has_look)
+    with pytest.raises(SystemExit) as ended:
+        main(["who", "-r", str(file), *([] if looks[0] else ["--at", "+0s"])])
+    assert ended.value.code == 1
+    error = capsys.readouterr().err
+    assert ("an earlier" if looks[0] else "a later") in error
+    assert json.loads(output(capsys, "who", "--json", "-r", file, *error.split()[-2:]))["sums"]["full"]
+
+
 def read_of(text: str, path: str = SOCKETS_PATH) -> SourceRead:
     return SourceRead("socket_table", NOT_READ, (FileRead(path, text.encode(), None, 1),), ())
 
