@@ -1200,8 +1200,9 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "not seen",
         "A process may have these sockets: its descriptors may not be read, were not drawn, or were opened since.",
-        "The process may also be hidden: outside the pid namespace, or by hidepid. Root sees more. Namespaces that were"
-        " not asked stand below the table with the reason.",
+        "They may be in a thread's own table of descriptors (unshare with CLONE_FILES). The process may also be hidden:"
+        " outside the pid namespace, or by hidepid. Root sees more. Namespaces that were not asked stand below the"
+        " table with the reason.",
         "tcptop",
         ("(not seen)",),
     ),

@@ -138,9 +138,9 @@ MEANINGS: Sequence[Meaning] = (
         KIND_NAMES["not_seen"],
         ("not_seen",),
         (),
-        "A process may have them, but its descriptors were not read or not drawn, it opened them since, or it is"
-        " hidden (pid namespace, hidepid). Root sees more, and `tcptop who --exact PID` looks up every descriptor of a"
-        " process.",
+        "A process may have them, but its descriptors were not read or not drawn, it opened them since, they are in a"
+        " thread's own descriptor table (unshare with CLONE_FILES), or the process is hidden (pid namespace, hidepid)."
+        " Root sees more, and `tcptop who --exact PID` looks up every descriptor of a process's first thread.",
     ),
     Meaning(
         "CLOSE_WAIT",

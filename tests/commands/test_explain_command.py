@@ -312,3 +312,7 @@ def test_the_report_and_the_glossary_use_the_words_of_the_screen_for_slab_paddin
 @pytest.mark.parametrize("heading", ["TCP PARTv", "CACHE SIZEv", "OBJSv", "OBJS^", "TCP PART▾"])
 def test_a_heading_is_found_with_its_mark_of_the_order_in_ascii_too(heading: str) -> None:
     assert explain_text(heading).splitlines()[2].strip() == heading.rstrip("v^▾")
+
+
+def test_sockets_of_a_thread_with_its_own_descriptors_have_a_reason() -> None:
+    assert "a thread's own table of descriptors" in " ".join(explain("(not seen)").stdout.split())
