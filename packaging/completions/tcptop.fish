@@ -145,6 +145,7 @@ complete -c tcptop -n '_shtab_tcptop_using plan' -l sudo -d 'with --host: read t
 complete -c tcptop -n '_shtab_tcptop_using plan' -s r -l replay -xka "(__fish_complete_path (commandline -ct))" -d 'a recording: beside its last sample'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l at -x -d 'the sample of the recording nearest to a time'
 complete -c tcptop -n '_shtab_tcptop_using plan' -l lab -xka "(__fish_complete_path (commandline -ct))" -d 'use what tcptop lab -w FILE measured on this kernel, where no file tells'
+complete -c tcptop -n '_shtab_tcptop_using plan' -l who -d 'look at all sockets once: nofile, ports and accept queues are named'
 complete -c tcptop -n '_shtab_tcptop_using; and test $_shtab_tcptop_npos -eq 0' -a check -d 'check limits on sockets as a monitoring plugin'
 complete -c tcptop -n '_shtab_tcptop_using check' -s h -l help -d 'show this help message and exit'
 complete -c tcptop -n '_shtab_tcptop_using check' -l warn -x -d 'warning; may be repeated'
