@@ -40,6 +40,7 @@ from tcptop.ledger import (
     SocketCounts,
     Threshold,
 )
+from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.snapshot import DAMAGED, Reading, Snapshot, SocketLimits
 from tcptop.text.units import bounds_span, exact_bytes, grouped, round_bound
 
@@ -50,9 +51,6 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
 UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value counts as no limit; the kernel's default is LONG_MAX."""
-
-HIDDEN_ERROR_SHARE = 0.01
-"""Largest error of a headroom, as a share of the headroom, that is not shown: a headroom is shown rounded."""
 
 ORPHAN_WEIGHT = 4
 """Maximum number of times that the kernel counts the same orphan; see the thresholds in kernel/limits.py."""
@@ -345,7 +343,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
         headroom = max(0, int(left // per_socket))
         most_per_socket = per_socket * most / sockets.buffer_bytes
         surely = max(0, int(((use.maximum or 0) - most) // most_per_socket))
-        is_at_least = surely < (1 - HIDDEN_ERROR_SHARE) * headroom
+        is_at_least = surely < (1 - HIDDEN_ERROR_SHARE) * headroom or (not surely and not _is_surely_over(use))
         if is_at_least:
             headroom, per_socket = surely, most_per_socket
         average = "the average now, at most" if is_at_least else "the average now"
@@ -401,7 +399,7 @@ def _file_max(limits: SocketLimits, mode: AccountingMode, error: int | None, why
         is_known = use.used is not None and use.maximum is not None
         note = "each process has its own limit, too" if is_known else why_unread
         left = _left(use)
-        if left is None or not error or error <= HIDDEN_ERROR_SHARE * left:
+        if left is None or not error or error <= HIDDEN_ERROR_SHARE * left or _is_surely_over(use):
             yield _limit("file_max", use, left, note)
             return
         note = f"file-nr may be wrong by {grouped(error)}; {note}"
@@ -596,6 +594,13 @@ def _why_unread(source: Reading[Any]) -> str:
 def _as_unsigned(value: int) -> int:
     """The value of an unsigned int that was printed as an int."""
     return value + (1 << 32) if value < 0 else value
+
+
+def _is_surely_over(use: Use) -> bool:
+    """True if nothing more fits below a limit, whatever the error of its use."""
+    if use.used is None or use.maximum is None or use.error is None:
+        return False
+    return use.used - use.error >= use.maximum
 
 
 def _left(use: Use) -> int | None:

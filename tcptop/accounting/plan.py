@@ -13,7 +13,7 @@ from tcptop.accounting.cgroup_limit import buffer_pressure_text, limit_owner, ne
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import spare_pages
 from tcptop.accounting.headroom import share_of_objects
-from tcptop.accounting.limits import HIDDEN_ERROR_SHARE, limit_state
+from tcptop.accounting.limits import limit_state
 from tcptop.accounting.plan_needs import (
     Needs,
     average_charge_of,
@@ -26,6 +26,7 @@ from tcptop.accounting.plan_sysctls import advised_sysctls, machine_bytes
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import SOCKS
 from tcptop.ledger import Amount, Ledger, Limit, LimitState
+from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
     LimitVerdict,
     Plan,
@@ -386,7 +387,7 @@ def _limit(
             connections = int(sure * request.connections / high)
             if error != 0 and low and most < inf:
                 high_connections = int(max(0, most) * request.connections / low)
-                if not connections:
+                if not connections and high_connections:
                     connections, are_at_most = high_connections, True
             elif are_at_most:
                 connections = int(max(0, free) * request.connections / low) if low else None
@@ -409,6 +410,7 @@ def _limit(
         state=_state(limit, verdict, takes),
         at_most_used=limit.at_most_used,
         used_error=0 if limit.used is None and free is None else error,
+        used_is_about=limit.used_is_about,
         used_is_at_most=limit.used_is_at_most,
         high_connections=None if are_at_most else high_connections,
         connections_are_at_least=not are_at_most and _is_lower_bound(limit, request, (low, high), free, connections),

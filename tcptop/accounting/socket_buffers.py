@@ -49,11 +49,11 @@ def buffer_memory(
 ) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
-    The lower bound is the smaller of two figures: the charge, and the bytes of the live objects in the slabinfo rows
-    that only segments use. The upper bound is the smaller of two sums. The first sum is the charge plus the error of
-    the charge. The second sum is the bytes of the active objects in the slabinfo rows that only segments use, plus all
-    used memory of unknown purpose. Used memory of unknown purpose is neither slab memory nor anonymous memory nor page
-    cache. The second sum is unknown if meminfo may be a container's or another machine's.
+    The lower bound is the smaller of two figures: the charge less its error, and the bytes of the live objects in the
+    slabinfo rows that only segments use. The upper bound is the smaller of two sums. The first sum is the charge plus
+    the error of the charge. The second sum is the bytes of the active objects in the slabinfo rows that only segments
+    use, plus all used memory of unknown purpose. Used memory of unknown purpose is neither slab memory nor anonymous
+    memory nor page cache. The second sum is unknown if meminfo may be a container's or another machine's.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -67,11 +67,11 @@ def buffer_memory(
         if None not in (total, free, cached, slab, anonymous):
             rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
             high = min(high, max(0, rest) + rows.bytes.high)
-    low = min(rows.bytes.low, sockets.buffer_bytes, high)
+    low = min(rows.bytes.low, max(0, sockets.buffer_bytes - error_bytes), high)
     surely_used = 0.0
     if sockets.allocated is not None and sockets.buffer_unit_bytes is not None:
         surely_used = sockets.buffer_bytes - error_bytes - sockets.allocated * sockets.buffer_unit_bytes
-    live = low if rows.has_error else rows.bytes.high
+    live = rows.bytes.low if rows.has_error else rows.bytes.high
     has_figure = rows.has_row or surely_used > 0 or not sockets.buffer_bytes
     likely = max(live, surely_used) if has_figure else inf
     return BufferMemory(

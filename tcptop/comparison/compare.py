@@ -21,7 +21,7 @@ from tcptop.comparison.difference import (
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
-from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, CountScope, Ledger, SocketCost, SocketCounts, TcpMemory
+from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, CountScope, Ledger, SocketCost, TcpMemory
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load", "smbios", "tls_stat")
@@ -102,7 +102,7 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     scope, is_one_scope = _scope(before, after, one.time_wait_scope, two.time_wait_scope)
     time_wait = (one.time_wait, two.time_wait)
     assumed = ", error assumed" if one.buffer_error_is_assumed or two.buffer_error_is_assumed else ""
-    buffers = [(counts.buffer_bytes, _buffer_bounds(counts)) for counts in (one, two)]
+    buffers = [(counts.buffer_bytes, counts.buffer_bounds) for counts in (one, two)]
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
         Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note=netns, is_comparable=is_one_netns),
@@ -112,14 +112,6 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, most[0], most[1], "all netns"),
         bounded_change("buffer_bytes", "buffers", "bytes", buffers[0], buffers[1], f"machine{assumed}"),
     )
-
-
-def _buffer_bounds(counts: SocketCounts) -> Amount | None:
-    """Bounds on the bytes of socket buffers: the counter plus or minus its error."""
-    counted, error = counts.buffer_bytes, counts.buffer_error_bytes
-    if counted is None or counts.buffers_within_error:
-        return counts.buffer_bounds
-    return Amount(0, inf) if error is None else Amount(counted - error, counted + error)
 
 
 def _scope(before: Ledger, after: Ledger, one: CountScope | None, two: CountScope | None) -> tuple[str, bool]:
@@ -169,14 +161,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 def _buffers_per_socket(ledger: Ledger) -> tuple[float | None, Amount | None]:
     """The average buffer bytes of a socket, and bounds on the average, computed from the bounds on all buffer bytes."""
-    average, bounds, sockets = (
-        ledger.costs["full"].buffer_bytes_per_socket,
-        _buffer_bounds(ledger.sockets),
-        ledger.sockets.allocated,
-    )
-    if bounds is None or not sockets:
-        return average, None
-    return average, Amount(bounds.low / sockets, bounds.high / sockets)
+    return ledger.costs["full"].buffer_bytes_per_socket, ledger.sockets.buffer_bounds_per_socket
 
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:

@@ -45,7 +45,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
             (
                 limit.label,
                 state_text(limit),
-                used_text(ledger, limit),
+                used_text(limit),
                 maximum_text(limit),
                 ratio_text(limit),
                 threshold_text(limit),

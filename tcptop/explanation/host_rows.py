@@ -17,9 +17,11 @@ from tcptop.explanation.limit_texts import (
     state_role,
     state_text,
 )
+from tcptop.explanation.memory_page import buffers_text
 from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.text import units
+from tcptop.text.estimate import about
 from tcptop.text.line import Role
 from tcptop.text.printable import printable_name
 
@@ -175,6 +177,17 @@ def _exact(number: Value) -> Amount | None:
     return None if number is None else Amount(number, number)
 
 
+def _buffers_total(rows: Sequence[HostRow]) -> str:
+    """The buffers of all machines; if those of a machine are unknown, the text is a lower bound."""
+    counts = [row.sockets.buffer_bytes for row in rows]
+    bounds = [row.sockets.buffer_bounds for row in rows]
+    known = [each for each in bounds if each is not None]
+    if len(known) < len(rows):
+        return _sum(bounds, units.short_size)
+    total = Amount(sum(each.low for each in known), sum(each.high for each in known))
+    return about(sum(filter(None, counts)), total, units.short_size)
+
+
 def _rate_total(rows: Sequence[HostRow]) -> str:
     known = [each for row in rows if (each := row.sockets.allocated_per_s) is not None]
     return units.short_signed_count(sum(known)) if known and len(known) == len(rows) else units.UNKNOWN
@@ -233,9 +246,9 @@ COLUMNS: tuple[HostColumn, ...] = (
         "BUFFERS",
         "f",
         8,
-        lambda row: units.bounded(row.sockets.buffer_bounds, units.short_size),
-        lambda row: _shown(row.sockets.buffer_bounds),
-        lambda rows: _sum([row.sockets.buffer_bounds for row in rows], units.short_size),
+        lambda row: buffers_text(row.sockets, units.short_size),
+        lambda row: row.sockets.buffer_bytes,
+        _buffers_total,
     ),
     HostColumn(
         "EVENTS",

@@ -18,6 +18,7 @@ from tcptop.ledger import (
     LimitState,
 )
 from tcptop.text import units
+from tcptop.text.estimate import about
 from tcptop.text.line import Line, Piece, Role
 
 SOCKETS: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "mini-sockets"}
@@ -53,8 +54,9 @@ def is_reached(limit: Limit) -> bool:
         return True
     if limit.stops_new_sockets and limit.headroom_sockets == 0 and not limit.headroom_is_at_least:
         return True
-    is_known = limit.used is not None and limit.maximum is not None and not limit.used_is_at_most
-    return is_known and (limit.used or 0) >= (limit.maximum or 0)
+    if limit.used is None or limit.maximum is None or limit.used_error is None or limit.used_is_at_most:
+        return False
+    return limit.used - limit.used_error >= limit.maximum
 
 
 def state_text(limit: Limit) -> str:
@@ -320,15 +322,25 @@ def ratio_text(limit: Limit) -> str:
     """The used share of a limit in per cent, without `%`; below 1 % it has one decimal place.
 
     The share is rounded down, so that it never shows a threshold that the use has not reached. If the use may be 0, the
-    text is `≤` and the upper bound, rounded up. If only an upper bound on the maximum is known, the text begins with
-    `≥`.
+    text is `≤` and the upper bound, rounded up. If the use has an error that shows in the text, the text begins with
+    `≈`. If only an upper bound on the maximum is known, it begins with `≥`.
     """
     if limit.at_least_ratio is not None:
         return f"≥ {units.fine_percent(limit.at_least_ratio).removesuffix(' %')}"
     if limit.ratio is None:
         return units.UNKNOWN
-    bound = limit.at_most_ratio
-    return (units.fine_percent(limit.ratio) if bound is None else units.at_most_percent(bound)).removesuffix(" %")
+    if limit.at_most_ratio is not None:
+        return units.at_most_percent(limit.at_most_ratio).removesuffix(" %")
+    sign = "≈ " if limit.used_is_about and not _has_one_percent_text(limit) else ""
+    return f"{sign}{units.fine_percent(limit.ratio).removesuffix(' %')}"
+
+
+def _has_one_percent_text(limit: Limit) -> bool:
+    """True if the share has the same text at both bounds on the use."""
+    if limit.used is None or limit.used_error is None or not limit.maximum:
+        return False
+    low, high = ((limit.used + sign * limit.used_error) / limit.maximum for sign in (-1, 1))
+    return units.fine_percent(low) == units.fine_percent(high)
 
 
 def threshold_text(limit: Limit) -> str:
@@ -340,16 +352,14 @@ def threshold_text(limit: Limit) -> str:
     )
 
 
-def used_text(ledger: Ledger, limit: Limit) -> str:
+def used_text(limit: Limit) -> str:
     """The used amount of a limit, as text.
 
-    If the use may be 0, the text is `≤` and the upper bound.
+    If the use may be 0, the text is `≤` and the upper bound; if its error is more than a small share, `≈` and the use.
     """
-    if limit.name == "tcp_mem" and ledger.sockets.buffer_bytes is not None and limit.unit == "bytes":
-        return units.bounded(ledger.sockets.buffer_bounds, units.size)
     if limit.at_most_used is not None:
         return f"≤ {limit_text(limit, limit.at_most_used, True)}"
-    return limit_text(limit, limit.used)
+    return f"{'≈ ' if limit.used_is_about else ''}{limit_text(limit, limit.used)}"
 
 
 def maximum_text(limit: Limit) -> str:
@@ -381,6 +391,7 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
     )
     if not counted:
         return ""
+    charge = about(counted, ledger.sockets.buffer_bounds_per_socket, units.exact_bytes)
     limited = "which tcp_mem limits"
     if most_charge is not None and round(most_charge) > round(counted):
         in_all = f"at most {units.exact_bytes(most_charge, True)} B with the error of its counter"
@@ -388,7 +399,7 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
     if in_use is None:
         reason = ledger.sources["slabinfo"].reason or ledger.costs["full"].now_unknown_because or ""
         return (
-            f"Buffers: the kernel counts {units.exact_bytes(counted)} B per present socket, {limited}; how"
+            f"Buffers: the kernel counts {charge} B per present socket, {limited}; how"
             f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
             " without buffers."
         )
@@ -396,7 +407,7 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
     if most is not None and round(most) > round(in_use):
         used += f" to {units.exact_bytes(most)}"
     return (
-        f"Average buffers: the kernel counts {units.exact_bytes(counted)} B per socket, {limited};"
+        f"Average buffers: the kernel counts {charge} B per socket, {limited};"
         f" {used} B of that are in use, because the count includes unused and"
         " reserved parts of pages."
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory, SocketCounts
 from tcptop.text import units
+from tcptop.text.estimate import about
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
@@ -95,7 +96,12 @@ def buffers_row(ledger: Ledger) -> TableRow:
         error = f", {buffer_error_text(sockets)}" if sockets.buffer_error_bytes else ""
         memory = buffer_memory_text(ledger)
         note = f"in whole pages{error}{memory and '; '}{memory}; the slabs of queued segments are in it"
-    return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
+    return TableRow(("socket buffers", buffers_text(sockets)), note)
+
+
+def buffers_text(sockets: SocketCounts, format_amount: units.BoundFormat = units.size) -> str:
+    """The bytes of socket buffers as the kernel counts them, with the sign of the counter's error."""
+    return about(sockets.buffer_bytes, sockets.buffer_bounds, format_amount)
 
 
 def buffer_error_text(sockets: SocketCounts, format_size: Callable[[float], str] = units.size) -> str:
@@ -128,10 +134,10 @@ def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = u
     idle, and the upper bound if the purpose of nearly all used memory is known.
     """
     part = next((part for part in ledger.tcp_memory.parts if part.row is None), None)
-    charge = ledger.sockets.buffer_bounds
-    if ledger.tcp_memory.bytes is None or part is None or charge is None or not charge.low:
+    charge = ledger.sockets.buffer_bytes
+    if ledger.tcp_memory.bytes is None or part is None or not charge or ledger.sockets.buffers_within_error:
         return ""
-    if units.size(part.bytes) == units.size(charge.low):
+    if units.size(part.bytes) == units.size(charge):
         return ""
     sign = ""
     if part.low_bytes < part.high_bytes:

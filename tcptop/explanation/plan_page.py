@@ -21,6 +21,7 @@ from tcptop.explanation.limit_texts import (
     socket_bytes_text,
     state_role,
     state_text,
+    used_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
@@ -288,7 +289,7 @@ def _bars(plan: Plan, columns: int) -> list[Line]:
             _bar(limit.ratio, limit.ratio, False, cells),
             f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
             state_text(limit),
-            limit_text(limit, limit.used),
+            used_text(limit),
             NOT_COUNTED,
             limit_text(limit, limit.maximum),
             "",
@@ -505,7 +506,7 @@ def limit_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
         TableRow(
             (
                 limit.label,
-                limit_text(limit, limit.used),
+                used_text(limit),
                 NOT_COUNTED,
                 limit_text(limit, limit.maximum),
                 f"{ratio_text(limit)} %" if limit.ratio is not None else units.UNKNOWN,
@@ -523,10 +524,10 @@ def _with_signs(rows: Sequence[TableRow], sign: Signs) -> list[TableRow]:
 
 
 def _used(limit: PlanLimit) -> str:
-    """The present use of a limit. If the use may be 0, the text is `≤` and the upper bound, as on the main screen."""
+    """The present use of a limit, with the sign of its error, as on the main screen."""
     if limit.at_most_used is not None:
         return f"≤ {_amount(limit, limit.at_most_used, True)}"
-    return _amount(limit, limit.used)
+    return f"{'≈ ' if limit.used_is_about else ''}{_amount(limit, limit.used)}"
 
 
 def _takes(limit: PlanLimit) -> str:

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+HIDDEN_ERROR_SHARE = 0.01
+"""Largest error of a figure, as a share of the figure, that texts do not show."""
+
 
 class Amount(NamedTuple):
     """An amount that is known within bounds.

@@ -3,7 +3,16 @@
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
-from tcptop.kernel.limits import LimitConcern, LimitName, LimitScope, LimitUnit, Threshold, limit_label
+from tcptop.kernel.limits import (
+    CGROUP_LIMIT,
+    LimitConcern,
+    LimitName,
+    LimitScope,
+    LimitUnit,
+    Threshold,
+    limit_label,
+)
+from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 
 MAX_LOOK_AGE_S = 300.0
 """Maximum age in seconds of a look from which limits are computed, and of the verdicts that the head line counts. An
@@ -113,6 +122,16 @@ class Limit(NamedTuple):
         if self.at_most_used is None or self.ratio is None or not self.maximum:
             return None
         return self.at_most_used / self.maximum
+
+    @property
+    def used_is_about(self) -> bool:
+        """True if `used` may be too high or too low by more than a small share, and is surely above 0.
+
+        The use of a cgroup's limit has no error; without a known maximum it has no known share.
+        """
+        if self.used is None or self.at_most_used is not None or self.name == CGROUP_LIMIT:
+            return False
+        return self.used_error is None or self.used_error > HIDDEN_ERROR_SHARE * self.used
 
     @property
     def stops_new_sockets(self) -> bool:

@@ -123,6 +123,8 @@ class PlanLimit(NamedTuple):
     """Upper bound on the used amount, if only an upper bound is known (see `Limit.at_most_used`)."""
     used_error: int | None = 0
     """Error of `used` and of `free`, in either direction; None if unknown."""
+    used_is_about: bool = False
+    """True if the error of `used` is more than a small share of it (see `Limit.used_is_about`)."""
     used_is_at_most: bool = False
     """True if `used` is an upper bound (see `Limit.used_is_at_most`)."""
     high_connections: int | None = None

@@ -1,5 +1,6 @@
 """The numbers of sockets, and the bytes of their buffers; accounting/socket_counts.py computes them."""
 
+from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.ledger.amount import Amount
@@ -73,16 +74,17 @@ class SocketCounts(NamedTuple):
 
     @property
     def buffer_bounds(self) -> Amount | None:
-        """Bounds on the bytes of socket buffers; None if unknown.
-
-        If `buffers_within_error` is true, the lower bound is 0, and the upper bound is `buffer_bytes` plus the
-        counter's error. If `buffers_within_error` is false, both bounds are `buffer_bytes`.
-        """
-        if self.buffer_bytes is None:
+        """Bounds on the bytes of socket buffers: the counter plus or minus its error; None if unknown."""
+        counted, error = self.buffer_bytes, self.buffer_error_bytes
+        if counted is None:
             return None
-        if self.buffers_within_error:
-            return Amount(0, self.buffer_bytes + (self.buffer_error_bytes or 0))
-        return Amount(self.buffer_bytes, self.buffer_bytes)
+        return Amount(0, inf) if error is None else Amount(max(0, counted - error), counted + error)
+
+    @property
+    def buffer_bounds_per_socket(self) -> Amount | None:
+        """Bounds on the average bytes of buffers of an allocated socket; None if unknown."""
+        bounds, sockets = self.buffer_bounds, self.allocated
+        return None if bounds is None or not sockets else Amount(bounds.low / sockets, bounds.high / sockets)
 
     @property
     def apart(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
@@ -15,7 +16,13 @@ from tcptop.explanation.limit_texts import (
     headroom_sentences,
     ratio_text,
 )
-from tcptop.explanation.memory_page import buffer_error_text, buffer_memory_text, buffer_pages_text, slab_memory_table
+from tcptop.explanation.memory_page import (
+    buffer_error_text,
+    buffer_memory_text,
+    buffer_pages_text,
+    buffers_text,
+    slab_memory_table,
+)
 from tcptop.explanation.numa_page import late_memory_text, node_cpus_text, numa_page
 from tcptop.explanation.states_page import states_table
 from tcptop.kernel.objects import AVERAGE_OF_FAMILIES, MINI_SOCKETS, SOCKS
@@ -28,12 +35,14 @@ from tcptop.ledger import (
     NodeMemory,
     ObjectCost,
     SocketCost,
+    SocketCounts,
     ZoneMemory,
 )
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.cache_rows import select_rows
+from tcptop.text.estimate import about
 from tcptop.text.line import Line, paragraph, text_of, wrap_text
 from tcptop.text.table import make_headings, split_table
 
@@ -66,7 +75,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY, width: int
     sections = [
         _summary(ledger, width),
         _head(ledger),
-        *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
+        *(_cost(mode, cost, ledger.sockets) for mode, cost in ledger.costs.items()),
         _page_section("Attached objects, which only some sockets have", attached_table(ledger, of_pages)),
         _sockets(ledger, width),
         _memory(ledger, width),
@@ -166,7 +175,7 @@ def _head(ledger: Ledger) -> Iterator[str]:
         yield f"this netns, which in use and TIME_WAIT count: {host.net_namespace}"
 
 
-def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
+def _cost(mode: AccountingMode, cost: ConnectionCost, sockets: SocketCounts) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
         yield f"  average now        {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
@@ -199,7 +208,16 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
         idle = units.exact_bytes(cost.idle_bytes_per_socket, cost.now_is_at_most or None)
         yield f"  idle slab per socket {f'≤ {idle}' if cost.now_is_at_most else idle:>8} B"
     if mode == "full":
-        yield f"  buffers per socket   {units.exact_bytes(cost.buffer_bytes_per_socket):>8} B"
+        yield f"  buffers per socket   {_buffers_per_socket(sockets, cost.buffer_bytes_per_socket)}"
+
+
+def _buffers_per_socket(sockets: SocketCounts, average: float | None) -> str:
+    """The average buffers of a socket; if the error of the counter is in it, with a sign and both bounds."""
+    bounds = sockets.buffer_bounds_per_socket
+    text = about(average, bounds, units.exact_bytes)
+    if average is None or bounds is None or bounds.high == inf or text == units.exact_bytes(average):
+        return f"{text:>8} B"
+    return f"{text:>8} B  between {units.exact_bytes(bounds.low, False)} and {units.exact_bytes(bounds.high, True)} B"
 
 
 def _rows_of_parts(parts: Sequence[ObjectCost]) -> Iterator[tuple[ObjectCost, str, str, str]]:
@@ -261,7 +279,7 @@ def _sockets(ledger: Ledger, width: int) -> Iterator[str]:
     if sockets.buffers_within_error:
         error = "error of the counter assumed" if sockets.buffer_error_is_assumed else ""
     error_text = f", {error}" if error else ""
-    buffers, memory = units.bounded(sockets.buffer_bounds, units.size), buffer_memory_text(ledger)
+    buffers, memory = buffers_text(sockets), buffer_memory_text(ledger)
     if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
         buffers = f"{buffer_pages_text(sockets)} pages"
     rows = (

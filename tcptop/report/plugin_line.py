@@ -18,7 +18,7 @@ from tcptop.accounting.checks import (
     UncheckedLimit,
     worst_state,
 )
-from tcptop.explanation.limit_texts import limit_text, maximum_text
+from tcptop.explanation.limit_texts import maximum_text, used_text
 from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import Ledger
 from tcptop.text import units
@@ -125,8 +125,7 @@ def _use_text(check: Check) -> str:
     if limit is None or limit.used is None or limit.maximum is None:
         return ""
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
-    at_most = limit.at_most_used
-    used = limit_text(limit, limit.used) if at_most is None else f"<= {limit_text(limit, at_most, up=True)}"
+    used = report_to_ascii(used_text(limit))
     left_out = f" {limit.left_out_text}" if limit.left_out_zones else ""
     # The note of a limit of one process or listener begins with its name.
     owner = f" in {limit.note.partition(',')[0]}" if limit.scope == "process" and limit.note else ""

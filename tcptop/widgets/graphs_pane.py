@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from tcptop.explanation.memory_page import buffers_text
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import Line, Role, paragraph
@@ -98,9 +99,9 @@ class GraphsPane(Pane):
 def _charge_text(sockets: SocketCounts, amount: float) -> str:
     """The bytes of the buffers as text.
 
-    If the count is no larger than the counter's possible error, the text is an upper bound, as in the TCP pane.
+    It has the sign of the counter's error, as in the TCP pane.
     """
-    return units.bounded(sockets._replace(buffer_bytes=round(amount)).buffer_bounds, units.short_size)
+    return buffers_text(sockets._replace(buffer_bytes=round(amount)), units.short_size)
 
 
 def time_wait_title(ledger: Ledger) -> str:

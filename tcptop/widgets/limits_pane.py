@@ -205,7 +205,7 @@ def limit_lines(
     widths = column_widths(limits, columns)
     lines: list[Line] = []
     for limit in limits:
-        use = first_fitting(_use_texts(ledger, limit), widths.use - 2) if widths.use else ""
+        use = first_fitting(_use_texts(limit), widths.use - 2) if widths.use else ""
         in_s = limits_in_s.get(limit.name)
         others_grow = limit.name == "memory" and in_s is not None and _others_grow(limit, in_s, tcp_per_s)
         note = first_fitting(_note_texts(ledger, mode, limit, in_s, others_grow), widths.note)
@@ -336,15 +336,16 @@ def _percent_text(limit: Limit) -> str:
     return units.UNKNOWN if limit.ratio is None else f"{ratio_text(limit)} %"
 
 
-def _use_texts(ledger: Ledger, limit: Limit) -> list[str]:
+def _use_texts(limit: Limit) -> list[str]:
     """The used amount and the maximum, with all digits or shortened; empty if both are unknown."""
     if limit.used is None and limit.maximum is None:
         return [""]
-    long = f"{used_text(ledger, limit)} of {maximum_text(limit)}"
+    long = f"{used_text(limit)} of {maximum_text(limit)}"
     if limit.unit == "bytes":
         return [long, ""]
     bound = limit.at_most_used
     used = units.short_count(limit.used, 9) if bound is None else f"≤ {units.short_count(bound, 9, up=True)}"
+    used = f"≈ {used}" if limit.used_is_about else used
     at_most = "≤ " if limit.maximum_is_at_most else ""
     return [long, f"{used} of {at_most}{units.short_count(limit.maximum, 9)}"]
 

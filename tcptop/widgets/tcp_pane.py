@@ -10,6 +10,7 @@ from tcptop.explanation.memory_page import (
     buffer_memory_amount,
     buffer_memory_text,
     buffer_pages_text,
+    buffers_text,
 )
 from tcptop.kernel.objects import MINI_SOCKETS
 from tcptop.ledger import AccountingMode, Ledger, SocketCounts
@@ -327,7 +328,7 @@ def _buffers_in_use(ledger: Ledger, format_amount: units.BoundFormat) -> list[st
     Two texts, a long one and a short one: `buffers charged 97.7 MiB, of it in use ≈ 27.2 MiB`, `buffers 97.7 MiB, in
     use ≈ 27.2 MiB`.
     """
-    charged = units.bounded(ledger.sockets.buffer_bounds, format_amount)
+    charged = buffers_text(ledger.sockets, format_amount)
     in_use = buffer_memory_amount(ledger, format_amount)
     return [f"buffers charged {charged}, of it in use {in_use}", f"buffers {charged}, in use {in_use}"]
 
@@ -409,11 +410,11 @@ def buffers_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
         pages = counts.tcp_mem_pages[2]
         return buffer_pages_text(counts), (f"of tcp_mem {units.count(pages)} pages ({share})", "pages")
     bounds, memory = counts.buffer_bounds, buffer_memory_text(ledger)
-    text = units.bounded(bounds, units.size)
+    text = buffers_text(counts)
     if bounds is None:
         return text, ("of all sockets",)
     error = buffer_error_text(counts)
-    if not bounds.low:
+    if counts.buffers_within_error:
         error = "error assumed" if counts.buffer_error_is_assumed else ""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return text, (f"{error}, {memory}".strip(", "), memory)

@@ -9,7 +9,7 @@ from typing import Any
 
 import forked_program
 import pytest
-from recorded import copy_recording, ledger
+from recorded import copy_recording, ledger, write_buffers, write_tree
 
 from tcptop.accounting import account
 from tcptop.accounting.host_row import RowAccount
@@ -220,3 +220,65 @@ def test_the_idle_part_of_an_average_that_is_at_most_is_at_most(tmp_path: Path) 
     assert lines
     assert cost.now_is_at_most == any("<= " in line or "≤ " in line for line in lines)
     assert cost.now_is_at_most
+
+
+# The error of a counter is in every text of its figure
+
+
+def test_buffers_little_above_their_error_are_no_exact_figure(root: Path) -> None:
+    """2 049 pages with an error of 2 048: 4 KiB to 16 MiB."""
+    write_buffers(root, 2049)
+    text = forked_program.run("-o", "--root", root).stdout
+    assert re.search(r"buffers per socket +~ 525 B  between 0 and 1 049 B", text)
+    assert re.search(r"(?m)^  buffers +~ 8\.0 MiB  machine: .*\+- 8\.0 MiB", text)
+    assert re.search(r"tcp_mem +ok +~ 8\.0 MiB +\S+ MiB +~ 1 ", text)
+    assert "tcp_mem 0.0 to 3.0 %" in forked_program.run("check", "--root", root).stdout
+    found = json.loads(forked_program.run("--root", root, "--json").stdout)
+    [buffers] = [part for part in found["tcp_memory"]["parts"] if part["part"] == "socket buffers"]
+    assert buffers["low_bytes"] <= 4096
+    assert buffers["high_bytes"] > found["sockets"]["buffer_bytes"]
+
+
+def test_buffers_far_above_their_error_have_no_sign(root: Path) -> None:
+    """The error is 0.5 % of the counted pages."""
+    write_buffers(root, 409_600)
+    text = forked_program.run("-o", "--root", root).stdout
+    assert re.search(r"(?m)^  buffers +1\.6 GiB  machine", text)
+    assert re.search(r"buffers per socket +\d+ \d+ B$", text, re.MULTILINE)
+
+
+def test_the_buffers_of_hosts_and_their_sum_have_the_sign_of_their_error(root: Path) -> None:
+    write_buffers(root, 2100)
+    near = RowAccount().row(sample(root))
+    assert texts([near, near], "BUFFERS") == (["≈ 8.20M", "≈ 8.20M"], "≈ 16.41M")
+    write_buffers(root, 2048)
+    within = RowAccount().row(sample(root))
+    assert texts([near, within], "BUFFERS") == (["≈ 8.20M", "≤ 16.00M"], "≈ 16.20M")
+    assert texts([within], "BUFFERS") == (["≤ 16.00M"], "≤ 16.00M")
+
+
+def test_the_open_files_have_the_sign_of_their_error(root: Path) -> None:
+    """Each of 8 CPUs may have 32 files that it has not added: 256 of 15 872 are 1.6 %."""
+    write_tree(root, {"proc/sys/fs/file-nr": "15872\t0\t20000\n", "proc/sys/fs/file-max": "20000\n"})
+    assert re.search(r"file-max +ok +~ 15 872 +20 000 +~ 79 ", forked_program.run("-o", "--root", root).stdout)
+    plan = forked_program.run("plan", "--connections", "1000", "--root", root).stdout
+    assert re.search(r"file-max +~ 15 872 ", plan)
+    assert "(~ 15 872 of 20 000 files" in forked_program.run("check", "file_max", "--root", root).stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "pages", "fits"),
+    [(20_000, 0, "0 more"), (10_100, 0, ">= 0 more"), (0, 1_000_000, "0 more"), (0, 137_500, ">= 0 more")],
+)
+def test_nothing_fits_below_a_limit_that_is_surely_exceeded(root: Path, files: int, pages: int, fits: str) -> None:
+    """The error of 256 files, or of 2 048 pages, reaches across the limit or does not."""
+    if files:
+        write_tree(root, {"proc/sys/fs/file-nr": f"{files}\t0\t10000\n", "proc/sys/fs/file-max": "10000\n"})
+    else:
+        write_buffers(root, pages)
+        write_tree(root, {"proc/sys/net/ipv4/tcp_mem": "34350\t45800\t137400\n"})
+    text = forked_program.run("-o", "--root", root).stdout
+    assert re.search(rf"(?m)^ +{fits} sockets fit, {'file-max' if files else 'tcp_mem'} first", text)
+    assert ("FULL" in text) == (fits == "0 more")
+    plan = forked_program.run("plan", "--connections", "1000", "--buffers", "now", "--root", root).stdout
+    assert not re.search(r"(?m)^ (file-max|tcp_mem) .*<= 0$", plan)

@@ -1466,7 +1466,7 @@ def test_buffers_as_now_are_the_bounds_of_the_attached_objects(run: Run, run_jso
     found = ledger("6.18-1n", "established")
     [bounds] = [kind.bytes_per_socket for kind in found.attached.kinds if kind.name == "buffers"]
     assert bounds is not None
-    assert 0 < bounds.low < bounds.high
+    assert 0 == bounds.low < bounds.high  # the whole count is within its error
     arguments = ("--connections", "40K", "--buffers", "now", "--root", WITHIN_BOUNDS)
     planned = run_json(*arguments)
     [part] = [part for part in planned["takes"]["parts"] if part["object"] == "buffers"]
@@ -1608,7 +1608,7 @@ def test_a_limit_that_is_exceeded_by_more_than_its_error_is_exceeded(root: Path,
         write_tree(root, {"proc/sys/fs/file-nr": f"21200\t0\t{maximum}\n"})
         row = limit(run_json("--root", str(root), "--connections", "1"), "file_max")
         assert (row["verdict"], row["connections"]) == (verdict, 0 if verdict == "exceeded" else 6)
-        assert row["connections_are_at_most"]
+        assert row["connections_are_at_most"] == (verdict == "unknown")
 
 
 def halfclosed(tmp_path: Path, tcp_mem: str) -> Path:
