@@ -161,13 +161,17 @@ def memory_headroom(
 def usable_memory(
     snapshot: Snapshot, table: CacheTable, page_bytes: int | None, memory: TcpMemory
 ) -> UsableMemory | None:
-    """The memory of the zones that slabs can use; None if slabs can use all memory, or if meminfo is a container's.
+    """The memory that slabs can use; None if slabs can use all memory, or if meminfo is a container's.
 
-    On a machine with memory in zone Movable or HighMem, MemTotal and MemAvailable count memory that slabs never get.
+    On a machine with memory in zone Movable or HighMem, or with free memory of CMA, MemTotal and MemAvailable count
+    memory that slabs never get.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     left_out = _zones_without_slabs(snapshot, zones)
     meminfo = _machine_meminfo(snapshot, page_bytes)
+    cma_pages = sum(zone.free_cma_pages or 0 for zone in zones if zone.name in SLAB_ZONES)
+    if not left_out and cma_pages and meminfo is not None and page_bytes is not None:
+        return _usable_without_cma(meminfo, cma_pages * page_bytes)
     if not left_out or (meminfo is None and not is_of_machine(snapshot, page_bytes)):
         return None
     unknown = UsableMemory(left_out, None, None, None, "")
@@ -180,7 +184,7 @@ def usable_memory(
         return unknown._replace(unknown_because=room)
     if room.late_pages is None or room.reclaim_pages is None:
         return unknown._replace(unknown_because=_why_no_reclaim(snapshot, meminfo))
-    managed_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name in SLAB_ZONES)
+    managed_pages = sum(zone.managed_pages or 0 for zone in zones if zone.name in SLAB_ZONES) - cma_pages
     available_pages = sum(room.spare.by_zone.values()) + room.late_pages + room.reclaim_pages
     return UsableMemory(
         left_out,
@@ -188,7 +192,16 @@ def usable_memory(
         available_pages * page_bytes,
         room.spare.error_pages * page_bytes,
         "",
+        cma_pages * page_bytes,
     )
+
+
+def _usable_without_cma(meminfo: Meminfo, cma_bytes: int) -> UsableMemory | None:
+    """All memory less the free memory of CMA, which MemAvailable counts; None if only a small share is free in CMA."""
+    total, available = meminfo.total_bytes, meminfo.available_bytes
+    if total is None or available is None or cma_bytes <= EXACT_SHARE * total:
+        return None
+    return UsableMemory((), total - cma_bytes, max(0, available - cma_bytes), 0, "", cma_bytes)
 
 
 def _zones_without_slabs(snapshot: Snapshot, zones: Sequence[Zone]) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ def is_reached(limit: Limit) -> bool:
     """True if nothing more fits below a limit: its maximum is in use, or no socket fits."""
     if limit.maximum == 0:
         return True
-    if limit.stops_new_sockets and limit.headroom_sockets == 0 and not limit.headroom_is_at_least:
-        return True
+    if limit.stops_new_sockets:
+        return limit.headroom_sockets == 0 and not limit.headroom_is_at_least
     if limit.used is None or limit.maximum is None or limit.used_error is None or limit.used_is_at_most:
         return False
     return limit.used - limit.used_error >= limit.maximum
@@ -429,6 +429,11 @@ def memory_use_text(ledger: Ledger, mode: AccountingMode) -> str:
         return (
             f"USED and OF of memory leave out zone {names}: the kernel takes no slabs from there, so its free memory"
             " and page cache are no room for sockets, though MemTotal and MemAvailable count them."
+        )
+    if row.left_out_cma_bytes:
+        return (
+            f"USED and OF of memory leave out {units.size(row.left_out_cma_bytes)} of free CMA: the kernel takes no"
+            " slabs from there, though MemTotal and MemAvailable count it."
         )
     excess_bytes = row.used + fits_bytes - row.maximum
     if abs(excess_bytes) < MIN_EXCESS_SHARE * row.maximum:

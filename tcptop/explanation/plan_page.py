@@ -26,6 +26,7 @@ from tcptop.explanation.limit_texts import (
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
 from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
 from tcptop.ledger import Headroom, Ledger, Limit
+from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
     ADVISED_PERCENT,
     PLANNED_BUFFERS,
@@ -752,12 +753,15 @@ def buffers_text(plan: Plan) -> str:
     counted, _, bounds = plan.buffers
     if counted is None and bounds is None:
         return "not known"
+    most = _most_charge(plan) if plan.request.buffer_bytes == "now" else counted
+    is_about = counted is not None and (most is None or most > (1 + HIDDEN_ERROR_SHARE) * counted)
+    charge = f"{'≈ ' if is_about else ''}{units.exact_bytes(counted)}"
     if bounds is None:
-        return f"{units.exact_bytes(counted)} B, in use not known"
+        return f"{charge} B, in use not known"
     used = units.bounds_span(bounds, units.exact_bytes)
     if bounds.low == 0 < bounds.high:
         used = f"≤ {units.exact_bytes(bounds.high, True)}"
-    return f"in use {used} B" if counted is None else f"{units.exact_bytes(counted)} B, in use {used} B"
+    return f"in use {used} B" if counted is None else f"{charge} B, in use {used} B"
 
 
 def _most_charge(plan: Plan) -> float | None:

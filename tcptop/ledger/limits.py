@@ -67,6 +67,8 @@ class Limit(NamedTuple):
     """True if `headroom_sockets` is an upper bound, because the size of some object of a socket is unknown."""
     left_out_zones: tuple[str, ...] = ()
     """Names of the zones whose memory `used` and `maximum` leave out, because slabs cannot use it."""
+    left_out_cma_bytes: int = 0
+    """Free memory of CMA that `used` and `maximum` leave out, because slabs cannot use it."""
     of_seen: str = ""
     """The part of the machine that `used` is of, such as `of the namespaces seen`, if a look at the sockets saw only a
     part; otherwise empty."""
@@ -78,8 +80,11 @@ class Limit(NamedTuple):
     @property
     def left_out_text(self) -> str:
         """The memory that `used` and `maximum` leave out, such as `without zone Movable`; empty without any."""
-        names = " and ".join(self.left_out_zones)
-        return f"without zone{'s' if len(self.left_out_zones) > 1 else ''} {names}" if names else ""
+        names = list(self.left_out_zones)
+        if names:
+            names[0] = f"zone{'s' if len(names) > 1 else ''} {names[0]}"
+        names += ["free CMA"] if self.left_out_cma_bytes else []
+        return f"without {' and '.join(names)}" if names else ""
 
     @property
     def label(self) -> str:

@@ -27,7 +27,7 @@ class NodeHeadroom(NamedTuple):
 
 
 class UsableMemory(NamedTuple):
-    """The memory of the zones that slabs can use, on a machine with other zones that have memory."""
+    """The memory that slabs can use, on a machine with other zones that have memory, or with free memory of CMA."""
 
     left_out: tuple[str, ...]
     """Names of the zones that slabs cannot use, such as `Movable`."""
@@ -40,6 +40,8 @@ class UsableMemory(NamedTuple):
     """`available_bytes` may be too high by so many bytes; None if unknown."""
     unknown_because: str
     """The reason why the amounts are unknown; may be empty."""
+    free_cma_bytes: int = 0
+    """Free memory of CMA that the amounts leave out, because slabs cannot use it."""
 
 
 class Headroom(NamedTuple):

@@ -126,7 +126,7 @@ def _use_text(check: Check) -> str:
         return ""
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
     used = report_to_ascii(used_text(limit))
-    left_out = f" {limit.left_out_text}" if limit.left_out_zones else ""
+    left_out = f" {limit.left_out_text}" if limit.left_out_text else ""
     # The note of a limit of one process or listener begins with its name.
     owner = f" in {limit.note.partition(',')[0]}" if limit.scope == "process" and limit.note else ""
     return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}{owner}{left_out}"

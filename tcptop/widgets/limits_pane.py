@@ -382,7 +382,7 @@ def _note_texts(
         assumed = headroom_assumption(ledger.headroom[mode]) if limit.name == "memory" else "average buffers"
         texts = [*(f"{each}; {assumed}" for each in texts[:1]), *texts]
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
-    if texts and limit.left_out_zones:
+    if texts and limit.left_out_text:
         texts = [*(f"{each}; {limit.left_out_text}" for each in (*texts[:1], *alarms[-1:])), *texts]
     if not texts and limit.headroom_sockets is None:
         short = limit.note.removeprefix("a mini-socket has ").replace("from this network namespace", "here")

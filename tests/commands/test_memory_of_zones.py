@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +64,13 @@ def use_movable(root: Path, name: str = "Movable") -> None:
         file.unlink()
 
 
-def fill(root: Path, left_pages: int = 100) -> None:
+def fill(root: Path, left_pages: int = 100, nodes: Collection[int] = range(4)) -> None:
     """Leaves `left_pages` free pages above the low watermark in each zone that slabs can use."""
     taken = 0
 
-    def filled(_: int, zone: str, text: str) -> str:
+    def filled(node: int, zone: str, text: str) -> str:
         nonlocal taken
-        if zone not in SLAB_ZONES or not number_in(text, "managed"):
+        if node not in nodes or zone not in SLAB_ZONES or not number_in(text, "managed"):
             return text
         free, low = number_in(text, "pages free"), number_in(text, "low")
         left = min(free, low + left_pages)
@@ -220,3 +220,24 @@ def test_an_unknown_size_of_a_zone_leaves_the_use_unknown(root: Path) -> None:
     path.write_text(re.sub(r"(?m)^ +managed +382805\n", "", path.read_text()))
     assert memory_of(report(root))["used"] is None
     assert printed("check", "--root", root, "memory")[1] == 3
+
+
+def test_free_memory_of_cma_is_no_memory_for_sockets(root: Path) -> None:
+    """All free memory of the nodes 2 and 3 belongs to CMA, except a few pages; the other nodes are full."""
+
+    def with_cma(node: int, zone: str, text: str) -> str:
+        if node < 2 or zone not in SLAB_ZONES or not number_in(text, "managed"):
+            return text
+        free = max(0, number_in(text, "pages free") - number_in(text, "low") - 100)
+        return re.sub(r"count: \d+", "count: 0", with_number(text, "nr_free_cma", free))
+
+    fill(root, nodes=(0, 1))
+    edit_zones(root, with_cma)
+    for path in ("proc/buddyinfo", "proc/pagetypeinfo"):
+        (root / path).unlink(missing_ok=True)
+    for file in (root / "sys/devices/system/node").glob("node*/meminfo"):
+        file.unlink()
+    whole = forked_program.run("-o", "--root", root).stdout
+    assert re.search(r"(?m)^ +memory +CRITICAL +\d\.\d GiB +\d\.\d GiB +(98|99|100) ", whole)
+    assert "without free CMA" in whole
+    assert forked_program.run("check", "memory", "--root", root).stdout.startswith("TCPTOP CRITICAL - memory ")
