@@ -1,6 +1,6 @@
 """The holders of the sockets: groups with their memory, and sums that are compared with the kernel's own counters."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -290,11 +290,25 @@ def _holder_groups(
             round(counted_sockets),
             round(counted_bytes),
         )
+    listeners_of = Counter((listener.namespace, listener.port) for listener in table.listeners)
     for listener in table.listeners:
-        yield _listening(listener, table, cost_of)
+        shares_port = listeners_of[listener.namespace, listener.port] > 1
+        yield _listening(listener, table, _listening_cost(cost_of, shares_port))
 
 
-def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> HolderGroup:
+def _listening_cost(cost_of: CostOf, shares_port: bool) -> Amount | None:
+    """The slab bytes of a listener.
+
+    Listeners of one port may share its bind buckets (inet_csk_get_port finds them). The low end is then that of a
+    socket without a bucket of its own.
+    """
+    cost, without = cost_of.get((State.LISTEN, True)), cost_of.get((State.ESTABLISHED, True))
+    if cost is None or not shares_port:
+        return cost
+    return Amount(0 if without is None else min(cost.low, without.low), cost.high)
+
+
+def _listening(listener: Listener, table: SocketTable, cost: Amount | None) -> HolderGroup:
     """Describes a listener as a group of one socket."""
     return HolderGroup(
         listener_owner(listener, table),
@@ -308,7 +322,7 @@ def _listening(listener: Listener, table: SocketTable, cost_of: CostOf) -> Holde
         listener.cgroup,
         "",
         1.0,
-        cost_of.get((State.LISTEN, True)),
+        cost,
         0.0,
         0.0,
         0.0,

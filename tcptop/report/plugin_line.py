@@ -92,6 +92,8 @@ def _value_text(check: Check) -> str:
         bound, span = _percent_bound(check), _percent_span(check)
         if span is not None and bound is None:
             return f"{_floored(span[0], 1):.1f} to {_raised(span[1], 1):.1f} %"
+        if bound is not None and bound > 0 == _raised(bound, 1):
+            return "< 0.1 %"
         return f"{_floored(value, 1):.1f} %" if bound is None else f"<= {_raised(bound, 1):.1f} %"
     if check.name == BYTES_PER_CONNECTION:
         return f"{report_to_ascii(units.bounded(check.bounds, units.exact_bytes))} B"

@@ -226,3 +226,12 @@ def test_a_look_is_merged_once_while_the_cost_of_a_socket_changes(monkeypatch: p
     assert found is not None
     assert found.groups[0].slab_bytes != merged.groups[0].slab_bytes
     assert found.groups[0].sockets == merged.groups[0].sockets
+
+
+def test_listeners_of_one_port_may_share_its_bind_buckets() -> None:
+    found = holders_of(net(), listen(80), listen(80), listen(81))
+    shared_one, other, alone = (each.slab_bytes for each in found.groups if each.state == "LISTEN")
+    assert shared_one is not None
+    assert alone is not None
+    assert shared_one == other
+    assert shared_one.low < alone.low <= alone.high == shared_one.high

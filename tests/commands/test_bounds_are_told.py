@@ -239,6 +239,13 @@ def test_buffers_little_above_their_error_are_no_exact_figure(root: Path) -> Non
     assert buffers["high_bytes"] > found["sockets"]["buffer_bytes"]
 
 
+def test_a_share_of_a_huge_tcp_mem_is_not_0(root: Path) -> None:
+    huge = (1 << 63) - 1
+    write_tree(root, {"proc/sys/net/ipv4/tcp_mem": f"{huge}\t{huge}\t{huge}\n"})
+    assert re.search(r"(?m)^  tcp_mem +ok .* <0\.1 ", forked_program.run("-o", "--root", root).stdout)
+    assert "tcp_mem < 0.1 %" in forked_program.run("check", "--root", root).stdout
+
+
 def test_buffers_far_above_their_error_have_no_sign(root: Path) -> None:
     """The error is 0.5 % of the counted pages."""
     write_buffers(root, 409_600)
