@@ -25,11 +25,12 @@ from tcptop.kernel.objects import (
     OBJECT_OF_CACHE,
     SOCKET_ALLOC,
     SOCKS,
+    TCP_SOCK,
     State,
 )
 from tcptop.ledger import Amount, CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
 from tcptop.ledger.memory import most_bytes
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import DAMAGED, Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 """Structs in shared caches that every socket with an inode holds, even without a file."""
@@ -37,6 +38,8 @@ HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
     """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown.
+
+    The sum then still has a lower bound if the number of sockets and the size of a sock are known.
 
     The number of sockets was read right after the caches, so TCP's share of a cache and the cache's size belong to the
     same moment.
@@ -55,11 +58,37 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
     missing += [name for name in table.doubted_sources if name not in missing]
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,
-        low_bytes=sum(part.low_bytes for part in parts) if own_known else None,
+        low_bytes=sum(part.low_bytes for part in parts) if own_known else _least_bytes(snapshot, table, sockets, parts),
         high_bytes=most_bytes(parts) if own_known and not missing else None,
         parts=tuple(parts),
         missing=tuple(missing),
     )
+
+
+def _least_bytes(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, parts: Sequence[MemoryPart]
+) -> int | None:
+    """Lower bound on TCP's memory if the size of cache TCP or TCPv6 is unknown; None if no bound is known.
+
+    Every allocated socket has a sock, and the sock of IPv6 contains the sock of IPv4, so the socks take at least the
+    number of sockets × the size of IPv4's sock. Whole caches and the buffers are added. TCP's share of shared caches is
+    left out, because it depends on counts that are as unknown as the size of the cache.
+    """
+    if table.doubted_sources or snapshot.protocols.state in DAMAGED:
+        return None
+    line, meminfo = table.find(TCP_SOCK).line, snapshot.meminfo.value
+    if line is None or not sockets.allocated:
+        return None
+    sock_bytes = line.object_size_bytes or (None if line.computed else line.object_bytes)
+    if sock_bytes is None:
+        return None
+    sock_caches = {name for item in SOCKS for name in item.caches}
+    certain = [part for part in parts if part.row is None or not part.estimated]
+    of_socks = sum(part.low_bytes for part in certain if part.name in sock_caches)
+    others = sum(part.low_bytes for part in certain if part.name not in sock_caches)
+    least = max(of_socks, sockets.allocated * sock_bytes) + others
+    # An impossible number of sockets is no bound.
+    return None if meminfo is not None and least > (meminfo.total_bytes or least) else least
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:

@@ -184,7 +184,10 @@ def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
 
 
 def _tcp_memory(before: Ledger, after: Ledger) -> Change:
-    sides = [(memory.bytes, _memory_bounds(memory)) for memory in (before.tcp_memory, after.tcp_memory)]
+    memories = before.tcp_memory, after.tcp_memory
+    sides = [
+        (memory.low_bytes if memory.bytes is None else memory.bytes, _memory_bounds(memory)) for memory in memories
+    ]
     return bounded_change("tcp_memory_bytes", "kernel memory in TCP", "bytes", sides[0], sides[1])
 
 

@@ -104,17 +104,17 @@ def _time_wait(counts: SocketCounts) -> Amount | None:
 
 def _tcp_bytes(row: HostRow) -> Amount | None:
     memory = row.tcp_memory
-    if memory.bytes is None:
-        return None
-    return Amount(memory.low_bytes or 0, inf) if memory.missing else Amount(memory.bytes, memory.bytes)
+    if memory.missing:
+        return None if memory.low_bytes is None else Amount(memory.low_bytes, inf)
+    return None if memory.bytes is None else Amount(memory.bytes, memory.bytes)
 
 
 def _tcp_text(rows: Sequence[HostRow]) -> str:
     """TCP's memory on all machines, as text. `≈` precedes the likely amount if the ends of its range look different."""
     text = _sum([_tcp_bytes(row) for row in rows], units.short_size)
-    memories = [row.tcp_memory for row in rows if row.tcp_memory.bytes is not None]
+    memories = [row.tcp_memory for row in rows if row.tcp_memory.low_bytes is not None]
     low = sum(each.low_bytes or 0 for each in memories)
-    high = sum(each.high_bytes or each.bytes or 0 for each in memories)
+    high = sum(each.high_bytes or each.bytes or each.low_bytes or 0 for each in memories)
     is_range = text[0].isdigit() and units.short_size(low) != units.short_size(high)
     return f"≈ {text}" if is_range else text
 

@@ -178,7 +178,9 @@ class TcpMemory(NamedTuple):
     """The kernel memory that TCP holds on the whole machine."""
 
     bytes: int | None
+    """The likely total of the known parts; None if the size of cache TCP or TCPv6 is unknown."""
     low_bytes: int | None
+    """Lower bound on the total. Without `bytes`, it is the number of sockets × the size of a sock, or None."""
     high_bytes: int | None
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
@@ -188,9 +190,9 @@ class TcpMemory(NamedTuple):
     def shown_bytes(self) -> int | None:
         """The number that the screen shows and draws: the likely total or, if parts are missing, its lower bound.
 
-        None if the total is unknown.
+        None if both are unknown.
         """
-        return self.low_bytes if self.missing and self.bytes is not None else self.bytes
+        return self.low_bytes if self.missing else self.bytes
 
 
 class ZoneMemory(NamedTuple):

@@ -121,11 +121,13 @@ def _summary(ledger: Ledger, width: int) -> Iterator[str]:
 def _memory_answers(ledger: Ledger) -> list[str]:
     memory, machine = ledger.tcp_memory, ledger.host.memory_bytes
     start = "Memory of TCP: "
-    if memory.bytes is None:
+    if memory.low_bytes is None:
         return [f"{start}not known: {', '.join(memory.missing)}", f"{start}not known"]
     if memory.missing:
         least = f"{start}at least {units.size(memory.low_bytes, False)}"
         return [f"{least}, and what is not known: {', '.join(memory.missing)}", f"{least}, and what is not known"]
+    if memory.bytes is None:
+        return [f"{start}not known"]
     total = f"{start}{units.size(memory.bytes)}, {_between(memory.low_bytes, memory.high_bytes)}"
     if not machine:
         return [total]
@@ -304,7 +306,10 @@ def _sockets(ledger: Ledger, width: int) -> Iterator[str]:
 def _memory(ledger: Ledger, width: int) -> Iterator[str]:
     memory = ledger.tcp_memory
     yield "Total kernel memory in TCP"
-    if memory.bytes is None:
+    if memory.bytes is None and memory.low_bytes is not None:
+        yield f"  ≥ {units.size(memory.low_bytes, False)}: the allocated sockets, each with a sock; not known:"
+        yield f"    {', '.join(memory.missing)}"
+    elif memory.bytes is None:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
     elif memory.missing:
         yield f"  ≥ {units.size(memory.low_bytes, False)}, about {units.size(memory.bytes)} and what is not known:"

@@ -141,21 +141,26 @@ def _low_lines(ledger: Ledger, view: View, mode: AccountingMode, columns: int, r
 def total_texts(ledger: Ledger) -> tuple[str, str]:
     """The digits of the total, and its unit.
 
-    If the total is unknown, there are no digits, and the reason takes the place of the unit.
+    If the total and its lower bound are unknown, there are no digits, and the reason takes the place of the unit.
 
     If parts are missing, `≥` and the lower bound are shown. Otherwise the likely total is shown, the same number as in
     the graphs and the reports. The total and its bounds are shortened alike. `≈` precedes the total if the shortened
     lower or upper bound differs from the shortened total.
     """
     total = ledger.tcp_memory
-    if total.bytes is None:
-        return "", "needs root" if ledger.sources["slabinfo"].state == "refused" else "not known"
+    if total.shown_bytes is None:
+        return "", _unknown_total(ledger)
     if total.missing:
         digits, unit = units.short_figure(total.low_bytes or 0, False)
         return f"≥{digits}", unit
-    digits, unit = units.short_figure(total.bytes)
+    digits, unit = units.short_figure(total.shown_bytes)
     ends = {units.short_figure(each) for each in (total.low_bytes, total.high_bytes) if each is not None}
     return f"≈{digits}" if len(ends | {(digits, unit)}) > 1 else digits, unit
+
+
+def _unknown_total(ledger: Ledger) -> str:
+    """The reason why the total is unknown, in two words."""
+    return "needs root" if ledger.sources["slabinfo"].state == "refused" else "not known"
 
 
 def _memory_facts(
@@ -167,9 +172,12 @@ def _memory_facts(
     useful than the share.
 
     If the total is unknown, `unit` is the reason, and the line shows only this reason. If `with_available` is true, the
-    available memory follows the reason.
+    available memory follows the reason. If at least a lower bound is known, the reason follows the unit.
     """
     total, memory_bytes = ledger.tcp_memory, ledger.host.memory_bytes
+    if total.bytes is None and total.low_bytes is not None:
+        reason, start = _unknown_total(ledger), f"{unit}, " if unit else ""
+        return ((first_fitting([f"{start}the rest {reason}", f"{start}rest {reason}", unit], columns), "text"),)
     if total.bytes is None:
         available = f"RAM available {units.size((view.rates or ledger).host.memory_available_bytes)}"
         reasons = [f"TCP memory {unit}", f"memory {unit}", unit] if unit else [""]
@@ -275,7 +283,7 @@ def _instead_of_graph(ledger: Ledger, view: View, columns: int) -> Line:
 
     If a graph will appear later, the text says when. Otherwise the text gives the range of the total.
     """
-    reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.bytes is not None else ""
+    reason = no_graph_reason(ledger, view) if view.choices.extras and ledger.tcp_memory.shown_bytes is not None else ""
     texts = (reason,) if reason not in ("", NO_PAST) else _total_notes(ledger)[1]
     return ((first_fitting((*texts, ""), columns), "dim"),)
 
@@ -362,7 +370,7 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
         ("TCP memory", *_total_notes(ledger)),
     )
     lines: list[Line] = []
-    for title, value, notes in rows[: len(rows) if total.bytes is not None else -1]:
+    for title, value, notes in rows[: len(rows) if total.shown_bytes is not None else -1]:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - len(GAP)
         note = first_fitting((*notes, ""), free_columns)
@@ -444,6 +452,13 @@ def _names_of_missing(without: str, names: Sequence[str]) -> Iterator[str]:
 def _total_notes(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """The total of TCP's kernel memory, and notes on the range of the total or on its unknown parts."""
     total = ledger.tcp_memory
+    if total.bytes is None and total.low_bytes is not None:
+        start = "the sockets, each with a sock"
+        return f"≥ {units.size(total.low_bytes, False)}", (
+            f"{start}; the rest {_unknown_total(ledger)}",
+            start,
+            "socks",
+        )
     if total.missing:
         without = "not known:" if total.low_bytes is None else "without"
         return f"≥ {units.size(total.low_bytes, False)}", (

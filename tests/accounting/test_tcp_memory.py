@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from recorded import (
+    RECORDINGS,
     copy_recording,
     each_recording,
     ledger,
@@ -18,6 +20,10 @@ from recorded import (
     write_buffers,
     write_tree,
 )
+
+from tcptop.report.as_metrics import DEFAULT_OPTIONS, metric_families
+from tcptop.report.as_text import as_text
+from tcptop.text import units
 
 OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6")
 
@@ -243,9 +249,39 @@ def test_without_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_path: Path
         (root / path).unlink()
     figures = ledger_of(root)
     memory = figures.tcp_memory
-    assert (memory.bytes, memory.low_bytes, memory.high_bytes) == (None, None, None)
+    assert (memory.bytes, memory.high_bytes) == (None, None)
     assert figures.slab_memory.unexplained_bytes is None
     assert memory.missing
+
+
+@pytest.mark.parametrize("path", ["proc/net/protocols", "proc/net/sockstat"])
+def test_without_the_size_of_a_sock_or_the_sockets_no_bound_is_known(path: str, tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    for each in ("proc/slabinfo", path):
+        (root / each).unlink()
+    shutil.rmtree(root / "sys/kernel/slab")
+    assert ledger_of(root).tcp_memory.low_bytes is None
+
+
+@pytest.mark.parametrize("kernel", RECORDINGS)
+def test_a_plain_user_has_a_true_lower_bound_in_every_output(kernel: str, tmp_path: Path) -> None:
+    root = copy_recording(kernel, "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    shutil.rmtree(root / "sys/kernel/slab", ignore_errors=True)
+    figures, whole = ledger_of(root), ledger(kernel, "established").tcp_memory
+    memory = figures.tcp_memory
+    assert memory.bytes is None
+    # Every socket has at least a struct tcp_sock, whose size /proc/net/protocols gives to every user.
+    [size] = re.findall(r"(?m)^TCP +(\d+) ", text(kernel, "established", "proc/net/protocols"))
+    assert memory.low_bytes is not None
+    assert (figures.sockets.allocated or 0) * int(size) <= memory.low_bytes <= (whole.low_bytes or 0)
+    shown = units.size(memory.low_bytes, False)
+    report = as_text(figures)
+    assert f"Memory of TCP: at least {shown}, and what is not known" in report
+    assert f"  >= {shown}: the allocated sockets, each with a sock" in report
+    families = {family.name: list(family.points) for family in metric_families(figures, DEFAULT_OPTIONS)}
+    assert families["tcptop_tcp_memory_low_bytes"] == [((), memory.low_bytes)]
+    assert not families.get("tcptop_tcp_memory_bytes")
 
 
 def test_unexplained_slab_memory_is_unknown_without_meminfo(tmp_path: Path) -> None:

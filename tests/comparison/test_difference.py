@@ -209,9 +209,11 @@ def test_figures_missing_from_one_ledger_are_unknown_and_the_reason_is_reported(
     shutil.rmtree(root / "sys/kernel/slab")
     found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
     assert found.tcp_memory.before is not None
-    assert (found.tcp_memory.after, found.tcp_memory.increase) == (None, None)
+    low_bytes = ledger_of(root).tcp_memory.low_bytes
+    assert low_bytes
+    assert (found.tcp_memory.after, found.tcp_memory.after_bound) == (low_bytes, "at least")
     lines = diff_as_text(found).splitlines()
-    assert next(line for line in lines if line.startswith("  kernel memory in TCP")).split()[-1] == "-"
+    assert ">=" in next(line for line in lines if line.startswith("  kernel memory in TCP"))
     assert any(line.startswith("  B ") and "/proc/slabinfo" in line for line in lines)
 
 
