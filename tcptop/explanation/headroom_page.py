@@ -102,7 +102,10 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             " or the protection of a zone is not known."
         )
     if headroom.late_bytes:
-        yield f"{units.size(headroom.late_bytes)} of the free memory are not initialised by the kernel yet."
+        yield (
+            f"{units.size(headroom.late_bytes)} of the free memory are not initialised by the kernel yet:"
+            " they count here, but at no node, so that the nodes together fit fewer."
+        )
     if headroom.without_reclaim_low is not None and headroom.without_reclaim_high is not None:
         low, high = units.rough_count(headroom.without_reclaim_low), units.rough_count(headroom.without_reclaim_high)
         if low != high:

@@ -412,7 +412,7 @@ def _node(ledger: Ledger, node: NodeMemory, width: int) -> Iterator[str]:
         with_reclaim = units.UNKNOWN if own.with_reclaim is None else f"{sign}{units.count(own.with_reclaim)}"
         yield (
             f"  fits {sign}{units.count(own.without_reclaim)} more sockets in free memory,"
-            f" {with_reclaim} with reclaim (TCP slabs are {block} blocks)"
+            f" {with_reclaim} with reclaim (TCP slabs are {block} blocks){late and f', {late}'}"
         )
 
 
