@@ -10,6 +10,7 @@ from tcptop.accounting.cache_table import COST_SOURCES
 from tcptop.accounting.cgroup_limit import buffer_limit_text
 from tcptop.kernel.limits import CGROUP_LIMIT, LIMIT_BY_NAME, LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
+from tcptop.snapshot import DAMAGED
 from tcptop.text.ranges import Range
 from tcptop.text.units import grouped, plain_number
 
@@ -152,10 +153,20 @@ def unchecked_limits(ledger: Ledger, checks: Sequence[Check]) -> tuple[Unchecked
 def _contradiction(ledger: Ledger, name: str) -> str:
     """The reason why a limit or figure is not trusted; empty if it is trusted.
 
-    A limit or figure is not trusted if it is computed from a file that is cut or has impossible figures.
+    A limit or figure is not trusted if it is computed from a file that is cut or has impossible figures. Nor is a limit
+    whose use is unknown, if its file has damaged lines.
     """
     sources = FIGURE_SOURCES[name] if name in FIGURE_SOURCES else LIMIT_BY_NAME[name].sources
-    return next((ledger.sources[source].reason or "" for source in sources if source in ledger.doubted), "")
+    limit = next((limit for limit in ledger.limits["full"].rows if limit.name == name), None)
+    is_unknown = limit is not None and limit.used is None
+    return next(
+        (
+            ledger.sources[source].reason or ""
+            for source in sources
+            if source in ledger.doubted or (is_unknown and ledger.sources[source].state in DAMAGED)
+        ),
+        "",
+    )
 
 
 def worst_state(checks: Sequence[Check]) -> CheckState:

@@ -28,6 +28,8 @@ class MeminfoSource(FileSource[Meminfo]):
             for name in FIELDS
             if name not in fields and any(line.startswith(f"{name}:") for line in lines)
         ]
+        if not any(line.startswith("MemTotal:") for line in lines):  # every kernel prints it
+            damages.append(Damage("strange", "no line begins with MemTotal:"))
         # The kernel always prints DirectMap4k and DirectMap2M (or 4M). Only a kernel that uses pages of 1 GiB also
         # prints DirectMap1G.
         mapped = [size for name, size in fields.items() if name.startswith("DirectMap")]

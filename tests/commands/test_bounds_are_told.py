@@ -289,3 +289,13 @@ def test_nothing_fits_below_a_limit_that_is_surely_exceeded(root: Path, files: i
     assert ("FULL" in text) == (fits == "0 more")
     plan = forked_program.run("plan", "--connections", "1000", "--buffers", "now", "--root", root).stdout
     assert not re.search(r"(?m)^ (file-max|tcp_mem) .*<= 0$", plan)
+
+
+@pytest.mark.parametrize("first", ["\ufeffMemTotal:", "MemTotel:"])
+def test_a_meminfo_without_its_first_name_is_damaged(root: Path, first: str) -> None:
+    path = root / "proc/meminfo"
+    path.write_text(path.read_text().replace("MemTotal:", first, 1))
+    done = forked_program.run("check", "--root", root)
+    assert (done.returncode, "no line begins with MemTotal:" in done.stdout) == (3, True)
+    text = forked_program.run("-o", "--root", root).stdout
+    assert re.search(r"(?m)^  meminfo +strange +/proc/meminfo: no line begins with MemTotal:", text)
