@@ -108,7 +108,7 @@ def test_a_total_with_a_part_missing_is_a_lower_bound_everywhere() -> None:
 
 def test_beside_a_graph_a_wide_range_has_its_upper_bound() -> None:
     figures = ledger("6.1-8n", "timewait")
-    view = View(trends=Trends(sockets=(1.0, 2.0), time_wait=(1.0, 2.0)))
+    view = View(trends=Trends(sockets=(1.0, 2.0), time_wait=(1.0, 2.0), tcp_bytes=(None, None)))
     for columns in (36, 60):
         shown = [text_of(line) for line in tcp_lines(figures, view, "full", columns, 4)]
         high = units.size(figures.tcp_memory.high_bytes, True)
