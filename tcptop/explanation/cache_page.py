@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
@@ -21,7 +21,7 @@ from tcptop.explanation.struct_layout import (
 )
 from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
-from tcptop.ledger import CacheLine, Ledger, Presence
+from tcptop.ledger import Amount, CacheLine, Ledger, Presence
 from tcptop.snapshot import CacheAttributes, StructLayout
 from tcptop.text import units
 from tcptop.text.cache_columns import find_column
@@ -33,10 +33,11 @@ MAX_MEMBERS = 10
 BAR_INDENT = 13
 """Number of columns to the left of a bar; the texts of facts begin in the same column as a bar."""
 MIN_BAR_WIDTH = 20
-OBJECT_CELL, LAST_OBJECT_CELL = "█", "▌"
+MIN_OBJECT_CELLS = 2
+OBJECT_CELL, LAST_OBJECT_CELL = "█", "│"
 """The character that fills the cells of an object in the bar of a slab, and the character of the object's last cell.
 
-Only the left half of the last cell is filled, which leaves a gap before the next object.
+The last cell separates the object from the next one, in ASCII too.
 """
 LEFT_OVER_CELL = "░"
 
@@ -137,10 +138,21 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
     elif line.objects is None:
         yield from fact_lines("now", ledger.sources["slabinfo"].reason or "its counts are not known", columns)
     if row is not None and row.tcp_bytes is not None and row.tcp_bounds is not None:
-        share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
-        size, is_exact = units.size(row.tcp_bytes), len({*row.tcp_bounds, row.tcp_bytes}) == 1
-        text = size if is_exact else f"≈ {size}, in the range {units.size_range(*row.tcp_bounds)}"
-        yield from fact_lines("TCP part", f"{text}: {share}", columns)
+        yield from fact_lines("TCP part", _tcp_part_text(row, row.tcp_bytes, row.tcp_bounds), columns)
+
+
+def _tcp_part_text(row: CacheLine, tcp_bytes: int, bounds: Amount) -> str:
+    """TCP's part of a row: the likely bytes, their range, and how the likely bytes were found."""
+    share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
+    size = units.size(tcp_bytes)
+    if bounds.low == tcp_bytes == bounds.high:
+        return f"{size}: {share}"
+    # Each part in the row was rounded to whole bytes.
+    if abs(bounds.low + bounds.high - 2 * tcp_bytes) <= 2 * len(row.objects_of):
+        share = "the middle of what is possible"
+    spread = units.size_range(*bounds, likely=tcp_bytes, whole=row.bytes)
+    whole = ", the whole cache" if row.bytes is not None and bounds.high >= row.bytes else ""
+    return f"≈ {size}, in the range {spread}{whole}: {share}"
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
@@ -256,18 +268,25 @@ def size_facts(
 
 
 def _draw_slab(line: CacheLine, columns: int) -> Iterator[Line]:
-    """A bar of one slab: its objects, and the remaining bytes; no bar if there are too many objects to draw."""
+    """A bar of one slab: its objects, and the remaining bytes; no bar if there are too many objects to draw.
+
+    Objects have equal widths, in whole cells, so the bar may be shorter than the line.
+    """
     width = columns - BAR_INDENT - 1
     if not line.slab_share_bytes or not line.object_bytes or not line.objects_per_slab or width < MIN_BAR_WIDTH:
         return
-    if line.objects_per_slab > width // 2:
-        return
     slab_bytes = line.slab_share_bytes * line.objects_per_slab
-    ends = [round(width * line.object_bytes * number / slab_bytes) for number in range(line.objects_per_slab + 1)]
-    pieces: list[Piece] = [(f" {'one slab':<{BAR_INDENT - 1}}", "dim")]
-    for start, end in pairwise(ends):
-        pieces.append((OBJECT_CELL * (end - start - 1) + LAST_OBJECT_CELL, "slice-1"))
-    yield (*pieces, (LEFT_OVER_CELL * (width - ends[-1]), "idle"))
+    cells = min(width // line.objects_per_slab, int(width * line.object_bytes / slab_bytes + units.ROUNDING_ERROR))
+    if cells < MIN_OBJECT_CELLS:
+        return
+    left_over = round(cells * (slab_bytes / line.object_bytes - line.objects_per_slab))
+    objects = (OBJECT_CELL * (cells - 1) + LAST_OBJECT_CELL) * line.objects_per_slab
+    free_cells = max(0, width - len(objects))
+    yield (
+        (f" {'one slab':<{BAR_INDENT - 1}}", "dim"),
+        (objects, "slice-1"),
+        (LEFT_OVER_CELL * min(left_over, free_cells), "idle"),
+    )
 
 
 def _draw_words(layout: StructLayout, columns: int) -> Iterator[Line]:

@@ -38,7 +38,9 @@ def basis_text(part: MemoryPart) -> str:
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)
-    return "computed" if low == high else units.size_range(part.low_bytes, part.high_bytes)
+    if low == high:
+        return "computed"
+    return units.size_range(part.low_bytes, part.high_bytes, likely=part.bytes, whole=part.row_max_bytes)
 
 
 def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:

@@ -112,21 +112,31 @@ def short_figure(amount: float, up: bool | None = None) -> tuple[str, str]:
     return f"{round_bound(value, up, decimals):.{decimals}f}", f"{unit}iB" if unit else "B"
 
 
-def size_range(low: float | None, high: float | None) -> str:
+def size_range(
+    low: float | None, high: float | None, *, likely: float | None = None, whole: float | None = None
+) -> str:
     """Both ends of a range of memory, with one unit at the end: `28.4 to 33.4 MiB`, `1 018 to 1 039 MiB`.
 
     The lower end is rounded down, and the upper end up. A lower end that would be 0.0 in the unit of the upper end
     keeps a unit of its own.
+
+    `likely` is an amount within the range that is printed before it; with a lower end of 0, the upper end has its unit.
+    `whole` is the amount that the range is a part of. It is rounded to the nearest, and so is an upper end that would
+    otherwise be shown above it.
     """
     start, end = size(low, False), size(high, True)
+    if whole is not None and high is not None and high <= whole and end == size(whole, True):
+        end = size(whole)
     unit, high_unit = (each.rpartition(" ")[2] for each in (start, end))
     if low is None or high is None:
         return f"{start} to {end}"
     if unit == high_unit:
         return f"{start.rpartition(' ')[0]} to {end}"
-    in_low_unit = [round(round_bound(each / _unit_bytes(unit), up)) for each, up in ((low, False), (high, True))]
-    if low and in_low_unit[1] < MAX_IN_SMALLER_UNIT:
-        return f"{' to '.join(map(grouped, in_low_unit))} {unit}"
+    unit = size(likely).rpartition(" ")[2] if likely and not low else unit
+    first, last = (round(round_bound(each / _unit_bytes(unit), up)) for each, up in ((low, False), (high, True)))
+    last = last if whole is None or high > whole else min(last, round(whole / _unit_bytes(unit)))
+    if (low or likely) and unit != high_unit and last < MAX_IN_SMALLER_UNIT:
+        return f"{grouped(first)} to {grouped(last)} {unit}"
     if not low:
         return f"0 to {end}"
     in_high_unit = round_bound(low / _unit_bytes(high_unit), False, 1)

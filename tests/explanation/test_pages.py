@@ -23,6 +23,7 @@ from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACH
 from tcptop.ledger import SCOPE_LABELS, Ledger
 from tcptop.report.as_text import as_text
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import text_of
 
 WIDTHS = (60, 76, 80, 100, 116, 120)
@@ -510,8 +511,25 @@ def test_the_bar_of_a_slab_shows_each_of_its_objects_or_is_left_out(columns: int
         cache = figures.cache(name)
         assert cache is not None
         bars = [line for line in draw(page_of_cache(name), figures, columns) if line.startswith(" one slab ")]
-        assert [bar.count("▌") for bar in bars] in ([], [cache.objects_per_slab])
-        assert bars or columns < 2 * (cache.objects_per_slab or 0) + 14
+        objects = [bar.removeprefix(" one slab").strip().rstrip("░") for bar in bars]
+        assert [bar.count("│") for bar in objects] in ([], [cache.objects_per_slab])
+        assert all(len(set(bar.split("│")[:-1])) == 1 for bar in objects), "objects of different widths"
+        assert all(report_to_ascii(bar).count("|") == cache.objects_per_slab for bar in objects)
+        assert bars or columns < 2 * (cache.objects_per_slab or 0) + 16
+
+
+@pytest.mark.parametrize(("kernel", "row"), [("6.1-8n", "pid"), ("5.10-4n", "kernfs_node_cache")])
+def test_a_part_that_is_the_middle_of_a_range_is_named_so_and_is_within_its_cache(kernel: str, row: str) -> None:
+    figures = ledger(kernel, "established")
+    part = fact_text(draw(page_of_cache(row), figures, 200), "TCP part")
+    assert "the middle of what is possible" in part
+    assert "by the number" not in part
+    assert "by the number" in fact_text(draw(page_of_cache("sock_inode_cache"), figures, 200), "TCP part")
+    cache = figures.cache(row)
+    assert cache is not None
+    most = re.search(r"in the range 0 to ([\d ]+) KiB", part)
+    assert most is not None, part
+    assert int(most[1].replace(" ", "")) <= (cache.bytes or 0) / 1024
 
 
 def test_rows_that_have_more_than_meminfo_leave_nothing_unexplained() -> None:
@@ -564,7 +582,7 @@ def test_each_part_of_tcps_memory_has_its_basis_beside_it(columns: int) -> None:
         elif part.low_bytes == part.high_bytes:
             assert words == "computed"
         else:
-            low, high = re.fullmatch(r"([\d.]+)(?: \w+)? to ([\d.]+) \w+", words).groups()  # type: ignore[union-attr] # else it fails
+            low, high = re.fullmatch(r"([\d. ]+)(?: [A-Z]\w*)? to ([\d. ]+) \w+", words).groups()  # type: ignore[union-attr] # else it fails
             assert low != high
 
 

@@ -338,6 +338,14 @@ def test_a_range_has_one_unit(low: int, high: int, text: str) -> None:
     assert units.size_range(low, high) == text
 
 
+def test_an_upper_bound_is_not_shown_above_the_whole_that_it_is_part_of() -> None:
+    assert units.size_range(2**20, 1.04 * MIB * 2, whole=1.04 * MIB * 2) == "1.0 to 2.1 MiB"
+    assert units.size_range(MIB, 2.01 * MIB, whole=2.02 * MIB) == "1.0 to 2.0 MiB"
+    assert units.size_range(0, 1_060_864, likely=530_432, whole=1_060_864) == "0 to 1 036 KiB"
+    assert units.size_range(0, 1_060_864, whole=1_060_864) == "0 to 1.0 MiB"
+    assert units.size_range(MIB, 2.01 * MIB) == "1.0 to 2.1 MiB"
+
+
 def test_a_range_of_percentages_is_rounded_outwards_and_one_figure_to_the_nearest() -> None:
     def shown(low: float, high: float) -> str:
         return units.bounds_span((low, high), units.percent_bound)
