@@ -9,6 +9,7 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import GAP, MARGIN, TableRow, make_headings, table_lines
 
+MIB = 1 << 20
 NEAREST = (
     "The firmware gives the distances: 10 is the memory of the node itself, 20 is twice as far. When a node has no free"
     " memory left, its CPUs take that of the nearest nodes first."
@@ -75,5 +76,5 @@ def distance_tables(ledger: Ledger, columns: int) -> Iterator[list[Line]]:
 
 
 def _mebibytes(amount: int | None) -> str:
-    """An amount in whole MiB, rounded down as by numactl, which calls the unit MB."""
-    return units.UNKNOWN if amount is None else f"{units.grouped(amount >> 20)} MiB"
+    """An amount in whole MiB, rounded to the nearest; numactl, which calls the unit MB, rounds down."""
+    return units.UNKNOWN if amount is None else f"{units.grouped(round(amount / MIB))} MiB"

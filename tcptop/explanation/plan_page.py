@@ -24,7 +24,7 @@ from tcptop.explanation.limit_texts import (
     used_text,
 )
 from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
-from tcptop.kernel.objects import BIND_BUCKET, BIND_BUCKETS
+from tcptop.kernel.objects import BIND_BUCKET
 from tcptop.ledger import Headroom, Ledger, Limit
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.ledger.plan import (
@@ -76,7 +76,6 @@ remark."""
 MAX_SHARE_APART = 0.05
 """Greatest difference from the main screen's number of sockets that fit into memory that needs no line of its own."""
 LAST_VALID = "(last valid) "
-MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 NO_PORT = (
     "if each connects without binding to a port: connect() finds none, as all of ip_local_port_range are in"
     " ip_local_reserved_ports"
@@ -233,11 +232,8 @@ def sum_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
 
 
 def _sum_text(plan: Plan) -> str:
-    one = units.UNKNOWN
-    if plan.bytes_per_connection is not None:
-        is_least = plan.high_bytes is None
-        one = f"{units.exact_bytes(plan.bytes_per_connection, False if is_least else None)} B"
-        one = f"≥ {one}" if is_least else one
+    each = plan.bytes_per_connection
+    one = units.UNKNOWN if each is None else _plan_bytes(plan, each)
     memory = next((limit for limit in plan.limits if limit.name == "memory"), None)
     fit = units.UNKNOWN if memory is None else _connections(memory)
     at_most = "≤ " if plan.high_bytes is None and plan.connections_before_reclaim is not None else ""
@@ -411,15 +407,16 @@ def _part_cells(part: PlanPart) -> tuple[str, str, str, str, str]:
     is_buffers = part.object == PLANNED_BUFFERS
     each = part.high_bytes / part.count if part.count else None
     at_most = "≤ " if part.high_bytes > part.bytes * (1 + 1e-9) else ""
-    up = True if part.high_cache else None
+    is_size_bound = bool(at_most and (part.high_cache or is_buffers))
+    up = True if is_size_bound else None
     size = units.size(each, up) if is_buffers else f"{units.exact_bytes(each, up)} B"
     return (
         part.object.removeprefix("struct "),
         f"{part.cache} or {_last_part(part.high_cache)}" if part.high_cache else part.cache or "",
-        f"{at_most}{units.count(ceil(part.count))}"
-        if part.object in MAY_BE_SHARED
-        else units.count(max(1, round(part.count))),
-        f"≤ {size}" if part.high_cache else size,
+        units.count(max(1, round(part.count)))
+        if part.bytes or is_buffers
+        else f"{at_most}{units.count(ceil(part.count))}",
+        f"≤ {size}" if is_size_bound else size,
         f"{at_most}{units.size(part.high_bytes, True if at_most else None)}",
     )
 
@@ -825,12 +822,12 @@ def _socket_bytes(plan: Plan) -> float | None:
     return plan.bytes_per_connection * plan.request.connections / plan.request.sockets
 
 
-def _plan_bytes(plan: Plan, socket_bytes: float) -> str:
-    """The bytes of a planned socket, with `≤` or `≥` if they are a bound."""
+def _plan_bytes(plan: Plan, each: float) -> str:
+    """The bytes of a planned socket or connection, with `≤` or `≥` if they are a bound."""
     if plan.high_bytes is None:
-        return f"≥ {units.exact_bytes(socket_bytes, False)} B"
+        return f"≥ {units.exact_bytes(each, False)} B"
     has_range = plan.bytes is not None and plan.high_bytes > plan.bytes * (1 + 1e-9)
-    return f"≤ {units.exact_bytes(socket_bytes, True)} B" if has_range else f"{units.exact_bytes(socket_bytes)} B"
+    return f"≤ {units.exact_bytes(each, True)} B" if has_range else f"{units.exact_bytes(each)} B"
 
 
 def _main_screen_number(headroom: Headroom) -> str:

@@ -215,6 +215,13 @@ class ZoneMemory(NamedTuple):
     tcp_slabs_free_without_stealing: int | None
     mini_socket_slabs_free: int | None
 
+    @property
+    def listed_pages(self) -> int | None:
+        """Pages in the blocks of `free_area`; if the blocks are unknown, `free_pages`."""
+        if self.free_area is None:
+            return self.free_pages
+        return sum(count << order for order, count in enumerate(self.free_area))
+
 
 class NodeMemory(NamedTuple):
     """One NUMA node."""

@@ -417,7 +417,7 @@ def _node(ledger: Ledger, node: NodeMemory, width: int) -> Iterator[str]:
 
 
 def _zone(zone: ZoneMemory, orders: int, page_bytes: int | None) -> Iterator[list[str]]:
-    free = None if zone.free_pages is None or page_bytes is None else zone.free_pages * page_bytes
+    free = None if zone.listed_pages is None or page_bytes is None else zone.listed_pages * page_bytes
     texts = [units.UNKNOWN] * orders if zone.free_area is None else list(map(str, zone.free_area))
     yield [zone.zone, "all", *_pad(texts, orders), units.short_size(free)]
     for name, counts in (zone.migrate_types or {}).items():

@@ -198,12 +198,12 @@ def short_size(amount: float | None, up: bool | None = None) -> str:
 
 
 def compact_size(amount: float | None) -> str:
-    """An amount of memory in at most four characters, rounded down: `0`, `4K`, `1.2G`, `311M`."""
+    """An amount of memory in at most four characters, rounded to the nearest: `0`, `4K`, `1.2G`, `311M`."""
     if amount is None:
         return UNKNOWN
-    value, unit = _scale(amount, 1000)
-    tenths = int(value * 10) / 10
-    text = f"{tenths:.1f}" if unit and tenths < 10 and tenths != int(tenths) else f"{int(value)}"
+    value, unit = _scale(amount, 999.5)
+    tenths = round(value, 1)
+    text = f"{tenths:.1f}" if unit and tenths < 10 and tenths != int(tenths) else f"{value:.0f}"
     return f"{text}{unit}"
 
 

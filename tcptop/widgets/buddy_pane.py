@@ -237,9 +237,7 @@ def source_notes(ledger: Ledger, columns: int, is_repeated: bool = False) -> lis
 
 def _zone_row(zone: ZoneMemory, page_bytes: int | None, node: NodeMemory | None = None) -> BlockRow:
     """The row of all free blocks of a zone; the label begins with the node's number if `node` is given."""
-    free_pages = zone.free_pages
-    if zone.free_area is not None:
-        free_pages = sum(count << order for order, count in enumerate(zone.free_area))
+    free_pages = zone.listed_pages
     free_bytes = free_pages * page_bytes if free_pages is not None and page_bytes is not None else None
     label = zone.zone if node is None else f"{node.node} {zone.zone}"
     return BlockRow(

@@ -67,8 +67,10 @@ def assert_same(ledger: Ledger, numactl: Hardware) -> None:
     for text in (page, as_text(ledger)):
         for number, row in numactl.distances.items():
             assert re.search(rf"^ +{number} +{' +'.join(map(str, row))} *$", text, re.MULTILINE), number
-        for number, size in numactl.size_mib.items():
-            assert re.search(rf"^ +{number} +{len(numactl.cpus[number])} +{size:,} MiB ".replace(",", " "), text, re.M)
+        for node in nodes:
+            number, rounded = node["node"], round(node["memory_bytes"] / (1 << 20))
+            pattern = rf"^ +{number} +{len(numactl.cpus[number])} +{rounded:,} MiB ".replace(",", " ")
+            assert re.search(pattern, text, re.MULTILINE)
 
 
 def test_a_guest_with_unlike_distances_has_the_figures_of_its_numactl() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from drive import feed, pane_lines, sample_tree, screen_text, tree, tree_app, wait_for_app
 from recorded import ledger
@@ -15,6 +17,7 @@ from tcptop.view import View
 from tcptop.view.trends import FIGURES, Trends
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.limits_pane import since_mark_line
+from tcptop.widgets.nodes_pane import node_lines
 from tcptop.widgets.tcp_pane import tcp_lines, total_texts
 
 
@@ -92,6 +95,34 @@ def test_the_headline_is_the_total_of_the_report_and_of_the_graph(phase: str) ->
     bounds = f"between {units.size(total.low_bytes, False)} and {units.size(total.high_bytes, True)}"
     assert f"  {units.size(total.bytes)}   {bounds}" in as_text(figures)
     assert FIGURES["tcp_bytes"](figures) == total.bytes
+
+
+@pytest.mark.parametrize("kernel", ["6.1-8n", "6.1-4n", "7.3-4n", "6.12-arm64-16k-4n"])
+@pytest.mark.parametrize("phase", ["base", "established"])
+def test_free_memory_is_rounded_alike_on_the_screen_and_in_the_report(kernel: str, phase: str) -> None:
+    """A node's FREE below 1000 MiB is the same number in the node table of the screen and in that of the report; a
+    zone's FREE is what its listed blocks have.
+    """
+    figures = ledger(kernel, phase)
+    page_bytes = figures.host.page_size_bytes or 0
+    text = as_text(figures)
+    titles, *lines = map(text_of, node_lines(figures, 120))
+    end = titles.index("FREE") + len("FREE")
+    sections = text.split("\nNode ")
+    for node, line in zip(figures.nodes, lines, strict=True):
+        free_bytes = node.free_bytes or 0
+        in_report = re.search(rf"^ +{node.node} .* MiB +((?:\d+ )?\d+) MiB  CPUs", text, re.MULTILINE)
+        assert in_report
+        mebibytes = int(in_report[1].replace(" ", ""))
+        assert mebibytes == round(free_bytes / (1 << 20))
+        gibibytes = f"{free_bytes / (1 << 30):.1f}".removesuffix(".0")
+        assert line[:end].split()[-1] == (f"{mebibytes}M" if mebibytes < 1000 else f"{gibibytes}G")
+        [section] = [each for each in sections if each.startswith(f"{node.node}:")]
+        for zone in node.zones:
+            pages = sum(count << order for order, count in enumerate(zone.free_area or ()))
+            rows = [row.split() for row in section.splitlines()]
+            free = units.short_size(pages * page_bytes)
+            assert any(row[:2] == [zone.zone, "all"] and row[-1] == free for row in rows)
 
 
 def test_a_total_with_a_part_missing_is_a_lower_bound_everywhere() -> None:

@@ -128,13 +128,17 @@ def test_short_sizes(amount: float | None, text: str) -> None:
         (None, "–"),
         (0, "0"),
         (999, "999"),
-        (1023, "0.9K"),
+        (1023, "1K"),
         (4 * K, "4K"),
-        (4 * K - 1, "3.9K"),
-        (1.25 * G, "1.2G"),
+        (4 * K - 1, "4K"),
+        (1.26 * G, "1.3G"),
+        (1.24 * G, "1.2G"),
         (311 * M, "311M"),
-        (M - 1, "0.9M"),
-        (10 * K - 1, "9.9K"),
+        (587.6 * M, "588M"),
+        (999.4 * M, "999M"),
+        (999.6 * M, "1G"),
+        (M - 1, "1M"),
+        (10 * K - 1, "10K"),
     ],
 )
 def test_compact_sizes(amount: float | None, text: str) -> None:
@@ -151,12 +155,11 @@ def test_sizes_at_every_boundary(amount: int) -> None:
 
 
 @pytest.mark.parametrize("amount", BOUNDARIES)
-def test_compact_sizes_are_rounded_down_and_fit_four_characters(amount: int) -> None:
+def test_compact_sizes_are_rounded_to_the_nearest_and_fit_four_characters(amount: int) -> None:
     text = units.compact_size(amount)
     assert len(text) <= 4
     shown, digit = parse_size(text)
-    assert shown <= amount
-    assert amount - shown <= digit * (1 + 1e-9)
+    assert abs(shown - amount) <= digit / 2 * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("amount", BOUNDARIES)
