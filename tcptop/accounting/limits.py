@@ -237,7 +237,9 @@ def _memory(snapshot: Snapshot, headroom: Headroom, page_bytes: int | None) -> L
         is_known = usable.bytes is not None and usable.available_bytes is not None and not is_doubted
         used = max(0, (usable.bytes or 0) - (usable.available_bytes or 0)) if is_known else None
     cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
-    buffers = "average buffers" if headroom.buffer_bytes else "no buffers" if headroom.mode == "full" else ""
+    buffers = (
+        "average buffers" if headroom.counts_buffers("memory") else "no buffers" if headroom.mode == "full" else ""
+    )
     assumed = ", ".join(filter(None, ("half client side", buffers)))
     assumptions = "; ".join(filter(None, (assumed, cgroup_note)))
     limit = _limit("memory", Use(used, total, error), headroom.sockets)._replace(

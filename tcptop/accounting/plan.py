@@ -165,7 +165,7 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
     """The plan that the screen shows first, and the reason for its number of connections.
 
     The first plan makes the same assumptions as the headroom: half of the sockets are outgoing, and families and
-    buffers are as at present. If the error of the buffer counter is large, the first plan counts no buffers.
+    buffers are as at present wherever the number of a limit counts them.
 
     The number of connections equals the number of open sockets, so that the number of sockets doubles. If fewer than
     MIN_DOUBLED sockets are open, a plan that doubles them would tell the user little, so the number of connections is
@@ -183,8 +183,9 @@ def first_request(snapshot: Snapshot, ledger: Ledger) -> tuple[PlanRequest, str]
         number, reason = number // step * step, "about half of what fitted when the form opened"
     else:
         number, reason = UNGUIDED, "an example: what fits now is not known"
-    has_buffers = ledger.costs["full"].buffer_bytes_per_socket or ledger.headroom["full"].buffer_bytes
-    buffers: int | Literal["now"] = "now" if has_buffers and not sockets_now.buffers_are_rough else 0
+    headroom, rows = ledger.headroom["full"], ledger.limits["full"].rows
+    has_buffers = any(each.headroom_sockets is not None and headroom.counts_buffers(each.name) for each in rows)
+    buffers: int | Literal["now"] = "now" if has_buffers else 0
     return PlanRequest(number, "mixed", "mix", buffers, 0, False, tracks_flows(snapshot), False), reason
 
 

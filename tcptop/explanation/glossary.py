@@ -237,9 +237,16 @@ SOCKET_ENTRIES: tuple[Entry, ...] = (
         "/proc/net/sockstat, fields mem and alloc",
     ),
     Entry(
+        "BUF",
+        "What FITS MORE of a host counts for the buffers of a new socket: `avg`, the present average, or `no` buffers.",
+        "Numbers of two hosts compare only with the same word here.",
+        "/proc/net/sockstat, fields mem and alloc",
+        ("avg",),
+    ),
+    Entry(
         "error of the counter",
         "How wrong the kernel's count of all buffers may be: each CPU counts some pages apart before it adds them.",
-        "If the error is more than a quarter of the count, the buffers of a socket are too uncertain to say how many"
+        "If the error is as large as the count, the buffers of a socket are too uncertain to say how many"
         " more sockets fit below tcp_mem. `assumed`: mem_pcpu_rsv, which sets the error, cannot be read here, as in a"
         " container; the error is then that of its default.",
         "net/core/sock.c, sk_memory_allocated_add(); /proc/sys/net/core/mem_pcpu_rsv",
@@ -1556,7 +1563,8 @@ TABLE_ENTRIES: tuple[Entry, ...] = (
         "FITS MORE",
         "How many more sockets can be opened before this limit is full.",
         "Computed: what is left of the limit ÷ what one more socket takes of it. Of memory, half of the new sockets"
-        " are taken as client side, with the buffers that a socket has now on average. – stands at a limit that"
+        " are taken as client side, with the buffers that a socket has now on average (`average buffers`), or none,"
+        " where the counter's error is too large or sockets have none (`no buffers`). – stands at a limit that"
         " stops no new socket. MEMORY FITS of a node: how many fit into its free memory; then its CPUs use other"
         " nodes.",
         "tcptop, from the files of the limits and the bytes of one more socket",

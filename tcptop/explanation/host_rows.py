@@ -12,6 +12,7 @@ from tcptop.explanation.limit_texts import (
     FULL,
     STATE_WORDS,
     alarm_text,
+    counted_buffers_text,
     fits_more_text,
     ratio_text,
     state_role,
@@ -137,6 +138,12 @@ def _fits_text(limit: Limit | None) -> str:
     return fits_more_text(limit, partial(units.rough_count, up=limit.headroom_is_at_most))
 
 
+def _counted_buffers(row: HostRow) -> str:
+    """What FITS MORE counts for the buffers of a socket: `avg`, their present average, or `no` buffers."""
+    text = counted_buffers_text(row.limits, row.headroom)
+    return ("avg" if text.startswith("average") else "no") if text else units.UNKNOWN
+
+
 def _headroom_bounds(limit: Limit | None) -> Amount | None:
     if limit is None or limit.headroom_sockets is None:
         return None
@@ -202,6 +209,13 @@ COLUMNS: tuple[HostColumn, ...] = (
         lambda row: _fits_text(row.limits.first),
         lambda row: None if (room := _headroom(row)) is None else -room,
         lambda rows: _sum([_headroom_bounds(row.limits.first) for row in rows], _rough),
+    ),
+    HostColumn(
+        "BUF",
+        "w",
+        3,
+        _counted_buffers,
+        lambda row: {"avg": 1.0, "no": 0.0}.get(_counted_buffers(row)),
     ),
     HostColumn(
         "SOCKETS",

@@ -186,10 +186,12 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
     """Variants of one sentence about the headroom, from the full sentence to its first words.
 
     The full sentence is, for example, `2 460 000 more sockets fit, file-max first; memory for 5 800 000; half client
-    side, average buffers`. Each variant omits the end of the previous variant. The last variant names no full limit
-    that the number leaves out.
+    side, average buffers`. Each variant omits the end of the previous variant, but says what the number counts for
+    buffers, as long as that fits. The last variants leave this out; the last one names no full limit that the number
+    leaves out.
     """
     headroom, first, number = ledger.headroom[mode], ledger.limits[mode].first, headroom_number(ledger, mode)
+    buffers = counted_buffers_text(ledger.limits[mode], headroom)
     reason = f" ({headroom.unknown_because})" if headroom.unknown_because is not None else ""
     if first is None:
         unknown = f"how many more {SOCKETS[mode]} fit is not known"
@@ -205,14 +207,30 @@ def headroom_sentences(ledger: Ledger, mode: AccountingMode = "full") -> list[st
         f", {limit_label(first.name)} first",
         headroom_exceptions(ledger.limits[mode]),
         memory,
-        f"; {headroom_assumption(headroom)}",
-        reason,
     )
-    sentences = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    starts = ["".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    whole = f"{starts[0]}; {', '.join(filter(None, ('half client side', buffers)))}"
     shortest = f"{number} more {SOCKETS[mode]}"
     named_full = nearly_full_text(ledger.limits[mode])
+    # Without the words on buffers, no sentence on the number is complete, so these words go last.
     with_full = [f"{shortest} fit{named_full}", f"{number} more{named_full}"] if named_full else []
-    return list(dict.fromkeys([*sentences, *with_full, shortest]))
+    ends = [*with_full, shortest]
+    counted = []
+    if buffers:
+        texts = [*starts[:-1], *with_full]
+        counted = [f"{each}; {buffers}" for each in texts]
+        counted += [f"{each}, {buffers}" for each in (starts[-1], shortest, f"{number} more")]
+    return list(dict.fromkeys([f"{whole}{reason}", whole, *counted, *starts, *ends]))
+
+
+def counted_buffers_text(limits: Limits, headroom: Headroom) -> str:
+    """What the number of further sockets counts for their buffers: `average buffers` or `no buffers`.
+
+    The text is empty for mini-sockets, which have none, and if the number is not known.
+    """
+    if headroom.mode == "time_wait" or limits.first is None:
+        return ""
+    return "average buffers" if headroom.counts_buffers(limits.first.name) else "no buffers"
 
 
 def headroom_exceptions(limits: Limits) -> str:
@@ -242,7 +260,7 @@ def headroom_assumption(headroom: Headroom) -> str:
     """The assumption of the headroom about further sockets, in words."""
     if headroom.mode == "time_wait":
         return "half client side"
-    return f"half client side, {'average buffers' if headroom.buffer_bytes else 'no buffers'}"
+    return f"half client side, {'average buffers' if headroom.counts_buffers('memory') else 'no buffers'}"
 
 
 def socket_bytes_text(headroom: Headroom) -> str:

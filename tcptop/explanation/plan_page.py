@@ -6,6 +6,7 @@ The screen shows the whole page; `tcptop plan` prints the same sections in anoth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import ceil
 from typing import Literal
 
@@ -14,6 +15,7 @@ from tcptop.explanation.limit_texts import (
     STATE_ROLES,
     STATE_WORDS,
     buffers_as_now_text,
+    fits_more_text,
     headroom_assumption,
     limit_text,
     memory_use_text,
@@ -116,6 +118,7 @@ def plan_page(
     sections = [
         [
             *_marked_verdict(plan, columns, is_last_valid),
+            *idle_lines(ledger, plan, columns, is_form=True),
             *port_lines(plan, columns),
             *pressure_lines(plan, columns),
             *not_counted_lines(plan, columns),
@@ -141,6 +144,19 @@ def _marked_verdict(plan: Plan, columns: int, is_last_valid: bool) -> list[Line]
     role: Role = "strong" if plan.verdict == "fits" else "warning"
     marker = (LAST_VALID, role) if is_last_valid else None if plan.verdict == "fits" else ("! ", role)
     return paragraph(verdict_text(plan), columns - 1, role, marker)
+
+
+def idle_lines(ledger: Ledger, plan: Plan, columns: int, is_form: bool = False, sign: Signs = str) -> list[Line]:
+    """The line below the verdict of a plan without buffers: it does not count tcp_mem, and what fits below that."""
+    if plan.request.buffer_bytes:
+        return []
+    adds = "n in the field buffers counts it" if is_form else "--buffers now counts it"
+    text = f"without buffers: tcp_mem is not counted ({adds})"
+    row = next((limit for limit in ledger.limits["full"].rows if limit.name == "tcp_mem"), None)
+    if row is not None and row.headroom_sockets is not None:
+        fits = fits_more_text(row, partial(units.rough_count, up=row.headroom_is_at_most))
+        text += f"; the main screen has {fits} sockets below it, average buffers"
+    return paragraph(sign(text), columns - 1, "text")
 
 
 def port_lines(plan: Plan, columns: int) -> list[Line]:

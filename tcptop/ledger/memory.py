@@ -96,6 +96,13 @@ class Headroom(NamedTuple):
         """The number of sockets that is shown as the headroom: `with_reclaim`; None if unknown."""
         return self.with_reclaim
 
+    def counts_buffers(self, limit_name: str) -> bool:
+        """True if the number of sockets that fit below a limit counts the average buffers of the present sockets.
+
+        That of tcp_mem always does. The other limits are compared with memory, and count what memory counts.
+        """
+        return self.mode == "full" and (limit_name == "tcp_mem" or bool(self.buffer_bytes))
+
 
 class SlabMemory(NamedTuple):
     """The machine's slab memory by owner: own + share + rest + unexplained = `total_bytes`. None if unknown."""

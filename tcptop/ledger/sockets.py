@@ -12,10 +12,6 @@ CountScope = Literal["machine", "here", "machine or here"]
 """
 
 
-MAX_BUFFER_ERROR_SHARE = 0.25
-"""Largest error of the buffer counter, as a share of its value, with which an average per socket is useful."""
-
-
 class SocketCounts(NamedTuple):
     """Socket counters.
 
@@ -64,13 +60,6 @@ class SocketCounts(NamedTuple):
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
         return self.buffer_bytes <= self.buffer_error_bytes
-
-    @property
-    def buffers_are_rough(self) -> bool:
-        """True if the possible error of the buffer counter exceeds the share MAX_BUFFER_ERROR_SHARE of its value."""
-        if self.buffer_bytes is None or not self.buffer_error_bytes:
-            return False
-        return self.buffer_error_bytes > MAX_BUFFER_ERROR_SHARE * self.buffer_bytes
 
     @property
     def buffer_bounds(self) -> Amount | None:

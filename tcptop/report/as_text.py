@@ -11,6 +11,7 @@ from tcptop.explanation.hardware_page import hardware_sentences
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.limit_texts import (
     STATE_WORDS,
+    counted_buffers_text,
     headroom_number,
     headroom_sentence,
     headroom_sentences,
@@ -156,9 +157,10 @@ def _limit_answers(ledger: Ledger) -> list[str]:
     if first is None:
         return [f"{start}{text}" for start in starts for text in headroom_sentences(ledger)]
     use = "" if first.ratio is None else f", {ratio_text(first)} % used"
-    fits = f"{headroom_number(ledger)} more sockets fit"
-    texts = (f"{first.label}{use}; {fits}", f"{first.label}; {fits}")
-    return [*(f"{start}{text}" for start in starts for text in texts), f"{name.capitalize()}: {texts[1]}"]
+    number, buffers = headroom_number(ledger), counted_buffers_text(limits, ledger.headroom["full"])
+    fits = (f"{number} more sockets fit, {buffers}", f"{number} more, {buffers}")
+    texts = [f"{first.label}{each}; {text}" for each in (use, "") for text in fits]
+    return [*(f"{start}{text}" for start in starts for text in texts), f"{name.capitalize()}: {texts[-1]}"]
 
 
 def _head(ledger: Ledger) -> Iterator[str]:

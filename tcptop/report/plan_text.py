@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcptop.explanation.plan_page import (
     comparison_lines,
+    idle_lines,
     limit_lines,
     look_lines,
     node_lines,
@@ -23,8 +24,6 @@ from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import paragraph, text_of
 
 COLUMNS = 80
-IDLE = "without buffers: they are not counted (--buffers now counts them)"
-"""Remark that says why a plan gives no value for tcp_mem."""
 
 
 def plan_as_text(ledger: Ledger, plan: Plan) -> str:
@@ -32,7 +31,7 @@ def plan_as_text(ledger: Ledger, plan: Plan) -> str:
     sections = [
         [
             *paragraph(verdict_text(plan), COLUMNS - 1, "text"),
-            *(paragraph(IDLE, COLUMNS - 1, "text") if not plan.request.buffer_bytes else ()),
+            *idle_lines(ledger, plan, COLUMNS, sign=report_to_ascii),
             *port_lines(plan, COLUMNS),
             *pressure_lines(plan, COLUMNS),
             *not_counted_lines(plan, COLUMNS),

@@ -49,6 +49,7 @@ SHOWN_FIRST = (
     "NEAREST LIMIT",
     "FITS MORE",
     "TCP MEMORY",
+    "BUF",
     "RATE",
     "TIME_WAIT",
     "B/CONN",
@@ -56,7 +57,7 @@ SHOWN_FIRST = (
     "EVENTS",
 )
 """The columns, the most important first; a narrow terminal omits the last ones."""
-AGE_AT = 4
+AGE_AT = 5
 """Number of columns that are more important than the column of the age. If the more important columns fit, the column
 of the age is placed next."""
 WIDER = (

@@ -15,6 +15,7 @@ from tcptop.explanation.limit_texts import (
     alarm_reasons,
     alarm_text,
     before_reclaim_text,
+    counted_buffers_text,
     fits_more_text,
     headroom_assumption,
     headroom_exceptions,
@@ -127,14 +128,20 @@ class LimitsPane(ScrollPane):
         # A full limit that the number leaves out is named in every title.
         named_full = nearly_full_text(ledger.limits[mode])
         sentences = [each for each in sentences if named_full in each] or sentences
+        # The number is shown with what it counts for buffers wherever that fits; the order of the limits gives way.
+        buffers = counted_buffers_text(ledger.limits[mode], ledger.headroom[mode])
+        counted = [each for each in sentences if buffers in each] if buffers else []
         exceptions = headroom_exceptions(ledger.limits[mode])
-        complete = [each for each in sentences if exceptions in each]
-        parts = [["Limits", order, each] for each in complete for order in ORDERS]
-        parts += [["Limits", each] for each in complete]
         # A number of the known limits alone is never called that of all limits; the order of the limits gives way.
         name = "Known limits" if OF_KNOWN in exceptions else "Limits"
-        parts += [[name, order, each] for each in sentences[-2:] for order in ORDERS]
-        parts += [[name, each] for each in sentences[-2:]]
+        parts: list[list[str]] = []
+        for group in filter(None, (counted, sentences)):
+            complete = [each for each in group if exceptions in each]
+            parts += [["Limits", order, each] for each in complete for order in ORDERS]
+            parts += [["Limits", each] for each in complete]
+            short = [each for each in group if OF_KNOWN not in each][-3:]
+            parts += [[name, order, each] for each in short for order in ORDERS]
+            parts += [[name, each] for each in short]
         if name != "Limits":
             parts.append(["Known", sentences[-1]])
         if self._can_look(ledger) and self._body_length >= self._body_height:

@@ -1384,12 +1384,20 @@ def test_help_has_the_multipliers_and_the_exit_codes() -> None:
 
 
 def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run) -> None:
-    """A plan without buffers does not name tcp_mem."""
-    idle = "without buffers: they are not counted (--buffers now counts them)"
+    """A plan without buffers does not count tcp_mem."""
+    idle = "without buffers: tcp_mem is not counted (--buffers now counts it)"
     for options, is_idle in (((), True), (("--buffers", "0"), True), (("--buffers", "4K"), False)):
         code, output = run("--root", TREE, "--connections", "100K", *options)
         assert code == 0
         assert (idle in " ".join(output.partition("\n\n")[0].split())) == is_idle
+
+
+def test_a_plan_of_idle_sockets_names_what_tcp_mem_has_room_for(run: Run) -> None:
+    tree_path = str(tree("6.12-4n", "halfclosed"))
+    code, output = run("--root", tree_path, "--connections", "100K")
+    assert code == 0
+    head = " ".join(output.partition("\n\n")[0].split())
+    assert re.search(r"tcp_mem is not counted .*; the main screen has >= [\d ]+ sockets below it", head)
 
 
 @pytest.mark.parametrize(

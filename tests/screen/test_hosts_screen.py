@@ -97,6 +97,14 @@ def test_the_table(size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
     assert run(size, looks())[0] == snapshot(extension_class=TextSnapshot)
 
 
+def test_each_host_says_what_its_number_counts_for_buffers() -> None:
+    for size in SIZES[2:]:
+        heading, *rows = run(size, looks())[0].splitlines()[1:]
+        start = heading.index("BUF")
+        words = {row[start : start + 3].strip() for row in rows if row.split()[:1] in (["web17"], ["db1-eu"])}
+        assert words == {"avg", "no"}, (size, words)
+
+
 def test_the_help(snapshot: SnapshotAssertion) -> None:
     assert run((120, 60), looks(), pressing("question_mark"))[0] == snapshot(extension_class=TextSnapshot)
 

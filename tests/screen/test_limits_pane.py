@@ -378,18 +378,33 @@ async def test_a_number_beside_the_name_of_a_limit_is_the_headroom_of_that_limit
 
 @pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("kernel", ["6.1-1n", "6.1-4n", "6.1-8n"])
-async def test_the_title_is_one_sentence_cut_at_its_end_and_the_numbers_have_a_heading(kernel: str) -> None:
-    titles: list[str] = []
+async def test_the_title_has_the_number_with_its_buffers_and_the_numbers_have_a_heading(kernel: str) -> None:
+    numbers: set[str] = set()
     for size in SIZES[2:]:
         async with tree_app(tree(kernel)).run_test(size=size) as pilot:
             app = await wait_for_app(pilot)
             title = pane_title(app, LimitsPane)
             assert title.endswith("─ fits more")
             assert re.search("fewest (fit )?first|first of known|Known limits", title) or size[0] < 80
-            titles += [part.partition(" ──")[0] for part in title.split(" ─ ") if " more sockets" in part]
-    assert len(titles) == len(SIZES[2:])
-    longest = max(titles, key=len)
-    assert all(longest.startswith(title) for title in titles), titles
+            [part] = [part.partition(" ──")[0] for part in title.split(" ─ ") if re.search(r"\d more", part)]
+            assert " more sockets" in part or size[0] < 80
+            assert part.endswith(("no buffers", "average buffers")) == (size[0] >= 80)
+            numbers.add(part.partition(" more")[0])
+    assert len(numbers) == 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+@pytest.mark.parametrize(
+    ("kernel", "phase", "counted"),
+    [("6.12-4n", "halfclosed", "average buffers"), ("6.1-8n", "established", "no buffers")],
+)
+async def test_the_title_says_what_its_number_counts_for_buffers(
+    kernel: str, phase: str, counted: str, size: tuple[int, int]
+) -> None:
+    async with tree_app(tree(kernel, phase)).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        title = pane_title(app, LimitsPane)
+        assert re.search(rf"\d more.*{counted}", title), title
 
 
 @pytest.mark.parametrize("size", [(width, 40) for width in (58, 70, 80, 100, 110, 120, 160)], ids=str)
@@ -409,5 +424,5 @@ async def test_a_number_of_known_limits_alone_is_called_so_in_every_title(size: 
             ),
         )
         title = pane_title(app, LimitsPane)
-        assert re.search(r"\d more sockets", title)
+        assert re.search(r"\d more (sockets|.*buffers)|\d more, .* buffers", title)
         assert re.search("[Kk]nown", title), title
