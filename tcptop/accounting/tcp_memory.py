@@ -62,6 +62,9 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
         high_bytes=most_bytes(parts) if own_known and not missing else None,
         parts=tuple(parts),
         missing=tuple(missing),
+        counted_at_s=table.counts_reading.taken_at_s,
+        counted_sockets=beside.allocated if beside is not None else None,
+        counted_time_wait=beside.time_wait if beside is not None else None,
     )
 
 

@@ -192,6 +192,15 @@ class TcpMemory(NamedTuple):
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
     """Names of the parts whose size is unknown. If parts are missing, only `low_bytes` is certain."""
+    counted_at_s: float | None = None
+    """Time when the slabs were counted, on the clock of `Snapshot.monotonic_s`; None if unknown.
+
+    Slabs are counted less often than sockets, so a rate of the memory covers the time between two counts of slabs.
+    """
+    counted_sockets: int | None = None
+    """Number of allocated sockets when the slabs were counted; None if unknown."""
+    counted_time_wait: int | None = None
+    """Number of mini-sockets in TIME_WAIT when the slabs were counted; None if unknown."""
 
     @property
     def shown_bytes(self) -> int | None:

@@ -21,7 +21,7 @@ Series = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Trends:
-    """Trends of six figures, with one value for each complete step, the newest last."""
+    """Trends of figures, with one value for each complete step, the newest last."""
 
     step: int | None = None
     """Number of the current, incomplete step; steps are counted from the Unix epoch. The number is None before the
@@ -34,6 +34,11 @@ class Trends:
     time_wait: Series = ()
     buffer_bytes: Series = ()
     tcp_bytes: Series = ()
+    counted_at_s: Series = ()
+    """Time when the slabs in `tcp_bytes` were counted. Two steps with equal times have the same count of slabs."""
+    counted_sockets: Series = ()
+    counted_time_wait: Series = ()
+    """Sockets and mini-sockets at the times `counted_at_s`."""
 
 
 NO_TRENDS = Trends()
@@ -106,5 +111,8 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
     "tcp_bytes": lambda ledger: ledger.tcp_memory.shown_bytes,
+    "counted_at_s": lambda ledger: ledger.tcp_memory.counted_at_s,
+    "counted_sockets": lambda ledger: ledger.tcp_memory.counted_sockets,
+    "counted_time_wait": lambda ledger: ledger.tcp_memory.counted_time_wait,
 }
 """Maps the name of each series in Trends to the function that computes the series' figure."""

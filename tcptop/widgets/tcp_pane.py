@@ -18,7 +18,7 @@ from tcptop.text import units
 from tcptop.text.line import WARNING, Line, paragraph, text_of
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.view.trends import STEP_S, Series
+from tcptop.view.trends import Series, Trends
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import cell_width, first_fitting, line_width
 from tcptop.widgets.graph import NO_PAST, no_graph_reason, past_columns, past_values, sparkline
@@ -34,8 +34,8 @@ GRAPH_LENGTH, GRAPH_FROM_START = " 5 min", " from start"
 GROWTH_STEPS = 6
 """The growth of the memory and the change of the sockets are measured over this number of steps of the trends.
 
-Slabs come and go whole, so that the growth of the memory over a single step says little. The sockets are measured over
-the same time, so that the two rates, one below the other, can be compared.
+Slabs come and go whole, so that the growth of the memory over a single step says little. The sockets are those counted
+right after the slabs, so that the two rates, one below the other, can be compared.
 """
 STEADY_SHARE = 1e-5
 """If the change per second is less than this share of the memory, the pane says `steady` instead of the change."""
@@ -206,23 +206,32 @@ def _memory_facts(
 
 def _growth_text(view: View, total_bytes: float) -> str:
     """The growth per second over the last GROWTH_STEPS steps, as text; empty if it is unknown."""
-    per_s = _per_second(view.trends.tcp_bytes, view.trends.tcp_bytes)
+    per_s = _per_second(view.trends, view.trends.tcp_bytes)
     if per_s is None:
         return ""
     return "steady" if abs(per_s) < STEADY_SHARE * total_bytes else f"{units.signed_size(per_s)}/s"
 
 
-def _per_second(series: Series, beside: Series) -> float | None:
-    """The change per second over the last GROWTH_STEPS steps of a series of the trends; None if it is unknown.
+def _per_second(trends: Trends, series: Series) -> float | None:
+    """The change per second of a figure that belongs to the counts of slabs; None if it is unknown.
 
-    Steps in which the series `beside` is unknown are left out, so that the rates of both cover the same time.
+    The change is that between the last count of slabs and the one GROWTH_STEPS steps before; if the slabs are counted
+    more seldom, the one before the last. The rates of memory and of sockets so have the same two moments.
     """
-    pairs = zip(series[-GROWTH_STEPS - 1 :], beside[-GROWTH_STEPS - 1 :], strict=True)
-    known = [(index, value) for index, (value, other) in enumerate(pairs) if value is not None and other is not None]
-    if len(known) < 2:
+    ends = [
+        (at_s, value)
+        for at_s, total, value in zip(trends.counted_at_s, trends.tcp_bytes, series, strict=False)
+        if total is not None
+    ]
+    if not ends or ends[-1][0] is None:
         return None
-    (first, start), (last, end) = known[0], known[-1]
-    return (end - start) / (STEP_S * (last - first))
+    last_s, end = ends[-1]
+    earlier = [(at_s, value) for at_s, value in ends[-GROWTH_STEPS - 1 :] if at_s is not None and at_s < last_s]
+    earlier = earlier or [(at_s, value) for at_s, value in ends if at_s is not None and at_s < last_s][-1:]
+    if not earlier or earlier[0][1] is None or end is None:
+        return None
+    first_s, start = earlier[0]
+    return (end - start) / (last_s - first_s)
 
 
 def _percent(part: float | None, whole: float | None) -> str:
@@ -233,11 +242,12 @@ def _percent(part: float | None, whole: float | None) -> str:
 def _socket_facts(ledger: Ledger, view: View, mode: AccountingMode, columns: int) -> Line:
     """The number of sockets, and the change of this number per second.
 
-    In TIME_WAIT accounting, mini-sockets are counted instead. The change is measured over the same time as the growth
-    of the memory; as long as this growth is unknown, over the last five seconds.
+    In TIME_WAIT accounting, mini-sockets are counted instead. The change is that between the two counts of slabs that
+    the growth of the memory is computed from; as long as this growth is unknown, over the last five seconds.
     """
     counts, rates = ledger.sockets, (view.rates or ledger).sockets
-    per_s = _per_second(view.trends.sockets if mode == "full" else view.trends.time_wait, view.trends.tcp_bytes)
+    trends = view.trends
+    per_s = _per_second(trends, trends.counted_sockets if mode == "full" else trends.counted_time_wait)
     if mode == "full":
         number, per_s = units.count(counts.allocated), rates.allocated_per_s if per_s is None else per_s
         nouns: tuple[str, ...] = (" socket" if counts.allocated == 1 else " sockets", "")

@@ -17,7 +17,7 @@ from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, text_of
 from tcptop.view import View
-from tcptop.view.trends import Trends
+from tcptop.view.trends import Trends, add_sample
 from tcptop.widgets.cell_width import crop_line, cut_line, line_to_ascii, line_width
 from tcptop.widgets.figure_pane import figure_lines, large_figure
 from tcptop.widgets.limits_pane import limit_lines, nearest_line
@@ -121,14 +121,40 @@ def test_a_dear_port_is_named_beside_its_cost() -> None:
         assert re.search(r"own port +≤ 490|port of its own ≤ 490", "\n".join(map(text_of, lines)))
 
 
-def test_the_rates_of_memory_and_of_sockets_cover_the_same_time() -> None:
-    """The memory was not known in the first steps, when the sockets grew."""
-    total = ledger("6.1-4n", "established").tcp_memory.bytes or 0
-    trends = Trends(
-        step=9,
-        sockets=(0.0, 5_000.0, 9_000.0, 9_000.0, 9_000.0, 9_000.0, 10_000.0),
-        tcp_bytes=(None, None, None, None, None, float(total), total + 1_000_000.0),
+def counted(at_s: float, slabs_at_s: float, sockets: int, sockets_at_slabs: int, tcp_bytes: int) -> Ledger:
+    """A sample whose slabs were counted before, when there were other sockets."""
+    figures = ledger("6.1-4n", "established")
+    memory = figures.tcp_memory._replace(
+        bytes=tcp_bytes, counted_at_s=slabs_at_s, counted_sockets=sockets_at_slabs, counted_time_wait=0
     )
-    shown = " ".join(map(text_of, tcp_lines(ledger("6.1-4n", "established"), View(trends=trends), "full", 60, 8)))
-    assert "+195K/s" in shown
-    assert "+200/s" in shown
+    return figures._replace(
+        taken_at_unix_s=at_s, tcp_memory=memory, sockets=figures.sockets._replace(allocated=sockets)
+    )
+
+
+def test_the_rates_of_memory_and_of_sockets_have_the_same_two_moments() -> None:
+    """The first slabs were counted before 10 000 sockets came, and the second ones 8 s later."""
+    samples = [
+        counted(1000.0, 999.0, 10, 10, 10 * 4096),
+        counted(1005.0, 999.0, 10_000, 10, 10 * 4096),
+        counted(1010.0, 1007.0, 10_100, 10_010, 10_010 * 4096),
+        counted(1015.0, 1007.0, 10_200, 10_010, 10_010 * 4096),
+    ]
+    trends, shown = Trends(), []
+    for sample in samples:
+        trends = add_sample(trends, sample)
+        shown.append(" ".join(map(text_of, tcp_lines(sample, View(trends=trends), "full", 60, 8))))
+    assert all("B/s" not in text and "K/s" not in text and "M/s" not in text for text in shown[:3])
+    assert "+4.88M/s" in shown[3]
+    assert "+1250/s" in shown[3], "10 000 sockets in 8 s, of 4 KiB each"
+
+
+def test_slabs_that_are_seldom_counted_keep_their_rates() -> None:
+    trends = Trends()
+    for step in range(20):
+        counts = 1 + step // 8
+        sample = counted(1000.0 + 5 * step, 1000.0 + 40 * counts, 9_000, 400 * counts, 400 * 4096 * counts)
+        trends = add_sample(trends, sample)
+    shown = " ".join(map(text_of, tcp_lines(sample, View(trends=trends), "full", 60, 8)))
+    assert "+40.00K/s" in shown
+    assert "+10/s" in shown
