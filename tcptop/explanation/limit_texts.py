@@ -243,6 +243,40 @@ def headroom_exceptions(limits: Limits) -> str:
     return f"{'' if is_known else OF_KNOWN}{nearly_full_text(limits)}"
 
 
+LISTEN_OVERFLOWS = "ListenOverflows"
+UNLOOKED_NAMES = {
+    "nofile": ("nofile", "nofile"),
+    "listen_queues": ("queues", "accept queues"),
+    "ports": ("ports", "ports"),
+}
+"""The names, short and long, of the limits that only a look at the sockets tells."""
+
+
+def unlooked_names(limits: Limits, long: bool = False) -> list[str]:
+    """The names of the limits whose use is not known because no look at the sockets was made, or none lately."""
+    names = {limit.name for limit in limits.rows if limit.used is None and not limit.look_lacks}
+    return [pair[long] for name, pair in UNLOOKED_NAMES.items() if name in names]
+
+
+def is_here(ledger: Ledger) -> bool:
+    """True if the ledger is of this machine as it runs, whose kernel can be asked about all sockets."""
+    return ledger.live and ledger.host.place is None
+
+
+def unlooked_sentences(ledger: Ledger) -> list[str]:
+    """The limits that only a look would tell, and the listen overflows since boot; empty after a look without any."""
+    names = unlooked_names(ledger.limits["full"], long=True)
+    texts: list[str] = []
+    if names:
+        named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        how = "" if not ledger.live else ": tcptop who" if is_here(ledger) else ": tcptop who on that machine"
+        texts.append(f"{named} {'were' if len(names) > 1 else 'was'} not looked at{how}")
+    dropped = next((event.total for event in ledger.events if event.name == LISTEN_OVERFLOWS), None)
+    if dropped:
+        texts.append(f"{units.counted(dropped, 'listen overflow')} since boot")
+    return texts
+
+
 def nearly_full_text(limits: Limits) -> str:
     """The full and nearly full limits of a process or listener: `, but nofile has 44 left`; empty without any."""
     near = [limit for limit in limits.rows if limit.state == "full" and limit.scope == "process"]

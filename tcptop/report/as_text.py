@@ -16,6 +16,7 @@ from tcptop.explanation.limit_texts import (
     headroom_sentence,
     headroom_sentences,
     ratio_text,
+    unlooked_sentences,
 )
 from tcptop.explanation.memory_page import (
     buffer_error_text,
@@ -113,10 +114,15 @@ def _hanging(start: str, note: str, width: int) -> Iterator[str]:
 
 
 def _summary(ledger: Ledger, width: int) -> Iterator[str]:
-    """The three answers, a line for each: TCP's memory, the bytes of a connection, and the limit that is next."""
+    """The three answers, a line for each: TCP's memory, the bytes of a connection, and the limit that is next.
+
+    Lines below them name the limits that no look has told, which the third answer leaves out, and the listen overflows
+    since boot.
+    """
     for variants in (_memory_answers(ledger), _cost_answers(ledger), _limit_answers(ledger)):
         texts = list(map(report_to_ascii, variants))
         yield next((text for text in texts if len(text) <= width), texts[-1])
+    yield from unlooked_sentences(ledger)
 
 
 def _memory_answers(ledger: Ledger) -> list[str]:

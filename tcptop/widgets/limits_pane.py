@@ -21,11 +21,13 @@ from tcptop.explanation.limit_texts import (
     headroom_exceptions,
     headroom_number,
     headroom_sentences,
+    is_here,
     maximum_text,
     nearly_full_text,
     other_notes,
     ratio_text,
     state_role,
+    unlooked_names,
     used_text,
 )
 from tcptop.kernel.limits import LIMIT_BY_NAME
@@ -66,6 +68,8 @@ WHO_HINTS = (
 """Texts, from long to short, that say where the limits are shown that only a look at the sockets tells."""
 OTHERS_GROW = "mostly not TCP"
 """Note on a growing limit of memory if less than half of the growth is TCP's."""
+MIN_ROWS_WITH_FOOT = 2
+"""Smallest number of lines for limits and the line of those that no look has told."""
 TITLE_MARGIN = 2
 """Number of columns at each end of the title line that stay free of titles."""
 
@@ -96,11 +100,16 @@ class LimitsPane(ScrollPane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The growth since the mark, if a sample is marked, followed by as many limits as fit.
 
-        If a line is free and the kernel can be asked, it names the key of the limits that only a look tells.
+        Without a look, the last line says which limits it would tell, and how; where a look was made, a free line names
+        the key.
 
         Without a title line, the first line has the nearest limit and the machine's headroom.
         """
-        lines = super().lines(ledger, choices, columns, rows)
+        foot = () if self._view.player is not None else unlooked_line(ledger, choices.mode)
+        has_foot = bool(foot) and rows - (self._view.since is not None) >= MIN_ROWS_WITH_FOOT
+        lines = super().lines(ledger, choices, columns, rows - has_foot)
+        if has_foot:
+            return [*lines, foot]
         if len(lines) < rows and self._can_look(ledger):
             hint = first_fitting((*WHO_HINTS, ""), columns - TITLE_MARGIN)
             lines = [*lines, (("W", "accent"), (hint[1:], "dim"))] if hint else lines
@@ -144,7 +153,8 @@ class LimitsPane(ScrollPane):
             parts += [[name, each] for each in short]
         if name != "Limits":
             parts.append(["Known", sentences[-1]])
-        if self._can_look(ledger) and self._body_length >= self._body_height:
+        is_told = self._body_height + (self._view.since is not None) < self.size.height - self.gutter.top
+        if self._can_look(ledger) and self._body_length >= self._body_height and not is_told:
             parts = [variant for each in parts for variant in ([*each, WHO_HINTS[-1]], each)]
         positioned = [[*each, self.position] for each in parts]
         # Beside a full limit, the words are worth more than the position.
@@ -166,13 +176,28 @@ class LimitsPane(ScrollPane):
 
     def _can_look(self, ledger: Ledger) -> bool:
         """True if the running kernel can be asked about all sockets (key W)."""
-        return ledger.live and self._view.player is None
+        return is_here(ledger) and self._view.player is None
 
     def _hidden_alarms(self, limits: Sequence[Limit]) -> str:
         """The number of alarms on hidden limits, such as `+1 more alarm`; empty if all alarms are visible."""
         visible = range(self._first, self._first + self._body_height)
         number = sum(limit.state in ALARM_STATES for index, limit in enumerate(limits) if index not in visible)
         return f"+{number} more alarm{'s' if number > 1 else ''}" if number and self._body_height else ""
+
+
+def unlooked_line(ledger: Ledger, mode: AccountingMode) -> Line:
+    """The limits that only a look at the sockets tells, if none was made lately; empty otherwise, or of a saved tree.
+
+    Another machine is looked at only by a program on that machine.
+    """
+    names = unlooked_names(ledger.limits[mode])
+    if not names or not ledger.live:
+        return ()
+    since = ""
+    if ledger.holders is not None and ledger.holders.age_s is not None:
+        since = f" for {units.seconds(round(ledger.holders.age_s))}"
+    start: Piece = (f"{', '.join(names)}   not looked at{since}: ", "dim")
+    return (start, ("W", "accent")) if is_here(ledger) else (start, ("tcptop who there", "dim"))
 
 
 def shown_limits(ledger: Ledger, mode: AccountingMode) -> Sequence[Limit]:

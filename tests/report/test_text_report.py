@@ -40,7 +40,7 @@ def test_a_look_and_a_long_name_are_no_wider(tmp_path: Path) -> None:
 @each_recording
 def test_the_first_three_lines_are_the_answers(kernel: str, phase: str) -> None:
     found = ledger(kernel, phase)
-    memory, connection, limit, empty, title, *_ = as_text(found).splitlines()
+    memory, connection, limit, unlooked, *rest = as_text(found).splitlines()
     first, cost = found.limits["full"].first, found.costs["full"].by_family["mix"].accepted
     assert re.fullmatch(r"Memory of TCP: (?:at least )?[\d.]+ [KM]iB, .*", memory)
     assert re.match(r"Bytes per connection: (?:[<>]= )?[\d ]+.*; TIME_WAIT (?:[<>]= )?\d+, (?:[<>]= )?\d+", connection)
@@ -51,8 +51,21 @@ def test_the_first_three_lines_are_the_answers(kernel: str, phase: str) -> None:
     counted = "average" if found.headroom["full"].counts_buffers(first.name) else "no"
     number = re.escape(report_to_ascii(headroom_number(found)))
     assert re.search(rf"; {number} more(?: sockets fit)?, {counted} buffers$", limit)
+    assert unlooked == "nofile, accept queues and ports were not looked at"
+    empty, title, *_ = rest[1:] if rest[0].endswith("since boot") else rest
     assert empty == ""
     assert title.startswith("tcptop: what TCP costs this kernel")
+
+
+def test_what_no_look_has_told_is_said_and_how_to_look() -> None:
+    found = ledger("6.1-4n", "established")
+    names = "nofile, accept queues and ports were not looked at"
+    assert as_text(found).splitlines()[3] == names, "a saved tree cannot be looked at"
+    overflows = tuple(
+        event._replace(total=451 if event.name == "ListenOverflows" else event.total) for event in found.events
+    )
+    here = found._replace(live=True, host=found.host._replace(place=None), events=overflows)
+    assert as_text(here).splitlines()[3:6] == [f"{names}: tcptop who", "451 listen overflows since boot", ""]
 
 
 def test_an_alarm_is_in_the_first_lines() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    ScriptedHost,
     feed,
     host_app,
     open_host,
@@ -20,15 +21,18 @@ from drive import (
     tree,
     tree_app,
     wait_for_app,
+    wait_until,
 )
+from made_look import group, listen, look_text, net, process
 from recorded import copy_recording, write_buffers
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.ledger import Limits
 from tcptop.settings.file import Settings
 from tcptop.snapshot import Slabinfo, Snapshot
+from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.text.line import text_of
-from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits
+from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits, unlooked_line
 from tcptop.widgets.tcp_pane import TcpPane
 
 SIZES = [(40, 5), (40, 12), (60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
@@ -426,3 +430,25 @@ async def test_a_number_of_known_limits_alone_is_called_so_in_every_title(size: 
         title = pane_title(app, LimitsPane)
         assert re.search(r"\d more (sockets|.*buffers)|\d more, .* buffers", title)
         assert re.search("[Kk]nown", title), title
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=str)
+async def test_the_last_line_says_which_limits_no_look_has_told(size: tuple[int, int]) -> None:
+    host = ScriptedHost(tree("6.18-1n"), live=True)
+    host.identity = host.identity._replace(place=None)
+    host.texts[SOCKETS_PATH] = look_text(net(alloc=4_000), listen(), process(10, limit=100), group("whole:10")).encode()
+    async with host_app(host).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        row = "nofile, queues, ports   not looked at: W"
+        assert pane_lines(app, LimitsPane)[-1].rstrip() == row
+        app.query_one(LimitsPane).focus()
+        await pilot.press("down", "down", "down")
+        assert pane_lines(app, LimitsPane)[-1].rstrip() == row
+        assert app._ledger is not None
+        late = app._ledger._replace(host=app._ledger.host._replace(place="ssh:b"))
+        assert "".join(text for text, _ in unlooked_line(late, "full")).endswith("not looked at: tcptop who there")
+        await pilot.press("W")
+        await wait_until(pilot, lambda: app._ledger is not None and app._ledger.holders is not None, "a look")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "not looked at" not in screen_text(app)
