@@ -21,6 +21,7 @@ from tcptop.ledger import (
     TcpMemory,
     UsableMemory,
 )
+from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 SMALLER_MEMINFO = "meminfo shows less memory than zoneinfo: it is a container's or another machine's"
@@ -80,7 +81,7 @@ def machine_headroom(
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket: Amount | None = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        most = max(buffers.bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
+        most = max(buffers.bytes, min(buffers.bounds.high, _most_charged(sockets)))
         per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
     if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
         per_socket = None
@@ -94,6 +95,16 @@ def machine_headroom(
         )._replace(usable=usable)
         for mode, amount in by_mode
     }
+
+
+def _most_charged(sockets: SocketCounts) -> float:
+    """Upper bound on the charge for buffers: the counter, and its error if texts show the error.
+
+    If the counter is within its error, there is no average, so that the error is left out.
+    """
+    counted, error = sockets.buffer_bytes or 0, sockets.buffer_error_bytes or 0
+    is_shown = error > HIDDEN_ERROR_SHARE * counted and not sockets.buffers_within_error
+    return counted + error if is_shown else counted
 
 
 def memory_headroom(

@@ -455,9 +455,7 @@ def buffers_as_now_text(ledger: Ledger, most_charge: float | None = None) -> str
             f" much of that is in use is not known{reason and f': {reason}'}. The headroom of memory is"
             " without buffers."
         )
-    used = units.exact_bytes(in_use)
-    if most is not None and round(most) > round(in_use):
-        used += f" to {units.exact_bytes(most)}"
+    used = units.bounds_span((in_use, in_use if most is None else most), units.exact_bytes)
     return (
         f"Average buffers: the kernel counts {charge} B per socket, {limited};"
         f" {used} B of that are in use, because the count includes unused and"

@@ -218,12 +218,17 @@ def _cost(mode: AccountingMode, cost: ConnectionCost, sockets: SocketCounts) -> 
         idle = units.exact_bytes(cost.idle_bytes_per_socket, cost.now_is_at_most or None)
         yield f"  idle slab per socket {f'≤ {idle}' if cost.now_is_at_most else idle:>8} B"
     if mode == "full":
-        yield f"  buffers per socket   {_buffers_per_socket(sockets, cost.buffer_bytes_per_socket)}"
+        yield f"  buffers per socket   {_buffers_per_socket(sockets, cost)}"
 
 
-def _buffers_per_socket(sockets: SocketCounts, average: float | None) -> str:
-    """The average buffers of a socket; if the error of the counter is in it, with a sign and both bounds."""
-    bounds = sockets.buffer_bounds_per_socket
+def _buffers_per_socket(sockets: SocketCounts, cost: ConnectionCost) -> str:
+    """The average buffers of a socket; if the error of the counter is in it, with a sign and both bounds.
+
+    Of sockets that are too few for an average, there is none; of buffers within the error, only the upper bound.
+    """
+    average, bounds = cost.buffer_bytes_per_socket, sockets.buffer_bounds_per_socket
+    if average is None and sockets.buffers_within_error and cost.now_bytes is not None and bounds is not None:
+        return f"{units.bounded(bounds, units.exact_bytes):>8} B"
     text = about(average, bounds, units.exact_bytes)
     if average is None or bounds is None or bounds.high == inf or text == units.exact_bytes(average):
         return f"{text:>8} B"

@@ -145,3 +145,22 @@ def test_beside_a_graph_a_wide_range_has_its_upper_bound() -> None:
         high = units.size(figures.tcp_memory.high_bytes, True)
         assert f"MiB, ≤ {high}" in shown[0] or f"MiB, at most {high}" in shown[0]
     assert "≤" not in text_of(tcp_lines(ledger("6.1-8n", "established"), view, "full", 60, 4)[0]), "a narrow range"
+
+
+def test_the_buffers_in_use_of_a_socket_have_one_range_everywhere() -> None:
+    text = " ".join(as_text(ledger("6.12-4n", "halfclosed")).split())
+    attached = re.search(r" buffers - [\d.]+ [KM]iB to [\d.]+ MiB ([\d ]+ to [\d ]+) ", text)
+    most = re.search(r"buffers per socket ~ [\d ]+ B between [\d ]+ and ([\d ]+) B", text)
+    assert attached
+    assert most
+    in_use = attached[1]
+    assert in_use.endswith(f" to {most[1]}")
+    assert f"which tcp_mem limits; {in_use} B of that are in use" in text
+
+
+def test_buffers_within_the_error_of_their_counter_have_one_upper_bound_per_socket() -> None:
+    text = " ".join(as_text(ledger("6.1-8n", "established")).split())
+    attached = re.search(r" buffers - <= [\d.]+ MiB (<= [\d ]+) ", text)
+    assert attached
+    assert f"buffers per socket {attached[1]} B" in text
+    assert "buffers per socket - B" in " ".join(as_text(ledger("6.1-8n", "base")).split()), "too few sockets"
