@@ -218,19 +218,18 @@ def _per_second(trends: Trends, series: Series) -> float | None:
     The change is that between the last count of slabs and the one GROWTH_STEPS steps before; if the slabs are counted
     more seldom, the one before the last. The rates of memory and of sockets so have the same two moments.
     """
-    ends = [
+    counted = [
         (at_s, value)
         for at_s, total, value in zip(trends.counted_at_s, trends.tcp_bytes, series, strict=False)
-        if total is not None
+        if at_s is not None and total is not None and value is not None
     ]
-    if not ends or ends[-1][0] is None:
+    if not counted:
         return None
-    last_s, end = ends[-1]
-    earlier = [(at_s, value) for at_s, value in ends[-GROWTH_STEPS - 1 :] if at_s is not None and at_s < last_s]
-    earlier = earlier or [(at_s, value) for at_s, value in ends if at_s is not None and at_s < last_s][-1:]
-    if not earlier or earlier[0][1] is None or end is None:
+    last_s, end = counted[-1]
+    earlier = [each for each in counted if each[0] < last_s]
+    if not earlier:
         return None
-    first_s, start = earlier[0]
+    first_s, start = next((each for each in counted[-GROWTH_STEPS - 1 :] if each[0] < last_s), earlier[-1])
     return (end - start) / (last_s - first_s)
 
 
