@@ -61,7 +61,7 @@ AGE_AT = 5
 """Number of columns that are more important than the column of the age. If the more important columns fit, the column
 of the age is placed next."""
 WIDER = (
-    ("NEAREST LIMIT", 21),
+    ("NEAREST LIMIT", 25),
     ("EVENTS", 22),
     ("NEAREST LIMIT", 30),
     ("EVENTS", 40),
