@@ -18,6 +18,7 @@ from tcptop.ledger import (
     Headroom,
     Ledger,
     Limit,
+    Limits,
     SocketCost,
     StateCost,
 )
@@ -83,7 +84,7 @@ def as_object(ledger: Ledger) -> Json:
         },
         "slab_memory": record_as_object(ledger.slab_memory),
         "states": [_state(state) for state in ledger.states],
-        "headroom": headroom_as_object(ledger.headroom["full"]),
+        "headroom": headroom_as_object(ledger.headroom["full"], ledger.limits["full"]),
         "limits": [limit_as_object(limit) for limit in ledger.limits["full"].rows],
         "events": {event.name: event_as_object(event) for event in ledger.events},
         "memory_cgroup": None if ledger.cgroup is None else record_as_object(ledger.cgroup),
@@ -246,8 +247,10 @@ def _side(side: SocketCost) -> Json:
     return {**side_sums(side), "parts": parts}
 
 
-def headroom_as_object(headroom: Headroom) -> Json:
-    """The JSON of the headroom: how many more connections fit into memory."""
+def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
+    """The JSON of the headroom: how many more sockets fit into memory, and below the first limit."""
+    first = limits.first
+    is_partial = headroom.sockets is None or (first is not None and first.name == "memory" and headroom.is_at_most)
     return {
         "accounting": headroom.mode,
         "sockets": headroom.sockets,
@@ -260,6 +263,11 @@ def headroom_as_object(headroom: Headroom) -> Json:
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
         "is_at_most": headroom.is_at_most,
+        "first_limit": None if first is None else first.name,
+        "first_limit_sockets": None if first is None else first.headroom_sockets,
+        "first_limit_is_at_least": first is not None and first.headroom_is_at_least,
+        "first_limit_is_at_most": first is not None and is_partial,
+        "first_limit_counts_buffers": first is not None and headroom.counts_buffers(first.name),
         "nodes": {str(number): record_as_object(node) for number, node in headroom.nodes.items()},
     }
 

@@ -98,7 +98,7 @@ def _figures(row: HostRow) -> Json:
         "tcp_memory_bytes": memory.bytes,
         "tcp_memory_low_bytes": memory.low_bytes,
         "tcp_memory_high_bytes": memory.high_bytes,
-        "headroom": headroom_as_object(row.headroom),
+        "headroom": headroom_as_object(row.headroom, row.limits),
         "limits": [limit_as_object(limit) for limit in row.limits.rows],
         "events": {event.name: event_as_object(event) for event in row.events},
     }

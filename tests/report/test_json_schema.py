@@ -177,6 +177,8 @@ HEADROOM = {
     *("accounting", "sockets", "with_reclaim", "without_reclaim_low", "without_reclaim_high", "bytes_per_socket"),
     *("buffer_bytes", "high_buffer_bytes"),
     *("late_bytes", "unknown_because", "is_at_most", "nodes"),
+    *("first_limit", "first_limit_sockets", "first_limit_is_at_least", "first_limit_is_at_most"),
+    "first_limit_counts_buffers",
 }
 ATTACHED = {
     *("name", "counted", "low_number", "high_number", "low_bytes", "high_bytes"),
@@ -234,6 +236,9 @@ def assert_schema(report: Json) -> None:
         assert all(state[name] is None or state[name].keys() == SIDE - {"parts"} for name in ("accepted", "outgoing"))
         assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
     assert report["headroom"].keys() == HEADROOM
+    own = {limit["name"]: limit["headroom_sockets"] for limit in report["limits"]}
+    name = report["headroom"]["first_limit"]
+    assert report["headroom"]["first_limit_sockets"] == (None if name is None else own[name])
     for node in report["headroom"]["nodes"].values():
         assert node.keys() == {"without_reclaim", "with_reclaim", "local"}
     assert all(limit.keys() == LIMIT for limit in report["limits"])
