@@ -25,6 +25,7 @@ from tcptop.kernel.limits import (
     TIME_WAIT_LIMIT,
     LimitEvent,
     LimitName,
+    look_needed_text,
 )
 from tcptop.ledger import (
     ALARM_STATES,
@@ -62,9 +63,6 @@ LAST_SHARED_CONNTRACK_MAX = (6, 18)
 """Last kernel release that certainly has one nf_conntrack_max for all network namespaces."""
 
 NO_ZONES = "no zone is left out, since zoneinfo was not read"
-NEEDS_DUMP = "only a look at the sockets tells (W, tcptop who)"
-
-NOFILE_UNKNOWN = f"open files of each process; {NEEDS_DUMP}"
 OF_SEEN_NAMESPACES = "of the namespaces seen"
 OF_SEEN_PROCESSES = "of the processes that were seen"
 
@@ -107,9 +105,9 @@ def find_limits(
         _orphans(files, sockets, snapshot, mode),
         _time_wait(files, sockets, snapshot, mode),
         *_conntrack(files, snapshot),
-        _ports(files, holders),
-        _nofile(holders),
-        _listen_queues(holders),
+        _ports(files, holders, look_needed_text(snapshot.live)),
+        _nofile(holders, look_needed_text(snapshot.live)),
+        _listen_queues(holders, look_needed_text(snapshot.live)),
     ]
     under_pressure = bool(sockets.under_pressure)
     rows = [row._replace(threshold=thresholds.get(row.name)) for row in rows]
@@ -485,7 +483,7 @@ def _conntrack(limits: SocketLimits, snapshot: Snapshot) -> Iterator[Limit]:
     )
 
 
-def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
+def _ports(limits: SocketLimits, holders: "Holders | None", needs_look: str) -> Limit:
     """The limit on local ports: those of ip_local_port_range without those of ip_local_reserved_ports.
 
     connect() chooses no reserved port (net/ipv4/inet_hashtables.c, __inet_hash_connect). If it is unknown which ports
@@ -494,7 +492,7 @@ def _ports(limits: SocketLimits, holders: "Holders | None") -> Limit:
     The use is the number of sockets to the most used remote port, added up over all remote addresses.
     """
     number = limits.local_port_count
-    note = f"to one address and port of a peer; {NEEDS_DUMP}"
+    note = f"to one address and port of a peer; {needs_look}"
     lacks = ""
     used: int | None = None
     here = {each.inode for each in holders.namespaces if each.is_here and each.asked == "asked"} if holders else ()
@@ -525,14 +523,14 @@ def _look_age(holders: "Holders") -> str:
     return f", looked at {tens_s} s ago" if tens_s else ""
 
 
-def _nofile(holders: "Holders | None") -> Limit:
+def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     """The limit on the open files of a process.
 
     Of all processes with sockets, the process that is nearest to its limit is shown. A process that was not seen may be
     nearer.
     """
     if holders is None:
-        return _limit("nofile", Use(None, None, None), None, NOFILE_UNKNOWN)
+        return _limit("nofile", Use(None, None, None), None, f"open files of each process; {needs_look}")
     found = [each for each in holders.process_of.values() if each.max_descriptors]
     if not found:
         if holders.process_of:
@@ -550,14 +548,14 @@ def _nofile(holders: "Holders | None") -> Limit:
     return _limit("nofile", use, None, note, of_seen=seen)
 
 
-def _listen_queues(holders: "Holders | None") -> Limit:
+def _listen_queues(holders: "Holders | None", needs_look: str) -> Limit:
     """The limit on an accept queue; of all accept queues, the queue that is nearest to its limit is shown.
 
     The limit is full if a queue is over its limit and has dropped connections. The kernel drops the connections of a
     queue over its limit (include/net/sock.h, sk_acceptq_is_full).
     """
     if holders is None:
-        return _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP)
+        return _limit("listen_queues", Use(None, None, None), None, needs_look)
     full = [each for each in holders.listeners if each.queue > each.limit and each.drops]
     unasked = [each for each in holders.namespaces if each.asked not in ("asked", "listeners")]
     if unasked and not full:

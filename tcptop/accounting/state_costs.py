@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from tcptop.accounting.cache_table import CacheTable
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
+from tcptop.kernel.limits import look_needed_text
 from tcptop.kernel.objects import (
     AS_MINI_SOCKET,
     REQUEST_SOCKS,
@@ -21,7 +22,6 @@ from tcptop.ledger import AccountingMode, CountScope, ObjectCost, SocketCounts, 
 from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
-ONLY_A_DUMP = "no counter: only a look at the sockets tells (W, tcptop who)"
 NOT_COUNTED = "not known from sockstat"
 CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
 
@@ -113,13 +113,14 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
     requests, no_requests = _requests(snapshot, table)
     snmp = snapshot.snmp.value
     established = snmp.established if snmp else None
+    only_a_look = f"no counter: {look_needed_text(snapshot.live)}"
     return {
-        State.LISTEN: Count(None, None, ONLY_A_DUMP),
+        State.LISTEN: Count(None, None, only_a_look),
         State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),
         State.ACCEPT_QUEUE: Count(requests, "machine", no_requests or "active request socks, SYN_RECV too", True),
         State.ESTABLISHED: Count(established, "here", CURR_ESTAB if snmp else "no /proc/net/snmp"),
-        State.CLOSE_WAIT: Count(None, None, ONLY_A_DUMP),
-        State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),
+        State.CLOSE_WAIT: Count(None, None, only_a_look),
+        State.FIN_WAIT2: Count(None, None, only_a_look),
         State.FIN_WAIT2_CLOSED: Count(None, None, "counted in TIME_WAIT"),
         State.ORPHAN: Count(sockets.orphans, "machine", "" if sockets.orphans is not None else NOT_COUNTED),
         State.TIME_WAIT: Count(sockets.time_wait, sockets.time_wait_scope, _time_wait_note(sockets)),

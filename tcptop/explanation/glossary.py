@@ -1107,7 +1107,7 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "/proc/net/protocols, column press; net/ipv4/tcp.c, tcp_enter_memory_pressure()",
     ),
     Entry(
-        "full",
+        "FULL",
         "FULL: a limit below which nothing more fits. CRITICAL: its second threshold is reached, and some still fit.",
         "What the kernel does at the limit stands on the page headroom. The second threshold is 95 % for most limits."
         " In JSON the state of both is `full`.",

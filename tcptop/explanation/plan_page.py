@@ -25,7 +25,7 @@ from tcptop.explanation.limit_texts import (
     state_text,
     used_text,
 )
-from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label
+from tcptop.kernel.limits import TIME_WAIT_LIMIT, limit_label, look_needed_text
 from tcptop.kernel.objects import BIND_BUCKET
 from tcptop.ledger import Headroom, Ledger, Limit
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
@@ -86,10 +86,7 @@ NO_PORT = (
 NO_PORT_REMARK = f"Ports: {NO_PORT}."
 LOOK_FOUND = "a look found"
 """First words of the remark on the limits that only a look at the sockets knows."""
-NO_LOOK_REMARK = (
-    "nofile, local ports to one peer and accept queues are not in the plan: only a look at the sockets tells"
-    " (plan --who, W, tcptop who)."
-)
+NO_LOOK_REMARK = "nofile, local ports to one peer and accept queues are not in the plan"
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 TIME_WAIT_S = 60
@@ -695,7 +692,8 @@ def remarks(ledger: Ledger, plan: Plan, is_form: bool = False) -> Iterator[str]:
         f" {units.grouped(request.sockets)} plus the files that it has open now{over}; it is not checked."
     )
     found = look_text(ledger, plan)
-    yield f"{found[0].upper()}{found[1:]}." if found else NO_LOOK_REMARK
+    needs_look = look_needed_text(ledger.live).replace("(W", "(plan --who, W")
+    yield f"{found[0].upper()}{found[1:]}." if found else f"{NO_LOOK_REMARK}: {needs_look}."
     if any(sysctl.name == "net.ipv4.tcp_mem" for sysctl in plan.sysctls):
         yield "tcp_mem: above its second value windows shrink. It is in pages."
     if request.time_wait:

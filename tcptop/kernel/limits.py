@@ -285,3 +285,9 @@ THRESHOLDS: Mapping[str, Threshold] = {limit.name: limit.threshold for limit in 
 def limit_label(name: LimitName) -> str:
     """The name that the user sees for a limit."""
     return LIMIT_BY_NAME[name].label
+
+
+def look_needed_text(live: bool) -> str:
+    """Says that only a look at the sockets tells a figure, and how to get a look; of a saved tree, how to keep one."""
+    how = "(W, tcptop who)" if live else "(this saved tree has none; tcptop record --who keeps one)"
+    return f"only a look at the sockets tells {how}"

@@ -352,7 +352,7 @@ def _explain_error(error: OSError, is_live: bool) -> tuple[ReadState, str]:
     """The state of a reading that failed with `error`, and a line that gives the reason."""
     text = printable(error.strerror or str(error))
     if not is_live and error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return "missing", "sockets are asked of a running kernel, and this saved tree has no look at them"
+        return "missing", "this saved tree has no look at the sockets; tcptop record --who keeps looks"
     if error.errno == errno.ENOENT:
         return "missing", "the kernel tells no sockets: its module tcp_diag is not there, or may not be loaded"
     if error.errno in NO_NETLINK:

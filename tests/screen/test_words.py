@@ -186,7 +186,7 @@ def phrases_in(text: str) -> Iterator[str]:
         ("most on", "OF TCP"),
         ("most on node 2", "OF TCP"),
         ("TCP even on 8 nodes", "OF TCP"),
-        ("critical from", "full"),
+        ("critical from", "FULL"),
         ("near until below 75 %", "near"),
         ("fits", "FITS MORE"),
         ("below 200 sockets", "average now"),
@@ -291,3 +291,10 @@ def test_the_everyday_list_is_sorted_and_has_no_word_of_the_glossary() -> None:
     explained = {fold_word(name) for entry in ENTRIES for name in (entry.word, *entry.other_names)}
     assert words == sorted(set(words))
     assert not [word for word in words if fold_word(word) in explained]
+
+
+def test_full_begins_with_the_state_of_a_limit() -> None:
+    page = explain_word(recorded_ledger(), "FULL")
+    assert page is not None
+    text = " ".join(text_of(line).strip() for line in page.lines(recorded_ledger(), 100))
+    assert text.index("a limit below which nothing more fits") < text.index("sockets that someone should look at")
