@@ -352,7 +352,7 @@ def _reasons(because: str) -> list[str]:
     if found is None:
         return [f"no average: {because}", f"no average: {because.partition(' faster')[0]}"]
     number, things = found.groups()
-    return [f"no average below {number} {things}", f"below {number} {things}"]
+    return [f"average from {number} {things} on", f"average from {number} on", f"avg from {number} on"]
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:

@@ -396,18 +396,34 @@ def detail_lines(ledger: Ledger, slow: Ledger, mode: AccountingMode, columns: in
 
 
 def _time_wait_notes(counts: SocketCounts) -> tuple[str, ...]:
-    """Notes on the TIME_WAIT count: its scope, and a bound for the machine if the count covers one namespace."""
+    """Notes on the TIME_WAIT count: its scope, and a bound for the machine if the count covers one namespace.
+
+    The longer ones say that the kernel counts sockets of FIN_WAIT2 that were closed among those of TIME_WAIT.
+    """
+    has_both = bool(counts.time_wait)
     if counts.time_wait_scope != "here":
-        return counts.time_wait_scope.replace("here", "this netns"), ""
+        scope = counts.time_wait_scope.replace("here", "this netns")
+        return (*_with_fin_wait2(scope, has_both), "")
     if counts.time_wait_machine_max is None:
-        return ("this netns",)
+        return _with_fin_wait2("this netns", has_both)
     bound = _at_most(units.count(counts.time_wait_machine_max))
+    both = (
+        f"this netns, with closed FIN_WAIT2; all netns {bound}",
+        f"with closed FIN_WAIT2; all netns {bound}",
+        f"+ FIN_WAIT2, all {bound}",
+    )
     return (
+        *(both if has_both else ()),
         f"this netns, all netns {bound}",
         f"all netns {bound}",
         f"all netns {_at_most(units.short_count(counts.time_wait_machine_max, 6, up=True))}",
         "this netns",
     )
+
+
+def _with_fin_wait2(scope: str, has_both: bool) -> tuple[str, ...]:
+    """The scope of the TIME_WAIT count, before it longer notes that name FIN_WAIT2 if `has_both` is true."""
+    return (f"{scope}, with closed FIN_WAIT2", f"{scope}, + FIN_WAIT2", scope) if has_both else (scope,)
 
 
 def _at_most(bound: str) -> str:
