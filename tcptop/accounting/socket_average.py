@@ -163,12 +163,14 @@ def _with_steady_average(
             now_is_at_most=False,
             now_unknown_because=CHANGES_TOO_FAST,
             now_slices=(),
+            now_divisor=None,
         )
     return cost._replace(
         idle_bytes_per_socket=before.idle_bytes_per_socket,
         now_bytes=before.now_bytes,
         now_is_at_most=before.now_is_at_most,
         now_slices=before.now_slices,
+        now_divisor=before.now_divisor,
         now_held_because=CHANGES_TOO_FAST,
         now_read_at_unix_s=before.now_read_at_unix_s,
     )
@@ -270,6 +272,7 @@ def _time_wait_average(
         now_is_at_most=bool(now and bounds and not accepted.missing and bounds.low < bounds.high),
         now_unknown_because=because,
         now_slices=now,
+        now_divisor=round(count) if now and count else None,
     )
 
 

@@ -43,7 +43,8 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
     ),
     Entry(
         "average now",
-        "The slab memory of all open sockets now, divided by their number; in TIME_WAIT, of all mini-sockets.",
+        "The slab memory of all open sockets now, divided by their number; in TIME_WAIT, of all mini-sockets divided by"
+        " as many as there surely are: the count of this netns, or the active objects that no CPU keeps as free ones.",
         "Idle memory is in it: after many sockets closed it jumps, and `332 idle` beside it says how many of its bytes"
         " are idle, from 2 % on. Sockets without a file (orphans, and those in an accept queue) lower it. Bind buckets"
         " are left out, since no file counts the ports in use. With too few sockets there is no average: free objects"
@@ -127,7 +128,7 @@ FIGURE_ENTRIES: tuple[Entry, ...] = (
         "What TCP keeps of a closed connection for a minute: a mini-socket, which late segments find.",
         "FIN_WAIT2 after close(2) is the same mini-socket and is counted with it. It has no file and no buffers.",
         "net/ipv4/tcp_minisocks.c, tcp_time_wait(); /proc/net/sockstat, field tw",
-        ("mini-socket", "mini", "tw_sock", "tw", "B/mini-socket"),
+        ("mini-socket", "mini", "tw_sock", "tw", "B/mini-socket", "with closed FIN_WAIT2"),
     ),
     Entry(
         "TCP in the kernel",

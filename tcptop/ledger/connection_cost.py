@@ -117,6 +117,8 @@ class ConnectionCost(NamedTuple):
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
     """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
+    now_divisor: int | None = None
+    """The number of mini-sockets that `now_bytes` is an average over; None in full accounting, and without average."""
     now_held_because: str | None = None
     """The reason why the averages are from an earlier read of the caches; None if they are from the last read."""
     now_read_at_unix_s: float | None = None

@@ -188,7 +188,9 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost, sockets: SocketCounts) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        yield f"  average now        {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
+        is_at_most = cost.now_is_at_most and cost.now_divisor is not None
+        over = f", over ≥ {units.count(cost.now_divisor)} mini-sockets" if is_at_most else ""
+        yield f"  average now        {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs{over}"
         if cost.now_held_because is not None:
             yield f"  (an earlier average: {cost.now_held_because})"
     else:

@@ -109,7 +109,13 @@ def _third_line(ledger: Ledger, view: View, mode: AccountingMode, columns: int) 
     own = _mini_socket_memory(ledger) if mode == "time_wait" else ""
     if not own:
         return _graph_line(view, mode, columns) or _instead_of_graph(ledger, view, columns)
-    text = first_fitting((f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}"), columns)
+    cost = ledger.costs["time_wait"]
+    divided: tuple[str, ...] = ()
+    if cost.now_is_at_most and cost.now_divisor is not None:
+        # The divisor of the average is neither the count of this namespace nor the upper bound for the machine.
+        by = f"{own} ÷ ≥ {units.count(cost.now_divisor)}"
+        divided = (f"{by} in TIME_WAIT", f"{by} TIME_WAIT")
+    text = first_fitting((*divided, f"{own} in TIME_WAIT", f"{own} TIME_WAIT", f"tw_sock {own}"), columns)
     free_columns = columns - cell_width(text) - len(GAP)
     graph = _graph_line(view, mode, free_columns) if free_columns >= MIN_GRAPH_WIDTH else ()
     return ((text, "text"), *(((GAP, "text"), *graph) if graph else ()))

@@ -8,6 +8,7 @@ import pytest
 from drive import feed, pane_lines, sample_phases, screen_text, tree, tree_app, wait_for_app
 
 from tcptop.ledger import AccountingMode
+from tcptop.report.as_text import as_text
 from tcptop.text.line import text_of
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainScreen
@@ -41,7 +42,7 @@ async def test_the_total_beside_mini_sockets_is_called_that_of_tcp(size: tuple[i
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [((60, 20), "tw_sock 2.1 MiB"), ((80, 24), "2.1 MiB in TIME_WAIT"), ((200, 60), "2.1 MiB in TIME_WAIT")],
+    [((60, 20), "tw_sock 2.1 MiB"), ((80, 24), "2.1 MiB in TIME_WAIT"), ((200, 60), "2.1 MiB ÷ ≥ 8 000 in TIME_WAIT")],
     ids=str,
 )
 async def test_the_memory_of_mini_sockets_stands_beside_the_total_of_tcp(size: tuple[int, int], text: str) -> None:
@@ -52,13 +53,40 @@ async def test_the_memory_of_mini_sockets_stands_beside_the_total_of_tcp(size: t
         assert pane_lines(app, TcpPane)[2].endswith(text)
 
 
+@pytest.mark.parametrize(("kernel", "phase"), [("6.1-4n", "timewait"), ("6.12-4n", "timewait"), ("7.3-4n", "timewait")])
+async def test_the_average_of_mini_sockets_is_their_memory_divided_as_the_screen_says(kernel: str, phase: str) -> None:
+    async with tree_app(tree(kernel, phase)).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("m")
+        found = re.search(r"([\d.]+) MiB ÷ ≥ ([\d ]+) in TIME_WAIT", "\n".join(pane_lines(app, TcpPane)))
+        assert app._ledger is not None
+        cost = app._ledger.costs["time_wait"]
+    assert found
+    vectors = sum(part.bytes for part in cost.now_slices if part.label == "memcg")
+    each = float(found[1]) * (1 << 20) / int(found[2].replace(" ", ""))
+    assert cost.now_bytes == pytest.approx(each + vectors, rel=0.05)
+    number = found[2]
+    assert f"B in slabs, over >= {number} mini-sockets" in as_text(app._ledger)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)], ids=str)
+async def test_the_count_of_time_wait_names_the_closed_sockets_of_fin_wait2_in_it(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.12-4n", "halfclosed")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert re.search(r"TIME_WAIT +8 00\d .*FIN_WAIT2.* ≤ 8 192", "\n".join(pane_lines(app, TcpPane)))
+    async with tree_app(tree("6.12-4n", "base")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        assert app._ledger is not None
+        assert ("FIN_WAIT2" in "\n".join(pane_lines(app, TcpPane))) == bool(app._ledger.sockets.time_wait)
+
+
 async def test_the_graph_of_mini_sockets_follows_their_memory() -> None:
     async with tree_app(tree("6.1-1n")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
         for snapshot in sample_phases("6.1-1n", ["established", "timewait", "timewait"]):
             await feed(pilot, snapshot)
         await pilot.press("m")
-        assert re.search(r" MiB in TIME_WAIT +[▁▂▃▄▅▆▇█]+", pane_lines(app, TcpPane)[2])
+        assert re.search(r" MiB ÷ ≥ 8 001 in TIME_WAIT +[▁▂▃▄▅▆▇█]+", pane_lines(app, TcpPane)[2])
 
 
 async def test_the_idle_bytes_are_the_same_beside_the_average_and_in_the_bar() -> None:
