@@ -1,6 +1,7 @@
 """Headroom of memory: the number of sockets that still fit without reclaim of memory, and the number with reclaim."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from tcptop.accounting.cache_table import COST_SOURCES, CacheTable
@@ -21,7 +22,6 @@ from tcptop.ledger import (
     TcpMemory,
     UsableMemory,
 )
-from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 SMALLER_MEMINFO = "meminfo shows less memory than zoneinfo: it is a container's or another machine's"
@@ -76,16 +76,20 @@ def machine_headroom(
 ) -> dict[AccountingMode, Headroom]:
     """The number of further sockets that fit into memory, in each accounting mode.
 
-    A new full socket has buffers of the present average size; a mini-socket has no buffers.
+    A new full socket has buffers of the present average size; a mini-socket has no buffers. The counter of buffers has
+    an error, so that the average is at least the counter less its error, and at most the counter and its error.
     """
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket: Amount | None = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        most = max(buffers.bytes, min(buffers.bounds.high, _most_charged(sockets)))
-        per_socket = Amount(buffers.bytes / sockets.allocated, most / sockets.allocated)
+        charge = sockets.buffer_bounds or Amount(0, inf)
+        # Without live segments, nothing shows that a counter within its error is of buffers.
+        has_buffers = buffers.bytes or not sockets.buffers_within_error
+        low, high = min(buffers.bytes, charge.low), buffers.bounds.high if has_buffers else 0.0
+        per_socket = Amount(low / sockets.allocated, max(low, high) / sockets.allocated)
     if costs["full"].buffer_bytes_per_socket and not (per_socket and per_socket.low):
         per_socket = None
-    if buffers is None or not buffers.is_known:
+    if buffers is None or not buffers.is_known or (per_socket and per_socket.high == inf):
         per_socket = None
     by_mode: tuple[tuple[AccountingMode, Amount | None], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     usable = usable_memory(snapshot, table, page_bytes, memory)
@@ -95,16 +99,6 @@ def machine_headroom(
         )._replace(usable=usable)
         for mode, amount in by_mode
     }
-
-
-def _most_charged(sockets: SocketCounts) -> float:
-    """Upper bound on the charge for buffers: the counter, and its error if texts show the error.
-
-    If the counter is within its error, there is no average, so that the error is left out.
-    """
-    counted, error = sockets.buffer_bytes or 0, sockets.buffer_error_bytes or 0
-    is_shown = error > HIDDEN_ERROR_SHARE * counted and not sockets.buffers_within_error
-    return counted + error if is_shown else counted
 
 
 def memory_headroom(
@@ -129,7 +123,7 @@ def memory_headroom(
     sysctls = snapshot.sysctls.value
     reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
     reclaims_first = None if reclaim_mode is None else reclaim_mode != 0
-    may_be_more = socket is not None and bool(buffers and buffers.low) and socket.buffers_may_exceed
+    may_be_more = socket is not None and bool(buffers and buffers.high) and socket.buffers_may_exceed
     bytes_are_at_least = bool(cost.by_family["mix"].outgoing.missing) or buffers is None or may_be_more
     buffer_bytes, high_buffer_bytes = (None, None) if buffers is None else buffers
     unknown = Headroom(

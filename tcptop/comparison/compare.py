@@ -216,7 +216,7 @@ def _headroom_socket_bound(ledger: Ledger) -> Bound:
     low, high = headroom.buffer_bytes, headroom.high_buffer_bytes
     if ledger.costs["full"].by_family["mix"].outgoing.missing or low is None or high is None:
         return "at least"
-    return "at least" if low and high - low > EXACT_SHARE * (headroom.bytes_per_socket or 0.0) else "exact"
+    return "at least" if high - low > EXACT_SHARE * (headroom.bytes_per_socket or 0.0) else "exact"
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:

@@ -84,10 +84,14 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         slab_bytes = headroom.bytes_per_socket - (headroom.buffer_bytes or 0)
         slab = f"{'≥ ' if is_part_unknown else ''}{units.exact_bytes(slab_bytes, False if is_least else None)}"
         buffers = "" if headroom.buffer_bytes is not None else ", and buffers that are not known"
-        if headroom.buffer_bytes:
-            may_be_more = is_least and (headroom.high_buffer_bytes or 0) > headroom.buffer_bytes
-            size = units.exact_bytes(headroom.buffer_bytes, False if may_be_more else None)
-            buffers = f" and {'≥ ' if may_be_more else ''}{size} B of average buffers"
+        if headroom.buffer_bytes or headroom.high_buffer_bytes:
+            least, most = headroom.buffer_bytes or 0.0, headroom.high_buffer_bytes or 0.0
+            may_be_more = is_least and most > least
+            size = units.exact_bytes(least, False if may_be_more else None)
+            size = f"≥ {size}" if may_be_more else size
+            if may_be_more and least < 1:
+                size = f"≤ {units.exact_bytes(most, True)}"
+            buffers = f" and {size} B of average buffers"
         yield (
             f"Memory: one more of these {what} takes {socket_bytes_text(headroom)}: {slab} B of slab, if half of them"
             f" are client side{buffers}. The kernel takes free memory of any node before it reclaims page cache."

@@ -122,7 +122,7 @@ def buffer_pages_text(sockets: SocketCounts) -> str:
 def buffer_memory_text(ledger: Ledger) -> str:
     """The part of the charged buffers that counts as memory in use, in words.
 
-    The text is empty if the part in use is unknown, or if all charged buffers are in use.
+    The text is empty if nothing of the part in use is known, or if all charged buffers are in use.
     """
     amount = buffer_memory_amount(ledger)
     return f"{amount} of it in use" if amount else ""
@@ -143,6 +143,8 @@ def buffer_memory_amount(ledger: Ledger, format_size: Callable[[float], str] = u
         return ""
     sign = ""
     if part.low_bytes < part.high_bytes:
+        if part.bytes == part.low_bytes and part.bytes < 1:
+            return ""  # at least 0 B says nothing
         sign = {part.low_bytes: "≥ ", part.high_bytes: "≤ "}.get(part.bytes, "≈ ")
     return f"{sign}{format_size(part.bytes)}"
 

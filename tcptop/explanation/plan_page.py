@@ -791,13 +791,13 @@ def main_screen_text(ledger: Ledger, plan: Plan) -> str:
     if headroom.sockets is None or headroom.bytes_per_socket is None or each is None:
         return ""
     ours, theirs = units.exact_bytes(each), units.exact_bytes(headroom.bytes_per_socket)
-    same_buffers = plan.request.buffer_bytes == ("now" if headroom.buffer_bytes else 0)
+    same_buffers = plan.request.buffer_bytes == ("now" if headroom.counts_buffers("memory") else 0)
     why = ""
     if plan.request.outgoing and same_buffers and each < headroom.bytes_per_socket and ours != theirs:
         why = " That is less, since sockets that share a local port share its bind bucket."
     is_partial = headroom.buffer_bytes is None
     assumed = "half client side, buffers not known" if is_partial else headroom_assumption(headroom)
-    least = "vectors and buffers at their least" if headroom.buffer_bytes else "vectors at their least"
+    least = "vectors and buffers at their least" if headroom.high_buffer_bytes else "vectors at their least"
     return (
         f"Main screen: memory for {_main_screen_number(headroom)} more at"
         f" {socket_bytes_text(headroom)} each ({assumed}; {least}, one own local port for each client;"

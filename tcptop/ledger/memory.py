@@ -101,7 +101,7 @@ class Headroom(NamedTuple):
 
         That of tcp_mem always does. The other limits are compared with memory, and count what memory counts.
         """
-        return self.mode == "full" and (limit_name == "tcp_mem" or bool(self.buffer_bytes))
+        return self.mode == "full" and (limit_name == "tcp_mem" or bool(self.high_buffer_bytes))
 
 
 class SlabMemory(NamedTuple):

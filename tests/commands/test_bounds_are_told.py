@@ -299,3 +299,61 @@ def test_a_meminfo_without_its_first_name_is_damaged(root: Path, first: str) -> 
     assert (done.returncode, "no line begins with MemTotal:" in done.stdout) == (3, True)
     text = forked_program.run("-o", "--root", root).stdout
     assert re.search(r"(?m)^  meminfo +strange +/proc/meminfo: no line begins with MemTotal:", text)
+
+
+def queue_segments(root: Path, slabs: int) -> Path:
+    """Writes slabs of 32 live sk_buffs of 256 bytes each, and as much more slab."""
+    nodes, objects = f"{slabs} N0={slabs}", f"{32 * slabs} N0={32 * slabs}"
+    folder = "sys/kernel/slab/skbuff_head_cache"
+    files = dict.fromkeys(("slabs", "cpu_slabs"), nodes) | dict.fromkeys(("objects", "total_objects"), objects)
+    slabinfo = (root / "proc/slabinfo").read_text()
+    line = f"skbuff_head_cache {32 * slabs} {32 * slabs} 256 32 2 : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
+    meminfo = (root / "proc/meminfo").read_text()
+    for name, change_kb in (("Slab", 8), ("SUnreclaim", 8), ("MemFree", -8), ("MemAvailable", -8)):
+        [kb] = re.findall(rf"(?m)^{name}: +(\d+)", meminfo)
+        meminfo = re.sub(rf"(?m)^({name}: +)\d+", rf"\g<1>{int(kb) + change_kb * slabs}", meminfo)
+    written = {f"{folder}/{name}": f"{text}\n" for name, text in files.items()}
+    slabinfo = re.sub(r"(?m)^skbuff_head_cache .*$", line, slabinfo)
+    return write_tree(root, written | {"proc/slabinfo": slabinfo, "proc/meminfo": meminfo})
+
+
+def headroom_of(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(forked_program.run("--root", root, "--json").stdout)["headroom"]
+    return found
+
+
+def test_what_fits_into_memory_has_the_error_of_the_counter_of_buffers(root: Path) -> None:
+    """All of the 100 MiB +- 8 MiB of charge may be live segments, so that only the error is between the bounds."""
+    write_buffers(queue_segments(root, 18_000), 25_600)
+    found = headroom_of(root)
+    assert (found["buffer_bytes"], found["high_buffer_bytes"]) == pytest.approx((6028.5, 7077.0), abs=1)
+    assert found["is_at_most"]
+    text = forked_program.run("-o", "--root", root).stdout
+    assert re.search(r"(?m)^  memory +ok .* <= [0-9 ]+$", text)
+    assert re.search(r">= 6 028 B of average buffers", " ".join(text.split()))
+    plan = forked_program.run("plan", "--connections", "1000", "--buffers", "now", "--root", root).stdout
+    assert re.search(r"6 028 to 7 078 B", " ".join(plan.split())), plan
+
+
+def test_what_fits_into_memory_is_exact_where_the_error_of_the_buffers_is_small(root: Path) -> None:
+    """Twice 524 bytes of error are less than 1 % of a socket with 104 858 bytes of buffers."""
+    write_buffers(queue_segments(root, 220_000), 409_600)
+    found = headroom_of(root)
+    assert found["high_buffer_bytes"] - found["buffer_bytes"] <= 0.01 * found["bytes_per_socket"]
+    assert not found["is_at_most"]
+
+
+def test_buffers_within_their_error_are_from_none_to_twice_the_error(root: Path) -> None:
+    write_buffers(queue_segments(root, 18_000), 2048)
+    found = headroom_of(root)
+    assert found["buffer_bytes"] == 0
+    assert found["high_buffer_bytes"] == pytest.approx(2 * 2048 * 4096 / 16_001, abs=1)
+    assert found["is_at_most"]
+    text = " ".join(forked_program.run("-o", "--root", root).stdout.split())
+    assert "<= 1 049 B of average buffers" in text
+    assert "half client side, average buffers" in text
+
+
+def test_no_bytes_are_not_said_to_be_at_least_in_use(root: Path) -> None:
+    write_buffers(root, 2100)
+    assert "of it in use" not in forked_program.run("-o", "--root", root).stdout

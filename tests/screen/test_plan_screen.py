@@ -581,7 +581,7 @@ async def test_the_first_plan_has_buffers_where_the_main_screen_assumes_buffers(
     async with tree_app(tree(kernel, phase)).run_test(size=TALL) as pilot:
         app = await open_plan(pilot)
         assert app._ledger is not None
-        assumed = bool(app._ledger.headroom["full"].buffer_bytes)
+        assumed = app._ledger.headroom["full"].counts_buffers("memory")
         assert ("buffers now" in page_text(app)) is assumed
         words = page_text(app).partition("(average buffers, or none)")[0]
         assert ("average buffers" in words) is assumed  # of the plan, or of the main screen
