@@ -74,6 +74,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     limits = [_with_memory_needed(_with_note(limit, sysctls.get(limit.name))) for limit in limits]
     time_wait_bytes = max(0.0, _most(needs.memory) - _most(alone.memory))
     nodes = _by_node(table, ledger, needs.memory, time_wait_bytes, needs_of, fit_into)
+    before_reclaim = _before_reclaim(ledger, _protection_error_bytes(snapshot, ledger), fit_into)
+    in_all = before_reclaim or next((limit.connections for limit in limits if limit.name == "memory"), None)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)
     reasons = [f"not known: {', '.join(missing)}"] if missing else []
     reasons += [f"{limit_label(limit.name)}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
@@ -107,7 +109,8 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
         tracks_flows=has_flows,
         mini_sockets=mini_sockets,
         bytes_per_connection=_most(alone.memory) / request.connections if alone.parts else None,
-        connections_before_reclaim=_before_reclaim(ledger, _protection_error_bytes(snapshot, ledger), fit_into),
+        full_bytes_per_connection=(_most(needs_of(in_all).memory) - time_wait_bytes) / in_all if in_all else None,
+        connections_before_reclaim=before_reclaim,
         not_counted=_not_counted(ledger, {limit.name for limit in limits}),
         cgroup_pressure=_cgroup_pressure(snapshot, ledger, request),
     )

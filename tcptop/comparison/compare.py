@@ -19,7 +19,7 @@ from tcptop.comparison.difference import (
     sort_by_change,
     upper_bound,
 )
-from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
+from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows, node_sum
 from tcptop.comparison.slab_growth import slab_growth
 from tcptop.ledger import SCOPE_LABELS, AccountingMode, Amount, CountScope, Ledger, SocketCost, TcpMemory
 
@@ -52,6 +52,7 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
         caches=cache_rows(before, after),
         headroom=_headroom(before, after),
         nodes=node_rows(before, after),
+        node_sum=node_sum(before, after),
         free_blocks=free_block_rows(before, after),
         growth=growth if isinstance(growth, SlabGrowth) else None,
         no_growth_because=growth if isinstance(growth, str) else None,

@@ -172,7 +172,8 @@ class FreeBlocksChange:
 class NodeChange:
     """Changes of one NUMA node: its free memory, and the number of sockets that fit into the free memory."""
 
-    node: int
+    node: int | None
+    """None for all nodes together."""
     free_bytes: Change
     headroom_sockets: Change
 
@@ -324,6 +325,8 @@ class LedgerDifference:
     headroom: tuple[Change, ...]
     """The bytes that the headroom of A and of B counts for a further socket, and the part of its buffers."""
     nodes: ChangedRows[NodeChange]
+    node_sum: NodeChange | None
+    """The changes of all nodes together; None of a machine with one node."""
     free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None
     no_growth_because: str | None

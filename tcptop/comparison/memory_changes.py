@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tcptop.comparison.difference import (
@@ -97,6 +97,26 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
             )
         )
     return sort_by_change(changes, lambda change: change.free_bytes)
+
+
+def node_sum(before: Ledger, after: Ledger) -> NodeChange | None:
+    """The changes of all nodes together; None of a machine with one node."""
+    ledgers = (before, after)
+    if max(len(ledger.nodes) for ledger in ledgers) < 2:
+        return None
+    free = [_sum([node.free_bytes for node in ledger.nodes]) for ledger in ledgers]
+    fits = [_sum([_free_sockets(node.node, ledger) for node in ledger.nodes]) for ledger in ledgers]
+    bounds: list[Bound] = ["at most" if ledger.headroom["full"].is_at_most else "exact" for ledger in ledgers]
+    return NodeChange(
+        node=None,
+        free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
+        headroom_sockets=Change("headroom_sockets", "headroom", "count", fits[0], fits[1], bounds[0], bounds[1]),
+    )
+
+
+def _sum(figures: Sequence[int | None]) -> int | None:
+    """The sum; None if a figure is unknown, or if there is none."""
+    return None if not figures or None in figures else sum(filter(None, figures))
 
 
 def _free_sockets(node: int, ledger: Ledger) -> int | None:

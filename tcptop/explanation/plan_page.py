@@ -255,7 +255,18 @@ def _sum_text(plan: Plan) -> str:
     holds = f"{before} more without reclaim (free memory alone), {fit} with it (page cache is given up)"
     if before == fit != units.UNKNOWN:
         holds = f"{fit} more, with and without reclaim"
-    return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}: {assumed}."
+    full = _full_bytes_text(plan)
+    at_full = f", at {full} each (client sockets share more bind buckets then)" if full else ""
+    return f"{one} per connection, {total_text(plan)} in all. Memory holds {holds}{at_full}: {assumed}."
+
+
+def _full_bytes_text(plan: Plan) -> str:
+    """The bytes of a connection by which the numbers that fit into memory are computed; empty if it is one's own."""
+    each, full = plan.bytes_per_connection, plan.full_bytes_per_connection
+    if each is None or full is None:
+        return ""
+    text = _plan_bytes(plan, full)
+    return "" if text == _plan_bytes(plan, each) else text
 
 
 def assumption_text(plan: Plan) -> str:
@@ -484,6 +495,10 @@ def node_lines(plan: Plan, columns: int, sign: Signs = str) -> list[Line]:
         for number, node in plan.nodes.items()
     ]
     lines = table_lines(NODE_HEADINGS, _with_signs(rows, sign), columns)
+    if full := _full_bytes_text(plan):
+        usable = "USABLE less TIME_WAIT" if plan.mini_sockets else "USABLE"
+        text = f" FITS MORE: {usable}, divided by {full}, as if all of it were in use."
+        lines += paragraph(sign(text), columns - 1, "dim")
     number = plan.spread_sockets
     if number is not None and number < MIN_SPREAD_SOCKETS:
         present = units.counted(number, "present socket")

@@ -269,6 +269,12 @@ class Plan(NamedTuple):
 
     If the size of an object is unknown, this field has the lower bound instead.
     """
+    full_bytes_per_connection: float | None = None
+    """`bytes_per_connection` if so many connections are planned as fit into free memory, or into all that reclaim
+    frees; None if that number is unknown.
+
+    It is less than `bytes_per_connection` if client sockets then share more bind buckets.
+    """
     connections_before_reclaim: int | None = None
     """Number of planned connections that fit into memory before the kernel reclaims memory; None if unknown.
 

@@ -191,7 +191,7 @@ NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "FITS MORE A", "
 
 def _node_cells(row: NodeChange) -> list[str]:
     return [
-        str(row.node),
+        "all" if row.node is None else str(row.node),
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
         _signed_change(row.free_bytes),
@@ -202,12 +202,31 @@ def _node_cells(row: NodeChange) -> list[str]:
 def _nodes(difference: LedgerDifference) -> Iterator[str]:
     """The section on the nodes, with the size of the socket that A's and B's headroom counts."""
     title = "Free memory of the nodes, and headroom for more sockets"
-    lines = list(_changed_rows(title, difference.nodes, NODE_HEADINGS, _node_cells, None, "nodes"))
+    of_all = () if difference.node_sum is None else (difference.node_sum,)
+    lines = list(_changed_rows(title, difference.nodes, NODE_HEADINGS, _node_cells, None, "nodes", of_all))
     yield from lines
     if lines:
         before, after = (_headroom_socket_text(difference.headroom, after) for after in (False, True))
         sizes = before if before == after else f"{before} in A, {after} in B"
         yield from wrap_text(f"  FITS MORE counts sockets of {sizes}", COLUMNS, "    ")
+        if any(_changes_unlike_free(row, difference.headroom[0].after) for row in difference.nodes.changed):
+            yield from wrap_text(UNLIKE_FREE, COLUMNS, "    ")
+
+
+UNLIKE_FREE = (
+    "  FITS MORE also counts free pages on the lists of CPUs, and none below the low watermarks; FREE does neither, so"
+    " that the two may change by unlike amounts."
+)
+ALIKE_SHARE = 0.1
+"""If the memory of the sockets that fit changes by what is free ± this share, no word is needed on the difference."""
+
+
+def _changes_unlike_free(row: NodeChange, socket_bytes: float | None) -> bool:
+    """True if the memory of the sockets that fit into a node changed by clearly more or less than its free memory."""
+    free, fits = row.free_bytes.increase, row.headroom_sockets.increase
+    if free is None or fits is None or not socket_bytes:
+        return False
+    return abs(fits * socket_bytes - free) > ALIKE_SHARE * abs(free)
 
 
 def _headroom_socket_text(headroom: Sequence[Change], after: bool) -> str:
@@ -241,12 +260,13 @@ def _changed_rows(
     cells: Callable[[ChangedRow], list[str]],
     amount: Callable[[ChangedRow], Change] | None,
     what: str,
+    sums: Sequence[ChangedRow] = (),
 ) -> Iterator[str]:
     if not rows.changed:
         return
     yield title
     listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
-    yield from plain_table(headings, [cells(row) for row in listed])
+    yield from plain_table(headings, [cells(row) for row in (*listed, *sums)])
     if others:
         changes = [amount(row) for row in others] if amount is not None else []
         known = [each.increase for each in changes if each.increase is not None and each.increase_bound == "exact"]

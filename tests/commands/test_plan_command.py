@@ -1395,6 +1395,27 @@ def test_a_plan_of_idle_sockets_says_first_that_buffers_are_not_counted(run: Run
         assert (idle in " ".join(output.partition("\n\n")[0].split())) == is_idle
 
 
+@pytest.mark.parametrize("time_wait", [(), ("--time-wait", "2000")])
+def test_what_fits_stands_beside_the_bytes_by_which_it_is_divided(run: Run, time_wait: tuple[str, ...]) -> None:
+    """The client sockets of so large a plan share their bind buckets, so that one takes less than in this plan."""
+    root = str(tree("6.1-8n", "established"))
+    code, output = run("--root", root, "--connections", "16001", "--side", "mixed", "--family", "now", *time_wait)
+    assert code == 0
+    text = " ".join(output.split())
+    one, full = (
+        int(found.replace(" ", ""))
+        for found in re.search(  # type: ignore[union-attr]
+            r"<= ([\d ]+) B per connection.* at <= ([\d ]+) B each \(client sockets share", text
+        ).groups()
+    )
+    assert full < one
+    assert f"divided by <= {units.grouped(full)} B, as if all of it were in use" in text
+    for usable, fits in re.findall(r"(?m)^ \d  .* ([\d.]+) MiB +([\d ]+)$", output):
+        assert float(usable) * 2**20 / full == pytest.approx(int(fits.replace(" ", "")), rel=0.015)
+    _, server_side = run("--root", root, "--connections", "16001")
+    assert "divided by" not in server_side
+
+
 def test_a_plan_of_idle_sockets_names_what_tcp_mem_has_room_for(run: Run) -> None:
     tree_path = str(tree("6.12-4n", "halfclosed"))
     code, output = run("--root", tree_path, "--connections", "100K")

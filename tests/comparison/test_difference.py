@@ -344,3 +344,16 @@ def test_no_key_is_missing_if_nothing_is_known(tmp_path: Path) -> None:
     }
     shown = diff_as_text(compare_ledgers(nothing, ledger("6.1-4n", "established"), ("A", "B")))
     assert "-" in shown
+
+
+def test_the_nodes_have_a_sum_and_a_reason_where_free_and_what_fits_part() -> None:
+    """Pages on the lists of CPUs are free for sockets, but not in FREE."""
+    before, after = (ledger("6.1-8n", phase) for phase in ("base", "established"))
+    lines = diff_as_text(difference("6.1-8n", "base", "established")).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.split()[:2] == ["NODE", "FREE"])
+    [total] = [line for line in lines[start:] if line.split()[:1] == ["all"]]
+    fits = [sum(node.without_reclaim for node in each.headroom["full"].nodes.values()) for each in (before, after)]
+    assert all(f"  {number:,}  ".replace(",", " ") in total for number in fits)
+    assert any("free pages on the lists of CPUs" in line for line in lines[start:])
+    one_node = diff_as_text(difference("6.1-1n", "base", "established"))
+    assert not re.search(r"(?m)^  all +[\d.]+ [MG]iB", one_node)
