@@ -42,6 +42,7 @@ from tcptop.ledger import (
     Threshold,
 )
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
+from tcptop.ledger.limits import max_alarm_age_s
 from tcptop.snapshot import DAMAGED, Reading, Snapshot, SocketLimits
 from tcptop.text.units import bounds_span, exact_bytes, grouped, round_bound
 
@@ -115,7 +116,11 @@ def find_limits(
         limit_state(row, under_pressure and row.name == "tcp_mem", (previous or {}).get(row.name, "ok")) for row in rows
     ]
     grown = {event.name: event.grown for event in events if event.grown}
-    rows = [_with_event(row._replace(state=state), grown) for row, state in zip(rows, states, strict=True)]
+    rows = [row._replace(state=state) for row, state in zip(rows, states, strict=True)]
+    if holders is not None and (holders.age_s or 0.0) > max_alarm_age_s(holders.took_us):
+        # What the look saw may be long over: a process that has ended stands in it as it was.
+        rows = [row._replace(state="unknown") if LIMIT_BY_NAME[row.name].needs_look else row for row in rows]
+    rows = [_with_event(row, grown) for row in rows]
     return Limits(tuple(sorted(rows, key=_distance)))
 
 
@@ -160,6 +165,7 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
     note = f"{event.name} grew by {grouped(grown[event.name])}"
     return limit._replace(
         state=limit.state if _is_at_least(limit.state, event.state) else event.state,
+        is_by_event=limit.state not in ALARM_STATES,
         note=f"{note}; {limit.note}" if limit.note else note,
         event_growth=grown[event.name],
     )
@@ -189,7 +195,8 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
 def _distance(limit: Limit) -> tuple[int, bool, float]:
     """Sort key that puts the nearest limit first; see `Limits`."""
     by_ratio = -(limit.ratio if limit.ratio is not None else -1.0)
-    if limit.state in ALARM_STATES:
+    is_quiet = limit.concerns == "TIME_WAIT" and not limit.stops_new_sockets
+    if limit.state in ALARM_STATES and not is_quiet:
         return -ALARM_STATES.index(limit.state) - 1, False, by_ratio
     stops = limit.stops_new_sockets
     return 0, not stops, float(limit.headroom_sockets or 0) if stops else by_ratio
@@ -519,8 +526,12 @@ def _ports(limits: SocketLimits, holders: "Holders | None", needs_look: str) -> 
 
 def _look_age(holders: "Holders") -> str:
     """Text for the note on a limit whose use is known only from looks: the age of the look, in steps of ten seconds."""
-    tens_s = 0 if holders.age_s is None else int(holders.age_s // 10) * 10
-    return f", looked at {tens_s} s ago" if tens_s else ""
+    tens_s = _look_tens_s(holders)
+    return f", look {tens_s} s old" if tens_s else ""
+
+
+def _look_tens_s(holders: "Holders") -> int:
+    return 0 if holders.age_s is None else int(holders.age_s // 10) * 10
 
 
 def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
@@ -545,7 +556,8 @@ def _nofile(holders: "Holders | None", needs_look: str) -> Limit:
     fullest_of = f"the fullest {seen or 'of the processes with sockets'}"
     note = f"{fullest.command}[{fullest.pid}]{_look_age(holders)}, {fullest_of}"
     use = Use(fullest.limited_descriptors, fullest.max_descriptors, fullest.below_limit_error)
-    return _limit("nofile", use, None, note, of_seen=seen)
+    owner = f"{fullest.command}[{fullest.pid}]"
+    return _limit("nofile", use, None, note, of_seen=seen, owner=owner, look_age_s=_look_tens_s(holders))
 
 
 def _listen_queues(holders: "Holders | None", needs_look: str) -> Limit:
@@ -570,10 +582,21 @@ def _listen_queues(holders: "Holders | None", needs_look: str) -> Limit:
     fullest = max(full or holders.listeners, key=lambda each: each.queue / max(1, each.limit))
     process = holders.process_of.get(fullest.pid or 0)
     name = "" if process is None else f"{process.command}[{process.pid}] "
-    note = f"{name}:{fullest.port}{_look_age(holders)}, the fullest of {grouped(len(holders.listeners))}"
-    note += f" {seen}" if seen else ""
+    owner = f":{fullest.port} {name}".rstrip()
+    number = grouped(len(holders.listeners))
+    note = f"{owner}{_look_age(holders)}, the fullest of {number} queues{' seen' if seen else ''}"
     use = Use(fullest.queue, fullest.limit)
-    return _limit("listen_queues", use, None, note, state="full" if full else "unknown", of_seen=seen)
+    return _limit(
+        "listen_queues",
+        use,
+        None,
+        note,
+        state="full" if full else "unknown",
+        of_seen=seen,
+        owner=owner,
+        others=max(0, len(full) - 1),
+        look_age_s=_look_tens_s(holders),
+    )
 
 
 def _why_unseen(snapshot: Snapshot, source: Reading[Any]) -> str:

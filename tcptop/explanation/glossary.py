@@ -1095,10 +1095,21 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "near",
         "A limit of which more than its first threshold is in use.",
-        "NEAR stands with the limit, and with ! in the head line: nothing has failed yet. ALARMS AT: both thresholds"
-        " in per cent; above that of TIME_WAIT nothing fails either, since closed connections skip TIME_WAIT.",
+        "NEAR stands with the limit, and with ! in the head line: nothing has failed yet. DROPS: something has."
+        " ALARMS AT: both thresholds in per cent; above that of TIME_WAIT nothing fails either, since closed"
+        " connections skip TIME_WAIT.",
         "tcptop; settings file, [limits.NAME] warn",
-        ("threshold", "alarms at", "near at", "near from", "near until below 75 %", "TIME_WAIT limit"),
+        (
+            "threshold",
+            "alarms at",
+            "near at",
+            "near from",
+            "skipped lately",
+            "not looked at",
+            "look old",
+            "near until below 75 %",
+            "TIME_WAIT limit",
+        ),
     ),
     Entry(
         "pressure",
@@ -1156,7 +1167,7 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
         " which they are usual; 100 sockets in CLOSE_WAIT (of all owners that are not visible"
         " together), or without a process; in no dump: more than 100 and 1 %"
         " of the allocated; TIME_WAIT above half of tcp_max_tw_buckets; a SYN queue that overflows. `! W 5"
-        " verdicts` in the head line counts those of a look of the last five minutes.",
+        " verdicts` in the head line counts those of a look of the last minute.",
         "tcptop, from a look and the look before",
         ("verdicts", "FULL", "since the look before", "W verdicts"),
     ),
@@ -1287,7 +1298,8 @@ HOLDER_ENTRIES: tuple[Entry, ...] = (
     Entry(
         "DROPS",
         "Segments or connections that these sockets have dropped since they were opened.",
-        "Alone it is no fault: with TCP_DEFER_ACCEPT the kernel counts a drop for each connection.",
+        "Alone it is no fault: with TCP_DEFER_ACCEPT the kernel counts a drop for each connection. `! DROPS` of the"
+        " limit listen queues: within the last minute, accept queues were full and handshakes were dropped.",
         "sk_drops, in SKMEMINFO",
         ("dropped",),
     ),

@@ -19,6 +19,7 @@ from tcptop.explanation.limit_texts import (
     state_text,
 )
 from tcptop.explanation.memory_page import buffers_text
+from tcptop.kernel.limits import LIMITS
 from tcptop.ledger import ALARM_STATES, Amount, Limit, SocketCounts
 from tcptop.ledger.host_row import HostLook, HostRow
 from tcptop.text import units
@@ -393,6 +394,7 @@ def alarm_count_text(looks: Sequence[HostLook]) -> str:
     worst = [nearest_limit(row) for row in answering_rows(looks)]
     words = [state_text(limit) for limit in worst if limit is not None and limit.state in ALARM_STATES]
     order = [FULL, *(STATE_WORDS[state] for state in reversed(ALARM_STATES))]
+    order += [limit.event.word for limit in LIMITS if limit.event is not None]
     counts = [(word, words.count(word)) for word in order if word in words]
     events = sum(severity(row) == 1 for row in answering_rows(looks))
     texts = [f"{count} {word}" for word, count in counts] + ([f"{events} with events"] if events else [])

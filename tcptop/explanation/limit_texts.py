@@ -64,6 +64,9 @@ def state_text(limit: Limit) -> str:
 
     The limit of mini-sockets stops no socket, so it is never CRITICAL.
     """
+    event = LIMIT_BY_NAME[limit.name].event
+    if limit.is_by_event and event is not None:
+        return event.word
     if limit.state != "full":
         return STATE_WORDS[limit.state]
     if is_reached(limit):
@@ -78,7 +81,7 @@ def state_role(limit: Limit) -> Role:
 
 def alarm_text(limit: Limit) -> str:
     """The sign and the word of a limit's alarm, such as `! NEAR`; without the sign for mini-sockets; may be empty."""
-    if limit.state not in ALARM_STATES:
+    if limit.state not in ALARM_STATES or (limit.is_by_event and limit.concerns == "TIME_WAIT"):
         return ""
     return state_text(limit) if limit.concerns == "TIME_WAIT" else f"{ALARM_SIGN} {state_text(limit)}"
 
@@ -131,6 +134,9 @@ def alarm_reasons(limit: Limit) -> list[str]:
         return ["the kernel says so (/proc/net/protocols)", "the kernel says so", "kernel says so"]
     if limit.maximum == 0:
         return ["its maximum is 0"]
+    event = LIMIT_BY_NAME[limit.name].event
+    if limit.is_by_event and event is not None and limit.event_growth is not None:
+        return [f"{units.grouped(limit.event_growth)} {text}" for text in event.counts]
     ratio = limit.at_least_ratio if limit.ratio is None else limit.ratio
     if limit.threshold is not None and ratio is not None:
         if limit.name == "tcp_max_orphans":
@@ -139,7 +145,7 @@ def alarm_reasons(limit: Limit) -> list[str]:
                     return list(texts)
         level = limit.threshold.critical if limit.state == "full" else limit.threshold.warn
         if 100 * ratio >= level and limit.scope == "process":
-            return _left_texts(limit)
+            return left_texts(limit)
         if is_reached(limit):
             return ["nothing more fits"]
         word = STATE_WORDS[limit.state].lower()
@@ -148,18 +154,24 @@ def alarm_reasons(limit: Limit) -> list[str]:
         if 100 * ratio >= level - STATE_MARGIN_PERCENT:
             return [f"{word} until below {units.plain_number(level - STATE_MARGIN_PERCENT)} %"]
     if limit.state == "full" and limit.threshold is None and limit.scope == "process":
-        return _left_texts(limit)
-    event = LIMIT_BY_NAME[limit.name].event
-    if event is not None and limit.event_growth is not None:
-        return [f"{units.grouped(limit.event_growth)} {text}" for text in event.counts]
+        return left_texts(limit)
     return [limit.note.partition("; ")[0]]
 
 
-def _left_texts(limit: Limit) -> list[str]:
-    """How much is left of the limit of a process or listener, and of which one, from long to short."""
-    left = f"{_left(limit)} left"
-    names = [limit.note, limit.note.partition(", the fullest")[0], limit.note.partition(",")[0]]
-    return [*(f"{left} in {name}" for name in names), left]
+def left_texts(limit: Limit) -> list[str]:
+    """How much is left of the limit of a process or listener, and of which one, from long to short.
+
+    The age of the look is in every text. Where nothing is left, the name is worth more than that.
+    """
+    left, owner = f"{_left(limit)} left", limit.owner
+    of, more = limit.note.partition(", the fullest of ")[2], f", +{limit.others}" if limit.others else ""
+    age = f", look {limit.look_age_s} s old" if limit.look_age_s else ""
+    names = [f"{owner}{more}", owner] if owner else []
+    texts = [f"{left} in {owner}{more}{age}, the fullest of {of}"] if owner and of else []
+    texts += [f"{left} in {name}{age}" for name in names]
+    if is_reached(limit):
+        texts += [f"{name}{age}" for name in (*names, *owner.split(" ")[::-1])]
+    return [*texts, f"{left}{age}"] + ([age.removeprefix(", ")] if age else [])
 
 
 def _left(limit: Limit) -> str:

@@ -42,6 +42,8 @@ class LimitEvent(NamedTuple):
 
     name: str
     state: Literal["near", "full"]
+    word: str
+    """The word for the state of the limit if the growth of the counter alone is the reason for it."""
     counts: tuple[str, ...]
     """Texts, from long to short, that follow the growth of the counter and say what was lost."""
 
@@ -190,7 +192,7 @@ LIMITS: tuple[KernelLimit, ...] = (
         unit="sockets",
         then="a closed connection skips TIME_WAIT",
         threshold=Threshold(80, 95),
-        event=LimitEvent("TCPTimeWaitOverflow", "full", ("skipped TIME_WAIT",)),
+        event=LimitEvent("TCPTimeWaitOverflow", "full", "skipped lately", ("skipped lately", "skipped")),
         needs_look=False,
         use_source="sockstat",
         maximum_source="socket_limits",
@@ -240,7 +242,10 @@ LIMITS: tuple[KernelLimit, ...] = (
         then="the handshake is dropped, and the client repeats it",
         threshold=None,
         event=LimitEvent(
-            "ListenOverflows", "near", ("dropped by a full queue: W shows which", "dropped: W shows which", "dropped")
+            "ListenOverflows",
+            "near",
+            "DROPS",
+            ("dropped by a full queue: W shows which", "dropped: W shows which", "dropped"),
         ),
         needs_look=True,
         use_source="socket_table",

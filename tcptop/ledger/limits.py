@@ -15,8 +15,19 @@ from tcptop.kernel.limits import (
 from tcptop.ledger.amount import HIDDEN_ERROR_SHARE
 
 MAX_LOOK_AGE_S = 300.0
-"""Maximum age in seconds of a look from which limits are computed, and of the verdicts that the head line counts. An
-alarm shall not end while nothing has changed; beside it stands its age."""
+"""Maximum age in seconds of a look from which limits are computed. Beside them stands its age."""
+
+MIN_ALARM_AGE_S = 60.0
+"""Age in seconds of a look up to which it raises alarms."""
+LOOK_REST = 400
+"""A look raises alarms up to an age of so many times its duration, too: looks that repeat themselves rest for 200 times
+their CPU time, and an alarm shall not end before the next look."""
+
+
+def max_alarm_age_s(took_us: int) -> float:
+    """Age in seconds up to which a look that took `took_us` raises alarms."""
+    return min(MAX_LOOK_AGE_S, max(MIN_ALARM_AGE_S, LOOK_REST * took_us / 1e6))
+
 
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
 """States of a limit; the state depends on how close the used amount is to the limit.
@@ -76,6 +87,14 @@ class Limit(NamedTuple):
     """The reason why a look at the sockets does not tell `used`; empty if it does, or without a look."""
     event_growth: int | None = None
     """Growth of the counter of the limit's event since the reading before; None if the counter has not grown."""
+    is_by_event: bool = False
+    """True if `state` follows from the growth of that counter alone, and not from the use."""
+    owner: str = ""
+    """The process, or the port and process of the listener, that `used` is of; empty if unknown."""
+    others: int = 0
+    """Number of further accept queues that are full, besides the one that `used` is of."""
+    look_age_s: int = 0
+    """Age in seconds of the look that `used` is from, in steps of ten seconds; 0 without a look."""
 
     @property
     def left_out_text(self) -> str:
@@ -147,9 +166,9 @@ class Limit(NamedTuple):
 class Limits(NamedTuple):
     """All limits on sockets, the nearest first.
 
-    Limits with an alarm come first. Limits that stop new sockets come second, sorted by their headroom. Then come the
-    limits that do not stop new sockets, sorted by the share that is used. Limits whose used amount is unknown come
-    last.
+    Limits with an alarm come first, but for mini-sockets, whose limit stops no new socket. Limits that stop new sockets
+    come second, sorted by their headroom. Then come the limits that do not stop new sockets, sorted by the share that
+    is used. Limits whose used amount is unknown come last.
     """
 
     rows: tuple[Limit, ...]

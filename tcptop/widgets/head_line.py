@@ -9,7 +9,7 @@ from time import localtime, strftime
 
 from tcptop.explanation.limit_texts import alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
-from tcptop.ledger.limits import MAX_LOOK_AGE_S
+from tcptop.ledger.limits import max_alarm_age_s
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role, text_of
 from tcptop.view import View
@@ -126,10 +126,10 @@ def _has_who_hint(ledger: Ledger, view: View, has_verdicts: bool) -> bool:
 def _verdicts_text(ledger: Ledger) -> str:
     """The number of verdicts on the sockets, as text.
 
-    The text is empty if there is no verdict, or if the verdicts are older than MAX_LOOK_AGE_S.
+    The text is empty if there is no verdict, or if the look is so old that it raises no alarm.
     """
     holders = ledger.holders
-    if holders is None or not holders.verdicts or (holders.age_s or 0) > MAX_LOOK_AGE_S:
+    if holders is None or not holders.verdicts or (holders.age_s or 0) > max_alarm_age_s(holders.took_us):
         return ""
     return f"! W {units.counted(len(holders.verdicts), 'verdict')}"
 

@@ -22,6 +22,7 @@ from tcptop.explanation.limit_texts import (
     headroom_number,
     headroom_sentences,
     is_here,
+    left_texts,
     maximum_text,
     nearly_full_text,
     other_notes,
@@ -240,7 +241,8 @@ def limit_lines(
         use = first_fitting(_use_texts(limit), widths.use - 2) if widths.use else ""
         in_s = limits_in_s.get(limit.name)
         others_grow = limit.name == "memory" and in_s is not None and _others_grow(limit, in_s, tcp_per_s)
-        note = first_fitting(_note_texts(ledger, mode, limit, in_s, others_grow), widths.note)
+        notes = _note_texts(ledger, mode, limit, in_s, others_grow)
+        note = first_fitting(notes, widths.note)
         up = limit.headroom_is_at_most
         fits = first_fitting(
             [
@@ -249,13 +251,20 @@ def limit_lines(
             ],
             FITS_WIDTH,
         )
+        note_width = widths.note
+        if limit.owner and fits == units.UNKNOWN:
+            # A limit of one process or listener fits no number of sockets, so its name may take that column.
+            named = first_fitting(notes, widths.note + 1 + FITS_WIDTH)
+            if cell_width(named) > widths.note:
+                note, fits, note_width = named, "", cell_width(named)
+        fits_width = widths.note + FITS_WIDTH - note_width
         then = first_fitting([limit.then, limit.then.partition(";")[0], limit.then.partition(",")[0]], widths.then)
         lines.append(
             (
                 *_name_and_bar(limit, widths),
                 (f" {_percent_text(limit):>{PERCENT_WIDTH}}", _use_role(limit)),
-                (f"{use:>{widths.use}}  {note:<{widths.note}} ", "dim"),
-                (f"{fits:>{FITS_WIDTH}}", "strong"),
+                (f"{use:>{widths.use}}  {note:<{note_width}} ", "dim"),
+                (f"{fits:>{fits_width}}" if fits_width > 0 else "", "strong"),
                 (f"  {then}" if widths.then else "", "dim"),
             )
         )
@@ -416,6 +425,8 @@ def _note_texts(
         texts += [] if alarms else [assumed, assumed.rpartition(", ")[2]]
     if texts and limit.left_out_text:
         texts = [*(f"{each}; {limit.left_out_text}" for each in (*texts[:1], *alarms[-1:])), *texts]
+    if not texts and limit.owner:
+        texts = left_texts(limit)
     if not texts and limit.headroom_sockets is None:
         short = limit.note.removeprefix("a mini-socket has ").replace("from this network namespace", "here")
         texts = [limit.note, *limit.note.split("; ")[::-1], limit.note.rpartition(": ")[2], short]

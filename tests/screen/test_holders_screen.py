@@ -571,8 +571,8 @@ async def test_the_head_line_counts_the_verdicts_of_a_look(folder: Path) -> None
     assert ledger.holders is not None
     for holders, words in (
         (None, ""),
-        (ledger.holders._replace(age_s=299.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict ·"),
-        (ledger.holders._replace(age_s=301.0), ""),
+        (ledger.holders._replace(age_s=59.0, verdicts=ledger.holders.verdicts[:1]), "! W 1 verdict ·"),
+        (ledger.holders._replace(age_s=61.0), ""),
         (ledger.holders._replace(verdicts=()), ""),
     ):
         line = text_of(head_line(ledger._replace(holders=holders), app.view, 100))

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from drive import (
@@ -23,13 +24,17 @@ from drive import (
     wait_for_app,
     wait_until,
 )
-from made_look import group, listen, look_text, net, process
+from made_look import group, listen, look_text, net, process, table_of
 from recorded import copy_recording, write_buffers
+from recorded import snapshot as recorded_sample
 
+from tcptop.accounting import account
+from tcptop.accounting.events import event_totals
 from tcptop.explanation.headroom_page import headroom_page
-from tcptop.ledger import Limits
+from tcptop.explanation.limit_texts import alarm_variants
+from tcptop.ledger import Ledger, Limits
 from tcptop.settings.file import Settings
-from tcptop.snapshot import Slabinfo, Snapshot
+from tcptop.snapshot import Reading, Slabinfo, Snapshot
 from tcptop.sock_diag import SOCKETS_PATH
 from tcptop.text.line import text_of
 from tcptop.widgets.limits_pane import EIGHTHS, TRACK, LimitsPane, limit_lines, shown_limits, unlooked_line
@@ -454,3 +459,50 @@ async def test_the_last_line_says_which_limits_no_look_has_told(size: tuple[int,
         await pilot.press("escape")
         await pilot.pause()
         assert "not looked at" not in screen_text(app)
+
+
+def ledger_of_look(*lines: str, age_s: float = 0.0, overflows: int = 0) -> Ledger:
+    """The ledger of a look that is `age_s` seconds old, with a growth of the counter of listen overflows."""
+    whole = recorded_sample("6.1-4n", "established")
+    reading: Reading[Any] = Reading("ok", table_of(*lines), None, whole.monotonic_s - age_s, 12, 5.0, None, None)
+    totals = event_totals(whole)
+    minute_ago = {**totals, "ListenOverflows": (totals["ListenOverflows"] or 0) - overflows}
+    return account(whole._replace(socket_table=reading, live=True), minute_ago=minute_ago)
+
+
+NEARLY_FULL = (net(alloc=4_000), process(10, descriptors=94, limit=100), group("whole:10"))
+
+
+def drawn(found: Ledger, columns: int) -> list[str]:
+    return [text_of(line) for line in limit_lines(found, "full", columns, {})]
+
+
+@pytest.mark.parametrize("columns", [60, 66, 80, 120, 200])
+def test_a_row_of_a_look_has_its_age_and_is_no_alarm_after_a_minute(columns: int) -> None:
+    for age_s, is_alarm in ((5.0, True), (30.0, True), (61.0, False), (154.0, False)):
+        found = ledger_of_look(*NEARLY_FULL, age_s=age_s)
+        [row] = [line for line in drawn(found, columns) if "nofile" in line]
+        assert row.startswith("! NEAR") is is_alarm
+        assert ("look" in row) is (age_s > 10)
+        if age_s > 10:
+            assert f"look {age_s // 10 * 10:.0f} s old" in row
+        roles = {role for line in limit_lines(found, "full", columns, {}) for _, role in line}
+        assert ("warning" in roles) is is_alarm
+        alarms = [limit.name for limit in found.limits["full"].alarms]
+        assert ("nofile" in alarms) is is_alarm
+
+
+def test_a_queue_that_dropped_lately_drops_and_is_not_near_its_limit() -> None:
+    found = ledger_of_look(net(alloc=4_000), listen(queue=0, limit=128), group("whole:10"), overflows=790)
+    row = next(line for line in drawn(found, 100) if "queues" in line)
+    assert row.startswith("! DROPS listen queues")
+    assert "790 dropped" in row
+    assert "NEAR" not in text_of(alarm_variants(found.limits["full"].alarms, [])[0])
+
+
+@pytest.mark.parametrize("columns", [66, 120])
+def test_a_full_queue_names_its_port_and_process_and_how_many_more_are_full(columns: int) -> None:
+    queues = [listen(port, queue=129, limit=128, drops=7, pid=10) for port in (8080, 8081)]
+    found = ledger_of_look(net(alloc=4_000), *queues, process(10, "myproxy"), group("whole:10"))
+    row = next(line for line in drawn(found, columns) if "queues" in line)
+    assert ":8080 myproxy[10], +1" in row
