@@ -23,7 +23,7 @@ from tcptop.accounting.slabinfo_rows import (
 )
 from tcptop.accounting.slub_layout import CACHE_LINE_BYTES, WORD_BYTES, object_step_bytes, slab_order
 from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
-from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, SOCKS, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost, fallback_factor
 from tcptop.rates import elapsed_s, per_second, rate
@@ -50,6 +50,9 @@ between slabinfo and sysfs, the number of active objects would appear and disapp
 number. Slabinfo becomes older than MAX_SLABINFO_LAG_S only if a read of slabinfo hangs, or takes more than 0.15 s of
 CPU time.
 """
+
+SOCK_CACHES = frozenset(name for item in SOCKS for name in item.caches)
+"""Names of the caches of IPv4 and IPv6 socks, which the kernel never merges."""
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
 """Sources from which the costs of sockets and TCP's memory are computed."""
@@ -369,7 +372,7 @@ class CacheTable:
         if not line.in_catalogue:
             return line
         line = self._with_nodes(line, names)._replace(
-            idle_error_objects=None if doubts else idle_error_objects(self._snapshot, row, names),
+            idle_error_objects=None if doubts else self._idle_error(row, names),
         )
         count = next((self._counts[name] for name in names if name in self._counts), None)
         if not self._sysfs_replaces_slabinfo or count is None or count.objects is None or count.slabs is None:
@@ -391,6 +394,21 @@ class CacheTable:
             max_in_use=count.objects,
             idle_error_objects=None,
         )
+
+    def _idle_error(self, row: SlabRow, names: Sequence[str]) -> int | None:
+        """Upper bound on the free objects of a row that CPUs cache; None if unknown.
+
+        Each socket that was allocated right after slabinfo was read has one object in the caches of socks, so at most
+        the other active objects of these caches are free.
+        """
+        bound, sockstat = idle_error_objects(self._snapshot, row, names), self._snapshot.slabinfo.sockstat
+        if bound is None or row.name not in SOCK_CACHES or sockstat is None or sockstat.allocated is None:
+            return bound
+        rows = self._snapshot.slabinfo.value.rows if self._snapshot.slabinfo.value is not None else ()
+        others = sum(each.active_objects for each in unique_rows(rows) if each.name in SOCK_CACHES - {row.name})
+        spare = row.active_objects + others - sockstat.allocated
+        # More sockets than objects came after slabinfo was read, or contradict it: they say nothing of free objects.
+        return bound if spare < 0 else min(bound, spare)
 
     def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
         """The line of a catalogued cache that slabinfo does not name; None if no other file shows the cache.

@@ -20,7 +20,7 @@ from tcptop.explanation.struct_layout import (
     word_map,
 )
 from tcptop.kernel.call_paths import find_call_trees
-from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SOCKS, KernelObject, State
 from tcptop.ledger import Amount, CacheLine, Ledger, Presence
 from tcptop.snapshot import CacheAttributes, StructLayout
 from tcptop.text import units
@@ -127,6 +127,10 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         idle_error = ""
         if row.idle_error_objects:
             idle_error = f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
+            if _others_are_sockets(ledger, row):
+                idle_error += ": the other ones are sockets"
+            elif row.idle_error_objects != row.active_objects:
+                idle_error += ": no more fit on them"
         elif row.active_objects and row.idle_error_objects is None:
             idle_error = "; how many of these are free, on CPUs' lists, is not known"
         yield from fact_lines(
@@ -153,6 +157,14 @@ def _tcp_part_text(row: CacheLine, tcp_bytes: int, bounds: Amount) -> str:
     spread = units.size_range(*bounds, likely=tcp_bytes, whole=row.bytes)
     whole = ", the whole cache" if row.bytes is not None and bounds.high >= row.bytes else ""
     return f"≈ {size}, in the range {spread}{whole}: {share}"
+
+
+def _others_are_sockets(ledger: Ledger, row: CacheLine) -> bool:
+    """True if the bound on the free objects of a row is the number of active objects that no socket has."""
+    socks = [ledger.cache(name) for item in SOCKS for name in item.caches]
+    active = sum(line.active_objects or 0 for line in socks if line is not None)
+    sockets = ledger.tcp_memory.counted_sockets
+    return row in socks and sockets is not None and row.idle_error_objects == active - sockets
 
 
 def _draw_merged(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:

@@ -595,7 +595,8 @@ OBJECT_ENTRIES: tuple[Entry, ...] = (
         "held by CPUs",
         "Slabs and free objects that a CPU has taken for itself, so that it needs no lock for its next object.",
         "slabinfo counts these free objects as active, so that ACTIVE may be too high by them, and idle memory too"
-        " low.",
+        " low. How many are free is not shown: at most as many as fit on the lists of all CPUs, and of TCP's and"
+        " TCPv6's caches, at most the active objects beyond the number of sockets.",
         "/sys/kernel/slab/*/cpu_slabs and cpu_partial; mm/slub.c, struct kmem_cache_cpu",
         ("held by a CPU", "on CPUs", "CPUs' lists", "lists of CPUs", "per-CPU", "per CPU", "CPU list"),
     ),
@@ -1096,8 +1097,8 @@ LIMIT_ENTRIES: tuple[Entry, ...] = (
         "near",
         "A limit of which more than its first threshold is in use.",
         "NEAR stands with the limit, and with ! in the head line: nothing has failed yet. DROPS: something has."
-        " ALARMS AT: both thresholds in per cent; above that of TIME_WAIT nothing fails either, since closed"
-        " connections skip TIME_WAIT.",
+        " TIME_WAIT has no !, only a remark: above its limit nothing fails, since closed connections skip TIME_WAIT."
+        " ALARMS AT: both thresholds in per cent.",
         "tcptop; settings file, [limits.NAME] warn",
         (
             "threshold",

@@ -118,7 +118,7 @@ def _facts(ledger: Ledger, row: CacheLine, attributes: CacheAttributes | None) -
         yield (
             "slabs",
             f"{units.count(slabs)}: {units.count(full)} full, {units.count(partial)} partly full,"
-            f" {units.count(on_cpus)} held by CPUs{moment}",
+            f" {units.count(on_cpus)} held by CPUs, on their lists or in use for new objects{moment}",
         )
     loss = slab_loss(row, _struct_bytes(row, attributes))
     if loss is not None and loss.total_bytes:

@@ -182,8 +182,21 @@ def test_active_objects_that_are_no_sockets_are_within_the_bound(kernel: str, ph
 @each_recording
 def test_the_ledger_has_the_same_bound(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
-    for cache in (*SOCKS, *MINIS, *REQUESTS):
+    for cache in (*MINIS, *REQUESTS):
         assert idle_error(ledger(kernel, phase), cache) == min(bound(kernel, phase, cache), rows[cache].active), cache
+    sockets = int(text(kernel, phase, "proc/net/sockstat").split(" alloc ")[1].split()[0])
+    spare = sum(rows[cache].active for cache in SOCKS) - sockets
+    for cache in SOCKS:
+        assert idle_error(ledger(kernel, phase), cache) == min(bound(kernel, phase, cache), rows[cache].active, spare)
+
+
+def test_sockets_that_came_after_the_count_of_slabs_say_nothing_of_free_objects() -> None:
+    of = snapshot("6.1-8n", "established")
+    beside = of.slabinfo.sockstat
+    assert beside is not None
+    assert idle_error(account(of), "TCP") == 16_016 - 16_001
+    later = of._replace(slabinfo=of.slabinfo._replace(sockstat=beside._replace(allocated=16_017)))
+    assert idle_error(account(later), "TCP") == 8 * 14 * 5
 
 
 def test_the_bound_is_at_most_three_times_the_recorded_number() -> None:
@@ -212,7 +225,10 @@ def test_the_limit_of_partial_lists_depends_on_the_release(release: str, slabs: 
     """TCP of the recorded 6.1: 14 objects per slab, 24 on partial lists, 8 CPUs."""
     of = snapshot("6.1-4n", "established")
     assert of.sysctls.value is not None
-    older = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
+    older = of._replace(
+        sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)),
+        slabinfo=of.slabinfo._replace(sockstat=None),
+    )
     assert idle_error(account(older), "TCP") == 8 * 14 * slabs
 
 

@@ -831,3 +831,11 @@ def test_one_part_of_the_bar_and_of_the_report_stands_for_the_objects_of_both_fa
         assert len(both) == 2
         share = f"{sum(part.slab_bytes or 0 for part in both):,.1f}".replace(",", " ")
         assert report[at].endswith(f" {share} B")
+
+
+def test_free_objects_of_socks_are_those_beyond_the_sockets() -> None:
+    figures = ledger("6.1-8n", "established")
+    assert "≤ 15 may be free, on CPUs' lists: the other ones are sockets" in fact_text(
+        draw(page_of_cache("TCP"), figures, 200), "now"
+    )
+    assert "no more fit on them" in fact_text(draw(page_of_cache("pid"), figures, 200), "now")
