@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         def on_sample(snapshot: Snapshot) -> None:
             nonlocal ledger
             ledger = account(snapshot, thresholds, before=ledger)
-            write_stdout(formatter(ledger))
+            write_stdout(formatter(ledger, None))
 
     recorder = Recorder(
         options.write, Bounds(options.max_size, options.max_age), make_scrub() if options.scrub else None

@@ -22,7 +22,8 @@ from tcptop.commands.common import (
 from tcptop.ledger import Ledger
 from tcptop.standard_streams import write_stdout
 
-Formatter = Callable[[Ledger], str]
+Formatter = Callable[[Ledger, Ledger | None], str]
+"""A function that formats a ledger; of a recording's later sample, it may also be given the ledger of the first one."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,12 +42,12 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
     if json:
         from tcptop.report.as_json import as_json
 
-        return lambda ledger: f"{as_json(ledger)}\n"
+        return lambda ledger, _: f"{as_json(ledger)}\n"
     from tcptop.report.as_text import as_text
     from tcptop.text.cache_columns import DEFAULT_SORT_KEY
 
     width = terminal_columns()
-    return lambda ledger: as_text(ledger, sort_key or DEFAULT_SORT_KEY, width)
+    return lambda ledger, first: as_text(ledger, sort_key or DEFAULT_SORT_KEY, width, first)
 
 
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
@@ -60,7 +61,7 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
         ledger: Ledger | None = None
         for number in range(count):
             ledger = read_ledger(sampler, thresholds, ledger)
-            text = formatter(ledger)
+            text = formatter(ledger, None)
             is_last = number + 1 == count
             write_stdout(text if is_last or options.json else f"{text}\n")
             gc.enable()
@@ -87,5 +88,6 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
         for sample in recording.samples(chosen):
             snapshot = sample.snapshot._replace(lab_measurement=lab_result)
             ledger = account(snapshot, thresholds, before=ledger)
-            write_stdout(formatter(ledger))
+            first = recording.whole_snapshot(0) if options.once and chosen[0] else None
+            write_stdout(formatter(ledger, None if first is None else account(first)))
         recording.raise_if_damaged()

@@ -98,7 +98,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
         at_least = ", each part at its least, one own local port for each client" if is_low else ""
         yield (
             f"Memory: one more of these {what} takes {socket_bytes_text(headroom)}: {slab} B of slab, if half of them"
-            f" are client side{at_least}{buffers}. The kernel takes free memory of any node before it reclaims page cache."
+            f" are client side{at_least}{buffers}. The kernel takes free memory of any node before it reclaims page"
+            " cache."
         )
         if headroom.mode == "full" and (charge_text := buffers_as_now_text(ledger)):
             yield charge_text

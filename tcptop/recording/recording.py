@@ -78,6 +78,14 @@ class Recording(ABC):
         """
         return self.sample(index).snapshot
 
+    def whole_snapshot(self, index: int) -> Snapshot | None:
+        """The snapshot as recorded, or None if it is damaged; the damage does not count for `raise_if_damaged`."""
+        try:
+            sample = self._samples.get(index) or self._read(index)
+        except (OSError, ValueError):
+            return None
+        return sample.snapshot if sample.damage is None else None
+
     def sample(self, index: int) -> RecordedSample:
         """The snapshot with the bytes that were read; damaged reads are left out."""
         sample = self._samples.get(index)

@@ -65,11 +65,17 @@ GROWTH = "growth: one sample has none; tcptop diff A B compares two"
 FAMILY_TITLES = {"mix": "as here", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY, width: int | None = None) -> str:
+def as_text(
+    ledger: Ledger,
+    sort_key: str = columns.DEFAULT_SORT_KEY,
+    width: int | None = None,
+    first: Ledger | None = None,
+) -> str:
     """The whole report as text that ends in a newline.
 
     The first three lines are the answers. No line is wider than `width`, which is at least COLUMNS: a sentence wraps,
-    and a table that is too wide continues below with its other columns.
+    and a table that is too wide continues below with its other columns. `first` is the ledger of the first sample of
+    the recording, if the report is of a later one.
     """
     width = max(COLUMNS, width or COLUMNS)
     # Signs of two characters, such as `<=` for `≤`, may make a line of a page longer by some characters.
@@ -80,7 +86,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY, width: int
         *(_cost(mode, cost, ledger.sockets) for mode, cost in ledger.costs.items()),
         _page_section("Attached objects, which only some sockets have", attached_table(ledger, of_pages)),
         _sockets(ledger, width),
-        _memory(ledger, width),
+        _memory(ledger, width, first),
         _page_section("Slab memory of the machine", slab_memory_table(ledger, of_pages)),
         _page_section("Sockets by state", states_table(ledger, of_pages)),
         _page_section("Headroom for more sockets", headroom_page(ledger, of_pages)),
@@ -318,7 +324,7 @@ def _sockets(ledger: Ledger, width: int) -> Iterator[str]:
         yield f"  tcp_mem     low {low}, pressure {pressure}, high {high} pages"
 
 
-def _memory(ledger: Ledger, width: int) -> Iterator[str]:
+def _memory(ledger: Ledger, width: int, first: Ledger | None) -> Iterator[str]:
     memory = ledger.tcp_memory
     yield "Total kernel memory in TCP"
     if memory.bytes is None and memory.low_bytes is not None:
@@ -342,7 +348,23 @@ def _memory(ledger: Ledger, width: int) -> Iterator[str]:
     if unexplained is not None:
         error = f" (the rows have {units.size(-unexplained)} more: within the error)" if unexplained < 0 else ""
         yield f"  slab memory of the machine that no row explains: {units.size(max(0, unexplained))}{error}"
-    yield f"  {GROWTH}"
+    yield f"  {GROWTH if first is None else _growth_text(first, ledger)}"
+
+
+def _growth_text(first: Ledger, ledger: Ledger) -> str:
+    """How much TCP's memory has grown since the first sample of the recording."""
+    before, after = first.tcp_memory, ledger.tcp_memory
+    is_known = before.bytes is not None and after.bytes is not None and not before.missing and not after.missing
+    start_s, end_s = first.taken_at_unix_s, ledger.taken_at_unix_s
+    if not is_known or start_s is None or end_s is None or end_s <= start_s:
+        return "growth since the first sample: not known"
+    names = [(each.host.name, each.host.kernel, each.host.memory_bytes) for each in (first, ledger)]
+    if names[0] != names[1] or ledger.host.is_other_boot(first.host):
+        return "growth since the first sample: not known, since that is of another machine or boot"
+    change = (after.bytes or 0) - (before.bytes or 0)
+    is_range = any(each.low_bytes != each.high_bytes for each in (before, after))
+    time = units.seconds(round(end_s - start_s))
+    return f"growth since the first sample: {'≈ ' if is_range else ''}{units.signed_size(change)} in {time}"
 
 
 def _high_is_assumed(ledger: Ledger) -> bool:

@@ -95,7 +95,7 @@ def printed_report(root: Path, option: str) -> str:
     if {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON", "SUDO_UID"} & os.environ.keys() or root == Path("/"):
         return output("--root", root, option)
     with closing(open_host(str(root))) as host:
-        return report_formatter(option == "--json")(read_ledger(make_sampler(host, 1.0, None)))
+        return report_formatter(option == "--json")(read_ledger(make_sampler(host, 1.0, None)), None)
 
 
 MAX_CPU_S = 10

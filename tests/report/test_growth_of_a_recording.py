@@ -1,0 +1,33 @@
+"""The growth of TCP's memory in `-o -r FILE`: since the first sample of the recording."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from recorded import ledger
+from samples import phase_trees, record
+
+from tcptop.cli import main
+from tcptop.text import units
+
+
+def report_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as raised:
+        main(["-o", *arguments])
+    assert not raised.value.code
+    return capsys.readouterr().out
+
+
+def test_a_recording_has_the_growth_since_its_first_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "two.tcptop"
+    trees = phase_trees("6.1-4n")[:2]
+    record(path, trees, 2)
+    before, after = (ledger("6.1-4n", each.name).tcp_memory.bytes for each in trees)
+    assert before is not None
+    assert after is not None
+    change = re.escape(units.signed_size(after - before))
+    assert re.search(rf"growth since the first sample: ~ {change} in [\d.]+ ", report_of(capsys, "-r", str(path)))
+    first = report_of(capsys, "-r", str(path), "--at", "+0")
+    assert "growth: one sample has none" in first
