@@ -71,10 +71,15 @@ CRITICAL_NAMES: Mapping[str, str] = {"TcpBuffersNearLimit": "TcpMemoryExhausted"
 
 
 def limit_alerts() -> Iterator[Alert]:
-    """A warning and a critical alert for each limit, with the thresholds of the screen and of `tcptop check`."""
+    """A warning and a critical alert for each limit, with the thresholds of the screen and of `tcptop check`.
+
+    The limit of mini-sockets stops no new socket, so it has a warning alone.
+    """
     for limit, (name, *minutes) in LIMIT_ALERTS.items():
         levels = zip(("warning", "critical"), THRESHOLDS[limit], minutes, strict=True)
         for severity, percent, wait in levels:
+            if limit == TIME_WAIT_LIMIT and severity == "critical":
+                continue
             ratio = percent / 100
             labels = {"limit": limit, "concerns": "every_socket", "scope": "machine"}
             exact, low = (f"tcptop_limit_{form}ratio{_labels(labels)}" for form in ("", "low_"))
@@ -100,7 +105,7 @@ def event_alerts() -> Iterator[Alert]:
         series = f"tcptop_netns_events_total{_labels(labels)}"
         yield Alert(
             names[limit.name],
-            "critical" if event.state == "full" else "warning",
+            "critical" if event.state == "full" and limit.name != TIME_WAIT_LIMIT else "warning",
             f'increase(tcptop_netns_events_total{{event="{event.name}"}}[5m]) > 0',
             0,
             f"{{{{ $labels.instance }}}}: {event.name} grows",

@@ -200,6 +200,10 @@ def _check(
     if name == CGROUP_LIMIT and ledger.cgroup is not None:
         remark = buffer_limit_text(ledger.cgroup, only_reached=True)
     believed: CheckState = "UNKNOWN" if contradiction else "OK"
+    if limit.concerns == "TIME_WAIT":
+        # The limit of mini-sockets stops no new socket, so it is critical only if the user gave a range for that.
+        least = min(least, "WARNING", key=SEVERITY.index)
+        by_range = by_range if ranges.critical else min(by_range, "WARNING", key=SEVERITY.index)
     state = max(by_range, least, believed, key=SEVERITY.index)
     return Check(
         name=name,

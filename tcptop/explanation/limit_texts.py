@@ -283,10 +283,13 @@ def unlooked_sentences(ledger: Ledger) -> list[str]:
         named = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         how = "" if not ledger.live else ": tcptop who" if is_here(ledger) else ": tcptop who on that machine"
         texts.append(f"{named} {'were' if len(names) > 1 else 'was'} not looked at{how}")
+    return [*texts, *filter(None, [listen_overflows_text(ledger)])]
+
+
+def listen_overflows_text(ledger: Ledger) -> str:
+    """How many connections the accept queues of this network namespace have dropped; empty if none or unknown."""
     dropped = next((event.total for event in ledger.events if event.name == LISTEN_OVERFLOWS), None)
-    if dropped:
-        texts.append(f"{units.counted(dropped, 'listen overflow')} since boot")
-    return texts
+    return f"{units.counted(dropped, 'listen overflow')} since boot" if dropped else ""
 
 
 def nearly_full_text(limits: Limits) -> str:

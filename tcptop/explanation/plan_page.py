@@ -220,8 +220,11 @@ def look_text(ledger: Ledger, plan: Plan) -> str:
     number = units.grouped(request.sockets)
     texts: list[str] = []
     if (limit := found.get("nofile")) is not None:
-        needs = f"the plan's {number} in one process need more than {number}"
-        texts.append(f"nofile of {limit.note}: {_left_text(limit)}, and {needs}")
+        fullest = limit.note.partition(", ")[2]
+        texts.append(
+            f"the plan in one process needs nofile above {number}; {limit.owner} has {_left_text(limit)}"
+            f"{f' ({fullest})' if fullest else ''}"
+        )
     if request.accepted and (limit := found.get("listen_queues")) is not None:
         full = f", {state_text(limit)}" if limit.state == "full" else ""
         use = f"{units.count(limit.used)} of {units.count(limit.maximum)}"

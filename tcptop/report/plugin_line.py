@@ -18,7 +18,7 @@ from tcptop.accounting.checks import (
     UncheckedLimit,
     worst_state,
 )
-from tcptop.explanation.limit_texts import maximum_text, used_text
+from tcptop.explanation.limit_texts import listen_overflows_text, maximum_text, used_text
 from tcptop.kernel.limits import LIMIT_BY_NAME
 from tcptop.ledger import Ledger
 from tcptop.text import units
@@ -46,6 +46,9 @@ def plugin_line(checks: Sequence[Check], ledger: Ledger, unchecked: Sequence[Unc
     doubts = [ledger.sources[source].reason or "" for source in sorted(ledger.doubted)]
     unsaid = [doubt for doubt in doubts if doubt and all(check.note != doubt for check in checks)]
     text += "".join(f"; in doubt, and in no figure here: {doubt}" for doubt in unsaid[:1])
+    named = {each.name for each in checks} | {each.name for each in unchecked}
+    overflows = listen_overflows_text(ledger) if "listen_queues" in named else ""
+    text += f"; {overflows}" if overflows and checks else ""
     names: dict[str, list[str]] = {}
     for limit in unchecked:
         names.setdefault(limit.reason, []).append(LIMIT_BY_NAME[limit.name].spelling)
@@ -65,8 +68,11 @@ def state_line(state: CheckState, text: str) -> str:
 
 
 def check_text(check: Check) -> str:
-    """One check as text, `memory 43.1 %`, followed by details if the state is not OK, and by the remark."""
-    return f"{_text_without_remark(check)}{f'; {check.remark}' if check.remark else ''}"
+    """One check as text, `memory 43.1 %`, and in parentheses details if the state is not OK, and the remark."""
+    text = _text_without_remark(check)
+    if not check.remark:
+        return text
+    return f"{text[:-1]}; {check.remark})" if text.endswith(")") else f"{text} ({check.remark})"
 
 
 def _text_without_remark(check: Check) -> str:
@@ -129,8 +135,7 @@ def _use_text(check: Check) -> str:
     unit = "" if limit.unit == "bytes" else f" {limit.unit}"
     used = report_to_ascii(used_text(limit))
     left_out = f" {limit.left_out_text}" if limit.left_out_text else ""
-    # The note of a limit of one process or listener begins with its name.
-    owner = f" in {limit.note.partition(',')[0]}" if limit.scope == "process" and limit.note else ""
+    owner = f" in {limit.owner}" if limit.owner else ""
     return f"{used} of {maximum_text(limit).replace('≤', '<=')}{unit}{owner}{left_out}"
 
 

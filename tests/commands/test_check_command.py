@@ -148,7 +148,7 @@ def pressure(root: Path) -> dict[str, str]:
         (open_files(99999), "file_max", "CRITICAL", 99.99),
         ({**sockstat(orphans=250), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "WARNING", 25),
         ({**sockstat(orphans=500), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "CRITICAL", 50),
-        ({**sockstat(tw=960), "proc/sys/net/ipv4/tcp_max_tw_buckets": "1000\n"}, "tcp_max_tw_buckets", "CRITICAL", 96),
+        ({**sockstat(tw=960), "proc/sys/net/ipv4/tcp_max_tw_buckets": "1000\n"}, "tcp_max_tw_buckets", "WARNING", 96),
         (sockstat(mem=TCP_MEM_MAX), "tcp_mem", "CRITICAL", 100),
         (sockstat(mem=TCP_MEM_MAX * 9 // 10), "tcp_mem", "WARNING", 90),
         ({"proc/meminfo": "MemTotal: 1000 kB\nMemAvailable: 100 kB\n"}, "memory", "WARNING", 90),
@@ -166,6 +166,20 @@ def test_the_states_of_limits(
     assert (alone.state, list(alone.data)) == (state, [name])
     if state != "OK":
         assert found.text.startswith(f"{'file-max' if name == 'file_max' else name} ")
+
+
+def test_the_limit_of_mini_sockets_is_critical_only_if_the_user_says_so(root: Path, run: Run) -> None:
+    """It stops no new socket."""
+    tree_ = edited(root, {**sockstat(tw=1000), "proc/sys/net/ipv4/tcp_max_tw_buckets": "1000\n"})
+    assert run("--root", tree_).state == "WARNING"
+    assert run("--root", tree_, "--critical", "tcp_max_tw_buckets=95").state == "CRITICAL"
+
+
+def test_the_line_counts_the_listen_overflows_since_boot(root: Path, run: Run) -> None:
+    netstat = "TcpExt: ListenOverflows ListenDrops\nTcpExt: 451 451\n"
+    tree_ = edited(root, {"proc/net/netstat": netstat})
+    assert "; 451 listen overflows since boot" in run("--root", tree_).text
+    assert "overflows" not in run("--root", tree_, "memory").text
 
 
 def test_pressure_is_a_warning_whatever_the_ranges_are(root: Path, run: Run) -> None:
@@ -390,8 +404,8 @@ def test_an_event_that_grew_is_the_reason_of_an_alarm(tmp_path: Path, run: Run) 
     path = str(tmp_path / "grown")
     for arguments in ((), ("--critical", "tcp_max_tw_buckets=50", "--warn", "listen_queues=50")):
         found = run("-r", path, *arguments)
-        assert found.state == "CRITICAL"
-        assert "; TCPTimeWaitOverflow grew by 4)" in found.text
+        assert found.state == "WARNING"
+        assert "TCPTimeWaitOverflow grew by 4)" in found.text
         assert "critical from" not in found.text
         assert "listen queues (ListenOverflows grew by 50; " in found.text
     assert run("-r", path, "listen_queues").state == "WARNING"
@@ -681,7 +695,7 @@ def test_a_maximum_of_0_is_critical(root: Path, run: Run) -> None:
     ("name", "file", "release", "state", "words"),
     [
         ("tcp_max_tw_buckets", "net/ipv4/tcp_max_tw_buckets", "5.18.0", "OK", "0.0 %"),
-        ("tcp_max_tw_buckets", "net/ipv4/tcp_max_tw_buckets", "5.17.9", "CRITICAL", "limit is 0"),
+        ("tcp_max_tw_buckets", "net/ipv4/tcp_max_tw_buckets", "5.17.9", "WARNING", "limit is 0"),
         (
             "tcp_max_tw_buckets",
             "net/ipv4/tcp_max_tw_buckets",
@@ -1017,8 +1031,8 @@ def test_the_line_says_that_a_look_saw_only_a_part(tmp_path: Path, run: Run) -> 
     hidden = str(tree_with_look(tmp_path / "hidden", look_text("hidden\tpid_namespace", *lines)))
     whole = str(tree_with_look(tmp_path / "whole", look_text(*lines)))
     for root in (part, hidden):
-        assert "listen queues 0.0 %; of the namespaces seen" in run("--who", "--root", root, "listen_queues").text
-        assert "nofile 6.0 %; of the processes that were seen" in run("--who", "--root", root).text
+        assert "listen queues 0.0 % (of the namespaces seen)" in run("--who", "--root", root, "listen_queues").text
+        assert "nofile 6.0 % (of the processes that were seen)" in run("--who", "--root", root).text
     assert "seen" not in run("--who", "--root", whole).text
 
 

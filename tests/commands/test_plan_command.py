@@ -1697,15 +1697,17 @@ def test_a_look_is_named_below_the_verdict(run: Run, run_json: RunJson, tmp_path
     code, output = run("--connections", "900K", "--side", "mixed", "--root", root)
     assert code == 0
     head = " ".join(output.partition("\n\n")[0].split())
-    assert "nofile of hoarder[10], the fullest of the processes with sockets: 984 left of 1 024" in head
-    assert "the plan's 900 000 in one process need more than 900 000" in head
-    assert "accept queue of hoarder[10] :8080, the fullest of 2: 301 of 300, FULL" in head
+    assert (
+        "needs nofile above 900 000; hoarder[10] has 984 left of 1 024 (the fullest of the processes with sockets)"
+        in head
+    )
+    assert "accept queue of :8080 hoarder[10], the fullest of 2 queues: 301 of 300, FULL" in head
     assert "local ports to :8080 of any address: at most 300 of" in head
     assert "are not in the plan" not in output
     assert output.count("a look found") == 1
     assert output.count("A look found") == 0
     remarks = run_json("--connections", "900K", "--root", root)["remarks"]
-    assert any(text.startswith("A look found: nofile of hoarder[10]") for text in remarks)
+    assert any(text.startswith("A look found: the plan in one process needs nofile above 900 000") for text in remarks)
 
 
 def test_the_page_of_the_screen_names_a_look() -> None:
@@ -1717,7 +1719,7 @@ def test_the_page_of_the_screen_names_a_look() -> None:
         found, make_plan(sample, found, PlanRequest(1_000, "accepted", "ipv4", 0, 0, False, False, False)), 78
     )
     shown = " ".join(text_of(line) for line in page)
-    assert "a look found: nofile of hoarder[10]" in shown
+    assert "a look found: the plan in one process needs nofile above" in shown
     assert "A look found" not in shown
 
 

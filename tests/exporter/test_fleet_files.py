@@ -70,6 +70,7 @@ def test_the_thresholds_of_the_rules_are_those_of_the_screen() -> None:
         for name, each in THRESHOLDS.items()
         if name not in script().NOT_EXPORTED
     }
+    del expected["tcp_max_tw_buckets"]["critical"]  # it stops no new socket
     assert found == expected
     events = {match[1] for alert in ALERTS for match in re.finditer(r'increase\(.*event="(\w+)"', alert["expr"])}
     assert events == {limit.event.name for limit in LIMITS if limit.event is not None}
