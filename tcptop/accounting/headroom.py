@@ -124,7 +124,8 @@ def memory_headroom(
     reclaim_mode = sysctls.zone_reclaim_mode if sysctls else None
     reclaims_first = None if reclaim_mode is None else reclaim_mode != 0
     may_be_more = socket is not None and bool(buffers and buffers.high) and socket.buffers_may_exceed
-    bytes_are_at_least = bool(cost.by_family["mix"].outgoing.missing) or buffers is None or may_be_more
+    is_part_unknown = bool(cost.by_family["mix"].outgoing.missing) or buffers is None
+    bytes_are_at_least = is_part_unknown or may_be_more
     buffer_bytes, high_buffer_bytes = (None, None) if buffers is None else buffers
     unknown = Headroom(
         mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, bytes_are_at_least
@@ -157,6 +158,9 @@ def memory_headroom(
         unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
         is_at_most=bytes_are_at_least or room.spare.is_at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
+        with_reclaim_low=None
+        if reclaim_pages is None or is_part_unknown or room.spare.is_at_most
+        else int((pages + reclaim_pages) * page_bytes / socket.high_bytes),
         buffer_bytes=buffer_bytes,
         high_buffer_bytes=high_buffer_bytes,
         bytes_are_at_least=bytes_are_at_least,

@@ -82,6 +82,8 @@ class Headroom(NamedTuple):
     """
     high_buffer_bytes: float | None = 0.0
     """Upper bound on the memory of a present socket's buffers, at least `buffer_bytes`; None if unknown."""
+    with_reclaim_low: int | None = None
+    """`with_reclaim` with buffers of `high_buffer_bytes`; None if another part of a socket or of memory is unknown."""
     bytes_are_at_least: bool = False
     """True if `bytes_per_socket` is a lower bound.
 

@@ -262,6 +262,7 @@ def headroom_as_object(headroom: Headroom, limits: Limits) -> Json:
         "high_buffer_bytes": rounded(headroom.high_buffer_bytes),
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
+        "with_reclaim_low": headroom.with_reclaim_low,
         "is_at_most": headroom.is_at_most,
         "first_limit": None if first is None else first.name,
         "first_limit_sockets": None if first is None else first.headroom_sockets,

@@ -290,10 +290,11 @@ def _ratio_bounds(limit: Limit) -> Bounds:
 def _headroom(ledger: Ledger, _: MetricOptions) -> Iterator[tuple[Values, Bounds]]:
     for mode, limits in ledger.limits.items():
         for limit in limits.rows:
-            is_at_most = limit.name == "memory" and ledger.headroom[mode].is_at_most
             low, high = _headroom_bounds(ledger, mode, limit)
+            if limit.name == "memory" and ledger.headroom[mode].is_at_most:
+                low = ledger.headroom[mode].with_reclaim_low
             is_at_least = limit.headroom_is_at_least and limit.used_error == 0
-            bounds = Bounds(None if is_at_most else low, None if is_at_least else high)
+            bounds = Bounds(low, None if is_at_least else high)
             yield (mode, *_limit_labels(limit)), bounds
 
 

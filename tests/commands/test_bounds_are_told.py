@@ -331,6 +331,11 @@ def test_what_fits_into_memory_has_the_error_of_the_counter_of_buffers(root: Pat
     text = forked_program.run("-o", "--root", root).stdout
     assert re.search(r"(?m)^  memory +ok .* <= [0-9 ]+$", text)
     assert re.search(r">= 6 028 B of average buffers", " ".join(text.split()))
+    least = found["sockets"] * found["bytes_per_socket"] / (found["bytes_per_socket"] + 7077.0 - 6028.5)
+    assert found["with_reclaim_low"] == pytest.approx(least, rel=1e-3)
+    metrics, labels = points(root), ("full", "memory", "every_socket", "machine")
+    assert metrics["tcptop_headroom_low_sockets"][labels] == found["with_reclaim_low"]
+    assert metrics["tcptop_headroom_high_sockets"][labels] == found["sockets"]
     plan = forked_program.run("plan", "--connections", "1000", "--buffers", "now", "--root", root).stdout
     assert re.search(r"6 028 to 7 078 B", " ".join(plan.split())), plan
 

@@ -174,7 +174,15 @@ STATE_NAMES = [
     "TIME_WAIT",
 ]
 HEADROOM = {
-    *("accounting", "sockets", "with_reclaim", "without_reclaim_low", "without_reclaim_high", "bytes_per_socket"),
+    *(
+        "accounting",
+        "sockets",
+        "with_reclaim",
+        "with_reclaim_low",
+        "without_reclaim_low",
+        "without_reclaim_high",
+        "bytes_per_socket",
+    ),
     *("buffer_bytes", "high_buffer_bytes"),
     *("late_bytes", "unknown_because", "is_at_most", "nodes"),
     *("first_limit", "first_limit_sockets", "first_limit_is_at_least", "first_limit_is_at_most"),
